@@ -1,0 +1,356 @@
+"""LLMClient: one call, any provider, a stream that can be trusted.
+
+The client decides: it retries, waits, announces, and enforces the grammar of `llmstream.events.grammar` on whatever a
+provider yields. One attempt is the provider's; everything between attempts is here.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.grammar import Guard
+from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error
+from llmstream.messages import ChatRequest, Message, ensure_json
+from llmstream.providers import registry
+from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
+from llmstream.providers.config import ProviderConfig
+from llmstream.providers.endpoint import check_headers
+from llmstream.retry import RetryPolicy
+from llmstream.wire.openai_chat.request import (
+    parse_messages,
+    parse_response_format,
+    parse_stop,
+    parse_tool_choice,
+    parse_tools,
+)
+
+if TYPE_CHECKING:
+    from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
+
+logger = logging.getLogger("llmstream")
+
+
+class LLMClient:
+    """Talks to one model, or to any that `model=` names per call. Cheap to keep, dear to make: keep one.
+
+    `model` is `"provider:model"`; without it, `LLMSTREAM_MODEL`, else the first provider with a key in the environment,
+    else the local model, else the simulator (the last two say so loudly). `provider` is a name or a Provider object.
+    `api_key`, `base_url`, `headers` and `sdk_client` belong to this model alone and never travel to another.
+    `strict=True` raises where an option would be dropped. `include_raw=True` puts the provider's frames on the events.
+    `keep_message=False` is for endless streams: `message` stays None and memory flat. `clock` and `rng` are for tests.
+
+    Not for two threads at once; may be used in several event loops, one after another. Close it with `aclose()`, or
+    `async with`; `asyncio.run` also ends its connections.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        provider: str | Provider | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        sdk_client: Any = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        headers: Mapping[str, str] | None = None,
+        include_raw: bool = False,
+        strict: bool = False,
+        keep_message: bool = True,
+        allow_insecure_http: bool = False,
+        clock: Clock | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        self._warnings: tuple[str, ...] = ()
+        self._others: dict[str, Provider] = {}
+        self._retry = retry
+        self._timeouts = timeouts
+        self._include_raw = include_raw
+        self._strict = strict
+        self._keep_message = keep_message
+        self._clock = clock or LoopClock()
+        self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
+        own = {"api_key": api_key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
+        if provider is not None and not isinstance(provider, str):
+            if any(value is not None for value in own.values()):
+                given = ", ".join(name for name, value in own.items() if value is not None)
+                raise ConfigurationError(f"{given}: belongs to the Provider object you pass; set it there")
+            self._provider: Provider = provider
+            self._model = model or getattr(provider, "default_model", None)
+        else:
+            name, self._model = self._choose(model, provider)
+            self._provider = registry.create(
+                ProviderConfig(name, api_key, base_url, headers or {}, sdk_client, allow_insecure_http)
+            )
+            self._model = self._model or getattr(self._provider, "default_model", None)
+        if not self._model:
+            raise ConfigurationError(f'provider {self._provider.name} has no default model: pass model="…"')
+
+    def __repr__(self) -> str:
+        return f"LLMClient({self._provider.name}:{self._model})"
+
+    async def chat_completion(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]],
+        stream: bool = True,  # noqa: FBT001, FBT002  # the user's own signature
+        *,
+        model: str | None = None,
+        tools: Sequence[Tool | HostedTool | Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | ToolChoice | None = None,
+        parallel_tool_calls: bool | None = None,
+        response_format: str | Mapping[str, Any] | ResponseFormat | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        reasoning_effort: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        provider_options: Mapping[str, Mapping[str, Any]] | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Ask the model. Yields deltas and one terminal event; with `stream=False` only the terminal event.
+
+        `messages` are dicts in OpenAI's shape, or `Message` objects. In batch mode MESSAGE_COMPLETE carries the whole
+        text in `text_delta`, RETRY and STATUS go to the log, and every retryable failure is retried.
+
+        Raises TypeError, ValueError or ConfigurationError for wrong arguments, at the first step and before any
+        network. Everything else is an ERROR event. To stop early use `client.stream()` or `contextlib.aclosing`:
+        the connection closes when the generator is closed or dropped.
+        """
+        provider, model = self._target(model)
+        request = ChatRequest(
+            messages=parse_messages(messages),
+            model=model,
+            tools=parse_tools(tools),
+            tool_choice=parse_tool_choice(tool_choice),
+            parallel_tool_calls=parallel_tool_calls,
+            response_format=parse_response_format(response_format),
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=_positive(max_tokens, "max_tokens"),
+            stop=parse_stop(stop),
+            seed=seed,
+            reasoning_effort=reasoning_effort,
+            metadata=dict(metadata or {}),
+            provider_options=_options(provider_options),
+        )
+        call = self._call(timeouts, headers)
+        guard = Guard(
+            keep_message=self._keep_message or not stream,
+            warnings=self._warnings if provider is self._provider else (),
+        )
+        attempt = 1
+        while True:
+            events = provider.stream(request, call)
+            failed: StreamEvent | None = None
+            try:
+                async for event in _guarded(events, guard):
+                    if event.type is EventType.ERROR:
+                        failed = event
+                    elif stream:
+                        yield event
+                    elif event.type is EventType.MESSAGE_COMPLETE:
+                        yield self._as_batch(event)
+                    elif event.status is not None:
+                        logger.info("status: %s %s", event.status.kind, event.status.message)
+            finally:
+                await events.aclose()
+            if failed is None:
+                return
+            info = failed.error_info or ErrorInfo("internal")
+            delay = self._delay(info, attempt, call, lost=stream and guard.committed)
+            if delay is None:
+                yield self._as_last(failed, info, attempt)
+                return
+            attempt += 1
+            retry = guard.retry(self._retry_notice(info, attempt, delay, request, provider))
+            logger.info("attempt %d of %d in %.1f s: %s", attempt, self._retry.max_attempts, delay, info.kind)
+            if stream:
+                held = self._clock.time()
+                yield retry
+                call.hold(self._clock.time() - held)
+            await self._clock.sleep(delay)
+
+    def stream(self, messages: Sequence[Message | Mapping[str, Any]], **options: Any) -> Stream:
+        """The same call as a context manager: `async with client.stream(…) as stream: async for event in stream`.
+
+        Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
+        """
+        return Stream(self.chat_completion(messages, **options))
+
+    async def complete(self, messages: Sequence[Message | Mapping[str, Any]], **options: Any) -> Message:
+        """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
+        async with Stream(self.chat_completion(messages, stream=False, **options)) as stream:
+            return await stream.message()
+
+    def get_client(self) -> Any:
+        """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
+        make = getattr(self._provider, "sdk_client", None)
+        if make is None:
+            raise ConfigurationError(f"provider {self._provider.name} is not built on a vendor's SDK")
+        return make()
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop. An `sdk_client` that you gave stays open."""
+        for provider in (self._provider, *self._others.values()):
+            await provider.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _choose(self, model: str | None, provider: str | None) -> tuple[str, str | None]:
+        if provider is not None:
+            return provider, model.removeprefix(f"{provider}:") if model else None
+        if model is not None:
+            return registry.parse_model(model)
+        name, model, warning = registry.default_model()
+        if warning is not None:
+            if self._strict:
+                raise ConfigurationError(warning)
+            warnings.warn(warning, stacklevel=4)
+            logger.warning("%s", warning)
+            self._warnings = (warning,)
+        return name, model
+
+    def _target(self, model: str | None) -> tuple[Provider, str]:
+        """Whom a call goes to. Only `"provider:model"` leaves the client's own provider, for its own environment."""
+        if model is None:
+            return self._provider, str(self._model)
+        name, _, rest = model.partition(":")
+        if name not in registry.names():
+            return self._provider, model
+        if name == self._provider.name:
+            return self._provider, rest or str(self._model)
+        if name not in self._others:
+            self._others[name] = registry.create(ProviderConfig(name))
+        other = self._others[name]
+        return other, rest or str(getattr(other, "default_model", ""))
+
+    def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
+        check_headers(headers or {})
+        timeouts = timeouts or self._timeouts
+        deadline = None if timeouts.total is None else self._clock.time() + timeouts.total
+        return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self._clock)
+
+    def _delay(self, info: ErrorInfo, attempt: int, call: Call, *, lost: bool) -> float | None:
+        """Seconds to wait before the next attempt; None: no more. `lost`: the consumer has seen part of this one."""
+        if lost or (info.kind == "timeout" and info.code == "total"):
+            return None
+        left = None if call.deadline is None else call.deadline - self._clock.time()
+        return self._retry.delay(attempt, info, self._rng, left=left)
+
+    def _retry_notice(
+        self, info: ErrorInfo, attempt: int, delay: float, request: ChatRequest, provider: Provider
+    ) -> Retry:
+        return Retry(
+            attempt,
+            self._retry.max_attempts,
+            delay,
+            str(info),
+            info.kind,
+            info.provider or provider.name,
+            request.model,
+        )
+
+    def _as_batch(self, event: StreamEvent) -> StreamEvent:
+        text = event.message.text if event.message is not None else ""
+        message = event.message if self._keep_message else None
+        return replace(event, text_delta=TextDelta(text) if text else None, message=message)
+
+    def _as_last(self, event: StreamEvent, info: ErrorInfo, attempts: int) -> StreamEvent:
+        info = replace(info, attempts=attempts, partial=info.partial if self._keep_message else None)
+        return replace(event, error=str(info), error_info=info)
+
+
+class Stream:
+    """One call's events, closed with the block that it is opened in.
+
+    Iterate over it, or over `text()`, or await `message()`; one of them, once.
+    """
+
+    def __init__(self, events: AsyncGenerator[StreamEvent, None]) -> None:
+        self._events = events
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self._events
+
+    async def aclose(self) -> None:
+        """Stop, and close the connection."""
+        await self._events.aclose()
+
+    async def text(self) -> AsyncGenerator[str, None]:
+        """Only the answer's text, as it comes. Raises LLMError where the stream has an ERROR."""
+        async for event in self._events:
+            event.raise_for_error()
+            if event.text:
+                yield event.text
+
+    async def message(self) -> Message:
+        """The whole answer, once it is there. Raises LLMError where the stream has an ERROR."""
+        async for event in self._events:
+            event.raise_for_error()
+            if event.type is EventType.MESSAGE_COMPLETE:
+                if event.message is None:
+                    raise ConfigurationError("keep_message=False: there is no message to give")
+                return event.message
+        raise AssertionError("the stream ended without its terminal event")
+
+
+async def _guarded(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> AsyncGenerator[StreamEvent, None]:
+    """A provider's events, held to the grammar; what it raises becomes an ERROR, save for wrong arguments."""
+    started = False
+    try:
+        async for event in events:
+            started = True
+            for allowed in guard.feed(event):
+                yield allowed
+            if guard.finished:
+                return
+    except Exception as problem:
+        if not started and isinstance(problem, (ConfigurationError, TypeError, ValueError)):
+            raise
+        logger.debug("the provider raised", exc_info=True)
+        for allowed in guard.feed(error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}"))):
+            yield allowed
+    for allowed in guard.end():
+        yield allowed
+
+
+def _positive(value: int | None, name: str) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise ValueError(f"{name} must be a positive whole number, not {value!r}")
+    return value
+
+
+def _options(value: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
+    options = {}
+    for name, chosen in (value or {}).items():
+        if not isinstance(chosen, Mapping):
+            raise TypeError(f'provider_options is keyed by provider: {{"{name}": {{…}}}}')
+        ensure_json(chosen, f"provider_options[{name!r}]")
+        options[name] = dict(chosen)
+    return options

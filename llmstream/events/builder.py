@@ -1,0 +1,103 @@
+"""MessageBuilder: events in, the message they add up to out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import (
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+)
+
+_OPEN: dict[EventType, type[Any]] = {
+    EventType.TEXT_DELTA: TextPart,
+    EventType.REASONING_DELTA: ReasoningPart,
+    EventType.REFUSAL_DELTA: RefusalPart,
+}
+
+
+class MessageBuilder:
+    """Adds up one attempt's events. Constant work per event; the text is joined once, in `message()`."""
+
+    __slots__ = ("_calls", "_chunks", "_open", "_parts")
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._open: EventType | None = None
+        self._chunks: list[str] = []
+        self._calls: dict[int, tuple[ToolCall, list[str]]] = {}  # announced, not yet whole
+
+    def add(self, event: StreamEvent) -> None:
+        """Take the next event. Lifecycle events add nothing."""
+        kind = event.type
+        if kind is EventType.TEXT_DELTA:
+            content = event.text_delta.content  # type: ignore[union-attr]  # set by the type
+        elif kind is EventType.REASONING_DELTA:
+            content = event.reasoning_delta.content  # type: ignore[union-attr]  # set by the type
+        elif kind is EventType.REFUSAL_DELTA:
+            content = event.refusal_delta.content  # type: ignore[union-attr]  # set by the type
+        else:
+            self._add_whole(event)
+            return
+        if kind is not self._open:
+            self._close()
+            self._open = kind
+        self._chunks.append(content)
+
+    def message(self, **attributes: Any) -> Message:
+        """The message so far, with `attributes` (id, model, usage …) set on it; the builder can go on."""
+        parts = [*self._parts]
+        if self._open is not None:
+            parts.append(_OPEN[self._open]("".join(self._chunks)))
+        return Message("assistant", parts, **attributes)
+
+    def partial(self, **attributes: Any) -> Message:
+        """As `message()`, and at its end the tool calls that were cut, marked `complete=False`."""
+        message = self.message(**attributes)
+        for call, chunks in self._calls.values():
+            message.parts.append(replace(call, arguments="".join(chunks)))
+        return message
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._parts.append(_OPEN[self._open]("".join(self._chunks)))
+            self._chunks.clear()
+            self._open = None
+
+    def _add_whole(self, event: StreamEvent) -> None:
+        if event.type is EventType.STATUS:
+            if event.status is not None and event.status.kind == "opaque" and event.status.data:
+                self._add_opaque(event.status.data)
+            return
+        if event.tool_call_delta is not None:
+            delta = event.tool_call_delta
+            if delta.index not in self._calls:
+                self._calls[delta.index] = (ToolCall(delta.id, delta.name, complete=False), [])
+            self._calls[delta.index][1].append(delta.arguments)
+            return
+        part = event.tool_call or event.tool_result or event.source or event.file
+        if part is None:
+            return
+        self._close()
+        self._parts.append(part)
+        if event.tool_call is not None:
+            whole = next((i for i, (call, _) in self._calls.items() if call.id == event.tool_call.id), None)
+            self._calls.pop(whole, None)  # type: ignore[arg-type]  # None is simply not there
+
+    def _add_opaque(self, data: dict[str, Any]) -> None:
+        reasoning = self._open is EventType.REASONING_DELTA
+        self._close()
+        if "item" in data:
+            self._parts.append(ProviderPart(data["format"], data["item"]))
+            return
+        if not reasoning:
+            self._parts.append(ReasoningPart())
+        part = cast(ReasoningPart, self._parts[-1])
+        part.signature, part.id, part.format = data.get("signature"), data.get("id"), data["format"]

@@ -1,0 +1,170 @@
+"""The stream's grammar, and the one guard that enforces it on every provider.
+
+    stream  = RETRY*  [ attempt ( RETRY+ attempt )* RETRY* ]  ( MESSAGE_COMPLETE | ERROR )
+    attempt = MESSAGE_START  piece*
+    piece   = TEXT_DELTA | REASONING_DELTA | REFUSAL_DELTA
+            | TOOL_CALL_DELTA | TOOL_CALL | TOOL_RESULT | SOURCE | FILE
+
+STATUS may stand anywhere before the end. (`run_tools` joins several answers into one stream: each but the
+last ends in STATUS(kind="step") in place of its MESSAGE_COMPLETE.)
+
+1. Exactly one terminal event, last. MESSAGE_COMPLETE only if the provider's own end came; no end is an
+   ERROR of kind `truncated`, after everything that came before it.
+2. Nothing foreign is raised. Failures are events; wrong arguments raise before any network; cancellation
+   propagates and is never an event.
+3. The deltas since the last discarding RETRY (or step) add up to MESSAGE_COMPLETE.message, part by part.
+   Deltas of a call that never became a TOOL_CALL don't count.
+4. Commit point: MESSAGE_START is held back and leaves together with the first piece, or with the
+   MESSAGE_COMPLETE of an empty answer. Until then a retry leaves no trace but RETRY events.
+5. A delta's content is never empty. A cut tool call appears only in `error_info.partial`, if at all.
+6. `usage` within an attempt is a snapshot, last wins. `usage.attempts` lists all billed attempts when
+   there were several. None means "not reported".
+7. STATUS never commits. RETRY is yielded before the wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.builder import MessageBuilder
+from llmstream.events.types import EventType, Retry, Start, StreamEvent, error
+from llmstream.messages import FinishReason, Message, Usage
+
+TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
+
+_DELTAS = {
+    EventType.TEXT_DELTA: "text_delta",
+    EventType.REASONING_DELTA: "reasoning_delta",
+    EventType.REFUSAL_DELTA: "refusal_delta",
+}
+_PIECES = {
+    **_DELTAS,
+    EventType.TOOL_CALL_DELTA: "tool_call_delta",
+    EventType.TOOL_CALL: "tool_call",
+    EventType.TOOL_RESULT: "tool_result",
+    EventType.SOURCE: "source",
+    EventType.FILE: "file",
+}
+
+
+class Guard:
+    """Makes what one call yields follow the grammar, whatever the provider does.
+
+    Feed it a provider's events; what it returns may leave. After an ERROR came back, `retry()` begins the next
+    attempt; otherwise the stream is over. `warnings` are put on every `start`. Keeps the answer once, unless
+    `keep_message` is False.
+    """
+
+    __slots__ = ("_billed", "_builder", "_keep", "_start", "_warnings", "committed", "finished")
+
+    def __init__(self, *, keep_message: bool = True, warnings: tuple[str, ...] = ()) -> None:
+        self._keep = keep_message
+        self._warnings = warnings
+        self._billed: list[Usage] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._builder = MessageBuilder() if self._keep else None
+        self._start: Start | None = None
+        self.committed = False
+        """MESSAGE_START has left: the consumer may have seen part of this attempt."""
+        self.finished = False
+
+    def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        """The events that may leave now. Whatever follows the attempt's terminal event is dropped."""
+        if self.finished:
+            return ()
+        kind = event.type
+        if kind in _PIECES:
+            return self._piece(event)
+        if kind is EventType.MESSAGE_START:
+            if self._start is None:
+                self._start = event.start or Start()
+            return ()
+        if kind is EventType.STATUS:
+            if event.status is None:
+                return (self._fail(ErrorInfo("internal", "a STATUS event without status")),)
+            if self._builder is not None:
+                self._builder.add(event)
+            return (event,)
+        if kind is EventType.MESSAGE_COMPLETE:
+            return self._complete(event)
+        if kind is EventType.ERROR:
+            info = event.error_info or ErrorInfo("internal", event.error or "unknown error")
+            return (self._fail(info, event.usage),)
+        return ()  # a RETRY is the client's to announce
+
+    def end(self) -> Sequence[StreamEvent]:
+        """The provider stopped: what is still owed if no terminal event came."""
+        if self.finished:
+            return ()
+        return (self._fail(ErrorInfo("truncated", "the provider stopped without ending its answer")),)
+
+    def retry(self, retry: Retry) -> StreamEvent:
+        """Begin the next attempt, announced by the RETRY that this returns."""
+        retry.discard = retry.discard or self.committed
+        self._begin()
+        return StreamEvent(EventType.RETRY, retry=retry)
+
+    def _piece(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        value = getattr(event, _PIECES[event.type])
+        if value is None:
+            return (self._fail(ErrorInfo("internal", f"a {event.type} event without its value")),)
+        if event.type in _DELTAS and not value.content:
+            return ()
+        if self._builder is not None:
+            self._builder.add(event)
+        if self.committed:
+            return (event,)
+        self.committed = True
+        return (self._opening(), event)
+
+    def _opening(self) -> StreamEvent:
+        start = self._start or Start()
+        self._start = replace(start, warnings=(*self._warnings, *start.warnings))
+        return StreamEvent(EventType.MESSAGE_START, start=self._start)
+
+    def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        opening = () if self.committed else (self._opening(),)
+        self.committed = self.finished = True
+        usage = event.usage
+        if self._billed:
+            usage = replace(usage or Usage(), attempts=(*self._billed, usage or Usage()))
+        finish_reason = event.finish_reason or FinishReason.UNKNOWN
+        done = StreamEvent(
+            EventType.MESSAGE_COMPLETE,
+            start=self._start,
+            message=self._message(finish_reason, usage),
+            finish_reason=finish_reason,
+            raw_finish_reason=event.raw_finish_reason,
+            usage=usage,
+            messages=event.messages,
+            raw=event.raw,
+        )
+        return (*opening, done)
+
+    def _fail(self, info: ErrorInfo, usage: Usage | None = None) -> StreamEvent:
+        self.finished = True
+        if usage is not None:
+            self._billed.append(usage)
+        partial = self._message(None, usage, cut=True)
+        if partial is not None and partial.parts:
+            info = replace(info, partial=partial)
+        failed = error(info)
+        failed.usage = usage
+        return failed
+
+    def _message(self, finish_reason: FinishReason | None, usage: Usage | None, *, cut: bool = False) -> Message | None:
+        if self._builder is None:
+            return None
+        start = self._start or Start()
+        build = self._builder.partial if cut else self._builder.message
+        return build(
+            id=start.id,
+            model=start.model,
+            provider=start.provider,
+            finish_reason=finish_reason,
+            usage=usage,
+        )

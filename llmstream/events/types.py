@@ -1,0 +1,234 @@
+"""The events of a stream: one class, told apart by `type`.
+
+`StreamEvent` is a plain slotted dataclass because one is made per chunk: 0.7 µs against 1.3 to 1.7 µs for a
+pydantic model, at a seventh of the memory. `pydantic.TypeAdapter(StreamEvent)` works where one is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from llmstream.errors import ErrorInfo, LLMError
+from llmstream.messages import File, FinishReason, Message, Source, ToolCall, ToolResult, Usage, dump, load
+
+
+class EventType(StrEnum):
+    """What an event says. The order in which they may come is in `llmstream.events.grammar`."""
+
+    MESSAGE_START = "message_start"
+    TEXT_DELTA = "text_delta"
+    REASONING_DELTA = "reasoning_delta"
+    REFUSAL_DELTA = "refusal_delta"
+    TOOL_CALL_DELTA = "tool_call_delta"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    SOURCE = "source"
+    FILE = "file"
+    STATUS = "status"
+    RETRY = "retry"
+    MESSAGE_COMPLETE = "message_complete"
+    ERROR = "error"
+
+
+@dataclass(slots=True)
+class TextDelta:
+    """A piece of the answer; never empty."""
+
+    content: str
+
+
+@dataclass(slots=True)
+class ReasoningDelta:
+    """A piece of the model's reasoning; never empty."""
+
+    content: str
+
+
+@dataclass(slots=True)
+class RefusalDelta:
+    """A piece of a refusal; never empty."""
+
+    content: str
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of a tool call as it is written. Act on TOOL_CALL, not on this: a cut call never becomes one."""
+
+    index: int
+    """The call's place among this answer's calls, from 0."""
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    """The next characters of the arguments; empty when this delta only announces the call."""
+
+
+@dataclass(slots=True)
+class Start:
+    """Who answers. `warnings` names every option that was dropped or changed for this provider."""
+
+    id: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Status:
+    """Something worth knowing that is not part of the answer; may be ignored.
+
+    Kinds: `progress`, `queued`, `routed`, `step` …; `opaque` carries in `data` what a provider wants sent back
+    with the message (a reasoning signature, a redacted block) and has no message for people.
+    """
+
+    kind: str
+    message: str = ""
+    data: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Retry:
+    """Another attempt is about to start; yielded before the wait, so that a UI can say so."""
+
+    attempt: int
+    """The attempt about to start: 2 for the first retry."""
+    max_attempts: int
+    delay: float
+    """Seconds until it starts."""
+    reason: str
+    kind: str
+    """The kind of the error that caused it."""
+    provider: str | None = None
+    model: str | None = None
+    discard: bool = False
+    """True: drop what you showed since the last MESSAGE_START. False: nothing to drop, or it goes on seamlessly."""
+
+
+@dataclass(slots=True, repr=False)
+class StreamEvent:
+    """One event. `type` says which of the other fields is set; `repr` shows only those."""
+
+    type: EventType
+    text_delta: TextDelta | None = None
+    reasoning_delta: ReasoningDelta | None = None
+    refusal_delta: RefusalDelta | None = None
+    tool_call_delta: ToolCallDelta | None = None
+    tool_call: ToolCall | None = None
+    tool_result: ToolResult | None = None
+    source: Source | None = None
+    file: File | None = None
+    status: Status | None = None
+    retry: Retry | None = None
+    start: Start | None = None
+    """On MESSAGE_START and MESSAGE_COMPLETE."""
+    message: Message | None = None
+    """On MESSAGE_COMPLETE: the whole answer, ready to be appended to the history."""
+    finish_reason: FinishReason | None = None
+    raw_finish_reason: str | None = None
+    usage: Usage | None = None
+    messages: list[Message] | None = None
+    """On the terminal event of `run_tools`: the new messages of all rounds."""
+    error: str | None = None
+    """On ERROR: one readable sentence; `error_info` has the details."""
+    error_info: ErrorInfo | None = None
+    raw: Any = field(default=None, compare=False)
+    """With `include_raw`: the provider's parsed frame, on the first event that it caused."""
+
+    @property
+    def text(self) -> str:
+        """The answer text that this event brings, in stream and in batch mode; else empty."""
+        return self.text_delta.content if self.text_delta is not None else ""
+
+    def raise_for_error(self) -> None:
+        """Raise the LLMError that matches an ERROR; do nothing for other events."""
+        if self.type is EventType.ERROR:
+            raise LLMError.from_info(self.error_info or ErrorInfo("internal", self.error or ""))
+
+    def __repr__(self) -> str:
+        shown = (f"{f.name}={value!r}" for f in fields(self)[1:] if (value := getattr(self, f.name)) is not None)
+        return f"StreamEvent({', '.join((self.type.name, *shown))})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The one JSON form of an event: on SSE, NDJSON and WebSocket, in recordings and logs."""
+        data: dict[str, Any] = {"type": self.type.value}
+        for f in fields(self)[1:]:
+            value = getattr(self, f.name)
+            if value is None:
+                continue
+            if f.name == "messages":
+                value = [message.to_dict() for message in value]
+            elif hasattr(value, "to_dict"):
+                value = value.to_dict()
+            elif f.name in _VALUES:
+                value = dump(value)
+            data[f.name] = value
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; fields of a newer version are ignored."""
+        event = cls(EventType(data["type"]))
+        for f in fields(cls)[1:]:
+            if (value := data.get(f.name)) is None:
+                continue
+            if f.name in _VALUES:
+                value = load(_VALUES[f.name], value)
+            elif f.name in _READERS:
+                value = _READERS[f.name](value)
+            setattr(event, f.name, value)
+        if event.start is not None:
+            event.start.warnings = tuple(event.start.warnings)
+        return event
+
+
+_VALUES: dict[str, type[Any]] = {
+    "text_delta": TextDelta,
+    "reasoning_delta": ReasoningDelta,
+    "refusal_delta": RefusalDelta,
+    "tool_call_delta": ToolCallDelta,
+    "tool_call": ToolCall,
+    "tool_result": ToolResult,
+    "source": Source,
+    "file": File,
+    "status": Status,
+    "retry": Retry,
+    "start": Start,
+}
+_READERS: dict[str, Any] = {
+    "message": Message.from_dict,
+    "finish_reason": FinishReason,
+    "usage": Usage.from_dict,
+    "messages": lambda messages: [Message.from_dict(message) for message in messages],
+    "error_info": ErrorInfo.from_dict,
+}
+
+
+# --- the short way to make each kind ----------------------------------------------------------------------
+
+
+def text_delta(content: str) -> StreamEvent:
+    """A TEXT_DELTA."""
+    return StreamEvent(EventType.TEXT_DELTA, TextDelta(content))
+
+
+def reasoning_delta(content: str) -> StreamEvent:
+    """A REASONING_DELTA."""
+    return StreamEvent(EventType.REASONING_DELTA, None, ReasoningDelta(content))
+
+
+def refusal_delta(content: str) -> StreamEvent:
+    """A REFUSAL_DELTA."""
+    return StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(content))
+
+
+def opaque(format: str, **data: Any) -> StreamEvent:
+    """STATUS(kind="opaque"): `signature=` (and `id=`) for the reasoning just seen, or a whole `item=`."""
+    return StreamEvent(EventType.STATUS, status=Status("opaque", data={"format": format, **data}))
+
+
+def error(info: ErrorInfo) -> StreamEvent:
+    """An ERROR."""
+    return StreamEvent(EventType.ERROR, error=str(info), error_info=info)

@@ -1,0 +1,388 @@
+"""Messages, tools and requests: the values that go to a model and come back from it.
+
+Plain slotted dataclasses, the same for every provider. `wire/<format>/request.py` renders them; nothing
+here knows a vendor. A message is an ordered list of parts, because order carries meaning (reasoning before
+the tool call it led to), and every part survives `to_dict` / `from_dict` unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+class FinishReason(StrEnum):
+    """Why the answer ended, in one vocabulary; the provider's own word is `raw_finish_reason`."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
+    PAUSE = "pause"
+    """The provider wants the conversation sent back so that it can go on (Anthropic `pause_turn`)."""
+    OTHER = "other"
+    """The provider gave a word that we do not know."""
+    UNKNOWN = "unknown"
+    """The answer ended properly, but the provider gave no reason."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens billed. `None` means "not reported", which is not 0."""
+
+    input_tokens: int | None = None
+    """The whole prompt, cached or not."""
+    output_tokens: int | None = None
+    """The whole answer, reasoning included."""
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated: bool = False
+    """True when counted by us instead of by the provider."""
+    attempts: tuple[Usage, ...] = ()
+    """Every billed attempt, when there were several; the fields above count those whose text is in the message."""
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Prompt and answer together; None when neither was reported."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """`input_tokens` under the name OpenAI's chat API gives it."""
+        return self.input_tokens
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """`output_tokens` under the name OpenAI's chat API gives it."""
+        return self.output_tokens
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that are set, as JSON values."""
+        return dump(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        usage: Self = load(cls, data)
+        usage.attempts = tuple(Usage.from_dict(attempt) for attempt in data.get("attempts", ()))
+        return usage
+
+
+# --- parts of a message ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class TextPart:
+    """Text that a person reads."""
+
+    type: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(slots=True)
+class RefusalPart:
+    """The model's words when it declines, where the provider keeps them apart from the answer."""
+
+    type: ClassVar[str] = "refusal"
+    text: str
+
+
+@dataclass(slots=True)
+class ReasoningPart:
+    """The model's reasoning. It goes back only to the wire format that signed it."""
+
+    type: ClassVar[str] = "reasoning"
+    text: str = ""
+    signature: str | None = None
+    """Opaque proof from the provider (Anthropic `signature`, Responses `encrypted_content`)."""
+    id: str | None = None
+    format: str | None = None
+    """The wire format that `signature` and `id` belong to."""
+
+
+@dataclass(slots=True)
+class ImagePart:
+    """An image for the model: either `url`, or `data` (base64) with its `media_type`."""
+
+    type: ClassVar[str] = "image"
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+    detail: str | None = None
+
+
+@dataclass(slots=True)
+class File:
+    """A file given to the model, or made by it: `data` (base64), a `url`, or the provider's `id`."""
+
+    type: ClassVar[str] = "file"
+    id: str | None = None
+    name: str | None = None
+    media_type: str | None = None
+    data: str | None = None
+    url: str | None = None
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """A call the model wants made (`executed_by="caller"`) or that the provider made itself.
+
+    `arguments` is the model's text, verbatim. `input` is that text as a dict: `{}` for no arguments, None
+    when it is not a JSON object. Never run a call whose `complete` is False: its arguments were cut.
+    """
+
+    type: ClassVar[str] = "tool_call"
+    id: str
+    name: str
+    arguments: str = ""
+    input: dict[str, Any] | None = None
+    complete: bool = True
+    executed_by: Literal["caller", "provider"] = "caller"
+    provider_data: dict[str, Any] | None = None
+    """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
+
+
+@dataclass(slots=True)
+class ToolResult:
+    """What a tool answered. `content` is text, or JSON where the provider ran the tool."""
+
+    type: ClassVar[str] = "tool_result"
+    tool_call_id: str
+    content: Any = ""
+    name: str | None = None
+    is_error: bool = False
+    executed_by: Literal["caller", "provider"] = "caller"
+    provider_data: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Source:
+    """Something the answer cites. `start` and `end` are character offsets in the text, where given."""
+
+    type: ClassVar[str] = "source"
+    id: str | None = None
+    title: str | None = None
+    url: str | None = None
+    relevance_score: float | None = None
+    excerpt: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(slots=True)
+class ProviderPart:
+    """An item only one wire format understands (redacted reasoning, compaction …), kept to be sent back to it."""
+
+    type: ClassVar[str] = "provider"
+    format: str
+    data: dict[str, Any]
+
+
+Part: TypeAlias = (
+    TextPart | RefusalPart | ReasoningPart | ImagePart | File | ToolCall | ToolResult | Source | ProviderPart
+)
+_PARTS: dict[str, type[Any]] = {
+    part.type: part
+    for part in (
+        TextPart,
+        RefusalPart,
+        ReasoningPart,
+        ImagePart,
+        File,
+        ToolCall,
+        ToolResult,
+        Source,
+        ProviderPart,
+    )
+}
+
+
+@dataclass(slots=True)
+class Message:
+    """One turn. The `message` of a MESSAGE_COMPLETE can be appended to the history as it is.
+
+    `parts` may be given as a string. A tool's answer is `Message("tool", [ToolResult(call.id, "…")])`.
+    """
+
+    role: Role
+    parts: list[Part] = field(default_factory=list)
+    name: str | None = None
+    id: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.parts, str):
+            self.parts = [TextPart(self.parts)]
+
+    @property
+    def text(self) -> str:
+        """All answer text, in order."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def reasoning(self) -> str:
+        """All readable reasoning, in order."""
+        return "".join(part.text for part in self.parts if isinstance(part, ReasoningPart))
+
+    @property
+    def refusal(self) -> str:
+        """The refusal's words, where the provider keeps them apart."""
+        return "".join(part.text for part in self.parts if isinstance(part, RefusalPart))
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls that the caller is asked to make."""
+        return [part for part in self.parts if isinstance(part, ToolCall) and part.executed_by == "caller"]
+
+    @property
+    def sources(self) -> list[Source]:
+        """What the answer cites."""
+        return [part for part in self.parts if isinstance(part, Source)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, lossless: `Message.from_dict(m.to_dict()) == m`."""
+        data = dump(self)
+        data["parts"] = [dump_part(part) for part in self.parts]
+        if self.usage is not None:
+            data["usage"] = self.usage.to_dict()
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read a message from `to_dict`'s form."""
+        message: Self = load(cls, data)
+        message.parts = [load_part(part) for part in data["parts"]]
+        if "finish_reason" in data:
+            message.finish_reason = FinishReason(data["finish_reason"])
+        if "usage" in data:
+            message.usage = Usage.from_dict(data["usage"])
+        return message
+
+
+# --- requests -------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Tool:
+    """A tool the model may call: its `parameters` are a JSON schema."""
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    description: str | None = None
+    strict: bool | None = None
+
+
+@dataclass(slots=True)
+class HostedTool:
+    """A tool the provider runs itself (web search …), in that provider's own words; sent as it is."""
+
+    definition: dict[str, Any]
+
+
+@dataclass(slots=True)
+class ToolChoice:
+    """`auto`, `none`, `required`, or `tool` with the `name` of the one to call."""
+
+    mode: Literal["auto", "none", "required", "tool"]
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class ResponseFormat:
+    """JSON of any shape (`schema` is None), or JSON that follows `schema`."""
+
+    schema: dict[str, Any] | None = None
+    name: str = "response"
+    strict: bool | None = None
+
+
+@dataclass(slots=True)
+class ChatRequest:
+    """One request in every provider's terms. `None` leaves the choice to the provider."""
+
+    messages: list[Message]
+    model: str
+    tools: list[Tool | HostedTool] = field(default_factory=list)
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] = field(default_factory=list)
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    provider_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Keyed by provider name; merged into that provider's request body last."""
+
+
+# --- plain values as JSON -------------------------------------------------------------------------------
+
+
+def dump(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their default, as they are."""
+    data = {}
+    for f in fields(value):
+        item = getattr(value, f.name)
+        if item != (f.default_factory() if f.default_factory is not MISSING else f.default):
+            data[f.name] = item
+    return data
+
+
+def load(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    """Build a dataclass from `dump`'s form; keys of a newer version are ignored."""
+    return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+
+
+def dump_part(part: Part) -> dict[str, Any]:
+    """A part as a dict with its `type`."""
+    return {"type": part.type, **dump(part)}
+
+
+def load_part(data: Mapping[str, Any]) -> Part:
+    """The inverse of `dump_part`."""
+    kind = data.get("type")
+    if kind not in _PARTS:
+        raise ValueError(f"unknown message part type {kind!r}; known: {', '.join(_PARTS)}")
+    part: Part = load(_PARTS[kind], data)
+    return part
+
+
+def parse_arguments(arguments: str) -> dict[str, Any] | None:
+    """A tool call's arguments as a dict: `{}` when empty, None when they are not a JSON object."""
+    if not arguments.strip():
+        return {}
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def ensure_json(value: Any, what: str) -> None:
+    """Raise TypeError unless `value` can be written as JSON."""
+    try:
+        json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"{what} can't be written as JSON: {error}") from None
+
+
+def sequence_of(value: Any, what: str) -> Sequence[Any]:
+    """`value` if it is a list or tuple, else TypeError saying what was expected."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{what} must be a list, not {type(value).__name__}")
+    return value

@@ -1,0 +1,7 @@
+"""Where requests go. `register` adds a provider of your own; `Provider` says what one must do."""
+
+from llmstream.providers.base import Call, Clock, Provider, Timeouts
+from llmstream.providers.config import ProviderConfig
+from llmstream.providers.registry import names, register
+
+__all__ = ["Call", "Clock", "Provider", "ProviderConfig", "Timeouts", "names", "register"]

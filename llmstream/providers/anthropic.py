@@ -1,0 +1,30 @@
+"""Anthropic's Messages API over its official SDK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmstream.messages import ChatRequest
+from llmstream.providers.sdk import SDKProvider
+from llmstream.wire.anthropic_messages.decode import MessagesDecoder
+from llmstream.wire.anthropic_messages.request import Dialect, render_request
+from llmstream.wire.rendered import Rendered
+
+
+class AnthropicProvider(SDKProvider):
+    """Anthropic, or a server that speaks its format. Amazon's and Google's variants through `sdk_client`."""
+
+    path = "/v1/messages"
+    decoder = MessagesDecoder
+    key_variables = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+    default_model = "claude-sonnet-4-5"
+
+    def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:
+        """`anthropic.AsyncAnthropic`."""
+        import anthropic
+
+        return anthropic.AsyncAnthropic(http_client=anthropic.DefaultAsyncHttpxClient(**http_options), **options)
+
+    def render(self, request: ChatRequest) -> Rendered:
+        """The request as Messages."""
+        return render_request(request, Dialect(self.name))

@@ -1,0 +1,64 @@
+"""Checks on where a request goes and with what key, all made before any network."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from llmstream.errors import ConfigurationError
+
+
+def check_base_url(url: str, *, allow_insecure_http: bool = False) -> None:
+    """Raise ConfigurationError unless a request with a key in it may be sent to `url`."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as problem:
+        raise ConfigurationError(f"base_url can't be read: {problem}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(
+            f"base_url must begin with https:// (or http:// for this machine), not {parts.scheme or 'nothing'!r}"
+        )
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("base_url must not hold a user name or password: pass api_key or headers instead")
+    if parts.scheme == "http" and not is_loopback(host) and not allow_insecure_http:
+        raise ConfigurationError(
+            f"base_url is plain http to {host}: the key and the prompt would travel unencrypted. "
+            "Use https://, or pass allow_insecure_http=True"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_key(key: str, name: str) -> str:
+    """The key without blanks around it. Raise ConfigurationError for what can't stand in an HTTP header."""
+    if not isinstance(key, str):
+        raise ConfigurationError(f"{name} must be a string, not {type(key).__name__}")
+    key = key.strip(" \t")
+    if not key:
+        raise ConfigurationError(f"{name} is empty")
+    if not key.isascii() or not key.isprintable():
+        raise ConfigurationError(
+            f"{name} holds a line break or another character that no key has; was it read from a file? Strip it"
+        )
+    return key
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for a header that can't be sent."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ConfigurationError("headers must map strings to strings")
+        if not name.isascii() or not name.isprintable() or not name or set(name) & set(" :"):
+            raise ConfigurationError(f"header name {name!r} can't be sent")
+        if not value.isascii() or not value.isprintable():
+            raise ConfigurationError(f"the value of header {name!r} holds a character that can't be sent")

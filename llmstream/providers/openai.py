@@ -1,0 +1,59 @@
+"""OpenAI over its official SDK: chat completions, and the Responses API. Azure and others through `sdk_client`."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from llmstream.messages import ChatRequest
+from llmstream.providers.config import ProviderConfig
+from llmstream.providers.sdk import SDKProvider
+from llmstream.wire.openai_chat.decode import ChatDecoder
+from llmstream.wire.openai_chat.request import Dialect, render_request
+from llmstream.wire.openai_responses import request as responses
+from llmstream.wire.openai_responses.decode import ResponsesDecoder
+from llmstream.wire.rendered import Rendered
+
+
+class _OverOpenAI(SDKProvider):
+    key_variables = ("OPENAI_API_KEY",)
+
+    def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:
+        """`openai.AsyncOpenAI`."""
+        import openai
+
+        return openai.AsyncOpenAI(http_client=openai.DefaultAsyncHttpxClient(**http_options), **options)
+
+    def is_openai(self) -> bool:
+        """Whether OpenAI itself answers (or Azure), not a server that only speaks its format."""
+        host = urlsplit(self.base_url).hostname or ""
+        return self._config.base_url is None or host.endswith((".openai.com", ".azure.com"))
+
+
+class OpenAIProvider(_OverOpenAI):
+    """Chat completions, of OpenAI or of a server that speaks the same format."""
+
+    path = "/chat/completions"
+    decoder = ChatDecoder
+    default_model = "gpt-5-mini"
+
+    def __init__(self, config: ProviderConfig, dialect: Dialect | None = None) -> None:
+        super().__init__(config)
+        limit = "max_completion_tokens" if self.is_openai() else "max_tokens"
+        self._dialect = dialect or Dialect(config.name, max_tokens=limit)
+
+    def render(self, request: ChatRequest) -> Rendered:
+        """The request as chat completions."""
+        return render_request(request, self._dialect)
+
+
+class OpenAIResponsesProvider(_OverOpenAI):
+    """The Responses API."""
+
+    path = "/responses"
+    decoder = ResponsesDecoder
+    default_model = "gpt-5-mini"
+
+    def render(self, request: ChatRequest) -> Rendered:
+        """The request as Responses."""
+        return responses.render_request(request, responses.Dialect(self.name))

@@ -1,0 +1,81 @@
+"""Answers written down: items such as a string, a tool call or an error, turned into the events they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import (
+    EventType,
+    Start,
+    StreamEvent,
+    ToolCallDelta,
+    error,
+    opaque,
+    reasoning_delta,
+    refusal_delta,
+    text_delta,
+)
+from llmstream.messages import FinishReason, ReasoningPart, RefusalPart, Source, TextPart, ToolCall, Usage
+
+Item: TypeAlias = (
+    str | TextPart | ReasoningPart | RefusalPart | ToolCall | Source | Usage | FinishReason | ErrorInfo | StreamEvent
+)
+"""One step of an answer. A string is text, word by word; an ErrorInfo ends the answer there."""
+
+
+def script_events(items: Iterable[Item], *, id: str | None = None, model: str | None = None) -> Iterator[StreamEvent]:
+    """The events of an answer made of `items`: begun and ended properly unless they say otherwise."""
+    usage: Usage | None = None
+    reason: FinishReason | None = None
+    called = 0
+    yield StreamEvent(EventType.MESSAGE_START, start=Start(id, model))
+    for item in items:
+        if isinstance(item, Usage):
+            usage = item
+        elif isinstance(item, FinishReason):
+            reason = item
+        elif isinstance(item, ErrorInfo):
+            yield error(item)
+            return
+        elif isinstance(item, StreamEvent):
+            yield item
+            if item.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR):
+                return
+        elif isinstance(item, ToolCall):
+            yield from _call(item, called)
+            called += 1
+        else:
+            yield from _piece(item)
+    reason = reason or (FinishReason.TOOL_CALLS if called else FinishReason.STOP)
+    yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=reason, usage=usage)
+
+
+def _piece(item: str | TextPart | ReasoningPart | RefusalPart | Source) -> Iterator[StreamEvent]:
+    if isinstance(item, Source):
+        yield StreamEvent(EventType.SOURCE, source=item)
+        return
+    make = text_delta
+    if isinstance(item, ReasoningPart):
+        make = reasoning_delta
+    elif isinstance(item, RefusalPart):
+        make = refusal_delta
+    for word in words(item if isinstance(item, str) else item.text):
+        yield make(word)
+    if isinstance(item, ReasoningPart) and item.signature is not None:
+        yield opaque(item.format or "openai-chat", signature=item.signature)
+
+
+def _call(call: ToolCall, index: int) -> Iterator[StreamEvent]:
+    yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, call.id, call.name))
+    for start in range(0, len(call.arguments), 12):
+        delta = ToolCallDelta(index, arguments=call.arguments[start : start + 12])
+        yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta)
+    yield StreamEvent(EventType.TOOL_CALL, tool_call=call)
+
+
+def words(text: str) -> list[str]:
+    """The text in pieces about as large as a model's tokens; they join to the same text."""
+    return re.findall(r"\s*\S{1,12}|\s+", text)

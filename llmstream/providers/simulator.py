@@ -1,0 +1,109 @@
+"""A provider that needs nothing: it pretends to answer, deterministically, at a pace, over real wire bytes.
+
+Its events are encoded in one of the wire formats and decoded by the real decoder, so that what a program sees is what
+it will see from a vendor. Without a script it says so and repeats the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeAlias
+
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import ChatRequest, Usage
+from llmstream.providers.base import Call, Watchdog, read_answer
+from llmstream.providers.config import ProviderConfig
+from llmstream.providers.script import Item, script_events, words
+from llmstream.wire.anthropic_messages.decode import MessagesDecoder
+from llmstream.wire.anthropic_messages.encode import MessagesEncoder
+from llmstream.wire.decoder import Decoder
+from llmstream.wire.openai_chat.decode import ChatDecoder
+from llmstream.wire.openai_chat.encode import ChatEncoder
+from llmstream.wire.openai_responses.decode import ResponsesDecoder
+from llmstream.wire.openai_responses.encode import ResponsesEncoder
+
+
+class Encoder(Protocol):
+    """What the formats' encoders have in common."""
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event."""
+
+
+FORMATS: dict[str, tuple[Callable[[], Encoder], type[Decoder]]] = {
+    "openai-chat": (ChatEncoder, ChatDecoder),
+    "openai-responses": (ResponsesEncoder, ResponsesDecoder),
+    "anthropic-messages": (MessagesEncoder, MessagesDecoder),
+}
+
+Script: TypeAlias = Sequence[Sequence[Item]] | Callable[[ChatRequest], Iterable[Item]]
+
+
+class SimulatorProvider:
+    """Plays `script`: one list of items per request (the last one again and again), or a function of the request.
+
+    `pace` is the seconds between pieces; `format` the wire format that the events travel in.
+    """
+
+    name = "simulator"
+    default_model = "echo"
+
+    def __init__(
+        self,
+        config: ProviderConfig | None = None,
+        *,
+        script: Script | None = None,
+        format: str = "openai-chat",
+        pace: float = 0.03,
+    ) -> None:
+        if format not in FORMATS:
+            raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+        if config is not None:
+            self.name = config.name
+        self._script = script
+        self._format = format
+        self._pace = pace
+        self._turn = 0
+
+    async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        """One attempt."""
+        make_encoder, make_decoder = FORMATS[self._format]
+        decoder = make_decoder(include_raw=call.include_raw, keep_message=False)
+        events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model)
+        watchdog = Watchdog(call, lambda: None)
+        body = self._body(events, make_encoder(), call)
+        try:
+            async for event in read_answer(body, decoder, call, watchdog):
+                if event.type is EventType.MESSAGE_START and event.start is not None:
+                    event.start.provider = self.name
+                elif event.error_info is not None:
+                    event.error_info.provider = self.name
+                yield event
+        finally:
+            watchdog.stop()
+            await body.aclose()
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def _items(self, request: ChatRequest) -> Iterable[Item]:
+        script = self._script or _echo
+        self._turn += 1
+        if callable(script):
+            return script(request)
+        return script[min(self._turn, len(script)) - 1]
+
+    async def _body(self, events: Iterable[StreamEvent], encoder: Encoder, call: Call) -> AsyncGenerator[bytes, None]:
+        for event in events:
+            if data := encoder.feed(event):
+                if self._pace:
+                    await call.clock.sleep(self._pace)
+                yield data
+
+
+def _echo(request: ChatRequest) -> Iterator[Item]:
+    asked = next((m.text for m in reversed(request.messages) if m.role == "user"), "")
+    answer = f"This is the simulator, not a model. You said: {asked}"
+    yield answer
+    prompt = sum(len(words(message.text)) for message in request.messages)
+    yield Usage(input_tokens=prompt, output_tokens=len(words(answer)))

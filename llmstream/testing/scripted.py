@@ -1,0 +1,56 @@
+"""ScriptedProvider: a provider whose every attempt you write down."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, StreamEvent, text_delta
+from llmstream.messages import ChatRequest
+from llmstream.providers.base import Call
+from llmstream.providers.script import script_events
+
+
+class ScriptedProvider:
+    """Each argument is one attempt: a list of str, StreamEvent or ErrorInfo. Attempts beyond the last are errors.
+
+    `requests` holds what was asked for, `closed` how many attempts were closed before their end.
+
+        client = LLMClient(provider=ScriptedProvider([ErrorInfo("rate_limit")], ["Hel", "lo"]))
+    """
+
+    name = "scripted"
+    default_model = "script"
+
+    def __init__(self, *attempts: Sequence[str | StreamEvent | ErrorInfo]) -> None:
+        self._attempts = list(attempts)
+        self.requests: list[ChatRequest] = []
+        self.closed = 0
+
+    async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        """The next attempt of the script."""
+        self.requests.append(request)
+        number = len(self.requests)
+        script: Sequence[str | StreamEvent | ErrorInfo] = [
+            ErrorInfo("internal", f"the script has {len(self._attempts)} attempts; this is number {number}")
+        ]
+        if number <= len(self._attempts):
+            script = self._attempts[number - 1]
+        items = [_as_event(item) for item in script]
+        ended = False
+        try:
+            for event in script_events(items, id=f"script-{number}", model=request.model):
+                if event.start is not None and event.type is EventType.MESSAGE_START:
+                    event.start.provider = self.name
+                ended = event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)
+                yield event
+        finally:
+            self.closed += not ended
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+def _as_event(item: str | StreamEvent | ErrorInfo) -> StreamEvent | ErrorInfo:
+    # A string is one delta here, not words: the script says exactly what comes.
+    return text_delta(item) if isinstance(item, str) else item

@@ -1,0 +1,361 @@
+"""Decoder: the bytes of one answer in, its StreamEvents out. What every format has in common is here.
+
+A format subclasses `Decoder` and says in `parse_frame` what one JSON frame means, by calling `_text`, `_reasoning`,
+`_open_call` … and finally `_complete` or `_fail`. This class holds MESSAGE_START back until there is a piece, keeps
+tool calls until they may leave, knows a cut stream from a finished one, and reads what is no event stream at all:
+a whole JSON document, a bare JSON error, an HTML page.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from jiter import from_json
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.builder import MessageBuilder
+from llmstream.events.types import (
+    EventType,
+    RefusalDelta,
+    Start,
+    StreamEvent,
+    ToolCallDelta,
+    error,
+    opaque,
+    reasoning_delta,
+    text_delta,
+)
+from llmstream.messages import FinishReason, Message, Source, ToolCall, ToolResult, Usage, parse_arguments
+from llmstream.wire.error_body import is_error, parse_error
+from llmstream.wire.sse import MAX_FRAME, Frame, OversizedFrameError, SSEParser
+
+_CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
+"""Finish reasons after which the last call's arguments may be missing rather than empty."""
+
+
+class OpenCall:
+    """A tool call that is still being written, or that waits until it may leave."""
+
+    __slots__ = ("checked", "chunks", "done", "executed_by", "freeform", "id", "index", "name", "provider_data")
+
+    def __init__(self, index: int, id: str, name: str) -> None:
+        self.index = index
+        self.id = id
+        self.name = name
+        self.chunks: list[str] = []
+        self.done = False
+        """The provider said that the arguments are all there."""
+        self.freeform = False
+        """The arguments are any text, not JSON: whole when `done`."""
+        self.checked = False  # found incomplete since the last delta: not worth parsing again
+        self.executed_by: Any = "caller"
+        self.provider_data: dict[str, Any] | None = None
+
+
+class Decoder:
+    """Base of the formats' decoders. Never raises; after `ended` it ignores further bytes.
+
+    `keep_message=False` leaves `partial` and `MESSAGE_COMPLETE.message` to somebody else (the client's guard).
+    """
+
+    format: ClassVar[str]
+
+    def __init__(self, *, include_raw: bool = False, keep_message: bool = True, max_frame: int = MAX_FRAME) -> None:
+        self._parser = SSEParser(max_frame=max_frame)
+        self._builder = MessageBuilder() if keep_message else None
+        self._include_raw = include_raw
+        self._out: list[StreamEvent] = []
+        self._stray = bytearray()
+        self._max_stray = max_frame
+        self._seen_frame = False
+        self._started = False
+        self._refused = False
+        self._calls: list[OpenCall] = []  # those that have not left, in order
+        self._call_count = 0
+        self._called = False  # a call for the caller has left
+        self._start = Start()
+        self._usage: Usage | None = None
+        self._finish_reason: FinishReason | None = None
+        self._raw_finish_reason: str | None = None
+        self.finishing = False
+        """A finish reason came after which a cut, or 5 s of silence, still completes the answer."""
+        self.ended = False
+        """The terminal event was returned: stop reading."""
+
+    # --- for the one who has bytes -------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """The events that `data` completes."""
+        out = self._out = list[StreamEvent]()
+        if self.ended:
+            return out
+        try:
+            for frame in self._parser.feed(data):
+                self._frame(frame)
+                if self.ended:
+                    break
+        except OversizedFrameError:
+            self._too_large()
+        return out
+
+    def finish(self) -> list[StreamEvent]:
+        """No more bytes will come, for whatever reason: the terminal event, if there was none."""
+        out = self._out = list[StreamEvent]()
+        if self.ended:
+            return out
+        try:
+            for frame in self._parser.finish():
+                self._frame(frame)
+        except OversizedFrameError:
+            self._too_large()
+        if not self.ended:
+            self._at_end()
+        return out
+
+    def abort(self, info: ErrorInfo) -> list[StreamEvent]:
+        """We stop reading for a reason of our own: the ERROR that says so, if the answer had not ended."""
+        out = self._out = list[StreamEvent]()
+        if not self.ended:
+            self._fail(info)
+        return out
+
+    @property
+    def partial(self) -> Message | None:
+        """What has come so far; None with `keep_message=False`."""
+        if self._builder is None:
+            return None
+        return self._builder.partial(id=self._start.id, model=self._start.model)
+
+    # --- for the format ------------------------------------------------------------------------------------
+
+    def parse_frame(self, payload: dict[str, Any], event: str) -> None:
+        """Say what one frame means."""
+        raise NotImplementedError
+
+    def parse_document(self, payload: dict[str, Any]) -> bool:
+        """Decode a whole answer that came as one JSON document; False if it is none."""
+        raise NotImplementedError
+
+    def done_marker(self) -> None:
+        """`[DONE]` came. Formats that end otherwise ignore it."""
+
+    def _text(self, content: str) -> None:
+        if content:
+            self._piece(text_delta(content))
+
+    def _reasoning(self, content: str) -> None:
+        if content:
+            self._piece(reasoning_delta(content))
+
+    def _refusal(self, content: str) -> None:
+        if content:
+            self._refused = True
+            self._piece(StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(content)))
+
+    def _source(self, source: Source) -> None:
+        self._piece(StreamEvent(EventType.SOURCE, source=source))
+
+    def _tool_result(self, result: ToolResult) -> None:
+        self._piece(StreamEvent(EventType.TOOL_RESULT, tool_result=result))
+
+    def _opaque(self, **data: Any) -> None:
+        """Keep what only this provider understands, to be sent back: `signature=` (and `id=`), or a whole `item=`."""
+        self._flush_calls()
+        event = opaque(self.format, **data)
+        if self._builder is not None:
+            self._builder.add(event)
+        self._out.append(event)
+
+    def _open_call(self, id: str | None, name: str) -> OpenCall:
+        """A new call begins. Without an id it gets one from the message id and its place."""
+        index = self._call_count
+        self._call_count += 1
+        self._flush_calls()
+        call = OpenCall(index, id or f"call_{self._start.id or ''}_{index}", name)
+        self._calls.append(call)
+        return call
+
+    def _call_delta(self, call: OpenCall, arguments: str, *, first: bool = False) -> None:
+        """The next characters of a call's arguments; with `first` the call is announced."""
+        if arguments:
+            call.chunks.append(arguments)
+            call.checked = False
+        elif not first:
+            return
+        delta = ToolCallDelta(call.index, call.id if first else "", call.name if first else "", arguments)
+        self._emit(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta))
+
+    def _piece(self, event: StreamEvent) -> None:
+        if self._calls:
+            self._flush_calls()
+        self._emit(event)
+
+    def _emit(self, event: StreamEvent) -> None:
+        if not self._started:
+            self._started = True
+            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self._start))
+        if self._builder is not None:
+            self._builder.add(event)
+        self._out.append(event)
+
+    def _flush_calls(self, finish_reason: FinishReason | None = None) -> None:
+        """Let go of the calls that are surely whole, in order; at the end, of all."""
+        while self._calls:
+            call = self._calls[0]
+            if call.checked and finish_reason is None and not call.done:
+                return
+            arguments = "".join(call.chunks)
+            parsed = parse_arguments(arguments)
+            if finish_reason is None and not call.done and (call.freeform or parsed is None or not arguments):
+                call.checked = True
+                return  # more may come, even after another call began: deltas can be interleaved
+            del self._calls[0]
+            empty = not arguments.strip() and not self._calls and finish_reason in _CUT
+            whole = call.done if call.freeform else parsed is not None and not empty
+            self._called = self._called or call.executed_by == "caller"
+            self._emit(
+                StreamEvent(
+                    EventType.TOOL_CALL,
+                    tool_call=ToolCall(
+                        call.id,
+                        call.name,
+                        arguments,
+                        input=parsed if whole else None,
+                        complete=whole,
+                        executed_by=call.executed_by,
+                        provider_data=call.provider_data,
+                    ),
+                )
+            )
+
+    def _complete(self) -> None:
+        """The provider's own end came."""
+        reason = self._finish_reason or FinishReason.UNKNOWN
+        if reason is FinishReason.UNKNOWN and not self._started and not self._calls:
+            self._fail(ErrorInfo("truncated", "the provider ended the stream without an answer"))
+            return
+        self._flush_calls(reason)
+        if reason is FinishReason.STOP and self._called:
+            reason = FinishReason.TOOL_CALLS  # three APIs say "stop" although tools were called
+        elif reason is FinishReason.STOP and self._refused:
+            reason = FinishReason.REFUSAL
+        if not self._started:
+            self._started = True
+            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self._start))
+        self.ended = True
+        message = None
+        if self._builder is not None:
+            message = self._builder.message(
+                id=self._start.id, model=self._start.model, finish_reason=reason, usage=self._usage
+            )
+        self._out.append(
+            StreamEvent(
+                EventType.MESSAGE_COMPLETE,
+                start=self._start,
+                message=message,
+                finish_reason=reason,
+                raw_finish_reason=self._raw_finish_reason,
+                usage=self._usage,
+            )
+        )
+
+    def _fail(self, info: ErrorInfo) -> None:
+        self.ended = True
+        partial = self.partial
+        if partial is not None and partial.parts:
+            info.partial = partial
+        event = error(info)
+        event.usage = self._usage
+        self._out.append(event)
+
+    # --- frames --------------------------------------------------------------------------------------------
+
+    def _frame(self, frame: Frame) -> None:
+        data = frame.data
+        if frame.stray:
+            self._stray_line(data)
+            return
+        self._seen_frame = True
+        if data[:1] == b"[" and data.strip() == b"[DONE]":
+            self.done_marker()
+            return
+        try:
+            payload = from_json(data)
+        except ValueError as problem:
+            if frame.terminated and data.strip():
+                self._bad_frame(frame, str(problem))
+            return  # the last frame, cut: `finish` says so
+        if not isinstance(payload, dict):
+            if frame.event == "error":
+                self._fail(parse_error(payload))
+            elif data.strip() != b"[DONE]":
+                self._bad_frame(frame, "not a JSON object")
+            return
+        before = len(self._out)
+        try:
+            self.parse_frame(payload, frame.event)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
+            # A field of an unexpected type: checking every one on the way would cost more than all the rest.
+            self._bad_frame(frame, f"{type(problem).__name__} in {self.format}")
+        if self._include_raw and len(self._out) > before:
+            self._out[before].raw = payload
+
+    def _bad_frame(self, frame: Frame, problem: str) -> None:
+        text = frame.data[:200].decode("utf-8", "replace")
+        if self.ended:
+            return
+        if frame.event == "error":
+            self._fail(parse_error(frame.data[:8192].decode("utf-8", "replace")))
+        else:
+            self._fail(ErrorInfo("protocol", f"a frame that can't be read ({problem}): {text!r}"))
+
+    def _too_large(self) -> None:
+        self._fail(ErrorInfo("frame_too_large", "one frame of the answer exceeds the size limit"))
+
+    def _stray_line(self, line: bytes) -> None:
+        if line.startswith(b"error:"):  # GPUStack
+            try:
+                payload = from_json(line[6:].strip())
+            except ValueError:
+                payload = line[6:].decode("utf-8", "replace")
+            self._fail(parse_error(payload))
+            return
+        self._stray += line + b"\n"
+        if len(self._stray) > self._max_stray:
+            raise OversizedFrameError
+
+    def _at_end(self) -> None:
+        text = bytes(self._stray).strip()
+        if text[:1] in (b"{", b"["):
+            try:
+                payload = from_json(text)
+            except ValueError:
+                payload = None
+            if isinstance(payload, list) and payload:
+                payload = payload[0]  # Google wraps errors in a list
+            if isinstance(payload, dict) and self._body(payload):
+                return
+        if self.finishing:
+            self._complete()
+        elif text and not self._seen_frame and text[:1] != b"{":
+            excerpt = parse_error(text[:8192].decode("utf-8", "replace")).message[:200]
+            self._fail(ErrorInfo("wrong_body", f"the body is not an answer: {excerpt!r}"))
+        else:
+            self._fail(ErrorInfo("truncated", "the answer was cut before the provider's own end"))
+
+    def _body(self, payload: dict[str, Any]) -> bool:
+        """A bare JSON object among or in place of the frames; True if that settled it."""
+        if is_error(payload):
+            self._fail(parse_error(payload))
+        elif self._seen_frame:
+            return False
+        else:
+            try:
+                known = self.parse_document(payload)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+                known = False
+            if not known and not self.ended:
+                shown = json.dumps(payload)[:200]
+                self._fail(ErrorInfo("wrong_body", f"JSON that is not an answer: {shown}"))
+        return True

@@ -1,0 +1,1 @@
+"""OpenAI chat completions, and the family of hosts that speak it."""

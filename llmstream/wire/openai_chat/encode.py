@@ -1,0 +1,206 @@
+"""Events to the bytes of an OpenAI chat completions stream: the inverse of `decode.py`.
+
+What the format has no place for is left out: files, tools that the provider ran, STATUS and RETRY. A failure that
+only a cut can express (truncated, connection) writes nothing: whoever sends the bytes ends them there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.messages import (
+    FinishReason,
+    Message,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+from llmstream.wire.error_body import parse_error
+from llmstream.wire.openai_chat.decode import FINISH_REASONS
+
+_REASONS = {
+    FinishReason.LENGTH: "length",
+    FinishReason.TOOL_CALLS: "tool_calls",
+    FinishReason.CONTENT_FILTER: "content_filter",
+}
+_CUTS = frozenset({"truncated", "connection"})
+_TYPES = {
+    "authentication": ("authentication_error", 401),
+    "permission": ("permission_error", 403),
+    "not_found": ("not_found_error", 404),
+    "invalid_request": ("invalid_request_error", 400),
+    "context_length": ("context_length_exceeded", 413),
+    "quota": ("insufficient_quota", 402),
+    "rate_limit": ("rate_limit_exceeded", 429),
+    "overloaded": ("overloaded_error", 503),
+    "content_filter": ("content_filter", 400),
+    "tool_use_failed": ("tool_use_failed", 400),
+}
+
+
+class ChatEncoder:
+    """One per answer; `feed` gives the bytes of each event."""
+
+    def __init__(self) -> None:
+        self._head: dict[str, Any] = {}
+        self._started = False
+        self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
+        self._indexes: dict[str, int] = {}  # announced calls by id
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that the format has no place for."""
+        return b"".join(map(_frame, self._chunks(event))) + (
+            b"data: [DONE]\n\n" if event.type is EventType.MESSAGE_COMPLETE else b""
+        )
+
+    def _chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        kind = event.type
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield self._delta(content=event.text_delta.content)
+        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
+            yield self._delta(reasoning_content=event.reasoning_delta.content)
+        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
+            yield self._delta(refusal=event.refusal_delta.content)
+        elif event.tool_call_delta is not None:
+            delta = event.tool_call_delta
+            yield self._call(delta.index, delta.id, delta.name, delta.arguments)
+        elif event.tool_call is not None:
+            yield from self._whole_call(event.tool_call)
+        elif event.source is not None:
+            yield self._delta(annotations=[_annotation(event.source)])
+        elif event.status is not None:
+            yield from self._opaque(event.status.data if event.status.kind == "opaque" else None)
+        elif kind is EventType.MESSAGE_START:
+            yield from self._begin(event.start or Start())
+        elif kind is EventType.MESSAGE_COMPLETE:
+            yield from self._end(event)
+        elif kind is EventType.ERROR:
+            yield from self._error(event)
+
+    def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
+        self._started = True
+        self._head = {key: value for key, value in (("id", start.id), ("model", start.model)) if value is not None}
+        yield self._delta(role="assistant", content="")
+        for delta in self._early:
+            yield self._delta(**delta)
+        self._early.clear()
+
+    def _end(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        if not self._started:
+            yield from self._begin(event.start or Start())
+            if event.message is not None:
+                yield from self._parts(event.message)
+        if (reason := _render_reason(event)) is not None:
+            yield self._chunk([{"index": 0, "delta": {}, "finish_reason": reason}])
+        if event.usage is not None:
+            yield self._chunk([], usage=render_usage(event.usage))
+
+    def _parts(self, message: Message) -> Iterator[dict[str, Any]]:
+        for part in message.parts:
+            if isinstance(part, TextPart):
+                yield self._delta(content=part.text)
+            elif isinstance(part, ReasoningPart) and part.text:
+                yield self._delta(reasoning_content=part.text)
+            elif isinstance(part, RefusalPart):
+                yield self._delta(refusal=part.text)
+            elif isinstance(part, ToolCall):
+                yield from self._whole_call(part)
+            elif isinstance(part, Source):
+                yield self._delta(annotations=[_annotation(part)])
+
+    def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        if event.usage is not None:
+            yield self._chunk([], usage=render_usage(event.usage))
+        info = event.error_info or ErrorInfo("internal", event.error or "")
+        if info.kind not in _CUTS:
+            yield {"error": render_error(info)}
+
+    def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        if data is None or "signature" not in data or data["format"] != "openai-chat":
+            return
+        detail = {"type": "reasoning.encrypted", "data": data["signature"]}
+        if data.get("id") is not None:
+            detail["id"] = data["id"]
+        delta = {"reasoning_details": [detail]}
+        if self._started:
+            yield self._delta(**delta)
+        else:
+            self._early.append(delta)
+
+    def _whole_call(self, call: ToolCall) -> Iterator[dict[str, Any]]:
+        if call.executed_by == "caller" and call.id not in self._indexes:
+            yield self._call(len(self._indexes), call.id, call.name, call.arguments)
+
+    def _call(self, index: int, id: str, name: str, arguments: str) -> dict[str, Any]:
+        function: dict[str, Any] = {"arguments": arguments}
+        call: dict[str, Any] = {"index": index, "function": function}
+        if id:
+            self._indexes[id] = index
+            call = {"index": index, "id": id, "type": "function", "function": {"name": name, **function}}
+        return self._delta(tool_calls=[call])
+
+    def _delta(self, **delta: Any) -> dict[str, Any]:
+        return self._chunk([{"index": 0, "delta": delta, "finish_reason": None}])
+
+    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        return {**self._head, "object": "chat.completion.chunk", "created": 0, "choices": choices, **more}
+
+
+def render_usage(usage: Usage) -> dict[str, Any]:
+    """OpenAI's usage object."""
+    rendered: dict[str, Any] = _present(
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+        prompt_tokens_details=_present(
+            cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens
+        ),
+        completion_tokens_details=_present(reasoning_tokens=usage.reasoning_tokens),
+    )
+    return rendered
+
+
+def render_error(info: ErrorInfo) -> dict[str, Any]:
+    """OpenAI's error object; `type` or a numeric `code` is added where the rest doesn't already say the kind."""
+    body: dict[str, Any] = {"message": info.message}
+    if info.code is not None:
+        body["code"] = info.code
+    if parse_error({"error": body}).kind != info.kind:
+        word, status = _TYPES.get(info.kind, ("server_error", 500))
+        body |= {"code": status} if info.code is None else {"type": word}
+    return body
+
+
+def _render_reason(event: StreamEvent) -> str | None:
+    raw, reason = event.raw_finish_reason, event.finish_reason
+    if raw is not None and (raw in FINISH_REASONS or reason is FinishReason.OTHER):
+        return raw
+    if reason is FinishReason.UNKNOWN and raw is None:
+        return None
+    return _REASONS.get(reason or FinishReason.STOP, "stop")
+
+
+def _annotation(source: Source) -> dict[str, Any]:
+    citation = _present(
+        title=source.title,
+        url=source.url,
+        content=source.excerpt,
+        start_index=source.start,
+        end_index=source.end,
+    )
+    return {"type": "url_citation", "url_citation": citation}
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None and value != {}}
+
+
+def _frame(payload: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"

@@ -1,0 +1,190 @@
+"""Server-sent events: bytes to frames, and back.
+
+The format is WHATWG HTML 9.2 (https://html.spec.whatwg.org/multipage/server-sent-events.html). Rules:
+
+- Lines end in LF, CRLF or CR and nothing else: U+2028 and friends are ordinary characters of a JSON string.
+- A byte order mark is dropped at the very start only. `id` sticks, and one with NUL is ignored; `retry` is
+  digits only. A frame without data is not dispatched.
+- Where the standard drops an unterminated last frame, `finish()` hands it over, marked `terminated=False`:
+  several providers forget the last blank line, and whether it was cut is for the format to say.
+- A line that is no field of the standard (bare JSON, `error: {…}`, an HTML page) is handed over in its place as a
+  frame marked `stray`, because gateways put their errors there. A strict reader skips those.
+
+Linear in the input: a line in many pieces is joined once. Bounded: an unfinished frame never exceeds `max_frame`
+bytes; beyond that `OversizedFrameError` is raised and the parser is spent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MAX_FRAME = 8 * 1024 * 1024
+"""Bytes. Large enough for an image in base64, small enough for 500 streams in one process."""
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+class OversizedFrameError(Exception):
+    """One frame exceeded the limit."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """One dispatched event: its name (empty: none given), its data, and the last event id at that time."""
+
+    event: str
+    data: bytes
+    id: str = ""
+    terminated: bool = True
+    stray: bool = False
+    """Not an event: `data` is a line that is no field of the standard."""
+
+
+class SSEParser:
+    """Feed it the body in any pieces; it gives back the frames completed so far."""
+
+    __slots__ = (
+        "_at_start",
+        "_data",
+        "_data_size",
+        "_event",
+        "_id",
+        "_max",
+        "_pending",
+        "_pending_size",
+        "_skip_lf",
+        "id",
+        "retry",
+    )
+
+    def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
+        self._max = max_frame
+        self._pending: list[bytes] = []  # pieces of the unfinished line
+        self._pending_size = 0
+        self._data: list[bytes] = []  # data lines of the unfinished frame
+        self._data_size = 0
+        self._event = ""
+        self._id = ""  # becomes `id` at the frame's blank line
+        self._skip_lf = False  # the last piece ended in CR: an LF that follows belongs to it
+        self._at_start = True
+        self.id = ""
+        """The last event id."""
+        self.retry: int | None = None
+        """Milliseconds, if the server asked for a reconnection time."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes. Raises `OversizedFrameError`."""
+        if self._at_start or self._skip_lf:
+            data = self._open(data)
+        frames: list[Frame] = []
+        if b"\r" in data:
+            rest = self._feed_lines(_LINE_END.split(data), frames)
+            self._skip_lf = data.endswith(b"\r")
+        else:
+            rest = self._feed_lf(data, frames)
+        if rest:
+            self._pending.append(rest)
+            self._pending_size += len(rest)
+            self._check()
+        return frames
+
+    def finish(self) -> list[Frame]:
+        """The body is over: the frame that was not ended by a blank line, if there is one."""
+        frames: list[Frame] = []
+        line = self._take(b"")
+        self._line(line.removeprefix(_BOM) if self._at_start else line, frames)
+        self._at_start = False
+        if self._data:
+            self._line(b"", frames)
+            frames[-1].terminated = False
+        return frames
+
+    def _open(self, data: bytes) -> bytes:
+        """Deal with what only the first bytes, or the byte after a CR, can be."""
+        if self._skip_lf and data:
+            self._skip_lf = False
+            data = data.removeprefix(b"\n")
+        if self._at_start:
+            data = self._take(data)
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._pending.append(data)
+                return b""
+            self._at_start = False
+            data = data.removeprefix(_BOM)
+        return data
+
+    def _feed_lf(self, data: bytes, frames: list[Frame]) -> bytes:
+        # The form every large provider sends: whole frames, LF only, one or two lines each. Splitting at blank
+        # lines first costs a third of going line by line.
+        if self._pending or self._data or self._event:
+            blank = data.find(b"\n\n")
+            if blank < 0:
+                return self._feed_lines(data.split(b"\n"), frames)
+            self._feed_lines(data[: blank + 2].split(b"\n"), frames)
+            data = data[blank + 2 :]
+        blocks = data.split(b"\n\n")
+        rest = blocks.pop()
+        for block in blocks:
+            if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._max:
+                self.id = self._id
+                frames.append(Frame("", block[6:], self.id))
+            else:
+                for line in block.split(b"\n"):
+                    self._line(line, frames)
+                self._line(b"", frames)
+        return self._feed_lines(rest.split(b"\n"), frames)
+
+    def _feed_lines(self, lines: list[bytes], frames: list[Frame]) -> bytes:
+        """Take the complete lines; give back the unfinished one."""
+        rest = lines.pop()
+        for line in lines:
+            self._line(self._take(line) if self._pending else line, frames)
+        return rest
+
+    def _take(self, last: bytes) -> bytes:
+        """The unfinished line with its last piece."""
+        if not self._pending:
+            return last
+        line = b"".join((*self._pending, last))
+        self._pending.clear()
+        self._pending_size = 0
+        return line
+
+    def _check(self) -> None:
+        if self._pending_size + self._data_size > self._max:
+            raise OversizedFrameError
+
+    def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if not line:
+            self.id = self._id
+            if self._data:
+                frames.append(Frame(self._event, b"\n".join(self._data), self.id))
+                self._data.clear()
+                self._data_size = 0
+            self._event = ""
+            return
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._data_size += len(value) + 1
+            self._check()
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+        elif name == b"retry":
+            if value.isdigit() and len(value) <= 18:  # int() of a hostile line would be quadratic, then an error
+                self.retry = int(value)
+        elif name:  # no name: a comment
+            frames.append(Frame("", line, self.id, stray=True))
+
+
+def render_frame(data: str, event: str | None = None) -> bytes:
+    """One frame. `data` may hold any text: each of its lines becomes a `data:` line, so nothing can break out."""
+    head = f"event: {event}\n" if event else ""
+    lines = "".join(f"data: {line}\n" for line in re.split(r"\r\n|\n|\r", data))
+    return f"{head}{lines}\n".encode()
