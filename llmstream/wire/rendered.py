@@ -1,9 +1,12 @@
-"""What every format's `render_request` gives back."""
+"""The outbound side that every format shares: what a rendered request is, and what an encoder does."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from llmstream.events.types import StreamEvent
 
 
 @dataclass(slots=True)
@@ -12,3 +15,17 @@ class Rendered:
 
     body: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+
+    def merge(self, options: Mapping[str, Any]) -> None:
+        """The caller's `provider_options`, last: an object is merged into one that is there, anything else replaces."""
+        for name, value in options.items():
+            known = self.body.get(name)
+            self.body[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, Mapping) else value
+
+
+class Encoder(Protocol):
+    """Events to the bytes of one answer: the inverse of a Decoder, one per answer."""
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that the format has no place for."""
+        ...

@@ -94,8 +94,11 @@ class SSEParser:
         """The body is over: the frame that was not ended by a blank line, if there is one."""
         frames: list[Frame] = []
         line = self._take(b"")
-        self._line(line.removeprefix(_BOM) if self._at_start else line, frames)
-        self._at_start = False
+        if self._at_start:
+            line = line.removeprefix(_BOM)
+            self._at_start = False
+        if line:
+            self._line(line, frames)
         if self._data:
             self._line(b"", frames)
             frames[-1].terminated = False

@@ -20,7 +20,7 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.messages import FinishReason, Source, Usage
-from llmstream.wire.decoder import Decoder, OpenCall
+from llmstream.wire.decoding import Decoder, OpenCall
 from llmstream.wire.error_body import parse_error
 
 FINISH_REASONS = {
@@ -86,8 +86,8 @@ class ChatDecoder(Decoder):
         if choice.get("index"):
             return
         if not self._started:
-            self._start.id = self._start.id or payload.get("id") or None
-            self._start.model = self._start.model or payload.get("model") or None
+            self.start.id = self.start.id or payload.get("id") or None
+            self.start.model = self.start.model or payload.get("model") or None
         delta = choice.get("delta")
         if delta:
             self._parse_delta(delta)

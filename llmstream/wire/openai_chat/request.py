@@ -79,7 +79,11 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     warnings: list[str] = []
     messages: list[dict[str, Any]] = []
     for message in request.messages:
-        _render_message(message, dialect, messages, warnings)
+        parts = message.parts
+        if len(parts) == 1 and type(parts[0]) is TextPart and message.name is None and message.role != "developer":
+            messages.append({"role": message.role, "content": parts[0].text})
+        else:
+            _render_message(message, dialect, messages, warnings)
     body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
     if dialect.stream_usage:
         body["stream_options"] = {"include_usage": True}
@@ -100,8 +104,9 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
         body["response_format"] = _render_response_format(request.response_format)
     if request.reasoning_effort is not None:
         _render_reasoning(request.reasoning_effort, dialect, body, warnings)
-    body.update(request.provider_options.get(dialect.name, {}))
-    return Rendered(body, warnings)
+    rendered = Rendered(body, warnings)
+    rendered.merge(request.provider_options.get(dialect.name, {}))
+    return rendered
 
 
 def _render_reasoning(effort: str, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
@@ -118,10 +123,11 @@ def _render_message(message: Message, dialect: Dialect, out: list[dict[str, Any]
     if role == "developer" and not dialect.developer_role:
         role = "system"
     parts = message.parts
-    if len(parts) == 1 and type(parts[0]) is TextPart and role != "assistant":
-        rendered: dict[str, Any] = {"role": role, "content": parts[0].text}
-    elif role == "assistant":
+    rendered: dict[str, Any]
+    if role == "assistant":
         rendered = _render_assistant(message)
+    elif len(parts) == 1 and isinstance(parts[0], TextPart):
+        rendered = {"role": role, "content": parts[0].text}
     else:
         out.extend(_render_tool_result(part) for part in parts if isinstance(part, ToolResult))
         content = [item for part in parts if (item := _render_part(part, warnings)) is not None]
@@ -239,23 +245,29 @@ def parse_messages(value: Any) -> list[Message]:
         raise TypeError(f"messages must be a list, not {type(value).__name__}")
     if not value:
         raise ValueError("messages is empty: give at least one message")
-    return [_parse_message(item, index) for index, item in enumerate(value)]
+    return [_parse_plain(item) or _parse_message(item, f"messages[{index}]") for index, item in enumerate(value)]
 
 
-def _parse_message(value: Any, index: int) -> Message:
+def _parse_plain(value: Any) -> Message | None:
+    """The common case on its own, because long histories consist of it: `{"role": …, "content": "…"}`."""
+    if type(value) is dict and len(value) == 2:
+        role, content = value.get("role"), value.get("content")
+        if type(content) is str and content.isascii() and role in ("user", "assistant", "system"):
+            return Message(role, [TextPart(content)])
+    return None
+
+
+def _parse_message(value: Any, where: str) -> Message:
     if isinstance(value, Message):
         return value
-    where = f"messages[{index}]"
     if not isinstance(value, Mapping):
         raise TypeError(f"{where} must be a dict or a Message, not {type(value).__name__}")
     role = value.get("role")
     if role not in ROLES:
         raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {role!r}")
-    content = value.get("content")
-    if len(value) == 2 and type(content) is str and role != "tool":
-        return Message(role, [TextPart(_parse_text(content, where))])
     if "parts" in value:
         return Message.from_dict(value)
+    content = value.get("content")
     if role == "tool":
         return Message("tool", [_parse_tool_result(value, content, where)])
     parts = list(_parse_content(content, f"{where}.content"))

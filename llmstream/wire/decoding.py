@@ -9,6 +9,7 @@ a whole JSON document, a bare JSON error, an HTML page.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, ClassVar
 
 from jiter import from_json
@@ -32,6 +33,9 @@ from llmstream.wire.sse import MAX_FRAME, Frame, OversizedFrameError, SSEParser
 
 _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
 """Finish reasons after which the last call's arguments may be missing rather than empty."""
+
+_FIELD_CUT = re.compile(rb"d(at?)?|e(v(en?)?)?|i|r(e(tr?)?)?")
+"""A last line cut within its field name: not a line of some other body."""
 
 
 class OpenCall:
@@ -74,7 +78,8 @@ class Decoder:
         self._calls: list[OpenCall] = []  # those that have not left, in order
         self._call_count = 0
         self._called = False  # a call for the caller has left
-        self._start = Start()
+        self.start = Start()
+        """What MESSAGE_START will say; a provider adds its name and warnings before it feeds."""
         self._usage: Usage | None = None
         self._finish_reason: FinishReason | None = None
         self._raw_finish_reason: str | None = None
@@ -106,7 +111,8 @@ class Decoder:
             return out
         try:
             for frame in self._parser.finish():
-                self._frame(frame)
+                if not frame.stray or not _FIELD_CUT.fullmatch(frame.data):
+                    self._frame(frame)
         except OversizedFrameError:
             self._too_large()
         if not self.ended:
@@ -125,7 +131,7 @@ class Decoder:
         """What has come so far; None with `keep_message=False`."""
         if self._builder is None:
             return None
-        return self._builder.partial(id=self._start.id, model=self._start.model)
+        return self._builder.partial(id=self.start.id, model=self.start.model)
 
     # --- for the format ------------------------------------------------------------------------------------
 
@@ -172,7 +178,7 @@ class Decoder:
         index = self._call_count
         self._call_count += 1
         self._flush_calls()
-        call = OpenCall(index, id or f"call_{self._start.id or ''}_{index}", name)
+        call = OpenCall(index, id or f"call_{self.start.id or ''}_{index}", name)
         self._calls.append(call)
         return call
 
@@ -183,7 +189,11 @@ class Decoder:
             call.checked = False
         elif not first:
             return
-        delta = ToolCallDelta(call.index, call.id if first else "", call.name if first else "", arguments)
+        if call.executed_by == "provider":
+            return  # nobody waits for it, and a delta could not say who runs it
+        delta = ToolCallDelta(call.index, arguments=arguments)
+        if first:
+            delta.id, delta.name, delta.provider_data = call.id, call.name, call.provider_data
         self._emit(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta))
 
     def _piece(self, event: StreamEvent) -> None:
@@ -194,7 +204,7 @@ class Decoder:
     def _emit(self, event: StreamEvent) -> None:
         if not self._started:
             self._started = True
-            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self._start))
+            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self.start))
         if self._builder is not None:
             self._builder.add(event)
         self._out.append(event)
@@ -242,17 +252,17 @@ class Decoder:
             reason = FinishReason.REFUSAL
         if not self._started:
             self._started = True
-            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self._start))
+            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self.start))
         self.ended = True
         message = None
         if self._builder is not None:
             message = self._builder.message(
-                id=self._start.id, model=self._start.model, finish_reason=reason, usage=self._usage
+                id=self.start.id, model=self.start.model, finish_reason=reason, usage=self._usage
             )
         self._out.append(
             StreamEvent(
                 EventType.MESSAGE_COMPLETE,
-                start=self._start,
+                start=self.start,
                 message=message,
                 finish_reason=reason,
                 raw_finish_reason=self._raw_finish_reason,

@@ -1,0 +1,218 @@
+"""Anthropic Messages: bytes to events.
+
+Format: https://docs.anthropic.com/en/api/messages-streaming. What real streams add to it, all seen in recordings:
+
+- `message_delta.usage` overlays `message_start.usage`, field by field; it is cumulative. Through gateways the first may
+  be zeros or nulls. Cached input is not inside `input_tokens`: ours is the sum.
+- A tool's input in pieces, whole in its block's start, or not at all; a whole block in `message_start.content`.
+- Blocks of tools that the provider runs (server tools, MCP, advisor): the call like a tool's, the result whole in its
+  block's start. Blocks of unknown types (compaction, fallback …) are kept to be sent back.
+- Thinking without text but with a signature; redacted thinking.
+- `event: data` with `[DONE]` at the end, from a gateway. `message_start` or `content_block_start` missing.
+
+The end is `message_stop`, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llmstream.messages import FinishReason, Source, ToolResult, Usage
+from llmstream.wire.decoding import Decoder, OpenCall
+from llmstream.wire.error_body import parse_error
+
+FORMAT = "anthropic-messages"
+
+FINISH_REASONS = {
+    "end_turn": FinishReason.STOP,
+    "stop_sequence": FinishReason.STOP,
+    "max_tokens": FinishReason.LENGTH,
+    "model_context_window_exceeded": FinishReason.LENGTH,
+    "tool_use": FinishReason.TOOL_CALLS,
+    "refusal": FinishReason.REFUSAL,
+    "pause_turn": FinishReason.PAUSE,
+    "compaction": FinishReason.PAUSE,
+}
+
+CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+
+
+class _Block:
+    """A content block that has begun."""
+
+    __slots__ = ("call", "item", "signature", "type")
+
+    def __init__(self, type: str) -> None:
+        self.type = type
+        self.call: OpenCall | None = None
+        self.signature = ""
+        self.item: dict[str, Any] | None = None
+
+
+class MessagesDecoder(Decoder):
+    """One Messages answer."""
+
+    format = FORMAT
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._blocks: dict[int, _Block] = {}
+        self._counts: dict[str, Any] = {}  # usage as the provider names it, overlaid
+
+    def parse_frame(self, payload: dict[str, Any], event: str) -> None:
+        """One event; unknown ones (`ping` among them) mean nothing to us."""
+        kind = payload.get("type") or event
+        if kind == "content_block_delta":
+            self._parse_delta(payload["index"], payload["delta"])
+        elif kind == "content_block_start":
+            self._begin_block(payload["index"], payload["content_block"])
+        elif kind == "content_block_stop":
+            self._end_block(payload["index"])
+        elif kind == "message_delta":
+            self._parse_usage(payload.get("usage"))
+            self._parse_stop(payload.get("delta") or {})
+        elif kind == "message_start":
+            self._parse_message(payload["message"])
+        elif kind == "message_stop":
+            self._complete()
+        elif kind == "error" or payload.get("error"):
+            self._fail(parse_error(payload))
+
+    def parse_document(self, payload: dict[str, Any]) -> bool:
+        """A whole message."""
+        if payload.get("type") != "message" or not isinstance(payload.get("content"), list):
+            return False
+        self._parse_message(payload)
+        self._complete()
+        return True
+
+    def _parse_message(self, message: dict[str, Any]) -> None:
+        self.start.id = message.get("id") or None
+        self.start.model = message.get("model") or None
+        self._parse_usage(message.get("usage"))
+        self._parse_stop(message)
+        for index, block in enumerate(message.get("content") or ()):
+            self._begin_block(-1 - index, block)
+            self._end_block(-1 - index)
+
+    def _parse_stop(self, stop: dict[str, Any]) -> None:
+        if reason := stop.get("stop_reason"):
+            self._raw_finish_reason = reason
+            self._finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER)
+
+    def _parse_usage(self, usage: dict[str, Any] | None) -> None:
+        self._counts |= {key: value for key, value in (usage or {}).items() if value is not None}
+        counts = self._counts
+        if not counts:
+            return
+        read, written = counts.get("cache_read_input_tokens"), counts.get("cache_creation_input_tokens")
+        fresh = counts.get("input_tokens")
+        details = counts.get("output_tokens_details") or {}
+        self._usage = Usage(
+            input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
+            output_tokens=counts.get("output_tokens"),
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            reasoning_tokens=details.get("thinking_tokens"),
+        )
+
+    def _begin_block(self, index: int, start: dict[str, Any]) -> None:
+        block = self._blocks[index] = _Block(start["type"])
+        if block.type == "text":
+            self._text(start.get("text") or "")
+            for citation in start.get("citations") or ():
+                self._source(_parse_citation(citation))
+        elif block.type == "thinking":
+            self._reasoning(start.get("thinking") or "")
+            block.signature = start.get("signature") or ""
+        elif block.type in CALLS:
+            self._begin_call(block, start)
+        elif block.type.endswith("_tool_result"):
+            self._tool_result(parse_result(start))
+        else:
+            block.item = dict(start)
+
+    def _begin_call(self, block: _Block, start: dict[str, Any]) -> None:
+        call = block.call = self._open_call(start.get("id"), start.get("name") or "")
+        extra = {key: start[key] for key in start if key not in ("id", "name", "input")}
+        if block.type != "tool_use":
+            call.executed_by = "provider"
+        if extra != {"type": "tool_use"}:
+            call.provider_data = {"format": FORMAT, **extra}
+        whole = start.get("input")
+        self._call_delta(
+            call, json.dumps(whole, ensure_ascii=False, separators=(",", ":")) if whole else "", first=True
+        )
+
+    def _parse_delta(self, index: int, delta: dict[str, Any]) -> None:
+        kind = delta["type"]
+        if kind == "text_delta":
+            self._text(delta["text"])
+        elif kind == "thinking_delta":
+            self._reasoning(delta["thinking"])
+        elif kind == "citations_delta":
+            self._source(_parse_citation(delta["citation"]))
+        elif index not in self._blocks:
+            return  # of a block that never began: text is clear enough without, a call is not
+        elif kind == "input_json_delta":
+            if (call := self._blocks[index].call) is not None:
+                self._call_delta(call, delta.get("partial_json") or "")
+        elif kind == "signature_delta":
+            self._blocks[index].signature += delta.get("signature") or ""
+        elif (item := self._blocks[index].item) is not None:
+            for key in delta.keys() - {"type"}:
+                piece = delta[key]
+                item[key] = item[key] + piece if isinstance(piece, str) and isinstance(item.get(key), str) else piece
+
+    def _end_block(self, index: int) -> None:
+        block = self._blocks.pop(index, None)
+        if block is None:
+            return
+        if block.call is not None:
+            block.call.done = True
+        elif block.signature:
+            self._opaque(signature=block.signature)
+        elif block.item is not None:
+            self._opaque(item=block.item)
+
+
+def parse_result(block: dict[str, Any]) -> ToolResult:
+    """The result block of a tool that the provider ran."""
+    content = block.get("content")
+    failed = block.get("is_error") or (
+        isinstance(content, dict) and str(content.get("type", "")).endswith("_tool_result_error")
+    )
+    rest = {key: block[key] for key in block if key not in ("tool_use_id", "content")}
+    return ToolResult(
+        block.get("tool_use_id") or "",
+        content,
+        name=block["type"].removesuffix("_tool_result"),
+        is_error=bool(failed),
+        executed_by="provider",
+        provider_data={"format": FORMAT, **rest},
+    )
+
+
+def render_call_data(data: dict[str, Any] | None) -> dict[str, Any]:
+    """What this format had put into a call's or result's `provider_data`; nothing if another one did."""
+    if data is None or data.get("format") != FORMAT:
+        return {}
+    return {key: value for key, value in data.items() if key != "format"}
+
+
+def _parse_citation(citation: dict[str, Any]) -> Source:
+    start = next((citation[key] for key in _STARTS if citation.get(key) is not None), None)
+    end = next((citation[key] for key in _ENDS if citation.get(key) is not None), None)
+    return Source(
+        id=citation.get("file_id"),
+        title=citation.get("title") or citation.get("document_title"),
+        url=citation.get("url") or citation.get("source"),
+        excerpt=citation.get("cited_text"),
+        start=start,
+        end=end,
+    )
+
+
+_STARTS = ("start_char_index", "start_page_number", "start_block_index")
+_ENDS = ("end_char_index", "end_page_number", "end_block_index")

@@ -1,0 +1,300 @@
+"""Events to the bytes of an Anthropic Messages stream: the inverse of `decode.py`.
+
+What the format has no place for is left out: files, STATUS and RETRY; a refusal's words become text. A failure that
+only a cut can express (truncated, connection) writes no error: whoever sends the bytes ends them there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Start, StreamEvent, ToolCallDelta
+from llmstream.messages import (
+    FinishReason,
+    Message,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    Usage,
+    parse_arguments,
+)
+from llmstream.wire.anthropic_messages.decode import FINISH_REASONS, FORMAT, render_call_data
+from llmstream.wire.error_body import parse_error
+
+_REASONS = {
+    FinishReason.STOP: "end_turn",
+    FinishReason.LENGTH: "max_tokens",
+    FinishReason.TOOL_CALLS: "tool_use",
+    FinishReason.CONTENT_FILTER: "refusal",
+    FinishReason.REFUSAL: "refusal",
+    FinishReason.PAUSE: "pause_turn",
+}
+_CUTS = frozenset({"truncated", "connection"})
+_ERRORS = {
+    "authentication": "authentication_error",
+    "permission": "permission_error",
+    "not_found": "not_found_error",
+    "invalid_request": "invalid_request_error",
+    "content_filter": "invalid_request_error",
+    "context_length": "request_too_large",
+    "quota": "billing_error",
+    "rate_limit": "rate_limit_error",
+    "overloaded": "overloaded_error",
+    "timeout": "timeout_error",
+}
+_Frames = Iterator[dict[str, Any]]
+
+
+class MessagesEncoder:
+    """One per answer; `feed` gives the bytes of each event."""
+
+    def __init__(self) -> None:
+        self._started = False
+        self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
+        self._next = 0
+        self._prose: tuple[str, int] | None = None  # the open text or thinking block
+        self._calls: dict[int, int] = {}  # open tool blocks by the call's index
+        self._ids: dict[str, int] = {}  # announced calls: id to the call's index
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that the format has no place for."""
+        return b"".join(map(_frame, self._frames(event)))
+
+    def _frames(self, event: StreamEvent) -> _Frames:
+        kind = event.type
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield from self._write("text", event.text_delta.content)
+        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
+            yield from self._write("thinking", event.reasoning_delta.content)
+        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
+            yield from self._write("text", event.refusal_delta.content)
+        elif event.tool_call_delta is not None:
+            yield from self._call_delta(event.tool_call_delta)
+        elif event.tool_call is not None:
+            yield from self._call(event.tool_call)
+        elif event.tool_result is not None:
+            yield from self._result(event.tool_result)
+        elif event.source is not None:
+            yield from self._source(event.source)
+        elif event.status is not None:
+            yield from self._opaque(event.status.data if event.status.kind == "opaque" else None)
+        elif kind is EventType.MESSAGE_START:
+            yield from self._begin(event.start or Start())
+        elif kind is EventType.MESSAGE_COMPLETE:
+            yield from self._complete(event)
+        elif kind is EventType.ERROR:
+            yield from self._error(event)
+
+    # --- blocks --------------------------------------------------------------------------------------------
+
+    def _open(self, block: dict[str, Any]) -> _Frames:
+        yield {"type": "content_block_start", "index": self._next, "content_block": block}
+        self._next += 1
+
+    def _whole(self, block: dict[str, Any]) -> _Frames:
+        yield from self._close_prose()
+        yield from self._open(block)
+        yield _stop(self._next - 1)
+
+    def _close_prose(self) -> _Frames:
+        if self._prose is not None:
+            yield _stop(self._prose[1])
+            self._prose = None
+
+    def _ensure(self, kind: str) -> _Frames:
+        if self._prose is None or self._prose[0] != kind:
+            yield from self._close_prose()
+            self._prose = (kind, self._next)
+            empty = {"thinking": "", "signature": ""} if kind == "thinking" else {kind: ""}
+            yield from self._open({"type": kind, **empty})
+
+    def _delta(self, **delta: Any) -> dict[str, Any]:
+        index = self._prose[1] if self._prose is not None else self._next - 1
+        return {"type": "content_block_delta", "index": index, "delta": delta}
+
+    def _write(self, kind: str, content: str) -> _Frames:
+        yield from self._ensure(kind)
+        yield self._delta(**{"type": f"{kind}_delta", kind: content})
+
+    def _source(self, source: Source) -> _Frames:
+        yield from self._ensure("text")
+        yield self._delta(type="citations_delta", citation=_render_citation(source))
+
+    def _opaque(self, data: dict[str, Any] | None) -> _Frames:
+        if data is None or data["format"] != FORMAT:
+            return
+        if not self._started:
+            self._early.append(data)
+        elif "item" in data:
+            yield from self._whole(data["item"])
+        else:
+            yield from self._ensure("thinking")
+            yield self._delta(type="signature_delta", signature=data.get("signature") or "")
+            yield from self._close_prose()
+
+    def _call_delta(self, delta: ToolCallDelta) -> _Frames:
+        if delta.index not in self._calls and delta.id not in self._ids:
+            yield from self._close_prose()
+            whole = _whole_input(delta.arguments)
+            self._calls[delta.index] = self._next
+            self._ids[delta.id] = delta.index
+            block = {"type": "tool_use", "id": delta.id, "name": delta.name, "input": whole or {}}
+            yield from self._open({**block, **render_call_data(delta.provider_data)})
+            if whole:
+                return
+        if delta.arguments and (index := self._calls.get(delta.index)) is not None:
+            piece = {"type": "input_json_delta", "partial_json": delta.arguments}
+            yield {"type": "content_block_delta", "index": index, "delta": piece}
+
+    def _call(self, call: ToolCall) -> _Frames:
+        if call.executed_by == "caller":
+            if call.id not in self._ids:
+                delta = ToolCallDelta(-1 - len(self._ids), call.id, call.name, provider_data=call.provider_data)
+                yield from self._call_delta(delta)
+                yield from self._call_delta(ToolCallDelta(delta.index, arguments=call.arguments))
+            if (index := self._calls.pop(self._ids[call.id], None)) is not None:
+                yield _stop(index)
+            return
+        extra = render_call_data(call.provider_data)
+        yield from self._close_prose()
+        yield from self._open({"type": "server_tool_use", "id": call.id, "name": call.name, "input": {}, **extra})
+        if call.arguments:
+            yield self._delta(type="input_json_delta", partial_json=call.arguments)
+        yield _stop(self._next - 1)
+
+    def _result(self, result: ToolResult) -> _Frames:
+        extra = render_call_data(result.provider_data)
+        if "type" in extra:  # one of ours: another format's results have no place here
+            yield from self._whole({**extra, "tool_use_id": result.tool_call_id, "content": result.content})
+
+    # --- the message ---------------------------------------------------------------------------------------
+
+    def _begin(self, start: Start) -> _Frames:
+        self._started = True
+        message: dict[str, Any] = {"type": "message", "role": "assistant", "content": [], "stop_reason": None}
+        message |= {key: value for key, value in (("id", start.id), ("model", start.model)) if value is not None}
+        # Null, not zero: what the tokens were is known at the end only.
+        usage = {"input_tokens": None, "output_tokens": None}
+        yield {"type": "message_start", "message": {**message, "stop_sequence": None, "usage": usage}}
+        for data in self._early:
+            yield from self._opaque(data)
+        self._early.clear()
+
+    def _complete(self, event: StreamEvent) -> _Frames:
+        if not self._started:
+            yield from self._begin(event.start or Start())
+            if event.message is not None:
+                yield from self._parts(event.message)
+        yield from self._close_prose()
+        for index in self._calls.values():
+            yield _stop(index)
+        yield {
+            "type": "message_delta",
+            "delta": {"stop_reason": _render_reason(event), "stop_sequence": None},
+            "usage": render_usage(event.usage),
+        }
+        yield {"type": "message_stop"}
+
+    def _parts(self, message: Message) -> _Frames:
+        for part in message.parts:
+            if isinstance(part, TextPart | RefusalPart):
+                yield from self._write("text", part.text)
+            elif isinstance(part, ReasoningPart):
+                if part.text:
+                    yield from self._write("thinking", part.text)
+                if part.signature is not None:
+                    yield from self._opaque({"format": part.format, "signature": part.signature})
+            elif isinstance(part, ToolCall):
+                yield from self._call(part)
+            elif isinstance(part, ToolResult):
+                yield from self._result(part)
+            elif isinstance(part, Source):
+                yield from self._source(part)
+            elif isinstance(part, ProviderPart):
+                yield from self._opaque({"format": part.format, "item": part.data})
+
+    def _error(self, event: StreamEvent) -> _Frames:
+        if event.usage is not None:
+            yield {"type": "message_delta", "delta": {}, "usage": render_usage(event.usage)}
+        info = event.error_info or ErrorInfo("internal", event.error or "")
+        if info.kind not in _CUTS:
+            yield {"type": "error", "error": render_error(info)}
+
+
+def render_usage(usage: Usage | None) -> dict[str, Any]:
+    """Anthropic's usage object, where `input_tokens` leaves out what was cached."""
+    if usage is None:
+        return {}
+    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
+    fields = {
+        "input_tokens": None if usage.input_tokens is None else usage.input_tokens - cached,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": None
+        if usage.reasoning_tokens is None
+        else {"thinking_tokens": usage.reasoning_tokens},
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def render_error(info: ErrorInfo) -> dict[str, Any]:
+    """Anthropic's error object; a `code` stands beside the type only where it could not be the type itself."""
+    as_type = {"type": info.code, "message": info.message}
+    if info.code is not None and parse_error({"error": as_type}).kind == info.kind:
+        return as_type
+    body = {"type": _ERRORS.get(info.kind, "api_error"), "message": info.message}
+    return body if info.code is None else {**body, "code": info.code}
+
+
+def _render_reason(event: StreamEvent) -> str | None:
+    raw, reason = event.raw_finish_reason, event.finish_reason
+    if raw is not None and (raw in FINISH_REASONS or reason is FinishReason.OTHER):
+        return raw
+    return _REASONS.get(reason or FinishReason.UNKNOWN)
+
+
+def _render_citation(source: Source) -> dict[str, Any]:
+    if source.url is not None and source.start is None and source.end is None:
+        fields: dict[str, Any] = {"type": "web_search_result_location", "url": source.url, "title": source.title}
+    elif source.url is not None:
+        fields = {
+            "type": "search_result_location",
+            "source": source.url,
+            "title": source.title,
+            "start_block_index": source.start,
+            "end_block_index": source.end,
+        }
+    else:
+        fields = {
+            "type": "char_location",
+            "document_title": source.title,
+            "start_char_index": source.start,
+            "end_char_index": source.end,
+        }
+    fields |= {"cited_text": source.excerpt, "file_id": source.id}
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _whole_input(arguments: str) -> dict[str, Any] | None:
+    """The arguments as an object, where writing that would give the same text again."""
+    whole = parse_arguments(arguments)
+    if whole and json.dumps(whole, ensure_ascii=False, separators=(",", ":")) == arguments:
+        return whole
+    return None
+
+
+def _stop(index: int) -> dict[str, Any]:
+    return {"type": "content_block_stop", "index": index}
+
+
+def _frame(payload: dict[str, Any]) -> bytes:
+    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), data)

@@ -1,0 +1,227 @@
+"""Messages as Anthropic's `system` and turns, and back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llmstream.messages import (
+    File,
+    ImagePart,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    sequence_of,
+)
+from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
+
+
+class History:
+    """Takes messages one by one, joins neighbours of one role, and keeps the system messages apart."""
+
+    def __init__(self) -> None:
+        self.system: list[str] = []
+        self.turns: list[dict[str, Any]] = []
+        self.warnings: list[str] = []
+
+    def add(self, message: Message) -> None:
+        """The next message."""
+        if message.name is not None:
+            self._warn("name: not supported by Anthropic Messages; dropped")
+        if message.role in ("system", "developer"):
+            if self.turns:
+                self._warn("system: Anthropic Messages take it only before the conversation; moved there")
+            self.system.extend(part.text for part in message.parts if isinstance(part, TextPart) and part.text)
+            return
+        role = "assistant" if message.role == "assistant" else "user"
+        parts = message.parts
+        if len(parts) == 1 and type(parts[0]) is TextPart and parts[0].text:
+            content: Any = parts[0].text
+        else:
+            content = [block for part in parts if (block := self._block(part)) is not None]
+            if not content:
+                return
+        if not self.turns or self.turns[-1]["role"] != role:
+            self.turns.append({"role": role, "content": content})
+            return
+        self.turns[-1]["content"] = [*_blocks(self.turns[-1]["content"]), *_blocks(content)]
+
+    def rendered_system(self) -> Any:
+        """One text as a string, several as blocks."""
+        if len(self.system) == 1:
+            return self.system[0]
+        return [{"type": "text", "text": text} for text in self.system]
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _block(self, part: Part) -> dict[str, Any] | None:
+        if isinstance(part, TextPart | RefusalPart):
+            return {"type": "text", "text": part.text} if part.text else None
+        if isinstance(part, ToolCall):
+            return _render_call(part)
+        if isinstance(part, ToolResult):
+            return _render_result(part)
+        if isinstance(part, ReasoningPart):
+            if part.signature is None or part.format != FORMAT:
+                return None
+            return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+        if isinstance(part, ProviderPart):
+            return part.data if part.format == FORMAT else None
+        if isinstance(part, ImagePart):
+            if part.detail is not None:
+                self._warn("image detail: not supported by Anthropic Messages; dropped")
+            return {"type": "image", "source": _render_source(part, "image/png")}
+        if isinstance(part, File):
+            return _render_file(part)
+        return None
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _render_call(call: ToolCall) -> dict[str, Any] | None:
+    extra = render_call_data(call.provider_data)
+    if call.executed_by == "provider" and "type" not in extra:
+        return None
+    return {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input or {}, **extra}
+
+
+def _render_result(result: ToolResult) -> dict[str, Any] | None:
+    if result.executed_by == "provider":
+        extra = render_call_data(result.provider_data)
+        return {**extra, "tool_use_id": result.tool_call_id, "content": result.content} if "type" in extra else None
+    content = result.content
+    if not isinstance(content, str):
+        content = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": result.tool_call_id, "content": content}
+    if result.is_error:
+        block["is_error"] = True
+    return block
+
+
+def _render_source(part: ImagePart | File, media_type: str) -> dict[str, Any]:
+    if part.url is not None:
+        return {"type": "url", "url": part.url}
+    return {"type": "base64", "media_type": part.media_type or media_type, "data": part.data}
+
+
+def _render_file(file: File) -> dict[str, Any]:
+    if file.id is not None:
+        source: dict[str, Any] = {"type": "file", "file_id": file.id}
+    elif file.media_type == "text/plain" and file.data is not None:
+        source = {"type": "text", "media_type": "text/plain", "data": base64.b64decode(file.data).decode()}
+    else:
+        source = _render_source(file, "application/pdf")
+    block = {"type": "document", "source": source}
+    return block if file.name is None else {**block, "title": file.name}
+
+
+# --- in ---------------------------------------------------------------------------------------------------
+
+
+def parse_history(system: Any, messages: Any) -> list[Message]:
+    """Messages from `system` and `messages` of a body."""
+    parsed = []
+    if system:
+        texts = [system] if isinstance(system, str) else [_text(b, "system") for b in sequence_of(system, "system")]
+        parsed.append(Message("system", [TextPart(text) for text in texts]))
+    if not messages:
+        raise ValueError("messages is empty: give at least one message")
+    for index, message in enumerate(sequence_of(messages, "messages")):
+        parsed.extend(_parse_turn(message, f"messages[{index}]"))
+    return parsed
+
+
+def _parse_turn(message: Any, where: str) -> Iterator[Message]:
+    role: Role | None = message.get("role") if isinstance(message, Mapping) else None
+    if role not in ("user", "assistant"):
+        raise ValueError(f"{where}.role must be user or assistant")
+    content = message.get("content")
+    if isinstance(content, str):
+        yield Message(role, [TextPart(content)])
+        return
+    parts = [_parse_block(b, f"{where}.content[{i}]") for i, b in enumerate(sequence_of(content, f"{where}.content"))]
+    results: list[Part] = []
+    if role == "user":
+        results = [part for part in parts if isinstance(part, ToolResult)]
+        parts = [part for part in parts if not isinstance(part, ToolResult)]
+    if results:
+        yield Message("tool", results)
+    if parts or not results:
+        yield Message(role, parts)
+
+
+def _text(block: Any, where: str) -> str:
+    text = block.get("text") if isinstance(block, Mapping) else None
+    if not isinstance(text, str):
+        raise TypeError(f"{where}: a text block needs its text as a string")
+    return text
+
+
+def _parse_block(block: Any, where: str) -> Part:
+    kind = block.get("type") if isinstance(block, Mapping) else None
+    if not isinstance(kind, str):
+        raise ValueError(f"{where}.type is missing")
+    if kind == "text":
+        return TextPart(_text(block, where))
+    if kind == "thinking":
+        return ReasoningPart(block.get("thinking") or "", block.get("signature"), format=FORMAT)
+    if kind in CALLS:
+        return _parse_call(block, kind, where)
+    if kind == "tool_result":
+        return _parse_result(block, where)
+    if kind.endswith("_tool_result"):
+        return parse_result(dict(block))
+    if kind in ("image", "document"):
+        source = block.get("source")
+        if not isinstance(source, Mapping):
+            raise ValueError(f"{where}.source is missing")
+        return _parse_image(source) if kind == "image" else _parse_file(source, block.get("title"))
+    return ProviderPart(FORMAT, dict(block))
+
+
+def _parse_call(block: Mapping[str, Any], kind: str, where: str) -> ToolCall:
+    given = block.get("input") or {}
+    if not isinstance(given, dict) or not block.get("id") or not block.get("name"):
+        raise ValueError(f"{where} needs an id, a name and an input that is an object")
+    extra = {key: value for key, value in block.items() if key not in ("id", "name", "input")}
+    return ToolCall(
+        block["id"],
+        block["name"],
+        json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else "",
+        input=given,
+        executed_by="caller" if kind == "tool_use" else "provider",
+        provider_data=None if extra == {"type": "tool_use"} else {"format": FORMAT, **extra},
+    )
+
+
+def _parse_result(block: Mapping[str, Any], where: str) -> ToolResult:
+    if not isinstance(block.get("tool_use_id"), str):
+        raise ValueError(f"{where}.tool_use_id is missing")
+    content = block.get("content") or ""
+    if not isinstance(content, str):
+        texts = [inner for inner in sequence_of(content, f"{where}.content") if inner.get("type") == "text"]
+        content = "".join(_text(inner, where) for inner in texts)
+    return ToolResult(block["tool_use_id"], content, is_error=bool(block.get("is_error")))
+
+
+def _parse_image(source: Mapping[str, Any]) -> ImagePart:
+    return ImagePart(source.get("url"), source.get("data"), source.get("media_type"))
+
+
+def _parse_file(source: Mapping[str, Any], title: str | None) -> File:
+    data = source.get("data")
+    if source.get("type") == "text" and isinstance(data, str):
+        data = base64.b64encode(data.encode()).decode()
+    return File(source.get("file_id"), title, source.get("media_type"), data, source.get("url"))

@@ -1,0 +1,242 @@
+"""Anthropic Messages requests, rendered and parsed.
+
+Format: https://docs.anthropic.com/en/api/messages. Rules:
+
+- `system` stands outside the conversation; a system message in its middle is moved there, with a warning.
+- Only user and assistant speak, in turns: tool results are blocks of a user message, neighbours are joined.
+- `max_tokens` is required. Empty text is refused, so it is left out.
+- Reasoning and blocks of the provider's own go back only if this format made them, then verbatim.
+- `temperature` and `top_p` are sent as they are: newer SDKs refuse them as arguments, and some models as options.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice, ensure_json, sequence_of
+from llmstream.wire.anthropic_messages.history import History, parse_history
+from llmstream.wire.rendered import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one server differs from Anthropic itself."""
+
+    name: str = "anthropic"
+    """The key in `provider_options`."""
+    max_tokens: int = 16_384
+    """The output limit where the request has none: the API requires one, and all but the oldest models allow this."""
+
+
+_OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
+_OLD = re.compile(r"claude-3-5")  # at most 8,192
+_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4-([015](-|$)|\d{8})")  # before adaptive thinking
+_BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_KNOWN = frozenset(
+    {
+        "messages",
+        "model",
+        "system",
+        "stream",
+        "max_tokens",
+        "stop_sequences",
+        "temperature",
+        "top_p",
+        "tools",
+        "tool_choice",
+        "metadata",
+        "thinking",
+        "output_config",
+    }
+)
+
+
+# --- out --------------------------------------------------------------------------------------------------
+
+
+def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Rendered:
+    """The body to post. Constant work per message."""
+    history = History()
+    for message in request.messages:
+        history.add(message)
+    body: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": request.max_tokens or _default_limit(request.model, dialect),
+        "messages": history.turns,
+        "stream": True,
+    }
+    rendered = Rendered(body, history.warnings)
+    if history.system:
+        body["system"] = history.rendered_system()
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    if request.stop:
+        body["stop_sequences"] = list(request.stop)
+    if request.tools:
+        body["tools"] = [_render_tool(tool) for tool in request.tools]
+    _render_tool_choice(request, rendered)
+    _render_response_format(request.response_format, rendered)
+    _render_reasoning(request, rendered)
+    _render_metadata(request.metadata, rendered)
+    if request.seed is not None:
+        rendered.warnings.append("seed: not supported by Anthropic Messages; dropped")
+    rendered.merge(request.provider_options.get(dialect.name, {}))
+    return rendered
+
+
+def _default_limit(model: str, dialect: Dialect) -> int:
+    if _OLDEST.match(model):
+        return min(4096, dialect.max_tokens)
+    return min(8192, dialect.max_tokens) if _OLD.match(model) else dialect.max_tokens
+
+
+def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
+    if isinstance(tool, HostedTool):
+        return tool.definition
+    rendered: dict[str, Any] = {"name": tool.name, "input_schema": tool.parameters}
+    if tool.description is not None:
+        rendered["description"] = tool.description
+    if tool.strict is not None:
+        rendered["strict"] = tool.strict
+    return rendered
+
+
+def _render_tool_choice(request: ChatRequest, rendered: Rendered) -> None:
+    choice, parallel = request.tool_choice, request.parallel_tool_calls
+    if choice is None and (parallel is None or not request.tools):
+        return
+    mode = "auto" if choice is None else {"required": "any"}.get(choice.mode, choice.mode)
+    body: dict[str, Any] = {"type": mode}
+    if choice is not None and choice.name is not None:
+        body["name"] = choice.name
+    if parallel is not None and mode != "none":
+        body["disable_parallel_tool_use"] = not parallel
+    rendered.body["tool_choice"] = body
+
+
+def _render_response_format(wanted: ResponseFormat | None, rendered: Rendered) -> None:
+    if wanted is None:
+        return
+    if wanted.schema is None:
+        rendered.warnings.append("response_format: Anthropic Messages take JSON only with a schema; dropped")
+        return
+    if wanted.strict is False:
+        rendered.warnings.append("response_format: Anthropic Messages follow a schema strictly; strict=False dropped")
+    rendered.body["output_config"] = {"format": {"type": "json_schema", "schema": wanted.schema}}
+
+
+def _render_reasoning(request: ChatRequest, rendered: Rendered) -> None:
+    effort, body = request.reasoning_effort, rendered.body
+    if effort is None:
+        return
+    if effort == "none":
+        body["thinking"] = {"type": "disabled"}
+        return
+    if effort not in _EFFORTS:
+        rendered.warnings.append(f"reasoning_effort: {effort!r} is not a level of Anthropic Messages; sent as 'low'")
+        effort = "low"
+    if not _BUDGETED.match(request.model):
+        body["thinking"] = {"type": "adaptive"}
+        body["output_config"] = {**body.get("output_config", {}), "effort": effort}
+        return
+    budget = min(_BUDGETS.get(effort, _BUDGETS["high"]), body["max_tokens"] - 1)
+    if budget < 1024:
+        rendered.warnings.append("reasoning_effort: this model needs max_tokens above 1024 to reason; dropped")
+        return
+    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _render_metadata(metadata: dict[str, str], rendered: Rendered) -> None:
+    if "user_id" in metadata:
+        rendered.body["metadata"] = {"user_id": metadata["user_id"]}
+    if others := sorted(metadata.keys() - {"user_id"}):
+        rendered.warnings.append(f"metadata: Anthropic Messages take only user_id; dropped: {', '.join(others)}")
+
+
+# --- in ---------------------------------------------------------------------------------------------------
+
+
+def parse_request(body: Mapping[str, Any]) -> ChatRequest:
+    """The request that a body means. Raises TypeError or ValueError that name the place.
+
+    Fields we have no name for become `provider_options["anthropic"]`.
+    """
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise ValueError("model: name the model as a string")
+    rest = {key: value for key, value in body.items() if key not in _KNOWN}
+    choice = body.get("tool_choice") or {}
+    parallel = choice.get("disable_parallel_tool_use")
+    config = dict(body.get("output_config") or {})
+    effort = _parse_reasoning(body.get("thinking"), config, rest)
+    response_format = _parse_response_format(config.pop("format", None))
+    if config:
+        rest["output_config"] = config
+    return ChatRequest(
+        messages=parse_history(body.get("system"), body.get("messages")),
+        model=model,
+        tools=[
+            _parse_tool(tool, f"tools[{i}]") for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
+        ],
+        tool_choice=_parse_tool_choice(choice),
+        parallel_tool_calls=None if parallel is None else not parallel,
+        response_format=response_format,
+        temperature=body.get("temperature"),
+        top_p=body.get("top_p"),
+        max_tokens=body.get("max_tokens"),
+        stop=list(body.get("stop_sequences") or ()),
+        reasoning_effort=effort,
+        metadata={key: value for key, value in (body.get("metadata") or {}).items() if value is not None},
+        provider_options={"anthropic": rest} if rest else {},
+    )
+
+
+def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
+    if not isinstance(tool, Mapping):
+        raise TypeError(f"{where} must be an object")
+    ensure_json(tool, where)
+    if tool.get("type", "custom") != "custom":
+        return HostedTool(dict(tool))
+    if not isinstance(tool.get("name"), str) or not isinstance(tool.get("input_schema"), dict):
+        raise ValueError(f"{where} needs a name and an input_schema")
+    return Tool(tool["name"], tool["input_schema"], tool.get("description"), tool.get("strict"))
+
+
+def _parse_tool_choice(choice: Mapping[str, Any]) -> ToolChoice | None:
+    mode = choice.get("type")
+    if mode is None:
+        return None
+    if mode == "any":
+        return ToolChoice("required")
+    if mode in ("auto", "none", "tool"):
+        return ToolChoice(mode, choice.get("name"))
+    raise ValueError(f"tool_choice.type must be auto, any, tool or none, not {mode!r}")
+
+
+def _parse_response_format(format: Mapping[str, Any] | None) -> ResponseFormat | None:
+    if format is None:
+        return None
+    if format.get("type") != "json_schema" or not isinstance(format.get("schema"), dict):
+        raise ValueError("output_config.format must be {'type': 'json_schema', 'schema': {…}}")
+    return ResponseFormat(format["schema"])
+
+
+def _parse_reasoning(thinking: Any, config: dict[str, Any], rest: dict[str, Any]) -> str | None:
+    kind = thinking.get("type") if isinstance(thinking, Mapping) else None
+    if kind == "disabled":
+        return "none"
+    if thinking == {"type": "adaptive"} and "effort" in config:
+        effort: str = config.pop("effort")
+        return effort
+    if kind == "enabled":
+        budget = thinking.get("budget_tokens") or 0
+        return next((name for name, limit in _BUDGETS.items() if budget <= limit), "high")
+    if thinking is not None:
+        rest["thinking"] = thinking
+    return None

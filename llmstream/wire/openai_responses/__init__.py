@@ -1,0 +1,1 @@
+"""OpenAI Responses: requests, and the answer's events in both directions."""

@@ -1,0 +1,379 @@
+"""Events to the bytes of an OpenAI Responses stream: the inverse of `decode.py`.
+
+Each event is written as the vendor writes it: `event:` and `type`, a running `sequence_number`, items with their
+`added`, deltas and `done`, and the whole response again in the terminal event, so that clients that read only that
+are served too. What the format has no place for is left out: files other than images, results of other vendors'
+tools (their calls become `mcp_call` items), STATUS of other kinds, RETRY. A failure that only a cut can express
+(truncated, connection) writes nothing: whoever sends the bytes ends them there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Generator, Iterator
+from typing import Any
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import (
+    EventType,
+    Start,
+    Status,
+    StreamEvent,
+    ToolCallDelta,
+)
+from llmstream.messages import (
+    File,
+    FinishReason,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+from llmstream.wire.openai_responses.items import FORMAT
+from llmstream.wire.openai_responses.open_item import Frame, OpenItem
+from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
+from llmstream.wire.sse import render_frame
+
+_STATUSES = frozenset({"completed", "incomplete", "in_progress", "queued"})
+_REASONS = {
+    FinishReason.LENGTH: "incomplete:max_output_tokens",
+    FinishReason.CONTENT_FILTER: "incomplete:content_filter",
+    FinishReason.OTHER: "incomplete",
+    FinishReason.PAUSE: "incomplete",
+}
+_CUTS = frozenset({"truncated", "connection"})
+
+
+class ResponsesEncoder:
+    """One per answer; `feed` gives the bytes of each event. Keeps the answer until its end.
+
+    `custom_tools` names the tools with free-form input (`{"type": "custom"}` in the request); calls of others are
+    `function_call` items until they turn out otherwise. `created_at` is in seconds since the epoch.
+    """
+
+    def __init__(self, *, custom_tools: Collection[str] = (), created_at: int = 0) -> None:
+        self._custom = custom_tools
+        self._created = created_at
+        self._start: Start | None = None
+        self._early: list[StreamEvent] = []  # what came before MESSAGE_START
+        self._sequence = 0
+        self._output: list[dict[str, Any]] = []  # finished items; empty where one is still open
+        self._open: OpenItem | None = None  # the message or reasoning item being written
+        self._calls: dict[int, OpenItem] = {}  # by the delta's index
+        self._begun: dict[str, OpenItem] = {}  # by type: items that providers run, known by their progress
+        self._images: set[str | None] = set()  # ids of images that an item already carries
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that the format has no place for."""
+        return b"".join([self._frame(kind, payload) for kind, payload in self._frames(event)])
+
+    def _frame(self, kind: str, payload: dict[str, Any]) -> bytes:
+        payload = {"type": kind, "sequence_number": self._sequence, **payload}
+        self._sequence += 1
+        return render_frame(json.dumps(payload, ensure_ascii=False, separators=(",", ":")), kind)
+
+    def _frames(self, event: StreamEvent) -> Iterator[Frame]:
+        kind = event.type
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield from self._text("output_text", event.text_delta.content)
+        elif event.reasoning_delta is not None:
+            yield from self._text("summary_text", event.reasoning_delta.content)
+        elif event.refusal_delta is not None:
+            yield from self._text("refusal", event.refusal_delta.content)
+        elif event.tool_call_delta is not None:
+            yield from self._call_delta(event.tool_call_delta)
+        elif (part := event.tool_call or event.tool_result or event.source or event.file) is not None:
+            yield from self._whole_part(part)
+        elif event.status is not None:
+            yield from self._status(event.status, event)
+        elif kind is EventType.MESSAGE_START:
+            yield from self._begin(event.start or Start())
+        elif kind is EventType.MESSAGE_COMPLETE:
+            yield from self._end(event)
+        elif kind is EventType.ERROR:
+            yield from self._error(event)
+
+    # --- the response as a whole ---------------------------------------------------------------------------
+
+    def _begin(self, start: Start) -> Iterator[Frame]:
+        if self._start is not None:
+            return  # another attempt goes on in the same answer
+        self._start = start
+        yield "response.created", {"response": self._response("in_progress")}
+        yield "response.in_progress", {"response": self._response("in_progress")}
+        for event in self._early:
+            yield from self._frames(event)
+        self._early.clear()
+
+    def _response(self, status: str, **more: Any) -> dict[str, Any]:
+        start = self._start or Start()
+        return {
+            "id": start.id or "",
+            "object": "response",
+            "created_at": self._created,
+            "status": status,
+            "error": None,
+            "incomplete_details": None,
+            "instructions": None,
+            "metadata": {},
+            "model": start.model or "",
+            "output": [item for item in self._output if item],
+            "parallel_tool_calls": True,
+            "temperature": None,
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": None,
+            "usage": None,
+            **more,
+        }
+
+    def _end(self, event: StreamEvent) -> Iterator[Frame]:
+        if self._start is None:
+            yield from self._begin(event.start or Start())
+            parts: list[Part] = [TextPart(event.text)] if event.message is None else event.message.parts
+            for part in parts:
+                yield from self._whole_part(part)
+        yield from self._close_all()
+        status, _, reason = _render_reason(event).partition(":")
+        details = {"reason": reason} if reason else None
+        usage = event.usage and render_usage(event.usage)
+        kind = "response.completed" if status == "completed" else "response.incomplete"
+        yield kind, {"response": self._response(status, incomplete_details=details, usage=usage)}
+
+    def _whole_part(self, part: Part) -> Iterator[Frame]:
+        if isinstance(part, TextPart | RefusalPart | ReasoningPart):
+            if part.text:
+                yield from self._text(_KINDS[part.type], part.text)
+            if isinstance(part, ReasoningPart) and part.signature is not None:
+                yield from self._signature({"format": part.format, "signature": part.signature, "id": part.id})
+        elif isinstance(part, ToolCall):
+            yield from self._tool_call(part)
+        elif isinstance(part, ToolResult):
+            yield from self._tool_result(part)
+        elif isinstance(part, Source):
+            yield from self._source(part)
+        elif isinstance(part, File):
+            yield from self._file(part)
+        elif isinstance(part, ProviderPart) and part.format == FORMAT:
+            yield from self._whole(part.data)
+
+    def _error(self, event: StreamEvent) -> Iterator[Frame]:
+        info = event.error_info or ErrorInfo("internal", event.error or "")
+        if info.kind in _CUTS:
+            return
+        error = render_error(info)
+        if self._start is None and event.usage is None:
+            yield "error", {**error, "param": None}
+            return
+        usage = event.usage and render_usage(event.usage)
+        yield "response.failed", {"response": self._response("failed", error=error, usage=usage)}
+
+    # --- items ---------------------------------------------------------------------------------------------
+
+    def _id(self, prefix: str) -> str:
+        answer = ((self._start and self._start.id) or "").rpartition("_")[2]
+        return f"{prefix}_{answer}{len(self._output)}"
+
+    def _add(self, item: dict[str, Any]) -> OpenItem:
+        opened = OpenItem(len(self._output), item)
+        self._output.append({})
+        return opened
+
+    def _done(self, opened: OpenItem, **more: Any) -> Frame:
+        item = {**opened.item, **more}
+        self._output[opened.index] = item
+        return "response.output_item.done", {"output_index": opened.index, "item": item}
+
+    def _whole(self, item: dict[str, Any], **before: Any) -> Iterator[Frame]:
+        """An item that comes at once; `before` is how it looked when it began."""
+        yield from self._close()
+        opened = self._begun.pop(item.get("type", ""), None)
+        if opened is None:
+            opened = self._add(item)
+            yield "response.output_item.added", {"output_index": opened.index, "item": {**item, **before}}
+        opened.item = item
+        yield self._done(opened)
+
+    def _close(self) -> Iterator[Frame]:
+        """End the message or reasoning item."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            yield from opened.end_part()
+            yield self._done(opened, **opened.finished())
+
+    def _close_all(self) -> Iterator[Frame]:
+        yield from self._close()
+        for opened in self._calls.values():
+            if not self._output[opened.index]:
+                yield self._done(opened, arguments="".join(opened.chunks), status="incomplete")
+
+    # --- text, refusals, reasoning, sources ----------------------------------------------------------------
+
+    def _part(self, kind: str) -> Iterator[Frame]:
+        """Make sure that a content part of this kind is open."""
+        type = "reasoning" if kind == "summary_text" else "message"
+        opened = self._open
+        if opened is None or opened.item["type"] != type:
+            yield from self._close()
+            opened = self._open = self._add(
+                {"id": self._id("rs"), "type": type, "summary": []}
+                if type == "reasoning"
+                else {"id": self._id("msg"), "type": type, "status": "in_progress", "role": "assistant", "content": []}
+            )
+            yield "response.output_item.added", {"output_index": opened.index, "item": opened.item}
+        if opened.kind != kind:
+            yield from opened.end_part()
+            yield opened.begin_part(kind)
+
+    def _text(self, kind: str, content: str) -> Iterator[Frame]:
+        yield from self._part(kind)
+        if self._open is not None:
+            yield self._open.delta(content)
+
+    def _source(self, source: Source) -> Iterator[Frame]:
+        yield from self._part("output_text")
+        if self._open is not None:
+            yield self._open.annotate(render_annotation(source))
+
+    # --- calls, results, files -----------------------------------------------------------------------------
+
+    def _call_delta(self, delta: ToolCallDelta) -> Iterator[Frame]:
+        opened = self._calls.get(delta.index)
+        if opened is None:
+            opened = yield from self._begin_call(delta.index, delta.id, delta.name)
+        if delta.arguments:
+            opened.chunks.append(delta.arguments)
+            name = _CALL_EVENTS[opened.item["type"]]
+            yield f"{name}.delta", {**opened.place, "delta": delta.arguments}
+
+    def _begin_call(self, index: int, id: str, name: str) -> Generator[Frame, None, OpenItem]:
+        yield from self._close()
+        common = {"status": "in_progress", "call_id": id, "name": name}
+        if name in self._custom:
+            item = {"id": self._id("ctc"), "type": "custom_tool_call", **common, "input": ""}
+        else:
+            item = {"id": self._id("fc"), "type": "function_call", **common, "arguments": ""}
+        opened = self._calls[index] = self._add(item)
+        yield "response.output_item.added", {"output_index": opened.index, "item": item}
+        return opened
+
+    def _tool_call(self, call: ToolCall) -> Iterator[Frame]:
+        opened = next((o for o in self._calls.values() if o.item["call_id"] == call.id), None)
+        if call.executed_by == "provider":
+            yield from self._provider_call(call, opened)
+            return
+        if opened is None:
+            index = -1 - len(self._calls)  # never announced: no delta has this index
+            opened = yield from self._begin_call(index, call.id, call.name)
+            yield from self._call_delta(ToolCallDelta(index, arguments=call.arguments))
+        yield from self._end_call(opened, call)
+
+    def _end_call(self, opened: OpenItem, call: ToolCall) -> Iterator[Frame]:
+        data = dict(call.provider_data or {})
+        ours = data.pop("format", None) == FORMAT
+        kind = data.pop("type", "function_call") if ours else opened.item["type"]
+        field = "input" if kind == "custom_tool_call" else "arguments"
+        if kind == opened.item["type"]:
+            yield f"{_CALL_EVENTS[kind]}.done", {**opened.place, field: call.arguments}
+        else:
+            opened.item = {key: value for key, value in opened.item.items() if key != "arguments"}
+        status = "completed" if call.complete else "incomplete"
+        yield self._done(opened, **{"type": kind, field: call.arguments, "status": status}, **(data if ours else {}))
+
+    def _provider_call(self, call: ToolCall, opened: OpenItem | None) -> Iterator[Frame]:
+        data = call.provider_data or {}
+        if data.get("format") == FORMAT and "item" in data:
+            self._images.add(data["item"].get("id"))
+            yield from self._whole(data["item"], **_before(data["item"]))
+            return
+        # Another vendor's: shown, but not to be run by whoever reads this.
+        item = {
+            "id": call.id,
+            "type": "mcp_call",
+            "status": "completed",
+            "server_label": data.get("format") or "provider",
+            "name": call.name,
+            "arguments": call.arguments,
+            "error": None,
+            "output": None,
+        }
+        if opened is None:
+            yield from self._whole(item)
+        else:
+            opened.item = item
+            yield self._done(opened)
+
+    def _tool_result(self, result: ToolResult) -> Iterator[Frame]:
+        data = result.provider_data or {}
+        if data.get("format") == FORMAT and "item" in data:  # else the call's item has it
+            yield from self._whole(data["item"], **_before(data["item"]))
+
+    def _file(self, file: File) -> Iterator[Frame]:
+        kind, _, subtype = (file.media_type or "").partition("/")
+        if file.id in self._images or kind != "image" or not file.data:
+            return
+        item = {"id": file.id or self._id("ig"), "type": "image_generation_call", "status": "completed"}
+        yield from self._whole({**item, "output_format": subtype, "result": file.data}, result=None)
+
+    # --- STATUS --------------------------------------------------------------------------------------------
+
+    def _status(self, status: Status, event: StreamEvent) -> Iterator[Frame]:
+        data = status.data or {}
+        ours = data.get("format") == FORMAT
+        if status.kind != "opaque" and not (status.kind == "progress" and ours):
+            return
+        if self._start is None:
+            self._early.append(event)
+        elif status.kind == "progress":
+            yield from self._progress(data)
+        elif "item" not in data:
+            yield from self._signature(data)
+        elif ours:
+            yield from self._whole(data["item"])
+
+    def _progress(self, data: dict[str, Any]) -> Iterator[Frame]:
+        """A phase of a provider's item, which begins with it."""
+        kind = data["type"].split(".")[1]
+        opened = self._begun.get(kind)
+        if opened is None:
+            yield from self._close()
+            item = {"id": data.get("item_id"), "type": kind, "status": "in_progress"}
+            opened = self._begun[kind] = self._add(item)
+            yield "response.output_item.added", {"output_index": opened.index, "item": item}
+        yield data["type"], {"output_index": opened.index, "item_id": data.get("item_id")}
+
+    def _signature(self, data: dict[str, Any]) -> Iterator[Frame]:
+        """End the reasoning that this signs, even if it had no text. Of a foreign signature only the end remains."""
+        if self._open is None or self._open.item["type"] != "reasoning":
+            yield from self._close()
+            if data.get("format") != FORMAT:
+                return
+            self._open = self._add({"id": data.get("id") or self._id("rs"), "type": "reasoning", "summary": []})
+            yield "response.output_item.added", {"output_index": self._open.index, "item": self._open.item}
+        if data.get("format") == FORMAT:
+            self._open.item = {**self._open.item, "id": data.get("id"), "encrypted_content": data.get("signature")}
+        yield from self._close()
+
+
+_KINDS = {"text": "output_text", "refusal": "refusal", "reasoning": "summary_text"}
+_CALL_EVENTS = {
+    "function_call": "response.function_call_arguments",
+    "custom_tool_call": "response.custom_tool_call_input",
+}
+
+
+def _render_reason(event: StreamEvent) -> str:
+    raw = event.raw_finish_reason
+    if raw is not None and raw.partition(":")[0] in _STATUSES:
+        return raw
+    return _REASONS.get(event.finish_reason or FinishReason.STOP, "completed")
+
+
+def _before(item: dict[str, Any]) -> dict[str, Any]:
+    """How a provider's item looks when it begins: in progress, without an outcome."""
+    before: dict[str, Any] = {"status": "in_progress"} if "status" in item else {}
+    return before | {key: None for key in ("output", "outputs", "results", "result") if item.get(key) is not None}

@@ -1,0 +1,215 @@
+"""OpenAI Responses requests, rendered and parsed.
+
+Format: https://platform.openai.com/docs/api-reference/responses/create. Rules and quirks:
+
+- `input` is a flat list of items: an assistant turn is its messages, reasoning, calls and results one after the other,
+  in the order of its parts, and neighbouring ones are read back as one Message. System messages stay items, in place.
+- The whole history is sent, so `store` is false and `include` asks for encrypted reasoning, which alone can be sent
+  back. OpenAI answers that `include` with 400 for models that don't reason (gpt-4o …), so it is left out for them.
+- Reasoning, opaque items and provider-run calls go back only if this format made them, then verbatim. Results of a
+  custom tool are `custom_tool_call_output`; any other kind of answer is a ToolResult with the item in `provider_data`.
+- `stop` and `seed` don't exist here, nor does a message's `name`: dropped with a warning.
+- Dicts in `provider_options` are merged into those that the body has: `{"text": {"verbosity": "low"}}` keeps the
+  response format. Fields we have no name for are parsed into `provider_options`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmstream.messages import (
+    ChatRequest,
+    HostedTool,
+    Message,
+    ResponseFormat,
+    TextPart,
+    Tool,
+    ToolChoice,
+    ensure_json,
+    sequence_of,
+)
+from llmstream.wire.openai_responses.history import History, parse_input
+from llmstream.wire.openai_responses.items import FORMAT
+from llmstream.wire.rendered import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one server differs from OpenAI itself."""
+
+    name: str = FORMAT
+    """The key in `provider_options`."""
+    stateless: bool = True
+    """Send `store: false` and ask for encrypted reasoning. False: the server knows neither, or is to store."""
+
+
+_PLAIN = ("temperature", "top_p", "parallel_tool_calls")
+_INCLUDE = "reasoning.encrypted_content"
+_NO_REASONING = re.compile(r"(.*/)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)")
+_TOOL_FIELDS = frozenset({"type", "name", "parameters", "description", "strict"})
+_KNOWN = frozenset(
+    {*_PLAIN, "model", "input", "instructions", "stream", "max_output_tokens", "metadata", "tools", "tool_choice"}
+)
+
+
+# --- out --------------------------------------------------------------------------------------------------
+
+
+def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Rendered:
+    """The body to post. Constant work per message."""
+    history = History()
+    for message in request.messages:
+        history.add(message)
+    body: dict[str, Any] = {"model": request.model, "input": history.items, "stream": True}
+    if dialect.stateless:
+        body["store"] = False
+        if not _NO_REASONING.match(request.model):
+            body["include"] = [_INCLUDE]
+    for name in _PLAIN:
+        if (value := getattr(request, name)) is not None:
+            body[name] = value
+    if request.max_tokens is not None:
+        body["max_output_tokens"] = request.max_tokens
+    if request.metadata:
+        body["metadata"] = request.metadata
+    if request.tools:
+        body["tools"] = [_render_tool(tool) for tool in request.tools]
+    if request.tool_choice is not None:
+        body["tool_choice"] = _render_tool_choice(request.tool_choice)
+    if request.response_format is not None:
+        body["text"] = {"format": _render_response_format(request.response_format)}
+    if request.reasoning_effort is not None:
+        body["reasoning"] = {"effort": request.reasoning_effort}
+    rendered = Rendered(body, _warnings(request, history))
+    rendered.merge(request.provider_options.get(dialect.name, {}))
+    return rendered
+
+
+def _warnings(request: ChatRequest, history: History) -> list[str]:
+    unknown = {"stop": bool(request.stop), "seed": request.seed is not None, "name": history.named}
+    return [f"{name}: not supported by OpenAI Responses; dropped" for name, given in unknown.items() if given]
+
+
+def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
+    if isinstance(tool, HostedTool):
+        return tool.definition
+    function: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": tool.parameters}
+    if tool.description is not None:
+        function["description"] = tool.description
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return function
+
+
+def _render_tool_choice(choice: ToolChoice) -> Any:
+    if choice.mode == "tool":
+        return {"type": "function", "name": choice.name}
+    return choice.mode
+
+
+def _render_response_format(wanted: ResponseFormat) -> dict[str, Any]:
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    schema: dict[str, Any] = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
+    return schema if wanted.strict is None else {**schema, "strict": wanted.strict}
+
+
+# --- in ---------------------------------------------------------------------------------------------------
+
+
+def parse_request(body: Mapping[str, Any]) -> ChatRequest:
+    """The request that a body means. Raises TypeError or ValueError that name the place."""
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise ValueError("model: name the model as a string")
+    messages = parse_input(body.get("input", []))
+    if (instructions := body.get("instructions")) is not None:
+        if not isinstance(instructions, str):
+            raise TypeError(f"instructions must be a string, not {type(instructions).__name__}")
+        messages.insert(0, Message("system", [TextPart(instructions)]))
+    rest = {key: value for key, value in body.items() if key not in _KNOWN}
+    if rest.get("store") is False:
+        del rest["store"]
+    if rest.get("include") == [_INCLUDE]:
+        del rest["include"]
+    return ChatRequest(
+        messages=messages,
+        model=model,
+        tools=[
+            _parse_tool(tool, f"tools[{i}]") for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
+        ],
+        tool_choice=_parse_tool_choice(body.get("tool_choice"), rest),
+        parallel_tool_calls=body.get("parallel_tool_calls"),
+        response_format=_parse_response_format(rest),
+        temperature=body.get("temperature"),
+        top_p=body.get("top_p"),
+        max_tokens=body.get("max_output_tokens"),
+        reasoning_effort=_take(rest, "reasoning", "effort"),
+        metadata=_mapping(body.get("metadata") or {}, "metadata"),
+        provider_options={FORMAT: rest} if rest else {},
+    )
+
+
+def _take(rest: dict[str, Any], name: str, key: str) -> Any:
+    """Move one field of a dict out of the unknown ones; the others of that dict stay."""
+    if rest.get(name) is None:
+        rest.pop(name, None)
+        return None
+    inner = _mapping(rest[name], name)
+    value = inner.pop(key, None)
+    if inner:
+        rest[name] = inner
+    else:
+        del rest[name]
+    return value
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{where} must be a dict, not {type(value).__name__}")
+    return dict(value)
+
+
+def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
+    definition = _mapping(tool, where)
+    ensure_json(definition, where)
+    if definition.get("type") != "function" or definition.keys() - _TOOL_FIELDS:
+        return HostedTool(definition)
+    name = definition.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{where}: a function tool needs a name")
+    parameters = definition.get("parameters")
+    schema = Tool("").parameters if parameters is None else _mapping(parameters, f"{where}.parameters")
+    return Tool(name, schema, definition.get("description"), definition.get("strict"))
+
+
+def _parse_tool_choice(value: Any, rest: dict[str, Any]) -> ToolChoice | None:
+    """`auto`, `none`, `required` or a function; choices of other kinds stay this provider's own."""
+    if value is None:
+        return None
+    if value in ("auto", "none", "required"):
+        return ToolChoice(value)
+    choice = _mapping(value, "tool_choice")
+    if choice.keys() == {"type", "name"} and choice["type"] == "function":
+        return ToolChoice("tool", choice["name"])
+    rest["tool_choice"] = choice
+    return None
+
+
+def _parse_response_format(rest: dict[str, Any]) -> ResponseFormat | None:
+    value = _take(rest, "text", "format")
+    if value is None:
+        return None
+    wanted = _mapping(value, "text.format")
+    kind = wanted.get("type")
+    if kind == "text":
+        return None
+    if kind == "json_object":
+        return ResponseFormat()
+    if kind != "json_schema" or not isinstance(wanted.get("schema"), Mapping):
+        raise ValueError("text.format must be of type text or json_object, or of type json_schema with a schema")
+    ensure_json(wanted["schema"], "text.format.schema")
+    return ResponseFormat(wanted["schema"], wanted.get("name") or "response", wanted.get("strict"))

@@ -1,0 +1,88 @@
+"""Small values of the Responses format in both directions: usage, errors, annotations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmstream.errors import ErrorInfo
+from llmstream.messages import Source, Usage
+from llmstream.wire.error_body import parse_error
+
+_CODES = {
+    "authentication": "invalid_api_key",
+    "permission": "permission_denied",
+    "not_found": "model_not_found",
+    "invalid_request": "invalid_request_error",
+    "context_length": "context_length_exceeded",
+    "content_filter": "content_filter",
+    "quota": "insufficient_quota",
+    "rate_limit": "rate_limit_exceeded",
+    "overloaded": "overloaded_error",
+    "tool_use_failed": "tool_use_failed",
+}
+
+
+def parse_annotation(annotation: dict[str, Any]) -> Source | None:
+    """An annotation of an `output_text` part; None for types that cite nothing."""
+    kind = annotation.get("type")
+    if kind == "url_citation":
+        start, end = annotation.get("start_index"), annotation.get("end_index")
+        return Source(title=annotation.get("title"), url=annotation.get("url") or None, start=start, end=end)
+    if kind in ("file_citation", "container_file_citation", "file_path"):
+        start = annotation.get("start_index", annotation.get("index"))
+        id, name = annotation.get("file_id") or None, annotation.get("filename")
+        return Source(id=id, title=name, start=start, end=annotation.get("end_index"))
+    return None
+
+
+def parse_usage(usage: Any) -> Usage | None:
+    """The `usage` object of a response; None if there is none."""
+    if not usage or not isinstance(usage, dict):
+        return None
+    read = usage.get("input_tokens_details") or {}
+    written = usage.get("output_tokens_details") or {}
+    return Usage(
+        input_tokens=usage.get("input_tokens"),
+        output_tokens=usage.get("output_tokens"),
+        cache_read_tokens=read.get("cached_tokens"),
+        cache_write_tokens=read.get("cache_write_tokens"),
+        reasoning_tokens=written.get("reasoning_tokens"),
+    )
+
+
+def render_usage(usage: Usage) -> dict[str, Any]:
+    """The `usage` object; what was not reported is left out."""
+    read = _present(cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens)
+    return _present(
+        input_tokens=usage.input_tokens,
+        input_tokens_details=read,
+        output_tokens=usage.output_tokens,
+        output_tokens_details=_present(reasoning_tokens=usage.reasoning_tokens),
+        total_tokens=usage.total_tokens,
+    )
+
+
+def render_error(info: ErrorInfo) -> dict[str, Any]:
+    """`code` and `message`; the code is the provider's own where that says the kind."""
+    error = {"code": info.code, "message": info.message}
+    if parse_error({"error": error}).kind != info.kind:
+        error["code"] = _CODES.get(info.kind, "server_error")
+    return error
+
+
+def render_annotation(source: Source) -> dict[str, Any]:
+    """A citation of a page if there is a `url`, else of a file."""
+    if source.url is not None or source.id is None:
+        span = _present(start_index=source.start, end_index=source.end)
+        return {"type": "url_citation", **span, **_present(title=source.title), "url": source.url or ""}
+    if source.end is not None:
+        span = _present(start_index=source.start, end_index=source.end)
+        kind = "container_file_citation"
+    else:
+        span = _present(index=source.start)
+        kind = "file_path" if source.title is None else "file_citation"
+    return {"type": kind, "file_id": source.id, **_present(filename=source.title), **span}
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None and value != {}}

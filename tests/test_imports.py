@@ -1,0 +1,52 @@
+"""What `import llmstream` loads, and what it does not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = ("openai", "anthropic", "pydantic", "httpx2", "httpcore2", "anyio", "jiter", "asyncio")
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_no_sdk_and_nothing_heavy() -> None:
+    assert loaded_by("import llmstream").isdisjoint(HEAVY)
+
+
+def test_the_events_and_values_load_no_sdk_either() -> None:
+    modules = loaded_by("from llmstream import EventType, StreamEvent, TextDelta, Message, LLMError")
+    assert modules.isdisjoint(HEAVY)
+
+
+def test_the_client_class_loads_no_sdk_until_one_is_made() -> None:
+    modules = loaded_by("from llmstream import LLMClient")
+    assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2"})
+
+
+def test_a_client_loads_the_sdk_of_its_own_provider_only() -> None:
+    modules = loaded_by("from llmstream import LLMClient; LLMClient('openai:m', api_key='k')")
+    assert "openai" in modules
+    assert "anthropic" not in modules
+
+
+def test_the_simulator_needs_no_sdk() -> None:
+    modules = loaded_by("from llmstream import LLMClient; LLMClient('simulator')")
+    assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2"})
+
+
+def test_importing_touches_neither_network_nor_disk() -> None:
+    code = """
+import sys
+def watch(event, args):
+    if event.startswith('socket.') or (event == 'open' and args[1] not in (None, 'r', 'rb')):
+        raise SystemExit(f'{event} {args}')
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+import llmstream.client, llmstream.testing
+"""
+    assert "llmstream.client" in loaded_by(code)

@@ -1,0 +1,66 @@
+"""What README shows is true: its snippets run, and its table has every event."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+import typing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmstream import EventType, LLMClient
+from llmstream.errors import ConfigurationError, ErrorKind
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+PROGRAM, *SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+def test_the_program_runs_without_a_key_and_says_that_it_only_simulates() -> None:
+    env = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    env["LLMSTREAM_MODEL"] = "simulator"
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env, check=True)
+    assert "You said: what's up?" in done.stdout
+    assert "stop Usage(" in done.stdout
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+async def test_the_snippet_runs(snippet: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
+    if find_spec("xllamacpp") is None:
+        with pytest.raises(ConfigurationError, match="xllamacpp"):
+            LLMClient("local")
+        snippet = re.sub(r'^LLMClient\("local"\).*$', "", snippet, flags=re.M)
+    names: dict[str, Any] = {
+        "LLMClient": LLMClient,
+        "client": LLMClient("simulator"),
+        "messages": [{"role": "user", "content": "hi"}],
+    }
+    code = compile(snippet, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, names)  # our own README
+    if inspect.isawaitable(result):
+        await result
+
+
+async def test_the_snippet_for_tests_does_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {}
+    exec(next(snippet for snippet in SNIPPETS if "VirtualClock" in snippet), names)
+    events = [e async for e in names["client"].chat_completion([{"role": "user", "content": "hi"}])]
+    assert "".join(event.text for event in events) == "Hello"
+    assert len(names["provider"].requests) == 2
+
+
+def test_every_event_type_and_error_kind_is_named() -> None:
+    for name in [*(kind.name for kind in EventType), *typing.get_args(ErrorKind)]:
+        assert f"`{name}`" in README
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    assert README.count("\n") <= 200
