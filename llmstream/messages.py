@@ -68,7 +68,10 @@ class Usage:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set, as JSON values."""
-        return dump(self)
+        data = dump(self)
+        if self.attempts:
+            data["attempts"] = [attempt.to_dict() for attempt in self.attempts]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -142,7 +142,7 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
 def pieces(format: str, *items: Item) -> list[bytes]:
     """The wire bytes of an answer, one piece per event."""
     feed = encoder(format).feed
-    return [data for event in script_events(items, id="msg-1", model="m-1") if (data := feed(event))]
+    return [data for event in script_events(items, id="msg-1", model="m-1", format=format) if (data := feed(event))]
 
 
 def answer(format: str, *items: Item) -> Handler:

@@ -73,8 +73,9 @@ class MessageBuilder:
 
     def _add_whole(self, event: StreamEvent) -> None:
         if event.type is EventType.STATUS:
-            if event.status is not None and event.status.kind == "opaque" and event.status.data:
-                self._add_opaque(event.status.data)
+            status = event.status
+            if status is not None and status.kind == "opaque" and status.data and "format" in status.data:
+                self._add_opaque(status.data)
             return
         if event.tool_call_delta is not None:
             delta = event.tool_call_delta

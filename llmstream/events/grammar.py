@@ -153,9 +153,7 @@ class Guard:
         if usage is not None:
             self._billed.append(usage)
         partial = self._message(None, usage, cut=True)
-        if partial is not None and partial.parts:
-            info = replace(info, partial=partial)
-        failed = error(info)
+        failed = error(replace(info, partial=partial if partial is not None and partial.parts else None))
         failed.usage = usage
         return failed
 

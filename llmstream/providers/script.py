@@ -26,8 +26,13 @@ Item: TypeAlias = (
 """One step of an answer. A string is text, word by word; an ErrorInfo ends the answer there."""
 
 
-def script_events(items: Iterable[Item], *, id: str | None = None, model: str | None = None) -> Iterator[StreamEvent]:
-    """The events of an answer made of `items`: begun and ended properly unless they say otherwise."""
+def script_events(
+    items: Iterable[Item], *, id: str | None = None, model: str | None = None, format: str = "openai-chat"
+) -> Iterator[StreamEvent]:
+    """The events of an answer made of `items`: begun and ended properly unless they say otherwise.
+
+    `format` is the wire format that signed the reasoning, where the item doesn't say.
+    """
     usage: Usage | None = None
     reason: FinishReason | None = None
     called = 0
@@ -48,12 +53,12 @@ def script_events(items: Iterable[Item], *, id: str | None = None, model: str | 
             yield from _call(item, called)
             called += 1
         else:
-            yield from _piece(item)
+            yield from _piece(item, format)
     reason = reason or (FinishReason.TOOL_CALLS if called else FinishReason.STOP)
     yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=reason, usage=usage)
 
 
-def _piece(item: str | TextPart | ReasoningPart | RefusalPart | Source) -> Iterator[StreamEvent]:
+def _piece(item: str | TextPart | ReasoningPart | RefusalPart | Source, format: str) -> Iterator[StreamEvent]:
     if isinstance(item, Source):
         yield StreamEvent(EventType.SOURCE, source=item)
         return
@@ -65,7 +70,7 @@ def _piece(item: str | TextPart | ReasoningPart | RefusalPart | Source) -> Itera
     for word in words(item if isinstance(item, str) else item.text):
         yield make(word)
     if isinstance(item, ReasoningPart) and item.signature is not None:
-        yield opaque(item.format or "openai-chat", signature=item.signature)
+        yield opaque(item.format or format, signature=item.signature)
 
 
 def _call(call: ToolCall, index: int) -> Iterator[StreamEvent]:

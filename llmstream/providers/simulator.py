@@ -50,7 +50,7 @@ class SimulatorProvider:
         """One attempt."""
         decoder = wire.decoder(self._format, include_raw=call.include_raw, keep_message=False)
         decoder.start.provider = self.name
-        events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model)
+        events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model, format=self._format)
         watchdog = Watchdog(call, lambda: None)
         body = self._body(events, wire.encoder(self._format), call)
         try:

@@ -76,7 +76,8 @@ class Decoder:
         self._started = False
         self._refused = False
         self._calls: list[OpenCall] = []  # those that have not left, in order
-        self._call_count = 0
+        self._call_count = 0  # calls for the caller
+        self._ran_count = 0  # calls that the provider ran
         self._called = False  # a call for the caller has left
         self.start = Start()
         """What MESSAGE_START will say; a provider adds its name and warnings before it feeds."""
@@ -148,16 +149,16 @@ class Decoder:
 
     def _text(self, content: str) -> None:
         if content:
-            self._piece(text_delta(content))
+            self._piece(text_delta(_string(content)))
 
     def _reasoning(self, content: str) -> None:
         if content:
-            self._piece(reasoning_delta(content))
+            self._piece(reasoning_delta(_string(content)))
 
     def _refusal(self, content: str) -> None:
         if content:
+            self._piece(StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(_string(content))))
             self._refused = True
-            self._piece(StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(content)))
 
     def _source(self, source: Source) -> None:
         self._piece(StreamEvent(EventType.SOURCE, source=source))
@@ -173,19 +174,23 @@ class Decoder:
             self._builder.add(event)
         self._out.append(event)
 
-    def _open_call(self, id: str | None, name: str) -> OpenCall:
+    def _open_call(self, id: str | None, name: str, *, by_provider: bool = False) -> OpenCall:
         """A new call begins. Without an id it gets one from the message id and its place."""
-        index = self._call_count
-        self._call_count += 1
         self._flush_calls()
-        call = OpenCall(index, id or f"call_{self.start.id or ''}_{index}", name)
+        index = self._ran_count if by_provider else self._call_count
+        call = OpenCall(index, id or f"call_{self.start.id or ''}_{self._call_count + self._ran_count}", name)
+        if by_provider:
+            call.executed_by = "provider"
+            self._ran_count += 1
+        else:
+            self._call_count += 1
         self._calls.append(call)
         return call
 
     def _call_delta(self, call: OpenCall, arguments: str, *, first: bool = False) -> None:
         """The next characters of a call's arguments; with `first` the call is announced."""
         if arguments:
-            call.chunks.append(arguments)
+            call.chunks.append(_string(arguments))
             call.checked = False
         elif not first:
             return
@@ -369,3 +374,10 @@ class Decoder:
                 shown = json.dumps(payload)[:200]
                 self._fail(ErrorInfo("wrong_body", f"JSON that is not an answer: {shown}"))
         return True
+
+
+def _string(value: Any) -> str:
+    """What becomes part of the answer's text must be text; TypeError makes the frame a bad one."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value

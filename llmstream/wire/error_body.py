@@ -181,10 +181,10 @@ def _read(body: Any) -> tuple[str, list[str]]:
     error: dict[str, Any] = inner if isinstance(inner, dict) else body
     text = inner if isinstance(inner, str) else error.get("message") or error.get("detail")
     details = error.get("details")
-    if isinstance(details, dict):
+    if not isinstance(details, list):
         details = [details]
     words = [
-        *(detail.get("error_code") or detail.get("reason") for detail in details or () if isinstance(detail, dict)),
+        *(detail.get("error_code") or detail.get("reason") for detail in details if isinstance(detail, dict)),
         error.get("code"),
         error.get("type") if error.get("type") != "error" else None,
         error.get("status"),

@@ -630,7 +630,6 @@ def answers(draw):
             calls += 1
         elif kind == "item":
             events += provider_events(draw(server_items))
-            calls += 1
         else:
             events.append(opaque(FORMAT, item={"type": "compaction", "id": draw(words)}))
     start = StreamEvent(EventType.MESSAGE_START, start=Start(draw(st.none() | words), draw(st.none() | words)))

@@ -134,10 +134,9 @@ class MessagesDecoder(Decoder):
             block.item = dict(start)
 
     def _begin_call(self, block: _Block, start: dict[str, Any]) -> None:
-        call = block.call = self._open_call(start.get("id"), start.get("name") or "")
+        by_provider = block.type != "tool_use"
+        call = block.call = self._open_call(start.get("id"), start.get("name") or "", by_provider=by_provider)
         extra = {key: start[key] for key in start if key not in ("id", "name", "input")}
-        if block.type != "tool_use":
-            call.executed_by = "provider"
         if extra != {"type": "tool_use"}:
             call.provider_data = {"format": FORMAT, **extra}
         whole = start.get("input")

@@ -151,7 +151,9 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
     if isinstance(content, str):
         yield Message(role, [TextPart(content)])
         return
-    parts = [_parse_block(b, f"{where}.content[{i}]") for i, b in enumerate(sequence_of(content, f"{where}.content"))]
+    parts: list[Part] = [
+        _parse_block(b, f"{where}.content[{i}]") for i, b in enumerate(sequence_of(content, f"{where}.content"))
+    ]
     results: list[Part] = []
     if role == "user":
         results = [part for part in parts if isinstance(part, ToolResult)]

@@ -305,9 +305,9 @@ class ResponsesDecoder(Decoder):
 
     def _provider_call(self, item: dict[str, Any]) -> None:
         parsed, result, file = parse_call(item)
-        call = self._open_call(parsed.id, parsed.name)
+        call = self._open_call(parsed.id, parsed.name, by_provider=True)
         call.chunks.append(parsed.arguments)
-        call.executed_by, call.provider_data, call.done = "provider", parsed.provider_data, True
+        call.provider_data, call.done = parsed.provider_data, True
         self._flush_calls()
         if result is not None:
             result.tool_call_id = call.id

@@ -1,0 +1,172 @@
+"""What a stream must look like (DESIGN.md, section 2), checked independently of the code that makes it so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import FinishReason, Message, Part, ProviderPart, ReasoningPart, RefusalPart, TextPart, ToolCall
+
+VALUES = {
+    EventType.TEXT_DELTA: "text_delta",
+    EventType.REASONING_DELTA: "reasoning_delta",
+    EventType.REFUSAL_DELTA: "refusal_delta",
+    EventType.TOOL_CALL_DELTA: "tool_call_delta",
+    EventType.TOOL_CALL: "tool_call",
+    EventType.TOOL_RESULT: "tool_result",
+    EventType.SOURCE: "source",
+    EventType.FILE: "file",
+    EventType.STATUS: "status",
+    EventType.RETRY: "retry",
+    EventType.MESSAGE_START: "start",
+}
+PIECES = frozenset(VALUES) - {EventType.STATUS, EventType.RETRY, EventType.MESSAGE_START}
+TEXTS: dict[EventType, type[Any]] = {
+    EventType.TEXT_DELTA: TextPart,
+    EventType.REASONING_DELTA: ReasoningPart,
+    EventType.REFUSAL_DELTA: RefusalPart,
+}
+TERMINAL = (EventType.MESSAGE_COMPLETE, EventType.ERROR)
+
+
+def check_stream(events: Sequence[StreamEvent], *, keep_message: bool = True) -> StreamEvent:
+    """Assert that `events` are a legal streamed answer; gives the terminal event."""
+    assert events, "a stream has at least its terminal event"
+    last = events[-1]
+    assert last.type in TERMINAL, f"ends in {last!r}"
+    opened = False  # a MESSAGE_START stands, whose attempt goes on
+    attempt = 1
+    for event, following in zip(events, events[1:], strict=False):
+        assert event.type not in TERMINAL, f"goes on after {event!r}"
+        assert getattr(event, VALUES[event.type]) is not None, f"{event!r} lacks its value"
+        if event.type is EventType.MESSAGE_START:
+            assert not opened, "a second MESSAGE_START in one attempt"
+            assert following.type in PIECES or following.type is EventType.MESSAGE_COMPLETE, "not held back"
+            opened = True
+        elif event.type in PIECES:
+            assert opened, f"{event!r} outside an attempt"
+            if event.type in TEXTS:
+                content = getattr(event, VALUES[event.type]).content
+                assert isinstance(content, str)
+                assert content, "an empty delta"
+        elif event.retry is not None:
+            assert event.retry.attempt > attempt
+            assert event.retry.discard == opened, "discard says whether something was shown"
+            attempt = event.retry.attempt
+            opened = False
+    check_terminal(last, opened=opened)
+    parts = add_up(events[:-1])
+    if last.type is EventType.MESSAGE_COMPLETE:
+        check_message(last.message, parts, last, keep_message=keep_message)
+    else:
+        check_partial(last, parts, keep_message=keep_message)
+    return last
+
+
+def check_terminal(event: StreamEvent, *, opened: bool) -> None:
+    """Assert what holds for a terminal event on its own."""
+    if event.type is EventType.MESSAGE_COMPLETE:
+        assert opened, "an answer without MESSAGE_START"
+        assert event.text_delta is None
+        assert event.start is not None
+        assert isinstance(event.finish_reason, FinishReason)
+        assert event.error is None
+        assert event.error_info is None
+    else:
+        assert event.error_info is not None
+        assert event.error == str(event.error_info)
+        assert isinstance(event.error_info.retryable, bool)
+        assert event.error_info.status_code != 200
+        assert event.message is None
+
+
+def check_message(message: Message | None, parts: list[Part], last: StreamEvent, *, keep_message: bool) -> None:
+    """Assert rule 3: the deltas add up to the message, part by part."""
+    if not keep_message:
+        assert message is None
+        return
+    assert message is not None
+    assert message.role == "assistant"
+    assert message.parts == parts
+    assert message.finish_reason == last.finish_reason
+    assert message.usage == last.usage
+    assert last.start is not None
+    assert (message.id, message.model) == (last.start.id, last.start.model)
+
+
+def check_partial(last: StreamEvent, parts: list[Part], *, keep_message: bool) -> None:
+    """Assert that an ERROR holds what had come, and after it at most the calls that were cut."""
+    assert last.error_info is not None
+    partial = last.error_info.partial
+    if not keep_message:
+        assert partial is None
+        return
+    if partial is None:
+        assert not parts
+        return
+    assert partial.parts[: len(parts)] == parts
+    for part in partial.parts[len(parts) :]:
+        assert isinstance(part, ToolCall)
+        assert not part.complete
+
+
+def add_up(events: Sequence[StreamEvent]) -> list[Part]:
+    """The parts that the events since the last RETRY make: each discards, or has nothing but STATUS before it."""
+    parts: list[Part] = []
+    growing: EventType | None = None  # the kind of text that the last part may still grow by
+    for event in events:
+        kind = event.type
+        if event.retry is not None:
+            parts, growing = [], None
+        elif kind in TEXTS:
+            content = getattr(event, VALUES[kind]).content
+            if growing is kind:
+                parts[-1].text += content  # type: ignore[union-attr]
+            else:
+                parts.append(TEXTS[kind](content))
+            growing = kind
+        elif kind in PIECES and kind is not EventType.TOOL_CALL_DELTA:
+            parts.append(getattr(event, VALUES[kind]))
+            growing = None
+        elif event.status is not None and event.status.kind == "opaque" and event.status.data:
+            _add_opaque(parts, event.status.data, signs_last=growing is EventType.REASONING_DELTA)
+            growing = None
+    return parts
+
+
+def _add_opaque(parts: list[Part], data: dict[str, Any], *, signs_last: bool) -> None:
+    if not isinstance(data.get("format"), str):
+        return
+    if "item" in data:
+        parts.append(ProviderPart(data["format"], data["item"]))
+        return
+    text = ""
+    if signs_last:
+        text = parts.pop().text  # type: ignore[union-attr]
+    parts.append(ReasoningPart(text, data.get("signature"), data.get("id"), data["format"]))
+
+
+def check_calls(events: Sequence[StreamEvent]) -> None:
+    """Assert rule 5 for one attempt: calls are announced in order, and their deltas add up to the TOOL_CALL."""
+    arguments: dict[int, str] = {}
+    ids: list[str] = []
+    for event in events:
+        if (delta := event.tool_call_delta) is not None:
+            if delta.index not in arguments:
+                assert delta.index == len(arguments), "indexes count from 0"
+                assert delta.id, "a call is announced with its id"
+                arguments[delta.index] = ""
+                ids.append(delta.id)
+            else:
+                assert delta.arguments, "an empty delta"
+            arguments[delta.index] += delta.arguments
+        elif (call := event.tool_call) is not None:
+            assert call.id
+            if call.complete and call.provider_data is None:
+                assert isinstance(call.input, dict)
+            if not call.complete:
+                assert call.input is None
+            if call.id in ids:
+                assert arguments[ids.index(call.id)] == call.arguments
+    assert len(set(ids)) == len(ids), "every call has an id of its own"

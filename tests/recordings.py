@@ -1,0 +1,98 @@
+"""Recorded streams of real providers, and ways to feed them.
+
+They are not part of this repository: `LLMSTREAM_WIRE` names the folder that holds them. Without it one skipped test
+stands in wherever they would be used.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmstream.events.types import StreamEvent
+from llmstream.wire.decoding import Decoder
+
+FOLDER = os.environ.get("LLMSTREAM_WIRE")
+NO_FOLDER = pytest.mark.skip(reason="LLMSTREAM_WIRE doesn't name the folder of recordings")
+
+
+@dataclass
+class Recording:
+    """One recorded answer, and what it must decode to."""
+
+    path: Path
+    """Of the `.expect.json`."""
+
+    @cached_property
+    def body(self) -> bytes:
+        return self.path.with_name(self.path.name.replace(".expect.json", ".sse")).read_bytes()
+
+    @cached_property
+    def expect(self) -> dict[str, Any]:
+        return dict(json.loads(self.path.read_text("utf-8")))
+
+
+def recordings(api: str, *, below: int | None = None) -> list[Any]:
+    """All recordings of one wire format (of fewer bytes than `below`), as parameters; one to be skipped if none."""
+    found = []
+    for path in sorted(Path(FOLDER).glob("*/*.expect.json")) if FOLDER else ():
+        recording = Recording(path)
+        if recording.expect["api"] == api and (below is None or len(recording.body) < below):
+            found.append(pytest.param(recording, id=f"{path.parent.name}/{path.name.removesuffix('.expect.json')}"))
+    return found or [skipped()]
+
+
+def listed(file: str, *keys: str) -> list[Any]:
+    """The entries of a JSON file in the folder, as parameters; one to be skipped if there is no folder."""
+    if not FOLDER:
+        return [skipped()]
+    entries = json.loads((Path(FOLDER) / file).read_text("utf-8"))
+    for key in keys:
+        entries = entries[key]
+    return [pytest.param(entry, id=entry.get("name") or f"{index}") for index, entry in enumerate(entries)]
+
+
+def skipped() -> Any:
+    """The one parameter that stands in for recordings that are not there."""
+    return pytest.param(None, marks=NO_FOLDER, id="no-recordings")
+
+
+def unbase64(pieces: Iterable[str]) -> list[bytes]:
+    return [base64.b64decode(piece) for piece in pieces]
+
+
+def bytewise(data: bytes) -> list[bytes]:
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+def two_way(data: bytes) -> Iterator[list[bytes]]:
+    """Every way to cut `data` once."""
+    for cut in range(len(data) + 1):
+        yield [data[:cut], data[cut:]]
+
+
+def random_cuts(data: bytes, seed: int) -> list[bytes]:
+    """`data` in pieces of 0 to 300 bytes; the same for the same seed."""
+    chance = random.Random(seed)
+    pieces = []
+    while data:
+        size = chance.choice((0, 1, 2, 3, 7, 40, 300))
+        pieces.append(data[:size])
+        data = data[size:]
+    return pieces
+
+
+def decode(make: Callable[[], Decoder], pieces: Iterable[bytes]) -> list[StreamEvent]:
+    """All events of a body that came in these pieces and then ended."""
+    decoder = make()
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    return [*events, *decoder.finish()]
