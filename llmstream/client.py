@@ -224,7 +224,7 @@ class LLMClient:
         if warning is not None:
             if self._strict:
                 raise ConfigurationError(warning)
-            warnings.warn(warning, stacklevel=4)
+            warnings.warn(warning, stacklevel=3)
             logger.warning("%s", warning)
             self._warnings = (warning,)
         return name, model
@@ -233,6 +233,8 @@ class LLMClient:
         """Whom a call goes to. Only `"provider:model"` leaves the client's own provider, for its own environment."""
         if model is None:
             return self._provider, str(self._model)
+        if not isinstance(model, str) or not model:
+            raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
         name, _, rest = model.partition(":")
         if name not in registry.names():
             return self._provider, model
@@ -245,7 +247,9 @@ class LLMClient:
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_headers(headers or {})
-        timeouts = timeouts or self._timeouts
+        timeouts = self._timeouts if timeouts is None else timeouts
+        if not isinstance(timeouts, Timeouts):
+            raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
         deadline = None if timeouts.total is None else self._clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self._clock)
 
@@ -336,7 +340,7 @@ async def _advance(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> S
 
 
 def _positive(value: int | None, name: str) -> int | None:
-    if value is not None and (not isinstance(value, int) or value < 1):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise ValueError(f"{name} must be a positive whole number, not {value!r}")
     return value
 

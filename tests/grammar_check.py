@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from llmstream.events.types import EventType, StreamEvent
@@ -37,7 +38,7 @@ def check_stream(events: Sequence[StreamEvent], *, keep_message: bool = True) ->
     assert last.type in TERMINAL, f"ends in {last!r}"
     opened = False  # a MESSAGE_START stands, whose attempt goes on
     attempt = 1
-    for event, following in zip(events, events[1:], strict=False):
+    for event, following in pairwise(events):
         assert event.type not in TERMINAL, f"goes on after {event!r}"
         assert getattr(event, VALUES[event.type]) is not None, f"{event!r} lacks its value"
         if event.type is EventType.MESSAGE_START:

@@ -34,11 +34,28 @@ from llmstream.messages import (
     Usage,
 )
 
-KINDS = (
-    "authentication permission not_found invalid_request context_length content_filter quota rate_limit overloaded "
-    "server tool_use_failed timeout connection truncated protocol invalid_output frame_too_large wrong_body redirect "
-    "internal"
-).split()
+KINDS = [
+    "authentication",
+    "permission",
+    "not_found",
+    "invalid_request",
+    "context_length",
+    "content_filter",
+    "quota",
+    "rate_limit",
+    "overloaded",
+    "server",
+    "tool_use_failed",
+    "timeout",
+    "connection",
+    "truncated",
+    "protocol",
+    "invalid_output",
+    "frame_too_large",
+    "wrong_body",
+    "redirect",
+    "internal",
+]
 
 
 def or_none(strategy):
@@ -109,9 +126,7 @@ files = st.builds(
 images = st.builds(
     ImagePart, url=or_none(text), data=or_none(text), media_type=or_none(text), detail=or_none(st.just("low"))
 )
-reasonings = st.builds(
-    ReasoningPart, text=text, signature=or_none(text), id=or_none(text), format=or_none(formats)
-)
+reasonings = st.builds(ReasoningPart, text=text, signature=or_none(text), id=or_none(text), format=or_none(formats))
 parts = (
     st.builds(TextPart, text)
     | st.builds(RefusalPart, text)

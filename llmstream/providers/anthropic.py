@@ -14,6 +14,7 @@ from llmstream.wire.rendered import Rendered
 class AnthropicProvider(SDKProvider):
     """Anthropic, or a server that speaks its format. Amazon's and Google's variants through `sdk_client`."""
 
+    sdk = "anthropic"
     path = "/v1/messages"
     decoder = MessagesDecoder
     key_variables = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")

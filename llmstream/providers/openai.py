@@ -17,6 +17,7 @@ from llmstream.wire.rendered import Rendered
 
 
 class _OverOpenAI(SDKProvider):
+    sdk = "openai"
     key_variables = ("OPENAI_API_KEY",)
 
     def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:

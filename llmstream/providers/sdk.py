@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 import os
 import ssl
@@ -36,6 +37,8 @@ _connected: ContextVar[list[str]] = ContextVar("llmstream_connected")
 class SDKProvider:
     """A provider over one of the official async SDK clients. Subclasses name the SDK and the wire format."""
 
+    sdk: ClassVar[str]
+    """The package whose client it is."""
     path: ClassVar[str]
     decoder: ClassVar[type[Decoder]]
     key_variables: ClassVar[tuple[str, ...]]
@@ -149,8 +152,11 @@ class SDKProvider:
     def _new_client(self) -> Any:
         given = self._config.sdk_client
         if given is not None:
-            if not hasattr(given, "with_options") or not hasattr(given, "post"):
-                raise ConfigurationError(f"sdk_client must be the vendor's async client, not {type(given).__name__}")
+            origins = {cls.__module__.partition(".")[0] for cls in type(given).__mro__}
+            if self.sdk not in origins or not inspect.iscoroutinefunction(given.post):
+                raise ConfigurationError(
+                    f"sdk_client must be an async client of the {self.sdk} package, not {type(given).__name__}"
+                )
             return given.with_options(max_retries=0)
         options: dict[str, Any] = {"max_retries": 0, "api_key": self._key}
         if self._config.base_url is not None:
@@ -181,6 +187,7 @@ class SDKProvider:
             try:
                 response = await post
             except asyncio.CancelledError:
+                await _discard(post)
                 if watchdog.expired is None or _cancelled_from_outside():
                     raise
                 return None, self._named(timed_out(watchdog.expired, call.timeouts))
@@ -191,6 +198,9 @@ class SDKProvider:
                 return None, self._explain(problem)
             finally:
                 watchdog.arrived()
+            if watchdog.expired is not None:  # in the same instant
+                await _discard(post)
+                return None, self._named(timed_out(watchdog.expired, call.timeouts))
             return response, None
         raise AssertionError("unreachable")
 
@@ -294,6 +304,14 @@ async def _trace_connections(request: Any) -> None:
             connected[:] = ["new"]
 
     request.extensions = {**request.extensions, "trace": trace}
+
+
+async def _discard(post: asyncio.Future[Any]) -> None:
+    """Close a response that arrived in the same instant as the cancellation."""
+    if post.done() and not post.cancelled() and post.exception() is None:
+        response = post.result()
+        socket_abort(response)()
+        await response.aclose()
 
 
 def _cancelled_from_outside() -> bool:

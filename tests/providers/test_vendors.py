@@ -468,6 +468,19 @@ async def test_a_users_own_sdk_client_is_used_once_per_attempt_and_stays_open(pr
         await sdk.close()
 
 
+@pytest.mark.parametrize(("provider", "wrong"), [("openai", "OpenAI"), ("anthropic", "Anthropic")])
+def test_an_sdk_client_of_another_kind_is_refused(provider: str, wrong: str) -> None:
+    import anthropic
+    import openai
+
+    with getattr(openai if provider == "openai" else anthropic, wrong)(api_key="k") as blocking:
+        with pytest.raises(ConfigurationError, match=f"async client of the {provider} package"):
+            LLMClient(f"{provider}:m", sdk_client=blocking)
+    other = anthropic.AsyncAnthropic if provider == "openai" else openai.AsyncOpenAI
+    with pytest.raises(ConfigurationError, match=f"async client of the {provider} package"):
+        LLMClient(f"{provider}:m", sdk_client=other(api_key="k"))
+
+
 async def test_azure_works_through_its_own_client() -> None:
     import openai
 

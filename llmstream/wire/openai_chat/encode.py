@@ -31,7 +31,7 @@ _REASONS = {
     FinishReason.CONTENT_FILTER: "content_filter",
 }
 _CUTS = frozenset({"truncated", "connection"})
-_TYPES = {
+_TYPES: dict[str, tuple[str, int | None]] = {  # the word for a kind, and the status that says the same
     "authentication": ("authentication_error", 401),
     "permission": ("permission_error", 403),
     "not_found": ("not_found_error", 404),
@@ -40,8 +40,8 @@ _TYPES = {
     "quota": ("insufficient_quota", 402),
     "rate_limit": ("rate_limit_exceeded", 429),
     "overloaded": ("overloaded_error", 503),
-    "content_filter": ("content_filter", 400),
-    "tool_use_failed": ("tool_use_failed", 400),
+    "content_filter": ("content_filter", None),
+    "tool_use_failed": ("tool_use_failed", None),
 }
 
 
@@ -174,7 +174,7 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
         body["code"] = info.code
     if parse_error({"error": body}).kind != info.kind:
         word, status = _TYPES.get(info.kind, ("server_error", 500))
-        body |= {"code": status} if info.code is None else {"type": word}
+        body |= {"type": word} if info.code is not None or status is None else {"code": status}
     return body
 
 
