@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from llmstream.errors import ConfigurationError, ErrorInfo
-from llmstream.events.grammar import Guard
+from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error
 from llmstream.messages import ChatRequest, Message, ensure_json
 from llmstream.providers import registry
@@ -23,7 +23,7 @@ from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import check_headers
 from llmstream.retry import RetryPolicy
-from llmstream.wire.openai_chat.request import (
+from llmstream.wire.openai_chat.arguments import (
     parse_messages,
     parse_response_format,
     parse_stop,
@@ -35,6 +35,26 @@ if TYPE_CHECKING:
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
 
 logger = logging.getLogger("llmstream")
+
+
+class CallOptions(TypedDict, total=False):
+    """What `stream` and `complete` take, which is what `chat_completion` takes."""
+
+    model: str | None
+    tools: Sequence[Tool | HostedTool | Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | ToolChoice | None
+    parallel_tool_calls: bool | None
+    response_format: str | Mapping[str, Any] | ResponseFormat | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    reasoning_effort: str | None
+    metadata: Mapping[str, str] | None
+    provider_options: Mapping[str, Mapping[str, Any]] | None
+    timeouts: Timeouts | None
+    headers: Mapping[str, str] | None
 
 
 class LLMClient:
@@ -70,6 +90,10 @@ class LLMClient:
     ) -> None:
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
+        if not isinstance(retry, RetryPolicy):
+            raise TypeError(f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}")
+        if not isinstance(timeouts, Timeouts):
+            raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
         self._retry = retry
         self._timeouts = timeouts
         self._include_raw = include_raw
@@ -79,6 +103,8 @@ class LLMClient:
         self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
         own = {"api_key": api_key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
         if provider is not None and not isinstance(provider, str):
+            if not hasattr(provider, "stream"):
+                raise TypeError(f"provider must be a name or a Provider object, not {provider!r}")
             if any(value is not None for value in own.values()):
                 given = ", ".join(name for name, value in own.items() if value is not None)
                 raise ConfigurationError(f"{given}: belongs to the Provider object you pass; set it there")
@@ -132,15 +158,15 @@ class LLMClient:
             model=model,
             tools=parse_tools(tools),
             tool_choice=parse_tool_choice(tool_choice),
-            parallel_tool_calls=parallel_tool_calls,
+            parallel_tool_calls=_typed(parallel_tool_calls, bool, "parallel_tool_calls must be True or False"),
             response_format=parse_response_format(response_format),
-            temperature=temperature,
-            top_p=top_p,
+            temperature=_typed(temperature, (int, float), "temperature must be a number"),
+            top_p=_typed(top_p, (int, float), "top_p must be a number"),
             max_tokens=_positive(max_tokens, "max_tokens"),
             stop=parse_stop(stop),
-            seed=seed,
-            reasoning_effort=reasoning_effort,
-            metadata=dict(metadata or {}),
+            seed=_typed(seed, int, "seed must be a whole number"),
+            reasoning_effort=_typed(reasoning_effort, str, "reasoning_effort must be a string such as 'low'"),
+            metadata=_metadata(metadata),
             provider_options=_options(provider_options),
         )
         call = self._call(timeouts, headers)
@@ -164,7 +190,7 @@ class LLMClient:
                         elif event.status is not None:
                             logger.info("status: %s %s", event.status.kind, event.status.message)
             finally:
-                await events.aclose()
+                await _close(events)
             if failed is None:
                 return
             info = failed.error_info or ErrorInfo("internal")
@@ -181,14 +207,16 @@ class LLMClient:
                 call.hold(self._clock.time() - held)
             await self._clock.sleep(delay)
 
-    def stream(self, messages: Sequence[Message | Mapping[str, Any]], **options: Any) -> Stream:
+    def stream(self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]) -> Stream:
         """The same call as a context manager: `async with client.stream(…) as stream: async for event in stream`.
 
         Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
         """
         return Stream(self.chat_completion(messages, **options))
 
-    async def complete(self, messages: Sequence[Message | Mapping[str, Any]], **options: Any) -> Message:
+    async def complete(
+        self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]
+    ) -> Message:
         """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
         async with Stream(self.chat_completion(messages, stream=False, **options)) as stream:
             return await stream.message()
@@ -217,7 +245,12 @@ class LLMClient:
 
     def _choose(self, model: str | None, provider: str | None) -> tuple[str, str | None]:
         if provider is not None:
-            return provider, model.removeprefix(f"{provider}:") if model else None
+            head, colon, rest = (model or "").partition(":")
+            if not colon or head not in registry.names():
+                return provider, model
+            if head != provider:
+                raise ConfigurationError(f"model={model!r} names another provider than provider={provider!r}")
+            return provider, rest
         if model is not None:
             return registry.parse_model(model)
         name, model, warning = registry.default_model()
@@ -235,18 +268,23 @@ class LLMClient:
             return self._provider, str(self._model)
         if not isinstance(model, str) or not model:
             raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
-        name, _, rest = model.partition(":")
+        name, colon, rest = model.partition(":")
         if name not in registry.names():
+            if colon and name != "ft" and getattr(self._provider, "vendor", False):  # "ft:…" are OpenAI's fine-tunes
+                registry.parse_model(model)  # raises: no vendor has such a name, so it is a provider misspelt
             return self._provider, model
         if name == self._provider.name:
             return self._provider, rest or str(self._model)
         if name not in self._others:
             self._others[name] = registry.create(ProviderConfig(name))
         other = self._others[name]
-        return other, rest or str(getattr(other, "default_model", ""))
+        rest = rest or getattr(other, "default_model", None) or ""
+        if not rest:
+            raise ConfigurationError(f'provider {name} has no default model: write "{name}:…"')
+        return other, rest
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
-        check_headers(headers or {})
+        check_headers(_typed(headers, Mapping, "headers must map strings to strings") or {})
         timeouts = self._timeouts if timeouts is None else timeouts
         if not isinstance(timeouts, Timeouts):
             raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
@@ -286,11 +324,13 @@ class LLMClient:
 class Stream:
     """One call's events, closed with the block that it is opened in.
 
-    Iterate over it, or over `text()`, or await `message()`; one of them, once.
+    Iterate over it or over `text()`, and await `message()` at any time for the whole answer. To stop it from another
+    task, cancel the task that reads.
     """
 
     def __init__(self, events: AsyncGenerator[StreamEvent, None]) -> None:
         self._events = events
+        self._last: StreamEvent | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -301,7 +341,13 @@ class Stream:
         await self.aclose()
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
-        return self._events
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        event = await self._events.__anext__()
+        if event.type in TERMINAL:
+            self._last = event
+        return event
 
     async def aclose(self) -> None:
         """Stop, and close the connection."""
@@ -309,20 +355,21 @@ class Stream:
 
     async def text(self) -> AsyncGenerator[str, None]:
         """Only the answer's text, as it comes. Raises LLMError where the stream has an ERROR."""
-        async for event in self._events:
+        async for event in self:
             event.raise_for_error()
             if event.text:
                 yield event.text
 
     async def message(self) -> Message:
         """The whole answer, once it is there. Raises LLMError where the stream has an ERROR."""
-        async for event in self._events:
-            event.raise_for_error()
-            if event.type is EventType.MESSAGE_COMPLETE:
-                if event.message is None:
-                    raise ConfigurationError("keep_message=False: there is no message to give")
-                return event.message
-        raise AssertionError("the stream ended without its terminal event")
+        async for _ in self:
+            pass
+        if self._last is None:
+            raise ConfigurationError("the stream was closed before its end: there is no message to give")
+        self._last.raise_for_error()
+        if self._last.message is None:
+            raise ConfigurationError("keep_message=False: there is no message to give")
+        return self._last.message
 
 
 async def _advance(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> Sequence[StreamEvent]:
@@ -339,15 +386,36 @@ async def _advance(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> S
     return guard.feed(event)
 
 
+async def _close(events: AsyncGenerator[StreamEvent, None]) -> None:
+    """Close a provider's stream; what a third party's cleanup raises is not the consumer's business."""
+    try:
+        await events.aclose()
+    except Exception:
+        logger.debug("the provider raised while it was closed", exc_info=True)
+
+
 def _positive(value: int | None, name: str) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise ValueError(f"{name} must be a positive whole number, not {value!r}")
     return value
 
 
+def _typed(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
+    if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
+        raise TypeError(f"{problem}, not {value!r}")
+    return value
+
+
+def _metadata(value: Mapping[str, str] | None) -> dict[str, str]:
+    metadata = dict(_typed(value, Mapping, "metadata must map strings to strings") or {})
+    if not all(isinstance(item, str) for pair in metadata.items() for item in pair):
+        raise TypeError("metadata must map strings to strings")
+    return metadata
+
+
 def _options(value: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
     options = {}
-    for name, chosen in (value or {}).items():
+    for name, chosen in (_typed(value, Mapping, "provider_options must be keyed by provider") or {}).items():
         if not isinstance(chosen, Mapping):
             raise TypeError(f'provider_options is keyed by provider: {{"{name}": {{…}}}}')
         ensure_json(chosen, f"provider_options[{name!r}]")

@@ -237,7 +237,7 @@ class FrameTooLargeError(LLMError):
 
 
 class WrongBodyError(LLMError):
-    """HTTP 200, but not an answer: a login page, a gateway's JSON, nothing at all."""
+    """HTTP 200, but not an answer: a login page, a gateway's JSON."""
 
     kind = "wrong_body"
 

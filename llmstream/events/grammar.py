@@ -19,7 +19,8 @@ last ends in STATUS(kind="step") in place of its MESSAGE_COMPLETE.)
 5. A delta's content is never empty. A cut tool call appears only in `error_info.partial`, if at all.
 6. `usage` within an attempt is a snapshot, last wins. `usage.attempts` lists all billed attempts when
    there were several. None means "not reported".
-7. STATUS never commits. RETRY is yielded before the wait.
+7. STATUS never commits. RETRY is yielded before the wait. (A STATUS of kind `opaque` belongs to the attempt's message:
+   it waits for the commit point too, and is dropped with its attempt.)
 """
 
 from __future__ import annotations
@@ -57,7 +58,18 @@ class Guard:
     `keep_message` is False.
     """
 
-    __slots__ = ("_billed", "_builder", "_keep", "_start", "_warnings", "begun", "committed", "finished")
+    __slots__ = (
+        "_billed",
+        "_builder",
+        "_held",
+        "_keep",
+        "_raw",
+        "_start",
+        "_warnings",
+        "begun",
+        "committed",
+        "finished",
+    )
 
     def __init__(self, *, keep_message: bool = True, warnings: tuple[str, ...] = ()) -> None:
         self._keep = keep_message
@@ -70,6 +82,8 @@ class Guard:
     def _begin(self) -> None:
         self._builder = MessageBuilder() if self._keep else None
         self._start: Start | None = None
+        self._raw: object = None  # of the MESSAGE_START that is held back
+        self._held: list[StreamEvent] = []
         self.committed = False
         """MESSAGE_START has left: the consumer may have seen part of this attempt."""
         self.finished = False
@@ -84,19 +98,22 @@ class Guard:
             return self._piece(event)
         if kind is EventType.MESSAGE_START:
             if self._start is None:
-                self._start = event.start or Start()
+                self._start, self._raw = event.start or Start(), event.raw
             return ()
         if kind is EventType.STATUS:
             if event.status is None:
                 return (self._fail(ErrorInfo("internal", "a STATUS event without status")),)
             if self._builder is not None:
                 self._builder.add(event)
+            if event.status.kind == "opaque" and not self.committed:
+                self._held.append(event)
+                return ()
             return (event,)
         if kind is EventType.MESSAGE_COMPLETE:
             return self._complete(event)
         if kind is EventType.ERROR:
             info = event.error_info or ErrorInfo("internal", event.error or "unknown error")
-            return (self._fail(info, event.usage),)
+            return (self._fail(info, event),)
         return ()  # a RETRY is the client's to announce
 
     def end(self) -> Sequence[StreamEvent]:
@@ -121,17 +138,18 @@ class Guard:
             self._builder.add(event)
         if self.committed:
             return (event,)
-        self.committed = True
-        return (self._opening(), event)
+        return (*self._commit(), event)
 
-    def _opening(self) -> StreamEvent:
+    def _commit(self) -> Sequence[StreamEvent]:
+        """What was held back."""
+        self.committed = True
         start = self._start or Start()
         self._start = replace(start, warnings=(*self._warnings, *start.warnings))
-        return StreamEvent(EventType.MESSAGE_START, start=self._start)
+        return (*self._held, StreamEvent(EventType.MESSAGE_START, start=self._start, raw=self._raw))
 
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        opening = () if self.committed else (self._opening(),)
-        self.committed = self.finished = True
+        opening = () if self.committed else self._commit()
+        self.finished = True
         usage = event.usage
         if self._billed:
             usage = replace(usage or Usage(), attempts=(*self._billed, usage or Usage()))
@@ -148,13 +166,17 @@ class Guard:
         )
         return (*opening, done)
 
-    def _fail(self, info: ErrorInfo, usage: Usage | None = None) -> StreamEvent:
+    def _fail(self, info: ErrorInfo, event: StreamEvent | None = None) -> StreamEvent:
         self.finished = True
+        usage = event.usage if event is not None else None
         if usage is not None:
             self._billed.append(usage)
         partial = self._message(None, usage, cut=True)
         failed = error(replace(info, partial=partial if partial is not None and partial.parts else None))
         failed.usage = usage
+        if len(self._billed) > 1:
+            failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
+        failed.raw = event.raw if event is not None else None
         return failed
 
     def _message(self, finish_reason: FinishReason | None, usage: Usage | None, *, cut: bool = False) -> Message | None:

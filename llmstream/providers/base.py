@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
@@ -20,6 +21,8 @@ from llmstream.messages import ChatRequest
 from llmstream.wire.decoding import Decoder
 
 logger = logging.getLogger("llmstream")
+
+T = TypeVar("T")
 
 FINISH_SILENCE = 5.0
 """Seconds to wait for more after a finish reason that need not be followed by anything."""
@@ -125,18 +128,18 @@ class Provider(Protocol):
 class Watchdog:
     """All clocks of one attempt in one timer, which is re-armed only when it fires or a limit becomes shorter.
 
-    `expired` names the clock that ran out; `abort` is then called once, and must make the pending read return.
+    `expired` names the clock that ran out. `abort` is then called, and must make the pending read return.
     """
 
-    def __init__(self, call: Call, abort: Callable[[], object]) -> None:
+    def __init__(self, call: Call) -> None:
         self._call = call
         self._clock = call.clock
-        self._abort = abort
+        self.abort: Callable[[], object] = _nothing
         self._timer: Timer | None = None
         self._since: float | None = None  # when we began to wait for the provider
         self._quiet = 0.0  # time waited since the consumer last got something
         self._pieces = False
-        self._silence: tuple[float, str] | None = None  # a shorter limit: after the finish reason, or draining
+        self._ending: float | None = None  # a nearer end: after the finish reason, or while draining
         self.expired: str | None = None
 
     def waiting(self) -> None:
@@ -158,14 +161,10 @@ class Watchdog:
             self._pieces = True
             self._disarm()
 
-    def limit_silence(self, seconds: float, code: str) -> None:
-        """From now on, no bytes for so long is the end of it."""
-        self._silence = (seconds, code)
+    def end_within(self, seconds: float) -> None:
+        """What matters has come: from now on, so long without more of it is the end."""
+        self._ending = self._clock.time() + seconds
         self._disarm()
-
-    def redirect(self, abort: Callable[[], object]) -> None:
-        """Something else is pending now."""
-        self._abort = abort
 
     def stop(self) -> None:
         """The attempt is over."""
@@ -185,8 +184,8 @@ class Watchdog:
         else:
             named = [(_minus(timeouts.first_token, self._quiet), "first_token")]
         limits = [(since + limit, code) for limit, code in named if limit is not None]
-        if self._silence is not None:
-            limits.append((since + self._silence[0], self._silence[1]))
+        if self._ending is not None:
+            limits.append((self._ending, "end"))
         if self._call.deadline is not None:
             limits.append((self._call.deadline, "total"))
         return limits
@@ -206,7 +205,11 @@ class Watchdog:
             self._arm(self._since)
             return
         self.expired = code
-        self._abort()
+        self.abort()
+
+
+def _nothing() -> None:
+    """Nothing is pending."""
 
 
 def _minus(limit: float | None, spent: float) -> float | None:
@@ -226,6 +229,27 @@ def timed_out(code: str, timeouts: Timeouts) -> ErrorInfo:
     return ErrorInfo("timeout", f"{what} within {limit:g} s", code=code)
 
 
+async def abortable(pending: asyncio.Future[T], watchdog: Watchdog) -> T:
+    """Wait for a task that the watchdog may cancel; TimeoutError if it did.
+
+    Cancelling the one who waits is told apart from that without looking at the task's history: only then does the wait
+    itself raise. It cancels `pending` and waits for it, so that whatever it holds is let go.
+    """
+    watchdog.abort = pending.cancel
+    try:
+        await asyncio.wait({pending})
+    except asyncio.CancelledError:
+        pending.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({pending})
+        raise
+    finally:
+        watchdog.abort = _nothing
+    if pending.cancelled():
+        raise TimeoutError
+    return pending.result()
+
+
 class AnswerReader:
     """Reads a body to the provider's own end and decodes it, one read at a time, while the clocks run.
 
@@ -233,16 +257,27 @@ class AnswerReader:
             for event in await reader.read():
                 yield event
 
-    `watchdog.redirect` must already point at something that makes a pending read of `body` return. Whoever opened the
-    response closes it, and the body. After the provider's own end what is left of the body is drained for at most
-    `DRAIN` seconds. No generator: the events of one read leave together, which costs less than a layer per event.
+    `abort` makes a pending read of `body` return at once, from a plain callback; without one each read runs in a task
+    that can be cancelled, which costs more. Whoever opened the response closes it, and the body. After the provider's
+    own end what is left of the body is drained for at most `DRAIN` seconds. No generator: the events of one read leave
+    together, which costs less than a layer per event.
     """
 
-    def __init__(self, body: AsyncIterator[bytes], decoder: Decoder, call: Call, watchdog: Watchdog) -> None:
+    def __init__(
+        self,
+        body: AsyncIterator[bytes],
+        decoder: Decoder,
+        call: Call,
+        watchdog: Watchdog,
+        abort: Callable[[], object] | None = None,
+    ) -> None:
         self._body = body
         self._decoder = decoder
         self._call = call
         self._watchdog = watchdog
+        self._direct = abort is not None
+        if abort is not None:
+            watchdog.abort = abort
         self._given: float | None = None  # when the consumer got the last events
         self.done = False
 
@@ -251,14 +286,9 @@ class AnswerReader:
         decoder, watchdog = self._decoder, self._watchdog
         if self._given is not None:
             self._call.hold(self._call.clock.time() - self._given)
+        frames = decoder.frames
         watchdog.waiting()
-        data: bytes | None = None
-        try:
-            data = await self._body.__anext__()
-        except StopAsyncIteration:
-            pass
-        except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
-            logger.debug("the body broke off: %s", type(problem).__name__)
+        data = await self._next()
         watchdog.arrived()
         if data is not None:
             events = decoder.feed(data)
@@ -271,34 +301,47 @@ class AnswerReader:
             if data is not None and events[-1].type is EventType.MESSAGE_COMPLETE:
                 await self._drain()
             watchdog.stop()
-        elif events and events[-1].type is not EventType.STATUS:
+        elif decoder.begun and events:
             watchdog.piece()
-        if decoder.finishing and not decoder.ended:
-            watchdog.limit_silence(FINISH_SILENCE, "finish")
+        if decoder.finishing and decoder.frames > frames and not decoder.ended:
+            watchdog.end_within(FINISH_SILENCE)
         if self._call.deadline is not None:
             self._given = self._call.clock.time()
         return events
 
-    async def _drain(self) -> None:
-        self._watchdog.limit_silence(DRAIN, "drain")
-        self._watchdog.waiting()
+    async def _next(self) -> bytes | None:
+        """The next bytes; None at the end of the body, however it came."""
         try:
-            async for _ in self._body:
-                if self._watchdog.expired:
-                    break
-        except Exception as problem:  # noqa: BLE001  # the answer is whole already
-            logger.debug("the tail of the body broke off: %s", type(problem).__name__)
+            if self._direct:
+                return await self._body.__anext__()
+            return await abortable(asyncio.ensure_future(self._body.__anext__()), self._watchdog)
+        except StopAsyncIteration:
+            return None
+        except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
+            logger.debug("the body broke off: %s", type(problem).__name__)
+            return None
+
+    async def _drain(self) -> None:
+        self._watchdog.end_within(DRAIN)
+        self._watchdog.waiting()
+        while await self._next() is not None and not self._watchdog.expired:
+            pass
 
 
-def socket_abort(response: Any) -> Callable[[], None]:
-    """A function that makes a pending read of an httpx2 response return at once, from a plain callback."""
+def socket_abort(response: Any) -> Callable[[], None] | None:
+    """A function that ends a pending read of an httpx2 response at once, from a plain callback.
+
+    None where there is no socket of its own to end: over other transports, and HTTP/2 shares one.
+    """
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if connection is None or response.http_version == "HTTP/2":
+        return None
 
     def abort() -> None:
-        stream = response.extensions.get("network_stream")
-        connection = stream.get_extra_info("socket") if stream is not None else None
-        if connection is not None:
-            with suppress(OSError):  # already closed, which is what we want
-                connection.shutdown(socket.SHUT_RDWR)
+        # A duplicate, because uvloop's sockets refuse to be shut down; the connection is the same.
+        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)  # OSError: already closed, which is what we want
 
     return abort
 
@@ -311,6 +354,7 @@ __all__ = [
     "Provider",
     "Timeouts",
     "Watchdog",
+    "abortable",
     "socket_abort",
     "timed_out",
 ]

@@ -11,6 +11,8 @@ from llmstream.errors import ConfigurationError
 
 def check_base_url(url: str, *, allow_insecure_http: bool = False) -> None:
     """Raise ConfigurationError unless a request with a key in it may be sent to `url`."""
+    if not isinstance(url, str):
+        raise ConfigurationError(f"base_url must be a string, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -40,8 +40,8 @@ class LocalProvider:
     def __init__(self, config: ProviderConfig) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise ConfigurationError('the local model needs xllamacpp: pip install "llmstream-core[local]"')
+        config.refuse_endpoint()
         self._servers: dict[Path, _Server] = {}
-        self._closed = False
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
@@ -86,7 +86,10 @@ class _Server:
             if self.provider is None:
                 xllamacpp: Any = importlib.import_module("xllamacpp")
                 key = secrets.token_urlsafe(32)
-                self._server = xllamacpp.Server(_parameters(xllamacpp, self._path, key))
+                try:
+                    self._server = xllamacpp.Server(_parameters(xllamacpp, self._path, key))
+                except RuntimeError as problem:
+                    raise ConfigurationError(f"llama.cpp can't load {self._path.name}: {problem}") from None
                 config = ProviderConfig("local", api_key=key, base_url=f"{self._server.listening_address}/v1")
                 self.provider = OpenAIProvider(
                     config, Dialect("local", max_tokens="max_tokens", developer_role=False, reasoning=None)

@@ -29,7 +29,7 @@ class _OverOpenAI(SDKProvider):
     def is_openai(self) -> bool:
         """Whether OpenAI itself answers (or Azure), not a server that only speaks its format."""
         host = urlsplit(self.base_url).hostname or ""
-        return self._config.base_url is None or host.endswith((".openai.com", ".azure.com"))
+        return host.endswith((".openai.com", ".azure.com"))
 
 
 class OpenAIProvider(_OverOpenAI):

@@ -36,8 +36,12 @@ def script_events(
     usage: Usage | None = None
     reason: FinishReason | None = None
     called = 0
-    yield StreamEvent(EventType.MESSAGE_START, start=Start(id, model))
+    begun = False
     for item in items:
+        if not begun:
+            begun = True
+            if not isinstance(item, StreamEvent) or item.type is not EventType.MESSAGE_START:
+                yield StreamEvent(EventType.MESSAGE_START, start=Start(id, model))
         if isinstance(item, Usage):
             usage = item
         elif isinstance(item, FinishReason):
@@ -54,6 +58,8 @@ def script_events(
             called += 1
         else:
             yield from _piece(item, format)
+    if not begun:
+        yield StreamEvent(EventType.MESSAGE_START, start=Start(id, model))
     reason = reason or (FinishReason.TOOL_CALLS if called else FinishReason.STOP)
     yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=reason, usage=usage)
 

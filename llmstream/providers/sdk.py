@@ -12,25 +12,34 @@ import functools
 import inspect
 import logging
 import os
+import re
 import ssl
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from jiter import from_json
+
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
-from llmstream.providers.base import AnswerReader, Call, Watchdog, socket_abort, timed_out
+from llmstream.providers.base import AnswerReader, Call, Watchdog, abortable, socket_abort, timed_out
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import check_base_url, check_headers, check_key, is_loopback
 from llmstream.wire.decoding import Decoder
-from llmstream.wire.error_body import parse_error
+from llmstream.wire.error_body import parse_error, redact
 from llmstream.wire.rendered import Rendered
 
 logger = logging.getLogger("llmstream")
 
+ERROR_BODY = 64 * 1024
+"""Bytes of an HTTP error's body that are read."""
+ERROR_BODY_SECONDS = 0.25
+"""Seconds given to an HTTP error's body."""
+
+_SECRET_HEADER = re.compile(r"key|auth|token|secret|password|cookie|credential", re.I)
 _connected: ContextVar[list[str]] = ContextVar("llmstream_connected")
 
 
@@ -53,11 +62,17 @@ class SDKProvider:
         self.name = config.name
         self._config = config
         self._key = self._find_key(config)
+        self._secrets = _secrets(self._key, config)
         self._clients: dict[asyncio.AbstractEventLoop, _Client] = {}
         # Made now, so that the SDK's import and the TLS context never fall into the first request.
         self._first: Any = self._new_client()
         self.base_url = str(self._first.base_url)
         check_base_url(self.base_url, allow_insecure_http=config.allow_insecure_http)
+
+    @property
+    def vendor(self) -> bool:
+        """Whether the vendor itself answers: nobody gave an address or client of their own."""
+        return self._config.base_url is None and self._config.sdk_client is None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, base_url={self.base_url!r})"
@@ -76,24 +91,26 @@ class SDKProvider:
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
+        if options := request.provider_options.get(self.name):
+            ensure_json(options, f"provider_options[{self.name!r}]")
         rendered = self.render(request)
         if call.strict and rendered.warnings:
             raise ConfigurationError(f"strict: {'; '.join(rendered.warnings)}")
-        if options := request.provider_options.get(self.name):
-            ensure_json(options, f"provider_options[{self.name!r}]")
-        watchdog = Watchdog(call, lambda: None)
+        watchdog = Watchdog(call)
         response: Any = None
         body: Any = None
+        abort: Callable[[], object] | None = None
         try:
-            response, failure = await self._open(rendered.body, call, watchdog)
-            if failure is not None:
-                yield error(failure)
+            try:
+                response = await self._open(rendered.body, call, watchdog)
+            except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
+                yield error(self._explain(problem, call, watchdog))
                 return
-            watchdog.redirect(socket_abort(response))
+            abort = socket_abort(response)
             body = response.aiter_bytes() if response.headers.get("content-encoding") else response.aiter_raw()
             decoder = self.decoder(include_raw=call.include_raw, keep_message=False)
             decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
-            reader = AnswerReader(body, decoder, call, watchdog)
+            reader = AnswerReader(body, decoder, call, watchdog, abort)
             while not reader.done:
                 events = await reader.read()
                 if reader.done:
@@ -102,10 +119,8 @@ class SDKProvider:
                     yield event
         finally:
             watchdog.stop()
-            if response is not None and not response.is_closed:
-                # Cut the connection first: it needs no await, so a second cancellation can't get in between.
-                socket_abort(response)()
-                await response.aclose()
+            if response is not None:
+                await _close(response, abort)
             if body is not None:
                 await body.aclose()
 
@@ -173,43 +188,28 @@ class SDKProvider:
             # The SDKs stop at 1,000 connections; a service decides itself how many streams it runs.
             "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None),
             "follow_redirects": False,
-            "event_hooks": {"request": [_trace_connections]},
+            "event_hooks": {"request": [_trace_connections], "response": [_refuse]},
         }
 
-    async def _open(self, body: dict[str, Any], call: Call, watchdog: Watchdog) -> tuple[Any, ErrorInfo | None]:
-        """The response, or what went wrong. A pooled connection that turns out dead is replaced at once, once."""
-        for last_try in (False, True):
-            connected: list[str] = []
-            _connected.set(connected)
-            post = asyncio.ensure_future(self._post(body, call))
-            watchdog.redirect(post.cancel)
-            watchdog.waiting()
-            try:
-                response = await post
-            except asyncio.CancelledError:
-                await _discard(post)
-                if watchdog.expired is None or _cancelled_from_outside():
-                    raise
-                return None, self._named(timed_out(watchdog.expired, call.timeouts))
-            except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
-                if not last_try and connected == ["reused"] and _is_disconnect(problem):
-                    logger.debug("a kept-alive connection was dead; sending the request again")
-                    continue
-                return None, self._explain(problem)
-            finally:
-                watchdog.arrived()
-            if watchdog.expired is not None:  # in the same instant
-                await _discard(post)
-                return None, self._named(timed_out(watchdog.expired, call.timeouts))
-            return response, None
-        raise AssertionError("unreachable")
+    async def _open(self, body: dict[str, Any], call: Call, watchdog: Watchdog) -> Any:
+        """The response. A pooled connection that turns out dead is replaced at once, once."""
+        connected: list[str] = []
+        _connected.set(connected)
+        try:
+            return await self._post(body, call, watchdog)
+        except Exception as problem:
+            if connected != ["reused"] or not _is_disconnect(problem):
+                raise
+        logger.debug("a kept-alive connection was dead; sending the request again")
+        return await self._post(body, call, watchdog)
 
-    async def _post(self, body: dict[str, Any], call: Call) -> Any:
+    async def _post(self, body: dict[str, Any], call: Call, watchdog: Watchdog) -> Any:
+        """The response's head, in a task of its own: what the clocks cancel is never the consumer."""
         import httpx2
 
         client = self._client()
         await client.start()
-        return await client.sdk.post(
+        sending = client.sdk.post(
             self.path,
             body=body,
             cast_to=httpx2.Response,
@@ -223,6 +223,17 @@ class SDKProvider:
                 "timeout": httpx2.Timeout(None, connect=call.timeouts.connect),
             },
         )
+        pending = asyncio.ensure_future(sending)
+        watchdog.waiting()
+        try:
+            return await abortable(pending, watchdog)
+        except asyncio.CancelledError:
+            if pending.done() and not pending.cancelled() and pending.exception() is None:
+                response = pending.result()  # it arrived in the same instant
+                await _close(response, socket_abort(response))
+            raise
+        finally:
+            watchdog.arrived()
 
     def _complete_error(self, event: StreamEvent, response: Any) -> None:
         info = event.error_info
@@ -232,26 +243,34 @@ class SDKProvider:
         named = replace(self._named(info), request_id=info.request_id or request_id)
         event.error_info, event.error = named, str(named)
 
-    def _explain(self, problem: Exception) -> ErrorInfo:
-        response = getattr(problem, "response", None)
-        if response is not None:
-            try:
-                body: Any = response.json()
-            except ValueError:
-                body = response.text
-            return self._named(parse_error(body, status=response.status_code, headers=response.headers))
+    def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
+        if isinstance(problem, TimeoutError) and watchdog.expired is not None:
+            return self._named(timed_out(watchdog.expired, call.timeouts))
         causes = list(_causes(problem))
+        for cause in causes:
+            if isinstance(cause, _RefusedError):
+                return self._refused(cause.status, cause.headers, cause.body)
+        response = getattr(problem, "response", None)
+        if response is not None:  # over a client of the user's own, where the SDK has read the body
+            return self._refused(response.status_code, response.headers, response.content)
         names = [type(cause).__name__ for cause in causes]
         if "ConnectTimeout" in names:
-            return self._named(ErrorInfo("timeout", "no connection in time", code="connect"))
+            return self._named(timed_out("connect", call.timeouts))
         if isinstance(causes[-1], (TypeError, ValueError)) and not isinstance(causes[-1], OSError):
             return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {causes[-1]}"))
         reason = str(causes[-1]) or names[-1]
         return self._named(ErrorInfo("connection", f"no answer from {urlsplit(self.base_url).netloc}: {reason}"))
 
+    def _refused(self, status: int, headers: Mapping[str, str], content: bytes) -> ErrorInfo:
+        text = redact(content.decode("utf-8", "replace"), self._secrets)
+        try:
+            body: Any = from_json(text.encode())
+        except ValueError:
+            body = text
+        return self._named(parse_error(body, status=status, headers=headers))
+
     def _named(self, info: ErrorInfo) -> ErrorInfo:
-        message = info.message.replace(self._key, "[key]") if self._key and len(self._key) > 7 else info.message
-        return replace(info, provider=self.name, message=message)
+        return replace(info, provider=self.name, message=redact(info.message, self._secrets))
 
 
 class _Client:
@@ -286,6 +305,44 @@ class _Client:
             await self.sdk.close()
 
 
+class _RefusedError(Exception):
+    """An HTTP status that is no success, with as much of its body as is worth reading."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+async def _refuse(response: Any) -> None:
+    """Read an error's body ourselves: the SDKs read all of it, however long it is, and may lose the status on the way.
+
+    Read to its end the connection goes back to the pool; else it is closed.
+    """
+    if response.is_success:
+        return
+    body = b""
+    try:
+        async with asyncio.timeout(ERROR_BODY_SECONDS):
+            async for data in response.aiter_bytes():
+                body += data
+                if len(body) > ERROR_BODY:
+                    break
+    except Exception as problem:  # noqa: BLE001  # the status says enough
+        logger.debug("an error's body broke off: %s", type(problem).__name__)
+    await response.aclose()
+    raise _RefusedError(response.status_code, response.headers, body[:ERROR_BODY])
+
+
+async def _close(response: Any, abort: Callable[[], object] | None) -> None:
+    """Close a response; if its answer was not read to the end, so that the server notices at once."""
+    if not response.is_closed:
+        if abort is not None:
+            abort()  # first, because it needs no await: a second cancellation can't get in between
+        await response.aclose()
+
+
 @functools.cache
 def _tls_context() -> ssl.SSLContext:
     import httpx2
@@ -306,17 +363,14 @@ async def _trace_connections(request: Any) -> None:
     request.extensions = {**request.extensions, "trace": trace}
 
 
-async def _discard(post: asyncio.Future[Any]) -> None:
-    """Close a response that arrived in the same instant as the cancellation."""
-    if post.done() and not post.cancelled() and post.exception() is None:
-        response = post.result()
-        socket_abort(response)()
-        await response.aclose()
-
-
-def _cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _secrets(key: str | None, config: ProviderConfig) -> tuple[str, ...]:
+    """Everything of the caller's that a provider might echo in an error."""
+    given = config.sdk_client
+    own = [key, getattr(given, "api_key", None), getattr(given, "auth_token", None)]
+    for headers in (config.headers, getattr(given, "_custom_headers", None) or {}):
+        own += [value for name, value in headers.items() if _SECRET_HEADER.search(name)]
+    parts = [part for secret in own if isinstance(secret, str) for part in (secret, secret.rpartition(" ")[2])]
+    return tuple(sorted({part for part in parts if len(part) >= 8}, key=len, reverse=True))
 
 
 def _causes(problem: BaseException) -> Iterator[BaseException]:

@@ -40,6 +40,7 @@ class SimulatorProvider:
         if format not in wire.FORMATS:
             raise ValueError(f"format must be one of {', '.join(wire.FORMATS)}, not {format!r}")
         if config is not None:
+            config.refuse_endpoint()
             self.name = config.name
         self._script = script
         self._format = format
@@ -51,7 +52,7 @@ class SimulatorProvider:
         decoder = wire.decoder(self._format, include_raw=call.include_raw, keep_message=False)
         decoder.start.provider = self.name
         events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model, format=self._format)
-        watchdog = Watchdog(call, lambda: None)
+        watchdog = Watchdog(call)
         body = self._body(events, wire.encoder(self._format), call)
         try:
             reader = AnswerReader(body, decoder, call, watchdog)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, text_delta
@@ -40,8 +41,8 @@ class ScriptedProvider:
         ended = False
         try:
             for event in script_events(items, id=f"script-{number}", model=request.model):
-                if event.start is not None and event.type is EventType.MESSAGE_START:
-                    event.start.provider = self.name
+                if event.start is not None and event.start.provider is None:
+                    event = replace(event, start=replace(event.start, provider=self.name))  # noqa: PLW2901
                 ended = event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)
                 yield event
         finally:

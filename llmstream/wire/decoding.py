@@ -29,7 +29,7 @@ from llmstream.events.types import (
 )
 from llmstream.messages import FinishReason, Message, Source, ToolCall, ToolResult, Usage, parse_arguments
 from llmstream.wire.error_body import is_error, parse_error
-from llmstream.wire.sse import MAX_FRAME, Frame, OversizedFrameError, SSEParser
+from llmstream.wire.sse import MAX_FRAME, Frame, SSEParser
 
 _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
 """Finish reasons after which the last call's arguments may be missing rather than empty."""
@@ -41,7 +41,7 @@ _FIELD_CUT = re.compile(rb"d(at?)?|e(v(en?)?)?|i|r(e(tr?)?)?")
 class OpenCall:
     """A tool call that is still being written, or that waits until it may leave."""
 
-    __slots__ = ("checked", "chunks", "done", "executed_by", "freeform", "id", "index", "name", "provider_data")
+    __slots__ = ("checked", "chunks", "done", "executed_by", "freeform", "id", "index", "name", "provider_data", "size")
 
     def __init__(self, index: int, id: str, name: str) -> None:
         self.index = index
@@ -52,7 +52,8 @@ class OpenCall:
         """The provider said that the arguments are all there."""
         self.freeform = False
         """The arguments are any text, not JSON: whole when `done`."""
-        self.checked = False  # found incomplete since the last delta: not worth parsing again
+        self.size = 0
+        self.checked = 0  # the size at which it was found incomplete: worth parsing again at twice that
         self.executed_by: Any = "caller"
         self.provider_data: dict[str, Any] | None = None
 
@@ -72,7 +73,6 @@ class Decoder:
         self._out: list[StreamEvent] = []
         self._stray = bytearray()
         self._max_stray = max_frame
-        self._seen_frame = False
         self._started = False
         self._refused = False
         self._calls: list[OpenCall] = []  # those that have not left, in order
@@ -88,6 +88,8 @@ class Decoder:
         """A finish reason came after which a cut, or 5 s of silence, still completes the answer."""
         self.ended = False
         """The terminal event was returned: stop reading."""
+        self.frames = 0
+        """Frames so far; keep-alives are none."""
 
     # --- for the one who has bytes -------------------------------------------------------------------------
 
@@ -96,12 +98,11 @@ class Decoder:
         out = self._out = list[StreamEvent]()
         if self.ended:
             return out
-        try:
-            for frame in self._parser.feed(data):
-                self._frame(frame)
-                if self.ended:
-                    break
-        except OversizedFrameError:
+        for frame in self._parser.feed(data):
+            self._frame(frame)
+            if self.ended:
+                return out
+        if self._parser.oversized:
             self._too_large()
         return out
 
@@ -110,13 +111,14 @@ class Decoder:
         out = self._out = list[StreamEvent]()
         if self.ended:
             return out
-        try:
-            for frame in self._parser.finish():
-                if not frame.stray or not _FIELD_CUT.fullmatch(frame.data):
-                    self._frame(frame)
-        except OversizedFrameError:
+        for frame in self._parser.finish():
+            if not frame.stray or not _FIELD_CUT.fullmatch(frame.data):
+                self._frame(frame)
+            if self.ended:
+                return out
+        if self._parser.oversized:
             self._too_large()
-        if not self.ended:
+        else:
             self._at_end()
         return out
 
@@ -126,6 +128,11 @@ class Decoder:
         if not self.ended:
             self._fail(info)
         return out
+
+    @property
+    def begun(self) -> bool:
+        """A piece was returned."""
+        return self._started
 
     @property
     def partial(self) -> Message | None:
@@ -178,7 +185,8 @@ class Decoder:
         """A new call begins. Without an id it gets one from the message id and its place."""
         self._flush_calls()
         index = self._ran_count if by_provider else self._call_count
-        call = OpenCall(index, id or f"call_{self.start.id or ''}_{self._call_count + self._ran_count}", name)
+        own_id = f"call_{self.start.id or ''}_{self._call_count + self._ran_count}"
+        call = OpenCall(index, _string(id or own_id), _string(name))
         if by_provider:
             call.executed_by = "provider"
             self._ran_count += 1
@@ -191,7 +199,7 @@ class Decoder:
         """The next characters of a call's arguments; with `first` the call is announced."""
         if arguments:
             call.chunks.append(_string(arguments))
-            call.checked = False
+            call.size += len(arguments)
         elif not first:
             return
         if call.executed_by == "provider":
@@ -218,12 +226,12 @@ class Decoder:
         """Let go of the calls that are surely whole, in order; at the end, of all."""
         while self._calls:
             call = self._calls[0]
-            if call.checked and finish_reason is None and not call.done:
+            if finish_reason is None and not call.done and call.size < 2 * call.checked:
                 return
             arguments = "".join(call.chunks)
             parsed = parse_arguments(arguments)
             if finish_reason is None and not call.done and (call.freeform or parsed is None or not arguments):
-                call.checked = True
+                call.checked = call.size
                 return  # more may come, even after another call began: deltas can be interleaved
             del self._calls[0]
             empty = not arguments.strip() and not self._calls and finish_reason in _CUT
@@ -291,16 +299,18 @@ class Decoder:
         if frame.stray:
             self._stray_line(data)
             return
-        self._seen_frame = True
+        self.frames += 1
         if data[:1] == b"[" and data.strip() == b"[DONE]":
             self.done_marker()
             return
         try:
             payload = from_json(data)
         except ValueError as problem:
-            if frame.terminated and data.strip():
-                self._bad_frame(frame, str(problem))
-            return  # the last frame, cut: `finish` says so
+            payload = _without_lone_surrogates(data)
+            if payload is None:
+                if frame.terminated and data.strip():
+                    self._bad_frame(frame, str(problem))
+                return  # the last frame, cut: `finish` says so
         if not isinstance(payload, dict):
             if frame.event == "error":
                 self._fail(parse_error(payload))
@@ -338,7 +348,7 @@ class Decoder:
             return
         self._stray += line + b"\n"
         if len(self._stray) > self._max_stray:
-            raise OversizedFrameError
+            self._too_large()
 
     def _at_end(self) -> None:
         text = bytes(self._stray).strip()
@@ -353,7 +363,7 @@ class Decoder:
                 return
         if self.finishing:
             self._complete()
-        elif text and not self._seen_frame and text[:1] != b"{":
+        elif text and not self.frames and text[:1] != b"{":
             excerpt = parse_error(text[:8192].decode("utf-8", "replace")).message[:200]
             self._fail(ErrorInfo("wrong_body", f"the body is not an answer: {excerpt!r}"))
         else:
@@ -363,7 +373,7 @@ class Decoder:
         """A bare JSON object among or in place of the frames; True if that settled it."""
         if is_error(payload):
             self._fail(parse_error(payload))
-        elif self._seen_frame:
+        elif self.frames:
             return False
         else:
             try:
@@ -381,3 +391,24 @@ def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def _without_lone_surrogates(data: bytes) -> Any:
+    r"""JSON with half a character escaped in it (`"\ud83d"`, a token cut in two): U+FFFD stands in. Else None."""
+    if b"\\ud" not in data.lower():
+        return None
+    try:
+        text = json.dumps(json.loads(data), ensure_ascii=False)
+        return from_json(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def as_text(value: Any) -> str | None:
+    """A field that should be a string; None for anything else, and for nothing."""
+    return value if isinstance(value, str) and value else None
+
+
+def as_count(value: Any) -> int | None:
+    """A field that should be a number of tokens; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

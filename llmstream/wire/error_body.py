@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -142,6 +142,18 @@ def is_error(payload: Mapping[str, Any]) -> bool:
     return payload.get("object") == "error" or payload.get("type") == "error" or "detail" in payload
 
 
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """`text` without the caller's own keys, should a provider have echoed them; also one cut off at the end."""
+    for secret in secrets:
+        text = text.replace(secret, "[key]")
+        body = text.rstrip("'\"…")
+        for size in range(min(len(secret) - 1, len(body)), 3, -1):
+            if body.endswith(secret[:size]):
+                text = f"{body[:-size]}[key]{text[len(body) :]}"
+                break
+    return text
+
+
 def parse_retry_after(headers: Mapping[str, str], body: Any = None) -> float | None:
     """Seconds to wait: milliseconds before seconds before a date, else Google's `retryDelay`.
 
@@ -197,7 +209,7 @@ def _read(body: Any) -> tuple[str, list[str]]:
 
 def _plain(text: str) -> str:
     if text.lstrip()[:1] == "<":  # a gateway's HTML page
-        text = re.sub(r"<(script|style)\b.*?(</\1>|\Z)|<[^>]*>", " ", text[: 64 * 1024], flags=re.S | re.I)
+        text = re.sub(r"<(script|style)\b.*?(</\1>|\Z)|<[^<>]*>", " ", text[: 64 * 1024], flags=re.S | re.I)
     return " ".join(text[: 8 * MAX_MESSAGE].split())
 
 
@@ -207,8 +219,8 @@ def _status_in(body: Any) -> int | None:
     if isinstance(error, dict):
         for key in ("status_code", "code"):
             value = error.get(key)
-            if isinstance(value, int) and 400 <= value < 600:
-                return value
+            if str(value).isdigit() and len(str(value)) == 3 and str(value)[0] in "45":
+                return int(str(value))
     return None
 
 

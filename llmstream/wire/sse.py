@@ -10,8 +10,8 @@ The format is WHATWG HTML 9.2 (https://html.spec.whatwg.org/multipage/server-sen
 - A line that is no field of the standard (bare JSON, `error: {…}`, an HTML page) is handed over in its place as a
   frame marked `stray`, because gateways put their errors there. A strict reader skips those.
 
-Linear in the input: a line in many pieces is joined once. Bounded: an unfinished frame never exceeds `max_frame`
-bytes; beyond that `OversizedFrameError` is raised and the parser is spent.
+Linear in the input: a line in many pieces is joined once. Bounded: beyond `max_frame` bytes in one frame the parser
+sets `oversized` and takes no more; the frames before it are handed over.
 """
 
 from __future__ import annotations
@@ -24,10 +24,6 @@ MAX_FRAME = 8 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-
-
-class OversizedFrameError(Exception):
-    """One frame exceeded the limit."""
 
 
 @dataclass(slots=True)
@@ -56,6 +52,7 @@ class SSEParser:
         "_pending_size",
         "_skip_lf",
         "id",
+        "oversized",
         "retry",
     )
 
@@ -73,9 +70,13 @@ class SSEParser:
         """The last event id."""
         self.retry: int | None = None
         """Milliseconds, if the server asked for a reconnection time."""
+        self.oversized = False
+        """A frame exceeded the limit: whatever comes now is ignored."""
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that `data` completes. Raises `OversizedFrameError`."""
+        """The frames that `data` completes."""
+        if self.oversized:
+            return []
         if self._at_start or self._skip_lf:
             data = self._open(data)
         frames: list[Frame] = []
@@ -99,7 +100,7 @@ class SSEParser:
             self._at_start = False
         if line:
             self._line(line, frames)
-        if self._data:
+        if self._data and not self.oversized:
             self._line(b"", frames)
             frames[-1].terminated = False
         return frames
@@ -130,6 +131,8 @@ class SSEParser:
         blocks = data.split(b"\n\n")
         rest = blocks.pop()
         for block in blocks:
+            if self.oversized:
+                return b""
             if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._max:
                 self.id = self._id
                 frames.append(Frame("", block[6:], self.id))
@@ -157,9 +160,14 @@ class SSEParser:
 
     def _check(self) -> None:
         if self._pending_size + self._data_size > self._max:
-            raise OversizedFrameError
+            self.oversized = True
+            self._pending.clear()
+            self._data.clear()
 
     def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if self.oversized or self._data_size + len(line) > self._max:
+            self.oversized = True
+            return
         if not line:
             self.id = self._id
             if self._data:
@@ -172,8 +180,7 @@ class SSEParser:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._data_size += len(value) + 1
-            self._check()
+            self._data_size += len(line)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id":

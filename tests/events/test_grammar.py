@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, TextDelta, error, opaque, text_delta
-from llmstream.messages import FinishReason, Usage
+from llmstream.messages import FinishReason, ProviderPart, Usage
 from tests import strategies
 from tests.grammar_check import check_stream
 
@@ -39,17 +39,24 @@ def types(events):
 events = st.lists(strategies.events | strategies.bare_events, max_size=8)
 
 
+@settings(max_examples=400)
 @given(st.lists(events, min_size=1, max_size=3), st.booleans())
 def test_any_events_leave_as_a_legal_stream(attempts, keep_message):
     """Legal or not, in any order, over any attempts: what leaves follows the grammar and adds up."""
     check_stream(run(*copy.deepcopy(attempts), keep_message=keep_message), keep_message=keep_message)
 
 
+def is_opaque(event):
+    return event.status is not None and event.status.kind == "opaque"
+
+
 @given(st.lists(strategies.pieces | strategies.status_events, max_size=8), strategies.completes)
 def test_a_legal_stream_passes_unchanged(pieces, last):
     """Pieces and STATUS of a proper answer leave as they are; only MESSAGE_START is added, and the end rewritten."""
     left = run([StreamEvent(EventType.MESSAGE_START, start=Start("id", "m")), *pieces, last])
-    assert [event for event in left[:-1] if event.type is not EventType.MESSAGE_START] == pieces
+    passed = [event for event in left[:-1] if event.type is not EventType.MESSAGE_START]
+    for opaque_ones in (False, True):  # those wait for the commit point; other STATUS passes them there
+        assert [e for e in passed if is_opaque(e) is opaque_ones] == [e for e in pieces if is_opaque(e) is opaque_ones]
     assert left[-1].usage == last.usage
     assert left[-1].raw_finish_reason == last.raw_finish_reason
     assert left[-1].start == Start("id", "m")
@@ -166,8 +173,16 @@ def test_an_opaque_status_that_says_no_format_is_harmless():
     assert last.message.text == "a"
 
 
-def test_an_opaque_status_never_commits():
-    """A signature before the first piece leaves, and the attempt can still be retried without a trace."""
-    left = run([opaque("openai-chat", signature="s")], [text_delta("a"), DONE])
-    assert types(left) == ["status", "retry", "message_start", "text_delta", "message_complete"]
-    assert not left[1].retry.discard
+def test_an_opaque_status_waits_for_the_first_piece():
+    """A signature belongs to the message: it leaves with MESSAGE_START, and is dropped with a failed attempt."""
+    signed = opaque("openai-chat", signature="s")
+    failed = [signed, error(ErrorInfo("server"))]
+    left = run(failed, [signed, text_delta("a"), DONE])
+    assert types(left) == ["retry", "status", "message_start", "text_delta", "message_complete"]
+    assert not left[0].retry.discard
+
+
+def test_what_never_left_is_in_the_partial_answer():
+    """A signature that was still held back when the attempt failed is what had come, too."""
+    (last,) = run([opaque("openai-chat", item={"x": 1})])
+    assert last.error_info.partial.parts == [ProviderPart("openai-chat", {"x": 1})]

@@ -473,9 +473,9 @@ def test_an_sdk_client_of_another_kind_is_refused(provider: str, wrong: str) -> 
     import anthropic
     import openai
 
-    with getattr(openai if provider == "openai" else anthropic, wrong)(api_key="k") as blocking:
-        with pytest.raises(ConfigurationError, match=f"async client of the {provider} package"):
-            LLMClient(f"{provider}:m", sdk_client=blocking)
+    blocking = getattr(openai if provider == "openai" else anthropic, wrong)(api_key="k")
+    with blocking, pytest.raises(ConfigurationError, match=f"async client of the {provider} package"):
+        LLMClient(f"{provider}:m", sdk_client=blocking)
     other = anthropic.AsyncAnthropic if provider == "openai" else openai.AsyncOpenAI
     with pytest.raises(ConfigurationError, match=f"async client of the {provider} package"):
         LLMClient(f"{provider}:m", sdk_client=other(api_key="k"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -317,9 +318,60 @@ def test_a_whole_message_is_an_answer():
 
 
 def test_a_frame_of_the_wrong_shape_is_a_protocol_error():
-    for payload in (begin(0), {"type": "content_block_delta", "index": 0}, delta(0, type="text_delta", text=7)):
+    for payload in (
+        begin(0),
+        begin(0, type="tool_use", id=[1], name="f"),
+        {"type": "content_block_delta", "index": 0},
+        delta(0, type="text_delta", text=7),
+    ):
         last = check_stream(events_of(START, payload, STOP))
         assert last.error_info.kind == "protocol"
+
+
+def test_blocks_without_a_stop_are_still_ended():
+    last = check_stream(
+        events_of(
+            START,
+            begin(0, type="thinking", thinking="Hm", signature=""),
+            delta(0, type="signature_delta", signature="sig"),
+            begin(1, type="redacted_thinking", data="x"),
+            begin(2, type="text", text="Hi"),
+            begin(3, type="compaction", content="s"),
+            ending(),
+            STOP,
+        )
+    )
+    assert last.message.parts == [
+        ReasoningPart("Hm", "sig", format=FORMAT),
+        ProviderPart(FORMAT, {"type": "redacted_thinking", "data": "x"}),
+        TextPart("Hi"),
+        ProviderPart(FORMAT, {"type": "compaction", "content": "s"}),
+    ]
+
+
+def test_thinking_that_never_began_keeps_its_signature():
+    pieces = (delta(0, type="thinking_delta", thinking="Hm"), delta(0, type="signature_delta", signature="sig"))
+    last = check_stream(events_of(START, *pieces, end(0), ending(), STOP))
+    assert last.message.parts == [ReasoningPart("Hm", "sig", format=FORMAT)]
+
+
+def test_arguments_of_a_call_that_never_began_are_no_answer():
+    events = events_of(START, delta(0, type="input_json_delta", partial_json="{}"), ending("tool_use"), STOP)
+    assert check_stream(events).error_info.kind == "protocol"
+
+
+def test_a_second_message_start_changes_nothing():
+    content = [{"type": "text", "text": "Hi"}]
+    again = {**START, "message": {"content": content}}
+    last = check_stream(
+        events_of({**START, "message": {**START["message"], "content": content}}, again, ending(), STOP)
+    )
+    assert (last.message.text, last.start) == ("Hi", Start("msg_1", "claude-x"))
+
+
+def test_a_prompt_of_no_tokens_at_the_end_overlays_nothing():
+    last = events_of(START, *TEXT, end(0), ending(input_tokens=0, output_tokens=3), STOP)[-1]
+    assert last.usage == Usage(17, 3, cache_read_tokens=5, cache_write_tokens=2)
 
 
 SCALAR = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3)
@@ -352,6 +404,7 @@ def test_any_bytes_never_raise(data):
 # --- the encoder ------------------------------------------------------------------------------------------
 
 some = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+said = some.filter(str.strip)  # blank text is not sent
 signatures = st.text("abcXYZ=", min_size=1, max_size=8)
 counts = st.integers(0, 10**6)
 
@@ -465,6 +518,16 @@ def test_a_cut_is_written_as_one(kind):
     assert decode(MessagesDecoder, [written(events)])[-1].error_info.kind == "truncated"
 
 
+def test_an_error_keeps_its_request_id():
+    last = decode(MessagesDecoder, [written([error(ErrorInfo("overloaded", "busy", request_id="req_1"))])])[-1]
+    assert last.error_info.request_id == "req_1"
+
+
+def test_usage_written_is_never_negative():
+    last = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, usage=Usage(5, 6, 100))
+    assert b'"input_tokens":0' in written([last])
+
+
 async def test_the_vendors_sdk_reads_what_is_written():
     import anthropic
 
@@ -502,14 +565,14 @@ calls = st.builds(
     inputs,
 )
 user_parts = (
-    some.map(TextPart)
+    said.map(TextPart)
     | st.builds(ImagePart, url=some)
     | st.builds(ImagePart, data=some, media_type=st.just("image/png"))
     | st.builds(File, id=some, name=st.none() | some)
     | st.builds(File, data=some, media_type=st.just("application/pdf"))
 )
 assistant_parts = (
-    some.map(TextPart)
+    said.map(TextPart)
     | calls
     | st.builds(ReasoningPart, some, signatures, format=st.just(FORMAT))
     | st.builds(lambda data: ProviderPart(FORMAT, {"type": "redacted_thinking", "data": data}), some)
@@ -530,7 +593,7 @@ choices = st.sampled_from([ToolChoice("auto"), ToolChoice("required"), ToolChoic
 
 @st.composite
 def chat_requests(draw):
-    system = draw(st.lists(some, max_size=2))
+    system = draw(st.lists(said, max_size=2))
     head = [Message("system", [TextPart(t) for t in system])] if system else []
     body = [message for turn in draw(st.lists(turns, max_size=3)) for message in turn]
     last = draw(users)
@@ -632,6 +695,11 @@ def test_a_rendered_request():
         ({"response_format": ResponseFormat({"type": "object"}, strict=False)}, "response_format"),
         ({"metadata": {"team": "blue"}}, "metadata"),
         ({"reasoning_effort": "minimal"}, "reasoning_effort"),
+        ({"parallel_tool_calls": False}, "parallel_tool_calls"),
+        (
+            {"parallel_tool_calls": False, "tools": [Tool("f")], "tool_choice": ToolChoice("none")},
+            "parallel_tool_calls",
+        ),
     ],
 )
 def test_what_the_api_lacks_is_named(options, name):
@@ -646,7 +714,13 @@ def test_a_system_message_in_the_middle_is_moved_and_named():
 
 
 def test_older_models_get_a_budget_instead_of_an_effort():
-    for model in ("claude-sonnet-4-5", "claude-opus-4-20250514", "claude-3-7-sonnet-latest"):
+    for model in (
+        "claude-sonnet-4-5",
+        "claude-opus-4-20250514",
+        "claude-3-7-sonnet-latest",
+        "claude-sonnet-4-5@20250929",
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    ):
         body = render_request(ChatRequest([USER], model, reasoning_effort="medium")).body
         assert body["thinking"] == {"type": "enabled", "budget_tokens": 4096}
     rendered = render_request(ChatRequest([USER], "claude-sonnet-4-5", reasoning_effort="low", max_tokens=100))
@@ -668,6 +742,80 @@ def test_only_what_this_format_made_goes_back():
     assert body["messages"][1]["content"] == [{"type": "text", "text": "Yes"}]
 
 
+def content_of(*messages):
+    return [turn["content"] for turn in render_request(request(*messages)).body["messages"]]
+
+
+def test_a_call_that_has_only_its_text_keeps_its_arguments():
+    message = Message("assistant", [ToolCall("t", "f", '{"a": 1}')])
+    assert content_of(message)[0][0]["input"] == {"a": 1}
+    cut = render_request(request(Message("assistant", [ToolCall("t", "f", '{"a": ', complete=False)])))
+    assert cut.body["messages"][0]["content"][0]["input"] == {}
+    assert cut.warnings[0].startswith("tool call:")
+
+
+def test_results_come_first_in_their_turn():
+    call = Message("assistant", [ToolCall("t", "f"), ToolCall("u", "f")])
+    results = [Message("tool", [ToolResult(name, name)]) for name in ("t", "u")]
+    turn = content_of(call, results[0], Message("user", "Wait"), results[1], Message("user", "Go"))[1]
+    assert [block.get("tool_use_id") or block["text"] for block in turn] == ["t", "u", "Wait", "Go"]
+
+
+def test_blank_text_is_left_out():
+    call = ToolCall("t", "f")
+    turns = content_of(
+        Message("system", " "), USER, Message("assistant", [TextPart("\n\n"), call]), Message("user", " ")
+    )
+    assert [len(turn) for turn in turns[1:]] == [1]
+    assert turns[1][0]["type"] == "tool_use"
+
+
+def test_an_image_in_a_data_url_is_sent_as_data():
+    (content,) = content_of(Message("user", [ImagePart("data:image/gif;base64,AA==")]))
+    assert content[0]["source"] == {"type": "base64", "media_type": "image/gif", "data": "AA=="}
+
+
+def test_files_of_other_types_are_named_and_left_out():
+    rendered = render_request(request(Message("user", [File(data="AA==", media_type="application/zip")])))
+    assert rendered.warnings[0].startswith("file:")
+    assert rendered.body["messages"] == []
+
+
+def test_no_output_at_all_may_be_asked_for():
+    assert render_request(request(USER, max_tokens=0)).body["max_tokens"] == 0
+
+
+def test_joining_many_turns_is_linear():
+    shared = [ImagePart("https://a.example")]
+    messages = [Message("user", shared) for _ in range(20_000)]
+    assert len(content_of(*messages)[0]) == 20_000
+    assert len(shared) == 1
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source": {"type": "file", "file_id": "f"}},
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}]}},
+        {"type": "search_result", "source": "s", "title": "t", "content": []},
+    ],
+)
+def test_blocks_we_have_no_part_for_go_through(block):
+    body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [block]}]}
+    assert render_request(parse_request(body)).body["messages"] == body["messages"]
+
+
+def test_a_system_turn_is_understood():
+    body = {"model": "m", "messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}
+    assert parse_request(body).messages == [Message("user", "a"), Message("system", "b")]
+
+
+def test_a_tool_whose_type_is_null_is_an_ordinary_one():
+    tool = {"name": "f", "type": None, "input_schema": {"type": "object"}}
+    body = {"model": "m", "messages": [{"role": "user", "content": "a"}], "tools": [tool]}
+    assert parse_request(body).tools == [Tool("f", {"type": "object"})]
+
+
 def test_an_answers_message_can_be_sent_back():
     message = decode(MessagesDecoder, [ANSWER])[-1].message
     turn = render_request(request(USER, message)).body["messages"][1]
@@ -679,7 +827,8 @@ def test_an_answers_message_can_be_sent_back():
     [
         ({}, "model"),
         ({"model": "m", "messages": []}, "messages"),
-        ({"model": "m", "messages": [{"role": "system", "content": "x"}]}, r"messages\[0\]\.role"),
+        ({"model": "m", "messages": [{"role": "tool", "content": "x"}]}, r"messages\[0\]\.role"),
+        ({"model": "m", "messages": [{"role": "user", "content": "\ud800"}]}, r"messages\[0\]\.content"),
         ({"model": "m", "messages": [{"role": "user", "content": 7}]}, r"messages\[0\]\.content"),
         ({"model": "m", "messages": [{"role": "user", "content": [{}]}]}, r"messages\[0\]\.content\[0\]\.type"),
         ({"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [{"name": "f"}]}, r"tools\[0\]"),
@@ -688,6 +837,59 @@ def test_an_answers_message_can_be_sent_back():
 def test_bad_requests_name_the_place(body, place):
     with pytest.raises((TypeError, ValueError), match=place):
         parse_request(body)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "tool_choice",
+        "metadata",
+        "output_config",
+        "thinking",
+        "stop_sequences",
+        "temperature",
+        "top_p",
+        "max_tokens",
+    ],
+)
+@given(value=JSON | st.dictionaries(st.sampled_from(["type", "format", "name", "user_id", "budget_tokens"]), JSON))
+@settings(max_examples=50)
+def test_a_field_of_any_content_is_taken_or_refused(name, value):
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], name: value}
+    try:
+        parse_request(body)
+    except (TypeError, ValueError) as error:
+        assert name.partition(".")[0] in str(error) or "format" in str(error)  # noqa: PT017
+
+
+KINDS = [
+    "text",
+    "image",
+    "document",
+    "tool_use",
+    "tool_result",
+    "thinking",
+    "server_tool_use",
+    "x_tool_result",
+    "redacted_thinking",
+]
+FILLED = st.fixed_dictionaries(
+    {"type": st.sampled_from(KINDS)},
+    optional={
+        name: JSON | st.dictionaries(st.sampled_from(["type", "url", "data", "text"]), JSON)
+        for name in ("text", "source", "content", "id", "name", "input", "tool_use_id", "thinking", "title")
+    },
+)
+
+
+@given(st.lists(FILLED | JSON, max_size=3), st.sampled_from(["user", "assistant"]))
+def test_blocks_of_any_content_are_taken_or_refused(content, role):
+    with contextlib.suppress(TypeError, ValueError):
+        parse_request({"model": "m", "messages": [{"role": role, "content": content}]})
 
 
 # --- recordings -------------------------------------------------------------------------------------------

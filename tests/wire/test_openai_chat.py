@@ -29,6 +29,7 @@ from llmstream.messages import (
     HostedTool,
     ImagePart,
     Message,
+    ProviderPart,
     ReasoningPart,
     RefusalPart,
     ResponseFormat,
@@ -368,10 +369,17 @@ def test_reasoning_and_text_in_one_delta_keep_their_order():
 
 
 def test_a_signature_signs_the_reasoning_before_it():
-    """Quirk 20: encrypted details are kept with the reasoning, to be sent back."""
-    signed = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "zz", "id": "r1"}]}
+    """Quirk 20: a signature in the details is kept with the reasoning, to be sent back."""
+    signed = {"reasoning_details": [{"type": "reasoning.text", "signature": "zz", "id": "r1"}]}
     got = message(chunk({"reasoning": "hm"}), chunk(signed), chunk({"content": "a"}, "stop"))
     assert got.parts == [ReasoningPart("hm", "zz", "r1", "openai-chat"), TextPart("a")]
+
+
+def test_encrypted_reasoning_is_kept_whole():
+    """Quirk 20: what nobody can read is a part that goes back to its provider as it came."""
+    detail = {"type": "reasoning.encrypted", "data": "zz", "id": "r1", "index": 0}
+    got = message(chunk({"reasoning": "hm"}), chunk({"reasoning_details": [detail]}), chunk({"content": "a"}, "stop"))
+    assert got.parts == [ReasoningPart("hm"), ProviderPart("openai-chat", detail), TextPart("a")]
 
 
 def test_done_without_a_reason_is_unknown():
@@ -547,6 +555,8 @@ signatures = st.builds(
     lambda signature, own_id: opaque("openai-chat", signature=signature, id=own_id),
     strategies.some,
     st.none() | strategies.some,
+) | st.builds(
+    lambda data: opaque("openai-chat", item={"type": "reasoning.encrypted", "data": data, "index": 0}), strategies.some
 )
 plain_pieces = (
     st.builds(text_delta, strategies.some)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmstream.wire.sse import Frame, OversizedFrameError, SSEParser, render_frame
+from llmstream.wire.sse import Frame, SSEParser, render_frame
 from tests.recordings import bytewise, listed, random_cuts, two_way, unbase64
 
 
@@ -236,17 +236,24 @@ def test_a_rendered_frame_is_read_back(frames):
     ids=["data lines", "no line end", "a comment", "an event name"],
 )
 def test_an_unfinished_frame_is_bounded(piece):
-    """A frame that never ends is refused once it exceeds the limit, not collected."""
-    with pytest.raises(OversizedFrameError):
-        parse([piece] * 20, max_frame=1000)
+    """A frame that never ends is refused once it exceeds the limit, and nothing after it is taken."""
+    parser = SSEParser(max_frame=1000)
+    assert not any(parser.feed(piece) for _ in range(20))
+    assert parser.oversized
+    assert parser.feed(b"\n\ndata: a\n\n") == parser.finish() == []
 
 
-def test_one_large_frame_is_refused_whole_too():
-    """A frame over the limit is refused although it came in one piece; one under it is not."""
-    assert parse([b"data: " + b"x" * 900 + b"\n\n"], max_frame=1000)[0]
-    for data in (b"data: " + b"x" * 1100 + b"\n\n", b"event: e\ndata: " + b"x" * 1100 + b"\n\n"):
-        with pytest.raises(OversizedFrameError):
-            parse([data], max_frame=1000)
+@pytest.mark.parametrize("head", [b"data: ", b"event: e\ndata: ", b": c\ndata: ", b"data: a\r\ndata: "])
+def test_one_large_frame_is_refused_in_any_pieces(head):
+    """A frame over the limit is refused, whole or in pieces, and those before it are handed over."""
+    for size, refused in ((900, False), (1100, True)):
+        body = b"data: before\n\n" + head + b"x" * size + b"\n\n"
+        for pieces in ([body], bytewise(body), random_cuts(body, size)):
+            parser = SSEParser(max_frame=1000)
+            frames = [frame for piece in pieces for frame in parser.feed(piece)]
+            assert parser.oversized == refused
+            assert frames[0] == Frame("", b"before")
+            assert len(frames) == (1 if refused else 2)
 
 
 def test_frames_that_end_never_add_up_to_the_limit():

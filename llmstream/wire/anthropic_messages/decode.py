@@ -8,7 +8,8 @@ Format: https://docs.anthropic.com/en/api/messages-streaming. What real streams 
 - Blocks of tools that the provider runs (server tools, MCP, advisor): the call like a tool's, the result whole in its
   block's start. Blocks of unknown types (compaction, fallback …) are kept to be sent back.
 - Thinking without text but with a signature; redacted thinking.
-- `event: data` with `[DONE]` at the end, from a gateway. `message_start` or `content_block_start` missing.
+- `event: data` with `[DONE]` at the end, from a gateway. `message_start`, `content_block_start` or `_stop` missing;
+  `message_start` twice. Only a call can't do without its start: then nobody knows what to call.
 
 The end is `message_stop`, and nothing else.
 """
@@ -35,6 +36,7 @@ FINISH_REASONS = {
     "compaction": FinishReason.PAUSE,
 }
 
+_INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 
@@ -70,11 +72,13 @@ class MessagesDecoder(Decoder):
         elif kind == "content_block_stop":
             self._end_block(payload["index"])
         elif kind == "message_delta":
+            self._end_blocks()
             self._parse_usage(payload.get("usage"))
             self._parse_stop(payload.get("delta") or {})
         elif kind == "message_start":
             self._parse_message(payload["message"])
         elif kind == "message_stop":
+            self._end_blocks()
             self._complete()
         elif kind == "error" or payload.get("error"):
             self._fail(parse_error(payload))
@@ -88,10 +92,12 @@ class MessagesDecoder(Decoder):
         return True
 
     def _parse_message(self, message: dict[str, Any]) -> None:
-        self.start.id = message.get("id") or None
-        self.start.model = message.get("model") or None
         self._parse_usage(message.get("usage"))
         self._parse_stop(message)
+        if self._started:
+            return  # a second `message_start`
+        self.start.id = _word(message.get("id")) or self.start.id
+        self.start.model = _word(message.get("model")) or self.start.model
         for index, block in enumerate(message.get("content") or ()):
             self._begin_block(-1 - index, block)
             self._end_block(-1 - index)
@@ -102,22 +108,24 @@ class MessagesDecoder(Decoder):
             self._finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER)
 
     def _parse_usage(self, usage: dict[str, Any] | None) -> None:
-        self._counts |= {key: value for key, value in (usage or {}).items() if value is not None}
-        counts = self._counts
+        given = {key: value for key, value in (usage or {}).items() if value is not None}
+        if not any(map(given.get, _INPUTS)):  # a prompt of no tokens: a gateway's placeholder
+            given = {key: value for key, value in given.items() if key not in _INPUTS or key not in self._counts}
+        counts = self._counts = {**self._counts, **given}
         if not counts:
             return
-        read, written = counts.get("cache_read_input_tokens"), counts.get("cache_creation_input_tokens")
-        fresh = counts.get("input_tokens")
+        fresh, read, written = (_count(counts.get(name)) for name in _INPUTS)
         details = counts.get("output_tokens_details") or {}
         self._usage = Usage(
             input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
-            output_tokens=counts.get("output_tokens"),
+            output_tokens=_count(counts.get("output_tokens")),
             cache_read_tokens=read,
             cache_write_tokens=written,
-            reasoning_tokens=details.get("thinking_tokens"),
+            reasoning_tokens=_count(details.get("thinking_tokens")),
         )
 
     def _begin_block(self, index: int, start: dict[str, Any]) -> None:
+        self._end_blocks()
         block = self._blocks[index] = _Block(start["type"])
         if block.type == "text":
             self._text(start.get("text") or "")
@@ -125,7 +133,7 @@ class MessagesDecoder(Decoder):
                 self._source(_parse_citation(citation))
         elif block.type == "thinking":
             self._reasoning(start.get("thinking") or "")
-            block.signature = start.get("signature") or ""
+            block.signature = _word(start.get("signature"))
         elif block.type in CALLS:
             self._begin_call(block, start)
         elif block.type.endswith("_tool_result"):
@@ -135,7 +143,7 @@ class MessagesDecoder(Decoder):
 
     def _begin_call(self, block: _Block, start: dict[str, Any]) -> None:
         by_provider = block.type != "tool_use"
-        call = block.call = self._open_call(start.get("id"), start.get("name") or "", by_provider=by_provider)
+        call = block.call = self._open_call(_word(start.get("id")), _word(start.get("name")), by_provider=by_provider)
         extra = {key: start[key] for key in start if key not in ("id", "name", "input")}
         if extra != {"type": "tool_use"}:
             call.provider_data = {"format": FORMAT, **extra}
@@ -152,17 +160,26 @@ class MessagesDecoder(Decoder):
             self._reasoning(delta["thinking"])
         elif kind == "citations_delta":
             self._source(_parse_citation(delta["citation"]))
-        elif index not in self._blocks:
-            return  # of a block that never began: text is clear enough without, a call is not
-        elif kind == "input_json_delta":
-            if (call := self._blocks[index].call) is not None:
-                self._call_delta(call, delta.get("partial_json") or "")
         elif kind == "signature_delta":
-            self._blocks[index].signature += delta.get("signature") or ""
-        elif (item := self._blocks[index].item) is not None:
+            self._blocks.setdefault(index, _Block("thinking")).signature += delta.get("signature") or ""
+        elif kind == "input_json_delta":
+            if piece := delta.get("partial_json"):
+                self._parse_input(index, piece)
+        elif index in self._blocks and (item := self._blocks[index].item) is not None:
             for key in delta.keys() - {"type"}:
                 piece = delta[key]
                 item[key] = item[key] + piece if isinstance(piece, str) and isinstance(item.get(key), str) else piece
+
+    def _parse_input(self, index: int, piece: str) -> None:
+        block = self._blocks.get(index)
+        if block is None or block.call is None:
+            raise ValueError("the arguments of a call that never began")
+        self._call_delta(block.call, piece)
+
+    def _end_blocks(self) -> None:
+        """End what has no `content_block_stop`: a lost signature would spoil the next request."""
+        for index in [index for index, block in self._blocks.items() if block.call is None]:
+            self._end_block(index)
 
     def _end_block(self, index: int) -> None:
         block = self._blocks.pop(index, None)
@@ -176,6 +193,17 @@ class MessagesDecoder(Decoder):
             self._opaque(item=block.item)
 
 
+def _word(value: Any) -> str:
+    """An id or name; TypeError makes the frame a bad one."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value or ""
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
 def parse_result(block: dict[str, Any]) -> ToolResult:
     """The result block of a tool that the provider ran."""
     content = block.get("content")
@@ -184,7 +212,7 @@ def parse_result(block: dict[str, Any]) -> ToolResult:
     )
     rest = {key: block[key] for key in block if key not in ("tool_use_id", "content")}
     return ToolResult(
-        block.get("tool_use_id") or "",
+        _word(block.get("tool_use_id")),
         content,
         name=block["type"].removesuffix("_tool_result"),
         is_error=bool(failed),

@@ -225,7 +225,8 @@ class MessagesEncoder:
             yield {"type": "message_delta", "delta": {}, "usage": render_usage(event.usage)}
         info = event.error_info or ErrorInfo("internal", event.error or "")
         if info.kind not in _CUTS:
-            yield {"type": "error", "error": render_error(info)}
+            request_id = {} if info.request_id is None else {"request_id": info.request_id}
+            yield {"type": "error", "error": render_error(info), **request_id}
 
 
 def render_usage(usage: Usage | None) -> dict[str, Any]:
@@ -234,7 +235,7 @@ def render_usage(usage: Usage | None) -> dict[str, Any]:
         return {}
     cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
     fields = {
-        "input_tokens": None if usage.input_tokens is None else usage.input_tokens - cached,
+        "input_tokens": None if usage.input_tokens is None else max(0, usage.input_tokens - cached),
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "output_tokens": usage.output_tokens,

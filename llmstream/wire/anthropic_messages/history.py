@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmstream.messages import (
@@ -19,9 +19,12 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     ToolResult,
+    parse_arguments,
     sequence_of,
 )
 from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
+
+_MEDIA_TYPES = frozenset({None, "application/pdf", "text/plain"})
 
 
 class History:
@@ -39,11 +42,11 @@ class History:
         if message.role in ("system", "developer"):
             if self.turns:
                 self._warn("system: Anthropic Messages take it only before the conversation; moved there")
-            self.system.extend(part.text for part in message.parts if isinstance(part, TextPart) and part.text)
+            self.system.extend(part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip())
             return
         role = "assistant" if message.role == "assistant" else "user"
         parts = message.parts
-        if len(parts) == 1 and type(parts[0]) is TextPart and parts[0].text:
+        if len(parts) == 1 and type(parts[0]) is TextPart and parts[0].text.strip():
             content: Any = parts[0].text
         else:
             content = [block for part in parts if (block := self._block(part)) is not None]
@@ -52,7 +55,12 @@ class History:
         if not self.turns or self.turns[-1]["role"] != role:
             self.turns.append({"role": role, "content": content})
             return
-        self.turns[-1]["content"] = [*_blocks(self.turns[-1]["content"]), *_blocks(content)]
+        blocks = self.turns[-1]["content"] = _blocks(self.turns[-1]["content"])
+        if message.role == "tool" and blocks[-1]["type"] != "tool_result":
+            first = next(i for i, block in enumerate(blocks) if block["type"] != "tool_result")
+            blocks[first:first] = _blocks(content)  # results must come before whatever else the turn says
+        else:
+            blocks.extend(_blocks(content))
 
     def rendered_system(self) -> Any:
         """One text as a string, several as blocks."""
@@ -66,9 +74,9 @@ class History:
 
     def _block(self, part: Part) -> dict[str, Any] | None:
         if isinstance(part, TextPart | RefusalPart):
-            return {"type": "text", "text": part.text} if part.text else None
+            return {"type": "text", "text": part.text} if part.text.strip() else None
         if isinstance(part, ToolCall):
-            return _render_call(part)
+            return self._call(part)
         if isinstance(part, ToolResult):
             return _render_result(part)
         if isinstance(part, ReasoningPart):
@@ -82,19 +90,27 @@ class History:
                 self._warn("image detail: not supported by Anthropic Messages; dropped")
             return {"type": "image", "source": _render_source(part, "image/png")}
         if isinstance(part, File):
-            return _render_file(part)
+            return self._file(part)
         return None
+
+    def _call(self, call: ToolCall) -> dict[str, Any] | None:
+        extra = render_call_data(call.provider_data)
+        if call.executed_by == "provider" and "type" not in extra:
+            return None
+        given = parse_arguments(call.arguments) if call.input is None else call.input
+        if given is None:
+            self._warn("tool call: arguments that are no JSON object are not accepted; sent as {}")
+        return {"type": "tool_use", "id": call.id, "name": call.name, "input": given or {}, **extra}
+
+    def _file(self, file: File) -> dict[str, Any] | None:
+        if file.id is None and file.url is None and file.media_type not in _MEDIA_TYPES:
+            self._warn(f"file: Anthropic Messages take PDF and plain text, not {file.media_type}; left out")
+            return None
+        return _render_file(file)
 
 
 def _blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
-
-
-def _render_call(call: ToolCall) -> dict[str, Any] | None:
-    extra = render_call_data(call.provider_data)
-    if call.executed_by == "provider" and "type" not in extra:
-        return None
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input or {}, **extra}
 
 
 def _render_result(result: ToolResult) -> dict[str, Any] | None:
@@ -112,6 +128,9 @@ def _render_result(result: ToolResult) -> dict[str, Any] | None:
 
 def _render_source(part: ImagePart | File, media_type: str) -> dict[str, Any]:
     if part.url is not None:
+        head, found, data = part.url.partition(";base64,")
+        if found and head.startswith("data:"):  # refused as a URL
+            return {"type": "base64", "media_type": head[5:], "data": data}
         return {"type": "url", "url": part.url}
     return {"type": "base64", "media_type": part.media_type or media_type, "data": part.data}
 
@@ -129,13 +148,18 @@ def _render_file(file: File) -> dict[str, Any]:
 
 # --- in ---------------------------------------------------------------------------------------------------
 
+_SOURCES: dict[str, dict[Any, str]] = {
+    "image": {"url": "url", "base64": "data"},
+    "document": {"url": "url", "base64": "data", "text": "data", "file": "file_id"},
+}
+"""Source types that an ImagePart or a File can say, and the field that holds them; others are kept as they are."""
+
 
 def parse_history(system: Any, messages: Any) -> list[Message]:
     """Messages from `system` and `messages` of a body."""
     parsed = []
     if system:
-        texts = [system] if isinstance(system, str) else [_text(b, "system") for b in sequence_of(system, "system")]
-        parsed.append(Message("system", [TextPart(text) for text in texts]))
+        parsed.append(Message("system", _parse_texts(system, "system")))
     if not messages:
         raise ValueError("messages is empty: give at least one message")
     for index, message in enumerate(sequence_of(messages, "messages")):
@@ -145,11 +169,11 @@ def parse_history(system: Any, messages: Any) -> list[Message]:
 
 def _parse_turn(message: Any, where: str) -> Iterator[Message]:
     role: Role | None = message.get("role") if isinstance(message, Mapping) else None
-    if role not in ("user", "assistant"):
-        raise ValueError(f"{where}.role must be user or assistant")
+    if role not in ("user", "assistant", "system"):
+        raise ValueError(f"{where}.role must be user, assistant or system")
     content = message.get("content")
-    if isinstance(content, str):
-        yield Message(role, [TextPart(content)])
+    if isinstance(content, str) or role == "system":
+        yield Message(role, _parse_texts(content, f"{where}.content"))
         return
     parts: list[Part] = [
         _parse_block(b, f"{where}.content[{i}]") for i, b in enumerate(sequence_of(content, f"{where}.content"))
@@ -164,10 +188,20 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
         yield Message(role, parts)
 
 
+def _parse_texts(content: Any, where: str) -> list[Part]:
+    if isinstance(content, str):
+        content = [{"text": content}]
+    return [TextPart(_text(block, where)) for block in sequence_of(content, where)]
+
+
 def _text(block: Any, where: str) -> str:
     text = block.get("text") if isinstance(block, Mapping) else None
     if not isinstance(text, str):
         raise TypeError(f"{where}: a text block needs its text as a string")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{where}: not valid Unicode (a lone surrogate at {error.start})") from None
     return text
 
 
@@ -189,7 +223,9 @@ def _parse_block(block: Any, where: str) -> Part:
         source = block.get("source")
         if not isinstance(source, Mapping):
             raise ValueError(f"{where}.source is missing")
-        return _parse_image(source) if kind == "image" else _parse_file(source, block.get("title"))
+        known = _SOURCES[kind].get(source.get("type"))
+        if known is not None and isinstance(source.get(known), str):
+            return _parse_image(source) if kind == "image" else _parse_file(source, block.get("title"))
     return ProviderPart(FORMAT, dict(block))
 
 
@@ -213,9 +249,16 @@ def _parse_result(block: Mapping[str, Any], where: str) -> ToolResult:
         raise ValueError(f"{where}.tool_use_id is missing")
     content = block.get("content") or ""
     if not isinstance(content, str):
-        texts = [inner for inner in sequence_of(content, f"{where}.content") if inner.get("type") == "text"]
-        content = "".join(_text(inner, where) for inner in texts)
+        content = "".join(_result_texts(sequence_of(content, f"{where}.content"), f"{where}.content"))
     return ToolResult(block["tool_use_id"], content, is_error=bool(block.get("is_error")))
+
+
+def _result_texts(blocks: Sequence[Any], where: str) -> Iterator[str]:
+    for block in blocks:
+        if not isinstance(block, Mapping):
+            raise TypeError(f"{where}: a block must be an object, not {type(block).__name__}")
+        if block.get("type") == "text":
+            yield _text(block, where)
 
 
 def _parse_image(source: Mapping[str, Any]) -> ImagePart:

@@ -3,8 +3,9 @@
 Format: https://docs.anthropic.com/en/api/messages. Rules:
 
 - `system` stands outside the conversation; a system message in its middle is moved there, with a warning.
-- Only user and assistant speak, in turns: tool results are blocks of a user message, neighbours are joined.
-- `max_tokens` is required. Empty text is refused, so it is left out.
+- Only user and assistant speak, in turns: tool results are blocks of a user message and come first in it; neighbours
+  are joined.
+- `max_tokens` is required. Empty and blank text is refused, so it is left out.
 - Reasoning and blocks of the provider's own go back only if this format made them, then verbatim.
 - `temperature` and `top_p` are sent as they are: newer SDKs refuse them as arguments, and some models as options.
 """
@@ -33,7 +34,7 @@ class Dialect:
 
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
 _OLD = re.compile(r"claude-3-5")  # at most 8,192
-_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4-([015](-|$)|\d{8})")  # before adaptive thinking
+_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))")  # before adaptive thinking
 _BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _KNOWN = frozenset(
@@ -65,7 +66,7 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
         history.add(message)
     body: dict[str, Any] = {
         "model": request.model,
-        "max_tokens": request.max_tokens or _default_limit(request.model, dialect),
+        "max_tokens": _default_limit(request.model, dialect) if request.max_tokens is None else request.max_tokens,
         "messages": history.turns,
         "stream": True,
     }
@@ -91,9 +92,9 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
 
 
 def _default_limit(model: str, dialect: Dialect) -> int:
-    if _OLDEST.match(model):
+    if _OLDEST.search(model):
         return min(4096, dialect.max_tokens)
-    return min(8192, dialect.max_tokens) if _OLD.match(model) else dialect.max_tokens
+    return min(8192, dialect.max_tokens) if _OLD.search(model) else dialect.max_tokens
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
@@ -110,6 +111,8 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
 def _render_tool_choice(request: ChatRequest, rendered: Rendered) -> None:
     choice, parallel = request.tool_choice, request.parallel_tool_calls
     if choice is None and (parallel is None or not request.tools):
+        if parallel is False:
+            rendered.warnings.append("parallel_tool_calls: has no meaning without tools; dropped")
         return
     mode = "auto" if choice is None else {"required": "any"}.get(choice.mode, choice.mode)
     body: dict[str, Any] = {"type": mode}
@@ -117,6 +120,8 @@ def _render_tool_choice(request: ChatRequest, rendered: Rendered) -> None:
         body["name"] = choice.name
     if parallel is not None and mode != "none":
         body["disable_parallel_tool_use"] = not parallel
+    elif parallel is not None:
+        rendered.warnings.append("parallel_tool_calls: has no meaning when no tool may be called; dropped")
     rendered.body["tool_choice"] = body
 
 
@@ -138,17 +143,23 @@ def _render_reasoning(request: ChatRequest, rendered: Rendered) -> None:
     if effort == "none":
         body["thinking"] = {"type": "disabled"}
         return
+    if _OLDEST.search(request.model) or _OLD.search(request.model):
+        rendered.warnings.append("reasoning_effort: this model does not reason; dropped")
+        return
     if effort not in _EFFORTS:
         rendered.warnings.append(f"reasoning_effort: {effort!r} is not a level of Anthropic Messages; sent as 'low'")
         effort = "low"
-    if not _BUDGETED.match(request.model):
+    if not _BUDGETED.search(request.model):
         body["thinking"] = {"type": "adaptive"}
         body["output_config"] = {**body.get("output_config", {}), "effort": effort}
         return
-    budget = min(_BUDGETS.get(effort, _BUDGETS["high"]), body["max_tokens"] - 1)
+    wanted = _BUDGETS.get(effort, _BUDGETS["high"])
+    budget = min(wanted, body["max_tokens"] - 1024)  # the budget is part of max_tokens: leave room for the answer
     if budget < 1024:
-        rendered.warnings.append("reasoning_effort: this model needs max_tokens above 1024 to reason; dropped")
+        rendered.warnings.append("reasoning_effort: this model needs max_tokens of 2,048 or more to reason; dropped")
         return
+    if budget < wanted or effort not in _BUDGETS:
+        rendered.warnings.append(f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens")
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
@@ -171,9 +182,9 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     if not isinstance(model, str) or not model:
         raise ValueError("model: name the model as a string")
     rest = {key: value for key, value in body.items() if key not in _KNOWN}
-    choice = body.get("tool_choice") or {}
+    choice = _object(body, "tool_choice")
     parallel = choice.get("disable_parallel_tool_use")
-    config = dict(body.get("output_config") or {})
+    config = dict(_object(body, "output_config"))
     effort = _parse_reasoning(body.get("thinking"), config, rest)
     response_format = _parse_response_format(config.pop("format", None))
     if config:
@@ -187,21 +198,35 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         tool_choice=_parse_tool_choice(choice),
         parallel_tool_calls=None if parallel is None else not parallel,
         response_format=response_format,
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-        max_tokens=body.get("max_tokens"),
-        stop=list(body.get("stop_sequences") or ()),
+        temperature=_number(body, "temperature", (int, float)),
+        top_p=_number(body, "top_p", (int, float)),
+        max_tokens=_number(body, "max_tokens", (int,)),
+        stop=list(sequence_of(body.get("stop_sequences") or (), "stop_sequences")),
         reasoning_effort=effort,
-        metadata={key: value for key, value in (body.get("metadata") or {}).items() if value is not None},
+        metadata={key: value for key, value in _object(body, "metadata").items() if value is not None},
         provider_options={"anthropic": rest} if rest else {},
     )
+
+
+def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be an object, not {type(value).__name__}")
+    return value
+
+
+def _number(body: Mapping[str, Any], name: str, types: tuple[type, ...]) -> Any:
+    value = body.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, types)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    return value
 
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     if not isinstance(tool, Mapping):
         raise TypeError(f"{where} must be an object")
     ensure_json(tool, where)
-    if tool.get("type", "custom") != "custom":
+    if (tool.get("type") or "custom") != "custom":
         return HostedTool(dict(tool))
     if not isinstance(tool.get("name"), str) or not isinstance(tool.get("input_schema"), dict):
         raise ValueError(f"{where} needs a name and an input_schema")
@@ -215,14 +240,20 @@ def _parse_tool_choice(choice: Mapping[str, Any]) -> ToolChoice | None:
     if mode == "any":
         return ToolChoice("required")
     if mode in ("auto", "none", "tool"):
+        if mode == "tool" and not isinstance(choice.get("name"), str):
+            raise ValueError("tool_choice.name is missing")
         return ToolChoice(mode, choice.get("name"))
     raise ValueError(f"tool_choice.type must be auto, any, tool or none, not {mode!r}")
 
 
-def _parse_response_format(format: Mapping[str, Any] | None) -> ResponseFormat | None:
+def _parse_response_format(format: Any) -> ResponseFormat | None:
     if format is None:
         return None
-    if format.get("type") != "json_schema" or not isinstance(format.get("schema"), dict):
+    if (
+        not isinstance(format, Mapping)
+        or format.get("type") != "json_schema"
+        or not isinstance(format.get("schema"), dict)
+    ):
         raise ValueError("output_config.format must be {'type': 'json_schema', 'schema': {…}}")
     return ResponseFormat(format["schema"])
 
@@ -235,7 +266,7 @@ def _parse_reasoning(thinking: Any, config: dict[str, Any], rest: dict[str, Any]
         effort: str = config.pop("effort")
         return effort
     if kind == "enabled":
-        budget = thinking.get("budget_tokens") or 0
+        budget = _number(thinking, "budget_tokens", (int,)) or 0
         return next((name for name, limit in _BUDGETS.items() if budget <= limit), "high")
     if thinking is not None:
         rest["thinking"] = thinking

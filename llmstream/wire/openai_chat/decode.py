@@ -19,8 +19,8 @@ import json
 from typing import Any
 
 from llmstream.errors import ErrorInfo
-from llmstream.messages import FinishReason, Source, Usage
-from llmstream.wire.decoding import Decoder, OpenCall
+from llmstream.messages import FinishReason, Source, Usage, parse_arguments
+from llmstream.wire.decoding import Decoder, OpenCall, as_count, as_text
 from llmstream.wire.error_body import parse_error
 
 FINISH_REASONS = {
@@ -55,10 +55,10 @@ class ChatDecoder(Decoder):
             payload = self._bare_error(payload)
         if usage := payload.get("usage"):
             self._usage = parse_usage(usage)
-        elif (groq := payload.get("x_groq")) and groq.get("usage"):
+        elif isinstance(groq := payload.get("x_groq"), dict) and groq.get("usage"):
             self._usage = parse_usage(groq["usage"])
-        if citations := payload.get("citations"):
-            self._parse_citations(citations, payload.get("search_results") or ())
+        if isinstance(citations := payload.get("citations"), list):
+            self._parse_citations(citations, payload.get("search_results"))
         if payload.get("error"):
             self._fail(parse_error(payload))
 
@@ -86,12 +86,12 @@ class ChatDecoder(Decoder):
         if choice.get("index"):
             return
         if not self._started:
-            self.start.id = self.start.id or payload.get("id") or None
-            self.start.model = self.start.model or payload.get("model") or None
+            self.start.id = self.start.id or as_text(payload.get("id"))
+            self.start.model = self.start.model or as_text(payload.get("model"))
         delta = choice.get("delta")
         if delta:
             self._parse_delta(delta)
-        if reason := choice.get("finish_reason"):
+        if reason := as_text(choice.get("finish_reason")):
             self._raw_finish_reason = reason
             self._finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER)
             self.finishing = True
@@ -110,6 +110,8 @@ class ChatDecoder(Decoder):
             self._refusal(refusal)
         for call in delta.get("tool_calls") or ():
             self._parse_tool_call(call)
+        if function := delta.get("function_call"):  # the form before tools
+            self._parse_tool_call({"index": 0, "function": function})
         for annotation in delta.get("annotations") or ():
             self._parse_annotation(annotation)
 
@@ -130,47 +132,56 @@ class ChatDecoder(Decoder):
         details = delta.get("reasoning_details")
         if not text and not details:
             return False
-        signed = {}
-        readable = ""
-        for detail in details or ():
-            readable += detail.get("text") or detail.get("summary") or ""
-            if detail.get("signature") or detail.get("data"):
-                signed = detail
-        self._reasoning(text or readable)
-        if signed:
-            self._opaque(signature=signed.get("signature") or signed.get("data"), id=signed.get("id"))
+        details = [detail for detail in details or () if isinstance(detail, dict)]
+        self._reasoning(text or "".join(detail.get("text") or detail.get("summary") or "" for detail in details))
+        for detail in details:
+            if detail.get("data"):  # encrypted: nothing to read, but wanted back
+                self._opaque(item=detail)
+            elif signature := as_text(detail.get("signature")):
+                self._opaque(signature=signature, id=as_text(detail.get("id")))
         return True
 
     def _parse_tool_call(self, delta: dict[str, Any]) -> None:
         function = delta.get("function") or {}
-        call, is_new = self._call_for(delta, function.get("name") or "")
         arguments = function.get("arguments") or ""
         if not isinstance(arguments, str):  # an object, where others send its text
             arguments = _compact(arguments)
-        self._call_delta(call, arguments, first=is_new)
-
-    def _call_for(self, delta: dict[str, Any], name: str) -> tuple[OpenCall, bool]:
-        """Which call a delta belongs to: by id, then by index, then by position."""
-        id, index = delta.get("id") or "", delta.get("index")
-        known = self._by_id.get(id)
-        at_index = self._by_index.get(index) if index is not None else None
-        if known is not None and (index is None or at_index is known or not name):
-            return known, False
-        if not id or known is not None:
-            if index is None and not name and self._last_call is not None:
-                return self._last_call, False
-            if at_index is not None:
-                return at_index, False
-        if known is not None:
-            id = ""  # two calls under one id: the second gets one of its own
-        call = self._open_call(id, name)
-        self._last_call = call
+        id, name = as_text(delta.get("id")) or "", as_text(function.get("name")) or ""
+        call = self._known_call(id, delta.get("index"), name, arguments)
+        if call is not None:
+            self._call_delta(call, arguments)
+            return
+        call = self._last_call = self._open_call("" if id in self._by_id else id, name)
+        if extra := delta.get("extra_content"):  # Gemini's compatible endpoint: a thought's signature
+            call.provider_data = {"format": self.format, "extra_content": extra}
         self._by_id[call.id] = call
-        self._by_index[index if index is not None else call.index] = call
-        return call, True
+        index = delta.get("index")
+        self._by_index[call.index if index is None else index] = call
+        self._call_delta(call, arguments, first=True)
+
+    def _known_call(self, id: str, index: int | None, name: str, arguments: str) -> OpenCall | None:
+        """The call that a delta goes on with: by id, then by index, then by position. None: it begins one.
+
+        A name that is not the known call's own begins another, whatever the index; an id that changes without a name
+        does not. Calls without ids, each whole at the same index, are told apart by their arguments.
+        """
+        by_id = self._by_id.get(id)
+        known = by_id if by_id is not None else self._last_call if index is None else self._by_index.get(index)
+        if known is None:
+            return None
+        if by_id is not None and index is not None and self._by_index.get(index) is not known and name:
+            return None  # two calls under one id
+        if not name:
+            return known
+        if name != known.name or (id and by_id is None):
+            return None
+        if not id and arguments.startswith("{") and parse_arguments("".join(known.chunks)):
+            return None
+        return known
 
     def _parse_annotation(self, annotation: dict[str, Any]) -> None:
-        if citation := annotation.get("url_citation"):
+        citation = annotation.get("url_citation") if isinstance(annotation, dict) else None
+        if isinstance(citation, dict):
             self._source(
                 Source(
                     title=citation.get("title"),
@@ -182,14 +193,13 @@ class ChatDecoder(Decoder):
             )
 
     def _parse_citations(self, citations: list[Any], results: Any) -> None:
-        for position, citation in enumerate(citations):
-            url = citation if isinstance(citation, str) else citation.get("url")
-            if not url or url in self._sources:
-                continue
-            self._sources.add(url)
-            result = results[position] if position < len(results) else {}
-            result = result if result.get("url") == url else {}
-            self._source(Source(title=result.get("title"), url=url, excerpt=result.get("snippet")))
+        found = {r.get("url"): r for r in results if isinstance(r, dict)} if isinstance(results, list) else {}
+        for citation in citations:
+            url = as_text(citation.get("url") if isinstance(citation, dict) else citation)
+            if url is not None and url not in self._sources:
+                self._sources.add(url)
+                result = found.get(url, {})
+                self._source(Source(title=result.get("title"), url=url, excerpt=result.get("snippet")))
 
     def _bare_error(self, payload: dict[str, Any]) -> dict[str, Any]:
         """An error object in place of a chunk, without the `error` key (vLLM, Mistral)."""
@@ -200,15 +210,16 @@ class ChatDecoder(Decoder):
 
 def parse_usage(usage: dict[str, Any]) -> Usage:
     """OpenAI's usage object, and the family's variants of it."""
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
+    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    prompt = prompt if isinstance(prompt, dict) else {}
+    completion = completion if isinstance(completion, dict) else {}
     cached = prompt.get("cached_tokens")
     return Usage(
-        input_tokens=usage.get("prompt_tokens"),
-        output_tokens=usage.get("completion_tokens"),
-        cache_read_tokens=usage.get("prompt_cache_hit_tokens") if cached is None else cached,  # DeepSeek
-        cache_write_tokens=prompt.get("cache_write_tokens"),
-        reasoning_tokens=completion.get("reasoning_tokens"),
+        input_tokens=as_count(usage.get("prompt_tokens")),
+        output_tokens=as_count(usage.get("completion_tokens")),
+        cache_read_tokens=as_count(usage.get("prompt_cache_hit_tokens") if cached is None else cached),  # DeepSeek
+        cache_write_tokens=as_count(prompt.get("cache_write_tokens")),
+        reasoning_tokens=as_count(completion.get("reasoning_tokens")),
     )
 
 

@@ -23,6 +23,7 @@ from llmstream.messages import (
     Usage,
 )
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.openai_chat.arguments import FORMAT
 from llmstream.wire.openai_chat.decode import FINISH_REASONS
 
 _REASONS = {
@@ -70,7 +71,7 @@ class ChatEncoder:
             yield self._delta(refusal=event.refusal_delta.content)
         elif event.tool_call_delta is not None:
             delta = event.tool_call_delta
-            yield self._call(delta.index, delta.id, delta.name, delta.arguments)
+            yield self._call(delta.index, delta.id, delta.name, delta.arguments, delta.provider_data)
         elif event.tool_call is not None:
             yield from self._whole_call(event.tool_call)
         elif event.source is not None:
@@ -123,11 +124,9 @@ class ChatEncoder:
             yield {"error": render_error(info)}
 
     def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-        if data is None or "signature" not in data or data["format"] != "openai-chat":
+        if data is None or data["format"] != FORMAT:
             return
-        detail = {"type": "reasoning.encrypted", "data": data["signature"]}
-        if data.get("id") is not None:
-            detail["id"] = data["id"]
+        detail = data.get("item") or render_signature(data.get("signature"), data.get("id"))
         delta = {"reasoning_details": [detail]}
         if self._started:
             yield self._delta(**delta)
@@ -136,14 +135,18 @@ class ChatEncoder:
 
     def _whole_call(self, call: ToolCall) -> Iterator[dict[str, Any]]:
         if call.executed_by == "caller" and call.id not in self._indexes:
-            yield self._call(len(self._indexes), call.id, call.name, call.arguments)
+            yield self._call(len(self._indexes), call.id, call.name, call.arguments, call.provider_data)
 
-    def _call(self, index: int, id: str, name: str, arguments: str) -> dict[str, Any]:
+    def _call(
+        self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
+    ) -> dict[str, Any]:
         function: dict[str, Any] = {"arguments": arguments}
         call: dict[str, Any] = {"index": index, "function": function}
         if id:
             self._indexes[id] = index
             call = {"index": index, "id": id, "type": "function", "function": {"name": name, **function}}
+            if provider_data is not None and provider_data.get("format") == FORMAT:
+                call["extra_content"] = provider_data["extra_content"]
         return self._delta(tool_calls=[call])
 
     def _delta(self, **delta: Any) -> dict[str, Any]:
@@ -151,6 +154,11 @@ class ChatEncoder:
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         return {**self._head, "object": "chat.completion.chunk", "created": 0, "choices": choices, **more}
+
+
+def render_signature(signature: str | None, id: str | None, text: str = "") -> dict[str, Any]:
+    """The reasoning detail that signs a text."""
+    return {"type": "reasoning.text", "signature": signature, **_present(id=id, text=text or None)}
 
 
 def render_usage(usage: Usage) -> dict[str, Any]:

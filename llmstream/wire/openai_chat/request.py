@@ -1,37 +1,42 @@
 """OpenAI chat completions requests, rendered and parsed.
 
-This is also the shape in which callers give messages, tools and options as dicts, so `LLMClient` uses the `parse_*`
-functions here. Format: https://platform.openai.com/docs/api-reference/chat/create. What the format can't carry:
-reasoning of earlier turns (left out: history), results of tools the provider ran, and a file by URL (warned).
+Format: https://platform.openai.com/docs/api-reference/chat/create. What the format can't carry: reasoning of earlier
+turns (left out: history; but what this format signed goes back), results of tools the provider ran, whether a tool's
+result is an error (its text says so), and a file by URL (warned).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from llmstream.messages import (
-    ROLES,
     ChatRequest,
     File,
     HostedTool,
     ImagePart,
     Message,
     Part,
+    ProviderPart,
     ReasoningPart,
-    RefusalPart,
     ResponseFormat,
     TextPart,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
-    ensure_json,
-    parse_arguments,
-    sequence_of,
 )
+from llmstream.wire.openai_chat.arguments import (
+    FORMAT,
+    parse_messages,
+    parse_response_format,
+    parse_stop,
+    parse_tool_choice,
+    parse_tools,
+)
+from llmstream.wire.openai_chat.encode import render_signature
 from llmstream.wire.rendered import Rendered
 
 
@@ -125,7 +130,7 @@ def _render_message(message: Message, dialect: Dialect, out: list[dict[str, Any]
     parts = message.parts
     rendered: dict[str, Any]
     if role == "assistant":
-        rendered = _render_assistant(message)
+        rendered = _render_assistant(message, warnings)
     elif len(parts) == 1 and isinstance(parts[0], TextPart):
         rendered = {"role": role, "content": parts[0].text}
     else:
@@ -139,18 +144,33 @@ def _render_message(message: Message, dialect: Dialect, out: list[dict[str, Any]
     out.append(rendered)
 
 
-def _render_assistant(message: Message) -> dict[str, Any]:
+def _render_assistant(message: Message, warnings: list[str]) -> dict[str, Any]:
     calls = message.tool_calls
     text = message.text
     rendered: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
     if refusal := message.refusal:
         rendered["refusal"] = refusal
         rendered["content"] = text or None
+    if details := [detail for part in message.parts if (detail := _render_detail(part)) is not None]:
+        rendered["reasoning_details"] = details
     if calls:
-        rendered["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
-            for call in calls
-        ]
+        rendered["tool_calls"] = [_render_call(call) for call in calls]
+    if any(isinstance(part, ImagePart | File) for part in message.parts):
+        warnings.append("file: chat completions take none from the assistant; left out")
+    return rendered
+
+
+def _render_detail(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, ReasoningPart) and part.format == FORMAT and part.signature is not None:
+        return render_signature(part.signature, part.id, part.text)
+    return part.data if isinstance(part, ProviderPart) and part.format == FORMAT else None
+
+
+def _render_call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    rendered = {"id": call.id, "type": "function", "function": function}
+    if call.provider_data is not None and call.provider_data.get("format") == FORMAT:
+        rendered["extra_content"] = call.provider_data["extra_content"]
     return rendered
 
 
@@ -234,206 +254,3 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         metadata=dict(body.get("metadata") or {}),
         provider_options={"openai": rest} if rest else {},
     )
-
-
-def parse_messages(value: Any) -> list[Message]:
-    """Messages from dicts in OpenAI's shape, or `Message` objects, or a mix."""
-    if isinstance(value, (str, Mapping, Message)):
-        example = '[{"role": "user", "content": "…"}]'
-        raise TypeError(f"messages must be a list such as {example}, not {type(value).__name__}")
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"messages must be a list, not {type(value).__name__}")
-    if not value:
-        raise ValueError("messages is empty: give at least one message")
-    return [_parse_plain(item) or _parse_message(item, f"messages[{index}]") for index, item in enumerate(value)]
-
-
-def _parse_plain(value: Any) -> Message | None:
-    """The common case on its own, because long histories consist of it: `{"role": …, "content": "…"}`."""
-    if type(value) is dict and len(value) == 2:
-        role, content = value.get("role"), value.get("content")
-        if type(content) is str and content.isascii() and role in ("user", "assistant", "system"):
-            return Message(role, [TextPart(content)])
-    return None
-
-
-def _parse_message(value: Any, where: str) -> Message:
-    if isinstance(value, Message):
-        return value
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{where} must be a dict or a Message, not {type(value).__name__}")
-    role = value.get("role")
-    if role not in ROLES:
-        raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {role!r}")
-    if "parts" in value:
-        return Message.from_dict(value)
-    content = value.get("content")
-    if role == "tool":
-        return Message("tool", [_parse_tool_result(value, content, where)])
-    parts = list(_parse_content(content, f"{where}.content"))
-    if role == "assistant":
-        parts = [*_parse_reasoning(value), *parts, *_parse_assistant(value, where)]
-    elif content is None:
-        raise ValueError(f"{where}.content is missing")
-    return Message(role, parts, name=value.get("name"))
-
-
-def _parse_text(text: Any, where: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"{where}: text must be a string, not {type(text).__name__}")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"{where}: not valid Unicode (a lone surrogate at {error.start})") from None
-    return text
-
-
-def _parse_content(content: Any, where: str) -> Iterator[Part]:
-    if content is None:
-        return
-    if isinstance(content, str):
-        yield TextPart(_parse_text(content, where))
-        return
-    for index, part in enumerate(sequence_of(content, where)):
-        yield _parse_part(part, f"{where}[{index}]")
-
-
-def _parse_part(part: Any, where: str) -> Part:
-    kind = part.get("type") if isinstance(part, Mapping) else None
-    if kind in ("text", "input_text", "output_text"):
-        return TextPart(_parse_text(part.get("text"), where))
-    if kind == "image_url":
-        image = part.get("image_url")
-        url = image if isinstance(image, str) else (image or {}).get("url")
-        if not isinstance(url, str):
-            raise ValueError(f"{where}.image_url.url is missing")
-        detail = image.get("detail") if isinstance(image, Mapping) else None
-        media_type, data = _parse_data_url(url)
-        return ImagePart(url if data is None else None, data, media_type, detail)
-    if kind == "file":
-        file = part.get("file") or {}
-        media_type, data = _parse_data_url(file.get("file_data") or "")
-        return File(id=file.get("file_id"), name=file.get("filename"), media_type=media_type, data=data)
-    if kind == "refusal":
-        return RefusalPart(_parse_text(part.get("refusal"), where))
-    raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
-
-
-def _parse_data_url(url: str) -> tuple[str | None, str | None]:
-    head, found, data = url.partition(";base64,")
-    if not found or not head.startswith("data:"):
-        return None, None
-    return head[5:], data
-
-
-def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:
-    text = value.get("reasoning_content") or value.get("reasoning")
-    if isinstance(text, str):
-        yield ReasoningPart(text)
-
-
-def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
-    if refusal := value.get("refusal"):
-        yield RefusalPart(_parse_text(refusal, f"{where}.refusal"))
-    for index, call in enumerate(sequence_of(value.get("tool_calls") or (), f"{where}.tool_calls")):
-        at = f"{where}.tool_calls[{index}]"
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not call.get("id") or not function.get("name"):
-            raise ValueError(f"{at} needs an id and a function with a name")
-        arguments = function.get("arguments") or ""
-        if not isinstance(arguments, str):
-            raise TypeError(f"{at}.function.arguments must be a string of JSON, not {type(arguments).__name__}")
-        parsed = parse_arguments(arguments)
-        yield ToolCall(call["id"], function["name"], arguments, input=parsed, complete=parsed is not None)
-
-
-def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> ToolResult:
-    call_id = value.get("tool_call_id")
-    if not isinstance(call_id, str) or not call_id:
-        raise ValueError(f"{where}.tool_call_id is missing: name the call that this message answers")
-    if isinstance(content, str):
-        text = _parse_text(content, where)
-    else:
-        parts = _parse_content(content, f"{where}.content")
-        text = "".join(part.text for part in parts if isinstance(part, TextPart))
-    return ToolResult(call_id, text)
-
-
-def parse_tools(value: Any) -> list[Tool | HostedTool]:
-    """Tools from `Tool` objects or dicts: OpenAI's nested or flat form, or a provider's own hosted tool."""
-    return [_parse_tool(tool, f"tools[{index}]") for index, tool in enumerate(sequence_of(value or (), "tools"))]
-
-
-def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
-    if isinstance(tool, Mapping):
-        if tool.get("type", "function") != "function":
-            ensure_json(tool, where)
-            return HostedTool(dict(tool))
-        function = tool.get("function", tool)
-        name = function.get("name") if isinstance(function, Mapping) else None
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"{where}: a function tool needs a name")
-        schema = function.get("parameters") or function.get("input_schema") or Tool("").parameters
-        tool = Tool(name, schema, function.get("description"), function.get("strict"))
-    if not isinstance(tool, (Tool, HostedTool)):
-        raise TypeError(f"{where} must be a Tool or a dict, not {type(tool).__name__}")
-    if isinstance(tool, Tool):
-        if not isinstance(tool.parameters, dict):
-            raise TypeError(f"{where} ({tool.name}): parameters must be a JSON schema as a dict")
-        ensure_json(tool.parameters, f"{where} ({tool.name}): parameters")
-    return tool
-
-
-def parse_tool_choice(value: Any) -> ToolChoice | None:
-    """`"auto"`, `"none"`, `"required"` (or `"any"`), a tool's name in OpenAI's dict, or a ToolChoice."""
-    if value is None or isinstance(value, ToolChoice):
-        return value
-    if value in ("auto", "none", "required"):
-        return ToolChoice(value)
-    if value == "any":  # Mistral and Anthropic say it so
-        return ToolChoice("required")
-    if isinstance(value, Mapping):
-        name = (value.get("function") or value).get("name")
-        if isinstance(name, str):
-            return ToolChoice("tool", name)
-    raise ValueError(
-        "tool_choice must be 'auto', 'none', 'required' or "
-        f"{{'type': 'function', 'function': {{'name': …}}}}, not {value!r}"
-    )
-
-
-def parse_response_format(value: Any) -> ResponseFormat | None:
-    """OpenAI's `response_format` dict, a bare JSON schema, `"json"`, or a ResponseFormat."""
-    if value is None or isinstance(value, ResponseFormat):
-        return value
-    if value == "json":
-        return ResponseFormat()
-    kind = value.get("type") if isinstance(value, Mapping) else None
-    if kind == "text":
-        return None
-    if kind == "json_object":
-        return ResponseFormat()
-    if kind == "json_schema":
-        inner = value.get("json_schema") or value
-        if not isinstance(inner.get("schema"), dict):
-            raise ValueError("response_format.json_schema.schema is missing")
-        ensure_json(inner["schema"], "response_format")
-        return ResponseFormat(inner["schema"], inner.get("name") or "response", inner.get("strict"))
-    if isinstance(value, Mapping) and (kind in ("object", "array") or "$ref" in value or "anyOf" in value):
-        ensure_json(value, "response_format")
-        return ResponseFormat(dict(value))
-    raise ValueError(
-        "response_format must be {'type': 'json_object'}, {'type': 'json_schema', …} or a JSON schema, "
-        f"not {value!r}"
-    )
-
-
-def parse_stop(value: Any) -> list[str]:
-    """One stop sequence or several."""
-    if value is None:
-        return []
-    stops = [value] if isinstance(value, str) else list(sequence_of(value, "stop"))
-    if not all(isinstance(stop, str) and stop for stop in stops):
-        raise TypeError("stop must be a non-empty string, or a list of them")
-    return stops

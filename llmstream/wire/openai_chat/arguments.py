@@ -1,0 +1,273 @@
+"""Messages, tools and options in the shape that callers give them, which is that of OpenAI's chat completions.
+
+`LLMClient` reads its arguments with these functions, and `request.py` the bodies that clients of a gateway send. They
+raise TypeError or ValueError that name the place (`messages[3].content`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llmstream.messages import (
+    ROLES,
+    File,
+    HostedTool,
+    ImagePart,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    ResponseFormat,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    ensure_json,
+    parse_arguments,
+    sequence_of,
+)
+
+FORMAT = "openai-chat"
+
+
+def parse_messages(value: Any) -> list[Message]:
+    """Messages from dicts in OpenAI's shape, or `Message` objects, or a mix."""
+    if isinstance(value, (str, Mapping, Message)):
+        example = '[{"role": "user", "content": "…"}]'
+        raise TypeError(f"messages must be a list such as {example}, not {type(value).__name__}")
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"messages must be a list, not {type(value).__name__}")
+    if not value:
+        raise ValueError("messages is empty: give at least one message")
+    return [_parse_plain(item) or _parse_message(item, f"messages[{index}]") for index, item in enumerate(value)]
+
+
+def _parse_plain(value: Any) -> Message | None:
+    """The common case on its own, because long histories consist of it: `{"role": …, "content": "…"}`."""
+    if type(value) is dict and len(value) == 2:
+        role, content = value.get("role"), value.get("content")
+        if type(content) is str and content.isascii() and role in ("user", "assistant", "system"):
+            return Message(role, [TextPart(content)])
+    return None
+
+
+def _parse_message(value: Any, where: str) -> Message:
+    if isinstance(value, Message):
+        return _check_message(value, where)
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{where} must be a dict or a Message, not {type(value).__name__}")
+    role = value.get("role")
+    if role not in ROLES:
+        raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {role!r}")
+    if "parts" in value:
+        return _parse_dumped(value, where)
+    content = value.get("content")
+    if role == "tool":
+        return Message("tool", [_parse_tool_result(value, content, where)])
+    parts = list(_parse_content(content, f"{where}.content"))
+    if role == "assistant":
+        parts = [*_parse_reasoning(value), *parts, *_parse_assistant(value, where)]
+    elif content is None:
+        raise ValueError(f"{where}.content is missing")
+    return Message(role, parts, name=value.get("name"))
+
+
+def _parse_dumped(value: Mapping[str, Any], where: str) -> Message:
+    """A message in the form of `Message.to_dict()`."""
+    try:
+        return _check_message(Message.from_dict(value), where)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise ValueError(f"{where} is no message as Message.to_dict() writes them: {problem}") from None
+
+
+def _check_message(message: Message, where: str) -> Message:
+    if message.role not in ROLES:
+        raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {message.role!r}")
+    for part in sequence_of(message.parts, f"{where}.parts"):
+        if type(part) is TextPart:
+            _parse_text(part.text, where)
+        elif not isinstance(part, Part):
+            raise TypeError(f"{where}.parts holds a {type(part).__name__}; give TextPart, ImagePart, ToolCall …")
+    return message
+
+
+def _parse_text(text: Any, where: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{where}: text must be a string, not {type(text).__name__}")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{where}: not valid Unicode (a lone surrogate at {error.start})") from None
+    return text
+
+
+def _parse_content(content: Any, where: str) -> Iterator[Part]:
+    if content is None:
+        return
+    if isinstance(content, str):
+        yield TextPart(_parse_text(content, where))
+        return
+    for index, part in enumerate(sequence_of(content, where)):
+        yield _parse_part(part, f"{where}[{index}]")
+
+
+def _parse_part(part: Any, where: str) -> Part:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if kind is not None and "cache_control" in part:
+        raise ValueError(f'{where}.cache_control: give it for the whole prompt, as provider_options={{"anthropic": …}}')
+    if kind in ("text", "input_text", "output_text"):
+        return TextPart(_parse_text(part.get("text"), where))
+    if kind == "image_url":
+        image = part.get("image_url")
+        image = {"url": image} if isinstance(image, str) else _mapping(image, f"{where}.image_url")
+        url, detail = image.get("url"), image.get("detail")
+        if not isinstance(url, str):
+            raise ValueError(f"{where}.image_url.url is missing")
+        media_type, data = _parse_data_url(url)
+        return ImagePart(url if data is None else None, data, media_type, detail)
+    if kind == "file":
+        file = _mapping(part.get("file"), f"{where}.file")
+        media_type, data = _parse_data_url(file.get("file_data") or "")
+        return File(id=file.get("file_id"), name=file.get("filename"), media_type=media_type, data=data)
+    if kind == "refusal":
+        return RefusalPart(_parse_text(part.get("refusal"), where))
+    raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{where} must be a dict, not {type(value).__name__}")
+    return value
+
+
+def _parse_data_url(url: str) -> tuple[str | None, str | None]:
+    head, found, data = url.partition(";base64,")
+    if not found or not head.startswith("data:"):
+        return None, None
+    return head[5:], data
+
+
+def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:
+    details = sequence_of(value.get("reasoning_details") or (), "reasoning_details")
+    for detail in details:
+        if isinstance(detail, Mapping) and detail.get("signature"):
+            yield ReasoningPart(detail.get("text") or "", detail["signature"], detail.get("id"), FORMAT)
+        elif isinstance(detail, Mapping):
+            yield ProviderPart(FORMAT, dict(detail))
+    text = value.get("reasoning_content") or value.get("reasoning")
+    if isinstance(text, str) and not details:
+        yield ReasoningPart(text)
+
+
+def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
+    if refusal := value.get("refusal"):
+        yield RefusalPart(_parse_text(refusal, f"{where}.refusal"))
+    for index, call in enumerate(sequence_of(value.get("tool_calls") or (), f"{where}.tool_calls")):
+        at = f"{where}.tool_calls[{index}]"
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping) or not call.get("id") or not function.get("name"):
+            raise ValueError(f"{at} needs an id and a function with a name")
+        arguments = function.get("arguments") or ""
+        if not isinstance(arguments, str):
+            raise TypeError(f"{at}.function.arguments must be a string of JSON, not {type(arguments).__name__}")
+        parsed = parse_arguments(arguments)
+        extra = call.get("extra_content")
+        data = {"format": FORMAT, "extra_content": extra} if extra else None
+        yield ToolCall(
+            call["id"], function["name"], arguments, input=parsed, complete=parsed is not None, provider_data=data
+        )
+
+
+def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> ToolResult:
+    call_id = value.get("tool_call_id")
+    if not isinstance(call_id, str) or not call_id:
+        raise ValueError(f"{where}.tool_call_id is missing: name the call that this message answers")
+    if isinstance(content, str):
+        text = _parse_text(content, where)
+    else:
+        parts = _parse_content(content, f"{where}.content")
+        text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    return ToolResult(call_id, text)
+
+
+def parse_tools(value: Any) -> list[Tool | HostedTool]:
+    """Tools from `Tool` objects or dicts: OpenAI's nested or flat form, or a provider's own hosted tool."""
+    return [_parse_tool(tool, f"tools[{index}]") for index, tool in enumerate(sequence_of(value or (), "tools"))]
+
+
+def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
+    if isinstance(tool, Mapping):
+        if tool.get("type", "function") != "function":
+            ensure_json(tool, where)
+            return HostedTool(dict(tool))
+        function = tool.get("function", tool)
+        name = function.get("name") if isinstance(function, Mapping) else None
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{where}: a function tool needs a name")
+        schema = function.get("parameters") or function.get("input_schema") or Tool("").parameters
+        tool = Tool(name, schema, function.get("description"), function.get("strict"))
+    if not isinstance(tool, (Tool, HostedTool)):
+        raise TypeError(f"{where} must be a Tool or a dict, not {type(tool).__name__}")
+    if isinstance(tool, Tool):
+        if not isinstance(tool.parameters, dict):
+            raise TypeError(f"{where} ({tool.name}): parameters must be a JSON schema as a dict")
+        ensure_json(tool.parameters, f"{where} ({tool.name}): parameters")
+    return tool
+
+
+def parse_tool_choice(value: Any) -> ToolChoice | None:
+    """`"auto"`, `"none"`, `"required"` (or `"any"`), a tool's name in OpenAI's dict, or a ToolChoice."""
+    if value is None or isinstance(value, ToolChoice):
+        return value
+    if value in ("auto", "none", "required"):
+        return ToolChoice(value)
+    if value == "any":  # Mistral and Anthropic say it so
+        return ToolChoice("required")
+    if isinstance(value, Mapping):
+        name = _mapping(value.get("function", value), "tool_choice.function").get("name")
+        if isinstance(name, str):
+            return ToolChoice("tool", name)
+    raise ValueError(
+        "tool_choice must be 'auto', 'none', 'required' or "
+        f"{{'type': 'function', 'function': {{'name': …}}}}, not {value!r}"
+    )
+
+
+def parse_response_format(value: Any) -> ResponseFormat | None:
+    """OpenAI's `response_format` dict, a bare JSON schema, `"json"`, or a ResponseFormat."""
+    if value is None or isinstance(value, ResponseFormat):
+        return value
+    if value == "json":
+        return ResponseFormat()
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if kind == "text":
+        return None
+    if kind == "json_object":
+        return ResponseFormat()
+    if kind == "json_schema":
+        inner = _mapping(value.get("json_schema", value), "response_format.json_schema")
+        if not isinstance(inner.get("schema"), dict):
+            raise ValueError("response_format.json_schema.schema is missing")
+        ensure_json(inner["schema"], "response_format")
+        return ResponseFormat(inner["schema"], inner.get("name") or "response", inner.get("strict"))
+    if isinstance(value, Mapping) and (kind in ("object", "array") or "$ref" in value or "anyOf" in value):
+        ensure_json(value, "response_format")
+        return ResponseFormat(dict(value))
+    raise ValueError(
+        "response_format must be {'type': 'json_object'}, {'type': 'json_schema', …} or a JSON schema, "
+        f"not {value!r}"
+    )
+
+
+def parse_stop(value: Any) -> list[str]:
+    """One stop sequence or several."""
+    if value is None:
+        return []
+    stops = [value] if isinstance(value, str) else list(sequence_of(value, "stop"))
+    if not all(isinstance(stop, str) and stop for stop in stops):
+        raise TypeError("stop must be a non-empty string, or a list of them")
+    return stops
