@@ -189,8 +189,10 @@ def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> To
     if isinstance(content, str):
         text = _parse_text(content, where)
     else:
-        parts = _parse_content(content, f"{where}.content")
-        text = "".join(part.text for part in parts if isinstance(part, TextPart))
+        texts = list(_parse_content(content, f"{where}.content"))
+        if not all(isinstance(part, TextPart) for part in texts):
+            raise ValueError(f"{where}.content: a tool's result is text; send an image in a user message after it")
+        text = "".join(part.text for part in texts if isinstance(part, TextPart))
     return ToolResult(call_id, text)
 
 
@@ -208,8 +210,10 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
         name = function.get("name") if isinstance(function, Mapping) else None
         if not isinstance(name, str) or not name:
             raise ValueError(f"{where}: a function tool needs a name")
-        schema = function.get("parameters") or function.get("input_schema") or Tool("").parameters
-        tool = Tool(name, schema, function.get("description"), function.get("strict"))
+        schema = function.get("parameters", function.get("input_schema"))
+        tool = Tool(name, description=function.get("description"), strict=function.get("strict"))
+        if schema is not None:
+            tool.parameters = schema
     if not isinstance(tool, (Tool, HostedTool)):
         raise TypeError(f"{where} must be a Tool or a dict, not {type(tool).__name__}")
     if isinstance(tool, Tool):
