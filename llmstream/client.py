@@ -17,19 +17,13 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error
-from llmstream.messages import ChatRequest, Message, ensure_json
+from llmstream.messages import ChatRequest, Message
 from llmstream.providers import registry
 from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import check_headers
 from llmstream.retry import RetryPolicy
-from llmstream.wire.openai_chat.arguments import (
-    parse_messages,
-    parse_response_format,
-    parse_stop,
-    parse_tool_choice,
-    parse_tools,
-)
+from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 if TYPE_CHECKING:
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
@@ -153,21 +147,21 @@ class LLMClient:
         the connection closes when the generator is closed or dropped.
         """
         provider, model = self._target(model)
-        request = ChatRequest(
-            messages=parse_messages(messages),
-            model=model,
-            tools=parse_tools(tools),
-            tool_choice=parse_tool_choice(tool_choice),
-            parallel_tool_calls=_typed(parallel_tool_calls, bool, "parallel_tool_calls must be True or False"),
-            response_format=parse_response_format(response_format),
-            temperature=_typed(temperature, (int, float), "temperature must be a number"),
-            top_p=_typed(top_p, (int, float), "top_p must be a number"),
-            max_tokens=_positive(max_tokens, "max_tokens"),
-            stop=parse_stop(stop),
-            seed=_typed(seed, int, "seed must be a whole number"),
-            reasoning_effort=_typed(reasoning_effort, str, "reasoning_effort must be a string such as 'low'"),
-            metadata=_metadata(metadata),
-            provider_options=_options(provider_options),
+        request = build_request(
+            messages,
+            model,
+            tools=tools,
+            tool_choice=tool_choice,
+            parallel_tool_calls=parallel_tool_calls,
+            response_format=response_format,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            stop=stop,
+            seed=seed,
+            reasoning_effort=reasoning_effort,
+            metadata=metadata,
+            provider_options=provider_options,
         )
         call = self._call(timeouts, headers)
         guard = Guard(
@@ -284,7 +278,7 @@ class LLMClient:
         return other, rest
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
-        check_headers(_typed(headers, Mapping, "headers must map strings to strings") or {})
+        check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
         timeouts = self._timeouts if timeouts is None else timeouts
         if not isinstance(timeouts, Timeouts):
             raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
@@ -392,32 +386,3 @@ async def _close(events: AsyncGenerator[StreamEvent, None]) -> None:
         await events.aclose()
     except Exception:
         logger.debug("the provider raised while it was closed", exc_info=True)
-
-
-def _positive(value: int | None, name: str) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name} must be a positive whole number, not {value!r}")
-    return value
-
-
-def _typed(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
-    if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
-        raise TypeError(f"{problem}, not {value!r}")
-    return value
-
-
-def _metadata(value: Mapping[str, str] | None) -> dict[str, str]:
-    metadata = dict(_typed(value, Mapping, "metadata must map strings to strings") or {})
-    if not all(isinstance(item, str) for pair in metadata.items() for item in pair):
-        raise TypeError("metadata must map strings to strings")
-    return metadata
-
-
-def _options(value: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
-    options = {}
-    for name, chosen in (_typed(value, Mapping, "provider_options must be keyed by provider") or {}).items():
-        if not isinstance(chosen, Mapping):
-            raise TypeError(f'provider_options is keyed by provider: {{"{name}": {{…}}}}')
-        ensure_json(chosen, f"provider_options[{name!r}]")
-        options[name] = dict(chosen)
-    return options

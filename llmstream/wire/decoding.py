@@ -29,6 +29,7 @@ from llmstream.events.types import (
 )
 from llmstream.messages import FinishReason, Message, Source, ToolCall, ToolResult, Usage, parse_arguments
 from llmstream.wire.error_body import is_error, parse_error
+from llmstream.wire.fields import as_string, parse_json
 from llmstream.wire.sse import MAX_FRAME, Frame, SSEParser
 
 _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
@@ -156,15 +157,15 @@ class Decoder:
 
     def _text(self, content: str) -> None:
         if content:
-            self._piece(text_delta(_string(content)))
+            self._piece(text_delta(as_string(content)))
 
     def _reasoning(self, content: str) -> None:
         if content:
-            self._piece(reasoning_delta(_string(content)))
+            self._piece(reasoning_delta(as_string(content)))
 
     def _refusal(self, content: str) -> None:
         if content:
-            self._piece(StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(_string(content))))
+            self._piece(StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(as_string(content))))
             self._refused = True
 
     def _source(self, source: Source) -> None:
@@ -186,7 +187,7 @@ class Decoder:
         self._flush_calls()
         index = self._ran_count if by_provider else self._call_count
         own_id = f"call_{self.start.id or ''}_{self._call_count + self._ran_count}"
-        call = OpenCall(index, _string(id or own_id), _string(name))
+        call = OpenCall(index, as_string(id or own_id), as_string(name))
         if by_provider:
             call.executed_by = "provider"
             self._ran_count += 1
@@ -198,7 +199,7 @@ class Decoder:
     def _call_delta(self, call: OpenCall, arguments: str, *, first: bool = False) -> None:
         """The next characters of a call's arguments; with `first` the call is announced."""
         if arguments:
-            call.chunks.append(_string(arguments))
+            call.chunks.append(as_string(arguments))
             call.size += len(arguments)
         elif not first:
             return
@@ -304,13 +305,11 @@ class Decoder:
             self.done_marker()
             return
         try:
-            payload = from_json(data)
+            payload = parse_json(data)
         except ValueError as problem:
-            payload = _without_lone_surrogates(data)
-            if payload is None:
-                if frame.terminated and data.strip():
-                    self._bad_frame(frame, str(problem))
-                return  # the last frame, cut: `finish` says so
+            if frame.terminated and data.strip():
+                self._bad_frame(frame, str(problem))
+            return  # the last frame, cut: `finish` says so
         if not isinstance(payload, dict):
             if frame.event == "error":
                 self._fail(parse_error(payload))
@@ -384,31 +383,3 @@ class Decoder:
                 shown = json.dumps(payload)[:200]
                 self._fail(ErrorInfo("wrong_body", f"JSON that is not an answer: {shown}"))
         return True
-
-
-def _string(value: Any) -> str:
-    """What becomes part of the answer's text must be text; TypeError makes the frame a bad one."""
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _without_lone_surrogates(data: bytes) -> Any:
-    r"""JSON with half a character escaped in it (`"\ud83d"`, a token cut in two): U+FFFD stands in. Else None."""
-    if b"\\ud" not in data.lower():
-        return None
-    try:
-        text = json.dumps(json.loads(data), ensure_ascii=False)
-        return from_json(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode())
-    except (ValueError, RecursionError):
-        return None
-
-
-def as_text(value: Any) -> str | None:
-    """A field that should be a string; None for anything else, and for nothing."""
-    return value if isinstance(value, str) and value else None
-
-
-def as_count(value: Any) -> int | None:
-    """A field that should be a number of tokens; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -22,6 +22,7 @@ from typing import Any
 from llmstream.messages import FinishReason, Source, ToolResult, Usage
 from llmstream.wire.decoding import Decoder, OpenCall
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.fields import as_count
 
 FORMAT = "anthropic-messages"
 
@@ -114,14 +115,14 @@ class MessagesDecoder(Decoder):
         counts = self._counts = {**self._counts, **given}
         if not counts:
             return
-        fresh, read, written = (_count(counts.get(name)) for name in _INPUTS)
+        fresh, read, written = (as_count(counts.get(name)) for name in _INPUTS)
         details = counts.get("output_tokens_details") or {}
         self._usage = Usage(
             input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
-            output_tokens=_count(counts.get("output_tokens")),
+            output_tokens=as_count(counts.get("output_tokens")),
             cache_read_tokens=read,
             cache_write_tokens=written,
-            reasoning_tokens=_count(details.get("thinking_tokens")),
+            reasoning_tokens=as_count(details.get("thinking_tokens")),
         )
 
     def _begin_block(self, index: int, start: dict[str, Any]) -> None:
@@ -198,10 +199,6 @@ def _word(value: Any) -> str:
     if value is not None and not isinstance(value, str):
         raise TypeError
     return value or ""
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int else None
 
 
 def parse_result(block: dict[str, Any]) -> ToolResult:

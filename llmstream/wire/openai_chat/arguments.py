@@ -11,6 +11,7 @@ from typing import Any
 
 from llmstream.messages import (
     ROLES,
+    ChatRequest,
     File,
     HostedTool,
     ImagePart,
@@ -31,6 +32,51 @@ from llmstream.messages import (
 )
 
 FORMAT = "openai-chat"
+
+
+def build_request(
+    messages: Any,
+    model: str,
+    *,
+    tools: Any = None,
+    tool_choice: Any = None,
+    parallel_tool_calls: bool | None = None,
+    response_format: Any = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    max_tokens: int | None = None,
+    stop: Any = None,
+    seed: int | None = None,
+    reasoning_effort: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    provider_options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> ChatRequest:
+    """The request that a caller's arguments mean."""
+    if max_tokens is not None and (not isinstance(max_tokens, int) or max_tokens is True or max_tokens < 1):
+        raise ValueError(f"max_tokens must be a positive whole number, not {max_tokens!r}")
+    return ChatRequest(
+        messages=parse_messages(messages),
+        model=model,
+        tools=parse_tools(tools),
+        tool_choice=parse_tool_choice(tool_choice),
+        parallel_tool_calls=check_type(parallel_tool_calls, bool, "parallel_tool_calls must be True or False"),
+        response_format=parse_response_format(response_format),
+        temperature=check_type(temperature, (int, float), "temperature must be a number"),
+        top_p=check_type(top_p, (int, float), "top_p must be a number"),
+        max_tokens=max_tokens,
+        stop=parse_stop(stop),
+        seed=check_type(seed, int, "seed must be a whole number"),
+        reasoning_effort=check_type(reasoning_effort, str, "reasoning_effort must be a string such as 'low'"),
+        metadata=_parse_metadata(metadata),
+        provider_options=_parse_provider_options(provider_options),
+    )
+
+
+def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
+    """`value` if it is None or of these types (True is no number), else TypeError."""
+    if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
+        raise TypeError(f"{problem}, not {value!r}")
+    return value
 
 
 def parse_messages(value: Any) -> list[Message]:
@@ -275,3 +321,20 @@ def parse_stop(value: Any) -> list[str]:
     if not all(isinstance(stop, str) and stop for stop in stops):
         raise TypeError("stop must be a non-empty string, or a list of them")
     return stops
+
+
+def _parse_metadata(value: Any) -> dict[str, str]:
+    metadata = dict(check_type(value, Mapping, "metadata must map strings to strings") or {})
+    if not all(isinstance(item, str) for pair in metadata.items() for item in pair):
+        raise TypeError("metadata must map strings to strings")
+    return metadata
+
+
+def _parse_provider_options(value: Any) -> dict[str, dict[str, Any]]:
+    options = {}
+    for name, chosen in (check_type(value, Mapping, "provider_options must be keyed by provider") or {}).items():
+        if not isinstance(chosen, Mapping):
+            raise TypeError(f'provider_options is keyed by provider: {{"{name}": {{…}}}}')
+        ensure_json(chosen, f"provider_options[{name!r}]")
+        options[name] = dict(chosen)
+    return options

@@ -7,6 +7,7 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.messages import Source, Usage
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.fields import as_count
 
 _CODES = {
     "authentication": "invalid_api_key",
@@ -42,11 +43,11 @@ def parse_usage(usage: Any) -> Usage | None:
     read = usage.get("input_tokens_details") or {}
     written = usage.get("output_tokens_details") or {}
     return Usage(
-        input_tokens=usage.get("input_tokens"),
-        output_tokens=usage.get("output_tokens"),
-        cache_read_tokens=read.get("cached_tokens"),
-        cache_write_tokens=read.get("cache_write_tokens"),
-        reasoning_tokens=written.get("reasoning_tokens"),
+        input_tokens=as_count(usage.get("input_tokens")),
+        output_tokens=as_count(usage.get("output_tokens")),
+        cache_read_tokens=as_count(read.get("cached_tokens")),
+        cache_write_tokens=as_count(read.get("cache_write_tokens")),
+        reasoning_tokens=as_count(written.get("reasoning_tokens")),
     )
 
 
