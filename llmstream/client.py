@@ -170,7 +170,7 @@ class LLMClient:
         )
         attempt = 1
         while True:
-            events = provider.stream(request, call)
+            events = _begin(provider, request, call)
             failed: StreamEvent | None = None
             try:
                 while not guard.finished:
@@ -373,11 +373,27 @@ async def _advance(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> S
     except StopAsyncIteration:
         return guard.end()
     except Exception as problem:
-        if not guard.begun and isinstance(problem, (ConfigurationError, TypeError, ValueError)):
+        # Subclasses of ValueError are somebody's bug (JSONDecodeError, UnicodeError), not the caller's argument.
+        if not guard.begun and (isinstance(problem, ConfigurationError) or type(problem) in (TypeError, ValueError)):
             raise
         logger.debug("the provider raised", exc_info=True)
         return guard.feed(error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}")))
+    if not isinstance(event, StreamEvent):
+        return guard.feed(error(ErrorInfo("internal", f"the provider yielded a {type(event).__name__}")))
     return guard.feed(event)
+
+
+def _begin(provider: Provider, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+    """The provider's stream; one that raises at once is a stream that raises at its first step."""
+
+    async def raising(problem: Exception) -> AsyncGenerator[StreamEvent, None]:
+        raise problem
+        yield
+
+    try:
+        return provider.stream(request, call)
+    except Exception as problem:  # noqa: BLE001  # raised again, where it is sorted
+        return raising(problem)
 
 
 async def _close(events: AsyncGenerator[StreamEvent, None]) -> None:

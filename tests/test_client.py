@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import inspect
+import json
 import logging
 from dataclasses import dataclass, field
 from random import Random
@@ -568,3 +569,47 @@ def test_a_client_works_in_one_loop_after_another():
     client = client_of(["a"], ["b"])
     assert asyncio.run(client.complete(HI)).text == "a"
     assert asyncio.run(client.complete(HI)).text == "b"
+
+
+class Odd(ScriptedProvider):
+    """A third party's provider that keeps to nothing."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def stream(self, request, call):
+        return self.act()
+
+
+async def yields_none():
+    yield None
+
+
+async def yields_a_number_for_text():
+    yield StreamEvent(EventType.TEXT_DELTA, TextDelta(5))
+
+
+async def fails_to_read_json():
+    json.loads("<html>")
+    yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+
+def raises_at_once():
+    raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("act", [yields_none, yields_a_number_for_text, fails_to_read_json, raises_at_once])
+async def test_whatever_a_third_partys_provider_does_is_an_event(act):
+    """Its bugs are ERROR(internal), never exceptions at the consumer."""
+    events = [event async for event in LLMClient(provider=Odd(act)).chat_completion(HI)]
+    assert [event.error_info.kind for event in events] == ["internal"]
+
+
+async def test_an_error_counts_every_billed_attempt():
+    """The usage of an attempt that failed is in the last ERROR too, although the last attempt reported none."""
+    busy = StreamEvent(EventType.ERROR, usage=Usage(5, 1), error_info=ErrorInfo("overloaded"))
+    provider = ScriptedProvider([busy], [ErrorInfo("authentication")])
+    client = LLMClient(provider=provider, clock=VirtualClock())
+    last = [event async for event in client.chat_completion(HI)][-1]
+    assert last.usage.attempts == (Usage(5, 1),)

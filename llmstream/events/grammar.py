@@ -132,8 +132,11 @@ class Guard:
         value = getattr(event, _PIECES[event.type])
         if value is None:
             return (self._fail(ErrorInfo("internal", f"a {event.type} event without its value")),)
-        if event.type in _DELTAS and not value.content:
-            return ()
+        if event.type in _DELTAS:
+            if type(value.content) is not str:
+                return (self._fail(ErrorInfo("internal", f"a {event.type} event whose content is no string")),)
+            if not value.content:
+                return ()
         if self._builder is not None:
             self._builder.add(event)
         if self.committed:
@@ -174,7 +177,7 @@ class Guard:
         partial = self._message(None, usage, cut=True)
         failed = error(replace(info, partial=partial if partial is not None and partial.parts else None))
         failed.usage = usage
-        if len(self._billed) > 1:
+        if len(self._billed) > (usage is not None):
             failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
         failed.raw = event.raw if event is not None else None
         return failed

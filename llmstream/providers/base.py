@@ -139,7 +139,7 @@ class Watchdog:
         self._since: float | None = None  # when we began to wait for the provider
         self._quiet = 0.0  # time waited since the consumer last got something
         self._pieces = False
-        self._ending: float | None = None  # a nearer end: after the finish reason, or while draining
+        self._ending: float | None = None  # seconds left to a nearer end: after the finish reason, or draining
         self.expired: str | None = None
 
     def waiting(self) -> None:
@@ -151,7 +151,9 @@ class Watchdog:
     def arrived(self) -> None:
         """Bytes came: we no longer wait."""
         if self._since is not None:
-            self._quiet += self._clock.time() - self._since
+            waited = self._clock.time() - self._since
+            self._quiet += waited
+            self._ending = _minus(self._ending, waited)
             self._since = None
 
     def piece(self) -> None:
@@ -163,7 +165,7 @@ class Watchdog:
 
     def end_within(self, seconds: float) -> None:
         """What matters has come: from now on, so long without more of it is the end."""
-        self._ending = self._clock.time() + seconds
+        self._ending = seconds
         self._disarm()
 
     def stop(self) -> None:
@@ -185,7 +187,7 @@ class Watchdog:
             named = [(_minus(timeouts.first_token, self._quiet), "first_token")]
         limits = [(since + limit, code) for limit, code in named if limit is not None]
         if self._ending is not None:
-            limits.append((self._ending, "end"))
+            limits.append((since + self._ending, "end"))
         if self._call.deadline is not None:
             limits.append((self._call.deadline, "total"))
         return limits

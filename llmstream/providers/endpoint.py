@@ -62,5 +62,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigurationError("headers must map strings to strings")
         if not name.isascii() or not name.isprintable() or not name or set(name) & set(" :"):
             raise ConfigurationError(f"header name {name!r} can't be sent")
+        if name.lower() in ("content-length", "transfer-encoding", "host"):
+            raise ConfigurationError(f"header {name!r} is the transport's to set")
         if not value.isascii() or not value.isprintable():
             raise ConfigurationError(f"the value of header {name!r} holds a character that can't be sent")

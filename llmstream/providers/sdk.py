@@ -14,13 +14,11 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
-
-from jiter import from_json
 
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent, error
@@ -30,13 +28,14 @@ from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import check_base_url, check_headers, check_key, is_loopback
 from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
+from llmstream.wire.fields import parse_json
 from llmstream.wire.rendered import Rendered
 
 logger = logging.getLogger("llmstream")
 
 ERROR_BODY = 64 * 1024
 """Bytes of an HTTP error's body that are read."""
-ERROR_BODY_SECONDS = 0.25
+ERROR_BODY_SECONDS = 2.0
 """Seconds given to an HTTP error's body."""
 
 _SECRET_HEADER = re.compile(r"key|auth|token|secret|password|cookie|credential", re.I)
@@ -114,7 +113,7 @@ class SDKProvider:
             while not reader.done:
                 events = await reader.read()
                 if reader.done:
-                    self._complete_error(events[-1], response)
+                    self._complete_error(events[-1], response, call)
                 for event in events:
                     yield event
         finally:
@@ -235,42 +234,51 @@ class SDKProvider:
         finally:
             watchdog.arrived()
 
-    def _complete_error(self, event: StreamEvent, response: Any) -> None:
+    def _complete_error(self, event: StreamEvent, response: Any, call: Call) -> None:
         info = event.error_info
         if info is None:
             return
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
-        named = replace(self._named(info), request_id=info.request_id or request_id)
+        named = replace(self._named(info, call), request_id=info.request_id or request_id)
         event.error_info, event.error = named, str(named)
 
     def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
-            return self._named(timed_out(watchdog.expired, call.timeouts))
+            return self._named(timed_out(watchdog.expired, call.timeouts), call)
         causes = list(_causes(problem))
         for cause in causes:
             if isinstance(cause, _RefusedError):
-                return self._refused(cause.status, cause.headers, cause.body)
+                return self._refused(cause.status, cause.headers, cause.body, call, cut=cause.cut)
         response = getattr(problem, "response", None)
         if response is not None:  # over a client of the user's own, where the SDK has read the body
-            return self._refused(response.status_code, response.headers, response.content)
+            return self._refused(response.status_code, response.headers, response.content, call)
         names = [type(cause).__name__ for cause in causes]
         if "ConnectTimeout" in names:
-            return self._named(timed_out("connect", call.timeouts))
+            return self._named(timed_out("connect", call.timeouts), call)
         if isinstance(causes[-1], (TypeError, ValueError)) and not isinstance(causes[-1], OSError):
-            return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {causes[-1]}"))
+            return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {causes[-1]}"), call)
         reason = str(causes[-1]) or names[-1]
-        return self._named(ErrorInfo("connection", f"no answer from {urlsplit(self.base_url).netloc}: {reason}"))
+        host = urlsplit(self.base_url).netloc
+        return self._named(ErrorInfo("connection", f"no answer from {host}: {reason}"), call)
 
-    def _refused(self, status: int, headers: Mapping[str, str], content: bytes) -> ErrorInfo:
-        text = redact(content.decode("utf-8", "replace"), self._secrets)
+    def _refused(
+        self, status: int, headers: Mapping[str, str], content: bytes, call: Call, *, cut: bool = False
+    ) -> ErrorInfo:
+        text = redact(content.decode("utf-8", "replace"), self._all_secrets(call))
         try:
-            body: Any = from_json(text.encode())
+            body: Any = parse_json(text.encode())
         except ValueError:
             body = text
-        return self._named(parse_error(body, status=status, headers=headers))
+        info = parse_error(body, status=status, headers=headers)
+        if cut and not content:
+            info.message = f"HTTP {status}, and its body did not arrive"
+        return self._named(info, call)
 
-    def _named(self, info: ErrorInfo) -> ErrorInfo:
-        return replace(info, provider=self.name, message=redact(info.message, self._secrets))
+    def _named(self, info: ErrorInfo, call: Call) -> ErrorInfo:
+        return replace(info, provider=self.name, message=redact(info.message, self._all_secrets(call)))
+
+    def _all_secrets(self, call: Call) -> tuple[str, ...]:
+        return (*_secret_parts(_secret_headers(call.headers)), *self._secrets)
 
 
 class _Client:
@@ -308,8 +316,9 @@ class _Client:
 class _RefusedError(Exception):
     """An HTTP status that is no success, with as much of its body as is worth reading."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, cut: bool) -> None:
         super().__init__(f"HTTP {status}")
+        self.cut = cut
         self.status = status
         self.headers = headers
         self.body = body
@@ -322,7 +331,7 @@ async def _refuse(response: Any) -> None:
     """
     if response.is_success:
         return
-    body = b""
+    body, cut = b"", False
     try:
         async with asyncio.timeout(ERROR_BODY_SECONDS):
             async for data in response.aiter_bytes():
@@ -330,9 +339,10 @@ async def _refuse(response: Any) -> None:
                 if len(body) > ERROR_BODY:
                     break
     except Exception as problem:  # noqa: BLE001  # the status says enough
+        cut = True
         logger.debug("an error's body broke off: %s", type(problem).__name__)
     await response.aclose()
-    raise _RefusedError(response.status_code, response.headers, body[:ERROR_BODY])
+    raise _RefusedError(response.status_code, response.headers, body[:ERROR_BODY], cut=cut)
 
 
 async def _close(response: Any, abort: Callable[[], object] | None) -> None:
@@ -367,9 +377,18 @@ def _secrets(key: str | None, config: ProviderConfig) -> tuple[str, ...]:
     """Everything of the caller's that a provider might echo in an error."""
     given = config.sdk_client
     own = [key, getattr(given, "api_key", None), getattr(given, "auth_token", None)]
-    for headers in (config.headers, getattr(given, "_custom_headers", None) or {}):
-        own += [value for name, value in headers.items() if _SECRET_HEADER.search(name)]
-    parts = [part for secret in own if isinstance(secret, str) for part in (secret, secret.rpartition(" ")[2])]
+    own += _secret_headers(config.headers)
+    own += _secret_headers(getattr(given, "_custom_headers", None) or {})
+    return _secret_parts(own)
+
+
+def _secret_headers(headers: Mapping[str, str]) -> list[Any]:
+    return [value for name, value in headers.items() if _SECRET_HEADER.search(name)]
+
+
+def _secret_parts(secrets: Iterable[Any]) -> tuple[str, ...]:
+    """The secrets, and of `Bearer x` the x too; the longest first. Too short ones would redact innocent words."""
+    parts = [part for secret in secrets if isinstance(secret, str) for part in (secret, secret.rpartition(" ")[2])]
     return tuple(sorted({part for part in parts if len(part) >= 8}, key=len, reverse=True))
 
 

@@ -7,9 +7,11 @@ it will see from a vendor. Without a script it says so and repeats the question.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from llmstream import wire
+from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
 from llmstream.providers.base import AnswerReader, Call, Watchdog
@@ -53,13 +55,17 @@ class SimulatorProvider:
         decoder.start.provider = self.name
         events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model, format=self._format)
         watchdog = Watchdog(call)
-        body = self._body(events, wire.encoder(self._format), call)
+        scripted: list[ErrorInfo] = []
+        body = self._body(events, wire.encoder(self._format), call, scripted)
         try:
             reader = AnswerReader(body, decoder, call, watchdog)
             while not reader.done:
                 for event in await reader.read():
                     if event.error_info is not None:
-                        event.error_info.provider = self.name
+                        # A frame can't carry all of what was scripted (retry_after, a status): it is said as scripted.
+                        told = replace(scripted[0], partial=event.error_info.partial) if scripted else event.error_info
+                        event.error_info = replace(told, provider=self.name)
+                        event.error = str(event.error_info)
                     yield event
         finally:
             watchdog.stop()
@@ -75,12 +81,20 @@ class SimulatorProvider:
             return script(request)
         return script[min(self._turn, len(script)) - 1]
 
-    async def _body(self, events: Iterable[StreamEvent], encoder: Encoder, call: Call) -> AsyncGenerator[bytes, None]:
-        for event in events:
-            if data := encoder.feed(event):
-                if self._pace:
-                    await call.clock.sleep(self._pace)
-                yield data
+    async def _body(
+        self, events: Iterable[StreamEvent], encoder: Encoder, call: Call, scripted: list[ErrorInfo]
+    ) -> AsyncGenerator[bytes, None]:
+        """The answer's bytes. How it fails, by the script or because of it, is left in `scripted`."""
+        try:
+            for event in events:
+                if event.error_info is not None:
+                    scripted.append(event.error_info)
+                if data := encoder.feed(event):
+                    if self._pace:
+                        await call.clock.sleep(self._pace)
+                    yield data
+        except Exception as problem:  # noqa: BLE001  # a bug in the script must not look like the network's
+            scripted.append(ErrorInfo("internal", f"the script raised {type(problem).__name__}: {problem}"))
 
 
 def _echo(request: ChatRequest) -> Iterator[Item]:

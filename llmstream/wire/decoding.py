@@ -12,8 +12,6 @@ import json
 import re
 from typing import Any, ClassVar
 
-from jiter import from_json
-
 from llmstream.errors import ErrorInfo
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.types import (
@@ -231,7 +229,7 @@ class Decoder:
                 return
             arguments = "".join(call.chunks)
             parsed = parse_arguments(arguments)
-            if finish_reason is None and not call.done and (call.freeform or parsed is None or not arguments):
+            if finish_reason is None and not call.done and (call.freeform or parsed is None or not arguments.strip()):
                 call.checked = call.size
                 return  # more may come, even after another call began: deltas can be interleaved
             del self._calls[0]
@@ -340,7 +338,7 @@ class Decoder:
     def _stray_line(self, line: bytes) -> None:
         if line.startswith(b"error:"):  # GPUStack
             try:
-                payload = from_json(line[6:].strip())
+                payload = parse_json(line[6:].strip())
             except ValueError:
                 payload = line[6:].decode("utf-8", "replace")
             self._fail(parse_error(payload))
@@ -353,7 +351,7 @@ class Decoder:
         text = bytes(self._stray).strip()
         if text[:1] in (b"{", b"["):
             try:
-                payload = from_json(text)
+                payload = parse_json(text)
             except ValueError:
                 payload = None
             if isinstance(payload, list) and payload:
@@ -362,7 +360,7 @@ class Decoder:
                 return
         if self.finishing:
             self._complete()
-        elif text and not self.frames and text[:1] != b"{":
+        elif text and not self.frames and (text[:1] != b"{" or text[-1:] == b"}"):
             excerpt = parse_error(text[:8192].decode("utf-8", "replace")).message[:200]
             self._fail(ErrorInfo("wrong_body", f"the body is not an answer: {excerpt!r}"))
         else:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy, Timeouts
-from llmstream.providers import base
+from llmstream.providers import base, sdk
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import VirtualClock
 from tests.loopback import APIS, CutError, Loopback, answer, pieces, refuse
@@ -200,7 +200,11 @@ async def test_an_endless_error_body_is_read_only_so_far(provider: str) -> None:
 
 
 @api
-async def test_a_stalling_or_cut_error_body_still_tells_its_status(provider: str) -> None:
+async def test_a_stalling_or_cut_error_body_still_tells_its_status(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk, "ERROR_BODY_SECONDS", 0.1)
+
     async def stalls(request: Any, reply: Any) -> None:
         await reply.head(429, retry_after="9000")
         await reply.send(b'{"error": ')
@@ -259,6 +263,13 @@ async def test_nor_does_one_in_a_header_or_in_the_users_own_client(provider: str
         async with make(api_key=KEY, base_url=server.url(provider)) as sdk:
             client = LLMClient(f"{provider}:m", sdk_client=sdk, retry=ONCE)
             assert "canary" not in repr(await last(client))
+
+
+async def test_nor_one_that_was_given_with_the_call() -> None:
+    async with Loopback(echoing(f"no: {KEY}")) as server, connect(server, "openai", api_key="other-key-123") as client:
+        event = await last(client, headers={"Authorization": f"Bearer {KEY}"})
+    assert "[key]" in event.error
+    assert "canary" not in repr(event)
 
 
 async def test_nor_one_that_comes_back_inside_the_stream() -> None:

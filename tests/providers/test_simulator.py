@@ -63,6 +63,26 @@ async def test_a_scripted_error_is_retried_before_text_and_told_after_it(format)
     assert events[-1].error_info.partial.text == "Half"
 
 
+@formats
+@pytest.mark.parametrize("kind", ["timeout", "quota", "rate_limit"])
+async def test_a_scripted_error_keeps_all_that_it_says(format, kind):
+    script = [["Half", ErrorInfo(kind, "because", retry_after=7.0, status_code=429, code="c")]]
+    (events,), _ = await answers(SimulatorProvider(script=script, format=format))
+    info = events[-1].error_info
+    assert (info.kind, info.retry_after, info.status_code, info.code) == (kind, 7.0, 429, "c")
+    assert info.partial.text == "Half"
+
+
+async def test_a_bug_in_the_script_is_no_truncation():
+    def script(request):
+        yield "Half"
+        raise KeyError("oops")
+
+    (events,), _ = await answers(SimulatorProvider(script=script))
+    assert events[-1].error_info.kind == "internal"
+    assert "KeyError" in events[-1].error
+
+
 async def test_a_script_can_be_a_function_of_the_request():
     provider = SimulatorProvider(script=lambda request: [f"{request.model} got {len(request.messages)}"])
     (events,), _ = await answers(provider, model="m-9")

@@ -905,3 +905,13 @@ def test_the_shapes_that_callers_use_are_understood():
     ]
     assert parsed.tools == [Tool("f", {"type": "object"}, "d")]
     assert (parsed.tool_choice, parsed.max_tokens, parsed.stop) == (ToolChoice("required"), 5, ["x"])
+
+
+def test_a_call_does_not_leave_before_its_arguments():
+    """Blank arguments may still grow, even after another call began."""
+
+    def calls(index, arguments, **more):
+        return chunk({"tool_calls": [{"index": index, "function": {"arguments": arguments, **more}}]})
+
+    got = message(calls(0, " ", name="f"), calls(1, '{"b":2}', name="g"), calls(0, '{"a":1}'), chunk({}, "tool_calls"))
+    assert [call.input for call in got.tool_calls] == [{"a": 1}, {"b": 2}]

@@ -44,13 +44,14 @@ CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 class _Block:
     """A content block that has begun."""
 
-    __slots__ = ("call", "item", "signature", "type")
+    __slots__ = ("call", "item", "pieces", "signature", "type")
 
     def __init__(self, type: str) -> None:
         self.type = type
         self.call: OpenCall | None = None
-        self.signature = ""
+        self.signature: list[str] = []
         self.item: dict[str, Any] | None = None
+        self.pieces: dict[str, list[str]] = {}  # what deltas add to the item's strings, joined once
 
 
 class MessagesDecoder(Decoder):
@@ -134,7 +135,7 @@ class MessagesDecoder(Decoder):
                 self._source(_parse_citation(citation))
         elif block.type == "thinking":
             self._reasoning(start.get("thinking") or "")
-            block.signature = _word(start.get("signature"))
+            block.signature.append(_word(start.get("signature")))
         elif block.type in CALLS:
             self._begin_call(block, start)
         elif block.type.endswith("_tool_result"):
@@ -162,14 +163,16 @@ class MessagesDecoder(Decoder):
         elif kind == "citations_delta":
             self._source(_parse_citation(delta["citation"]))
         elif kind == "signature_delta":
-            self._blocks.setdefault(index, _Block("thinking")).signature += delta.get("signature") or ""
+            self._blocks.setdefault(index, _Block("thinking")).signature.append(_word(delta.get("signature")))
         elif kind == "input_json_delta":
             if piece := delta.get("partial_json"):
                 self._parse_input(index, piece)
-        elif index in self._blocks and (item := self._blocks[index].item) is not None:
+        elif (block := self._blocks.get(index)) is not None and block.item is not None:
             for key in delta.keys() - {"type"}:
-                piece = delta[key]
-                item[key] = item[key] + piece if isinstance(piece, str) and isinstance(item.get(key), str) else piece
+                if isinstance(delta[key], str):
+                    block.pieces.setdefault(key, []).append(delta[key])
+                else:
+                    block.item[key] = delta[key]
 
     def _parse_input(self, index: int, piece: str) -> None:
         block = self._blocks.get(index)
@@ -188,9 +191,12 @@ class MessagesDecoder(Decoder):
             return
         if block.call is not None:
             block.call.done = True
-        elif block.signature:
-            self._opaque(signature=block.signature)
+        elif signature := "".join(block.signature):
+            self._opaque(signature=signature)
         elif block.item is not None:
+            for key, pieces in block.pieces.items():
+                begun = block.item.get(key)
+                block.item[key] = "".join([begun if isinstance(begun, str) else "", *pieces])
             self._opaque(item=block.item)
 
 

@@ -6,6 +6,7 @@ raise TypeError or ValueError that name the place (`messages[3].content`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -76,6 +77,8 @@ def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: st
     """`value` if it is None or of these types (True is no number), else TypeError."""
     if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
         raise TypeError(f"{problem}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{problem}, not {value!r}")
     return value
 
 
@@ -118,7 +121,7 @@ def _parse_message(value: Any, where: str) -> Message:
         parts = [*_parse_reasoning(value), *parts, *_parse_assistant(value, where)]
     elif content is None:
         raise ValueError(f"{where}.content is missing")
-    return Message(role, parts, name=value.get("name"))
+    return Message(role, parts, name=check_type(value.get("name"), str, f"{where}.name must be a string"))
 
 
 def _parse_dumped(value: Mapping[str, Any], where: str) -> Message:
