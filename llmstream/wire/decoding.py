@@ -360,7 +360,7 @@ class Decoder:
                 return
         if self.finishing:
             self._complete()
-        elif text and not self.frames and (text[:1] != b"{" or text[-1:] == b"}"):
+        elif text and not self.frames and text[:1] != b"{":
             excerpt = parse_error(text[:8192].decode("utf-8", "replace")).message[:200]
             self._fail(ErrorInfo("wrong_body", f"the body is not an answer: {excerpt!r}"))
         else:
