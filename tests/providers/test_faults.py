@@ -110,7 +110,7 @@ async def test_reasoning_signed_in_the_same_read_counts_as_a_piece() -> None:
         raise CutError
 
     async with Loopback(thinking) as server, connect(server, "anthropic") as client:
-        event = await last(client, timeouts=Timeouts(first_token=0.05, idle=0.2))
+        event = await last(client, timeouts=Timeouts(first_token=2.0, idle=0.2))
     assert event.error_info.code == "idle"
     assert event.error_info.partial.reasoning == "Hm."
 
