@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import string
+import typing
 
 from hypothesis import strategies as st
 
-from llmstream.errors import ErrorInfo
+from llmstream.errors import ErrorInfo, ErrorKind
 from llmstream.events.types import (
     EventType,
     ReasoningDelta,
@@ -34,28 +35,7 @@ from llmstream.messages import (
     Usage,
 )
 
-KINDS = [
-    "authentication",
-    "permission",
-    "not_found",
-    "invalid_request",
-    "context_length",
-    "content_filter",
-    "quota",
-    "rate_limit",
-    "overloaded",
-    "server",
-    "tool_use_failed",
-    "timeout",
-    "connection",
-    "truncated",
-    "protocol",
-    "invalid_output",
-    "frame_too_large",
-    "wrong_body",
-    "redirect",
-    "internal",
-]
+KINDS = typing.get_args(ErrorKind)
 
 
 def or_none(strategy):

@@ -1,12 +1,16 @@
-"""Checks on where a request goes and with what key, all made before any network."""
+"""Where a request goes and with what key: checks made before any network, and what counts as a secret afterwards."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from llmstream.errors import ConfigurationError
+
+_SECRET_HEADER = re.compile(r"key|auth|token|secret|password|cookie|credential", re.I)
 
 
 def check_base_url(url: str, *, allow_insecure_http: bool = False) -> None:
@@ -66,3 +70,14 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigurationError(f"header {name!r} is the transport's to set")
         if not value.isascii() or not value.isprintable():
             raise ConfigurationError(f"the value of header {name!r} holds a character that can't be sent")
+
+
+def secret_headers(headers: Mapping[str, str]) -> list[str]:
+    """The values of the headers whose names say that they are secret."""
+    return [value for name, value in headers.items() if _SECRET_HEADER.search(name)]
+
+
+def secret_parts(secrets: Iterable[Any]) -> tuple[str, ...]:
+    """The secrets, and of `Bearer x` the x too; the longest first. Too short ones would redact innocent words."""
+    parts = [part for secret in secrets if isinstance(secret, str) for part in (secret, secret.rpartition(" ")[2])]
+    return tuple(sorted({part for part in parts if len(part) >= 8}, key=len, reverse=True))

@@ -12,9 +12,8 @@ import functools
 import inspect
 import logging
 import os
-import re
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -25,7 +24,14 @@ from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
 from llmstream.providers.base import AnswerReader, Call, Watchdog, abortable, socket_abort, timed_out
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.endpoint import check_base_url, check_headers, check_key, is_loopback
+from llmstream.providers.endpoint import (
+    check_base_url,
+    check_headers,
+    check_key,
+    is_loopback,
+    secret_headers,
+    secret_parts,
+)
 from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
 from llmstream.wire.fields import parse_json
@@ -38,7 +44,6 @@ ERROR_BODY = 64 * 1024
 ERROR_BODY_SECONDS = 2.0
 """Seconds given to an HTTP error's body."""
 
-_SECRET_HEADER = re.compile(r"key|auth|token|secret|password|cookie|credential", re.I)
 _connected: ContextVar[list[str]] = ContextVar("llmstream_connected")
 
 
@@ -278,7 +283,7 @@ class SDKProvider:
         return replace(info, provider=self.name, message=redact(info.message, self._all_secrets(call)))
 
     def _all_secrets(self, call: Call) -> tuple[str, ...]:
-        return (*_secret_parts(_secret_headers(call.headers)), *self._secrets)
+        return (*secret_parts(secret_headers(call.headers)), *self._secrets)
 
 
 class _Client:
@@ -377,19 +382,9 @@ def _secrets(key: str | None, config: ProviderConfig) -> tuple[str, ...]:
     """Everything of the caller's that a provider might echo in an error."""
     given = config.sdk_client
     own = [key, getattr(given, "api_key", None), getattr(given, "auth_token", None)]
-    own += _secret_headers(config.headers)
-    own += _secret_headers(getattr(given, "_custom_headers", None) or {})
-    return _secret_parts(own)
-
-
-def _secret_headers(headers: Mapping[str, str]) -> list[Any]:
-    return [value for name, value in headers.items() if _SECRET_HEADER.search(name)]
-
-
-def _secret_parts(secrets: Iterable[Any]) -> tuple[str, ...]:
-    """The secrets, and of `Bearer x` the x too; the longest first. Too short ones would redact innocent words."""
-    parts = [part for secret in secrets if isinstance(secret, str) for part in (secret, secret.rpartition(" ")[2])]
-    return tuple(sorted({part for part in parts if len(part) >= 8}, key=len, reverse=True))
+    own += secret_headers(config.headers)
+    own += secret_headers(getattr(given, "_custom_headers", None) or {})
+    return secret_parts(own)
 
 
 def _causes(problem: BaseException) -> Iterator[BaseException]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts, ToolCall
+from llmstream.providers.base import LoopClock
 from llmstream.testing import VirtualClock
 from tests.loopback import APIS, CutError, Loopback, Reply, Request, answer, cut, error_frame, pieces, refuse
 
@@ -423,16 +424,37 @@ async def test_keep_alives_alone_are_no_progress(provider: str) -> None:
     assert (events[-1].error_info.kind, events[-1].error_info.code) == ("timeout", "progress")
 
 
+class JumpingClock(LoopClock):
+    """The loop's clock, put forward by whoever holds an event: a wait that takes no time."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
 @api
 async def test_a_consumer_may_take_its_time(provider: str) -> None:
     """The clocks run only while we wait for the provider."""
-    timeouts = Timeouts(idle=0.2, progress=0.2, total=1.0)
-    async with Loopback(answer(APIS[provider], "one two")) as server, connect(server, provider) as client:
+    clock, held = JumpingClock(), asyncio.Event()
+
+    async def in_step(request: Request, reply: Reply) -> None:
+        await reply.head()
+        for data in pieces(APIS[provider], "one two three four"):
+            await reply.send(data)
+            if b"one" in data:
+                await held.wait()
+                await asyncio.sleep(0.02)  # so that the next read has to wait
+        await reply.end()
+
+    timeouts = Timeouts(idle=5.0, progress=5.0, total=5.0)
+    async with Loopback(in_step) as server, connect(server, provider, clock=clock) as client:
         events = []
         async for event in client.chat_completion(QUESTION, timeouts=timeouts):
-            await asyncio.sleep(0.35)
+            clock.ahead += 60
+            if event.text:
+                held.set()
             events.append(event)
-    assert len(events) * 0.35 > 1.0
     assert events[-1].type is EventType.MESSAGE_COMPLETE
 
 

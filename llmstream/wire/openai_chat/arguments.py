@@ -31,6 +31,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
+from llmstream.wire.fields import parse_data_url
 
 FORMAT = "openai-chat"
 
@@ -176,11 +177,11 @@ def _parse_part(part: Any, where: str) -> Part:
         url, detail = image.get("url"), image.get("detail")
         if not isinstance(url, str):
             raise ValueError(f"{where}.image_url.url is missing")
-        media_type, data = _parse_data_url(url)
+        media_type, data = parse_data_url(url)
         return ImagePart(url if data is None else None, data, media_type, detail)
     if kind == "file":
         file = _mapping(part.get("file"), f"{where}.file")
-        media_type, data = _parse_data_url(file.get("file_data") or "")
+        media_type, data = parse_data_url(file.get("file_data") or "")
         return File(id=file.get("file_id"), name=file.get("filename"), media_type=media_type, data=data)
     if kind == "refusal":
         return RefusalPart(_parse_text(part.get("refusal"), where))
@@ -191,13 +192,6 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{where} must be a dict, not {type(value).__name__}")
     return value
-
-
-def _parse_data_url(url: str) -> tuple[str | None, str | None]:
-    head, found, data = url.partition(";base64,")
-    if not found or not head.startswith("data:"):
-        return None, None
-    return head[5:], data
 
 
 def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:

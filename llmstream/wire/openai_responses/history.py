@@ -23,6 +23,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
+from llmstream.wire.fields import parse_data_url
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,
@@ -277,21 +278,14 @@ def _parse_part(part: Any, where: str) -> Part:
     if kind == "refusal":
         return RefusalPart(_string(part.get("refusal"), f"{where}.refusal"))
     if kind == "input_image" and isinstance(url := part.get("image_url"), str):
-        media_type, data = _parse_data_url(url)
+        media_type, data = parse_data_url(url)
         return ImagePart(url if data is None else None, data, media_type, part.get("detail"))
     if kind == "input_file":
-        media_type, data = _parse_data_url(_string(part.get("file_data") or "", f"{where}.file_data"))
+        media_type, data = parse_data_url(_string(part.get("file_data") or "", f"{where}.file_data"))
         return File(part.get("file_id"), part.get("filename"), media_type, data, part.get("file_url"))
     if isinstance(kind, str) and kind.startswith("input_"):
         return ProviderPart(FORMAT, dict(part))
     raise ValueError(f"{where}.type must be input_text, output_text, input_image or input_file, not {kind!r}")
-
-
-def _parse_data_url(url: str) -> tuple[str | None, str | None]:
-    head, found, data = url.partition(";base64,")
-    if not found or not head.startswith("data:"):
-        return None, None
-    return head[5:], data
 
 
 def _string(value: Any, where: str) -> str:
