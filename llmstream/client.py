@@ -14,7 +14,7 @@ from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error
 from llmstream.messages import ChatRequest, Message
@@ -169,6 +169,7 @@ class LLMClient:
             warnings=self._warnings if provider is self._provider else (),
         )
         attempt = 1
+        lessons: set[str] = set()
         while True:
             events = _begin(provider, request, call)
             failed: StreamEvent | None = None
@@ -188,11 +189,15 @@ class LLMClient:
             if failed is None:
                 return
             info = failed.error_info or ErrorInfo("internal")
-            delay = self._delay(info, attempt, call, lost=stream and guard.committed)
+            if info.code == ADAPTED and info.message not in lessons and not guard.committed:
+                lessons.add(info.message)  # at once, and not counted, but never twice for the same
+                delay: float | None = 0.0
+            else:
+                delay = self._delay(info, attempt, call, lost=stream and guard.committed)
+                attempt += 1
             if delay is None:
-                yield self._as_last(failed, info, attempt)
+                yield self._as_last(failed, info, attempt - 1)
                 return
-            attempt += 1
             retry = guard.retry(self._retry_notice(info, attempt, delay, request, provider))
             logger.info("attempt %d of %d in %.1f s: %s", attempt, self._retry.max_attempts, delay, info.kind)
             if stream:

@@ -65,6 +65,9 @@ RETRYABLE: frozenset[str] = frozenset(
 )
 """Kinds that another attempt may cure, unless the provider says otherwise."""
 
+ADAPTED = "adapted"
+"""The `code` of an error that taught a provider something: it would ask otherwise now, so ask again at once."""
+
 
 @dataclass(slots=True)
 class ErrorInfo:

@@ -18,7 +18,7 @@ from llmstream.wire.rendered import Rendered
 
 class _OverOpenAI(SDKProvider):
     sdk = "openai"
-    key_variables = ("OPENAI_API_KEY",)
+    key_variables: tuple[str, ...] = ("OPENAI_API_KEY",)
 
     def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:
         """`openai.AsyncOpenAI`."""
@@ -37,7 +37,7 @@ class OpenAIProvider(_OverOpenAI):
 
     path = "/chat/completions"
     decoder = ChatDecoder
-    default_model = "gpt-5-mini"
+    default_model: str | None = "gpt-5-mini"
 
     def __init__(self, config: ProviderConfig, dialect: Dialect | None = None) -> None:
         super().__init__(config)

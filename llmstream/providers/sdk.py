@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
 from llmstream.providers.base import AnswerReader, Call, Watchdog, abortable, socket_abort, timed_out
@@ -35,6 +35,7 @@ from llmstream.providers.endpoint import (
 from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
 from llmstream.wire.fields import parse_json
+from llmstream.wire.lessons import Lesson, learn
 from llmstream.wire.rendered import Rendered
 
 logger = logging.getLogger("llmstream")
@@ -54,7 +55,8 @@ class SDKProvider:
     """The package whose client it is."""
     path: ClassVar[str]
     decoder: ClassVar[type[Decoder]]
-    key_variables: ClassVar[tuple[str, ...]]
+    key_variables: tuple[str, ...]
+    key_needed = True
     stream_class: Any = object
     """The SDK asks for one, and never makes one: what it casts to is the raw response."""
     default_model: str | None = None
@@ -68,6 +70,7 @@ class SDKProvider:
         self._key = self._find_key(config)
         self._secrets = _secrets(self._key, config)
         self._clients: dict[asyncio.AbstractEventLoop, _Client] = {}
+        self._lessons: dict[str, tuple[Lesson, ...]] = {}  # by model: what one refuses another of the host may take
         # Made now, so that the SDK's import and the TLS context never fall into the first request.
         self._first: Any = self._new_client()
         self.base_url = str(self._first.base_url)
@@ -98,6 +101,8 @@ class SDKProvider:
         if options := request.provider_options.get(self.name):
             ensure_json(options, f"provider_options[{self.name!r}]")
         rendered = self.render(request)
+        for lesson in self._lessons.get(request.model, ()):
+            lesson.apply(rendered)
         if call.strict and rendered.warnings:
             raise ConfigurationError(f"strict: {'; '.join(rendered.warnings)}")
         watchdog = Watchdog(call)
@@ -108,7 +113,8 @@ class SDKProvider:
             try:
                 response = await self._open(rendered.body, call, watchdog)
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
-                yield error(self._explain(problem, call, watchdog))
+                info = self._explain(problem, call, watchdog)
+                yield error(info if call.strict else self._learned(request.model, rendered.body, info))
                 return
             abort = socket_abort(response)
             body = response.aiter_bytes() if response.headers.get("content-encoding") else response.aiter_raw()
@@ -164,7 +170,7 @@ class SDKProvider:
         for variable in self.key_variables:
             if value := os.environ.get(variable):
                 return check_key(value, variable)
-        if config.base_url is not None and is_loopback(urlsplit(config.base_url).hostname or ""):
+        if not self.key_needed or (config.base_url and is_loopback(urlsplit(config.base_url).hostname or "")):
             return "none"  # servers on this machine seldom want one, but the SDK insists
         raise ConfigurationError(f"no key for {config.name}: set {' or '.join(self.key_variables)}, or pass api_key=")
 
@@ -265,6 +271,16 @@ class SDKProvider:
         reason = str(causes[-1]) or names[-1]
         host = urlsplit(self.base_url).netloc
         return self._named(ErrorInfo("connection", f"no answer from {host}: {reason}"), call)
+
+    def _learned(self, model: str, sent: dict[str, Any], info: ErrorInfo) -> ErrorInfo:
+        """The error, or what it taught us: then the client asks again at once."""
+        known = self._lessons.get(model, ())
+        lesson = learn(sent, info, known)
+        if lesson is None:
+            return info
+        if lesson not in known:  # or another stream learned it in the meantime
+            self._lessons[model] = (*known, lesson)
+        return replace(info, message=str(lesson), retryable=True, code=ADAPTED)
 
     def _refused(
         self, status: int, headers: Mapping[str, str], content: bytes, call: Call, *, cut: bool = False

@@ -53,13 +53,23 @@ class Dialect:
     developer_role: bool = True
     """Whether the role `developer` is understood; else it is sent as `system`."""
     reasoning: str | None = "reasoning_effort"
-    """`reasoning_effort`, or `reasoning` for an object with `effort` (OpenRouter); None: no such option."""
+    """How effort is asked for: `reasoning_effort`; `reasoning`, an object with `effort`; `thinking`, an object with
+    `type`; `enable_thinking`, a boolean; None: no such option."""
+    required: str = "required"
+    """The word of `tool_choice` for "call some tool"."""
+    seed: str = "seed"
+    """The field for the seed."""
+    json_schema: bool = True
+    """Whether `response_format` takes a schema; else it asks for JSON of any shape."""
+    unsupported: frozenset[str] = frozenset()
+    """Options (fields of the body) that the host refuses or ignores: left out, with a warning."""
 
 
-_PLAIN = ("temperature", "top_p", "seed", "parallel_tool_calls")
+_PLAIN = ("temperature", "top_p", "parallel_tool_calls")
 _KNOWN = frozenset(
     {
         *_PLAIN,
+        "seed",
         "messages",
         "model",
         "tools",
@@ -95,6 +105,8 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     for name in _PLAIN:
         if (value := getattr(request, name)) is not None:
             body[name] = value
+    if request.seed is not None:
+        body[dialect.seed] = request.seed
     if request.max_tokens is not None:
         body[dialect.max_tokens] = request.max_tokens
     if request.stop:
@@ -104,11 +116,14 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     if request.tools:
         body["tools"] = [_render_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:
-        body["tool_choice"] = _render_tool_choice(request.tool_choice)
+        body["tool_choice"] = _render_tool_choice(request.tool_choice, dialect)
     if request.response_format is not None:
-        body["response_format"] = _render_response_format(request.response_format)
+        body["response_format"] = _render_response_format(request.response_format, dialect, warnings)
     if request.reasoning_effort is not None:
         _render_reasoning(request.reasoning_effort, dialect, body, warnings)
+    for name in sorted(dialect.unsupported & body.keys()):
+        del body[name]
+        warnings.append(f"{name}: not supported by {dialect.name}; dropped")
     rendered = Rendered(body, warnings)
     rendered.merge(request.provider_options.get(dialect.name, {}))
     return rendered
@@ -119,8 +134,14 @@ def _render_reasoning(effort: str, dialect: Dialect, body: dict[str, Any], warni
         warnings.append(f"reasoning_effort: not supported by {dialect.name}; dropped")
     elif dialect.reasoning == "reasoning":
         body["reasoning"] = {"effort": effort}
+    elif dialect.reasoning == "reasoning_effort":
+        body["reasoning_effort"] = effort
     else:
-        body[dialect.reasoning] = effort
+        wanted = effort != "none"
+        switch = {"type": "enabled" if wanted else "disabled"}
+        body[dialect.reasoning] = switch if dialect.reasoning == "thinking" else wanted
+        if wanted:
+            warnings.append(f"reasoning_effort: {dialect.name} only switches reasoning on or off; {effort!r} is on")
 
 
 def _render_message(message: Message, dialect: Dialect, out: list[dict[str, Any]], warnings: list[str]) -> None:
@@ -210,14 +231,17 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _render_tool_choice(choice: ToolChoice) -> Any:
+def _render_tool_choice(choice: ToolChoice, dialect: Dialect) -> Any:
     if choice.mode == "tool":
         return {"type": "function", "function": {"name": choice.name}}
-    return choice.mode
+    return dialect.required if choice.mode == "required" else choice.mode
 
 
-def _render_response_format(wanted: ResponseFormat) -> dict[str, Any]:
+def _render_response_format(wanted: ResponseFormat, dialect: Dialect, warnings: list[str]) -> dict[str, Any]:
     if wanted.schema is None:
+        return {"type": "json_object"}
+    if not dialect.json_schema:
+        warnings.append(f"response_format: {dialect.name} takes no schema; asked for JSON of any shape")
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
     if wanted.strict is not None:

@@ -1,0 +1,91 @@
+"""A 400 that names an option is learned from once, end to end, for all three APIs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent
+from llmstream.errors import ADAPTED, ErrorInfo
+from llmstream.events.types import error
+from llmstream.testing import ScriptedProvider, VirtualClock
+from tests.loopback import APIS, Loopback, answer, refuse
+
+QUESTION = [{"role": "user", "content": "hi"}]
+HOT = {"error": {"message": "Unsupported parameter: 'temperature' is not supported with this model.", "code": None}}
+TOP = {"error": {"message": "Unsupported parameter: 'top_p' is not supported with this model.", "code": None}}
+LONG = {"error": {"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "code": None}}
+
+api = pytest.mark.parametrize("provider", list(APIS))
+
+
+def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:
+    return LLMClient(f"{provider}:m-1", api_key="sk-loopback-key", base_url=server.url(provider), **options)
+
+
+async def collect(client: LLMClient, **options: Any) -> list[StreamEvent]:
+    return [event async for event in client.chat_completion(QUESTION, **options)]
+
+
+def warnings(events: list[StreamEvent]) -> tuple[str, ...]:
+    start = events[-1].start
+    assert start is not None
+    return start.warnings
+
+
+@api
+async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so(provider: str) -> None:
+    api = APIS[provider]
+    once = RetryPolicy(max_attempts=1)  # a lesson is not counted
+    async with (
+        Loopback(refuse(400, HOT), refuse(400, TOP), answer(api)) as server,
+        connect(server, provider, retry=once) as client,
+    ):
+        events = await collect(client, temperature=0.5, top_p=0.5)
+        again = await collect(client, temperature=0.5, top_p=0.5)
+        other = await collect(client, temperature=0.5, model="m-2")
+    assert events[-1].type is EventType.MESSAGE_COMPLETE
+    assert [(e.retry.delay, e.retry.attempt) for e in events if e.retry] == [(0.0, 1), (0.0, 1)]
+    sent = [[key for key in ("temperature", "top_p") if key in request.body] for request in server.requests]
+    assert sent == [["temperature", "top_p"], ["top_p"], [], [], ["temperature"]]
+    assert [w.partition(":")[0] for w in warnings(events)] == ["temperature", "top_p"]
+    assert warnings(again) == warnings(events)
+    assert not [e for e in again if e.retry]
+    assert warnings(other) == ()  # what one model refuses, another may take
+
+
+async def test_an_option_with_two_names_goes_under_the_other() -> None:
+    async with Loopback(refuse(400, LONG), answer("openai-chat")) as server, connect(server, "openai") as client:
+        events = await collect(client, max_tokens=7, stream=False)
+    assert [e.type for e in events] == [EventType.MESSAGE_COMPLETE]
+    assert "max_tokens" not in server.requests[1].body
+    assert server.requests[1].body["max_completion_tokens"] == 7
+
+
+@api
+async def test_strict_learns_nothing(provider: str) -> None:
+    async with (
+        Loopback(refuse(400, HOT), answer(APIS[provider])) as server,
+        connect(server, provider, strict=True) as client,
+    ):
+        events = await collect(client, temperature=0.5)
+    assert [e.error_info.kind for e in events if e.error_info] == ["invalid_request"]
+    assert len(server.requests) == 1
+
+
+@api
+async def test_a_host_that_refuses_what_was_not_sent_is_believed(provider: str) -> None:
+    async with Loopback(refuse(400, HOT)) as server, connect(server, provider) as client:
+        events = await collect(client, temperature=0.5)
+    assert events[-1].error_info is not None
+    assert events[-1].error_info.kind == "invalid_request"
+    assert len(server.requests) == 2
+
+
+async def test_a_provider_that_learns_the_same_for_ever_is_not_asked_for_ever() -> None:
+    lesson = error(ErrorInfo("invalid_request", "again", retryable=True, code=ADAPTED))
+    client = LLMClient(provider=ScriptedProvider(*([lesson] for _ in range(9))), clock=VirtualClock())
+    events = await collect(client)
+    assert events[-1].error_info is not None
+    assert [event.retry.attempt for event in events if event.retry] == [1, 2, 3]

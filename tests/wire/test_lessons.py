@@ -1,0 +1,137 @@
+"""What a refused request teaches, from the words that real hosts use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmstream.messages import Message
+from llmstream.wire.error_body import parse_error
+from llmstream.wire.lessons import DEVELOPER, OPTIONAL, OTHER_NAME, Lesson, learn
+from llmstream.wire.openai_chat.arguments import build_request
+from llmstream.wire.openai_chat.request import render_request
+from llmstream.wire.rendered import Rendered
+
+SENT: dict[str, Any] = {
+    "model": "m",
+    "messages": [{"role": "developer", "content": "be brief"}, {"role": "user", "content": "hi"}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "temperature": 0.2,
+    "top_p": 0.9,
+    "seed": 1,
+    "max_tokens": 5,
+    "parallel_tool_calls": False,
+    "reasoning_effort": "low",
+    "metadata": {"a": "b"},
+    "response_format": {"type": "json_object"},
+    "tools": [],
+    "tool_choice": "auto",
+    "stop": ["x"],
+}
+
+
+def taught(message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fields: Any) -> Lesson | None:
+    return learn(sent, parse_error({"error": {"message": message, **fields}}, status=status))
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "lesson"),
+    [
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            {"type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"},
+            Lesson("max_tokens", "max_completion_tokens"),
+        ),
+        (
+            "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is "
+            "supported.",
+            {"type": "invalid_request_error", "param": "temperature", "code": "unsupported_value"},
+            Lesson("temperature"),
+        ),
+        (
+            "Unsupported value: 'messages[0].role' does not support 'developer' with this model.",
+            {"type": "invalid_request_error", "param": "messages[0].role", "code": "unsupported_value"},
+            Lesson(DEVELOPER, "system"),
+        ),
+        (
+            {
+                "detail": [
+                    {"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not ok"}
+                ]
+            },
+            {},
+            Lesson("stream_options"),
+        ),
+        ("Unrecognized request argument supplied: parallel_tool_calls", {}, Lesson("parallel_tool_calls")),
+        ('json: unknown field "seed"', {}, Lesson("seed")),
+        ("property 'metadata' is unsupported", {}, Lesson("metadata")),
+        ("This model doesn't support reasoning_effort", {}, Lesson("reasoning_effort")),
+        ("`temperature` and `top_p` are not supported together", {}, Lesson("temperature")),
+    ],
+)
+def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], lesson: Lesson) -> None:
+    assert taught(message, **fields) == lesson
+    assert taught(message, status=422, **fields) == lesson
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 99.0 instead.",
+        "max_tokens must be at most 4096",
+        "Unsupported value: 'reasoning_effort' does not support 'minimal'. Supported values are: 'low', 'high'.",
+        "tools are not supported by this model",
+        "response_format is not supported by this model",
+        "Thinking mode does not support this tool_choice",
+        "unsupported: stop",
+        "unknown field 'logit_bias'",
+        "max_tokens_to_sample is not supported",
+        "temperature is too hot",
+    ],
+)
+def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:
+    assert taught(message) is None
+
+
+def test_only_a_refused_request_teaches() -> None:
+    for status in (401, 404, 429, 500):
+        assert taught("'temperature' is not supported", status=status) is None
+    assert learn(SENT, parse_error({"error": {"message": "'temperature' is not supported"}})) is None
+
+
+def test_an_option_that_was_not_sent_teaches_nothing() -> None:
+    assert taught("'temperature' is not supported", sent={"model": "m", "messages": []}) is None
+    assert taught("role 'developer' is not supported", sent={"messages": [{"role": "user", "content": ""}]}) is None
+
+
+def test_a_host_that_refuses_both_names_of_an_option_is_asked_no_third_time() -> None:
+    first = taught("max_tokens is not supported")
+    assert first is not None
+    rendered = Rendered(dict(SENT))
+    first.apply(rendered)
+    info = parse_error({"error": {"message": "max_completion_tokens is not supported"}}, status=400)
+    assert learn(rendered.body, info, [first]) is None
+
+
+@pytest.mark.parametrize("option", sorted({*OPTIONAL, *OTHER_NAME}))
+def test_a_lesson_mends_the_body_and_says_so_only_where_it_concerns_it(option: str) -> None:
+    lesson = Lesson(option, OTHER_NAME.get(option))
+    rendered = Rendered({"model": "m", option: 3})
+    lesson.apply(rendered)
+    assert option not in rendered.body
+    assert rendered.body.get(OTHER_NAME.get(option, "")) == (3 if option in OTHER_NAME else None)
+    assert [warning.partition(":")[0] for warning in rendered.warnings] == [option]
+    untouched = Rendered({"model": "m"})
+    lesson.apply(untouched)
+    assert untouched == Rendered({"model": "m"})
+
+
+def test_the_developer_becomes_the_system_in_the_body_alone() -> None:
+    request = build_request([Message("developer", "be brief"), {"role": "user", "content": "hi"}], "m")
+    rendered = render_request(request)
+    Lesson(DEVELOPER, "system").apply(rendered)
+    assert [message["role"] for message in rendered.body["messages"]] == ["system", "user"]
+    assert request.messages[0].role == "developer"
+    assert rendered.warnings == ["role developer: refused by the provider; sent as system"]
