@@ -30,7 +30,7 @@ class Vendor:
     default_model: str | None
     source: str
     """Where its facts are from: documentation, or a recording."""
-    dialect: Dialect = field(default_factory=lambda: _dialect())
+    dialect: Dialect = field(default_factory=lambda: _dialect())  # noqa: PLW0108  # defined below
     key_needed: bool = True
     verified: bool = True
     """False: no documentation and no recording could be seen; the row is what others use."""

@@ -69,7 +69,8 @@ def create(config: ProviderConfig) -> Provider:
         return vendor.create(config)
     if config.name not in _BUILT_IN:
         raise ConfigurationError(f"unknown provider {config.name!r}; there are: {', '.join(names())}")
-    return _load(config.name)(config)
+    provider: Provider = _load(config.name)(config)
+    return provider
 
 
 def listing() -> list[Listing]:

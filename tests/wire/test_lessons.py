@@ -40,13 +40,12 @@ def taught(message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fi
     ("message", "fields", "lesson"),
     [
         (
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
             {"type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"},
             Lesson("max_tokens", "max_completion_tokens"),
         ),
         (
-            "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is "
-            "supported.",
+            "Unsupported value: 'temperature' does not support 0.2 here. Only the default (1) value is supported.",
             {"type": "invalid_request_error", "param": "temperature", "code": "unsupported_value"},
             Lesson("temperature"),
         ),
