@@ -55,8 +55,10 @@ class Dialect:
     reasoning: str | None = "reasoning_effort"
     """How effort is asked for: `reasoning_effort`; `reasoning`, an object with `effort`; `thinking`, an object with
     `type`; `enable_thinking`, a boolean; None: no such option."""
-    required: str = "required"
-    """The word of `tool_choice` for "call some tool"."""
+    required: str | None = "required"
+    """The word of `tool_choice` for "call some tool"; None: the host lets nobody force a call."""
+    strict_tools: bool = True
+    """Whether a tool may be `strict`."""
     seed: str = "seed"
     """The field for the seed."""
     json_schema: bool = True
@@ -115,8 +117,10 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
         body["metadata"] = request.metadata
     if request.tools:
         body["tools"] = [_render_tool(tool) for tool in request.tools]
+        if not dialect.strict_tools:
+            _loosen(body["tools"], dialect, warnings)
     if request.tool_choice is not None:
-        body["tool_choice"] = _render_tool_choice(request.tool_choice, dialect)
+        _render_tool_choice(request.tool_choice, dialect, body, warnings)
     if request.response_format is not None:
         body["response_format"] = _render_response_format(request.response_format, dialect, warnings)
     if request.reasoning_effort is not None:
@@ -231,10 +235,18 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _render_tool_choice(choice: ToolChoice, dialect: Dialect) -> Any:
-    if choice.mode == "tool":
-        return {"type": "function", "function": {"name": choice.name}}
-    return dialect.required if choice.mode == "required" else choice.mode
+def _loosen(tools: list[dict[str, Any]], dialect: Dialect, warnings: list[str]) -> None:
+    if any(tool.get("function", {}).pop("strict", None) for tool in tools):
+        warnings.append(f"strict: {dialect.name} knows no strict tools; the schema is advice there")
+
+
+def _render_tool_choice(choice: ToolChoice, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
+    if choice.mode in ("required", "tool") and dialect.required is None:
+        warnings.append(f"tool_choice: {dialect.name} lets nobody force a call; left to the model")
+    elif choice.mode == "tool":
+        body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    else:
+        body["tool_choice"] = dialect.required if choice.mode == "required" else choice.mode
 
 
 def _render_response_format(wanted: ResponseFormat, dialect: Dialect, warnings: list[str]) -> dict[str, Any]:
