@@ -20,7 +20,7 @@ from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, err
 from llmstream.messages import ChatRequest, Message
 from llmstream.providers import registry
 from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
-from llmstream.providers.config import ProviderConfig
+from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.endpoint import check_headers
 from llmstream.retry import RetryPolicy
 from llmstream.wire.openai_chat.arguments import build_request, check_type
@@ -57,6 +57,9 @@ class LLMClient:
     `model` is `"provider:model"`; without it, `LLMSTREAM_MODEL`, else the first provider with a key in the environment,
     else the local model, else the simulator (the last two say so loudly). `provider` is a name or a Provider object.
     `api_key`, `base_url`, `headers` and `sdk_client` belong to this model alone and never travel to another.
+    `transport` is "httpx2" or "aiohttp" (the extra `aiohttp`; cheaper with many streams); None: `LLMSTREAM_TRANSPORT`,
+    else httpx2. `allow_host(host, address)` is asked before each connection and may refuse it with False; where users
+    choose `base_url`, give `llmstream.providers.public_hosts_only`.
     `strict=True` raises where an option would be dropped. `include_raw=True` puts the provider's frames on the events.
     `keep_message=False` is for endless streams: `message` stays None and memory flat. `clock` and `rng` are for tests.
 
@@ -74,11 +77,13 @@ class LLMClient:
         sdk_client: Any = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        transport: str | None = None,
         headers: Mapping[str, str] | None = None,
         include_raw: bool = False,
         strict: bool = False,
         keep_message: bool = True,
         allow_insecure_http: bool = False,
+        allow_host: AllowHost | None = None,
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
@@ -95,7 +100,9 @@ class LLMClient:
         self._keep_message = keep_message
         self._clock = clock or LoopClock()
         self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
+        self._transport, self._allow_host = transport, allow_host
         own = {"api_key": api_key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
+        own |= {"transport": transport, "allow_host": allow_host}
         if provider is not None and not isinstance(provider, str):
             if not hasattr(provider, "stream"):
                 raise TypeError(f"provider must be a name or a Provider object, not {provider!r}")
@@ -107,7 +114,9 @@ class LLMClient:
         else:
             name, self._model = self._choose(model, provider)
             self._provider = registry.create(
-                ProviderConfig(name, api_key, base_url, headers or {}, sdk_client, allow_insecure_http)
+                ProviderConfig(
+                    name, api_key, base_url, headers or {}, sdk_client, allow_insecure_http, transport, allow_host
+                )
             )
             self._model = self._model or getattr(self._provider, "default_model", None)
         if not self._model:
@@ -275,7 +284,9 @@ class LLMClient:
         if name == self._provider.name:
             return self._provider, rest or str(self._model)
         if name not in self._others:
-            self._others[name] = registry.create(ProviderConfig(name))
+            self._others[name] = registry.create(
+                ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
+            )
         other = self._others[name]
         rest = rest or getattr(other, "default_model", None) or ""
         if not rest:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.errors import ConfigurationError
+
+AllowHost = Callable[[str, str], bool]
+"""`allow_host(host, address)`: whether a connection to this resolved IP address may be made. It must not block."""
 
 
 @dataclass(slots=True)
@@ -19,6 +22,10 @@ class ProviderConfig:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     sdk_client: Any = None
     allow_insecure_http: bool = False
+    transport: str | None = None
+    """What the SDK's HTTP goes over: "httpx2" or "aiohttp"; None: `LLMSTREAM_TRANSPORT`, else httpx2."""
+    allow_host: AllowHost | None = None
+    """Asked before each connection."""
 
     def refuse_endpoint(self) -> None:
         """For providers that have neither key nor address. Raises ConfigurationError if one was given."""
