@@ -1,0 +1,301 @@
+"""Every row of the vendor table against a loopback server that answers in the vendor's recorded dialect.
+
+Where nothing is recorded the server answers in plain chat completions, and the test's name says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, StreamEvent, Tool, Usage
+from llmstream.messages import Message
+from llmstream.providers import registry
+from llmstream.providers.compatible import VENDORS, CompatibleProvider
+from llmstream.providers.endpoint import check_base_url
+from tests.loopback import Handler, Loopback, Reply, Request, answer
+from tests.recordings import FOLDER, NO_FOLDER, Recording
+
+RECORDED = {
+    "alibaba": "alibaba-chat",
+    "azure": "azure-openai-chat",
+    "cerebras": "cerebras-chat",
+    "cloudflare": "cloudflare-chat",
+    "crusoe": "crusoe-chat",
+    "databricks": "databricks-chat",
+    "deepseek": "deepseek-chat",
+    "doubleword": "doubleword-chat",
+    "groq": "groq-chat",
+    "huggingface": "huggingface-router-chat",
+    "llamacpp": "llamacpp-chat",
+    "mistral": "mistral-chat",
+    "moonshot": "moonshotai-chat",
+    "ollama": "ollama-v1-chat",
+    "ollama-cloud": "ollama-cloud-chat",
+    "openrouter": "openrouter-chat",
+    "perplexity": "perplexity-chat",
+    "snowflake": "snowflake-chat",
+    "together": "together-chat",
+    "venice": "venice-chat",
+    "vllm": "vllm-chat",
+    "writer": "writer-chat",
+    "xai": "xai-chat",
+    "zai": "zai-chat",
+}
+"""Which folder of the recordings holds a vendor's dialect."""
+
+WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}}
+REQUEST: dict[str, Any] = {
+    "tools": [Tool("weather", WEATHER, "Tell the weather.", strict=True)],
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
+    "response_format": {"type": "json_schema", "json_schema": {"name": "city", "schema": WEATHER, "strict": True}},
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "max_tokens": 64,
+    "stop": ["END"],
+    "seed": 7,
+    "reasoning_effort": "low",
+    "metadata": {"run": "1"},
+}
+MESSAGES = [Message("developer", "Be brief."), {"role": "user", "content": "Oslo?"}]
+
+FUNCTION = {"name": "weather", "description": "Tell the weather.", "parameters": WEATHER}
+LOOSE = [{"type": "function", "function": FUNCTION}]
+COMMON: dict[str, Any] = {
+    "model": "m-1",
+    "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Oslo?"}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "tools": [{"type": "function", "function": {**FUNCTION, "strict": True}}],
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
+    "response_format": {"type": "json_schema", "json_schema": {"name": "city", "schema": WEATHER, "strict": True}},
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "max_tokens": 64,
+    "stop": ["END"],
+    "seed": 7,
+    "reasoning_effort": "low",
+    "metadata": {"run": "1"},
+}
+"""The body that a host without peculiarities gets."""
+WITHOUT = object()
+ANY_JSON = {"type": "json_object"}
+DEVELOPER = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Oslo?"}]
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "alibaba": {"reasoning_effort": WITHOUT, "enable_thinking": True},
+    "azure": {"messages": DEVELOPER, "max_tokens": WITHOUT, "max_completion_tokens": 64},
+    "cohere": {"stream_options": WITHOUT},
+    "databricks": {"stream_options": WITHOUT},
+    "deepseek": {"response_format": ANY_JSON},
+    "mistral": {"stream_options": WITHOUT, "tool_choice": "any", "seed": WITHOUT, "random_seed": 7},
+    "moonshot": {"tool_choice": WITHOUT, "tools": LOOSE, "response_format": ANY_JSON},
+    "nvidia": {"tools": LOOSE},
+    "ollama": {"tool_choice": WITHOUT, "tools": LOOSE},
+    "ollama-cloud": {"tool_choice": WITHOUT, "tools": LOOSE},
+    "openrouter": {"stream_options": WITHOUT, "reasoning_effort": WITHOUT, "reasoning": {"effort": "low"}},
+    "perplexity": {"stream_options": WITHOUT},
+    "snowflake": {"max_tokens": WITHOUT, "max_completion_tokens": 64, "tools": LOOSE},
+    "together": {"tools": LOOSE},
+    "zai": {"reasoning_effort": WITHOUT, "thinking": {"type": "enabled"}},
+}
+"""What differs from `COMMON`."""
+WARNED = {
+    "alibaba": ["reasoning_effort"],
+    "deepseek": ["response_format"],
+    "moonshot": ["response_format", "strict", "tool_choice"],
+    "nvidia": ["strict"],
+    "ollama": ["strict", "tool_choice"],
+    "ollama-cloud": ["strict", "tool_choice"],
+    "snowflake": ["strict"],
+    "together": ["strict"],
+    "zai": ["reasoning_effort"],
+}
+"""The options that the start of the answer must name as dropped or changed."""
+
+every = pytest.mark.parametrize(
+    "name", [pytest.param(name, id=name if name in RECORDED else f"{name}-unrecorded") for name in VENDORS]
+)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for vendor in VENDORS.values():
+        for variable in (*vendor.key, *vendor.placeholders):
+            monkeypatch.delenv(variable, raising=False)
+
+
+def connect(server: Loopback, name: str, **options: Any) -> LLMClient:
+    url = server.url("openai")
+    return LLMClient(
+        f"{name}:m-1", api_key="sk-loopback-key", base_url=url, retry=RetryPolicy(max_attempts=1), **options
+    )
+
+
+async def collect(client: LLMClient, **options: Any) -> list[StreamEvent]:
+    return [event async for event in client.chat_completion(MESSAGES, **options)]
+
+
+def play(body: bytes) -> Handler:
+    async def handler(request: Request, reply: Reply) -> None:
+        await reply.head()
+        for at in range(0, len(body), 1000):
+            await reply.send(body[at : at + 1000])
+        await reply.end()
+
+    return handler
+
+
+@every
+async def test_the_request_body_is_what_the_vendor_takes(name: str) -> None:
+    async with Loopback(answer("openai-chat")) as server, connect(server, name) as client:
+        events = await collect(client, **REQUEST)
+    expected = {key: value for key, value in {**COMMON, **OTHERWISE.get(name, {})}.items() if value is not WITHOUT}
+    sent = server.requests[0].body
+    assert {key: sent.get(key) for key in {*expected, *sent}} == expected
+    start = events[-1].start
+    assert start is not None
+    assert start.provider == name
+    assert sorted(warning.partition(":")[0] for warning in start.warnings) == WARNED.get(name, [])
+    assert server.requests[0].path == "/v1/chat/completions"
+    assert server.requests[0].headers["authorization"] == "Bearer sk-loopback-key"
+
+
+@every
+async def test_the_answer_is_understood(name: str) -> None:
+    if name not in RECORDED:
+        items = ("Hello, world!", Usage(input_tokens=7, output_tokens=3))
+        async with Loopback(answer("openai-chat", *items)) as server, connect(server, name) as client:
+            last = (await collect(client))[-1]
+        assert last.message is not None
+        assert (last.message.text, last.usage) == ("Hello, world!", items[1])
+        return
+    if not FOLDER:
+        pytest.skip(str(NO_FOLDER.kwargs["reason"]))
+    found = [Recording(path) for path in sorted(Path(FOLDER, RECORDED[name]).glob("*.expect.json"))]
+    assert found
+    async with Loopback(*(play(each.body) for each in found)) as server, connect(server, name) as client:
+        for recording in found:
+            _compare((await collect(client))[-1], recording.expect)
+
+
+def _compare(last: StreamEvent, expect: dict[str, Any]) -> None:
+    if expect["error"]:
+        assert last.type is EventType.ERROR
+        return
+    assert last.type is EventType.MESSAGE_COMPLETE, last
+    assert last.message is not None
+    assert (last.message.text, last.message.reasoning) == (expect["text"] or "", expect["reasoning"] or "")
+    called = [(call.name, call.arguments) for call in last.message.tool_calls]
+    assert called == [(call["name"], call["arguments"]) for call in expect["tool_calls"]]
+    assert last.raw_finish_reason == expect["finish_reason_raw"]
+    counts = (expect["usage_raw"] or {}).get("prompt_tokens"), (expect["usage_raw"] or {}).get("completion_tokens")
+    assert (last.usage and last.usage.input_tokens, last.usage and last.usage.output_tokens) == counts
+
+
+@every
+async def test_with_reasoning_switched_off_the_vendor_is_told(name: str) -> None:
+    off: dict[str, Any] = {"alibaba": {"enable_thinking": False}, "zai": {"thinking": {"type": "disabled"}}}
+    off["openrouter"] = {"reasoning": {"effort": "none"}}
+    async with Loopback(answer("openai-chat")) as server, connect(server, name, strict=True) as client:
+        await collect(client, reasoning_effort="none")
+    for key, value in off.get(name, {"reasoning_effort": "none"}).items():
+        assert server.requests[0].body[key] == value
+
+
+@every
+async def test_the_address_and_the_key_come_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor = VENDORS[name]
+    for variable in vendor.placeholders:
+        with pytest.raises(ConfigurationError, match=variable):
+            LLMClient(f"{name}:m-1", api_key="sk-test-key")
+        monkeypatch.setenv(variable, "my-place.example.com/")
+    if vendor.key_needed:
+        with pytest.raises(ConfigurationError, match=vendor.key[0]):
+            LLMClient(f"{name}:m-1")
+    for variable in vendor.key:
+        with monkeypatch.context() as scoped:
+            scoped.setenv(variable, "sk-from-the-environment")
+            client = LLMClient(f"{name}:m-1")
+            assert client.get_client().api_key == "sk-from-the-environment"
+    monkeypatch.setenv(vendor.key[0], "sk-from-the-environment")
+    provider = vendor.create(registry_config(name))
+    check_base_url(provider.base_url)
+    assert "{" not in provider.base_url
+    assert "sk-from" not in repr(provider)
+    if not vendor.placeholders:
+        assert provider.base_url.rstrip("/") == vendor.url.rstrip("/")
+
+
+def registry_config(name: str) -> Any:
+    from llmstream.providers.config import ProviderConfig
+
+    return ProviderConfig(name)
+
+
+@every
+def test_a_row_says_where_its_facts_are_from(name: str) -> None:
+    vendor = VENDORS[name]
+    assert len(vendor.source) > 10 or not vendor.verified
+    assert vendor.source.startswith("recorded: ") == (name in RECORDED)
+    if name in RECORDED:
+        assert RECORDED[name] in vendor.source
+
+
+def test_every_recorded_dialect_has_its_row() -> None:
+    if not FOLDER:
+        pytest.skip(str(NO_FOLDER.kwargs["reason"]))
+    other = {
+        "openai-chat",
+        "openai-compatible-chat",
+        "azure-ai-chat",
+        "copilot-chat",
+        "gpustack-chat",
+        "mistralrs-chat",
+    }
+    assert {path.name for path in Path(FOLDER).glob("*-chat")} - other == set(RECORDED.values())
+
+
+async def test_what_openai_s_variables_mean_stays_with_openai(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-openai")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-canary-admin")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-canary")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-canary")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Secret: header-canary")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://canary.example.com")
+    async with Loopback(answer("openai-chat")) as server:
+        async with connect(server, "groq", headers={"X-Mine": "1"}) as client:
+            await collect(client)
+        async with LLMClient("vllm:m-1", base_url=server.url("openai")) as client:
+            await collect(client)
+    assert server.requests[0].headers["x-mine"] == "1"
+    assert server.requests[1].headers["authorization"] == "Bearer none"
+    assert not [value for request in server.requests for value in request.headers.values() if "canary" in value]
+
+
+def test_a_vendor_with_a_key_is_found_without_being_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "LLMSTREAM_MODEL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DATABRICKS_TOKEN", "no host, and no default model")
+    monkeypatch.setenv("GROQ_API_KEY", "sk-test-key")
+    client = LLMClient()
+    assert repr(client) == f"LLMClient(groq:{VENDORS['groq'].default_model})"
+    listed = {known.name: known for known in registry.listing()}
+    assert listed["groq"].ready
+    assert listed["openai"].missing == ("OPENAI_API_KEY",)
+    assert listed["databricks"].missing == ("DATABRICKS_HOST",)
+    assert listed["ollama"].ready
+    assert "sk-test-key" not in repr(listed)
+
+
+def test_a_row_of_one_s_own_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = replace(VENDORS["vllm"], name="ours", url="http://127.0.0.1:9000/v1", default_model="m")
+    monkeypatch.setattr(registry, "_registered", {})
+    registry.register("ours", row.create)
+    client = LLMClient("ours")
+    assert repr(client) == "LLMClient(ours:m)"
+    assert isinstance(client._provider, CompatibleProvider)
