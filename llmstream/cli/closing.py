@@ -1,0 +1,54 @@
+"""The closing line: who answered, how many tokens, how fast. Pure: times come from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmstream.messages import Usage
+
+
+@dataclass(slots=True)
+class Timing:
+    """Seconds on one clock; `first` is None until a piece of the answer came."""
+
+    began: float
+    first: float | None = None
+    ended: float | None = None
+
+    def to_first(self) -> float | None:
+        """Seconds from the question to the first piece."""
+        return None if self.first is None else self.first - self.began
+
+    def rate(self, tokens: int | None) -> float | None:
+        """Tokens per second from the first piece to the end; None where that can't be said."""
+        if tokens is None or self.first is None or self.ended is None or self.ended - self.first < 0.001:
+            return None
+        return tokens / (self.ended - self.first)
+
+
+def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
+    """Such as `openai:gpt-5-mini · 12 tokens in, 345 out · first token after 0.42 s · 87 tokens/s`."""
+    parts = [model, _tokens(usage)]
+    first = timing.to_first()
+    if first is not None:
+        parts.append(f"first token after {first:.2f} s")
+    elif timing.ended is not None:
+        parts.append(f"{timing.ended - timing.began:.2f} s")
+    rate = timing.rate(usage.output_tokens if usage is not None else None)
+    if rate is not None:
+        parts.append(f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
+    return " · ".join(part for part in parts if part)
+
+
+def _tokens(usage: Usage | None) -> str:
+    if usage is None or usage.total_tokens is None:
+        return "tokens not reported"
+    told = [
+        f"{count} {word}"
+        for count, word in ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
+        if count is not None
+    ]
+    told[0] = told[0].replace(" ", " tokens ", 1)
+    if usage.reasoning_tokens:
+        told[-1] += f" ({usage.reasoning_tokens} reasoning)"
+    return ("about " if usage.estimated else "") + ", ".join(told) + (" (estimated)" if usage.estimated else "")

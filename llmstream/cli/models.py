@@ -1,0 +1,46 @@
+"""`llmstream models`: which providers are configured, and what the others lack. Never shows a key."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+from llmstream.cli.arguments import Options
+from llmstream.cli.screen import DIM, styled
+from llmstream.cli.turn import UsageError
+from llmstream.errors import ConfigurationError
+from llmstream.providers.registry import Listing, default_model, listing
+
+
+def models(options: Options) -> int:
+    """Print the table, or with `--json` one line per provider."""
+    try:
+        chosen, model, warning = default_model()
+    except ConfigurationError as problem:
+        raise UsageError(str(problem)) from problem
+    found = listing()
+    out = sys.stdout
+    if options.json:
+        for each in found:
+            out.write(json.dumps({**asdict(each), "chosen": each.name == chosen}) + "\n")
+        return 0
+    width = max(len(each.name) for each in found)
+    wide = max(len(each.default_model or "-") for each in found)
+    for each in found:
+        mark = "*" if each.name == chosen else " "
+        row = f"{mark} {each.name:{width}}  {each.default_model or '-':{wide}}  {_state(each)}"
+        out.write((row if each.ready else styled(row, DIM, out)).rstrip() + "\n")
+    name = f"{chosen}:{model}" if model else chosen
+    sys.stderr.write(f"\n* {name} answers when no --model is given" + (f" ({warning})" if warning else "") + "\n")
+    return 0
+
+
+def _state(each: Listing) -> str:
+    if each.ready:
+        state = "ready"
+    elif each.missing:
+        state = f"set {' and '.join(each.missing)}"
+    else:
+        state = "not installed"
+    return f"{state} · {each.note}" if each.note else state

@@ -1,0 +1,33 @@
+"""A conversation as a file: JSON that can be loaded again, or Markdown to be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmstream.messages import Message
+
+
+def save(path: str, model: str, messages: Sequence[Message], *, overwrite: bool) -> None:
+    """Write `.json` (`model`, and `messages` for `Message.from_dict`) or `.md`. Raises ValueError, OSError."""
+    if not path:
+        raise ValueError("give a file name that ends in .json or .md")
+    target = Path(path).expanduser()
+    if target.suffix == ".json":
+        data = {"model": model, "messages": [message.to_dict() for message in messages]}
+        text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    elif target.suffix == ".md":
+        text = render_conversation(model, messages)
+    else:
+        raise ValueError("the file's name must end in .json or .md")
+    if target.exists() and not overwrite:
+        raise ValueError(f"{path} exists; /save! overwrites it")
+    with target.open("w" if overwrite else "x", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+
+
+def render_conversation(model: str, messages: Sequence[Message]) -> str:
+    """The conversation as Markdown."""
+    turns = (f"## {each.role.capitalize()}\n\n{(each.text or each.refusal).strip()}\n" for each in messages)
+    return "\n".join((f"# Conversation with {model}\n", *turns))

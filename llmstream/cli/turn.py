@@ -1,0 +1,189 @@
+"""One question and its answer: the events of one call, shown, timed, and judged by an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import stat
+import time
+import warnings
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from llmstream.cli.closing import Timing, closing_line
+from llmstream.cli.show import Show
+from llmstream.client import LLMClient
+from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import FinishReason, Message
+
+OK, FAILED, USAGE, NOT_WHOLE, TRY_LATER, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 75, 130, 141
+TICK = 0.1
+"""Seconds between two drawings."""
+_CUT = {
+    FinishReason.LENGTH: "the answer is not whole: it reached the token limit",
+    FinishReason.CONTENT_FILTER: "the answer is not whole: the provider's filter stopped it",
+    FinishReason.PAUSE: "the answer is not whole: the provider paused it",
+}
+_ADVICE = {
+    "authentication": "check the key; `llmstream models` shows which variables are read",
+    "not_found": "check the model's name and --base-url",
+}
+_SHOWN = (EventType.TEXT_DELTA, EventType.REFUSAL_DELTA)
+_PIECES = (*_SHOWN, EventType.REASONING_DELTA, EventType.TOOL_CALL_DELTA, EventType.TOOL_CALL)
+
+
+class UsageError(Exception):
+    """What was asked for can't be; the message says what to do. Exit code 2, no traceback."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """How one call went. `text` is what was shown, whether or not the answer became whole."""
+
+    timing: Timing = field(default_factory=lambda: Timing(time.monotonic()))
+    shown: list[str] = field(default_factory=list)
+    model: str = ""
+    last: StreamEvent | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self.shown)
+
+    @property
+    def message(self) -> Message | None:
+        """The whole answer, if it became one."""
+        return self.last.message if self.last is not None else None
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        if self.last is None:
+            return INTERRUPTED
+        if self.last.type is EventType.MESSAGE_COMPLETE:
+            return NOT_WHOLE if self.last.finish_reason in _CUT else OK
+        info = self.last.error_info or ErrorInfo("internal")
+        if self.shown:
+            return NOT_WHOLE
+        if info.kind in _ADVICE:
+            return USAGE
+        return TRY_LATER if info.retryable else FAILED
+
+    def feed(self, event: StreamEvent) -> None:
+        """Take note of an event."""
+        if self.timing.first is None and event.type in _PIECES:
+            self.timing.first = time.monotonic()
+        if event.retry is not None and event.retry.discard:
+            self.shown.clear()
+        if event.text:
+            self.shown.append(event.text)
+        elif event.refusal_delta is not None:
+            self.shown.append(event.refusal_delta.content)
+        if event.start is not None:
+            self.model = ":".join(name for name in (event.start.provider, event.start.model) if name)
+        if event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR):
+            self.timing.ended, self.last = time.monotonic(), event
+
+    def problem(self) -> str | None:
+        """Why the answer is not whole or not there, for people."""
+        if self.last is None:
+            return "stopped"
+        if self.last.type is EventType.MESSAGE_COMPLETE:
+            return _CUT.get(self.last.finish_reason) if self.last.finish_reason is not None else None
+        info = self.last.error_info or ErrorInfo("internal")
+        after = f"; {_ADVICE[info.kind]}" if info.kind in _ADVICE else ""
+        tries = f" (after {info.attempts} attempts)" if info.attempts > 1 else ""
+        return ("the answer is not whole: " if self.shown else "") + f"{self.last.error}{tries}{after}"
+
+    def closing_line(self) -> str | None:
+        """Tokens and times, where there was an answer."""
+        if self.last is None or self.last.type is not EventType.MESSAGE_COMPLETE:
+            return None
+        return closing_line(self.model, self.last.usage, self.timing)
+
+
+async def play(turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, *, stream: bool = True) -> None:
+    """Ask, and show the answer as it comes. Cancelling stops it and closes the connection.
+
+    Raises UsageError for what the client refuses to send, BrokenPipeError as soon as nobody reads the answer.
+    """
+    show.wait("waiting")
+    async with _ticking(show), aclosing(client.chat_completion(messages, stream)) as events:
+        while True:
+            try:
+                event = await anext(events, None)
+            except (ConfigurationError, TypeError, ValueError) as problem:
+                raise UsageError(str(problem)) from problem
+            if event is None:
+                return
+            turn.feed(event)
+            show.event(event)
+
+
+def open_client(model: str | None, base_url: str | None, show: Show) -> LLMClient:
+    """The client for a model string; what it warns about is shown. Raises UsageError."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            if base_url is not None and model is None:
+                model = os.environ.get("LLMSTREAM_MODEL") or "openai"
+            client = LLMClient(model, base_url=base_url)
+        except (ConfigurationError, TypeError, ValueError) as problem:
+            advice = "; `llmstream models` lists them" if "no key" in str(problem) else ""
+            raise UsageError(str(problem).replace("pass api_key=", "give --model another one") + advice) from problem
+    for warning in caught:
+        show.warn(str(warning.message))
+    return client
+
+
+@asynccontextmanager
+async def _ticking(show: Show) -> AsyncGenerator[None, None]:
+    """Tick `show` meanwhile. What goes wrong there stops what runs here, and is raised."""
+    loop, here = asyncio.get_running_loop(), asyncio.current_task()
+    task = asyncio.create_task(_tick(show, here))
+    with suppress(NotImplementedError, RuntimeError, AttributeError):  # Windows; not the main thread
+        loop.add_signal_handler(signal.SIGTSTP, _suspend, show)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, RuntimeError, AttributeError):
+            loop.remove_signal_handler(signal.SIGTSTP)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _tick(show: Show, reading: asyncio.Task[object] | None) -> None:
+    try:
+        while True:
+            await asyncio.sleep(TICK)
+            show.tick()
+            check_reader(show.out)
+    except Exception:
+        if reading is not None:
+            reading.cancel()
+        raise
+
+
+def _suspend(show: Show) -> None:
+    show.pause()
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def check_reader(stream: TextIO) -> None:
+    """Raise BrokenPipeError once a pipe's reader has closed it, without writing: a slow model is not waited for."""
+    try:
+        number = stream.fileno()
+        if not stat.S_ISFIFO(os.fstat(number).st_mode) or not hasattr(select, "poll"):
+            return
+    except (OSError, ValueError):
+        return
+    poll = select.poll()
+    poll.register(number, 0)
+    if any(flags & (select.POLLERR | select.POLLHUP) for _, flags in poll.poll(0)):
+        raise BrokenPipeError
