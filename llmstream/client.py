@@ -14,10 +14,11 @@ from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
+from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules, Target
+from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL, Guard
-from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error
-from llmstream.messages import ChatRequest, Message
+from llmstream.events.types import EventType, StreamEvent, TextDelta
+from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
 from llmstream.providers.config import AllowHost, ProviderConfig
@@ -49,6 +50,7 @@ class CallOptions(TypedDict, total=False):
     provider_options: Mapping[str, Mapping[str, Any]] | None
     timeouts: Timeouts | None
     headers: Mapping[str, str] | None
+    fallbacks: Sequence[str | Provider] | None
 
 
 class LLMClient:
@@ -60,6 +62,9 @@ class LLMClient:
     `transport` is "httpx2" or "aiohttp" (the extra `aiohttp`; cheaper with many streams); None: `LLMSTREAM_TRANSPORT`,
     else httpx2. `allow_host(host, address)` is asked before each connection and may refuse it with False; where users
     choose `base_url`, give `llmstream.providers.public_hosts_only`.
+    `fallbacks` are asked in order when the model fails: model strings, which use their own environment, or Provider
+    objects, which the client closes. `on_interrupt` says what happens when an answer is cut after part of it was shown:
+    "error"; "restart", announced by RETRY with `discard=True`; or "continue" from where it stopped, as well as it can.
     `strict=True` raises where an option would be dropped. `include_raw=True` puts the provider's frames on the events.
     `keep_message=False` is for endless streams: `message` stays None and memory flat. `clock` and `rng` are for tests.
 
@@ -77,6 +82,8 @@ class LLMClient:
         sdk_client: Any = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        fallbacks: Sequence[str | Provider] = (),
+        on_interrupt: OnInterrupt = "error",
         transport: str | None = None,
         headers: Mapping[str, str] | None = None,
         include_raw: bool = False,
@@ -93,8 +100,11 @@ class LLMClient:
             raise TypeError(f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}")
         if not isinstance(timeouts, Timeouts):
             raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
+        if on_interrupt not in ON_INTERRUPT:
+            raise ValueError(f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}")
         self._retry = retry
         self._timeouts = timeouts
+        self._on_interrupt = on_interrupt
         self._include_raw = include_raw
         self._strict = strict
         self._keep_message = keep_message
@@ -121,6 +131,7 @@ class LLMClient:
             self._model = self._model or getattr(self._provider, "default_model", None)
         if not self._model:
             raise ConfigurationError(f'provider {self._provider.name} has no default model: pass model="…"')
+        self._fallbacks = self._parse_fallbacks(fallbacks)
 
     def __repr__(self) -> str:
         return f"LLMClient({self._provider.name}:{self._model})"
@@ -145,6 +156,7 @@ class LLMClient:
         provider_options: Mapping[str, Mapping[str, Any]] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
+        fallbacks: Sequence[str | Provider] | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         """Ask the model. Yields deltas and one terminal event; with `stream=False` only the terminal event.
 
@@ -155,10 +167,10 @@ class LLMClient:
         network. Everything else is an ERROR event. To stop early use `client.stream()` or `contextlib.aclosing`:
         the connection closes when the generator is closed or dropped.
         """
-        provider, model = self._target(model)
+        target = self._target(model)
         request = build_request(
             messages,
-            model,
+            target.model,
             tools=tools,
             tool_choice=tool_choice,
             parallel_tool_calls=parallel_tool_calls,
@@ -172,19 +184,26 @@ class LLMClient:
             metadata=metadata,
             provider_options=provider_options,
         )
-        call = self._call(timeouts, headers)
+        targets = [target, *(self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks))]
         guard = Guard(
             keep_message=self._keep_message or not stream,
-            warnings=self._warnings if provider is self._provider else (),
+            warnings=self._warnings if target.provider is self._provider else (),
         )
-        attempt = 1
-        lessons: set[str] = set()
+        rules = Rules(self._retry, self._on_interrupt, stream, self._rng)
+        attempts = Attempts(targets, request, self._call(timeouts, headers), guard, rules)
+        retry = attempts.skip()
         while True:
-            events = _begin(provider, request, call)
+            if retry is not None and retry.retry is not None:
+                if stream:
+                    held = self._clock.time()
+                    yield retry
+                    attempts.call.hold(self._clock.time() - held)
+                await self._clock.sleep(retry.retry.delay)
             failed: StreamEvent | None = None
+            attempts.begin()
             try:
                 while not guard.finished:
-                    for event in await _advance(events, guard):
+                    for event in await attempts.advance():
                         if event.type is EventType.ERROR:
                             failed = event
                         elif stream:
@@ -194,26 +213,13 @@ class LLMClient:
                         elif event.status is not None:
                             logger.info("status: %s %s", event.status.kind, event.status.message)
             finally:
-                await _close(events)
+                await attempts.close()
             if failed is None:
                 return
-            info = failed.error_info or ErrorInfo("internal")
-            if info.code == ADAPTED and info.message not in lessons and not guard.committed:
-                lessons.add(info.message)  # at once, and not counted, but never twice for the same
-                delay: float | None = 0.0
-            else:
-                delay = self._delay(info, attempt, call, lost=stream and guard.committed)
-                attempt += 1
-            if delay is None:
-                yield self._as_last(failed, info, attempt - 1)
+            retry = attempts.after(failed)
+            if retry is None:
+                yield attempts.last(failed)
                 return
-            retry = guard.retry(self._retry_notice(info, attempt, delay, request, provider))
-            logger.info("attempt %d of %d in %.1f s: %s", attempt, self._retry.max_attempts, delay, info.kind)
-            if stream:
-                held = self._clock.time()
-                yield retry
-                call.hold(self._clock.time() - held)
-            await self._clock.sleep(delay)
 
     def stream(self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]) -> Stream:
         """The same call as a context manager: `async with client.stream(…) as stream: async for event in stream`.
@@ -238,7 +244,8 @@ class LLMClient:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop. An `sdk_client` that you gave stays open."""
-        for provider in (self._provider, *self._others.values()):
+        own = (self._provider, *self._others.values(), *(target.provider for target in self._fallbacks))
+        for provider in {id(provider): provider for provider in own}.values():
             await provider.aclose()
 
     async def __aenter__(self) -> Self:
@@ -270,28 +277,46 @@ class LLMClient:
             self._warnings = (warning,)
         return name, model
 
-    def _target(self, model: str | None) -> tuple[Provider, str]:
+    def _target(self, model: str | None) -> Target:
         """Whom a call goes to. Only `"provider:model"` leaves the client's own provider, for its own environment."""
         if model is None:
-            return self._provider, str(self._model)
+            return Target(self._provider, str(self._model))
         if not isinstance(model, str) or not model:
             raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
         name, colon, rest = model.partition(":")
         if name not in registry.names():
             if colon and name != "ft" and getattr(self._provider, "vendor", False):  # "ft:…" are OpenAI's fine-tunes
                 registry.parse_model(model)  # raises: no vendor has such a name, so it is a provider misspelt
-            return self._provider, model
+            return Target(self._provider, model)
+        return self._named(name, rest)
+
+    def _named(self, name: str, model: str | None) -> Target:
         if name == self._provider.name:
-            return self._provider, rest or str(self._model)
+            return Target(self._provider, model or str(self._model))
         if name not in self._others:
             self._others[name] = registry.create(
                 ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
             )
         other = self._others[name]
-        rest = rest or getattr(other, "default_model", None) or ""
-        if not rest:
+        model = model or getattr(other, "default_model", None)
+        if not model:
             raise ConfigurationError(f'provider {name} has no default model: write "{name}:…"')
-        return other, rest
+        return Target(other, model)
+
+    def _parse_fallbacks(self, fallbacks: Sequence[str | Provider]) -> list[Target]:
+        if isinstance(fallbacks, str) or not isinstance(fallbacks, Sequence):
+            raise TypeError(f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {fallbacks!r}')
+        targets = []
+        for fallback in fallbacks:
+            if isinstance(fallback, str):
+                targets.append(self._named(*registry.parse_model(fallback)))
+            elif hasattr(fallback, "stream"):
+                if not (model := getattr(fallback, "default_model", None)):
+                    raise ConfigurationError(f"fallback {fallback.name}: a Provider object needs a default_model")
+                targets.append(Target(fallback, model))
+            else:
+                raise TypeError(f"a fallback is a model string or a Provider object, not {fallback!r}")
+        return targets
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
@@ -301,34 +326,10 @@ class LLMClient:
         deadline = None if timeouts.total is None else self._clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self._clock)
 
-    def _delay(self, info: ErrorInfo, attempt: int, call: Call, *, lost: bool) -> float | None:
-        """Seconds to wait before the next attempt; None: no more. `lost`: the consumer has seen part of this one."""
-        if lost or (info.kind == "timeout" and info.code == "total"):
-            return None
-        left = None if call.deadline is None else call.deadline - self._clock.time()
-        return self._retry.delay(attempt, info, self._rng, left=left)
-
-    def _retry_notice(
-        self, info: ErrorInfo, attempt: int, delay: float, request: ChatRequest, provider: Provider
-    ) -> Retry:
-        return Retry(
-            attempt,
-            self._retry.max_attempts,
-            delay,
-            str(info),
-            info.kind,
-            info.provider or provider.name,
-            request.model,
-        )
-
     def _as_batch(self, event: StreamEvent) -> StreamEvent:
         text = event.message.text if event.message is not None else ""
         message = event.message if self._keep_message else None
         return replace(event, text_delta=TextDelta(text) if text else None, message=message)
-
-    def _as_last(self, event: StreamEvent, info: ErrorInfo, attempts: int) -> StreamEvent:
-        info = replace(info, attempts=attempts, partial=info.partial if self._keep_message else None)
-        return replace(event, error=str(info), error_info=info)
 
 
 class Stream:
@@ -380,41 +381,3 @@ class Stream:
         if self._last.message is None:
             raise ConfigurationError("keep_message=False: there is no message to give")
         return self._last.message
-
-
-async def _advance(events: AsyncGenerator[StreamEvent, None], guard: Guard) -> Sequence[StreamEvent]:
-    """The provider's next step, held to the grammar. What it raises becomes an ERROR, save for wrong arguments."""
-    try:
-        event = await events.__anext__()
-    except StopAsyncIteration:
-        return guard.end()
-    except Exception as problem:
-        # Subclasses of ValueError are somebody's bug (JSONDecodeError, UnicodeError), not the caller's argument.
-        if not guard.begun and (isinstance(problem, ConfigurationError) or type(problem) in (TypeError, ValueError)):
-            raise
-        logger.debug("the provider raised", exc_info=True)
-        return guard.feed(error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}")))
-    if not isinstance(event, StreamEvent):
-        return guard.feed(error(ErrorInfo("internal", f"the provider yielded a {type(event).__name__}")))
-    return guard.feed(event)
-
-
-def _begin(provider: Provider, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
-    """The provider's stream; one that raises at once is a stream that raises at its first step."""
-
-    async def raising(problem: Exception) -> AsyncGenerator[StreamEvent, None]:
-        raise problem
-        yield
-
-    try:
-        return provider.stream(request, call)
-    except Exception as problem:  # noqa: BLE001  # raised again, where it is sorted
-        return raising(problem)
-
-
-async def _close(events: AsyncGenerator[StreamEvent, None]) -> None:
-    """Close a provider's stream; what a third party's cleanup raises is not the consumer's business."""
-    try:
-        await events.aclose()
-    except Exception:
-        logger.debug("the provider raised while it was closed", exc_info=True)

@@ -45,7 +45,7 @@ class Usage:
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     estimated: bool = False
-    """True when counted by us instead of by the provider."""
+    """True when counted by us instead of by the provider, or where one of several attempts reported nothing."""
     attempts: tuple[Usage, ...] = ()
     """Every billed attempt, when there were several; the fields above count those whose text is in the message."""
 

@@ -1,15 +1,80 @@
 """When to try again, and how long to wait first: pure, so that it can be tested without a clock.
 
 The policy decides; `LLMClient` waits. Delays follow "full jitter"
-(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). The budget is a token bucket as in
+Finagle and gRPC (https://github.com/grpc/proposal/blob/master/A6-client-retries.md): retries stay a fraction of calls,
+so that clients do not keep down a server that is trying to get up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from random import Random
 
 from llmstream.errors import ErrorInfo
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    asked: float
+    """When a retry was last wanted."""
+
+
+class RetryBudget:
+    """How many retries all calls together may add: `burst`, and then `ratio` for each call, per endpoint and key.
+
+    Never blocks: a retry that it doesn't grant does not happen, and the call ends in its error. `quiet` seconds in
+    which nobody wanted a retry fill a bucket again. So requests stay below `(1 + ratio) * calls + burst` in any storm.
+    Shared by every policy that holds it; not for two threads at once.
+    """
+
+    BUCKETS = 1024
+    """Endpoints and keys remembered; beyond that the fullest are forgotten first, which costs nothing."""
+
+    def __init__(self, *, ratio: float = 0.2, burst: float = 100.0, quiet: float = 60.0) -> None:
+        if min(ratio, burst, quiet) < 0:
+            raise ValueError("ratio, burst and quiet must not be negative")
+        self.ratio = ratio
+        self.burst = burst
+        self.quiet = quiet
+        self._buckets: dict[Hashable, _Bucket] = {}
+
+    def __repr__(self) -> str:
+        return f"RetryBudget(ratio={self.ratio}, burst={self.burst}, quiet={self.quiet})"
+
+    def deposit(self, key: Hashable, now: float) -> None:
+        """A call begins, whether or not it gets to this endpoint. `now` in seconds."""
+        bucket = self._bucket(key, now)
+        bucket.tokens = min(self.burst, bucket.tokens + self.ratio)
+
+    def withdraw(self, key: Hashable, now: float) -> bool:
+        """Whether one more request may be sent."""
+        bucket = self._bucket(key, now)
+        bucket.asked = now
+        if bucket.tokens < 1:
+            return False
+        bucket.tokens -= 1
+        return True
+
+    def empty(self, key: Hashable, now: float) -> bool:
+        """Whether a retry would be refused: the endpoint has been failing, and its bucket is still filling."""
+        return self._bucket(key, now).tokens < 1 <= self.burst
+
+    def _bucket(self, key: Hashable, now: float) -> _Bucket:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= self.BUCKETS:
+                del self._buckets[max(self._buckets, key=lambda known: self._buckets[known].tokens)]
+            bucket = self._buckets[key] = _Bucket(self.burst, now)
+        elif now - bucket.asked >= self.quiet:
+            bucket.tokens, bucket.asked = self.burst, now
+        return bucket
+
+
+SHARED_BUDGET = RetryBudget()
+"""The process's own: what every RetryPolicy uses that isn't given another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +86,8 @@ class RetryPolicy:
     max_delay: float = 8.0
     max_retry_after: float = 60.0
     """The longest wait taken from a server; one that asks for more fails at once, with `retry_after` on the error."""
+    budget: RetryBudget | None = field(default=SHARED_BUDGET, compare=False)
+    """What all calls together may add; None: no limit."""
 
     def __post_init__(self) -> None:
         if self.max_attempts < 1:

@@ -65,6 +65,10 @@ class MessageBuilder:
             message.parts.append(replace(call, arguments="".join(chunks)))
         return message
 
+    def forget_open_calls(self) -> None:
+        """The attempt was cut, and the answer goes on: its unfinished tool calls never become any."""
+        self._calls.clear()
+
     def _close(self) -> None:
         if self._open is not None:
             self._parts.append(_OPEN[self._open]("".join(self._chunks)))

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.builder import MessageBuilder
@@ -61,26 +62,37 @@ class Guard:
     __slots__ = (
         "_billed",
         "_builder",
+        "_carried",
         "_held",
         "_keep",
         "_raw",
         "_start",
+        "_usage",
         "_warnings",
         "begun",
+        "called",
         "committed",
         "finished",
+        "shown",
     )
 
     def __init__(self, *, keep_message: bool = True, warnings: tuple[str, ...] = ()) -> None:
         self._keep = keep_message
         self._warnings = warnings
         self._billed: list[Usage] = []
+        self._usage: Usage | None = None  # of the attempt that failed last
         self.begun = False
         """The provider has yielded something."""
         self._begin()
 
-    def _begin(self) -> None:
-        self._builder = MessageBuilder() if self._keep else None
+    def _begin(self, *, going_on: bool = False) -> None:
+        if not going_on:
+            self._builder = MessageBuilder() if self._keep else None
+            self._carried: list[Usage | None] = []
+            self.shown = False
+            """Something of the message has left, in this attempt or in one that it goes on from."""
+            self.called = False
+            """So has a TOOL_CALL for the caller: whoever acted on it can't take it back."""
         self._start: Start | None = None
         self._raw: object = None  # of the MESSAGE_START that is held back
         self._held: list[StreamEvent] = []
@@ -93,6 +105,8 @@ class Guard:
         self.begun = True
         if self.finished:
             return ()
+        if type(event) is not StreamEvent and not isinstance(event, StreamEvent):
+            return (self._fail(ErrorInfo("internal", f"the provider yielded a {type(event).__name__}")),)
         kind = event.type
         if kind in _PIECES:
             return self._piece(event)
@@ -122,11 +136,19 @@ class Guard:
             return ()
         return (self._fail(ErrorInfo("truncated", "the provider stopped without ending its answer")),)
 
-    def retry(self, retry: Retry) -> StreamEvent:
-        """Begin the next attempt, announced by the RETRY that this returns."""
-        retry.discard = retry.discard or self.committed
-        self._begin()
+    def retry(self, retry: Retry, *, going_on: bool = False) -> StreamEvent:
+        """Begin the next attempt, announced by the RETRY that this returns. `going_on`: it adds to what was shown."""
+        retry.discard = self.shown and not going_on
+        if going_on and self._builder is not None:
+            self._builder.forget_open_calls()
+            if self.committed:
+                self._carried.append(self._usage)
+        self._begin(going_on=going_on)
         return StreamEvent(EventType.RETRY, retry=retry)
+
+    def partial(self) -> Message | None:
+        """What was shown and stays, as a message; None with `keep_message=False`."""
+        return self._builder.message() if self._builder is not None else None
 
     def _piece(self, event: StreamEvent) -> Sequence[StreamEvent]:
         value = getattr(event, _PIECES[event.type])
@@ -139,13 +161,15 @@ class Guard:
                 return ()
         if self._builder is not None:
             self._builder.add(event)
+        if event.tool_call is not None and event.tool_call.executed_by == "caller":
+            self.called = True
         if self.committed:
             return (event,)
         return (*self._commit(), event)
 
     def _commit(self) -> Sequence[StreamEvent]:
         """What was held back."""
-        self.committed = True
+        self.committed = self.shown = True
         start = self._start or Start()
         self._start = replace(start, warnings=(*self._warnings, *start.warnings))
         return (*self._held, StreamEvent(EventType.MESSAGE_START, start=self._start, raw=self._raw))
@@ -154,8 +178,10 @@ class Guard:
         opening = () if self.committed else self._commit()
         self.finished = True
         usage = event.usage
+        if self._carried:
+            usage = _sum([*self._carried, usage])
         if self._billed:
-            usage = replace(usage or Usage(), attempts=(*self._billed, usage or Usage()))
+            usage = replace(usage or Usage(), attempts=(*self._billed, event.usage or Usage()))
         finish_reason = event.finish_reason or FinishReason.UNKNOWN
         done = StreamEvent(
             EventType.MESSAGE_COMPLETE,
@@ -171,7 +197,7 @@ class Guard:
 
     def _fail(self, info: ErrorInfo, event: StreamEvent | None = None) -> StreamEvent:
         self.finished = True
-        usage = event.usage if event is not None else None
+        usage = self._usage = event.usage if event is not None else None
         if usage is not None:
             self._billed.append(usage)
         partial = self._message(None, usage, cut=True)
@@ -194,3 +220,19 @@ class Guard:
             finish_reason=finish_reason,
             usage=usage,
         )
+
+
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def _sum(usages: Sequence[Usage | None]) -> Usage | None:
+    """The usage of a message made in several attempts; an estimate where one of them reported nothing."""
+    known = [usage for usage in usages if usage is not None]
+    if not known:
+        return None
+    counts: dict[str, Any] = {}
+    for name in _COUNTS:
+        reported = [count for usage in known if (count := getattr(usage, name)) is not None]
+        if reported:
+            counts[name] = sum(reported)
+    return Usage(**counts, estimated=len(known) < len(usages) or any(usage.estimated for usage in known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import os
@@ -68,7 +69,7 @@ def create(config: ProviderConfig) -> Provider:
     if (vendor := _vendors().get(config.name)) is not None:
         return vendor.create(config)
     if config.name not in _BUILT_IN:
-        raise ConfigurationError(f"unknown provider {config.name!r}; there are: {', '.join(names())}")
+        raise ConfigurationError(f"unknown provider {config.name!r}{_advice(config.name)}")
     provider: Provider = _load(config.name)(config)
     return provider
 
@@ -115,10 +116,8 @@ def parse_model(model: str) -> tuple[str, str | None]:
         if pattern.match(model):
             return provider, model
     if colon:
-        raise ConfigurationError(f"unknown provider {head!r} in {model!r}; there are: {', '.join(names())}")
-    raise ConfigurationError(
-        f'can\'t tell whose model {model!r} is: write "provider:model"; providers are {", ".join(names())}'
-    )
+        raise ConfigurationError(f"unknown provider {head!r} in {model!r}{_advice(head)}")
+    raise ConfigurationError(f'can\'t tell whose model {model!r} is: write "provider:model"{_advice(slash)}')
 
 
 def default_model() -> tuple[str, str | None, str | None]:
@@ -132,6 +131,12 @@ def default_model() -> tuple[str, str | None, str | None]:
     if _has_local_model():
         return "local", None, f"no key found: using the tiny local model; for another one {advice}"
     return "simulator", None, f"no key found: using the simulator, which only pretends to answer; {advice}"
+
+
+def _advice(name: str) -> str:
+    close = difflib.get_close_matches(name, names(), 1)
+    meant = f"; did you mean {close[0]!r}?" if close else "."
+    return f"{meant} Providers are: {', '.join(names())}"
 
 
 def _vendors() -> dict[str, Vendor]:

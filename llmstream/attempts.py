@@ -1,0 +1,258 @@
+"""What happens between the attempts of one call: whom to ask next, when, for what, and what fits what was shown.
+
+An attempt is a provider's. After one that failed there are four ways: the same provider again (retry), the next of the
+fallbacks, on from what was shown (`on_interrupt="continue"`), or the end. Before the commit point retries and fallbacks
+leave no trace but RETRY; after it only what `on_interrupt` allows happens, and never once the caller got a tool call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal, NamedTuple
+
+from llmstream.continuation import MAX_CONTINUATIONS, Overlap, continue_request, obstacle
+from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
+from llmstream.events.grammar import Guard
+from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
+from llmstream.messages import ChatRequest
+from llmstream.providers.base import Call, Provider, Timeouts, Watchdog, abortable, timed_out
+from llmstream.retry import RetryPolicy
+
+logger = logging.getLogger("llmstream")
+
+OnInterrupt = Literal["error", "restart", "continue"]
+ON_INTERRUPT: tuple[OnInterrupt, ...] = ("error", "restart", "continue")
+OWN_FAULT = frozenset({"invalid_request", "content_filter"})
+"""Kinds that no fallback is asked about: the request is at fault, or a filter has spoken."""
+_NO_LIMITS = Timeouts(connect=None, first_token=None, idle=None, progress=None)
+
+
+class Target(NamedTuple):
+    """Whom to ask."""
+
+    provider: Provider
+    model: str
+
+
+@dataclass(slots=True)
+class Rules:
+    """What the caller allows."""
+
+    policy: RetryPolicy
+    on_interrupt: OnInterrupt
+    streaming: bool
+    """In batch mode nothing has left before the end, so every failure may be tried again."""
+    rng: Random
+
+
+class Attempts:
+    """The attempts of one call, one after another.
+
+    `begin()` an attempt, `advance()` until the guard has finished, `close()` it; then `after()` its ERROR says how it
+    goes on: a RETRY to announce and wait for, or None, and `last()` is the end.
+    """
+
+    def __init__(self, targets: Sequence[Target], request: ChatRequest, call: Call, guard: Guard, rules: Rules) -> None:
+        self._targets = targets
+        self._request = request
+        self._guard = guard
+        self._rules = rules
+        self._index = 0
+        self._attempt = 1  # at this target
+        self._failed: list[ErrorInfo] = []  # the last error of each target given up
+        self._total = 0
+        self._continuations = 0
+        self._lessons: set[str] = set()
+        self._overlap: Overlap | None = None
+        self.call = call
+        """As it goes to the current target."""
+        budget = rules.policy.budget
+        if budget is not None:
+            for target in targets:
+                budget.deposit(_account(target.provider), call.clock.time())
+
+    @property
+    def target(self) -> Target:
+        """Whom the current attempt asks."""
+        return self._targets[self._index]
+
+    def skip(self) -> StreamEvent | None:
+        """At the start: pass over providers that keep failing. The RETRY that says so."""
+        if not self._starved(self.target) or self._index + 1 == len(self._targets):
+            return None
+        info = ErrorInfo("overloaded", "too many retries of late: not asked", provider=self.target.provider.name)
+        return self._fall_back(info)
+
+    def begin(self) -> None:
+        """Start the next attempt."""
+        self._total += 1
+        provider, model = self.target
+        request = replace(self._request, model=model)
+        partial = self._guard.partial() if self._guard.shown else None
+        self._overlap = None
+        if partial is not None:
+            takes_prefill = getattr(provider, "takes_prefill", None)
+            prefill = takes_prefill is not None and takes_prefill(request)
+            request = continue_request(request, partial, prefill=prefill)
+            self._overlap = Overlap(partial.text, prefill=prefill)
+        self._events = _begin(provider, request, self.call)
+        self._watchdog: Watchdog | None = None
+        if self.call.deadline is not None and not getattr(provider, "keeps_deadline", False):
+            self._watchdog = Watchdog(replace(self.call, timeouts=_NO_LIMITS))
+
+    async def advance(self) -> Sequence[StreamEvent]:
+        """The events of the provider's next step that may leave. Raises for wrong arguments alone."""
+        try:
+            event = await (self._events.__anext__() if self._watchdog is None else self._timed(self._watchdog))
+        except StopAsyncIteration:
+            return [*self._flush(), *self._guard.end()]
+        except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
+            event = self._as_error(problem)
+        if self._overlap is None or not isinstance(event, StreamEvent):
+            return self._guard.feed(event)
+        return self._fit(event, self._overlap)
+
+    async def close(self) -> None:
+        """Close the provider's stream; what a third party's cleanup raises is not the consumer's business."""
+        try:
+            await self._events.aclose()
+        except Exception:
+            logger.debug("the provider raised while it was closed", exc_info=True)
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    def after(self, failed: StreamEvent) -> StreamEvent | None:
+        """The RETRY that goes on from this ERROR; None: it is the end."""
+        info = failed.error_info or ErrorInfo("internal")
+        if info.kind == "timeout" and info.code == "total":
+            return None
+        going_on = False
+        if self._rules.streaming and self._guard.shown:
+            if (objection := self._objection(info)) is not None:
+                info.message += objection
+                return None
+            going_on = self._rules.on_interrupt == "continue"
+            self._continuations += going_on and self._guard.committed
+        if info.code == ADAPTED and info.message not in self._lessons:
+            self._lessons.add(info.message)  # at once, and not counted, but never twice for the same
+            return self._again(info, 0.0, going_on=going_on)
+        left = None if self.call.deadline is None else self.call.deadline - self.call.clock.time()
+        delay = self._rules.policy.delay(self._attempt, info, self._rules.rng, left=left)
+        if delay is not None and self._granted():
+            self._attempt += 1
+            return self._again(info, delay, going_on=going_on)
+        if info.kind in OWN_FAULT or (left is not None and left <= 0):
+            return None
+        return self._fall_back(info, going_on=going_on)
+
+    def last(self, failed: StreamEvent) -> StreamEvent:
+        """The ERROR that ends the call: the first provider's, with what became of the others."""
+        info = failed.error_info or ErrorInfo("internal")
+        first, *others = [*self._failed, info]
+        if others:
+            told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
+            info = replace(first, message=f"{first.message}; then {told}", partial=info.partial)
+        info = replace(info, attempts=self._total)
+        return replace(failed, error=str(info), error_info=info)
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _objection(self, info: ErrorInfo) -> str | None:
+        """Why nothing may follow what was shown."""
+        if self._rules.on_interrupt == "error":
+            return ""
+        if self._guard.called:
+            return f"; no {self._rules.on_interrupt}, because a tool call was handed out"
+        if self._rules.on_interrupt == "continue":
+            if (why := obstacle(self._request, self._guard.partial())) is not None:
+                return f"; not continued: {why}"
+            if self._continuations + self._guard.committed > MAX_CONTINUATIONS:
+                return f"; continued {MAX_CONTINUATIONS} times already"
+        return None
+
+    def _granted(self) -> bool:
+        budget = self._rules.policy.budget
+        return budget is None or budget.withdraw(_account(self.target.provider), self.call.clock.time())
+
+    def _starved(self, target: Target) -> bool:
+        budget = self._rules.policy.budget
+        return budget is not None and budget.empty(_account(target.provider), self.call.clock.time())
+
+    def _fall_back(self, info: ErrorInfo, *, going_on: bool = False) -> StreamEvent | None:
+        """On to the next target that may be asked; the last one always may."""
+        following = range(self._index + 1, len(self._targets))
+        index = next((i for i in following if i == following[-1] or not self._starved(self._targets[i])), None)
+        if index is None:
+            return None
+        self._failed.append(replace(info, provider=info.provider or self.target.provider.name))
+        self._index, self._attempt = index, 1
+        self.call = replace(self.call, headers={})  # they are for the provider that they were given for
+        return self._again(info, 0.0, going_on=going_on)
+
+    def _again(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
+        provider, model = self.target
+        most = self._rules.policy.max_attempts
+        logger.info("attempt %d of %d at %s in %.1f s: %s", self._attempt, most, provider.name, delay, info.kind)
+        retry = Retry(self._attempt, most, delay, str(info), info.kind, provider.name, model)
+        return self._guard.retry(retry, going_on=going_on)
+
+    def _as_error(self, problem: Exception) -> StreamEvent:
+        """What a provider raised, as an event; wrong arguments are raised again."""
+        # Subclasses of ValueError are somebody's bug (JSONDecodeError, UnicodeError), not the caller's argument.
+        wrong = isinstance(problem, ConfigurationError) or type(problem) in (TypeError, ValueError)
+        if wrong and not self._guard.begun:
+            raise problem
+        logger.debug("the provider raised", exc_info=problem)
+        return error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}"))
+
+    async def _timed(self, watchdog: Watchdog) -> StreamEvent:
+        """A step of a provider that doesn't look at the deadline: it is cut short, not the consumer."""
+        pending = asyncio.ensure_future(_step(self._events))
+        watchdog.waiting()
+        try:
+            return await abortable(pending, watchdog)
+        except TimeoutError:
+            if watchdog.expired is None:
+                raise
+            return error(timed_out("total", self.call.timeouts))
+        finally:
+            watchdog.arrived()
+
+    def _fit(self, event: StreamEvent, overlap: Overlap) -> Sequence[StreamEvent]:
+        """What may leave of a continuation, without what repeats the text shown before."""
+        if event.type is EventType.TEXT_DELTA and event.text_delta is not None:
+            fresh = overlap.feed(event.text_delta.content)
+            return self._guard.feed(replace(event, text_delta=TextDelta(fresh))) if fresh else ()
+        if event.type in (EventType.MESSAGE_START, EventType.STATUS):
+            return self._guard.feed(event)
+        return [*self._flush(), *self._guard.feed(event)]
+
+    def _flush(self) -> Sequence[StreamEvent]:
+        held = self._overlap.finish() if self._overlap is not None else ""
+        return self._guard.feed(text_delta(held)) if held else ()
+
+
+async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:
+    return await events.__anext__()
+
+
+def _begin(provider: Provider, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+    """The provider's stream; one that raises at once is a stream that raises at its first step."""
+
+    async def raising(problem: Exception) -> AsyncGenerator[StreamEvent, None]:
+        raise problem
+        yield
+
+    try:
+        return provider.stream(request, call)
+    except Exception as problem:  # noqa: BLE001  # raised again, where it is sorted
+        return raising(problem)
+
+
+def _account(provider: Provider) -> object:
+    """Whose retry budget a provider draws on: its endpoint's and key's, or its own."""
+    return getattr(provider, "budget_key", None) or id(provider)

@@ -1,0 +1,97 @@
+"""Going on with an answer that was cut: what to ask, and how the two pieces fit together.
+
+Only text is resumed. A model that takes a prefill is given its own words as the beginning of its answer; any other is
+shown them and told to go on, and may then repeat some of them: `Overlap` takes that out. Unfinished tool calls and
+reasoning are not sent: half of either can't be taken up again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llmstream.messages import ChatRequest, Message, Part, TextPart
+
+MAX_CONTINUATIONS = 2
+"""How often one call goes on from what it has."""
+WINDOW = 500
+"""Characters of the shown text that a continuation may repeat."""
+CHANCE = 8
+"""An overlap that begins within a word is one from this length on; a shorter one may be chance ("book", "keeper")."""
+
+_GO_ON = (
+    "The connection was lost while you were answering. Above is the beginning of your answer, exactly as far as it "
+    "came. Continue from its very last character: do not repeat any of it, do not comment, do not apologise, and begin "
+    "with a space or line break if one has to stand there."
+)
+
+
+def obstacle(request: ChatRequest, partial: Message | None) -> str | None:
+    """Why this answer can't be taken up where it was cut; None if it can."""
+    if partial is None:
+        return "keep_message=False, so what was shown is not known"
+    if partial.refusal:
+        return "the model was refusing"
+    if request.response_format is not None:
+        return "response_format would make the model begin its document anew"
+    return None
+
+
+def continue_request(request: ChatRequest, partial: Message, *, prefill: bool) -> ChatRequest:
+    """The request that asks for the rest of `partial`; the same request if there is no text yet."""
+    text = partial.text
+    if not text.strip():
+        return request
+    if prefill:
+        # The one API that documents prefill refuses white space at its end.
+        return replace(request, messages=[*request.messages, _assistant(text.rstrip())])
+    return replace(request, messages=[*request.messages, _assistant(text), Message("user", [TextPart(_GO_ON)])])
+
+
+def _assistant(text: str) -> Message:
+    parts: list[Part] = [TextPart(text)]
+    return Message("assistant", parts)
+
+
+class Overlap:
+    """Takes out of a continuation's first words what repeats the end of `shown`, or all of it.
+
+    Feed it the text as it comes, and `finish()` at its end: text is held only as long as it may still be a repetition.
+    After a prefill only white space can be doubled, because only that was not sent.
+    """
+
+    def __init__(self, shown: str, *, prefill: bool = False) -> None:
+        self._shown = shown
+        self._tail = shown[len(shown.rstrip()) :] if prefill else shown[-WINDOW:]
+        self._prefill = prefill
+        self._held = ""
+        self.done = not self._tail
+
+    def feed(self, text: str) -> str:
+        """The new text that may be shown now."""
+        if self.done:
+            return text
+        self._held += text
+        return "" if self._undecided() else self.finish()
+
+    def finish(self) -> str:
+        """What was still held."""
+        self.done = True
+        held, self._held = self._held, ""
+        if not self._prefill and held.startswith(self._shown):
+            return held[len(self._shown) :]
+        for size in range(min(len(held), len(self._tail)), 0, -1):
+            if held.startswith(self._tail[-size:]) and self._believed(size):
+                return held[size:]
+        return held
+
+    def _undecided(self) -> bool:
+        held, tail = self._held, self._tail
+        if not self._prefill and len(held) < len(self._shown) and self._shown.startswith(held):
+            return True
+        return any(tail.startswith(held, start) for start in range(len(tail) - len(held)))
+
+    def _believed(self, size: int) -> bool:
+        if self._prefill or size >= CHANCE:
+            return True
+        before, first = self._shown[: -size or None][-1:], self._shown[-size]
+        return not (before.isalnum() and first.isalnum())
