@@ -2,6 +2,7 @@
 
 from llmstream.providers.base import Call, Clock, Provider, Timeouts
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.endpoint import public_hosts_only
 from llmstream.providers.registry import names, register
 
-__all__ = ["Call", "Clock", "Provider", "ProviderConfig", "Timeouts", "names", "register"]
+__all__ = ["Call", "Clock", "Provider", "ProviderConfig", "Timeouts", "names", "public_hosts_only", "register"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmstream.messages import ChatRequest
+from llmstream.providers.endpoint import reveal
 from llmstream.providers.sdk import SDKProvider
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import Dialect, render_request
@@ -20,11 +21,11 @@ class AnthropicProvider(SDKProvider):
     key_variables = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
     default_model = "claude-sonnet-4-5"
 
-    def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:
+    def make_client(self, http_client: Any, /, **options: Any) -> Any:
         """`anthropic.AsyncAnthropic`."""
         import anthropic
 
-        return anthropic.AsyncAnthropic(http_client=anthropic.DefaultAsyncHttpxClient(**http_options), **options)
+        return anthropic.AsyncAnthropic(http_client=http_client, **reveal(options))
 
     def render(self, request: ChatRequest) -> Rendered:
         """The request as Messages."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
@@ -96,7 +94,7 @@ class Call:
     timeouts: Timeouts = field(default_factory=Timeouts)
     deadline: float | None = None
     """When `timeouts.total` ends, on `clock`; moves on while the consumer holds an event."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     include_raw: bool = False
     strict: bool = False
     clock: Clock = field(default_factory=LoopClock)
@@ -330,24 +328,6 @@ class AnswerReader:
             pass
 
 
-def socket_abort(response: Any) -> Callable[[], None] | None:
-    """A function that ends a pending read of an httpx2 response at once, from a plain callback.
-
-    None where there is no socket of its own to end: over other transports, and HTTP/2 shares one.
-    """
-    stream = response.extensions.get("network_stream")
-    connection = stream.get_extra_info("socket") if stream is not None else None
-    if connection is None or response.http_version == "HTTP/2":
-        return None
-
-    def abort() -> None:
-        # A duplicate, because uvloop's sockets refuse to be shut down; the connection is the same.
-        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-            duplicate.shutdown(socket.SHUT_RDWR)  # OSError: already closed, which is what we want
-
-    return abort
-
-
 __all__ = [
     "AnswerReader",
     "Call",
@@ -357,6 +337,5 @@ __all__ = [
     "Timeouts",
     "Watchdog",
     "abortable",
-    "socket_abort",
     "timed_out",
 ]

@@ -69,9 +69,9 @@ class CompatibleProvider(OpenAIProvider):
             config = replace(config, base_url=vendor.base_url())
         super().__init__(config, replace(vendor.dialect, name=vendor.name))
 
-    def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:
+    def make_client(self, http_client: Any, /, **options: Any) -> Any:
         """`openai.AsyncOpenAI`, without what its environment variables mean for OpenAI alone."""
-        client = super().make_client(http_options, **options)
+        client = super().make_client(http_client, **options)
         client.organization = client.project = client.admin_api_key = None
         client._custom_headers = options.get("default_headers", {})  # noqa: SLF001  # else OPENAI_CUSTOM_HEADERS go along
         return client

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.errors import ConfigurationError
+from llmstream.providers.endpoint import Secret
+
+TRANSPORTS = ("httpx2", "aiohttp")
 
 AllowHost = Callable[[str, str], bool]
 """`allow_host(host, address)`: whether a connection to this resolved IP address may be made. It must not block."""
@@ -17,7 +20,7 @@ class ProviderConfig:
     """What `LLMClient` knows about a provider when it makes one."""
 
     name: str
-    api_key: str | None = field(default=None, repr=False)
+    api_key: str | Secret[str] | None = field(default=None, repr=False)
     base_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     sdk_client: Any = None

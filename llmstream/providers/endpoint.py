@@ -4,13 +4,66 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from llmstream.errors import ConfigurationError
 
+T = TypeVar("T")
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 _SECRET_HEADER = re.compile(r"key|auth|token|secret|password|cookie|credential", re.I)
+
+
+class Secret(Generic[T]):
+    """A value that no repr, log, traceback or pickle shows. Not a `str`, which would slip through everywhere."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def reveal(self) -> T:
+        """The value, for the one who sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret can't be pickled")
+
+
+class SecretHeaders(Mapping[str, str]):
+    """Headers whose repr has only their names."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    def __repr__(self) -> str:
+        return f"[headers {', '.join(self._headers)}]"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("secret headers can't be pickled")
+
+
+def reveal(hidden: Any) -> Any:
+    """What is in a Secret; in a dict, what is in each. Anything else as it is."""
+    if isinstance(hidden, dict):
+        return {name: reveal(value) for name, value in hidden.items()}
+    return hidden.reveal() if isinstance(hidden, Secret) else hidden
 
 
 def check_base_url(url: str, *, allow_insecure_http: bool = False) -> None:
@@ -45,31 +98,73 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_key(key: str, name: str) -> str:
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_AZURE = ipaddress.ip_address("168.63.129.16")
+
+
+def public_hosts_only(host: str, address: str) -> bool:  # noqa: ARG001  # the hook's signature
+    """An `allow_host` for services whose users choose `base_url`: only addresses of the public internet.
+
+    Refuses loopback, private, link-local, shared, multicast and reserved ranges, the clouds' metadata addresses, and
+    IPv6 addresses that hold such an IPv4 one.
+    """
+    return all(_is_public(found) for found in _embedded(ipaddress.ip_address(address.partition("%")[0])))
+
+
+def _embedded(address: IPAddress) -> Iterator[IPAddress]:
+    """The address, or what it stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        yield address
+    elif address in _NAT64 or address.ipv4_mapped is not None:
+        yield ipaddress.IPv4Address(address.packed[-4:])
+    else:
+        yield address
+        yield from (address.teredo or ()) if address.sixtofour is None else (address.sixtofour,)
+
+
+def _is_public(address: IPAddress) -> bool:
+    odd = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
+    return address.is_global and not odd and address != _AZURE
+
+
+def check_key(key: str | Secret[str], name: str) -> Secret[str]:
     """The key without blanks around it. Raise ConfigurationError for what can't stand in an HTTP header."""
+    hidden = key if isinstance(key, Secret) else Secret(key)
+    del key  # no frame that raises shows it
+    if flaw := _key_flaw(hidden.reveal(), name):
+        raise ConfigurationError(flaw)
+    return Secret(hidden.reveal().strip(" \t"))
+
+
+def _key_flaw(key: Any, name: str) -> str | None:
     if not isinstance(key, str):
-        raise ConfigurationError(f"{name} must be a string, not {type(key).__name__}")
+        return f"{name} must be a string, not {type(key).__name__}"
     key = key.strip(" \t")
     if not key:
-        raise ConfigurationError(f"{name} is empty")
+        return f"{name} is empty"
     if not key.isascii() or not key.isprintable():
-        raise ConfigurationError(
-            f"{name} holds a line break or another character that no key has; was it read from a file? Strip it"
-        )
-    return key
+        return f"{name} holds a line break or another character that no key has; was it read from a file? Strip it"
+    return None
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raise ConfigurationError for a header that can't be sent."""
-    for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise ConfigurationError("headers must map strings to strings")
-        if not name.isascii() or not name.isprintable() or not name or set(name) & set(" :"):
-            raise ConfigurationError(f"header name {name!r} can't be sent")
-        if name.lower() in ("content-length", "transfer-encoding", "host"):
-            raise ConfigurationError(f"header {name!r} is the transport's to set")
-        if not value.isascii() or not value.isprintable():
-            raise ConfigurationError(f"the value of header {name!r} holds a character that can't be sent")
+    flaws = [flaw for name, value in headers.items() if (flaw := _header_flaw(name, value))]
+    del headers
+    if flaws:
+        raise ConfigurationError(flaws[0])
+
+
+def _header_flaw(name: Any, value: Any) -> str | None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        return "headers must map strings to strings"
+    if not name.isascii() or not name.isprintable() or not name or set(name) & set(" :"):
+        return f"header name {name!r} can't be sent"
+    if name.lower() in ("content-length", "transfer-encoding", "host"):
+        return f"header {name!r} is the transport's to set"
+    if not value.isascii() or not value.isprintable():
+        return f"the value of header {name!r} holds a character that can't be sent"
+    return None
 
 
 def secret_headers(headers: Mapping[str, str]) -> list[str]:

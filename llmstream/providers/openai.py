@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from llmstream.messages import ChatRequest
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.endpoint import reveal
 from llmstream.providers.sdk import SDKProvider
 from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.openai_chat.request import Dialect, render_request
@@ -20,11 +21,11 @@ class _OverOpenAI(SDKProvider):
     sdk = "openai"
     key_variables: tuple[str, ...] = ("OPENAI_API_KEY",)
 
-    def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:
+    def make_client(self, http_client: Any, /, **options: Any) -> Any:
         """`openai.AsyncOpenAI`."""
         import openai
 
-        return openai.AsyncOpenAI(http_client=openai.DefaultAsyncHttpxClient(**http_options), **options)
+        return openai.AsyncOpenAI(http_client=http_client, **reveal(options))
 
     def is_openai(self) -> bool:
         """Whether OpenAI itself answers (or Azure), not a server that only speaks its format."""

@@ -8,29 +8,45 @@ chunks is most of their cost; `create()` blocks the loop 0.45 ms for each messag
 from __future__ import annotations
 
 import asyncio
-import functools
+import importlib
 import inspect
 import logging
 import os
-import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import AsyncGenerator, Mapping
+from contextvars import copy_context
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
-from llmstream.providers.base import AnswerReader, Call, Watchdog, abortable, socket_abort, timed_out
+from llmstream.providers.base import AnswerReader, Call, Watchdog, abortable, timed_out
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import (
+    Secret,
+    SecretHeaders,
     check_base_url,
     check_headers,
     check_key,
     is_loopback,
+    reveal,
     secret_headers,
     secret_parts,
+)
+from llmstream.providers.perloop import LoopClients
+from llmstream.providers.transport import (
+    Abort,
+    Exchange,
+    HostRefusedError,
+    abort_of,
+    causes,
+    exchanges,
+    http_client,
+    is_connect_timeout,
+    is_disconnect,
+    open_body,
+    transport_name,
 )
 from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
@@ -38,14 +54,15 @@ from llmstream.wire.fields import parse_json
 from llmstream.wire.lessons import Lesson, learn
 from llmstream.wire.rendered import Rendered
 
+if TYPE_CHECKING:
+    from llmstream.providers.gate import HostGate
+
 logger = logging.getLogger("llmstream")
 
 ERROR_BODY = 64 * 1024
 """Bytes of an HTTP error's body that are read."""
 ERROR_BODY_SECONDS = 2.0
 """Seconds given to an HTTP error's body."""
-
-_connected: ContextVar[list[str]] = ContextVar("llmstream_connected")
 
 
 class SDKProvider:
@@ -69,12 +86,15 @@ class SDKProvider:
         self._config = config
         self._key = self._find_key(config)
         self._secrets = _secrets(self._key, config)
-        self._clients: dict[asyncio.AbstractEventLoop, _Client] = {}
+        self._gate = _gate(config)
         self._lessons: dict[str, tuple[Lesson, ...]] = {}  # by model: what one refuses another of the host may take
         # Made now, so that the SDK's import and the TLS context never fall into the first request.
-        self._first: Any = self._new_client()
-        self.base_url = str(self._first.base_url)
+        first = self._new_client()
+        self._clients = LoopClients(first, owned=config.sdk_client is None)
+        self.base_url = str(first.base_url)
         check_base_url(self.base_url, allow_insecure_http=config.allow_insecure_http)
+        if self._gate is not None:
+            self._gate.check_url(self.base_url)
 
     @property
     def vendor(self) -> bool:
@@ -84,10 +104,13 @@ class SDKProvider:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, base_url={self.base_url!r})"
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{type(self).__name__} can't be pickled or copied: it holds a key and connections")
+
     # --- for subclasses ------------------------------------------------------------------------------------
 
-    def make_client(self, http_options: dict[str, Any], **options: Any) -> Any:
-        """The SDK's async client, over its own HTTP client class made with `http_options`."""
+    def make_client(self, http_client: Any, /, **options: Any) -> Any:
+        """The SDK's async client. `options` may be hidden ones: `reveal` them last, where no frame keeps them."""
         raise NotImplementedError
 
     def render(self, request: ChatRequest) -> Rendered:
@@ -108,16 +131,16 @@ class SDKProvider:
         watchdog = Watchdog(call)
         response: Any = None
         body: Any = None
-        abort: Callable[[], object] | None = None
+        abort: Abort | None = None
+        exchange = Exchange(call.headers)
         try:
             try:
-                response = await self._open(rendered.body, call, watchdog)
+                response = await self._open(rendered.body, call, watchdog, exchange)
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
                 info = self._explain(problem, call, watchdog)
                 yield error(info if call.strict else self._learned(request.model, rendered.body, info))
                 return
-            abort = socket_abort(response)
-            body = response.aiter_bytes() if response.headers.get("content-encoding") else response.aiter_raw()
+            body, abort = open_body(response, exchange)
             decoder = self.decoder(include_raw=call.include_raw, keep_message=False)
             decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
             reader = AnswerReader(body, decoder, call, watchdog, abort)
@@ -136,90 +159,72 @@ class SDKProvider:
 
     async def aclose(self) -> None:
         """Close this loop's connections. A client that the user gave stays open."""
-        if self._first is not None and self._config.sdk_client is None:
-            await self._first.close()
-        self._first = None
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        await self._clients.aclose()
 
     def sdk_client(self) -> Any:
         """The vendor SDK's async client, for the running loop if there is one."""
-        try:
-            return self._client().sdk
-        except RuntimeError:  # no loop runs: the first that does will take it over
-            self._first = self._first or self._new_client()
-            return self._first
+        return self._clients.sdk(self._new_client)
 
     # --- inside --------------------------------------------------------------------------------------------
 
-    def _client(self) -> _Client:
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            for old in [known for known in self._clients if known.is_closed()]:
-                del self._clients[old]
-            sdk, self._first = self._first or self._new_client(), None
-            self._clients[loop] = _Client(sdk, owned=self._config.sdk_client is None)
-        return self._clients[loop]
-
-    def _find_key(self, config: ProviderConfig) -> str | None:
+    def _find_key(self, config: ProviderConfig) -> Secret[str] | None:
         if config.sdk_client is not None:
             return None
         if config.api_key is not None:
             return check_key(config.api_key, "api_key")
         for variable in self.key_variables:
-            if value := os.environ.get(variable):
-                return check_key(value, variable)
+            if os.environ.get(variable):
+                return check_key(Secret(os.environ[variable]), variable)
         if not self.key_needed or (config.base_url and is_loopback(urlsplit(config.base_url).hostname or "")):
-            return "none"  # servers on this machine seldom want one, but the SDK insists
+            return Secret("none")  # servers on this machine seldom want one, but the SDK insists
         raise ConfigurationError(f"no key for {config.name}: set {' or '.join(self.key_variables)}, or pass api_key=")
 
     def _new_client(self) -> Any:
-        given = self._config.sdk_client
-        if given is not None:
-            origins = {cls.__module__.partition(".")[0] for cls in type(given).__mro__}
-            if self.sdk not in origins or not inspect.iscoroutinefunction(given.post):
-                raise ConfigurationError(
-                    f"sdk_client must be an async client of the {self.sdk} package, not {type(given).__name__}"
-                )
-            return given.with_options(max_retries=0)
+        config = self._config
+        if config.sdk_client is not None:
+            return self._check_given(config).with_options(max_retries=0)
         options: dict[str, Any] = {"max_retries": 0, "api_key": self._key}
-        if self._config.base_url is not None:
-            options["base_url"] = self._config.base_url
-        if self._config.headers:
-            options["default_headers"] = dict(self._config.headers)
-        return self.make_client(self._http_options(), **options)
+        if config.base_url is not None:
+            options["base_url"] = config.base_url
+        if config.headers:
+            options["default_headers"] = SecretHeaders(config.headers)
+        sdk = importlib.import_module(self.sdk)
+        http = http_client(transport_name(config), sdk, self._gate, {"response": [_refuse]})
+        return self.make_client(http, **options)
 
-    def _http_options(self) -> dict[str, Any]:
-        import httpx2
+    def _check_given(self, config: ProviderConfig) -> Any:
+        """The user's own client. It brings its own transport, where no check of ours can stand."""
+        given = config.sdk_client
+        origins = {cls.__module__.partition(".")[0] for cls in type(given).__mro__}
+        if self.sdk not in origins or not inspect.iscoroutinefunction(given.post):
+            raise ConfigurationError(
+                f"sdk_client must be an async client of the {self.sdk} package, not {type(given).__name__}"
+            )
+        for name in ("transport", "allow_host"):
+            if getattr(config, name) is not None:
+                raise ConfigurationError(f"{name}: sdk_client brings its own connections; set it up there")
+        return given
 
-        return {
-            "verify": _tls_context(),
-            # The SDKs stop at 1,000 connections; a service decides itself how many streams it runs.
-            "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None),
-            "follow_redirects": False,
-            "event_hooks": {"request": [_trace_connections], "response": [_refuse]},
-        }
-
-    async def _open(self, body: dict[str, Any], call: Call, watchdog: Watchdog) -> Any:
+    async def _open(self, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange) -> Any:
         """The response. A pooled connection that turns out dead is replaced at once, once."""
-        connected: list[str] = []
-        _connected.set(connected)
         try:
-            return await self._post(body, call, watchdog)
+            return await self._post(body, call, watchdog, exchange)
         except Exception as problem:
-            if connected != ["reused"] or not _is_disconnect(problem):
+            if not exchange.reused or not is_disconnect(problem):
                 raise
         logger.debug("a kept-alive connection was dead; sending the request again")
-        return await self._post(body, call, watchdog)
+        return await self._post(body, call, watchdog, exchange)
 
-    async def _post(self, body: dict[str, Any], call: Call, watchdog: Watchdog) -> Any:
+    async def _post(self, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange) -> Any:
         """The response's head, in a task of its own: what the clocks cancel is never the consumer."""
         import httpx2
 
-        client = self._client()
+        client = self._clients.here(self._new_client)
         await client.start()
-        sending = client.sdk.post(
+        sdk = client.sdk
+        if call.headers and self._config.sdk_client is not None:
+            sdk = sdk.with_options(default_headers=call.headers)  # ours go by the exchange; options would be logged
+        sending = sdk.post(
             self.path,
             body=body,
             cast_to=httpx2.Response,
@@ -228,19 +233,21 @@ class SDKProvider:
             options={
                 "max_retries": 0,
                 "follow_redirects": False,
-                "headers": {"Accept": "text/event-stream", **call.headers},
+                "headers": {"Accept": "text/event-stream"},
                 # Reading has no limit here: the watchdog sees bytes and pieces, the transport only bytes.
                 "timeout": httpx2.Timeout(None, connect=call.timeouts.connect),
             },
         )
-        pending = asyncio.ensure_future(sending)
+        context = copy_context()  # the consumer may use the SDK's client too, in this very task
+        context.run(exchanges.set, exchange)
+        pending = asyncio.get_running_loop().create_task(sending, context=context)
         watchdog.waiting()
         try:
             return await abortable(pending, watchdog)
         except asyncio.CancelledError:
             if pending.done() and not pending.cancelled() and pending.exception() is None:
                 response = pending.result()  # it arrived in the same instant
-                await _close(response, socket_abort(response))
+                await _close(response, abort_of(response, exchange))
             raise
         finally:
             watchdog.arrived()
@@ -256,19 +263,20 @@ class SDKProvider:
     def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
             return self._named(timed_out(watchdog.expired, call.timeouts), call)
-        causes = list(_causes(problem))
-        for cause in causes:
+        found = list(causes(problem))
+        for cause in found:
             if isinstance(cause, _RefusedError):
                 return self._refused(cause.status, cause.headers, cause.body, call, cut=cause.cut)
+            if isinstance(cause, HostRefusedError):
+                return self._named(ErrorInfo("connection", str(cause), retryable=False, code="host_refused"), call)
         response = getattr(problem, "response", None)
         if response is not None:  # over a client of the user's own, where the SDK has read the body
             return self._refused(response.status_code, response.headers, response.content, call)
-        names = [type(cause).__name__ for cause in causes]
-        if "ConnectTimeout" in names:
+        if is_connect_timeout(found) and call.timeouts.connect is not None:
             return self._named(timed_out("connect", call.timeouts), call)
-        if isinstance(causes[-1], (TypeError, ValueError)) and not isinstance(causes[-1], OSError):
-            return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {causes[-1]}"), call)
-        reason = str(causes[-1]) or names[-1]
+        if isinstance(found[-1], (TypeError, ValueError)) and not isinstance(found[-1], OSError):
+            return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {found[-1]}"), call)
+        reason = str(found[-1]) or type(found[-1]).__name__
         host = urlsplit(self.base_url).netloc
         return self._named(ErrorInfo("connection", f"no answer from {host}: {reason}"), call)
 
@@ -299,39 +307,7 @@ class SDKProvider:
         return replace(info, provider=self.name, message=redact(info.message, self._all_secrets(call)))
 
     def _all_secrets(self, call: Call) -> tuple[str, ...]:
-        return (*secret_parts(secret_headers(call.headers)), *self._secrets)
-
-
-class _Client:
-    """An SDK client that ends with its loop.
-
-    `asyncio.run` closes suspended async generators before it closes the loop, so a module-level `LLMClient` leaves no
-    socket behind although nobody closes it.
-    """
-
-    def __init__(self, sdk: Any, *, owned: bool) -> None:
-        self.sdk = sdk
-        self._guardian = self._guard() if owned else None
-        self._started = False
-
-    async def start(self) -> None:
-        """Let the running loop know that there is something to close."""
-        if not self._started:
-            self._started = True
-            if self._guardian is not None:
-                await anext(self._guardian)
-
-    async def aclose(self) -> None:
-        """Close the connections, if they are ours."""
-        if self._guardian is not None:
-            await self.start()
-            await self._guardian.aclose()
-
-    async def _guard(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            await self.sdk.close()
+        return (*secret_parts(secret_headers(call.headers)), *self._secrets.reveal())
 
 
 class _RefusedError(Exception):
@@ -366,7 +342,7 @@ async def _refuse(response: Any) -> None:
     raise _RefusedError(response.status_code, response.headers, body[:ERROR_BODY], cut=cut)
 
 
-async def _close(response: Any, abort: Callable[[], object] | None) -> None:
+async def _close(response: Any, abort: Abort | None) -> None:
     """Close a response; if its answer was not read to the end, so that the server notices at once."""
     if not response.is_closed:
         if abort is not None:
@@ -374,42 +350,18 @@ async def _close(response: Any, abort: Callable[[], object] | None) -> None:
         await response.aclose()
 
 
-@functools.cache
-def _tls_context() -> ssl.SSLContext:
-    import httpx2
+def _gate(config: ProviderConfig) -> HostGate | None:
+    if config.allow_host is None:
+        return None
+    from llmstream.providers.gate import HostGate
 
-    return httpx2.create_ssl_context()
-
-
-async def _trace_connections(request: Any) -> None:
-    connected = _connected.get(None)
-    if connected is None:
-        return
-    connected[:] = ["reused"]
-
-    async def trace(event: str, _: Mapping[str, Any]) -> None:
-        if event.startswith("connection.connect"):
-            connected[:] = ["new"]
-
-    request.extensions = {**request.extensions, "trace": trace}
+    return HostGate(config.allow_host)
 
 
-def _secrets(key: str | None, config: ProviderConfig) -> tuple[str, ...]:
+def _secrets(key: Secret[str] | None, config: ProviderConfig) -> Secret[tuple[str, ...]]:
     """Everything of the caller's that a provider might echo in an error."""
     given = config.sdk_client
-    own = [key, getattr(given, "api_key", None), getattr(given, "auth_token", None)]
+    own = [reveal(key), getattr(given, "api_key", None), getattr(given, "auth_token", None)]
     own += secret_headers(config.headers)
     own += secret_headers(getattr(given, "_custom_headers", None) or {})
-    return secret_parts(own)
-
-
-def _causes(problem: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = problem
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
-
-
-def _is_disconnect(problem: Exception) -> bool:
-    names = {type(cause).__name__ for cause in _causes(problem)}
-    return bool(names & {"RemoteProtocolError", "ReadError", "WriteError"})
+    return Secret(secret_parts(own))

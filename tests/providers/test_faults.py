@@ -13,6 +13,7 @@ import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy, Timeouts
 from llmstream.providers import base, sdk
+from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import VirtualClock
 from tests.loopback import APIS, CutError, Loopback, answer, pieces, refuse
@@ -30,6 +31,13 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture(autouse=True, params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test runs over each transport."""
+    monkeypatch.setenv("LLMSTREAM_TRANSPORT", request.param)
+    return str(request.param)
 
 
 def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:

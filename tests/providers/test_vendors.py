@@ -15,6 +15,7 @@ import pytest
 
 from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts, ToolCall
 from llmstream.providers.base import LoopClock
+from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import VirtualClock
 from tests.loopback import APIS, CutError, Loopback, Reply, Request, answer, cut, error_frame, pieces, refuse
 
@@ -35,6 +36,13 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture(autouse=True, params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test runs over each transport."""
+    monkeypatch.setenv("LLMSTREAM_TRANSPORT", request.param)
+    return str(request.param)
 
 
 def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:

@@ -1,0 +1,80 @@
+"""One SDK client per running event loop, because connections belong to the loop that made them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+
+class LoopClients:
+    """The SDK's clients of one provider. `owned`: ours to close.
+
+    The first is made before any loop runs and taken over by the first that does; the others when they are wanted.
+    """
+
+    def __init__(self, first: Any, *, owned: bool) -> None:
+        self._first = first
+        self._owned = owned
+        self._clients: dict[asyncio.AbstractEventLoop, LoopClient] = {}
+
+    def here(self, make: Callable[[], Any]) -> LoopClient:
+        """The running loop's. RuntimeError if none runs."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            for old in [known for known in self._clients if known.is_closed()]:
+                del self._clients[old]
+            sdk, self._first = self._first or make(), None
+            self._clients[loop] = LoopClient(sdk, owned=self._owned)
+        return self._clients[loop]
+
+    def sdk(self, make: Callable[[], Any]) -> Any:
+        """The running loop's SDK client, or the one that waits for a loop."""
+        try:
+            return self.here(make).sdk
+        except RuntimeError:
+            self._first = self._first or make()
+            return self._first
+
+    async def aclose(self) -> None:
+        """Close those of the running loop."""
+        if self._first is not None and self._owned:
+            await self._first.close()
+        self._first = None
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+
+class LoopClient:
+    """An SDK client that ends with its loop.
+
+    `asyncio.run` closes suspended async generators before it closes the loop, so a module-level `LLMClient` leaves no
+    socket behind although nobody closes it. Nor does one that is dropped: the loop closes a dropped generator.
+    """
+
+    def __init__(self, sdk: Any, *, owned: bool) -> None:
+        self.sdk = sdk
+        self._guardian = _guard(sdk) if owned else None
+        self._started = False
+
+    async def start(self) -> None:
+        """Let the running loop know that there is something to close."""
+        if not self._started:
+            self._started = True
+            if self._guardian is not None:
+                await anext(self._guardian)
+
+    async def aclose(self) -> None:
+        """Close the connections, if they are ours."""
+        if self._guardian is not None:
+            await self.start()
+            await self._guardian.aclose()
+
+
+async def _guard(sdk: Any) -> AsyncGenerator[None, None]:
+    """Not a method: it must not keep alive what drops it."""
+    try:
+        yield
+    finally:
+        await sdk.close()
