@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Usage,
     )
     from llmstream.providers.base import Timeouts
-    from llmstream.retry import RetryPolicy
+    from llmstream.retry import RetryBudget, RetryPolicy
 
 __version__ = "0.1.0"
 
@@ -67,7 +67,7 @@ _HOME = {
         "Usage",
     ),
     "providers.base": ("Timeouts",),
-    "retry": ("RetryPolicy",),
+    "retry": ("RetryBudget", "RetryPolicy"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -86,6 +86,7 @@ __all__ = [  # sorted without regard to case, as readers do
     "ReasoningDelta",
     "RefusalDelta",
     "Retry",
+    "RetryBudget",
     "RetryPolicy",
     "Source",
     "Start",

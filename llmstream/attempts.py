@@ -151,7 +151,7 @@ class Attempts:
 
     def last(self, failed: StreamEvent) -> StreamEvent:
         """The ERROR that ends the call: the first provider's, with what became of the others."""
-        info = failed.error_info or ErrorInfo("internal")
+        info = self._named(failed.error_info or ErrorInfo("internal"))
         first, *others = [*self._failed, info]
         if others:
             told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
@@ -174,6 +174,9 @@ class Attempts:
                 return f"; continued {MAX_CONTINUATIONS} times already"
         return None
 
+    def _named(self, info: ErrorInfo) -> ErrorInfo:
+        return info if info.provider is not None else replace(info, provider=self.target.provider.name)
+
     def _granted(self) -> bool:
         budget = self._rules.policy.budget
         return budget is None or budget.withdraw(_account(self.target.provider), self.call.clock.time())
@@ -188,7 +191,7 @@ class Attempts:
         index = next((i for i in following if i == following[-1] or not self._starved(self._targets[i])), None)
         if index is None:
             return None
-        self._failed.append(replace(info, provider=info.provider or self.target.provider.name))
+        self._failed.append(self._named(info))
         self._index, self._attempt = index, 1
         self.call = replace(self.call, headers={})  # they are for the provider that they were given for
         return self._again(info, 0.0, going_on=going_on)

@@ -31,20 +31,21 @@ TEXTS: dict[EventType, type[Any]] = {
 TERMINAL = (EventType.MESSAGE_COMPLETE, EventType.ERROR)
 
 
-def check_stream(events: Sequence[StreamEvent], *, keep_message: bool = True) -> StreamEvent:
-    """Assert that `events` are a legal streamed answer; gives the terminal event."""
+def check_stream(events: Sequence[StreamEvent], *, keep_message: bool = True, going_on: bool = False) -> StreamEvent:
+    """Assert that `events` are a legal streamed answer; gives the terminal event. `going_on`: it may be continued."""
     assert events, "a stream has at least its terminal event"
     last = events[-1]
     assert last.type in TERMINAL, f"ends in {last!r}"
     opened = False  # a MESSAGE_START stands, whose attempt goes on
-    attempt = 1
+    shown = False  # something of the message has been shown since the last RETRY that discards
+    attempt, asked = 1, None
     for event, following in pairwise(events):
         assert event.type not in TERMINAL, f"goes on after {event!r}"
         assert getattr(event, VALUES[event.type]) is not None, f"{event!r} lacks its value"
         if event.type is EventType.MESSAGE_START:
             assert not opened, "a second MESSAGE_START in one attempt"
             assert following.type in PIECES or following.type is EventType.MESSAGE_COMPLETE, "not held back"
-            opened = True
+            opened = shown = True
         elif event.type in PIECES:
             assert opened, f"{event!r} outside an attempt"
             if event.type in TEXTS:
@@ -52,10 +53,14 @@ def check_stream(events: Sequence[StreamEvent], *, keep_message: bool = True) ->
                 assert isinstance(content, str)
                 assert content, "an empty delta"
         elif event.retry is not None:
-            assert event.retry.attempt > attempt
-            assert event.retry.discard == opened, "discard says whether something was shown"
-            attempt = event.retry.attempt
-            opened = False
+            retry = event.retry
+            if (retry.provider, retry.model) in (asked, (None, None)):
+                assert retry.attempt >= attempt
+                assert retry.attempt > attempt or not retry.delay
+            attempt, asked = retry.attempt, (retry.provider, retry.model)
+            assert not retry.discard or shown, "nothing to discard"
+            assert retry.discard or not shown or going_on, "what was shown is dropped"
+            opened, shown = False, shown and not retry.discard
     check_terminal(last, opened=opened)
     parts = add_up(events[:-1])
     if last.type is EventType.MESSAGE_COMPLETE:
@@ -115,13 +120,16 @@ def check_partial(last: StreamEvent, parts: list[Part], *, keep_message: bool) -
 
 
 def add_up(events: Sequence[StreamEvent]) -> list[Part]:
-    """The parts that the events since the last RETRY make: each discards, or has nothing but STATUS before it."""
+    """The parts that the events since the last RETRY that discards make."""
     parts: list[Part] = []
     growing: EventType | None = None  # the kind of text that the last part may still grow by
     for event in events:
         kind = event.type
         if event.retry is not None:
-            parts, growing = [], None
+            if event.retry.discard:
+                parts, growing = [], None
+            elif growing is EventType.REASONING_DELTA:
+                growing = None
         elif kind in TEXTS:
             content = getattr(event, VALUES[kind]).content
             if growing is kind:

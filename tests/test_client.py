@@ -123,7 +123,7 @@ async def test_batch_may_be_an_error():
     """`stream=False` gives exactly ERROR when it fails."""
     (last,) = await collect(client_of([ErrorInfo("quota", "no money")]), stream=False)
     assert last.type is EventType.ERROR
-    assert last.error == str(last.error_info) == "quota: no money"
+    assert last.error == str(last.error_info) == "quota: no money (scripted)"
 
 
 scripts = st.lists(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from llmstream import LLMClient
 from llmstream.errors import ErrorInfo
-from llmstream.retry import RetryPolicy
+from llmstream.events.types import EventType, StreamEvent, error, text_delta
+from llmstream.retry import SHARED_BUDGET, RetryBudget, RetryPolicy
+from llmstream.testing import ScriptedProvider, VirtualClock
 
 SLOW_DOWN = ErrorInfo("rate_limit")
 policies = st.builds(
@@ -85,3 +92,142 @@ def test_an_impossible_policy_is_refused(wrong):
     """No attempt at all, or a negative delay, is a ValueError at once."""
     with pytest.raises(ValueError, match=r"max_attempts|delays"):
         RetryPolicy(**wrong)
+
+
+# --- the budget ----------------------------------------------------------------------------------------------
+
+
+def test_retries_stay_a_fraction_of_calls() -> None:
+    budget = RetryBudget(ratio=0.2, burst=10)
+    granted = 0
+    for call in range(1000):
+        budget.deposit("a", call / 100)
+        granted += sum(budget.withdraw("a", call / 100) for _ in range(2))
+    assert 200 <= granted <= 210
+
+
+def test_endpoints_don_t_share_and_quiet_fills_again() -> None:
+    budget = RetryBudget(ratio=0, burst=1, quiet=60)
+    assert budget.withdraw("a", 0)
+    assert not budget.withdraw("a", 1)
+    assert budget.empty("a", 1)
+    assert budget.withdraw("b", 1)
+    assert not budget.withdraw("a", 60)  # somebody still wanted one at 1
+    assert not budget.withdraw("a", 119.9)
+    assert budget.withdraw("a", 180)
+
+
+def test_a_budget_without_burst_is_never_empty_because_it_never_fills() -> None:
+    budget = RetryBudget(ratio=0, burst=0)
+    assert not budget.withdraw("a", 0)
+    assert not budget.empty("a", 0)
+
+
+def test_only_so_many_endpoints_are_remembered() -> None:
+    budget = RetryBudget(burst=2)
+    budget.withdraw("failing", 0)
+    for number in range(3 * RetryBudget.BUCKETS):
+        budget.deposit(number, 0)
+    assert len(budget._buckets) == RetryBudget.BUCKETS
+    assert "failing" in budget._buckets
+
+
+@pytest.mark.parametrize("wrong", [{"ratio": -1}, {"burst": -1}, {"quiet": -1}])
+def test_a_budget_is_not_negative(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        RetryBudget(**wrong)
+
+
+def test_one_budget_serves_the_process_and_does_not_make_policies_differ() -> None:
+    assert RetryPolicy().budget is RetryPolicy(max_attempts=5).budget is SHARED_BUDGET
+    assert RetryPolicy(budget=None) == RetryPolicy()
+    assert repr(SHARED_BUDGET) == "RetryBudget(ratio=0.2, burst=100.0, quiet=60.0)"
+
+
+class BudgetMachine(RuleBasedStateMachine):
+    """Whatever is asked of it in whatever order: never more granted than promised, never below nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = RetryBudget(ratio=0.5, burst=3, quiet=10)
+        self.now = 0.0
+        self.calls = self.granted = 0
+        self.fillings = 1
+        self.asked = 0.0
+
+    def _look(self) -> None:
+        if self.now - self.asked >= self.budget.quiet:
+            self.fillings += 1
+            self.asked = self.now
+
+    @rule(seconds=st.floats(0, 12))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def call(self) -> None:
+        self._look()
+        self.budget.deposit("a", self.now)
+        self.calls += 1
+
+    @rule()
+    def retry(self) -> None:
+        self._look()
+        was_empty = self.budget.empty("a", self.now)
+        granted = self.budget.withdraw("a", self.now)
+        assert granted != was_empty
+        self.granted += granted
+        self.asked = self.now
+
+    @invariant()
+    def within_the_promise(self) -> None:
+        assert self.granted <= self.fillings * self.budget.burst + self.budget.ratio * self.calls
+        for bucket in self.budget._buckets.values():
+            assert 0 <= bucket.tokens <= self.budget.burst
+
+
+TestBudget = BudgetMachine.TestCase
+
+
+def test_a_storm_is_weathered() -> None:
+    """1,000 clients, a server dead for 60 s and then limited to 100 requests a second."""
+    clock = VirtualClock()
+    budget = RetryBudget()
+    requests: list[float] = []
+    served: dict[int, int] = {}
+
+    class Server(ScriptedProvider):
+        name, budget_key = "server", "endpoint and key"
+
+        async def stream(self, request: Any, call: Any) -> Any:
+            requests.append(clock.now)
+            second = int(clock.now)
+            served[second] = served.get(second, 0) + 1
+            if clock.now < 60:
+                yield error(ErrorInfo("connection", "refused"))
+            elif served[second] > 100:
+                yield error(ErrorInfo("rate_limit", "slow down", retry_after=1.0))
+            else:
+                yield text_delta("ok")
+                yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+    async def user(number: int) -> int:
+        rng = Random(number)
+        client = LLMClient(provider=Server(), clock=clock, rng=rng, retry=RetryPolicy(budget=budget))
+        calls = 0
+        await clock.sleep(rng.uniform(0, 10))
+        while clock.now < 90:
+            calls += 1
+            async for _ in client.chat_completion([{"role": "user", "content": "hi"}]):
+                pass
+            await clock.sleep(rng.uniform(5, 15))
+        return calls
+
+    async def storm() -> int:
+        return sum(await asyncio.gather(*(user(number) for number in range(1000))))
+
+    calls = asyncio.run(storm())
+    assert len(requests) <= 1.2 * calls + budget.burst
+    after = [moment for moment in requests if moment >= 60]
+    waves = Counter(int(moment * 10) for moment in after)
+    assert max(waves.values()) <= 3 * len(after) / len(waves)  # no synchronised wave in any tenth of a second

@@ -65,9 +65,14 @@ class MessageBuilder:
             message.parts.append(replace(call, arguments="".join(chunks)))
         return message
 
-    def forget_open_calls(self) -> None:
-        """The attempt was cut, and the answer goes on: its unfinished tool calls never become any."""
+    def interrupt(self) -> None:
+        """The attempt was cut, and another goes on with its text: its unfinished calls never become any.
+
+        Its reasoning is over too: what the next attempt reasons is signed apart.
+        """
         self._calls.clear()
+        if self._open is EventType.REASONING_DELTA:
+            self._close()
 
     def _close(self) -> None:
         if self._open is not None:

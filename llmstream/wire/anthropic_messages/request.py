@@ -35,6 +35,7 @@ class Dialect:
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
 _OLD = re.compile(r"claude-3-5")  # at most 8,192
 _BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))")  # before adaptive thinking
+_PREFILLED = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)")
 _BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _KNOWN = frozenset(
@@ -89,6 +90,11 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
         rendered.warnings.append("seed: not supported by Anthropic Messages; dropped")
     rendered.merge(request.provider_options.get(dialect.name, {}))
     return rendered
+
+
+def takes_prefill(request: ChatRequest) -> bool:
+    """Whether the model goes on from an assistant message at the end: Claude before 4.6 does, unless it reasons."""
+    return bool(_PREFILLED.search(request.model)) and request.reasoning_effort in (None, "none")
 
 
 def _default_limit(model: str, dialect: Dialect) -> int:

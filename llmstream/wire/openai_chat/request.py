@@ -67,6 +67,9 @@ class Dialect:
     """The field for the seed."""
     json_schema: bool = True
     """Whether `response_format` takes a schema; else it asks for JSON of any shape."""
+    prefill: str | None = None
+    """How the host is made to go on from an assistant message at the end: `plain`, it does so unasked; `prefix`, the
+    message says so; None: it begins a new answer."""
     unsupported: frozenset[str] = frozenset()
     """Options (fields of the body) that the host refuses or ignores: left out, with a warning."""
 
@@ -105,6 +108,8 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
             messages.append({"role": message.role, "content": parts[0].text})
         else:
             _render_message(message, dialect, messages, warnings)
+    if dialect.prefill == "prefix" and messages and messages[-1]["role"] == "assistant":
+        messages[-1]["prefix"] = True
     body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
     if dialect.stream_usage:
         body["stream_options"] = {"include_usage": True}
