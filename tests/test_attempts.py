@@ -223,7 +223,7 @@ async def test_restart_says_that_what_was_shown_is_void() -> None:
 
 
 @pytest.mark.parametrize("prefill", [True, False])
-async def test_continue_gives_the_text_of_a_run_without_the_cut(prefill: bool) -> None:
+async def test_continue_gives_the_text_of_a_run_without_the_cut(*, prefill: bool) -> None:
     provider = Scripted("a", ["one two ", "thr", CUT], ["ee four", " five"], prefill=prefill)
     events = await collect(client_of(provider, on_interrupt="continue"))
     last = check_stream(events, going_on=True)
@@ -382,11 +382,11 @@ PIECE = st.sampled_from(["one ", "two ", "three", reasoning_delta("hm"), CUT, DO
 
 
 @given(
-    st.lists(st.lists(PIECE, max_size=4), min_size=1, max_size=6),
-    st.sampled_from(["error", "restart", "continue"]),
-    st.booleans(),
+    script=st.lists(st.lists(PIECE, max_size=4), min_size=1, max_size=6),
+    policy=st.sampled_from(["error", "restart", "continue"]),
+    prefill=st.booleans(),
 )
-def test_whatever_fails_when_the_stream_is_legal(script: Any, policy: Any, prefill: bool) -> None:
+def test_whatever_fails_when_the_stream_is_legal(*, script: Any, policy: Any, prefill: bool) -> None:
     first, second = Scripted("a", *script[::2], prefill=prefill), Scripted("b", *script[1::2])
     events = asyncio.run(collect(client_of(first, fallbacks=[second], on_interrupt=policy)))
     last = check_stream(events, going_on=policy == "continue")
