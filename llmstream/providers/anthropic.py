@@ -8,7 +8,7 @@ from llmstream.messages import ChatRequest
 from llmstream.providers.endpoint import reveal
 from llmstream.providers.sdk import SDKProvider
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
-from llmstream.wire.anthropic_messages.request import Dialect, render_request
+from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
 from llmstream.wire.rendered import Rendered
 
 
@@ -26,6 +26,10 @@ class AnthropicProvider(SDKProvider):
         import anthropic
 
         return anthropic.AsyncAnthropic(http_client=http_client, **reveal(options))
+
+    def prefills(self, request: ChatRequest) -> bool:
+        """Claude before 4.6 does."""
+        return takes_prefill(request)
 
     def render(self, request: ChatRequest) -> Rendered:
         """The request as Messages."""

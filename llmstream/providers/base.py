@@ -110,7 +110,12 @@ class Provider(Protocol):
 
     Contract: `stream` makes one attempt. It yields events and ends with MESSAGE_COMPLETE or ERROR; it raises only for
     wrong arguments, before any network. Closing the generator closes the connection. Streams may run side by side, so
-    nothing about one is kept on `self`.
+    nothing about one is kept on `self`. When a refusal taught it to ask otherwise, it yields ERROR with the code
+    `llmstream.errors.ADAPTED`, and is asked again at once.
+
+    It may also have: `default_model`, a name; `budget_key`, any hashable value that providers of the same endpoint and
+    key share, else each has a retry budget of its own; `takes_prefill(request) -> bool`, whether the model goes on from
+    an assistant message at the end; `keeps_deadline = True`, when it ends by itself at `call.deadline`.
     """
 
     name: str

@@ -39,6 +39,7 @@ class LocalProvider:
 
     name = "local"
     default_model = "smollm2"
+    keeps_deadline = True
 
     def __init__(self, config: ProviderConfig) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
@@ -57,6 +58,10 @@ class LocalProvider:
                 yield event
         finally:
             await events.aclose()
+
+    def takes_prefill(self, request: ChatRequest) -> bool:
+        """llama.cpp goes on from an assistant message."""
+        return True
 
     def sdk_client(self) -> Any:
         """The OpenAI client that talks to the model, once it runs."""

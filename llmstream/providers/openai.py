@@ -45,6 +45,10 @@ class OpenAIProvider(_OverOpenAI):
         limit = "max_completion_tokens" if self.is_openai() else "max_tokens"
         self._dialect = dialect or Dialect(config.name, max_tokens=limit)
 
+    def prefills(self, request: ChatRequest) -> bool:
+        """What the dialect says."""
+        return self._dialect.prefill is not None
+
     def render(self, request: ChatRequest) -> Rendered:
         """The request as chat completions."""
         return render_request(request, self._dialect)

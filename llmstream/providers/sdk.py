@@ -8,6 +8,7 @@ chunks is most of their cost; `create()` blocks the loop 0.45 ms for each messag
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import inspect
 import logging
@@ -51,7 +52,7 @@ from llmstream.providers.transport import (
 from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
 from llmstream.wire.fields import parse_json
-from llmstream.wire.lessons import Lesson, learn
+from llmstream.wire.lessons import PREFILL, Lesson, learn, refuses_prefill
 from llmstream.wire.rendered import Rendered
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class SDKProvider:
     stream_class: Any = object
     """The SDK asks for one, and never makes one: what it casts to is the raw response."""
     default_model: str | None = None
+    keeps_deadline = True
 
     def __init__(self, config: ProviderConfig) -> None:
         check_headers(config.headers)
@@ -88,10 +90,12 @@ class SDKProvider:
         self._secrets = _secrets(self._key, config)
         self._gate = _gate(config)
         self._lessons: dict[str, tuple[Lesson, ...]] = {}  # by model: what one refuses another of the host may take
+        self._unprefilled: set[str] = set()  # models that refused to go on from a beginning of theirs
         # Made now, so that the SDK's import and the TLS context never fall into the first request.
         first = self._new_client()
         self._clients = LoopClients(first, owned=config.sdk_client is None)
         self.base_url = str(first.base_url)
+        self.budget_key = _digest(self.base_url, self._secrets)
         check_base_url(self.base_url, allow_insecure_http=config.allow_insecure_http)
         if self._gate is not None:
             self._gate.check_url(self.base_url)
@@ -100,6 +104,10 @@ class SDKProvider:
     def vendor(self) -> bool:
         """Whether the vendor itself answers: nobody gave an address or client of their own."""
         return self._config.base_url is None and self._config.sdk_client is None
+
+    def takes_prefill(self, request: ChatRequest) -> bool:
+        """Whether the model goes on from an assistant message at the end of the request."""
+        return request.model not in self._unprefilled and self.prefills(request)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, base_url={self.base_url!r})"
@@ -116,6 +124,10 @@ class SDKProvider:
     def render(self, request: ChatRequest) -> Rendered:
         """The request in this provider's format and dialect."""
         raise NotImplementedError
+
+    def prefills(self, request: ChatRequest) -> bool:
+        """Whether it is known that this model takes a prefill."""
+        return False
 
     # --- Provider ------------------------------------------------------------------------------------------
 
@@ -138,7 +150,7 @@ class SDKProvider:
                 response = await self._open(rendered.body, call, watchdog, exchange)
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
                 info = self._explain(problem, call, watchdog)
-                yield error(info if call.strict else self._learned(request.model, rendered.body, info))
+                yield error(self._learned(request.model, rendered.body, info, strict=call.strict))
                 return
             body, abort = open_body(response, exchange)
             decoder = self.decoder(include_raw=call.include_raw, keep_message=False)
@@ -280,10 +292,13 @@ class SDKProvider:
         host = urlsplit(self.base_url).netloc
         return self._named(ErrorInfo("connection", f"no answer from {host}: {reason}"), call)
 
-    def _learned(self, model: str, sent: dict[str, Any], info: ErrorInfo) -> ErrorInfo:
-        """The error, or what it taught us: then the client asks again at once."""
+    def _learned(self, model: str, sent: dict[str, Any], info: ErrorInfo, *, strict: bool) -> ErrorInfo:
+        """The error, or what it taught us: then the client asks again at once. `strict`: no option may be changed."""
+        if refuses_prefill(sent, info):
+            self._unprefilled.add(model)
+            return replace(info, message=PREFILL, retryable=True, code=ADAPTED)
         known = self._lessons.get(model, ())
-        lesson = learn(sent, info, known)
+        lesson = None if strict else learn(sent, info, known)
         if lesson is None:
             return info
         if lesson not in known:  # or another stream learned it in the meantime
@@ -356,6 +371,11 @@ def _gate(config: ProviderConfig) -> HostGate | None:
     from llmstream.providers.gate import HostGate
 
     return HostGate(config.allow_host)
+
+
+def _digest(base_url: str, secrets: Secret[tuple[str, ...]]) -> str:
+    """Endpoint and key in a form that tells neither: streams to the same share their retries."""
+    return hashlib.blake2b(repr((base_url, secrets.reveal())).encode(), digest_size=16).hexdigest()
 
 
 def _secrets(key: Secret[str] | None, config: ProviderConfig) -> Secret[tuple[str, ...]]:

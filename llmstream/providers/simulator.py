@@ -30,6 +30,7 @@ class SimulatorProvider:
 
     name = "simulator"
     default_model = "echo"
+    keeps_deadline = True
 
     def __init__(
         self,

@@ -10,7 +10,8 @@ from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent
 from llmstream.errors import ADAPTED, ErrorInfo
 from llmstream.events.types import error
 from llmstream.testing import ScriptedProvider, VirtualClock
-from tests.loopback import APIS, Loopback, answer, refuse
+from tests.grammar_check import check_stream
+from tests.loopback import APIS, Loopback, answer, cut, refuse
 
 QUESTION = [{"role": "user", "content": "hi"}]
 HOT = {"error": {"message": "Unsupported parameter: 'temperature' is not supported with this model.", "code": None}}
@@ -21,7 +22,8 @@ api = pytest.mark.parametrize("provider", list(APIS))
 
 
 def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:
-    return LLMClient(f"{provider}:m-1", api_key="sk-loopback-key", base_url=server.url(provider), **options)
+    model = options.pop("model", "m-1")
+    return LLMClient(f"{provider}:{model}", api_key="sk-loopback-key", base_url=server.url(provider), **options)
 
 
 async def collect(client: LLMClient, **options: Any) -> list[StreamEvent]:
@@ -89,3 +91,60 @@ async def test_a_provider_that_learns_the_same_for_ever_is_not_asked_for_ever() 
     events = await collect(client)
     assert events[-1].error_info is not None
     assert [event.retry.attempt for event in events if event.retry] == [1, 2, 3]
+
+
+PREFILL = {
+    "error": {"type": "invalid_request_error", "message": "This model does not support assistant message prefill."}
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "prefilled"),
+    [
+        ("openai", "gpt-5-mini", False),
+        ("openai-responses", "gpt-5-mini", False),
+        ("anthropic", "claude-sonnet-4-5", True),
+        ("anthropic", "claude-opus-4-1-20250805", True),
+        ("anthropic", "claude-3-7-sonnet-latest", True),
+        ("anthropic", "claude-sonnet-4-6", False),
+        ("anthropic", "claude-opus-5", False),
+        ("llamacpp", "any", True),
+        ("mistral", "mistral-small-latest", True),
+    ],
+)
+async def test_a_cut_answer_is_taken_up_as_the_model_allows(provider: str, model: str, prefilled: bool) -> None:  # noqa: FBT001  # pytest gives it
+    api = APIS.get(provider, "openai-chat")
+    server = Loopback(cut(api, 4, "one two three"), answer(api, " four"))
+    async with server, connect(server, provider, model=model, on_interrupt="continue") as client:
+        events = await collect(client)
+    last = check_stream(events, going_on=True)
+    assert last.message is not None
+    assert last.message.text.endswith("four")
+    assert last.message.text.startswith("one")
+    turns = server.requests[1].body.get("messages") or server.requests[1].body["input"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] + ["user"] * (not prefilled)
+    assert turns[-1].get("prefix") == (True if provider == "mistral" else None)
+
+
+async def test_a_model_that_refuses_a_prefill_is_asked_in_words_from_then_on() -> None:
+    api = APIS["anthropic"]
+    whole = answer(api, " four")
+    server = Loopback(cut(api, 3, "one two"), refuse(400, PREFILL), whole, cut(api, 3, "one two"), whole)
+    options = {"model": "claude-sonnet-4-5", "on_interrupt": "continue", "strict": True}
+    async with server, connect(server, "anthropic", **options) as client:
+        first, second = await collect(client), await collect(client)
+    assert check_stream(first, going_on=True).type is check_stream(second, going_on=True).type
+    assert first[-1].type is EventType.MESSAGE_COMPLETE
+    ends = [request.body["messages"][-1]["role"] for request in server.requests]
+    assert ends == ["user", "assistant", "user", "user", "user"]
+
+
+def test_one_endpoint_and_key_have_one_budget() -> None:
+    def key(**options: Any) -> str:
+        return str(LLMClient("openai:m", **options)._provider.budget_key)
+
+    here = {"base_url": "http://127.0.0.1:9/v1"}
+    assert key(api_key="sk-one-of-two", **here) == key(api_key="sk-one-of-two", **here)
+    assert key(api_key="sk-one-of-two", **here) != key(api_key="sk-two-of-two", **here)
+    assert key(api_key="sk-one-of-two") != key(api_key="sk-one-of-two", **here)
+    assert "sk-one" not in key(api_key="sk-one-of-two")
