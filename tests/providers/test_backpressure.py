@@ -12,7 +12,10 @@ from llmstream import EventType, LLMClient, Timeouts
 from tests.loopback import APIS, CutError, Loopback, Reply, Request, pieces
 
 PIECE = "word " * 200  # a thousand bytes
-LIMIT = 1024 * 1024
+KERNEL = 8 * 1024 * 1024
+"""More than the kernel holds for one connection on its own account."""
+MEMORY = 3 * 1024 * 1024
+"""What an SDK imports in its first request is the most of it."""
 
 
 @pytest.mark.parametrize("transport", ["httpx2", "aiohttp"])
@@ -56,5 +59,5 @@ async def test_a_slow_consumer_stops_an_endless_server(provider: str, transport:
         finally:
             tracemalloc.stop()
     assert event.type is EventType.TEXT_DELTA
-    assert sent < LIMIT + taken * 2
-    assert grown < 3 * LIMIT  # what an SDK imports in its first request is the most of it
+    assert sent < KERNEL
+    assert grown < MEMORY
