@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 VARIABLE = "LLMSTREAM_TRANSPORT"
 KEEP_ALIVE = 5.0
 """Seconds that an idle connection stays in the pool; httpx2's own default."""
-HEADER_SIZE = 64 * 1024
-"""Bytes of one response header over aiohttp, whose 8 KB are too few for some proxies; httpx2 stops at 100 KB in all."""
-HEADERS = 1000
-"""How many response headers, over aiohttp."""
+HEADER_SIZE = 100 * 1024
+"""Bytes of one response header over aiohttp, whose own 8 KB are too few for some hosts; httpx2 takes as many in all."""
+HEADERS = 256
+"""Response headers, over aiohttp."""
+READ_SIZE = 16 * 1024
+"""Bytes of one read over aiohttp. All that has arrived, up to half a megabyte, costs more: too many events at once."""
 
 Abort = Callable[[], None]
 
@@ -136,6 +138,13 @@ def causes(problem: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__
 
 
+def reason(found: list[BaseException]) -> str:
+    """What went wrong, in a line."""
+    last = found[-1]
+    text = " ".join(str(getattr(last, "message", None) or last).split())
+    return text[:200] or type(last).__name__
+
+
 @functools.cache
 def tls_context() -> ssl.SSLContext:
     """The one TLS context: loading the CAs takes 10-30 ms."""
@@ -210,7 +219,7 @@ def _session(gate: HostGate | None) -> Any:
 
 
 class _AiohttpBody:
-    """aiohttp's own stream: all that has arrived, in one piece, past three layers of httpx2."""
+    """aiohttp's own stream, past three layers of httpx2."""
 
     def __init__(self, content: Any) -> None:
         self._content = content
@@ -220,7 +229,7 @@ class _AiohttpBody:
 
     async def __anext__(self) -> bytes:
         try:
-            data: bytes = await self._content.readany()
+            data: bytes = await self._content.read(READ_SIZE)
         except Exception:
             # A cut overtakes what arrived before it, when the reader was slower than both.
             data = _arrived(self._content)

@@ -1,0 +1,414 @@
+"""What is the transport's own: which there are, how they are made and closed, and where they may connect to.
+
+What every transport must do alike is in test_vendors.py and test_faults.py, which run over each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import importlib.util
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, Timeouts
+from llmstream.providers import public_hosts_only
+from llmstream.providers.config import TRANSPORTS
+from tests.loopback import APIS, CutError, Loopback, answer, pieces
+
+QUESTION = [{"role": "user", "content": "hi"}]
+ONCE = RetryPolicy(max_attempts=1)
+
+over = pytest.mark.parametrize("transport", TRANSPORTS)
+sdks = pytest.mark.parametrize("provider", ["openai", "anthropic"])
+
+
+@pytest.fixture(autouse=True)
+def no_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for variable in ("LLMSTREAM_TRANSPORT", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:
+    options = {"retry": ONCE, "api_key": "sk-transport-key", "base_url": server.url(provider), **options}
+    return LLMClient(f"{provider}:m-1", **options)
+
+
+async def last(client: LLMClient, **options: Any) -> Any:
+    return [event async for event in client.chat_completion(QUESTION, **options)][-1]
+
+
+def adapter(client: LLMClient) -> str:
+    return type(client.get_client()._client._transport).__name__
+
+
+# --- which ----------------------------------------------------------------------------------------------------
+
+
+@sdks
+async def test_the_default_is_httpx2_and_aiohttp_a_choice(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Loopback(answer(APIS[provider])) as server:
+        async with connect(server, provider) as client:
+            assert adapter(client) == "AsyncHTTPTransport"
+        async with connect(server, provider, transport="aiohttp") as client:
+            assert adapter(client) == "AiohttpTransport"
+            assert (await client.complete(QUESTION)).text == "Hello, world!"
+        monkeypatch.setenv("LLMSTREAM_TRANSPORT", "aiohttp")
+        async with connect(server, provider) as client:
+            assert adapter(client) == "AiohttpTransport"
+        async with connect(server, provider, transport="httpx2") as client:
+            assert adapter(client) == "AsyncHTTPTransport"
+
+
+def test_an_unknown_name_and_a_missing_package_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="transport must be one of httpx2, aiohttp, not 'curl'"):
+        LLMClient("openai:m", api_key="k", transport="curl")
+    monkeypatch.setenv("LLMSTREAM_TRANSPORT", "curl")
+    with pytest.raises(ConfigurationError, match="LLMSTREAM_TRANSPORT must be one of"):
+        LLMClient("openai:m", api_key="k")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'llmstream-core\[aiohttp\]'"):
+        LLMClient("openai:m", api_key="k", transport="aiohttp")
+
+
+@pytest.mark.parametrize("option", [{"transport": "aiohttp"}, {"allow_host": public_hosts_only}])
+async def test_a_client_of_the_users_brings_its_own_connections(option: dict[str, Any]) -> None:
+    import openai
+
+    async with openai.AsyncOpenAI(api_key="k") as sdk:
+        with pytest.raises(ConfigurationError, match="sdk_client brings its own connections"):
+            LLMClient("openai:m", sdk_client=sdk, **option)
+
+
+@sdks
+async def test_one_over_aiohttp_works_like_any_other(provider: str) -> None:
+    import anthropic
+    import openai
+
+    sdk: Any = openai if provider == "openai" else anthropic
+    make = sdk.AsyncOpenAI if provider == "openai" else sdk.AsyncAnthropic
+
+    async def stalls(request: Any, reply: Any) -> None:
+        await reply.head()
+        for data in pieces(APIS[provider], "one two three")[:3]:
+            await reply.send(data)
+        await reply.client_left()
+        raise CutError
+
+    async with (
+        Loopback(answer(APIS[provider]), stalls) as server,
+        make(api_key="k", base_url=server.url(provider), http_client=sdk.DefaultAioHttpClient()) as own,
+    ):
+        client = LLMClient(f"{provider}:m", sdk_client=own, retry=ONCE)
+        event = await last(client, headers={"X-Call": "9"})
+        assert event.message.text == "Hello, world!"
+        assert server.requests[0].headers["x-call"] == "9"
+        event = await last(client, timeouts=Timeouts(first_token=0.2, idle=0.2))
+        assert event.error_info.kind == "timeout"
+        async with asyncio.timeout(2):
+            while server.open:
+                await asyncio.sleep(0.001)
+    async with make(api_key="k", base_url=server.url(provider), http_client=sdk.DefaultAioHttpClient()) as own:
+        event = await last(LLMClient(f"{provider}:m", sdk_client=own, retry=ONCE))
+    assert event.error_info.kind == "connection"
+
+
+# --- connections ----------------------------------------------------------------------------------------------
+
+
+@over
+async def test_there_may_be_more_streams_than_a_pool_usually_holds(transport: str) -> None:
+    count, all_in = 120, asyncio.Event()
+
+    async def together(request: Any, reply: Any) -> None:
+        if server.open == count:
+            all_in.set()
+        await all_in.wait()
+        await answer("openai-chat")(request, reply)
+
+    async with Loopback(together) as server, connect(server, "openai", transport=transport) as client:
+        async with asyncio.timeout(20):
+            answers = await asyncio.gather(*(client.complete(QUESTION) for _ in range(count)))
+    assert {message.text for message in answers} == {"Hello, world!"}
+
+
+@over
+def test_nothing_is_left_of_a_client_that_was_dropped_or_outlived_its_loop(transport: str) -> None:
+    async def dropped() -> None:
+        async with Loopback(answer("openai-chat")) as server:
+            client = connect(server, "openai", transport=transport)
+            await client.complete(QUESTION)
+            del client
+            async with asyncio.timeout(2):
+                while server.open:
+                    await asyncio.sleep(0.001)
+
+    async def kept() -> None:
+        async with Loopback(answer("openai-chat")) as server:
+            clients.append(connect(server, "openai", transport=transport))
+            await clients[0].complete(QUESTION)
+
+    clients: list[LLMClient] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(dropped())
+        asyncio.run(kept())
+        clients.clear()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+
+
+@over
+async def test_the_sdk_client_may_be_used_between_two_events(transport: str) -> None:
+    """And takes nothing along of the call that is under way."""
+    async with Loopback(answer("openai-chat")) as server, connect(server, "openai", transport=transport) as client:
+        async for _ in client.chat_completion(QUESTION, headers={"X-Call": "9"}):
+            await client.get_client().post("/other", body={}, cast_to=object)
+            break
+    assert ["x-call" in request.headers for request in server.requests] == [True, False]
+
+
+@over
+async def test_the_environments_proxy_is_used(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Loopback(answer("openai-chat")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        url = "http://models.invalid/v1"
+        async with connect(proxy, "openai", base_url=url, allow_insecure_http=True, transport=transport) as client:
+            assert (await client.complete(QUESTION)).text == "Hello, world!"
+    assert proxy.requests[0].path == "http://models.invalid/v1/chat/completions"
+
+
+# --- bytes ----------------------------------------------------------------------------------------------------
+
+
+@over
+@sdks
+async def test_headers_without_end_are_an_error(transport: str, provider: str) -> None:
+    async def boundless(request: Any, reply: Any) -> None:
+        await reply.head(x_long="a" * 1_000_000)
+
+    async with Loopback(boundless) as server, connect(server, provider, transport=transport) as client:
+        event = await last(client)
+    assert event.error_info.kind == "connection"
+    assert len(event.error) < 500
+
+
+@over
+async def test_large_headers_are_none(transport: str) -> None:
+    async def large(request: Any, reply: Any) -> None:
+        await reply.head(content_security_policy="a" * 60_000)
+        for data in pieces("openai-chat", "fine"):
+            await reply.send(data)
+        await reply.end()
+
+    async with Loopback(large) as server, connect(server, "openai", transport=transport) as client:
+        assert (await client.complete(QUESTION)).text == "fine"
+
+
+@over
+async def test_what_came_before_a_cut_is_not_lost_on_a_slow_consumer(transport: str) -> None:
+    gone = asyncio.Event()
+
+    async def cuts(request: Any, reply: Any) -> None:
+        await reply.head()
+        parts = pieces("openai-chat", "one two three four five six seven eight")[:-2]  # the last word and the end
+        for data in parts[:3]:
+            await reply.send(data)
+        await asyncio.sleep(0.05)
+        for data in parts[3:]:
+            await reply.send(data)
+        gone.set()
+        raise CutError
+
+    async with Loopback(cuts) as server, connect(server, "openai", transport=transport) as client:
+        text = ""
+        async for event in client.chat_completion(QUESTION):
+            if event.text and not text:
+                await gone.wait()
+                await asyncio.sleep(0.1)
+            text += event.text
+    assert event.error_info is not None
+    assert event.error_info.kind == "truncated"
+    assert text.endswith("seven")
+
+
+@over
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "cut"])
+async def test_a_compressed_body_is_decoded_and_a_cut_one_truncated(transport: str, *, whole: bool) -> None:
+    async def compressed(request: Any, reply: Any) -> None:
+        assert "gzip" in request.headers["accept-encoding"]
+        data = gzip.compress(b"".join(pieces("openai-chat", "Hello, compressed world!")))
+        await reply.head(content_encoding="gzip")
+        await reply.send(data if whole else data[:-20])
+        await reply.end()
+
+    async with Loopback(compressed) as server, connect(server, "openai", transport=transport) as client:
+        event = await last(client)
+    if whole:
+        assert event.message.text == "Hello, compressed world!"
+    else:
+        assert event.error_info.kind == "truncated"
+
+
+# --- allow_host -----------------------------------------------------------------------------------------------
+
+
+@over
+@sdks
+async def test_allow_host_sees_name_and_address_of_each_connection(transport: str, provider: str) -> None:
+    seen = []
+
+    def allow(host: str, address: str) -> bool:
+        seen.append((host, address))
+        return address == "127.0.0.1"
+
+    async with Loopback(answer(APIS[provider])) as server:
+        url = server.url(provider).replace("127.0.0.1", "localhost")
+        async with connect(server, provider, base_url=url, transport=transport, allow_host=allow) as client:
+            assert (await client.complete(QUESTION)).text == "Hello, world!"
+            await client.complete(QUESTION)
+    assert ("localhost", "127.0.0.1") in seen
+    assert len(seen) <= 2  # one connection, which has two addresses at most
+    assert len({request.connection for request in server.requests}) == 1
+
+
+def refusing(host: str, address: str) -> bool:
+    return False
+
+
+def raising(host: str, address: str) -> bool:
+    raise LookupError("no such list")
+
+
+def forgetful(host: str, address: str) -> Any:
+    """Returns nothing."""
+
+
+@over
+@sdks
+@pytest.mark.parametrize("allow", [refusing, raising, forgetful, public_hosts_only])
+async def test_a_host_that_is_not_allowed_is_never_connected_to(transport: str, provider: str, allow: Any) -> None:
+    async with Loopback(answer(APIS[provider])) as server:
+        url = server.url(provider).replace("127.0.0.1", "localhost")
+        retry = RetryPolicy(max_attempts=3)
+        async with connect(
+            server, provider, base_url=url, transport=transport, allow_host=allow, retry=retry
+        ) as client:
+            events = [event async for event in client.chat_completion(QUESTION)]
+        with pytest.raises(ConfigurationError, match=r"base_url: allow_host (refused|raised)"):
+            connect(server, provider, transport=transport, allow_host=allow)
+    assert [event.type for event in events] == [EventType.ERROR]
+    assert events[0].error_info is not None
+    assert (events[0].error_info.kind, events[0].error_info.code) == ("connection", "host_refused")
+    assert "allow_host" in (events[0].error or "")
+    assert server.connections == 0
+
+
+@over
+async def test_a_name_that_changes_its_address_does_not_get_past(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the address that was allowed is connected to, whatever the next look-up says."""
+    loop = asyncio.get_running_loop()
+    lookups: list[str] = []
+
+    async def rebinding(host: Any, port: int, **options: Any) -> list[Any]:
+        lookups.append("127.0.0.9" if len(lookups) % 2 == 0 else "127.0.0.1")
+        return [(2, 1, 6, "", (lookups[-1], port))]
+
+    monkeypatch.setattr(loop, "getaddrinfo", rebinding)
+    asked = []
+
+    def allow(host: str, address: str) -> bool:
+        asked.append(address)
+        return address == "127.0.0.9"
+
+    async with Loopback(answer("openai-chat")) as server:
+        url = f"http://localhost:{server.port}/v1"
+        async with connect(server, "openai", base_url=url, transport=transport, allow_host=allow) as client:
+            for _ in range(4):
+                assert (await last(client)).error_info.kind == "connection"
+    assert server.connections == 0
+    assert asked == lookups
+
+
+@over
+async def test_of_several_addresses_those_allowed_are_tried(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def several(host: Any, port: int, **options: Any) -> list[Any]:
+        return [(2, 1, 6, "", (address, port)) for address in ("127.0.0.7", "127.0.0.8", "127.0.0.1")]
+
+    async with Loopback(answer("openai-chat")) as server:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", several)
+        url = f"http://localhost:{server.port}/v1"
+        async with connect(
+            server, "openai", base_url=url, transport=transport, allow_host=lambda _, address: address != "127.0.0.7"
+        ) as client:
+            assert (await client.complete(QUESTION)).text == "Hello, world!"
+
+
+@over
+def test_allow_host_does_not_pretend_to_hold_behind_a_proxy(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"api_key": "k", "transport": transport, "allow_host": public_hosts_only}
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="names a proxy"):
+        LLMClient("openai:m", **options)
+    monkeypatch.setenv("NO_PROXY", "api.openai.com")
+    LLMClient("openai:m", **options)
+
+
+def test_allow_host_is_a_plain_function() -> None:
+    async def allow(host: str, address: str) -> bool:
+        return True
+
+    wrong: Any
+    for wrong in (allow, "api.openai.com"):
+        with pytest.raises(ConfigurationError, match="allow_host must be a plain function"):
+            LLMClient("openai:m", api_key="k", allow_host=wrong)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("104.18.7.192", True),
+        ("2606:4700::6812:7c0", True),
+        ("64:ff9b::6812:7c0", True),
+        ("127.0.0.1", False),
+        ("0.0.0.0", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("100.100.100.200", False),
+        ("169.254.169.254", False),
+        ("168.63.129.16", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("240.0.0.1", False),
+        ("198.18.0.1", False),
+        ("::", False),
+        ("::1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:169.254.169.254", False),
+        ("::ffff:104.18.7.192", True),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b:1::a9fe:a9fe", False),
+        ("2002:7f00:1::", False),
+        ("2001:0:7f00:1::f5ff:fffe", False),
+        ("fd00:ec2::254", False),
+        ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("ff02::1", False),
+    ],
+)
+def test_public_hosts_only(address: str, *, public: bool) -> None:
+    assert public_hosts_only("models.example", address) is public
