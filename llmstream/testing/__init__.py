@@ -1,6 +1,28 @@
-"""For your own tests: providers that do what you say, and a clock that does not make you wait."""
+"""For your own tests: servers and providers that fail as told, a clock that does not make you wait, and checks.
+
+- `FaultServer`: the three APIs on the loopback interface, with every fault of `FAULTS` by name.
+- `ScriptedProvider`: a provider whose attempts you write down as events; no network.
+- `VirtualClock`: waits that end at once, for scripted providers.
+- `check_provider`, `check_decoder`: for authors of a provider or a wire format; they raise AssertionError and list
+  every rule that is broken.
+
+Nothing here needs a test framework.
+"""
 
 from llmstream.testing.clock import VirtualClock
+from llmstream.testing.faults import FAULTS, Fault, describe
+from llmstream.testing.reply import ANSWER, Received, Reply
 from llmstream.testing.scripted import ScriptedProvider
+from llmstream.testing.server import FaultServer
 
-__all__ = ["ScriptedProvider", "VirtualClock"]
+__all__ = [
+    "ANSWER",
+    "FAULTS",
+    "Fault",
+    "FaultServer",
+    "Received",
+    "Reply",
+    "ScriptedProvider",
+    "VirtualClock",
+    "describe",
+]

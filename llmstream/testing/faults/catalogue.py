@@ -1,0 +1,130 @@
+"""Fault: one thing that can go wrong, how to play it, and what a right client makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from llmstream.errors import RETRYABLE
+from llmstream.testing.reply import ANSWER, APIS, Reply
+
+Play: TypeAlias = Callable[[Reply], Awaitable[None]]
+Outcomes: TypeAlias = str | tuple[str, ...]
+"""`"complete"` or the kind of an ERROR; several, where more than one is true, the best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One entry of the catalogue.
+
+    What is expected follows from the stream's grammar: the answer is complete only if the provider's own end came;
+    what came before a failure is delivered; a failure is retried only if nothing was shown and its kind is retryable.
+    """
+
+    name: str
+    theme: str
+    """The module it is in: connection, refusal, head, body, content, frames or ending."""
+    description: str
+    """One line: what the server does."""
+    play: Play
+    expect: dict[str, tuple[str, ...]]
+    """By API: the right outcomes, the best first. APIs that it does not concern are left out."""
+    words: int = 0
+    """How many words of the answer come before the failure, and are delivered before the ERROR."""
+    text: str | None = ANSWER
+    """The answer's text where the outcome is "complete"; None: any."""
+    shown: bool = False
+    """Something other than words is shown before the failure, so that nothing may be retried."""
+    retried: bool | None = None
+    """Whether the client asks again, where its kind alone does not say so."""
+    clock: str | None = None
+    """The clock that runs out where the outcome is "timeout"; None: the timeout is the server's word."""
+    delay: tuple[float, float] | None = None
+    """Bounds of the wait before a retry, in seconds, where the server asked for one."""
+    stage: Literal["listen", "connect", "request"] = "request"
+    """When it is played: instead of listening, right after accepting, or once a request has been read."""
+    certificate: Literal["trusted", "untrusted", "other_host"] | None = None
+    """It needs TLS; the certificate to show."""
+    lingers: bool = False
+    """It goes on until something else is asked on the same connection."""
+    alone: bool = False
+    """It costs much time or memory, so that runs with clocks should not run beside it."""
+
+    def attempts(self, outcome: str, *, batch: bool = False, max_attempts: int = 3) -> int:
+        """How many attempts a client makes that has `outcome` in the end. In batch mode nothing is ever shown."""
+        if outcome == "complete" or (outcome == "timeout" and self.clock == "total"):
+            return 1
+        retryable = outcome in RETRYABLE if self.retried is None else self.retried
+        shown = (self.words > 0 or self.shown) and not batch
+        return max_attempts if retryable and not shown else 1
+
+
+FAULTS: dict[str, Fault] = {}
+"""All faults by name."""
+
+
+def fault(
+    expect: Outcomes,
+    *,
+    chat: Outcomes | None = None,
+    responses: Outcomes | None = None,
+    anthropic: Outcomes | None = None,
+    only: tuple[str, ...] = tuple(APIS),
+    words: int = 0,
+    text: str | None = ANSWER,
+    shown: bool = False,
+    retried: bool | None = None,
+    clock: str | None = None,
+    delay: tuple[float, float] | None = None,
+    stage: Literal["listen", "connect", "request"] = "request",
+    certificate: Literal["trusted", "untrusted", "other_host"] | None = None,
+    lingers: bool = False,
+    alone: bool = False,
+) -> Callable[[Play], Play]:
+    """Enter the decorated function under its own name, with dashes; its docstring is the description.
+
+    `chat`, `responses` and `anthropic` replace `expect` where an API has its own rule.
+    """
+    own = {"openai": chat, "openai-responses": responses, "anthropic": anthropic}
+    expected = {api: _outcomes(own[api] or expect) for api in only}
+
+    def enter(play: Play) -> Play:
+        name = play.__name__.strip("_").replace("_", "-")
+        if name in FAULTS:
+            raise ValueError(f"two faults are called {name!r}")
+        FAULTS[name] = Fault(
+            name=name,
+            theme=play.__module__.rpartition(".")[2],
+            description=" ".join((play.__doc__ or "").split()).rstrip("."),
+            play=play,
+            expect=expected,
+            words=words,
+            text=text,
+            shown=shown,
+            retried=retried,
+            clock=clock,
+            delay=delay,
+            stage=stage,
+            certificate=certificate,
+            lingers=lingers,
+            alone=alone,
+        )
+        return play
+
+    return enter
+
+
+def _outcomes(outcomes: Outcomes) -> tuple[str, ...]:
+    return (outcomes,) if isinstance(outcomes, str) else outcomes
+
+
+def describe(name: str) -> str:
+    """One line about a fault: what the server does, and what a right client makes of it. KeyError if there is none."""
+    fault = FAULTS[name]
+    by_api = {api: " or ".join(outcomes) for api, outcomes in fault.expect.items()}
+    if len(set(by_api.values())) == 1:
+        wanted = next(iter(by_api.values()))
+    else:
+        wanted = ", ".join(f"{api}: {outcome}" for api, outcome in by_api.items())
+    return f"{name}: {fault.description} → {wanted}"

@@ -1,0 +1,213 @@
+"""Reply: the bytes that a FaultServer answers with, at whatever level a fault needs to be played.
+
+What a proper answer looks like on the wire comes from our own encoders, so that a fault is a few lines for all APIs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import error
+from llmstream.messages import Usage
+from llmstream.providers.script import Item, script_events
+from llmstream.wire import encoder
+
+APIS = {"openai": "openai-chat", "openai-responses": "openai-responses", "anthropic": "anthropic-messages"}
+"""The APIs a FaultServer speaks, by provider name, and their wire formats."""
+
+ANSWER = "one two three vier fünf 六 seven 🙂"
+"""What a FaultServer answers: eight words, not all of them ASCII."""
+
+PATIENCE = 30.0
+"""Seconds that a fault waits for the client to leave, before it gives up on it."""
+
+
+@dataclass(slots=True)
+class Received:
+    """One request as a FaultServer saw it."""
+
+    path: str
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: Any
+    """The parsed JSON; None for an empty body."""
+    connection: int
+    """The number of its connection, from 1: equal numbers mean that it was used again."""
+
+
+class CutError(Exception):
+    """Raised by `Reply.fin` and `Reply.reset`: the connection is closed, and nothing of the fault is left to play."""
+
+
+class Reply:
+    """How to answer one request: raw bytes, HTTP chunks, whole bodies, and the ways a connection can end.
+
+    `opening`, `words()` and `ending` are the frames of a proper answer in the API that was asked.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Received | None) -> None:
+        self.request = request
+        """None for faults that are played before anything was asked."""
+        self.api = api_of(request.path) if request is not None else "openai"
+        self._reader = reader
+        self._writer = writer
+        self._chunked = False
+        pieces = self._encode(ANSWER, Usage(input_tokens=7, output_tokens=8))
+        self.opening = pieces[0]
+        self._words = pieces[1:-1]
+        self.ending = frames_of(pieces[-1])
+        """The frames after the last word; the last of them is the provider's own end."""
+
+    # --- what a proper answer is made of -------------------------------------------------------------------
+
+    def words(self, first: int = 0, last: int | None = None) -> bytes:
+        """The frames of these words of ANSWER; with what opens the answer, if the first is among them."""
+        return (b"" if first else self.opening) + b"".join(self._words[first:last])
+
+    @property
+    def frames(self) -> list[bytes]:
+        """Every frame of the whole answer."""
+        return frames_of(self.words() + b"".join(self.ending))
+
+    def script(self, *items: Item) -> list[bytes]:
+        """The frames of another answer; items as in a SimulatorProvider's script."""
+        return frames_of(b"".join(self._encode(*items)))
+
+    def error_frame(self, kind: Any = "overloaded", message: str = "no capacity") -> bytes:
+        """The frame by which a provider reports a failure inside a stream."""
+        return encoder(APIS[self.api]).feed(error(ErrorInfo(kind, message)))
+
+    def data_frame(self, data: str | bytes) -> bytes:
+        """A frame that holds `data`, whatever it is."""
+        return b"data: " + (data.encode() if isinstance(data, str) else data) + b"\n\n"
+
+    def error_body(self, type: str, message: str, **more: Any) -> dict[str, Any]:
+        """The JSON body of an HTTP error."""
+        body: dict[str, Any] = {"error": {"type": type, "message": message, **more}}
+        return {"type": "error", **body} if self.api == "anthropic" else body
+
+    def document(self) -> dict[str, Any]:
+        """The whole answer as the one JSON document that the API gives to those who don't stream."""
+        if self.api == "openai":
+            choice = {"index": 0, "message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}
+            return {"id": "msg-1", "object": "chat.completion", "model": "m-1", "choices": [choice]}
+        if self.api == "anthropic":
+            text = {"type": "text", "text": ANSWER}
+            head = {"id": "msg-1", "type": "message", "role": "assistant", "model": "m-1"}
+            return {**head, "content": [text], "stop_reason": "end_turn"}
+        part = {"type": "output_text", "text": ANSWER, "annotations": []}
+        item = {"id": "item-1", "type": "message", "role": "assistant", "content": [part]}
+        return {"id": "msg-1", "object": "response", "model": "m-1", "status": "completed", "output": [item]}
+
+    def _encode(self, *items: Item) -> list[bytes]:
+        format = APIS[self.api]
+        feed = encoder(format).feed
+        events = script_events(items, id="msg-1", model="m-1", format=format)
+        return [data for event in events if (data := feed(event))]
+
+    # --- HTTP ----------------------------------------------------------------------------------------------
+
+    async def head(
+        self, status: int = 200, headers: Mapping[str, str] | None = None, *, chunked: bool = True, version: str = "1.1"
+    ) -> None:
+        """The status line and headers. `content-type` is an event stream's unless `headers` say otherwise."""
+        fields = {"content-type": "text/event-stream", **(headers or {})}
+        if chunked:
+            fields["transfer-encoding"] = "chunked"
+        self._chunked = chunked
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        await self.raw(f"HTTP/{version} {status} X\r\n{lines}\r\n".encode())
+
+    async def raw(self, data: bytes) -> None:
+        """These bytes, as they are."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def send(self, data: bytes) -> None:
+        """A piece of the body: as an HTTP chunk of its own, if the head announced chunks."""
+        if data:
+            await self.raw(b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data)
+
+    async def end(self) -> None:
+        """The end of a body in chunks."""
+        await self.raw(b"0\r\n\r\n")
+
+    async def whole(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+        """An answer of known length. `body` is bytes or JSON."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        fields = {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})}
+        await self.head(status, fields, chunked=False)
+        await self.raw(data)
+
+    async def stream(self, *pieces: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """A proper 200, each piece in a chunk of its own, properly ended. By default all frames of the answer."""
+        await self.head(headers=headers)
+        for piece in pieces or self.frames:
+            await self.send(piece)
+        await self.end()
+
+    # --- time, and the connection's end --------------------------------------------------------------------
+
+    async def pause(self, seconds: float = 0.05) -> None:
+        """Send nothing for a while: by default long enough for the client to have read what was sent."""
+        await asyncio.sleep(seconds)
+
+    async def hang(self) -> None:
+        """Send nothing more, and wait until the client leaves."""
+        async with asyncio.timeout(PATIENCE):
+            while await self._reader.read(65536):
+                pass
+        raise CutError
+
+    async def received(self) -> None:
+        """Wait for the next bytes from the client."""
+        if not await self._reader.read(65536):
+            raise CutError
+
+    def half_close(self) -> None:
+        """Say that nothing more will come (FIN), but go on listening."""
+        self._writer.write_eof()
+
+    async def fin(self) -> None:
+        """Close the connection properly (TLS with its close_notify)."""
+        raise CutError
+
+    async def cut(self) -> None:
+        """End the TCP connection properly (FIN), but without TLS's close_notify."""
+        with suppress(OSError), self._socket() as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+        raise CutError
+
+    async def reset(self) -> None:
+        """End the TCP connection with RST. Waits first, because RST overtakes what the client has not read yet."""
+        await self.pause()
+        with suppress(OSError), self._socket() as connection:
+            linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._writer.transport.abort()
+        raise CutError
+
+    def _socket(self) -> socket.socket:
+        """A duplicate: the loop's own socket object refuses to be shut down on some loops."""
+        return socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno()))
+
+
+def api_of(path: str) -> str:
+    """The API that a request's path belongs to; KeyError if none."""
+    last = path.partition("?")[0].rpartition("/")[2]
+    return {"completions": "openai", "responses": "openai-responses", "messages": "anthropic"}[last]
+
+
+def frames_of(data: bytes) -> list[bytes]:
+    """Server-sent events, one by one."""
+    return [frame + b"\n\n" for frame in data.split(b"\n\n") if frame]
