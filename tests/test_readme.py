@@ -17,6 +17,7 @@ import pytest
 
 from llmstream import EventType, LLMClient
 from llmstream.errors import ConfigurationError, ErrorKind
+from llmstream.providers import registry
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 PROGRAM, *SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
@@ -32,8 +33,9 @@ def test_the_program_runs_without_a_key_and_says_that_it_only_simulates() -> Non
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 async def test_the_snippet_runs(snippet: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
+    for known in registry.listing():
+        for variable in known.missing:
+            monkeypatch.setenv(variable, "sk-test")
     if find_spec("xllamacpp") is None:
         with pytest.raises(ConfigurationError, match="xllamacpp"):
             LLMClient("local")
