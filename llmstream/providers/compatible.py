@@ -43,6 +43,8 @@ class Vendor:
     @property
     def note(self) -> str:
         """What a list of providers says about it."""
+        if not self.key_needed:
+            return "where its server runs"
         return "" if self.verified else "unverified"
 
     def base_url(self) -> str:

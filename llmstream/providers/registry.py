@@ -89,8 +89,8 @@ def listing() -> list[Listing]:
             )
             for vendor in _vendors().values()
         ),
-        Listing("local", "smollm2", (), (), _has_local_model(), "a tiny model in this process"),
-        Listing("simulator", "simulator", (), (), ready=True, note="no model at all"),
+        Listing("local", _load("local").default_model, (), (), _has_local_model(), "a tiny model in this process"),
+        Listing("simulator", _load("simulator").default_model, (), (), ready=True, note="no model at all"),
         *(Listing(name, None, (), (), ready=True, note="registered") for name in _registered),
     ]
 
