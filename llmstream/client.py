@@ -22,7 +22,7 @@ from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
 from llmstream.providers.config import AllowHost, ProviderConfig
-from llmstream.providers.endpoint import check_headers
+from llmstream.providers.endpoint import Secret, check_headers, hide_headers
 from llmstream.retry import RetryPolicy
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
@@ -94,6 +94,9 @@ class LLMClient:
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
+        key = Secret(api_key) if isinstance(api_key, str) else api_key
+        headers = hide_headers(headers)
+        del api_key  # a traceback may show the locals of a frame that raises
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
         if not isinstance(retry, RetryPolicy):
@@ -111,7 +114,7 @@ class LLMClient:
         self._clock = clock or LoopClock()
         self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
         self._transport, self._allow_host = transport, allow_host
-        own = {"api_key": api_key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
+        own = {"api_key": key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
         own |= {"transport": transport, "allow_host": allow_host}
         if provider is not None and not isinstance(provider, str):
             if not hasattr(provider, "stream"):
@@ -125,7 +128,7 @@ class LLMClient:
             name, self._model = self._choose(model, provider)
             self._provider = registry.create(
                 ProviderConfig(
-                    name, api_key, base_url, headers or {}, sdk_client, allow_insecure_http, transport, allow_host
+                    name, key, base_url, headers or {}, sdk_client, allow_insecure_http, transport, allow_host
                 )
             )
             self._model = self._model or getattr(self._provider, "default_model", None)
@@ -134,7 +137,8 @@ class LLMClient:
         self._fallbacks = self._parse_fallbacks(fallbacks)
 
     def __repr__(self) -> str:
-        return f"LLMClient({self._provider.name}:{self._model})"
+        provider = getattr(self, "_provider", None)  # None in the traceback of a wrong argument
+        return f"LLMClient({provider.name}:{self._model})" if provider is not None else "LLMClient()"
 
     async def chat_completion(
         self,
@@ -167,6 +171,7 @@ class LLMClient:
         network. Everything else is an ERROR event. To stop early use `client.stream()` or `contextlib.aclosing`:
         the connection closes when the generator is closed or dropped.
         """
+        headers = hide_headers(headers)
         target = self._target(model)
         request = build_request(
             messages,
@@ -232,6 +237,8 @@ class LLMClient:
         self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]
     ) -> Message:
         """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
+        if "headers" in options:
+            options["headers"] = hide_headers(options["headers"])
         async with Stream(self.chat_completion(messages, stream=False, **options)) as stream:
             return await stream.message()
 

@@ -59,6 +59,11 @@ class SecretHeaders(Mapping[str, str]):
         raise TypeError("secret headers can't be pickled")
 
 
+def hide_headers(headers: Any) -> Any:
+    """Headers as they may stand in a frame of ours. What are none is left for the check that says so."""
+    return SecretHeaders(headers) if isinstance(headers, Mapping) else headers
+
+
 def reveal(hidden: Any) -> Any:
     """What is in a Secret; in a dict, what is in each. Anything else as it is."""
     if isinstance(hidden, dict):

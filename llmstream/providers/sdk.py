@@ -47,6 +47,7 @@ from llmstream.providers.transport import (
     is_connect_timeout,
     is_disconnect,
     open_body,
+    reason,
     transport_name,
 )
 from llmstream.wire.decoding import Decoder
@@ -81,10 +82,10 @@ class SDKProvider:
     keeps_deadline = True
 
     def __init__(self, config: ProviderConfig) -> None:
+        self.name, self.base_url = config.name, ""
         check_headers(config.headers)
         if config.base_url is not None:
             check_base_url(config.base_url, allow_insecure_http=config.allow_insecure_http)
-        self.name = config.name
         self._config = config
         self._key = self._find_key(config)
         self._secrets = _secrets(self._key, config)
@@ -288,9 +289,8 @@ class SDKProvider:
             return self._named(timed_out("connect", call.timeouts), call)
         if isinstance(found[-1], (TypeError, ValueError)) and not isinstance(found[-1], OSError):
             return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {found[-1]}"), call)
-        reason = str(found[-1]) or type(found[-1]).__name__
         host = urlsplit(self.base_url).netloc
-        return self._named(ErrorInfo("connection", f"no answer from {host}: {reason}"), call)
+        return self._named(ErrorInfo("connection", f"no answer from {host}: {reason(found)}"), call)
 
     def _learned(self, model: str, sent: dict[str, Any], info: ErrorInfo, *, strict: bool) -> ErrorInfo:
         """The error, or what it taught us: then the client asks again at once. `strict`: no option may be changed."""
