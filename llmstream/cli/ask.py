@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
+from contextlib import suppress
 from typing import TextIO
 
 from llmstream.cli.arguments import Options, help_text
@@ -17,7 +17,7 @@ from llmstream.messages import Message, TextPart
 
 
 def ask(options: Options) -> int:
-    """Ask, show, and give the exit code. Raises UsageError, KeyboardInterrupt and BrokenPipeError."""
+    """Ask, show, and give the exit code. Raises UsageError and BrokenPipeError."""
     question = read_question(options.words, sys.stdin)
     if not question:
         sys.stderr.write(help_text())
@@ -30,8 +30,11 @@ def ask(options: Options) -> int:
     turn = Turn()
     try:
         asyncio.run(_answer(turn, client, messages, show, stream=not options.no_stream))
+    except KeyboardInterrupt:
+        turn.last = None  # it came too late to be heard of
     finally:
-        conclude(turn, show, usage=options.usage or is_terminal(sys.stderr), quiet=options.json)
+        show.end()
+    conclude(turn, show, usage=options.usage or is_terminal(sys.stderr), quiet=options.json)
     return turn.code
 
 
@@ -43,8 +46,7 @@ async def _answer(turn: Turn, client: LLMClient, messages: Sequence[Message], sh
 
 
 def conclude(turn: Turn, show: Show, *, usage: bool, quiet: bool = False) -> None:
-    """After the answer: end its last line, say what went wrong, and the closing line. Quiet: events have said it."""
-    show.end()
+    """After the answer: what went wrong, and the closing line. Quiet: the events have said it."""
     problem, closing = turn.problem(), turn.closing_line()
     if problem is not None and not quiet:
         show.fail(problem)
@@ -57,10 +59,11 @@ def open_show(options: Options, seen: set[str] | None = None) -> Show:
     out, err = sys.stdout, sys.stderr
     if options.json:
         return JsonShow(out, err)
-    if can_draw(out) and find_spec("rich") is not None:
-        from llmstream.cli.painter import MarkdownShow
+    if can_draw(out):
+        with suppress(ImportError):  # rich is an extra
+            from llmstream.cli.painter import MarkdownShow
 
-        return MarkdownShow(out, err, reasoning=options.show_reasoning, seen=seen)
+            return MarkdownShow(out, err, reasoning=options.show_reasoning, seen=seen)
     return Show(out, err, reasoning=options.show_reasoning, seen=seen)
 
 

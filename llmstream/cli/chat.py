@@ -14,6 +14,7 @@ from llmstream.cli.ask import clean, conclude, open_show
 from llmstream.cli.saving import save
 from llmstream.cli.screen import is_terminal
 from llmstream.cli.turn import Turn, UsageError, open_client, play
+from llmstream.errors import ConfigurationError
 from llmstream.messages import Message, Role, TextPart
 from llmstream.providers.registry import default_model, parse_model
 
@@ -141,7 +142,7 @@ class Chat:
             self._say("nothing was asked yet")
             return
         question, before = self._asked
-        now, self._history = self._history, before
+        now, self._history = self._history, list(before)
         self._ask(question)
         if self._history == before:  # it failed: what was there before is better than nothing
             self._history = now
@@ -157,7 +158,7 @@ class Chat:
             same = parse_model(name)[0] == self.model.partition(":")[0]
             base_url = self._options.base_url if same else None  # an address belongs to one provider
             client = open_client(name, base_url, self._show)
-        except (UsageError, ValueError) as problem:
+        except (UsageError, ConfigurationError) as problem:
             self._show.fail(str(problem))
         else:
             self._runner.run(self.client.aclose())

@@ -93,7 +93,12 @@ class Splitter:
                 self._close()
             return
         shown = self._dedented(line)
-        if self._inset and line.strip() and indent(line) < self._inset and not is_lazy(block, line):
+        if (
+            self._inset
+            and line.strip()
+            and indent(line) < self._inset
+            and (ITEM.match(line) or not is_lazy(block, line))
+        ):
             self._close()
             self._inset, self._after_item, block = 0, True, None
         if block is not None and not continues(block, shown):

@@ -7,15 +7,17 @@ from typing import Any, ClassVar, TextIO
 
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
-from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
-from rich.markdown import CodeBlock, ListElement, Markdown
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, JustifyMethod, RenderResult
+from rich.markdown import CodeBlock, Heading, ListElement, Markdown, TableElement
 from rich.syntax import Syntax
+from rich.table import Table
 
 from llmstream.cli.blocks import Piece
 from llmstream.cli.markdown import Splitter
 from llmstream.cli.screen import Region, size
 from llmstream.cli.show import Show
 
+_JOINER = "\u2060"
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -128,14 +130,16 @@ class Renderer:
         rows = [self._carried] if self._carried else []
         if self._begun and piece.join == "block":
             rows.append("")
+        if piece.join != "row":
+            return rows + self._render(piece.markdown, piece)
         # A word joiner keeps the rest of a paragraph from being read as a heading, a list …
-        markdown = "\u2060" + piece.markdown.lstrip() if piece.join == "row" else piece.markdown
-        return rows + self._render(markdown, piece)
+        first, *others = self._render(_JOINER + piece.markdown.lstrip(), piece)
+        return [*rows, first.replace(_JOINER, "", 1), *others]
 
     def _joined(self, piece: Piece) -> list[str]:
         """The rest of a paragraph, behind the row that was kept back. Letters stand in for that row while wrapping."""
         pad = _margin(piece)
-        cells = cell_len(_STYLE.sub("", self._carried)) - pad
+        cells = cell_len(_plain(self._carried)) - pad
         if not 0 < cells < self._size[0] - pad:
             first, self._carried = self._carried, ""
             rows = self.rows(piece)
@@ -146,6 +150,8 @@ class Renderer:
 
     def _render(self, markdown: str, piece: Piece) -> list[str]:
         self.rendered += len(markdown)
+        if piece.kind == "table":
+            markdown = _with_all_cells(markdown)
         pad = _margin(piece)
         with self._console.capture() as capture:
             self._console.print(Document(markdown), width=max(8, self._size[0] - pad), end="")
@@ -154,9 +160,9 @@ class Renderer:
             rows = rows[:-1] if rows[-1] == "" else rows
         else:
             rows = [row.rstrip(" ") for row in rows]
-            while rows and not rows[-1]:
+            while rows and not _plain(rows[-1]).strip():
                 rows.pop()
-            while rows and not rows[0]:
+            while rows and not _plain(rows[0]).strip():
                 rows.pop(0)
         return [" " * pad + row for row in rows]
 
@@ -166,12 +172,37 @@ def _margin(piece: Piece) -> int:
     return piece.inset + (piece.inset + 1) // 3
 
 
+def _plain(row: str) -> str:
+    return _STYLE.sub("", row)
+
+
+def _with_all_cells(table: str) -> str:
+    """The table with the cells that Markdown drops, where a row has more than the head, put into its last column."""
+    head, *rows = table.splitlines(keepends=True)
+    columns = len(_cells(head))
+    for number, row in enumerate(rows):
+        cells = _cells(row)
+        if len(cells) > columns:
+            rows[number] = "|" + "|".join([*cells[: columns - 1], r"\|".join(cells[columns - 1 :])]) + "|\n"
+    return head + "".join(rows)
+
+
+def _cells(row: str) -> list[str]:
+    return re.split(r"(?<!\\)\|", re.sub(r"(?<!\\)\|$", "", row.strip()).removeprefix("|"))
+
+
 class _Code(CodeBlock):
     """Code without the blank rows around it, so that its parts join; blank lines at its ends stay."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = str(self.text).removesuffix("\n")
         yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=(0, 1))
+
+
+class _Heading(Heading):
+    """A heading at the left margin, where a narrower terminal shows it too."""
+
+    LEVEL_ALIGN: ClassVar[dict[str, JustifyMethod]] = {}
 
 
 class _List(ListElement):
@@ -186,15 +217,28 @@ class _List(ListElement):
             yield from item.render_number(console, options, number, max(99, number))
 
 
+class _Table(TableElement):
+    """A table that breaks a word too long for its column, where rich would cut it off."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for table in super().__rich_console__(console, options):
+            if isinstance(table, Table):
+                for column in table.columns:
+                    column.overflow = "fold"
+            yield table
+
+
 class Document(Markdown):
     """rich's Markdown, with nothing left out: HTML and link definitions are shown as text, links with their address."""
 
     elements: ClassVar[dict[str, Any]] = {
         **Markdown.elements,
+        "heading_open": _Heading,
         "fence": _Code,
         "code_block": _Code,
         "bullet_list_open": _List,
         "ordered_list_open": _List,
+        "table_open": _Table,
     }
 
     def __init__(self, markup: str) -> None:

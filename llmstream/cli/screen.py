@@ -87,8 +87,8 @@ class Region:
             return
         back = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
         region = _HIDE_CURSOR + _NO_WRAP + "\r\n".join(rows) + RESET + _WRAP + "\r" + back
-        self._write(_TOGETHER + (_ERASE if self._drawn else "") + above + region + _SHOWN)
-        self._drawn = True
+        erase, self._drawn = (_ERASE if self._drawn else ""), True  # before the write, which a signal may end
+        self._write(_TOGETHER + erase + above + region + _SHOWN)
 
     def clear(self, *, above: str = "") -> None:
         """Take the region away, and print `above` in its place."""
