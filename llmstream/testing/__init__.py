@@ -10,7 +10,9 @@ Nothing here needs a test framework.
 """
 
 from llmstream.testing.clock import VirtualClock
+from llmstream.testing.decoders import check_decoder
 from llmstream.testing.faults import FAULTS, Fault, describe
+from llmstream.testing.providers import check_provider
 from llmstream.testing.reply import ANSWER, Received, Reply
 from llmstream.testing.scripted import ScriptedProvider
 from llmstream.testing.server import FaultServer
@@ -24,5 +26,7 @@ __all__ = [
     "Reply",
     "ScriptedProvider",
     "VirtualClock",
+    "check_decoder",
+    "check_provider",
     "describe",
 ]

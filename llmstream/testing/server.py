@@ -117,6 +117,15 @@ class FaultServer:
                 await self._changed.wait()
         return time.monotonic() - began
 
+    async def busy(self, limit: float = 5.0) -> float:
+        """Seconds until an answer is under way, so that its client can be cancelled. TimeoutError if none is."""
+        began = time.monotonic()
+        async with asyncio.timeout(limit):
+            while not self.playing:
+                self._changed.clear()
+                await self._changed.wait()
+        return time.monotonic() - began
+
     # --- inside --------------------------------------------------------------------------------------------
 
     def _start(self, work: object) -> None:
@@ -174,6 +183,7 @@ class FaultServer:
         self._turn += 1
         self.played += 1
         self.playing += 1
+        self._changed.set()
         try:
             await fault.play(reply)
         finally:

@@ -60,8 +60,7 @@ async def test_it_remembers_what_was_asked() -> None:
 async def test_it_tells_when_the_client_left() -> None:
     async with FaultServer("stall") as server, connect(server, "openai", timeouts=Timeouts(idle=0.1)) as client:
         task = asyncio.create_task(ask(client))
-        while not server.playing:
-            await asyncio.sleep(0)
+        await server.busy()
         with pytest.raises(TimeoutError):
             await server.left(0.01)
         await server.idle(2)
@@ -95,8 +94,7 @@ async def test_leaving_the_block_ends_everything() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         body = json.dumps({"model": "m"}).encode()
         writer.write(b"POST /v1/messages HTTP/1.1\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
-        while not server.playing:
-            await asyncio.sleep(0)
+        await server.busy()
     assert await reader.read() == b""
     writer.close()
     with socket.socket() as probe:

@@ -1,0 +1,179 @@
+"""check_provider: our own providers keep its rules, and it finds those that don't."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, StreamEvent, error, text_delta
+from llmstream.messages import ChatRequest
+from llmstream.providers import base, registry, sdk
+from llmstream.providers.base import Call, Provider
+from llmstream.providers.config import ProviderConfig
+from llmstream.testing import FAULTS, check_provider
+from llmstream.testing.reply import APIS
+from tests.testing.test_conformance import KNOWN
+
+FEW = ("ok", "stall", "clean-end-without-an-end", "status-500", "closed-between-chunks")
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "FINISH_SILENCE", 0.2)
+    monkeypatch.setattr(sdk, "ERROR_BODY_SECONDS", 0.2)
+
+
+def ours(api: str, **options: Any) -> Any:
+    return lambda base_url: registry.create(ProviderConfig(api, "a-test-key", base_url, **options))
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_our_providers_keep_the_rules(api: str) -> None:
+    known = {name for name, transport in KNOWN if transport == "httpx2"}
+    await check_provider(ours(api), APIS[api], faults=[name for name in FAULTS if name not in known])
+
+
+class Wrong:
+    """A provider that does what ours does, but for one thing."""
+
+    name = "wrong"
+
+    def __init__(self, base_url: str) -> None:
+        self.right: Provider = ours("openai")(base_url)
+
+    def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        return self.right.stream(request, call)
+
+    async def aclose(self) -> None:
+        await self.right.aclose()
+
+
+class Raises(Wrong):
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        async for event in self.right.stream(request, call):
+            if event.error_info is not None:
+                raise OSError(event.error)
+            yield event
+
+
+class GoesOn(Wrong):
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        async for event in self.right.stream(request, call):
+            yield event
+        yield text_delta("more")
+
+
+class Completes(Wrong):
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        from llmstream.messages import FinishReason
+
+        async for event in self.right.stream(request, call):
+            failed = event.error_info is not None and event.error_info.kind == "truncated"
+            yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP) if failed else event
+
+
+class Misnames(Wrong):
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        async for event in self.right.stream(request, call):
+            yield error(ErrorInfo("internal")) if event.error_info is not None else event
+
+
+class Retries(Wrong):
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        async for event in self.right.stream(request, call):
+            if event.error_info is not None and event.error_info.status_code == 500:
+                break
+            yield event
+        else:
+            return
+        async for event in self.right.stream(request, call):
+            yield event
+
+
+class HasNoClocks(Wrong):
+    def stream(self, request: ChatRequest, call: Call) -> Any:
+        return self.right.stream(request, Call())
+
+
+class Leaks(Wrong):
+    """What is closed early goes on in a task of its own."""
+
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        events: asyncio.Queue[StreamEvent] = asyncio.Queue(10)
+
+        async def read() -> None:
+            async for event in self.right.stream(request, call):
+                await events.put(event)
+
+        self.task = asyncio.create_task(read())
+        while True:
+            event = await events.get()
+            yield event
+            if event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR):
+                return
+
+    async def aclose(self) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
+        await super().aclose()
+
+
+class Swallows(Wrong):
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        try:
+            async for event in self.right.stream(request, call):
+                yield event
+        except asyncio.CancelledError:
+            yield error(ErrorInfo("connection", "cancelled"))
+
+
+class SharesItsState(Wrong):
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        self.current = self.right.stream(request, call)
+        while True:
+            try:
+                event = await anext(self.current)
+            except StopAsyncIteration:
+                return
+            yield event
+
+
+class NeverCloses(Wrong):
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (Raises, "status-500: raises OSError"),
+        (GoesOn, "ok: text_delta follows the terminal event message_complete"),
+        (Completes, "clean-end-without-an-end: ends in complete, not truncated"),
+        (Misnames, "status-500: ends in internal, not server"),
+        (Retries, "status-500: 2 requests in one attempt"),
+        (HasNoClocks, "stall: hangs"),
+        (Leaks, "closed early: the connection outlives its stream"),
+        (Swallows, "cancelled: the cancellation is swallowed"),
+        (SharesItsState, "side by side: "),
+        (NeverCloses, "ok: aclose.. leaves a connection open"),
+    ],
+)
+async def test_a_provider_that_breaks_a_rule_is_found(make: Any, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmstream.testing.providers.LONG", 1.0)
+    monkeypatch.setattr("llmstream.testing.providers.AT_ONCE", 0.3)
+    made = []
+    with pytest.raises(AssertionError, match=problem):
+        await check_provider(lambda url: made.append(make(url)) or made[-1], "openai-chat", faults=FEW)
+    for provider in made:
+        await provider.right.aclose()
+
+
+async def test_what_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="format must be one of"):
+        await check_provider(Wrong, "openai")
+    with pytest.raises(ValueError, match="no fault 'stalll'"):
+        await check_provider(Wrong, "openai-chat", faults=["stalll"])
