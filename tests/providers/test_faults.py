@@ -28,6 +28,7 @@ api = pytest.mark.parametrize("provider", list(APIS))
 @pytest.fixture(autouse=True)
 def no_collector() -> Iterator[None]:
     gc.collect()
+    gc.freeze()  # what is imported by now need not be looked through before every test
     gc.disable()
     yield
     gc.enable()

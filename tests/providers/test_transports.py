@@ -33,6 +33,7 @@ def no_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.lower(), raising=False)
     gc.collect()
+    gc.freeze()  # what is imported by now need not be looked through before every test
     gc.disable()
     yield
     gc.enable()
