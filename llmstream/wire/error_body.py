@@ -203,7 +203,7 @@ def _read(body: Any) -> tuple[str, list[str]]:
         error.get("error_type"),
     ]
     if not text:
-        text = "" if error is body and not words else str(error)
+        text = str(error) if error else ""
     return _plain(text if isinstance(text, str) else str(text)), [str(word) for word in words if word]
 
 
@@ -218,9 +218,9 @@ def _status_in(body: Any) -> int | None:
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         for key in ("status_code", "code"):
-            value = error.get(key)
-            if str(value).isdigit() and len(str(value)) == 3 and str(value)[0] in "45":
-                return int(str(value))
+            value = str(error.get(key))
+            if re.fullmatch("[45][0-9]{2}", value):
+                return int(value)
     return None
 
 

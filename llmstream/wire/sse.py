@@ -95,9 +95,6 @@ class SSEParser:
         """The body is over: the frame that was not ended by a blank line, if there is one."""
         frames: list[Frame] = []
         line = self._take(b"")
-        if self._at_start:
-            line = line.removeprefix(_BOM)
-            self._at_start = False
         if line:
             self._line(line, frames)
         if self._data and not self.oversized:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.errors import RETRYABLE
-from llmstream.wire.error_body import MAX_MESSAGE, is_error, parse_error, parse_retry_after
+from llmstream.wire.error_body import MAX_MESSAGE, is_error, parse_error, parse_retry_after, redact
 from tests import strategies
 from tests.recordings import listed
 
@@ -70,7 +73,13 @@ def google(code, status, message="m", details=()):
         (408, "", "timeout", None),
         (409, "", "server", None),
         (413, "", "context_length", None),
+        (300, "", "redirect", None),
         (302, "", "redirect", None),
+        (399, "", "redirect", None),
+        (401, "rate limit: the model was not found", "authentication", None),
+        (402, "rate limit: the model was not found", "quota", None),
+        (404, "rate limit exceeded", "not_found", None),
+        (429, "the model was not found", "rate_limit", None),
         (502, "<html><title>Bad gateway</title></html>", "server", None),
         (503, "", "overloaded", None),
         (418, None, "invalid_request", None),
@@ -90,6 +99,15 @@ def test_a_body_and_a_status_make_a_kind(status, body, kind, code):
         (openai("m", type="overloaded_error"), "overloaded"),
         (openai("m", code=429), "rate_limit"),
         (openai("m", status_code=400, code="tool_use_failed"), "tool_use_failed"),
+        (openai("m", status_code=429), "rate_limit"),
+        (openai("m", code="429"), "rate_limit"),
+        (openai("m", type="invalid_request_error"), "invalid_request"),
+        (openai("m", code=200), "server"),
+        (openai("m", code=302), "server"),
+        (openai("m", code=1), "server"),
+        (openai("m", code=4291), "server"),
+        (openai("m", code="42x"), "server"),
+        (openai("m", code="4\u00b2\u00b2"), "server"),  # digits, but no number
         (openai("m"), "server"),
         ({"error": "text"}, "server"),
         ("text", "server"),
@@ -110,7 +128,55 @@ def test_the_message_is_the_providers_own():
     assert parse_error("slow\n  down").message == "slow down"
     page = "<html><style>b{}</style><script>x()</script><h1>502 Bad</h1> <p>gateway"
     assert parse_error(page, status=502).message == "502 Bad gateway"
-    assert parse_error("", status=502).message == "HTTP 502 without a body"
+    page = "\n <HTML><SCRIPT>x()\ny()</SCRIPT><P\nclass=a>asleep"
+    assert parse_error(page, status=502).message == "asleep"
+    assert parse_error({"detail": [{"loc": ["body"], "msg": "field required"}]}).message == (
+        "[{'loc': ['body'], 'msg': 'field required'}]"
+    )
+    assert parse_error({"reason": "asleep"}).message == "{'reason': 'asleep'}"
+
+
+@pytest.mark.parametrize("nothing", ["", None, {}, [], {"error": {}}])
+def test_an_error_without_words_says_so(nothing):
+    """Where the provider says nothing, the message is ours, and names the status if there is one."""
+    assert parse_error(nothing, status=502).message == "HTTP 502 without a body"
+    assert parse_error(nothing).message == "the provider reported an error"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"type": "error", "message": "m"}, None),
+        ({"message": "m", "error_type": "invalid_model"}, "invalid_model"),
+        (openai(type="t", code=429), "t"),
+        (openai(type="t", code="c"), "c"),
+        (google(400, "INVALID_ARGUMENT", details=[5, {"reason": "API_KEY_INVALID"}]), "API_KEY_INVALID"),
+    ],
+)
+def test_the_code_is_the_providers_most_specific_word(body, code):
+    """Reasons before codes, codes before types; neither a number nor the word "error" is one."""
+    assert parse_error(body).code == code
+
+
+def test_spent_money_is_told_from_a_rate_limit():
+    """A 429 whose details name a spend limit is `quota`: waiting doesn't help."""
+    body = openai("m", type="rate_limit_error", details={"error_code": "enforced_spend_limit_reached"})
+    info = parse_error(body, status=429)
+    assert (info.kind, info.retryable) == ("quota", False)
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 501, 502, 503, 504, 529])
+def test_what_may_pass_is_retried(status):
+    """Timeouts, locks, rate limits and the server's own failures, whatever the body."""
+    assert parse_error("", status=status).retryable is True
+    assert parse_error(openai("m", type="api_error"), status=status).retryable is True
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 424, 451, 499])
+def test_what_stays_is_not_retried(status):
+    """Other refusals are final, also where the body calls them the server's fault."""
+    assert parse_error("", status=status).retryable is False
+    assert parse_error(openai("m", code="internal_error"), status=status).retryable is False
 
 
 def test_a_message_is_bounded():
@@ -137,6 +203,8 @@ def test_bedrock_names_the_error_in_a_header():
     """`x-amzn-errortype` is a code like any other."""
     headers = {"x-amzn-errortype": "ThrottlingException:http://internal"}
     info = parse_error({"message": "m"}, status=400, headers=headers)
+    assert (info.kind, info.code) == ("rate_limit", "ThrottlingException")
+    info = parse_error({"message": "m", "code": "c"}, status=400, headers=headers)
     assert (info.kind, info.code) == ("rate_limit", "ThrottlingException")
 
 
@@ -167,9 +235,15 @@ def test_retry_after_in_every_form(headers, seconds):
     assert parse_retry_after(headers) == seconds
 
 
+def test_a_date_without_the_servers_own_is_read_against_this_clock():
+    """A response without `date` leaves only our clock to compare with."""
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    assert 3500 < parse_retry_after({"retry-after": date}) <= 3600
+
+
 def test_googles_delay_is_in_the_body():
     """`retryDelay` in the details is the wait; an unreadable one is none."""
-    body = google(429, "RESOURCE_EXHAUSTED", details=[{"@type": "x"}, {"retryDelay": "48.5s"}])
+    body = google(429, "RESOURCE_EXHAUSTED", details=["x", {"@type": "x"}, {"retryDelay": "48.5s"}])
     assert parse_retry_after({}, body) == 48.5
     assert parse_error(body, status=429).retry_after == 48.5
     for odd in ("48", "s", 48, None):
@@ -220,3 +294,43 @@ def test_any_body_is_some_error(body, status, headers):
     assert info.status_code == status
     assert info.retry_after is None or info.retry_after > 0
     assert info.code is None or isinstance(info.code, str)
+
+
+# --- keys ----------------------------------------------------------------------------------------------------
+
+KEY = "sk-canary-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"wrong key {KEY}: see {KEY}", "wrong key [key]: see [key]"),
+        (f"{KEY}", "[key]"),
+        (f"wrong key {KEY[:-1]}", "wrong key [key]"),
+        (f"wrong key {KEY[:4]}", "wrong key [key]"),
+        (f"wrong key '{KEY[:9]}'", "wrong key '[key]'"),
+        (f'wrong key "{KEY[:9]}…"', 'wrong key "[key]…"'),
+        (f"wrong key {KEY} and {KEY[:5]}", "wrong key [key] and [key]"),
+        (f"wrong key {KEY[:3]}", f"wrong key {KEY[:3]}"),  # too short to say anything
+        ("X wrong key X", "X wrong key X"),
+        ("", ""),
+    ],
+)
+def test_a_key_that_comes_back_is_not_shown(text, shown):
+    """The caller's key is taken out wherever it stands, and at the end also where it was cut off."""
+    assert redact(text, [KEY]) == shown
+
+
+def test_every_key_that_comes_back_is_not_shown():
+    """Several secrets are taken out each; without any the text stays as it is."""
+    assert redact("a secret-1 b secret-2 c secr", ["secret-1", "secret-2"]) == "a [key] b [key] c [key]"
+    assert redact("a secret-1", []) == "a secret-1"
+
+
+@given(st.lists(st.sampled_from([KEY, KEY[:-1], KEY[:7], KEY[4:], "-other-key-1", " ", "'", "…", "x"]), max_size=8))
+def test_no_key_survives_in_any_text(words):
+    """Whatever text is made of keys and parts of them: none stays, nor at its end the beginning of one."""
+    text = redact("".join(words), [KEY, "-other-key-1"])
+    assert KEY not in text
+    assert "-other-key-1" not in text
+    assert not any(text.rstrip("'\"…").endswith(KEY[:size]) for size in range(4, len(KEY)))

@@ -125,6 +125,7 @@ CASES = [
     ("data: \u2028\u0085\x0b\x1c\n\n".encode(), [("message", "\u2028\u0085\x0b\x1c", "")]),
     ("data: é€😀\n\n".encode(), [("message", "é€😀", "")]),
     (b"data: a\xffb\n\n", [("message", "a\ufffdb", "")]),
+    (b"event: \xff\nid: \xff\ndata: a\n\n", [("\ufffd", "a", "\ufffd")]),
     (b"data: a\n", []),
     (b"\n\n\n", []),
     (b"", []),
@@ -135,16 +136,25 @@ CASES = [
 def test_the_standard_holds_in_every_chunking(data, expected):
     """Fields, line ends, ids, byte order marks and comments are read as the standard says, however they are cut."""
     assert reference(data)[0] == expected
-    for pieces in [[data], bytewise(data), *two_way(data)]:
+    with_empty_pieces = [piece for byte in bytewise(data) for piece in (byte, b"")]
+    for pieces in [[data], bytewise(data), with_empty_pieces, *two_way(data)]:
         assert standard(parse(pieces)[0]) == expected
 
 
 @pytest.mark.parametrize(
     ("line", "retry"),
-    [(b"retry: 250", 250), (b"retry:0", 0), (b"retry: 1.5", None), (b"retry: -1", None), (b"retry", None)],
+    [
+        (b"retry: 250", 250),
+        (b"retry:0", 0),
+        (b"retry: 1.5", None),
+        (b"retry: -1", None),
+        (b"retry", None),
+        (b"retry: " + b"9" * 18, 10**18 - 1),
+        (b"retry: " + b"9" * 19, None),
+    ],
 )
 def test_retry_is_digits_only(line, retry):
-    """A reconnection time is taken from digits alone."""
+    """A reconnection time is taken from digits alone, and no more of them than a 64-bit number has."""
     assert parse([line + b"\n"])[1] == ("", retry)
 
 
@@ -162,15 +172,22 @@ def test_the_last_frame_without_its_blank_line_is_handed_over_marked():
 
 def test_lines_of_no_field_are_handed_over_in_their_place():
     """Bare JSON, HTML and `error:` lines come out as stray frames between the others."""
-    frames, _ = parse([b'data: a\n\nerror: {"x": 1}\n<html>\ndata: b\n\n{"error": 1}'])
-    shown = [(frame.data, frame.stray) for frame in frames]
-    assert shown == [
-        (b"a", False),
-        (b'error: {"x": 1}', True),
-        (b"<html>", True),
-        (b"b", False),
-        (b'{"error": 1}', True),
+    frames, _ = parse([b'event: e\nid: 7\ndata: a\n\nerror: {"x": 1}\n<html>\ndata: b\n\n{"error": 1}'])
+    assert frames == [
+        Frame("e", b"a", "7"),
+        Frame("", b'error: {"x": 1}', "7", stray=True),
+        Frame("", b"<html>", "7", stray=True),
+        Frame("", b"b", "7"),
+        Frame("", b'{"error": 1}', "7", stray=True),
     ]
+
+
+def test_the_beginning_of_a_byte_order_mark_is_no_byte_order_mark():
+    """A body that is only a byte order mark is empty; one that is a part of it is a line of no field."""
+    assert parse([b"\xef\xbb\xbf"])[0] == []
+    for part in (b"\xef", b"\xef\xbb"):
+        for pieces in two_way(part):
+            assert parse(pieces)[0] == [Frame("", part, stray=True)]
 
 
 # --- properties ----------------------------------------------------------------------------------------------
@@ -254,6 +271,19 @@ def test_one_large_frame_is_refused_in_any_pieces(head):
             assert parser.oversized == refused
             assert frames[0] == Frame("", b"before")
             assert len(frames) == (1 if refused else 2)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("lines", [[b"data: %s"], [b"data: a", b"data: %s"], [b"event: e", b"data: %s"], [b"x%s"]])
+def test_the_limit_is_exact(lines, end):
+    """`max_frame` counts the bytes of the data lines, or of one other line, without line ends: so many pass."""
+    rest = sum(len(line) for line in lines if not line.startswith(b"event")) - 2
+    for size, refused in ((100, False), (101, True)):
+        body = b"data: before" + end * 2 + end.join(lines) % (b"x" * (size - rest)) + end * 2
+        for pieces in ([body], bytewise(body), *two_way(body)):
+            parser = SSEParser(max_frame=100)
+            frames = [frame for piece in pieces for frame in parser.feed(piece)]
+            assert (parser.oversized, len(frames)) == (refused, 1 if refused else 2)
 
 
 def test_frames_that_end_never_add_up_to_the_limit():
