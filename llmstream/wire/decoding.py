@@ -19,11 +19,11 @@ from llmstream.events.types import (
     RefusalDelta,
     Start,
     StreamEvent,
+    TextDelta,
     ToolCallDelta,
     error,
     opaque,
     reasoning_delta,
-    text_delta,
 )
 from llmstream.messages import FinishReason, Message, Source, ToolCall, ToolResult, Usage, parse_arguments
 from llmstream.wire.error_body import is_error, parse_error
@@ -154,8 +154,13 @@ class Decoder:
         """`[DONE]` came. Formats that end otherwise ignore it."""
 
     def _text(self, content: str) -> None:
-        if content:
-            self._piece(text_delta(as_string(content)))
+        if not content:
+            return
+        event = StreamEvent(EventType.TEXT_DELTA, TextDelta(as_string(content)))
+        if self._builder is None and self._started and not self._calls:
+            self._out.append(event)  # nearly every event of a client's: what `_piece` would do, in half the time
+        else:
+            self._piece(event)
 
     def _reasoning(self, content: str) -> None:
         if content:
@@ -299,7 +304,7 @@ class Decoder:
             self._stray_line(data)
             return
         self.frames += 1
-        if data[:1] == b"[" and data.strip() == b"[DONE]":
+        if data.startswith(b"[") and data.strip() == b"[DONE]":
             self.done_marker()
             return
         try:
@@ -314,7 +319,7 @@ class Decoder:
             elif data.strip() != b"[DONE]":
                 self._bad_frame(frame, "not a JSON object")
             return
-        before = len(self._out)
+        before = len(self._out) if self._include_raw else 0
         try:
             self.parse_frame(payload, frame.event)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
