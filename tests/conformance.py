@@ -152,6 +152,7 @@ async def run_cell(cell: Cell) -> None:
                 async with asyncio.timeout(1.5 * LONG):
                     await Attempt(cell, batch=batch).run()
             except TimeoutError:
+                cell.outcome = "hangs"
                 cell.problems.append("hangs")
                 break
             except Exception as problem:  # noqa: BLE001  # whatever it is, it is a wrong cell

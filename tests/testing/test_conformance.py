@@ -73,6 +73,11 @@ def test_the_page_lists_exactly_the_catalogue() -> None:
     )
 
 
+def test_the_page_calls_wrong_what_is_known_to_be() -> None:
+    wrong = re.findall(r"^\| `([\w-]+)` \|.*WRONG", PAGE.read_text(), re.M)
+    assert set(wrong) == {name for name, _ in KNOWN}
+
+
 def test_every_fault_says_what_it_is_and_what_to_expect() -> None:
     outcomes = {"complete", *get_args(ErrorKind)}
     for fault in FAULTS.values():

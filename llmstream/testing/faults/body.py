@@ -40,7 +40,7 @@ async def content_length_too_short(reply: Reply) -> None:
 
 @fault("truncated", words=3)
 async def content_length_too_short_at_once(reply: Reply) -> None:
-    """The same, and the junk arrives together with the answer."""
+    """A length that ends after three words; the rest comes in the same packet."""
     shown = len(reply.words(0, 3))
     await reply.whole(200, _all(reply), {"content-type": "text/event-stream", "content-length": str(shown)})
 
@@ -154,7 +154,7 @@ async def chunk_size_bad(reply: Reply) -> None:
 
 @fault(BROKEN, words=3)
 async def chunk_size_bad_at_once(reply: Reply) -> None:
-    """The same, all in one packet: the words count nevertheless."""
+    """Three words and a chunk size that is no number, in one packet."""
     await reply.head()
     words = reply.words(0, 3)
     await reply.raw(b"%x\r\n%s\r\nzz\r\n" % (len(words), words))
@@ -193,7 +193,7 @@ async def chunk_longer_than_it_says(reply: Reply) -> None:
 
 @fault("complete")
 async def two_answers_glued(reply: Reply) -> None:
-    """A second HTTP answer right behind the first, before anybody asked: the next call must not take it for its own."""
+    """A second HTTP answer behind the first, which the next call must not take for its own."""
     other = b"".join(reply.script("not what you asked"))
     glued = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(other), other)
     await reply.whole(200, _all(reply), {"content-type": "text/event-stream"})
@@ -203,7 +203,7 @@ async def two_answers_glued(reply: Reply) -> None:
 
 @fault("complete")
 async def two_answers_glued_at_once(reply: Reply) -> None:
-    """The same, both in one packet."""
+    """Two HTTP answers to one request, in one packet."""
     other = b"".join(reply.script("not what you asked"))
     whole = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s"
     await reply.raw(whole % (len(_all(reply)), _all(reply)) + whole % (len(other), other))
