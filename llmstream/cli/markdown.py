@@ -33,10 +33,10 @@ from llmstream.cli.blocks import (
     track_fence,
 )
 
-LIMIT = 2000
-"""Characters that an open block may have."""
-LINES = 40
-"""Lines that an open block may have."""
+LIMIT = 800
+"""Characters that an open block may have: what fits on a small terminal."""
+LINES = 20
+"""Lines that an open block may have; twice as many in a table, and where a cut would split a string or comment."""
 
 _PARTS = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -162,7 +162,9 @@ class Splitter:
         block = self._block
         if block is None:
             return len(self._line) > LIMIT
-        return block.lines > LINES or len(block.shown) + len(self._line) > LIMIT
+        if len(block.shown) + len(self._line) > LIMIT or block.lines > 2 * LINES:
+            return True
+        return block.lines > LINES and block.kind != "table" and not (block.fence and _inside_quotes(block.shown))
 
     def _cut(self) -> None:
         block = self._block
@@ -228,6 +230,11 @@ def _cut_at(text: str) -> int:
     while end > LIMIT - 50 and (text[end - 1] == "\u200d" or _joins(text[end])):
         end -= 1
     return end
+
+
+def _inside_quotes(code: str) -> bool:
+    """Whether code may end inside a string or comment of several lines: the next part would get the wrong colours."""
+    return any(code.count(mark) % 2 for mark in ('"""', "'''")) or code.count("/*") > code.count("*/")
 
 
 def _joins(char: str) -> bool:

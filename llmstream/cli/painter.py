@@ -156,10 +156,10 @@ class Renderer:
         with self._console.capture() as capture:
             self._console.print(Document(markdown), width=max(8, self._size[0] - pad), end="")
         rows = capture.get().split("\n")
+        rows = [row.rstrip(" ") for row in rows]
         if piece.kind in ("fence", "code"):
-            rows = rows[:-1] if rows[-1] == "" else rows
+            rows = rows[:-1] if rows[-1] == "" else rows  # blank lines of code stay
         else:
-            rows = [row.rstrip(" ") for row in rows]
             while rows and not _plain(rows[-1]).strip():
                 rows.pop()
             while rows and not _plain(rows[0]).strip():
@@ -192,11 +192,14 @@ def _cells(row: str) -> list[str]:
 
 
 class _Code(CodeBlock):
-    """Code without the blank rows around it, so that its parts join; blank lines at its ends stay."""
+    """Code without blank rows around it, so that its parts join, and in the terminal's own colours.
+
+    A background would fill the rows to the right margin, and a terminal made narrower would break every one of them.
+    """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         code = str(self.text).removesuffix("\n")
-        yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=(0, 1))
+        yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=(0, 0, 0, 2))
 
 
 class _Heading(Heading):
@@ -242,6 +245,6 @@ class Document(Markdown):
     }
 
     def __init__(self, markup: str) -> None:
-        super().__init__("", hyperlinks=False)
+        super().__init__("", code_theme="ansi_dark", hyperlinks=False)
         parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("reference")
         self.parsed = parser.parse(markup)

@@ -11,7 +11,8 @@ RED = "\x1b[31m"
 _SHOW_CURSOR, _HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 _WRAP, _NO_WRAP = "\x1b[?7h", "\x1b[?7l"
 _TOGETHER, _SHOWN = "\x1b[?2026h", "\x1b[?2026l"
-_ERASE = "\r\x1b[J"
+# The rows below first, then this one: "erase all below" at the top left corner would make tmux keep what it erases.
+_ERASE = "\r\x1b7\x1b[B\x1b[J\x1b8\x1b[K"
 
 # Control characters as their pictures (ESC is ␛), C1 controls as the replacement character. "\r" is Harmless's.
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}

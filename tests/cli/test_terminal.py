@@ -165,7 +165,7 @@ def test_markdown_is_rendered_and_finished_blocks_are_written_once() -> None:
         assert terminal.end() == 0
         rows = terminal.rows()
         assert rows[0] == "Title"
-        assert rows[1:9] == ["", "Some bold text.", "", " • one", " • two", "", " x = 1", ""]
+        assert rows[1:9] == ["", "Some bold text.", "", " • one", " • two", "", "  x = 1", ""]
         assert b"\x1b[1mbold\x1b[0m" in terminal.raw
         assert terminal.raw.count(b"Title") < 10
         assert terminal.raw.count(b"and more") > 20

@@ -1,0 +1,69 @@
+"""The small parts: the closing line, harmless text, the order of what is shown."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmstream.cli.closing import Timing, closing_line
+from llmstream.cli.screen import Harmless, one_line
+from llmstream.cli.show import Show
+from llmstream.events.types import EventType, Retry, StreamEvent, reasoning_delta, text_delta
+from llmstream.messages import Usage
+
+
+@given(st.lists(st.text(alphabet="a\r\n\x1b\x07\x9b漢\t", max_size=5)))
+def test_harmless_text_is_the_same_however_it_is_cut(parts: list[str]) -> None:
+    harmless = Harmless()
+    shown = "".join(harmless.feed(part) for part in parts)
+    assert shown == Harmless().feed("".join(parts))
+    assert not set(shown) - set("a\n␛␇\ufffd漢\t")
+
+
+def test_every_control_character_is_harmless() -> None:
+    controls = "".join(map(chr, (*range(32), *range(127, 160))))
+    assert all(char.isprintable() or char in "\n\t" for char in Harmless().feed(controls))
+    assert one_line("a\x1b[2J\n b") == "a␛[2J b"
+
+
+@pytest.mark.parametrize(
+    ("usage", "timing", "line"),
+    [
+        (Usage(12, 345), Timing(0, 0.42, 4.39), "m · 12 tokens in, 345 out · first token after 0.42 s · 87 tokens/s"),
+        (Usage(12, 3), Timing(0, 0.5, 2.0), "m · 12 tokens in, 3 out · first token after 0.50 s · 2.0 tokens/s"),
+        (Usage(None, 3), Timing(0, None, 2.0), "m · 3 tokens out · 2.00 s"),
+        (Usage(1, 20, reasoning_tokens=5), Timing(0), "m · 1 tokens in, 20 out (5 reasoning)"),
+        (Usage(1, 2, estimated=True), Timing(0), "m · about 1 tokens in, 2 out (estimated)"),
+        (Usage(), Timing(0, 1, 1), "m · tokens not reported · first token after 1.00 s"),
+        (None, Timing(0, 1, 2), "m · tokens not reported · first token after 1.00 s"),
+    ],
+)
+def test_the_closing_line(usage: Usage | None, timing: Timing, line: str) -> None:
+    assert closing_line("m", usage, timing) == line
+
+
+def test_a_discarding_retry_says_that_the_answer_starts_again() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    show = Show(out, err)
+    retry = Retry(2, 3, 4.2, "rate_limit: slow down", "rate_limit", discard=True)
+    for event in (text_delta("Hel"), StreamEvent(EventType.RETRY, retry=retry), text_delta("Hello")):
+        show.event(event)
+    show.end()
+    assert out.getvalue() == "HelHello\n"
+    assert err.getvalue().splitlines() == [
+        "rate limited, retrying in 4 s (attempt 2 of 3)",
+        "the answer starts again:",
+    ]
+
+
+def test_reasoning_goes_to_stderr_and_only_when_asked_for() -> None:
+    for wanted, said in ((True, "hm, yes\n"), (False, "")):
+        out, err = io.StringIO(), io.StringIO()
+        show = Show(out, err, reasoning=wanted)
+        for event in (reasoning_delta("hm, "), reasoning_delta("yes"), text_delta("42")):
+            show.event(event)
+        show.end()
+        assert (out.getvalue(), err.getvalue()) == ("42\n", said)
