@@ -107,7 +107,7 @@ class LLMClient:
             raise ValueError(f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}")
         self._retry = retry
         self._timeouts = timeouts
-        self._on_interrupt = on_interrupt
+        self._on_interrupt: OnInterrupt = on_interrupt
         self._include_raw = include_raw
         self._strict = strict
         self._keep_message = keep_message
