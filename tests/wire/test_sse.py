@@ -113,6 +113,7 @@ CASES = [
     (b"data\n\n", [("message", "", "")]),
     (b"data: a\ndata\ndata: b\n\n", [("message", "a\n\nb", "")]),
     (b"data: a\r\n\r\ndata: b\r\rdata: c\n\n", [("message", "a", ""), ("message", "b", ""), ("message", "c", "")]),
+    (b"data: a\r\ndata: b\r\n\r\n", [("message", "a\nb", "")]),
     (b"event: e\ndata: a\n\ndata: b\n\n", [("e", "a", ""), ("message", "b", "")]),
     (b"event: e\n\ndata: b\n\n", [("message", "b", "")]),
     (b"id: 1\ndata: a\n\ndata: b\n\n", [("message", "a", "1"), ("message", "b", "1")]),
@@ -258,6 +259,15 @@ def test_an_unfinished_frame_is_bounded(piece):
     assert not any(parser.feed(piece) for _ in range(20))
     assert parser.oversized
     assert parser.feed(b"\n\ndata: a\n\n") == parser.finish() == []
+
+
+def test_an_unfinished_line_counts_together_with_the_lines_before_it():
+    """The limit is the frame's, not each line's: no more than `max_frame` bytes are ever held."""
+    parser = SSEParser(max_frame=100)
+    parser.feed(b"data: " + b"x" * 80 + b"\ndata: xxxxxxxx")
+    assert not parser.oversized
+    parser.feed(b"x")
+    assert parser.oversized
 
 
 @pytest.mark.parametrize("head", [b"data: ", b"event: e\ndata: ", b": c\ndata: ", b"data: a\r\ndata: "])
