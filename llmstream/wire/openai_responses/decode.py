@@ -6,7 +6,8 @@ in recordings:
 - The end is `response.completed` or `.incomplete` (MESSAGE_COMPLETE), `.failed`, `.cancelled` or `error` (ERROR; the
   first one counts). Nothing else ends the answer: a cut before it is `truncated`. `[DONE]` (OpenRouter) says nothing.
 - The JSON `type` decides; `event:` lines may be absent (OpenRouter, Bedrock), and so may `output_index` on `.done`.
-- State is kept by `output_index`: item ids change from event to event behind Copilot's proxy. `call_id` names a call.
+- State is kept by `output_index`: item ids change from event to event behind Copilot's proxy. A call whose index
+  changes is still known by its `call_id` or item id: it must not be made twice.
 - Deltas count. Text, refusals, reasoning and arguments are taken from `.done` events only where no delta came
   (LM Studio's arguments), from the terminal `response.output` only where no item event came: it may be empty (Codex).
 - A resumed stream starts mid-way: of an item whose start was not seen, text is not repeated from its `.done`.
@@ -70,6 +71,7 @@ class ResponsesDecoder(Decoder):
         super().__init__(**options)
         self._items: dict[Any, _Item] = {}
         self._last: Any = None  # the output_index last added
+        self._callers: dict[str, _Item] = {}  # the items of calls, by call_id and by item id
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
         """One event."""
@@ -159,7 +161,10 @@ class ResponsesDecoder(Decoder):
             self._begin_call(state, item)
 
     def _parse_item_done(self, payload: dict[str, Any]) -> None:
-        self._end_item(payload["item"], self._item(payload))
+        item, state = payload["item"], self._item(payload)
+        if item.get("type") in _CALLS and state.call is None:
+            state = self._callers.get(_text(item.get("call_id"))) or state
+        self._end_item(item, state)
 
     def _end_item(self, item: dict[str, Any], state: _Item) -> None:
         if state.done:
@@ -274,16 +279,21 @@ class ResponsesDecoder(Decoder):
     def _begin_call(self, state: _Item, item: dict[str, Any]) -> OpenCall:
         id = _text(item.get("call_id")) or _text(item.get("id"))
         call = state.call = self._open_call(id, _text(item.get("name")))
+        self._callers |= dict.fromkeys(filter(None, (call.id, _text(item.get("id")))), state)
         self._call_delta(call, "", first=True)
         return call
 
+    def _call(self, payload: dict[str, Any]) -> OpenCall | None:
+        state = self._item(payload)
+        return (state if state.call is not None else self._callers.get(_text(payload.get("item_id")), state)).call
+
     def _parse_arguments(self, payload: dict[str, Any]) -> None:
-        call = self._item(payload).call
+        call = self._call(payload)
         if call is not None:
             self._call_delta(call, _text(payload.get("delta")))
 
     def _parse_arguments_done(self, payload: dict[str, Any]) -> None:
-        call = self._item(payload).call
+        call = self._call(payload)
         if call is not None and not call.chunks:
             self._call_delta(call, _arguments(payload.get("arguments") or payload.get("input")))
 
