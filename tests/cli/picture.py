@@ -14,15 +14,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import pyte
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.cli.terminal import Terminal
 
-QUESTION = "What is a list comprehension in Python? Give one short example."
+QUESTION = "Write a Python function that tells whether a number is even, and explain it."
 COLUMNS, ROWS = 100, 44
 WIDTH, HEIGHT, MARGIN, BAR = 8.4, 19, 16, 34
 COLOURS = {
-    "default": "#d8dee9", "black": "#4c566a", "red": "#e06c75", "green": "#98c379", "brown": "#e5c07b",
+    "default": "#d8dee9", "black": "#7f8794", "red": "#e06c75", "green": "#98c379", "brown": "#e5c07b",
     "blue": "#61afef", "magenta": "#c678dd", "cyan": "#56b6c2", "white": "#d8dee9",
 }  # fmt: skip
 
@@ -33,10 +35,11 @@ def main() -> None:
     code = terminal.end(120)
     if code:
         sys.exit(f"exit code {code}\n{terminal.text()}")
-    buffer = terminal._screen.buffer
+    screen = pyte.Screen(COLUMNS, ROWS)
+    pyte.Stream(screen).feed(terminal.raw.decode().replace("\x1b[2m", "\x1b[90m"))  # pyte knows no faint text
     lines = [
         [Cell.typed(char) for char in f"$ llmstream -m local {shlex.quote(question)}"],
-        *([Cell.shown(buffer[row][column]) for column in range(COLUMNS)] for row in range(len(terminal.rows()))),
+        *([Cell.shown(screen.buffer[row][column]) for column in range(COLUMNS)] for row in range(len(terminal.rows()))),
     ]
     target = Path(__file__).parents[2] / "docs" / "terminal.svg"
     target.parent.mkdir(exist_ok=True)
@@ -74,9 +77,9 @@ def svg(lines: list[list[Cell]]) -> str:
                 bare = text.lstrip(" ")
                 x = MARGIN + (column + len(text) - len(bare)) * WIDTH
                 bare = bare.rstrip(" ")
+                place = f'x="{x:.1f}" y="{BAR + number * HEIGHT + 14}" textLength="{len(bare) * WIDTH:.1f}"'
                 texts.append(
-                    f'<text x="{x:.1f}" y="{BAR + number * HEIGHT + 14}" {style} textLength="{len(bare) * WIDTH:.1f}"'
-                    f' xml:space="preserve">{escape(bare)}</text>'
+                    f'<text {place} lengthAdjust="spacingAndGlyphs" {style} xml:space="preserve">{escape(bare)}</text>'
                 )
             column += len(text)
     dots = "".join(
