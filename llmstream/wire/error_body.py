@@ -22,6 +22,8 @@ from llmstream.errors import ErrorInfo, ErrorKind
 
 MAX_MESSAGE = 1000
 """Characters of a provider's text that an error carries."""
+MAX_CODE = 100
+"""Characters of its code."""
 
 _CODES: dict[str, ErrorKind] = {
     "authentication_error": "authentication",
@@ -124,7 +126,7 @@ def parse_error(
         message[:MAX_MESSAGE] or (f"HTTP {status} without a body" if status else "the provider reported an error"),
         provider=provider,
         status_code=status,
-        code=next((word for word in words if not word.isdigit()), None),
+        code=next((word[:MAX_CODE] for word in words if not word.isdigit()), None),
         retry_after=parse_retry_after(headers, body),
         request_id=headers.get("x-request-id") or headers.get("request-id") or _request_id(body),
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.errors import RETRYABLE
-from llmstream.wire.error_body import MAX_MESSAGE, is_error, parse_error, parse_retry_after, redact
+from llmstream.wire.error_body import MAX_CODE, MAX_MESSAGE, is_error, parse_error, parse_retry_after, redact
 from tests import strategies
 from tests.recordings import listed
 
@@ -183,6 +183,7 @@ def test_a_message_is_bounded():
     """A provider's text is cut, however long."""
     assert len(parse_error("x" * 1_000_000).message) == MAX_MESSAGE
     assert len(parse_error("<p>" * 1_000_000).message) <= MAX_MESSAGE
+    assert len(str(parse_error(openai("x" * 5000, code="y" * 5000)))) < MAX_MESSAGE + MAX_CODE + 20
 
 
 def test_the_request_id_comes_from_header_or_body():
