@@ -94,14 +94,16 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes."""
-        out = self._out = list[StreamEvent]()
+        out: list[StreamEvent] = []
+        self._out = out
         if self.ended:
             return out
-        for frame in self._parser.feed(data):
+        parser = self._parser
+        for frame in parser.feed(data):
             self._frame(frame)
             if self.ended:
                 return out
-        if self._parser.oversized:
+        if parser.oversized:
             self._too_large()
         return out
 
@@ -304,22 +306,21 @@ class Decoder:
             self._stray_line(data)
             return
         self.frames += 1
-        if data.startswith(b"[") and data.strip() == b"[DONE]":
-            self.done_marker()
-            return
         try:
             payload = parse_json(data)
         except ValueError as problem:
-            if frame.terminated and data.strip():
+            if data.strip() == b"[DONE]":
+                self.done_marker()
+            elif frame.terminated and data.strip():
                 self._bad_frame(frame, str(problem))
             return  # the last frame, cut: `finish` says so
-        if not isinstance(payload, dict):
+        if type(payload) is not dict:
             if frame.event == "error":
                 self._fail(parse_error(payload))
-            elif data.strip() != b"[DONE]":
+            else:
                 self._bad_frame(frame, "not a JSON object")
             return
-        before = len(self._out) if self._include_raw else 0
+        before = len(self._out)
         try:
             self.parse_frame(payload, frame.event)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:

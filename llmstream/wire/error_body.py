@@ -183,6 +183,8 @@ def _classify(words: list[str], message: str, status: int | None) -> ErrorKind:
             return _STATUSES[status]
         if 300 <= status < 400:
             return "redirect"
+        if status < 200:
+            return "protocol"
         return "server" if status >= 500 else "invalid_request"
     return _CODES[known[0]] if known else "server"
 

@@ -117,7 +117,7 @@ class SSEParser:
         return data
 
     def _feed_lf(self, data: bytes, frames: list[Frame]) -> bytes:
-        # The form every large provider sends: whole frames, LF only, one or two lines each. Splitting at blank
+        # The form every large provider sends: whole frames, LF only, `data` alone or after `event`. Splitting at blank
         # lines first costs a third of going line by line.
         if self._pending or self._data or self._event:
             blank = data.find(b"\n\n")
@@ -130,14 +130,18 @@ class SSEParser:
         for block in blocks:
             if self.oversized:
                 return b""
-            if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._max:
+            event, data = "", block
+            if block.startswith(b"event: "):
+                head, _, data = block.partition(b"\n")
+                event = head[7:].decode("utf-8", "replace")
+            if data.startswith(b"data: ") and b"\n" not in data and len(block) <= self._max:
                 self.id = self._id
-                frames.append(Frame("", block[6:], self.id))
+                frames.append(Frame(event, data[6:], self.id))
             else:
                 for line in block.split(b"\n"):
                     self._line(line, frames)
                 self._line(b"", frames)
-        return self._feed_lines(rest.split(b"\n"), frames)
+        return self._feed_lines(rest.split(b"\n"), frames) if rest else rest
 
     def _feed_lines(self, lines: list[bytes], frames: list[Frame]) -> bytes:
         """Take the complete lines; give back the unfinished one."""

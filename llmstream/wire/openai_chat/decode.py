@@ -92,7 +92,7 @@ class ChatDecoder(Decoder):
         delta = choice.get("delta")
         if delta:
             self._parse_delta(delta)
-        if reason := as_text(choice.get("finish_reason")):
+        if (reason := choice.get("finish_reason")) and isinstance(reason, str):
             self._raw_finish_reason = reason
             self._finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER)
             self.finishing = True
@@ -100,7 +100,11 @@ class ChatDecoder(Decoder):
             self._usage = parse_usage(usage)
 
     def _parse_delta(self, delta: dict[str, Any]) -> None:
-        if content := delta.get("content"):
+        content = delta.get("content")
+        if type(content) is str and len(delta) == 1 + ("role" in delta):
+            self._text(content)  # nearly every delta: there is nothing else to look for
+            return
+        if content:
             if not self._parse_reasoning(delta) and isinstance(content, str):
                 self._text(content)
             else:
