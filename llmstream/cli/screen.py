@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 RESET = "\x1b[0m"
@@ -65,6 +68,27 @@ def size(stream: TextIO) -> tuple[int, int]:
     except (OSError, ValueError):
         return 80, 24
     return columns or 80, rows or 24
+
+
+@contextmanager
+def keys_unseen(stream: TextIO) -> Iterator[None]:
+    """What is typed meanwhile waits for the next prompt, and is not echoed into the drawing. Ctrl-C is heard."""
+    if not can_draw(stream) or sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    number = stream.fileno()
+    if os.tcgetpgrp(number) != os.getpgrp():  # in the background: touching the terminal would stop us
+        yield
+        return
+    before = termios.tcgetattr(number)
+    termios.tcsetattr(number, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(number, termios.TCSANOW, before)
 
 
 class Region:

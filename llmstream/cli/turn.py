@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from llmstream.cli.closing import Timing, closing_line
+from llmstream.cli.screen import keys_unseen
 from llmstream.cli.show import Show
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
@@ -113,6 +114,11 @@ async def play(turn: Turn, client: LLMClient, messages: Sequence[Message], show:
     Raises UsageError for what the client refuses to send, BrokenPipeError as soon as nobody reads the answer.
     """
     show.wait("waiting")
+    with keys_unseen(show.out):
+        await _play(turn, client, messages, show, stream=stream)
+
+
+async def _play(turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, *, stream: bool) -> None:
     async with _ticking(show), aclosing(client.chat_completion(messages, stream)) as events:
         while True:
             try:

@@ -77,6 +77,24 @@ def test_ctrl_c_stops_the_answer_and_the_chat_goes_on() -> None:
         assert terminal.end() == 0
 
 
+def test_what_is_typed_during_an_answer_waits_for_the_prompt() -> None:
+    steps = Steps("one two three")
+    with serving(steps, echo()) as server:
+        terminal = chat(server)
+        terminal.send("count" + ENTER)
+        steps.go(3)
+        terminal.wait("one two")
+        terminal.send("typed ahead")
+        steps.go()
+        terminal.wait(lambda rows: rows[-1] == "> typed ahead")
+        assert terminal.rows()[2] == "one two three"
+        terminal.send(ENTER)
+        terminal.wait("<typed ahead>")
+        terminal.wait(lambda rows: rows[-1] == ">")
+        terminal.send(CTRL_D)
+        assert terminal.end() == 0
+
+
 def test_ctrl_c_before_the_first_word_leaves_no_trace() -> None:
     with serving(Steps("one"), echo()) as server:
         terminal = chat(server)

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.cli.closing import Timing, closing_line
+from llmstream.cli.markdown import LIMIT
+from llmstream.cli.painter import MarkdownShow
 from llmstream.cli.screen import Harmless, one_line
 from llmstream.cli.show import Show
 from llmstream.events.types import EventType, Retry, StreamEvent, reasoning_delta, text_delta
@@ -67,3 +69,22 @@ def test_reasoning_goes_to_stderr_and_only_when_asked_for() -> None:
             show.event(event)
         show.end()
         assert (out.getvalue(), err.getvalue()) == ("42\n", said)
+
+
+def test_the_work_per_tick_is_constant_and_in_all_linear() -> None:
+    """Counted in characters given to rich, not in seconds."""
+    block = f"## Part\n\n{'Lorem **ipsum** dolor `sit` amet. ' * 8}\n\n- one\n- two\n\n```py\nx = 1\n```\n\n"
+
+    def work(length: int) -> int:
+        text = (block * (length // len(block) + 1))[:length]
+        show = MarkdownShow(io.StringIO(), io.StringIO())
+        for start in range(0, length, 40):
+            before = show.rendered
+            show.text(text[start : start + 40])
+            show.tick()
+            assert show.rendered - before <= 2 * LIMIT + 200  # what was finished, and what is open
+        show.end()
+        return show.rendered
+
+    short, long = work(5_000), work(100_000)
+    assert long <= 20.5 * short
