@@ -114,8 +114,14 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave() -> None:
         terminal = chat(server)
         terminal.send("half a line")
         terminal.wait("> half a line")
-        terminal.send(CTRL_C)
-        terminal.wait("/quit or Ctrl-D leaves")
+        hint = "/quit or Ctrl-D leaves"
+        for _ in range(20):  # CPython's readline misses a signal that comes just before it waits for a key
+            terminal.send(CTRL_C)
+            for _ in range(5):
+                terminal.read()
+            if hint in terminal.text():
+                break
+        terminal.wait(hint)
         say(terminal, "hi", "<hi>")
         assert asked(server) == [("user", "hi")]
         terminal.send(CTRL_D)
