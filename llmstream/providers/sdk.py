@@ -46,6 +46,7 @@ from llmstream.providers.transport import (
     http_client,
     is_connect_timeout,
     is_disconnect,
+    is_garbled,
     open_body,
     reason,
     transport_name,
@@ -223,7 +224,7 @@ class SDKProvider:
         try:
             return await self._post(body, call, watchdog, exchange)
         except Exception as problem:
-            if not exchange.reused or not is_disconnect(problem):
+            if not exchange.reused or exchange.heard or not is_disconnect(causes(problem)):
                 raise
         logger.debug("a kept-alive connection was dead; sending the request again")
         return await self._post(body, call, watchdog, exchange)
@@ -235,7 +236,10 @@ class SDKProvider:
         client = self._clients.here(self._new_client)
         await client.start()
         sdk = client.sdk
-        if call.headers and self._config.sdk_client is not None:
+        given = self._config.sdk_client is not None
+        # What httpx2 calls waiting for the pool includes looking up the host, over aiohttp. Nobody waits in ours.
+        limit = call.timeouts.connect
+        if call.headers and given:
             sdk = sdk.with_options(default_headers=call.headers)  # ours go by the exchange; options would be logged
         sending = sdk.post(
             self.path,
@@ -248,7 +252,7 @@ class SDKProvider:
                 "follow_redirects": False,
                 "headers": {"Accept": "text/event-stream"},
                 # Reading has no limit here: the watchdog sees bytes and pieces, the transport only bytes.
-                "timeout": httpx2.Timeout(None, connect=call.timeouts.connect),
+                "timeout": httpx2.Timeout(None, connect=limit, pool=None if given else limit),
             },
         )
         context = copy_context()  # the consumer may use the SDK's client too, in this very task
@@ -276,7 +280,7 @@ class SDKProvider:
     def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
             return self._named(timed_out(watchdog.expired, call.timeouts), call)
-        found = list(causes(problem))
+        found = causes(problem)
         for cause in found:
             if isinstance(cause, _RefusedError):
                 return self._refused(cause.status, cause.headers, cause.body, call, cut=cause.cut)
@@ -290,6 +294,8 @@ class SDKProvider:
         if isinstance(found[-1], (TypeError, ValueError)) and not isinstance(found[-1], OSError):
             return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {found[-1]}"), call)
         host = urlsplit(self.base_url).netloc
+        if is_garbled(found):
+            return self._named(ErrorInfo("protocol", f"the answer of {host} can't be read: {reason(found)}"), call)
         return self._named(ErrorInfo("connection", f"no answer from {host}: {reason(found)}"), call)
 
     def _learned(self, model: str, sent: dict[str, Any], info: ErrorInfo, *, strict: bool) -> ErrorInfo:

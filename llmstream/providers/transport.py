@@ -2,14 +2,16 @@
 
 The SDKs' aiohttp class is an httpx2 client whose connections are aiohttp's, so hooks, headers, redirects and errors are
 the same on both. What is not: how connections are made, how one learns that a pooled one was used, and the way to the
-bytes, which over aiohttp leads past httpx2 (a fraction of the cost per chunk).
+bytes, which over aiohttp leads past httpx2 (a fraction of the cost per chunk). `aiosession` has what imports aiohttp.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib.util
 import os
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -28,10 +30,6 @@ if TYPE_CHECKING:
 VARIABLE = "LLMSTREAM_TRANSPORT"
 KEEP_ALIVE = 5.0
 """Seconds that an idle connection stays in the pool; httpx2's own default."""
-HEADER_SIZE = 100 * 1024
-"""Bytes of one response header over aiohttp, whose own 8 KB are too few for some hosts; httpx2 takes as many in all."""
-HEADERS = 256
-"""Response headers, over aiohttp."""
 READ_SIZE = 16 * 1024
 """Bytes of one read over aiohttp. All that has arrived, up to half a megabyte, costs more: too many events at once."""
 
@@ -50,6 +48,8 @@ class Exchange:
     """The call's own; they stay out of the SDK's options, which it logs."""
     reused: bool | None = None
     """Whether its connection came from the pool; None: nobody told."""
+    heard: bool = False
+    """Whether a byte of an answer came on it, if none can be read."""
     answer: Any = None
     """aiohttp's own response."""
 
@@ -84,13 +84,18 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
     if name == "httpx2":
         if gate is not None:
             options["transport"] = gate.transport(options["verify"], options["limits"])
-        return sdk.DefaultAsyncHttpxClient(**options)
+        client = sdk.DefaultAsyncHttpxClient(**options)
+        for transport in _transports(client):
+            pool = transport._pool  # noqa: SLF001  # no other way to its connections
+            pool.create_connection = functools.partial(_create, pool.create_connection)
+        return client
+    from llmstream.providers.aiosession import session
+
     client = sdk.DefaultAioHttpClient(trust_env=gate is None, **options)
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  # no other way to its sessions
-        if transport is not None:
-            if not hasattr(transport, "client"):
-                raise ConfigurationError(f"this version of {sdk.__name__} makes its aiohttp connections in another way")
-            transport.client = functools.partial(_session, gate)
+    for transport in _transports(client):
+        if not hasattr(transport, "client"):
+            raise ConfigurationError(f"this version of {sdk.__name__} makes its aiohttp connections in another way")
+        transport.client = functools.partial(session, gate)
     return client
 
 
@@ -118,31 +123,47 @@ def abort_of(response: Any, exchange: Exchange) -> Abort | None:
     return functools.partial(_shut_down, connection)
 
 
-def is_connect_timeout(causes: list[BaseException]) -> bool:
+def is_connect_timeout(found: list[BaseException]) -> bool:
     """Whether the clock ran out. Over aiohttp the openai SDK calls every failed connection a ConnectTimeout."""
-    return "ConnectTimeout" in _names(causes) and any(isinstance(cause, TimeoutError) for cause in causes)
+    return "ConnectTimeout" in _names(found) and any(isinstance(cause, TimeoutError) for cause in found)
 
 
-def is_disconnect(problem: BaseException) -> bool:
+def is_disconnect(found: list[BaseException]) -> bool:
     """Whether the other side left before it answered."""
     left = {"RemoteProtocolError", "ReadError", "WriteError"}
     left |= {"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError"}  # aiohttp's
-    return bool(left & _names(causes(problem)))
+    return bool(left & _names(found)) and not is_garbled(found)
 
 
-def causes(problem: BaseException) -> Iterator[BaseException]:
-    """The exception, and what it comes from."""
+def is_garbled(found: list[BaseException]) -> bool:
+    """Whether an answer came that is no HTTP."""
+    return any(
+        (_package(cause) == "h11" and type(cause).__name__ == "RemoteProtocolError")
+        or type(cause).__module__ == "aiohttp.http_exceptions"
+        for cause in found
+    )
+
+
+def causes(problem: BaseException) -> list[BaseException]:
+    """The exception, and what it comes from. httpcore2 raises "from None", and leaves the cause in the context."""
+    found: list[BaseException] = []
     cause: BaseException | None = problem
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
+    while cause is not None and cause not in found:
+        found.append(cause)
+        hidden = cause.__context__ if _package(cause) == "httpcore2" else None
+        cause = cause.__cause__ or hidden
+    return found
 
 
 def reason(found: list[BaseException]) -> str:
     """What went wrong, in a line."""
     last = found[-1]
-    text = " ".join(str(getattr(last, "message", None) or last).split())
-    return text[:200] or type(last).__name__
+    silent = isinstance(last, ConnectionError) or _package(last) == "anyio"
+    if is_disconnect(found) or (silent and not str(last)):
+        reset = any(getattr(cause, "errno", None) == errno.ECONNRESET for cause in found)
+        return "the server reset the connection" if reset else "the server closed the connection"
+    texts = (" ".join(str(getattr(cause, "message", None) or cause).split()) for cause in reversed(found))
+    return next((text.removesuffix(" ^")[:200] for text in texts if text), type(last).__name__)
 
 
 @functools.cache
@@ -155,6 +176,10 @@ def tls_context() -> ssl.SSLContext:
 
 def _names(found: Any) -> set[str]:
     return {type(cause).__name__ for cause in found}
+
+
+def _package(cause: BaseException) -> str:
+    return type(cause).__module__.partition(".")[0]
 
 
 async def _begin(request: Any) -> None:
@@ -178,44 +203,75 @@ def _shut_down(connection: socket.socket) -> None:
         duplicate.shutdown(socket.SHUT_RDWR)  # OSError: already closed, which is what we want
 
 
+# --- httpx2 ---------------------------------------------------------------------------------------------------
+
+
+class _Connection:
+    """A pool's connection that is not used again while it holds bytes that nobody asked for.
+
+    h11 keeps what follows an answer in the same read, and would take it for the next one.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def has_expired(self) -> bool:
+        return self._inner.has_expired() or (self._inner.is_idle() and _unread(self._inner))
+
+    async def handle_async_request(self, request: Any) -> Any:
+        try:
+            return await self._inner.handle_async_request(request)
+        except Exception:
+            if (exchange := exchanges.get()) is not None:
+                exchange.heard = _unread(self._inner)
+            raise
+
+
+def _transports(client: Any) -> Iterator[Any]:
+    """The client's own transport, and those of the environment's proxies."""
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  # httpx2 has no other way to them
+        if transport is not None:
+            yield transport
+
+
+def _create(create: Callable[[Any], Any], origin: Any) -> _Connection:
+    return _Connection(create(origin))
+
+
+def _unread(connection: Any) -> bool:
+    """Whether bytes came that belong to no answer, or to one whose head is not whole.
+
+    httpcore2 itself sees only what is still in the socket; some is in h11, in anyio's queue, or in TLS.
+    """
+    while (inner := getattr(connection, "_connection", None)) is not None:
+        connection = inner
+    state = getattr(connection, "_h11_state", None)
+    if state is None:  # before it is connected, and for HTTP/2
+        return False
+    stream = getattr(connection._network_stream, "_stream", None)  # noqa: SLF001  # no other way to it
+    tls = getattr(stream, "_read_bio", None), getattr(stream, "_ssl_object", None)
+    protocol = getattr(getattr(stream, "transport_stream", stream), "_protocol", None)
+    return (
+        bool(state.trailing_data[0])
+        or bool(getattr(protocol, "read_queue", None))
+        or (tls[0] is not None and tls[0].pending > 0)
+        or (tls[1] is not None and tls[1].pending() > 0)
+    )
+
+
+def is_readable(connection: Any) -> bool:
+    """Whether bytes, or the end, have arrived in a socket."""
+    if not hasattr(select, "poll"):  # Windows, whose own select takes any number
+        return bool(select.select([connection.fileno()], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 # --- aiohttp --------------------------------------------------------------------------------------------------
-
-
-def _session(gate: HostGate | None) -> Any:
-    """A session for the running loop, made at its first request."""
-    import aiohttp
-
-    async def connecting(_session: Any, _context: Any, _params: Any) -> None:
-        if (exchange := exchanges.get()) is not None:
-            exchange.reused = False
-
-    async def answered(_session: Any, _context: Any, params: Any) -> None:
-        if (exchange := exchanges.get()) is not None:
-            exchange.answer = params.response
-
-    async def named(_session: Any, _context: Any, params: Any) -> None:
-        if gate is not None:
-            gate.host.set(params.url.host or "")
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(named)
-    trace.on_connection_create_start.append(connecting)
-    trace.on_request_end.append(answered)
-    connector = aiohttp.TCPConnector(
-        limit=0,  # none
-        ssl=tls_context(),
-        keepalive_timeout=KEEP_ALIVE,
-        use_dns_cache=False,  # httpx2 has none either
-        socket_factory=None if gate is None else gate.socket,
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),  # httpx2 keeps the cookies
-        max_line_size=HEADER_SIZE,
-        max_field_size=HEADER_SIZE,
-        max_headers=HEADERS,
-        trace_configs=[trace],
-    )
 
 
 class _AiohttpBody:
@@ -252,6 +308,10 @@ def _arrived(content: Any) -> bytes:
 
 
 def _abort_aiohttp(answer: Any) -> None:
-    connection = answer.connection  # None once the answer was read to its end: then it belongs to the next request
-    if connection is not None and connection.transport is not None:
+    connection, content = answer.connection, answer.content
+    if connection is None:  # the answer was read to its end: then the connection belongs to the next request
+        return
+    if connection.transport is not None:
         connection.transport.abort()
+    elif not content.is_eof() and content.exception() is None:  # given up already, and nobody told the reader
+        content.set_exception(ConnectionResetError())

@@ -199,7 +199,8 @@ async def test_headers_without_end_are_an_error(transport: str, provider: str) -
 
     async with Loopback(boundless) as server, connect(server, provider, transport=transport) as client:
         event = await last(client)
-    assert event.error_info.kind == "connection"
+    assert event.error_info.kind == "protocol"
+    assert "can't be read" in event.error
     assert len(event.error) < 500
 
 

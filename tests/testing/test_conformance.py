@@ -15,25 +15,8 @@ from llmstream.testing import FAULTS
 from tests.conformance import Cell, cells, run, transports
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "conformance.md"
-GLUED = "what follows an answer on its connection is taken for the answer to the next call"
-LOST = "aiohttp drops what it has already parsed when the same read breaks the framing"
-HANGS = "no clock ends a read whose connection aiohttp has already given up"
-KNOWN = {
-    ("two-answers-glued", "aiohttp"): GLUED,
-    ("two-answers-glued-at-once", "httpx2"): GLUED,
-    ("content-length-too-short-at-once", "httpx2"): GLUED,
-    ("content-length-too-short-at-once", "aiohttp"): LOST,
-    ("chunk-size-bad-at-once", "aiohttp"): LOST,
-    ("end-then-bad-chunk-at-once", "aiohttp"): LOST,
-    ("chunk-size-bad", "aiohttp"): HANGS,
-    ("chunk-size-huge", "aiohttp"): HANGS,
-    ("chunk-size-negative", "aiohttp"): HANGS,
-    ("chunk-longer-than-it-says", "aiohttp"): HANGS,
-    ("end-then-bad-chunk", "aiohttp"): HANGS,
-    ("status-101", "aiohttp"): "an interim status is told as invalid_request, as if the request were wrong",
-    ("tls-handshake-stalls", "httpx2"): "the connect clock is told as a failed connection",
-}
-"""Cells that are wrong today, and why."""
+KNOWN: dict[tuple[str, str], str] = {}
+"""Cells that are wrong today, by fault and transport, and why."""
 
 pytestmark = pytest.mark.timeout(400)  # the first test waits for all
 

@@ -1,0 +1,117 @@
+"""aiohttp's session and protocol, as the providers use them. Imported only where aiohttp is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+from llmstream.providers.transport import KEEP_ALIVE, Exchange, exchanges, is_readable, tls_context
+
+if TYPE_CHECKING:
+    from llmstream.providers.gate import HostGate
+
+HEADER_SIZE = 100 * 1024
+"""Bytes of one response header; aiohttp's own 8 KB are too few for some hosts. httpx2 takes as many in all."""
+HEADERS = 256
+"""Response headers."""
+
+
+def session(gate: HostGate | None) -> aiohttp.ClientSession:
+    """A session for the running loop, made at its first request."""
+
+    async def connecting(_session: Any, _context: Any, _params: Any) -> None:
+        if (exchange := exchanges.get()) is not None:
+            exchange.reused = False
+
+    async def answered(_session: Any, _context: Any, params: Any) -> None:
+        if (exchange := exchanges.get()) is not None:
+            exchange.answer = params.response
+
+    async def named(_session: Any, _context: Any, params: Any) -> None:
+        if gate is not None:
+            gate.host.set(params.url.host or "")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(named)
+    trace.on_connection_create_start.append(connecting)
+    trace.on_request_end.append(answered)
+    connector = aiohttp.TCPConnector(
+        limit=0,  # none
+        ssl=tls_context(),
+        keepalive_timeout=KEEP_ALIVE,
+        use_dns_cache=False,  # httpx2 has none either
+        socket_factory=None if gate is None else gate.socket,
+    )
+    protocol: Any = functools.partial(_Protocol, loop=asyncio.get_running_loop())
+    connector._factory = protocol  # noqa: SLF001  # no other way to it
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),  # httpx2 keeps the cookies
+        max_line_size=HEADER_SIZE,
+        max_field_size=HEADER_SIZE,
+        max_headers=HEADERS,
+        trace_configs=[trace],
+    )
+
+
+class _Protocol(ResponseHandler):
+    """aiohttp's protocol, with three things put right.
+
+    - What was parsed before the framing broke in the same read is delivered: a head is fed apart from its body.
+    - An answer whose framing breaks fails then, instead of never.
+    - Bytes that nobody asked for end the connection, instead of being the answer to its next request.
+    """
+
+    _due = False
+    """Whether an answer was asked for, and its head has not come."""
+    _exchange: Exchange | None = None
+
+    def set_response_params(self, **params: Any) -> None:
+        """A request is about to be sent, by the running task."""
+        self._due, self._exchange = True, exchanges.get()
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the server; none when a reader has made room for what is held back."""
+        body = self._payload
+        if data and (body is None or body.is_eof()):
+            data = self._head(data)
+        ResponseHandler.data_received(self, data)
+
+    def is_connected(self) -> bool:
+        """Whether it can be used again; only asked while it is in the pool."""
+        if self.transport is None or self.should_close or not super().is_connected():
+            return False
+        return not is_readable(self.transport.get_extra_info("socket"))
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """A head was parsed."""
+        if data[0].code >= 200:
+            self._due = False
+        super().feed_data(data, size)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """The connection is of no use any more."""
+        super().set_exception(exc, exc if exc_cause is None else exc_cause)
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("the answer can't be read on"))
+
+    def _head(self, data: bytes) -> bytes:
+        """Take the head of an answer, if one is due; what follows it is returned."""
+        if not self._due:
+            self.force_close()
+            if self.transport is not None:
+                self.transport.abort()
+            return b""
+        if self._exchange is not None:
+            self._exchange.heard, self._exchange = True, None
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return data
+        ResponseHandler.data_received(self, data[:end])
+        return data[end:]
