@@ -1,0 +1,78 @@
+"""The message that a rewritten stream adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.builder import MessageBuilder
+from llmstream.events.types import EventType, Start, StreamEvent, TextDelta, error
+from llmstream.messages import Message, Usage
+from llmstream.streams.transformer import Transformer, transform_message, transform_text
+
+
+class Answer:
+    """Builds it from what left, so that the deltas still add up to it; in batch mode, from the message that came."""
+
+    def __init__(self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool) -> None:
+        self._make, self._kinds = make, kinds
+        self._keep = keep_message
+        self._builder = MessageBuilder()
+        self._start: Start | None = None  # None: batch mode, so far
+
+    def begin(self, start: Start) -> None:
+        """A MESSAGE_START has come."""
+        self._start = start
+
+    def add(self, event: StreamEvent) -> None:
+        """A piece has left."""
+        if self._keep:
+            self._builder.add(event)
+
+    def discard(self) -> None:
+        """What left is void, or belongs to another message."""
+        self._builder = MessageBuilder()
+
+    def interrupt(self) -> None:
+        """What left was cut, and goes on."""
+        self._builder.interrupt()
+
+    def last(self, event: StreamEvent) -> StreamEvent:
+        """The terminal event, with what was made of the text."""
+        message, info = event.message, event.error_info
+        new = self._rewritten(message)
+        if info is not None and info.partial is not None:
+            partial = self._rewritten(info.partial, cut=True)
+            info = replace(info, partial=partial if partial is not None and partial.parts else None)
+        text = ""
+        if event.text_delta is not None:
+            text = new.text if new is not None else transform_text(event.text, self._make)
+        messages = event.messages
+        if messages is not None:
+            messages = [new if new is not None and each == message else self._whole(each) for each in messages]
+        return replace(
+            event,
+            message=new,
+            text_delta=TextDelta(text) if text else None,
+            messages=messages,
+            error_info=info,
+        )
+
+    def halted(self, info: ErrorInfo, usage: Usage | None) -> StreamEvent:
+        """The ERROR of a stream that was stopped here."""
+        start = self._start or Start()
+        partial = self._builder.partial(id=start.id, model=start.model, provider=start.provider)
+        failed = error(replace(info, provider=start.provider, partial=partial if partial.parts else None))
+        failed.usage = usage
+        return failed
+
+    def _rewritten(self, message: Message | None, *, cut: bool = False) -> Message | None:
+        if message is None or not self._keep:
+            return None
+        if self._start is None:
+            return self._whole(message)
+        return replace(message, parts=(self._builder.partial() if cut else self._builder.message()).parts)
+
+    def _whole(self, message: Message) -> Message:
+        return transform_message(message, self._make, self._kinds) if message.role == "assistant" else message

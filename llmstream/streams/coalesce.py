@@ -1,0 +1,85 @@
+"""coalesce: fewer, better cut deltas."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable
+
+from llmstream.events.types import StreamEvent
+from llmstream.streams.branch import Branch
+from llmstream.streams.clock import Clock, LoopClock, Timer
+from llmstream.streams.held import CHARS, ENDS, Held, Unit
+from llmstream.streams.pump import Pump
+from llmstream.streams.source import Flow, Source
+
+_AHEAD = 64
+
+
+def coalesce(
+    events: AsyncIterable[StreamEvent],
+    by: Unit | None = None,
+    *,
+    seconds: float | None = None,
+    chars: int | None = None,
+    clock: Clock | None = None,
+) -> Flow[StreamEvent]:
+    """Re-cut text, reasoning and refusals; their text stays the same, and all other events and the order do too.
+
+    `by`: every delta is one whole "word" (with the space after it), "line" or "sentence", however the text came; a
+    Chinese or Japanese character counts as a word. `seconds`: no text waits longer; without `by`, deltas leave at
+    most that often, the first at once. `chars`: so much text leaves without waiting for more. One of them is needed,
+    else ValueError. What is held never exceeds `chars`, by default 80 for words, 1,000 for sentences, else 4,000.
+
+    Any other event lets go of the held text before it; a RETRY that discards drops it. MESSAGE_START leaves with the
+    first piece. Merged deltas have no `raw`. `seconds` needs a task that reads ahead, at most 64 events.
+    """
+    if by is not None and by not in ENDS:
+        raise ValueError(f'by must be "word", "line" or "sentence", not {by!r}')
+    if by is None and seconds is None and chars is None:
+        raise ValueError("say what to wait for: by=, seconds= or chars=")
+    if (seconds is not None and not seconds > 0) or (chars is not None and chars < 1):
+        raise ValueError(f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}")
+    held = Held(by, seconds, CHARS[by] if chars is None else chars)
+    if seconds is None:
+        source = Source(events)
+        return Flow(_untimed(source, held), source)
+    branch = Branch(Pump(events, high=_AHEAD, low=_AHEAD // 2))
+    return Flow(_timed(branch, held, clock or LoopClock()), branch)
+
+
+async def _untimed(source: Source, held: Held) -> AsyncGenerator[StreamEvent, None]:
+    async with source as events:
+        async for event in events:
+            for each in held.feed(event, 0.0):
+                yield each
+        for each in held.flush(0.0):
+            yield each
+
+
+async def _timed(branch: Branch, held: Held, clock: Clock) -> AsyncGenerator[StreamEvent, None]:
+    timer: Timer | None = None
+
+    def ring() -> None:
+        nonlocal timer
+        timer = None
+        branch.wake()
+
+    try:
+        async with branch:
+            going = True
+            while going:
+                while branch.items:  # all that has come, before looking at the clock: a slow consumer gets it in one
+                    for each in held.feed(branch.take(), clock.time()):
+                        yield each
+                now = clock.time()
+                if held.due is not None and held.due <= now:
+                    for each in held.flush(now):
+                        yield each
+                    continue
+                if held.due is not None and timer is None:
+                    timer = clock.call_later(held.due - now, ring)
+                going = await branch.wait()
+            for each in held.flush(clock.time()):
+                yield each
+    finally:
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,82 @@
+"""guard: look at text before it leaves; replace some, or stop there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import TypeAlias
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import StreamEvent
+from llmstream.streams.opening import TEXTS
+from llmstream.streams.rewrite import Rewriter, rewrite
+from llmstream.streams.source import Flow, Source
+from llmstream.streams.transformer import Halt
+
+Edit: TypeAlias = tuple[int, int, str | None]
+"""From where to where, and what to put there; None stops the stream before it."""
+Check: TypeAlias = Callable[[str], Iterable[Edit]]
+
+
+def guard(
+    events: AsyncIterable[StreamEvent], check: Check, *, hold: int, keep_message: bool = True
+) -> Flow[StreamEvent]:
+    r"""Let `check` see all text that a person could read, with the last `hold` characters always held back.
+
+    `check(text)` gives the edits to make, in order: `(start, end, replacement)`, or `(start, end, None)` to stop. A
+    redactor: `lambda text: [(*m.span(), "[key]") for m in re.finditer(r"sk-\w{8,48}", text)]`, with `hold=64`. What
+    fits into `hold` is found however it was cut, and once; give a pattern's repetitions a limit, or the longest match
+    may be taken for a shorter one. `text` begins with up to `hold` characters that have left, so that `\b` is right.
+
+    A stop ends the stream with ERROR (kind "content_filter", code "guard"; the partial is what had left), its source
+    closed before that. The answer, reasoning and refusals are checked, each run of text on its own: other pieces (tool
+    calls, sources) pass unchecked and end a run. Changed reasoning loses its signature. The rest is as in `transform`.
+    Raises ValueError for a negative `hold`.
+    """
+    if hold < 0:
+        raise ValueError(f"hold must be 0 or more characters, not {hold}")
+    return rewrite(Source(events), Rewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message))
+
+
+class _Window:
+    """A Transformer: the text held back, after some that has left."""
+
+    def __init__(self, check: Check, hold: int) -> None:
+        self._check = check
+        self._hold = hold
+        self._text = ""
+        self._begin = 0  # of what is held back; before it stands what has left
+
+    def feed(self, text: str) -> str:
+        self._text += text
+        return self._release(len(self._text) - self._hold)
+
+    def finish(self) -> str:
+        return self._release(len(self._text) + 1)  # beyond the end, where an edit may still insert
+
+    def _release(self, until: int) -> str:
+        """What leaves: up to there, and to the end of an edit that begins before."""
+        if until <= self._begin:
+            return ""
+        out: list[str] = []
+        seen: list[tuple[int, int]] = []
+        at = self._begin
+        for start, end, replacement in self._check(self._text):
+            if start >= until:
+                break
+            seen.append((start, end))
+            if start < at >= end:
+                continue  # it has left, edited
+            out.append(self._text[at:start])
+            if replacement is None:
+                raise Halt("".join(out), ErrorInfo("content_filter", "the guard stopped the answer", code="guard"))
+            out.append(replacement)
+            at = end
+        out.append(self._text[at:until])
+        self._forget(max(at, until), seen)
+        return "".join(out)
+
+    def _forget(self, begin: int, seen: list[tuple[int, int]]) -> None:
+        """Keep what is held back and some before it, but no half of an edit, or the next search would find another."""
+        first = max(0, begin - self._hold)
+        first = min((start for start, end in seen if start < first < end), default=first)
+        self._text, self._begin = self._text[first:], begin - first

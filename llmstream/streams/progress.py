@@ -1,0 +1,49 @@
+"""progress: say now and then how far the answer has come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable
+
+from llmstream.events.types import EventType, Status, StreamEvent
+from llmstream.streams.clock import Clock, LoopClock
+from llmstream.streams.opening import TEXTS, content
+from llmstream.streams.source import Flow, Source
+
+
+def progress(
+    events: AsyncIterable[StreamEvent], *, seconds: float = 1.0, clock: Clock | None = None
+) -> Flow[StreamEvent]:
+    """Add a STATUS of kind "progress" after a delta, at most once every `seconds`; all else passes as it is.
+
+    Its `data`: `chars` and `deltas` that have come of text, reasoning and refusals (anew after a RETRY that discards),
+    `seconds` since the first step, `first_after` (seconds until the first delta). A source that is silent is not
+    reported on: there is nothing new to say, and its own clocks watch it. Raises ValueError for negative `seconds`.
+    """
+    if not seconds >= 0:
+        raise ValueError(f"seconds must be 0 or more, not {seconds}")
+    source = Source(events)
+    return Flow(_progress(source, seconds, clock or LoopClock()), source)
+
+
+async def _progress(source: Source, seconds: float, clock: Clock) -> AsyncGenerator[StreamEvent, None]:
+    begun = said = clock.time()
+    first: float | None = None
+    chars = deltas = 0
+    async with source as events:
+        async for event in events:
+            yield event
+            if event.type in TEXTS:
+                chars += len(content(event))
+                deltas += 1
+                now = clock.time()
+                first = now - begun if first is None else first
+                if now - said >= seconds:
+                    said = now
+                    yield _status(chars=chars, deltas=deltas, seconds=now - begun, first_after=first)
+            elif event.retry is not None and event.retry.discard:
+                chars = deltas = 0
+
+
+def _status(**data: float) -> StreamEvent:
+    message = f"{data['chars']} characters in {data['seconds']:.1f} s"
+    return StreamEvent(EventType.STATUS, status=Status("progress", message, dict(data)))

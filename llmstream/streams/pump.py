@@ -1,0 +1,126 @@
+"""Pump: reads a source in a task of its own, ahead of whoever takes from it, and never further than agreed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, Callable
+
+from llmstream.events.types import StreamEvent
+from llmstream.streams.source import Source
+
+
+class Queue:
+    """What one consumer has not taken yet."""
+
+    __slots__ = ("items", "waiting")
+
+    def __init__(self) -> None:
+        self.items: deque[StreamEvent] = deque()
+        self.waiting: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """End the consumer's wait."""
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(None)
+
+
+class Pump:
+    """Hands every event to each of its branches. Stops reading while one of them holds `high`, until all have `low`.
+
+    The task starts with the first wait, and ends with the source or with the last branch; it closes the source itself.
+    """
+
+    def __init__(
+        self,
+        events: AsyncIterable[StreamEvent],
+        *,
+        high: int,
+        low: int,
+        on_pause: Callable[[], None] | None = None,
+        on_resume: Callable[[], None] | None = None,
+    ) -> None:
+        self._source = Source(events)
+        self._high, self._low = high, low
+        self._on_pause, self._on_resume = on_pause, on_resume
+        self._queues: list[Queue] = []
+        self._task: asyncio.Task[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._failure: BaseException | None = None
+        self.ended = False
+
+    def join(self) -> Queue:
+        """One more consumer, which gets all that is read from now on."""
+        queue = Queue()
+        self._queues.append(queue)
+        return queue
+
+    def start(self) -> None:
+        """Begin to read, if nobody has yet."""
+        if self._task is None and not self.ended:
+            self._task = asyncio.create_task(self._read(), name="llmstream.streams.pump")
+
+    def made_room(self) -> None:
+        """Something was taken, or somebody left: go on reading if that is enough."""
+        if self._room is not None and not self._room.done() and self._fits(self._low):
+            self._room.set_result(None)
+
+    def raise_failure(self) -> None:
+        """Raise what the source raised."""
+        if self._failure is not None:
+            raise self._failure
+
+    def leave(self, queue: Queue) -> bool:
+        """A consumer has gone. True if it was the last; then nothing more is read."""
+        if queue not in self._queues:
+            return False
+        self._queues.remove(queue)
+        if self._queues:
+            self.made_room()
+            return False
+        if self._task is not None:
+            self._task.cancel()
+        return True
+
+    async def aclose(self) -> None:
+        """Wait until the source is closed. Raises what closing it raised."""
+        going = self._task is not None and not self.ended
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+        self.ended = True
+        await self._source.aclose()  # a task that was cancelled before its first step has not
+        if going and isinstance(self._failure, Exception):
+            raise self._failure
+
+    async def _read(self) -> None:
+        try:
+            async with self._source as events:
+                async for event in events:
+                    for queue in self._queues:
+                        queue.items.append(event)
+                        queue.wake()
+                    if not self._fits(self._high - 1):
+                        await self._pause()
+        except BaseException as failure:
+            self._failure = failure
+            if not isinstance(failure, Exception):
+                raise
+        finally:
+            self.ended = True
+            for queue in self._queues:
+                queue.wake()
+
+    def _fits(self, mark: int) -> bool:
+        return all(len(queue.items) <= mark for queue in self._queues)
+
+    async def _pause(self) -> None:
+        if self._on_pause is not None:
+            self._on_pause()
+        self._room = asyncio.get_running_loop().create_future()
+        try:
+            self.made_room()  # on_pause may have taken
+            await self._room
+        finally:
+            self._room = None
+        if self._on_resume is not None:
+            self._on_resume()

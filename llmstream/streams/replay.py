@@ -1,0 +1,135 @@
+"""replay: a recording as a stream again."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.builder import MessageBuilder
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.streams.clock import Clock, LoopClock
+from llmstream.streams.record import VERSION
+from llmstream.streams.source import Flow
+
+_Lines = Iterable[str | bytes]
+
+
+def replay(
+    file: str | os.PathLike[str] | _Lines, *, speed: float = 1.0, clock: Clock | None = None
+) -> Flow[StreamEvent]:
+    """Give the events of a recording again, at the times they came at; `speed=2` twice as fast, `math.inf` at once.
+
+    A path is opened at the first step and closed with the stream; open files and other lines are read as they are.
+    Raises OSError for a file that can't be read, and ConfigurationError for one that is no recording or of a version
+    that isn't known, at the first step. What is wrong further on is an ERROR, after all events before it: kind
+    "truncated" where the recording was cut, "protocol" where a line is corrupt, with the code "recording". Raises
+    ValueError unless speed is above 0.
+    """
+    if not speed > 0:
+        raise ValueError(f"speed must be above 0, not {speed}")
+    lines = _Recording(file)
+    return Flow(_replay(lines, speed, clock or LoopClock()), lines)
+
+
+async def _replay(lines: _Recording, speed: float, clock: Clock) -> AsyncGenerator[StreamEvent, None]:
+    builder = MessageBuilder()
+    async with lines:
+        lines.open()
+        begun = clock.time()
+        try:
+            for at, event in lines.events():
+                ahead = begun + at / speed - clock.time()
+                if ahead > 0:
+                    await clock.sleep(ahead)
+                if event.retry is not None and event.retry.discard:
+                    builder = MessageBuilder()
+                elif event.retry is not None:
+                    builder.interrupt()
+                elif event.status is not None and event.status.kind == "step":
+                    builder = MessageBuilder()
+                builder.add(event)
+                yield event
+                if event.type in TERMINAL:
+                    return
+            info = ErrorInfo("truncated", "the recording stops without the stream's end", code="recording")
+        except _CorruptError as problem:
+            info = problem.info
+    partial = builder.partial()
+    info.partial = partial if partial.parts else None
+    yield error(info)
+
+
+class _CorruptError(Exception):
+    """A line that no `record` wrote, or not wholly."""
+
+    def __init__(self, info: ErrorInfo) -> None:
+        super().__init__(info)
+        self.info = info
+
+
+class _Recording:
+    """The lines of a recording, and the file they are from."""
+
+    def __init__(self, file: str | os.PathLike[str] | _Lines) -> None:
+        self._path = Path(file) if isinstance(file, (str, os.PathLike)) else None
+        self._given = () if isinstance(file, (str, os.PathLike)) else file
+        self._lines: Iterator[str | bytes] = iter(())
+        self._opened: BinaryIO | None = None
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file that was opened here."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def open(self) -> None:
+        """Read the header. Bytes, because a bad one must cost its own line, not those buffered with it."""
+        if self._path is None:
+            self._lines = iter(self._given)
+        else:
+            self._lines = self._opened = self._path.open("rb")
+        name = self._path or "this"
+        try:
+            header = json.loads(next(self._lines, ""))
+        except (ValueError, RecursionError):
+            header = None
+        if not isinstance(header, dict) or header.get("llmstream") != "recording":
+            raise ConfigurationError(f"{name} is no llmstream recording: it does not begin with the header of one")
+        if header.get("version") != VERSION:
+            raise ConfigurationError(
+                f"{name} is a recording of version {header.get('version')!r}; this llmstream reads version {VERSION}"
+            )
+
+    def events(self) -> Iterator[tuple[float, StreamEvent]]:
+        """When each event came, and the event."""
+        for number, line in enumerate(self._lines, 2):
+            try:
+                parsed = _parse(json.loads(line))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+                whole = line[-1:] in ("\n", b"\n") or next(self._lines, None) is not None
+                message = f"line {number} of the recording is {'corrupt' if whole else 'cut'}: {problem!r}"
+                raise _CorruptError(
+                    ErrorInfo("protocol" if whole else "truncated", message, code="recording")
+                ) from None
+            yield parsed
+
+
+def _parse(value: dict[str, Any]) -> tuple[float, StreamEvent]:
+    at = value["at"]
+    if not math.isfinite(at) or at < 0:
+        raise ValueError(f"at is {at}")
+    event = StreamEvent.from_dict(value["event"])
+    if event.type is EventType.TEXT_DELTA and event.text_delta is None:
+        raise ValueError("a text_delta event without its value")
+    return at, event

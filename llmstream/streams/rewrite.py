@@ -1,0 +1,143 @@
+"""What changes an answer's text wherever it stands: in the deltas and in the message they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from dataclasses import replace
+from zlib import crc32
+
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.messages import Usage
+from llmstream.streams.answer import Answer
+from llmstream.streams.opening import TEXTS, Opening, content
+from llmstream.streams.source import Flow, Source
+from llmstream.streams.transformer import Halt, Transformer
+
+
+def rewrite(source: Source, rewriter: Rewriter) -> Flow[StreamEvent]:
+    """The source's events as the rewriter leaves them; closed before the ERROR of a Halt is handed out."""
+    return Flow(_rewrite(source, rewriter), source)
+
+
+async def _rewrite(source: Source, rewriter: Rewriter) -> AsyncGenerator[StreamEvent, None]:
+    async with source as events:
+        async for event in events:
+            left = rewriter.feed(event)
+            if rewriter.halted:
+                await source.aclose()
+            for each in left:
+                yield each
+            if rewriter.halted:
+                return
+        for each in rewriter.finish():
+            yield each
+
+
+class Rewriter:
+    """Feed it a stream's events; what it returns may leave. Every run of text of these kinds gets a Transformer."""
+
+    def __init__(self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool) -> None:
+        self._make, self._kinds = make, kinds
+        self._answer = Answer(make, kinds, keep_message=keep_message)
+        self._opening = Opening()
+        self._run: Transformer | None = None
+        self._kind = EventType.TEXT_DELTA  # of the run
+        self._sums = (0, 0)  # of what came and what left in a run: whether it was changed
+        self.halted = False
+
+    def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        """Take the next event."""
+        left: list[StreamEvent] = []
+        try:
+            self._take(event if event.raw is None else replace(event, raw=None), left)
+        except Halt as halt:
+            self._halt(halt, left, event.usage)
+        return left
+
+    def finish(self) -> Sequence[StreamEvent]:
+        """The source stopped without a terminal event: what was kept back."""
+        left: list[StreamEvent] = []
+        try:
+            self._end_run(left)
+        except Halt as halt:
+            self._halt(halt, left)
+        return left
+
+    def _halt(self, halt: Halt, left: list[StreamEvent], usage: Usage | None = None) -> None:
+        self._emit(halt.text, left)
+        self.halted = True
+        left.append(self._answer.halted(halt.info, usage))
+
+    def _take(self, event: StreamEvent, left: list[StreamEvent]) -> None:
+        kind = event.type
+        if kind in TEXTS and kind in self._kinds:
+            self._text(kind, content(event), left)
+        elif kind is EventType.STATUS:
+            self._status(event, left)
+        elif kind is EventType.MESSAGE_START:
+            self._answer.begin(event.start or Start())
+            self._opening.hold(event)
+        elif kind is EventType.RETRY:
+            self._retry(event, left)
+        else:
+            self._end_run(left)
+            if kind is not EventType.ERROR:
+                left += self._opening.release()
+            if kind in TERMINAL:
+                event = self._answer.last(event)
+            else:
+                self._answer.add(event)
+            self._sums = (0, 0)
+            left.append(event)
+
+    def _text(self, kind: EventType, text: str, left: list[StreamEvent]) -> None:
+        if self._run is None or self._kind is not kind:
+            self._end_run(left)
+            self._run, self._kind, self._sums = self._make(), kind, (0, 0)
+        out = self._run.feed(text)
+        if kind is EventType.REASONING_DELTA:
+            self._sums = (_sum(text, self._sums[0]), self._sums[1])
+        self._emit(out, left)
+
+    def _emit(self, text: str, left: list[StreamEvent]) -> None:
+        if not text:
+            return
+        event = TEXTS[self._kind](text)
+        if self._kind is EventType.REASONING_DELTA:
+            self._sums = (self._sums[0], _sum(text, self._sums[1]))
+        self._answer.add(event)
+        left += (*self._opening.release(), event)
+
+    def _end_run(self, left: list[StreamEvent]) -> None:
+        if self._run is not None:
+            run, self._run = self._run, None
+            self._emit(run.finish(), left)
+
+    def _status(self, event: StreamEvent, left: list[StreamEvent]) -> None:
+        kind = event.status.kind if event.status is not None else ""
+        if kind not in ("opaque", "step"):
+            left.append(event)  # ahead of what is kept back: a notice must not cut a word in two
+            return
+        self._end_run(left)
+        if kind == "step":
+            self._answer.discard()
+        elif self._sums[0] != self._sums[1]:
+            return  # the signature of reasoning that was changed: no provider would take it
+        else:
+            self._answer.add(event)
+        left.append(event)
+
+    def _retry(self, event: StreamEvent, left: list[StreamEvent]) -> None:
+        if event.retry is not None and event.retry.discard:
+            self._run = None
+            self._answer.discard()
+        else:
+            if self._kind is EventType.REASONING_DELTA:
+                self._end_run(left)  # what the next attempt reasons stands apart
+            self._answer.interrupt()
+        left.append(self._opening.retry(event))
+
+
+def _sum(text: str, before: int) -> int:
+    return crc32(text.encode("utf-8", "surrogatepass"), before)

@@ -1,0 +1,72 @@
+"""What every operator is made of: a Source it reads and closes, and the Flow it gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from llmstream.events.types import StreamEvent
+
+T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """Something to close; closing it again does nothing."""
+
+    async def aclose(self) -> None:
+        """Close."""
+
+
+class Source:
+    """The events that an operator reads, closed once: `async with source as events`.
+
+    `events` is any async iterable; it is closed if it has an `aclose`, and so is the iterator it gave.
+    """
+
+    __slots__ = ("_events", "_open")
+
+    def __init__(self, events: AsyncIterable[StreamEvent]) -> None:
+        if not hasattr(events, "__aiter__"):
+            raise TypeError(f"events must be an async iterable of StreamEvents, not {type(events).__name__}")
+        self._events = events
+        self._open: tuple[Any, ...] = (events,)
+
+    async def __aenter__(self) -> AsyncIterator[StreamEvent]:
+        iterator = aiter(self._events)
+        if iterator is not self._events:
+            self._open = (iterator, self._events)
+        return iterator
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what was read."""
+        opened, self._open = self._open, ()
+        for each in opened:
+            if hasattr(each, "aclose"):
+                await each.aclose()
+
+
+class Flow(Generic[T]):
+    """What an operator gives: iterate over it; close it with `aclose()`, `contextlib.aclosing`, or by dropping it.
+
+    An async generator but for one thing: closed before its first step, it closes its source all the same.
+    """
+
+    __slots__ = ("_generator", "_source")
+
+    def __init__(self, generator: AsyncGenerator[T, None], source: Closable) -> None:
+        self._generator = generator
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self._generator  # not self: a call less for every event
+
+    async def __anext__(self) -> T:
+        return await self._generator.__anext__()
+
+    async def aclose(self) -> None:
+        """Stop, and close the source at once. Again: does nothing."""
+        await self._generator.aclose()
+        await self._source.aclose()

@@ -1,0 +1,24 @@
+"""tee: one stream, several consumers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+
+from llmstream.events.types import StreamEvent
+from llmstream.streams.branch import Branch, flow
+from llmstream.streams.pump import Pump
+from llmstream.streams.source import Flow
+
+
+def tee(events: AsyncIterable[StreamEvent], count: int = 2, *, limit: int = 64) -> tuple[Flow[StreamEvent], ...]:
+    """`count` streams that each give every event, each at its own speed: one to show, one to store.
+
+    The source runs at most `limit` events ahead of the slowest, so who stops reading holds the others up until it is
+    closed or dropped, which frees them at once. The source is read in a task of its own, so a consumer that is
+    cancelled takes nothing from the others, and closed with the last of them. The events are shared: don't change them.
+    Raises ValueError unless count and limit are 1 or more.
+    """
+    if count < 1 or limit < 1:
+        raise ValueError(f"count and limit must be 1 or more, not count={count}, limit={limit}")
+    pump = Pump(events, high=limit, low=limit - 1)
+    return tuple([flow(Branch(pump)) for _ in range(count)])

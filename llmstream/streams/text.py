@@ -1,0 +1,51 @@
+"""text: only the words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from typing import cast
+
+from llmstream.errors import ErrorInfo, ErrorKind, LLMError
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import Retry, StreamEvent
+from llmstream.streams.source import Flow, Source
+
+
+def text(events: AsyncIterable[StreamEvent], *, on_discard: Callable[[], None] | None = None) -> Flow[str]:
+    """The answer's text as it comes, in stream and in batch mode, for code that wants nothing else.
+
+    Raises LLMError where the stream has an ERROR or stops without its end. Text can't be taken back: when a RETRY
+    discards some that was yielded, `on_discard()` is called, and the new answer follows from its beginning; without
+    `on_discard` the LLMError that caused the retry is raised, with code "discarded".
+    """
+    source = Source(events)
+    return Flow(_text(source, on_discard), source)
+
+
+async def _text(source: Source, on_discard: Callable[[], None] | None) -> AsyncGenerator[str, None]:
+    yielded = ended = False
+    async with source as events:
+        async for event in events:
+            if event.text_delta is not None and event.text:
+                yielded = True
+                yield event.text
+            elif event.retry is not None and event.retry.discard and yielded:
+                yielded = False
+                if on_discard is None:
+                    raise _discarded(event.retry)
+                on_discard()
+            else:
+                event.raise_for_error()
+            ended = event.type in TERMINAL
+    if not ended:
+        raise stopped_short()
+
+
+def _discarded(retry: Retry) -> LLMError:
+    reason = f"{retry.reason}; the text so far is void, and `text` can't take it back (give it on_discard=)"
+    return LLMError.from_info(ErrorInfo(cast(ErrorKind, retry.kind), reason, provider=retry.provider, code="discarded"))
+
+
+def stopped_short() -> LLMError:
+    """The error of a stream that stopped without a terminal event."""
+    return LLMError.from_info(ErrorInfo("truncated", "the stream stopped without its end"))

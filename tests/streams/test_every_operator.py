@@ -1,0 +1,222 @@
+"""What holds for every operator, and for any three of them together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import aclosing, suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmstream import ErrorInfo, EventType, LLMClient, Status, StreamEvent
+from llmstream.events.types import text_delta
+from llmstream.streams import collect, replay, text
+from llmstream.testing import ScriptedProvider
+from tests.grammar_check import TERMINAL, add_up, check_stream
+from tests.streams.sources import HI, NAMES, Feed, answer, answers, generated, operators, pauses
+
+LONG = [StreamEvent(EventType.MESSAGE_START), *(text_delta(f"word {n}. \n") for n in range(200))]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return operators(tmp_path_factory.mktemp("recordings") / "one.jsonl")
+
+
+async def settle():
+    """Let what was dropped be closed."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def check_same(got, events):
+    """`got` says what `events` say: the same message part by part, the same end, once, last."""
+    keep = events[-1].message is not None or (events[-1].error_info is not None and bool(events[-1].error_info.partial))
+    assert [event.type in TERMINAL for event in got] == [False] * (len(got) - 1) + [True]
+    assert got[-1] == events[-1]
+    assert add_up(got[:-1]) == add_up(events[:-1])
+    if len(events) > 1 and keep:
+        check_stream(got, going_on=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(answers, pauses)
+@settings(max_examples=40)
+def test_the_same_comes_out(made, name, events, pauses):
+    """Text, order and end are the source's; the result is a legal stream; the source is closed."""
+
+    async def run():
+        feed = Feed(events, pauses)
+        return [event async for event in made[name](feed)], feed
+
+    got, feed = asyncio.run(run())
+    check_same(got, events)
+    assert feed.closed
+
+
+@given(answers, st.lists(st.sampled_from(NAMES), min_size=3, max_size=3), pauses)
+@settings(max_examples=150)
+def test_any_three_compose(made, events, names, pauses):
+    """An operator's output is a stream like any other."""
+    if names.count("record") > 1:
+        names = ["record", "buffer", "guard"]
+
+    async def run():
+        flow = feed = Feed(events, pauses)
+        for name in names:
+            flow = made[name](flow)
+        return [event async for event in flow], feed
+
+    got, feed = asyncio.run(run())
+    check_same(got, events)
+    assert feed.closed
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_nothing_is_read_before_the_first_step(made, name):
+    """Making an operator starts nothing; closing it then closes a source that had begun elsewhere."""
+    feed = Feed(LONG)
+    source = generated(feed)
+    await anext(source)
+    flow = made[name](source)
+    await settle()
+    assert feed.read == 1
+    await flow.aclose()
+    await flow.aclose()
+    assert feed.closed == 1
+    with pytest.raises(StopAsyncIteration):
+        await anext(flow)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("at", [1, 2, 9, 100])
+@pytest.mark.parametrize("way", ["aclosing", "dropped", "raised"])
+async def test_leaving_closes_the_source(made, name, at, way):
+    """A break, an exception, at any point, also where the collector is off and the source is a generator."""
+    gc.disable()
+    try:
+        feed = Feed(LONG)
+
+        async def read():
+            count = 0
+            async for _ in made[name](generated(feed)):
+                count += 1
+                if count == at and way == "raised":
+                    raise RuntimeError("mine")
+                if count == at:
+                    break
+
+        async def read_well():
+            count = 0
+            async with aclosing(made[name](generated(feed))) as flow:
+                async for _ in flow:
+                    count += 1
+                    if count == at:
+                        break
+
+        with suppress(RuntimeError):
+            await (read_well() if way == "aclosing" else read())
+        if way == "aclosing":
+            assert feed.closed == 1, "at once"
+        await settle()
+        assert feed.closed == 1
+        assert feed.read < len(LONG) or name == "coalesce seconds"  # which makes few events of many
+        assert len(asyncio.all_tasks()) == 1, "no task outlives its operator"
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_cancelling_the_consumer_closes_the_source(made, name):
+    """While it waits for the source, and the cancellation is the consumer's own."""
+    feed = Feed(LONG, [0] * 5 + [10**9])
+
+    async def read():
+        async for _ in made[name](generated(feed)):
+            pass
+
+    task = asyncio.create_task(read())
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await settle()
+    assert feed.closed == 1
+    assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_slow_consumer_holds_the_source_back(made, name):
+    """What is read beyond what was taken is bounded."""
+    feed = Feed(LONG)
+    async with aclosing(made[name](feed)) as flow:
+        await anext(flow)
+        needed = feed.read
+        for _ in range(300):
+            await asyncio.sleep(0)
+        assert feed.read <= needed + 64
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_the_source_raises_arrives(made, name):
+    """Wrong arguments of chat_completion raise through every operator, after what came before."""
+    with pytest.raises(TypeError, match="messages"):
+        async for _ in made[name](LLMClient(provider=ScriptedProvider()).chat_completion(17)):
+            pass
+
+    async def broken():
+        yield StreamEvent(EventType.STATUS, status=Status("queued"))
+        raise ZeroDivisionError
+
+    flow = made[name](broken())
+    assert (await anext(flow)).type is EventType.STATUS
+    with pytest.raises(ZeroDivisionError):
+        await anext(flow)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_source_that_fails_to_close_says_so(made, name):
+    """What closing the source raises is not lost."""
+
+    class Stuck(Feed):
+        async def aclose(self):
+            raise OSError("stuck")
+
+    flow = made[name](Stuck(LONG))
+    await anext(flow)
+    with pytest.raises(OSError, match="stuck"):
+        await flow.aclose()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_client_stream_is_a_source(made, name):
+    """`client.stream(…)` works as well as `chat_completion`."""
+    client = LLMClient(provider=ScriptedProvider(["Hel", "lo"]))
+    async with client.stream(HI) as stream:
+        assert (await collect(made[name](stream))).text == "Hello"
+        assert (await stream.message()).text == "Hello"
+
+
+@pytest.mark.parametrize("operator", [*operators().values(), text, collect])
+async def test_what_is_no_stream_is_refused(operator):
+    """A list, or a coroutine somebody forgot to await, is a TypeError at once."""
+    with pytest.raises(TypeError, match="async iterable"):
+        await operator([])
+
+
+async def test_the_simulator_through_all_of_them(tmp_path):
+    """All operators in a row, over the real wire format."""
+    flow = LLMClient("simulator").chat_completion(HI)
+    for operator in operators(tmp_path / "all.jsonl").values():
+        flow = operator(flow)
+    message = await collect(flow)
+    assert message.text == "This is the simulator, not a model. You said: what's up?"
+    assert (await collect(replay(tmp_path / "all.jsonl", speed=1000))) == message
+
+
+def test_the_answers_tried_have_what_matters():
+    """The streams that these tests run on do discard, where the client is told to restart."""
+    events = answer(["a", ErrorInfo("server")], ["c"], on_interrupt="restart")
+    assert [event.retry.discard for event in events if event.retry is not None] == [True]
