@@ -105,6 +105,11 @@ class PartialJSON:
         top = self._stack[-1]
         return (*top.path, top.key) if self._growing else top.path
 
+    @property
+    def in_list(self) -> bool:
+        """Whether the innermost of what is open is a list."""
+        return bool(self._stack) and isinstance(self._stack[-1].container, list)
+
     def feed(self, text: str) -> None:
         """Take the next characters."""
         self.completed = []

@@ -1,0 +1,86 @@
+"""Answers as values: pydantic models, dataclasses, TypedDicts, other types, or JSON that follows a schema.
+
+    recipe = await structured.parse(client, messages, Recipe)
+
+    async for partial in structured.objects(structured.ask(client, messages, Recipe), Recipe):
+        print(partial.value.title, partial.completed)
+
+What a vendor is asked is chosen by what it is known to take: `native` (its own mode for JSON schemas), a `tool` whose
+call is the answer, or `instructions` in the prompt. Whatever it answers is checked by pydantic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar, Unpack
+
+from llmstream.client import CallOptions, LLMClient
+from llmstream.errors import ErrorInfo, TruncatedError
+from llmstream.events.types import StreamEvent
+from llmstream.messages import Message
+from llmstream.structured.asking import Mode, ask_again, start
+from llmstream.structured.check import describe
+from llmstream.structured.growing import FieldComplete
+from llmstream.structured.reading import Partial, ValidationFailedError, finish, objects
+from llmstream.structured.target import Target
+
+T = TypeVar("T")
+
+
+def ask(
+    client: LLMClient,
+    messages: Sequence[Message | Mapping[str, Any]],
+    into: type[Any] | Mapping[str, Any],
+    *,
+    mode: Mode | None = None,
+    **options: Unpack[CallOptions],
+) -> AsyncGenerator[StreamEvent, None]:
+    """The events of a request for a value of type `into`, to be given to `objects`. Takes `chat_completion`'s options.
+
+    `mode` overrides what is chosen for the model asked; with `fallbacks` at other vendors choose one that all take.
+    Raises TypeError for a type without a JSON schema, and ValueError for options that contradict the mode, at once.
+    """
+    return start(client, messages, Target(into), mode, options, stream=True)
+
+
+async def parse(
+    client: LLMClient,
+    messages: Sequence[Message | Mapping[str, Any]],
+    into: type[T] | Mapping[str, Any],
+    *,
+    mode: Mode | None = None,
+    repair: bool = False,
+    **options: Unpack[CallOptions],
+) -> T:
+    """The answer as a value of type `into`. Takes `chat_completion`'s options, and `ask`'s.
+
+    With `repair=True` an answer that doesn't validate is sent back once, with what is wrong with it. Raises
+    ValidationFailedError, which has the text, for an answer that is not the value; other LLMErrors as `complete` does.
+    """
+    target: Target[T] = Target(into)
+    try:
+        return await _parse(client, messages, target, mode, options)
+    except ValidationFailedError as failed:
+        if not repair or not failed.info.retryable:
+            raise
+        messages = ask_again(messages, failed.text, describe(failed.problems))
+    return await _parse(client, messages, target, mode, options)
+
+
+async def _parse(
+    client: LLMClient,
+    messages: Sequence[Message | Mapping[str, Any]],
+    target: Target[T],
+    mode: Mode | None,
+    options: CallOptions,
+) -> T:
+    # In batch mode nothing is shown before the end, so every failure that may be retried is.
+    async with aclosing(start(client, messages, target, mode, options, stream=False)) as events:
+        async for event in events:
+            event.raise_for_error()
+            return finish(event, target)
+    raise TruncatedError(ErrorInfo("truncated", "no answer came"))
+
+
+__all__ = ["FieldComplete", "Mode", "Partial", "ValidationFailedError", "ask", "objects", "parse"]

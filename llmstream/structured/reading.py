@@ -1,0 +1,171 @@
+"""An answer's events read as a value: partial objects while it comes, the checked one at its end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import StreamEvent
+from llmstream.messages import FinishReason, ToolCall
+from llmstream.structured.growing import FieldComplete, Growing
+from llmstream.structured.target import MismatchError, Target
+from llmstream.structured.text import json_texts
+
+T = TypeVar("T")
+
+_TOLD = 5  # problems that a message lists
+
+
+class ValidationFailedError(InvalidOutputError):
+    """The answer is not what was asked for. `text` is all of it; `problems` say where and why.
+
+    `info.partial` is the message, `info.code` is "validation". A repair round is the caller's to ask for.
+    """
+
+    def __init__(self, info: ErrorInfo, text: str, problems: list[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__(info)
+        self.text = text
+        self.problems = problems
+        """A path and what is wrong there, each."""
+
+
+@dataclass(slots=True)
+class Partial(Generic[T]):
+    """What has come of the value that is being written."""
+
+    completed: list[FieldComplete] = field(default_factory=list)
+    """The parts that became whole just now; each has been checked."""
+    result: T | None = None
+    """The whole value, checked: on the last one only."""
+    _growing: Growing | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def value(self) -> T:
+        """The value so far, as its own type: what has not come is None, and nothing but `completed` is checked.
+
+        It is the same object each time and grows in place; copy it to keep a state. Reading it costs the length of
+        the string that is being written, no more.
+        """
+        return cast("T", self.result if self._growing is None else self._growing.value)
+
+
+async def objects(
+    events: AsyncIterator[StreamEvent], into: type[T] | Mapping[str, Any]
+) -> AsyncGenerator[Partial[T], None]:
+    """The value that an answer's `events` write, as it grows; at last one with `result`.
+
+    `events` are those of any stream whose answer is the value as JSON: `structured.ask(...)`, or `chat_completion` with
+    a `response_format`. `into` is a pydantic model, a dataclass, a TypedDict, another type or a JSON schema (then the
+    parts are dicts and lists). One `Partial` for each event that brought something, none before there is a value. After
+    a RETRY that discards, the value begins anew. Code fences and text around the JSON are passed over. Linear in the
+    answer.
+
+    Raises TypeError for a type without a schema, LLMError where the stream has an ERROR, and ValidationFailedError for
+    an answer that is not the value. Closes `events` at its end, however it ends.
+    """
+    target = Target(into)
+    reader = _Reader(target)
+    try:
+        async for event in events:
+            if event.type in TERMINAL:
+                event.raise_for_error()
+                yield Partial(result=finish(event, target, reader.text))
+                return
+            completed = reader.feed(event)
+            if completed is not None and reader.growing.begun:
+                yield Partial(completed, None, reader.growing)
+        raise TruncatedError(ErrorInfo("truncated", "the events stopped before the answer's end"))
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+class _Reader:
+    """Finds the value in an answer's events: its text, or the arguments of the tool that stands for it."""
+
+    def __init__(self, target: Target[Any]) -> None:
+        self._target = target
+        self._begin()
+
+    def _begin(self) -> None:
+        self.growing = Growing(self._target)
+        self._chunks: list[str] = []
+        self._call: int | None = None
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        return "".join(self._chunks)
+
+    def feed(self, event: StreamEvent) -> list[FieldComplete] | None:
+        """The parts that became whole; None if the event brought nothing of the value."""
+        delta = event.tool_call_delta
+        if delta is not None and delta.name == self._target.name and self._call is None:
+            self._begin()
+            self._call = delta.index
+        if delta is not None and delta.index == self._call and delta.arguments:
+            return self._take(delta.arguments)
+        if self._call is None and event.text_delta is not None:
+            return self._take(event.text_delta.content)
+        started_over = event.retry is not None and (event.retry.discard or self._call is not None)
+        if started_over or (event.status is not None and event.status.kind == "step"):
+            self._begin()
+        return None
+
+    def _take(self, text: str) -> list[FieldComplete]:
+        self._chunks.append(text)
+        return self.growing.feed(text)
+
+
+def finish(event: StreamEvent, target: Target[T], text: str = "") -> T:
+    """The value of an answer that has ended. Raises ValidationFailedError."""
+    call = _call_of(event, target)
+    if call is not None:
+        text = call.arguments
+    elif event.message is not None:
+        text = event.message.text
+    text = text or event.text
+    failed: MismatchError | None = None
+    for candidate in json_texts(text):
+        try:
+            return target.parse(candidate)
+        except MismatchError as error:
+            failed = failed or error
+    raise _failure(event, target, text, failed or MismatchError([((), "nothing came")]))
+
+
+def _call_of(event: StreamEvent, target: Target[Any]) -> ToolCall | None:
+    calls = event.message.tool_calls if event.message is not None else []
+    return next((call for call in calls if call.name == target.name), None)
+
+
+def _failure(event: StreamEvent, target: Target[Any], text: str, failed: MismatchError) -> ValidationFailedError:
+    lines = str(failed).split("\n")
+    told = "; ".join(lines[:_TOLD]) + (f"; and {len(lines) - _TOLD} more" if len(lines) > _TOLD else "")
+    reason = event.finish_reason
+    if event.message is not None and event.message.refusal:
+        told = "the model refused"
+    elif reason is FinishReason.LENGTH:
+        told = f"it was cut at max_tokens; {told}"
+    elif reason in (FinishReason.CONTENT_FILTER, FinishReason.REFUSAL):
+        told = f"it ended with {reason}; {told}"
+    message = f"the answer is no {target.name}: {told}"
+    # Asking again may cure what the model got wrong, not what stopped it.
+    info = ErrorInfo("invalid_output", message, repairable(event), code="validation", partial=event.message)
+    if event.start is not None:
+        info.provider = event.start.provider
+    return ValidationFailedError(info, text, failed.problems)
+
+
+def repairable(event: StreamEvent) -> bool:
+    """Whether the answer ended of itself."""
+    refused = event.message is not None and bool(event.message.refusal)
+    return not refused and event.finish_reason not in (
+        FinishReason.LENGTH,
+        FinishReason.CONTENT_FILTER,
+        FinishReason.REFUSAL,
+    )

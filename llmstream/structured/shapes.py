@@ -1,0 +1,252 @@
+"""How a value of a type looks while it is written: which of its parts can be shown, and what they are.
+
+A shape knows how to begin an empty value of its type, to put a part into it, and to check a part that is whole. A model
+under construction is a real instance of its class: what has not come is None (a key of a TypedDict is absent), and its
+own validators wait for the end.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
+from typing import Annotated, Any, TypeAlias
+
+import typing_extensions
+from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import to_json
+
+Key: TypeAlias = str | int
+
+_LISTS = (list, Sequence, MutableSequence)
+_DICTS = (dict, Mapping, MutableMapping)
+_PLAIN = (str, int, float, bool)
+_REQUIRED = {
+    *(typing.Required, typing.NotRequired),
+    *(typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly),
+}
+
+
+class Shape:
+    """What is not shown before it is whole: numbers, dates, and what may be one thing or another."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+        self._adapter: TypeAdapter[Any] | None = None
+
+    shows_text = False
+    """A string is shown while it grows."""
+
+    def empty(self, *, is_list: bool) -> Any:
+        """A value with nothing in it yet, for a JSON list or object; None when nothing can be shown."""
+        return None
+
+    def child(self, key: Key) -> Shape | None:
+        """The shape of a part; None when the type knows no such part."""
+        return None
+
+    def put(self, value: Any, key: Key, part: Any) -> None:
+        """Put a part in, or in place of what was there."""
+
+    def check(self, value: Any) -> Any:
+        """The whole JSON value as one of this type. Raises ValueError."""
+        if type(value) is self.annotation and self.annotation in _PLAIN:
+            return value
+        try:
+            if self._adapter is None:
+                self._adapter = TypeAdapter(self.annotation)
+            return self._adapter.validate_python(value)
+        except ValidationError:
+            # Strict models take from JSON what they don't take from Python: a date in a string, a list for a tuple.
+            return typing.cast("TypeAdapter[Any]", self._adapter).validate_json(to_json(value))
+        except PydanticUserError as error:
+            raise ValueError(str(error)) from None
+
+
+class Text(Shape):
+    """A string."""
+
+    shows_text = True
+
+
+class Json(Shape):
+    """Whatever comes."""
+
+    shows_text = True
+
+    def empty(self, *, is_list: bool) -> Any:
+        """A list or a dict, as it comes."""
+        return [] if is_list else {}
+
+    def child(self, key: Key) -> Shape:
+        """Whatever comes."""
+        return self
+
+    def put(self, value: Any, key: Key, part: Any) -> None:
+        """Into the list or the dict."""
+        _put(value, key, part)
+
+    def check(self, value: Any) -> Any:
+        """Anything is right."""
+        return value
+
+
+class Items(Shape):
+    """A list, or a dict of any keys."""
+
+    def __init__(self, annotation: Any, item: Any, *, is_list: bool) -> None:
+        super().__init__(annotation)
+        self._item = item
+        self._is_list = is_list
+        self._shape: Shape | None = None  # made when needed: a type may hold itself
+
+    def empty(self, *, is_list: bool) -> Any:
+        """A list or a dict; None if the other one came."""
+        if is_list != self._is_list:
+            return None
+        return [] if is_list else {}
+
+    def child(self, key: Key) -> Shape:
+        """The shape of every item."""
+        if self._shape is None:
+            self._shape = shape_of(self._item)
+        return self._shape
+
+    def put(self, value: Any, key: Key, part: Any) -> None:
+        """Into the list or the dict."""
+        _put(value, key, part)
+
+
+class Fields(Shape):
+    """A pydantic model, a dataclass or a TypedDict."""
+
+    def __init__(self, annotation: Any, cls: Any, fields: dict[str, tuple[str, Any]]) -> None:
+        super().__init__(annotation)
+        self._class = cls
+        self._fields = fields  # JSON key: attribute, annotation
+        self._shapes: dict[Key, Shape] = {}
+
+    def empty(self, *, is_list: bool) -> Any:
+        """An instance whose attributes are None; None if a list came."""
+        if is_list:
+            return None
+        if typing_extensions.is_typeddict(self._class) or self._class is dict:
+            return {}
+        names = [name for name, _ in self._fields.values()]
+        value = self._class.__new__(self._class)
+        if issubclass(self._class, BaseModel):  # as model_construct does, but without the class's own hooks
+            object.__setattr__(value, "__dict__", dict.fromkeys(names))
+            object.__setattr__(value, "__pydantic_fields_set__", set())
+            object.__setattr__(value, "__pydantic_extra__", None)
+            object.__setattr__(value, "__pydantic_private__", None)
+        else:
+            for name in names:
+                object.__setattr__(value, name, None)
+        return value
+
+    def child(self, key: Key) -> Shape | None:
+        """The shape of that field; None for a key that the class doesn't have."""
+        if key not in self._shapes and key in self._fields:
+            self._shapes[key] = shape_of(self._fields[str(key)][1])
+        return self._shapes.get(key)
+
+    def put(self, value: Any, key: Key, part: Any) -> None:
+        """Set the field, frozen or not."""
+        name = self._fields[str(key)][0]
+        if isinstance(value, BaseModel):
+            vars(value)[name] = part
+            value.__pydantic_fields_set__.add(name)
+        elif isinstance(value, dict):
+            value[name] = part
+        else:
+            object.__setattr__(value, name, part)
+
+
+def _put(value: Any, key: Key, part: Any) -> None:
+    if isinstance(value, dict) or key != len(value):
+        value[key] = part
+    else:
+        value.append(part)
+
+
+def wrapper(name: str, annotation: Any) -> Shape:
+    """An object with one property."""
+    return Fields(dict, dict, {name: (name, annotation)})
+
+
+def shape_of(annotation: Any) -> Shape:
+    """The shape of a type."""
+    bare = _bare(annotation)
+    origin, arguments = typing.get_origin(bare) or bare, typing.get_args(bare)
+    if origin in (typing.Union, types.UnionType):
+        return _choice(annotation, [member for member in arguments if member is not types.NoneType])
+    if bare in (Any, object):
+        return Json(annotation)
+    if bare is str:
+        return Text(annotation)
+    if origin in _LISTS:
+        return Items(annotation, arguments[0] if arguments else Any, is_list=True)
+    if origin in _DICTS:
+        plain = not arguments or _bare(arguments[0]) in (str, Any)
+        return Items(annotation, arguments[1] if arguments else Any, is_list=False) if plain else Shape(annotation)
+    fields = _fields_of(bare)
+    return Shape(annotation) if fields is None else Fields(annotation, bare, fields)
+
+
+def _choice(annotation: Any, members: list[Any]) -> Shape:
+    """One of several: shown early only if it is clear which, or if any could be text."""
+    if len(members) == 1:
+        shape = shape_of(members[0])
+        shape.annotation = annotation
+        return shape
+    bare = [_bare(member) for member in members]
+    return Text(annotation) if str in bare and all(member in _PLAIN for member in bare) else Shape(annotation)
+
+
+def _bare(annotation: Any) -> Any:
+    """The type without what is only said about it."""
+    while True:
+        origin = typing.get_origin(annotation)
+        if origin is Annotated or origin in _REQUIRED:
+            annotation = typing.get_args(annotation)[0]
+        elif hasattr(annotation, "__supertype__"):  # NewType
+            annotation = annotation.__supertype__
+        elif isinstance(annotation, typing_extensions.TypeAliasType) and not annotation.__type_params__:
+            annotation = annotation.__value__
+        else:
+            return annotation
+
+
+def _fields_of(cls: Any) -> dict[str, tuple[str, Any]] | None:
+    if not isinstance(cls, type):
+        return None
+    if issubclass(cls, BaseModel):
+        return None if issubclass(cls, RootModel) else _model_fields(cls)
+    if typing_extensions.is_typeddict(cls):
+        return {name: (name, hint) for name, hint in _hints(cls).items()}
+    if is_dataclass(cls):
+        hints = _hints(cls)
+        return {field.name: (field.name, hints.get(field.name, Any)) for field in dataclass_fields(cls)}
+    return None
+
+
+def _model_fields(cls: type[BaseModel]) -> dict[str, tuple[str, Any]]:
+    by_name = cls.model_config.get("populate_by_name") or cls.model_config.get("validate_by_name")
+    found = {}
+    for name, field in cls.model_fields.items():
+        annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        alias = field.validation_alias if isinstance(field.validation_alias, str) else field.alias
+        found[alias or name] = (name, annotation)
+        if by_name:
+            found[name] = (name, annotation)
+    return found
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    try:
+        return typing_extensions.get_type_hints(cls, include_extras=True)
+    except NameError:  # a name that only pydantic can see, such as a class inside a function
+        return {}

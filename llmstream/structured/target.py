@@ -1,0 +1,119 @@
+"""What an answer is to become: a type or a JSON schema, as the schema that is sent and the check that is made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from llmstream.structured.check import Problem, check, describe, resolve
+from llmstream.structured.schema import NotStrictError, strict_schema
+
+T = TypeVar("T")
+
+WRAPPER = "value"
+"""The property that holds an answer which is no object: vendors take only objects at the root."""
+_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+class MismatchError(ValueError):
+    """A text that is not what was asked for; `problems` say where and why."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(describe(problems))
+        self.problems = problems
+
+
+class Target(Generic[T]):
+    """One type to parse into. Raises TypeError at once for a type that has no JSON schema."""
+
+    def __init__(self, into: type[T] | Mapping[str, Any]) -> None:
+        self.into = into
+        self.adapter: TypeAdapter[T] | None = None
+        if isinstance(into, Mapping):
+            self.own_schema = _check_schema(into)
+        else:
+            self.adapter, self.own_schema = adapt(into, "an answer")
+        title = self.own_schema.get("title") or getattr(into, "__name__", None)
+        self.name = _NAME.sub("_", title if isinstance(title, str) else "").strip("_")[:64] or "response"
+        """For the schema or the tool, in the characters that all vendors take."""
+        self.wrapped = resolve(self.own_schema, self.own_schema).get("type") != "object"
+        """Whether the answer is an object with `value` alone, because what is asked for is none."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What the answer has to follow; an object at the root."""
+        if not self.wrapped:
+            return self.own_schema
+        inner = {key: value for key, value in self.own_schema.items() if key != "$defs"}
+        schema = {"type": "object", "properties": {WRAPPER: inner}, "required": [WRAPPER]}
+        return {**schema, "$defs": self.own_schema["$defs"]} if "$defs" in self.own_schema else schema
+
+    def strict(self) -> dict[str, Any] | None:
+        """`schema` as vendors enforce it; None where it can't be said so."""
+        try:
+            return strict_schema(self.schema)
+        except NotStrictError:
+            return None
+
+    def parse(self, text: str) -> T:
+        """The value of a whole JSON text. Raises MismatchError."""
+        if self.wrapped:
+            text = _unwrap(text)
+        if self.adapter is None:
+            return cast("T", self._parse_schema(text))
+        try:
+            return self.adapter.validate_json(text)
+        except ValidationError as error:
+            raise MismatchError(problems_of(error)) from None
+
+    def _parse_schema(self, text: str) -> Any:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise MismatchError([((), f"not JSON: {error}")]) from None
+        if problems := check(value, self.own_schema):
+            raise MismatchError(problems)
+        return value
+
+
+def adapt(model: Any, what: str) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    """A type's adapter and JSON schema. Raises TypeError that says why there is none."""
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(model)
+        return adapter, adapter.json_schema()
+    except (PydanticUserError, NameError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise TypeError(
+            f"{what} can't be {model!r}: {reason} Give a pydantic model, a dataclass, a TypedDict, "
+            "a type made of str, int, float, bool, list, dict …, or a JSON schema as a dict."
+        ) from None
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Pydantic's errors, without the input (which would repeat the answer) and without links."""
+    return [(tuple(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False, include_input=False)]
+
+
+def _check_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    if not schema.keys() & {"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties"}:
+        raise TypeError(f"a JSON schema says what is wanted (type, properties …); this has only {sorted(schema)}")
+    try:
+        json.dumps(schema, allow_nan=False)
+        check({}, schema)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"not a JSON schema that can be sent: {error}") from None
+    return dict(schema)
+
+
+def _unwrap(text: str) -> str:
+    """What `value` holds, as JSON; a text that leaves the wrapper out is taken as it is."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return json.dumps(value[WRAPPER]) if isinstance(value, dict) and value.keys() == {WRAPPER} else text
