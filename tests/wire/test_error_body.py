@@ -56,6 +56,11 @@ def google(code, status, message="m", details=()):
         ),
         (500, {"type": "error", "error": {"type": "api_error", "message": "m"}}, "server", "api_error"),
         (403, {"type": "error", "error": {"type": "permission_error"}}, "permission", "permission_error"),
+        (403, "", "permission", None),
+        (529, "", "overloaded", None),
+        (400, "The security token included in the request is invalid.", "authentication", None),
+        (500, "Overloaded", "overloaded", None),
+        (400, "Rate limit reached for m", "rate_limit", None),
         (
             400,
             google(400, "INVALID_ARGUMENT", details=[{"reason": "API_KEY_INVALID"}]),
@@ -118,6 +123,52 @@ def test_an_error_inside_a_stream_has_no_status(body, kind):
     """Without an HTTP status the body alone decides, and `status_code` stays None even where the body names one."""
     info = parse_error(body)
     assert (info.kind, info.status_code) == (kind, None)
+
+
+CODES = {
+    "authentication": (
+        *("authentication_error", "invalid_api_key", "API_KEY_INVALID", "UNAUTHENTICATED"),
+        "UnrecognizedClientException",
+    ),
+    "permission": ("permission_error", "PERMISSION_DENIED", "AccessDeniedException"),
+    "not_found": (
+        *("not_found_error", "model_not_found", "invalid_model", "DeploymentNotFound", "ResourceNotFoundException"),
+        "NOT_FOUND",
+    ),
+    "context_length": ("context_length_exceeded", "exceed_context_size_error", "too_many_tokens", "request_too_large"),
+    "content_filter": ("content_filter", "content_policy_violation"),
+    "quota": ("insufficient_quota", "enforced_spend_limit_reached", "billing_error", "billing_hard_limit_reached"),
+    "rate_limit": ("rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED", "ThrottlingException"),
+    "overloaded": ("overloaded_error", "service_unavailable", "ServiceUnavailableException", "UNAVAILABLE"),
+    "server": ("internal_error", "InternalServerException", "ModelStreamErrorException", "timeout_error"),
+    "tool_use_failed": ("tool_use_failed",),
+}
+"""What the providers' documentation calls them."""
+
+
+@pytest.mark.parametrize(("kind", "code"), [(kind, code) for kind, codes in CODES.items() for code in codes])
+def test_a_providers_code_decides(kind, code):
+    """The documented codes and types have their kind, in a stream and against the status and the words."""
+    for field in ("code", "type", "status"):
+        assert parse_error(openai("m", **{field: code})).kind == kind
+        assert parse_error(openai("rate limit: overloaded", **{field: code}), status=418).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("type", "kind"),
+    [
+        ("invalid_request_error", "invalid_request"),
+        ("INVALID_ARGUMENT", "invalid_request"),
+        ("ValidationException", "invalid_request"),
+        ("api_error", "server"),
+        ("server_error", "server"),
+    ],
+)
+def test_a_vague_type_decides_only_where_nothing_else_does(type, kind):
+    """Words of the message and the status know better than these types."""
+    assert parse_error(openai("m", type=type)).kind == kind
+    assert parse_error(openai("the prompt is too long", type=type)).kind == "context_length"
+    assert parse_error(openai("m", type=type), status=403).kind == "permission"
 
 
 def test_the_message_is_the_providers_own():
