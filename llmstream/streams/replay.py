@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.events.types import StreamEvent, error
 from llmstream.streams.clock import Clock, LoopClock
+from llmstream.streams.opening import TEXTS, content
 from llmstream.streams.record import VERSION
 from llmstream.streams.source import Flow
 
@@ -130,6 +131,6 @@ def _parse(value: dict[str, Any]) -> tuple[float, StreamEvent]:
     if not math.isfinite(at) or at < 0:
         raise ValueError(f"at is {at}")
     event = StreamEvent.from_dict(value["event"])
-    if event.type is EventType.TEXT_DELTA and event.text_delta is None:
-        raise ValueError("a text_delta event without its value")
+    if event.type in TEXTS and not (content(event) and isinstance(content(event), str)):
+        raise ValueError(f"a {event.type} event without its text")
     return at, event

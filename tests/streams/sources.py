@@ -50,15 +50,16 @@ async def generated(feed):
         await feed.aclose()
 
 
-def answer(*attempts, stream=True, **options):
+async def answered(*attempts, stream=True, **options):
     """What the client makes of scripted attempts."""
+    given = {"clock": VirtualClock(), "rng": Random(0), "retry": RetryPolicy(max_attempts=3), **options}
+    client = LLMClient(provider=ScriptedProvider(*attempts), **given)
+    return [event async for event in client.chat_completion(HI, stream=stream)]
 
-    async def read():
-        given = {"clock": VirtualClock(), "rng": Random(0), "retry": RetryPolicy(max_attempts=3), **options}
-        client = LLMClient(provider=ScriptedProvider(*attempts), **given)
-        return [event async for event in client.chat_completion(HI, stream=stream)]
 
-    return asyncio.run(read())
+def answer(*attempts, **options):
+    """The same, where no loop runs."""
+    return asyncio.run(answered(*attempts, **options))
 
 
 endings = st.builds(ErrorInfo, st.sampled_from(["server", "quota", "truncated"]))
