@@ -252,13 +252,12 @@ def _unread(connection: Any) -> bool:
     if state is None:  # before it is connected, and for HTTP/2
         return False
     stream = getattr(connection._network_stream, "_stream", None)  # noqa: SLF001  # no other way to it
-    tls = getattr(stream, "_read_bio", None), getattr(stream, "_ssl_object", None)
+    encrypted = getattr(stream, "_read_bio", None)
     protocol = getattr(getattr(stream, "transport_stream", stream), "_protocol", None)
     return (
         bool(state.trailing_data[0])
         or bool(getattr(protocol, "read_queue", None))
-        or (tls[0] is not None and tls[0].pending > 0)
-        or (tls[1] is not None and tls[1].pending() > 0)
+        or (encrypted is not None and encrypted.pending > 0)
     )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import gzip
 import importlib.util
+import socket
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,9 @@ import pytest
 
 from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, Timeouts
 from llmstream.providers import public_hosts_only
+from llmstream.providers import transport as transports
 from llmstream.providers.config import TRANSPORTS
+from llmstream.testing import ANSWER, FaultServer
 from tests.loopback import APIS, CutError, Loopback, answer, pieces
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -186,6 +189,189 @@ async def test_the_environments_proxy_is_used(transport: str, monkeypatch: pytes
         async with connect(proxy, "openai", base_url=url, allow_insecure_http=True, transport=transport) as client:
             assert (await client.complete(QUESTION)).text == "Hello, world!"
     assert proxy.requests[0].path == "http://models.invalid/v1/chat/completions"
+
+
+# --- TLS, and what is left on a connection ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A fault server's certificate is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(FaultServer(tls=True).ca_file))
+    transports.tls_context.cache_clear()
+    yield
+    transports.tls_context.cache_clear()
+
+
+def client_of(server: FaultServer, transport: str, **options: Any) -> LLMClient:
+    url = server.url("openai")
+    return LLMClient("openai:m", api_key="k", base_url=url, transport=transport, retry=ONCE, **options)
+
+
+@over
+@pytest.mark.usefixtures("trusting")
+async def test_a_connection_over_tls_is_used_again_and_closed_with_its_client(transport: str) -> None:
+    async with FaultServer(tls=True) as server:
+        async with client_of(server, transport) as client:
+            for _ in range(3):
+                assert (await client.complete(QUESTION)).text == ANSWER
+            assert {request.connection for request in server.requests} == {1}
+            async for event in client.chat_completion(QUESTION):
+                if event.text:
+                    break
+            assert (await client.complete(QUESTION)).text == ANSWER
+        await server.left(2)
+
+
+@over
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("ending", ["tls-cut-without-notify", "tls-cut-with-notify", "tls-reset"])
+async def test_tls_that_ends_early_cuts_the_answer(transport: str, ending: str) -> None:
+    async with FaultServer(ending, tls=True) as server, client_of(server, transport) as client:
+        event = await last(client)
+        assert event.error_info.kind == "truncated"
+        assert event.error_info.partial.text == "one two three"
+        server.play("ok")
+        assert (await client.complete(QUESTION)).text == ANSWER
+    assert len(server.requests) == 2
+
+
+@over
+@pytest.mark.usefixtures("trusting")
+async def test_a_read_over_tls_is_ended_by_its_clock(transport: str) -> None:
+    async with FaultServer("tls-stall") as server, client_of(server, transport) as client:
+        event = await last(client, timeouts=Timeouts(idle=0.1))
+        assert (event.error_info.kind, event.error_info.code) == ("timeout", "idle")
+        await server.left(2)
+
+
+def glued(size: int, *, whole: bool = True) -> Any:
+    """An answer of `size` bytes, its head included, with another behind it in the same packet; perhaps part of it."""
+
+    async def play(reply: Any) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
+        frames, other = b"".join(reply.frames), b"".join(reply.script("not what you asked"))
+        digits = len(str(size - len(head) - 3))
+        length = size - len(head % 10 ** (digits - 1))
+        body = b":" * (length - len(frames) - 2) + b"\n\n" + frames
+        answer = head % len(body) + body
+        assert len(answer) == size
+        second = head % len(other) + other
+        await reply.raw(answer + (second if whole else second[:-10]))
+        await reply.pause(0.1)
+
+    return play
+
+
+@over
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "part"])
+@pytest.mark.parametrize("size", [3000, 2**14, 2**15 + 1, 2**16, 2**16 + 1])
+async def test_what_follows_an_answer_is_never_the_next_one(
+    transport: str, size: int, *, tls: bool, whole: bool
+) -> None:
+    """Wherever the border falls: between two reads, two TLS records, or inside one."""
+    async with FaultServer(glued(size, whole=whole), tls=tls) as server, client_of(server, transport) as client:
+        assert (await client.complete(QUESTION)).text == ANSWER
+        await server.idle()
+        server.play("ok")
+        assert (await client.complete(QUESTION)).text == ANSWER
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+@over
+async def test_a_head_that_nobody_asked_for_does_not_become_part_of_the_next_one(transport: str) -> None:
+    async def begins_another(reply: Any) -> None:
+        await reply.stream()
+        await reply.pause()
+        await reply.raw(b"HTTP/1.1 200 OK\r\nx-")
+        await reply.pause()
+
+    async with FaultServer(begins_another, "ok") as server, client_of(server, transport) as client:
+        assert (await client.complete(QUESTION)).text == ANSWER
+        await server.idle()
+        assert (await client.complete(QUESTION)).text == ANSWER
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+@over
+async def test_what_the_loop_had_no_turn_to_read_is_not_the_next_answer(transport: str) -> None:
+    kept = []
+
+    async def late(reply: Any) -> None:
+        kept.append(reply)
+        await reply.stream()
+
+    async with FaultServer(late, "ok") as server, client_of(server, transport) as client:
+        assert (await client.complete(QUESTION)).text == ANSWER
+        other = b"".join(kept[0].script("not what you asked"))
+        second = kept[0].raw(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(other), other))
+        with pytest.raises(StopIteration):  # all of it is sent without giving the loop a turn
+            second.send(None)
+        assert (await client.complete(QUESTION)).text == ANSWER
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+@over
+@pytest.mark.parametrize(
+    ("came", "kind"), [(b"", None), (b"HTTP/1.1 200 OK\r\nx-", "connection"), (b"SSH-2.0\r\n\r\n", "protocol")]
+)
+async def test_only_a_connection_that_died_without_a_byte_is_replaced(
+    transport: str, came: bytes, kind: str | None
+) -> None:
+    async def dies(reply: Any) -> None:
+        await reply.raw(came)
+        await reply.fin()
+
+    async with FaultServer("ok", dies, "ok") as server, client_of(server, transport) as client:
+        assert (await client.complete(QUESTION)).text == ANSWER
+        event = await last(client)
+    assert (event.error_info and event.error_info.kind) == kind
+    assert [request.connection for request in server.requests] == ([1, 1, 2] if kind is None else [1, 1])
+
+
+# --- why there was no answer ----------------------------------------------------------------------------------
+
+
+@over
+async def test_looking_up_the_host_counts_as_connecting(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*args: Any, **options: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    client = LLMClient("openai:m", api_key="k", base_url="https://models.example/v1", transport=transport, retry=ONCE)
+    async with client, asyncio.timeout(5):
+        event = await last(client, timeouts=Timeouts(connect=0.1))
+    assert (event.error_info.kind, event.error_info.code) == ("timeout", "connect")
+
+
+@over
+async def test_a_server_that_does_not_accept_is_a_connect_timeout(transport: str) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:  # until the backlog takes no more
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        async with LLMClient("openai:m", api_key="k", base_url=url, transport=transport, retry=ONCE) as client:
+            event = await last(client, timeouts=Timeouts(connect=0.2))
+        for each in waiting:
+            each.close()
+    assert (event.error_info.kind, event.error_info.code) == ("timeout", "connect")
+
+
+@over
+@pytest.mark.parametrize(
+    "fault", ["closed-on-accept", "closed-before-the-answer", "reset-before-the-answer", "head-cut"]
+)
+async def test_a_server_that_leaves_is_told_so(transport: str, fault: str) -> None:
+    async with FaultServer(fault) as server, client_of(server, transport) as client:
+        event = await last(client)
+    assert event.error_info.message.startswith(f"no answer from 127.0.0.1:{server.port}: the server ")
+    assert event.error_info.message.endswith(("closed the connection", "reset the connection"))
 
 
 # --- bytes ----------------------------------------------------------------------------------------------------
