@@ -22,7 +22,7 @@ from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
 from llmstream.providers.config import AllowHost, ProviderConfig
-from llmstream.providers.endpoint import Secret, check_headers, hide_headers
+from llmstream.providers.endpoint import Secret, check_headers, hide_headers, secret_in_url
 from llmstream.retry import RetryPolicy
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
@@ -94,9 +94,13 @@ class LLMClient:
         clock: Clock | None = None,
         rng: Random | None = None,
     ) -> None:
-        key = Secret(api_key) if isinstance(api_key, str) else api_key
+        # A traceback may show the locals of a frame that raises.
+        key = None if api_key is None else Secret(api_key)
+        del api_key
         headers = hide_headers(headers)
-        del api_key  # a traceback may show the locals of a frame that raises
+        if (flaw := secret_in_url(base_url)) is not None:
+            base_url = None
+            raise ConfigurationError(flaw)
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
         if not isinstance(retry, RetryPolicy):

@@ -60,8 +60,10 @@ class SecretHeaders(Mapping[str, str]):
 
 
 def hide_headers(headers: Any) -> Any:
-    """Headers as they may stand in a frame of ours. What are none is left for the check that says so."""
-    return SecretHeaders(headers) if isinstance(headers, Mapping) else headers
+    """Headers as they may stand in a frame of ours. What are none is hidden too, for the check that says so."""
+    if headers is None:
+        return None
+    return SecretHeaders(headers) if isinstance(headers, Mapping) else Secret(headers)
 
 
 def reveal(hidden: Any) -> Any:
@@ -73,24 +75,41 @@ def reveal(hidden: Any) -> Any:
 
 def check_base_url(url: str, *, allow_insecure_http: bool = False) -> None:
     """Raise ConfigurationError unless a request with a key in it may be sent to `url`."""
+    flaw = _url_flaw(url, allow_insecure_http=allow_insecure_http)
+    del url  # no frame that raises shows it
+    if flaw is not None:
+        raise ConfigurationError(flaw)
+
+
+def secret_in_url(url: Any) -> str | None:
+    """What is wrong with an address that may hold a secret; None if it holds none."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+    except ValueError:
+        return None
+    if "@" in parts.netloc:
+        return "base_url must not hold a user name or password: pass api_key or headers instead"
+    if parts.query or parts.fragment:
+        return "base_url must end with the path: what follows it, pass as headers, or as default_query of an sdk_client"
+    return None
+
+
+def _url_flaw(url: Any, *, allow_insecure_http: bool) -> str | None:
     if not isinstance(url, str):
-        raise ConfigurationError(f"base_url must be a string, not {type(url).__name__}")
+        return f"base_url must be a string, not {type(url).__name__}"
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as problem:
-        raise ConfigurationError(f"base_url can't be read: {problem}") from None
+        return f"base_url can't be read: {problem}"
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError(
-            f"base_url must begin with https:// (or http:// for this machine), not {parts.scheme or 'nothing'!r}"
-        )
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("base_url must not hold a user name or password: pass api_key or headers instead")
+        return f"base_url must begin with https:// (or http:// for this machine), not {parts.scheme or 'nothing'!r}"
     if parts.scheme == "http" and not is_loopback(host) and not allow_insecure_http:
-        raise ConfigurationError(
+        return (
             f"base_url is plain http to {host}: the key and the prompt would travel unencrypted. "
             "Use https://, or pass allow_insecure_http=True"
         )
+    return secret_in_url(url)
 
 
 def is_loopback(host: str) -> bool:
@@ -178,6 +197,9 @@ def secret_headers(headers: Mapping[str, str]) -> list[str]:
 
 
 def secret_parts(secrets: Iterable[Any]) -> tuple[str, ...]:
-    """The secrets, and of `Bearer x` the x too; the longest first. Too short ones would redact innocent words."""
-    parts = [part for secret in secrets if isinstance(secret, str) for part in (secret, secret.rpartition(" ")[2])]
-    return tuple(sorted({part for part in parts if len(part) >= 8}, key=len, reverse=True))
+    """The secrets, and of `Bearer x` or `session=x; …` the x too; the longest first.
+
+    Too short ones would redact innocent words.
+    """
+    parts = {part for secret in secrets if isinstance(secret, str) for part in (secret, *re.split(r"[\s=;,]+", secret))}
+    return tuple(sorted((part for part in parts if len(part) >= 8), key=len, reverse=True))

@@ -89,16 +89,16 @@ class SDKProvider:
             check_base_url(config.base_url, allow_insecure_http=config.allow_insecure_http)
         self._config = config
         self._key = self._find_key(config)
-        self._secrets = _secrets(self._key, config)
         self._gate = _gate(config)
         self._lessons: dict[str, tuple[Lesson, ...]] = {}  # by model: what one refuses another of the host may take
         self._unprefilled: set[str] = set()  # models that refused to go on from a beginning of theirs
         # Made now, so that the SDK's import and the TLS context never fall into the first request.
         first = self._new_client()
         self._clients = LoopClients(first, owned=config.sdk_client is None)
+        self._secrets = _secrets(self._key, config, first)
+        check_base_url(str(first.base_url), allow_insecure_http=config.allow_insecure_http)
         self.base_url = str(first.base_url)
         self.budget_key = _digest(self.base_url, self._secrets)
-        check_base_url(self.base_url, allow_insecure_http=config.allow_insecure_http)
         if self._gate is not None:
             self._gate.check_url(self.base_url)
 
@@ -325,7 +325,9 @@ class SDKProvider:
         return self._named(info, call)
 
     def _named(self, info: ErrorInfo, call: Call) -> ErrorInfo:
-        return replace(info, provider=self.name, message=redact(info.message, self._all_secrets(call)))
+        secrets = self._all_secrets(call)
+        code = info.code and redact(info.code, secrets)
+        return replace(info, provider=self.name, message=redact(info.message, secrets), code=code)
 
     def _all_secrets(self, call: Call) -> tuple[str, ...]:
         return (*secret_parts(secret_headers(call.headers)), *self._secrets.reveal())
@@ -384,10 +386,9 @@ def _digest(base_url: str, secrets: Secret[tuple[str, ...]]) -> str:
     return hashlib.blake2b(repr((base_url, secrets.reveal())).encode(), digest_size=16).hexdigest()
 
 
-def _secrets(key: Secret[str] | None, config: ProviderConfig) -> Secret[tuple[str, ...]]:
-    """Everything of the caller's that a provider might echo in an error."""
-    given = config.sdk_client
-    own = [reveal(key), getattr(given, "api_key", None), getattr(given, "auth_token", None)]
+def _secrets(key: Secret[str] | None, config: ProviderConfig, client: Any) -> Secret[tuple[str, ...]]:
+    """Everything of the caller's that a provider might echo: keys, and what the SDK adds from its own variables."""
+    own = [reveal(key), getattr(client, "api_key", None), getattr(client, "auth_token", None)]
     own += secret_headers(config.headers)
-    own += secret_headers(getattr(given, "_custom_headers", None) or {})
+    own += secret_headers(getattr(client, "_custom_headers", None) or {})
     return Secret(secret_parts(own))
