@@ -78,6 +78,7 @@ def google(code, status, message="m", details=()):
         (408, "", "timeout", None),
         (409, "", "server", None),
         (413, "", "context_length", None),
+        (101, "", "protocol", None),
         (300, "", "redirect", None),
         (302, "", "redirect", None),
         (399, "", "redirect", None),
@@ -92,8 +93,8 @@ def google(code, status, message="m", details=()):
 )
 def test_a_body_and_a_status_make_a_kind(status, body, kind, code):
     """A precise code decides, then words of the message, then the status."""
-    info = parse_error(body, status=status)
-    assert (info.kind, info.status_code) == (kind, status)
+    info = parse_error(body, status=status, provider="p")
+    assert (info.kind, info.status_code, info.provider) == (kind, status, "p")
     if code is not None:
         assert info.code == code
 
