@@ -1,0 +1,173 @@
+"""How each library is asked: its own recommended async streaming loop, with its default settings.
+
+An adapter opens a client once and gives a function `ask(model, messages, take)` that streams one answer and hands each
+piece of its text to `take` (of its bytes, for the raw transports). Imports are inside, because a peer may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+Take = Callable[[Any], object]
+Messages = list[dict[str, str]]
+Ask = Callable[[str, Messages, Take], Awaitable[None]]
+KEY = "sk-benchmark"
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """`open(root)` makes the client for a server; `packages` are what it needs, the first one its own."""
+
+    name: str
+    api: str
+    packages: tuple[str, ...]
+    open: Callable[[str], Awaitable[Ask]]
+    module: str
+    raw: bool = False
+    """It hands over the body's bytes, not the text."""
+
+
+def llmstream(provider: str, transport: str) -> Callable[[str], Awaitable[Ask]]:
+    async def opened(root: str) -> Ask:
+        from llmstream import EventType, LLMClient
+
+        base_url = root if provider == "anthropic" else f"{root}/v1"
+        client = LLMClient(f"{provider}:m", api_key=KEY, base_url=base_url, transport=transport)
+
+        async def ask(model: str, messages: Messages, take: Take) -> None:
+            async for event in client.chat_completion(messages, model=model):
+                if event.type == EventType.TEXT_DELTA:
+                    take(event.text_delta.content)
+                elif event.type == EventType.ERROR:
+                    raise RuntimeError(event.error)
+
+        return ask
+
+    return opened
+
+
+async def raw_httpx2(root: str) -> Ask:
+    import httpx2
+
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    client = httpx2.AsyncClient(timeout=None, limits=limits)
+
+    async def ask(model: str, messages: Messages, take: Take) -> None:
+        body = {"model": model, "messages": messages, "stream": True}
+        async with client.stream("POST", f"{root}/v1/chat/completions", json=body) as response:
+            async for data in response.aiter_raw():
+                take(data)
+
+    return ask
+
+
+async def raw_aiohttp(root: str) -> Ask:
+    import aiohttp
+
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout())
+
+    async def ask(model: str, messages: Messages, take: Take) -> None:
+        body = {"model": model, "messages": messages, "stream": True}
+        async with session.post(f"{root}/v1/chat/completions", json=body) as response:
+            async for data in response.content.iter_any():
+                take(data)
+
+    return ask
+
+
+async def openai(root: str) -> Ask:
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(api_key=KEY, base_url=f"{root}/v1")
+
+    async def ask(model: str, messages: Any, take: Take) -> None:
+        stream = await client.chat.completions.create(model=model, messages=messages, stream=True)
+        async for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                take(chunk.choices[0].delta.content)
+
+    return ask
+
+
+async def openai_aiohttp(root: str) -> Ask:
+    from openai import AsyncOpenAI, DefaultAioHttpClient
+
+    client = AsyncOpenAI(api_key=KEY, base_url=f"{root}/v1", http_client=DefaultAioHttpClient())
+
+    async def ask(model: str, messages: Any, take: Take) -> None:
+        stream = await client.chat.completions.create(model=model, messages=messages, stream=True)
+        async for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                take(chunk.choices[0].delta.content)
+
+    return ask
+
+
+async def openai_responses(root: str) -> Ask:
+    from openai import AsyncOpenAI
+
+    client = AsyncOpenAI(api_key=KEY, base_url=f"{root}/v1")
+
+    async def ask(model: str, messages: Any, take: Take) -> None:
+        stream = await client.responses.create(model=model, input=messages, stream=True)
+        async for event in stream:
+            if event.type == "response.output_text.delta":
+                take(event.delta)
+
+    return ask
+
+
+async def anthropic(root: str) -> Ask:
+    from anthropic import AsyncAnthropic
+
+    client = AsyncAnthropic(api_key=KEY, base_url=root)
+
+    async def ask(model: str, messages: Any, take: Take) -> None:
+        stream = await client.messages.create(model=model, messages=messages, max_tokens=4096, stream=True)
+        async for event in stream:
+            if event.type == "content_block_delta" and event.delta.type == "text_delta":
+                take(event.delta.text)
+
+    return ask
+
+
+async def litellm(root: str) -> Ask:
+    import litellm
+
+    async def ask(model: str, messages: Messages, take: Take) -> None:
+        stream = await litellm.acompletion(
+            model=f"openai/{model}", messages=messages, api_base=f"{root}/v1", api_key=KEY, stream=True
+        )
+        async for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                take(chunk.choices[0].delta.content)
+
+    return ask
+
+
+OURS = {"openai": "openai-chat", "openai-responses": "openai-responses", "anthropic": "anthropic-messages"}
+ADAPTERS = {
+    adapter.name: adapter
+    for adapter in (
+        *(
+            Adapter(
+                f"llmstream-{provider}-{transport}",
+                api,
+                ("llmstream-core", transport, "anthropic" if provider == "anthropic" else "openai"),
+                llmstream(provider, transport),
+                "llmstream",
+            )
+            for provider, api in OURS.items()
+            for transport in ("httpx2", "aiohttp")
+        ),
+        Adapter("raw-httpx2", "openai-chat", ("httpx2",), raw_httpx2, "httpx2", raw=True),
+        Adapter("raw-aiohttp", "openai-chat", ("aiohttp",), raw_aiohttp, "aiohttp", raw=True),
+        Adapter("openai", "openai-chat", ("openai", "httpx2"), openai, "openai"),
+        Adapter("openai-aiohttp", "openai-chat", ("openai", "aiohttp"), openai_aiohttp, "openai"),
+        Adapter("openai-responses", "openai-responses", ("openai", "httpx2"), openai_responses, "openai"),
+        Adapter("anthropic", "anthropic-messages", ("anthropic", "httpx2"), anthropic, "anthropic"),
+        Adapter("litellm", "openai-chat", ("litellm", "openai"), litellm, "litellm"),
+    )
+}
