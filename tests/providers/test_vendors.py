@@ -305,21 +305,59 @@ async def leave_by_cancelling(client: LLMClient) -> None:
         await task
 
 
+async def leave_by_cancelling_twice(client: LLMClient) -> None:
+    """The second cancellation falls into the cleaning up after the first."""
+    shown = asyncio.Event()
+
+    async def consume() -> None:
+        async with client.stream(QUESTION) as stream:
+            async for event in stream:
+                if event.text:
+                    shown.set()
+
+    task = asyncio.create_task(consume())
+    await shown.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def leave_by_an_exception(client: LLMClient) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with client.stream(QUESTION) as stream:
+            async for event in stream:
+                if event.text:
+                    raise ZeroDivisionError
+
+
+WAYS_TO_LEAVE = [
+    leave_by_block,
+    leave_by_aclose,
+    leave_by_dropping,
+    leave_by_cancelling,
+    leave_by_cancelling_twice,
+    leave_by_an_exception,
+]
+
+
 @api
-@pytest.mark.parametrize("leave", [leave_by_block, leave_by_aclose, leave_by_dropping, leave_by_cancelling])
+@pytest.mark.parametrize("leave", WAYS_TO_LEAVE)
 async def test_leaving_early_closes_the_socket_at_once(provider: str, leave: Any) -> None:
     took = []
     left: list[float] = []
     async with Loopback(endless(APIS[provider], left)) as server, connect(server, provider) as client:
-        for _ in range(3):
+        for _ in range(20):
             await leave(client)
             began = time.monotonic()
             while server.open:
                 await asyncio.sleep(0)
                 assert time.monotonic() - began < 5, "the server still sees the connection"
             took.append(time.monotonic() - began)
-    assert len(left) == 3
-    assert statistics.median(took) < 0.5
+    assert len(left) == 20
+    assert statistics.median(took) < 0.05
+    assert max(took) < 0.5
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
