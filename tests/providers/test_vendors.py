@@ -325,11 +325,14 @@ async def leave_by_cancelling_twice(client: LLMClient) -> None:
 
 
 async def leave_by_an_exception(client: LLMClient) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def fail() -> None:
         async with client.stream(QUESTION) as stream:
             async for event in stream:
                 if event.text:
                     raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
 
 
 WAYS_TO_LEAVE = [
