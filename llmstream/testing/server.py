@@ -158,6 +158,9 @@ class FaultServer:
                 await self._play(Reply(reader, writer, request))
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, TimeoutError, CutError):
             pass  # the client left, or the fault is over
+        except RuntimeError as problem:
+            if "handler is closed" not in str(problem):  # uvloop's word for the same
+                raise
         finally:
             if writer is None:
                 connection.close()
