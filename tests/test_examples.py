@@ -23,7 +23,7 @@ def test_the_example_runs_offline(path: Path) -> None:
 
 def test_the_main_example_prints_as_the_answer_comes() -> None:
     env = {**os.environ, "LLMSTREAM_MODEL": "simulator"}
-    command = [sys.executable, "-u", EXAMPLES[0], "one", "two", "three"]
+    command = [sys.executable, "-u", EXAMPLES[0].with_name("main.py"), "one", "two", "three"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as process:
         assert process.stdout is not None
         reads = []

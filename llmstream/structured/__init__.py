@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack, overload
 
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ErrorInfo, TruncatedError
@@ -31,7 +31,7 @@ T = TypeVar("T")
 def ask(
     client: LLMClient,
     messages: Sequence[Message | Mapping[str, Any]],
-    into: type[Any] | Mapping[str, Any],
+    into: Any,
     *,
     mode: Mode | None = None,
     **options: Unpack[CallOptions],
@@ -44,21 +44,41 @@ def ask(
     return start(client, messages, Target(into), mode, options, stream=True)
 
 
+@overload
 async def parse(
     client: LLMClient,
     messages: Sequence[Message | Mapping[str, Any]],
-    into: type[T] | Mapping[str, Any],
+    into: type[T],
     *,
     mode: Mode | None = None,
     repair: bool = False,
     **options: Unpack[CallOptions],
-) -> T:
+) -> T: ...
+@overload
+async def parse(
+    client: LLMClient,
+    messages: Sequence[Message | Mapping[str, Any]],
+    into: Any,
+    *,
+    mode: Mode | None = None,
+    repair: bool = False,
+    **options: Unpack[CallOptions],
+) -> Any: ...
+async def parse(
+    client: LLMClient,
+    messages: Sequence[Message | Mapping[str, Any]],
+    into: Any,
+    *,
+    mode: Mode | None = None,
+    repair: bool = False,
+    **options: Unpack[CallOptions],
+) -> Any:
     """The answer as a value of type `into`. Takes `chat_completion`'s options, and `ask`'s.
 
     With `repair=True` an answer that doesn't validate is sent back once, with what is wrong with it. Raises
     ValidationFailedError, which has the text, for an answer that is not the value; other LLMErrors as `complete` does.
     """
-    target: Target[T] = Target(into)
+    target: Target[Any] = Target(into)
     try:
         return await _parse(client, messages, target, mode, options)
     except ValidationFailedError as failed:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, overload
 
 from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
 from llmstream.events.grammar import TERMINAL
@@ -52,9 +52,11 @@ class Partial(Generic[T]):
         return cast("T", self.result if self._growing is None else self._growing.value)
 
 
-async def objects(
-    events: AsyncIterator[StreamEvent], into: type[T] | Mapping[str, Any]
-) -> AsyncGenerator[Partial[T], None]:
+@overload
+def objects(events: AsyncIterator[StreamEvent], into: type[T]) -> AsyncGenerator[Partial[T], None]: ...
+@overload
+def objects(events: AsyncIterator[StreamEvent], into: Any) -> AsyncGenerator[Partial[Any], None]: ...
+async def objects(events: AsyncIterator[StreamEvent], into: Any) -> AsyncGenerator[Partial[Any], None]:
     """The value that an answer's `events` write, as it grows; at last one with `result`.
 
     `events` are those of any stream whose answer is the value as JSON: `structured.ask(...)`, or `chat_completion` with
@@ -66,7 +68,7 @@ async def objects(
     Raises TypeError for a type without a schema, LLMError where the stream has an ERROR, and ValidationFailedError for
     an answer that is not the value. Closes `events` at its end, however it ends.
     """
-    target = Target(into)
+    target: Target[Any] = Target(into)
     reader = _Reader(target)
     try:
         async for event in events:

@@ -1,0 +1,114 @@
+"""The calls of one answer, run side by side, each to a result: whatever goes wrong is a result too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+from llmstream.messages import ToolCall, ToolResult
+from llmstream.providers.base import Clock
+from llmstream.tools.function import ArgumentsError, FunctionTool
+
+logger = logging.getLogger("llmstream")
+
+Confirm: TypeAlias = Callable[[ToolCall], Awaitable[bool]]
+
+
+class Calls:
+    """Runs calls: at most `parallel` at a time, each for at most `timeout` seconds (None: no limit) of `clock`."""
+
+    def __init__(
+        self,
+        tools: Sequence[FunctionTool],
+        clock: Clock,
+        *,
+        parallel: int,
+        timeout: float | None,
+        confirm: Confirm | None,
+    ) -> None:
+        if not isinstance(parallel, int) or isinstance(parallel, bool) or parallel < 1:
+            raise ValueError(f"parallel must be a whole number from 1 on, not {parallel!r}")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be seconds, or None for no limit, not {timeout!r}")
+        self._tools = {tool.name: tool for tool in tools}
+        if len(self._tools) < len(tools):
+            raise ValueError(f"two tools have one name: {', '.join(tool.name for tool in tools)}")
+        self._clock = clock
+        self._slots = asyncio.Semaphore(parallel)
+        self._timeout = timeout
+        self._confirm = confirm
+        self._asking = asyncio.Lock()
+
+    async def run(self, calls: Sequence[ToolCall]) -> AsyncGenerator[ToolResult, None]:
+        """The results as they come. When this is closed or cancelled, what still runs is cancelled and waited for."""
+        order = {asyncio.ensure_future(self._run(call)): index for index, call in enumerate(calls)}
+        pending = set(order)
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=order.__getitem__):
+                    yield task.result()
+        finally:
+            await _stop(*order)
+
+    async def _run(self, call: ToolCall) -> ToolResult:
+        async with self._slots:
+            problem = self._objection(call)
+            if problem is None and self._confirm is not None:
+                problem = await self._ask(call, self._confirm)
+            if problem is None:
+                return await self._timed(self._tools[call.name], call)
+        return ToolResult(call.id, problem, call.name, is_error=True)
+
+    def _objection(self, call: ToolCall) -> str | None:
+        """Why the call is not run."""
+        if call.name not in self._tools:
+            return f"There is no tool {call.name!r}. There are: {', '.join(self._tools) or 'none'}."
+        if not call.complete:
+            return "The arguments were cut or are no JSON object, so the tool was not run. Call it again."
+        return None
+
+    async def _ask(self, call: ToolCall, confirm: Confirm) -> str | None:
+        try:
+            async with self._asking:  # a person is asked one thing at a time
+                allowed = await confirm(call)
+        except Exception as error:  # noqa: BLE001  # no confirmation, whatever the reason
+            return f"The call could not be confirmed ({type(error).__name__}), so the tool was not run."
+        return None if allowed else "The user declined this call, so the tool was not run."
+
+    async def _timed(self, tool: FunctionTool, call: ToolCall) -> ToolResult:
+        running = asyncio.ensure_future(_result(tool, call))
+        limits = [] if self._timeout is None else [asyncio.ensure_future(self._clock.sleep(self._timeout))]
+        try:
+            await asyncio.wait((running, *limits), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                return running.result()
+        finally:
+            await _stop(running, *limits)
+        told = f"The tool did not answer within {self._timeout:g} seconds and was stopped."
+        return ToolResult(call.id, told, call.name, is_error=True)
+
+
+async def _result(tool: FunctionTool, call: ToolCall) -> ToolResult:
+    try:
+        return ToolResult(call.id, await tool.run(call.arguments), call.name)
+    except ArgumentsError as error:
+        told = f"The arguments don't fit, so the tool was not run:\n{error}"
+    except Exception as error:  # noqa: BLE001  # the model is told, and may do something else
+        logger.debug("tool %s raised %s", call.name, type(error).__name__)
+        told = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        told = "The tool was cancelled."  # by itself, not by us
+    return ToolResult(call.id, told, call.name, is_error=True)
+
+
+async def _stop(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel what still runs, and wait until it is over."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,240 @@
+"""A tool that can be run: a Python function, with the schema that the model is given and the check of what it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NotRequired, Required, overload
+
+from docstring_parser import ParseError, parse
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+from typing_extensions import TypedDict
+
+from llmstream.messages import File, ImagePart, Tool
+from llmstream.structured.check import check, describe
+from llmstream.structured.schema import NotStrictError, strict_schema
+from llmstream.structured.target import adapt, problems_of
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class ArgumentsError(ValueError):
+    """Arguments that the tool doesn't take; the message tells the model what to mend."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FunctionTool(Tool):
+    """A `Tool` with the function that it stands for; goes wherever a Tool goes. Made by `tool()`."""
+
+    function: Callable[..., Any] = field(repr=False)
+    adapter: TypeAdapter[Any] | None = field(repr=False, compare=False)
+    """What checks the arguments; None: `schema` does."""
+    schema: Mapping[str, Any] = field(repr=False)
+    """What the arguments must follow; `parameters` is the form of it that is sent."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function itself: decorating it changes nothing for those who call it."""
+        return self.function(*args, **kwargs)
+
+    def parse(self, arguments: str) -> dict[str, Any]:
+        """The model's arguments as the function takes them. Raises ArgumentsError."""
+        arguments = arguments.strip() or "{}"
+        if self.adapter is not None:
+            try:
+                parsed: dict[str, Any] = self.adapter.validate_json(arguments)
+            except ValidationError as error:
+                raise ArgumentsError(describe(problems_of(error))) from None
+            return parsed
+        try:
+            value = json.loads(arguments)
+        except (ValueError, RecursionError) as error:
+            raise ArgumentsError(f"not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise ArgumentsError("the arguments must be an object")
+        if problems := check(value, self.schema):
+            raise ArgumentsError(describe(problems))
+        return value
+
+    async def run(self, arguments: str) -> str:
+        """Check the arguments, call the function, and give its result as text.
+
+        An async function runs here, another one in a thread (which nobody can stop: it ends when it ends). Raises
+        ArgumentsError, TypeError for a result that is no text and no JSON, and what the function raises.
+        """
+        given = self.parse(arguments)
+        function = self.function
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+            result = await function(**given)
+        else:
+            result = await asyncio.to_thread(function, **given)
+            if inspect.isawaitable(result):  # a lambda around an async function
+                result = await result
+        return render_result(result)
+
+
+@overload
+def tool(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    strict: bool | None = None,
+) -> FunctionTool: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    strict: bool | None = None,
+) -> Callable[[Callable[..., Any]], FunctionTool]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    strict: bool | None = None,
+) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
+    """A tool made of a function: `@tool`, `@tool(name=…)` or `tool(function)`.
+
+    The name, the description and those of the parameters come from the function and its docstring (Google, NumPy or
+    Sphinx style) or from `Annotated[str, Field(description="…")]`; types and defaults from the signature. `parameters`
+    is a JSON schema in place of the signature: the function gets its properties as keyword arguments. With
+    `strict=True` vendors that can hold the model to the schema do; every parameter is then required.
+
+    Raises TypeError for a parameter that the model can't be told about, ValueError for a name or a `strict` schema that
+    no vendor takes.
+    """
+    if function is None:
+        return lambda given: tool(given, name=name, description=description, parameters=parameters, strict=strict)
+    if isinstance(function, FunctionTool):
+        function = function.function
+    if not callable(function):
+        raise TypeError(f"a tool is made of a function, not of {function!r}")
+    name = str(name or getattr(function, "__name__", None) or type(function).__name__)
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"no vendor takes the tool name {name!r}: give name= of letters, digits, _ and -, at most 64")
+    documentation = _Documentation(function)
+    if parameters is not None:
+        adapter, schema = None, _check_parameters(name, parameters)
+    else:
+        adapter, schema = _describe_signature(name, function, documentation)
+    return FunctionTool(
+        name,
+        _strict(name, schema) if strict else dict(schema),
+        documentation.text if description is None else description,
+        strict,
+        function=function,
+        adapter=adapter,
+        schema=schema,
+    )
+
+
+def render_result(result: Any) -> str:
+    """A tool's result as text. Raises TypeError for what is neither text nor JSON."""
+    if isinstance(result, str):
+        return result if result.isascii() else result.encode(errors="replace").decode()
+    try:
+        if isinstance(result, bytes | bytearray | memoryview | ImagePart | File):
+            raise TypeError("binary")  # noqa: TRY301  # the same message as below
+        return to_json(result, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, TypeError, ValueError):
+        raise TypeError(
+            f"the tool returned a {type(result).__name__}; return text, JSON values, a dataclass or a pydantic model"
+        ) from None
+
+
+class _Documentation:
+    """What a docstring says."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        text = inspect.getdoc(function) if hasattr(function, "__name__") else None  # not that of partial itself
+        self.text: str | None = text
+        self.parameters: dict[str, str] = {}
+        try:
+            parsed = parse(text or "")
+        except ParseError:
+            return
+        self.text = (parsed.description or "").strip() or None
+        self.parameters = {item.arg_name: item.description for item in parsed.params if item.description}
+
+
+def _describe_signature(
+    name: str, function: Callable[..., Any], documentation: _Documentation
+) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    """The check and the schema of a function's parameters, as those of a TypedDict: it takes any names."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except (NameError, TypeError, ValueError, SyntaxError) as error:
+        raise TypeError(f"tool {name}: its signature can't be read: {error}") from None
+    fields: dict[str, Any] = {}
+    for parameter in signature.parameters.values():
+        fields[parameter.name] = _describe_parameter(name, parameter, documentation.parameters.get(parameter.name))
+    make: Any = TypedDict  # its keys are known at run time alone
+    arguments = make(name, fields)
+    arguments.__pydantic_config__ = ConfigDict(extra="forbid")
+    adapter, schema = adapt(arguments, f"tool {name}: its parameters")
+    schema.pop("title", None)
+    for parameter in signature.parameters.values():
+        described = schema["properties"][parameter.name]
+        described.pop("title", None)
+        if parameter.default is not inspect.Parameter.empty:
+            _describe_default(described, parameter.default)
+    return adapter, schema
+
+
+def _describe_parameter(name: str, parameter: inspect.Parameter, description: str | None) -> Any:
+    if parameter.kind not in _NAMED:
+        raise TypeError(
+            f"tool {name}: the model gives arguments by name, which {parameter} can't take; write the parameters out, "
+            "or give parameters= as a JSON schema"
+        )
+    if parameter.annotation is inspect.Parameter.empty:
+        raise TypeError(
+            f"tool {name}: parameter {parameter.name!r} has no type, so the model can't be told what it is: "
+            f"write {parameter.name}: str (or another type)"
+        )
+    annotation = parameter.annotation
+    adapt(annotation, f"tool {name}: parameter {parameter.name!r}")
+    if description is not None and not _is_described(annotation):
+        annotation = Annotated[annotation, Field(description=description)]
+    required = parameter.default is inspect.Parameter.empty
+    return Required[annotation] if required else NotRequired[annotation]
+
+
+def _is_described(annotation: Any) -> bool:
+    return any(getattr(note, "description", None) for note in getattr(annotation, "__metadata__", ()))
+
+
+def _describe_default(described: dict[str, Any], default: Any) -> None:
+    """The function fills in its default itself; the model is told, if it can be."""
+    try:
+        described["default"] = json.loads(to_json(default))
+    except (PydanticSerializationError, ValueError):
+        return
+
+
+def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if parameters.get("type", "object") != "object":
+        raise TypeError(f"tool {name}: parameters must be a JSON schema of an object")
+    try:
+        json.dumps(parameters, allow_nan=False)
+        check({}, parameters)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"tool {name}: parameters is no JSON schema that can be sent: {error}") from None
+    return {"type": "object", "properties": {}, **parameters}
+
+
+def _strict(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return strict_schema(schema)
+    except NotStrictError as error:
+        raise ValueError(f"tool {name} can't be strict: {error}") from None
