@@ -13,7 +13,7 @@ Unit = Literal["word", "line", "sentence"]
 
 _ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # kana and Chinese characters: written without spaces
 ENDS = {
-    "word": re.compile(rf"\S\s|[{_ALONE}]|[^\s{_ALONE}](?=[{_ALONE}])"),
+    "word": re.compile(rf"[^\s{_ALONE}]\s|[{_ALONE}]|[^\s{_ALONE}](?=[{_ALONE}])"),
     "line": re.compile(r"\n"),
     "sentence": re.compile(r"[.!?…][\"'”’»)\]]{0,4}\s|[。！？\n]"),  # noqa: RUF001  # meant
 }

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmstream import ErrorInfo, EventType, Status, StreamEvent
@@ -39,6 +39,8 @@ def chunks(text, cuts):
         ("sentence", "A title\nA text.", ["A title\n", "A text."]),
     ],
 )
+@example(cuts=[])
+@example(cuts=[*range(40)])
 @given(cuts=st.lists(st.integers(0, 40), max_size=12))
 def test_every_delta_is_one_unit_however_the_text_came(by, text, units, cuts):
     """Words keep the space after them; the rest that is no whole unit comes last."""
