@@ -469,6 +469,13 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model():
     def broken(what: str) -> None:
         raise KeyError(what)
 
+    class UnprintableError(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    async def worse() -> None:
+        raise UnprintableError
+
     async def picture() -> bytes:
         return b"\x89PNG"
 
@@ -478,20 +485,22 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model():
         call("c3", "weather", city=3, day=1),
         ToolCall("c4", "weather", '{"city": Rome}', complete=False),
         call("c5", "picture"),
+        call("c6", "worse"),
     ]
     provider = ScriptedProvider(calls, ["I see."])
-    events = await collect(LLMClient(provider=provider), [weather, broken, picture])
+    events = await collect(LLMClient(provider=provider), [weather, broken, picture, worse])
     check_steps(events)
     results = results_of(events)
     assert all(result.is_error for result in results.values())
     told = {id: result.content for id, result in results.items()}
-    assert told["c1"] == "There is no tool 'wether'. There are: weather, broken, picture."
+    assert told["c1"] == "There is no tool 'wether'. There are: weather, broken, picture, worse."
     assert told["c2"] == "KeyError: 'it'"
     assert told["c3"].endswith("\ncity: Input should be a valid string\nday: Extra inputs are not permitted")
     assert "were cut or are no JSON object" in told["c4"]
     assert told["c5"].startswith("TypeError: the tool returned a bytes; return text")
+    assert told["c6"] == "UnprintableError: "
     assert not any("Traceback" in text for text in told.values())
-    assert [part.tool_call_id for part in provider.requests[1].messages[-1].parts] == ["c1", "c2", "c3", "c4", "c5"]
+    assert [part.tool_call_id for part in provider.requests[1].messages[-1].parts] == [f"c{n}" for n in range(1, 7)]
 
 
 async def test_results_come_as_the_tools_finish():

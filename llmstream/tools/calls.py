@@ -98,13 +98,22 @@ async def _result(tool: FunctionTool, call: ToolCall) -> ToolResult:
         told = f"The arguments don't fit, so the tool was not run:\n{error}"
     except Exception as error:  # noqa: BLE001  # the model is told, and may do something else
         logger.debug("tool %s raised %s", call.name, type(error).__name__)
-        told = f"{type(error).__name__}: {error}".encode(errors="replace").decode()
+        told = _describe(error)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
         told = "The tool was cancelled."  # by itself, not by us
     return ToolResult(call.id, told, call.name, is_error=True)
+
+
+def _describe(error: Exception) -> str:
+    """Type and message. A traceback would tell the model, and whoever reads the chat, about the program."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001  # an exception that can't be printed is still one
+        message = ""
+    return f"{type(error).__name__}: {message}".encode(errors="replace").decode()
 
 
 async def _stop(*tasks: asyncio.Future[Any]) -> None:
