@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def open_body(response: Any, exchange: Exchange) -> tuple[AsyncIterator[bytes], 
         return response.aiter_bytes(), abort
     if exchange.answer is not None:
         return _AiohttpBody(exchange.answer.content), abort
-    return response.aiter_raw(), abort
+    return _Httpx2Body(response), abort
 
 
 def abort_of(response: Any, exchange: Exchange) -> Abort | None:
@@ -271,6 +271,25 @@ def is_readable(connection: Any) -> bool:
 
 
 # --- aiohttp --------------------------------------------------------------------------------------------------
+
+
+class _Httpx2Body:
+    """The response's own stream: `aiter_raw` would count the bytes and cut them anew, for a tenth of the whole cost."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self._chunks: AsyncGenerator[bytes, None] = response.stream.__aiter__()
+
+    def __aiter__(self) -> _Httpx2Body:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._chunks.__anext__()
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it."""
+        await self._chunks.aclose()
+        await self._response.aclose()
 
 
 class _AiohttpBody:
