@@ -10,10 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-Take = Callable[[Any], object]
-Messages = list[dict[str, str]]
-Ask = Callable[[str, Messages, Take], Awaitable[None]]
-KEY = "sk-benchmark"
+import peers
+from peers import KEY, Ask, Messages, Take
 
 
 @dataclass(frozen=True)
@@ -133,20 +131,6 @@ async def anthropic(root: str) -> Ask:
     return ask
 
 
-async def litellm(root: str) -> Ask:
-    import litellm
-
-    async def ask(model: str, messages: Messages, take: Take) -> None:
-        stream = await litellm.acompletion(
-            model=f"openai/{model}", messages=messages, api_base=f"{root}/v1", api_key=KEY, stream=True
-        )
-        async for chunk in stream:
-            if chunk.choices and chunk.choices[0].delta.content:
-                take(chunk.choices[0].delta.content)
-
-    return ask
-
-
 OURS = {"openai": "openai-chat", "openai-responses": "openai-responses", "anthropic": "anthropic-messages"}
 ADAPTERS = {
     adapter.name: adapter
@@ -168,6 +152,10 @@ ADAPTERS = {
         Adapter("openai-aiohttp", "openai-chat", ("openai", "aiohttp"), openai_aiohttp, "openai"),
         Adapter("openai-responses", "openai-responses", ("openai", "httpx2"), openai_responses, "openai"),
         Adapter("anthropic", "anthropic-messages", ("anthropic", "httpx2"), anthropic, "anthropic"),
-        Adapter("litellm", "openai-chat", ("litellm", "openai"), litellm, "litellm"),
+        Adapter("any-llm", "openai-chat", ("any-llm-sdk", "openai"), peers.any_llm, "any_llm"),
+        Adapter("mirascope", "openai-chat", ("mirascope", "openai"), peers.mirascope, "mirascope.llm"),
+        Adapter("pydantic-ai", "openai-chat", ("pydantic-ai-slim", "openai"), peers.pydantic_ai, "pydantic_ai"),
+        Adapter("langchain", "openai-chat", ("langchain-openai", "openai"), peers.langchain, "langchain_openai"),
+        Adapter("litellm", "openai-chat", ("litellm", "openai"), peers.litellm, "litellm"),
     )
 }

@@ -24,6 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import growth
 import import_cost
 from adapters import ADAPTERS, Adapter, Ask
 from answers import deltas, frames
@@ -203,9 +204,20 @@ async def streams(run: Run) -> dict[str, float]:
     }
 
 
+async def sizes(run: Run) -> dict[str, float]:
+    """One large frame, and one tool call of many small deltas: the decoder alone, over ever larger ones."""
+    costs = {}
+    for name, case in growth.CASES.items():
+        for size in (10**5, 10**6, 10**7)[: run.size(3, 1)]:
+            pieces, length = case(run.adapter.api, size)
+            spent = statistics.median(growth.cpu(run.adapter.api, pieces, length) for _ in range(3))
+            costs[f"{name}_us_per_kib_{size // 1000}"] = spent / length * 1024 * 1e6
+    return costs
+
+
 MEASURES: dict[str, Callable[[Run], Awaitable[dict[str, float]]]] = {
     measure.__name__: measure
-    for measure in (flood, paced, request, first, streams50, streams500, load500, load2000, chunks, streams)
+    for measure in (flood, paced, request, first, streams50, streams500, load500, load2000, chunks, streams, sizes)
 }
 
 

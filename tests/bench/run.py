@@ -24,7 +24,7 @@ from typing import Any
 import tables
 from adapters import ADAPTERS
 from client import MEASURES
-from tables import CHAT, Results
+from tables import ANTHROPIC, CHAT, RESPONSES, Results
 
 HERE = Path(__file__).parent
 LIMIT = 300
@@ -34,6 +34,7 @@ SOME = {
     "load2000": [*CHAT, "raw-httpx2", "raw-aiohttp"],
     "chunks": [*CHAT, "openai", "raw-httpx2", "raw-aiohttp"],
     "streams": [*CHAT, "openai", "raw-httpx2", "raw-aiohttp"],
+    "sizes": [ours[0] for ours in (CHAT, RESPONSES, ANTHROPIC)],
 }
 """Measures that not all take part in."""
 
