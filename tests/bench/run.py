@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import page
 import tables
 from adapters import ADAPTERS
 from client import MEASURES
@@ -128,11 +129,10 @@ def main(argv: list[str] | None = None) -> Results:
                 measure_all([measure], found, root, results, rounds=arguments.rounds, quick=arguments.quick)
                 if arguments.results:
                     arguments.results.write_text(json.dumps(tables.as_json(results)))
-    print("\n".join(tables.goals(results)), end="\n\n")
-    print("\n".join(tables.comparison(results, list(ADAPTERS))))
-    for measure in ("load500", "load2000"):
-        if measure in results.samples:
-            print(f"\n{measure}\n\n" + "\n".join(tables.load(results, list(ADAPTERS), measure)))
+    if arguments.write:
+        page.write(results, arguments.write)
+    else:
+        print(page.render(results, ""))
     return results
 
 

@@ -27,6 +27,10 @@ class Results:
     def rounds(self, measure: str, adapter: str, key: str) -> list[float | None]:
         return [None if v is None else v.get(key) for v in self.samples.get(measure, {}).get(adapter, [])]
 
+    def rounds_made(self) -> int:
+        """The most of any measure."""
+        return max((len(found) for taken in self.samples.values() for found in taken.values()), default=0)
+
     def median(self, measure: str, adapter: str, key: str) -> float | None:
         found = [value for value in self.rounds(measure, adapter, key) if value is not None]
         return statistics.median(found) if found else None
@@ -129,12 +133,14 @@ def _absolute(results: Results, adapters: list[str], columns: list[tuple[str, st
     return table(["", *(title for _, _, title in columns)], rows)
 
 
-def growth(results: Results, measure: str, adapters: list[str]) -> dict[str, list[tuple[float, float]]]:
+def growth(
+    results: Results, measure: str, adapters: list[str], *, prefix: str = ""
+) -> dict[str, list[tuple[float, float]]]:
     """By adapter: the medians over the number that each key ends in."""
     lines = {}
     for name in adapters:
         sampled = [values for values in results.samples.get(measure, {}).get(name, []) if values]
-        keys = list(sampled[0]) if sampled else []
+        keys = [key for key in sampled[0] if key.startswith(prefix)] if sampled else []
         points = [(float(key.rpartition("_")[2]), results.median(measure, name, key)) for key in keys]
         lines[name] = [(x, y) for x, y in points if y is not None]
     return {name: points for name, points in lines.items() if points}
