@@ -66,7 +66,7 @@ class Attempts:
         self._failed: list[ErrorInfo] = []  # the last error of each target given up
         self._total = 0
         self._continuations = 0
-        self._lessons: set[str] = set()
+        self._lessons: set[tuple[int, str]] = set()
         self._overlap: Overlap | None = None
         self.call = call
         """As it goes to the current target."""
@@ -137,8 +137,8 @@ class Attempts:
                 return None
             going_on = self._rules.on_interrupt == "continue"
             self._continuations += going_on and self._guard.committed
-        if info.code == ADAPTED and info.message not in self._lessons:
-            self._lessons.add(info.message)  # at once, and not counted, but never twice for the same
+        if info.code == ADAPTED and (lesson := (self._index, info.message)) not in self._lessons:
+            self._lessons.add(lesson)  # at once, and not counted, but never twice for the same
             return self._again(info, 0.0, going_on=going_on)
         left = None if self.call.deadline is None else self.call.deadline - self.call.clock.time()
         delay = self._rules.policy.delay(self._attempt, info, self._rules.rng, left=left)

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 FINISH_SILENCE = 5.0
 """Seconds to wait for more after a finish reason that need not be followed by anything."""
+TURNS = 3
+"""Turns of the event loop that bytes which may have come in time get to be read, before a clock has run out."""
 DRAIN = 0.05
 """Seconds given to the rest of a body after the provider's own end, so that the connection can be used again."""
 
@@ -144,6 +146,7 @@ class Watchdog:
         self._quiet = 0.0  # time waited since the consumer last got something
         self._pieces = False
         self._ending: float | None = None  # seconds left to a nearer end: after the finish reason, or draining
+        self._turns = 0  # of the loop, since a limit was first seen to be over
         self.expired: str | None = None
 
     def waiting(self) -> None:
@@ -213,7 +216,13 @@ class Watchdog:
         first, code = min(self._limits(self._since))
         # Loop timers may fire a hair early; a microsecond is below any limit that makes sense.
         if first > self._now() + 1e-6:
+            self._turns = 0
             self._arm(self._since)
+            return
+        if self._turns < TURNS:
+            # A loop that was busy past the limit has not read yet what came in time.
+            self._turns += 1
+            self._timer = self._clock.call_later(0.0, self._fire)
             return
         self.expired = code
         self.abort()

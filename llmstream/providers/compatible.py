@@ -52,8 +52,20 @@ class Vendor:
         missing = [name for name in self.placeholders if not os.environ.get(name)]
         if missing:
             raise ConfigurationError(f"{self.name} has no address of its own: set {missing[0]}, or pass base_url=")
-        url = re.sub(r"\{(\w+)\}", lambda match: os.environ[match[1]].strip().rstrip("/"), self.url)
+        url = re.sub(r"\{(\w+)\}([^/]*)(/.*)?", self._filled, self.url)
         return url if "://" in url else f"https://{url}"
+
+    def _filled(self, match: re.Match[str]) -> str:
+        """What the environment says, whether it is the bare part that is wanted or the whole of it."""
+        name, behind, path = match[1], match[2], match[3] or ""
+        value = os.environ[name].strip().rstrip("/").removesuffix(path)
+        if match.start():  # a part of the host, or of the path
+            value = value.removeprefix("https://").removesuffix(behind)
+            if not re.fullmatch(r"[\w.-]+", value):
+                raise ConfigurationError(
+                    f"{name} is part of the address {self.url}: it must be a name, without / and :"
+                )
+        return f"{value}{behind}{path}"
 
     def create(self, config: ProviderConfig) -> CompatibleProvider:
         """The provider of this row."""
@@ -134,7 +146,8 @@ _ROWS = (
         "https://api.groq.com/openai/v1",
         ("GROQ_API_KEY",),
         "openai/gpt-oss-120b",
-        "recorded: groq-chat; console.groq.com/docs/openai",
+        "recorded: groq-chat; console.groq.com/docs/openai (400 on a message's name)",
+        _dialect(names=False),
     ),
     Vendor(
         "openrouter",
@@ -157,11 +170,12 @@ _ROWS = (
         "https://api.mistral.ai/v1",
         ("MISTRAL_API_KEY",),
         "mistral-small-latest",
-        "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53) and metadata (OpenHands#11699)",
+        "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53), metadata (OpenHands#11699)",
         _dialect(
             stream_usage=False,
             prefill="prefix",
             required="any",
+            names=False,
             seed="random_seed",
             unsupported=frozenset({"metadata"}),
         ),
@@ -170,8 +184,8 @@ _ROWS = (
         "xai",
         "https://api.x.ai/v1",
         ("XAI_API_KEY",),
-        "grok-4",
-        "recorded: xai-chat; vercel/ai packages/xai",
+        "grok-4.5",
+        "recorded: xai-chat; vercel/ai packages/xai; charmbracelet/catwalk",
     ),
     Vendor(
         "together",
@@ -228,9 +242,7 @@ _ROWS = (
         ("MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY"),
         "kimi-k3",
         "recorded: moonshotai-chat; no forced call, no schema (rig dialects.rs), no strict tools (pi-mono)",
-        _dialect(
-            required=None, strict_tools=False, json_schema=False, reasoning_off={"thinking": {"type": "disabled"}}
-        ),
+        _dialect(required=None, strict_tools=False, json_schema=False),
     ),
     Vendor(
         "zai",
@@ -238,7 +250,7 @@ _ROWS = (
         ("ZAI_API_KEY", "ZHIPU_API_KEY"),
         "glm-4.7",
         "recorded: zai-chat; 400 `Tool choice must be auto` (hindsight#4246), no schema (pydantic-ai)",
-        _dialect(reasoning="thinking", required=None, json_schema=False),
+        _dialect(reasoning="thinking", unsupported=frozenset({"tool_choice"}), json_schema=False),
     ),
     Vendor(
         "alibaba",
@@ -262,7 +274,7 @@ _ROWS = (
         ("DATABRICKS_TOKEN",),
         None,  # the model is the name of a serving endpoint
         "recorded: databricks-chat (usage on every chunk); stream_options is a 400 (braintrust lingua#133)",
-        _dialect(stream_usage=False),
+        _dialect(stream_usage=False, names=False),
     ),
     Vendor(
         "snowflake",

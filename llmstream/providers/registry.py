@@ -124,13 +124,18 @@ def default_model() -> tuple[str, str | None, str | None]:
     """What `LLMClient()` talks to: provider, model (None: its default), and a warning when it is only a stand-in."""
     if model := os.environ.get("LLMSTREAM_MODEL"):
         return (*parse_model(model), None)
-    for known in listing():
-        if known.variables and known.ready and known.default_model and any(map(os.environ.get, known.variables)):
+    keyed = [known for known in listing() if known.ready and any(map(os.environ.get, known.variables))]
+    for known in keyed:
+        if known.default_model:
             return known.name, None, None
+    found = "no key found"
     advice = "set LLMSTREAM_MODEL, or a key such as OPENAI_API_KEY or ANTHROPIC_API_KEY"
+    if keyed:
+        found = f"{keyed[0].name} has a key but no default model"
+        advice = f"set LLMSTREAM_MODEL={keyed[0].name}:…"
     if _has_local_model():
-        return "local", None, f"no key found: using the tiny local model; for another one {advice}"
-    return "simulator", None, f"no key found: using the simulator, which only pretends to answer; {advice}"
+        return "local", None, f"{found}: using the tiny local model; for another one {advice}"
+    return "simulator", None, f"{found}: using the simulator, which only pretends to answer; {advice}"
 
 
 def _advice(name: str) -> str:

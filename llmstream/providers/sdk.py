@@ -54,7 +54,7 @@ from llmstream.providers.transport import (
 from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
 from llmstream.wire.fields import parse_json
-from llmstream.wire.lessons import PREFILL, Lesson, learn, refuses_prefill
+from llmstream.wire.lessons import Lessons
 from llmstream.wire.rendered import Rendered
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ class SDKProvider:
         self._config = config
         self._key = self._find_key(config)
         self._gate = _gate(config)
-        self._lessons: dict[str, tuple[Lesson, ...]] = {}  # by model: what one refuses another of the host may take
-        self._unprefilled: set[str] = set()  # models that refused to go on from a beginning of theirs
+        self._lessons = Lessons()
         # Made now, so that the SDK's import and the TLS context never fall into the first request.
         first = self._new_client()
         self._clients = LoopClients(first, owned=config.sdk_client is None)
@@ -109,7 +108,7 @@ class SDKProvider:
 
     def takes_prefill(self, request: ChatRequest) -> bool:
         """Whether the model goes on from an assistant message at the end of the request."""
-        return request.model not in self._unprefilled and self.prefills(request)
+        return self._lessons.takes_prefill(request.model) and self.prefills(request)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, base_url={self.base_url!r})"
@@ -138,10 +137,9 @@ class SDKProvider:
         if options := request.provider_options.get(self.name):
             ensure_json(options, f"provider_options[{self.name!r}]")
         rendered = self.render(request)
-        for lesson in self._lessons.get(request.model, ()):
-            lesson.apply(rendered)
-        if call.strict and rendered.warnings:
-            raise ConfigurationError(f"strict: {'; '.join(rendered.warnings)}")
+        changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
+        if call.strict and changed:
+            raise ConfigurationError(f"strict: {'; '.join(changed)}")
         watchdog = Watchdog(call)
         response: Any = None
         body: Any = None
@@ -152,8 +150,11 @@ class SDKProvider:
                 response = await self._open(rendered.body, call, watchdog, exchange)
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
                 info = self._explain(problem, call, watchdog)
-                yield error(self._learned(request.model, rendered.body, info, strict=call.strict))
+                if lesson := self._lessons.learn(request.model, rendered.body, info, strict=call.strict):
+                    info = replace(info, message=lesson, retryable=True, code=ADAPTED)
+                yield error(info)
                 return
+            self._lessons.answered(request.model)
             body, abort = open_body(response, exchange)
             decoder = self.decoder(include_raw=call.include_raw, keep_message=False)
             decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
@@ -297,19 +298,6 @@ class SDKProvider:
         if is_garbled(found):
             return self._named(ErrorInfo("protocol", f"the answer of {host} can't be read: {reason(found)}"), call)
         return self._named(ErrorInfo("connection", f"no answer from {host}: {reason(found)}"), call)
-
-    def _learned(self, model: str, sent: dict[str, Any], info: ErrorInfo, *, strict: bool) -> ErrorInfo:
-        """The error, or what it taught us: then the client asks again at once. `strict`: no option may be changed."""
-        if refuses_prefill(sent, info):
-            self._unprefilled.add(model)
-            return replace(info, message=PREFILL, retryable=True, code=ADAPTED)
-        known = self._lessons.get(model, ())
-        lesson = None if strict else learn(sent, info, known)
-        if lesson is None:
-            return info
-        if lesson not in known:  # or another stream learned it in the meantime
-            self._lessons[model] = (*known, lesson)
-        return replace(info, message=str(lesson), retryable=True, code=ADAPTED)
 
     def _refused(
         self, status: int, headers: Mapping[str, str], content: bytes, call: Call, *, cut: bool = False

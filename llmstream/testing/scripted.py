@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, text_delta
-from llmstream.messages import ChatRequest
+from llmstream.messages import ChatRequest, FinishReason
 from llmstream.providers.base import Call
-from llmstream.providers.script import script_events
+from llmstream.providers.script import Item, script_events
 
 
 class ScriptedProvider:
-    """Each argument is one attempt: a list of str, StreamEvent or ErrorInfo. Attempts beyond the last are errors.
+    """Each argument is one attempt, a list of what comes: str, StreamEvent, ToolCall, Usage, FinishReason, ErrorInfo.
+
+    A str is one TEXT_DELTA. Attempts beyond the last are errors.
 
     `requests` holds what was asked for, `closed` how many attempts were closed before their end.
 
@@ -23,7 +25,7 @@ class ScriptedProvider:
     name = "scripted"
     default_model = "script"
 
-    def __init__(self, *attempts: Sequence[str | StreamEvent | ErrorInfo]) -> None:
+    def __init__(self, *attempts: Sequence[Item]) -> None:
         self._attempts = list(attempts)
         self.requests: list[ChatRequest] = []
         self.closed = 0
@@ -32,7 +34,7 @@ class ScriptedProvider:
         """The next attempt of the script."""
         self.requests.append(request)
         number = len(self.requests)
-        script: Sequence[str | StreamEvent | ErrorInfo] = [
+        script: Sequence[Item] = [
             ErrorInfo("internal", f"the script has {len(self._attempts)} attempts; this is number {number}")
         ]
         if number <= len(self._attempts):
@@ -52,6 +54,6 @@ class ScriptedProvider:
         """Nothing to close."""
 
 
-def _as_event(item: str | StreamEvent | ErrorInfo) -> StreamEvent | ErrorInfo:
-    # A string is one delta here, not words: the script says exactly what comes.
-    return text_delta(item) if isinstance(item, str) else item
+def _as_event(item: Item) -> Item:
+    # A string is one delta here, not words: the script says exactly what comes. (A FinishReason is a str, too.)
+    return text_delta(item) if isinstance(item, str) and not isinstance(item, FinishReason) else item

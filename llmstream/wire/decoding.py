@@ -77,6 +77,7 @@ class Decoder:
         self._calls: list[OpenCall] = []  # those that have not left, in order
         self._call_count = 0  # calls for the caller
         self._ran_count = 0  # calls that the provider ran
+        self._ids: set[str] = set()  # of the caller's calls: whoever answers two under one id answers neither
         self._called = False  # a call for the caller has left
         self.start = Start()
         """What MESSAGE_START will say; a provider adds its name and warnings before it feeds."""
@@ -188,16 +189,18 @@ class Decoder:
         self._out.append(event)
 
     def _open_call(self, id: str | None, name: str, *, by_provider: bool = False) -> OpenCall:
-        """A new call begins. Without an id it gets one from the message id and its place."""
+        """A new call begins. Without an id, or with another call's, it gets one from the message id and its place."""
         self._flush_calls()
         index = self._ran_count if by_provider else self._call_count
-        own_id = f"call_{self.start.id or ''}_{self._call_count + self._ran_count}"
-        call = OpenCall(index, as_string(id or own_id), as_string(name))
+        if not id or (id in self._ids and not by_provider):
+            id = f"call_{self.start.id or ''}_{self._call_count + self._ran_count}"
+        call = OpenCall(index, as_string(id), as_string(name))
         if by_provider:
             call.executed_by = "provider"
             self._ran_count += 1
         else:
             self._call_count += 1
+            self._ids.add(id)
         self._calls.append(call)
         return call
 

@@ -208,6 +208,8 @@ def _read(body: Any) -> tuple[str, list[str]]:
     ]
     if not text:
         text = str(error) if error else ""
+    if isinstance(text, str) and isinstance(param := error.get("param"), str) and param not in text:
+        text = f"{text.rstrip('.')}: {param[:100]}"
     return _plain(text if isinstance(text, str) else str(text)), [str(word) for word in words if word]
 
 

@@ -33,15 +33,28 @@ OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "m
 """Options that hosts know by one of two names."""
 DEVELOPER = "role developer"
 
+OURS = frozenset({"stream_options", *OTHER_NAME})
+"""Options that the caller never sees, or whose meaning stays: changed even where `strict` allows no other change."""
+
 PREFILL = "prefill: refused by the provider; asked to go on instead"
 _NO_PREFILL = re.compile(r"prefill|(must|should) (end|be) with a user|last (message|role) (must|should|to) be", re.I)
-_REFUSED = re.compile(
-    r"unsupported|not supported|does ?n[o']t support|unknown|unrecogni[sz]ed|unexpected|not permitted|not allowed"
-    r"|forbidden|extra (input|field)",
-    re.I,
+_ROLE = re.compile(r"\brole|variant|one of|(supported|invalid|unsupported) value", re.I)
+_THING = r"(?:request )?(?:parameter|argument|field|property|option|key|keyword|name|input)s?"
+_TAKEN = r"(?:supported|permitted|allowed|accepted|recogni[sz]ed)"
+_REFUSED = (
+    # What real hosts say, with the option itself beside the refusing words: a text that only mentions it teaches
+    # nothing, nor does a list of what is allowed.
+    rf"(?:unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra) {_THING}(?: supplied)?\W+OPTION\W",
+    rf"(?<!with )(?<!and )(?<!or )OPTION\W{{0,2}}(?: {_THING})? (?:is|are) (?:not {_TAKEN}|un{_TAKEN}|unknown)",
+    rf"(?:does ?n[o']t|can ?not) (?:support|accept|allow|recogni[sz]e)(?: the)?(?: {_THING})?\W+OPTION\W",
+    r"unsupported value\W+OPTION\W.*only the default",
+    r"extra_forbidden\W+loc\W+(?:body\W+)?OPTION\W",
+    r"extra inputs are not permitted\W+(?:field\W+)?OPTION\W",
 )
-_KNOWN_BUT_WRONG = re.compile(r"supported (values|levels)|must be|one of|between|maximum|minimum", re.I)
-"""The host knows the option, and says what it would take: that is for the caller to mend."""
+_NOT_ALWAYS = re.compile(
+    r"\b(together|both|combin\w+|when|while|unless|must be|at most|at least|up to|limit|less than|max\w* \w*of)\b", re.I
+)
+"""The host knows the option, but not so, or not here: that is for the caller to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +67,8 @@ class Lesson:
     def __str__(self) -> str:
         return f"{self.option}: refused by the provider; {f'sent as {self.instead}' if self.instead else 'dropped'}"
 
-    def apply(self, rendered: Rendered) -> None:
-        """Mend a body before it is sent, and say so; nothing if the lesson doesn't concern it."""
+    def apply(self, rendered: Rendered) -> bool:
+        """Mend a body before it is sent, and say so; False if the lesson doesn't concern it."""
         body = rendered.body
         if self.option == DEVELOPER:
             found = [message for message in body.get("messages", ()) if message.get("role") == "developer"]
@@ -64,9 +77,49 @@ class Lesson:
         else:
             found = [body.pop(self.option)] if self.option in body else []
             if found and self.instead is not None:
-                body[self.instead] = found[0]
+                body.setdefault(self.instead, found[0])
         if found:
             rendered.warnings.append(str(self))
+        return bool(found)
+
+
+class Lessons:
+    """What one provider has learned, by model: what one model refuses another of the same host may take.
+
+    A lesson counts once an answer came to a request that followed it; one that did not help is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[Lesson, bool]] = {}  # whether it has proved right
+        self._unprefilled: set[str] = set()
+
+    def takes_prefill(self, model: str) -> bool:
+        """Whether nothing was learned against it."""
+        return model not in self._unprefilled
+
+    def apply(self, model: str, rendered: Rendered) -> list[str]:
+        """Mend a body before it is sent. Gives the changes that a strict caller does not allow."""
+        changed = [lesson for lesson in self._known.get(model, ()) if lesson.apply(rendered)]
+        return [str(lesson) for lesson in changed if lesson.option not in OURS]
+
+    def answered(self, model: str) -> None:
+        """An answer came: what was changed for it was right."""
+        if known := self._known.get(model):
+            self._known[model] = dict.fromkeys(known, True)
+
+    def learn(self, model: str, sent: Mapping[str, Any], refusal: ErrorInfo, *, strict: bool) -> str | None:
+        """What to do otherwise after this refusal of the body `sent`, in words; None: nothing was learned."""
+        if refuses_prefill(sent, refusal):
+            self._unprefilled.add(model)
+            return PREFILL
+        known = self._known.get(model, {})
+        lesson = learn(sent, refusal, known)
+        if lesson is None or (strict and lesson.option not in OURS):
+            if refusal.kind == "invalid_request":
+                self._known[model] = {each: True for each, proved in known.items() if proved}
+            return None
+        self._known[model] = known | {lesson: known.get(lesson, False)}
+        return str(lesson)
 
 
 def learn(sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] = ()) -> Lesson | None:
@@ -74,12 +127,10 @@ def learn(sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] =
     if refusal.kind != "invalid_request" or refusal.status_code not in (400, 422):
         return None
     message = refusal.message
-    if not _REFUSED.search(f"{refusal.code} {message}") or _KNOWN_BUT_WRONG.search(message):
-        return None
-    if "developer" in message and "role" in message:
+    if re.search(r"\bdeveloper\b", message) and _ROLE.search(message):
         roles = {turn.get("role") for turn in sent.get("messages", ()) if isinstance(turn, Mapping)}
         return Lesson(DEVELOPER, "system") if "developer" in roles else None
-    option = _named(message, sent)
+    option = next((name for name in sent if name in OPTIONAL | OTHER_NAME.keys() and _refuses(message, name)), None)
     other = OTHER_NAME.get(option or "")
     if option is None or any(lesson.option == other for lesson in known):
         return None  # a host that refuses both names has nothing more to teach
@@ -93,11 +144,10 @@ def refuses_prefill(sent: Mapping[str, Any], refusal: ErrorInfo) -> bool:
     return prefilled and refusal.kind == "invalid_request" and bool(_NO_PREFILL.search(refusal.message))
 
 
-def _named(text: str, sent: Mapping[str, Any]) -> str | None:
-    """The option of the body that the text names first."""
-    found = [
-        (match.start(), option)
-        for option in sent
-        if (option in OPTIONAL or option in OTHER_NAME) and (match := re.search(rf"\b{option}\b", text))
-    ]
-    return min(found)[1] if found else None
+def _refuses(message: str, option: str) -> bool:
+    """Whether a sentence of the message says that the option is not taken at all."""
+    name = rf"\b{option.replace('_', '[_ ]?')}\b"  # some hosts say reasoningEffort
+    pattern = re.compile("|".join(form.replace("OPTION", name) for form in _REFUSED), re.I | re.S)
+    # "Only the default is supported" is a sentence of its own, and belongs to the one before.
+    sentences = re.split(r"(?<=[.;!?])\s+(?!Only the default)", f"{message} ")
+    return any(pattern.search(f"{sentence} ") and not _NOT_ALWAYS.search(sentence) for sentence in sentences)

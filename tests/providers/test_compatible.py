@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, StreamEvent, Tool, Usage
-from llmstream.messages import Message
+from llmstream.messages import ChatRequest, Message, TextPart, ToolChoice
 from llmstream.providers import registry
 from llmstream.providers.compatible import VENDORS, CompatibleProvider
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import check_base_url
+from llmstream.wire.openai_chat.request import render_request
 from tests.loopback import Handler, Loopback, Reply, Request, answer
 from tests.providers import page
 from tests.recordings import FOLDER, NO_FOLDER, Recording
@@ -153,7 +154,6 @@ WARNED = {
 OFF: dict[str, dict[str, Any]] = {
     "alibaba": {"enable_thinking": False},
     "deepseek": {"thinking": {"type": "disabled"}},
-    "moonshot": {"thinking": {"type": "disabled"}},
     "openrouter": {"reasoning": {"effort": "none"}},
     "zai": {"thinking": {"type": "disabled"}},
 }
@@ -267,7 +267,7 @@ async def test_the_address_and_the_key_come_from_the_environment(name: str, monk
     for variable in vendor.placeholders:
         with pytest.raises(ConfigurationError, match=variable):
             LLMClient(f"{name}:m-1", api_key="sk-test-key")
-        monkeypatch.setenv(variable, "my-place.example.com/")
+        monkeypatch.setenv(variable, "my-place.example.com")
     if vendor.key_needed:
         with pytest.raises(ConfigurationError, match=vendor.key[0]):
             LLMClient(f"{name}:m-1")
@@ -338,6 +338,58 @@ def test_a_vendor_with_a_key_is_found_without_being_named(monkeypatch: pytest.Mo
     assert listed["databricks"].missing == ("DATABRICKS_HOST",)
     assert listed["ollama"].ready
     assert "sk-test-key" not in repr(listed)
+
+
+def test_a_message_s_name_is_left_out_where_none_is_taken() -> None:
+    named = ChatRequest([Message("user", [TextPart("hi")], name="ann")], "m")
+    told = {name: render_request(named, vendor.dialect) for name, vendor in VENDORS.items()}
+    without = sorted(name for name, each in told.items() if "name" not in each.body["messages"][0])
+    assert without == ["databricks", "groq", "mistral"]
+    assert all((len(told[name].warnings) == 1) == (name in without) for name in told)
+
+
+def test_where_tool_choice_is_unknown_no_call_means_no_tools() -> None:
+    request = ChatRequest([], "m", tools=[Tool("t")], tool_choice=ToolChoice("none"))
+    for name in ("ollama", "zai"):
+        rendered = render_request(request, VENDORS[name].dialect)
+        assert not {"tools", "tool_choice"} & rendered.body.keys()
+        assert rendered.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "value", "url"),
+    [
+        ("azure", "AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com", "https://x.openai.azure.com/openai/v1"),
+        ("azure", "AZURE_OPENAI_ENDPOINT", "x.openai.azure.com/", "https://x.openai.azure.com/openai/v1"),
+        ("azure", "AZURE_OPENAI_ENDPOINT", "https://x.azure.com/openai/v1/", "https://x.azure.com/openai/v1"),
+        ("snowflake", "SNOWFLAKE_ACCOUNT", "abc", "https://abc.snowflakecomputing.com/api/v2/cortex/v1"),
+        (
+            "snowflake",
+            "SNOWFLAKE_ACCOUNT",
+            "https://abc.snowflakecomputing.com",
+            "https://abc.snowflakecomputing.com/api/v2/cortex/v1",
+        ),
+        ("snowflake", "SNOWFLAKE_ACCOUNT", "evil.example/#", None),
+        ("cloudflare", "CLOUDFLARE_ACCOUNT_ID", "../../x", None),
+    ],
+)
+def test_addresses_are_taken_as_users_have_them(
+    name: str, variable: str, value: str, url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    if url is None:
+        with pytest.raises(ConfigurationError, match=variable):
+            VENDORS[name].base_url()
+    else:
+        assert VENDORS[name].base_url() == url
+
+
+def test_a_key_without_a_default_model_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "LLMSTREAM_MODEL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DEEPINFRA_API_KEY", "k")
+    with pytest.warns(UserWarning, match="deepinfra has a key but no default model"):
+        LLMClient()
 
 
 def test_a_row_of_one_s_own_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

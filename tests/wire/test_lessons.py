@@ -8,7 +8,7 @@ import pytest
 
 from llmstream.messages import Message
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.lessons import DEVELOPER, OPTIONAL, OTHER_NAME, Lesson, learn
+from llmstream.wire.lessons import DEVELOPER, OPTIONAL, OTHER_NAME, Lesson, Lessons, learn
 from llmstream.wire.openai_chat.arguments import build_request
 from llmstream.wire.openai_chat.request import render_request
 from llmstream.wire.rendered import Rendered
@@ -67,7 +67,17 @@ def taught(message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fi
         ('json: unknown field "seed"', {}, Lesson("seed")),
         ("property 'metadata' is unsupported", {}, Lesson("metadata")),
         ("This model doesn't support reasoning_effort", {}, Lesson("reasoning_effort")),
-        ("`temperature` and `top_p` are not supported together", {}, Lesson("temperature")),
+        ("Model grok-4-latest does not support parameter reasoningEffort.", {}, Lesson("reasoning_effort")),
+        ('Invalid JSON payload received. Unknown name "seed": Cannot find field.', {}, Lesson("seed")),
+        ("Extra inputs are not permitted, field: 'top_p', value: 0.9", {}, Lesson("top_p")),
+        ("Unsupported parameter", {"param": "stream_options"}, Lesson("stream_options")),
+        (
+            "messages[0].role: unknown variant `developer`, expected one of `system`, `user`",
+            {},
+            Lesson(DEVELOPER, "system"),
+        ),
+        ("developer is not one of ['system', 'user'] - 'messages.['0].role'", {}, Lesson(DEVELOPER, "system")),
+        ("Invalid value: 'developer'. Supported values are: 'system', 'user'.", {}, Lesson(DEVELOPER, "system")),
     ],
 )
 def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], lesson: Lesson) -> None:
@@ -88,6 +98,17 @@ def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], less
         "unknown field 'logit_bias'",
         "max_tokens_to_sample is not supported",
         "temperature is too hot",
+        "`temperature` and `top_p` are not supported together",
+        "Invalid schema for response_format 'w': In context=('properties', 'temperature'), 'oneOf' is not permitted.",
+        "frequency_penalty is not supported. Supported parameters: temperature, top_p",
+        "Unsupported parameter: logit_bias. Allowed: temperature, seed",
+        "image input is not supported by this model at temperature 0.2",
+        "your message mentions seed which is forbidden content",
+        "Function tools with reasoning_effort are not supported for gpt-5.6. Set reasoning_effort to 'none'.",
+        "tool_choice 'required' is not supported when reasoning is enabled",
+        "max_tokens=5000 is not supported: this model supports up to 4096 completion tokens",
+        "max_tokens 9000 is not allowed, the limit is 8192",
+        "the developer of this prompt should know better",
     ],
 )
 def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:
@@ -134,3 +155,29 @@ def test_the_developer_becomes_the_system_in_the_body_alone() -> None:
     assert [message["role"] for message in rendered.body["messages"]] == ["system", "user"]
     assert request.messages[0].role == "developer"
     assert rendered.warnings == ["role developer: refused by the provider; sent as system"]
+
+
+def test_a_lesson_that_did_not_help_is_forgotten_and_one_that_did_is_kept() -> None:
+    lessons = Lessons()
+    refusal = parse_error({"error": {"message": "'temperature' is not supported"}}, status=400)
+    assert lessons.learn("m", SENT, refusal, strict=False) == str(Lesson("temperature"))
+    other = parse_error({"error": {"message": "a schema is wrong"}}, status=400)
+    assert lessons.learn("m", {}, other, strict=False) is None
+    assert lessons.apply("m", kept := Rendered({"temperature": 1})) == []
+    assert kept.body == {"temperature": 1}
+    lessons.learn("m", SENT, refusal, strict=False)
+    lessons.answered("m")
+    lessons.learn("m", {}, other, strict=False)
+    assert lessons.apply("m", mended := Rendered({"temperature": 1})) == [str(Lesson("temperature"))]
+    assert mended.body == {}
+    assert lessons.apply("n", Rendered({"temperature": 1})) == []
+
+
+def test_strict_learns_only_what_the_caller_never_sees() -> None:
+    lessons = Lessons()
+    for option in ("temperature", "stream_options", "max_tokens"):
+        refusal = parse_error({"error": {"message": f"Unknown parameter: {option}"}}, status=400)
+        assert (lessons.learn("m", SENT, refusal, strict=True) is None) == (option == "temperature")
+    rendered = Rendered({"stream_options": 1, "max_tokens": 5, "max_completion_tokens": 9})
+    assert lessons.apply("m", rendered) == []
+    assert rendered.body == {"max_completion_tokens": 9}  # what stood there was the caller's

@@ -65,6 +65,8 @@ class Dialect:
     """Whether a tool may be `strict`."""
     seed: str = "seed"
     """The field for the seed."""
+    names: bool = True
+    """Whether a message may have a `name`."""
     json_schema: bool = True
     """Whether `response_format` takes a schema; else it asks for JSON of any shape."""
     prefill: str | None = None
@@ -175,8 +177,10 @@ def _render_message(message: Message, dialect: Dialect, out: list[dict[str, Any]
         if not content and role == "tool":
             return
         rendered = {"role": role, "content": content}
-    if message.name is not None:
+    if message.name is not None and dialect.names:
         rendered["name"] = message.name
+    elif message.name is not None:
+        warnings.append(f"name: messages have none at {dialect.name}; left out")
     out.append(rendered)
 
 
@@ -252,15 +256,18 @@ def _loosen(tools: list[dict[str, Any]], dialect: Dialect, warnings: list[str]) 
 
 
 def _render_tool_choice(choice: ToolChoice, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
-    if choice.mode in ("required", "tool") and dialect.required is None:
+    unknown = "tool_choice" in dialect.unsupported
+    if choice.mode in ("required", "tool") and (unknown or dialect.required is None):
         warnings.append(f"tool_choice: {dialect.name} lets nobody force a call; left to the model")
     elif choice.mode == "tool" and dialect.named_tool:
         body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
     elif choice.mode == "tool":
         warnings.append(f"tool_choice: {dialect.name} lets nobody name the tool; some call is required")
         body["tool_choice"] = dialect.required
-    else:
+    elif not unknown:
         body["tool_choice"] = dialect.required if choice.mode == "required" else choice.mode
+    elif choice.mode == "none":
+        body.pop("tools", None)  # the one way to say it there
 
 
 def _render_response_format(wanted: ResponseFormat, dialect: Dialect, warnings: list[str]) -> dict[str, Any]:
