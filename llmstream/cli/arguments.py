@@ -46,9 +46,12 @@ class Options(argparse.Namespace):
 def parse_arguments(argv: Sequence[str]) -> Options:
     """The options. Wrong ones, `--help` and `--version` end the program (argparse's SystemExit: 2, 0, 0)."""
     parser = _parser()
-    options = parser.parse_intermixed_args(argv, Options())
+    argv = list(argv)
+    end = argv.index("--") if "--" in argv else len(argv)  # argparse would look for options behind it
+    options = parser.parse_intermixed_args(argv[:end], Options())
+    options.words = [*options.words, *argv[end + 1 :]]
     options.command = None
-    if options.words and options.words[0] in COMMANDS and "--" not in argv:
+    if options.words and options.words[0] in COMMANDS and end == len(argv):
         options.command, *rest = options.words
         if rest:
             ask = " ".join(options.words)

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import TextIO
 
 from llmstream.cli.arguments import Options, help_text
+from llmstream.cli.interrupt import stoppable
 from llmstream.cli.screen import DIM, can_draw, is_terminal
 from llmstream.cli.show import JsonShow, Show
-from llmstream.cli.turn import USAGE, Turn, open_client, play
+from llmstream.cli.turn import USAGE, Turn, When, open_client, play
 from llmstream.client import LLMClient
 from llmstream.messages import Message, TextPart
 
@@ -28,19 +29,19 @@ def ask(options: Options) -> int:
     if options.system:
         messages.insert(0, Message("system", [TextPart(options.system)]))
     turn = Turn()
-    try:
-        asyncio.run(_answer(turn, client, messages, show, stream=not options.no_stream))
-    except KeyboardInterrupt:
-        turn.last = None  # it came too late to be heard of
-    finally:
-        show.end()
-    conclude(turn, show, usage=options.usage or is_terminal(sys.stderr), quiet=options.json)
+    when: When = "streaming" if not options.no_stream else "batch" if options.json else "whole"
+    with stoppable() as stop:
+        try:
+            asyncio.run(stop.over(_answer(turn, client, messages, show, when)))
+        finally:
+            show.end()
+        conclude(turn, show, usage=options.usage or is_terminal(sys.stderr), quiet=options.json)
     return turn.code
 
 
-async def _answer(turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, *, stream: bool) -> None:
+async def _answer(turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, when: When) -> None:
     try:
-        await play(turn, client, messages, show, stream=stream)
+        await play(turn, client, messages, show, when)
     finally:
         await client.aclose()
 

@@ -6,45 +6,97 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from llmstream.cli.arguments import Options, parse_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code. SystemExit comes only from argparse: 2, or 0 after `--help`."""
-    options = parse_arguments(sys.argv[1:] if argv is None else argv)
-    try:
-        return _run(options)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Python flushes stdout once more when it ends; into nothing, that can't fail.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        with suppress(OSError, ValueError):
-            os.dup2(nothing, sys.stdout.fileno())
-        return 141
+    _open_missing()
+    with _notices():
+        try:
+            try:
+                return _run(parse_arguments(sys.argv[1:] if argv is None else argv))
+            finally:
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:
+            code = 141
+        except OSError as problem:
+            code = 1
+            sys.stderr.write(f"llmstream: can't go on: {problem.strerror or problem}\n")
+        _drain(sys.stdout)
+        return code
 
 
 def _run(options: Options) -> int:
     from llmstream.cli.screen import RED, one_line, styled
     from llmstream.cli.turn import USAGE, UsageError
 
-    for stream in (sys.stdout, sys.stderr):
+    # A lone surrogate in an answer has no bytes, and bytes that are not UTF-8 are no text.
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a lone surrogate in an answer has no bytes
+            stream.reconfigure(errors=errors)
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGTERM, _terminated)
     try:
-        code = _command(options)
-        sys.stdout.flush()
+        return _command(options)
     except UsageError as problem:
         sys.stderr.write(styled(f"llmstream: {one_line(str(problem))}", RED, sys.stderr) + "\n")
         return USAGE
-    return code
+
+
+def _open_missing() -> None:
+    """A stream that the caller closed becomes one without content."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDONLY if mode == "r" else os.O_WRONLY)
+            # As long as the program runs.
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """Meanwhile stderr drops what can't be written: no answer ends because nobody can read what is said beside it."""
+    try:
+        number = sys.stderr.fileno()
+    except (OSError, ValueError):  # somebody's own stream
+        yield
+        return
+    buffer = open(number, "wb", closefd=False)  # noqa: SIM115 - the number stays open
+    with redirect_stderr(_Notices(buffer, sys.stderr.encoding, "backslashreplace", line_buffering=True)) as notices:
+        try:
+            yield
+        finally:
+            notices.flush()
+
+
+class _Notices(io.TextIOWrapper):
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            _drain(self)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            _drain(self)
+
+
+def _drain(stream: TextIO) -> None:
+    """Let a stream end in nothing: Python writes out once more what could not be written, and that must not fail."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):
+        os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 def _command(options: Options) -> int:

@@ -6,7 +6,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
+
+if sys.platform != "win32":
+    import termios
 
 RESET = "\x1b[0m"
 DIM = "\x1b[2m"
@@ -51,7 +54,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 def can_draw(stream: TextIO) -> bool:
     """Whether lines can be drawn again there."""
-    return is_terminal(stream) and os.environ.get("TERM", "dumb") != "dumb"
+    return is_terminal(stream) and (os.environ.get("TERM") or "dumb") != "dumb"
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
@@ -70,25 +73,50 @@ def size(stream: TextIO) -> tuple[int, int]:
     return columns or 80, rows or 24
 
 
-@contextmanager
-def keys_unseen(stream: TextIO) -> Iterator[None]:
-    """What is typed meanwhile waits for the next prompt, and is not echoed into the drawing. Ctrl-C is heard."""
-    if not can_draw(stream) or sys.platform == "win32":
-        yield
-        return
-    import termios
+class Keys:
+    """Whether a terminal echoes what is typed. Where it can't be asked or is not ours, it is left alone."""
 
-    number = stream.fileno()
-    if os.tcgetpgrp(number) != os.getpgrp():  # in the background: touching the terminal would stop us
-        yield
-        return
-    before = termios.tcgetattr(number)
-    termios.tcsetattr(number, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._before: list[Any] | None = None
+
+    def hide(self) -> None:
+        """Echo nothing from now on."""
+        if (now := self._ask()) is not None:
+            self._before = now if self._before is None else self._before
+            self._set([*now[:3], now[3] & ~termios.ECHO, *now[4:]])
+
+    def restore(self) -> None:
+        """As it was before."""
+        if self._before is not None and self._ask() is not None:
+            self._set(self._before)
+
+    def _ask(self) -> list[Any] | None:
+        if sys.platform == "win32" or not can_draw(self._stream):
+            return None
+        try:
+            number = self._stream.fileno()
+            if os.tcgetpgrp(number) != os.getpgrp():  # in the background: touching the terminal would stop us
+                return None
+            return termios.tcgetattr(number)
+        except (OSError, ValueError, termios.error):  # it is not the controlling terminal, or it is gone
+            return None
+
+    def _set(self, attributes: list[Any]) -> None:
+        if sys.platform != "win32":
+            with suppress(OSError, termios.error):
+                termios.tcsetattr(self._stream.fileno(), termios.TCSANOW, attributes)
+
+
+@contextmanager
+def keys_unseen(stream: TextIO) -> Iterator[Keys]:
+    """What is typed meanwhile waits for the next prompt, and is not echoed into the drawing. Ctrl-C is heard."""
+    keys = Keys(stream)
+    keys.hide()
     try:
-        yield
+        yield keys
     finally:
-        with suppress(termios.error):  # the terminal is gone
-            termios.tcsetattr(number, termios.TCSANOW, before)
+        keys.restore()
 
 
 class Region:

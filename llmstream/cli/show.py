@@ -99,6 +99,10 @@ class Show:
 
     def retry(self, retry: Retry) -> None:
         """Another attempt: why, when, and what becomes of the text so far."""
+        if retry.kind == "invalid_request" and retry.delay == 0:  # nothing else is tried again after a refusal
+            self.note("asking again without what the server refuses")
+            self.wait("waiting")
+            return
         why = _REASONS.get(retry.kind, retry.kind.replace("_", " "))
         when = "at once" if retry.delay < 0.05 else f"in {retry.delay:.1g} s" if retry.delay < 1 else None
         when = when or f"in {retry.delay:.0f} s"

@@ -11,11 +11,11 @@ import time
 import warnings
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TextIO
+from dataclasses import dataclass, field, replace
+from typing import Literal, TextIO
 
 from llmstream.cli.closing import Timing, closing_line
-from llmstream.cli.screen import keys_unseen
+from llmstream.cli.screen import Keys, keys_unseen
 from llmstream.cli.show import Show
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
@@ -35,7 +35,13 @@ _ADVICE = {
     "not_found": "check the model's name and --base-url",
 }
 _SHOWN = (EventType.TEXT_DELTA, EventType.REFUSAL_DELTA)
+_BESIDE = (EventType.MESSAGE_START, EventType.STATUS, EventType.RETRY, EventType.REASONING_DELTA, EventType.ERROR)
+"""What is shown at once, even where the answer waits until it is whole."""
 _PIECES = (*_SHOWN, EventType.REASONING_DELTA, EventType.TOOL_CALL_DELTA, EventType.TOOL_CALL)
+
+
+When = Literal["streaming", "whole", "batch"]
+"""Show the pieces as they come; show them when the answer is whole; show the one event of a batch call."""
 
 
 class UsageError(Exception):
@@ -108,27 +114,52 @@ class Turn:
         return closing_line(self.model, self.last.usage, self.timing)
 
 
-async def play(turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, *, stream: bool = True) -> None:
-    """Ask, and show the answer as it comes. Cancelling stops it and closes the connection.
+async def play(
+    turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, when: When = "streaming"
+) -> None:
+    """Ask, and show the answer. Cancelling stops it and closes the connection.
 
     Raises UsageError for what the client refuses to send, BrokenPipeError as soon as nobody reads the answer.
     """
     show.wait("waiting")
-    with keys_unseen(show.out):
-        await _play(turn, client, messages, show, stream=stream)
+    held: list[StreamEvent] = []
+    with keys_unseen(show.out) as keys:
+        async with _ticking(show, keys), aclosing(client.chat_completion(messages, when != "batch")) as events:
+            while True:
+                try:
+                    event = await anext(events, None)
+                except (ConfigurationError, TypeError, ValueError) as problem:
+                    raise UsageError(str(problem)) from problem
+                if event is None:
+                    return
+                turn.feed(event)
+                if when == "whole":
+                    event = _hold(event, held, turn, show)
+                if event is not None:
+                    show.event(event)
 
 
-async def _play(turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, *, stream: bool) -> None:
-    async with _ticking(show), aclosing(client.chat_completion(messages, stream)) as events:
-        while True:
-            try:
-                event = await anext(events, None)
-            except (ConfigurationError, TypeError, ValueError) as problem:
-                raise UsageError(str(problem)) from problem
-            if event is None:
-                return
-            turn.feed(event)
-            show.event(event)
+def _hold(event: StreamEvent, held: list[StreamEvent], turn: Turn, show: Show) -> StreamEvent | None:
+    """Keep back what belongs to the answer until it is whole; one that never becomes whole is not shown."""
+    if event.type is EventType.MESSAGE_COMPLETE:
+        for each in held:
+            show.event(each)
+    elif event.type not in _BESIDE:
+        held.append(event)
+        return None
+    elif event.type is EventType.ERROR:
+        turn.shown.clear()
+    elif event.retry is not None and event.retry.discard:
+        held.clear()
+        return replace(event, retry=replace(event.retry, discard=False))  # nothing on the screen starts again
+    return event
+
+
+def model_for(model: str | None, base_url: str | None) -> str | None:
+    """The model string that is meant: with only an address LLMSTREAM_MODEL's, or OpenAI's. None: the keys decide."""
+    if model is None and base_url is not None:
+        return os.environ.get("LLMSTREAM_MODEL") or "openai"
+    return model
 
 
 def open_client(model: str | None, base_url: str | None, show: Show) -> LLMClient:
@@ -136,9 +167,7 @@ def open_client(model: str | None, base_url: str | None, show: Show) -> LLMClien
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            if base_url is not None and model is None:
-                model = os.environ.get("LLMSTREAM_MODEL") or "openai"
-            client = LLMClient(model, base_url=base_url)
+            client = LLMClient(model_for(model, base_url), base_url=base_url)
         except (ConfigurationError, TypeError, ValueError) as problem:
             advice = "; `llmstream models` lists them" if "no key" in str(problem) else ""
             raise UsageError(str(problem).replace("pass api_key=", "give --model another one") + advice) from problem
@@ -148,17 +177,19 @@ def open_client(model: str | None, base_url: str | None, show: Show) -> LLMClien
 
 
 @asynccontextmanager
-async def _ticking(show: Show) -> AsyncGenerator[None, None]:
+async def _ticking(show: Show, keys: Keys) -> AsyncGenerator[None, None]:
     """Tick `show` meanwhile. What goes wrong there stops what runs here, and is raised."""
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     task = asyncio.create_task(_tick(show, here))
     with suppress(NotImplementedError, RuntimeError, AttributeError):  # Windows; not the main thread
         loop.add_signal_handler(signal.SIGTSTP, _suspend, show)
+        loop.add_signal_handler(signal.SIGCONT, keys.hide)  # meanwhile a shell made the terminal its own
     try:
         yield
     finally:
         with suppress(NotImplementedError, RuntimeError, AttributeError):
             loop.remove_signal_handler(signal.SIGTSTP)
+            loop.remove_signal_handler(signal.SIGCONT)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

@@ -61,6 +61,14 @@ def test_a_discarding_retry_says_that_the_answer_starts_again() -> None:
     ]
 
 
+def test_a_request_without_what_was_refused_is_not_called_an_attempt() -> None:
+    err = io.StringIO()
+    Show(io.StringIO(), err).event(
+        StreamEvent(EventType.RETRY, retry=Retry(1, 3, 0, "no such field", "invalid_request"))
+    )
+    assert err.getvalue() == "asking again without what the server refuses\n"
+
+
 def test_reasoning_goes_to_stderr_and_only_when_asked_for() -> None:
     for wanted, said in ((True, "hm, yes\n"), (False, "")):
         out, err = io.StringIO(), io.StringIO()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import select
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ import pytest
 
 from llmstream import EventType, StreamEvent
 from llmstream.errors import ErrorInfo
-from llmstream.messages import FinishReason, ReasoningPart, Usage
+from llmstream.messages import FinishReason, ReasoningPart, RefusalPart, Source, Usage
 from tests.loopback import answer, cut, refuse
 
 if sys.platform == "win32":
@@ -60,6 +62,8 @@ def test_the_answer_flows_through_a_pipe() -> None:
         ([], "only this\n", "only this"),
         (["two", "words"], "", "two words"),
         (["--", "chat"], "", "chat"),
+        (["--", "--help"], "", "--help"),
+        (["what", "does", "--", "-x", "--", "do?"], "", "what does -x -- do?"),
         (["a", "--usage", "b"], "", "a b"),
         (["日本"], "\ufeff語🎉" * 20_000, "日本\n\n" + "語🎉" + "\ufeff語🎉" * 19_999),
     ],
@@ -107,9 +111,46 @@ def test_no_stream_shows_the_answer_at_once() -> None:
             steps.go()
             assert process.stdout is not None
             assert process.stderr is not None
-            assert os.read(process.stdout.fileno(), 100) == b"one two three"
+            assert process.stdout.read() == b"one two three\n"
             assert b"3 out \xc2\xb7 " in process.stderr.read()
         assert process.returncode == 0
+
+
+def test_no_stream_holds_the_text_back_until_it_is_whole() -> None:
+    steps = Steps("one two three")
+    with serving(steps) as server:
+        command = [*PROGRAM, *server.options, "--no-stream", "--show-reasoning", "hi"]
+        steps.go(3)
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        ) as process:
+            assert process.stdout is not None
+            server.wait_until(lambda loopback: bool(loopback.requests))
+            assert select.select([process.stdout], [], [], 0.3)[0] == []
+            steps.go()
+            assert process.stdout.read() == b"one two three\n"
+
+
+def test_no_stream_loses_nothing_but_what_is_not_whole() -> None:
+    with serving(answer(CHAT, RefusalPart("I can't."))) as server:
+        done = run(*server.options, "--no-stream", "hi")
+        assert (done.returncode, done.stdout) == (0, b"I can't.\n")
+    items = ReasoningPart("hm"), "Text.", Source(title="Page", url="http://a.b")
+    with serving(refuse(503, {}, retry_after="0"), answer("openai-responses", *items)) as server:
+        server.options[1] = "openai-responses:m-1"
+        done = run(*server.options, "--no-stream", "--show-reasoning", "hi")
+        assert (done.returncode, done.stdout) == (0, b"Text.\n")
+        told = [line for line in done.stderr.decode().splitlines() if line]
+        assert re.fullmatch(r"overloaded, retrying .* \(attempt 2 of 3\)", told[0])
+        assert told[1:] == ["hm", "[1] Page http://a.b"]
+    with serving(answer(CHAT, "half", ErrorInfo("server", "broke"))) as server:
+        done = run(*server.options, "--no-stream", "hi")
+        assert (done.returncode, done.stdout) == (75, b"")
+        assert b"broke" in done.stderr
+    with serving(answer(CHAT, "whole")) as server:
+        done = run(*server.options, "--no-stream", "--json", "hi")
+        [event] = [StreamEvent.from_dict(json.loads(line)) for line in done.stdout.splitlines()]
+        assert (event.type, event.text) == (EventType.MESSAGE_COMPLETE, "whole")
 
 
 def test_json_lines_are_the_events() -> None:
@@ -205,7 +246,7 @@ def test_a_reader_that_closes_the_pipe_ends_it_at_once() -> None:
         steps.go(2)
         os.read(process.stdout.fileno(), 3)
         process.stdout.close()  # the model is silent: no write can tell
-        assert server.wait_until(lambda loopback: loopback.open == 0) < 2
+        server.wait_until(lambda loopback: loopback.open == 0)
         assert process.wait(10) == 141
         assert process.stderr.read() == b""
         process.stderr.close()
@@ -217,6 +258,39 @@ def test_a_pipeline_with_head() -> None:
         done = subprocess.run(["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False)
         assert done.stdout.split(b"\n")[:2] == [b"line of text", b"141"]
         assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "stdout", "stderr"),
+    [
+        ("2>&-", 0, "ok\n", ""),
+        (">&-", 0, "", "tokens"),
+        ("<&- >&- 2>&-", 0, "", ""),
+        (">/dev/full", 1, "", "llmstream: can't go on: No space left on device\n"),
+        ("2>/dev/full", 0, "ok\n", ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(redirection: str, code: int, stdout: str, stderr: str) -> None:
+    if "full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    with serving(answer(CHAT, "ok", Usage(7, 3))) as server:
+        line = f"{' '.join([*PROGRAM, *server.options])} --usage hi </dev/null {redirection}"
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False, text=True
+        )
+        assert (done.returncode, done.stdout) == (code, stdout)
+        assert done.stderr == stderr or (stderr == "tokens" and "7 tokens in" in done.stderr)
+        assert done.stderr.count("\n") <= 1
+
+
+def test_what_argparse_says_into_a_full_stream() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    for option, redirection, code in (("--help", ">/dev/full", 1), ("--bogus", "2>/dev/full", 2)):
+        line = f"{' '.join(PROGRAM)} {option} {redirection}"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False)
+        assert done.returncode == code
+        assert b"Traceback" not in done.stderr
 
 
 def test_models_say_what_is_missing_and_never_a_key() -> None:
