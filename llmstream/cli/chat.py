@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from llmstream.cli.arguments import Options
 from llmstream.cli.ask import clean, conclude, open_show
+from llmstream.cli.interrupt import stoppable
 from llmstream.cli.saving import save
 from llmstream.cli.screen import is_terminal
-from llmstream.cli.turn import Turn, UsageError, open_client, play
+from llmstream.cli.turn import Turn, UsageError, model_for, open_client, play
 from llmstream.errors import ConfigurationError
 from llmstream.messages import Message, Role, TextPart
 from llmstream.providers.registry import default_model, parse_model
@@ -48,7 +49,6 @@ class Chat:
         self._seen: set[str] = set()
         self._interactive = is_terminal(sys.stdin)
         self._show = open_show(options, self._seen)
-        self._base_url = options.base_url
         self._system = options.system
         self._history: list[Message] = []
         self._asked: tuple[str, list[Message]] | None = None
@@ -56,6 +56,8 @@ class Chat:
         self._code = 0
         self.client = open_client(options.model, options.base_url, self._show)
         self.model = _full_name(options.model, options.base_url)
+        self._home = self.model.partition(":")[0]
+        """The provider that `--base-url` belongs to."""
         self._commands: dict[str, Callable[[str], None]] = {
             "/model": self._change_model,
             "/system": self._change_system,
@@ -69,21 +71,27 @@ class Chat:
         """Until the end of the input or /quit."""
         if self._interactive:
             self._say(f"{self.model} · /help for commands, Ctrl-D leaves")
+        interrupted = False
         while True:
             try:
+                if interrupted:
+                    interrupted = False
+                    sys.stderr.write("\n")
+                    self._say("/quit or Ctrl-D leaves")
                 line = clean(self._read()).strip()
+                if line.partition(" ")[0].lower() == "/quit":
+                    break
+                if line:
+                    self._take(line)
             except EOFError:
                 if self._interactive:
                     sys.stderr.write("\n")
-                return 0 if self._interactive else self._code
+                break
             except KeyboardInterrupt:
-                sys.stderr.write("\n")
-                self._say("/quit or Ctrl-D leaves")
-                continue
-            if line == "/quit":
-                return 0 if self._interactive else self._code
-            if line:
-                self._take(line)
+                if not self._interactive:
+                    raise
+                interrupted = True  # said above, where another Ctrl-C is heard as well
+        return 0 if self._interactive else self._code
 
     def _read(self) -> str:
         if self._interactive and is_terminal(sys.stdout):
@@ -97,9 +105,9 @@ class Chat:
 
     def _take(self, line: str) -> None:
         word, _, rest = line.partition(" ")
-        if word in self._commands:
-            self._commands[word](rest.strip())
-        elif re.fullmatch(r"/[a-z]+!?", word):
+        if word.lower() in self._commands:
+            self._commands[word.lower()](rest.strip())
+        elif re.fullmatch(r"/[A-Za-z]+!?", word):
             self._say(f"there is no {word}; /help lists the commands")
         else:
             self._ask(line.removeprefix("/") if line.startswith("//") else line)
@@ -111,21 +119,20 @@ class Chat:
         messages = [*self._start(), *self._history, _message("user", question)]
         turn, self._show = Turn(), open_show(self._options, self._seen)
         refused = None
-        try:
-            self._runner.run(play(turn, self.client, messages, self._show))
-        except KeyboardInterrupt:
-            pass
-        except UsageError as problem:
-            refused = str(problem)
-        finally:
-            self._show.end()
-        if refused is not None:
-            self._code = 2
-            self._show.fail(refused)
-            return
-        conclude(turn, self._show, usage=self._options.usage or is_terminal(sys.stderr))
-        self._code = turn.code
-        self._remember(turn, question)
+        with stoppable() as stop:
+            try:
+                self._runner.run(stop.over(play(turn, self.client, messages, self._show)))
+            except UsageError as problem:
+                refused = str(problem)
+            finally:
+                self._show.end()
+            if refused is not None:
+                self._code = 2
+                self._show.fail(refused)
+                return
+            conclude(turn, self._show, usage=self._options.usage or is_terminal(sys.stderr))
+            self._code = turn.code
+            self._remember(turn, question)
 
     def _remember(self, turn: Turn, question: str) -> None:
         """Keep a whole answer, or the shown part of one that was stopped; a failed turn leaves no trace."""
@@ -155,8 +162,7 @@ class Chat:
             self._say(self.model)
             return
         try:
-            same = parse_model(name)[0] == self.model.partition(":")[0]
-            base_url = self._options.base_url if same else None  # an address belongs to one provider
+            base_url = self._options.base_url if parse_model(name)[0] == self._home else None
             client = open_client(name, base_url, self._show)
         except (UsageError, ConfigurationError) as problem:
             self._show.fail(str(problem))
@@ -197,8 +203,6 @@ def _message(role: Role, text: str) -> Message:
 
 def _full_name(model: str | None, base_url: str | None) -> str:
     """`provider:model` as far as it is known before anybody answers."""
-    if model is None:
-        provider, name, _ = default_model() if base_url is None else ("openai", None, None)
-    else:
-        provider, name = parse_model(model)
+    meant = model_for(model, base_url)
+    provider, name = default_model()[:2] if meant is None else parse_model(meant)
     return f"{provider}:{name}" if name else provider

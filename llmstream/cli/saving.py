@@ -13,7 +13,10 @@ def save(path: str, model: str, messages: Sequence[Message], *, overwrite: bool)
     """Write `.json` (`model`, and `messages` for `Message.from_dict`) or `.md`. Raises ValueError, OSError."""
     if not path:
         raise ValueError("give a file name that ends in .json or .md")
-    target = Path(path).expanduser()
+    try:
+        target = Path(path).expanduser()
+    except RuntimeError as problem:  # nobody has that name
+        raise ValueError(str(problem)) from problem
     if target.suffix == ".json":
         data = {"model": model, "messages": [message.to_dict() for message in messages]}
         text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
@@ -21,6 +24,8 @@ def save(path: str, model: str, messages: Sequence[Message], *, overwrite: bool)
         text = render_conversation(model, messages)
     else:
         raise ValueError("the file's name must end in .json or .md")
+    if target.exists() and not target.is_file():  # opening a pipe would wait for its reader
+        raise ValueError(f"{path} is not a file")
     if target.exists() and not overwrite:
         raise ValueError(f"{path} exists; /save! overwrites it")
     with target.open("w" if overwrite else "x", encoding="utf-8", errors="backslashreplace") as file:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,10 +30,10 @@ def chat(server: Server, *options: str, **env: str) -> Terminal:
 
 
 def say(terminal: Terminal, line: str, shown: str) -> None:
+    terminal.wait(lambda rows: bool(rows) and rows[-1].startswith(">"))
     prompts = terminal.text().count("\n>")
     terminal.send(line + ENTER)
-    terminal.wait(lambda rows: rows[-1] == ">" and terminal.text().count("\n>") > prompts)
-    assert shown in terminal.text()
+    terminal.wait(lambda rows: rows[-1] == ">" and terminal.text().count("\n>") > prompts and shown in terminal.text())
 
 
 def asked(server: Server) -> list[tuple[str, str]]:
@@ -70,7 +73,7 @@ def test_ctrl_c_stops_the_answer_and_the_chat_goes_on() -> None:
         terminal.wait("one two")
         terminal.send(CTRL_C)
         terminal.wait("stopped")
-        assert server.wait_until(lambda loopback: loopback.open == 0) < 2
+        server.wait_until(lambda loopback: loopback.open == 0)
         say(terminal, "go on", "<go on>")
         assert asked(server) == [("user", "count"), ("assistant", "one two"), ("user", "go on")]
         terminal.send("/quit" + ENTER)
@@ -95,6 +98,25 @@ def test_what_is_typed_during_an_answer_waits_for_the_prompt() -> None:
         assert terminal.end() == 0
 
 
+def test_ctrl_c_pressed_many_times_stops_only_the_answer() -> None:
+    steps = Steps("one two three")
+    with serving(steps, echo()) as server:
+        terminal = chat(server)
+        terminal.send("count" + ENTER)
+        steps.go(3)
+        terminal.wait("one two")
+        for _ in range(5):
+            terminal.child.kill(signal.SIGINT)
+            terminal.read(0.005)
+        terminal.wait("stopped")
+        terminal.wait(lambda rows: rows[-1] == ">")
+        say(terminal, "", "stopped")  # a late one is heard at the prompt
+        say(terminal, "go on", "<go on>")
+        assert asked(server) == [("user", "count"), ("assistant", "one two"), ("user", "go on")]
+        terminal.send(CTRL_D)
+        assert terminal.end() == 0
+
+
 def test_ctrl_c_before_the_first_word_leaves_no_trace() -> None:
     with serving(Steps("one"), echo()) as server:
         terminal = chat(server)
@@ -115,11 +137,10 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave() -> None:
         terminal.send("half a line")
         terminal.wait("> half a line")
         hint = "/quit or Ctrl-D leaves"
-        for _ in range(20):  # CPython's readline misses a signal that comes just before it waits for a key
+        for _ in range(10):  # CPython's readline misses a signal that comes just before it waits for a key
             terminal.send(CTRL_C)
-            for _ in range(5):
-                terminal.read()
-            if hint in terminal.text():
+            with suppress(AssertionError):
+                terminal.wait(hint, 2)
                 break
         terminal.wait(hint)
         say(terminal, "hi", "<hi>")
@@ -180,6 +201,18 @@ def test_the_model_can_be_changed_but_not_to_nonsense() -> None:
         assert terminal.end() == 0
 
 
+def test_an_address_alone_belongs_to_the_model_of_the_environment() -> None:
+    with serving(echo()) as server:
+        terminal = Terminal("chat", *server.options[2:], LLMSTREAM_MODEL="ollama:llama3")
+        say(terminal, "/model", "ollama:llama3")
+        say(terminal, "/model simulator", "from now on: simulator")
+        say(terminal, "/model ollama:other", "from now on: ollama:other")
+        say(terminal, "hi", "<hi>")
+        assert server.loopback.requests[-1].body["model"] == "other"
+        terminal.send(CTRL_D)
+        assert terminal.end() == 0
+
+
 def test_the_instructions_can_be_changed() -> None:
     with serving(echo()) as server:
         terminal = chat(server)
@@ -212,7 +245,10 @@ def test_a_conversation_can_be_saved(tmp_path: Path) -> None:
         assert "## User\n\nhi 漢\n" in as_text.read_text()
         say(terminal, f"/save {as_json}", "exists; /save! overwrites it")
         say(terminal, "/save talk.txt", "must end in .json or .md")
-        say(terminal, "/save /no/such/folder/talk.md", "not saved:")
+        say(terminal, "/save /no/such/folder/talk.md", "talk.md")
+        say(terminal, "/save ~nosuchuser/talk.md", "not saved: Could not determine home directory")
+        os.mkfifo(tmp_path / "pipe.md")
+        say(terminal, f"/save! {tmp_path / 'pipe.md'}", "is not a file")
         say(terminal, "more", "<more>")
         say(terminal, f"/save! {as_json}", "saved:")
         assert len(json.loads(as_json.read_text())["messages"]) == 5
@@ -225,9 +261,11 @@ def test_help_unknown_commands_and_questions_that_begin_with_a_slash() -> None:
         terminal = chat(server)
         say(terminal, "/help", "/retry")
         say(terminal, "/bogus", "there is no /bogus")
+        say(terminal, "/Bogus", "there is no /Bogus")
+        say(terminal, "/Model openai:m-3", "from now on: openai:m-3")
         say(terminal, "/etc/hosts?", "</etc/hosts?>")
         say(terminal, "//help", "</help>")
-        terminal.send(CTRL_D)
+        terminal.send("/Quit now" + ENTER)
         assert terminal.end() == 0
 
 
@@ -252,3 +290,16 @@ def test_questions_from_a_pipe() -> None:
         )
         assert done.stdout == b"first\n<two>\n"
         assert done.returncode == 75
+
+
+def test_bytes_from_a_pipe_that_are_not_utf_8() -> None:
+    with serving(echo()) as server:
+        done = subprocess.run(
+            [*PROGRAM, "chat", *server.options],
+            input=b"a\xffb\n",
+            capture_output=True,
+            env=environment(PYTHONIOENCODING="utf-8:strict"),
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout.decode()) == (0, "<a\ufffdb>\n")
