@@ -71,6 +71,19 @@ def test_ctrl_c_stops_the_answer_and_closes_the_connection() -> None:
         assert not terminal.cursor_hidden
 
 
+def test_ctrl_c_pressed_many_times_leaves_the_terminal_in_order() -> None:
+    steps = Steps("one two three")
+    with serving(steps) as server:
+        terminal = Terminal(*server.options, "hi")
+        steps.go(3)
+        terminal.wait("one two")
+        for _ in range(3):
+            terminal.child.kill(signal.SIGINT)
+        assert terminal.end() == 130
+        assert terminal.rows() == ["one two", "stopped"]
+        assert not terminal.cursor_hidden
+
+
 def test_ctrl_c_while_waiting() -> None:
     with serving(Steps("one")) as server:
         terminal = Terminal(*server.options, "hi")
