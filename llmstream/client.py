@@ -15,12 +15,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules, Target
+from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, StreamEvent, TextDelta
 from llmstream.messages import Message
 from llmstream.providers import registry
-from llmstream.providers.base import Call, Clock, LoopClock, Provider, Timeouts
+from llmstream.providers.base import Call, Provider, Timeouts
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.endpoint import Secret, check_headers, hide_headers, secret_in_url
 from llmstream.retry import RetryPolicy
@@ -28,6 +29,7 @@ from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 if TYPE_CHECKING:
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
+    from llmstream.streams import Flow
 
 logger = logging.getLogger("llmstream")
 
@@ -375,12 +377,11 @@ class Stream:
         """Stop, and close the connection."""
         await self._events.aclose()
 
-    async def text(self) -> AsyncGenerator[str, None]:
-        """Only the answer's text, as it comes. Raises LLMError where the stream has an ERROR."""
-        async for event in self:
-            event.raise_for_error()
-            if event.text:
-                yield event.text
+    def text(self) -> Flow[str]:
+        """Only the answer's text, as it comes (`llmstream.streams.text`). Raises LLMError where there is an ERROR."""
+        from llmstream.streams import text
+
+        return text(self)
 
     async def message(self) -> Message:
         """The whole answer, once it is there. Raises LLMError where the stream has an ERROR."""

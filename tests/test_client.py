@@ -613,3 +613,13 @@ async def test_an_error_counts_every_billed_attempt():
     client = LLMClient(provider=provider, clock=VirtualClock())
     last = [event async for event in client.chat_completion(HI)][-1]
     assert last.usage.attempts == (Usage(5, 1),)
+
+
+async def test_text_that_turned_void_is_never_followed_by_the_new_one():
+    """With `on_interrupt="restart"` `stream.text()` raises: what it gave can't be taken back."""
+    client = client_of(["half", ErrorInfo("truncated")], ["whole"], on_interrupt="restart")
+    shown = []
+    async with client.stream(HI) as stream:
+        with pytest.raises(TruncatedError) as caught:
+            shown += [piece async for piece in stream.text()]
+    assert caught.value.info.code == "discarded"

@@ -125,7 +125,7 @@ class StreamEvent:
     status: Status | None = None
     retry: Retry | None = None
     start: Start | None = None
-    """On MESSAGE_START and MESSAGE_COMPLETE."""
+    """On MESSAGE_START and MESSAGE_COMPLETE, and on the STATUS(kind="step") that `run_tools` makes of one."""
     message: Message | None = None
     """On MESSAGE_COMPLETE: the whole answer, ready to be appended to the history."""
     finish_reason: FinishReason | None = None

@@ -1,6 +1,7 @@
 """Where requests go. `register` adds a provider of your own; `Provider` says what one must do."""
 
-from llmstream.providers.base import Call, Clock, Provider, Timeouts
+from llmstream.clock import Clock
+from llmstream.providers.base import Call, Provider, Timeouts
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import public_hosts_only
 from llmstream.providers.registry import names, register

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import ChatRequest
@@ -29,43 +29,6 @@ TURNS = 3
 """Turns of the event loop that bytes which may have come in time get to be read, before a clock has run out."""
 DRAIN = 0.05
 """Seconds given to the rest of a body after the provider's own end, so that the connection can be used again."""
-
-
-class Timer(Protocol):
-    """What `Clock.call_later` returns."""
-
-    def cancel(self) -> None:
-        """Don't call."""
-
-
-class Clock(Protocol):
-    """Time, as `LLMClient` and its providers see it; tests give a virtual one."""
-
-    def time(self) -> float:
-        """Seconds from some fixed point; never goes back."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back once, unless cancelled."""
-        ...
-
-
-class LoopClock:
-    """Real time; the running event loop's timers."""
-
-    # Not the loop's own: it costs six times as much, uvloop's stands still in between, and timers are relative anyway.
-    time = staticmethod(time.monotonic)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait; cancellable at once."""
-        await asyncio.sleep(seconds)
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back once, unless cancelled."""
-        return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ They are lazy, keep the order, pass the one terminal event on, and hold no more 
 ERROR events as everywhere; `text` and `collect`, which give no events, raise LLMError. Wrong arguments raise at once.
 """
 
+from llmstream.clock import Clock
 from llmstream.streams.buffer import buffer
-from llmstream.streams.clock import Clock
 from llmstream.streams.coalesce import coalesce
 from llmstream.streams.collect import collect
 from llmstream.streams.guard import guard

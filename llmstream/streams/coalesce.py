@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
+from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.types import StreamEvent
 from llmstream.streams.branch import Branch
-from llmstream.streams.clock import Clock, LoopClock, Timer
 from llmstream.streams.held import CHARS, ENDS, Held, Unit
 from llmstream.streams.pump import Pump
 from llmstream.streams.source import Flow, Source

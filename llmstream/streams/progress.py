@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
+from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import EventType, Status, StreamEvent
-from llmstream.streams.clock import Clock, LoopClock
 from llmstream.streams.opening import TEXTS, content
 from llmstream.streams.source import Flow, Source
 

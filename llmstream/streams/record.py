@@ -12,8 +12,8 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any, TextIO
 
+from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import StreamEvent
-from llmstream.streams.clock import Clock, LoopClock
 from llmstream.streams.source import Flow, Source
 
 VERSION = 1

@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent, error
-from llmstream.streams.clock import Clock, LoopClock
 from llmstream.streams.opening import TEXTS, content
 from llmstream.streams.record import VERSION
 from llmstream.streams.source import Flow

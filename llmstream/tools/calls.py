@@ -7,8 +7,8 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
+from llmstream.clock import Clock
 from llmstream.messages import ToolCall, ToolResult
-from llmstream.providers.base import Clock
 from llmstream.tools.function import ArgumentsError, FunctionTool
 
 logger = logging.getLogger("llmstream")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts, ToolCall
-from llmstream.providers.base import LoopClock
+from llmstream.clock import LoopClock
 from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import VirtualClock
 from tests.loopback import APIS, CutError, Loopback, Reply, Request, answer, cut, error_frame, pieces, refuse
