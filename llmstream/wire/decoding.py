@@ -33,6 +33,8 @@ from llmstream.wire.sse import MAX_FRAME, Frame, SSEParser
 _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
 """Finish reasons after which the last call's arguments may be missing rather than empty."""
 
+AT_ONCE = "stream: the provider answered with one whole document"
+"""Said in `start.warnings` where nothing was streamed."""
 _FIELD_CUT = re.compile(rb"d(at?)?|e(v(en?)?)?|i|r(e(tr?)?)?")
 """A last line cut within its field name: not a line of some other body."""
 
@@ -382,6 +384,7 @@ class Decoder:
         elif self.frames:
             return False
         else:
+            self.start.warnings = (*self.start.warnings, AT_ONCE)
             try:
                 known = self.parse_document(payload)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):

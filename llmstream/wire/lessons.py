@@ -33,11 +33,17 @@ OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "m
 """Options that hosts know by one of two names."""
 DEVELOPER = "role developer"
 
-OURS = frozenset({"stream_options", *OTHER_NAME})
+STREAM = "stream"
+OURS = frozenset({"stream_options", STREAM, *OTHER_NAME})
 """Options that the caller never sees, or whose meaning stays: changed even where `strict` allows no other change."""
 
 PREFILL = "prefill: refused by the provider; asked to go on instead"
 _NO_PREFILL = re.compile(r"prefill|(must|should) (end|be) with a user|last (message|role) (must|should|to) be", re.I)
+_NO_STREAM = re.compile(
+    r"stream(ing)?\b\W+((mode|responses?|output|requests?)\W+)?((is|are)\W+)?(currently\W+)?(not|un)\W?"
+    r"(supported|available|allowed|implemented|enabled)|does ?n[o'](t| t) support stream",
+    re.I,
+)
 _ROLE = re.compile(r"\brole|variant|one of|(supported|invalid|unsupported) value", re.I)
 _THING = r"(?:request )?(?:parameter|argument|field|property|option|key|keyword|name|input)s?"
 _TAKEN = r"(?:supported|permitted|allowed|accepted|recogni[sz]ed)"
@@ -65,6 +71,8 @@ class Lesson:
     instead: str | None = None
 
     def __str__(self) -> str:
+        if self.option == STREAM:
+            return "stream: refused by the provider; asked for the whole answer at once"
         return f"{self.option}: refused by the provider; {f'sent as {self.instead}' if self.instead else 'dropped'}"
 
     def apply(self, rendered: Rendered) -> bool:
@@ -76,6 +84,8 @@ class Lesson:
                 message["role"] = "system"
         else:
             found = [body.pop(self.option)] if self.option in body else []
+            if self.option == STREAM:
+                body.pop("stream_options", None)
             if found and self.instead is not None:
                 body.setdefault(self.instead, found[0])
         if found:
@@ -124,9 +134,11 @@ class Lessons:
 
 def learn(sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] = ()) -> Lesson | None:
     """The lesson in the refusal of the body `sent`, given those `known` already; None: nothing to learn."""
+    message = refusal.message
+    if refusal.status_code in (400, 405, 422, 501) and STREAM in sent and _NO_STREAM.search(message):
+        return Lesson(STREAM)
     if refusal.kind != "invalid_request" or refusal.status_code not in (400, 422):
         return None
-    message = refusal.message
     if re.search(r"\bdeveloper\b", message) and _ROLE.search(message):
         roles = {turn.get("role") for turn in sent.get("messages", ()) if isinstance(turn, Mapping)}
         return Lesson(DEVELOPER, "system") if "developer" in roles else None

@@ -148,3 +148,36 @@ def test_one_endpoint_and_key_have_one_budget() -> None:
     assert key(api_key="sk-one-of-two", **here) != key(api_key="sk-two-of-two", **here)
     assert key(api_key="sk-one-of-two") != key(api_key="sk-one-of-two", **here)
     assert "sk-one" not in key(api_key="sk-one-of-two")
+
+
+DOCUMENTS: dict[str, Any] = {
+    "openai": {"id": "c", "model": "m", "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]},
+    "openai-responses": {
+        "id": "r",
+        "object": "response",
+        "status": "completed",
+        "output": [{"type": "message", "id": "x", "content": [{"type": "output_text", "text": "Hello"}]}],
+    },
+    "anthropic": {
+        "type": "message",
+        "id": "a",
+        "content": [{"type": "text", "text": "Hello"}],
+        "stop_reason": "end_turn",
+    },
+}
+
+
+@api
+@pytest.mark.parametrize("status", [400, 405, 501])
+async def test_a_server_that_does_not_stream_still_answers_the_same_call(provider: str, status: int) -> None:
+    no = {"error": {"message": "Streaming is not supported by this model", "type": "invalid_request_error"}}
+    once = RetryPolicy(max_attempts=1)
+    server = Loopback(refuse(status, no), refuse(200, DOCUMENTS[provider]))
+    async with server, connect(server, provider, retry=once, strict=True) as client:
+        first, second = await collect(client), await collect(client)
+    for events in (first, second):
+        last = check_stream(events)
+        assert last.message is not None
+        assert last.message.text == "Hello"
+        assert [told.partition(":")[0] for told in warnings(events)] == ["stream", "stream"]
+    assert ["stream" in request.body for request in server.requests] == [True, False, False]

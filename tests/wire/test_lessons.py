@@ -115,6 +115,28 @@ def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:
     assert taught(message) is None
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Streaming is not supported for this model.",
+        "This model does not support streaming.",
+        "stream is not allowed",
+        "stream: unsupported",
+        "Stream mode is currently not available",
+        "Streaming responses are not implemented",
+    ],
+)
+def test_a_host_that_does_not_stream_is_asked_for_the_whole(message: str) -> None:
+    for status in (400, 405, 422, 501):
+        lesson = taught(message, status=status)
+        assert lesson == Lesson("stream")
+    lesson.apply(rendered := Rendered(dict(SENT)))
+    assert not {"stream", "stream_options"} & rendered.body.keys()
+    assert rendered.warnings == ["stream: refused by the provider; asked for the whole answer at once"]
+    assert taught(message, status=500) is None
+    assert taught("the stream of requests is too fast") is None
+
+
 def test_only_a_refused_request_teaches() -> None:
     for status in (401, 404, 429, 500):
         assert taught("'temperature' is not supported", status=status) is None

@@ -484,7 +484,7 @@ def test_a_whole_document_is_an_answer():
     end = decode(json.dumps(document, indent=1).encode())[-1]
     assert end.finish_reason is FinishReason.TOOL_CALLS
     assert end.message.parts == [ReasoningPart("", "s", "rs", FORMAT), TextPart("hi"), ToolCall("c", "f", "{}", {})]
-    assert end.start == Start("resp_1", "m")
+    assert end.start == Start("resp_1", "m", warnings=("stream: the provider answered with one whole document",))
     failed = {**document, "status": "failed", "error": {"code": "rate_limit_exceeded", "message": "m"}}
     assert decode(json.dumps(failed).encode())[-1].error_info.kind == "rate_limit"
     assert decode(json.dumps(RESPONSE).encode())[-1].error_info.kind == "wrong_body"
