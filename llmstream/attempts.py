@@ -68,12 +68,14 @@ class Attempts:
         self._continuations = 0
         self._lessons: set[tuple[int, str]] = set()
         self._overlap: Overlap | None = None
+        self._watchdog: Watchdog | None = None
         self.call = call
         """As it goes to the current target."""
+        self._asked = {_account(targets[0].provider)}
         budget = rules.policy.budget
         if budget is not None:
-            for target in targets:
-                budget.deposit(_account(target.provider), call.clock.time())
+            for account in {_account(target.provider) for target in targets}:
+                budget.deposit(account, call.clock.time())
 
     @property
     def target(self) -> Target:
@@ -100,9 +102,21 @@ class Attempts:
             request = continue_request(request, partial, prefill=prefill)
             self._overlap = Overlap(partial.text, prefill=prefill)
         self._events = _begin(provider, request, self.call)
-        self._watchdog: Watchdog | None = None
+        self._watchdog = None
         if self.call.deadline is not None and not getattr(provider, "keeps_deadline", False):
-            self._watchdog = Watchdog(replace(self.call, timeouts=_NO_LIMITS))
+            self._watched = replace(self.call, timeouts=_NO_LIMITS)
+            self._watchdog = Watchdog(self._watched)
+
+    @property
+    def timed_here(self) -> bool:
+        """Nobody else looks at the deadline: `hold` must be told how long the consumer holds each event."""
+        return self._watchdog is not None
+
+    def hold(self, seconds: float) -> None:
+        """The consumer held an event for so long: that time does not count."""
+        self.call.hold(seconds)
+        if self._watchdog is not None:
+            self._watched.hold(seconds)
 
     async def advance(self) -> Sequence[StreamEvent]:
         """The events of the provider's next step that may leave. Raises for wrong arguments alone."""
@@ -188,13 +202,24 @@ class Attempts:
     def _fall_back(self, info: ErrorInfo, *, going_on: bool = False) -> StreamEvent | None:
         """On to the next target that may be asked; the last one always may."""
         following = range(self._index + 1, len(self._targets))
-        index = next((i for i in following if i == following[-1] or not self._starved(self._targets[i])), None)
+        index = next((i for i in following if self._may_ask(self._targets[i], last=i == following[-1])), None)
         if index is None:
             return None
         self._failed.append(self._named(info))
+        if self._targets[index].provider is not self.target.provider:
+            self.call = replace(self.call, headers={})  # they are for the provider that they were given for
         self._index, self._attempt = index, 1
-        self.call = replace(self.call, headers={})  # they are for the provider that they were given for
         return self._again(info, 0.0, going_on=going_on)
+
+    def _may_ask(self, target: Target, *, last: bool) -> bool:
+        """Whether the budget allows it. The last is asked in any case, but none twice for nothing."""
+        account, budget = _account(target.provider), self._rules.policy.budget
+        if account in self._asked:
+            return budget is None or budget.withdraw(account, self.call.clock.time())
+        if not last and self._starved(target):
+            return False
+        self._asked.add(account)
+        return True
 
     def _again(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
         provider, model = self.target
@@ -210,6 +235,8 @@ class Attempts:
         if wrong and not self._guard.begun:
             raise problem
         logger.debug("the provider raised", exc_info=problem)
+        if isinstance(problem, ConfigurationError):  # of a fallback: the request is wrong for it
+            return error(ErrorInfo("invalid_request", str(problem)))
         return error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}"))
 
     async def _timed(self, watchdog: Watchdog) -> StreamEvent:
@@ -232,10 +259,10 @@ class Attempts:
             return self._guard.feed(replace(event, text_delta=TextDelta(fresh))) if fresh else ()
         if event.type in (EventType.MESSAGE_START, EventType.STATUS):
             return self._guard.feed(event)
-        return [*self._flush(), *self._guard.feed(event)]
+        return [*self._flush(cut=event.type is EventType.ERROR), *self._guard.feed(event)]
 
-    def _flush(self) -> Sequence[StreamEvent]:
-        held = self._overlap.finish() if self._overlap is not None else ""
+    def _flush(self, *, cut: bool = True) -> Sequence[StreamEvent]:
+        held = self._overlap.finish(cut=cut) if self._overlap is not None else ""
         return self._guard.feed(text_delta(held)) if held else ()
 
 

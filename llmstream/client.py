@@ -208,7 +208,7 @@ class LLMClient:
                 if stream:
                     held = self._clock.time()
                     yield retry
-                    attempts.call.hold(self._clock.time() - held)
+                    attempts.hold(self._clock.time() - held)
                 await self._clock.sleep(retry.retry.delay)
             failed: StreamEvent | None = None
             attempts.begin()
@@ -217,6 +217,10 @@ class LLMClient:
                     for event in await attempts.advance():
                         if event.type is EventType.ERROR:
                             failed = event
+                        elif stream and attempts.timed_here:
+                            held = self._clock.time()
+                            yield event
+                            attempts.hold(self._clock.time() - held)
                         elif stream:
                             yield event
                         elif event.type is EventType.MESSAGE_COMPLETE:
@@ -237,6 +241,8 @@ class LLMClient:
 
         Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
         """
+        if "headers" in options:
+            options["headers"] = hide_headers(options["headers"])
         return Stream(self.chat_completion(messages, **options))
 
     async def complete(

@@ -16,7 +16,9 @@ MAX_CONTINUATIONS = 2
 WINDOW = 500
 """Characters of the shown text that a continuation may repeat."""
 CHANCE = 8
-"""An overlap that begins within a word is one from this length on; a shorter one may be chance ("book", "keeper")."""
+"""Characters from which on a repetition is believed to be one; a shorter one may be chance, such as a bracket."""
+WORD = 3
+"""The same for letters that begin the cut word anew ("bro", "brown")."""
 
 _GO_ON = (
     "The connection was lost while you were answering. Above is the beginning of your answer, exactly as far as it "
@@ -56,42 +58,60 @@ class Overlap:
     """Takes out of a continuation's first words what repeats the end of `shown`, or all of it.
 
     Feed it the text as it comes, and `finish()` at its end: text is held only as long as it may still be a repetition.
-    After a prefill only white space can be doubled, because only that was not sent.
+    After a prefill only white space can be doubled, because only that was not sent. Linear in the text.
     """
 
     def __init__(self, shown: str, *, prefill: bool = False) -> None:
         self._shown = shown
         self._tail = shown[len(shown.rstrip()) :] if prefill else shown[-WINDOW:]
         self._prefill = prefill
-        self._held = ""
+        self._held: list[str] = []
+        self._size = 0
+        self._anew = not prefill  # so far it is the beginning of `shown` again
         self.done = not self._tail
 
     def feed(self, text: str) -> str:
         """The new text that may be shown now."""
         if self.done:
             return text
-        self._held += text
-        return "" if self._undecided() else self.finish()
+        left = len(self._shown) - self._size
+        self._anew = self._anew and self._shown.startswith(text[: max(left, 0)], self._size)
+        self._held.append(text)
+        self._size += len(text)
+        if (self._anew and self._size < len(self._shown)) or self._in_tail():
+            return ""
+        return self.finish()
 
-    def finish(self) -> str:
-        """What was still held."""
+    def finish(self, *, cut: bool = False) -> str:
+        """What was held. `cut`: the text did not come to its end, so what is still undecided is no text of its own."""
+        if self.done:
+            return ""
+        undecided = (self._anew and self._size < len(self._shown)) or self._in_tail()
         self.done = True
-        held, self._held = self._held, ""
-        if not self._prefill and held.startswith(self._shown):
+        held = "".join(self._held)
+        self._held.clear()
+        if undecided and (cut or (not self._prefill and _is_much(held))):
+            return ""
+        if self._anew and self._size >= len(self._shown) and _is_much(self._shown):
             return held[len(self._shown) :]
         for size in range(min(len(held), len(self._tail)), 0, -1):
             if held.startswith(self._tail[-size:]) and self._believed(size):
                 return held[size:]
         return held
 
-    def _undecided(self) -> bool:
-        held, tail = self._held, self._tail
-        if not self._prefill and len(held) < len(self._shown) and self._shown.startswith(held):
-            return True
+    def _in_tail(self) -> bool:
+        if self._size >= len(self._tail):
+            return False
+        held, tail = "".join(self._held), self._tail
         return any(tail.startswith(held, start) for start in range(len(tail) - len(held)))
 
     def _believed(self, size: int) -> bool:
-        if self._prefill or size >= CHANCE:
+        if self._prefill:
             return True
-        before, first = self._shown[: -size or None][-1:], self._shown[-size]
-        return not (before.isalnum() and first.isalnum())
+        repeated, before = self._shown[-size:], self._shown[: -size or None][-1:]
+        begun_anew = size >= WORD and repeated.isalpha() and not before.isalnum()
+        return begun_anew or _is_much(repeated)
+
+
+def _is_much(text: str) -> bool:
+    return len(text) >= CHANCE and sum(map(str.isalnum, text)) >= CHANCE // 2

@@ -34,7 +34,7 @@ class RetryBudget:
     """Endpoints and keys remembered; beyond that the fullest are forgotten first, which costs nothing."""
 
     def __init__(self, *, ratio: float = 0.2, burst: float = 100.0, quiet: float = 60.0) -> None:
-        if min(ratio, burst, quiet) < 0:
+        if not all(value >= 0 for value in (ratio, burst, quiet)):
             raise ValueError("ratio, burst and quiet must not be negative")
         self.ratio = ratio
         self.burst = burst
@@ -92,7 +92,7 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if self.max_attempts < 1:
             raise ValueError("max_attempts counts the first try: it must be at least 1")
-        if min(self.base_delay, self.max_delay, self.max_retry_after) < 0:
+        if not all(value >= 0 for value in (self.base_delay, self.max_delay, self.max_retry_after)):
             raise ValueError("delays must not be negative")
 
     def delay(self, attempts: int, error: ErrorInfo, rng: Random, *, left: float | None = None) -> float | None:

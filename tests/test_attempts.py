@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts, Usage
 from llmstream.errors import ADAPTED
-from llmstream.events.types import ToolCallDelta, error, reasoning_delta, text_delta
+from llmstream.events.types import ToolCallDelta, error, opaque, reasoning_delta, text_delta
 from llmstream.messages import ReasoningPart, TextPart, ToolCall
 from llmstream.retry import RetryBudget
 from llmstream.testing import ScriptedProvider, VirtualClock
@@ -236,10 +236,59 @@ async def test_continue_gives_the_text_of_a_run_without_the_cut(*, prefill: bool
 
 
 async def test_a_repetition_is_not_shown_again() -> None:
-    provider = Scripted("a", ["one two thr", CUT], ["two ", "thr", "ee"])
+    provider = Scripted("a", ["and number two thr", CUT], ["number two ", "thr", "ee"])
     events = await collect(client_of(provider, on_interrupt="continue"))
-    assert check_stream(events, going_on=True).message.text == "one two three"
-    assert shown(events) == "one two three"
+    assert check_stream(events, going_on=True).message.text == "and number two three"
+    assert shown(events) == "and number two three"
+
+
+async def test_an_answer_begun_anew_and_cut_again_is_not_shown_twice() -> None:
+    provider = Scripted("a", ["Once upon a time there was", CUT], ["Once upon a", CUT], [" king."])
+    events = await collect(client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=9, budget=None)))
+    assert check_stream(events, going_on=True).message.text == "Once upon a time there was king."
+
+
+async def test_opaque_data_of_an_attempt_that_showed_nothing_goes_with_it() -> None:
+    provider = Scripted("a", ["Hello", CUT], [opaque("anthropic-messages", signature="s"), CUT], [" world"])
+    events = await collect(client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=9, budget=None)))
+    assert check_stream(events, going_on=True).message.parts == [TextPart("Hello world")]
+
+
+async def test_fallbacks_at_the_same_endpoint_draw_on_its_budget() -> None:
+    budget, sent = RetryBudget(burst=2), []
+    for _ in range(100):
+        providers = [account(Scripted(name, *[[DOWN]] * 3), "one endpoint") for name in "ab"]
+        client = client_of(providers[0], fallbacks=providers[1:], retry=RetryPolicy(budget=budget))
+        await collect(client)
+        sent += [request for provider in providers for request in provider.requests]
+    assert len(sent) <= 1.2 * 100 + budget.burst
+
+
+async def test_headers_go_along_to_another_model_of_the_same_provider() -> None:
+    provider = Scripted("a", [DENIED], ["B"])
+    await collect(client_of(provider, fallbacks=[provider]), headers={"X-Tenant": "7"})
+    assert provider.headers == [{"X-Tenant": "7"}] * 2
+
+
+async def test_what_a_fallback_refuses_to_send_is_told() -> None:
+    class Refusing(Scripted):
+        async def stream(self, request, call):
+            raise ConfigurationError("strict: no seed here")
+            yield
+
+    last = check_stream(await collect(client_of(Scripted("a", [DENIED]), fallbacks=[Refusing("b")])))
+    assert "b: invalid_request" in last.error
+
+
+async def test_total_does_not_count_the_time_that_the_consumer_holds_an_event() -> None:
+    clock = VirtualClock()
+    provider = Scripted("a", ["one ", "two"])
+    client = LLMClient(provider=provider, timeouts=Timeouts(total=1), clock=clock)
+    events = []
+    async for event in client.chat_completion(HI):
+        events.append(event)
+        clock.now += 5
+    assert check_stream(events).message.text == "one two"
 
 
 async def test_a_continuation_of_nothing_but_a_repetition_is_whole() -> None:

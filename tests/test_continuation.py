@@ -22,16 +22,26 @@ def fitted(shown: str, *pieces: str, prefill: bool = False) -> str:
 @pytest.mark.parametrize(
     ("shown", "said", "fresh"),
     [
-        ("The quick brown fo", "fox jumps", "x jumps"),
+        ("The quick bro", "brown fox", "wn fox"),
+        ("The quick brown fo", "fox jumps", "fox jumps"),  # two letters may be chance
         ("The quick brown", " fox jumps", " fox jumps"),
         ("The quick brown fox ", "brown fox jumps", "jumps"),
         ("The quick brown", "The quick brown fox", " fox"),
         ("book", "keeper", "keeper"),
         ("A sentence. Another sent", "Another sentence.", "ence."),
-        ("one two", "one two", ""),
+        ("one two three", "one two three", ""),
+        ("one two three", "one two three four", " four"),
+        ("print(f(g(x)", ")", ")"),
+        ("Para one.\n", "\nPara two.", "\nPara two."),
+        ("[[1, 2]", "]", "]"),
+        ("**bold*", "*", "*"),
+        ("-", "-flag", "-flag"),
+        ("na na na ", "na na batman", "na na batman"),
+        ("1, 0, ", "0, 1", "0, 1"),
+        ("--------", "--------", "--------"),
         ("one two", "", ""),
         ("1, 2, 3", ", 4", ", 4"),
-        ("line\n", "\nnext", "next"),
+        ("line\n", "\nnext", "\nnext"),
         ("", "anything", "anything"),
         ("你好世界今天天气很好", "今天天气很好吗", "今天天气很好吗"),  # six characters within a word may be chance
         ("我说你好世界今天天气很好", "你好世界今天天气很好吗", "吗"),
@@ -40,6 +50,16 @@ def fitted(shown: str, *pieces: str, prefill: bool = False) -> str:
 def test_what_a_continuation_repeats_is_taken_out(shown: str, said: str, fresh: str) -> None:
     assert fitted(shown, said) == fresh
     assert fitted(shown, *said) == fresh
+
+
+def test_what_is_cut_while_it_still_repeats_is_no_text_of_its_own() -> None:
+    for said in ("Once upon a", "there was", "O"):
+        overlap = Overlap("Once upon a time there was")
+        assert overlap.feed(said) == ""
+        assert overlap.finish(cut=True) == ""
+    overlap = Overlap("Once upon a time there was")
+    assert overlap.feed("Once upon a") == ""
+    assert overlap.finish() == "", "begun anew, and over before anything new came"
 
 
 def test_an_answer_begun_anew_is_taken_out_whole_however_long() -> None:

@@ -31,8 +31,19 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.builder import MessageBuilder
-from llmstream.events.types import EventType, Retry, Start, StreamEvent, error
-from llmstream.messages import FinishReason, Message, Usage
+from llmstream.events.types import (
+    EventType,
+    ReasoningDelta,
+    RefusalDelta,
+    Retry,
+    Start,
+    Status,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    error,
+)
+from llmstream.messages import File, FinishReason, Message, Source, ToolCall, ToolResult, Usage
 
 TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
 
@@ -114,6 +125,8 @@ class Guard:
         if type(event) is not StreamEvent and not isinstance(event, StreamEvent):
             return (self._fail(ErrorInfo("internal", f"the provider yielded a {type(event).__name__}")),)
         kind = event.type
+        if (odd := _odd(event)) is not None:
+            return (self._fail(ErrorInfo("internal", f"a {kind} event whose {odd} is of a wrong type")),)
         if kind in _PIECES:
             return self._piece(event)
         if kind is EventType.MESSAGE_START:
@@ -123,11 +136,11 @@ class Guard:
         if kind is EventType.STATUS:
             if event.status is None:
                 return (self._fail(ErrorInfo("internal", "a STATUS event without status")),)
-            if self._builder is not None:
-                self._builder.add(event)
             if event.status.kind == "opaque" and not self.committed:
                 self._held.append(event)
                 return ()
+            if self._builder is not None:
+                self._builder.add(event)
             return (event,)
         if kind is EventType.MESSAGE_COMPLETE:
             return self._complete(event)
@@ -165,17 +178,19 @@ class Guard:
                 return (self._fail(ErrorInfo("internal", f"a {event.type} event whose content is no string")),)
             if not value.content:
                 return ()
+        opening = () if self.committed else self._commit()
         if self._builder is not None:
             self._builder.add(event)
         if event.tool_call is not None and event.tool_call.executed_by == "caller":
             self.called = True
-        if self.committed:
-            return (event,)
-        return (*self._commit(), event)
+        return (*opening, event)
 
     def _commit(self) -> Sequence[StreamEvent]:
         """What was held back."""
         self.committed = self.shown = True
+        if self._builder is not None:
+            for held in self._held:
+                self._builder.add(held)
         start = self._start or Start()
         self._start = replace(start, warnings=(*self._warnings, *start.warnings))
         return (*self._held, StreamEvent(EventType.MESSAGE_START, start=self._start, raw=self._raw))
@@ -206,10 +221,12 @@ class Guard:
         usage = self._usage = event.usage if event is not None else None
         if usage is not None:
             self._billed.append(usage)
+        if self._carried:
+            usage = _sum([*self._carried, usage])
         partial = self._message(None, usage, cut=True)
         failed = error(replace(info, partial=partial if partial is not None and partial.parts else None))
         failed.usage = usage
-        if len(self._billed) > (usage is not None):
+        if len(self._billed) > (self._usage is not None):
             failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
         failed.raw = event.raw if event is not None else None
         return failed
@@ -226,6 +243,30 @@ class Guard:
             finish_reason=finish_reason,
             usage=usage,
         )
+
+
+_VALUES: dict[str, type] = {
+    "text_delta": TextDelta,
+    "reasoning_delta": ReasoningDelta,
+    "refusal_delta": RefusalDelta,
+    "tool_call_delta": ToolCallDelta,
+    "tool_call": ToolCall,
+    "tool_result": ToolResult,
+    "source": Source,
+    "file": File,
+    "status": Status,
+    "start": Start,
+    "usage": Usage,
+    "error_info": ErrorInfo,
+}
+
+
+def _odd(event: StreamEvent) -> str | None:
+    """The field of a third party's event that holds something else than it should."""
+    for name, cls in _VALUES.items():
+        if (value := getattr(event, name)) is not None and not isinstance(value, cls):
+            return name
+    return None
 
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")

@@ -124,6 +124,7 @@ def is_loopback(host: str) -> bool:
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _AZURE = ipaddress.ip_address("168.63.129.16")
+_SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("192.88.99.0/24"))  # Oracle's metadata; 6to4
 
 
 def public_hosts_only(host: str, address: str) -> bool:  # noqa: ARG001  # the hook's signature
@@ -148,7 +149,7 @@ def _embedded(address: IPAddress) -> Iterator[IPAddress]:
 
 def _is_public(address: IPAddress) -> bool:
     odd = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
-    return address.is_global and not odd and address != _AZURE
+    return address.is_global and not odd and address != _AZURE and not any(address in net for net in _SPECIAL)
 
 
 def check_key(key: str | Secret[str], name: str) -> Secret[str]:

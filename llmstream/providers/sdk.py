@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import importlib
 import inspect
+import json
 import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
@@ -275,8 +276,10 @@ class SDKProvider:
         if info is None:
             return
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
-        named = replace(self._named(info, call), request_id=info.request_id or request_id)
+        named = self._named(replace(info, request_id=info.request_id or request_id), call)
         event.error_info, event.error = named, str(named)
+        if event.raw is not None:
+            event.raw = parse_json(redact(json.dumps(event.raw), self._all_secrets(call)).encode())
 
     def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
@@ -315,7 +318,9 @@ class SDKProvider:
     def _named(self, info: ErrorInfo, call: Call) -> ErrorInfo:
         secrets = self._all_secrets(call)
         code = info.code and redact(info.code, secrets)
-        return replace(info, provider=self.name, message=redact(info.message, secrets), code=code)
+        request_id = info.request_id and redact(info.request_id, secrets)
+        message = redact(info.message, secrets)
+        return replace(info, provider=self.name, message=message, code=code, request_id=request_id)
 
     def _all_secrets(self, call: Call) -> tuple[str, ...]:
         return (*secret_parts(secret_headers(call.headers)), *self._secrets.reveal())

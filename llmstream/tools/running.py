@@ -12,6 +12,7 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, error
 from llmstream.messages import FinishReason, HostedTool, Message, Tool, ToolCall, ToolResult, Usage, sequence_of
+from llmstream.providers.endpoint import hide_headers
 from llmstream.tools.calls import Calls, Confirm
 from llmstream.tools.function import FunctionTool, tool
 from llmstream.wire.openai_chat.arguments import parse_tools
@@ -52,6 +53,8 @@ async def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options
     cancelling the task cancels the tools that run and waits for them; a function that is not async runs in a thread,
     and its thread can't be stopped.
     """
+    if "headers" in options:  # a traceback may show the locals of a frame that raises
+        options["headers"] = hide_headers(options["headers"])
     known = _parse_tools(tools)
     run = _Run(client, messages, known, cast("CallOptions", options), max_rounds)
     own = [tool for tool in known if isinstance(tool, FunctionTool)]

@@ -91,6 +91,7 @@ _WORDS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
         ),
         "not_found",
     ),
+    (re.compile(r"credit balance is too low|insufficient (credits|balance)", re.I), "quota"),
     (re.compile(r"overloaded", re.I), "overloaded"),
     (re.compile(r"rate.?limit", re.I), "rate_limit"),
 )
@@ -133,7 +134,7 @@ def parse_error(
     if kind == "server" and status is not None and status < 500 and status != 409:
         info.retryable = False
     if (verdict := headers.get("x-should-retry")) in ("true", "false"):
-        info.retryable = verdict == "true"
+        info.retryable = verdict == "true" and kind not in ("quota", "authentication", "content_filter")
     return info
 
 

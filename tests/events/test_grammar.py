@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, TextDelta, error, opaque, text_delta
-from llmstream.messages import FinishReason, ProviderPart, Usage
+from llmstream.messages import FinishReason, Usage
 from tests import strategies
 from tests.grammar_check import check_stream
 
@@ -182,7 +182,16 @@ def test_an_opaque_status_waits_for_the_first_piece():
     assert not left[0].retry.discard
 
 
-def test_what_never_left_is_in_the_partial_answer():
-    """A signature that was still held back when the attempt failed is what had come, too."""
+def test_what_never_left_is_not_in_the_partial_answer():
+    """A signature that was still held back when the attempt failed goes with it."""
     (last,) = run([opaque("openai-chat", item={"x": 1})])
-    assert last.error_info.partial.parts == [ProviderPart("openai-chat", {"x": 1})]
+    assert last.error_info.partial is None
+
+
+@pytest.mark.parametrize(
+    "field", ["text_delta", "tool_call", "tool_call_delta", "start", "status", "usage", "error_info"]
+)
+def test_a_field_of_a_wrong_type_is_an_error(field):
+    kind = {"start": "message_start", "usage": "message_complete", "error_info": "error"}.get(field, field)
+    (last,) = run([StreamEvent(EventType(kind), **{field: {"a": 1}})])
+    assert last.error_info.kind == "internal"

@@ -30,7 +30,7 @@ async def read(flow):
 
 def recorded(events, **options):
     file = io.StringIO()
-    asyncio.run(read(record(Feed(events), file, **options)))
+    asyncio.run(read(record(Feed(events), file, clock=VirtualClock(), **options)))
     assert not file.closed, "whose file, whose business"
     return file.getvalue()
 
