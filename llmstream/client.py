@@ -60,7 +60,8 @@ class LLMClient:
 
     `model` is `"provider:model"`; without it, `LLMSTREAM_MODEL`, else the first provider with a key in the environment,
     else the local model, else the simulator (the last two say so loudly). `provider` is a name or a Provider object.
-    `api_key`, `base_url`, `headers` and `sdk_client` belong to this model alone and never travel to another.
+    `api_key`, `base_url`, `headers` and `sdk_client` belong to this model alone and never travel to another. Without
+    `api_key` the provider's variable in the environment is read, and its key goes to `base_url`, whatever that is.
     `transport` is "httpx2" or "aiohttp" (the extra `aiohttp`; cheaper with many streams); None: `LLMSTREAM_TRANSPORT`,
     else httpx2. `allow_host(host, address)` is asked before each connection and may refuse it with False; where users
     choose `base_url`, give `llmstream.providers.public_hosts_only`.
