@@ -106,7 +106,7 @@ def _by_size(results: Results) -> dict[str, list[tuple[float, float]]]:
     for case in ("frame", "arguments"):
         for api, name in apis.items():
             found = tables.growth(results, "sizes", [name], prefix=f"{case}_")
-            lines |= {f"{api}, {case}": points for points in found.values()}
+            lines |= {f"{case}, {api}": points for points in found.values()}
     return lines
 
 

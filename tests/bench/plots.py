@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 440, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 124, 44, 40
-COLOURS = {"llmstream": "#1d4ed8", "raw": "#9ca3af", "openai": "#ea580c", "anthropic": "#ea580c"}
+LEFT, RIGHT, TOP, BOTTOM = 56, 142, 48, 40
+BLUE, GREEN, ORANGE, GREY = "#1d4ed8", "#0f766e", "#ea580c", "#9ca3af"
+COLOURS = {"llmstream": BLUE, "frame": BLUE, "arguments": GREEN, "openai": ORANGE, "raw": GREY}
 OTHERS = "#c4b5a5"
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#374151} .title{font-weight:600;font-size:14px;fill:#111827}"
