@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal, NamedTuple
@@ -19,7 +20,7 @@ from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call, Provider, Timeouts, Watchdog, abortable, timed_out
+from llmstream.providers.base import Call, Provider, Timeouts, Watchdog, abortable, closed, timed_out
 from llmstream.retry import RetryPolicy
 
 logger = logging.getLogger("llmstream")
@@ -69,6 +70,8 @@ class Attempts:
         self._lessons: set[tuple[int, str]] = set()
         self._overlap: Overlap | None = None
         self._watchdog: Watchdog | None = None
+        self._wait: Watchdog | None = None
+        self._abandoned = False
         self.call = call
         """As it goes to the current target."""
         self._asked = {_account(targets[0].provider)}
@@ -101,7 +104,7 @@ class Attempts:
             prefill = takes_prefill is not None and takes_prefill(request)
             request = continue_request(request, partial, prefill=prefill)
             self._overlap = Overlap(partial.text, prefill=prefill)
-        self._events = _begin(provider, request, self.call)
+        self._events = _ending() if self._abandoned else _begin(provider, request, self.call)
         self._watchdog = None
         if self.call.deadline is not None and not getattr(provider, "keeps_deadline", False):
             self._watched = replace(self.call, timeouts=_NO_LIMITS)
@@ -130,6 +133,20 @@ class Attempts:
             return self._guard.feed(event)
         return self._fit(event, self._overlap)
 
+    async def wait(self, seconds: float) -> None:
+        """Before the next attempt."""
+        self._wait = Watchdog(self.call)
+        if self._abandoned:
+            self._wait.close()
+        with suppress(TimeoutError):
+            await abortable(asyncio.ensure_future(self.call.clock.sleep(seconds)), self._wait)
+
+    def abandon(self) -> None:
+        """The client was closed: no wait goes on, and nobody is asked any more."""
+        self._abandoned = True
+        if self._wait is not None:
+            self._wait.close()
+
     async def close(self) -> None:
         """Close the provider's stream; what a third party's cleanup raises is not the consumer's business."""
         try:
@@ -142,7 +159,7 @@ class Attempts:
     def after(self, failed: StreamEvent) -> StreamEvent | None:
         """The RETRY that goes on from this ERROR; None: it is the end."""
         info = failed.error_info or ErrorInfo("internal")
-        if info.kind == "timeout" and info.code == "total":
+        if self._abandoned or (info.kind == "timeout" and info.code == "total"):
             return None
         going_on = False
         if self._rules.streaming and self._guard.shown:
@@ -266,6 +283,11 @@ class Attempts:
         return self._guard.feed(text_delta(held)) if held else ()
 
 
+async def _ending() -> AsyncGenerator[StreamEvent, None]:
+    """The stream of a client that was closed."""
+    yield error(closed())
+
+
 async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:
     return await events.__anext__()
 
@@ -283,6 +305,7 @@ def _begin(provider: Provider, request: ChatRequest, call: Call) -> AsyncGenerat
         return raising(problem)
 
 
-def _account(provider: Provider) -> object:
+def _account(provider: Provider) -> Hashable:
     """Whose retry budget a provider draws on: its endpoint's and key's, or its own."""
-    return getattr(provider, "budget_key", None) or id(provider)
+    key = getattr(provider, "budget_key", None)
+    return key if key and isinstance(key, Hashable) else id(provider)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from weakref import WeakSet
 
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules, Target
 from llmstream.clock import Clock, LoopClock
@@ -106,6 +107,7 @@ class LLMClient:
             raise ConfigurationError(flaw)
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
+        self._calls: WeakSet[Attempts] = WeakSet()
         if not isinstance(retry, RetryPolicy):
             raise TypeError(f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}")
         if not isinstance(timeouts, Timeouts):
@@ -203,6 +205,7 @@ class LLMClient:
         )
         rules = Rules(self._retry, self._on_interrupt, stream, self._rng)
         attempts = Attempts(targets, request, self._call(timeouts, headers), guard, rules)
+        self._calls.add(attempts)
         retry = attempts.skip()
         while True:
             if retry is not None and retry.retry is not None:
@@ -210,7 +213,7 @@ class LLMClient:
                     held = self._clock.time()
                     yield retry
                     attempts.hold(self._clock.time() - held)
-                await self._clock.sleep(retry.retry.delay)
+                await attempts.wait(retry.retry.delay)
             failed: StreamEvent | None = None
             attempts.begin()
             try:
@@ -263,7 +266,12 @@ class LLMClient:
         return make()
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop. An `sdk_client` that you gave stays open."""
+        """Close the connections of this event loop; streams that still run end in an ERROR with the code "closed".
+
+        An `sdk_client` that you gave stays open.
+        """
+        for attempts in [*self._calls]:
+            attempts.abandon()
         own = (self._provider, *self._others.values(), *(target.provider for target in self._fallbacks))
         for provider in {id(provider): provider for provider in own}.values():
             await provider.aclose()

@@ -168,7 +168,7 @@ async def test_the_total_clock_ends_the_fallbacks_too() -> None:
 # --- the budget ----------------------------------------------------------------------------------------------
 
 
-def account(provider: Scripted, name: str) -> Scripted:
+def account(provider: Scripted, name: object) -> Scripted:
     provider.budget_key = name  # type: ignore[attr-defined]
     return provider
 
@@ -181,6 +181,13 @@ async def test_a_spent_budget_ends_a_call_at_once() -> None:
     waited = clock.now
     assert retries(await collect(client)) == []
     assert clock.now == waited
+
+
+@pytest.mark.parametrize("key", [["not", "hashable"], None, ""])
+async def test_a_key_that_is_of_no_use_leaves_a_provider_a_budget_of_its_own(key: object) -> None:
+    first, second = (account(Scripted(name, [DOWN], [name]), key) for name in "ab")
+    policy = RetryPolicy(budget=RetryBudget(burst=1, ratio=0))
+    assert [shown(await collect(client_of(provider, retry=policy))) for provider in (first, second)] == ["a", "b"]
 
 
 async def test_a_provider_whose_budget_is_empty_is_passed_over_until_it_has_filled() -> None:

@@ -27,6 +27,8 @@ FINISH_SILENCE = 5.0
 """Seconds to wait for more after a finish reason that need not be followed by anything."""
 TURNS = 3
 """Turns of the event loop that bytes which may have come in time get to be read, before a clock has run out."""
+CLOSED = "closed"
+"""The error code of a stream whose client was closed."""
 DRAIN = 0.05
 """Seconds given to the rest of a body after the provider's own end, so that the connection can be used again."""
 
@@ -96,10 +98,14 @@ class Provider(Protocol):
 class Watchdog:
     """All clocks of one attempt in one timer, which is re-armed only when it fires or a limit becomes shorter.
 
-    `expired` names the clock that ran out. `abort` is then called, and must make the pending read return.
+    `expired` names the clock that ran out, or is "closed". `abort` is then called, and must make the pending read
+    return. Until `stop` it is one of `open`, for a provider to `close` those that run when it is closed itself.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, open: set[Watchdog] | None = None) -> None:
+        self._open = open
+        if open is not None:
+            open.add(self)
         self._call = call
         self._clock = call.clock
         self._now = call.clock.time
@@ -145,6 +151,17 @@ class Watchdog:
         """The attempt is over."""
         self._since = None
         self._disarm()
+        if self._open is not None:
+            self._open.discard(self)
+
+    def close(self) -> None:
+        """The provider is closed: whatever is pending ends now, and nothing more begins."""
+        self.expired = self.expired or CLOSED
+        self.abort()
+
+    def error(self) -> ErrorInfo:
+        """Why the attempt ends, once `expired` says that it does."""
+        return closed() if self.expired == CLOSED else timed_out(self.expired or "total", self._call.timeouts)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -199,6 +216,11 @@ def _minus(limit: float | None, spent: float) -> float | None:
     return None if limit is None else limit - spent
 
 
+def closed() -> ErrorInfo:
+    """The error of a stream whose client was closed under it."""
+    return ErrorInfo("connection", "the client was closed before the answer's end", retryable=False, code=CLOSED)
+
+
 def timed_out(code: str, timeouts: Timeouts) -> ErrorInfo:
     """The error of a clock that ran out."""
     limit = getattr(timeouts, code)
@@ -219,6 +241,8 @@ async def abortable(pending: asyncio.Future[T], watchdog: Watchdog) -> T:
     itself raise. It cancels `pending` and waits for it, so that whatever it holds is let go.
     """
     watchdog.abort = pending.cancel
+    if watchdog.expired:
+        pending.cancel()
     try:
         await asyncio.wait({pending})
     except asyncio.CancelledError:
@@ -274,7 +298,10 @@ class AnswerReader:
         watchdog.waiting()
         data: bytes | None
         try:  # as in `_next`: a coroutine more for each read would be felt
-            data = await (self._body.__anext__() if self._direct else self._abortable())
+            if watchdog.expired:  # closed, while the consumer held an event
+                data = None
+            else:
+                data = await (self._body.__anext__() if self._direct else self._abortable())
         except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
             data = None
             await self._ended(problem)
@@ -282,7 +309,7 @@ class AnswerReader:
         if data is not None:
             events = decoder.feed(data)
         elif watchdog.expired and not decoder.finishing:
-            events = decoder.abort(timed_out(watchdog.expired, self._call.timeouts))
+            events = decoder.abort(watchdog.error())
         else:
             events = decoder.finish()
         if decoder.ended:
@@ -331,5 +358,6 @@ __all__ = [
     "Timeouts",
     "Watchdog",
     "abortable",
+    "closed",
     "timed_out",
 ]

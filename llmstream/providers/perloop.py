@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from llmstream.providers.base import Watchdog
+
 
 class LoopClients:
     """The SDK's clients of one provider. `owned`: ours to close.
@@ -55,6 +57,8 @@ class LoopClient:
 
     def __init__(self, sdk: Any, *, owned: bool) -> None:
         self.sdk = sdk
+        self.open: set[Watchdog] = set()
+        """Of the streams that run."""
         self._guardian = _guard(sdk) if owned else None
         self._started = False
 
@@ -66,7 +70,9 @@ class LoopClient:
                 await anext(self._guardian)
 
     async def aclose(self) -> None:
-        """Close the connections, if they are ours."""
+        """End the streams that run; close the connections, if they are ours."""
+        for watchdog in [*self.open]:
+            watchdog.close()
         if self._guardian is not None:
             await self.start()
             await self._guardian.aclose()

@@ -36,7 +36,7 @@ from llmstream.providers.endpoint import (
     secret_headers,
     secret_parts,
 )
-from llmstream.providers.perloop import LoopClients
+from llmstream.providers.perloop import LoopClient, LoopClients
 from llmstream.providers.transport import (
     Abort,
     Exchange,
@@ -141,14 +141,15 @@ class SDKProvider:
         changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
         if call.strict and changed:
             raise ConfigurationError(f"strict: {'; '.join(changed)}")
-        watchdog = Watchdog(call)
+        here = self._clients.here(self._new_client)
+        watchdog = Watchdog(call, here.open)
         response: Any = None
         body: Any = None
         abort: Abort | None = None
         exchange = Exchange(call.headers)
         try:
             try:
-                response = await self._open(rendered.body, call, watchdog, exchange)
+                response = await self._open(here, rendered.body, call, watchdog, exchange)
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
                 info = self._explain(problem, call, watchdog)
                 if lesson := self._lessons.learn(request.model, rendered.body, info, strict=call.strict):
@@ -221,23 +222,26 @@ class SDKProvider:
                 raise ConfigurationError(f"{name}: sdk_client brings its own connections; set it up there")
         return given
 
-    async def _open(self, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange) -> Any:
+    async def _open(
+        self, here: LoopClient, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange
+    ) -> Any:
         """The response. A pooled connection that turns out dead is replaced at once, once."""
         try:
-            return await self._post(body, call, watchdog, exchange)
+            return await self._post(here, body, call, watchdog, exchange)
         except Exception as problem:
             if not exchange.reused or exchange.heard or not is_disconnect(causes(problem)):
                 raise
         logger.debug("a kept-alive connection was dead; sending the request again")
-        return await self._post(body, call, watchdog, exchange)
+        return await self._post(here, body, call, watchdog, exchange)
 
-    async def _post(self, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange) -> Any:
+    async def _post(
+        self, here: LoopClient, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange
+    ) -> Any:
         """The response's head, in a task of its own: what the clocks cancel is never the consumer."""
         import httpx2
 
-        client = self._clients.here(self._new_client)
-        await client.start()
-        sdk = client.sdk
+        await here.start()
+        sdk = here.sdk
         given = self._config.sdk_client is not None
         # What httpx2 calls waiting for the pool includes looking up the host, over aiohttp. Nobody waits in ours.
         limit = call.timeouts.connect
@@ -283,7 +287,7 @@ class SDKProvider:
 
     def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
-            return self._named(timed_out(watchdog.expired, call.timeouts), call)
+            return self._named(watchdog.error(), call)
         found = causes(problem)
         for cause in found:
             if isinstance(cause, _RefusedError):

@@ -49,13 +49,14 @@ class SimulatorProvider:
         self._format = format
         self._pace = pace
         self._turn = 0
+        self._open: set[Watchdog] = set()
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
         decoder = wire.decoder(self._format, include_raw=call.include_raw, keep_message=False)
         decoder.start.provider = self.name
         events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model, format=self._format)
-        watchdog = Watchdog(call)
+        watchdog = Watchdog(call, self._open)
         scripted: list[ErrorInfo] = []
         body = self._body(events, wire.encoder(self._format), call, scripted)
         try:
@@ -73,7 +74,9 @@ class SimulatorProvider:
             await body.aclose()
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """End the streams that run."""
+        for watchdog in [*self._open]:
+            watchdog.close()
 
     def _items(self, request: ChatRequest) -> Iterable[Item]:
         script = self._script or _echo

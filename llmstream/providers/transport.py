@@ -331,5 +331,6 @@ def _abort_aiohttp(answer: Any) -> None:
         return
     if connection.transport is not None:
         connection.transport.abort()
-    elif not content.is_eof() and content.exception() is None:  # given up already, and nobody told the reader
+    # Of a connection that is given up already, or is so before the loop's next turn, nobody else tells the reader.
+    if not content.is_eof() and content.exception() is None:
         content.set_exception(ConnectionResetError())

@@ -30,12 +30,13 @@ async def check_provider(
 
         await check_provider(lambda base_url: MyProvider(base_url=base_url, api_key="any"), "openai-chat")
 
-    `make` gets the base URL of a FaultServer (plain http, on this machine) and returns a provider for it; it is called
-    once for each check, and the provider is closed after it. `format` is the wire format that it speaks:
-    "openai-chat", "openai-responses" or "anthropic-messages". `faults` are the ones to play; by default all that need
-    no TLS. Checked: each ends in exactly one terminal event that is true of it, after exactly one attempt, with all
-    the text that came before it, within the clocks of the Call; nothing is raised; streams can be closed, cancelled
-    and run side by side; every connection is let go. Takes some seconds. ValueError for unknown formats and faults.
+    `make` gets the base URL of a FaultServer (plain http, on this machine) and returns a provider for it; it is
+    called once for each check, and the provider is closed after it. `format` is the wire format that it speaks:
+    "openai-chat", "openai-responses" or "anthropic-messages". `faults` are the ones to play; by default all that
+    need no TLS. Checked: each ends in exactly one terminal event that is true of it, after exactly one attempt,
+    with all the text that came before it, within the clocks of the Call; nothing is raised; streams can be closed,
+    cancelled and run side by side; closing the provider ends them; every connection is let go. Takes some seconds.
+    ValueError for unknown formats and faults.
     """
     api = next((api for api, spoken in APIS.items() if spoken == format), None)
     if api is None:
@@ -60,6 +61,7 @@ async def check_provider(
     played = [FAULTS[name] for name in faults or FAULTS]
     cases = [(fault.name, check.fault(fault)) for fault in played if _concerns(fault, api)]
     cases += [("closed early", check.closing()), ("side by side", check.side_by_side())]
+    cases.append(("closed under a stream", check.closed_under()))
     cases += [("cancelled", check.cancelling(fault)) for fault in ("no-head", "stall")]
     await asyncio.gather(*(one(name, case) for name, case in cases))
     left = asyncio.all_tasks() - before
@@ -148,6 +150,28 @@ class _Check:
                 await provider.aclose()
                 await provider.aclose()  # twice is allowed
 
+    async def closed_under(self) -> None:
+        """Closing the provider ends a stream that waits, in an ERROR."""
+        async with FaultServer("stall") as server:
+            provider = self._make(server.url(self._api))
+            stream = self._stream(provider)
+            try:
+                events = [await anext(stream)]
+                while not events[-1].text:
+                    events.append(await anext(stream))
+                reading = asyncio.create_task(_rest(stream))
+                await asyncio.sleep(0)
+                await provider.aclose()
+                async with asyncio.timeout(AT_ONCE):
+                    events += await reading
+                if events[-1].type is not EventType.ERROR:
+                    self.wrong("closed under a stream", f"it ends in {events[-1].type}, not in an ERROR")
+                await self._let_go(server.left(AT_ONCE), "closed under a stream", "aclose() leaves a connection open")
+            except TimeoutError:
+                self.wrong("closed under a stream", "aclose() does not end it")
+            finally:
+                await stream.aclose()
+
     async def cancelling(self, fault: str) -> None:
         """Cancelling the one who reads closes the connection, and is not swallowed."""
         async with FaultServer(fault) as server:
@@ -184,3 +208,7 @@ class _Check:
         text = "".join(event.text for event in events)
         if text != ANSWER or events[-1].type is not EventType.MESSAGE_COMPLETE:
             self.wrong(where, f"a good answer is not delivered: {text!r}, then {events[-1:]}")
+
+
+async def _rest(stream: AsyncGenerator[StreamEvent, None]) -> list[StreamEvent]:
+    return [event async for event in stream]

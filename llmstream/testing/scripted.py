@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, StreamEvent, text_delta
+from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest, FinishReason
-from llmstream.providers.base import Call
+from llmstream.providers.base import Call, closed
 from llmstream.providers.script import Item, script_events
 
 
@@ -29,6 +29,7 @@ class ScriptedProvider:
         self._attempts = list(attempts)
         self.requests: list[ChatRequest] = []
         self.closed = 0
+        self._closings = 0
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """The next attempt of the script."""
@@ -40,18 +41,23 @@ class ScriptedProvider:
         if number <= len(self._attempts):
             script = self._attempts[number - 1]
         items = [_as_event(item) for item in script]
-        ended = False
+        ended, closings = False, self._closings
         try:
             for event in script_events(items, id=f"script-{number}", model=request.model):
+                if self._closings != closings:
+                    event = error(closed())  # noqa: PLW2901
                 if event.start is not None and event.start.provider is None:
                     event = replace(event, start=replace(event.start, provider=self.name))  # noqa: PLW2901
                 ended = event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)
                 yield event
+                if ended:
+                    return
         finally:
             self.closed += not ended
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """End the streams that run."""
+        self._closings += 1
 
 
 def _as_event(item: Item) -> Item:

@@ -159,6 +159,7 @@ class NeverCloses(Wrong):
         (Leaks, "closed early: the connection outlives its stream"),
         (Swallows, "cancelled: the cancellation is swallowed"),
         (SharesItsState, "side by side: "),
+        (NeverCloses, "closed under a stream: aclose.. does not end it"),
         (NeverCloses, "ok: aclose.. leaves a connection open"),
     ],
 )
