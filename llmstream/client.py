@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
 from weakref import WeakSet
 
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules, Target
@@ -119,8 +119,8 @@ class LLMClient:
         self._on_interrupt: OnInterrupt = on_interrupt
         self._include_raw = include_raw
         self._strict = strict
-        self._keep_message = keep_message
-        self._clock = clock or LoopClock()
+        self.keep_message: Final = keep_message
+        self.clock: Final[Clock] = clock or LoopClock()
         self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
         self._transport, self._allow_host = transport, allow_host
         own = {"api_key": key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
@@ -181,7 +181,7 @@ class LLMClient:
         the connection closes when the generator is closed or dropped.
         """
         headers = hide_headers(headers)
-        target = self._target(model)
+        target = self.target(model)
         request = build_request(
             messages,
             target.model,
@@ -200,7 +200,7 @@ class LLMClient:
         )
         targets = [target, *(self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks))]
         guard = Guard(
-            keep_message=self._keep_message or not stream,
+            keep_message=self.keep_message or not stream,
             warnings=self._warnings if target.provider is self._provider else (),
         )
         rules = Rules(self._retry, self._on_interrupt, stream, self._rng)
@@ -210,9 +210,9 @@ class LLMClient:
         while True:
             if retry is not None and retry.retry is not None:
                 if stream:
-                    held = self._clock.time()
+                    held = self.clock.time()
                     yield retry
-                    attempts.hold(self._clock.time() - held)
+                    attempts.hold(self.clock.time() - held)
                 await attempts.wait(retry.retry.delay)
             failed: StreamEvent | None = None
             attempts.begin()
@@ -222,9 +222,9 @@ class LLMClient:
                         if event.type is EventType.ERROR:
                             failed = event
                         elif stream and attempts.timed_here:
-                            held = self._clock.time()
+                            held = self.clock.time()
                             yield event
-                            attempts.hold(self._clock.time() - held)
+                            attempts.hold(self.clock.time() - held)
                         elif stream:
                             yield event
                         elif event.type is EventType.MESSAGE_COMPLETE:
@@ -257,6 +257,19 @@ class LLMClient:
             options["headers"] = hide_headers(options["headers"])
         async with Stream(self.chat_completion(messages, stream=False, **options)) as stream:
             return await stream.message()
+
+    def target(self, model: str | None) -> Target:
+        """Whom a call with this `model=` asks. Only `"provider:model"` leaves the client's own, for its environment."""
+        if model is None:
+            return Target(self._provider, str(self._model))
+        if not isinstance(model, str) or not model:
+            raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
+        name, colon, rest = model.partition(":")
+        if name not in registry.names():
+            if colon and name != "ft" and getattr(self._provider, "vendor", False):  # "ft:…" are OpenAI's fine-tunes
+                registry.parse_model(model)  # raises: no vendor has such a name, so it is a provider misspelt
+            return Target(self._provider, model)
+        return self._named(name, rest)
 
     def get_client(self) -> Any:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
@@ -305,19 +318,6 @@ class LLMClient:
             self._warnings = (warning,)
         return name, model
 
-    def _target(self, model: str | None) -> Target:
-        """Whom a call goes to. Only `"provider:model"` leaves the client's own provider, for its own environment."""
-        if model is None:
-            return Target(self._provider, str(self._model))
-        if not isinstance(model, str) or not model:
-            raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
-        name, colon, rest = model.partition(":")
-        if name not in registry.names():
-            if colon and name != "ft" and getattr(self._provider, "vendor", False):  # "ft:…" are OpenAI's fine-tunes
-                registry.parse_model(model)  # raises: no vendor has such a name, so it is a provider misspelt
-            return Target(self._provider, model)
-        return self._named(name, rest)
-
     def _named(self, name: str, model: str | None) -> Target:
         if name == self._provider.name:
             return Target(self._provider, model or str(self._model))
@@ -351,12 +351,12 @@ class LLMClient:
         timeouts = self._timeouts if timeouts is None else timeouts
         if not isinstance(timeouts, Timeouts):
             raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
-        deadline = None if timeouts.total is None else self._clock.time() + timeouts.total
-        return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self._clock)
+        deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
+        return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self.clock)
 
     def _as_batch(self, event: StreamEvent) -> StreamEvent:
         text = event.message.text if event.message is not None else ""
-        message = event.message if self._keep_message else None
+        message = event.message if self.keep_message else None
         return replace(event, text_delta=TextDelta(text) if text else None, message=message)
 
 

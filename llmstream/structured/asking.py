@@ -37,7 +37,7 @@ def start(
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
     if options.get("response_format") is not None:
         raise ValueError("response_format is what the type to parse stands for: leave it out")
-    provider, model = client._target(options.get("model"))  # noqa: SLF001  # whom chat_completion would ask
+    provider, model = client.target(options.get("model"))
     chosen = mode or _choose(provider, model, target, options)
     asked: Sequence[Message | Mapping[str, Any]] = messages
     options = options.copy()

@@ -58,8 +58,7 @@ async def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options
     known = _parse_tools(tools)
     run = _Run(client, messages, known, cast("CallOptions", options), max_rounds)
     own = [tool for tool in known if isinstance(tool, FunctionTool)]
-    clock = client._clock  # noqa: SLF001  # one clock for all that waits
-    calls = Calls(own, clock, parallel=parallel, timeout=timeout, confirm=confirm)
+    calls = Calls(own, client.clock, parallel=parallel, timeout=timeout, confirm=confirm)
     while True:
         async with aclosing(run.ask()) as events:
             async for event in events:
@@ -92,7 +91,7 @@ class _Run:
             raise TypeError(f"messages must be a list, not {type(messages).__name__}")
         if "stream" in options:
             raise TypeError("run_tools always streams: leave out stream=, and read its last event alone if you like")
-        if not client._keep_message:  # noqa: SLF001  # it would only fail after the first answer
+        if not client.keep_message:  # it would only fail after the first answer
             raise ConfigurationError("run_tools sends the answers back: make the client without keep_message=False")
         self._client = client
         self._messages = messages
