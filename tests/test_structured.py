@@ -16,13 +16,24 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
 from typing_extensions import TypedDict
 
-from llmstream import ErrorInfo, EventType, LLMClient, LLMError, Message, Retry, Status, StreamEvent, structured
+from llmstream import (
+    ConfigurationError,
+    ErrorInfo,
+    EventType,
+    LLMClient,
+    LLMError,
+    Message,
+    Retry,
+    Status,
+    StreamEvent,
+    structured,
+)
 from llmstream.errors import InvalidOutputError
 from llmstream.events.types import text_delta
 from llmstream.messages import FinishReason, RefusalPart, ToolCall
-from llmstream.providers import registry
+from llmstream.providers import SchemaSupport, registry
 from llmstream.providers.config import ProviderConfig
-from llmstream.structured.asking import _choose
+from llmstream.structured.asking import _choose, _support
 from llmstream.structured.check import check
 from llmstream.structured.schema import NotStrictError, is_recursive, strict_schema
 from llmstream.structured.target import MismatchError, Target
@@ -522,14 +533,33 @@ def test_the_way_is_chosen_by_what_the_model_takes(model, into, options, mode):
     """The vendor table says who takes schemas and forced calls; Claude's models differ, and refuse what has no end."""
     name, model = registry.parse_model(model)
     provider = registry.create(ProviderConfig(name, api_key=None if name == "simulator" else "k"))
-    assert _choose(provider, model, Target(into), options) == mode
+    assert _choose(_support(provider, model), Target(into), options) == mode
 
 
-def test_a_provider_may_say_itself():
-    """What a third party's provider says goes."""
-    provider = ScriptedProvider()
-    provider.structured_mode = lambda model: "native"
-    assert _choose(provider, "m", Target(Recipe), {}) == "native"
+@pytest.mark.parametrize(
+    ("support", "mode"), [(None, "instructions"), (SchemaSupport(native=True), "native")], ids=["silent", "native"]
+)
+async def test_a_third_partys_provider_says_what_it_takes(support, mode):
+    """Who says nothing is asked in words; who says that it takes schemas gets one."""
+    provider = ScriptedProvider([SOUP_TEXT])
+    if support is not None:
+        provider.schema_support = lambda model: support
+    await structured.parse(LLMClient(provider=provider), HI, Recipe)
+    (request,) = provider.requests
+    assert (request.response_format is not None) == (mode == "native")
+    assert (request.messages[0].role == "system") == (mode == "instructions")
+
+
+async def test_a_tool_call_needs_the_message():
+    """Without it the call would be lost in batch mode; that is said before anything is asked. A stream has it."""
+    provider = ScriptedProvider([CALL], [SOUP_TEXT])
+    client = LLMClient(provider=provider, keep_message=False)
+    with pytest.raises(ConfigurationError, match="keep_message=False"):
+        await structured.parse(client, HI, Recipe, mode="tool")
+    assert not provider.requests
+    parts = [part async for part in structured.objects(structured.ask(client, HI, Recipe, mode="tool"), Recipe)]
+    assert parts[-1].result == Recipe.model_validate(SOUP)
+    assert await structured.parse(client, HI, Recipe) == Recipe.model_validate(SOUP)
 
 
 @pytest.mark.parametrize(

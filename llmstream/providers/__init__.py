@@ -1,9 +1,19 @@
 """Where requests go. `register` adds a provider of your own; `Provider` says what one must do."""
 
 from llmstream.clock import Clock
-from llmstream.providers.base import Call, Provider, Timeouts
+from llmstream.providers.base import Call, Provider, SchemaSupport, Timeouts
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import public_hosts_only
 from llmstream.providers.registry import names, register
 
-__all__ = ["Call", "Clock", "Provider", "ProviderConfig", "Timeouts", "names", "public_hosts_only", "register"]
+__all__ = [
+    "Call",
+    "Clock",
+    "Provider",
+    "ProviderConfig",
+    "SchemaSupport",
+    "Timeouts",
+    "names",
+    "public_hosts_only",
+    "register",
+]

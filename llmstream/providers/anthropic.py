@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from llmstream.messages import ChatRequest
+from llmstream.providers.base import SchemaSupport
 from llmstream.providers.endpoint import reveal
 from llmstream.providers.sdk import SDKProvider
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
 from llmstream.wire.rendered import Rendered
+
+_NO_SCHEMA = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)")
+"""Claude before 4.1 (https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs)."""
 
 
 class AnthropicProvider(SDKProvider):
@@ -30,6 +35,11 @@ class AnthropicProvider(SDKProvider):
     def prefills(self, request: ChatRequest) -> bool:
         """Claude before 4.6 does."""
         return takes_prefill(request)
+
+    def schema_support(self, model: str) -> SchemaSupport:
+        """Claude from 4.1 on takes schemas; none lets a call be forced while it reasons."""
+        native = _NO_SCHEMA.search(model) is None
+        return SchemaSupport(native=native, closed_only=True, forced_call=True, forced_reasoning=False)
 
     def render(self, request: ChatRequest) -> Rendered:
         """The request as Messages."""

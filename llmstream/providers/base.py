@@ -72,6 +72,25 @@ class Call:
             self.deadline += seconds
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaSupport:
+    """How a model can be held to a JSON schema. `llmstream.structured` asks in the strictest of these ways.
+
+    None of them: in words alone, which any model reads.
+    """
+
+    native: bool = False
+    """`response_format` takes a schema."""
+    closed_only: bool = False
+    """… but no other than one whose objects are all closed, and that does not contain itself."""
+    forced_call: bool = False
+    """A tool call can be required."""
+    forced_reasoning: bool = True
+    """… also of a model that reasons first."""
+    json_object: bool = False
+    """`response_format` can ask for JSON of any shape."""
+
+
 class Provider(Protocol):
     """Where to send a request, and as whom.
 
@@ -82,7 +101,8 @@ class Provider(Protocol):
 
     It may also have: `default_model`, a name; `budget_key`, any hashable value that providers of the same endpoint and
     key share, else each has a retry budget of its own; `takes_prefill(request) -> bool`, whether the model goes on from
-    an assistant message at the end; `keeps_deadline = True`, when it ends by itself at `call.deadline`.
+    an assistant message at the end; `schema_support(model) -> SchemaSupport`, how a model can be held to a JSON schema,
+    else in words alone; `keeps_deadline = True`, when it ends by itself at `call.deadline`.
     """
 
     name: str

@@ -21,7 +21,7 @@ from typing import Any
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call
+from llmstream.providers.base import Call, SchemaSupport
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.wire.openai_chat.request import Dialect
@@ -62,6 +62,10 @@ class LocalProvider:
     def takes_prefill(self, request: ChatRequest) -> bool:
         """llama.cpp goes on from an assistant message."""
         return True
+
+    def schema_support(self, model: str) -> SchemaSupport:
+        """llama.cpp makes a grammar of the schema."""
+        return SchemaSupport(native=True, json_object=True)
 
     def sdk_client(self) -> Any:
         """The OpenAI client that talks to the model, once it runs."""

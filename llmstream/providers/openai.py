@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmstream.messages import ChatRequest
+from llmstream.providers.base import SchemaSupport
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.endpoint import reveal
 from llmstream.providers.sdk import SDKProvider
@@ -49,6 +50,12 @@ class OpenAIProvider(_OverOpenAI):
         """What the dialect says."""
         return self._dialect.prefill is not None
 
+    def schema_support(self, model: str) -> SchemaSupport:
+        """What the dialect says."""
+        dialect = self._dialect
+        forced = dialect.required is not None and not {"tools", "tool_choice"} & dialect.unsupported
+        return SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
+
     def render(self, request: ChatRequest) -> Rendered:
         """The request as chat completions."""
         return render_request(request, self._dialect)
@@ -60,6 +67,10 @@ class OpenAIResponsesProvider(_OverOpenAI):
     path = "/responses"
     decoder = ResponsesDecoder
     default_model = "gpt-5-mini"
+
+    def schema_support(self, model: str) -> SchemaSupport:
+        """Every model takes schemas here."""
+        return SchemaSupport(native=True, forced_call=True)
 
     def render(self, request: ChatRequest) -> Rendered:
         """The request as Responses."""

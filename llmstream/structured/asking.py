@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from llmstream.client import CallOptions, LLMClient
+from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoice
-from llmstream.providers.base import Provider
+from llmstream.providers.base import Provider, SchemaSupport
 from llmstream.structured.schema import is_recursive
 from llmstream.structured.target import Target
 from llmstream.wire.openai_chat.arguments import parse_messages
 
 Mode: TypeAlias = Literal["native", "tool", "instructions"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-
-_CHAT, _RESPONSES, _MESSAGES = "/chat/completions", "/responses", "/v1/messages"
-_NO_SCHEMA = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)")
 
 
 def start(
@@ -37,8 +34,8 @@ def start(
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
     if options.get("response_format") is not None:
         raise ValueError("response_format is what the type to parse stands for: leave it out")
-    provider, model = client.target(options.get("model"))
-    chosen = mode or _choose(provider, model, target, options)
+    can = _support(*client.target(options.get("model")))
+    chosen = mode or _choose(can, target, options)
     asked: Sequence[Message | Mapping[str, Any]] = messages
     options = options.copy()
     if chosen == "native":
@@ -47,39 +44,31 @@ def start(
     elif chosen == "tool":
         if options.get("tools") or options.get("tool_choice"):
             raise ValueError('the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"')
+        if not (stream or client.keep_message):
+            raise ConfigurationError("the answer is a tool call here: make the client without keep_message=False")
         tool = Tool(target.name, target.strict() or target.schema, "Give the answer.")
         options["tools"], options["tool_choice"] = [tool], ToolChoice("required")
     else:
         asked = _instruct(parse_messages(messages), target)
-        if getattr(provider, "path", None) == _CHAT:
+        if can.json_object:
             options["response_format"] = ResponseFormat()
     return client.chat_completion(asked, stream, **options)
 
 
-def _choose(provider: Provider, model: str, target: Target[Any], options: CallOptions) -> Mode:
+def _choose(can: SchemaSupport, target: Target[Any], options: CallOptions) -> Mode:
     """The strictest way that whom we ask is known to take."""
-    told = getattr(provider, "structured_mode", None)
-    if told is not None:
-        mode: Mode = told(model)
-        return mode
-    path = getattr(provider, "path", None)
-    tool: Mode = "instructions" if options.get("tools") or options.get("tool_choice") else "tool"
-    if path == _RESPONSES or provider.name == "local":
+    if can.native and (not can.closed_only or (target.strict() is not None and not is_recursive(target.schema))):
         return "native"
-    if path == _MESSAGES:
-        if not _NO_SCHEMA.search(model) and target.strict() is not None and not is_recursive(target.schema):
-            return "native"
-        reasons = options.get("reasoning_effort") not in (None, "none")
-        return "instructions" if reasons else tool  # Claude refuses to be forced to a call while it reasons
-    if path == _CHAT:
-        dialect = getattr(provider, "_dialect", None)
-        if getattr(dialect, "json_schema", False):
-            return "native"
-        forced = getattr(dialect, "required", None) is not None
-        return (
-            tool if forced and not {"tools", "tool_choice"} & getattr(dialect, "unsupported", set()) else "instructions"
-        )
+    taken = options.get("tools") or options.get("tool_choice")
+    reasons = options.get("reasoning_effort") not in (None, "none")
+    if can.forced_call and not taken and (can.forced_reasoning or not reasons):
+        return "tool"
     return "instructions"
+
+
+def _support(provider: Provider, model: str) -> SchemaSupport:
+    told = getattr(provider, "schema_support", None)
+    return SchemaSupport() if told is None else cast("SchemaSupport", told(model))
 
 
 def _instruct(messages: list[Message], target: Target[Any]) -> list[Message]:
