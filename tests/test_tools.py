@@ -243,6 +243,45 @@ async def test_a_function_that_is_not_async_runs_in_a_thread():
     assert await tool(where).run("{}") == "true"
 
 
+async def test_threads_are_not_the_loops_own():
+    """More calls may block at once than the loop's pool has threads, and none waits for another's end."""
+    together = threading.Barrier(40)
+
+    def meet(n: int) -> int:
+        together.wait(timeout=10)
+        return n
+
+    calls = [call(f"c{n}", "meet", n=n) for n in range(40)]
+    events = await collect(client_of(calls, ["Done."]), [meet], parallel=40, timeout=None)
+    assert sorted(int(result.content) for result in results_of(events).values()) == [*range(40)]
+
+
+def test_a_thread_that_hangs_does_not_hold_up_the_end_of_the_program():
+    """`asyncio.run` returns while it still hangs."""
+    end, ended = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        end.wait()
+        ended.set()
+
+    events = asyncio.run(collect(client_of([call("c1", "hang")], ["Done."]), [hang], timeout=1))
+    assert results_of(events)["c1"].content == "The tool did not answer within 1 seconds and was stopped."
+    assert not ended.is_set()
+    end.set()
+    assert ended.wait(10)
+
+
+async def test_a_generator_is_read_in_its_thread():
+    """A list for the model, and work that doesn't hold the loop up."""
+    here = threading.get_ident()
+
+    def lines() -> Any:
+        yield threading.get_ident() == here
+        yield "b"
+
+    assert await tool(lines).run("") == '[false,"b"]'
+
+
 class Unknown:
     pass
 
@@ -479,6 +518,9 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model():
     async def picture() -> bytes:
         return b"\x89PNG"
 
+    def nothing() -> str:
+        return next(iter([]))  # no future takes a StopIteration
+
     calls = [
         call("c1", "wether", city="Rome"),
         call("c2", "broken", what="it"),
@@ -486,21 +528,23 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model():
         ToolCall("c4", "weather", '{"city": Rome}', complete=False),
         call("c5", "picture"),
         call("c6", "worse"),
+        call("c7", "nothing"),
     ]
     provider = ScriptedProvider(calls, ["I see."])
-    events = await collect(LLMClient(provider=provider), [weather, broken, picture, worse])
+    events = await collect(LLMClient(provider=provider), [weather, broken, picture, worse, nothing], timeout=None)
     check_steps(events)
     results = results_of(events)
     assert all(result.is_error for result in results.values())
     told = {id: result.content for id, result in results.items()}
-    assert told["c1"] == "There is no tool 'wether'. There are: weather, broken, picture, worse."
+    assert told["c1"] == "There is no tool 'wether'. There are: weather, broken, picture, worse, nothing."
     assert told["c2"] == "KeyError: 'it'"
     assert told["c3"].endswith("\ncity: Input should be a valid string\nday: Extra inputs are not permitted")
     assert "were cut or are no JSON object" in told["c4"]
     assert told["c5"].startswith("TypeError: the tool returned a bytes; return text")
     assert told["c6"] == "UnprintableError: "
+    assert told["c7"] == "RuntimeError: coroutine raised StopIteration"
     assert not any("Traceback" in text for text in told.values())
-    assert [part.tool_call_id for part in provider.requests[1].messages[-1].parts] == [f"c{n}" for n in range(1, 7)]
+    assert [part.tool_call_id for part in provider.requests[1].messages[-1].parts] == [f"c{n}" for n in range(1, 8)]
 
 
 async def test_results_come_as_the_tools_finish():
@@ -688,6 +732,24 @@ async def test_a_forced_call_is_forced_once():
         first, *others = [request.tool_choice and request.tool_choice.mode for request in provider.requests]
         assert first in ("required", "tool")
         assert others == [None, None]
+
+
+async def test_a_choice_of_none_is_kept():
+    """Only what forces a call is dropped after the first answer."""
+    paused = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.PAUSE)
+    for choice in ("none", ToolChoice("none")):
+        provider = ScriptedProvider(["Wait.", paused], ["Sun."])
+        await collect(LLMClient(provider=provider), [weather], tool_choice=choice)
+        assert [request.tool_choice for request in provider.requests] == [ToolChoice("none")] * 2
+
+
+async def test_two_calls_of_one_id_keep_their_results():
+    """A provider of one's own may give one id twice; neither result takes the other's place."""
+    provider = ScriptedProvider([call("c1", "weather", city="Rome"), call("c1", "weather", city="Pisa")], ["Sun."])
+    events = await collect(LLMClient(provider=provider), [weather])
+    told = ["Rome: sun for 1 days", "Pisa: sun for 1 days"]
+    assert [part.content for part in events[-1].messages[1].parts] == told
+    assert [part.content for part in provider.requests[1].messages[-1].parts] == told
 
 
 async def test_a_call_may_need_consent():

@@ -41,15 +41,18 @@ class Calls:
         self._confirm = confirm
         self._asking = asyncio.Lock()
 
-    async def run(self, calls: Sequence[ToolCall]) -> AsyncGenerator[ToolResult, None]:
-        """The results as they come. When this is closed or cancelled, what still runs is cancelled and waited for."""
+    async def run(self, calls: Sequence[ToolCall]) -> AsyncGenerator[tuple[int, ToolResult], None]:
+        """The results as they come, each with the place of its call.
+
+        When this is closed or cancelled, what still runs is cancelled and waited for.
+        """
         order = {asyncio.ensure_future(self._run(call)): index for index, call in enumerate(calls)}
         pending = set(order)
         try:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=order.__getitem__):
-                    yield task.result()
+                    yield order[task], task.result()
         finally:
             await _stop(*order)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired, Required, overload
 
@@ -19,6 +18,7 @@ from llmstream.messages import File, ImagePart, Tool
 from llmstream.structured.check import check, describe
 from llmstream.structured.schema import NotStrictError, strict_schema
 from llmstream.structured.target import adapt, problems_of
+from llmstream.tools.thread import in_thread
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -64,18 +64,16 @@ class FunctionTool(Tool):
     async def run(self, arguments: str) -> str:
         """Check the arguments, call the function, and give its result as text.
 
-        An async function runs here, another one in a thread (which nobody can stop: it ends when it ends). Raises
-        ArgumentsError, TypeError for a result that is no text and no JSON, and what the function raises.
+        An async function runs here, another one in a thread of its own (which nobody can stop: it ends when it ends,
+        or with the program). Raises ArgumentsError, TypeError for a result that is no text and no JSON, and what the
+        function raises.
         """
         given = self.parse(arguments)
         function = self.function
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-            result = await function(**given)
-        else:
-            result = await asyncio.to_thread(function, **given)
-            if inspect.isawaitable(result):  # a lambda around an async function
-                result = await result
-        return render_result(result)
+            return render_result(await function(**given))
+        result = await in_thread(lambda: _call(function, given))
+        return result if isinstance(result, str) else render_result(await result)
 
 
 @overload
@@ -150,6 +148,12 @@ def render_result(result: Any) -> str:
         raise TypeError(
             f"the tool returned a {type(result).__name__}; return text, JSON values, a dataclass or a pydantic model"
         ) from None
+
+
+def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> str | Awaitable[Any]:
+    """The result as text, made here as a generator works while it is read; or what a lambda around `async` gave."""
+    result = function(**given)
+    return result if inspect.isawaitable(result) else render_result(result)
 
 
 class _Documentation:

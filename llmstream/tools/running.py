@@ -15,7 +15,7 @@ from llmstream.messages import FinishReason, HostedTool, Message, Tool, ToolCall
 from llmstream.providers.endpoint import hide_headers
 from llmstream.tools.calls import Calls, Confirm
 from llmstream.tools.function import FunctionTool, tool
-from llmstream.wire.openai_chat.arguments import parse_tools
+from llmstream.wire.openai_chat.arguments import parse_tool_choice, parse_tools
 
 Given: TypeAlias = Callable[..., Any] | FunctionTool | HostedTool | Mapping[str, Any]
 
@@ -51,7 +51,7 @@ async def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options
 
     Raises TypeError, ValueError or ConfigurationError for wrong arguments, before any network. Closing the generator or
     cancelling the task cancels the tools that run and waits for them; a function that is not async runs in a thread,
-    and its thread can't be stopped.
+    which can't be stopped, and ends with the function or the program.
     """
     if "headers" in options:  # a traceback may show the locals of a frame that raises
         options["headers"] = hide_headers(options["headers"])
@@ -68,8 +68,8 @@ async def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options
             yield last
             return
         async with aclosing(calls.run(run.calls)) as results:
-            async for result in results:
-                run.results[result.tool_call_id] = result
+            async for place, result in results:
+                run.results[place] = result
                 yield StreamEvent(EventType.TOOL_RESULT, tool_result=result)
         yield run.step()
 
@@ -101,14 +101,16 @@ class _Run:
         self._ended = StreamEvent(EventType.ERROR)
         self._billed: list[Usage] = []
         self._new: list[Message] = []
-        self.results: dict[str, ToolResult] = {}
-        """Of the calls of this round, by their ids."""
+        self.results: dict[int, ToolResult] = {}
+        """Of this round, by the places of their calls: ids may come twice."""
 
     def ask(self) -> AsyncGenerator[StreamEvent, None]:
         """The next answer."""
         self._rounds += 1
-        if self._rounds == 2 and self._options.get("tool_choice") not in (None, "auto", "none"):
-            self._options["tool_choice"] = None  # it would force a call in every round
+        if self._rounds == 2:
+            choice = parse_tool_choice(self._options.get("tool_choice"))
+            if choice is not None and choice.mode in ("required", "tool"):
+                self._options["tool_choice"] = None  # it would force a call in every round
         return self._client.chat_completion([*self._messages, *self._new], **self._options)
 
     def ends(self, event: StreamEvent) -> bool:
@@ -139,7 +141,7 @@ class _Run:
         """The end of a round: its messages are part of the conversation now."""
         ended = self._ended
         self._new += [ended.message] if ended.message is not None else []
-        if results := [self.results[call.id] for call in self.calls]:
+        if results := [self.results[place] for place in sorted(self.results)]:
             self._new.append(Message("tool", [*results]))
         self._bill(ended.usage)
         self.results = {}

@@ -1,0 +1,43 @@
+"""A function that is not async, called in a thread of its own.
+
+Not in the event loop's pool: it has few threads (six with two cores), host names are looked up in it too, and no
+program ends before all of them have. A tool that hangs costs its own thread, which ends with the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """What the function returns or raises. Cancelled, this ends at once; the thread when the function does."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    context = copy_context()
+    results: list[T] = []
+    failures: list[BaseException] = []  # not the future's own, which refuses a StopIteration and is never done then
+
+    def settle() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def work() -> None:
+        try:
+            results.append(context.run(function))
+        except BaseException as failure:  # noqa: BLE001  # raised where it is awaited
+            failures.append(failure)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle)
+
+    threading.Thread(target=work, name="llmstream.tools", daemon=True).start()
+    await done
+    if failures:
+        raise failures.pop()  # a StopIteration becomes a RuntimeError here
+    return results.pop()
