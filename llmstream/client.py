@@ -149,6 +149,9 @@ class LLMClient:
         provider = getattr(self, "_provider", None)  # None in the traceback of a wrong argument
         return f"LLMClient({provider.name}:{self._model})" if provider is not None else "LLMClient()"
 
+    def __reduce__(self) -> Any:
+        raise TypeError("LLMClient can't be pickled or copied: it holds keys and connections")
+
     async def chat_completion(
         self,
         messages: Sequence[Message | Mapping[str, Any]],

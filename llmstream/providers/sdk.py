@@ -152,6 +152,8 @@ class SDKProvider:
                 response = await self._open(here, rendered.body, call, watchdog, exchange)
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
                 info = self._explain(problem, call, watchdog)
+                for cause in causes(problem):
+                    cause.__traceback__ = None  # the SDK's frames hold each other, the request and the response
                 if lesson := self._lessons.learn(request.model, rendered.body, info, strict=call.strict):
                     info = replace(info, message=lesson, retryable=True, code=ADAPTED)
                 yield error(info)

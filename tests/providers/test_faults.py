@@ -15,7 +15,7 @@ from llmstream import EventType, LLMClient, RetryPolicy, Timeouts
 from llmstream.providers import base, sdk
 from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.simulator import SimulatorProvider
-from llmstream.testing import VirtualClock
+from llmstream.testing import FaultServer, VirtualClock
 from tests.loopback import APIS, CutError, Loopback, answer, pieces, refuse
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -291,3 +291,26 @@ async def test_nor_one_that_comes_back_inside_the_stream() -> None:
         event = await last(client)
     assert "[key]" in event.error
     assert "canary" not in repr(event)
+
+
+# --- memory ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["ok", "stall", "closed-between-chunks", "reset-mid-answer", "status-500", "refused"])
+async def test_a_failure_leaves_nothing_to_the_garbage_collector(fault: str) -> None:
+    """An exception that somebody keeps, keeps every frame that it came through, unless its traceback is let go."""
+    async with FaultServer(fault) as server:
+        url = server.url("openai")
+        async with LLMClient("openai:m", api_key=KEY, base_url=url, retry=ONCE) as client:
+            for _ in range(3):
+                await last(client, timeouts=Timeouts(idle=0.05))
+            gc.collect()
+            await last(client, timeouts=Timeouts(idle=0.05))
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            try:
+                gc.collect()
+                left = [kind for kind in map(type, gc.garbage) if kind.__module__.startswith("llmstream.providers")]
+            finally:
+                gc.set_debug(0)
+                gc.garbage.clear()
+    assert left == []
