@@ -261,7 +261,7 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end_of_the_program():
     end, ended = threading.Event(), threading.Event()
 
     def hang() -> None:
-        end.wait()
+        end.wait(10)
         ended.set()
 
     events = asyncio.run(collect(client_of([call("c1", "hang")], ["Done."]), [hang], timeout=1))

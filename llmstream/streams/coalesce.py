@@ -22,15 +22,16 @@ def coalesce(
     chars: int | None = None,
     clock: Clock | None = None,
 ) -> Flow[StreamEvent]:
-    """Re-cut text, reasoning and refusals; their text stays the same, and all other events and the order do too.
+    """Re-cut text, reasoning and refusals; their text stays the same, and all other events and their order do too.
 
     `by`: every delta is one whole "word" (with the space after it), "line" or "sentence", however the text came; a
     Chinese or Japanese character counts as a word. `seconds`: no text waits longer; without `by`, deltas leave at
     most that often, the first at once. `chars`: so much text leaves without waiting for more. One of them is needed,
     else ValueError. What is held never exceeds `chars`, by default 80 for words, 1,000 for sentences, else 4,000.
 
-    Any other event lets go of the held text before it; a RETRY that discards drops it. MESSAGE_START leaves with the
-    first piece. Merged deltas have no `raw`. `seconds` needs a task that reads ahead, at most 64 events.
+    Any other event lets go of the held text before it, but for STATUS, which passes ahead and cuts no word in two; a
+    RETRY that discards drops it. MESSAGE_START leaves with the first piece. Merged deltas have no `raw`. `seconds`
+    needs a task that reads ahead, at most 64 events.
     """
     if by is not None and by not in ENDS:
         raise ValueError(f'by must be "word", "line" or "sentence", not {by!r}')
@@ -48,9 +49,14 @@ def coalesce(
 
 async def _untimed(source: Source, held: Held) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
-        async for event in events:
-            for each in held.feed(event, 0.0):
+        try:
+            async for event in events:
+                for each in held.feed(event, 0.0):
+                    yield each
+        except Exception:
+            for each in held.flush(0.0):
                 yield each
+            raise
         for each in held.flush(0.0):
             yield each
 
@@ -77,7 +83,12 @@ async def _timed(branch: Branch, held: Held, clock: Clock) -> AsyncGenerator[Str
                     continue
                 if held.due is not None and timer is None:
                     timer = clock.call_later(held.due - now, ring)
-                going = await branch.wait()
+                try:
+                    going = await branch.wait()
+                except Exception:
+                    for each in held.flush(now):
+                        yield each
+                    raise
             for each in held.flush(clock.time()):
                 yield each
     finally:

@@ -22,7 +22,7 @@ def guard(
 ) -> Flow[StreamEvent]:
     r"""Let `check` see all text that a person could read, with the last `hold` characters always held back.
 
-    `check(text)` gives the edits to make, in order: `(start, end, replacement)`, or `(start, end, None)` to stop. A
+    `check(text)` gives the edits to make: `(start, end, replacement)`, or `(start, end, None)` to stop there. A
     redactor: `lambda text: [(*m.span(), "[key]") for m in re.finditer(r"sk-\w{8,48}", text)]`, with `hold=64`. What
     fits into `hold` is found however it was cut, and once; give a pattern's repetitions a limit, or the longest match
     may be taken for a shorter one. `text` begins with up to `hold` characters that have left, so that `\b` is right.
@@ -30,7 +30,7 @@ def guard(
     A stop ends the stream with ERROR (kind "content_filter", code "guard"; the partial is what had left), its source
     closed before that. The answer, reasoning and refusals are checked, each run of text on its own: other pieces (tool
     calls, sources) pass unchecked and end a run. Changed reasoning loses its signature. The rest is as in `transform`.
-    Raises ValueError for a negative `hold`.
+    Raises ValueError for a negative `hold`; an edit outside the text is one, too, and reaches the consumer.
     """
     if hold < 0:
         raise ValueError(f"hold must be 0 or more characters, not {hold}")
@@ -60,7 +60,7 @@ class _Window:
         out: list[str] = []
         seen: list[tuple[int, int]] = []
         at = self._begin
-        for start, end, replacement in self._check(self._text):
+        for start, end, replacement in self._edits():
             if start >= until:
                 break
             seen.append((start, end))
@@ -75,8 +75,20 @@ class _Window:
         self._forget(max(at, until), seen)
         return "".join(out)
 
+    def _edits(self) -> list[Edit]:
+        """What the check says, in order: one of several patterns gives the matches of each."""
+        edits = sorted(self._check(self._text), key=_place)
+        for start, end, _ in edits:
+            if not 0 <= start <= end <= len(self._text):
+                raise ValueError(f"the check gave an edit from {start} to {end}, of {len(self._text)} characters")
+        return edits
+
     def _forget(self, begin: int, seen: list[tuple[int, int]]) -> None:
         """Keep what is held back and some before it, but no half of an edit, or the next search would find another."""
         first = max(0, begin - self._hold)
         first = min((start for start, end in seen if start < first < end), default=first)
         self._text, self._begin = self._text[first:], begin - first
+
+
+def _place(edit: Edit) -> tuple[int, int]:
+    return edit[:2]

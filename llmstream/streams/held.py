@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.opening import TEXTS, Opening, content
+from llmstream.streams.opening import TEXTS, Opening, content, is_notice
 
 Unit = Literal["word", "line", "sentence"]
 
@@ -50,6 +50,8 @@ class Held:
             if event.retry is not None and event.retry.discard:
                 self._text, self.due = "", None
             return (*self.flush(now), self._opening.retry(event))
+        if is_notice(event):
+            return (event,)
         if kind in (EventType.STATUS, EventType.ERROR):
             return (*self.flush(now), event)
         return (*self.flush(now), *self._opening.release(), event)

@@ -21,6 +21,12 @@ def content(event: StreamEvent) -> str:
     return delta.content if delta is not None else ""
 
 
+def is_notice(event: StreamEvent) -> bool:
+    """Whether it stands for nothing in the answer, so that it may pass ahead of text that is held back."""
+    status = event.status
+    return event.type is EventType.STATUS and (status is None or status.kind not in ("opaque", "step"))
+
+
 class Opening:
     """Keeps MESSAGE_START until the first piece leaves, which may be later than it came.
 

@@ -76,10 +76,21 @@ class _Recording:
 
     def _write(self, value: dict[str, Any]) -> None:
         if self._file is not None:
-            # ASCII, so that no cut can fall inside a character; str for what a third party put into `data`.
-            self._file.write(json.dumps(value, default=str, separators=(",", ":")) + "\n")
+            self._file.write(_ENCODER.encode(value) + "\n")
             self._file.flush()
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _described(value: object) -> str:
+    """In place of what is no JSON, which a third party may have put into `data` or `raw`."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  # it must not cost anybody the stream
+        return f"<{type(value).__name__}>"
+
+
+_ENCODER = json.JSONEncoder(default=_described, skipkeys=True, separators=(",", ":"))
+"""ASCII, so that no cut can fall inside a character."""

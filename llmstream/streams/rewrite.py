@@ -10,7 +10,7 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import Usage
 from llmstream.streams.answer import Answer
-from llmstream.streams.opening import TEXTS, Opening, content
+from llmstream.streams.opening import TEXTS, Opening, content, is_notice
 from llmstream.streams.source import Flow, Source
 from llmstream.streams.transformer import Halt, Transformer
 
@@ -22,14 +22,19 @@ def rewrite(source: Source, rewriter: Rewriter) -> Flow[StreamEvent]:
 
 async def _rewrite(source: Source, rewriter: Rewriter) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
-        async for event in events:
-            left = rewriter.feed(event)
-            if rewriter.halted:
-                await source.aclose()
-            for each in left:
+        try:
+            async for event in events:
+                left = rewriter.feed(event)
+                if rewriter.halted:
+                    await source.aclose()
+                for each in left:
+                    yield each
+                if rewriter.halted:
+                    return
+        except Exception:
+            for each in rewriter.finish():
                 yield each
-            if rewriter.halted:
-                return
+            raise
         for each in rewriter.finish():
             yield each
 
@@ -53,10 +58,13 @@ class Rewriter:
             self._take(event if event.raw is None else replace(event, raw=None), left)
         except Halt as halt:
             self._halt(halt, left, event.usage)
+        except BaseException:
+            self._run = None  # it is not in a state to go on
+            raise
         return left
 
     def finish(self) -> Sequence[StreamEvent]:
-        """The source stopped without a terminal event: what was kept back."""
+        """The source stopped, or failed, without a terminal event: what was kept back."""
         left: list[StreamEvent] = []
         try:
             self._end_run(left)
@@ -115,12 +123,11 @@ class Rewriter:
             self._emit(run.finish(), left)
 
     def _status(self, event: StreamEvent, left: list[StreamEvent]) -> None:
-        kind = event.status.kind if event.status is not None else ""
-        if kind not in ("opaque", "step"):
-            left.append(event)  # ahead of what is kept back: a notice must not cut a word in two
+        if is_notice(event):
+            left.append(event)  # ahead of what is kept back: it must not cut a word in two
             return
         self._end_run(left)
-        if kind == "step":
+        if event.status is not None and event.status.kind == "step":
             self._answer.discard()
         elif self._sums[0] != self._sums[1]:
             return  # the signature of reasoning that was changed: no provider would take it

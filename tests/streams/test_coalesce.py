@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmstream import ErrorInfo, EventType, Status, StreamEvent
-from llmstream.events.types import Retry, reasoning_delta, text_delta
+from llmstream.events.types import Retry, opaque, reasoning_delta, text_delta
 from llmstream.streams import coalesce
 from llmstream.testing import VirtualClock
 from tests.streams.sources import Feed, answer
@@ -72,13 +72,19 @@ def test_a_word_without_end_leaves():
 
 
 def test_other_events_keep_their_place():
-    """Text leaves before what follows it, kinds are not mixed, and the events are the source's own."""
+    """Text leaves before what follows it, kinds are not mixed, and the events are the source's own.
+
+    Only a STATUS passes ahead, for it would cut a word in two.
+    """
     events = [text_delta("a"), reasoning_delta("b"), reasoning_delta("c"), text_delta("d")]
     events = answer([*events, StreamEvent(EventType.STATUS, status=Status("queued")), text_delta("e")])
     got = asyncio.run(_all(coalesce(Feed(events), by="line")))
     assert [event.type.name for event in got] == [
-        *("MESSAGE_START", "TEXT_DELTA", "REASONING_DELTA", "TEXT_DELTA", "STATUS", "TEXT_DELTA", "MESSAGE_COMPLETE")
+        *("MESSAGE_START", "TEXT_DELTA", "REASONING_DELTA", "STATUS", "TEXT_DELTA", "MESSAGE_COMPLETE")
     ]
+    assert [event.text for event in got if event.text] == ["a", "de"]
+    signed = answer([reasoning_delta("b"), opaque("f", signature="s"), text_delta("a")])
+    assert asyncio.run(_all(coalesce(Feed(signed), by="line"))) == signed
     assert got[-1] is events[-1]
 
 

@@ -177,6 +177,26 @@ async def test_what_the_source_raises_arrives(made, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+async def test_what_had_come_arrives_before_what_the_source_raises(made, name):
+    """Held back or not: a stream of somebody else's that raises costs no text."""
+    got = []
+
+    async def broken():
+        yield StreamEvent(EventType.MESSAGE_START)
+        yield text_delta("Hello wor")
+        raise ZeroDivisionError
+
+    async def read():
+        async for event in made[name](broken()):
+            got.append(event)  # noqa: PERF401  # what came before counts
+
+    with pytest.raises(ZeroDivisionError):
+        await read()
+    assert got[0].type is EventType.MESSAGE_START
+    assert "".join(event.text for event in got) == "Hello wor"
+
+
+@pytest.mark.parametrize("name", NAMES)
 async def test_a_source_that_fails_to_close_says_so(made, name):
     """What closing the source raises is not lost."""
 

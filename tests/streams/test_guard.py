@@ -108,6 +108,32 @@ async def test_a_stop_says_what_had_left():
     assert got[-1].error_info.partial == Message("assistant", [TextPart("All is well. The ")])
 
 
+@given(st.lists(st.text("abk-12 x", min_size=1, max_size=8), max_size=12), st.permutations(["b+", "1", "k-a?", "x x"]))
+def test_several_patterns_in_any_order(deltas, patterns):
+    """The matches of one after those of another, as a list of patterns gives them: none is passed over."""
+
+    def check(text):
+        return [(*match.span(), "*") for pattern in patterns for match in re.finditer(pattern, text)]
+
+    feed = Feed(answer([text_delta(delta) for delta in deltas]))
+    got = said(run(guard(feed, check, hold=100)))
+    assert got == re.sub("|".join(patterns), "*", "".join(deltas))
+
+
+@pytest.mark.parametrize("edit", [(2, 1, ""), (-1, 1, ""), (0, 9, ""), (9, 9, None)])
+def test_an_edit_outside_the_text_is_refused(edit):
+    """ValueError, before it doubles or swallows text; what had left is there, and the source is closed."""
+    feed, got = Feed(answer(["ab "])), []
+
+    async def read():
+        async for event in guard(feed, lambda text: [edit], hold=0):
+            got.append(event)  # noqa: PERF401  # what came before counts
+
+    with pytest.raises(ValueError, match="the check gave an edit from"):
+        asyncio.run(read())
+    assert (said(got), feed.closed) == ("", 1)
+
+
 def test_in_batch_mode_nothing_leaves_of_a_stopped_answer():
     """One event: the ERROR."""
     (last,) = run(guard(Feed(answer(["a codeword"], stream=False)), stopper(re.compile("code")), hold=9))

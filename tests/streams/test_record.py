@@ -103,11 +103,21 @@ async def test_a_file_that_cannot_be_written_is_said():
     assert feed.closed
 
 
-def test_frames_are_kept_only_if_asked():
+class Unprintable:
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "odd", [object(), Unprintable(), {(1, 2): 3}, {4}, math.nan], ids=lambda odd: type(odd).__name__
+)
+def test_frames_are_kept_only_if_asked(odd):
     """And what is no JSON costs nobody the stream."""
-    events = [StreamEvent(EventType.TEXT_DELTA, text_delta("a").text_delta, raw={"id": "frame", "odd": object()})]
+    events = [StreamEvent(EventType.TEXT_DELTA, text_delta("a").text_delta, raw={"id": "frame", "odd": odd})]
     assert "frame" not in recorded(events)
-    assert "frame" in recorded(events, raw=True)
+    kept = recorded(events, raw=True)
+    assert "frame" in kept
+    assert asyncio.run(read(replay(io.StringIO(kept), speed=math.inf)))[:-1] == events
 
 
 async def test_no_key_and_no_header_is_in_the_file(tmp_path):
