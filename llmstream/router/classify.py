@@ -1,0 +1,98 @@
+"""Router: strategies asked in order; the first that decides wins."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Generic
+
+from llmstream.clock import Clock, LoopClock
+from llmstream.router.calling import call, check_seconds, describe, is_cancelled, within
+from llmstream.router.decision import Answer, Decision, Strategy
+from llmstream.router.routes import R, check_routes, parse_route, undefined
+
+logger = logging.getLogger("llmstream")
+
+
+class Router(Generic[R]):
+    """Says which of `routes` a request belongs to.
+
+    `strategies` are asked in order: what `rules`, `by_similarity` and `by_model` make, and functions of yours, from a
+    text to a route, or None to leave it to the next. An async function runs in the loop; another one in a thread. One
+    that fails is logged, without the request, and passed over.
+
+    `timeout` is the seconds that all of them have together (None: no limit). `default` is the route where none of them
+    decides, fails or comes in time; NOT_DEFINED unless given. `clock` is for tests. May be shared by any number of
+    requests at once.
+    """
+
+    def __init__(
+        self,
+        routes: type[R],
+        strategies: Sequence[Strategy[R]],
+        *,
+        default: R | None = None,
+        timeout: float | None = 10.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self.routes = check_routes(routes)
+        if not isinstance(strategies, Sequence) or not strategies or not all(map(callable, strategies)):
+            raise TypeError(f"strategies must be a list of functions such as rules({{…}}), not {strategies!r}")
+        self._strategies = [(_name(strategy), strategy) for strategy in strategies]
+        self._default = undefined(routes) if default is None else parse_route(routes, default)
+        self._timeout = check_seconds(timeout)
+        self._clock = clock or LoopClock()
+
+    async def classify(self, text: str) -> R:
+        """The route of a request. Raises as `decide` does."""
+        return (await self.decide(text)).route
+
+    async def decide(self, text: str) -> Decision[R]:
+        """The route, and how it was found. Raises TypeError or ValueError for what is no text, or has no words."""
+        check_request(text)
+        asked = [self._strategies[0][0]]
+        failed: list[str] = []
+        decision = None
+        try:
+            decision = await within(self._timeout, self._clock, self._ask(text, asked, failed))
+        except TimeoutError:
+            logger.warning("strategy %s: no decision within %g s", asked[-1], self._timeout)
+            failed.append(f"{asked[-1]}: timeout")
+        return replace(decision or Decision(self._default, "default"), failed=tuple(failed))
+
+    async def _ask(self, text: str, asked: list[str], failed: list[str]) -> Decision[R] | None:
+        for name, strategy in self._strategies:
+            asked.append(name)
+            try:
+                decision = self._parse(await call(strategy, text))
+            except (Exception, asyncio.CancelledError) as problem:
+                if is_cancelled():
+                    raise asyncio.CancelledError from problem  # whatever a strategy makes of being cancelled
+                logger.warning("strategy %s raised %s", name, describe(problem))
+                failed.append(f"{name}: {type(problem).__name__}")
+                continue
+            if decision is not None:
+                return replace(decision, by=decision.by or name)
+        return None
+
+    def _parse(self, answer: Answer[R]) -> Decision[R] | None:
+        if isinstance(answer, Decision):
+            return replace(answer, route=parse_route(self.routes, answer.route))
+        return None if answer is None else Decision(parse_route(self.routes, answer))
+
+
+def check_request(text: str) -> None:
+    """Raise TypeError or ValueError for what can't be classified."""
+    if not isinstance(text, str):
+        raise TypeError(f"a request must be a string, not {type(text).__name__}")
+    if not text.strip():
+        raise ValueError("the request is empty: give the text that a person wrote")
+
+
+def _name(strategy: Callable[..., Any]) -> str:
+    while isinstance(strategy, functools.partial):
+        strategy = strategy.func
+    return str(getattr(strategy, "__name__", type(strategy).__name__))

@@ -1,0 +1,35 @@
+"""What a strategy is, and what comes of one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias
+
+from llmstream.events.types import EventType, Status, StreamEvent
+from llmstream.router.routes import R
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[R]):
+    """Where a request goes, and why. A strategy may give one instead of a route, to tell its score."""
+
+    route: R
+    by: str = ""
+    """The strategy that decided, or "default"; set by the router where a strategy leaves it empty."""
+    score: float | None = None
+    """How sure it is, where the strategy can say: for similarity the cosine."""
+    failed: tuple[str, ...] = ()
+    """The strategies that could not decide because something went wrong, each with the type of error."""
+
+    def status(self) -> StreamEvent:
+        """STATUS(kind="routed"): the route's value, `by`, and `score` and `failed` where there are any."""
+        data: dict[str, Any] = {"route": self.route.value, "by": self.by}
+        more = {"score": self.score, "failed": list(self.failed) or None}
+        data |= {name: value for name, value in more.items() if value is not None}
+        return StreamEvent(EventType.STATUS, status=Status("routed", f"{self.route.value}, by {self.by}", data))
+
+
+Answer: TypeAlias = Decision[R] | R | str | None
+"""What a strategy says: a route, its value, a Decision; None leaves it to the next strategy."""
+Strategy: TypeAlias = Callable[[str], Answer[R] | Awaitable[Answer[R]]]

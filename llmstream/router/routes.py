@@ -1,0 +1,70 @@
+"""Routes: the closed list of ways that a request can go."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Self, TypeVar
+
+from llmstream.errors import ConfigurationError
+
+UNDEFINED = "NOT_DEFINED"
+
+
+class Routes(StrEnum):
+    """Subclass it: a member for every route, each a value and a description, and NOT_DEFINED for all else.
+
+        class AllowedValues(Routes):
+            BILLING = "billing", "Invoices, payments and refunds"
+            NOT_DEFINED = "not_defined"
+
+    The description is for the model that classifies and for the answer to a request that fits no route; without one
+    the value stands for it. Raises ConfigurationError, where the class is defined, if NOT_DEFINED is missing or two
+    routes have one value.
+    """
+
+    description: str
+    _value_: str
+
+    def __new__(cls, value: str, description: str = "") -> Self:
+        """A member; `value` is the string it equals."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description or value
+        return member
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if UNDEFINED not in cls.__members__:
+            raise ConfigurationError(f'{cls.__name__} lacks {UNDEFINED}: add {UNDEFINED} = "not_defined"')
+        if len(cls) < len(cls.__members__):
+            twice = [name for name, route in cls.__members__.items() if route.name != name]
+            raise ConfigurationError(f"{cls.__name__}: {', '.join(twice)} has the value of another route")
+
+
+R = TypeVar("R", bound=Routes)
+
+
+def undefined(routes: type[R]) -> R:
+    """The NOT_DEFINED of these routes."""
+    return routes[UNDEFINED]
+
+
+def defined(routes: type[R]) -> list[R]:
+    """The others."""
+    return [route for route in routes if route.name != UNDEFINED]
+
+
+def check_routes(routes: type[R]) -> type[R]:
+    """Raise TypeError for what is no subclass of Routes."""
+    if not (isinstance(routes, type) and issubclass(routes, Routes)) or routes is Routes:
+        raise TypeError(f"routes must be a subclass of Routes, such as AllowedValues, not {routes!r}")
+    return routes
+
+
+def parse_route(routes: type[R], value: Any) -> R:
+    """The route that `value` names. Raises ConfigurationError, which does not repeat it: it may be a person's text."""
+    try:
+        return routes(value)
+    except ValueError:
+        named = ", ".join(map(str, routes))
+        raise ConfigurationError(f"{type(value).__name__} that is no route of {routes.__name__}: {named}") from None

@@ -1,0 +1,62 @@
+"""rules: keywords and patterns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
+from unicodedata import normalize
+
+from llmstream.router.decision import Strategy
+from llmstream.router.routes import R, Routes
+
+_SPACED = r"[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+"""A character of a word; kana and Chinese characters are written without spaces, so they bound nothing."""
+
+
+class Searchable(Protocol):
+    """A compiled pattern, of `re` or of another engine such as re2."""
+
+    def search(self, string: str, /) -> object | None:
+        """Something if it occurs."""
+
+
+Rule: TypeAlias = str | Searchable
+
+
+def rules(table: Mapping[R, Sequence[Rule]]) -> Strategy[R]:
+    r"""A strategy: the first route of `table` of which one keyword or pattern occurs in the text, else no decision.
+
+    A keyword is a string, found as whole words, in either case, whatever the spaces between its words; the time it
+    takes is linear in the text. A compiled pattern is asked as it is: `re` can take exponential time for one with
+    nested repetitions such as `(a+)+`, and would block the loop; give one of `re2` where that may happen.
+
+    Raises TypeError or ValueError, at once, for a rule that can't be.
+    """
+    compiled = {route: _compile(route, table[route]) for route in table}
+
+    async def rules(text: str) -> R | None:
+        text = normalize("NFKC", text)
+        return next((route for route, found in compiled.items() if any(each.search(text) for each in found)), None)
+
+    return rules
+
+
+def _compile(route: Routes, given: Sequence[Rule]) -> list[Searchable]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f"the rules of {route!r} must be a list of keywords and compiled patterns, not {given!r}")
+    patterns = [each for each in given if not isinstance(each, str)]
+    if wrong := [each for each in patterns if not hasattr(each, "search")]:
+        raise TypeError(f"a rule of {route!r} must be a keyword or a compiled pattern, not {wrong[0]!r}")
+    keywords = [_keyword(route, each) for each in given if isinstance(each, str)]
+    return [*([re.compile("|".join(keywords), re.I)] if keywords else []), *patterns]
+
+
+def _keyword(route: Routes, keyword: str) -> str:
+    words = normalize("NFKC", keyword).split()
+    if not words:
+        raise ValueError(f"a keyword of {route!r} is empty")
+    # Bounds only where the keyword itself has a letter: "C++" is followed by anything.
+    before = rf"(?<!{_SPACED})" if re.match(_SPACED, words[0]) else ""
+    after = rf"(?!{_SPACED})" if re.search(rf"{_SPACED}\Z", words[-1]) else ""
+    return before + r"\s+".join(map(re.escape, words)) + after
