@@ -417,6 +417,13 @@ async def test_an_error_of_the_stream_is_raised_as_it_is():
     await parts.aclose()
     with pytest.raises(StopAsyncIteration):
         await anext(events)
+    with pytest.raises(TypeError, match="async iterable"):
+        structured.objects([], Recipe)
+    events = stream_of(SOUP_TEXT, "")
+    await anext(events)
+    await structured.objects(events, Recipe).aclose()
+    with pytest.raises(StopAsyncIteration):
+        await anext(events)
 
 
 # --- parse ----------------------------------------------------------------------------------------------------
@@ -585,7 +592,12 @@ class Holds(BaseModel):
     it: NoSchema
 
 
-@pytest.mark.parametrize("into", [NoSchema, Holds, 3, "Recipe", {"a": 1}, {"$ref": "#/nowhere"}, {"type": {1, 2}}])
+LOOP = {"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}
+
+
+@pytest.mark.parametrize(
+    "into", [NoSchema, Holds, 3, "Recipe", {"a": 1}, {"$ref": "#/nowhere"}, {"type": {1, 2}}, {"properties": [1]}, LOOP]
+)
 async def test_what_cannot_be_a_schema_says_what_to_give(into):
     """A TypeError before anything is sent, that names the type."""
     provider = ScriptedProvider([SOUP_TEXT])
@@ -696,6 +708,12 @@ def test_a_schema_of_json_is_checked_too(value, schema, problem):
         with pytest.raises(MismatchError) as caught:
             raise MismatchError(problems)
         assert problem in str(caught.value)
+
+
+def test_what_is_nested_too_deeply_is_no_value():
+    """A model that never stops opening brackets is told so, as any wrong answer is."""
+    with pytest.raises(MismatchError, match="nested too deeply"):
+        Target({"type": "array", "items": {"$ref": "#"}}).parse("[" * 900 + "]" * 900)
 
 
 @pytest.mark.parametrize("reference", ["#/nowhere", "http://else/where", "#/$defs/loop"])

@@ -207,7 +207,8 @@ async def test_methods_partials_and_objects_are_functions_too():
 
 async def test_a_schema_in_place_of_the_signature():
     """The function gets the properties as keywords, checked by the schema."""
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
+    numbers = {"n": {"type": "integer", "minimum": 1}, "more": {"properties": {"more": {"$ref": "#/properties/more"}}}}
+    schema = {"type": "object", "properties": numbers, "required": ["n"]}
     made = tool(lambda **given: given, name="take", description="Takes.", parameters=schema)
     assert (made.parameters, made.description) == (schema, "Takes.")
     assert await made.run('{"n": 2}') == '{"n":2}'
@@ -215,6 +216,7 @@ async def test_a_schema_in_place_of_the_signature():
         ("{}", "n: is missing"),
         ('{"n": 0}', "breaks minimum"),
         ("[", "not JSON"),
+        ('{"n": 1, "more": ' + '{"more": ' * 900 + "{}" + "}" * 901, "too deeply"),
         ("[]", "object"),
     ]:
         with pytest.raises(ArgumentsError, match=problem):

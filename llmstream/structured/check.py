@@ -44,8 +44,14 @@ _MAX_REFS = 50  # a reference to itself describes nothing
 
 
 def check(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong with `value`; empty if nothing is. Raises ValueError for a `$ref` that leads nowhere."""
-    return list(_check(value, schema, (), schema))
+    """What is wrong with `value`; empty if nothing is.
+
+    Raises ValueError for a `$ref` that leads nowhere, `properties` that are no object, and what is nested too deeply.
+    """
+    try:
+        return list(_check(value, schema, (), schema))
+    except RecursionError:
+        raise ValueError("nested too deeply to be checked") from None
 
 
 def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -133,6 +139,8 @@ def _check_object(
         if name not in value:
             yield (*path, name), "is missing"
     known, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
+    if not isinstance(known, Mapping):
+        raise ValueError(f"properties must be an object, not {known!r}")
     for name, item in value.items():
         yield from _check(item, known.get(name, rest), (*path, name), root)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -10,6 +10,7 @@ from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
 from llmstream.messages import FinishReason, ToolCall
+from llmstream.streams.source import Flow, Source
 from llmstream.structured.growing import FieldComplete, Growing
 from llmstream.structured.target import MismatchError, Target
 from llmstream.structured.text import json_texts
@@ -53,24 +54,29 @@ class Partial(Generic[T]):
 
 
 @overload
-def objects(events: AsyncIterator[StreamEvent], into: type[T]) -> AsyncGenerator[Partial[T], None]: ...
+def objects(events: AsyncIterable[StreamEvent], into: type[T]) -> Flow[Partial[T]]: ...
 @overload
-def objects(events: AsyncIterator[StreamEvent], into: Any) -> AsyncGenerator[Partial[Any], None]: ...
-async def objects(events: AsyncIterator[StreamEvent], into: Any) -> AsyncGenerator[Partial[Any], None]:
+def objects(events: AsyncIterable[StreamEvent], into: Any) -> Flow[Partial[Any]]: ...
+def objects(events: AsyncIterable[StreamEvent], into: Any) -> Flow[Partial[Any]]:
     """The value that an answer's `events` write, as it grows; at last one with `result`.
 
     `events` are those of any stream whose answer is the value as JSON: `structured.ask(...)`, or `chat_completion` with
     a `response_format`. `into` is a pydantic model, a dataclass, a TypedDict, another type or a JSON schema (then the
     parts are dicts and lists). One `Partial` for each event that brought something, none before there is a value. After
     a RETRY that discards, the value begins anew. Code fences and text around the JSON are passed over. Linear in the
-    answer.
+    answer, but for a very long string, whose every state is a string of its own where it is looked at.
 
-    Raises TypeError for a type without a schema, LLMError where the stream has an ERROR, and ValidationFailedError for
-    an answer that is not the value. Closes `events` at its end, however it ends.
+    Raises TypeError for a type without a schema, at once; LLMError where the stream has an ERROR, and
+    ValidationFailedError for an answer that is not the value. Closed as all operators are, and its source with it.
     """
     target: Target[Any] = Target(into)
+    source = Source(events)
+    return Flow(_objects(source, target), source)
+
+
+async def _objects(source: Source, target: Target[T]) -> AsyncGenerator[Partial[T], None]:
     reader = _Reader(target)
-    try:
+    async with source as events:
         async for event in events:
             if event.type in TERMINAL:
                 event.raise_for_error()
@@ -79,11 +85,7 @@ async def objects(events: AsyncIterator[StreamEvent], into: Any) -> AsyncGenerat
             completed = reader.feed(event)
             if completed is not None and reader.growing.begun:
                 yield Partial(completed, None, reader.growing)
-        raise TruncatedError(ErrorInfo("truncated", "the events stopped before the answer's end"))
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
+    raise TruncatedError(ErrorInfo("truncated", "the events stopped before the answer's end"))
 
 
 class _Reader:

@@ -76,7 +76,11 @@ class Target(Generic[T]):
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise MismatchError([((), f"not JSON: {error}")]) from None
-        if problems := check(value, self.own_schema):
+        try:
+            problems = check(value, self.own_schema)
+        except ValueError as error:
+            problems = [((), str(error))]
+        if problems:
             raise MismatchError(problems)
         return value
 
@@ -105,7 +109,7 @@ def _check_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(schema, allow_nan=False)
         check({}, schema)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"not a JSON schema that can be sent: {error}") from None
     return dict(schema)
 

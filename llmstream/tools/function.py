@@ -57,7 +57,11 @@ class FunctionTool(Tool):
             raise ArgumentsError(f"not JSON: {error}") from None
         if not isinstance(value, dict):
             raise ArgumentsError("the arguments must be an object")
-        if problems := check(value, self.schema):
+        try:
+            problems = check(value, self.schema)
+        except ValueError as error:
+            raise ArgumentsError(str(error)) from None
+        if problems:
             raise ArgumentsError(describe(problems))
         return value
 
@@ -232,7 +236,7 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any
     try:
         json.dumps(parameters, allow_nan=False)
         check({}, parameters)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"tool {name}: parameters is no JSON schema that can be sent: {error}") from None
     return {"type": "object", "properties": {}, **parameters}
 
