@@ -1,0 +1,85 @@
+"""Conversations that outlive a request: sessions, history, sources, and any model for each turn.
+
+client = ConversationClient(LLMClient(), store="conversations.db")
+session = await client.session(SessionContext(instance_id="i", user_id="u", project_id="p"))
+context = ChatContext(session_id=session.session_id, token=session.token)
+conversation = await client.start_conversation(context, {"title": "Taxes"})
+async for chunk in conversation.chat_stream("What is VAT?"): ...
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from llmstream.conversations.client import ConversationClient
+from llmstream.conversations.context import ContextPolicy, estimate_tokens
+from llmstream.conversations.conversation import Conversation
+from llmstream.conversations.documents import Document
+from llmstream.conversations.errors import (
+    AccessError,
+    ContextTooLongError,
+    ConversationBusyError,
+    ConversationError,
+    ImportFormatError,
+    StoreError,
+    TurnError,
+)
+from llmstream.conversations.models import (
+    ChatContext,
+    ChatResponse,
+    CitationSource,
+    ConversationRequest,
+    Session,
+    SessionContext,
+    StartConversation,
+    StreamingChatRequest,
+    StreamingChunk,
+)
+from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
+from llmstream.conversations.stores.memory import MemoryStore
+from llmstream.conversations.stores.protocol import Store
+
+if TYPE_CHECKING:
+    from llmstream.conversations.stores.redis import RedisStore
+    from llmstream.conversations.stores.sqlite import SQLiteStore
+
+_STORES = {"RedisStore": "redis", "SQLiteStore": "sqlite"}  # loaded when one is asked for
+
+__all__ = [
+    "AccessError",
+    "ChatContext",
+    "ChatResponse",
+    "CitationSource",
+    "ContextPolicy",
+    "ContextTooLongError",
+    "Conversation",
+    "ConversationBusyError",
+    "ConversationClient",
+    "ConversationError",
+    "ConversationRecord",
+    "ConversationRequest",
+    "Document",
+    "ImportFormatError",
+    "MemoryStore",
+    "Owner",
+    "RedisStore",
+    "SQLiteStore",
+    "Session",
+    "SessionContext",
+    "SessionRecord",
+    "StartConversation",
+    "Store",
+    "StoreError",
+    "StreamingChatRequest",
+    "StreamingChunk",
+    "Turn",
+    "TurnError",
+    "estimate_tokens",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _STORES:
+        raise AttributeError(f"module 'llmstream.conversations' has no attribute {name!r}")
+    return getattr(import_module(f"llmstream.conversations.stores.{_STORES[name]}"), name)

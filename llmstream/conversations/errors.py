@@ -1,0 +1,56 @@
+"""What can go wrong with a conversation, apart from the model's own failures.
+
+    LLMStreamError
+    └── ConversationError
+        ├── AccessError           no such conversation, or not yours: which of the two is never said
+        ├── ConversationBusyError another turn is being answered; `retry_after` seconds may help
+        ├── TurnError             this turn can't be asked, or asked again
+        ├── ContextTooLongError   the newest turn alone is longer than the policy allows
+        ├── ImportFormatError     not an export, or of a version that isn't known
+        └── StoreError            the store can't be read or written
+
+They are raised at once: those about the caller's arguments before the model is asked.
+"""
+
+from __future__ import annotations
+
+from llmstream.errors import LLMStreamError
+
+
+class ConversationError(LLMStreamError):
+    """Something about a conversation is wrong; the message says what to do."""
+
+
+class AccessError(ConversationError):
+    """The session, its token or the conversation is unknown, or belongs to somebody else.
+
+    One message for all of them: whoever guesses ids learns nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("no such session or conversation, or the token doesn't open it: start or resume a session")
+
+
+class ConversationBusyError(ConversationError):
+    """Another turn of this conversation is being answered. Nothing was stored and nobody was asked."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which the other turn is over, or given up if its program has died."""
+
+
+class TurnError(ConversationError):
+    """The turn can't be asked, or asked again, or stored."""
+
+
+class ContextTooLongError(ConversationError):
+    """What has to be sent is longer than `ContextPolicy.max_tokens`; nothing was sent."""
+
+
+class ImportFormatError(ConversationError, ValueError):
+    """Not an export of a conversation, or of a version that this release doesn't know."""
+
+
+class StoreError(ConversationError):
+    """The store can't be opened, read or written. What was acknowledged before is still in it."""

@@ -1,0 +1,90 @@
+"""Where a new turn goes, and what of the turns before it is sent.
+
+1. A turn is answered once. Its id given again tells the answer again and asks nobody; if it failed, it is asked again
+   in its old place, and its new answer replaces what had come of the old one.
+2. The last turn, if it failed or was left, is also meant by the same question without an id: so whoever falls back from
+   `chat_stream` to `chat`, or asks once more, doesn't say it twice.
+3. A turn that others have followed can't be asked again: fork before it.
+4. Sent are all turns that came to something. Of a partial answer, its text and its finished tool rounds go as they
+   are, so that "go on" works; its reasoning does not, because it was cut and so has no valid signature. A turn of which
+   nothing came is left out. Tool calls that nobody answered are left out everywhere: no provider takes them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from llmstream.conversations.documents import render_documents
+from llmstream.conversations.errors import TurnError
+from llmstream.conversations.models import ConversationRequest
+from llmstream.conversations.records import Turn
+from llmstream.messages import Message, Part, ProviderPart, ReasoningPart, TextPart, ToolCall, ToolResult
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a turn goes: after the turns `before`. It is `complete` if it was answered already."""
+
+    turn: Turn
+    before: list[Turn]
+
+    @property
+    def position(self) -> int:
+        """Counted from 0."""
+        return len(self.before)
+
+
+def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> Place:
+    """Find the place of a request's turn among those there are. Raises TurnError."""
+    question = Message("user", [*request.attachments, TextPart(request.query)])
+    documents = [document.model_dump(exclude_none=True) for document in request.context]
+    before = [turn.abandoned() if turn.state == "open" else turn for turn in turns]
+    known = next((index for index, turn in enumerate(turns) if turn.id == request.turn_id), None)
+    if known is None and request.turn_id is None and before:
+        last = before[-1]
+        known = len(before) - 1 if last.state == "partial" and last.question == question else None
+    if known is None:
+        return Place(Turn(request.turn_id or secrets.token_hex(16), [question], documents=documents), before)
+    turn = before[known]
+    if turn.question != question:
+        raise TurnError(f"turn {turn.id!r} asked something else: give each question a turn_id of its own, or none")
+    if turn.state != "complete":
+        if known < len(before) - 1:
+            raise TurnError(f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it")
+        turn = replace(turn, state="open", documents=documents, error=None)
+    return Place(turn, before[:known])
+
+
+def build_messages(system: str | None, place: Place) -> list[Message]:
+    """All that could be sent: the system prompt, the turns before, and the question with its documents."""
+    messages = [Message("system", [TextPart(system)])] if system else []
+    for turn in place.before:
+        messages += sendable(turn)
+    question = place.turn.question
+    if place.turn.documents:
+        question = replace(question, parts=[render_documents(place.turn.documents), *question.parts])
+    return [*messages, question]
+
+
+def sendable(turn: Turn) -> list[Message]:
+    """What later requests hold of a turn."""
+    answers = list(_answers(turn))
+    return [turn.question, *answers] if answers else []
+
+
+def _answers(turn: Turn) -> Iterator[Message]:
+    results = {part.tool_call_id for message in turn.messages for part in message.parts if isinstance(part, ToolResult)}
+    last = turn.messages[-1]
+    for message in turn.messages[1:]:
+        cut = message is last and turn.state != "complete"
+        parts = [part for part in message.parts if _is_sendable(part, results, cut=cut)]
+        if parts:
+            yield message if len(parts) == len(message.parts) else replace(message, parts=parts)
+
+
+def _is_sendable(part: Part, results: set[str], *, cut: bool) -> bool:
+    if isinstance(part, ToolCall):
+        return part.id in results or (part.executed_by == "provider" and not cut)
+    return not (cut and isinstance(part, ReasoningPart | ProviderPart))

@@ -1,0 +1,91 @@
+"""Lease: one turn at a time, whatever process asks for the next."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from typing import Self
+
+from llmstream.clock import Clock
+from llmstream.conversations.background import Background
+from llmstream.conversations.errors import ConversationBusyError, StoreError, TurnError
+from llmstream.conversations.records import Turn
+from llmstream.conversations.stores.protocol import Store
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.25
+
+
+class Lease:
+    """`async with Lease(…) as lease`: the conversation's turns are ours to write, until the block ends.
+
+    It is renewed every third of its `seconds`, and others may have the conversation that long after this program dies.
+    Entering waits for up to `wait` seconds while another turn is being answered, and raises ConversationBusyError then.
+    """
+
+    def __init__(
+        self, store: Store, conversation_id: str, clock: Clock, background: Background, *, seconds: float, wait: float
+    ) -> None:
+        self._store, self._conversation_id, self._clock = store, conversation_id, clock
+        self._background = background
+        self._seconds, self._wait = seconds, wait
+        self._name = secrets.token_hex(16)
+        self._held = False
+        self._renewing: asyncio.Task[None] | None = None
+        self.turns: list[Turn] = []
+        """All turns as they were when we entered."""
+
+    async def __aenter__(self) -> Self:
+        self._held = True  # for all we know: an answer that we didn't wait for may have given it to us
+        try:
+            self.turns = await self._acquire()
+        except BaseException as problem:
+            if not isinstance(problem, Exception):
+                await self._let_go()
+            raise
+        self._renewing = asyncio.create_task(self._renew(), name="llmstream.conversations.lease")
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        await self._let_go()
+
+    async def write(self, position: int, turn: Turn, *, last: bool = False) -> None:
+        """Store a turn; `last` lets the conversation go with it. Raises TurnError where another has it by now."""
+        if last:
+            self._held = False
+        work = self._store.write(self._conversation_id, self._name, position, turn, release=last)
+        if not await self._background.run(work):
+            self._held = False
+            raise TurnError(
+                "this program was held up for longer than its lease, or the conversation was deleted, and what it has "
+                "since then is not stored: read the conversation again and ask again"
+            )
+
+    async def _acquire(self) -> list[Turn]:
+        until = self._clock.time() + self._wait
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._store.acquire(self._conversation_id, self._name, self._seconds)
+            except ConversationBusyError as busy:
+                left = until - self._clock.time()
+                if left <= 0:
+                    told = f"{busy}: ask again when it is over (wait= waits in line)"
+                    raise ConversationBusyError(told, busy.retry_after) from None
+            await self._clock.sleep(min(pause, left))
+            pause = min(pause * 2, _LAST_PAUSE)
+
+    async def _let_go(self) -> None:
+        if self._held:
+            self._held = False
+            with suppress(StoreError):  # it runs out by itself
+                await self._background.run(self._store.release(self._conversation_id, self._name))
+
+    async def _renew(self) -> None:
+        while True:
+            await self._clock.sleep(self._seconds / 3)
+            with suppress(StoreError):  # the store may be back before the lease runs out
+                if not await self._store.renew(self._conversation_id, self._name, self._seconds):
+                    return  # the next write says so

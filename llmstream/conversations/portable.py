@@ -1,0 +1,79 @@
+"""A conversation as one JSON document, that can be kept, sent and read back elsewhere.
+
+    {"format": "llmstream.conversation", "version": 1, "title": …, "system": …, "metadata": …, "turns": […]}
+
+Turns are as `Turn.to_dict` writes them. Sessions, users and tokens are not in it. What is read back is checked, because
+it may come from anywhere: no system message hides among the turns, and each turn begins with the user.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from llmstream.conversations.documents import Document
+from llmstream.conversations.errors import ImportFormatError
+from llmstream.conversations.models import StartConversation
+from llmstream.conversations.records import STATES, ConversationRecord, Turn
+from llmstream.wire.openai_chat.arguments import parse_messages
+
+FORMAT, VERSION = "llmstream.conversation", 1
+
+
+def render_export(conversation: ConversationRecord, turns: Sequence[Turn]) -> dict[str, Any]:
+    """The document. A turn being answered is exported as far as it is stored: its question, not answered."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": conversation.title,
+        "system": conversation.system,
+        "metadata": conversation.metadata,
+        "turns": [(turn.abandoned() if turn.state == "open" else turn).to_dict() for turn in turns],
+    }
+
+
+def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list[Turn]]:
+    """What a document holds. Raises ImportFormatError that names the place."""
+    if isinstance(data, str):
+        try:
+            data = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ImportFormatError(f"not JSON: {error}") from None
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        raise ImportFormatError(f'not an exported conversation: "format" must be "{FORMAT}"')
+    if data.get("version") != VERSION:
+        raise ImportFormatError(
+            f"version {data.get('version')!r} of an exported conversation; this release knows {VERSION}: "
+            "upgrade llmstream"
+        )
+    try:
+        given = {name: data[name] for name in StartConversation.model_fields if data.get(name) is not None}
+        request = StartConversation.model_validate(given)
+    except ValidationError as error:
+        raise ImportFormatError(str(error)) from None
+    turns = data.get("turns")
+    if not isinstance(turns, list):
+        raise ImportFormatError('"turns" must be a list')
+    parsed = [_parse_turn(turn, f"turns[{index}]") for index, turn in enumerate(turns)]
+    if len({turn.id for turn in parsed}) < len(parsed):
+        raise ImportFormatError('"turns": two turns have one id')
+    return request, parsed
+
+
+def _parse_turn(data: Any, where: str) -> Turn:
+    try:
+        parse_messages(data["messages"])
+        turn = Turn.from_dict(data)
+        for document in turn.documents:
+            Document.model_validate(document)
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
+    if turn.state not in STATES or turn.state == "open" or not isinstance(turn.id, str) or not turn.id:
+        raise ImportFormatError(f"{where}: needs an id, and a state that is complete or partial")
+    roles = [message.role for message in turn.messages]
+    if roles[0] != "user" or not set(roles[1:]) <= {"assistant", "tool"}:
+        raise ImportFormatError(f"{where}: must be a user's message and what came of it, not {', '.join(roles)}")
+    return turn

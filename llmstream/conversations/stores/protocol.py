@@ -1,0 +1,81 @@
+"""Store: what conversations need of a database. Small, so that another one is an afternoon's work.
+
+1. Records go in and come out by value: changing one afterwards changes nothing that is stored.
+2. A turn is written only under the conversation's lease. `acquire` gives it to one caller at a time, for some seconds;
+   whoever holds it may `renew` it. A lease that ran out can be acquired by another, and from then on the first one's
+   writes are refused: that is what keeps turns in order between processes, and lets others go on when one dies.
+3. When `write` returns True, the turn is stored as safely as the database stores anything.
+4. Every method may raise StoreError, and leaves things as they were then. Nobody is identified here: that a caller may
+   see a conversation is checked before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
+
+
+class Store(Protocol):
+    """Keeps sessions, conversations and turns. The four rules are in this module's docstring."""
+
+    async def add_session(self, session: SessionRecord) -> None:
+        """Keep a new session."""
+
+    async def session(self, session_id: str) -> SessionRecord | None:
+        """The session of this id, if there is one."""
+        ...
+
+    async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
+        """Keep a new conversation, with all of `turns` or not at all."""
+
+    async def conversation(self, conversation_id: str) -> ConversationRecord | None:
+        """The conversation of this id, if there is one."""
+        ...
+
+    async def conversations(self, owner: Owner) -> list[ConversationRecord]:
+        """All of one owner's, oldest first."""
+        ...
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        """Forget it with all its turns; nothing happens where there is none. A turn under way can't be stored then."""
+
+    async def turns(self, conversation_id: str) -> list[Turn]:
+        """All turns in order; none where there is no such conversation."""
+        ...
+
+    async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:
+        """Take the lease under the name `lease` for `seconds`, and give all turns as they are now.
+
+        Raises ConversationBusyError while another holds it, AccessError where there is no such conversation.
+        """
+        ...
+
+    async def renew(self, conversation_id: str, lease: str, seconds: float) -> bool:
+        """Hold the lease for `seconds` from now. False: another has it, or had it meanwhile."""
+        ...
+
+    async def write(self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool) -> bool:
+        """Store the turn at `position` (from 0), in place of the one there or after the last; and let go if `release`.
+
+        False: another has the lease, or had it meanwhile; nothing was stored.
+        """
+        ...
+
+    async def release(self, conversation_id: str, lease: str) -> None:
+        """Let the lease go, if it is still held under this name."""
+
+    async def aclose(self) -> None:
+        """Close what the store itself opened; using it afterwards opens it again."""
+
+
+def render(record: SessionRecord | ConversationRecord | Turn) -> str:
+    """A record as the one line of JSON that every store here keeps. Raises TypeError or ValueError for what is none."""
+    return json.dumps(record.to_dict(), separators=(",", ":"), allow_nan=False)
+
+
+def parse(text: str | bytes) -> Any:
+    """What `render` wrote, for the record's `from_dict`."""
+    return json.loads(text)

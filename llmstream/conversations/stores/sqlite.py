@@ -1,0 +1,179 @@
+"""SQLiteStore: conversations in one file, shared by any number of processes of one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from llmstream.conversations.errors import AccessError, ConversationBusyError
+from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
+from llmstream.conversations.stores.protocol import parse, render
+from llmstream.conversations.stores.sqlite_file import explain, open_file
+
+T = TypeVar("T")
+
+
+class SQLiteStore:
+    """The embedded store: a file at `path`, made when first used, readable by its owner alone.
+
+    Crash-safe: a turn that was acknowledged survives kill -9 and a power cut (WAL with synchronous=FULL: one fsync per
+    write, well under a millisecond on an SSD, where an answer takes seconds). Not for network file systems, where WAL
+    doesn't work. `busy_timeout`: seconds that a write waits for those of other processes. `now` gives seconds since
+    1970. The file has a version: an older one is brought up to date at once, a newer one is refused.
+
+    All work is done by one thread, so the event loop never waits for the disk.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, busy_timeout: float = 10.0, now: Callable[[], float] = time.time
+    ) -> None:
+        self._path = Path(path).absolute()  # ":memory:" is a file here, too
+        self._busy_timeout = busy_timeout
+        self._now = now
+        self._thread: ThreadPoolExecutor | None = None
+        self._db: sqlite3.Connection | None = None
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({str(self._path)!r})"
+
+    async def add_session(self, session: SessionRecord) -> None:
+        """Keep a new session."""
+        kept = (session.id, render(session))
+        await self._run(lambda db: db.execute("INSERT INTO session (id, data) VALUES (?, ?)", kept))
+
+    async def session(self, session_id: str) -> SessionRecord | None:
+        """The session of this id, if there is one."""
+        row = await self._run(lambda db: _one(db, "SELECT data FROM session WHERE id = ?", session_id))
+        return None if row is None else SessionRecord.from_dict(parse(row[0]))
+
+    async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
+        """Keep a new conversation and its turns."""
+        kept = (conversation.id, conversation.owner.key, conversation.created, render(conversation))
+        rows = [(conversation.id, position, turn.id, render(turn)) for position, turn in enumerate(turns)]
+
+        def add(db: sqlite3.Connection) -> None:
+            with _transaction(db):
+                db.execute("INSERT INTO conversation (id, owner, created, data) VALUES (?, ?, ?, ?)", kept)
+                db.executemany("INSERT INTO turn (conversation_id, position, id, data) VALUES (?, ?, ?, ?)", rows)
+
+        await self._run(add)
+
+    async def conversation(self, conversation_id: str) -> ConversationRecord | None:
+        """The conversation of this id, if there is one."""
+        row = await self._run(lambda db: _one(db, "SELECT data FROM conversation WHERE id = ?", conversation_id))
+        return None if row is None else ConversationRecord.from_dict(parse(row[0]))
+
+    async def conversations(self, owner: Owner) -> list[ConversationRecord]:
+        """All of one owner's, oldest first."""
+        ask = "SELECT data FROM conversation WHERE owner = ? ORDER BY created, rowid"
+        rows = await self._run(lambda db: db.execute(ask, (owner.key,)).fetchall())
+        return [ConversationRecord.from_dict(parse(row[0])) for row in rows]
+
+    async def delete_conversation(self, conversation_id: str) -> None:
+        """Forget it with all its turns."""
+        await self._run(lambda db: db.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,)))
+
+    async def turns(self, conversation_id: str) -> list[Turn]:
+        """All turns in order."""
+        return await self._run(lambda db: _turns(db, conversation_id))
+
+    async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:
+        """Take the lease, and give all turns."""
+
+        def take(db: sqlite3.Connection) -> list[Turn]:
+            with _transaction(db):
+                row = _one(db, "SELECT lease, until FROM conversation WHERE id = ?", conversation_id)
+                if row is None:
+                    raise AccessError
+                now = self._now()
+                if row[0] is not None and row[1] > now:
+                    raise ConversationBusyError("another turn of this conversation is being answered", row[1] - now)
+                held = (lease, now + seconds, conversation_id)
+                db.execute("UPDATE conversation SET lease = ?, until = ? WHERE id = ?", held)
+            return _turns(db, conversation_id)  # nobody else writes them now
+
+        return await self._run(take)
+
+    async def renew(self, conversation_id: str, lease: str, seconds: float) -> bool:
+        """Hold the lease on."""
+        ask = "UPDATE conversation SET until = ? WHERE id = ? AND lease = ?"
+        values = (self._now() + seconds, conversation_id, lease)
+        return await self._run(lambda db: db.execute(ask, values).rowcount == 1)
+
+    async def write(self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool) -> bool:
+        """Store the turn, if the lease is held."""
+        row = (conversation_id, position, turn.id, render(turn))
+        held = (None if release else lease, conversation_id, lease)
+
+        def put(db: sqlite3.Connection) -> bool:
+            with _transaction(db):
+                if db.execute("UPDATE conversation SET lease = ? WHERE id = ? AND lease = ?", held).rowcount != 1:
+                    return False
+                db.execute(
+                    "INSERT INTO turn (conversation_id, position, id, data) VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (conversation_id, position) DO UPDATE SET id = excluded.id, data = excluded.data",
+                    row,
+                )
+                return True
+
+        return await self._run(put)
+
+    async def release(self, conversation_id: str, lease: str) -> None:
+        """Let the lease go."""
+        ask = "UPDATE conversation SET lease = NULL WHERE id = ? AND lease = ?"
+        await self._run(lambda db: db.execute(ask, (conversation_id, lease)))
+
+    async def aclose(self) -> None:
+        """Close the file and end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown()
+
+    def _close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "llmstream-sqlite")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
+
+    def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._db is None:
+                self._db = open_file(self._path, self._busy_timeout)
+            return work(self._db)
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from None
+
+
+def _one(db: sqlite3.Connection, ask: str, key: str) -> tuple[str, float] | None:
+    row: tuple[str, float] | None = db.execute(ask, (key,)).fetchone()
+    return row
+
+
+def _turns(db: sqlite3.Connection, conversation_id: str) -> list[Turn]:
+    ask = "SELECT data FROM turn WHERE conversation_id = ? ORDER BY position"
+    return [Turn.from_dict(parse(row[0])) for row in db.execute(ask, (conversation_id,)).fetchall()]
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, and nobody else writes meanwhile."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # some failures have ended it
+            db.execute("ROLLBACK")
+        raise

@@ -1,0 +1,110 @@
+"""The file of SQLiteStore: how it is opened, brought up to date, and what is said when it can't be."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from llmstream.conversations.errors import StoreError
+
+APPLICATION_ID = 0x4C4C4D43
+"""`LLMC` in the file's header, so that another program's file is never written to (sqlite.org/pragma.html)."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE session (id TEXT PRIMARY KEY, data TEXT NOT NULL)",
+        (
+            "CREATE TABLE conversation (id TEXT PRIMARY KEY, owner TEXT NOT NULL, created REAL NOT NULL,"
+            " data TEXT NOT NULL, lease TEXT, until REAL NOT NULL DEFAULT 0)"
+        ),
+        "CREATE INDEX conversation_owner ON conversation (owner, created)",
+        (
+            "CREATE TABLE turn (conversation_id TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,"
+            " position INTEGER NOT NULL, id TEXT NOT NULL, data TEXT NOT NULL,"
+            " PRIMARY KEY (conversation_id, position), UNIQUE (conversation_id, id))"
+        ),
+    ),
+)
+"""What brings a file from each version to the next; `user_version` counts those done. Never change one: add one."""
+
+
+def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """Open or make the file, and bring it up to date. Raises StoreError or sqlite3.Error."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the WAL gets the same mode
+    except OSError as error:
+        raise StoreError(f"{path} can't be opened for writing ({error.strerror}): choose another path") from None
+    db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+    try:
+        _check(db, path)
+        _use_wal(db, busy_timeout)
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        _migrate(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection, path: Path) -> int:
+    """The file's version. Raises StoreError for a file that is another program's, or newer than this release."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    mark = db.execute("PRAGMA application_id").fetchone()[0]
+    if mark != APPLICATION_ID and (version or mark or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
+        raise StoreError(f"{path} is another program's SQLite file; nothing was changed: choose another path")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} has version {version}, written by a newer llmstream (this one knows {len(MIGRATIONS)}); nothing "
+            "was changed: upgrade llmstream, or choose another path"
+        )
+    return version
+
+
+def _use_wal(db: sqlite3.Connection, busy_timeout: float) -> None:
+    """WAL stays with the file. Switching to it ignores the busy timeout, so we wait ourselves."""
+    until = time.monotonic() + busy_timeout
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    if _check(db, path) == len(MIGRATIONS):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for version in range(_check(db, path), len(MIGRATIONS)):  # again: another process may have been quicker
+            for statement in MIGRATIONS[version]:
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def explain(error: sqlite3.Error, path: Path) -> StoreError:
+    """What happened and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        advice = "the file is damaged or is no SQLite file: restore a backup, or move it away and begin anew"
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        advice = "another program holds the file for longer than busy_timeout: try again, or find that program"
+    elif code == sqlite3.SQLITE_FULL:
+        advice = "the disk is full: make room and try again"
+    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
+        advice = "the file can't be read or written: check the disk and the permissions of its folder"
+    else:
+        advice = "this is unexpected"
+    return StoreError(f"{path}: {error}; {advice}")

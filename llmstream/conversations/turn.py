@@ -1,0 +1,153 @@
+"""One turn: under the lease, from the question to the stored answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from llmstream.client import LLMClient
+from llmstream.conversations.background import Background
+from llmstream.conversations.context import ContextPolicy
+from llmstream.conversations.documents import cite
+from llmstream.conversations.errors import ConversationError
+from llmstream.conversations.history import Place, build_messages, place_turn
+from llmstream.conversations.lease import Lease
+from llmstream.conversations.models import ConversationRequest
+from llmstream.conversations.recorder import Recorder
+from llmstream.conversations.records import ConversationRecord, Turn
+from llmstream.conversations.replaying import replay_turn
+from llmstream.conversations.stores.protocol import Store
+from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, StreamEvent, TextDelta, error
+from llmstream.messages import Message
+
+if TYPE_CHECKING:
+    from llmstream.tools import Confirm
+
+logger = logging.getLogger("llmstream")
+
+
+@dataclass(slots=True)
+class Settings:
+    """What all turns of a ConversationClient share."""
+
+    client: LLMClient
+    store: Store
+    policy: ContextPolicy
+    tools: Sequence[Callable[..., Any] | Any]
+    confirm: Confirm | None
+    max_rounds: int
+    lease: float
+    wait: float
+    background: Background = field(default_factory=Background)
+
+    def hold(self, conversation_id: str) -> Lease:
+        """The lease of a conversation, to be entered."""
+        return Lease(
+            self.store, conversation_id, self.client.clock, self.background, seconds=self.lease, wait=self.wait
+        )
+
+    def ask(
+        self, messages: list[Message], options: dict[str, Any], *, stream: bool
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """The model's answer; with tools, all its rounds, which always stream."""
+        if not self.tools:
+            return self.client.chat_completion(messages, stream, **options)
+        from llmstream.tools import run_tools
+
+        limits: dict[str, Any] = {"max_rounds": self.max_rounds, "confirm": self.confirm}
+        return run_tools(self.client, messages, self.tools, **limits, **options)
+
+
+class TurnRun:
+    """Answers one request. `turn` is known from the first event on."""
+
+    def __init__(self, settings: Settings, conversation: ConversationRecord, request: ConversationRequest) -> None:
+        self._settings = settings
+        self.request = request
+        self.conversation = conversation
+        self.turn: Turn | None = None
+
+    async def events(self, *, stream: bool) -> AsyncGenerator[StreamEvent, None]:
+        """The answer's events; its last one leaves when the turn is stored. With `stream=False` only that one.
+
+        Raises ConversationError, and for wrong options what `chat_completion` raises. However it is left, the model is
+        stopped first, and then what had come is stored as partial.
+        """
+        async with self._settings.hold(self.conversation.id) as lease:
+            place = place_turn(lease.turns, self.request)
+            self.turn = place.turn
+            if place.turn.state == "complete":
+                for event in replay_turn(place.turn, stream=stream):
+                    yield event
+                return
+            messages = self._settings.policy.trim(build_messages(self.conversation.system, place))
+            await _close_abandoned(lease, place)
+            await lease.write(place.position, place.turn)
+            recorder = Recorder()
+            ended: StreamEvent | None = None
+            try:
+                async with aclosing(self._settings.ask(messages, self.request.options(), stream=stream)) as events:
+                    async for event in events:
+                        if event.type in TERMINAL:
+                            ended = event
+                            break
+                        recorder.add(event)
+                        if stream:
+                            yield event
+            except BaseException as problem:
+                await self._store_partial(lease, place, recorder, problem)
+                raise
+            last = self._finish(ended or _no_end(recorder), place, stream=stream)
+            await lease.write(place.position, self.turn, last=True)
+            if stream and last.message is not None:
+                for source in cite(self.turn.documents, last.message.text).values():
+                    yield StreamEvent(EventType.SOURCE, source=source)
+            yield last
+
+    def _finish(self, event: StreamEvent, place: Place, *, stream: bool) -> StreamEvent:
+        """The terminal event as it leaves, with `turn` set to what is stored of it."""
+        turn = place.turn
+        if event.type is EventType.ERROR:
+            info = event.error_info or ErrorInfo("internal", event.error or "")
+            cut = [info.partial] if info.partial is not None and info.partial.parts else []
+            self.turn = _partial(turn, [*(event.messages or ()), *cut], info)
+            return event
+        message = event.message or Message("assistant")
+        message = replace(message, parts=[*message.parts, *cite(turn.documents, message.text).values()])
+        messages = [*(event.messages or ())[:-1], message]
+        self.turn = replace(turn, state="complete", messages=[turn.question, *messages], error=None)
+        text = None if stream or not message.text else TextDelta(message.text)
+        return replace(event, message=message, messages=event.messages and messages, text_delta=text)
+
+    async def _store_partial(self, lease: Lease, place: Place, recorder: Recorder, reason: BaseException) -> None:
+        """The reader left, or an argument was wrong: keep what had come. Never raises in place of `reason`."""
+        info = ErrorInfo("invalid_request", type(reason).__name__) if isinstance(reason, Exception) else None
+        self.turn = _partial(place.turn, recorder.messages(), info)
+        try:
+            await lease.write(place.position, self.turn, last=True)
+        except ConversationError as problem:
+            logger.warning("a partial answer could not be stored: %s", type(problem).__name__)
+
+
+def _partial(turn: Turn, new: list[Message], info: ErrorInfo | None) -> Turn:
+    """A turn that failed. What had come of it earlier stays unless more has come now."""
+    messages = [turn.question, *new] if new else turn.messages
+    return replace(turn, state="partial", messages=messages, error=info and replace(info, partial=None))
+
+
+def _no_end(recorder: Recorder) -> StreamEvent:
+    """What a client that breaks its promise is taken to mean."""
+    partial = recorder.messages()[-1:]
+    return error(ErrorInfo("truncated", "the stream stopped without its end", partial=next(iter(partial), None)))
+
+
+async def _close_abandoned(lease: Lease, place: Place) -> None:
+    """Store that the turn before this one is over: its program died."""
+    for position, turn in enumerate(lease.turns[: place.position]):
+        if turn.state == "open":
+            await lease.write(position, place.before[position])

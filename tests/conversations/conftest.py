@@ -1,0 +1,60 @@
+"""A Redis server of our own, and each store there is."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from llmstream.conversations import MemoryStore, RedisStore, SQLiteStore, Store
+
+
+@pytest.fixture(scope="session")
+def redis_port() -> Iterator[int]:
+    """The port of a real server that keeps nothing on disk."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if b"Ready to accept connections" in line:
+                break
+        else:
+            pytest.fail("redis-server did not start")
+        yield port
+        server.terminate()
+
+
+@pytest.fixture
+async def redis(redis_port: int) -> AsyncIterator[Redis]:
+    """An empty database."""
+    async with Redis(port=redis_port) as client:
+        await client.flushdb()
+        yield client
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Each store, empty."""
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    if request.param == "redis":
+        redis_port = request.getfixturevalue("redis_port")
+        async with Redis(port=redis_port) as client:
+            await client.flushdb()
+            yield RedisStore(client)
+        return
+    sqlite = SQLiteStore(tmp_path / "conversations.db")
+    yield sqlite
+    await sqlite.aclose()
