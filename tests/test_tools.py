@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import json
 import threading
 from dataclasses import dataclass, replace
@@ -640,6 +641,34 @@ async def test_cancelling_in_the_middle_of_a_tool_cancels_and_waits_for_it(limit
         await task
     assert sorted(ended) == [1, 2]
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_cancelling_at_any_turn_leaves_nothing():
+    """While it asks, runs, waits, cleans up, or hands out: every tool that began has ended, and no task is left."""
+    for turn in itertools.count():
+        begun, ended = [], []
+
+        async def work(n: int, begun=begun, ended=ended) -> None:
+            begun.append(n)
+            try:
+                await asyncio.sleep(0)
+            finally:
+                ended.append(n)
+
+        calls = [call("c1", "work", n=1), call("c2", "work", n=2), call("c3", "work", n=3)]
+        made = tool(functools.partial(work), name="work", parameters={})
+        task = asyncio.create_task(collect(client_of(calls, ["Done."]), [made], parallel=2))
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        over = task.done()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert sorted(ended) == sorted(begun), turn
+        assert asyncio.all_tasks() == {asyncio.current_task()}, turn
+        if over:
+            assert len(ended) == 3
+            return
 
 
 async def test_closing_the_stream_stops_everything():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 from contextlib import aclosing, suppress
 
 import pytest
@@ -145,6 +146,31 @@ async def test_cancelling_the_consumer_closes_the_source(made, name):
     await settle()
     assert feed.closed == 1
     assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_cancelling_at_any_turn_closes_the_source(made, name):
+    """At every await there is, in the source, between the tasks, in the consumer: at once, and no task is left."""
+    for turn in itertools.count():
+        feed = Feed(LONG[:8], [0, 1, 2])
+
+        async def read(feed=feed):
+            async with aclosing(made[name](generated(feed))) as flow:
+                async for _ in flow:
+                    await asyncio.sleep(0)
+
+        task = asyncio.create_task(read())
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        over = task.done()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert feed.closed == 1 or not feed.read, turn
+        assert len(asyncio.all_tasks()) == 1, turn
+        if over:
+            assert turn > 8
+            return
 
 
 @pytest.mark.parametrize("name", NAMES)

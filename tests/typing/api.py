@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import Any, assert_type
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Any, TypedDict, assert_type
+
+from pydantic import BaseModel
 
 from llmstream import (
     ErrorInfo,
@@ -23,9 +26,25 @@ from llmstream import (
     ToolCall,
     ToolResult,
     Usage,
+    structured,
 )
-from llmstream.providers import Call, Provider, ProviderConfig, register
+from llmstream.providers import Call, Provider, ProviderConfig, SchemaSupport, register
+from llmstream.streams import (
+    Flow,
+    buffer,
+    coalesce,
+    collect,
+    guard,
+    map_text,
+    progress,
+    record,
+    replay,
+    tee,
+    text,
+    transform,
+)
 from llmstream.testing import ScriptedProvider, VirtualClock
+from llmstream.tools import FunctionTool, run_tools, tool
 from llmstream.wire import decoder, encoder
 
 
@@ -76,6 +95,89 @@ def the_values() -> None:
         assert_type(problem.info, ErrorInfo)
 
 
+class Words:
+    """A Transformer that somebody else wrote."""
+
+    def feed(self, text: str) -> str:
+        return text
+
+    def finish(self) -> str:
+        return ""
+
+
+async def the_operators(client: LLMClient) -> None:
+    events = client.chat_completion([Message("user", [TextPart("hi")])])
+    for flow in (
+        buffer(events, high=8, on_pause=lambda: None),
+        coalesce(events, "word", seconds=0.1),
+        guard(events, lambda text: [(0, 1, None)], hold=8),
+        map_text(events, str.upper),
+        progress(events),
+        record(events, "answer.jsonl"),
+        replay("answer.jsonl", speed=2),
+        transform(events, Words),
+        *tee(events, 3),
+    ):
+        assert_type(flow, Flow[StreamEvent])
+    async for piece in text(coalesce(events, by="line")):
+        assert_type(piece, str)
+    assert_type(await collect(buffer(events)), Message)
+
+
+@tool
+async def weather(city: str) -> str:
+    return city
+
+
+@tool(name="plus", strict=True)
+def add(a: float, b: float) -> float:
+    return a + b
+
+
+def subtract(a: float, b: float) -> float:
+    return a - b
+
+
+async def the_tools(client: LLMClient) -> None:
+    async def confirm(call: ToolCall) -> bool:
+        return call.name == "weather"
+
+    assert_type(weather, FunctionTool)
+    assert_type(add, FunctionTool)
+    messages = [{"role": "user", "content": "hi"}]
+    tools: list[Callable[..., Any] | dict[str, Any]] = [weather, add, subtract, {"type": "web_search"}]
+    async for event in run_tools(client, messages, tools, confirm=confirm, timeout=None, temperature=0.5):
+        assert_type(event, StreamEvent)
+        assert_type(event.messages, list[Message] | None)
+
+
+class Recipe(BaseModel):
+    title: str
+
+
+@dataclass
+class Point:
+    x: float
+
+
+class Movie(TypedDict):
+    title: str
+
+
+async def the_values_of_an_answer(client: LLMClient) -> None:
+    messages = [Message("user", [TextPart("hi")])]
+    assert_type(await structured.parse(client, messages, Recipe, repair=True, max_tokens=9), Recipe)
+    assert_type(await structured.parse(client, messages, Point, mode="tool"), Point)
+    assert_type(await structured.parse(client, messages, Movie), Movie)
+    assert_type(await structured.parse(client, messages, list[Recipe]), list[Recipe])
+    assert_type(await structured.parse(client, messages, {"type": "object"}), Any)
+    async for partial in structured.objects(structured.ask(client, messages, Recipe), Recipe):
+        assert_type(partial, structured.Partial[Recipe])
+        assert_type(partial.value.title, str)
+        assert_type(partial.result, Recipe | None)
+        assert_type(partial.completed[0].path, tuple[str | int, ...])
+
+
 class Third:
     """A provider that somebody else wrote."""
 
@@ -89,6 +191,9 @@ class Third:
 
     async def aclose(self) -> None:
         pass
+
+    def schema_support(self, model: str) -> SchemaSupport:
+        return SchemaSupport(native=True)
 
 
 def the_extensions() -> None:
