@@ -4,10 +4,11 @@ The simulator plays the model here, by a script, so that this runs without a key
 """
 
 import asyncio
+import json
 
 from pydantic import BaseModel, Field
 
-from llmstream import LLMClient, structured
+from llmstream import EventType, LLMClient, structured
 from llmstream.providers.simulator import SimulatorProvider
 
 
@@ -45,8 +46,9 @@ async def main() -> None:
         print(f"{sum(step.minutes for step in recipe.steps)} minutes in all")
 
         schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-        answer = await structured.parse(client, messages, schema)
-        print(f"MESSAGE_COMPLETE: stop, {answer['title']}")
+        async for event in structured.ask(client, messages, schema):  # the events themselves, for a JSON schema
+            if event.type == EventType.MESSAGE_COMPLETE and event.message:
+                print(f"{event.type.name}: {event.finish_reason}, {json.loads(event.message.text)['title']}")
 
 
 if __name__ == "__main__":
