@@ -69,6 +69,9 @@ def test_two_routes_of_one_value_are_refused():
         ("c", None),
         ("我要退款谢谢", BILLING),
         ("Se me averió", SUPPORT),
+        ("SE ME AVERIÓ", SUPPORT),
+        ("die STRASSE", SUPPORT),
+        ("Error 503", None),  # a pattern is asked as it is
         ("Se me averio\u0301", SUPPORT),  # the same letter, composed of two
         ("error 503 again", SUPPORT),
         ("error 50", None),
@@ -79,7 +82,7 @@ def test_two_routes_of_one_value_are_refused():
 async def test_rules_find_whole_words_and_patterns(text, route):
     table = {
         BILLING: ["invoice", "credit card", "退款"],
-        SUPPORT: ["C++", "averió", re.compile(r"error \d{3}")],
+        SUPPORT: ["C++", "averió", "Straße", re.compile(r"error \d{3}")],
     }
     assert await rules(table)(text) is route
 
