@@ -309,6 +309,10 @@ def opaque(it: Unknown):
     pass
 
 
+def field_as_default(size: int = Field(ge=1)):
+    pass
+
+
 def forward(it: Nowhere):  # noqa: F821
     pass
 
@@ -321,6 +325,7 @@ def forward(it: Nowhere):  # noqa: F821
         (keywords, r"which \*\*cities: .*can't take; write the parameters out"),
         (positional, "which city: .*can't take"),
         (opaque, r"tool opaque: parameter 'it' can't be <class .*Unknown'>: .*Give a pydantic model"),
+        (field_as_default, r"parameter 'size' has a Field as its default.*write size: Annotated\[…, Field"),
         (forward, "tool forward: its signature can't be read: name 'Nowhere' is not defined"),
         (3, "a tool is made of a function, not of 3"),
     ],

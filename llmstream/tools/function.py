@@ -11,6 +11,7 @@ from typing import Annotated, Any, NotRequired, Required, overload
 
 from docstring_parser import ParseError, parse
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
@@ -209,6 +210,11 @@ def _describe_parameter(name: str, parameter: inspect.Parameter, description: st
         raise TypeError(
             f"tool {name}: parameter {parameter.name!r} has no type, so the model can't be told what it is: "
             f"write {parameter.name}: str (or another type)"
+        )
+    if isinstance(parameter.default, FieldInfo):
+        raise TypeError(
+            f"tool {name}: parameter {parameter.name!r} has a Field as its default, which Python would hand to the "
+            f"function: write {parameter.name}: Annotated[…, Field(…)] = default"
         )
     annotation = parameter.annotation
     adapt(annotation, f"tool {name}: parameter {parameter.name!r}")
