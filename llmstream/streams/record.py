@@ -30,8 +30,8 @@ def record(
     """Pass the events on, each after its line is in the file: a crash costs at most the line being written.
 
     A path is opened at the first event, a new file for the owner only, and closed with the stream; what stood there is
-    replaced. A file object is flushed and stays open. `raw=True` keeps the provider's own frames too (where the client has
-    `include_raw`). `at` includes the time that the consumer takes. An OSError of the file reaches the consumer.
+    replaced. A file object is flushed and stays open. `raw=True` keeps the provider's own frames too (where the client
+    has `include_raw`). `at` includes the time that the consumer takes. An OSError of the file reaches the consumer.
     """
     source = Source(events)
     return Flow(_record(source, _Recording(file, raw=raw), clock or LoopClock()), source)
