@@ -100,14 +100,17 @@ class RedisStore:
         mine = self._owner_key(conversation.owner)
         # Listed first: cut off in between, the list names one that isn't there, which is no harm.
         await self._ask(self._redis.zadd(mine, {conversation.id: conversation.created}))
-        if self._ttl:
-            await self._ask(self._redis.pexpire(mine, self._ttl, gt=True))
+        await self._keep_listed(conversation.owner)
         await self._run("add", conversation.id, render(conversation), *(render(turn) for turn in turns))
 
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
         kept = await self._ask(self._redis.get(self._keys(conversation_id)[0]))
-        return None if kept is None else ConversationRecord.from_dict(parse(kept))
+        if kept is None:
+            return None
+        conversation = ConversationRecord.from_dict(parse(kept))
+        await self._keep_listed(conversation.owner)
+        return conversation
 
     async def conversations(self, owner: Owner) -> list[ConversationRecord]:
         """All of one owner's, oldest first. Drops from the list those whose TTL is over."""
@@ -155,6 +158,11 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Nothing: the connection is yours to close."""
+
+    async def _keep_listed(self, owner: Owner) -> None:
+        """Its list may be on another node than the conversation, whose turns therefore can't keep it."""
+        if self._ttl:  # twice, because a turn ends some time after the conversation was looked up for it
+            await self._ask(self._redis.pexpire(self._owner_key(owner), 2 * self._ttl))
 
     def _session_key(self, session_id: str) -> str:
         return f"{self._prefix}session:{session_id}"

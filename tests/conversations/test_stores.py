@@ -1,0 +1,369 @@
+"""What every store promises, and what each does with a database that fails it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from llmstream import ErrorInfo, Message
+from llmstream.conversations import (
+    AccessError,
+    ConversationBusyError,
+    ConversationRecord,
+    MemoryStore,
+    Owner,
+    RedisStore,
+    SessionRecord,
+    SQLiteStore,
+    StoreError,
+    Turn,
+)
+from llmstream.conversations.stores import sqlite_file
+from llmstream.messages import TextPart
+from tests.strategies import errors, messages
+
+OWNER = Owner("i", "u", "p")
+AT = 1000.5
+
+
+def turn(id, text="hi", state="open"):
+    return Turn(id, [Message("user", [TextPart(text)])], state, created=AT)
+
+
+async def begin(store, id="c", turns=()):
+    record = ConversationRecord(id, OWNER, "T", "S", {"a": [1, None]}, "parent", AT)
+    await store.add_conversation(record, turns)
+    return record
+
+
+# --- all stores ---------------------------------------------------------------------------------------------
+
+
+async def test_records_come_back_as_they_were(store):
+    """By value: changing what was given or what came back changes nothing."""
+    session = SessionRecord("s", OWNER, "0" * 64, AT)
+    await store.add_session(session)
+    assert await store.session("s") == session
+    assert await store.session("x") is None
+    record = await begin(store, turns=[turn("a"), turn("b", state="complete")])
+    assert await store.conversation("c") == record
+    assert await store.conversation("x") is None
+    (await store.turns("c"))[0].messages.clear()
+    assert await store.turns("c") == [turn("a"), turn("b", state="complete")]
+    assert await store.turns("x") == []
+
+
+async def test_conversations_are_listed_by_owner(store):
+    """Oldest first."""
+    for number, id in enumerate("bca"):
+        await store.add_conversation(ConversationRecord(id, OWNER, created=AT + number))
+    await store.add_conversation(ConversationRecord("z", Owner("i", "u", "p2"), created=AT))
+    assert [record.id for record in await store.conversations(OWNER)] == ["b", "c", "a"]
+    await store.delete_conversation("c")
+    await store.delete_conversation("x")
+    assert [record.id for record in await store.conversations(OWNER)] == ["b", "a"]
+    assert await store.turns("c") == []
+
+
+async def test_one_holds_the_lease(store):
+    """Nobody else acquires, renews, writes or releases it; let go, the next may have it."""
+    await begin(store)
+    assert await store.acquire("c", "one", 30) == []
+    with pytest.raises(ConversationBusyError) as busy:
+        await store.acquire("c", "two", 30)
+    assert 0 < busy.value.retry_after <= 30
+    assert not await store.renew("c", "two", 30)
+    assert not await store.write("c", "two", 0, turn("x"), release=True)
+    await store.release("c", "two")
+    assert await store.renew("c", "one", 60)
+    assert await store.write("c", "one", 0, turn("a"), release=False)
+    assert await store.write("c", "one", 0, turn("a", state="complete"), release=True)
+    assert not await store.write("c", "one", 0, turn("x"), release=False)
+    assert await store.acquire("c", "two", 30) == [turn("a", state="complete")]
+    await store.release("c", "two")
+    assert len(await store.acquire("c", "three", 30)) == 1
+
+
+async def test_there_is_no_lease_of_a_conversation_that_is_not_there(store):
+    """Never was, or is deleted."""
+    with pytest.raises(AccessError):
+        await store.acquire("x", "one", 30)
+    await begin(store)
+    await store.acquire("c", "one", 30)
+    await store.delete_conversation("c")
+    assert not await store.renew("c", "one", 30)
+    assert not await store.write("c", "one", 0, turn("a"), release=True)
+    assert await store.turns("c") == []
+
+
+async def test_a_lease_runs_out(store):
+    """Another may have it then, and the first one's writes are refused for good; until then it can go on."""
+    await begin(store)
+    await store.acquire("c", "one", 0.001)
+    await asyncio.sleep(0.01)
+    assert await store.write("c", "one", 0, turn("a"), release=False), "nobody has taken it"
+    assert await store.acquire("c", "two", 30) == [turn("a")]
+    assert not await store.write("c", "one", 1, turn("b"), release=True)
+    assert not await store.renew("c", "one", 30)
+    await store.release("c", "two")
+    assert not await store.write("c", "one", 1, turn("b"), release=True), "another had it meanwhile"
+    assert await store.turns("c") == [turn("a")]
+
+
+async def test_of_many_at_once_one_gets_it(store):
+    """Whoever asks at the same time."""
+    await begin(store)
+    results = await asyncio.gather(*(store.acquire("c", f"l-{n}", 30) for n in range(20)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["ConversationBusyError"] * 19 + ["list"]
+
+
+@settings(max_examples=30)
+@given(st.lists(messages, min_size=1, max_size=3), st.none() | errors, st.text(max_size=5))
+def test_any_turn_survives_every_store(given_messages, error, text):
+    """Every part that a message can have, any error; in a file, over again."""
+    whole = Turn("t", given_messages, "partial", [{"content": text.encode(errors="replace").decode()}], error, AT)
+    expected = Turn.from_dict(whole.to_dict())
+    if error is not None:
+        expected.error = ErrorInfo.from_dict({**error.to_dict(), "partial": None})
+    assert expected == Turn.from_dict(expected.to_dict())
+
+    async def through(store):
+        await begin(store)
+        await store.acquire("c", "l", 30)
+        assert await store.write("c", "l", 0, whole, release=True)
+        await store.aclose()
+        return await store.turns("c")
+
+    async def both(path):
+        sqlite = SQLiteStore(path)
+        assert await through(MemoryStore()) == await through(sqlite) == [expected]
+        await sqlite.aclose()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(both(Path(folder) / "c.db"))
+
+
+# --- SQLite -------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_is_its_owners_alone_and_durable(tmp_path):
+    """Mode 600, the WAL too; WAL mode, synchronous FULL."""
+    store = SQLiteStore(tmp_path / "c.db")
+    await begin(store)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+    for pragma, value in {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}.items():
+        assert await store._run(lambda db, ask=f"PRAGMA {pragma}": db.execute(ask).fetchone()) == (value,)
+    await store.aclose()
+    assert [file.name for file in tmp_path.iterdir()] == ["c.db"]
+    assert await store.conversation("c") is not None, "using it again opens it again"
+    await store.aclose()
+
+
+async def test_a_file_of_a_newer_release_is_refused(tmp_path):
+    """Unchanged; and says what to do."""
+    path = tmp_path / "c.db"
+    await (await opened(path)).aclose()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"version 99.*newer.*upgrade"):
+        await opened(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_file_of_another_program_is_refused(tmp_path):
+    """Unchanged."""
+    path = tmp_path / "c.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE theirs (a)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program's"):
+        await opened(path)
+    assert path.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path):
+    """Garbage, and a damaged page in the middle."""
+    path = tmp_path / "c.db"
+    path.write_bytes(b"not a database at all, but long enough to be looked at" * 50)
+    with pytest.raises(StoreError, match="restore a backup, or move it away"):
+        await opened(path)
+    path.unlink()
+    store = await opened(path)
+    await begin(store, "d", [turn(f"t-{n}", "x" * 500) for n in range(50)])
+    await store.aclose()
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="restore a backup, or move it away"):
+        await store.turns("d")
+    await store.aclose()
+
+
+async def test_a_path_that_cannot_be_written_is_refused(tmp_path):
+    """A folder that isn't there; a folder in the file's place."""
+    for path in (tmp_path / "missing" / "c.db", tmp_path):
+        with pytest.raises(StoreError, match="choose another path"):
+            await opened(path)
+
+
+async def test_a_file_that_is_held_for_too_long_is_said(tmp_path):
+    """By another program's write; afterwards all works again."""
+    store = SQLiteStore(tmp_path / "c.db", busy_timeout=0.01)
+    await begin(store)
+    other = sqlite3.connect(tmp_path / "c.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="busy_timeout"):
+        await store.acquire("c", "l", 30)
+    other.execute("ROLLBACK")
+    other.close()
+    assert await store.acquire("c", "l", 30) == []
+    await store.aclose()
+
+
+async def test_a_full_disk_is_said_and_leaves_what_there_was(tmp_path):
+    """SQLite's own limit of pages stands in for the disk."""
+    store = await opened(tmp_path / "c.db")
+    await begin(store, "d")
+    await store.acquire("d", "l", 30)
+    pages = await store._run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await store._run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(StoreError, match="disk is full: make room"):
+        await store.write("d", "l", 0, turn("big", "x" * 100_000), release=True)
+    await store._run(lambda db: db.execute("PRAGMA max_page_count = 1000000"))
+    assert await store.turns("d") == []
+    assert await store.write("d", "l", 0, turn("big", "x" * 100_000), release=True)
+    await store.aclose()
+
+
+async def test_an_older_file_is_brought_up_to_date(tmp_path, monkeypatch):
+    """Step by step, each once, all or nothing."""
+    path = tmp_path / "c.db"
+    store = await opened(path)
+    await begin(store, "d", [turn("a")])
+    await store.aclose()
+    steps = (*sqlite_file.MIGRATIONS, ("ALTER TABLE turn ADD COLUMN mood TEXT",), ("nonsense",))
+    monkeypatch.setattr(sqlite_file, "MIGRATIONS", steps)
+    with pytest.raises(StoreError, match="syntax error"):
+        await opened(path)
+    monkeypatch.setattr(sqlite_file, "MIGRATIONS", steps[:2])
+    for _ in range(2):
+        store = await opened(path)
+        assert await store._run(lambda db: db.execute("SELECT id, mood FROM turn").fetchall()) == [("a", None)]
+        assert await store._run(lambda db: db.execute("PRAGMA user_version").fetchone()) == (2,)
+        await store.aclose()
+
+
+async def opened(path):
+    store = SQLiteStore(path)
+    try:
+        await store.conversation("x")
+    except BaseException:
+        await store.aclose()
+        raise
+    return store
+
+
+OPEN = """
+import asyncio, sys
+from llmstream.conversations import Owner, SQLiteStore, SessionRecord
+async def main():
+    store = SQLiteStore(sys.argv[1])
+    sys.stdin.read(1)
+    await store.add_session(SessionRecord(sys.argv[2], Owner("i", "u", "p"), "0" * 64))
+    await store.aclose()
+asyncio.run(main())
+"""
+
+
+def test_many_programs_make_the_file_at_the_same_moment(tmp_path):
+    """One of them does; all of them work."""
+    path = tmp_path / "c.db"
+    programs = [
+        subprocess.Popen([sys.executable, "-c", OPEN, path, f"s-{n}"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for n in range(6)
+    ]
+    for program in programs:
+        program.stdin.write(b"x")
+        program.stdin.flush()
+    results = [program.communicate(timeout=60) for program in programs]
+    assert [program.returncode for program in programs] == [0] * 6, results
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT id FROM session ORDER BY id").fetchall() == [(f"s-{n}",) for n in range(6)]
+    db.close()
+
+
+# --- Redis --------------------------------------------------------------------------------------------------
+
+
+async def test_redis_forgets_after_its_ttl(redis: Redis):
+    """Every key has it, renewed with each turn; what is gone is not listed."""
+    store = RedisStore(redis, ttl=60, prefix="x:")
+    await store.add_session(SessionRecord("s", OWNER, "0" * 64))
+    await begin(store)
+    await store.acquire("c", "l", 30)
+    await store.write("c", "l", 0, turn("a"), release=False)
+    keys = await redis.keys()
+    assert len(keys) == 5
+    assert all(key.startswith(b"x:") for key in keys)
+    for key in keys:
+        assert 0 < await redis.pttl(key) <= (120_000 if b"owner" in key else 60_000), key
+        await redis.pexpire(key, 1000)
+    await store.renew("c", "l", 30)
+    assert await redis.pttl("x:{c}:turns") > 1000
+    await store.conversation("c")
+    assert await redis.pttl(store._owner_key(OWNER)) > 1000
+    await redis.delete("x:{c}:conversation", "x:{c}:turns")
+    assert await store.conversations(OWNER) == []
+    assert await redis.exists(store._owner_key(OWNER)) == 0
+    with pytest.raises(ValueError, match="ttl"):
+        RedisStore(redis, ttl=0)
+
+
+async def test_redis_keeps_for_ever_without_a_ttl(redis: Redis):
+    """No key runs out."""
+    store = RedisStore(redis)
+    await begin(store, turns=[turn("a")])
+    assert {await redis.pttl(key) for key in await redis.keys()} == {-1}
+
+
+async def test_a_redis_that_decodes_is_as_good(redis_port: int):
+    """`decode_responses=True` gives strings."""
+    async with Redis(port=redis_port, decode_responses=True) as redis:
+        await redis.flushdb()
+        store = RedisStore(redis)
+        await begin(store)
+        assert await store.acquire("c", "l", 30) == []
+        assert await store.write("c", "l", 0, turn("a"), release=True)
+        assert await store.turns("c") == [turn("a")]
+        assert [record.id for record in await store.conversations(OWNER)] == ["c"]
+
+
+async def test_a_redis_that_is_down_is_said():
+    """As a StoreError, like any other store's failure."""
+    async with Redis(port=1, retry=None) as redis:
+        store = RedisStore(redis)
+        with pytest.raises(StoreError, match="is the server up"):
+            await store.turns("c")
+        with pytest.raises(StoreError, match="is the server up"):
+            await store.acquire("c", "l", 30)
+
+
+def test_stores_are_loaded_when_asked_for():
+    """Conversations in memory need neither sqlite3 nor redis, and `import llmstream` none of it."""
+    script = "import sys, llmstream; assert 'pydantic' not in sys.modules; import llmstream.conversations as c; "
+    script += "assert not {'sqlite3', 'redis'} & set(sys.modules); c.SQLiteStore; c.RedisStore; "
+    script += "assert 'sqlite3' in sys.modules and 'redis' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)
