@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, LLMError, RetryPolicy, StreamEvent, Usage
-from llmstream.events.types import Start, Status, TextDelta, ToolCallDelta, text_delta
+from llmstream.events.types import Retry, Start, Status, TextDelta, ToolCallDelta, text_delta
 from llmstream.messages import FinishReason, Message, ReasoningPart, Source, TextPart, ToolCall
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes, rules
 from llmstream.testing import ScriptedProvider, VirtualClock
@@ -164,6 +164,22 @@ async def test_a_failed_batch_keeps_what_had_come():
     client = client_of(["Once ", ErrorInfo("truncated")], retry=RetryPolicy(max_attempts=1))
     info = await error_of_batch(client)
     assert (info.kind, info.partial.text) == ("truncated", "Once ")
+
+
+async def test_an_error_that_a_handler_raises_keeps_what_had_come():
+    client = client_of(["Once ", ErrorInfo("truncated")], retry=RetryPolicy(max_attempts=1))
+    info = (await read(await stream_of(lambda request: client.complete(HI))))[-1].error_info
+    assert (info.kind, info.partial.text) == ("truncated", "Once ")
+
+
+async def test_after_a_retry_that_discards_the_handler_s_own_text_may_be_the_answer():
+    async def handler(request):
+        yield StreamEvent(EventType.MESSAGE_START, start=Start("i"))
+        yield "lost"
+        yield StreamEvent(EventType.RETRY, retry=Retry(2, 3, 0.0, "cut", "truncated", discard=True))
+        yield "Ask me later."
+
+    assert (await answer_of(handler))[-1].message.text == "Ask me later."
 
 
 async def error_of_batch(client):
