@@ -1,0 +1,115 @@
+"""Conversations: a session, a turn in chunks, its sources, and a failure that falls back to a whole answer.
+
+`LLMClient()` is the simulator here when no key is set; where an answer has to cite or to fail, it follows a script.
+"""
+
+import asyncio
+from typing import Any
+
+from llmstream import ErrorInfo, LLMClient, RetryPolicy
+from llmstream.conversations import (
+    ChatContext,
+    ConversationClient,
+    ConversationRequest,
+    Document,
+    SessionContext,
+    StreamingChatRequest,
+)
+from llmstream.providers.script import Item
+from llmstream.providers.simulator import SimulatorProvider
+
+QUESTION = "Explain the different tax regimes in Mexico for technology companies"
+FOUND = [
+    Document(title="Income tax act", url="https://example.com/isr", content="Companies pay 30%.", score=0.92),
+    Document(title="VAT act", url="https://example.com/iva", content="The general rate is 16%.", score=0.87),
+    Document(title="Fishing rules", content="Nets of over 100 m need a permit.", score=0.11),
+]
+
+
+async def begin(client: ConversationClient) -> ChatContext:
+    """A session, and a conversation in it."""
+    session = await client.session(
+        SessionContext(instance_id="capital-edge-instance-001", user_id="user-123", project_id="project-456")
+    )
+    context = ChatContext(session_id=session.session_id, token=session.token)
+    conversation = await client.start_conversation(context=context, request={"title": "Streaming example"})
+    return ChatContext(session_id=session.session_id, conversation_id=conversation.conversation_id, token=session.token)
+
+
+async def basic_usage() -> None:
+    """The answer as it comes."""
+    async with LLMClient() as model, ConversationClient(model) as client:
+        request = StreamingChatRequest(query=QUESTION, stream=True)
+        print("Streaming response:")
+        async for chunk in client.chat_stream(context=await begin(client), request=request):
+            if chunk.content:
+                print(chunk.content, end="", flush=True)
+            if chunk.is_complete and chunk.metadata:
+                print(f"\n\nMESSAGE_COMPLETE: {chunk.metadata['finish']['finish_reason']}")
+                for source in chunk.sources or []:
+                    print(f"- {source.title}")
+
+
+async def streaming_with_sources() -> dict[str, Any]:
+    """What the application found goes in; what the answer cites comes out with the last chunk."""
+    model = LLMClient(provider=SimulatorProvider(script=[["Profits are taxed at 30% [1], sales at 16% [2]."]]))
+    full_content = ""
+    all_sources = []
+    async with ConversationClient(model) as client:
+        request = StreamingChatRequest(query=QUESTION, context=FOUND)
+        async for chunk in client.chat_stream(context=await begin(client), request=request):
+            if chunk.content:
+                full_content += chunk.content
+                print(chunk.content, end="", flush=True)
+            if chunk.sources:
+                all_sources.extend(chunk.sources)
+            if chunk.is_complete:
+                print("\n\nResponse complete. Processing sources...")
+                for source in all_sources:
+                    print(f"\nSource: {source.title} [{source.number}]")
+                    print(f"Relevance: {source.relevance_score}")
+                    if source.content_excerpt:
+                        print(f"Excerpt: {source.content_excerpt}")
+    return {
+        "content": full_content,
+        "sources": [{"title": source.title, "relevance": source.relevance_score} for source in all_sources],
+    }
+
+
+async def streaming_with_error_handling() -> None:
+    """The connection breaks in the middle; the same question, asked again, is the same turn and not a second one."""
+    broken: list[Item] = ["Companies pay ", ErrorInfo("connection", "connection reset by peer")]
+    provider = SimulatorProvider(script=[broken, ["Companies pay 30%."]])
+    model = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1))
+    async with ConversationClient(model) as client:
+        context = await begin(client)
+        request = StreamingChatRequest(query=QUESTION)
+        try:
+            async for chunk in client.chat_stream(context=context, request=request):
+                if chunk.content:
+                    print(chunk.content, end="", flush=True)
+        except Exception as stream_error:  # noqa: BLE001  # whatever it was, there is a second way
+            print(f"\nError during streaming: {stream_error}")
+            if "connection reset" in str(stream_error).lower():
+                print("Connection was reset. This could be due to network issues.")
+            elif "timeout" in str(stream_error).lower():
+                print("Stream timed out. The response might be too large.")
+            print("\nAttempting to get a non-streaming response instead...")
+            response = await client.chat(context=context, request=ConversationRequest(query=request.query))
+            print(f"\nFallback response: {response.message_content}")
+        conversation = await client.conversation(context)
+        print(f"{len(await conversation.history())} messages in the conversation")
+
+
+async def main() -> None:
+    """One after another."""
+    await basic_usage()
+    print("\n--- sources ---\n")
+    result = await streaming_with_sources()
+    print(f"\n{len(result['content'])} characters, {len(result['sources'])} of {len(FOUND)} documents cited")
+    print("\n--- a failure ---\n")
+    await streaming_with_error_handling()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
