@@ -27,13 +27,24 @@ from llmstream import (
     Usage,
 )
 from llmstream.events.types import ToolCallDelta
-from llmstream.messages import File, FinishReason, HostedTool, TextPart, Tool, ToolCall, ToolChoice, ToolResult
+from llmstream.messages import (
+    File,
+    FinishReason,
+    HostedTool,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    parse_arguments,
+)
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import ArgumentsError, FunctionTool, run_tools, tool
 from llmstream.tools.function import render_result
 from tests.grammar_check import check_stream
 from tests.loopback import APIS, Loopback, answer, cut
+from tests.recordings import recordings
 
 HI = [{"role": "user", "content": "what's the weather?"}]
 
@@ -203,7 +214,9 @@ async def test_methods_partials_and_objects_are_functions_too():
     assert await tool(Shop().price).run('{"item": "tea"}') == "3"
     assert await tool(Shop(), name="shop").run('{"item": "tea"}') == "TEA"
     assert await tool(functools.partial(add, b=2), name="add_two").run('{"a": 1}') == "3.0"
-    assert await tool(lambda: weather("Rome"), name="rome", parameters={}).run("") == "Rome: sun for 1 days"
+    rome = tool(lambda: weather("Rome"), name="rome", parameters={})
+    for nothing in ("", " ", "{}", "null"):  # Llama says it so
+        assert await rome.run(nothing) == "Rome: sun for 1 days"
 
 
 async def test_a_schema_in_place_of_the_signature():
@@ -467,6 +480,55 @@ async def test_all_three_formats_over_real_bytes(provider, arguments):
     sent = json.dumps(server.requests[1].body)
     assert all(text in sent for text in wanted[arguments])
     assert len(last.usage.attempts) == 2
+
+
+RECORDED = [
+    pytest.param(provider, *found.values, id=f"{found.id}", marks=found.marks)
+    for provider, format in APIS.items()
+    for found in recordings(format)
+    if found.values[0] is None or found.values[0].expect["tool_calls"]
+]
+
+
+@pytest.mark.parametrize(("provider", "recording"), RECORDED)
+async def test_the_calls_that_real_models_made(provider, recording):
+    """Every recorded answer that calls tools: each call is run once, as it was meant, and its result goes back.
+
+    None is run of an answer that was cut, nor a call whose arguments are no object; the model is told of the latter.
+    """
+    wanted = recording.expect["tool_calls"]
+    ran = []
+
+    def take(name):
+        async def run(**given: Any) -> str:
+            ran.append((name, given))
+            return f"result of {name}"
+
+        return tool(run, name=name, description="Recorded.", parameters={})
+
+    async def play(request, reply):
+        await reply.head()
+        await reply.send(recording.body)
+        await reply.end()
+
+    names = dict.fromkeys(made["name"] for made in wanted)
+    async with (
+        Loopback(play, answer(APIS[provider], "Done.")) as server,
+        LLMClient(f"{provider}:m", api_key="k", base_url=server.url(provider)) as client,
+    ):
+        events = await collect(client, [take(name) for name in names])
+    last = check_steps(events)
+    if last.finish_reason is FinishReason.LENGTH:
+        assert not ran
+        assert len(server.requests) == 1
+        return
+    assert last.message.text == "Done."
+    given = [(made["name"], made["arguments_json"] or parse_arguments(made["arguments"])) for made in wanted]
+    results = [result for result in results_of(events).values() if result.executed_by == "caller"]
+    assert [result.name for result in results] == [made["name"] for made in wanted]
+    assert ran == [(name, arguments) for name, arguments in given if arguments is not None]
+    sent = json.dumps(server.requests[1].body)
+    assert all(f"result of {name}" in sent for name, _ in ran)
 
 
 @pytest.mark.parametrize("provider", APIS)

@@ -45,7 +45,8 @@ class FunctionTool(Tool):
 
     def parse(self, arguments: str) -> dict[str, Any]:
         """The model's arguments as the function takes them. Raises ArgumentsError."""
-        arguments = arguments.strip() or "{}"
+        if arguments.strip() in ("", "null"):
+            arguments = "{}"
         if self.adapter is not None:
             try:
                 parsed: dict[str, Any] = self.adapter.validate_json(arguments)
