@@ -51,7 +51,7 @@ def render_documents(documents: Sequence[Mapping[str, Any]]) -> TextPart:
     for number, document in enumerate(documents, 1):
         shown = {name: document[name] for name in ("title", "url", "content") if document.get(name) is not None}
         lines.append(f"[{number}] {json.dumps(shown, ensure_ascii=False).translate(_LINE_ENDS)}")
-    return TextPart("\n".join(lines))
+    return TextPart("\n".join(lines) + "\n\n")  # some models get all text of a message as one
 
 
 def cite(documents: Sequence[Mapping[str, Any]], answer: str) -> dict[int, Source]:
