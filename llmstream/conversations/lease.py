@@ -9,7 +9,7 @@ from typing import Self
 
 from llmstream.clock import Clock
 from llmstream.conversations.background import Background
-from llmstream.conversations.errors import ConversationBusyError, StoreError, TurnError
+from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError, TurnError
 from llmstream.conversations.records import Turn
 from llmstream.conversations.stores.protocol import Store
 
@@ -36,12 +36,13 @@ class Lease:
         """All turns as they were when we entered."""
 
     async def __aenter__(self) -> Self:
-        self._held = True  # for all we know: an answer that we didn't wait for may have given it to us
+        self._held = True  # for all we know: a reply that never reached us may have given it to us
         try:
             self.turns = await self._acquire()
-        except BaseException as problem:
-            if not isinstance(problem, Exception):
-                await self._let_go()
+        except (ConversationBusyError, AccessError):
+            raise
+        except BaseException:
+            await self._let_go()
             raise
         self._renewing = asyncio.create_task(self._renew(), name="llmstream.conversations.lease")
         return self

@@ -505,6 +505,24 @@ async def test_what_could_not_be_stored_is_not_called_complete():
     assert not any(chunk.is_complete for chunk in chunks)
 
 
+class Unsure(MemoryStore):
+    """Gives the lease, but its reply is lost."""
+
+    async def acquire(self, conversation_id, lease, seconds):
+        await super().acquire(conversation_id, lease, seconds)
+        raise StoreError("no reply")
+
+
+async def test_a_lease_whose_reply_was_lost_is_let_go():
+    """Others need not wait until it runs out."""
+    store = Unsure()
+    _, client = scripted(["one"], store=store)
+    conversation = await begin(client)
+    with pytest.raises(StoreError, match="no reply"):
+        await conversation.chat("hi")
+    assert await MemoryStore.acquire(store, conversation.conversation_id, "other", 30) == []
+
+
 async def test_a_deleted_conversation_takes_no_answer(store):
     """And is gone for good."""
     _, client = scripted(["one"], store=store)

@@ -69,7 +69,7 @@ if held(ARGV[2]) then redis.call('DEL', KEYS[3]) end
 
 
 class RedisStore:
-    """Conversations on the server of `redis`, a `redis.asyncio.Redis` (or RedisCluster) that you make and close.
+    """Conversations on the server of `redis`, a `redis.asyncio.Redis` that you make and close.
 
     A turn is written by one script, so all of it is there or nothing. It is as safe as your Redis: with its default of
     writing to disk now and then, the server's crash may lose the last turns; `appendonly yes` with `appendfsync always`
