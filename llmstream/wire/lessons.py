@@ -40,8 +40,10 @@ OURS = frozenset({"stream_options", STREAM, *OTHER_NAME})
 PREFILL = "prefill: refused by the provider; asked to go on instead"
 _NO_PREFILL = re.compile(r"prefill|(must|should) (end|be) with a user|last (message|role) (must|should|to) be", re.I)
 _NO_STREAM = re.compile(
-    r"stream(ing)?\b\W+((mode|responses?|output|requests?)\W+)?((is|are)\W+)?(currently\W+)?(not|un)\W?"
-    r"(supported|available|allowed|implemented|enabled)|does ?n[o'](t| t) support stream",
+    r"stream(ing)?\b\W+((mode|responses?|output|requests?|true)\W+)?((is|are)\W+)?(currently\W+)?(disabled|(not|un)\W?"
+    r"(supported|available|allowed|implemented|enabled))|does ?n[o'](t| t) support stream"
+    r"|stream\b\W+does ?n[o'](t| t) support true|stream\b\W+must be\W+(set to\W+)?false|only (supports? )?non-?stream"
+    r"|(not|un)\W?supported (for|in|with|when|while) (the )?stream(ing)?\b|must be verified to stream\b",
     re.I,
 )
 _ROLE = re.compile(r"\brole|variant|one of|(supported|invalid|unsupported) value", re.I)
@@ -135,7 +137,8 @@ class Lessons:
 def learn(sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] = ()) -> Lesson | None:
     """The lesson in the refusal of the body `sent`, given those `known` already; None: nothing to learn."""
     message = refusal.message
-    if refusal.status_code in (400, 405, 422, 501) and STREAM in sent and _NO_STREAM.search(message):
+    asked_to_stream = refusal.status_code in (400, 405, 422, 501) and STREAM in sent
+    if asked_to_stream and (_NO_STREAM.search(message) or _refuses(message, STREAM)):
         return Lesson(STREAM)
     if refusal.kind != "invalid_request" or refusal.status_code not in (400, 422):
         return None

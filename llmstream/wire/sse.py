@@ -19,6 +19,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from llmstream.wire.template import TextTemplate
+
 MAX_FRAME = 8 * 1024 * 1024
 """Bytes. Large enough for an image in base64, small enough for 500 streams in one process."""
 
@@ -54,6 +56,7 @@ class SSEParser:
         "id",
         "oversized",
         "retry",
+        "template",
     )
 
     def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
@@ -70,16 +73,18 @@ class SSEParser:
         """The last event id."""
         self.retry: int | None = None
         """Milliseconds, if the server asked for a reconnection time."""
+        self.template: TextTemplate | None = None
+        """A frame like it is handed over as its text, a str."""
         self.oversized = False
         """A frame exceeded the limit: whatever comes now is ignored."""
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes) -> list[Frame | str]:
         """The frames that `data` completes."""
         if self.oversized:
             return []
         if self._at_start or self._skip_lf:
             data = self._open(data)
-        frames: list[Frame] = []
+        frames: list[Frame | str] = []
         if b"\r" in data:
             rest = self._feed_lines(_LINE_END.split(data), frames)
             self._skip_lf = data.endswith(b"\r")
@@ -93,12 +98,15 @@ class SSEParser:
 
     def finish(self) -> list[Frame]:
         """The body is over: the frame that was not ended by a blank line, if there is one."""
-        frames: list[Frame] = []
+        found: list[Frame | str] = []
         line = self._take(b"")
         if line:
-            self._line(line, frames)
-        if self._data and not self.oversized:
-            self._line(b"", frames)
+            self._line(line, found)
+        last = bool(self._data) and not self.oversized
+        if last:
+            self._line(b"", found)
+        frames = [frame for frame in found if isinstance(frame, Frame)]
+        if last:
             frames[-1].terminated = False
         return frames
 
@@ -116,7 +124,7 @@ class SSEParser:
             data = data.removeprefix(_BOM)
         return data
 
-    def _feed_lf(self, data: bytes, frames: list[Frame]) -> bytes:
+    def _feed_lf(self, data: bytes, frames: list[Frame | str]) -> bytes:
         # The form every large provider sends: whole frames, LF only, `data` alone or after `event`. Splitting at blank
         # lines first costs a third of going line by line.
         if self._pending or self._data or self._event:
@@ -127,14 +135,19 @@ class SSEParser:
             data = data[blank + 2 :]
         blocks = data.split(b"\n\n")
         rest = blocks.pop()
+        template = self.template
         for block in blocks:
             if self.oversized:
                 return b""
+            fits = len(block) <= self._max
+            if template is not None and fits and (text := template.text(block)) is not None:
+                frames.append(text)
+                continue
             event, data = "", block
             if block.startswith(b"event: "):
                 head, _, data = block.partition(b"\n")
                 event = head[7:].decode("utf-8", "replace")
-            if data.startswith(b"data: ") and b"\n" not in data and len(block) <= self._max:
+            if data.startswith(b"data: ") and b"\n" not in data and fits:
                 self.id = self._id
                 frames.append(Frame(event, data[6:], self.id))
             else:
@@ -143,7 +156,7 @@ class SSEParser:
                 self._line(b"", frames)
         return self._feed_lines(rest.split(b"\n"), frames) if rest else rest
 
-    def _feed_lines(self, lines: list[bytes], frames: list[Frame]) -> bytes:
+    def _feed_lines(self, lines: list[bytes], frames: list[Frame | str]) -> bytes:
         """Take the complete lines; give back the unfinished one."""
         rest = lines.pop()
         for line in lines:
@@ -165,7 +178,7 @@ class SSEParser:
             self._pending.clear()
             self._data.clear()
 
-    def _line(self, line: bytes, frames: list[Frame]) -> None:
+    def _line(self, line: bytes, frames: list[Frame | str]) -> None:
         if self.oversized or self._data_size + len(line) > self._max:
             self.oversized = True
             return

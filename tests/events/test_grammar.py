@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import Guard
-from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, TextDelta, error, opaque, text_delta
+from llmstream.events.types import (
+    EventType,
+    Retry,
+    Start,
+    Status,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    error,
+    opaque,
+    text_delta,
+)
 from llmstream.messages import FinishReason, Usage
 from tests import strategies
 from tests.grammar_check import check_stream
@@ -195,3 +206,20 @@ def test_a_field_of_a_wrong_type_is_an_error(field):
     kind = {"start": "message_start", "usage": "message_complete", "error_info": "error"}.get(field, field)
     (last,) = run([StreamEvent(EventType(kind), **{field: {"a": 1}})])
     assert last.error_info.kind == "internal"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        StreamEvent(EventType.TEXT_DELTA, text_delta="a string"),
+        StreamEvent(EventType.TEXT_DELTA, text_delta=TextDelta(5)),
+        StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "id", "name", 5)),
+        StreamEvent(EventType.REASONING_DELTA, reasoning_delta=TextDelta("x")),
+    ],
+)
+@pytest.mark.parametrize("before", [[], [text_delta("a")]])
+def test_a_third_party_s_odd_event_is_an_error_before_and_after_the_commit_point(odd, before):
+    """What came before it stays."""
+    last = run([*before, odd])[-1]
+    assert (last.type, last.error_info.kind) == (EventType.ERROR, "internal")
+    assert (last.error_info.partial is not None) == bool(before)

@@ -124,6 +124,17 @@ def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:
         "stream: unsupported",
         "Stream mode is currently not available",
         "Streaming responses are not implemented",
+        # OpenAI of o1, and to organizations that have not been verified
+        "Unsupported value: 'stream' does not support true with this model. Supported values are: false.",
+        "Unsupported value: 'stream' does not support true with this model. Only the default (false) is taken.",
+        "Your organization must be verified to stream this model. Please go to: https://platform.openai.com/settings",
+        "stream=true is not supported for this model",
+        "Unknown parameter: stream",
+        "stream must be false",
+        "This endpoint only supports non-streaming requests",
+        "Streaming is disabled",
+        "The model is unsupported for streaming.",
+        "Tool calling is not supported in streaming mode",
     ],
 )
 def test_a_host_that_does_not_stream_is_asked_for_the_whole(message: str) -> None:
@@ -135,6 +146,7 @@ def test_a_host_that_does_not_stream_is_asked_for_the_whole(message: str) -> Non
     assert rendered.warnings == ["stream: refused by the provider; asked for the whole answer at once"]
     assert taught(message, status=500) is None
     assert taught("the stream of requests is too fast") is None
+    assert taught("stream_options is only allowed when stream is enabled") is None
 
 
 def test_only_a_refused_request_teaches() -> None:

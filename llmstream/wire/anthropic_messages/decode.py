@@ -58,6 +58,7 @@ class MessagesDecoder(Decoder):
     """One Messages answer."""
 
     format = FORMAT
+    text_member = "text"
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -157,7 +158,7 @@ class MessagesDecoder(Decoder):
     def _parse_delta(self, index: int, delta: dict[str, Any]) -> None:
         kind = delta["type"]
         if kind == "text_delta":
-            self._text(delta["text"])
+            self._plain_text(delta["text"])
         elif kind == "thinking_delta":
             self._reasoning(delta["thinking"])
         elif kind == "citations_delta":

@@ -39,6 +39,8 @@ class ChatDecoder(Decoder):
     """One chat completions answer; choice 0, if there are several."""
 
     format = "openai-chat"
+    text_member = "content"
+    free_members = ("obfuscation",)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -102,7 +104,7 @@ class ChatDecoder(Decoder):
     def _parse_delta(self, delta: dict[str, Any]) -> None:
         content = delta.get("content")
         if type(content) is str and len(delta) == 1 + ("role" in delta):
-            self._text(content)  # nearly every delta: there is nothing else to look for
+            self._plain_text(content)  # nearly every delta: there is nothing else to look for
             return
         if content:
             if not self._parse_reasoning(delta) and isinstance(content, str):

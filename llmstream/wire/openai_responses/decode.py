@@ -66,6 +66,8 @@ class ResponsesDecoder(Decoder):
     """One answer of the Responses API."""
 
     format = FORMAT
+    text_member = "delta"
+    free_members = ("sequence_number", "obfuscation")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -188,7 +190,7 @@ class ResponsesDecoder(Decoder):
 
     def _parse_text(self, payload: dict[str, Any]) -> None:
         self._item(payload).seen.add(payload.get("content_index"))
-        self._text(_text(payload.get("delta")))
+        self._plain_text(_text(payload.get("delta")))
 
     def _parse_refusal(self, payload: dict[str, Any]) -> None:
         self._item(payload).seen.add(payload.get("content_index"))
