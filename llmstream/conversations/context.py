@@ -25,10 +25,11 @@ _BYTES_PER_TOKEN = 3
 
 
 def estimate_tokens(message: Message) -> int:
-    """About how many tokens a message takes, without any vendor's tokenizer; rather too many than too few.
+    """About how many tokens a message takes, without any vendor's tokenizer; mostly too many rather than too few.
 
     One for every 3 bytes of UTF-8 of all its parts, 4 for the message, 1,500 for an image or a file that isn't text.
-    English has 4 to 5 bytes a token, Chinese 3 to 4, dense JSON and code about 3.
+    On 22 recorded answers that is 1.4 times the vendor's own count (median; 0.6 to 2.0): leave a margin where the
+    budget is the model's limit, or give a real tokenizer's count.
     """
     tokens = _PER_MESSAGE
     for part in message.parts:

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from llmstream.conversations.documents import Document
 from llmstream.conversations.errors import ImportFormatError
 from llmstream.conversations.models import StartConversation
 from llmstream.conversations.records import STATES, ConversationRecord, Turn
+from llmstream.errors import ErrorInfo
+from llmstream.messages import Usage, dump
 from llmstream.wire.openai_chat.arguments import parse_messages
 
 FORMAT, VERSION = "llmstream.conversation", 1
@@ -63,12 +66,38 @@ def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list
     return request, parsed
 
 
+def _check_types(turn: Turn) -> None:
+    """Raise ValueError for a field of the wrong type, which would only fail when it is sent."""
+    if not isinstance(turn.created, int | float):
+        raise ValueError("created must be a number")
+    for message in turn.messages:
+        for part in message.parts:
+            _check(type(part), dump(part))
+        if message.usage is not None:
+            _check(Usage, message.usage.to_dict())
+        named = (message.name, message.id, message.model, message.provider)
+        if not all(value is None or isinstance(value, str) for value in named):
+            raise ValueError("a message's name, id, model and provider must be strings")
+    if turn.error is not None:
+        _check(ErrorInfo, turn.error.to_dict())
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _check(kind: Any, fields: dict[str, Any]) -> None:
+    _adapter(kind).validate_json(json.dumps(fields), strict=True)  # as JSON, where strict takes a dict for a dataclass
+
+
 def _parse_turn(data: Any, where: str) -> Turn:
     try:
         parse_messages(data["messages"])
         turn = Turn.from_dict(data)
         for document in turn.documents:
             Document.model_validate(document)
+        _check_types(turn)
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
     if turn.state not in STATES or turn.state == "open" or not isinstance(turn.id, str) or not turn.id:

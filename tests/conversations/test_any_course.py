@@ -55,6 +55,8 @@ async def follow(course):
         done = await take(conversation, step)
         turns = await conversation.turns()
         check_turns(before, turns, asked_model=len(provider.requests) > asked)
+        if step[1] is None and before and before[-1].state == "partial" and before[-1].question.text == step[0]:
+            assert len(turns) == len(before), "asked the same again, said twice"
         if done:
             assert any(turn.state == "complete" and turn.question.text == step[0] for turn in turns)
         if len(provider.requests) > asked:

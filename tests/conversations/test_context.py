@@ -113,6 +113,23 @@ def test_a_late_result_keeps_its_turn():
     assert ContextPolicy(5, one_each).trim(messages) == messages
 
 
+def test_turns_that_were_tied_together_stay_so():
+    """A later result may refer to any of them."""
+    messages = [
+        text("user", "one"),
+        Message("assistant", [ToolCall("a", "f", "{}")]),
+        text("user", "two"),
+        Message("assistant", [ToolCall("b", "f", "{}")]),
+        text("user", "three"),
+        Message("tool", [ToolResult("a", "r")]),
+        text("user", "four"),
+        Message("tool", [ToolResult("b", "r")]),
+    ]
+    assert ContextPolicy(8, one_each).trim(messages) == messages
+    with pytest.raises(ContextTooLongError):
+        ContextPolicy(7, one_each).trim(messages)
+
+
 @pytest.mark.parametrize("limit", [0, -1, 1.5, True, "9"])
 def test_a_budget_is_a_number_of_tokens(limit):
     """Anything else is refused."""

@@ -326,6 +326,19 @@ async def test_leaving_stops_the_model_and_keeps_what_came(store):
     assert (turn.state, turn.messages[-1].text) == ("partial", "one two ")
 
 
+async def test_leaving_an_answer_that_went_on_after_a_cut_keeps_its_text():
+    """Both pieces as one; not the call that the cut left unfinished."""
+    call = StreamEvent.from_dict({"type": "tool_call_delta", "tool_call_delta": {"index": 0, "id": "c", "name": "f"}})
+    provider = ScriptedProvider(["half ", call, CUT], ["rest", "more"])
+    model = LLMClient(provider=provider, clock=VirtualClock(), on_interrupt="continue")
+    conversation = await begin(ConversationClient(model))
+    async with aclosing(conversation.chat_stream("hi")) as chunks:
+        async for chunk in chunks:
+            if chunk.content == "rest":
+                break
+    assert (await conversation.history())[-1].parts == [TextPart("half rest")]
+
+
 async def drained() -> None:
     """Until the loop's hook has closed the generators that were dropped."""
     for _ in range(200):
@@ -383,8 +396,9 @@ async def test_a_stream_that_is_never_begun_does_nothing(store):
 
 async def test_nothing_is_left_to_the_garbage_collector():
     """Neither a whole answer, nor a failure, nor one that was left makes cycles or leaves tasks."""
-    _, client = scripted(["a", "b"], ["a", CUT], ["a", "b"])
-    conversation = await begin(client)
+    provider = ScriptedProvider(["a", "b"], ["a", CUT], ["a", "b"])
+    model = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1))  # real time: what sleeps, goes on sleeping
+    conversation = await begin(ConversationClient(model))
 
     async def three_ways():
         await read(conversation.chat_stream("one"))
