@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from llmstream.providers.transport import KEEP_ALIVE, Exchange, exchanges, is_readable, tls_context
+from llmstream.providers.pool import is_readable
+from llmstream.providers.transport import KEEP_ALIVE, Exchange, exchanges, tls_context
 
 if TYPE_CHECKING:
     from llmstream.providers.gate import HostGate

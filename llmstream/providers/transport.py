@@ -11,7 +11,6 @@ import errno
 import functools
 import importlib.util
 import os
-import select
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmstream.errors import ConfigurationError
 from llmstream.providers.config import TRANSPORTS, ProviderConfig
+from llmstream.providers.pool import READ_SIZE, UnboundedPool
 
 if TYPE_CHECKING:
     from llmstream.providers.gate import HostGate
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 VARIABLE = "LLMSTREAM_TRANSPORT"
 KEEP_ALIVE = 5.0
 """Seconds that an idle connection stays in the pool; httpx2's own default."""
-READ_SIZE = 16 * 1024
-"""Bytes of one read over aiohttp. All that has arrived, up to half a megabyte, costs more: too many events at once."""
-
 Abort = Callable[[], None]
 
 
@@ -86,8 +83,7 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
             options["transport"] = gate.transport(options["verify"], options["limits"])
         client = sdk.DefaultAsyncHttpxClient(**options)
         for transport in _transports(client):
-            pool = transport._pool  # noqa: SLF001  # no other way to its connections
-            pool.create_connection = functools.partial(_create, pool.create_connection)
+            UnboundedPool(transport._pool, _heard)  # noqa: SLF001  # no other way to its connections
         return client
     from llmstream.providers.aiosession import session
 
@@ -203,35 +199,6 @@ def _shut_down(connection: socket.socket) -> None:
         duplicate.shutdown(socket.SHUT_RDWR)  # OSError: already closed, which is what we want
 
 
-# --- httpx2 ---------------------------------------------------------------------------------------------------
-
-
-class _Connection:
-    """A pool's connection that is not used again while it holds bytes that nobody asked for.
-
-    h11 keeps what follows an answer in the same read, and would take it for the next one.
-    """
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def has_expired(self) -> bool:
-        return self._inner.has_expired() or (self._inner.is_idle() and _unread(self._inner))
-
-    async def handle_async_request(self, request: Any) -> Any:
-        try:
-            response = await self._inner.handle_async_request(request)
-        except Exception:
-            if (exchange := exchanges.get()) is not None:
-                exchange.heard = _unread(self._inner)
-            raise
-        _read_ahead(self._inner)
-        return response
-
-
 def _transports(client: Any) -> Iterator[Any]:
     """The client's own transport, and those of the environment's proxies."""
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  # httpx2 has no other way to them
@@ -239,56 +206,12 @@ def _transports(client: Any) -> Iterator[Any]:
             yield transport
 
 
-def _create(create: Callable[[Any], Any], origin: Any) -> _Connection:
-    return _Connection(create(origin))
+def _heard(unread: bool) -> None:  # noqa: FBT001  # its name says it
+    if (exchange := exchanges.get()) is not None:
+        exchange.heard = unread
 
 
-def _innermost(connection: Any) -> Any:
-    while (inner := getattr(connection, "_connection", None)) is not None:
-        connection = inner
-    return connection
-
-
-def _read_ahead(connection: Any) -> None:
-    """Let all chunks of a read leave at once. What h11 does otherwise is right too, only dearer."""
-    from h11 import _readers
-
-    from llmstream.providers.chunked import ChunkedReader
-
-    state: Any = getattr(_innermost(connection), "_h11_state", None)
-    if isinstance(reader := getattr(state, "_reader", None), _readers.ChunkedReader):
-        state._reader = ChunkedReader(reader, READ_SIZE)  # noqa: SLF001  # no other way to it
-
-
-def _unread(connection: Any) -> bool:
-    """Whether bytes came that belong to no answer, or to one whose head is not whole.
-
-    httpcore2 itself sees only what is still in the socket; some is in h11, in anyio's queue, or in TLS.
-    """
-    connection = _innermost(connection)
-    state = getattr(connection, "_h11_state", None)
-    if state is None:  # before it is connected, and for HTTP/2
-        return False
-    stream = getattr(connection._network_stream, "_stream", None)  # noqa: SLF001  # no other way to it
-    encrypted = getattr(stream, "_read_bio", None)
-    protocol = getattr(getattr(stream, "transport_stream", stream), "_protocol", None)
-    return (
-        bool(state.trailing_data[0])
-        or bool(getattr(protocol, "read_queue", None))
-        or (encrypted is not None and encrypted.pending > 0)
-    )
-
-
-def is_readable(connection: Any) -> bool:
-    """Whether bytes, or the end, have arrived in a socket."""
-    if not hasattr(select, "poll"):  # Windows, whose own select takes any number
-        return bool(select.select([connection.fileno()], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-# --- aiohttp --------------------------------------------------------------------------------------------------
+# --- bodies ---------------------------------------------------------------------------------------------------
 
 
 class _Httpx2Body:

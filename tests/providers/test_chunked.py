@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmstream import LLMClient
-from llmstream.providers import transport
+from llmstream.providers import pool
 from llmstream.providers.chunked import ChunkedReader
 from llmstream.testing import FaultServer
 
@@ -90,13 +90,13 @@ def test_all_chunks_of_a_read_come_at_once_up_to_the_limit() -> None:
 async def test_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """h11 and httpcore2 may change inside; then this fails, and answers only cost more."""
     seen: list[object] = []
-    read_ahead = transport._read_ahead
+    read_ahead = pool.read_ahead
 
     def watch(connection: Any) -> None:
         read_ahead(connection)
-        seen.append(transport._innermost(connection)._h11_state._reader)
+        seen.append(pool.innermost(connection)._h11_state._reader)
 
-    monkeypatch.setattr(transport, "_read_ahead", watch)
+    monkeypatch.setattr(pool, "read_ahead", watch)
     async with FaultServer("ok") as server:
         client = LLMClient("openai:m", api_key="k", base_url=server.url("openai"), transport="httpx2")
         assert (await client.complete([{"role": "user", "content": "hi"}])).text
