@@ -178,6 +178,11 @@ class Attempt:
         """Both calls, and what they leave behind."""
         async with FaultServer(self.fault.name) as server:
             client = self.client(server)
+            if self.batch and self.answers:  # so that it is not its client's first request
+                server.play("connection-close")
+                await self.check_next(client)
+                server.played = 0
+                server.play(self.fault.name)
             began = time.monotonic()
             events = [event async for event in client.chat_completion(QUESTION, stream=not self.batch)]
             self.check(events, server)
@@ -185,11 +190,16 @@ class Attempt:
                 self.wrong("its clock did not run")
             if not self.fault.lingers:
                 await self.let_go(server.idle(AT_ONCE), "an answer is still being read, or its connection held")
-            if self.fault.stage != "listen" and self.fault.certificate in (None, "trusted"):
+            if self.answers:
                 server.play("ok")
                 await self.check_next(client)
             await client.aclose()
             await self.let_go(server.left(AT_ONCE), "a connection outlives its client")
+
+    @property
+    def answers(self) -> bool:
+        """Whether the server can be asked for something else."""
+        return self.fault.stage != "listen" and self.fault.certificate in (None, "trusted")
 
     def client(self, server: FaultServer) -> LLMClient:
         options: dict[str, Any] = {"transport": self.cell.transport} if len(transports()) > 1 else {}

@@ -83,6 +83,11 @@ class _Protocol(ResponseHandler):
             data = self._head(data)
         ResponseHandler.data_received(self, data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  # aiohttp's own
+        """A reader took something. It says so for every HTTP chunk, which costs as much as all else it does."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def is_connected(self) -> bool:
         """Whether it can be used again; only asked while it is in the pool."""
         if self.transport is None or self.should_close or not super().is_connected():

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from llmstream.providers.base import Watchdog
+from llmstream.providers.prepared import PreparedRequest
 
 
 class LoopClients:
@@ -18,6 +19,8 @@ class LoopClients:
     def __init__(self, first: Any, *, owned: bool) -> None:
         self._first = first
         self._owned = owned
+        self.ours = owned
+        """Nobody else has any of them."""
         self._clients: dict[asyncio.AbstractEventLoop, LoopClient] = {}
 
     def here(self, make: Callable[[], Any]) -> LoopClient:
@@ -31,7 +34,8 @@ class LoopClients:
         return self._clients[loop]
 
     def sdk(self, make: Callable[[], Any]) -> Any:
-        """The running loop's SDK client, or the one that waits for a loop."""
+        """The running loop's SDK client, or the one that waits for a loop, for somebody else to use and to change."""
+        self.ours = False
         try:
             return self.here(make).sdk
         except RuntimeError:
@@ -57,6 +61,8 @@ class LoopClient:
 
     def __init__(self, sdk: Any, *, owned: bool) -> None:
         self.sdk = sdk
+        self.prepared: PreparedRequest | None = None
+        """The requests of this client, if it is ours alone."""
         self.open: set[Watchdog] = set()
         """Of the streams that run."""
         self._guardian = _guard(sdk) if owned else None

@@ -59,6 +59,8 @@ from llmstream.wire.lessons import Lessons
 from llmstream.wire.rendered import Rendered
 
 if TYPE_CHECKING:
+    import httpx2
+
     from llmstream.providers.gate import HostGate
 
 logger = logging.getLogger("llmstream")
@@ -243,32 +245,23 @@ class SDKProvider:
         import httpx2
 
         await here.start()
-        sdk = here.sdk
         given = self._config.sdk_client is not None
-        # What httpx2 calls waiting for the pool includes looking up the host, over aiohttp. Nobody waits in ours.
         limit = call.timeouts.connect
-        if call.headers and given:
-            sdk = sdk.with_options(default_headers=call.headers)  # ours go by the exchange; options would be logged
-        sending = sdk.post(
-            self.path,
-            body=body,
-            cast_to=httpx2.Response,
-            stream=True,
-            stream_cls=self.stream_class,
-            options={
-                "max_retries": 0,
-                "follow_redirects": False,
-                "headers": {"Accept": "text/event-stream"},
-                # Reading has no limit here: the watchdog sees bytes and pieces, the transport only bytes.
-                "timeout": httpx2.Timeout(None, connect=limit, pool=None if given else limit),
-            },
-        )
+        # Reading has no limit here: the watchdog sees bytes and pieces, the transport only bytes. What httpx2 calls
+        # waiting for the pool includes looking up the host, over aiohttp. Nobody waits in ours.
+        timeout = httpx2.Timeout(None, connect=limit, pool=None if given else limit)
+        if here.prepared is not None and self._clients.ours:
+            sending = here.prepared.send(here.sdk._client, body, timeout)  # noqa: SLF001  # ours: `_new_client`
+        else:
+            sending = self._asking(here.sdk, body, call, timeout)
         context = copy_context()  # the consumer may use the SDK's client too, in this very task
         context.run(exchanges.set, exchange)
         pending = asyncio.get_running_loop().create_task(sending, context=context)
         watchdog.waiting()
         try:
-            return await abortable(pending, watchdog)
+            response = await abortable(pending, watchdog)
+            here.prepared = here.prepared or exchange.prepared
+            return response
         except asyncio.CancelledError:
             if pending.done() and not pending.cancelled() and pending.exception() is None:
                 response = pending.result()  # it arrived in the same instant
@@ -276,6 +269,22 @@ class SDKProvider:
             raise
         finally:
             watchdog.arrived()
+
+    def _asking(self, sdk: Any, body: dict[str, Any], call: Call, timeout: httpx2.Timeout) -> Any:
+        """The SDK's own way to ask."""
+        import httpx2
+
+        if call.headers and self._config.sdk_client is not None:
+            sdk = sdk.with_options(default_headers=call.headers)  # ours go by the exchange; options would be logged
+        options = {
+            "max_retries": 0,
+            "follow_redirects": False,
+            "headers": {"Accept": "text/event-stream"},
+            "timeout": timeout,
+        }
+        return sdk.post(
+            self.path, body=body, cast_to=httpx2.Response, stream=True, stream_cls=self.stream_class, options=options
+        )
 
     def _complete_error(self, event: StreamEvent, response: Any, call: Call) -> None:
         info = event.error_info

@@ -16,13 +16,14 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from llmstream.errors import ConfigurationError
 from llmstream.providers.config import TRANSPORTS, ProviderConfig
 from llmstream.providers.pool import READ_SIZE, UnboundedPool
+from llmstream.providers.prepared import PreparedRequest
 
 if TYPE_CHECKING:
     from llmstream.providers.gate import HostGate
@@ -49,6 +50,8 @@ class Exchange:
     """Whether a byte of an answer came on it, if none can be read."""
     answer: Any = None
     """aiohttp's own response."""
+    prepared: PreparedRequest | None = field(default=None, repr=False)
+    """The request itself, as the SDK made it."""
 
 
 exchanges: ContextVar[Exchange | None] = ContextVar("llmstream_exchange", default=None)
@@ -184,6 +187,7 @@ async def _begin(request: Any) -> None:
     if exchange is None:
         return
     exchange.reused = True
+    exchange.prepared = exchange.prepared or PreparedRequest(request)
     request.headers.update(exchange.headers)
 
     async def trace(event: str, _: Mapping[str, Any]) -> None:

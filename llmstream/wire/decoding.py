@@ -78,7 +78,7 @@ class Decoder:
         self._parser = SSEParser(max_frame=max_frame)
         if self.text_member is not None and not include_raw:
             self._parser.template = TextTemplate(self.text_member, self.free_members)
-        self._learning = False  # from the first frame of a read; the others were split before it was learned from
+        self._learned: TextTemplate | None = None  # in this read, whose frames had been split by then
         self._plain: str | None = None  # what the current frame meant, if it was text alone
         self._builder = MessageBuilder() if keep_message else None
         self._include_raw = include_raw
@@ -113,12 +113,18 @@ class Decoder:
         if self.ended:
             return out
         parser = self._parser
-        self._learning = parser.template is not None
+        self._learned = None
         for frame in parser.feed(data):
             if isinstance(frame, str):
-                self.frames += 1
-                self._say(frame)
+                text: str | None = frame
+            elif self._learned is not None and not frame.stray:
+                text = self._learned.text_of(frame.event, frame.data)
             else:
+                text = None
+            if text is not None:
+                self.frames += 1
+                self._say(text)
+            elif isinstance(frame, Frame):
                 self._frame(frame)
                 if self.ended:
                     return out
@@ -363,8 +369,8 @@ class Decoder:
     def _learn(self, frame: Frame, *, alone: bool) -> None:
         """The frame was text, `alone` or with something beside it that a frame like it may say anew."""
         template, text, self._plain = self._parser.template, self._plain, None
-        if self._learning and template is not None and text and alone:
-            self._learning = False
+        if self._learned is None and template is not None and text and alone:
+            self._learned = template
             template.learn(frame.event, frame.data, text)
             if not template.wanted:
                 self._parser.template = None

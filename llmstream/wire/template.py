@@ -57,7 +57,7 @@ class TextTemplate:
         value = text.encode("utf-8", "surrogatepass") + b'"'
         places = [key.end() for key in self._key.finditer(data) if data.startswith(value, key.end())]
         if len(places) == 1:
-            self._head = (f"event: {event}\n" if event else "").encode() + b"data: "
+            self._head = _head(event)
             self._cut(data, (places[0], places[0] + len(value) - 1))
 
     def _cut(self, data: bytes, text: tuple[int, int]) -> None:
@@ -71,6 +71,10 @@ class TextTemplate:
             self._pieces.append(_Piece(literal + data[at:start], data[end : end + 1], fits))
             at, literal = end, b""
         self._end = data[at:]
+
+    def text_of(self, event: str, data: bytes) -> str | None:
+        """As `text`, of a frame that was taken apart already."""
+        return self.text(_head(event) + data) if self._pieces else None
 
     def text(self, block: bytes) -> str | None:
         """The text of a frame, whose block of lines this is, if it is like the one that was learned from."""
@@ -99,3 +103,7 @@ class TextTemplate:
             return None
         self._used += 1
         return content
+
+
+def _head(event: str) -> bytes:
+    return f"event: {event}\ndata: ".encode() if event else b"data: "
