@@ -1,0 +1,1 @@
+"""Serve a stream of events to every client: needs the `server` extra."""

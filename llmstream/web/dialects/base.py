@@ -1,0 +1,57 @@
+"""What every dialect is: a request read, an answer written, and the errors of both, in one client's own words.
+
+A dialect is pure: values in, bytes or JSON values out. The app that mounts it does the reading, waiting and sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import StreamEvent
+from llmstream.messages import Message
+from llmstream.wire.rendered import Encoder
+
+
+@dataclass(slots=True)
+class Ask:
+    """What a client of a dialect asked for."""
+
+    messages: list[Message]
+    model: str | None
+    stream: bool
+    options: dict[str, Any]
+    """Keyword arguments for `LLMClient.chat_completion` (tools, temperature …): only those that were given."""
+    reply: Any = None
+    """Whatever the dialect needs in order to answer (ids …)."""
+
+
+class Dialect(Protocol):
+    """One kind of client: where it posts, what it says, and what it understands."""
+
+    path: str
+    """Where its clients post, from the root: "/v1/chat/completions"."""
+    content_type: str
+    """Of the streamed answer."""
+    headers: Mapping[str, str]
+    """Of the streamed answer."""
+    keep_alive: bytes
+    """A heartbeat between two frames that this dialect's clients ignore."""
+
+    def parse(self, body: Any) -> Ask:
+        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
+        ...
+
+    def encoder(self, ask: Ask) -> Encoder:
+        """The encoder of one streamed answer."""
+        ...
+
+    def document(self, ask: Ask, event: StreamEvent) -> Any:
+        """The whole answer (a MESSAGE_COMPLETE) as one JSON document, where the dialect has one."""
+        ...
+
+    def error(self, info: ErrorInfo, request_id: str) -> Any:
+        """The body of an HTTP error; `info.message` is already fit for strangers."""
+        ...
