@@ -22,9 +22,13 @@ class PreparedRequest:
     __slots__ = ("_headers", "_url")
 
     def __init__(self, request: httpx2.Request) -> None:
+        import httpx2
+
         self._url = request.url
         changing = (b"content-length", b"cookie")
-        self._headers = Secret([item for item in request.headers.raw if item[0].lower() not in changing])
+        self._headers = Secret(
+            httpx2.Headers([item for item in request.headers.raw if item[0].lower() not in changing])
+        )
 
     def send(self, http: httpx2.AsyncClient, body: dict[str, Any], timeout: httpx2.Timeout) -> Any:
         """Send a body with it over the SDK's HTTP client. An awaitable; raises as httpx2 does, or as `json`."""

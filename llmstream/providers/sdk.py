@@ -148,7 +148,7 @@ class SDKProvider:
         response: Any = None
         body: Any = None
         abort: Abort | None = None
-        exchange = Exchange(call.headers)
+        exchange = Exchange(call.headers, prepared=here.prepared)
         try:
             try:
                 response = await self._open(here, rendered.body, call, watchdog, exchange)

@@ -49,15 +49,20 @@ class TextTemplate:
         """Whether frames are worth learning from."""
         return self._patience > 0
 
+    @property
+    def known(self) -> bool:
+        """Whether there is a frame to be like."""
+        return bool(self._pieces)
+
     def learn(self, event: str, data: bytes, text: str) -> None:
         """A frame that meant `text` and nothing else."""
         self._patience = PATIENCE if self._used > 1 else self._patience - 1
         self._used = 0
-        self._head = b""
+        self._pieces = []
         value = text.encode("utf-8", "surrogatepass") + b'"'
         places = [key.end() for key in self._key.finditer(data) if data.startswith(value, key.end())]
         if len(places) == 1:
-            self._head = _head(event)
+            self._head = f"event: {event}\ndata: ".encode() if event else b"data: "
             self._cut(data, (places[0], places[0] + len(value) - 1))
 
     def _cut(self, data: bytes, text: tuple[int, int]) -> None:
@@ -71,10 +76,6 @@ class TextTemplate:
             self._pieces.append(_Piece(literal + data[at:start], data[end : end + 1], fits))
             at, literal = end, b""
         self._end = data[at:]
-
-    def text_of(self, event: str, data: bytes) -> str | None:
-        """As `text`, of a frame that was taken apart already."""
-        return self.text(_head(event) + data) if self._pieces else None
 
     def text(self, block: bytes) -> str | None:
         """The text of a frame, whose block of lines this is, if it is like the one that was learned from."""
@@ -103,7 +104,3 @@ class TextTemplate:
             return None
         self._used += 1
         return content
-
-
-def _head(event: str) -> bytes:
-    return f"event: {event}\ndata: ".encode() if event else b"data: "
