@@ -37,7 +37,8 @@ class TextTemplate:
 
     def __init__(self, member: str, free: tuple[str, ...] = ()) -> None:
         self._key = re.compile(rf'"{member}": ?"'.encode())
-        self._free = re.compile(rf'"(?:{"|".join(free)})": ?(?:(\d+)(?=[,}}])|"([A-Za-z0-9]+)")'.encode())
+        names = "|".join(free) or "(?!)"
+        self._free = re.compile(rf'"(?:{names})": ?(?:(\d+)(?=[,}}])|"([A-Za-z0-9]+)")'.encode())
         self._head = b""  # the lines before the data; empty: nothing is known
         self._pieces: list[_Piece] = []
         self._end = b""
