@@ -45,11 +45,19 @@ class Dialect(Protocol):
         ...
 
     def encoder(self, ask: Ask) -> Encoder:
-        """The encoder of one streamed answer."""
+        """The encoder of one streamed answer.
+
+        It takes the client's events as they come. ERROR is the exception: like `error`, the encoder shows its
+        `error_info.message` to a stranger, so what it is fed must already be fit for one. A failure becomes an error
+        in the dialect's words even where only a cut would say it upstream, so the body may end cleanly after it.
+        """
         ...
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
-        """The whole answer (a MESSAGE_COMPLETE) as one JSON document, where the dialect has one."""
+        """The whole answer (a MESSAGE_COMPLETE) as one JSON document.
+
+        Raises TypeError in a dialect that knows streams only; its `parse` never asks for anything else.
+        """
         ...
 
     def error(self, info: ErrorInfo, request_id: str) -> Any:

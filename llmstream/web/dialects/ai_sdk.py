@@ -1,0 +1,326 @@
+"""The AI SDK's UI message stream, version 1: `useChat` and every UI built on it, unchanged.
+
+Format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol; SDK 6 and 7 check each part against a schema and fail on
+any they don't know, so nothing but the parts of both is sent, with one exception: `reset-step` (7), which drops what a
+step has shown when it begins anew. SDK 6 has no such word, and the two can't be told apart by what they send: its
+apps say `new DefaultChatTransport({body: {resetStep: false}})`, and an answer that would begin anew ends in an error.
+
+STATUS and RETRY leave as transient `data-status` and `data-retry` parts (`onData`); usage, model and finish reason as
+message metadata. What a provider wants sent back (a reasoning signature …) travels in `providerMetadata.llmstream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Retry, Status, StreamEvent, ToolCallDelta
+from llmstream.messages import (
+    File,
+    FinishReason,
+    Message,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    Usage,
+    dump,
+)
+from llmstream.web.dialects.ai_sdk_messages import parse_tools, parse_ui_messages
+from llmstream.web.dialects.asking import ask_for, object_of
+from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.frames import render_frame
+from llmstream.wire.openai_chat.arguments import build_request, check_type
+from llmstream.wire.rendered import Encoder
+
+_Parts = Iterator[dict[str, Any]]
+_FINISH = {
+    FinishReason.STOP: "stop",
+    FinishReason.LENGTH: "length",
+    FinishReason.TOOL_CALLS: "tool-calls",
+    FinishReason.CONTENT_FILTER: "content-filter",
+    FinishReason.REFUSAL: "content-filter",
+}
+_CUT_CALL = "The arguments of this call are cut or no JSON object; it was not run."
+
+
+@dataclass(slots=True)
+class Reply:
+    """How to answer."""
+
+    message_id: str | None
+    """Of the assistant message at the end, which this answer goes on with; a new one gets the client's own id."""
+    resets: bool
+
+
+@dataclass
+class AiSdk:
+    """The dialect."""
+
+    path: str = "/api/chat"
+    content_type: str = "text/event-stream"
+    headers: Mapping[str, str] = field(default_factory=lambda: {"x-vercel-ai-ui-message-stream": "v1"})
+    keep_alive: bytes = b": keep-alive\n\n"
+
+    def parse(self, body: Any) -> Ask:
+        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place.
+
+        Beside the SDK's own fields an app may send `model`, `system`, `tools` (`{name: {description, parameters}}`)
+        and `resetStep`.
+        """
+        body = object_of(body)
+        model = check_type(body.get("model"), str, "model must be a string")
+        system = check_type(body.get("system"), str, "system must be a string")
+        resets = check_type(body.get("resetStep"), bool, "resetStep must be true or false")
+        messages = parse_ui_messages(body.get("messages"))
+        if system:
+            messages.insert(0, Message("system", [TextPart(system)]))
+        request = build_request(messages, model or "", tools=parse_tools(body.get("tools")))
+        ask = ask_for(request, stream=True, reply=Reply(_continued(body["messages"]), resets is not False))
+        ask.model = model
+        return ask
+
+    def encoder(self, ask: Ask) -> Encoder:
+        """The encoder of one streamed answer."""
+        return _Answer(ask.reply)
+
+    def document(self, ask: Ask, event: StreamEvent) -> Any:
+        """There is none: raises TypeError."""
+        raise TypeError("the AI SDK's chat has no document: its answers are streams")
+
+    def error(self, info: ErrorInfo, request_id: str) -> Any:
+        """The body of an HTTP error; the SDK shows it as it is."""
+        return {"error": info.message, "code": info.kind, "request_id": request_id}
+
+
+class _Answer:
+    """One streamed answer: one UI message, of as many steps as it takes."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._message_id = reply.message_id
+        self._ending = Ending(takes_back=reply.resets)
+        self._started = False
+        self._in_step = False
+        self._early: list[Status] = []  # opaque data that came before its step
+        self._block: tuple[str, str, str] | None = None  # the open text or reasoning: kind, part, id
+        self._blocks = 0
+        self._sources = 0
+        self._indexes: dict[int, str] = {}  # announced calls: index to id
+        self._known: set[str] = set()  # the ids of calls that the client has seen
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that the format has no place for."""
+        admitted = self._ending.admit(event)
+        if admitted is None:
+            return b""
+        parts = b"".join(map(render_frame, self._parts(admitted)))
+        return parts + b"data: [DONE]\n\n" if self._ending.ended else parts
+
+    def _parts(self, event: StreamEvent) -> _Parts:
+        kind = event.type
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield from self._write("text", event.text_delta.content)
+            return
+        if not self._started:
+            self._started = True
+            yield {"type": "start", **_present(messageId=self._message_id)}
+        if kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
+            yield from self._write("reasoning", event.reasoning_delta.content)
+        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
+            yield from self._write("refusal", event.refusal_delta.content)
+        elif kind is EventType.MESSAGE_START:
+            yield from self._begin()
+        elif kind is EventType.MESSAGE_COMPLETE:
+            yield from self._complete(event)
+        elif event.error_info is not None:
+            yield from self._fail(event.error_info, event.usage)
+        elif event.status is not None:
+            yield from self._status(event.status)
+        elif event.retry is not None:
+            yield from self._retry(event.retry)
+        elif event.tool_call_delta is not None:
+            yield from self._call_delta(event.tool_call_delta)
+        elif event.tool_call is not None:
+            yield from self._call(event.tool_call)
+        else:
+            yield from self._piece(event.tool_result or event.source or event.file)
+
+    # --- steps ---------------------------------------------------------------------------------------------
+
+    def _begin(self) -> _Parts:
+        if not self._in_step:  # it is still open after `reset-step`, and where an answer goes on
+            self._in_step = True
+            yield {"type": "start-step"}
+        for status in self._early:
+            yield from self._opaque(status)
+        self._early.clear()
+
+    def _end_step(self) -> _Parts:
+        yield from self._close()
+        if self._in_step:
+            yield {"type": "finish-step"}
+        self._in_step = False
+        self._indexes.clear()
+
+    def _complete(self, event: StreamEvent) -> _Parts:
+        if not self._in_step:
+            yield from self._begin()
+            for part in event.message.parts if event.message is not None else ():
+                yield from self._whole_part(part)
+        yield from self._end_step()
+        model = event.start.model if event.start is not None else None
+        metadata = _present(model=model, finishReason=event.finish_reason, usage=_render_usage(event.usage))
+        reason = _FINISH.get(event.finish_reason or FinishReason.UNKNOWN, "other")
+        yield {"type": "finish", "finishReason": reason, **_present(messageMetadata=metadata)}
+
+    def _whole_part(self, part: Any) -> _Parts:
+        if isinstance(part, TextPart | RefusalPart):
+            yield from self._write(part.type, part.text) if part.text else ()
+        elif isinstance(part, ReasoningPart):
+            yield from self._write("reasoning", part.text) if part.text else ()
+            if part.format is not None:
+                yield from self._opaque(Status("opaque", data=_opaque_data(part)))
+        elif isinstance(part, ProviderPart):
+            yield from self._opaque(Status("opaque", data={"format": part.format, "item": part.data}))
+        elif isinstance(part, ToolCall):
+            yield from self._call(part)
+        else:
+            yield from self._piece(part)
+
+    def _fail(self, info: ErrorInfo, usage: Usage | None) -> _Parts:
+        if usage is not None:
+            yield {"type": "message-metadata", "messageMetadata": {"usage": _render_usage(usage)}}
+        yield {"type": "error", "errorText": info.message or "Something went wrong."}
+
+    def _status(self, status: Status) -> _Parts:
+        if status.kind == "step":
+            yield from self._end_step()
+        elif status.kind != "opaque":
+            yield {"type": "data-status", "data": dump(status), "transient": True}
+        elif self._in_step:
+            yield from self._opaque(status)
+        else:
+            self._early.append(status)
+
+    def _retry(self, retry: Retry) -> _Parts:
+        told = {"attempt": retry.attempt, "maxAttempts": retry.max_attempts, "delay": retry.delay, "kind": retry.kind}
+        yield {"type": "data-retry", "data": {**told, "discard": retry.discard}, "transient": True}
+        if retry.discard:
+            self._block = None
+            self._early.clear()
+            self._indexes.clear()
+            yield {"type": "reset-step"}
+
+    # --- pieces --------------------------------------------------------------------------------------------
+
+    def _write(self, kind: str, content: str) -> _Parts:
+        if self._block is None or self._block[0] != kind:
+            yield from self._close()
+            yield self._open(kind)
+        assert self._block is not None  # noqa: S101  # just opened
+        _, part, id = self._block
+        yield {"type": f"{part}-delta", "id": id, "delta": content}
+
+    def _open(self, kind: str) -> dict[str, Any]:
+        self._blocks += 1
+        part = "reasoning" if kind == "reasoning" else "text"  # a refusal's words are text, in a block of their own
+        self._block = (kind, part, f"{part}-{self._blocks}")
+        return {"type": f"{part}-start", "id": self._block[2]}
+
+    def _close(self, metadata: dict[str, Any] | None = None) -> _Parts:
+        if self._block is not None:
+            yield {"type": f"{self._block[1]}-end", "id": self._block[2], **_metadata(metadata)}
+            self._block = None
+
+    def _opaque(self, status: Status) -> _Parts:
+        if self._block is None or self._block[0] != "reasoning" or "item" in (status.data or {}):
+            yield from self._close()
+            yield self._open("reasoning")
+        yield from self._close(status.data)
+
+    def _call_delta(self, delta: ToolCallDelta) -> _Parts:
+        if delta.id and self._indexes.get(delta.index) != delta.id:
+            yield from self._close()
+            self._indexes[delta.index] = delta.id
+            self._known.add(delta.id)
+            yield {"type": "tool-input-start", "toolCallId": delta.id, "toolName": delta.name}
+        if delta.arguments and (id := self._indexes.get(delta.index)) is not None:
+            yield {"type": "tool-input-delta", "toolCallId": id, "inputTextDelta": delta.arguments}
+
+    def _call(self, call: ToolCall) -> _Parts:
+        yield from self._close()
+        self._known.add(call.id)
+        named: dict[str, Any] = {"toolCallId": call.id, "toolName": call.name, **_metadata(call.provider_data)}
+        if call.executed_by == "provider":
+            named["providerExecuted"] = True
+        if call.complete and call.input is not None:
+            yield {"type": "tool-input-available", **named, "input": call.input}
+        else:
+            yield {"type": "tool-input-error", **named, "input": call.arguments, "errorText": _CUT_CALL}
+
+    def _piece(self, piece: Any) -> _Parts:
+        if isinstance(piece, ToolResult):
+            yield from self._result(piece)
+        elif isinstance(piece, Source):
+            self._sources += 1
+            yield _render_source(piece, f"source-{self._sources}")
+        elif isinstance(piece, File) and (piece.url or piece.data):
+            media_type = piece.media_type or "application/octet-stream"
+            url = piece.url or f"data:{media_type};base64,{piece.data}"
+            yield {"type": "file", "url": url, "mediaType": media_type}
+
+    def _result(self, result: ToolResult) -> _Parts:
+        if result.tool_call_id not in self._known:
+            return  # the client would fail on it
+        named: dict[str, Any] = {"toolCallId": result.tool_call_id, **_metadata(result.provider_data)}
+        if result.executed_by == "provider":
+            named["providerExecuted"] = True
+        if result.is_error:
+            yield {"type": "tool-output-error", **named, "errorText": str(result.content)}
+        else:
+            yield {"type": "tool-output-available", **named, "output": result.content}
+
+
+def _continued(messages: list[Any]) -> str | None:
+    last = messages[-1]
+    return last.get("id") if last.get("role") == "assistant" and isinstance(last.get("id"), str) else None
+
+
+def _render_source(source: Source, id: str) -> dict[str, Any]:
+    rest = {key: value for key, value in dump(source).items() if key not in ("title", "url")}
+    if source.url is not None:
+        named = {"type": "source-url", "sourceId": id, "url": source.url, **_present(title=source.title)}
+    else:
+        title = source.title or source.id or "source"
+        named = {"type": "source-document", "sourceId": id, "mediaType": "text/plain", "title": title}
+    return {**named, **_metadata(rest)}
+
+
+def _render_usage(usage: Usage | None) -> dict[str, Any]:
+    if usage is None:
+        return {}
+    return _present(
+        inputTokens=usage.input_tokens,
+        outputTokens=usage.output_tokens,
+        totalTokens=usage.total_tokens,
+        reasoningTokens=usage.reasoning_tokens,
+        cachedInputTokens=usage.cache_read_tokens,
+    )
+
+
+def _opaque_data(part: ReasoningPart) -> dict[str, Any]:
+    return {"format": part.format, **_present(signature=part.signature, id=part.id)}
+
+
+def _metadata(data: dict[str, Any] | None) -> dict[str, Any]:
+    return {"providerMetadata": {"llmstream": data}} if data else {}
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None and value != {}}

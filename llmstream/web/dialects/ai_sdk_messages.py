@@ -1,0 +1,184 @@
+"""The AI SDK's UI messages, parsed: what the SDK's own `convertToModelMessages` makes of them.
+
+An assistant message holds whole rounds, parted by `step-start`: what the model said and called, and what the tools
+answered. Calls that nobody answered (a stopped answer) are left out: providers refuse them. Parts that are only for
+the eye (sources, `data-*`) are too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llmstream.messages import (
+    File,
+    ImagePart,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    sequence_of,
+)
+from llmstream.web.dialects.asking import object_of
+from llmstream.wire.fields import as_text, parse_data_url
+
+_ROLES = ("system", "user", "assistant")
+_DENIED = "The user did not allow this call; it was not run."
+
+
+def parse_ui_messages(value: Any) -> list[Message]:
+    """Our messages. Raises TypeError or ValueError that name the place."""
+    messages: list[Message] = []
+    for index, item in enumerate(sequence_of(value, "messages")):
+        messages.extend(_parse_message(object_of(item, f"messages[{index}]"), f"messages[{index}]"))
+    if not messages:
+        raise ValueError("messages is empty: give at least one message")
+    return messages
+
+
+def parse_tools(value: Any) -> list[dict[str, Any]]:
+    """The tools that an app runs itself, `{name: {description, parameters}}`, in the shape of OpenAI's."""
+    tools = []
+    for name, tool in object_of(value or {}, "tools").items():
+        given = object_of(tool, f"tools.{name}")
+        schema = given.get("parameters", given.get("inputSchema"))
+        tools.append({"name": name, "description": given.get("description"), "parameters": schema})
+    return tools
+
+
+def _parse_message(message: Mapping[str, Any], where: str) -> Iterator[Message]:
+    role = message.get("role")
+    if role not in _ROLES:
+        raise ValueError(f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}")
+    parts = [
+        (object_of(part, f"{where}.parts[{index}]"), f"{where}.parts[{index}]")
+        for index, part in enumerate(sequence_of(message.get("parts"), f"{where}.parts"))
+    ]
+    if role != "assistant":
+        said = [parsed for part, at in parts if (parsed := _parse_part(part, at)) is not None]
+        if said:
+            yield Message(role, said)
+        return
+    step = _Step()
+    for part, at in parts:
+        if part.get("type") == "step-start":
+            yield from step.end()
+        elif part.get("type") == "steering-message":  # what the user threw in while the model worked
+            yield from step.end()
+            yield from _parse_message({"role": "user", "parts": part.get("parts")}, at)
+        else:
+            step.add(part, at)
+    yield from step.end()
+
+
+class _Step:
+    """One round of an assistant message."""
+
+    def __init__(self) -> None:
+        self._said: list[Part] = []
+        self._results: list[Part] = []
+
+    def add(self, part: Mapping[str, Any], where: str) -> None:
+        kind = str(part.get("type"))
+        if kind.startswith("tool-") or kind == "dynamic-tool":
+            self._add_call(part, where)
+        elif (parsed := _parse_part(part, where)) is not None:
+            self._said.append(parsed)
+
+    def end(self) -> Iterator[Message]:
+        """The step's messages; the next step may begin."""
+        if self._said:
+            yield Message("assistant", self._said)
+        if self._results:
+            yield Message("tool", self._results)
+        self._said, self._results = [], []
+
+    def _add_call(self, part: Mapping[str, Any], where: str) -> None:
+        result = _parse_result(part, where)
+        if result is None:
+            return
+        self._said.append(_parse_call(part, result, where))
+        (self._said if result.executed_by == "provider" else self._results).append(result)
+
+
+def _parse_part(part: Mapping[str, Any], where: str) -> Part | None:
+    kind = part.get("type")
+    if kind == "text":
+        text = _text(part, where)
+        return TextPart(text) if text else None
+    if kind == "reasoning":
+        return _parse_reasoning(part, where)
+    return _parse_file(part, where) if kind == "file" else None
+
+
+def _parse_reasoning(part: Mapping[str, Any], where: str) -> Part:
+    opaque = _ours(part, "providerMetadata")
+    if isinstance(opaque.get("item"), dict) and isinstance(opaque.get("format"), str):
+        return ProviderPart(opaque["format"], opaque["item"])
+    fields = (as_text(opaque.get(name)) for name in ("signature", "id", "format"))
+    return ReasoningPart(_text(part, where), *fields)
+
+
+def _parse_file(part: Mapping[str, Any], where: str) -> Part:
+    url, media_type = part.get("url"), part.get("mediaType")
+    if not isinstance(url, str) or not isinstance(media_type, str):
+        raise ValueError(f"{where}: a file needs a url and a mediaType")
+    _, data = parse_data_url(url)
+    kept = url if data is None else None
+    if media_type.startswith("image/"):
+        return ImagePart(kept, data, media_type)
+    return File(name=as_text(part.get("filename")), media_type=media_type, data=data, url=kept)
+
+
+def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> ToolCall:
+    kind = str(part.get("type"))
+    name = part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{where}: a tool part needs the tool's name")
+    given = part.get("input", part.get("rawInput"))
+    arguments = given if isinstance(given, str) else json.dumps({} if given is None else given, ensure_ascii=False)
+    return ToolCall(
+        result.tool_call_id,
+        name,
+        arguments,
+        input=given if isinstance(given, dict) else None,
+        complete=isinstance(given, dict),
+        executed_by=result.executed_by,
+        provider_data=_ours(part, "callProviderMetadata") or None,
+    )
+
+
+def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
+    id = part.get("toolCallId")
+    if not isinstance(id, str) or not id:
+        raise ValueError(f"{where}.toolCallId is missing")
+    state, approval = part.get("state"), part.get("approval")
+    denied = state == "approval-responded" and isinstance(approval, Mapping) and approval.get("approved") is False
+    result = ToolResult(id, executed_by="provider" if part.get("providerExecuted") is True else "caller")
+    result.provider_data = _ours(part, "resultProviderMetadata") or None
+    if state == "output-available":
+        result.content = part.get("output")
+    elif state == "output-error":
+        result.content, result.is_error = part.get("errorText") or "", True
+    elif state == "output-denied" or denied:
+        result.content, result.is_error = _DENIED, True
+    else:
+        return None
+    return result
+
+
+def _text(part: Mapping[str, Any], where: str) -> str:
+    text = part.get("text")
+    if not isinstance(text, str):
+        raise TypeError(f"{where}.text must be a string")
+    return text
+
+
+def _ours(part: Mapping[str, Any], name: str) -> dict[str, Any]:
+    metadata = part.get(name)
+    own = metadata.get("llmstream") if isinstance(metadata, Mapping) else None
+    return dict(own) if isinstance(own, Mapping) else {}

@@ -1,0 +1,140 @@
+"""Anthropic's Messages: any Anthropic client, to any provider.
+
+Format: https://docs.anthropic.com/en/api/messages. Requests and frames are those of `wire/anthropic_messages`; what is
+added here is what a client may rely on: an id and a model, counts that are numbers (0 where nobody reported any), a
+stop reason of the official ones, and an error in the stream where the answer breaks off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import FinishReason, parse_arguments
+from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
+from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.withheld import Withheld
+from llmstream.wire.anthropic_messages.decode import FINISH_REASONS
+from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
+from llmstream.wire.anthropic_messages.request import parse_request
+from llmstream.wire.rendered import Encoder
+
+_PASSED = frozenset({"cache_control", "output_config", "thinking", "top_k"})
+"""Options without a name of ours that go to a provider of this format; others are ignored."""
+_FINISH = {FinishReason.OTHER: FinishReason.STOP, FinishReason.UNKNOWN: FinishReason.STOP}
+_NOTHING = {"input_tokens": 0, "output_tokens": 0}
+
+
+@dataclass
+class AnthropicMessages:
+    """The dialect. `new_id` gives the end of an answer's id."""
+
+    new_id: Callable[[], str] = lambda: uuid4().hex
+    path: str = "/v1/messages"
+    content_type: str = "text/event-stream"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: bytes = b": ping\n\n"
+
+    def parse(self, body: Any) -> Ask:
+        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
+        body = object_of(body)
+        request = parse_request(body)
+        keep_options(request, "anthropic", _PASSED)
+        return ask_for(request, stream=body.get("stream"), reply=f"msg_{self.new_id()}")
+
+    def encoder(self, ask: Ask) -> Encoder:
+        """The encoder of one streamed answer."""
+        return _Answer(ask)
+
+    def document(self, ask: Ask, event: StreamEvent) -> Any:
+        """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
+        document: dict[str, Any] = {}
+        for frame in _Frames(ask).frames(_official(whole(event))):
+            _fold(document, frame)
+        for block in document["content"]:
+            if (written := block.pop("written", None)) is not None:
+                block["input"] = parse_arguments(written) or {}
+        return document
+
+    def error(self, info: ErrorInfo, request_id: str) -> Any:
+        """The body of an HTTP error."""
+        return {"type": "error", "error": render_error(info), "request_id": request_id}
+
+
+class _Answer:
+    """One streamed answer."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._frames = _Frames(ask)
+        self._ending = Ending()
+        self._withheld = Withheld(ask)
+        self._begun = False
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event."""
+        admitted = self._ending.admit(event)
+        if admitted is None or (self._begun and event.type is EventType.MESSAGE_START):
+            return b""  # one answer to the client, however many attempts and rounds it took
+        self._begun = self._begun or event.type is EventType.MESSAGE_START
+        return b"".join(self._frames.feed(_official(each)) for each in self._withheld.sift(admitted))
+
+
+class _Frames(MessagesEncoder):
+    """Frames with all that the official clients' types promise."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self._id: str = ask.reply
+        self._model = ask.model
+
+    def frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        """The frames of one event, not yet bytes."""
+        for frame in super()._frames(event):
+            if frame["type"] == "message_start":
+                frame["message"] |= {"id": self._id, "model": frame["message"].get("model") or self._model}
+                frame["message"]["usage"] = dict(_NOTHING)
+            elif frame["type"] == "message_delta":
+                frame["usage"] = {"output_tokens": 0, **frame["usage"]}
+            yield frame
+
+    def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        return self.frames(event)
+
+
+def _official(event: StreamEvent) -> StreamEvent:
+    """The end of an answer in the official words, and an ERROR without the counts that would look like an end."""
+    if event.type is EventType.ERROR:
+        return replace(event, usage=None)
+    if event.type is not EventType.MESSAGE_COMPLETE:
+        return event
+    reason = event.finish_reason or FinishReason.UNKNOWN
+    raw = event.raw_finish_reason if event.raw_finish_reason in FINISH_REASONS else None
+    return replace(event, finish_reason=_FINISH.get(reason, reason), raw_finish_reason=raw)
+
+
+def _fold(document: dict[str, Any], frame: dict[str, Any]) -> None:
+    kind = frame["type"]
+    if kind == "message_start":
+        document.update(frame["message"])
+    elif kind == "message_delta":
+        document.update(frame["delta"])
+        document["usage"] = {**document["usage"], **frame["usage"]}
+    elif kind == "content_block_start":
+        document["content"].append(frame["content_block"])
+    elif kind == "content_block_delta":
+        _fold_delta(document["content"][frame["index"]], frame["delta"])
+
+
+def _fold_delta(block: dict[str, Any], delta: dict[str, Any]) -> None:
+    if delta["type"] == "citations_delta":
+        block.setdefault("citations", []).append(delta["citation"])
+    elif delta["type"] == "input_json_delta":
+        block["written"] = block.get("written", "") + delta["partial_json"]
+    else:
+        name = delta["type"].removesuffix("_delta")
+        block[name] = block.get(name, "") + delta[name]

@@ -1,0 +1,58 @@
+"""What dialects share on the way in: a body checked, and the call that a request stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from llmstream.events.types import StreamEvent
+from llmstream.messages import ChatRequest, Message, TextPart
+from llmstream.web.dialects.base import Ask
+from llmstream.wire.openai_chat.arguments import build_request, check_type
+
+_OPTIONS = (
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "reasoning_effort",
+    "metadata",
+    "provider_options",
+)
+
+
+def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
+    """`body` if it is a JSON object, else TypeError."""
+    if not isinstance(body, Mapping):
+        raise TypeError(f"{what} must be a JSON object, not {type(body).__name__}")
+    return body
+
+
+def ask_for(request: ChatRequest, *, stream: Any, reply: Any = None) -> Ask:
+    """The call that a parsed request stands for, checked as `LLMClient` would, so that a wrong one is a 400."""
+    check_type(stream, bool, "stream must be true or false")
+    given = {name: value for name in _OPTIONS if (value := getattr(request, name)) not in (None, [], {})}
+    build_request(request.messages, request.model, **given)
+    return Ask(request.messages, request.model, bool(stream), given, reply)
+
+
+def keep_options(request: ChatRequest, name: str, known: frozenset[str]) -> None:
+    """Let only these of the format's own options through to the provider.
+
+    The others may name models to fall back to, or change the shape of the answer.
+    """
+    rest = {key: value for key, value in request.provider_options.get(name, {}).items() if key in known}
+    request.provider_options = {name: rest} if rest else {}
+
+
+def whole(event: StreamEvent) -> StreamEvent:
+    """A MESSAGE_COMPLETE with its message; a client that keeps none still gives the text."""
+    if event.message is not None:
+        return event
+    return replace(event, message=Message("assistant", [TextPart(event.text)] if event.text else []))

@@ -1,0 +1,204 @@
+"""OpenAI's chat completions: any OpenAI client, to any provider.
+
+Format: https://platform.openai.com/docs/api-reference/chat. Requests and chunks are those of `wire/openai_chat`; what
+is added here is what a client may rely on: an id, a time and a model on every chunk, counts that are numbers, a
+finish reason of the official five, usage only for those that ask (`stream_options.include_usage`), and an error in
+the stream where the answer breaks off. `reasoning_content` and `reasoning_details` carry the model's reasoning.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.messages import FinishReason
+from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
+from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.withheld import Withheld
+from llmstream.wire.openai_chat.encode import ChatEncoder, render_error
+from llmstream.wire.openai_chat.request import parse_request
+from llmstream.wire.rendered import Encoder
+
+_PASSED = frozenset(
+    {
+        "frequency_penalty",
+        "presence_penalty",
+        "logit_bias",
+        "prediction",
+        "prompt_cache_key",
+        "safety_identifier",
+        "user",
+        "verbosity",
+        "web_search_options",
+    }
+)
+"""Options without a name of ours that go to a provider of this format; others are ignored, as most servers do."""
+_REFUSED = {
+    "n": (None, 1),
+    "logprobs": (None, False),
+    "audio": (None,),
+    "functions": (None,),
+    "function_call": (None,),
+    "modalities": (None, ["text"]),
+}
+"""Options that ask for another kind of answer, and the values that don't."""
+_FINISH = {
+    FinishReason.REFUSAL: FinishReason.CONTENT_FILTER,
+    FinishReason.PAUSE: FinishReason.STOP,
+    FinishReason.OTHER: FinishReason.STOP,
+    FinishReason.UNKNOWN: FinishReason.STOP,
+}
+_TYPES = {
+    "authentication": "authentication_error",
+    "permission": "permission_error",
+    "not_found": "not_found_error",
+    "invalid_request": "invalid_request_error",
+    "context_length": "invalid_request_error",
+    "content_filter": "invalid_request_error",
+    "quota": "insufficient_quota",
+    "rate_limit": "rate_limit_error",
+    "overloaded": "overloaded_error",
+}
+_NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+@dataclass(slots=True)
+class Reply:
+    """What an answer says of itself."""
+
+    id: str
+    created: int
+    usage: bool
+    """Whether a streamed answer ends with its usage."""
+
+
+@dataclass
+class OpenAIChat:
+    """The dialect. `now` gives the time in seconds since 1970, `new_id` the end of an answer's id."""
+
+    now: Callable[[], float] = time.time
+    new_id: Callable[[], str] = lambda: uuid4().hex
+    path: str = "/v1/chat/completions"
+    content_type: str = "text/event-stream"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: bytes = b": ping\n\n"
+
+    def parse(self, body: Any) -> Ask:
+        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
+        body = object_of(body)
+        for name in ("metadata", "stream_options"):
+            object_of(body.get(name) or {}, name)
+        for name, harmless in _REFUSED.items():
+            if body.get(name) not in harmless:
+                raise ValueError(f"{name}: {body[name]!r} is not supported here")
+        request = parse_request(body)
+        keep_options(request, "openai", _PASSED)
+        usage = (body.get("stream_options") or {}).get("include_usage") is True
+        reply = Reply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
+        return ask_for(request, stream=body.get("stream"), reply=reply)
+
+    def encoder(self, ask: Ask) -> Encoder:
+        """The encoder of one streamed answer."""
+        return _Answer(ask)
+
+    def document(self, ask: Ask, event: StreamEvent) -> Any:
+        """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
+        chunks = [*_Chunks(ask).chunks(_official(whole(event), usage=True))]
+        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+        document = {**chunks[0], "object": "chat.completion", "choices": [choice]}
+        for chunk in chunks:
+            document |= {"usage": chunk["usage"]} if "usage" in chunk else {}
+            for part in chunk["choices"]:
+                choice["finish_reason"] = part["finish_reason"] or choice["finish_reason"]
+                _fold(message, part["delta"])
+        if not message["content"]:
+            message["content"] = None if message["refusal"] or "tool_calls" in message else ""
+        return document
+
+    def error(self, info: ErrorInfo, request_id: str) -> Any:
+        """The body of an HTTP error."""
+        return {"error": {**_render_error(info), "request_id": request_id}}
+
+
+class _Answer:
+    """One streamed answer."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._usage = ask.reply.usage
+        self._chunks = _Chunks(ask)
+        self._ending = Ending()
+        self._withheld = Withheld(ask)
+        self._begun = False
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event."""
+        admitted = self._ending.admit(event)
+        if admitted is None or (self._begun and event.type is EventType.MESSAGE_START):
+            return b""  # one answer to the client, however many attempts and rounds it took
+        self._begun = self._begun or event.type is EventType.MESSAGE_START
+        return b"".join(self._chunks.feed(_official(each, usage=self._usage)) for each in self._withheld.sift(admitted))
+
+
+class _Chunks(ChatEncoder):
+    """Chunks with all that the official clients' types promise."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self._reply: Reply = ask.reply
+        self._model = ask.model
+
+    def chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        """The chunks of one event, not yet bytes."""
+        return self._chunks(event)
+
+    def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
+        return super()._begin(replace(start, id=self._reply.id))
+
+    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+        if "usage" in more:
+            more["usage"] = {**_NOTHING, **more["usage"]}
+        chunk = super()._chunk(choices, **more)
+        return {"id": self._reply.id, "model": self._model, **chunk, "created": self._reply.created}
+
+    def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        if event.error_info is not None:
+            yield {"error": _render_error(event.error_info)}
+
+
+def _official(event: StreamEvent, *, usage: bool) -> StreamEvent:
+    """The end of an answer in the official words."""
+    if event.type is not EventType.MESSAGE_COMPLETE:
+        return event
+    reason = event.finish_reason or FinishReason.UNKNOWN
+    return replace(
+        event,
+        finish_reason=_FINISH.get(reason, reason),
+        raw_finish_reason=None,
+        usage=event.usage if usage else None,
+    )
+
+
+def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
+    for name, value in delta.items():
+        if name == "role":
+            continue
+        if isinstance(value, str):
+            message[name] = (message.get(name) or "") + value
+        elif name == "tool_calls":
+            message.setdefault(name, []).extend({k: v for k, v in call.items() if k != "index"} for call in value)
+        else:
+            message.setdefault(name, []).extend(value)
+
+
+def _render_error(info: ErrorInfo) -> dict[str, Any]:
+    rendered = render_error(info)
+    code = rendered.get("code")
+    kind = rendered.get("type") or _TYPES.get(info.kind, "server_error")
+    return {**rendered, "type": kind, "param": None, "code": None if code is None else str(code)}

@@ -1,0 +1,45 @@
+"""Calls of tools that the client did not offer: perhaps the server runs them itself, and then they are not its affair.
+
+Formats without a word for "somebody else answers this call" would make the client run it. So such calls wait: for the
+step that shows that the server ran them (they are dropped), or for the end of the answer (they leave: the model made
+them up, and the client should know).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import Tool
+from llmstream.web.dialects.base import Ask
+
+
+class Withheld:
+    """One per answer."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._offered = {tool.name for tool in ask.options.get("tools", ()) if isinstance(tool, Tool)}
+        self._others: set[int] = set()
+        self._held: list[StreamEvent] = []
+
+    def sift(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        """The events that may be encoded now."""
+        if event.type is EventType.MESSAGE_COMPLETE:
+            return (*self._held, event)
+        if event.type is EventType.RETRY or (event.status is not None and event.status.kind == "step"):
+            self._held.clear()
+            self._others.clear()
+        if self._is_other(event):
+            self._held.append(event)
+            return ()
+        return (event,)
+
+    def _is_other(self, event: StreamEvent) -> bool:
+        if (delta := event.tool_call_delta) is not None:
+            if delta.id and delta.name not in self._offered:
+                self._others.add(delta.index)
+            elif delta.id:
+                self._others.discard(delta.index)
+            return delta.index in self._others
+        call = event.tool_call
+        return call is not None and call.executed_by == "caller" and call.name not in self._offered
