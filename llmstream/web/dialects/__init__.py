@@ -1,1 +1,25 @@
 """The words of existing clients, so that they work unchanged: see `base` for what a dialect is."""
+
+from llmstream.web.dialects.ag_ui import AgUi
+from llmstream.web.dialects.ai_sdk import AiSdk
+from llmstream.web.dialects.anthropic_messages import AnthropicMessages
+from llmstream.web.dialects.base import Ask, Dialect
+from llmstream.web.dialects.openai_chat import OpenAIChat
+from llmstream.web.dialects.openai_models import model_document, models_document
+
+__all__ = [
+    "AgUi",
+    "AiSdk",
+    "AnthropicMessages",
+    "Ask",
+    "Dialect",
+    "OpenAIChat",
+    "all_dialects",
+    "model_document",
+    "models_document",
+]
+
+
+def all_dialects() -> list[Dialect]:
+    """One of each, for an app to mount."""
+    return [OpenAIChat(), AnthropicMessages(), AiSdk(), AgUi()]

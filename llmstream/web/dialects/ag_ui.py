@@ -1,0 +1,320 @@
+"""AG-UI 1.0: CopilotKit and other agent UIs.
+
+Format: https://docs.ag-ui.com (spec 1.0). A run is one answer of as many steps as it takes. Every text, reasoning and
+round of calls is a message with an id of its own; a client refuses a run that leaves one open, so all are closed
+before the run is. Sources, files, STATUS and RETRY leave as CUSTOM events (`source`, `file`, `status`, `retry`).
+What a provider wants sent back travels as an encrypted value. Nothing shown can be taken back: an answer that would
+begin anew ends in RUN_ERROR.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, ToolCallDelta
+from llmstream.messages import FinishReason, ReasoningPart, RefusalPart, TextPart, ToolCall, ToolResult, Usage, dump
+from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
+from llmstream.web.dialects.asking import ask_for, object_of
+from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.frames import render_frame
+from llmstream.wire.openai_chat.arguments import build_request, check_type
+from llmstream.wire.rendered import Encoder
+
+_Events = Iterator[dict[str, Any]]
+_VERSION = "1.0"
+_CUT_CALL = "The arguments of this call are cut or no JSON object; it was not run."
+_COUNTS = {
+    "inputTokens": "input_tokens",
+    "outputTokens": "output_tokens",
+    "totalTokens": "total_tokens",
+    "reasoningTokens": "reasoning_tokens",
+    "cachedInputTokens": "cache_read_tokens",
+    "cacheWriteInputTokens": "cache_write_tokens",
+}
+
+
+@dataclass(slots=True)
+class Run:
+    """What an answer says of itself."""
+
+    thread_id: str
+    run_id: str
+
+
+@dataclass
+class AgUi:
+    """The dialect."""
+
+    path: str = "/agui"
+    content_type: str = "text/event-stream"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: bytes = b": ping\n\n"
+
+    def parse(self, body: Any) -> Ask:
+        """What a RunAgentInput asks for. Raises ValueError or TypeError that name the place.
+
+        `context` becomes a system message; `forwardedProps.model` names the model. State is the client's own affair.
+        """
+        body = object_of(body)
+        for name in ("threadId", "runId"):
+            if not isinstance(body.get(name), str) or not body[name]:
+                raise ValueError(f"{name} is missing: name it with a string")
+        if body.get("resume"):
+            raise ValueError("resume: no run of this server is ever suspended")
+        model = object_of(body.get("forwardedProps") or {}, "forwardedProps").get("model")
+        check_type(model, str, "forwardedProps.model must be a string")
+        messages = parse_context(body.get("context")) + parse_messages(body.get("messages"))
+        request = build_request(messages, model or "", tools=body.get("tools"))
+        ask = ask_for(request, stream=True, reply=Run(body["threadId"], body["runId"]))
+        ask.model = model
+        return ask
+
+    def encoder(self, ask: Ask) -> Encoder:
+        """The encoder of one streamed answer."""
+        return _Answer(ask.reply)
+
+    def document(self, ask: Ask, event: StreamEvent) -> Any:
+        """There is none: raises TypeError."""
+        raise TypeError("AG-UI has no document: its answers are streams")
+
+    def error(self, info: ErrorInfo, request_id: str) -> Any:
+        """The body of an HTTP error, in the words of RUN_ERROR."""
+        return {"message": info.message, "code": info.kind, "requestId": request_id}
+
+
+class _Answer:
+    """One run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._ending = Ending()
+        self._started = False
+        self._steps = 0
+        self._in_step = False
+        self._early: list[dict[str, Any]] = []  # opaque data that came before its step
+        self._ids = 0
+        self._message: tuple[str, str] | None = None  # the open text, refusal or reasoning: kind, id
+        self._parent: str | None = None  # the message that this step's calls belong to
+        self._indexes: dict[int, str] = {}  # announced calls: index to id
+        self._open: set[str] = set()  # calls whose arguments have begun
+        self._pending: dict[str, None] = {}  # calls that nobody has answered, in order
+        self._known: set[str] = set()
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that the format has no place for."""
+        admitted = self._ending.admit(event)
+        return b"" if admitted is None else b"".join(map(render_frame, self._events(admitted)))
+
+    def _events(self, event: StreamEvent) -> _Events:
+        kind = event.type
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield from self._write("text", event.text_delta.content)
+            return
+        if not self._started:
+            self._started = True
+            yield {"type": "RUN_STARTED", **self._names(), "protocolVersion": _VERSION}
+        if kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
+            yield from self._write("reasoning", event.reasoning_delta.content)
+        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
+            yield from self._write("refusal", event.refusal_delta.content)
+        elif kind is EventType.MESSAGE_START:
+            yield from self._begin()
+        elif kind is EventType.MESSAGE_COMPLETE:
+            yield from self._complete(event)
+        elif event.error_info is not None:
+            yield from self._fail(event.error_info, event)
+        elif event.status is not None:
+            yield from self._status(event.status)
+        elif event.retry is not None:
+            yield _custom("retry", _render_retry(event.retry))
+        elif event.tool_call_delta is not None:
+            yield from self._call_delta(event.tool_call_delta)
+        elif event.tool_call is not None:
+            yield from self._call(event.tool_call)
+        else:
+            yield from self._piece(event.tool_result or event.source or event.file)
+
+    # --- the run and its steps -----------------------------------------------------------------------------
+
+    def _names(self) -> dict[str, Any]:
+        return {"threadId": self._run.thread_id, "runId": self._run.run_id}
+
+    def _begin(self) -> _Events:
+        if not self._in_step:  # it is still open where an answer goes on
+            self._in_step = True
+            self._steps += 1
+            yield {"type": "STEP_STARTED", "stepName": f"answer-{self._steps}"}
+        for data in self._early:
+            yield from self._opaque(data)
+        self._early.clear()
+
+    def _end_step(self) -> _Events:
+        yield from self._close()
+        if self._in_step:
+            yield {"type": "STEP_FINISHED", "stepName": f"answer-{self._steps}"}
+        self._in_step = False
+        self._parent = None
+        self._indexes.clear()
+
+    def _complete(self, event: StreamEvent) -> _Events:
+        if not self._in_step:
+            yield from self._begin()
+            for part in event.message.parts if event.message is not None else ():
+                yield from self._whole_part(part)
+        yield from self._end_step()
+        reason = event.finish_reason or FinishReason.UNKNOWN
+        yield {
+            "type": "RUN_FINISHED",
+            **self._names(),
+            "outcome": {"type": "success", **({"pendingToolCallIds": [*self._pending]} if self._pending else {})},
+            "result": {"finishReason": reason.value},
+            **_usage(event.usage, event.start),
+        }
+
+    def _whole_part(self, part: Any) -> _Events:
+        if isinstance(part, TextPart | RefusalPart):
+            yield from self._write(part.type, part.text) if part.text else ()
+        elif isinstance(part, ReasoningPart):
+            yield from self._write("reasoning", part.text) if part.text else ()
+            if part.format is not None:
+                data = {"format": part.format, "signature": part.signature, "id": part.id}
+                yield from self._opaque({key: value for key, value in data.items() if value is not None})
+        elif isinstance(part, ToolCall):
+            yield from self._call(part)
+        else:
+            yield from self._piece(part)
+
+    def _fail(self, info: ErrorInfo, event: StreamEvent) -> _Events:
+        yield from self._close()
+        message = info.message or "Something went wrong."
+        yield {"type": "RUN_ERROR", "message": message, "code": info.kind, **_usage(event.usage, event.start)}
+
+    def _status(self, status: Status) -> _Events:
+        if status.kind == "step":
+            yield from self._end_step()
+        elif status.kind != "opaque":
+            yield _custom("status", dump(status))
+        elif self._in_step:
+            yield from self._opaque(status.data or {})
+        else:
+            self._early.append(status.data or {})
+
+    # --- pieces --------------------------------------------------------------------------------------------
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"{self._run.run_id}-{self._ids}"
+
+    def _write(self, kind: str, content: str) -> _Events:
+        if self._message is None or self._message[0] != kind:
+            yield from self._close()
+            yield from self._open_message(kind)
+        assert self._message is not None  # noqa: S101  # just opened
+        what = "REASONING_MESSAGE_CONTENT" if kind == "reasoning" else "TEXT_MESSAGE_CONTENT"
+        yield {"type": what, "messageId": self._message[1], "delta": content}
+
+    def _open_message(self, kind: str) -> _Events:
+        id = self._new_id()
+        self._message = (kind, id)
+        if kind == "reasoning":
+            yield {"type": "REASONING_START", "messageId": id}
+            yield {"type": "REASONING_MESSAGE_START", "messageId": id, "role": "reasoning"}
+        else:
+            self._parent = id
+            yield {"type": "TEXT_MESSAGE_START", "messageId": id, "role": "assistant"}
+
+    def _close(self) -> _Events:
+        if self._message is None:
+            return
+        (kind, id), self._message = self._message, None
+        if kind == "reasoning":
+            yield {"type": "REASONING_MESSAGE_END", "messageId": id}
+            yield {"type": "REASONING_END", "messageId": id}
+        else:
+            yield {"type": "TEXT_MESSAGE_END", "messageId": id}
+
+    def _opaque(self, data: dict[str, Any]) -> _Events:
+        if self._message is None or self._message[0] != "reasoning" or "item" in data:
+            yield from self._close()
+            yield from self._open_message("reasoning")
+        assert self._message is not None  # noqa: S101  # just opened
+        yield _encrypted("message", self._message[1], data)
+        yield from self._close()
+
+    def _call_delta(self, delta: ToolCallDelta) -> _Events:
+        if delta.id and self._indexes.get(delta.index) != delta.id:
+            self._indexes[delta.index] = delta.id
+            yield from self._announce(delta.id, delta.name)
+        if delta.arguments and (id := self._indexes.get(delta.index)) in self._open:
+            yield {"type": "TOOL_CALL_ARGS", "toolCallId": id, "delta": delta.arguments}
+
+    def _announce(self, id: str, name: str) -> _Events:
+        yield from self._close()
+        self._parent = self._parent or self._new_id()
+        self._open.add(id)
+        self._known.add(id)
+        yield {"type": "TOOL_CALL_START", "toolCallId": id, "toolCallName": name, "parentMessageId": self._parent}
+
+    def _call(self, call: ToolCall) -> _Events:
+        if call.id not in self._open:
+            yield from self._announce(call.id, call.name)
+            if call.arguments:
+                yield {"type": "TOOL_CALL_ARGS", "toolCallId": call.id, "delta": call.arguments}
+        self._open.discard(call.id)
+        yield {"type": "TOOL_CALL_END", "toolCallId": call.id}
+        if call.provider_data:
+            yield _encrypted("tool-call", call.id, call.provider_data)
+        if not call.complete or call.input is None:  # answered, so that no client runs it
+            yield from self._result(ToolResult(call.id, _CUT_CALL, is_error=True))
+        elif call.executed_by == "caller":
+            self._pending[call.id] = None
+
+    def _piece(self, piece: Any) -> _Events:
+        if isinstance(piece, ToolResult):
+            yield from self._result(piece)
+        elif piece is not None and piece.type in ("source", "file"):
+            yield _custom(piece.type, dump(piece))
+
+    def _result(self, result: ToolResult) -> _Events:
+        if result.tool_call_id not in self._known:
+            return
+        self._pending.pop(result.tool_call_id, None)
+        content = result.content if isinstance(result.content, str) else json.dumps(result.content, default=str)
+        named = {"messageId": self._new_id(), "toolCallId": result.tool_call_id}
+        yield {"type": "TOOL_CALL_RESULT", **named, "content": content, "role": "tool"}
+
+
+def _custom(name: str, value: Any) -> dict[str, Any]:
+    return {"type": "CUSTOM", "name": name, "value": value}
+
+
+def _render_retry(retry: Retry) -> dict[str, Any]:
+    return {"attempt": retry.attempt, "maxAttempts": retry.max_attempts, "delay": retry.delay, "kind": retry.kind}
+
+
+def _encrypted(subtype: str, id: str, data: dict[str, Any]) -> dict[str, Any]:
+    value = json.dumps(data, separators=(",", ":"))
+    return {"type": "REASONING_ENCRYPTED_VALUE", "subtype": subtype, "entityId": id, "encryptedValue": value}
+
+
+def _usage(usage: Usage | None, start: Start | None) -> dict[str, Any]:
+    """All that was billed; the model is named where there was but one attempt."""
+    if usage is None:
+        return {}
+    billed = usage.attempts or (usage,)
+    entry: dict[str, Any] = {}
+    for name, count in _COUNTS.items():
+        reported = [value for each in billed if (value := getattr(each, count)) is not None]
+        if reported:
+            entry[name] = sum(reported)
+    if not entry:
+        return {}
+    if len(billed) == 1 and start is not None:
+        labels = (("provider", start.provider), ("model", start.model))
+        entry |= {name: value for name, value in labels if value is not None}
+    return {"usage": [entry]}

@@ -1,0 +1,139 @@
+"""AG-UI's messages and context, parsed.
+
+There, what one answer said, thought and called may stand in several messages, one after the other: they are joined,
+because providers want a call and its results side by side. Activity messages are only for the eye and left out, as
+are calls that nobody answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmstream.messages import (
+    File,
+    ImagePart,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    parse_arguments,
+    sequence_of,
+)
+from llmstream.web.dialects.asking import object_of
+from llmstream.wire.fields import as_text
+
+_ROLES = ("developer", "system", "assistant", "user", "tool", "activity", "reasoning")
+_MEDIA = ("image", "audio", "video", "document")
+
+
+def parse_context(value: Any) -> list[Message]:
+    """What the app tells the agent about itself, as one system message."""
+    lines = []
+    for index, item in enumerate(sequence_of(value or (), "context")):
+        entry = object_of(item, f"context[{index}]")
+        described = [_string(entry.get(name), f"context[{index}].{name}") for name in ("description", "value")]
+        lines.append(": ".join(described))
+    return [Message("system", [TextPart("\n".join(("Context of the application:", *lines)))])] if lines else []
+
+
+def parse_messages(value: Any) -> list[Message]:
+    """Our messages. Raises TypeError or ValueError that name the place."""
+    given = [object_of(item, f"messages[{i}]") for i, item in enumerate(sequence_of(value, "messages"))]
+    answered = {item.get("toolCallId") for item in given if item.get("role") == "tool"}
+    messages: list[Message] = []
+    for index, item in enumerate(given):
+        parsed = _parse_message(item, f"messages[{index}]")
+        if parsed is None:
+            continue
+        parsed.parts = [part for part in parsed.parts if not isinstance(part, ToolCall) or part.id in answered]
+        if not parsed.parts:
+            continue
+        if messages and parsed.role in ("assistant", "tool") and messages[-1].role == parsed.role:
+            messages[-1].parts += parsed.parts
+        else:
+            messages.append(parsed)
+    if not messages:
+        raise ValueError("messages is empty: give at least one message")
+    return messages
+
+
+def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:
+    role, content = message.get("role"), message.get("content")
+    if role not in _ROLES:
+        raise ValueError(f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}")
+    if role == "tool":
+        return Message("tool", [_parse_result(message, where)])
+    if role == "reasoning":
+        return Message("assistant", [_parse_reasoning(message, where)])
+    if role == "assistant":
+        said: list[Part] = [TextPart(_string(content, f"{where}.content"))] if content else []
+        calls = sequence_of(message.get("toolCalls") or (), f"{where}.toolCalls")
+        said += [_parse_call(call, f"{where}.toolCalls[{index}]") for index, call in enumerate(calls)]
+        return Message("assistant", said)
+    if role in ("user", "system", "developer"):
+        return Message(role, _parse_content(content, f"{where}.content"))
+    return None
+
+
+def _parse_content(content: Any, where: str) -> list[Part]:
+    if isinstance(content, str):
+        return [TextPart(content)]
+    parts = enumerate(sequence_of(content, where))
+    return [_parse_part(object_of(part, f"{where}[{index}]"), f"{where}[{index}]") for index, part in parts]
+
+
+def _parse_part(part: Mapping[str, Any], where: str) -> Part:
+    kind = part.get("type")
+    if kind == "text":
+        return TextPart(_string(part.get("text"), f"{where}.text"))
+    if kind not in _MEDIA:
+        raise ValueError(f"{where}.type must be text, {', '.join(_MEDIA)}, not {kind!r}")
+    source = object_of(part.get("source"), f"{where}.source")
+    value, media_type = _string(source.get("value"), f"{where}.source.value"), as_text(source.get("mimeType"))
+    where_from = source.get("type")
+    url = value if where_from == "url" else None
+    data = value if where_from == "data" else None
+    if kind == "image" and where_from != "file":
+        return ImagePart(url, data, media_type)
+    return File(id=value if where_from == "file" else None, media_type=media_type, data=data, url=url)
+
+
+def _parse_reasoning(message: Mapping[str, Any], where: str) -> Part:
+    opaque = _decrypted(message)
+    if isinstance(opaque.get("item"), dict) and isinstance(opaque.get("format"), str):
+        return ProviderPart(opaque["format"], opaque["item"])
+    signed = (as_text(opaque.get(name)) for name in ("signature", "id", "format"))
+    return ReasoningPart(_string(message.get("content") or "", f"{where}.content"), *signed)
+
+
+def _parse_call(call: Any, where: str) -> ToolCall:
+    given = object_of(call, where)
+    function = object_of(given.get("function"), f"{where}.function")
+    id, name = _string(given.get("id"), f"{where}.id"), _string(function.get("name"), f"{where}.function.name")
+    arguments = _string(function.get("arguments") or "", f"{where}.function.arguments")
+    parsed = parse_arguments(arguments)
+    return ToolCall(
+        id, name, arguments, input=parsed, complete=parsed is not None, provider_data=_decrypted(given) or None
+    )
+
+
+def _parse_result(message: Mapping[str, Any], where: str) -> ToolResult:
+    id, error = _string(message.get("toolCallId"), f"{where}.toolCallId"), as_text(message.get("error"))
+    parts = _parse_content(message.get("content"), f"{where}.content")
+    text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    return ToolResult(id, text or error or "", is_error=error is not None)
+
+
+def _decrypted(holder: Mapping[str, Any]) -> dict[str, Any]:
+    value = holder.get("encryptedValue")
+    return (parse_arguments(value) or {}) if isinstance(value, str) else {}
+
+
+def _string(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{where} must be a string, not {type(value).__name__}")
+    return value
