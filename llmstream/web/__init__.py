@@ -1,1 +1,30 @@
-"""Serve a stream of events to every client: needs the `server` extra."""
+"""Serve a stream of events to every client: needs the `server` extra.
+
+    @app.post("/chat")  # FastAPI, or a route of Starlette
+    async def chat(request: Request) -> Response:
+        body = await request.json()
+        choice = choose(request, flag=body.get("stream"))
+        events = client.chat_completion(body["messages"], stream=choice.mode is ResponseMode.STREAM)
+        return respond(request, events, choice=choice)
+
+The same events go out as server-sent events, NDJSON, plain text or one JSON document; `send_events` sends them over a
+WebSocket. `create_app(client)` is a whole application, and `llmstream serve` runs it.
+"""
+
+from __future__ import annotations
+
+from llmstream.web.encode import AbortedError
+from llmstream.web.negotiate import Choice, Form, NotAcceptableError, ResponseMode, negotiate
+from llmstream.web.responses import EventStreamResponse, choose, respond
+
+__all__ = [
+    "AbortedError",
+    "Choice",
+    "EventStreamResponse",
+    "Form",
+    "NotAcceptableError",
+    "ResponseMode",
+    "choose",
+    "negotiate",
+    "respond",
+]

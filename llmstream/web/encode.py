@@ -1,0 +1,182 @@
+"""Events to bytes: the native protocol, in four forms.
+
+Every form carries the one JSON of an event, `StreamEvent.to_dict()`, whose grammar is in `llmstream.events.grammar`.
+
+- **SSE** (`text/event-stream`; WHATWG HTML, section 9.2). Each event is one frame without an `event:` name, so that
+  EventSource's `onmessage` sees them all:
+
+      id: 3
+      data: {"type":"text_delta","text_delta":{"content":"Hel"}}
+
+  `id` counts from 1; that of the terminal event ends in `-end`, and a request whose Last-Event-ID does is answered with
+  204, so that EventSource, which asks again after every end, stops. The first frame has a `retry:` (milliseconds).
+  Comments (`: ping`) are heartbeats. JSON escapes CR and LF, so that no text can break a frame.
+- **NDJSON** (`application/x-ndjson`): a line of JSON for each event. A heartbeat is a STATUS of the kind `ping`.
+- **Text** (`text/plain`): the words of the answer and nothing else. It has no way to say that something went wrong, or
+  to take a word back: AbortedError then, upon which the connection is to be cut.
+- **JSON** (`application/json`): the MESSAGE_COMPLETE with the whole text in `text_delta`, as in batch mode.
+
+STATUS of the kind `opaque` is for providers and leaves in none of them. RETRY and ERROR must have gone through
+`llmstream.web.errors` before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from json.encoder import encode_basestring
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, Status, StreamEvent, TextDelta
+from llmstream.web.negotiate import MEDIA_TYPES, Form
+
+_TEXT = EventType.TEXT_DELTA
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class AbortedError(Exception):
+    """What was sent so far must not look whole, and nothing can be added to say so: cut the connection."""
+
+
+class Outgoing(Protocol):
+    """One streamed answer's encoder, and the label of what it makes."""
+
+    @property
+    def content_type(self) -> str:
+        """What it makes."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the answer's head has beside it."""
+        ...
+
+    @property
+    def keep_alive(self) -> bytes:
+        """Bytes that may stand between two feeds and mean nothing; empty where nothing does."""
+        ...
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that have no place."""
+        ...
+
+
+class SseEncoder:
+    """Server-sent events. `reconnect` is the time after which EventSource asks again, in seconds."""
+
+    content_type = MEDIA_TYPES[Form.SSE][0]
+    headers = _NONE
+    keep_alive = b": ping\n\n"
+
+    def __init__(self, *, reconnect: float = 3.0) -> None:
+        self._count = 0
+        self._head = f"retry: {round(reconnect * 1000)}\n"
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """One frame."""
+        head, self._head = self._head, ""
+        if event.type is _TEXT and event.text_delta is not None and event.raw is None:
+            self._count += 1
+            said = encode_basestring(event.text_delta.content)
+            frame = f'{head}id: {self._count}\ndata: {{"type":"text_delta","text_delta":{{"content":{said}}}}}\n\n'
+            try:
+                return frame.encode()
+            except UnicodeEncodeError:  # half a surrogate pair
+                return frame.encode("utf-8", "backslashreplace")  # in JSON, "\ud83d" is what JSON calls it
+        if is_opaque(event):
+            self._head = head
+            return b""
+        self._count += 1
+        end = "-end" if event.type in TERMINAL else ""
+        return f"{head}id: {self._count}{end}\ndata: ".encode() + render_json(event.to_dict()) + b"\n\n"
+
+
+class NdjsonEncoder:
+    """A line of JSON for each event."""
+
+    content_type = MEDIA_TYPES[Form.NDJSON][0]
+    headers = _NONE
+    keep_alive = b'{"type":"status","status":{"kind":"ping"}}\n'
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """One line."""
+        return b"" if is_opaque(event) else render_json(event.to_dict()) + b"\n"
+
+
+class TextEncoder:
+    """The words alone, refusals too."""
+
+    content_type = f"{MEDIA_TYPES[Form.TEXT][0]}; charset=utf-8"
+    headers = _NONE
+    keep_alive = b""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The words of one event. Raises AbortedError."""
+        if event.type is EventType.ERROR:
+            raise AbortedError("the answer failed")
+        if self._begun and event.retry is not None and event.retry.discard:
+            raise AbortedError("the answer begins anew")
+        said = event.refusal_delta.content if event.refusal_delta is not None else event.text
+        self._begun = self._begun or bool(said)
+        return said.encode("utf-8", "replace")
+
+
+class JsonEncoder:
+    """One document, once the answer is whole."""
+
+    content_type = MEDIA_TYPES[Form.JSON][0]
+    headers = _NONE
+    keep_alive = b""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The document for MESSAGE_COMPLETE; nothing for what came before."""
+        if event.type is EventType.MESSAGE_COMPLETE:
+            text = event.text or (event.message.text if event.message is not None else "".join(self._text))
+            return render_json(replace(event, text_delta=TextDelta(text) if text else None).to_dict())
+        if event.retry is not None and event.retry.discard:
+            self._text.clear()
+        elif event.text:
+            self._text.append(event.text)
+        return b""
+
+
+_ENCODERS: dict[Form, type[SseEncoder | NdjsonEncoder | TextEncoder | JsonEncoder]] = {
+    Form.SSE: SseEncoder,
+    Form.NDJSON: NdjsonEncoder,
+    Form.TEXT: TextEncoder,
+    Form.JSON: JsonEncoder,
+}
+
+
+def outgoing(form: Form) -> Outgoing:
+    """A new encoder of this form."""
+    return _ENCODERS[form]()
+
+
+def gap(last_event_id: str) -> StreamEvent:
+    """What stands before the answer to a client that wants to go on from an event, which it can't."""
+    text = "What was missed can't be sent again; the answer begins anew."
+    return StreamEvent(EventType.STATUS, status=Status("gap", text, {"last_event_id": last_event_id}))
+
+
+def is_opaque(event: StreamEvent) -> bool:
+    """Whether an event is only for the provider that it came from."""
+    return event.status is not None and event.status.kind == "opaque"
+
+
+def render_json(value: Any) -> bytes:
+    """JSON in UTF-8, without spaces, for what may hold any text."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,135 @@
+"""What strangers are told of a failure: a fixed table from its kind to an HTTP status and a sentence.
+
+A provider's own words, an exception's text, the name of a host or a key's tail stay in the server: what leaves is the
+kind, the sentence of this table, whether and when to try again, and an id by which the server's log can be searched.
+The log has the kind, the status, the code and the provider's own request id, never what was asked or answered.
+
+A failure to sign in to a provider, or to pay it, is the server's own business: clients hear `server` and 5xx, since it
+is not their key that is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmstream.errors import ErrorInfo, ErrorKind
+from llmstream.events.types import EventType, StreamEvent
+
+logger = logging.getLogger("llmstream.web")
+
+_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a kind of failure looks like from outside."""
+
+    status: int
+    text: str
+    kind: ErrorKind
+
+
+def _told(kind: ErrorKind, status: int, text: str, shown: ErrorKind | None = None) -> tuple[str, Told]:
+    return kind, Told(status, text, shown or kind)
+
+
+TABLE: dict[str, Told] = dict(
+    (
+        _told("authentication", 502, "The server could not sign in to the model's provider.", "server"),
+        _told("permission", 502, "The server may not use this model.", "server"),
+        _told("not_found", 404, "There is no such model."),
+        _told("invalid_request", 400, "The model's provider refused the request as it stands."),
+        _told("context_length", 400, "The conversation is too long for this model."),
+        _told("content_filter", 400, "The provider's filter refused to answer this."),
+        _told("quota", 503, "The server has used up what it may ask of the model's provider.", "server"),
+        _told("rate_limit", 429, "Too many requests just now. Please try again later."),
+        _told("overloaded", 503, "The model is overloaded just now. Please try again later."),
+        _told("server", 502, "The model's provider failed."),
+        _told("tool_use_failed", 502, "The model made a tool call that its provider could not read."),
+        _told("timeout", 504, "The model took too long to answer."),
+        _told("connection", 502, "The model's provider could not be reached."),
+        _told("truncated", 502, "The answer was cut before its end."),
+        _told("protocol", 502, "The model's provider sent something that could not be read."),
+        _told("invalid_output", 502, "The model produced something unusable."),
+        _told("frame_too_large", 502, "The model's provider sent more at once than is allowed."),
+        _told("wrong_body", 502, "The model's provider sent something that is no answer."),
+        _told("redirect", 502, "The model's provider has moved."),
+        _told("internal", 500, "Something went wrong in the server."),
+    )
+)
+"""One entry for every ErrorKind."""
+
+
+class RefusedError(Exception):
+    """The server itself refuses a request: `info.message` is fit for strangers, `info.status_code` is set."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: ErrorKind,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.info = ErrorInfo(kind, message, status_code=status, retry_after=retry_after)
+        self.headers = dict(headers or {})
+
+
+def public_info(info: ErrorInfo, request_id: str, *, status: bool = False) -> ErrorInfo:
+    """A failure of a provider as strangers may see it.
+
+    `status`: for an HTTP error, which has the status, and what had come of the answer, since it is nowhere else.
+    """
+    told = TABLE.get(info.kind, TABLE["internal"])
+    return ErrorInfo(
+        told.kind,
+        told.text,
+        retryable=info.retryable,
+        status_code=told.status if status else None,
+        retry_after=info.retry_after,
+        request_id=request_id,
+        attempts=info.attempts,
+        partial=info.partial if status else None,
+    )
+
+
+def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
+    """An ERROR or a RETRY as strangers may see it; others as they are, without the provider's frames."""
+    if event.type is EventType.ERROR:
+        info = public_info(event.error_info or ErrorInfo("internal"), request_id)
+        return replace(event, error=info.message, error_info=info, raw=None)
+    if event.retry is not None:
+        told = TABLE.get(event.retry.kind, TABLE["internal"])
+        return replace(event, retry=replace(event.retry, reason=told.text, kind=told.kind), raw=None)
+    return event if event.raw is None else replace(event, raw=None)
+
+
+def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:
+    """The body of an error in our own words: an ERROR event's JSON, with `request_id` beside `error`."""
+    event = StreamEvent(EventType.ERROR, error=info.message, error_info=replace(info, request_id=request_id))
+    return {**event.to_dict(), "request_id": request_id}
+
+
+def error_headers(info: ErrorInfo) -> dict[str, str]:
+    """Retry-After in whole seconds, where there is something to wait for."""
+    return {} if info.retry_after is None else {"retry-after": str(max(0, math.ceil(min(info.retry_after, 86_400.0))))}
+
+
+def new_request_id(given: str | None = None) -> str:
+    """The id that the client or a proxy gave, if it is short and plain; else one of our own."""
+    return given if given is not None and _SANE.fullmatch(given) else secrets.token_hex(8)
+
+
+def log_failure(info: ErrorInfo, request_id: str) -> None:
+    """Say what went wrong, for whoever runs the server."""
+    parts = {"provider": info.provider, "status": info.status_code, "code": info.code, "theirs": info.request_id}
+    known = " ".join(f"{name}={value}" for name, value in parts.items() if value is not None)
+    logger.warning("request %s: %s %s", request_id, info.kind, known)

@@ -1,0 +1,165 @@
+"""Which form an answer takes: pure, from what the client said to one of the forms on offer.
+
+Precedence, the strongest first:
+
+1. `?mode=stream` or `?mode=batch`; any other mode is NotAcceptableError.
+2. `?stream=`: true, 1, yes, on, or false, 0, no, off; anything else is a ValueError.
+3. The body's own flag, `"stream": true`.
+4. `Accept`, as in RFC 9110, section 12.5.1: the highest q-value wins, the most specific range counts, q=0 forbids.
+5. The default mode.
+
+What the client is capable of bounds all of them: the forms that it says it can read, and HTTP/1.0, which can't tell a
+text that was cut from one that is whole, so text comes in one piece there.
+
+1 to 3 name a mode; Accept then chooses among its forms. Where it allows only forms of the other mode the flag wins:
+OpenAI's own SDK sends `Accept: application/json` with `"stream": true`. Where it allows nothing on offer, or the client
+can read nothing of the mode, that is NotAcceptableError, which lists what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ResponseMode(StrEnum):
+    """Piece by piece as it comes, or whole."""
+
+    STREAM = "stream"
+    BATCH = "batch"
+
+
+class Form(StrEnum):
+    """How an answer is written."""
+
+    SSE = "sse"
+    NDJSON = "ndjson"
+    TEXT = "text"
+    JSON = "json"
+
+
+FORMS = tuple(Form)
+"""All forms."""
+
+MEDIA_TYPES: dict[Form, tuple[str, ...]] = {
+    Form.SSE: ("text/event-stream",),
+    Form.NDJSON: ("application/x-ndjson", "application/ndjson", "application/jsonl"),
+    Form.TEXT: ("text/plain",),
+    Form.JSON: ("application/json",),
+}
+"""What each form is called in Accept; the first is what it is labelled."""
+
+_FORMS = {
+    ResponseMode.STREAM: (Form.SSE, Form.NDJSON, Form.TEXT),
+    ResponseMode.BATCH: (Form.JSON, Form.TEXT),
+}
+"""The forms of each mode, in the order in which the server prefers them."""
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "on", ""}), frozenset({"false", "0", "no", "off"})
+_LONGEST = 8192
+"""Characters of an Accept that are read: no client has more to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to be sent."""
+
+    mode: ResponseMode
+    form: Form
+
+
+class NotAcceptableError(ValueError):
+    """Nothing on offer will do; the message lists what is, and so does `offer` (media types)."""
+
+    def __init__(self, problem: str, offer: Iterable[Form]) -> None:
+        self.offer = [MEDIA_TYPES[form][0] for form in offer]
+        super().__init__(f"{problem}; on offer: {', '.join(self.offer)}, with ?mode=stream or ?mode=batch")
+
+
+def negotiate(
+    *,
+    accept: str | None = None,
+    mode: str | None = None,
+    stream: str | None = None,
+    flag: bool | None = None,
+    capabilities: Collection[str] | None = None,
+    http_version: str = "1.1",
+    default: ResponseMode = ResponseMode.STREAM,
+    offer: Sequence[Form] = FORMS,
+) -> Choice:
+    """The form of an answer. `mode` and `stream` are the query's, `flag` the body's; the rules are above.
+
+    `capabilities` are the names of the forms that the client can read (None: it doesn't say). Raises NotAcceptableError
+    (HTTP 406), and ValueError (400) for a `stream` that is neither true nor false.
+    """
+    readable = [form for form in offer if capabilities is None or form in capabilities]
+    wanted = _explicit(mode, stream, flag, offer)
+    choices = [
+        Choice(each, form)
+        for each in ((wanted,) if wanted else (default, *(other for other in ResponseMode if other is not default)))
+        for form in _FORMS[each]
+        if form in readable and (http_version != "1.0" or (each, form) != (ResponseMode.STREAM, Form.TEXT))
+    ]
+    if not choices:
+        raise NotAcceptableError("none of the forms that you can read", offer)
+    ranges = parse_accept(accept)
+    weighed = [(quality(ranges, choice.form), choice) for choice in choices]
+    best = max(weight for weight, _ in weighed)
+    if best > 0:
+        return next(choice for weight, choice in weighed if weight == best)
+    if wanted and any(quality(ranges, form) > 0 for form in offer):
+        return choices[0]
+    raise NotAcceptableError("Accept allows nothing that can be sent", offer)
+
+
+def parse_accept(accept: str | None) -> list[tuple[str, float]]:
+    """The media ranges of an Accept and their weights, in lower case; nothing at all means `*/*`."""
+    ranges = []
+    for item in (accept or "")[:_LONGEST].split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                weight = _weight(value.strip())
+        if "/" in name:
+            ranges.append((name, weight))
+    return ranges or [("*/*", 1.0)]
+
+
+def quality(ranges: Iterable[tuple[str, float]], form: Form) -> float:
+    """The weight that the ranges give a form: that of the most specific range that covers it, 0 if none does."""
+    best = (-1, 0.0)
+    for name, weight in ranges:
+        for media_type in MEDIA_TYPES[form]:
+            if name == media_type:
+                best = max(best, (2, weight))
+            elif name == f"{media_type.partition('/')[0]}/*":
+                best = max(best, (1, weight))
+            elif name == "*/*":
+                best = max(best, (0, weight))
+    return best[1]
+
+
+def _explicit(mode: str | None, stream: str | None, flag: bool | None, offer: Sequence[Form]) -> ResponseMode | None:  # noqa: FBT001  # it is the client's word
+    if mode is not None:
+        if mode not in set(ResponseMode):
+            raise NotAcceptableError("there is no such mode", offer)
+        return ResponseMode(mode)
+    if stream is not None:
+        said = stream.lower()
+        if said not in _TRUE | _FALSE:
+            raise ValueError("stream must be true or false")
+        flag = said in _TRUE
+    if flag is None:
+        return None
+    return ResponseMode.STREAM if flag else ResponseMode.BATCH
+
+
+def _weight(value: str) -> float:
+    """A q-value from 0 to 1; what is none forbids nothing and wins nothing."""
+    try:
+        weight = float(value)
+    except ValueError:
+        return 0.001
+    return min(1.0, weight) if weight >= 0 else 0.001

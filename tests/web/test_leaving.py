@@ -1,0 +1,155 @@
+"""Two hops: a client leaves or stops reading, and what becomes of the provider's connection."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import statistics
+import time
+import tracemalloc
+
+import pytest
+
+from llmstream import LLMClient
+from llmstream.events.types import text_delta
+from llmstream.testing import FaultServer
+from llmstream.web import respond
+from tests.web.serving import Client, app_of, serving
+
+FORMS = ["text/event-stream", "application/x-ndjson", "text/plain"]
+QUESTION = [{"role": "user", "content": "hi"}]
+
+
+async def flowing(reply) -> None:
+    """Words without end, until the client leaves."""
+    await reply.head()
+    await reply.send(reply.opening)
+    while True:
+        await reply.send(reply.words(1, 2))
+        await asyncio.sleep(0.001)
+
+
+async def stalling(reply) -> None:
+    """Two words, then nothing."""
+    await reply.head()
+    await reply.send(reply.words(0, 2))
+    await reply.hang()
+
+
+def relaying(client, **options):
+    async def endpoint(request):
+        return respond(request, client.chat_completion(QUESTION), **options)
+
+    return app_of(endpoint)
+
+
+@pytest.mark.parametrize("accept", FORMS)
+@pytest.mark.parametrize("play", [flowing, stalling])
+async def test_a_client_that_leaves_closes_the_provider_within_100_ms(accept, play) -> None:
+    times = []
+    async with (
+        FaultServer(play) as upstream,
+        LLMClient("openai:m", api_key="k", base_url=upstream.url("openai")) as llm,
+        serving(relaying(llm)) as port,
+    ):
+        for turn in range(20):
+            client = await Client.ask(port, accept=accept)
+            await client.head()
+            await client.chunk()
+            assert upstream.playing == 1
+            if turn % 2:
+                client.leave()  # RST
+            else:
+                client.writer.close()  # FIN
+            times.append(await upstream.idle(2.0))
+    assert statistics.median(times) < 0.1, times
+
+
+async def test_a_client_that_leaves_before_the_head_closes_the_provider_too() -> None:
+    async def mute(reply):
+        await reply.head()
+        await reply.hang()
+
+    async with (
+        FaultServer(mute) as upstream,
+        LLMClient("openai:m", api_key="k", base_url=upstream.url("openai")) as llm,
+        serving(relaying(llm)) as port,
+    ):
+        client = await Client.ask(port)
+        await upstream.busy()
+        client.leave()
+        assert await upstream.idle(2.0) < 0.1
+
+
+@pytest.mark.parametrize("accept", FORMS)
+async def test_a_client_that_does_not_read_holds_the_model_up_and_is_dropped(accept) -> None:
+    sent = 0
+    closed = asyncio.Event()
+    word = text_delta("x" * 1024)
+
+    async def endless():
+        nonlocal sent
+        try:
+            while True:
+                sent += 1
+                yield word
+        finally:
+            closed.set()
+
+    async def endpoint(request):
+        return respond(request, endless(), write_timeout=0.4)
+
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with serving(app_of(endpoint)) as port:
+            client.connect(("127.0.0.1", port))
+            tracemalloc.start()
+            client.sendall(f"GET / HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\n\r\n".encode())
+            held, stopped = -1, 0.0
+            while sent != held or not sent:  # until what the kernel takes is full
+                held, stopped = sent, time.monotonic()
+                await asyncio.sleep(0.1)
+            assert not closed.is_set()
+            await asyncio.wait_for(closed.wait(), 2.0)
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert sent == held, "it goes on though nobody reads"
+            assert 0.2 < time.monotonic() - stopped < 1.0
+            assert peak < 2_000_000, peak
+
+
+async def test_a_writer_that_never_waits_stops_when_its_client_leaves() -> None:
+    closed = asyncio.Event()
+
+    async def busy():
+        try:
+            while True:
+                yield text_delta("x")
+        finally:
+            closed.set()
+
+    async def endpoint(request):
+        return respond(request, busy())
+
+    async with serving(app_of(endpoint)) as port:
+        client = await Client.ask(port)
+        await client.head()
+        await client.chunk()
+        client.leave()
+        async with asyncio.timeout(1.0):
+            await closed.wait()
+
+
+async def test_no_task_is_left_behind() -> None:
+    async with (
+        FaultServer("ok") as upstream,
+        LLMClient("openai:m", api_key="k", base_url=upstream.url("openai")) as llm,
+        serving(relaying(llm)) as port,
+    ):
+        client = await Client.ask(port)
+        await client.head()
+        await client.body()
+        client.leave()
+        await asyncio.sleep(0.05)
+        names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - {asyncio.current_task()}}
+    assert not {name for name in names if "_write" in name or "left" in name or "run_asgi" in name}

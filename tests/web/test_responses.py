@@ -1,0 +1,263 @@
+"""respond, by a real server and clients that read bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from llmstream import ErrorInfo, LLMClient, RetryPolicy
+from llmstream.events.types import EventType, Status, StreamEvent, error, text_delta
+from llmstream.testing import ScriptedProvider
+from llmstream.web import EventStreamResponse, ResponseMode, choose, respond
+from llmstream.web.errors import TABLE
+from tests.web.serving import Client, app_of, events_of, fetch, frames, serving
+
+SECRET = "sk-provider-said-this"
+QUESTION = [{"role": "user", "content": "hi"}]
+
+
+def answering(*attempts, **options):
+    """An app that answers with what a scripted provider says, and the provider."""
+    provider = ScriptedProvider(*attempts)
+    client = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=2, base_delay=0.001))
+
+    async def endpoint(request):
+        choice = choose(request)
+        events = client.chat_completion(QUESTION, stream=choice.mode is ResponseMode.STREAM)
+        return respond(request, events, choice=choice, **options)
+
+    return app_of(endpoint), provider
+
+
+async def test_the_same_events_in_every_form() -> None:
+    app, _ = answering(*[["Hel", "lo\r\n\u2028!"]] * 5)
+    async with serving(app) as port:
+        status, headers, data = await fetch(port, accept="text/event-stream")
+        assert (status, headers["content-type"]) == (200, "text/event-stream")
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-accel-buffering"] == "no"
+        assert [event.type for event in events_of(data)] == ["message_start", *["text_delta"] * 2, "message_complete"]
+        _, headers, lines = await fetch(port, accept="application/x-ndjson")
+        assert headers["content-type"] == "application/x-ndjson"
+        events = [StreamEvent.from_dict(json.loads(line)) for line in lines.splitlines()]
+        assert "".join(event.text for event in events) == "Hello\r\n\u2028!"
+        _, headers, text = await fetch(port, accept="text/plain")
+        assert (headers["content-type"], text.decode()) == ("text/plain; charset=utf-8", "Hello\r\n\u2028!")
+        _, headers, document = await fetch(port, "/?stream=false")
+        assert headers["content-type"] == "application/json"
+        assert StreamEvent.from_dict(json.loads(document)).text == "Hello\r\n\u2028!"
+        _, _, text = await fetch(port, "/?mode=batch", accept="text/plain")
+        assert text.decode() == "Hello\r\n\u2028!"
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson", "text/plain", "application/json"])
+@pytest.mark.parametrize("kind", ["rate_limit", "authentication", "invalid_request", "timeout"])
+async def test_an_early_error_is_a_real_one(accept, kind) -> None:
+    info = ErrorInfo(kind, SECRET, provider=SECRET, code=SECRET, retry_after=3.2, retryable=False, request_id=SECRET)
+    app, _ = answering([info])
+    async with serving(app) as port:
+        status, headers, body = await fetch(port, accept=accept, x_request_id="req-7")
+    said = json.loads(body)
+    assert status == TABLE[kind].status == said["error_info"]["status_code"]
+    assert headers["retry-after"] == "4"
+    assert headers["x-request-id"] == said["request_id"] == said["error_info"]["request_id"] == "req-7"
+    assert said["error"] == TABLE[kind].text
+    assert SECRET.encode() not in body
+
+
+async def test_a_retry_is_shown_where_it_can_be_and_says_nothing_of_the_provider() -> None:
+    app, _ = answering(*[[ErrorInfo("overloaded", SECRET, retry_after=0.001)], ["ok"]] * 2)
+    async with serving(app) as port:
+        _, _, data = await fetch(port)
+        assert events_of(data)[0].type == "retry"
+        assert SECRET.encode() not in data
+        _, _, text = await fetch(port, accept="text/plain")
+        assert text == b"ok"
+
+
+async def test_after_a_retry_an_error_is_an_event_in_sse_and_a_status_in_text() -> None:
+    failing = [[ErrorInfo("overloaded", SECRET, retry_after=0.001)]] * 4
+    app, _ = answering(*failing)
+    async with serving(app) as port:
+        status, _, data = await fetch(port)
+        last = events_of(data)[-1]
+        assert (status, last.type, last.error) == (200, "error", TABLE["overloaded"].text)
+        assert SECRET.encode() not in data
+        status, headers, _ = await fetch(port, accept="text/plain")
+        assert (status, headers["retry-after"]) == (503, "1")
+
+
+async def test_an_error_after_words_is_the_last_event_and_cuts_plain_text() -> None:
+    app, _ = answering(*[["half", ErrorInfo("connection", SECRET)]] * 5)
+    async with serving(app) as port:
+        _, _, data = await fetch(port)
+        events = events_of(data)
+        assert (events[-1].type, events[-1].error_info.partial) == ("error", None)
+        assert SECRET.encode() not in data
+        _, _, lines = await fetch(port, accept="application/x-ndjson")
+        assert json.loads(lines.splitlines()[-1])["type"] == "error"
+        client = await Client.ask(port, accept="text/plain")
+        assert await client.head() == 200
+        assert await client.chunk() == b"half"
+        with pytest.raises(asyncio.IncompleteReadError):
+            await client.chunk()
+        status, _, body = await fetch(port, accept="application/json")
+        info = StreamEvent.from_dict(json.loads(body)).error_info
+        assert (status, info.kind, info.partial.text) == (502, "connection", "half")
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_events_that_raise_or_stop_short_are_errors(begun, caplog) -> None:
+    closed = []
+
+    async def broken():
+        try:
+            if begun:
+                yield text_delta("half")
+            raise ValueError(SECRET)
+        finally:
+            closed.append(True)
+
+    async def short():
+        if begun:
+            yield text_delta("half")
+
+    for events, kind in ((broken, "internal"), (short, "truncated")):
+
+        async def endpoint(request, events=events):
+            return respond(request, events())
+
+        async with serving(app_of(endpoint)) as port:
+            status, _, data = await fetch(port)
+        last = events_of(data)[-1] if begun else StreamEvent.from_dict(json.loads(data))
+        assert status == (200 if begun else TABLE[kind].status)
+        assert (last.type, last.error_info.kind) == ("error", kind)
+        assert SECRET.encode() not in data
+    assert closed == [True]
+
+
+async def test_what_is_not_on_offer_is_406_and_closes_the_events() -> None:
+    closed = []
+
+    class Events:
+        def __aiter__(self):
+            raise AssertionError
+
+        async def aclose(self):
+            closed.append(True)
+
+    async def endpoint(request):
+        return respond(request, Events())
+
+    async with serving(app_of(endpoint)) as port:
+        status, _, body = await fetch(port, "/?mode=telepathy")
+        assert status == 406
+        assert "application/x-ndjson" in json.loads(body)["error"]
+        assert (await fetch(port, "/?stream=perhaps"))[0] == 400
+    assert closed == [True, True]
+
+
+async def test_an_event_source_that_comes_back_is_told() -> None:
+    app, provider = answering(["again"], ["again"])
+    async with serving(app) as port:
+        _, _, data = await fetch(port)
+        last = frames(data)[-1].id
+        assert last.endswith("-end")
+        status, _, body = await fetch(port, last_event_id=last)
+        assert (status, body) == (204, b"")
+        assert len(provider.requests) == 1
+        _, _, data = await fetch(port, last_event_id="2")
+        first, *_, end = events_of(data)
+        assert (first.status.kind, first.status.data) == ("gap", {"last_event_id": "2"})
+        assert end.type == "message_complete"
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
+async def test_silence_opens_the_answer_and_is_filled_with_heartbeats(accept) -> None:
+    going = asyncio.Event()
+
+    async def slow():
+        await going.wait()
+        yield text_delta("late")
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+    async def endpoint(request):
+        return respond(request, slow(), heartbeat=0.02)
+
+    async with serving(app_of(endpoint)) as port:
+        client = await Client.ask(port, accept=accept)
+        assert await client.head() == 200
+        beats = [await client.chunk() for _ in range(3)]
+        assert len(set(beats)) == 1
+        going.set()
+        rest = await client.body()
+        assert b"late" in rest
+        if accept == "text/event-stream":
+            assert [event.type for event in events_of(b"".join(beats) + rest)] == ["text_delta", "message_complete"]
+
+
+async def test_progress_without_words_streams_and_ends() -> None:
+    async def work():
+        for done in (1, 2):
+            yield StreamEvent(EventType.STATUS, status=Status("progress", f"{done} of 2", {"done": done}))
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+    async def endpoint(request):
+        return respond(request, work())
+
+    async with serving(app_of(endpoint)) as port:
+        assert [event.type for event in events_of((await fetch(port))[2])] == ["status", "status", "message_complete"]
+        assert (await fetch(port, accept="text/plain"))[2] == b""
+
+
+async def test_the_answer_is_sent_as_it_comes() -> None:
+    going = asyncio.Queue()
+
+    async def told():
+        for word in ("one", "two"):
+            await going.get()
+            yield text_delta(word)
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+    async def endpoint(request):
+        return EventStreamResponse(told())
+
+    async with serving(app_of(endpoint)) as port:
+        client = await Client.ask(port)
+        going.put_nowait(1)
+        await client.head()
+        assert b'"one"' in await client.chunk()
+        going.put_nowait(1)
+        assert b'"two"' in await client.chunk()
+        await client.body()
+
+
+async def test_a_server_that_stops_says_so() -> None:
+    async def endless():
+        yield text_delta("going on")
+        await asyncio.Event().wait()
+
+    async def endpoint(request):
+        return respond(request, endless())
+
+    async with serving(app_of(endpoint), timeout_graceful_shutdown=0) as port:
+        client = await Client.ask(port)
+        await client.head()
+        first = await client.chunk()
+    last = events_of(first + await client.body())[-1]
+    assert (last.type, last.error_info.kind) == ("error", "overloaded")
+
+
+async def test_an_error_event_of_ones_own_making_is_told_by_the_table() -> None:
+    async def failing():
+        yield text_delta("a")
+        yield error(ErrorInfo("quota", SECRET))
+
+    async def endpoint(request):
+        return respond(request, failing())
+
+    async with serving(app_of(endpoint)) as port:
+        last = events_of((await fetch(port))[2])[-1]
+    assert (last.error_info.kind, last.error) == ("server", TABLE["quota"].text)
