@@ -119,11 +119,9 @@ class Answering:
 
     def _whole(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """An answer that came in one event (`stream=False`), after what would have come before it as a stream."""
-        if event.start is not None:
-            self._guard.feed(StreamEvent(EventType.MESSAGE_START, start=event.start))
+        start = [StreamEvent(EventType.MESSAGE_START, start=event.start)] if event.start is not None else []
         parts = pieces(event.message) if event.message is not None else [text_delta(event.text)]
-        left = [each for piece in parts for each in self._guard.feed(piece)]
-        return [*left, *self._guard.feed(event)]
+        return [left for each in (*start, *parts, event) for left in self._guard.feed(each)]
 
     def _raised(self, problem: BaseException) -> Sequence[StreamEvent]:
         if self._stopped:
@@ -153,7 +151,7 @@ class Answering:
         failed = error(info)
         try:
             (left,) = self._guard.feed(failed)
-        except Exception:  # noqa: BLE001  # odd events came before, which can't be added up
+        except Exception:  # noqa: BLE001  # odd events came before: it can't add them up, or has ended over one
             return (failed,)
         _restore(left, failed)
         return (left,)

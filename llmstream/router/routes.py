@@ -18,8 +18,8 @@ class Routes(StrEnum):
             NOT_DEFINED = "not_defined"
 
     The description is for the model that classifies and for the answer to a request that fits no route; without one
-    the value stands for it. Raises ConfigurationError, where the class is defined, if NOT_DEFINED is missing or two
-    routes have one value.
+    the value stands for it. Raises ConfigurationError, where the class is defined, if NOT_DEFINED is missing, two
+    routes have one value, or one's value or description is no text.
     """
 
     description: str
@@ -27,6 +27,8 @@ class Routes(StrEnum):
 
     def __new__(cls, value: str, description: str = "") -> Self:
         """A member; `value` is the string it equals."""
+        if not (isinstance(value, str) and value and isinstance(description, str)):
+            raise ConfigurationError(f"a route is a value and a description, not {value!r}, {description!r}")
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description or value

@@ -295,14 +295,26 @@ async def test_nonsense_is_an_error_that_names_it(nonsense, told, before):
         assert (events[-1].error_info.partial is not None) == bool(before)
 
 
-async def test_events_that_cannot_be_added_up_still_end_in_an_error():
+ODD_ERROR = ErrorInfo("internal")
+ODD_ERROR.kind, ODD_ERROR.retryable = {}, None  # type: ignore[assignment]  # what a handler may do
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c", "f", arguments=5)), "no string"),
+        (StreamEvent(EventType.ERROR, error_info=ODD_ERROR), "wrong type"),
+        (StreamEvent(EventType.MESSAGE_COMPLETE, start=5, text_delta=TextDelta("a")), "start is of a wrong type"),
+    ],
+)
+async def test_events_that_cannot_be_added_up_still_end_in_an_error(odd, told):
     async def handler(request):
-        yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c", "f", arguments=5))
+        yield odd
         raise KeyError
 
-    events = await read(await stream_of(handler))
-    assert [event.type.name for event in events] == ["MESSAGE_START", "TOOL_CALL_DELTA", "ERROR"]
-    assert events[-1].error_info.kind == "internal"
+    (event,) = await read(await stream_of(handler))
+    assert event.error_info.kind == "internal"
+    assert told in event.error_info.message
 
 
 async def test_what_comes_after_the_end_is_not_read():
@@ -391,6 +403,18 @@ async def test_only_silence_counts_and_only_while_somebody_waits():
             await clock.sleep(100)
     assert "".join(texts) == "aaaaa"
     assert event.type is EventType.MESSAGE_COMPLETE
+
+
+async def test_what_comes_at_the_last_moment_counts():
+    clock = VirtualClock()
+
+    async def handler(request):
+        yield "a"
+        await clock.sleep(30)
+        yield "b"
+
+    events = await answer_of(handler, timeout=30, clock=clock)
+    assert (events[-1].type, events[-1].message.text) == (EventType.MESSAGE_COMPLETE, "ab")
 
 
 async def test_no_limit_is_no_limit():
