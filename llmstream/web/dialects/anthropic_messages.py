@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import FinishReason, parse_arguments
+from llmstream.messages import FinishReason, Source, parse_arguments
 from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
 from llmstream.web.dialects.base import Ask
 from llmstream.web.dialects.ending import Ending
@@ -28,6 +28,17 @@ _PASSED = frozenset({"cache_control", "output_config", "thinking", "top_k"})
 """Options without a name of ours that go to a provider of this format; others are ignored."""
 _FINISH = {FinishReason.OTHER: FinishReason.STOP, FinishReason.UNKNOWN: FinishReason.STOP}
 _NOTHING = {"input_tokens": 0, "output_tokens": 0}
+_CITATIONS: dict[str, dict[str, Any]] = {
+    "web_search_result_location": {"cited_text": "", "encrypted_index": "", "title": None},
+    "char_location": {
+        "cited_text": "",
+        "document_index": 0,
+        "document_title": None,
+        "start_char_index": 0,
+        "end_char_index": 0,
+    },
+}
+"""What the client's types ask of a citation, where the source doesn't say."""
 
 
 @dataclass
@@ -63,7 +74,7 @@ class AnthropicMessages:
 
     def error(self, info: ErrorInfo, request_id: str) -> Any:
         """The body of an HTTP error."""
-        return {"type": "error", "error": render_error(info), "request_id": request_id}
+        return {"type": "error", "error": render_error(replace(info, code=None)), "request_id": request_id}
 
 
 class _Answer:
@@ -100,16 +111,24 @@ class _Frames(MessagesEncoder):
                 frame["message"]["usage"] = dict(_NOTHING)
             elif frame["type"] == "message_delta":
                 frame["usage"] = {"output_tokens": 0, **frame["usage"]}
+            elif "citation" in frame.get("delta", ()):
+                cited = frame["delta"]["citation"]
+                frame["delta"]["citation"] = {**_CITATIONS[cited["type"]], **cited}
             yield frame
 
     def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         return self.frames(event)
 
+    def _source(self, source: Source) -> Iterator[dict[str, Any]]:
+        if source.url is not None:  # its offsets in the text are not the blocks of a search result
+            source = replace(source, start=None, end=None)
+        return super()._source(source)
+
 
 def _official(event: StreamEvent) -> StreamEvent:
     """The end of an answer in the official words, and an ERROR without the counts that would look like an end."""
-    if event.type is EventType.ERROR:
-        return replace(event, usage=None)
+    if event.error_info is not None:
+        return replace(event, usage=None, error_info=replace(event.error_info, code=None))
     if event.type is not EventType.MESSAGE_COMPLETE:
         return event
     reason = event.finish_reason or FinishReason.UNKNOWN
