@@ -406,14 +406,18 @@ async def test_only_silence_counts_and_only_while_somebody_waits():
 
 
 async def test_what_comes_at_the_last_moment_counts():
-    clock = VirtualClock()
+    ready = asyncio.Event()
+
+    class LastMoment(VirtualClock):
+        def call_later(self, seconds, callback):
+            return super().call_later(seconds, lambda: (ready.set(), callback()))  # in one step of the loop
 
     async def handler(request):
         yield "a"
-        await clock.sleep(30)
+        await ready.wait()
         yield "b"
 
-    events = await answer_of(handler, timeout=30, clock=clock)
+    events = await answer_of(handler, timeout=30, clock=LastMoment())
     assert (events[-1].type, events[-1].message.text) == (EventType.MESSAGE_COMPLETE, "ab")
 
 
