@@ -417,7 +417,10 @@ async def test_what_comes_at_the_last_moment_counts():
         await ready.wait()
         yield "b"
 
-    events = await answer_of(handler, timeout=30, clock=LastMoment())
+    clock = LastMoment()
+    reading = asyncio.ensure_future(read(await stream_of(handler, timeout=30, clock=clock)))
+    await clock.sleep(31)
+    events = await reading
     assert (events[-1].type, events[-1].message.text) == (EventType.MESSAGE_COMPLETE, "ab")
 
 
