@@ -1,10 +1,9 @@
 """AG-UI 1.0: CopilotKit and other agent UIs.
 
 Format: https://docs.ag-ui.com (spec 1.0). A run is one answer of as many steps as it takes. Every text, reasoning and
-round of calls is a message with an id of its own; a client refuses a run that leaves one open, so all are closed
-before the run is. Sources, files, STATUS and RETRY leave as CUSTOM events (`source`, `file`, `status`, `retry`).
-What a provider wants sent back travels as an encrypted value. Nothing shown can be taken back: an answer that would
-begin anew ends in RUN_ERROR.
+round of calls is a message with an id of its own; a client refuses a run that finishes with one open. Sources, files,
+STATUS and RETRY leave as CUSTOM events (`source`, `file`, `status`, `retry`). What a provider wants sent back travels
+as an encrypted value. Nothing shown can be taken back: an answer that would begin anew ends in RUN_ERROR.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ class _Answer:
         elif kind is EventType.MESSAGE_COMPLETE:
             yield from self._complete(event)
         elif event.error_info is not None:
-            yield from self._fail(event.error_info, event)
+            yield _render_failure(event.error_info, event)
         elif event.status is not None:
             yield from self._status(event.status)
         elif event.retry is not None:
@@ -188,11 +187,6 @@ class _Answer:
             yield from self._call(part)
         else:
             yield from self._piece(part)
-
-    def _fail(self, info: ErrorInfo, event: StreamEvent) -> _Events:
-        yield from self._close()
-        message = info.message or "Something went wrong."
-        yield {"type": "RUN_ERROR", "message": message, "code": info.kind, **_usage(event.usage, event.start)}
 
     def _status(self, status: Status) -> _Events:
         if status.kind == "step":
@@ -295,6 +289,12 @@ def _custom(name: str, value: Any) -> dict[str, Any]:
 
 def _render_retry(retry: Retry) -> dict[str, Any]:
     return {"attempt": retry.attempt, "maxAttempts": retry.max_attempts, "delay": retry.delay, "kind": retry.kind}
+
+
+def _render_failure(info: ErrorInfo, event: StreamEvent) -> dict[str, Any]:
+    """The end of a run that failed. What is open stays so: closed, half an answer would look whole."""
+    told = {"message": info.message or "Something went wrong.", "code": info.kind}
+    return {"type": "RUN_ERROR", **told, **_usage(event.usage, event.start)}
 
 
 def _encrypted(subtype: str, id: str, data: dict[str, Any]) -> dict[str, Any]:

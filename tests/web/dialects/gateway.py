@@ -137,9 +137,8 @@ async def _models(request: Request) -> Response:
 async def serving() -> AsyncIterator[Gateway]:
     """The app on a loopback port, in this loop."""
     gateway = Gateway()
-    routes = [Route("/v1/models", _models)]
-    for dialect in all_dialects():
-        routes.append(Route(dialect.path, partial(gateway.answer, dialect), methods=["POST"]))
+    routes = [Route(each.path, partial(gateway.answer, each), methods=["POST"]) for each in all_dialects()]
+    routes.append(Route("/v1/models", _models))
     config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # older uvicorns have it
