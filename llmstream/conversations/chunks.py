@@ -13,7 +13,7 @@
        error      kind, message, retryable, retry_after, provider, status_code, code, request_id, attempts
 
    `conversation_id` and `turn_id` stand in the metadata of the first, of the last and of an error's chunk.
-2. `sources` come in the last chunk, all of them.
+2. `sources` come in the last chunk, all of them, also those of earlier tool rounds.
 3. The last chunk has `is_complete=True`, and only an answer that is whole and stored has one (`finish_reason` "length"
    is whole, too: it is all that the model was allowed to say).
 4. A failure is a chunk with `metadata["error"]`, `is_complete=False` and the sources so far; then LLMError is raised,
@@ -32,7 +32,7 @@ from llmstream.conversations.models import ChatResponse, CitationSource, Streami
 from llmstream.conversations.turn import TurnRun
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
-from llmstream.messages import Message, Source, dump
+from llmstream.messages import Message, dump
 
 _VALUES = {
     EventType.STATUS: "status",
@@ -68,7 +68,6 @@ async def whole_answer(run: TurnRun) -> ChatResponse:
 class _Projection:
     def __init__(self, run: TurnRun) -> None:
         self._run = run
-        self._sources: list[Source] = []
 
     def chunk(self, event: StreamEvent) -> StreamingChunk | None:
         """What a reader sees of an event; None for what is not for readers."""
@@ -80,10 +79,6 @@ class _Projection:
         if kind in _DELTAS:
             delta = event.reasoning_delta or event.refusal_delta
             return StreamingChunk(metadata={_DELTAS[kind]: delta.content if delta is not None else ""})
-        if kind is EventType.SOURCE and event.source is not None:
-            self._sources.append(event.source)
-        if kind is EventType.RETRY and event.retry is not None and event.retry.discard:
-            self._sources.clear()
         if kind in _VALUES and (event.status is None or event.status.kind != "opaque"):
             return StreamingChunk(metadata={_VALUES[kind]: dump(getattr(event, _VALUES[kind]))})
         if kind is EventType.ERROR:
@@ -96,7 +91,7 @@ class _Projection:
         ids = self._ids()
         return ChatResponse(
             message_content=message.text,
-            sources=self._cited(message.sources),
+            sources=self._cited(),
             conversation_id=ids["conversation_id"],
             turn_id=ids["turn_id"],
             finish_reason=event.finish_reason,
@@ -106,10 +101,9 @@ class _Projection:
         )
 
     def _last(self, event: StreamEvent) -> StreamingChunk:
-        sources = self._sources or (event.message.sources if event.message is not None else [])
         return StreamingChunk(
             content=event.text or None,
-            sources=self._cited(sources) or None,
+            sources=self._cited() or None,
             is_complete=True,
             metadata=self._metadata(event),
         )
@@ -117,7 +111,7 @@ class _Projection:
     def _failed(self, event: StreamEvent) -> StreamingChunk:
         info = event.error_info or ErrorInfo("internal", event.error or "")
         said = {**dump(replace(info, partial=None)), "retryable": bool(info.retryable)}
-        return StreamingChunk(sources=self._cited(self._sources) or None, metadata={"error": said, **self._ids()})
+        return StreamingChunk(sources=self._cited() or None, metadata={"error": said, **self._ids()})
 
     def _metadata(self, event: StreamEvent) -> dict[str, Any]:
         finish = self._start(event.start)
@@ -133,9 +127,12 @@ class _Projection:
     def _warnings(self) -> list[str]:
         return [_USELESS] if self._run.request.use_openai is not None else []
 
-    def _cited(self, sources: list[Source]) -> list[CitationSource]:
-        documents = self._run.turn.documents if self._run.turn is not None else []
-        return [CitationSource.of(source, number_of(source, documents)) for source in sources]
+    def _cited(self) -> list[CitationSource]:
+        """What the turn cites in all its rounds."""
+        if (turn := self._run.turn) is None:
+            return []
+        sources = [source for message in turn.messages for source in message.sources]
+        return [CitationSource.of(source, number_of(source, turn.documents)) for source in sources]
 
     def _ids(self) -> dict[str, str]:
         turn = self._run.turn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import time
@@ -67,7 +68,7 @@ class ConversationClient:
         wait: float = 0.0,
         lease: float = 30.0,
     ) -> None:
-        if not wait >= 0 or not lease > 0:
+        if not wait >= 0 or not 0 < lease < math.inf:
             raise ValueError(f"wait must be seconds from 0 on, and lease above 0, not {wait!r} and {lease!r}")
         self._own_client = LLMClient() if client is None else None
         client = client or self._own_client
@@ -83,18 +84,19 @@ class ConversationClient:
 
     async def session(self, context: SessionContext) -> Session:
         """Begin a session for a user whom the caller has identified. The token is in the answer and nowhere else."""
-        token = secrets.token_urlsafe(32)
+        if not isinstance(context, SessionContext):
+            raise TypeError(f"context must be a SessionContext, not {type(context).__name__}")
+        session = Session(session_id=secrets.token_urlsafe(16), token=secrets.token_urlsafe(32))
         owner = Owner(context.instance_id, context.user_id, context.project_id)
-        record = SessionRecord(secrets.token_urlsafe(16), owner, _hash(token))
-        await self._store.add_session(record)
-        return Session(session_id=record.id, token=token)
+        await self._store.add_session(SessionRecord(session.session_id, owner, _hash(session.token)))
+        return session
 
     async def start_conversation(
         self, context: ChatContext, request: StartConversation | Mapping[str, Any] | None = None
     ) -> Conversation:
         """Begin a conversation; `request` is a StartConversation or such a dict, `{"title": …}`."""
         if not isinstance(request, StartConversation):
-            request = StartConversation.model_validate(dict(request or {}))
+            request = StartConversation.model_validate(dict(request) if isinstance(request, Mapping) else request or {})
         return await self._add(context, self._new_record(await self._owner(context), request), ())
 
     async def conversation(self, context: ChatContext) -> Conversation:

@@ -33,13 +33,13 @@ def estimate_tokens(message: Message) -> int:
     """
     tokens = _PER_MESSAGE
     for part in message.parts:
-        text = getattr(part, "text", None)
         if isinstance(part, ImagePart) or (isinstance(part, File) and part.media_type != "text/plain"):
             tokens += _PER_IMAGE
-        elif isinstance(text, str):
-            tokens += -(-len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
-        else:
-            tokens += -(-len(json.dumps(dump_part(part), ensure_ascii=False, default=str)) // _BYTES_PER_TOKEN)
+            continue
+        text = getattr(part, "text", None)
+        if not isinstance(text, str):
+            text = json.dumps(dump_part(part), ensure_ascii=False, default=str)
+        tokens += -(-len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
     return tokens
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from llmstream.messages import Source, TextPart
 
@@ -41,7 +41,7 @@ class Document(BaseModel):
     id: str | None = None
     title: str | None = None
     url: str | None = None
-    score: float | None = None
+    score: FiniteFloat | None = None
     """How well it fits the question, by the application's own measure; it becomes `relevance_score`."""
 
 

@@ -14,11 +14,19 @@ They are raised at once: those about the caller's arguments before the model is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llmstream.errors import LLMStreamError
+
+if TYPE_CHECKING:
+    from llmstream.conversations.records import Turn
 
 
 class ConversationError(LLMStreamError):
     """Something about a conversation is wrong; the message says what to do."""
+
+    unsaved: Turn | None = None
+    """The turn that the store did not take, with the answer if it had come: it is nowhere else."""
 
 
 class AccessError(ConversationError):

@@ -20,7 +20,17 @@ from llmstream.conversations.documents import render_documents
 from llmstream.conversations.errors import TurnError
 from llmstream.conversations.models import ConversationRequest
 from llmstream.conversations.records import Turn
-from llmstream.messages import Message, Part, ProviderPart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llmstream.messages import (
+    File,
+    ImagePart,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 
 
 @dataclass(slots=True)
@@ -38,23 +48,29 @@ class Place:
 
 def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> Place:
     """Find the place of a request's turn among those there are. Raises TurnError."""
-    question = Message("user", [*request.attachments, TextPart(request.query)])
     documents = [document.model_dump(exclude_none=True) for document in request.context]
     before = [turn.abandoned() if turn.state == "open" else turn for turn in turns]
     known = next((index for index, turn in enumerate(turns) if turn.id == request.turn_id), None)
     if known is None and request.turn_id is None and before:
         last = before[-1]
-        known = len(before) - 1 if last.state == "partial" and last.question == question else None
+        known = len(before) - 1 if last.state == "partial" and _asks(request, last) else None
     if known is None:
+        question = Message("user", [*request.attachments, TextPart(request.query)])
         return Place(Turn(request.turn_id or secrets.token_hex(16), [question], documents=documents), before)
     turn = before[known]
-    if turn.question != question:
+    if not _asks(request, turn):
         raise TurnError(f"turn {turn.id!r} asked something else: give each question a turn_id of its own, or none")
     if turn.state != "complete":
         if known < len(before) - 1:
             raise TurnError(f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it")
         turn = replace(turn, state="open", documents=documents, error=None)
     return Place(turn, before[:known])
+
+
+def _asks(request: ConversationRequest, turn: Turn) -> bool:
+    """Whether it is this turn's question, which may have been imported in other words than we would store it in."""
+    attached = [part for part in turn.question.parts if isinstance(part, ImagePart | File)]
+    return (turn.question.text, attached) == (request.query, request.attachments)
 
 
 def build_messages(system: str | None, place: Place) -> list[Message]:

@@ -9,7 +9,13 @@ from typing import Self
 
 from llmstream.clock import Clock
 from llmstream.conversations.background import Background
-from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError, TurnError
+from llmstream.conversations.errors import (
+    AccessError,
+    ConversationBusyError,
+    ConversationError,
+    StoreError,
+    TurnError,
+)
 from llmstream.conversations.records import Turn
 from llmstream.conversations.stores.protocol import Store
 
@@ -55,14 +61,23 @@ class Lease:
     async def write(self, position: int, turn: Turn, *, last: bool = False) -> None:
         """Store a turn; `last` lets the conversation go with it. Raises TurnError where another has it by now."""
         if last:
-            self._held = False
+            self._held = False  # also where we are cancelled now: letting go must not overtake the write
         work = self._store.write(self._conversation_id, self._name, position, turn, release=last)
-        if not await self._background.run(work):
+        try:
+            stored = await self._background.run(work)
+        except Exception as problem:
+            self._held = True  # it took nothing, so it let nothing go
+            if isinstance(problem, ConversationError):
+                problem.unsaved = turn
+            raise
+        if not stored:
             self._held = False
-            raise TurnError(
+            refused = TurnError(
                 "this program was held up for longer than its lease, or the conversation was deleted, and what it has "
                 "since then is not stored: read the conversation again and ask again"
             )
+            refused.unsaved = turn
+            raise refused
 
     async def _acquire(self) -> list[Turn]:
         until = self._clock.time() + self._wait

@@ -8,10 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, PlainSerializer, PlainValidator, computed_field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    PlainValidator,
+    computed_field,
+)
 
 from llmstream.conversations.documents import Document
-from llmstream.messages import File, FinishReason, ImagePart, Message, Source, Usage, dump_part, load_part
+from llmstream.messages import File, FinishReason, ImagePart, Message, Source, Usage, dump_part, ensure_json, load_part
 
 _Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -45,12 +54,20 @@ class ChatContext(_Given):
     conversation_id: _Id | None = None
 
 
+def _check_json(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        ensure_json(value, "metadata")
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
 class StartConversation(_Given):
     """A new conversation. `system` is the system prompt of all its turns; `metadata` the application's own."""
 
     title: str | None = None
     system: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], AfterValidator(_check_json)] = Field(default_factory=dict)
 
 
 def _parse_attachment(value: Any) -> ImagePart | File:

@@ -20,7 +20,7 @@ from llmstream.conversations.errors import ImportFormatError
 from llmstream.conversations.models import StartConversation
 from llmstream.conversations.records import STATES, ConversationRecord, Turn
 from llmstream.errors import ErrorInfo
-from llmstream.messages import Usage, dump
+from llmstream.messages import Usage, dump, ensure_json
 from llmstream.wire.openai_chat.arguments import parse_messages
 
 FORMAT, VERSION = "llmstream.conversation", 1
@@ -45,6 +45,10 @@ def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list
             data = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise ImportFormatError(f"not JSON: {error}") from None
+    try:
+        ensure_json(data, "an exported conversation")
+    except TypeError as error:
+        raise ImportFormatError(str(error)) from None
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ImportFormatError(f'not an exported conversation: "format" must be "{FORMAT}"')
     if data.get("version") != VERSION:

@@ -12,7 +12,6 @@ from llmstream.client import LLMClient
 from llmstream.conversations.background import Background
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
-from llmstream.conversations.errors import ConversationError
 from llmstream.conversations.history import Place, build_messages, place_turn
 from llmstream.conversations.lease import Lease
 from llmstream.conversations.models import ConversationRequest
@@ -89,7 +88,7 @@ class TurnRun:
             await _close_abandoned(lease, place)
             await lease.write(place.position, place.turn)
             recorder = Recorder()
-            ended: StreamEvent | None = None
+            ended = error(ErrorInfo("internal", "the client's stream had no end"))  # which it promises
             try:
                 async with aclosing(self._settings.ask(messages, self.request.options(), stream=stream)) as events:
                     async for event in events:
@@ -102,7 +101,7 @@ class TurnRun:
             except BaseException as problem:
                 await self._store_partial(lease, place, recorder, problem)
                 raise
-            last = self._finish(ended or _no_end(recorder), place, stream=stream)
+            last = self._finish(ended, place, stream=stream)
             await lease.write(place.position, self.turn, last=True)
             if stream and last.message is not None:
                 for source in cite(self.turn.documents, last.message.text).values():
@@ -130,7 +129,7 @@ class TurnRun:
         self.turn = _partial(place.turn, recorder.messages(), info)
         try:
             await lease.write(place.position, self.turn, last=True)
-        except ConversationError as problem:
+        except Exception as problem:  # noqa: BLE001  # whatever it is, `reason` is what its caller waits for
             logger.warning("a partial answer could not be stored: %s", type(problem).__name__)
 
 
@@ -138,12 +137,6 @@ def _partial(turn: Turn, new: list[Message], info: ErrorInfo | None) -> Turn:
     """A turn that failed. What had come of it earlier stays unless more has come now."""
     messages = [turn.question, *new] if new else turn.messages
     return replace(turn, state="partial", messages=messages, error=info and replace(info, partial=None))
-
-
-def _no_end(recorder: Recorder) -> StreamEvent:
-    """What a client that breaks its promise is taken to mean."""
-    partial = recorder.messages()[-1:]
-    return error(ErrorInfo("truncated", "the stream stopped without its end", partial=next(iter(partial), None)))
 
 
 async def _close_abandoned(lease: Lease, place: Place) -> None:

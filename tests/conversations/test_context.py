@@ -147,6 +147,14 @@ def test_any_message_can_be_estimated(message):
     assert estimate_tokens(message) > before
 
 
+def test_other_scripts_count_the_same_in_every_part():
+    """By their bytes, where a letter has three."""
+    text = "请问今天天气如何" * 10
+    spoken = estimate_tokens(Message("user", [TextPart(text)]))
+    told = estimate_tokens(Message("tool", [ToolResult("c", text)]))
+    assert spoken <= told <= spoken + 30
+
+
 def test_what_things_are_estimated_at():
     """The documented figures."""
     assert estimate_tokens(text("user", "x" * 300)) == 104

@@ -18,7 +18,7 @@ from llmstream.conversations.stores.protocol import render
 from llmstream.messages import ChatRequest, Message, ReasoningPart, Source, TextPart, ToolCall, Usage
 from llmstream.tools import tool
 from tests.conversations.sdk_types import RENDERERS
-from tests.conversations.talk import CUT, begin, scripted
+from tests.conversations.talk import CUT, begin, enter, read, scripted
 from tests.strategies import json_values
 
 
@@ -26,6 +26,18 @@ from tests.strategies import json_values
 async def weather(city: str) -> str:
     """The weather."""
     return city
+
+
+async def test_a_failed_question_in_other_words_can_be_retried(export):
+    """Its text before its image, in two pieces: it is the same question."""
+    image = {"type": "image", "url": "https://example.com/a.png"}
+    parts = [{"type": "text", "text": "two"}, image, {"type": "text", "text": "?"}]
+    turns = [{**export["turns"][1], "messages": [{"role": "user", "parts": parts}]}]
+    provider, client = scripted(["an answer"])
+    conversation = await client.import_conversation(await enter(client), {**export, "turns": turns})
+    assert (await read(conversation.retry()))[-1].is_complete
+    assert [part.type for part in provider.requests[0].messages[1].parts] == ["text", "image", "text"]
+    assert len(await conversation.turns()) == 1
 
 
 async def an_export():
@@ -59,7 +71,7 @@ def export():
     return asyncio.run(an_export())
 
 
-ODD = ["system", "tool", "open", -1, 10**400, [[]], {"type": "text"}]
+ODD = ["system", "tool", "open", -1, 10**400, float("nan"), b"", [[]], {"type": "text"}]
 
 
 def test_what_was_exported_is_taken(export):
@@ -78,9 +90,7 @@ def test_any_one_wrong_value_is_refused_or_harmless(export, data):
     inner = changed
     for step in way[:-1]:
         inner = inner[step]
-    inner[way[-1]] = data.draw(
-        json_values | st.sampled_from(["system", "tool", "open", -1, 10**400, [[]], {"type": "text"}])
-    )
+    inner[way[-1]] = data.draw(json_values | st.sampled_from(ODD))
     try:
         request, turns = parse_export(changed)
     except ImportFormatError:
@@ -110,7 +120,10 @@ def test_what_is_wrong_is_named(export, change, told):
         parse_export({**export, **change})
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "[]", "5", "[" * 100_000])
+NAN = '{"format": "llmstream.conversation", "version": 1, "turns": [], "metadata": {"a": NaN}}'
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "[]", "5", "[" * 100_000, NAN])
 def test_text_that_is_no_export_is_refused(text):
     """Whatever it is."""
     with pytest.raises(ImportFormatError):

@@ -8,6 +8,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -314,6 +316,7 @@ async def test_redis_forgets_after_its_ttl(redis: Redis):
     await store.add_session(SessionRecord("s", OWNER, "0" * 64))
     await begin(store)
     await store.acquire("c", "l", 30)
+    assert await redis.pttl("x:{c}:lease") > 0, "also if this program dies now"
     await store.write("c", "l", 0, turn("a"), release=False)
     keys = await redis.keys()
     assert len(keys) == 5
@@ -359,6 +362,53 @@ async def test_a_redis_that_is_down_is_said():
             await store.turns("c")
         with pytest.raises(StoreError, match="is the server up"):
             await store.acquire("c", "l", 30)
+
+
+@asynccontextmanager
+async def breaking(port: int) -> AsyncIterator[tuple[Redis, set[bytes]]]:
+    """A Redis whose connection breaks after the server has done what holds one of these words, before its reply."""
+    words: set[bytes] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", port)
+        while asked := await reader.read(1 << 16):
+            to_server.write(asked)
+            reply = await from_server.read(1 << 16)
+            found = {word for word in words if word in asked and not reply.startswith(b"-NOSCRIPT")}
+            if found:
+                words.difference_update(found)
+                break
+            writer.write(reply)
+        to_server.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    async with server, Redis(port=server.sockets[0].getsockname()[1]) as redis:
+        yield redis, words
+
+
+async def test_what_redis_did_though_its_reply_was_lost_is_done_once(redis_port: int, redis: Redis):
+    """redis-py sends it again: the lease is ours, the turn is stored, and nothing is there twice."""
+    async with breaking(redis_port) as (broken, words):
+        store = RedisStore(broken)
+        words.add(b"first")
+        await begin(store, turns=[turn("first", state="complete")])
+        words.add(b"mine")
+        assert await store.acquire("c", "mine", 30) == [turn("first", state="complete")]
+        words.add(b"hello")
+        assert await store.write("c", "mine", 1, turn("a", "hello"), release=False)
+        words.add(b"bye")
+        assert await store.write("c", "mine", 1, turn("a", "bye", "complete"), release=True)
+        assert not words
+        assert await store.turns("c") == [turn("first", state="complete"), turn("a", "bye", "complete")]
+        assert not await store.write("c", "mine", 1, turn("a", "other"), release=True)
+
+
+async def test_long_conversations_leave_the_loop_free(store):
+    """Their turns are parsed elsewhere, and are the same."""
+    turns = [turn(f"t-{number}", state="complete") for number in range(300)]
+    await begin(store, turns=turns)
+    assert await store.acquire("c", "l", 30) == await store.turns("c") == turns
 
 
 def test_stores_are_loaded_when_asked_for():

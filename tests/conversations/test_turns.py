@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from contextlib import aclosing
 from types import AsyncGeneratorType
 
@@ -478,8 +479,9 @@ async def test_a_turn_whose_program_died_is_given_up():
     one, two = await alive.turns()
     assert (one.state, one.error.code, two.state) == ("partial", "abandoned", "complete")
     slow.go_on.set()  # it wasn't dead, only slow: its answer is refused
-    with pytest.raises(TurnError, match="lease"):
+    with pytest.raises(TurnError, match="lease") as refused:
         await read(first)
+    assert refused.value.unsaved.state == "complete"
     assert [turn.state for turn in await alive.turns()] == ["partial", "complete"]
 
 
@@ -513,10 +515,15 @@ async def test_what_could_not_be_stored_is_not_called_complete():
     _, client = scripted(["one"], ["one", "two"], store=Full())
     conversation = await begin(client)
     chunks = []
-    with pytest.raises(StoreError, match="full"):
+    with pytest.raises(StoreError, match="full") as full:
         await read(conversation.chat_stream("hi"), chunks)
     assert [chunk.content for chunk in chunks] == [None, "one"]
     assert not any(chunk.is_complete for chunk in chunks)
+    assert (full.value.unsaved.state, full.value.unsaved.messages[-1].text) == ("complete", "one")
+    with pytest.raises(StoreError) as again:
+        await conversation.chat("hi", turn_id=full.value.unsaved.id)
+    assert again.value.unsaved.messages[-1].text == "onetwo", "the conversation was free, and the answer is not lost"
+    assert len(await conversation.turns()) == 1
 
 
 class Unsure(MemoryStore):
@@ -576,6 +583,31 @@ async def test_all_messages_of_tool_rounds_are_stored(store):
     assert [message.role for message in provider.requests[-1].messages] == roles[:7]
     again = [event async for event in conversation.events("Oslo?", turn_id=(await conversation.turns())[-1].id)]
     assert [message.role for message in again[-1].messages] == ["assistant", "tool", "assistant"]
+
+
+async def test_the_sources_of_all_rounds_are_told(store):
+    """In chunks, whole and told again; after a RETRY that discards, those of the round before stay."""
+    old, new = Source(url="https://example.com/1"), Source(url="https://example.com/2")
+    provider = ScriptedProvider([old, call("c-1", "Rome")], [Source(url="void"), "Su", CUT], [new, "Sunny."], [old])
+    model = LLMClient(provider=provider, clock=VirtualClock(), on_interrupt="restart")
+    conversation = await begin(ConversationClient(model, store=store, tools=[weather]))
+    last = (await read(conversation.chat_stream("Rome?", turn_id="t")))[-1]
+    again = await conversation.chat("Rome?", turn_id="t")
+    assert [source.url for source in last.sources] == [source.url for source in again.sources] == [old.url, new.url]
+
+
+async def test_what_json_has_no_word_for_is_stored_as_null(store):
+    """NaN, as some models write it into arguments and some servers into what they ran."""
+    odd = ToolCall("c-1", "search", '{"x": NaN}', {"x": math.nan}, executed_by="provider")
+    result = ToolResult("c-1", [1.5, math.inf, {"score": math.nan}], executed_by="provider")
+    ran = StreamEvent(EventType.TOOL_RESULT, tool_result=result)
+    _, client = scripted([odd, ran, "found"], ["fine"], store=store)
+    conversation = await begin(client)
+    assert (await conversation.chat("hi")).message_content == "found"
+    kept = (await conversation.history())[-1]
+    assert (kept.parts[0].arguments, kept.parts[0].input) == ('{"x": NaN}', {"x": None})
+    assert kept.parts[1].content == [1.5, None, {"score": None}]
+    assert (await conversation.chat("ho")).message_content == "fine"
 
 
 async def test_tool_rounds_before_a_failure_are_kept_whole(store):
@@ -663,9 +695,12 @@ async def test_wrong_arguments_are_refused_clearly():
         ConversationClient(object())
     with pytest.raises(ConfigurationError, match="keep_message"):
         ConversationClient(LLMClient(provider=ScriptedProvider(), keep_message=False))
-    with pytest.raises(ValueError, match="lease"):
-        scripted(lease=0)
+    for lease in (0, math.inf):
+        with pytest.raises(ValueError, match="lease"):
+            scripted(lease=lease)
     _, client = scripted()
+    with pytest.raises(TypeError, match="SessionContext"):
+        await client.session({"instance_id": "i"})
     context = await enter(client)
     with pytest.raises(ValueError, match="conversation_id"):
         await client.chat(context, ConversationRequest(query="hi"))
@@ -680,8 +715,11 @@ async def test_wrong_arguments_are_refused_clearly():
         StreamingChatRequest(query="")
     with pytest.raises(ValueError, match="attachment"):
         StreamingChatRequest(query="hi", attachments=[{"type": "text", "text": "no"}])
-    with pytest.raises(ValueError, match="titel"):
-        await client.start_conversation(context, {"titel": "T"})
+    for wrong, told in ({"titel": "T"}, "titel"), ("T", "StartConversation"), ({"metadata": {"a": math.nan}}, "JSON"):
+        with pytest.raises(ValueError, match=told):
+            await client.start_conversation(context, wrong)
+    with pytest.raises(ValueError, match="finite"):
+        Document(content="d", score=math.nan)
 
 
 async def test_without_arguments_it_has_a_client_and_a_store_of_its_own(monkeypatch):

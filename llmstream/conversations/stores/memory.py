@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from llmstream.conversations.errors import AccessError, ConversationBusyError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
-from llmstream.conversations.stores.protocol import parse, render
+from llmstream.conversations.stores.protocol import parse, parse_turns, render
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class MemoryStore:
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns in order."""
         kept = self._conversations.get(conversation_id)
-        return [] if kept is None else [Turn.from_dict(parse(turn)) for turn in kept.turns]
+        return [] if kept is None else await parse_turns(kept.turns)
 
     async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:
         """Take the lease, and give all turns."""

@@ -11,11 +11,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
+
+_FEW = 100
+"""Turns that take a few milliseconds to parse: less than it is worth to change threads for."""
 
 
 class Store(Protocol):
@@ -72,10 +77,34 @@ class Store(Protocol):
 
 
 def render(record: SessionRecord | ConversationRecord | Turn) -> str:
-    """A record as the one line of JSON that every store here keeps. Raises TypeError or ValueError for what is none."""
-    return json.dumps(record.to_dict(), separators=(",", ":"), allow_nan=False)
+    """A record as the one line of JSON that every store here keeps.
+
+    NaN and the infinities, which some servers and models write, become null, as in JavaScript: JSON has none.
+    """
+    data = record.to_dict()
+    try:
+        return json.dumps(data, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(data), separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse(text: str | bytes) -> Any:
     """What `render` wrote, for the record's `from_dict`."""
     return json.loads(text)
+
+
+async def parse_turns(texts: Sequence[str | bytes]) -> list[Turn]:
+    """The turns that `render` wrote; in a thread where they are many, so that others go on meanwhile."""
+    return _turns(texts) if len(texts) <= _FEW else await asyncio.to_thread(_turns, list(texts))
+
+
+def _turns(texts: Sequence[str | bytes]) -> list[Turn]:
+    return [Turn.from_dict(parse(text)) for text in texts]

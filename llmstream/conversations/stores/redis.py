@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
-from llmstream.conversations.stores.protocol import parse, render
+from llmstream.conversations.stores.protocol import parse, parse_turns, render
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 # Leases run by the server's clock, so that machines whose clocks differ agree; TIME makes it work from Redis 5 on.
 # KEYS of a conversation: 1 its record, 2 its turns (a list), 3 its lease (a hash: name, until in ms). ARGV[1]: the TTL.
+# redis-py sends a script again where the connection broke before the reply, so each does the same the second time.
 _HEAD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -26,6 +27,7 @@ _ADD = (
     _HEAD
     + """
 redis.call('SET', KEYS[1], ARGV[2])
+redis.call('DEL', KEYS[2])
 for i = 3, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[i]) end
 keep()
 """
@@ -35,8 +37,9 @@ _ACQUIRE = (
     + """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'none' end
 local lease = redis.call('HMGET', KEYS[3], 'name', 'until')
-if lease[1] and tonumber(lease[2]) > now then return tonumber(lease[2]) - now end
+if lease[1] and lease[1] ~= ARGV[2] and tonumber(lease[2]) > now then return tonumber(lease[2]) - now end
 redis.call('HSET', KEYS[3], 'name', ARGV[2], 'until', now + ARGV[3])
+keep()
 return redis.call('LRANGE', KEYS[2], 0, -1)
 """
 )
@@ -52,7 +55,7 @@ return 1
 _WRITE = (
     _HEAD
     + """
-if not held(ARGV[2]) then return 0 end
+if not held(ARGV[2]) then return redis.call('LINDEX', KEYS[2], ARGV[3]) == ARGV[4] and 1 or 0 end
 if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[4])
 else redis.call('LSET', KEYS[2], ARGV[3], ARGV[4]) end
 if ARGV[5] == '1' then redis.call('DEL', KEYS[3]) end
@@ -132,8 +135,7 @@ class RedisStore:
 
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns in order."""
-        kept = await self._ask(self._redis.lrange(self._keys(conversation_id)[1], 0, -1))
-        return [Turn.from_dict(parse(turn)) for turn in kept]
+        return await parse_turns(await self._ask(self._redis.lrange(self._keys(conversation_id)[1], 0, -1)))
 
     async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:
         """Take the lease, and give all turns."""
@@ -142,7 +144,7 @@ class RedisStore:
             raise ConversationBusyError("another turn of this conversation is being answered", given / 1000)
         if not isinstance(given, list):
             raise AccessError
-        return [Turn.from_dict(parse(turn)) for turn in given]
+        return await parse_turns(given)
 
     async def renew(self, conversation_id: str, lease: str, seconds: float) -> bool:
         """Hold the lease on."""
