@@ -13,18 +13,28 @@ WebSocket. `create_app(client)` is a whole application, and `llmstream serve` ru
 
 from __future__ import annotations
 
+from llmstream.web.access import Access
+from llmstream.web.app import create_app
 from llmstream.web.encode import AbortedError
+from llmstream.web.errors import RefusedError
+from llmstream.web.limits import Limits
 from llmstream.web.negotiate import Choice, Form, NotAcceptableError, ResponseMode, negotiate
 from llmstream.web.responses import EventStreamResponse, choose, respond
+from llmstream.web.websocket import send_events
 
 __all__ = [
     "AbortedError",
+    "Access",
     "Choice",
     "EventStreamResponse",
     "Form",
+    "Limits",
     "NotAcceptableError",
+    "RefusedError",
     "ResponseMode",
     "choose",
+    "create_app",
     "negotiate",
     "respond",
+    "send_events",
 ]

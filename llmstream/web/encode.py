@@ -113,11 +113,21 @@ class TextEncoder:
     headers = _NONE
     keep_alive = b""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
         self._begun = False
+        self._held: list[bytes] | None = [] if whole else None
 
     def feed(self, event: StreamEvent) -> bytes:
-        """The words of one event. Raises AbortedError."""
+        """The words of one event; `whole`: all of them, at the end. Raises AbortedError."""
+        if self._held is None:
+            return self._words(event)
+        if event.retry is not None and event.retry.discard:
+            self._held.clear()
+            self._begun = False
+        self._held.append(self._words(event))
+        return b"".join(self._held) if event.type is EventType.MESSAGE_COMPLETE else b""
+
+    def _words(self, event: StreamEvent) -> bytes:
         if event.type is EventType.ERROR:
             raise AbortedError("the answer failed")
         if self._begun and event.retry is not None and event.retry.discard:
@@ -149,17 +159,16 @@ class JsonEncoder:
         return b""
 
 
-_ENCODERS: dict[Form, type[SseEncoder | NdjsonEncoder | TextEncoder | JsonEncoder]] = {
+_ENCODERS: dict[Form, type[SseEncoder | NdjsonEncoder | JsonEncoder]] = {
     Form.SSE: SseEncoder,
     Form.NDJSON: NdjsonEncoder,
-    Form.TEXT: TextEncoder,
     Form.JSON: JsonEncoder,
 }
 
 
-def outgoing(form: Form) -> Outgoing:
-    """A new encoder of this form."""
-    return _ENCODERS[form]()
+def outgoing(form: Form, *, whole: bool = False) -> Outgoing:
+    """A new encoder of this form; `whole`: text comes in one piece."""
+    return TextEncoder(whole=whole) if form is Form.TEXT else _ENCODERS[form]()
 
 
 def gap(last_event_id: str) -> StreamEvent:

@@ -8,7 +8,8 @@
    only the whole answer.
 2. An ERROR after them is the last event; where the form has no way to say it (text), the connection is cut, and so it
    is when a client doesn't read for `write_timeout` seconds.
-3. A stream that stops without its end, and one that raises, end in an ERROR like any other.
+3. A stream that stops without its end, and one that raises, end in an ERROR like any other. RefusedError is for what is
+   wrong with the request: its words are the client's to read.
 4. However it ends, the events are closed before the response is over: when the client leaves, at once.
 5. When the server gives up on a response (its shutdown), the client is told in an ERROR, where it can be.
 """
@@ -19,6 +20,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -32,6 +34,7 @@ from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.streams.source import Flow, Source
 from llmstream.web.encode import AbortedError, Outgoing, gap, outgoing, render_json
 from llmstream.web.errors import (
+    RefusedError,
     error_headers,
     log_failure,
     new_request_id,
@@ -121,6 +124,9 @@ class EventStreamResponse(Response):
                         break
         except AbortedError:
             raise
+        except RefusedError as problem:
+            await self._refuse(send, problem)
+            ended = True
         except Exception as problem:
             if ended:  # only closing went wrong
                 logger.exception("request %s: the events could not be closed", self.request_id)
@@ -141,7 +147,7 @@ class EventStreamResponse(Response):
             info = event.error_info or ErrorInfo("internal")
             log_failure(info, self.request_id)
             if not self._opened:
-                await self._fail(send, info)
+                await self._fail(send, public_info(info, self.request_id, status=True))
                 return True
         if data := self._encoder.feed(public_event(event, self.request_id)):
             await (self._body(send, data) if self._opened else self._open(send, data))
@@ -156,13 +162,21 @@ class EventStreamResponse(Response):
     def _body(self, send: Send, data: bytes) -> Any:
         return send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _fail(self, send: Send, info: ErrorInfo) -> None:
+    async def _fail(self, send: Send, public: ErrorInfo, headers: Mapping[str, str] | None = None) -> None:
         """A real HTTP error, since nothing has been sent."""
         self._opened = self._over = True
-        public = public_info(info, self.request_id, status=True)
-        response = error_response(public, self.request_id, self._render_error)
+        response = Refusal(public, self.request_id, render_error=self._render_error, headers=headers)
         for message in whole_messages(response):
             await send(message)
+
+    async def _refuse(self, send: Send, problem: RefusedError) -> None:
+        """What the server itself refuses is told in its own words."""
+        if not self._opened:
+            await self._fail(send, problem.info, problem.headers)
+            return
+        info = replace(problem.info, request_id=self.request_id, status_code=None)
+        if data := self._encoder.feed(StreamEvent(EventType.ERROR, error=info.message, error_info=info)):
+            await self._body(send, data)
 
     async def _beat(self, send: Send) -> None:
         if not self._opened:
@@ -188,6 +202,7 @@ def respond(
     flag: bool | None = None,
     default: ResponseMode = ResponseMode.STREAM,
     offer: Sequence[Form] = FORMS,
+    request_id: str | None = None,
     heartbeat: float | None = 15.0,
     write_timeout: float | None = 30.0,
     headers: Mapping[str, str] | None = None,
@@ -198,7 +213,7 @@ def respond(
     delta. A form that isn't on offer is answered with 406, Last-Event-ID as `llmstream.web.encode` says. `flag`,
     `default` and `offer` are `choose`'s, the others EventStreamResponse's.
     """
-    request_id = new_request_id(request.headers.get("x-request-id"))
+    request_id = request_id or new_request_id(request.headers.get("x-request-id"))
     try:
         choice = choice or choose(request, flag=flag, default=default, offer=offer)
     except ValueError as problem:
@@ -208,7 +223,7 @@ def respond(
         return Refusal(None, request_id, events)
     return EventStreamResponse(
         _after_gap(events, last_event_id) if last_event_id else events,
-        outgoing(choice.form),
+        outgoing(choice.form, whole=choice.mode is ResponseMode.BATCH),
         request_id=request_id,
         heartbeat=heartbeat,
         write_timeout=write_timeout,
@@ -268,11 +283,6 @@ class Refusal(Response):
         if self._events is not None:
             await Source(self._events).aclose()
         await super().__call__(scope, receive, send)
-
-
-def error_response(info: ErrorInfo, request_id: str, render: RenderError = render_error) -> Response:
-    """An HTTP error from a failure that is fit for strangers and has its `status_code`."""
-    return Refusal(info, request_id, render_error=render)
 
 
 def refused(problem: ValueError) -> ErrorInfo:

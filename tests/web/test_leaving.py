@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import statistics
 import time
 import tracemalloc
 
 import pytest
+import websockets
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 
 from llmstream import LLMClient
 from llmstream.events.types import text_delta
 from llmstream.testing import FaultServer
-from llmstream.web import respond
+from llmstream.web import respond, send_events
 from tests.web.serving import Client, app_of, serving
 
 FORMS = ["text/event-stream", "application/x-ndjson", "text/plain"]
@@ -63,6 +67,62 @@ async def test_a_client_that_leaves_closes_the_provider_within_100_ms(accept, pl
                 client.writer.close()  # FIN
             times.append(await upstream.idle(2.0))
     assert statistics.median(times) < 0.1, times
+
+
+@pytest.mark.parametrize("play", [flowing, stalling])
+async def test_a_websocket_that_goes_closes_the_provider_within_100_ms(play) -> None:
+    times = []
+
+    async def endpoint(websocket):
+        await websocket.accept()
+        assert not await send_events(websocket, llm.chat_completion(QUESTION))
+
+    app = Starlette(routes=[WebSocketRoute("/", endpoint)])
+    async with (
+        FaultServer(play) as upstream,
+        LLMClient("openai:m", api_key="k", base_url=upstream.url("openai")) as llm,
+        serving(app) as port,
+    ):
+        for turn in range(20):
+            socket = await websockets.connect(f"ws://127.0.0.1:{port}/")
+            assert json.loads(await socket.recv())["type"] == "message_start"
+            assert upstream.playing == 1
+            if turn % 2:
+                socket.transport.abort()
+            else:
+                await socket.close()
+            times.append(await upstream.idle(2.0))
+    assert statistics.median(times) < 0.1, times
+
+
+async def test_a_websocket_that_is_not_read_holds_the_model_up_and_is_dropped() -> None:
+    sent, closed, over = 0, asyncio.Event(), asyncio.Event()
+
+    async def endless():
+        nonlocal sent
+        try:
+            while True:
+                sent += 1
+                yield text_delta("x" * 1024)
+        finally:
+            closed.set()
+
+    async def endpoint(websocket):
+        await websocket.accept()
+        assert not await send_events(websocket, endless(), write_timeout=0.3)
+        over.set()
+
+    async with serving(Starlette(routes=[WebSocketRoute("/", endpoint)])) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        key = "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        writer.write(f"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n{key}\r\n".encode())
+        reader._transport.pause_reading()
+        await asyncio.wait_for(closed.wait(), 5.0)
+        await asyncio.wait_for(over.wait(), 1.0)
+        held = sent
+        await asyncio.sleep(0.05)
+        assert sent == held
+        writer.transport.abort()
 
 
 async def test_a_client_that_leaves_before_the_head_closes_the_provider_too() -> None:

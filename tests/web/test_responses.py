@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import httpx2
 import pytest
 
 from llmstream import ErrorInfo, LLMClient, RetryPolicy
@@ -65,6 +66,19 @@ async def test_an_early_error_is_a_real_one(accept, kind) -> None:
     assert headers["x-request-id"] == said["request_id"] == said["error_info"]["request_id"] == "req-7"
     assert said["error"] == TABLE[kind].text
     assert SECRET.encode() not in body
+
+
+async def test_an_event_source_that_nobody_here_wrote_reads_it() -> None:
+    app, _ = answering(["a\n\ndata: b\r\u2028", "c"])
+    async with serving(app) as port, httpx2.AsyncClient() as client:
+        async with client.stream(
+            "GET", f"http://127.0.0.1:{port}/", headers={"accept": "text/event-stream"}
+        ) as response:
+            read = [event async for event in httpx2.EventSource(response)]
+    events = [StreamEvent.from_dict(json.loads(event.data)) for event in read]
+    assert "".join(event.text for event in events) == "a\n\ndata: b\r\u2028c"
+    assert [event.id for event in read] == ["1", "2", "3", "4-end"]
+    assert read[0].retry == 3000
 
 
 async def test_a_retry_is_shown_where_it_can_be_and_says_nothing_of_the_provider() -> None:

@@ -1,0 +1,148 @@
+"""Access: who may ask. Checked before anything of a request is read, for HTTP and WebSocket alike.
+
+1. **Host** must be one of the server's names: a page elsewhere can point a name of its own at 127.0.0.1 (DNS
+   rebinding), but can't change what its browser sends here. Without keys the names are the loopback interface's.
+2. **Origin**, which browsers send, must be the server's own or an allowed one, and a cross-site request without one
+   only a navigation to something public. There are no CORS headers unless origins are allowed.
+3. **A key**, where keys are configured: `Authorization: Bearer …` or `x-api-key: …`. The page and the health checks
+   need none: they tell nothing, and a browser that opens a page can't send one.
+4. **Slots** (`llmstream.web.limits`).
+
+A refusal is said in the words of the dialect that the path belongs to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from llmstream.web.errors import RefusedError, new_request_id, render_error
+from llmstream.web.limits import Limits, Slots
+from llmstream.web.responses import Refusal, RenderError
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+PUBLIC = frozenset({"/", "/healthz", "/readyz"})
+"""Paths that need no key and take no slot."""
+
+Authenticate = Callable[[HTTPConnection], Awaitable[str | None]]
+"""Gives the name of whoever asks, None for a stranger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask. `keys` are secrets that clients send, or a function that says who they are; None: anybody may ask.
+
+    `hosts` are the names that the server goes by, without ports; None: the loopback interface's where there are no
+    keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
+    """
+
+    keys: str | Sequence[str] | Authenticate | None = field(default=None, repr=False)
+    hosts: Sequence[str] | None = None
+    origins: Sequence[str] = ()
+
+    def check_host(self, connection: HTTPConnection) -> None:
+        """Raise RefusedError for a name that is not ours."""
+        names = self.hosts if self.hosts is not None else None if self.keys is not None else LOOPBACK
+        if names is not None and _host(connection) not in {name.lower() for name in names}:
+            raise RefusedError(403, "permission", "The server does not go by this name.")
+
+    def check_origin(self, connection: HTTPConnection) -> None:
+        """Raise RefusedError for a page from elsewhere."""
+        origin = connection.headers.get("origin")
+        if origin is None:
+            foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+            opened = connection.headers.get("sec-fetch-mode") == "navigate" and connection.url.path in PUBLIC
+            if foreign and not opened:
+                raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.")
+        elif origin not in self.origins and not _same(origin, connection.headers.get("host", "")):
+            raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.")
+
+    async def identify(self, connection: HTTPConnection) -> str:
+        """Who asks: a name that is neither a key nor guessable from one. Raises RefusedError for a stranger."""
+        if self.keys is None:
+            return connection.client.host if connection.client is not None else "unknown"
+        if callable(self.keys):
+            name = await self.keys(connection)
+        else:
+            name = _holder(_key(connection), (self.keys,) if isinstance(self.keys, str) else self.keys)
+        if name is None:
+            headers = {"www-authenticate": "Bearer"}
+            raise RefusedError(401, "authentication", "This server needs a key, and a valid one.", headers=headers)
+        return name
+
+
+class Gate:
+    """Lets requests in, or refuses them. `shapes` are the words of the dialects, by path."""
+
+    def __init__(self, app: ASGIApp, access: Access, limits: Limits, shapes: Mapping[str, RenderError]) -> None:
+        self._app, self._access, self._shapes = app, access, shapes
+        self._slots = Slots(limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, and pass on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        request_id = new_request_id(connection.headers.get("x-request-id"))
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        try:
+            self._access.check_host(connection)
+            self._access.check_origin(connection)
+            public = connection.url.path in PUBLIC
+            scope["state"]["who"] = who = "" if public else await self._access.identify(connection)
+            scope["state"]["keyed"] = self._access.keys is not None
+            with nullcontext() if public else self._slots.taken(who):
+                await self._app(scope, receive, send)  # which turns its own RefusedErrors into responses
+        except RefusedError as problem:
+            await self._refuse(problem, scope, receive, send)
+
+    async def _refuse(self, problem: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+        render = self._shapes.get(scope["path"], render_error)
+        response = Refusal(problem.info, scope["state"]["request_id"], render_error=render, headers=problem.headers)
+        if scope["type"] == "http":
+            await response(scope, receive, send)
+        else:
+            await deny(WebSocket(scope, receive, send), response)
+
+
+async def deny(websocket: WebSocket, response: Refusal) -> None:
+    """Refuse a WebSocket: with a real HTTP answer where the server can."""
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(response)
+    else:
+        await websocket.close(1008)
+
+
+def _host(connection: HTTPConnection) -> str:
+    """The name in Host, without its port."""
+    try:
+        return (urlsplit(f"//{connection.headers.get('host', '')}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _same(origin: str, host: str) -> bool:
+    """Whether an origin is where this request went."""
+    scheme, _, place = origin.lower().partition("://")
+    return scheme in ("http", "https") and place == host.lower()
+
+
+def _key(connection: HTTPConnection) -> str:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", "")
+
+
+def _holder(key: str, keys: Sequence[str]) -> str | None:
+    """A name for whoever holds this key. Compares hashes, and all of them, so that time doesn't tell."""
+    given = hashlib.sha256(key.encode()).digest()
+    found = [hmac.compare_digest(given, hashlib.sha256(each.encode()).digest()) for each in keys]
+    return f"key-{hashlib.sha256(given).hexdigest()[:16]}" if any(found) else None

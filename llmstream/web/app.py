@@ -1,0 +1,168 @@
+"""create_app: a client as a web application, with nothing open that was not asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from llmstream.client import LLMClient
+from llmstream.conversations import ConversationClient
+from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
+from llmstream.web.access import Access, Gate
+from llmstream.web.conversing import Conversing
+from llmstream.web.dialects import all_dialects
+from llmstream.web.errors import TABLE, RefusedError, new_request_id, render_error
+from llmstream.web.limits import Limits
+from llmstream.web.mounting import dialect_routes
+from llmstream.web.native import Native
+from llmstream.web.openapi import openapi_document
+from llmstream.web.page import chat_page
+from llmstream.web.responses import Refusal, RenderError
+from llmstream.web.service import Service
+
+
+def create_app(
+    client: LLMClient | None = None,
+    *,
+    models: Sequence[str] | Mapping[str, str] | None = None,
+    access: Access = Access(),  # noqa: B008  # frozen
+    limits: Limits = Limits(),  # noqa: B008  # frozen
+    router: RouterWithDispatcher[Any] | None = None,
+    conversations: ConversationClient | None = None,
+    heartbeat: float | None = 15.0,
+    write_timeout: float | None = 30.0,
+) -> Starlette:
+    """An application that answers with `client` (None: an `LLMClient()` of its own) to every client; see its `/`.
+
+    `models` are the names that may be asked for: model strings of the client, or a mapping from names of your own to
+    them; the first answers those that name none. None: only the client's own model. `access` says who may ask: by
+    default anybody on this machine. `router` answers `/streaming_chat` (None: the client does, whatever is asked).
+    `conversations` keeps what `/api/chat` says (None: in memory). `heartbeat` and `write_timeout` are seconds.
+
+    What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
+    """
+    own_client = LLMClient() if client is None else None
+    client = client or own_client
+    if not isinstance(client, LLMClient):
+        raise TypeError(f"client must be an LLMClient, not {type(client).__name__}")
+    kept = ConversationClient(client) if conversations is None else conversations
+    service = Service(
+        client, _names(client, models), limits, kept, router or _everything(client), heartbeat, write_timeout
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
+        yield
+        service.ready = False
+        if conversations is None:
+            await kept.aclose()
+        if own_client is not None:
+            await own_client.aclose()
+
+    dialects = all_dialects()
+    shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
+    middleware = [Middleware(Gate, access=access, limits=limits, shapes=shapes)]
+    if access.origins:
+        middleware.insert(0, _cors(access))
+    handlers = {kind: _Failure(shapes).respond for kind in (RefusedError, HTTPException, ClientDisconnect, Exception)}
+    routes = [*_routes(service), *dialect_routes(service, dialects)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan)
+
+
+def _routes(service: Service) -> list[Route | WebSocketRoute]:
+    native, conversing = Native(service), Conversing(service)
+    document = openapi_document(service.models, all_dialects())
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        return JSONResponse({"status": "ready" if service.ready else "stopping"}, 200 if service.ready else 503)
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(document)
+
+    return [
+        Route("/", chat_page),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/openapi.json", openapi),
+        Route("/chat", native.chat, methods=["POST"]),
+        Route("/completion", native.completion, methods=["POST"]),
+        Route("/prompt_data", native.prompt_data, methods=["POST"]),
+        Route("/stream-example", native.stream_example),
+        Route("/streaming_chat", native.streaming_chat, methods=["POST"]),
+        Route("/api/chat/session", conversing.session, methods=["POST"]),
+        Route("/api/chat/stream-http", conversing.stream_http),
+        WebSocketRoute("/api/chat/stream", conversing.stream),
+    ]
+
+
+class _Failure:
+    """What an endpoint raised, as a response in the words of its path."""
+
+    def __init__(self, shapes: Mapping[str, RenderError]) -> None:
+        self._shapes = shapes
+
+    async def respond(self, request: Request, problem: Exception) -> Response:
+        """What it says. Starlette raises again, for the log, what nobody foresaw."""
+        headers: Mapping[str, str] | None = None
+        if isinstance(problem, RefusedError):
+            info, headers = problem.info, problem.headers
+        elif isinstance(problem, HTTPException):
+            kind: Any = "not_found" if problem.status_code == 404 else "invalid_request"
+            info, headers = ErrorInfo(kind, problem.detail, status_code=problem.status_code), problem.headers
+        elif isinstance(problem, ClientDisconnect):
+            info = ErrorInfo("connection", "The client left.", status_code=400)
+        else:
+            info = ErrorInfo("internal", TABLE["internal"].text, status_code=500)
+        render = self._shapes.get(request.url.path, render_error)
+        request_id = getattr(request.state, "request_id", None) or new_request_id()
+        return Refusal(info, request_id, render_error=render, headers=headers)
+
+
+def _names(client: LLMClient, models: Sequence[str] | Mapping[str, str] | None) -> Mapping[str, str | None]:
+    if models is None:
+        own = client.target(None)
+        return {f"{own.provider.name}:{own.model}": None}
+    if isinstance(models, str) or not models:
+        raise ConfigurationError('models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own')
+    return dict(models) if isinstance(models, Mapping) else {name: name for name in models}
+
+
+def _cors(access: Access) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=access.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
+
+
+class _Anything(Routes):
+    """The one way that every request goes."""
+
+    ANSWER = "answer", "Anything"
+    NOT_DEFINED = "not_defined"
+
+
+def _everything(client: LLMClient) -> RouterWithDispatcher[Any]:
+    """The router of an app that was given none."""
+    dispatcher = Dispatcher(_Anything)
+
+    async def always(_: str) -> _Anything:
+        return _Anything.ANSWER
+
+    dispatcher.handler(_Anything.ANSWER)(lambda text: client.chat_completion([{"role": "user", "content": text}]))
+    return RouterWithDispatcher(_Anything, [always], dispatcher)

@@ -1,0 +1,164 @@
+"""Conversations for clients of `/api/chat/stream`: over a WebSocket, or over HTTP as server-sent events.
+
+Each message is a StreamingChunk as JSON: `content` where there is some, `is_complete`, and with the last one `sources`,
+a list of `{"title", "relevance"}`. A retry is `{"retry": {"delay", "discard"}, "is_complete": false}`; `discard` means
+that what came so far is void. A failure is `{"error", "request_id"}`, and then nothing more comes.
+
+A session, with a conversation, begins with `POST /api/chat/session`, whose token is then asked for; whoever has a key
+is the same user in all of their sessions. The token may stand in the URL, since EventSource can't send headers, but the
+header `X-Session-Token` keeps it out of logs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from llmstream.conversations import ChatContext, SessionContext, StreamingChatRequest
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import Source
+from llmstream.web.encode import SseEncoder, render_json
+from llmstream.web.errors import RefusedError
+from llmstream.web.limits import parse_json
+from llmstream.web.responses import EventStreamResponse
+from llmstream.web.service import Service, refusal_of, told
+from llmstream.web.websocket import send_events
+
+_PATIENCE = 30.0
+"""Seconds that an open WebSocket may take to ask."""
+
+
+class Query(BaseModel):
+    """What a client of `/api/chat/stream` sends."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    query: str = Field(min_length=1)
+    session_id: str = Field(min_length=1, max_length=256)
+    conversation_id: str = Field(min_length=1, max_length=256)
+    token: str = Field(min_length=1, max_length=256, repr=False)
+
+
+class ChunkEncoder(SseEncoder):
+    """Server-sent events that carry chunks."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__()
+        self._request_id = request_id
+        self._chunks = Chunks()
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """One frame, where the event is one for readers."""
+        chunk = self._chunks.render(event, self._request_id)
+        return b"" if chunk is None else b"data: " + render_json(chunk) + b"\n\n"
+
+
+class Chunks:
+    """One answer's chunks."""
+
+    def __init__(self) -> None:
+        self._sources: list[Source] = []
+
+    def render(self, event: StreamEvent, request_id: str) -> dict[str, Any] | None:
+        """The JSON of an event; None where readers need not see it."""
+        if event.type is EventType.ERROR:
+            return {"error": event.error, "request_id": request_id}
+        if event.type is EventType.SOURCE and event.source is not None:
+            self._sources.append(event.source)
+        if event.retry is not None:
+            if event.retry.discard:
+                self._sources.clear()
+            return {"retry": {"delay": event.retry.delay, "discard": event.retry.discard}, "is_complete": False}
+        if event.type is EventType.MESSAGE_COMPLETE:
+            return {**_content(event), **self._cited(event), "is_complete": True}
+        return {**_content(event), "is_complete": False} if event.text else None
+
+    def _cited(self, event: StreamEvent) -> dict[str, Any]:
+        sources = self._sources or (event.message.sources if event.message is not None else [])
+        return {"sources": [{"title": source.title, "relevance": source.relevance_score} for source in sources]}
+
+
+class Conversing:
+    """The endpoints, over one Service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def session(self, request: Request) -> Response:
+        """`POST /api/chat/session`: a session and a conversation in it, for whoever asks."""
+        who = request.state.who if request.state.keyed else f"guest-{secrets.token_hex(8)}"
+        conversations = self._service.conversations
+        session = await conversations.session(SessionContext(instance_id="llmstream", user_id=who, project_id="chat"))
+        context = ChatContext(session_id=session.session_id, token=session.token)
+        conversation = await conversations.start_conversation(context)
+        ids = {"session_id": session.session_id, "conversation_id": conversation.conversation_id}
+        return JSONResponse({**ids, "token": session.token}, 201, {"cache-control": "no-store"})
+
+    async def stream_http(self, request: Request) -> Response:
+        """`GET /api/chat/stream-http`."""
+        asked = {"token": request.headers.get("x-session-token"), **request.query_params}
+        service, request_id = self._service, request.state.request_id
+        return EventStreamResponse(
+            self._events(asked),
+            ChunkEncoder(request_id),
+            request_id=request_id,
+            heartbeat=service.heartbeat,
+            write_timeout=service.write_timeout,
+        )
+
+    async def stream(self, websocket: WebSocket) -> None:
+        """`WS /api/chat/stream`: one question, its answer, and the end."""
+        await websocket.accept()
+        request_id: str = websocket.state.request_id
+        code = 1000
+        try:
+            events = self._events(await self._read(websocket))
+            render, limit = Chunks().render, self._service.write_timeout
+            whole = await send_events(websocket, events, render=render, request_id=request_id, write_timeout=limit)
+            if not whole:
+                return
+        except RefusedError as problem:
+            code = 1008
+            await websocket.send_text(render_json({"error": str(problem), "request_id": request_id}).decode())
+        except WebSocketDisconnect:
+            return
+        with suppress(RuntimeError):  # it has gone in between
+            await websocket.close(code)
+
+    def _events(self, asked: Mapping[str, Any]) -> Any:
+        try:
+            query = Query.model_validate(asked)
+            context = ChatContext(session_id=query.session_id, conversation_id=query.conversation_id, token=query.token)
+            turn = StreamingChatRequest(query=query.query, model=self._service.model(None))
+        except ValidationError as problem:
+            raise refusal_of(problem) from None
+        return told(self._service.conversations.events(context, turn))
+
+    async def _read(self, websocket: WebSocket) -> dict[str, Any]:
+        """The question. Raises RefusedError, and WebSocketDisconnect if the client leaves."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                message = await websocket.receive()
+        except TimeoutError:
+            raise RefusedError(408, "timeout", "Nothing was asked.") from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        text = message.get("text")
+        if not isinstance(text, str) or len(text) > self._service.limits.max_body:
+            raise RefusedError(400, "invalid_request", "Send one JSON object as a text message.")
+        asked = parse_json(text)
+        if not isinstance(asked, dict):
+            raise RefusedError(400, "invalid_request", "Send one JSON object as a text message.")
+        return asked
+
+
+def _content(event: StreamEvent) -> dict[str, str]:
+    return {"content": event.text} if event.text else {}

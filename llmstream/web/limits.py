@@ -1,0 +1,102 @@
+"""Limits: what one client, and all of them together, may ask of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from llmstream.web.errors import RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds; None is no limit. Beyond them a client hears 413, 429, 503 or 408, and when to try again."""
+
+    max_body: int = 8 * 1024 * 1024
+    """Bytes of a request; images travel in it."""
+    max_messages: int | None = 1_000
+    per_client: int | None = 64
+    """Requests that one client has answered at a time: its key's, else its address's (behind a proxy: all of them)."""
+    total: int | None = 2_000
+    """Requests that are answered at a time."""
+    body_timeout: float | None = 30.0
+    """Seconds that a request's body may take to arrive."""
+    retry_after: float = 1.0
+    """Seconds after which a client that was turned away may try again."""
+
+
+class Slots:
+    """Counts what is being answered."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._clients: Counter[str] = Counter()
+        self.total = 0
+
+    @contextmanager
+    def taken(self, client: str) -> Iterator[None]:
+        """Have one while the block runs. Raises RefusedError."""
+        wait = self._limits.retry_after
+        if self._limits.total is not None and self.total >= self._limits.total:
+            raise RefusedError(503, "overloaded", "The server is busy. Please try again later.", retry_after=wait)
+        if self._limits.per_client is not None and self._clients[client] >= self._limits.per_client:
+            text = f"You have {self._limits.per_client} requests under way, which is as many as you may."
+            raise RefusedError(429, "rate_limit", text, retry_after=wait)
+        self._clients[client] += 1
+        self.total += 1
+        try:
+            yield
+        finally:
+            self.total -= 1
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """A request's body. Raises RefusedError for one that is too large or too slow."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limits.max_body:
+        raise _too_large(limits)
+    data = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            async for piece in request.stream():
+                data += piece
+                if len(data) > limits.max_body:
+                    raise _too_large(limits)
+    except TimeoutError:
+        raise RefusedError(408, "timeout", "The request took too long to arrive.") from None
+    return bytes(data)
+
+
+async def read_json(request: Request, limits: Limits) -> Any:
+    """A request's body, which is JSON. Raises RefusedError."""
+    return parse_json(await read_body(request, limits))
+
+
+def parse_json(data: bytes | str) -> Any:
+    """JSON from a client. Raises RefusedError."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise RefusedError(400, "invalid_request", "The body is not JSON.") from None
+
+
+def check_messages(messages: Any, limits: Limits) -> None:
+    """Raise RefusedError for more messages than are allowed."""
+    if limits.max_messages is not None and isinstance(messages, list) and len(messages) > limits.max_messages:
+        text = f"There are {len(messages)} messages; no more than {limits.max_messages} are allowed."
+        raise RefusedError(413, "invalid_request", text)
+
+
+def _too_large(limits: Limits) -> RefusedError:
+    text = f"The request is too large: no more than {limits.max_body} bytes are allowed."
+    return RefusedError(413, "invalid_request", text, headers={"connection": "close"})

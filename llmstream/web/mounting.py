@@ -1,0 +1,94 @@
+"""A dialect as an endpoint of an app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.web.dialects import Ask, Dialect, model_document, models_document
+from llmstream.web.encode import render_json
+from llmstream.web.limits import read_json
+from llmstream.web.responses import EventStreamResponse
+from llmstream.web.service import Service, invalid
+
+
+class Streamed:
+    """A dialect's stream as an encoder for EventStreamResponse."""
+
+    def __init__(self, dialect: Dialect, ask: Ask) -> None:
+        self.content_type: str = dialect.content_type
+        self.headers: Mapping[str, str] = dialect.headers
+        self.keep_alive: bytes = dialect.keep_alive
+        self.feed = dialect.encoder(ask).feed
+
+
+class Whole:
+    """A dialect's document, once the answer is whole."""
+
+    content_type = "application/json"
+    keep_alive = b""
+
+    def __init__(self, dialect: Dialect, ask: Ask) -> None:
+        self.headers: Mapping[str, str] = {}
+        self._dialect, self._ask = dialect, ask
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The document for MESSAGE_COMPLETE."""
+        if event.type is not EventType.MESSAGE_COMPLETE:
+            return b""
+        return render_json(self._dialect.document(self._ask, event))
+
+
+class Mounted:
+    """One dialect over one Service."""
+
+    def __init__(self, service: Service, dialect: Dialect) -> None:
+        self._service, self._dialect = service, dialect
+
+    async def answer(self, request: Request) -> Response:
+        """Answer in the client's own words, errors too."""
+        body = await read_json(request, self._service.limits)
+        try:
+            ask = self._dialect.parse(body)
+        except (TypeError, ValueError) as problem:
+            raise invalid(str(problem)) from None
+        events = self._service.events(ask.messages, model=ask.model, stream=ask.stream, options=ask.options)
+        return EventStreamResponse(
+            events,
+            (Streamed if ask.stream else Whole)(self._dialect, ask),
+            request_id=request.state.request_id,
+            heartbeat=self._service.heartbeat,
+            write_timeout=self._service.write_timeout,
+            render_error=self._dialect.error,
+        )
+
+
+class Models:
+    """`GET /v1/models`, and each of them."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def all(self, request: Request) -> Response:
+        """What may be asked for; the first is who answers those that name none."""
+        return JSONResponse(models_document(self._service.models, created=self._service.started))
+
+    async def one(self, request: Request) -> Response:
+        """One of them."""
+        name = request.path_params["model"]
+        self._service.model(name)
+        return JSONResponse(model_document(name, created=self._service.started))
+
+
+def dialect_routes(service: Service, dialects: list[Dialect]) -> list[Route]:
+    """The dialects' endpoints, and the list of models."""
+    models = Models(service)
+    return [
+        *(Route(each.path, Mounted(service, each).answer, methods=["POST"]) for each in dialects),
+        Route("/v1/models", models.all),
+        Route("/v1/models/{model:path}", models.one),
+    ]

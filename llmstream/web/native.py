@@ -1,0 +1,183 @@
+"""The app's own endpoints: `/chat` in both modes, and the simple ones around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from llmstream.conversations import ChatContext, StreamingChatRequest
+from llmstream.events.types import EventType, Start, StreamEvent, text_delta
+from llmstream.messages import FinishReason
+from llmstream.web.errors import RefusedError
+from llmstream.web.limits import parse_json, read_body, read_json
+from llmstream.web.negotiate import Choice, Form, ResponseMode
+from llmstream.web.service import Service, invalid, refusal_of, told
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class ChatBody(BaseModel):
+    """What `POST /chat` takes: `messages` in OpenAI's shape, or a `prompt`; the others are chat_completion's options.
+
+    With `session_id` and `token` the server keeps the conversation, and `prompt` (or the last message) is its next
+    turn. Without them `conversation_id` is only the client's own name for it.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    messages: list[dict[str, Any]] | None = None
+    prompt: str | None = None
+    stream: StrictBool | None = None
+    model: str | None = None
+    conversation_id: str | None = None
+    session_id: str | None = None
+    token: str | None = Field(default=None, repr=False)
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    response_format: str | dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: StrictBool | None = None
+
+
+class PromptData(BaseModel):
+    """What `POST /prompt_data` takes and gives."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    prompt: str
+
+
+class UserRequest(BaseModel):
+    """What `POST /streaming_chat` takes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    request: str
+
+
+_TALK = frozenset({"messages", "prompt", "stream", "model", "conversation_id", "session_id", "token"})
+_KEPT = frozenset({"tools", "parallel_tool_calls"})
+"""What a conversation that the server keeps doesn't take: its tools are the server's."""
+
+
+class Native:
+    """The endpoints, over one Service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def chat(self, request: Request) -> Response:
+        """`POST /chat`: one JSON document, or with `stream` the events as they come."""
+        body = await self._body(request, ChatBody)
+        choice = self._service.choose(request, flag=body.stream, default=ResponseMode.BATCH)
+        events = self._kept(body, choice) if body.session_id is not None else self._asked(body, choice)
+        return self._service.respond(request, events, choice)
+
+    async def completion(self, request: Request) -> Response:
+        """`POST /completion`: a form's `prompt`, answered as server-sent events."""
+        prompt = await self._prompt(request)
+        choice = self._service.choose(request)
+        return self._service.respond(request, self._asked(ChatBody(prompt=prompt), choice), choice)
+
+    async def prompt_data(self, request: Request) -> Response:
+        """`POST /prompt_data`: what was sent, once it is known to be right."""
+        return JSONResponse((await self._body(request, PromptData)).model_dump())
+
+    async def stream_example(self, request: Request) -> Response:
+        """`GET /stream-example`: some words, to see that streaming works all the way to the client."""
+        choice = self._service.choose(request)
+        return self._service.respond(request, _example(), choice)
+
+    async def streaming_chat(self, request: Request) -> Response:
+        """`POST /streaming_chat`: plain text from whichever handler the router finds."""
+        body = await self._body(request, UserRequest)
+        if not body.request.strip():
+            raise invalid("Request cannot be empty.")
+        choice = self._service.choose(request, offer=(Form.TEXT,))
+        return self._service.respond(request, self._routed(body.request), choice)
+
+    def _asked(self, body: ChatBody, choice: Choice) -> AsyncGenerator[StreamEvent, None]:
+        if (body.messages is None) == (body.prompt is None):
+            raise invalid("Give either messages or a prompt.")
+        if body.prompt is not None and not body.prompt.strip():
+            raise invalid("The prompt is empty.")
+        messages = body.messages if body.prompt is None else [{"role": "user", "content": body.prompt}]
+        options = {name: value for name in body.model_fields_set - _TALK if (value := getattr(body, name)) is not None}
+        stream = choice.mode is ResponseMode.STREAM
+        return self._service.events(messages, model=body.model, stream=stream, options=options)
+
+    def _kept(self, body: ChatBody, choice: Choice) -> AsyncGenerator[StreamEvent, None]:
+        query = body.prompt if body.prompt is not None else _last_words(body.messages)
+        options = {name: getattr(body, name) for name in body.model_fields_set - _TALK}
+        if wrong := sorted(_KEPT & options.keys()):
+            raise invalid(f"{', '.join(wrong)}: not in a conversation that the server keeps.")
+        try:
+            context = ChatContext(
+                session_id=body.session_id or "", conversation_id=body.conversation_id, token=body.token or ""
+            )
+            if context.conversation_id is None:
+                raise invalid("conversation_id is missing.")
+            turn = StreamingChatRequest(
+                query=query, model=self._service.model(body.model), stream=choice.mode is ResponseMode.STREAM, **options
+            )
+        except ValidationError as problem:
+            raise refusal_of(problem) from None
+        return told(self._service.conversations.events(context, turn))
+
+    async def _routed(self, text: str) -> AsyncGenerator[StreamEvent, None]:
+        async with aclosing(await self._service.router.route_request(text)) as events:
+            async for event in events:
+                yield event
+
+    async def _prompt(self, request: Request) -> str:
+        """The prompt of a form, or of JSON."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        data = await read_body(request, self._service.limits)
+        if kind == "application/json":
+            prompt = _object(parse_json(data)).get("prompt")
+        elif kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            request._body = data  # noqa: SLF001  # Starlette's own place for a body that was read, which form() looks at
+            async with request.form(max_files=0, max_fields=100) as form:
+                prompt = form.get("prompt")
+        else:
+            raise RefusedError(415, "invalid_request", "Send a form with the field prompt.")
+        if not isinstance(prompt, str):
+            raise invalid("The field prompt is missing.")
+        return prompt
+
+    async def _body(self, request: Request, model: type[B]) -> B:
+        data = await read_json(request, self._service.limits)
+        try:
+            return model.model_validate(data)
+        except ValidationError as problem:
+            raise refusal_of(problem) from None
+
+
+async def _example() -> AsyncGenerator[StreamEvent, None]:
+    yield StreamEvent(EventType.MESSAGE_START, start=Start(provider="example"))
+    for word in ["These", "words", "come", "one", "by", "one,", "as", "an", "answer's", "do."]:
+        yield text_delta(f"{word} ")
+        await asyncio.sleep(0.05)
+    yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
+
+
+def _last_words(messages: list[dict[str, Any]] | None) -> str:
+    content = messages[-1].get("content") if messages else None
+    return content if isinstance(content, str) else ""
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise invalid("The body must be a JSON object.")
+    return value

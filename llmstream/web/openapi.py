@@ -1,0 +1,187 @@
+"""The app's OpenAPI document, 3.2 (https://spec.openapis.org/oas/v3.2.0): the first that can say what a stream is.
+
+`itemSchema` is the schema of each event of a `text/event-stream` (its `data` is what `contentSchema` says) and of each
+line of NDJSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from llmstream import __version__
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import StreamEvent
+from llmstream.web.conversing import Query
+from llmstream.web.dialects import Dialect
+from llmstream.web.native import ChatBody, PromptData, UserRequest
+
+_REF = "#/components/schemas/{model}"
+_ERRORS = {
+    "400": "The request is wrong.",
+    "401": "A key is needed.",
+    "403": "Not from this host or origin.",
+    "404": "No such model or conversation.",
+    "406": "No such form; the error lists those there are.",
+    "413": "Too large.",
+    "429": "Too many requests; see Retry-After.",
+    "500": "The server failed.",
+    "502": "The model's provider failed.",
+    "503": "Busy or overloaded; see Retry-After.",
+    "504": "The model took too long.",
+}
+
+
+def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict[str, Any]:
+    """The document, for `GET /openapi.json`. WebSockets have no place in OpenAPI: the description says where it is."""
+    return {
+        "openapi": "3.2.0",
+        "info": {
+            "title": "llmstream",
+            "version": __version__,
+            "description": f"Models: {', '.join(models)}. The WebSocket /api/chat/stream takes a Query, gives Chunks.",
+        },
+        "paths": {**_paths(), **{each.path: {"post": _dialect(each)} for each in dialects}},
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"key": []}, {}],
+    }
+
+
+def _paths() -> dict[str, Any]:
+    token = {"name": "X-Session-Token", "in": "header", "schema": {"type": "string"}}
+    query = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in Query.model_fields]
+    modes = [
+        {"name": "mode", "in": "query", "schema": {"enum": ["stream", "batch"]}},
+        {"name": "stream", "in": "query", "schema": {"type": "boolean"}},
+    ]
+    form = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
+    forms = {kind: {"schema": form} for kind in ("application/x-www-form-urlencoded", "multipart/form-data")}
+    plain = {"200": {"description": "The words, as they come.", "content": {"text/plain": _string()}}}
+    session = _object("session_id", "conversation_id", "token")
+    return {
+        "/": {"get": _operation("The chat page", {"200": _given("text/html", {"type": "string"})})},
+        "/healthz": {"get": _operation("Whether the server runs", {"200": _json(_object("status"))})},
+        "/readyz": {"get": _operation("Whether it takes requests", {"200": _json(_object("status"))})},
+        "/openapi.json": {"get": _operation("This document", {"200": _json({"type": "object"})})},
+        "/chat": {"post": _operation("Ask, and be answered in either mode", _answers(), _body("ChatBody"), modes)},
+        "/completion": {"post": _operation("Ask by a form", _answers(), {"content": forms, "required": True}, modes)},
+        "/prompt_data": {"post": _operation("What was sent", {"200": _json(_ref("PromptData"))}, _body("PromptData"))},
+        "/stream-example": {"get": _operation("Some words, one by one", _answers(), parameters=modes)},
+        "/streaming_chat": {"post": _operation("Ask whoever knows", plain, _body("UserRequest"))},
+        "/api/chat/session": {"post": _operation("Begin a conversation", {"201": _json(session)})},
+        "/api/chat/stream-http": {
+            "get": _operation(
+                "Ask in a conversation",
+                {"200": _given("text/event-stream", _sse("Chunk"), item=True)},
+                parameters=[*query, token],
+            )
+        },
+        "/v1/models": {"get": _operation("The models that may be asked for", {"200": _json({"type": "object"})})},
+        "/v1/models/{model}": {
+            "get": _operation(
+                "One of them",
+                {"200": _json({"type": "object"})},
+                parameters=[{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
+            )
+        },
+    }
+
+
+def _answers() -> dict[str, Any]:
+    content = {
+        "application/json": {"schema": _ref("StreamEvent")},
+        "text/event-stream": {"itemSchema": _sse("StreamEvent")},
+        "application/x-ndjson": {"itemSchema": _ref("StreamEvent")},
+        "text/plain": _string(),
+    }
+    return {"200": {"description": "The answer: one event, or all of them as they come.", "content": content}}
+
+
+def _dialect(dialect: Dialect) -> dict[str, Any]:
+    body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+    content: dict[str, Any] = {dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}}
+    content["application/json"] = {"schema": {"type": "object"}}
+    answers = {"200": {"description": "The answer, in this client's own words.", "content": content}}
+    return {"summary": f"For clients of {type(dialect).__name__}", "requestBody": body, "responses": answers}
+
+
+def _operation(
+    summary: str, answers: dict[str, Any], body: Any = None, parameters: list[Any] | None = None
+) -> dict[str, Any]:
+    errors = {status: {**_json(_ref("Error")), "description": text} for status, text in _ERRORS.items()}
+    more = {"requestBody": body} if body is not None else {}
+    return {"summary": summary, "parameters": parameters or [], **more, "responses": {**answers, **errors}}
+
+
+def _body(model: str) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": _ref(model)}}, "required": True}
+
+
+def _given(media_type: str, schema: Any, *, item: bool = False) -> dict[str, Any]:
+    return {"description": "OK", "content": {media_type: {"itemSchema" if item else "schema": schema}}}
+
+
+def _json(schema: Any) -> dict[str, Any]:
+    return _given("application/json", schema)
+
+
+def _ref(model: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model)}
+
+
+def _string() -> dict[str, Any]:
+    return {"schema": {"type": "string"}}
+
+
+def _object(*names: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": list(names)}
+
+
+def _sse(model: str) -> dict[str, Any]:
+    """One server-sent event whose data is JSON."""
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": _ref(model)}
+    fields = {"id": {"type": "string"}, "retry": {"type": "integer"}, "data": data}
+    return {"type": "object", "properties": fields, "required": ["data"]}
+
+
+def _schemas() -> Mapping[str, Any]:
+    taken: list[tuple[type[BaseModel], Any]] = [
+        (each, "validation") for each in (ChatBody, PromptData, UserRequest, Query)
+    ]
+    schemas = dict(models_json_schema(taken, ref_template=_REF)[1]["$defs"])
+    for name, kind in (("StreamEvent", StreamEvent), ("ErrorInfo", ErrorInfo)):
+        schema = TypeAdapter(kind).json_schema(ref_template=_REF)
+        schemas |= schema.pop("$defs", {})
+        schemas[name] = schemas.get(name) or schema
+    cited = {
+        "type": "object",
+        "properties": {"title": {"type": ["string", "null"]}, "relevance": {"type": ["number", "null"]}},
+    }
+    schemas["Chunk"] = {
+        "type": "object",
+        "properties": {
+            "content": {"type": "string"},
+            "sources": {"type": "array", "items": cited},
+            "is_complete": {"type": "boolean"},
+            "retry": {"type": "object"},
+            "error": {"type": "string"},
+            "request_id": {"type": "string"},
+        },
+    }
+    schemas["Error"] = {
+        "type": "object",
+        "properties": {
+            "type": {"const": "error"},
+            "error": {"type": "string"},
+            "request_id": {"type": "string"},
+            "error_info": _ref("ErrorInfo"),
+        },
+        "required": ["type", "error", "request_id", "error_info"],
+    }
+    return schemas

@@ -1,0 +1,132 @@
+"""Service: what all endpoints of an app share, from a client's words to the events that answer it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from llmstream.client import LLMClient
+from llmstream.conversations import (
+    AccessError,
+    ContextTooLongError,
+    ConversationBusyError,
+    ConversationClient,
+    ConversationError,
+    TurnError,
+)
+from llmstream.events.types import StreamEvent
+from llmstream.router import RouterWithDispatcher
+from llmstream.web.errors import RefusedError
+from llmstream.web.limits import Limits, check_messages
+from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode
+from llmstream.web.responses import choose, respond
+from llmstream.wire.openai_chat.arguments import build_request
+
+
+@dataclass(slots=True)
+class Service:
+    """A client, and how it may be used. `models` maps the names that may be asked for to the client's `model=`."""
+
+    client: LLMClient
+    models: Mapping[str, str | None]
+    limits: Limits
+    conversations: ConversationClient
+    router: RouterWithDispatcher[Any]
+    heartbeat: float | None
+    write_timeout: float | None
+    ready: bool = True
+    started: float = field(default_factory=time.time)
+
+    def events(
+        self, messages: Any, *, model: str | None, stream: bool, options: Mapping[str, Any]
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """The answer to `messages`. Raises RefusedError for what the client can't ask."""
+        name = self.model(model)
+        check_messages(messages, self.limits)
+        try:
+            request = build_request(messages, name or "", **options)
+        except (TypeError, ValueError) as problem:
+            raise invalid(str(problem)) from None
+        if not request.messages:
+            raise invalid("messages must not be empty")
+        return self.client.chat_completion(request.messages, stream, model=name, **options)
+
+    def model(self, name: str | None) -> str | None:
+        """The client's `model=` for a name. Raises RefusedError for one that is not on the list."""
+        if name is None:
+            return next(iter(self.models.values()))
+        if name not in self.models:
+            raise RefusedError(404, "not_found", f"There is no model of this name here: {', '.join(self.models)}")
+        return self.models[name]
+
+    def choose(
+        self,
+        request: Request,
+        *,
+        flag: bool | None = None,
+        default: ResponseMode = ResponseMode.STREAM,
+        offer: Sequence[Form] = FORMS,
+    ) -> Choice:
+        """The form that a request wants. Raises RefusedError (406, 400)."""
+        try:
+            return choose(request, flag=flag, default=default, offer=offer)
+        except NotAcceptableError as problem:
+            raise RefusedError(406, "invalid_request", str(problem)) from None
+        except ValueError as problem:
+            raise invalid(str(problem)) from None
+
+    def respond(self, request: Request, events: AsyncIterable[StreamEvent], choice: Choice) -> Response:
+        """`llmstream.web.respond`, with this app's clocks and the request's id."""
+        return respond(
+            request,
+            events,
+            choice=choice,
+            request_id=request.state.request_id,
+            heartbeat=self.heartbeat,
+            write_timeout=self.write_timeout,
+        )
+
+
+async def told(events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[StreamEvent, None]:
+    """Events of a conversation, whose refusals are told as such."""
+    async with aclosing(events):
+        try:
+            async for event in events:
+                yield event
+        except ConversationError as problem:
+            raise conversation_refusal(problem) from None
+
+
+def conversation_refusal(problem: ConversationError) -> RefusedError:
+    """What a stranger is told of a conversation that can't be had or gone on with."""
+    if isinstance(problem, AccessError):
+        return RefusedError(404, "not_found", "There is no such conversation, or it is not yours.")
+    if isinstance(problem, ConversationBusyError):
+        text = "Another turn of this conversation is being answered."
+        return RefusedError(409, "overloaded", text, retry_after=problem.retry_after)
+    if isinstance(problem, ContextTooLongError):
+        return RefusedError(400, "context_length", "The conversation is too long for this model.")
+    if isinstance(problem, TurnError):
+        return RefusedError(400, "invalid_request", "This turn can't be asked.")
+    return RefusedError(503, "internal", "The conversation could not be read or stored.")
+
+
+def invalid(text: str) -> RefusedError:
+    """A request that is wrong in itself."""
+    return RefusedError(400, "invalid_request", text[:500])
+
+
+def refusal_of(problem: ValidationError) -> RefusedError:
+    """What is wrong with a body, by place, without what was given."""
+    wrong = [
+        f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
+        for each in problem.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return invalid("; ".join(wrong[:5]))

@@ -1,0 +1,98 @@
+"""The same events over a WebSocket: a JSON text message for each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Callable
+from typing import Any
+
+from starlette.websockets import WebSocket
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.streams.source import Source
+from llmstream.web.encode import is_opaque, render_json
+from llmstream.web.errors import RefusedError, log_failure, new_request_id, public_event, render_error
+from llmstream.web.outlet import Outlet, SlowClientError
+from llmstream.web.responses import cut
+
+logger = logging.getLogger("llmstream.web")
+
+Render = Callable[[StreamEvent, str], Any]
+"""From an event that is fit for strangers, and the request's id, to what is sent; None: nothing."""
+
+
+def render_event(event: StreamEvent, request_id: str) -> Any:
+    """An event's own JSON; an ERROR's has `request_id` beside `error`."""
+    if event.error_info is not None:
+        return render_error(event.error_info, request_id)
+    return None if is_opaque(event) else event.to_dict()
+
+
+async def send_events(
+    websocket: WebSocket,
+    events: AsyncIterable[StreamEvent],
+    *,
+    render: Render = render_event,
+    request_id: str | None = None,
+    write_timeout: float | None = 30.0,
+) -> bool:
+    """Send the events over an accepted WebSocket, and close them; True if all of them went out.
+
+    A client that leaves ends it at once, as does one that doesn't read for `write_timeout` seconds; messages that it
+    sends meanwhile are dropped. What goes wrong is a last message with `error` and `request_id`. The WebSocket stays
+    open: closing it is the caller's. The server's own pings keep a silent one alive.
+    """
+    sending = _Sending(events, render, request_id or new_request_id(websocket.headers.get("x-request-id")))
+    outlet = Outlet(websocket.send, heartbeat=None, write_timeout=write_timeout, beat=_nothing)
+    try:
+        return await outlet.run(sending.write(outlet), _left(websocket))
+    except SlowClientError as problem:
+        logger.warning("request %s: %s", sending.request_id, problem)
+        cut(websocket.scope)
+        return False
+    finally:
+        await sending.source.aclose()  # if it never began
+
+
+class _Sending:
+    def __init__(self, events: AsyncIterable[StreamEvent], render: Render, request_id: str) -> None:
+        self.source, self._render, self.request_id = Source(events), render, request_id
+
+    async def write(self, outlet: Outlet) -> None:
+        """Send all of them."""
+        last: StreamEvent | None = None
+        try:
+            async with self.source as events:
+                async for event in events:
+                    last = event
+                    if event.type is EventType.ERROR:
+                        break
+                    await self._send(outlet, public_event(event, self.request_id))
+                    if event.type in TERMINAL:
+                        return
+        except RefusedError as problem:
+            await self._send(outlet, StreamEvent(EventType.ERROR, error=str(problem), error_info=problem.info))
+            return
+        except Exception as problem:
+            logger.exception("request %s: the events raised %s", self.request_id, type(problem).__name__)
+            last = error(ErrorInfo("internal", type(problem).__name__))
+        if last is None or last.type is not EventType.ERROR:
+            last = error(ErrorInfo("truncated", "the stream stopped without its end"))
+        log_failure(last.error_info or ErrorInfo("internal"), self.request_id)
+        await self._send(outlet, public_event(last, self.request_id))
+
+    async def _send(self, outlet: Outlet, event: StreamEvent) -> None:
+        said = self._render(event, self.request_id)
+        if said is not None:
+            await outlet.send({"type": "websocket.send", "text": render_json(said).decode()})
+
+
+async def _left(websocket: WebSocket) -> None:
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _nothing() -> None:
+    """No heartbeat: WebSockets have their own."""

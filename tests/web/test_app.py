@@ -1,0 +1,404 @@
+"""create_app: every endpoint over a real server, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+import websockets
+
+from llmstream import ErrorInfo, LLMClient, RetryPolicy, Source
+from llmstream.conversations import ConversationClient
+from llmstream.events.types import StreamEvent
+from llmstream.providers.simulator import SimulatorProvider
+from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
+from llmstream.testing import ScriptedProvider
+from llmstream.web import Access, Limits, create_app
+from tests.web.serving import Client, events_of, fetch, frames, serving
+
+QUESTION = [{"role": "user", "content": "hi"}]
+
+
+def app_with(*attempts, **options):
+    """An app whose model plays these attempts, and the provider."""
+    provider = ScriptedProvider(*attempts)
+    return create_app(LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1)), **options), provider
+
+
+async def post(port, path, body, **headers):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await fetch(port, path, "POST", data, **{"content_type": "application/json", **headers})
+
+
+async def test_chat_answers_in_both_modes() -> None:
+    app, provider = app_with(*[["Hel", "lo"]] * 4)
+    async with serving(app) as port:
+        status, headers, body = await post(port, "/chat", {"messages": QUESTION})
+        assert (status, headers["content-type"]) == (200, "application/json")
+        assert StreamEvent.from_dict(json.loads(body)).text == "Hello"
+        _, headers, body = await post(port, "/chat", {"prompt": "hi", "stream": True, "temperature": 0.5})
+        assert headers["content-type"] == "text/event-stream"
+        assert "".join(event.text for event in events_of(body)) == "Hello"
+        assert provider.requests[1].temperature == 0.5
+        assert provider.requests[1].messages[0].text == "hi"
+        _, _, body = await post(port, "/chat?mode=batch", {"prompt": "hi", "stream": True})
+        assert json.loads(body)["type"] == "message_complete"
+        _, headers, _ = await post(port, "/chat", {"prompt": "hi"}, accept="application/x-ndjson")
+        assert headers["content-type"] == "application/x-ndjson"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"{nonsense", 400, "JSON"),
+        ([], 400, "body"),
+        ({}, 400, "either messages or a prompt"),
+        ({"messages": QUESTION, "prompt": "x"}, 400, "either"),
+        ({"prompt": "  "}, 400, "empty"),
+        ({"messages": []}, 400, "empty"),
+        ({"messages": [{"role": "king", "content": "x"}]}, 400, "messages[0]"),
+        ({"messages": QUESTION, "stream": "yes"}, 400, "stream"),
+        ({"messages": QUESTION, "max_tokens": 0}, 400, "max_tokens"),
+        ({"messages": QUESTION, "provider_options": {}}, 400, "provider_options"),
+        ({"messages": QUESTION, "model": "openai:gpt-5"}, 404, "scripted:script"),
+        ({"messages": QUESTION * 20}, 413, "messages"),
+        ({"prompt": "x" * 3000}, 413, "2000 bytes"),
+        (b"[" * 1500, 400, "JSON"),
+    ],
+)
+async def test_a_chat_that_is_wrong_is_refused_and_the_server_goes_on(body, status, said) -> None:
+    app, provider = app_with(["ok"], limits=Limits(max_body=2000, max_messages=10))
+    async with serving(app) as port:
+        got, headers, answer = await post(port, "/chat", body)
+        refusal = json.loads(answer)
+        assert (got, said in refusal["error"]) == (status, True), refusal
+        assert headers["x-request-id"] == refusal["request_id"]
+        assert provider.requests == []
+        assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 200
+        assert (await post(port, "/chat?mode=telepathy", {"prompt": "hi"}))[0] == 406
+
+
+async def test_a_body_that_lies_about_its_length_is_stopped_at_the_limit() -> None:
+    app, _ = app_with(limits=Limits(max_body=1000))
+    async with serving(app) as port:
+        client = await Client.ask(port, "/chat", "POST", transfer_encoding="chunked")
+        client.writer.write(b"3e8\r\n" + b"x" * 1000 + b"\r\n" + b"3e8\r\n" + b"x" * 1000 + b"\r\n")
+        assert await client.head() == 413
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    app, _ = app_with(limits=Limits(body_timeout=0.05))
+    async with serving(app) as port:
+        client = await Client.ask(port, "/chat", "POST", content_length="100")
+        assert await client.head() == 408
+
+
+async def test_only_models_on_the_list_can_be_asked_for() -> None:
+    app, provider = app_with(*[["ok"]] * 3, models={"small": "s", "large": "l"})
+    async with serving(app) as port:
+        for asked, model in (("large", "l"), (None, "s")):
+            assert (await post(port, "/chat", {"prompt": "hi", "model": asked}))[0] == 200
+            assert provider.requests[-1].model == model
+        assert (await post(port, "/chat", {"prompt": "hi", "model": "l"}))[0] == 404
+        _, _, body = await fetch(port, "/v1/models")
+        assert [model["id"] for model in json.loads(body)["data"]] == ["small", "large"]
+        assert (await fetch(port, "/v1/models/small"))[0] == 200
+        assert (await fetch(port, "/v1/models/other"))[0] == 404
+
+
+FORM = b'--x\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nhi\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"prompt=hi"),
+        ("multipart/form-data; boundary=x", FORM),
+        ("application/json", b'{"prompt": "hi"}'),
+    ],
+)
+async def test_completion_takes_a_form_and_streams(kind, body) -> None:
+    app, provider = app_with(["Hello"])
+    async with serving(app) as port:
+        status, headers, data = await post(port, "/completion", body, content_type=kind)
+        assert (status, headers["content-type"]) == (200, "text/event-stream")
+        assert "".join(event.text for event in events_of(data)) == "Hello"
+        assert provider.requests[0].messages[0].text == "hi"
+        assert (await post(port, "/completion", b"prompt=", content_type=kind))[0] == 400
+        assert (await post(port, "/completion", b"prompt=hi", content_type="text/plain"))[0] == 415
+
+
+async def test_the_simple_endpoints() -> None:
+    app, _ = app_with()
+    async with serving(app) as port:
+        assert json.loads((await post(port, "/prompt_data", {"prompt": "hi"}))[2]) == {"prompt": "hi"}
+        assert (await post(port, "/prompt_data", {"prompt": 1}))[0] == 400
+        _, headers, data = await fetch(port, "/stream-example", accept="text/event-stream")
+        assert headers["content-type"] == "text/event-stream"
+        assert len(events_of(data)) > 5
+        for path in ("/healthz", "/readyz"):
+            assert (await fetch(port, path))[0] == 200
+        status, headers, body = await fetch(port, "/")
+        assert (status, b"<script" in body) == (200, True)
+        assert "default-src 'none'" in headers["content-security-policy"]
+        status, _, body = await fetch(port, "/nowhere")
+        assert (status, json.loads(body)["error_info"]["kind"]) == (404, "not_found")
+        assert (await fetch(port, "/chat"))[0] == 405
+
+
+class Allowed(Routes):
+    BILLING = "billing", "Invoices"
+    NOT_DEFINED = "not_defined"
+
+
+async def test_streaming_chat_is_text_from_the_handler_that_the_router_finds(caplog) -> None:
+    dispatcher = Dispatcher(Allowed)
+
+    @dispatcher.handler(Allowed.BILLING)
+    async def billing(text):
+        yield "Your invoice: "
+        if "broken" in text:
+            raise ValueError("secret")
+        yield "paid."
+
+    async def billing_or_nothing(text):
+        if "fail" in text:
+            raise RuntimeError("secret")
+        return Allowed.BILLING if "invoice" in text else None
+
+    router = RouterWithDispatcher(Allowed, [billing_or_nothing], dispatcher)
+    app, _ = app_with(router=router)
+    async with serving(app) as port:
+        status, headers, body = await post(port, "/streaming_chat", {"request": "my invoice"})
+        assert (status, headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        assert body.decode() == "Your invoice: paid."
+        for empty in ({"request": ""}, {"request": " "}, {}, {"request": 1}):
+            assert (await post(port, "/streaming_chat", empty))[0] == 400
+        client = await Client.ask(port, "/streaming_chat", "POST", json.dumps({"request": "invoice broken"}).encode())
+        assert await client.head() == 200
+        with pytest.raises(asyncio.IncompleteReadError):
+            await client.body()
+    assert "secret" not in body.decode()
+
+
+async def test_streaming_chat_that_fails_before_a_word_is_500_and_logged(caplog) -> None:
+    class Broken(RouterWithDispatcher):
+        async def route_request(self, text):
+            raise RuntimeError("secret")
+
+    dispatcher = Dispatcher(Allowed)
+    dispatcher.handler(Allowed.BILLING)(lambda text: "x")
+    app, _ = app_with(router=Broken(Allowed, [lambda text: None], dispatcher))
+    async with serving(app) as port:
+        status, _, body = await post(port, "/streaming_chat", {"request": "hello"})
+        assert status == 500
+        assert b"secret" not in body
+    assert any("RuntimeError" in record.getMessage() and record.exc_info for record in caplog.records)
+
+
+async def test_without_a_router_the_model_answers() -> None:
+    app, _ = app_with(["Hello"])
+    async with serving(app) as port:
+        assert (await post(port, "/streaming_chat", {"request": "hi"}))[2] == b"Hello"
+
+
+async def begin(port, **headers):
+    """A session's ids."""
+    status, _, body = await post(port, "/api/chat/session", {}, **headers)
+    assert status == 201
+    return json.loads(body)
+
+
+def query(ids, **more) -> str:
+    fields = {"query": "hi", **ids, **more}
+    return "/api/chat/stream-http?" + "&".join(f"{name}={value}" for name, value in fields.items())
+
+
+CITED = ["See ", Source(title="Act", relevance_score=0.9), "it."]
+
+
+async def test_chunks_over_http() -> None:
+    app, _ = app_with(CITED, [ErrorInfo("rate_limit", "secret", retry_after=2)])
+    async with serving(app) as port:
+        ids = await begin(port)
+        status, headers, data = await fetch(port, query(ids))
+        assert (status, headers["content-type"]) == (200, "text/event-stream")
+        assert [json.loads(frame.data) for frame in frames(data)] == [
+            {"content": "See ", "is_complete": False},
+            {"content": "it.", "is_complete": False},
+            {"sources": [{"title": "Act", "relevance": 0.9}], "is_complete": True},
+        ]
+        status, headers, body = await fetch(port, query(ids))
+        assert (status, headers["retry-after"], b"secret" in body) == (429, "2", False)
+        token = ids.pop("token")
+        assert (await fetch(port, query(ids)))[0] == 400
+        assert (await fetch(port, query(ids, token="wrong")))[0] == 404
+        assert (await fetch(port, query(ids, query=""), x_session_token=token))[0] == 400
+
+
+async def test_a_conversation_that_the_server_keeps_goes_on_over_chat() -> None:
+    app, provider = app_with(["Ann, I see."], ["You are Ann."])
+    async with serving(app) as port:
+        ids = await begin(port)
+        await post(port, "/chat", {"prompt": "I am Ann.", **ids})
+        status, _, body = await post(port, "/chat", {"messages": QUESTION, "stream": True, **ids})
+        assert status == 200
+        assert "".join(event.text for event in events_of(body)) == "You are Ann."
+        assert [message.text for message in provider.requests[1].messages] == ["I am Ann.", "Ann, I see.", "hi"]
+        assert (await post(port, "/chat", {"prompt": "x", **ids, "token": "wrong"}))[0] == 404
+
+
+async def test_chunks_over_a_websocket() -> None:
+    app, _ = app_with(CITED, ["half", ErrorInfo("connection", "secret")])
+    async with serving(app) as port:
+        ids = await begin(port)
+        chunks = await talk(port, {"query": "hi", **ids})
+        assert "".join(chunk.get("content", "") for chunk in chunks) == "See it."
+        assert chunks[-1] == {"sources": [{"title": "Act", "relevance": 0.9}], "is_complete": True}
+        first, last = await talk(port, {"query": "hi", **ids})
+        assert first == {"content": "half", "is_complete": False}
+        assert set(last) == {"error", "request_id"}
+        assert "secret" not in last["error"]
+
+
+async def talk(port, asked) -> list:
+    async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream") as socket:
+        await socket.send(asked if isinstance(asked, str | bytes) else json.dumps(asked))
+        return [json.loads(message) async for message in socket]
+
+
+@pytest.mark.parametrize("garbage", ["", "nonsense", "[]", "null", "{}", b"\x00\xff", '{"query": ""}', "[" * 5000])
+async def test_garbage_over_a_websocket_is_told_and_ends_it(garbage) -> None:
+    app, provider = app_with()
+    async with serving(app) as port:
+        async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream") as socket:
+            await socket.send(garbage)
+            assert set(json.loads(await socket.recv())) == {"error", "request_id"}
+            with pytest.raises(websockets.ConnectionClosedError) as closed:
+                await socket.recv()
+        assert closed.value.rcvd.code == 1008
+        assert provider.requests == []
+        assert (await fetch(port, "/healthz"))[0] == 200
+
+
+async def test_a_websocket_that_closes_without_asking_is_nobody() -> None:
+    app, _ = app_with()
+    async with serving(app) as port:
+        async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream"):
+            pass
+        assert (await fetch(port, "/healthz"))[0] == 200
+
+
+SHAPES = {
+    "/chat": {"type", "error", "request_id", "error_info"},
+    "/v1/chat/completions": {"error"},
+    "/v1/messages": {"type", "error", "request_id"},
+    "/api/chat": {"error", "code", "request_id"},
+    "/agui": {"message", "code", "requestId"},
+}
+
+
+@pytest.mark.parametrize("path", SHAPES)
+async def test_strangers_are_refused_in_every_clients_own_words(path) -> None:
+    app, provider = app_with(["ok"], access=Access(keys=["sk-good"]))
+    async with serving(app) as port:
+        status, headers, body = await post(port, path, {})
+        assert (status, headers["www-authenticate"]) == (401, "Bearer")
+        assert set(json.loads(body)) == SHAPES[path]
+        assert (await post(port, path, {}, authorization="Bearer sk-bad"))[0] == 401
+        assert (await post(port, path, {}, authorization="Bearer sk-good"))[0] == 400
+        assert (await post(port, path, {}, x_api_key="sk-good"))[0] == 400
+        assert (await fetch(port, "/"))[0] == 200
+        assert provider.requests == []
+
+
+async def test_names_and_pages_from_elsewhere_are_refused() -> None:
+    app, _ = app_with(*[["ok"]] * 9)
+    async with serving(app) as port:
+        own = f"http://127.0.0.1:{port}"
+        for headers, status in (
+            ({"host": "evil.example"}, 403),
+            ({"host": f"localhost:{port}"}, 200),
+            ({"host": f"[::1]:{port}"}, 200),
+            ({"host": ""}, 403),
+            ({"host": "[bad"}, 403),
+            ({"origin": own}, 200),
+            ({"origin": "https://evil.example"}, 403),
+            ({"origin": "null"}, 403),
+            ({"origin": f"ws://127.0.0.1:{port}"}, 403),
+            ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "no-cors"}, 403),
+            ({"sec_fetch_site": "same-origin"}, 200),
+        ):
+            got, answer, _ = await post(port, "/chat", {"prompt": "hi"}, **headers)
+            assert got == status, headers
+            assert "access-control-allow-origin" not in answer
+        assert (await fetch(port, "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate"))[0] == 200
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream", origin="https://evil.example"):
+                pass
+        assert refused.value.response.status_code == 403
+
+
+async def test_an_allowed_origin_gets_cors_headers_and_others_none() -> None:
+    app, _ = app_with(["ok"], access=Access(origins=["https://app.example"]))
+    async with serving(app) as port:
+        status, headers, _ = await post(port, "/chat", {"prompt": "hi"}, origin="https://app.example")
+        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
+        status, headers, _ = await fetch(
+            port, "/chat", "OPTIONS", origin="https://app.example", access_control_request_method="POST"
+        )
+        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
+        assert (await post(port, "/chat", {"prompt": "hi"}, origin="https://evil.example"))[0] == 403
+
+
+async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> None:
+    provider = SimulatorProvider(pace=0.005)
+    app = create_app(LLMClient(provider=provider), limits=Limits(per_client=2, total=3, retry_after=1.5))
+    async with serving(app) as port:
+        open_ones = [await Client.ask(port, "/stream-example") for _ in range(2)]
+        for client in open_ones:
+            await client.head()
+        status, headers, body = await post(port, "/chat", {"prompt": "hi"})
+        assert (status, headers["retry-after"]) == (429, "2")
+        assert json.loads(body)["error_info"]["kind"] == "rate_limit"
+        for client in open_ones:
+            await client.body()
+        assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 200
+    app = create_app(LLMClient(provider=provider), limits=Limits(total=1))
+    async with serving(app) as port:
+        client = await Client.ask(port, "/stream-example")
+        await client.head()
+        assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 503
+        client.leave()
+        async with asyncio.timeout(2):
+            while (await post(port, "/chat", {"prompt": "hi"}))[0] != 200:
+                await asyncio.sleep(0.01)
+
+
+async def test_the_openapi_document_names_every_endpoint_and_every_form() -> None:
+    app, _ = app_with()
+    async with serving(app) as port:
+        document = json.loads((await fetch(port, "/openapi.json"))[2])
+    served = {
+        (route.path.replace(":path", ""), method.lower())
+        for route in app.routes
+        for method in getattr(route, "methods", None) or ()
+        if method != "HEAD"
+    }
+    assert served == {(path, method) for path, item in document["paths"].items() for method in item}
+    content = document["paths"]["/chat"]["post"]["responses"]["200"]["content"]
+    assert set(content) == {"text/event-stream", "application/x-ndjson", "text/plain", "application/json"}
+    schemas = document["components"]["schemas"]
+    named = json.dumps(document).split('"#/components/schemas/')[1:]
+    assert {part.partition('"')[0] for part in named} <= set(schemas)
+
+
+async def test_what_the_app_made_it_closes() -> None:
+    app = create_app(LLMClient("simulator"), conversations=None)
+    async with serving(app, lifespan="on") as port:
+        assert (await fetch(port, "/readyz"))[0] == 200
+    given = ConversationClient(LLMClient("simulator"))
+    async with serving(create_app(LLMClient("simulator"), conversations=given), lifespan="on"):
+        pass
+    await given.aclose()
