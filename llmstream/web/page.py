@@ -1,0 +1,54 @@
+"""The chat page, `chat.html`: one file that loads nothing from elsewhere, and may do next to nothing.
+
+What a model writes is shown by it, so the page is locked in twice. Its script makes text nodes and never HTML; and if
+it had a hole, the policy sent with it lets no script or style run but those with this response's nonce, nothing be
+loaded, no form be sent, no text become HTML (Trusted Types), and no connection be made but to the page's own server.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import cache
+from importlib.resources import files
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_NONCE = "{{nonce}}"
+
+
+async def chat_page(_request: Request) -> Response:
+    """The page, for `GET /`. It talks to `chat` and `v1/models` beside its own address."""
+    nonce = secrets.token_urlsafe(18)
+    headers = {
+        "content-security-policy": page_policy(nonce),
+        "cache-control": "no-store",  # a nonce is for one response
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+    }
+    return Response(_template().replace(_NONCE, nonce), headers=headers, media_type="text/html")
+
+
+def page_policy(nonce: str) -> str:
+    """The page's Content-Security-Policy (W3C CSP level 3). The icon is `data:,`: none at all, without a request."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'nonce-{nonce}'",
+            f"style-src 'nonce-{nonce}'",
+            "connect-src 'self'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+@cache
+def _template() -> str:
+    return files("llmstream.web").joinpath("chat.html").read_text(encoding="utf-8")
