@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, assert_type
 
 from pydantic import BaseModel
+from redis.asyncio import Redis
 
 from llmstream import (
     ErrorInfo,
@@ -28,7 +29,37 @@ from llmstream import (
     Usage,
     structured,
 )
+from llmstream.conversations import (
+    ChatContext,
+    ChatResponse,
+    CitationSource,
+    Conversation,
+    ConversationClient,
+    ConversationRequest,
+    Document,
+    MemoryStore,
+    RedisStore,
+    Session,
+    SessionContext,
+    SQLiteStore,
+    Store,
+    StreamingChatRequest,
+    StreamingChunk,
+    Turn,
+)
 from llmstream.providers import Call, Provider, ProviderConfig, SchemaSupport, register
+from llmstream.router import (
+    Candidate,
+    Decision,
+    Dispatcher,
+    ModelRouter,
+    Router,
+    RouterWithDispatcher,
+    Routes,
+    by_model,
+    by_similarity,
+    rules,
+)
 from llmstream.streams import (
     Flow,
     buffer,
@@ -176,6 +207,60 @@ async def the_values_of_an_answer(client: LLMClient) -> None:
         assert_type(partial.value.title, str)
         assert_type(partial.result, Recipe | None)
         assert_type(partial.completed[0].path, tuple[str | int, ...])
+
+
+async def the_conversations(client: LLMClient, redis: Redis) -> None:
+    stores: list[Store] = [MemoryStore(), SQLiteStore("chats.db"), RedisStore(redis, ttl=60.0)]
+    conversations = ConversationClient(client, store=stores[0])
+    session = await conversations.session(SessionContext(instance_id="i", user_id="u", project_id="p"))
+    assert_type(session, Session)
+    context = ChatContext(session_id=session.session_id, token=session.token)
+    conversation = await conversations.start_conversation(context=context, request={"title": "T"})
+    assert_type(conversation, Conversation)
+    request = StreamingChatRequest(query="hi", use_openai=True, stream=True, context=[Document(content="d")])
+    async for chunk in conversations.chat_stream(context=context, request=request):
+        assert_type(chunk, StreamingChunk)
+        assert_type(chunk.content, str | None)
+        assert_type(chunk.sources, list[CitationSource] | None)
+        assert_type(chunk.is_complete, bool)
+        assert_type(chunk.metadata, dict[str, Any] | None)
+    response = await conversations.chat(context=context, request=ConversationRequest(query="hi"))
+    assert_type(response, ChatResponse)
+    assert_type(response.message_content, str)
+    assert_type([source.relevance_score for source in response.sources], list[float | None])
+    assert_type(conversation.chat_stream("hi"), AsyncGenerator[StreamingChunk, None])
+    assert_type(conversation.events("hi"), AsyncGenerator[StreamEvent, None])
+    assert_type(await conversation.fork(1), Conversation)
+    assert_type(await conversation.turns(), list[Turn])
+
+
+class AllowedValues(Routes):
+    BILLING = "billing", "Invoices"
+    NOT_DEFINED = "not_defined"
+
+
+async def the_routing(client: LLMClient) -> None:
+    dispatcher = Dispatcher(AllowedValues)
+
+    @dispatcher.handler(AllowedValues.BILLING)
+    async def billing(request: str) -> AsyncGenerator[str, None]:
+        yield request
+
+    assert_type(billing("hi"), AsyncGenerator[str, None])
+
+    async def embed(texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0] for _ in texts]
+
+    examples = {AllowedValues.BILLING: ["Where is my invoice?"]}
+    strategies = [rules(examples), by_similarity(embed, examples), by_model(client, AllowedValues)]
+    assert_type(await Router(AllowedValues, strategies).decide("hi"), Decision[AllowedValues])
+    router_w = RouterWithDispatcher(AllowedValues, strategies, dispatcher)
+    assert_type(await router_w.classify("hi"), AllowedValues)
+    async for event in await router_w.route_request("hi"):
+        assert_type(event, StreamEvent)
+    models = ModelRouter(client, [Candidate("openai:gpt-5-mini", cost=0.2)], prefer="speed")
+    async for event in models.chat_completion([{"role": "user", "content": "hi"}], conversation="c", temperature=0.5):
+        assert_type(event, StreamEvent)
 
 
 class Third:
