@@ -66,6 +66,8 @@ _TYPES = {
     "overloaded": "overloaded_error",
 }
 _NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+_CITATION = {"title": "", "url": "", "start_index": 0, "end_index": 0}
+"""What the client's types ask of a citation, where the source doesn't say."""
 
 
 @dataclass(slots=True)
@@ -160,6 +162,11 @@ class _Chunks(ChatEncoder):
 
     def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
         return super()._begin(replace(start, id=self._reply.id))
+
+    def _delta(self, **delta: Any) -> dict[str, Any]:
+        for annotation in delta.get("annotations", ()):
+            annotation["url_citation"] = {**_CITATION, **annotation["url_citation"]}
+        return super()._delta(**delta)
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         if "usage" in more:

@@ -27,33 +27,48 @@ class Played:
     stall_closed: bool
 
 
-def play(script: str, *scenarios: str, **environment: str) -> Played:
-    """Run `script` through `scenarios`. Skips where node or the packages are missing."""
+def _require_node() -> None:
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     if not (NPM / "node_modules").is_dir():
         pytest.skip(f"the clients are not installed: npm ci --prefix {NPM.relative_to(Path.cwd())}")
+
+
+def play(script: str, *scenarios: str, **environment: str) -> Played:
+    """Run `script` through `scenarios`. Skips where node or the packages are missing."""
+    _require_node()
     return asyncio.run(_play(script, scenarios, environment))
+
+
+async def check_streams(streams: list[dict[str, str]]) -> list[dict[str, str | None]]:
+    """What each client objects to in its text of each stream. Skips as `play` does."""
+    _require_node()
+    return json.loads(await _node("check.mjs", input=json.dumps(streams).encode()))
 
 
 async def _play(script: str, scenarios: tuple[str, ...], environment: dict[str, str]) -> Played:
     async with serving() as gateway:
-        process = await asyncio.create_subprocess_exec(
-            "node",
-            str(NPM / script),
-            gateway.url,
-            *scenarios,
-            env={**os.environ, **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, err = await asyncio.wait_for(process.communicate(), 60)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert process.returncode == 0, err.decode()
+        out = await _node(script, gateway.url, *scenarios, **environment)
         if "stall" in scenarios:
             await asyncio.wait_for(gateway.stall.closed.wait(), 5)
         return Played(json.loads(out), gateway.asks, gateway.stall.closed.is_set())
+
+
+async def _node(script: str, *arguments: str, input: bytes = b"", **environment: str) -> bytes:
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(NPM / script),
+        *arguments,
+        env={**os.environ, **environment},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(input), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, err.decode()
+    return out

@@ -151,6 +151,9 @@ def test_a_conversation_with_a_tool_of_the_app_goes_on_in_one_message(sdk) -> No
 # --- what its messages become: nothing here needs node ------------------------------------------------------
 
 
+HI = {"id": "u", "role": "user", "parts": [{"type": "text", "text": "hi"}]}
+
+
 def said(*parts: dict[str, Any], role: str = "assistant") -> list[Message]:
     return parse_ui_messages([{"id": "m", "role": role, "parts": list(parts)}])
 
@@ -217,11 +220,9 @@ def test_what_the_user_threw_in_stands_between_the_steps() -> None:
         ({"messages": [{"role": "assistant", "parts": [{"type": "tool-t"}]}]}, "messages[0].parts[0].toolCallId"),
         ({"model": 3, "messages": []}, "model"),
         ({"resetStep": "no", "messages": []}, "resetStep"),
-        (
-            {"tools": [], "messages": [{"role": "user", "parts": [{"type": "text", "text": "x"}]}], "system": 3},
-            "system",
-        ),
-        ({"tools": {"t": 3}, "messages": [{"role": "user", "parts": [{"type": "text", "text": "x"}]}]}, "tools.t"),
+        ({"system": 3, "messages": [HI]}, "system"),
+        ({"tools": [3], "messages": [HI]}, "tools"),
+        ({"tools": {"t": 3}, "messages": [HI]}, "tools.t"),
         ({"messages": [{"role": "user", "parts": [{"type": "text", "text": "\ud83d"}]}]}, "messages[0]"),
     ],
 )

@@ -1,0 +1,239 @@
+"""Whatever a legal stream holds, each dialect's bytes are what its official types and clients accept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from ag_ui.core import Event
+from anthropic.types import Message as AnthropicAnswer
+from anthropic.types import RawMessageStreamEvent
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import TypeAdapter
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, StreamEvent, error, text_delta
+from llmstream.messages import Message, TextPart
+from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, Ask, Dialect, OpenAIChat, all_dialects
+from llmstream.wire import decoder
+from llmstream.wire.error_body import parse_error
+from tests import strategies as s
+from tests.web.dialects.legal import Legal, legal_streams
+from tests.web.dialects.node import check_streams
+
+RAW = TypeAdapter(RawMessageStreamEvent)
+AGUI = TypeAdapter(Event)
+HI = [{"role": "user", "content": "hi"}]
+BODIES: dict[type, Any] = {
+    OpenAIChat: {"model": "m", "messages": HI, "stream": True, "stream_options": {"include_usage": True}},
+    AnthropicMessages: {"model": "m", "messages": HI, "stream": True},
+    AiSdk: {"model": "m", "messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]},
+    AgUi: {"threadId": "t", "runId": "r", "messages": [{"id": "1", **HI[0]}]},
+}
+
+
+def encode(dialect: Dialect, events: list[StreamEvent], **body: Any) -> tuple[Ask, bytes]:
+    ask = dialect.parse({**BODIES[type(dialect)], **body})
+    encoder = dialect.encoder(ask)
+    return ask, b"".join(encoder.feed(event) for event in events)
+
+
+def payloads(data: bytes) -> list[Any]:
+    """The JSON of every frame; [DONE] as None."""
+    frames = [frame.split(b"data: ", 1)[1] for frame in data.split(b"\n\n") if frame]
+    return [None if frame == b"[DONE]" else json.loads(frame) for frame in frames]
+
+
+def broke_off(legal: Legal, *, takes_back: bool = False) -> bool:
+    last = legal.events[-1].type is EventType.ERROR
+    return last or legal.torn or (legal.lost and not takes_back)
+
+
+@given(legal_streams())
+def test_chat_chunks_are_the_official_ones(legal: Legal) -> None:
+    _, data = encode(OpenAIChat(), legal.events)
+    *chunks, end = payloads(data)
+    for chunk in chunks:
+        if "error" not in chunk:
+            ChatCompletionChunk.model_validate(chunk, strict=True)
+    reader = decoder("openai-chat")
+    read = [*reader.feed(data), *reader.finish()]
+    if broke_off(legal):
+        assert end is not None
+        assert end["error"]["message"] is not None
+        assert read[-1].type is EventType.ERROR
+        assert all(choice["finish_reason"] is None for chunk in chunks for choice in chunk["choices"])
+    else:
+        assert end is None
+        assert read[-1].message is not None
+        assert read[-1].message.text + read[-1].message.refusal == _rearranged(legal, read[-1].message)
+        assert sum(bool(choice["finish_reason"]) for chunk in chunks for choice in chunk["choices"]) == 1
+
+
+def _rearranged(legal: Legal, message: Message) -> str:
+    """The text and the refusal come apart in a message; both must add up to what was said."""
+    assert sorted(message.text + message.refusal) == sorted(legal.text)
+    return message.text + message.refusal
+
+
+@given(legal_streams())
+def test_messages_frames_are_the_official_ones(legal: Legal) -> None:
+    _, data = encode(AnthropicMessages(), legal.events)
+    frames = payloads(data)
+    for frame in frames:
+        if frame["type"] != "error" and "server_tool_use" not in json.dumps(frame):
+            RAW.validate_python(frame)  # (the SDK lists the names of Anthropic's own server tools)
+    kinds = [frame["type"] for frame in frames]
+    assert kinds.count("message_start") <= 1
+    reader = decoder("anthropic-messages")
+    read = [*reader.feed(data), *reader.finish()]
+    if broke_off(legal):
+        assert kinds[-1] == "error"
+        assert "message_stop" not in kinds
+        assert read[-1].type is EventType.ERROR
+    else:
+        assert kinds[-2:] == ["message_delta", "message_stop"]
+        assert kinds.count("content_block_start") == kinds.count("content_block_stop")
+        assert read[-1].message is not None
+        assert read[-1].message.text == legal.text
+
+
+@given(legal_streams(), st.booleans())
+def test_ui_parts_add_up_to_the_text_and_end_once(legal: Legal, resets: bool) -> None:  # noqa: FBT001
+    _, data = encode(AiSdk(), legal.events, resetStep=resets)
+    *parts, end = payloads(data)
+    kinds = [part["type"] for part in parts]
+    assert end is None
+    assert kinds[0] == "start"
+    assert (kinds[-1], "finish" in kinds) == (
+        ("error", False) if broke_off(legal, takes_back=resets) else ("finish", True)
+    )
+    if kinds[-1] == "finish":
+        assert _shown(parts) == legal.text
+
+
+def _shown(parts: list[dict[str, Any]]) -> str:
+    shown = here = ""
+    for part in parts:
+        if part["type"] == "text-delta":
+            here += part["delta"]
+        elif part["type"] == "reset-step":
+            here = ""
+        elif part["type"] in ("finish-step", "start-step"):
+            shown, here = shown + here, ""
+    return shown + here
+
+
+@given(legal_streams())
+def test_ag_ui_events_are_the_official_ones(legal: Legal) -> None:
+    _, data = encode(AgUi(), legal.events)
+    events = payloads(data)
+    for event in events:
+        AGUI.validate_python(event)
+    kinds = [event["type"] for event in events]
+    assert kinds[0] == "RUN_STARTED"
+    assert kinds[-1] == ("RUN_ERROR" if broke_off(legal) else "RUN_FINISHED")
+    assert kinds.count("RUN_FINISHED") + kinds.count("RUN_ERROR") == 1
+    if not broke_off(legal):
+        assert "".join(e["delta"] for e in events if e["type"] == "TEXT_MESSAGE_CONTENT") == legal.text
+
+
+def test_the_npm_clients_accept_every_legal_stream() -> None:
+    """The clients check order as well as shape, so 200 streams go through each of them."""
+    streams: list[dict[str, str]] = []
+
+    @settings(max_examples=200)
+    @given(legal_streams())
+    def gather(legal: Legal) -> None:
+        streams.append(
+            {
+                "ai-v6": encode(AiSdk(), legal.events, resetStep=False)[1].decode(),
+                "ai-v7": encode(AiSdk(), legal.events)[1].decode(),
+                "ag-ui": encode(AgUi(), legal.events)[1].decode(),
+            }
+        )
+
+    gather()
+    verdicts = asyncio.run(check_streams(streams))
+    assert len(verdicts) == len(streams)
+    for stream, verdict in zip(streams, verdicts, strict=True):
+        for client, problem in verdict.items():
+            assert problem is None, (client, problem, stream[client])
+
+
+@given(s.messages, st.sampled_from(list(s.FinishReason)), s.or_none(s.usages))
+def test_documents_are_the_official_ones(message: Message, reason: Any, usage: Any) -> None:
+    message.parts = [part for part in message.parts if part.type not in ("provider", "tool_result")]
+    for part in message.parts:
+        if part.type == "tool_call":  # (the SDK lists the names of Anthropic's own server tools)
+            part.executed_by = "caller"
+        if part.type == "reasoning":
+            part.format = None
+    event = StreamEvent(EventType.MESSAGE_COMPLETE, message=message, finish_reason=reason, usage=usage)
+    chat, messages = OpenAIChat(), AnthropicMessages()
+    answer = ChatCompletion.model_validate(chat.document(chat.parse(BODIES[OpenAIChat]), event))
+    assert (answer.choices[0].message.content or "") == message.text
+    assert (answer.choices[0].message.refusal or "") == message.refusal
+    wanted = {call.id for call in message.tool_calls}
+    assert {call.id for call in answer.choices[0].message.tool_calls or ()} == wanted
+    document = messages.document(messages.parse(BODIES[AnthropicMessages]), event)
+    said = AnthropicAnswer.model_validate(document)
+    spoken = "".join(part.text for part in message.parts if part.type in ("text", "refusal"))
+    assert "".join(block.text for block in said.content if block.type == "text") == spoken
+
+
+def test_a_client_that_keeps_no_message_still_answers() -> None:
+    event = StreamEvent(EventType.MESSAGE_COMPLETE, text_delta=text_delta("hi").text_delta)
+    chat, messages = OpenAIChat(), AnthropicMessages()
+    document = chat.document(chat.parse(BODIES[OpenAIChat]), event)
+    assert document["choices"][0]["message"]["content"] == "hi"
+    assert messages.document(messages.parse(BODIES[AnthropicMessages]), event)["content"] == [
+        {"type": "text", "text": "hi"}
+    ]
+
+
+@given(s.errors)
+def test_an_error_keeps_its_kind_in_openais_and_anthropics_words(info: ErrorInfo) -> None:
+    shown = ErrorInfo(info.kind, "It did not work.", code=None)
+    chat = OpenAIChat().error(shown, "req-1")
+    assert {"message", "type", "param", "code", "request_id"} == chat["error"].keys()
+    for body, unsaid in ((chat, ()), (AnthropicMessages().error(shown, "req-1"), ("content_filter",))):
+        read = parse_error(body).kind
+        if shown.kind in ("invalid_output", "redirect", "wrong_body", "frame_too_large", "internal", *unsaid):
+            assert read in ("server", "invalid_request")
+        elif read != shown.kind:  # words of the transport, which no API has
+            assert (shown.kind, read) in {
+                (kind, "server") for kind in ("timeout", "protocol", *_CUTS, "tool_use_failed")
+            }
+
+
+_CUTS = ("truncated", "connection")
+
+
+@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+def test_nothing_follows_the_end(dialect: Dialect) -> None:
+    ask = dialect.parse(BODIES[type(dialect)])
+    for last in (error(ErrorInfo("overloaded", "Overloaded.")), StreamEvent(EventType.MESSAGE_COMPLETE)):
+        encoder = dialect.encoder(ask)
+        assert encoder.feed(last)
+        assert encoder.feed(text_delta("more")) == b""
+        assert encoder.feed(last) == b""
+
+
+@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+def test_a_whole_answer_may_be_streamed(dialect: Dialect) -> None:
+    """A batch's only event, to a client that asked for a stream."""
+    message = Message("assistant", [TextPart("all of it")])
+    data = encode(dialect, [StreamEvent(EventType.MESSAGE_COMPLETE, message=message)])[1]
+    assert b"all of it" in data
+
+
+@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+def test_what_is_no_json_and_no_utf8_breaks_nothing(dialect: Dialect) -> None:
+    status = s.Status("progress", "half a character: \ud83d", {"at": object()})
+    data = encode(dialect, [StreamEvent(EventType.STATUS, status=status), StreamEvent(EventType.MESSAGE_COMPLETE)])[1]
+    assert data.decode()
