@@ -108,6 +108,10 @@ def _command(options: Options) -> int:
         from llmstream.cli.chat import chat
 
         return chat(options)
+    if options.command == "serve":
+        from llmstream.cli.serve import serve
+
+        return serve(options)
     from llmstream.cli.ask import ask
 
     return ask(options)

@@ -1,0 +1,62 @@
+"""uvicorn, set up for streams that last: what `llmstream serve` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from llmstream.web.encode import AbortedError
+
+GRACE = 10.0
+"""Seconds that open streams have to end when the server is told to stop; then their clients are told."""
+_HTTP: Any = AutoHTTPProtocol
+
+
+class _CuttingProtocol(_HTTP):  # type: ignore[misc]  # which of two it is depends on what is installed
+    """Lets `llmstream.web.responses.cut` drop a connection, since uvicorn's own close waits for the client to read."""
+
+    app_state: dict[str, Any]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Pass the connection's abort on to the app."""
+        self.app_state = {**self.app_state, "llmstream.abort": transport.abort}
+        super().connection_made(transport)
+
+
+class _Expected(logging.Filter):
+    """Drops the traceback of a connection that was cut on purpose; `llmstream.web` has said so in a line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it."""
+        return record.exc_info is None or not isinstance(record.exc_info[1], AbortedError)
+
+
+def make_server(app: ASGIApp, *, max_message: int, grace: float = GRACE) -> uvicorn.Server:
+    """A server for `app`, to be run with the sockets to listen on. `max_message` is in bytes, for WebSockets."""
+    config = uvicorn.Config(
+        app,
+        http=_CuttingProtocol,
+        log_config=None,
+        access_log=False,  # it would show the tokens in URLs
+        server_header=False,
+        ws_max_size=max_message,
+        timeout_graceful_shutdown=grace,  # type: ignore[arg-type]  # it goes to asyncio.wait_for
+        lifespan="on",
+    )
+    expected = _Expected()
+    logger = logging.getLogger("uvicorn.error")
+    if not any(isinstance(each, _Expected) for each in logger.filters):
+        logger.addFilter(expected)
+    return uvicorn.Server(config)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)

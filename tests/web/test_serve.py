@@ -1,0 +1,129 @@
+"""`llmstream serve`, as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from contextlib import asynccontextmanager
+
+import pytest
+
+from llmstream.events.types import text_delta
+from llmstream.web import respond
+from llmstream.web.server import listen, make_server
+from tests.web.serving import Client, app_of, events_of, fetch
+
+KEY = "llmstream-canary-serve"
+
+
+@asynccontextmanager
+async def served(*arguments: str, **environment: str):
+    """The program and its port."""
+    env = {**os.environ, "LLMSTREAM_MODEL": "simulator", **environment}
+    command = [sys.executable, "-m", "llmstream", "serve", "--port", "0", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
+    try:
+        line = (await process.stderr.readline()).decode()
+        yield process, int(re.search(r":(\d+)/ to", line)[1]), line
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def chat(port: int, **headers: str):
+    return await fetch(port, "/chat", "POST", b'{"prompt": "hello"}', **headers)
+
+
+async def test_it_serves_this_machine_and_stops_when_told() -> None:
+    async with served() as (process, port, line):
+        assert "this machine only" in line
+        status, _, body = await chat(port)
+        assert (status, "You said: hello" in json.loads(body)["text_delta"]["content"]) == (200, True)
+        assert (await chat(port, host="evil.example"))[0] == 403
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await process.stderr.read() == b""
+
+
+async def test_a_stream_that_is_open_when_it_stops_is_finished() -> None:
+    async with served() as (process, port, _):
+        client = await Client.ask(port, "/chat", "POST", b'{"prompt": "hello", "stream": true}')
+        await client.head()
+        first = await client.chunk()
+        process.send_signal(signal.SIGTERM)
+        assert events_of(first + await client.body())[-1].type == "message_complete"
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_others_are_let_in_only_with_keys() -> None:
+    async with served("--host", "0.0.0.0", LLMSTREAM_SERVE_KEYS=f"{KEY}, other") as (process, port, line):
+        assert KEY not in line
+        assert (await chat(port))[0] == 401
+        assert (await chat(port, authorization=f"Bearer {KEY}", host="chat.example"))[0] == 200
+        process.terminate()
+        assert KEY.encode() not in await process.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "0.0.0.0"], "LLMSTREAM_SERVE_KEYS"),
+        (["--host", "192.0.2.1", "--allow-host", "x"], "LLMSTREAM_SERVE_KEYS"),
+        (["--port", "taken"], "invalid int"),
+        (["words"], "takes no other words"),
+        (["--json"], "go with a single question"),
+        (["--model", "nobody:x"], "unknown provider"),
+    ],
+)
+async def test_what_cannot_be_served_is_told(arguments, said) -> None:
+    command = [sys.executable, "-m", "llmstream", "serve", *arguments]
+    env = {**os.environ, "LLMSTREAM_MODEL": "simulator", "LLMSTREAM_SERVE_KEYS": ""}
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
+    _, err = await process.communicate()
+    assert (process.returncode, said in err.decode()) == (2, True), err
+
+
+async def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, "-m", "llmstream", "serve", "--port", str(taken.getsockname()[1])]
+        env = {**os.environ, "LLMSTREAM_MODEL": "simulator"}
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
+        _, err = await process.communicate()
+    assert (process.returncode, b"can't listen" in err) == (2, True), err
+
+
+async def test_a_client_that_does_not_read_loses_its_connection_at_once() -> None:
+    """uvicorn's own close would wait for it to read what is left."""
+    closed = asyncio.Event()
+
+    async def endless():
+        while True:
+            yield text_delta("x" * 1024)
+
+    async def endpoint(request):
+        try:
+            await respond(request, endless(), write_timeout=0.2)(request.scope, request.receive, request._send)
+        finally:
+            closed.set()
+
+    listener = listen("127.0.0.1", 0)
+    server = make_server(app_of(endpoint), max_message=1000, grace=0.1)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.001)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        client.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await asyncio.wait_for(closed.wait(), 5)
+        async with asyncio.timeout(1):
+            while server.server_state.connections:
+                await asyncio.sleep(0.01)
+    server.should_exit = True
+    await running
