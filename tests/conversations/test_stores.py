@@ -235,6 +235,21 @@ async def test_a_file_that_is_held_for_too_long_is_said(tmp_path):
     await store.aclose()
 
 
+async def test_a_file_that_went_away_is_said(tmp_path):
+    """Nothing is acknowledged that would be nowhere; the next call begins anew."""
+    path = tmp_path / "c.db"
+    store = await opened(path)
+    await begin(store, "d")
+    await store.acquire("d", "l", 30)
+    path.rename(tmp_path / "away.db")
+    with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        await store.write("d", "l", 0, turn("a"), release=True)
+    assert await store.conversation("d") is None
+    await begin(store, "d")
+    assert await store.acquire("d", "l", 30) == []
+    await store.aclose()
+
+
 async def test_a_full_disk_is_said_and_leaves_what_there_was(tmp_path):
     """SQLite's own limit of pages stands in for the disk."""
     store = await opened(tmp_path / "c.db")

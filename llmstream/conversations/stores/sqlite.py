@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from llmstream.conversations.errors import AccessError, ConversationBusyError
+from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores.protocol import parse, render
-from llmstream.conversations.stores.sqlite_file import explain, open_file
+from llmstream.conversations.stores.sqlite_file import explain, identify, open_file
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ class SQLiteStore:
         self._now = now
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return f"SQLiteStore({str(self._path)!r})"
@@ -151,6 +152,10 @@ class SQLiteStore:
         try:
             if self._db is None:
                 self._db = open_file(self._path, self._busy_timeout)
+                self._file = identify(self._path)
+            elif identify(self._path) != self._file:  # what is written now would be in a file that nobody finds
+                self._close()
+                raise StoreError(f"{self._path} was moved, deleted or replaced; the next call opens what is there then")
             return work(self._db)
         except sqlite3.Error as error:
             raise explain(error, self._path) from None

@@ -49,6 +49,15 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
     return db
 
 
+def identify(path: Path) -> tuple[int, int] | None:
+    """Which file is at `path`, however often it changes; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _check(db: sqlite3.Connection, path: Path) -> int:
     """The file's version. Raises StoreError for a file that is another program's, or newer than this release."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
