@@ -44,9 +44,9 @@ class ConversationClient:
     """Conversations with any model, kept in `store`. One per application; any number of turns at once.
 
     `client` answers (None: an `LLMClient()` of its own, closed with this). `store` is a Store, a path (SQLiteStore), or
-    None for a MemoryStore of its own, which nobody else sees. `policy` says how much of a conversation is sent.
-    `tools` are what `llmstream.tools.run_tools` takes; the model may call them in every turn, with `confirm` and
-    `max_rounds` as there.
+    None for a MemoryStore of its own, which nobody else sees: an endpoint that makes a client for each request needs a
+    path, or one Store for all. `policy` says how much of a conversation is sent. `tools` are what
+    `llmstream.tools.run_tools` takes; the model may call them in every turn, with `confirm` and `max_rounds` as there.
 
     One turn of a conversation is answered at a time, across all programs that share the store; order in it is that of
     the answers' beginnings. Another one meanwhile waits for `wait` seconds and is then refused: by default at once,

@@ -26,7 +26,8 @@ class SQLiteStore:
     Crash-safe: a turn that was acknowledged survives kill -9 and a power cut (WAL with synchronous=FULL: one fsync per
     write, well under a millisecond on an SSD, where an answer takes seconds). Not for network file systems, where WAL
     doesn't work. `busy_timeout`: seconds that a write waits for those of other processes. `now` gives seconds since
-    1970. The file has a version: an older one is brought up to date at once, a newer one is refused.
+    1970; leases go by it, so where a machine's clock is set back, a turn whose program died holds on for as long. The
+    file has a version: an older one is brought up to date at once, a newer one is refused.
 
     All work is done by one thread, so the event loop never waits for the disk.
     """
