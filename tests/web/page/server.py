@@ -1,4 +1,4 @@
-"""A real server for the chat page, and a browser that looks at it.
+"""A real server for the chat page.
 
 The test is the model: it takes each question as an `Asked`, answers it event by event, and sees when the page leaves.
 """
@@ -6,8 +6,6 @@ The test is the model: it takes each question as an `Asked`, answers it event by
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,16 +23,6 @@ from llmstream.web import respond
 from llmstream.web.page import chat_page
 from tests.web.serving import serving
 
-CHROMIUM = os.environ.get("LLMSTREAM_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",  # CI is root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 END = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
 
 

@@ -1,0 +1,58 @@
+"""A long answer keeps every frame short."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from llmstream import EventType, StreamEvent
+from llmstream.messages import FinishReason, Message, TextPart
+
+expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+WATCH = """() => {
+  window.frames_seen = 0; window.blocked = [];
+  const tick = () => { window.frames_seen += 1; requestAnimationFrame(tick); };
+  tick();
+  new PerformanceObserver((list) => blocked.push(...list.getEntries().map((entry) => 50 + entry.blockingDuration)))
+    .observe({ type: 'long-animation-frame' });
+}"""
+
+
+def tokens():
+    """Text as models write it, in pieces of a few characters."""
+    paragraph = ["The", "quick", "**brown", "fox**", "jumps", "over", "`it`", "and", "[goes](https://example.org/x)."]
+    for number in itertools.count():
+        yield f"## Part {number}\n\n"
+        yield from (f"{word} " for word in paragraph * 4)
+        yield "\n\n"
+        yield from itertools.chain.from_iterable(["1. ", *(f"{word} " for word in paragraph), "\n"] for _ in range(5))
+        yield "\n```python\n"
+        yield from ["def", " f", "(x", "):", " return", " x", "\n"] * 20
+        yield "```\n\n| a | b |\n|---|---|\n"
+        yield from ["| one ", "| two |\n"] * 6
+        yield "\n"
+
+
+async def test_100_000_tokens_without_a_frame_over_200_ms(chat):
+    """A frame's work is what the page holds the browser up for; that the machine is busy is not its doing."""
+    await chat.page.evaluate(WATCH)
+    asked = await chat.ask()
+    asked.start()
+    text = list(itertools.islice(tokens(), 100_000))
+    for at in range(0, len(text), 100):
+        asked.say(*text[at : at + 100])
+        await asyncio.sleep(0.001)
+    whole = Message("assistant", [TextPart("".join(text))])
+    asked.say(StreamEvent(EventType.MESSAGE_COMPLETE, message=whole, finish_reason=FinishReason.STOP))
+    await chat.page.locator(".answer:not([aria-busy]) .meta").wait_for(state="attached", timeout=90_000)
+    seen, blocked = await chat.page.evaluate("[frames_seen, blocked]")
+    print(f"{seen} frames, {len(blocked)} over 50 ms, the longest {max(blocked, default=0):.0f} ms")
+    assert max(blocked, default=0) < 200
+    assert seen > 60
+    shown = await chat.answer.locator("h3").count()
+    assert shown == sum(piece.startswith("## ") for piece in text)
