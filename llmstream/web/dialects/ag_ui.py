@@ -18,11 +18,10 @@ from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent,
 from llmstream.messages import FinishReason, ReasoningPart, RefusalPart, TextPart, ToolCall, ToolResult, Usage, dump
 from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
 from llmstream.web.dialects.asking import ask_for, object_of
-from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import render_frame
 from llmstream.wire.openai_chat.arguments import build_request, check_type
-from llmstream.wire.rendered import Encoder
 
 _Events = Iterator[dict[str, Any]]
 _VERSION = "1.0"
@@ -73,7 +72,7 @@ class AgUi:
         ask.model = model
         return ask
 
-    def encoder(self, ask: Ask) -> Encoder:
+    def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
         return _Answer(ask.reply)
 
@@ -103,6 +102,11 @@ class _Answer:
         self._open: set[str] = set()  # calls whose arguments have begun
         self._pending: dict[str, None] = {}  # calls that nobody has answered, in order
         self._known: set[str] = set()
+
+    @property
+    def ended(self) -> bool:
+        """Nothing that follows will be sent."""
+        return self._ending.ended
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""

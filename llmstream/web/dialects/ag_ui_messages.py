@@ -15,8 +15,6 @@ from llmstream.messages import (
     ImagePart,
     Message,
     Part,
-    ProviderPart,
-    ReasoningPart,
     TextPart,
     ToolCall,
     ToolResult,
@@ -24,6 +22,7 @@ from llmstream.messages import (
     sequence_of,
 )
 from llmstream.web.dialects.asking import object_of
+from llmstream.web.dialects.kept import call_data_of, reasoning_of
 from llmstream.wire.fields import as_text
 
 _ROLES = ("developer", "system", "assistant", "user", "tool", "activity", "reasoning")
@@ -68,7 +67,8 @@ def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:
     if role == "tool":
         return Message("tool", [_parse_result(message, where)])
     if role == "reasoning":
-        return Message("assistant", [_parse_reasoning(message, where)])
+        text = _string(content or "", f"{where}.content")
+        return Message("assistant", [reasoning_of(text, _decrypted(message))])
     if role == "assistant":
         said: list[Part] = [TextPart(_string(content, f"{where}.content"))] if content else []
         calls = sequence_of(message.get("toolCalls") or (), f"{where}.toolCalls")
@@ -102,14 +102,6 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
     return File(id=value if where_from == "file" else None, media_type=media_type, data=data, url=url)
 
 
-def _parse_reasoning(message: Mapping[str, Any], where: str) -> Part:
-    opaque = _decrypted(message)
-    if isinstance(opaque.get("item"), dict) and isinstance(opaque.get("format"), str):
-        return ProviderPart(opaque["format"], opaque["item"])
-    signed = (as_text(opaque.get(name)) for name in ("signature", "id", "format"))
-    return ReasoningPart(_string(message.get("content") or "", f"{where}.content"), *signed)
-
-
 def _parse_call(call: Any, where: str) -> ToolCall:
     given = object_of(call, where)
     function = object_of(given.get("function"), f"{where}.function")
@@ -117,7 +109,7 @@ def _parse_call(call: Any, where: str) -> ToolCall:
     arguments = _string(function.get("arguments") or "", f"{where}.function.arguments")
     parsed = parse_arguments(arguments)
     return ToolCall(
-        id, name, arguments, input=parsed, complete=parsed is not None, provider_data=_decrypted(given) or None
+        id, name, arguments, input=parsed, complete=parsed is not None, provider_data=call_data_of(_decrypted(given))
     )
 
 

@@ -33,11 +33,10 @@ from llmstream.messages import (
 )
 from llmstream.web.dialects.ai_sdk_messages import parse_tools, parse_ui_messages
 from llmstream.web.dialects.asking import ask_for, object_of
-from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import render_frame
 from llmstream.wire.openai_chat.arguments import build_request, check_type
-from llmstream.wire.rendered import Encoder
 
 _Parts = Iterator[dict[str, Any]]
 _FINISH = {
@@ -86,7 +85,7 @@ class AiSdk:
         ask.model = model
         return ask
 
-    def encoder(self, ask: Ask) -> Encoder:
+    def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
         return _Answer(ask.reply)
 
@@ -113,6 +112,11 @@ class _Answer:
         self._sources = 0
         self._indexes: dict[int, str] = {}  # announced calls: index to id
         self._known: set[str] = set()  # the ids of calls that the client has seen
+
+    @property
+    def ended(self) -> bool:
+        """Nothing that follows will be sent."""
+        return self._ending.ended
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""

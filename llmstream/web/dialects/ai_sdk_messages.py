@@ -16,14 +16,13 @@ from llmstream.messages import (
     ImagePart,
     Message,
     Part,
-    ProviderPart,
-    ReasoningPart,
     TextPart,
     ToolCall,
     ToolResult,
     sequence_of,
 )
 from llmstream.web.dialects.asking import object_of
+from llmstream.web.dialects.kept import call_data_of, reasoning_of
 from llmstream.wire.fields import as_text, parse_data_url
 
 _ROLES = ("system", "user", "assistant")
@@ -111,16 +110,8 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part | None:
         text = _text(part, where)
         return TextPart(text) if text else None
     if kind == "reasoning":
-        return _parse_reasoning(part, where)
+        return reasoning_of(_text(part, where), _ours(part, "providerMetadata"))
     return _parse_file(part, where) if kind == "file" else None
-
-
-def _parse_reasoning(part: Mapping[str, Any], where: str) -> Part:
-    opaque = _ours(part, "providerMetadata")
-    if isinstance(opaque.get("item"), dict) and isinstance(opaque.get("format"), str):
-        return ProviderPart(opaque["format"], opaque["item"])
-    fields = (as_text(opaque.get(name)) for name in ("signature", "id", "format"))
-    return ReasoningPart(_text(part, where), *fields)
 
 
 def _parse_file(part: Mapping[str, Any], where: str) -> Part:
@@ -148,7 +139,7 @@ def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> Tool
         input=given if isinstance(given, dict) else None,
         complete=isinstance(given, dict),
         executed_by=result.executed_by,
-        provider_data=_ours(part, "callProviderMetadata") or None,
+        provider_data=call_data_of(_ours(part, "callProviderMetadata")),
     )
 
 
@@ -159,7 +150,7 @@ def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
     state, approval = part.get("state"), part.get("approval")
     denied = state == "approval-responded" and isinstance(approval, Mapping) and approval.get("approved") is False
     result = ToolResult(id, executed_by="provider" if part.get("providerExecuted") is True else "caller")
-    result.provider_data = _ours(part, "resultProviderMetadata") or None
+    result.provider_data = call_data_of(_ours(part, "resultProviderMetadata"))
     if state == "output-available":
         result.content = part.get("output")
     elif state == "output-error":
@@ -178,7 +169,7 @@ def _text(part: Mapping[str, Any], where: str) -> str:
     return text
 
 
-def _ours(part: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _ours(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     metadata = part.get(name)
     own = metadata.get("llmstream") if isinstance(metadata, Mapping) else None
-    return dict(own) if isinstance(own, Mapping) else {}
+    return own if isinstance(own, Mapping) else {}

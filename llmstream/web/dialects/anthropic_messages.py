@@ -16,13 +16,12 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Source, parse_arguments
 from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
-from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.withheld import Withheld
 from llmstream.wire.anthropic_messages.decode import FINISH_REASONS
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
 from llmstream.wire.anthropic_messages.request import parse_request
-from llmstream.wire.rendered import Encoder
 
 _PASSED = frozenset({"cache_control", "output_config", "thinking", "top_k"})
 """Options without a name of ours that go to a provider of this format; others are ignored."""
@@ -58,7 +57,7 @@ class AnthropicMessages:
         keep_options(request, "anthropic", _PASSED)
         return ask_for(request, stream=body.get("stream"), reply=f"msg_{self.new_id()}")
 
-    def encoder(self, ask: Ask) -> Encoder:
+    def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
         return _Answer(ask)
 
@@ -85,6 +84,11 @@ class _Answer:
         self._ending = Ending()
         self._withheld = Withheld(ask)
         self._begun = False
+
+    @property
+    def ended(self) -> bool:
+        """Nothing that follows will be sent."""
+        return self._ending.ended
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event."""

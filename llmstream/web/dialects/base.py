@@ -28,6 +28,15 @@ class Ask:
     """Whatever the dialect needs in order to answer (ids …)."""
 
 
+class Answer(Encoder, Protocol):
+    """The encoder of one answer, which knows when it is over."""
+
+    @property
+    def ended(self) -> bool:
+        """Nothing that follows will be sent, so the model may stop: an end came, or what can't be taken back."""
+        ...
+
+
 class Dialect(Protocol):
     """One kind of client: where it posts, what it says, and what it understands."""
 
@@ -44,7 +53,7 @@ class Dialect(Protocol):
         """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
         ...
 
-    def encoder(self, ask: Ask) -> Encoder:
+    def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer.
 
         It takes the client's events as they come. ERROR is the exception: like `error`, the encoder shows its

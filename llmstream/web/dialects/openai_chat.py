@@ -18,12 +18,11 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import FinishReason
 from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
-from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.withheld import Withheld
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_error
 from llmstream.wire.openai_chat.request import parse_request
-from llmstream.wire.rendered import Encoder
 
 _PASSED = frozenset(
     {
@@ -105,7 +104,7 @@ class OpenAIChat:
         reply = Reply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
         return ask_for(request, stream=body.get("stream"), reply=reply)
 
-    def encoder(self, ask: Ask) -> Encoder:
+    def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
         return _Answer(ask)
 
@@ -138,6 +137,11 @@ class _Answer:
         self._ending = Ending()
         self._withheld = Withheld(ask)
         self._begun = False
+
+    @property
+    def ended(self) -> bool:
+        """Nothing that follows will be sent."""
+        return self._ending.ended
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event."""

@@ -28,5 +28,5 @@ def model_document(model: str, *, created: float = 0) -> dict[str, Any]:
         "owned_by": provider if colon else "llmstream",
         "type": "model",
         "display_name": model,
-        "created_at": datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z"),
+        "created_at": datetime.fromtimestamp(int(created), UTC).isoformat().replace("+00:00", "Z"),
     }

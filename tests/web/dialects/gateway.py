@@ -1,4 +1,4 @@
-"""A small app that serves every dialect from scripted answers: the model that a client names is the scenario."""
+"""The app, answering from scripts: the model that a client names is the scenario."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
 
-from llmstream import ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Usage
+from llmstream import ErrorInfo, EventType, LLMClient, Message, RetryPolicy, StreamEvent, Usage
 from llmstream.events.types import Status, text_delta
 from llmstream.messages import ChatRequest, FinishReason, ReasoningPart, RefusalPart, Source, ToolCall
 from llmstream.providers.base import Call
 from llmstream.providers.script import Item
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import run_tools
-from llmstream.web.dialects import Ask, Dialect, all_dialects, models_document
+from llmstream.web import create_app
 
+HEARTBEAT = 0.05
 USAGE = Usage(input_tokens=7, output_tokens=3, cache_read_tokens=2, reasoning_tokens=1)
 CALL = ToolCall("call-1", "weather", '{"city":"Paris"}', {"city": "Paris"})
 SOURCE = Source(id="s", title="A page", url="https://example.org/a", excerpt="Paris is", start=0, end=5)
@@ -46,6 +42,7 @@ SCENARIOS: dict[str, list[Sequence[Item]]] = {
     "restart": [["Half an ", OVERLOADED], ["A whole answer"]],
     "steps": [["Let me look.", CALL, USAGE], ["Sunny.", Usage(input_tokens=20, output_tokens=2)]],
 }
+MODELS = [*SCENARIOS, "stall", "slow"]
 
 
 def weather(city: str) -> str:
@@ -55,7 +52,7 @@ def weather(city: str) -> str:
 
 @dataclass
 class Stall:
-    """A provider that says one word and then nothing."""
+    """A provider that says one word and then nothing; in the scenario "slow" for a few heartbeats only."""
 
     name: str = "stall"
     default_model: str = "stall"
@@ -64,26 +61,44 @@ class Stall:
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         try:
             yield text_delta("Half an ")
-            await asyncio.Event().wait()
+            await asyncio.sleep(3 * HEARTBEAT if request.model == "slow" else 60)
+            yield text_delta("hour.")
+            yield StreamEvent(EventType.MESSAGE_COMPLETE)
         finally:
-            self.closed.set()
+            if request.model == "stall":
+                self.closed.set()
 
     async def aclose(self) -> None:
         """Nothing is held."""
 
 
 @dataclass
-class Gateway:
-    """The running app: its address, and what its clients asked for."""
+class Asked:
+    """What the app's client was asked for."""
 
-    url: str = ""
-    asks: list[Ask] = field(default_factory=list)
-    stall: Stall = field(default_factory=Stall)
+    messages: list[Message]
+    model: str | None
+    options: dict[str, Any]
 
-    def events(self, ask: Ask) -> AsyncGenerator[StreamEvent, None]:
-        scenario = ask.model or "text"
-        if scenario == "stall":
-            return LLMClient(provider=self.stall).chat_completion(ask.messages, ask.stream)
+
+class Scripted(LLMClient):
+    """The client of the app: every call is answered from the scenario that its model names."""
+
+    def __init__(self) -> None:
+        self.stall = Stall()
+        self.asked: list[Asked] = []
+        super().__init__(provider=self.stall)
+
+    async def chat_completion(self, messages: Any, stream: bool = True, *, model: str | None = None, **options: Any):  # noqa: FBT001, FBT002  # as it is
+        self.asked.append(Asked(messages, model, options))
+        events = self._events(messages, stream, model or "text", options)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    def _events(self, messages: Any, stream: bool, scenario: str, options: dict[str, Any]) -> Any:  # noqa: FBT001  # as above
+        if scenario in ("stall", "slow"):
+            return super().chat_completion(messages, stream, model=scenario)
         client = LLMClient(
             provider=ScriptedProvider(*SCENARIOS[scenario]),
             retry=RetryPolicy(2 if scenario in ("retry", "restart") else 1, budget=None),
@@ -91,70 +106,44 @@ class Gateway:
             on_interrupt="restart" if scenario == "restart" else "error",
         )
         if scenario == "steps":
-            return run_tools(client, ask.messages, [weather], model=ask.model)
-        return client.chat_completion(ask.messages, ask.stream, model=ask.model, **ask.options)
-
-    async def answer(self, dialect: Dialect, request: Request) -> Response:
-        try:
-            ask = dialect.parse(await request.json())
-            if ask.model not in (*SCENARIOS, "stall", None):
-                return _refusal(dialect, ErrorInfo("not_found", "There is no such model.", status_code=404))
-        except (TypeError, ValueError) as problem:
-            return _refusal(dialect, ErrorInfo("invalid_request", str(problem), status_code=400))
-        self.asks.append(ask)
-        events = self.events(ask)
-        first = await anext(events)
-        if first.error_info is not None:
-            await events.aclose()
-            return _refusal(dialect, first.error_info)
-        if not ask.stream:
-            await events.aclose()
-            return JSONResponse(dialect.document(ask, first))
-        body = _encode(dialect, ask, first, events)
-        return StreamingResponse(body, media_type=dialect.content_type, headers=dict(dialect.headers))
+            return run_tools(client, messages, [weather], model=scenario)
+        return client.chat_completion(messages, stream, model=scenario, **options)
 
 
-async def _encode(
-    dialect: Dialect, ask: Ask, first: StreamEvent, events: AsyncGenerator[StreamEvent, None]
-) -> AsyncIterator[bytes]:
-    encoder = dialect.encoder(ask)
-    async with aclosing(events):
-        yield dialect.keep_alive + encoder.feed(first)
-        async for event in events:
-            yield encoder.feed(event) + dialect.keep_alive
+@dataclass
+class Gateway:
+    """The running app: its address and its client."""
 
+    url: str
+    client: Scripted
 
-def _refusal(dialect: Dialect, info: ErrorInfo) -> Response:
-    status = info.status_code or {"rate_limit": 429, "overloaded": 503}.get(info.kind, 500)
-    return JSONResponse(dialect.error(info, "req-1"), status)
+    @property
+    def asks(self) -> list[Asked]:
+        return self.client.asked
 
-
-async def _models(request: Request) -> Response:
-    return JSONResponse(models_document(SCENARIOS, created=86_400))
+    @property
+    def stall(self) -> Stall:
+        return self.client.stall
 
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Gateway]:
     """The app on a loopback port, in this loop."""
-    gateway = Gateway()
-    routes = [Route(each.path, partial(gateway.answer, each), methods=["POST"]) for each in all_dialects()]
-    routes.append(Route("/v1/models", _models))
-    config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="warning", lifespan="off", ws="none")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # older uvicorns have it
+    client = Scripted()
+    app = create_app(client, models=MODELS, heartbeat=HEARTBEAT)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
     task = asyncio.create_task(_serve(server))
     while not server.started:
         await asyncio.sleep(0.01)
-    gateway.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     try:
-        yield gateway
+        yield Gateway(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", client)
     finally:
         server.should_exit = True
         await task
 
 
 async def _serve(server: uvicorn.Server) -> None:
-    await server._serve()  # `serve` would take the process's signals
+    await server._serve()  # `serve` would take over the process's signals
 
 
 async def collect(stream: Any) -> list[Any]:

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from llmstream.web.dialects import Ask
-from tests.web.dialects.gateway import serving
+from tests.web.dialects.gateway import Asked, serving
 
 NPM = Path(__file__).parent / "npm"
 
@@ -23,7 +22,7 @@ class Played:
     """What the client saw in each scenario, and what the gateway was asked for in all of them."""
 
     seen: dict[str, Any]
-    asks: list[Ask]
+    asks: list[Asked]
     stall_closed: bool
 
 

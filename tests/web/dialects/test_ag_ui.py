@@ -15,7 +15,7 @@ from tests.web.dialects.gateway import TOLD
 from tests.web.dialects.node import Played, play
 
 EVENT = TypeAdapter(Event)
-WHOLE = ("text", "tools", "cut-call", "reasoning", "sources", "refusal", "length", "progress", "retry", "steps")
+WHOLE = ("text", "tools", "cut-call", "reasoning", "sources", "refusal", "length", "progress", "retry", "steps", "slow")
 BROKEN = {"midway": "overloaded", "cut": "cut before", "restart": "interrupted"}
 
 
@@ -76,6 +76,7 @@ def test_sources_progress_and_retries_are_told(agent: Played) -> None:
     assert custom(agent.seen["progress"], "status") == {"kind": "progress", "message": TOLD, "data": {"done": 1}}
     assert custom(agent.seen["retry"], "retry")["kind"] == "overloaded"
     assert agent.seen["retry"]["messages"][-1]["content"] == "Hello"
+    assert agent.seen["slow"]["messages"][-1]["content"] == "Half an hour."
     assert agent.seen["refusal"]["messages"][-1]["content"] == "I can't help with that."
 
 

@@ -165,6 +165,17 @@ def test_the_npm_clients_accept_every_legal_stream() -> None:
             assert problem is None, (client, problem, stream[client])
 
 
+def test_the_npm_clients_object_to_what_is_wrong() -> None:
+    reset = 'data: {"type":"start-step"}\n\ndata: {"type":"reset-step"}\n\n'
+    late = 'data: {"type":"text-end","id":"1"}\n\n'
+    unopened = 'data: {"type":"TEXT_MESSAGE_END","messageId":"1"}\n\n'
+    wrong = [{"ai-v6": reset, "ai-v7": reset}, {"ai-v6": late, "ai-v7": late, "ag-ui": unopened}]
+    first, second = asyncio.run(check_streams(wrong))
+    assert first["ai-v6"] is not None
+    assert first["ai-v7"] is None
+    assert None not in second.values()
+
+
 @given(s.messages, st.sampled_from(list(s.FinishReason)), s.or_none(s.usages))
 def test_documents_are_the_official_ones(message: Message, reason: Any, usage: Any) -> None:
     message.parts = [part for part in message.parts if part.type not in ("provider", "tool_result")]
@@ -219,7 +230,9 @@ def test_nothing_follows_the_end(dialect: Dialect) -> None:
     ask = dialect.parse(BODIES[type(dialect)])
     for last in (error(ErrorInfo("overloaded", "Overloaded.")), StreamEvent(EventType.MESSAGE_COMPLETE)):
         encoder = dialect.encoder(ask)
+        assert not encoder.ended
         assert encoder.feed(last)
+        assert encoder.ended
         assert encoder.feed(text_delta("more")) == b""
         assert encoder.feed(last) == b""
 

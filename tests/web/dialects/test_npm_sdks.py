@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.dialects.gateway import SCENARIOS
+from tests.web.dialects.gateway import MODELS
 from tests.web.dialects.node import Played, play
 
-WHOLE = ("text", "tools", "reasoning", "sources", "refusal", "length", "retry", "steps")
+WHOLE = ("text", "tools", "reasoning", "sources", "refusal", "length", "retry", "steps", "slow")
 BROKEN = {"midway": "overloaded", "cut": "cut before", "restart": "interrupted"}
 
 
@@ -30,7 +30,7 @@ def test_openai_reads_text_usage_and_reasoning(openai: Played) -> None:
 
 
 def test_openai_adds_up_the_stream_to_the_whole_answer(openai: Played) -> None:
-    for name in ("text", "tools", "refusal", "retry"):
+    for name in ("text", "tools", "refusal", "retry", "slow"):
         added, whole = openai.seen[name]["added"], openai.seen[name]["whole"]
         for field in ("content", "refusal", "tool_calls"):
             assert (added.get(field) or None) == (whole.get(field) or None), name
@@ -48,7 +48,7 @@ def test_openai_sees_that_an_answer_broke_off(openai: Played, name: str) -> None
 def test_openai_sees_http_errors_lists_models_and_leaves(openai: Played) -> None:
     error = openai.seen["refused"]["error"]
     assert (error["name"], error["status"]) == ("RateLimitError", 429)
-    assert openai.seen["models"]["ids"] == list(SCENARIOS)
+    assert openai.seen["models"]["ids"] == MODELS
     assert openai.seen["stall"]["text"] == "Half an "
     assert openai.stall_closed
 

@@ -1,0 +1,32 @@
+"""What a provider wants sent back, after a client has kept it: read as what anybody may have written.
+
+A reasoning signature, an item that only its provider understands, a note on a tool call: they leave as JSON objects
+with the wire format that they belong to, and come back in the next request. What no longer looks like one is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmstream.messages import Part, ProviderPart, ReasoningPart
+from llmstream.wire.fields import as_text
+from llmstream.wire.openai_chat.arguments import FORMAT
+
+
+def reasoning_of(text: str, kept: Mapping[str, Any]) -> Part:
+    """The part that a reasoning text and what was kept with it stand for."""
+    format, item = as_text(kept.get("format")), kept.get("item")
+    if format is not None and isinstance(item, dict) and isinstance(item.get("type"), str):
+        return ProviderPart(format, item)
+    return ReasoningPart(text, as_text(kept.get("signature")), as_text(kept.get("id")), format)
+
+
+def call_data_of(kept: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The `provider_data` of a call or its result."""
+    format, item = as_text(kept.get("format")), kept.get("item")
+    if format is None or (format == FORMAT and "extra_content" not in kept):
+        return None
+    if "item" in kept and not (isinstance(item, dict) and isinstance(item.get("type"), str)):
+        return None
+    return dict(kept)
