@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -60,3 +62,22 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=2048)
+
+
+@asynccontextmanager
+async def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str, None]:
+    """Serve `app` while the block runs, beside the program's own work; gives its URL. `port` 0: any that is free.
+
+    Streams that are open at the end have a second to finish.
+    """
+    with listen(host, port) as listener:
+        server = make_server(app, max_message=2**20, grace=1.0)
+        server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # they are the program's own
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started and not task.done():  # noqa: ASYNC110  # uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        try:
+            yield f"http://{host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
