@@ -38,12 +38,17 @@ INERT = """() => [...document.querySelectorAll('#turns *')].flatMap((node) => [
 ])"""
 
 
+def status(text):
+    return StreamEvent(EventType.STATUS, status=Status("progress", text))
+
+
 @pytest.mark.parametrize("size", [5, 100_000])
 async def test_hostile_text_does_nothing(chat, size):
     before = len(chat.requests)
-    for place in (str, reasoning_delta, lambda text: StreamEvent(EventType.STATUS, status=Status("progress", text))):
-        for text in HOSTILE:
-            await chat.told(*(place(piece) for piece in cut(text, max(size, len(text) // 400))), "end")
+    places = [(str, text) for text in HOSTILE]
+    places += [(reasoning_delta, "\n\n".join(HOSTILE)), (status, "\n".join(HOSTILE))]
+    for place, text in places:
+        await chat.told(*(place(piece) for piece in cut(text, max(size, len(text) // 400))), "end")
     await chat.page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
     await chat.page.mouse.move(500, 300)
     assert await chat.page.evaluate(INERT) == []

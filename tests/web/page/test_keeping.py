@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from llmstream import EventType, StreamEvent
+from llmstream.messages import File
 from tests.web.page.server import PageServer
 
 expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
@@ -66,7 +68,8 @@ async def test_what_is_kept_is_bounded(chat):
 
 
 @pytest.mark.parametrize(
-    "kept", ["{", "[]", '{"id": 1, "turns": 3}', '{"id": "x", "turns": [{"role": "alien"}, null]}']
+    "kept",
+    ["{", "[]", '{"id": 1, "turns": 3}', '{"id": "x", "turns": [null]}', '{"id": "x", "turns": [{"role": "alien"}]}'],
 )
 async def test_a_spoilt_store_is_left_aside(chat, kept):
     await chat.page.evaluate("text => localStorage.setItem('llmstream.chat', text)", kept)
@@ -96,3 +99,11 @@ async def test_without_a_list_of_models_there_is_no_picker(browser):
         await expect(page.get_by_label("Model")).to_be_hidden()
         asked.end()
         await page.close()
+
+
+async def test_a_large_file_is_not_kept_but_its_conversation_is(chat):
+    await chat.told("Look", StreamEvent(EventType.FILE, file=File(name="big.bin", data="AAAA" * 600_000)))
+    await expect(chat.answer.get_by_role("button", name="Save")).to_be_visible()
+    await chat.page.reload()
+    await expect(chat.answer).to_contain_text("File: big.bin")
+    await expect(chat.answer.get_by_role("button", name="Save")).to_have_count(0)
