@@ -8,9 +8,11 @@ the tool call it led to), and every part survives `to_dict` / `from_dict` unchan
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -348,7 +350,12 @@ def dump(value: Any) -> dict[str, Any]:
 
 def load(cls: type[Any], data: Mapping[str, Any]) -> Any:
     """Build a dataclass from `dump`'s form; keys of a newer version are ignored."""
-    return cls(**{f.name: data[f.name] for f in fields(cls) if f.name in data})
+    return cls(**{name: data[name] for name in _names(cls) if name in data})
+
+
+@cache
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
 
 
 def dump_part(part: Part) -> dict[str, Any]:
@@ -366,14 +373,24 @@ def load_part(data: Mapping[str, Any]) -> Part:
 
 
 def parse_arguments(arguments: str) -> dict[str, Any] | None:
-    """A tool call's arguments as a dict: `{}` when empty, None when they are not a JSON object."""
+    """A tool call's arguments as a dict: `{}` when empty, None when they are not a JSON object.
+
+    NaN and numbers beyond a float's range are no JSON either: they could not be sent back.
+    """
     if not arguments.strip():
         return {}
     try:
-        value = json.loads(arguments)
+        value = json.loads(arguments, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is out of range")
+    return value
 
 
 def ensure_json(value: Any, what: str) -> None:

@@ -135,3 +135,13 @@ def test_a_sequence_is_a_list_or_tuple():
     for value in ("ab", {"a": 1}, 5, None):
         with pytest.raises(TypeError, match="it must be a list"):
             sequence_of(value, "it")
+
+
+@pytest.mark.parametrize("arguments", ['{"x": NaN}', '{"x": [-Infinity]}', '{"x": 1e999}', "[1]", "null", "{"])
+def test_arguments_that_could_not_be_sent_back_are_no_object(arguments):
+    assert parse_arguments(arguments) is None
+
+
+def test_arguments_are_an_object_or_empty():
+    assert parse_arguments(' {"x": 1.5e3} ') == {"x": 1500.0}
+    assert parse_arguments(" ") == {}
