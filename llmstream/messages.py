@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
-from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -348,14 +347,13 @@ def dump(value: Any) -> dict[str, Any]:
     return data
 
 
+_NAMES: dict[type[Any], tuple[str, ...]] = {}  # asking a class for its fields costs more than all the rest
+
+
 def load(cls: type[Any], data: Mapping[str, Any]) -> Any:
     """Build a dataclass from `dump`'s form; keys of a newer version are ignored."""
-    return cls(**{name: data[name] for name in _names(cls) if name in data})
-
-
-@cache
-def _names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls))
+    names = _NAMES.get(cls) or _NAMES.setdefault(cls, tuple(f.name for f in fields(cls)))
+    return cls(**{name: data[name] for name in names if name in data})
 
 
 def dump_part(part: Part) -> dict[str, Any]:
