@@ -20,7 +20,7 @@ from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
 from llmstream.web.dialects.asking import ask_for, object_of
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
-from llmstream.web.dialects.frames import render_frame
+from llmstream.web.dialects.frames import RunsOfText, render_frame
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 _Events = Iterator[dict[str, Any]]
@@ -74,7 +74,7 @@ class AgUi:
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
-        return _Answer(ask.reply)
+        return RunsOfText(_Answer(ask.reply))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """There is none: raises TypeError."""

@@ -18,6 +18,7 @@ from llmstream.messages import FinishReason, Source, parse_arguments
 from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.withheld import Withheld
 from llmstream.wire.anthropic_messages.decode import FINISH_REASONS
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
@@ -59,7 +60,7 @@ class AnthropicMessages:
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
-        return _Answer(ask)
+        return RunsOfText(_Answer(ask))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""

@@ -47,7 +47,8 @@ def keep_options(request: ChatRequest, name: str, known: frozenset[str]) -> None
 
     The others may name models to fall back to, or change the shape of the answer.
     """
-    rest = {key: value for key, value in request.provider_options.get(name, {}).items() if key in known}
+    given = request.provider_options.get(name, {})
+    rest = {key: value for key, value in given.items() if key in known and value is not None}
     request.provider_options = {name: rest} if rest else {}
 
 

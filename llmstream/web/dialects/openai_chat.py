@@ -20,6 +20,7 @@ from llmstream.messages import FinishReason
 from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.withheld import Withheld
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_error
 from llmstream.wire.openai_chat.request import parse_request
@@ -106,7 +107,7 @@ class OpenAIChat:
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
-        return _Answer(ask)
+        return RunsOfText(_Answer(ask))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""

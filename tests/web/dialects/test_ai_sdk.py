@@ -194,10 +194,10 @@ def test_failed_and_denied_calls_are_told_to_the_model() -> None:
 
 
 def test_what_the_provider_ran_and_wants_back_stays_with_the_answer() -> None:
-    kept = {"llmstream": {"format": "f", "item": {"a": 1}}}
+    kept = {"llmstream": {"format": "f", "item": {"type": "x"}}}
     call = {"type": "tool-t", "toolCallId": "c", "input": {}, "state": "output-available", "output": 1}
     (message,) = said({"type": "reasoning", "text": "", "providerMetadata": kept}, {**call, "providerExecuted": True})
-    assert message.parts[0] == ProviderPart("f", {"a": 1})
+    assert message.parts[0] == ProviderPart("f", {"type": "x"})
     assert [part.executed_by for part in message.parts[1:]] == ["provider", "provider"]
 
 

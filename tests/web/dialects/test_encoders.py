@@ -238,6 +238,17 @@ def test_nothing_follows_the_end(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+@given(legal=legal_streams())
+def test_a_run_of_text_is_written_as_its_pieces_are(dialect: Dialect, legal: Legal) -> None:
+    """The short way for the second and later texts of a run gives the same bytes as the long way."""
+    ask = dialect.parse(BODIES[type(dialect)])
+    short, long = dialect.encoder(ask), dialect.encoder(ask)._answer
+    for event in legal.events:
+        for each in [event] * 3 if event.type is EventType.TEXT_DELTA else [event]:
+            assert short.feed(each) == long.feed(each)
+
+
+@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
 def test_a_whole_answer_may_be_streamed(dialect: Dialect) -> None:
     """A batch's only event, to a client that asked for a stream."""
     message = Message("assistant", [TextPart("all of it")])

@@ -174,7 +174,15 @@ async def test_options_and_history_arrive(client, gateway) -> None:
         {"role": "user", "content": "go on"},
     ]
     await client.chat.completions.create(
-        model="text", messages=history, temperature=0.5, max_completion_tokens=9, stop="x", seed=1, user="u", store=True
+        model="text",
+        messages=history,
+        temperature=0.5,
+        max_completion_tokens=9,
+        stop="x",
+        seed=1,
+        user="u",
+        store=True,
+        verbosity=None,
     )
     (ask,) = gateway.asks
     assert [message.role for message in ask.messages] == ["system", "user", "assistant", "user"]
