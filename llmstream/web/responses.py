@@ -100,6 +100,9 @@ class EventStreamResponse(Response):
             logger.warning("request %s: %s", self.request_id, problem)
             cut(scope)
             raise AbortedError(str(problem)) from None
+        except AbortedError:
+            await _spoil(send)
+            raise
         except asyncio.CancelledError:
             await self._announce(send)
             raise
@@ -311,6 +314,18 @@ def cut(scope: Scope) -> None:
 def _after_gap(events: AsyncIterable[StreamEvent], last_event_id: str) -> Flow[StreamEvent]:
     source = Source(events)
     return Flow(_with_gap(source, gap(last_event_id)), source)
+
+
+async def _spoil(send: Send) -> None:
+    """Make whoever passes the body on fail as well.
+
+    An exception alone is not enough: Starlette's BaseHTTPMiddleware, and so FastAPI's `@app.middleware("http")`, first
+    ends the body properly and raises it then. No sender can do anything with a buffer that was released.
+    """
+    buffer = memoryview(b"cut")
+    buffer.release()
+    with suppress(Exception):
+        await send({"type": "http.response.body", "body": buffer, "more_body": True})
 
 
 async def _with_gap(source: Source, status: StreamEvent) -> AsyncGenerator[StreamEvent, None]:
