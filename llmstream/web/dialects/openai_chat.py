@@ -22,7 +22,7 @@ from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.withheld import Withheld
-from llmstream.wire.openai_chat.encode import ChatEncoder, render_error
+from llmstream.wire.openai_chat.encode import ChatEncoder
 from llmstream.wire.openai_chat.request import parse_request
 
 _PASSED = frozenset(
@@ -64,6 +64,14 @@ _TYPES = {
     "quota": "insufficient_quota",
     "rate_limit": "rate_limit_error",
     "overloaded": "overloaded_error",
+}
+_CODES = {
+    "authentication": "invalid_api_key",
+    "not_found": "model_not_found",
+    "context_length": "context_length_exceeded",
+    "content_filter": "content_filter",
+    "quota": "insufficient_quota",
+    "rate_limit": "rate_limit_exceeded",
 }
 _NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 _CITATION = {"title": "", "url": "", "start_index": 0, "end_index": 0}
@@ -210,7 +218,5 @@ def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 
 def _render_error(info: ErrorInfo) -> dict[str, Any]:
-    rendered = render_error(info)
-    code = rendered.get("code")
-    kind = rendered.get("type") or _TYPES.get(info.kind, "server_error")
-    return {**rendered, "type": kind, "param": None, "code": None if code is None else str(code)}
+    kind = _TYPES.get(info.kind, "server_error")
+    return {"message": info.message, "type": kind, "param": None, "code": _CODES.get(info.kind, info.code)}

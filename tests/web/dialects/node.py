@@ -26,7 +26,8 @@ class Played:
     stall_closed: bool
 
 
-def _require_node() -> None:
+def require_node() -> None:
+    """Skip where node or the packages are missing."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     if not (NPM / "node_modules").is_dir():
@@ -35,25 +36,26 @@ def _require_node() -> None:
 
 def play(script: str, *scenarios: str, **environment: str) -> Played:
     """Run `script` through `scenarios`. Skips where node or the packages are missing."""
-    _require_node()
+    require_node()
     return asyncio.run(_play(script, scenarios, environment))
 
 
 async def check_streams(streams: list[dict[str, str]]) -> list[dict[str, str | None]]:
     """What each client objects to in its text of each stream. Skips as `play` does."""
-    _require_node()
-    return json.loads(await _node("check.mjs", input=json.dumps(streams).encode()))
+    require_node()
+    return json.loads(await node("check.mjs", input=json.dumps(streams).encode()))
 
 
 async def _play(script: str, scenarios: tuple[str, ...], environment: dict[str, str]) -> Played:
     async with serving() as gateway:
-        out = await _node(script, gateway.url, *scenarios, **environment)
+        out = await node(script, gateway.url, *scenarios, **environment)
         if "stall" in scenarios:
             await asyncio.wait_for(gateway.stall.closed.wait(), 5)
         return Played(json.loads(out), gateway.asks, gateway.stall.closed.is_set())
 
 
-async def _node(script: str, *arguments: str, input: bytes = b"", **environment: str) -> bytes:
+async def node(script: str, *arguments: str, input: bytes = b"", **environment: str) -> bytes:
+    """What a script writes."""
     process = await asyncio.create_subprocess_exec(
         "node",
         str(NPM / script),

@@ -22,8 +22,8 @@ from tests.web.dialects.gateway import TOLD
 from tests.web.dialects.node import Played, play
 
 READ = ("text", "tools", "cut-call", "reasoning", "sources", "refusal", "length", "progress", "retry", "steps", "slow")
-BROKEN = ("midway", "cut", "restart", "restart:hold", "stall")
-CHATS = ("refused:chat", "midway:chat", "restart:chat", "progress:chat", "converse")
+BROKEN = ("midway", "cut", "restart", "restart|hold", "stall")
+CHATS = ("refused|chat", "midway|chat", "restart|chat", "progress|chat", "converse")
 
 
 @pytest.fixture(scope="module", params=["ai-v6", "ai-v7"])
@@ -82,29 +82,29 @@ def test_tools_that_the_server_runs_are_steps_of_one_message(sdk) -> None:
 
 def test_progress_and_retries_are_told_in_passing(sdk) -> None:
     seen = sdk[1].seen
-    (told,) = seen["progress:chat"]["data"]
+    (told,) = seen["progress|chat"]["data"]
     assert told["data"] == {"kind": "progress", "message": TOLD, "data": {"done": 1}}
-    assert [part["type"] for part in seen["progress:chat"]["messages"][-1]["parts"]] == ["step-start", "text"]
+    assert [part["type"] for part in seen["progress|chat"]["messages"][-1]["parts"]] == ["step-start", "text"]
     (retry,) = (chunk for chunk in seen["retry"]["chunks"] if chunk["type"] == "data-retry")
     assert (retry["data"]["attempt"], retry["data"]["kind"]) == (2, "overloaded")
     assert parts_of(seen["retry"], "text")[0]["text"] == "Hello"
     assert parts_of(seen["slow"], "text")[0]["text"] == "Half an hour."
 
 
-@pytest.mark.parametrize("name", ["midway", "cut", "restart:hold"])
+@pytest.mark.parametrize("name", ["midway", "cut", "restart|hold"])
 def test_an_answer_that_breaks_off_is_an_error_and_never_finishes(sdk, name: str) -> None:
     seen = sdk[1].seen[name]
     kinds = [chunk["type"] for chunk in seen["chunks"]]
     assert kinds[-1] == "error"
     assert "finish" not in kinds
     assert parts_of(seen, "text")[0]["state"] == "streaming"
-    expected = {"midway": "overloaded", "cut": "cut before", "restart:hold": "interrupted"}[name]
+    expected = {"midway": "overloaded", "cut": "cut before", "restart|hold": "interrupted"}[name]
     assert expected in seen["error"]["message"]
 
 
 def test_an_answer_that_begins_anew_drops_what_was_shown_or_fails(sdk) -> None:
     version, played = sdk
-    for name in ("restart", "restart:chat"):
+    for name in ("restart", "restart|chat"):
         seen = played.seen[name]
         message = seen["message"] if "message" in seen else seen["messages"][-1]
         texts = [part["text"] for part in message["parts"] if part["type"] == "text"]
@@ -116,7 +116,7 @@ def test_an_answer_that_begins_anew_drops_what_was_shown_or_fails(sdk) -> None:
 
 
 def test_errors_reach_the_chat(sdk) -> None:
-    refused, midway = sdk[1].seen["refused:chat"], sdk[1].seen["midway:chat"]
+    refused, midway = sdk[1].seen["refused|chat"], sdk[1].seen["midway|chat"]
     assert refused["status"] == midway["status"] == "error"
     assert "Too many requests just now." in refused["error"]["message"]
     assert midway["error"]["message"].startswith("The model is overloaded just now.")

@@ -78,7 +78,7 @@ async function fail(model) {
 
 await run(async (name) => {
   if (name === "converse") return converse();
-  const [model, option] = name.split(":");
+  const [model, option] = name.split("|");
   if (option === "chat") return fail(model);
   const body = { model, ...(option === "hold" ? { resetStep: false } : {}) };
   return read(body, [user("hi")], model === "stall" ? new AbortController() : undefined);
