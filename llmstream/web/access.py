@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from llmstream.web.errors import RefusedError, new_request_id, render_error
+from llmstream.web.errors import RefusedError, new_request_id
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.responses import Refusal, RenderError
 
@@ -80,10 +80,10 @@ class Access:
 
 
 class Gate:
-    """Lets requests in, or refuses them. `shapes` are the words of the dialects, by path."""
+    """Lets requests in, or refuses them. `shape` gives the words of a path's dialect."""
 
-    def __init__(self, app: ASGIApp, access: Access, limits: Limits, shapes: Mapping[str, RenderError]) -> None:
-        self._app, self._access, self._shapes = app, access, shapes
+    def __init__(self, app: ASGIApp, access: Access, limits: Limits, shape: Callable[[str], RenderError]) -> None:
+        self._app, self._access, self._shape = app, access, shape
         self._slots = Slots(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +106,7 @@ class Gate:
             await self._refuse(problem, scope, receive, send)
 
     async def _refuse(self, problem: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
-        render = self._shapes.get(scope["path"], render_error)
+        render = self._shape(scope["path"])
         response = Refusal(problem.info, scope["state"]["request_id"], render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.web.access import Access, Gate
 from llmstream.web.conversing import Conversing
-from llmstream.web.dialects import all_dialects
+from llmstream.web.dialects import OpenAIChat, all_dialects
 from llmstream.web.errors import TABLE, RefusedError, new_request_id, render_error
 from llmstream.web.limits import Limits
 from llmstream.web.mounting import dialect_routes
@@ -71,10 +71,14 @@ def create_app(
 
     dialects = all_dialects()
     shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
-    middleware = [Middleware(Gate, access=access, limits=limits, shapes=shapes)]
+
+    def shape(path: str) -> RenderError:
+        return shapes.get(path) or (OpenAIChat().error if path.startswith("/v1/") else render_error)
+
+    middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
     if access.origins:
         middleware.insert(0, _cors(access))
-    handlers = {kind: _Failure(shapes).respond for kind in (RefusedError, HTTPException, ClientDisconnect, Exception)}
+    handlers = {kind: _Failure(shape).respond for kind in (RefusedError, HTTPException, ClientDisconnect, Exception)}
     routes = [*_routes(service), *dialect_routes(service, dialects)]
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan)
 
@@ -111,8 +115,8 @@ def _routes(service: Service) -> list[Route | WebSocketRoute]:
 class _Failure:
     """What an endpoint raised, as a response in the words of its path."""
 
-    def __init__(self, shapes: Mapping[str, RenderError]) -> None:
-        self._shapes = shapes
+    def __init__(self, shape: Callable[[str], RenderError]) -> None:
+        self._shape = shape
 
     async def respond(self, request: Request, problem: Exception) -> Response:
         """What it says. Starlette raises again, for the log, what nobody foresaw."""
@@ -126,7 +130,7 @@ class _Failure:
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
             info = ErrorInfo("internal", TABLE["internal"].text, status_code=500)
-        render = self._shapes.get(request.url.path, render_error)
+        render = self._shape(request.url.path)
         request_id = getattr(request.state, "request_id", None) or new_request_id()
         return Refusal(info, request_id, render_error=render, headers=headers)
 

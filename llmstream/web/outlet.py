@@ -5,8 +5,8 @@
 2. `send` waits while the client does not read, which is what holds the model up. When it waits for longer than
    `write_timeout` seconds, the writer is cancelled and SlowClientError raised.
 3. After `heartbeat` seconds without a word, `beat` may send something; never in the middle of a `send`.
-4. Twice in a millisecond the event loop gets its turn even if the writer never waits for anything, since servers swallow what
-   is sent to a client that has gone.
+4. Twice in a millisecond the event loop gets its turn even if the writer never waits for anything, since servers
+   swallow what is sent to a client that has gone.
 
 Timers cost nothing per event: one task sleeps until the next thing could be due, and then looks.
 """

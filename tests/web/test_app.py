@@ -104,7 +104,8 @@ async def test_only_models_on_the_list_can_be_asked_for() -> None:
         _, _, body = await fetch(port, "/v1/models")
         assert [model["id"] for model in json.loads(body)["data"]] == ["small", "large"]
         assert (await fetch(port, "/v1/models/small"))[0] == 200
-        assert (await fetch(port, "/v1/models/other"))[0] == 404
+        status, _, body = await fetch(port, "/v1/models/other")
+        assert (status, json.loads(body)["error"]["type"]) == (404, "not_found_error")
 
 
 FORM = b'--x\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nhi\r\n--x--\r\n'

@@ -70,11 +70,12 @@ async def test_an_early_error_is_a_real_one(accept, kind) -> None:
 
 async def test_an_event_source_that_nobody_here_wrote_reads_it() -> None:
     app, _ = answering(["a\n\ndata: b\r\u2028", "c"])
-    async with serving(app) as port, httpx2.AsyncClient() as client:
-        async with client.stream(
-            "GET", f"http://127.0.0.1:{port}/", headers={"accept": "text/event-stream"}
-        ) as response:
-            read = [event async for event in httpx2.EventSource(response)]
+    async with (
+        serving(app) as port,
+        httpx2.AsyncClient() as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/", headers={"accept": "text/event-stream"}) as response,
+    ):
+        read = [event async for event in httpx2.EventSource(response)]
     events = [StreamEvent.from_dict(json.loads(event.data)) for event in read]
     assert "".join(event.text for event in events) == "a\n\ndata: b\r\u2028c"
     assert [event.id for event in read] == ["1", "2", "3", "4-end"]
