@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import typing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient
-from llmstream.errors import ConfigurationError, ErrorKind
+from llmstream.errors import ConfigurationError
 from llmstream.providers import registry
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -53,15 +52,24 @@ async def test_the_snippet_runs(snippet: str, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_the_snippet_for_tests_does_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {}
-    exec(next(snippet for snippet in SNIPPETS if "VirtualClock" in snippet), names)
+    snippet = next(snippet for snippet in SNIPPETS if "VirtualClock" in snippet)
+    exec(snippet[: snippet.index("async with")], names)
     events = [e async for e in names["client"].chat_completion([{"role": "user", "content": "hi"}])]
     assert "".join(event.text for event in events) == "Hello"
     assert len(names["provider"].requests) == 2
 
 
-def test_every_event_type_and_error_kind_is_named() -> None:
-    for name in [*(kind.name for kind in EventType), *typing.get_args(ErrorKind)]:
-        assert f"`{name}`" in README
+def test_every_event_type_is_named() -> None:
+    for kind in EventType:
+        assert f"`{kind.name}`" in README
+
+
+def test_what_a_stream_costs_is_what_was_measured() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "benchmarks.md").read_text()
+    rows = re.findall(r"^\| (.*, vs \S+) \| (\S+) \| (\S+) \|$", README, re.M)
+    assert len(rows) > 5
+    for measure, *ratios in rows:
+        assert re.search(rf"^\| {re.escape(measure)} \| {ratios[0]} \S+ \| {ratios[1]} ", page, re.M), measure
 
 
 def test_it_is_short_enough_to_be_read() -> None:
