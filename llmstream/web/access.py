@@ -24,6 +24,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from llmstream.errors import ConfigurationError
 from llmstream.web.errors import RefusedError, new_request_id
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.responses import Refusal, RenderError
@@ -42,11 +43,21 @@ class Access:
 
     `hosts` are the names that the server goes by, without ports; None: the loopback interface's where there are no
     keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
+    Browsers send no header with a WebSocket or an EventSource: for those with keys, look at a cookie in a function.
+    Raises ConfigurationError for what would let in everybody, or nobody.
     """
 
     keys: str | Sequence[str] | Authenticate | None = field(default=None, repr=False)
     hosts: Sequence[str] | None = None
     origins: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.keys is not None and not callable(self.keys) and not all(each.strip() for each in _listed(self.keys)):
+            raise ConfigurationError("a key must not be empty: whoever sends none would have it")
+        if isinstance(self.hosts, str) or any("/" in each or each.count(":") == 1 for each in self.hosts or ()):
+            raise ConfigurationError('hosts must be a list of names without ports, such as ["chat.example.com"]')
+        if isinstance(self.origins, str) or not all(map(_is_origin, self.origins)):
+            raise ConfigurationError('origins must be a list of pages\' origins, such as ["https://app.example.com"]')
 
     def check_host(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a name that is not ours."""
@@ -59,7 +70,7 @@ class Access:
         origin = connection.headers.get("origin")
         if origin is None:
             foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-            opened = connection.headers.get("sec-fetch-mode") == "navigate" and connection.url.path in PUBLIC
+            opened = connection.headers.get("sec-fetch-mode") == "navigate" and own_path(connection.scope) in PUBLIC
             if foreign and not opened:
                 raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.")
         elif origin not in self.origins and not _same(origin, connection.headers.get("host", "")):
@@ -72,7 +83,7 @@ class Access:
         if callable(self.keys):
             name = await self.keys(connection)
         else:
-            name = _holder(_key(connection), (self.keys,) if isinstance(self.keys, str) else self.keys)
+            name = _holder(_key(connection), _listed(self.keys))
         if name is None:
             headers = {"www-authenticate": "Bearer"}
             raise RefusedError(401, "authentication", "This server needs a key, and a valid one.", headers=headers)
@@ -97,7 +108,7 @@ class Gate:
         try:
             self._access.check_host(connection)
             self._access.check_origin(connection)
-            public = connection.url.path in PUBLIC
+            public = own_path(scope) in PUBLIC
             scope["state"]["who"] = who = "" if public else await self._access.identify(connection)
             scope["state"]["keyed"] = self._access.keys is not None
             with nullcontext() if public else self._slots.taken(who):
@@ -106,7 +117,7 @@ class Gate:
             await self._refuse(problem, scope, receive, send)
 
     async def _refuse(self, problem: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
-        render = self._shape(scope["path"])
+        render = self._shape(own_path(scope))
         response = Refusal(problem.info, scope["state"]["request_id"], render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)
@@ -120,6 +131,25 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
         await websocket.send_denial_response(response)
     else:
         await websocket.close(1008)
+
+
+def own_path(scope: Scope) -> str:
+    """The path below where the app is mounted, as Starlette's router reads it.
+
+    Never from `url`, which is put together from Host: with `Host: x/healthz?` it is as public as its sender likes.
+    """
+    path: str = scope["path"]
+    root = scope.get("root_path", "")
+    return path[len(root) :] or "/" if path == root or path.startswith(f"{root}/") else path
+
+
+def _listed(keys: str | Sequence[str]) -> Sequence[str]:
+    return (keys,) if isinstance(keys, str) else keys
+
+
+def _is_origin(text: str) -> bool:
+    scheme, _, place = text.partition("://")
+    return bool(scheme and place) and "/" not in place
 
 
 def _host(connection: HTTPConnection) -> str:

@@ -18,9 +18,9 @@ from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
-from llmstream.web.access import Access, Gate
+from llmstream.web.access import Access, Gate, own_path
 from llmstream.web.conversing import Conversing
-from llmstream.web.dialects import OpenAIChat, all_dialects
+from llmstream.web.dialects import AnthropicMessages, OpenAIChat, all_dialects
 from llmstream.web.errors import TABLE, RefusedError, new_request_id, render_error
 from llmstream.web.limits import Limits
 from llmstream.web.mounting import dialect_routes
@@ -73,7 +73,9 @@ def create_app(
     shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
 
     def shape(path: str) -> RenderError:
-        return shapes.get(path) or (OpenAIChat().error if path.startswith("/v1/") else render_error)
+        if path.startswith("/v1/"):  # with what its clients ask beside their one endpoint (`count_tokens`, `models` …)
+            return (AnthropicMessages() if path.startswith(AnthropicMessages.path) else OpenAIChat()).error
+        return shapes.get(path, render_error)
 
     middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
     if access.origins:
@@ -130,7 +132,7 @@ class _Failure:
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
             info = ErrorInfo("internal", TABLE["internal"].text, status_code=500)
-        render = self._shape(request.url.path)
+        render = self._shape(own_path(request.scope))
         request_id = getattr(request.state, "request_id", None) or new_request_id()
         return Refusal(info, request_id, render_error=render, headers=headers)
 

@@ -14,7 +14,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.testing import ScriptedProvider
-from llmstream.web import Access, Limits, create_app
+from llmstream.web import Limits, create_app
 from tests.web.serving import Client, events_of, fetch, frames, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -289,68 +289,6 @@ async def test_a_websocket_that_closes_without_asking_is_nobody() -> None:
         async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream"):
             pass
         assert (await fetch(port, "/healthz"))[0] == 200
-
-
-SHAPES = {
-    "/chat": {"type", "error", "request_id", "error_info"},
-    "/v1/chat/completions": {"error"},
-    "/v1/messages": {"type", "error", "request_id"},
-    "/api/chat": {"error", "code", "request_id"},
-    "/agui": {"message", "code", "requestId"},
-}
-
-
-@pytest.mark.parametrize("path", SHAPES)
-async def test_strangers_are_refused_in_every_clients_own_words(path) -> None:
-    app, provider = app_with(["ok"], access=Access(keys=["sk-good"]))
-    async with serving(app) as port:
-        status, headers, body = await post(port, path, {})
-        assert (status, headers["www-authenticate"]) == (401, "Bearer")
-        assert set(json.loads(body)) == SHAPES[path]
-        assert (await post(port, path, {}, authorization="Bearer sk-bad"))[0] == 401
-        assert (await post(port, path, {}, authorization="Bearer sk-good"))[0] == 400
-        assert (await post(port, path, {}, x_api_key="sk-good"))[0] == 400
-        assert (await fetch(port, "/"))[0] == 200
-        assert provider.requests == []
-
-
-async def test_names_and_pages_from_elsewhere_are_refused() -> None:
-    app, _ = app_with(*[["ok"]] * 9)
-    async with serving(app) as port:
-        own = f"http://127.0.0.1:{port}"
-        for headers, status in (
-            ({"host": "evil.example"}, 403),
-            ({"host": f"localhost:{port}"}, 200),
-            ({"host": f"[::1]:{port}"}, 200),
-            ({"host": ""}, 403),
-            ({"host": "[bad"}, 403),
-            ({"origin": own}, 200),
-            ({"origin": "https://evil.example"}, 403),
-            ({"origin": "null"}, 403),
-            ({"origin": f"ws://127.0.0.1:{port}"}, 403),
-            ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "no-cors"}, 403),
-            ({"sec_fetch_site": "same-origin"}, 200),
-        ):
-            got, answer, _ = await post(port, "/chat", {"prompt": "hi"}, **headers)
-            assert got == status, headers
-            assert "access-control-allow-origin" not in answer
-        assert (await fetch(port, "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate"))[0] == 200
-        with pytest.raises(websockets.InvalidStatus) as refused:
-            async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream", origin="https://evil.example"):
-                pass
-        assert refused.value.response.status_code == 403
-
-
-async def test_an_allowed_origin_gets_cors_headers_and_others_none() -> None:
-    app, _ = app_with(["ok"], access=Access(origins=["https://app.example"]))
-    async with serving(app) as port:
-        status, headers, _ = await post(port, "/chat", {"prompt": "hi"}, origin="https://app.example")
-        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
-        status, headers, _ = await fetch(
-            port, "/chat", "OPTIONS", origin="https://app.example", access_control_request_method="POST"
-        )
-        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
-        assert (await post(port, "/chat", {"prompt": "hi"}, origin="https://evil.example"))[0] == 403
 
 
 async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> None:

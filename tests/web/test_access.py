@@ -1,0 +1,115 @@
+"""Who may ask, and who hears that they may not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import websockets
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from llmstream.errors import ConfigurationError
+from llmstream.web import Access
+from tests.web.serving import fetch, serving
+from tests.web.test_app import app_with, post
+
+SHAPES = {
+    "/chat": {"type", "error", "request_id", "error_info"},
+    "/v1/chat/completions": {"error"},
+    "/v1/messages": {"type", "error", "request_id"},
+    "/api/chat": {"error", "code", "request_id"},
+    "/agui": {"message", "code", "requestId"},
+}
+
+
+@pytest.mark.parametrize("path", SHAPES)
+async def test_strangers_are_refused_in_every_clients_own_words(path) -> None:
+    app, provider = app_with(["ok"], access=Access(keys=["sk-good"]))
+    async with serving(app) as port:
+        status, headers, body = await post(port, path, {})
+        assert (status, headers["www-authenticate"]) == (401, "Bearer")
+        assert set(json.loads(body)) == SHAPES[path]
+        assert (await post(port, path, {}, authorization="Bearer sk-bad"))[0] == 401
+        assert (await post(port, path, {}, authorization="Bearer sk-good"))[0] == 400
+        assert (await post(port, path, {}, x_api_key="sk-good"))[0] == 400
+        assert (await fetch(port, "/"))[0] == 200
+        assert provider.requests == []
+
+
+async def test_names_and_pages_from_elsewhere_are_refused() -> None:
+    app, _ = app_with(*[["ok"]] * 9)
+    async with serving(app) as port:
+        own = f"http://127.0.0.1:{port}"
+        for headers, status in (
+            ({"host": "evil.example"}, 403),
+            ({"host": f"localhost:{port}"}, 200),
+            ({"host": f"[::1]:{port}"}, 200),
+            ({"host": ""}, 403),
+            ({"host": "[bad"}, 403),
+            ({"origin": own}, 200),
+            ({"origin": "https://evil.example"}, 403),
+            ({"origin": "null"}, 403),
+            ({"origin": f"ws://127.0.0.1:{port}"}, 403),
+            ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "no-cors"}, 403),
+            ({"sec_fetch_site": "same-origin"}, 200),
+        ):
+            got, answer, _ = await post(port, "/chat", {"prompt": "hi"}, **headers)
+            assert got == status, headers
+            assert "access-control-allow-origin" not in answer
+        assert (await fetch(port, "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate"))[0] == 200
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream", origin="https://evil.example"):
+                pass
+        assert refused.value.response.status_code == 403
+
+
+async def test_an_allowed_origin_gets_cors_headers_and_others_none() -> None:
+    app, _ = app_with(["ok"], access=Access(origins=["https://app.example"]))
+    async with serving(app) as port:
+        status, headers, _ = await post(port, "/chat", {"prompt": "hi"}, origin="https://app.example")
+        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
+        status, headers, _ = await fetch(
+            port, "/chat", "OPTIONS", origin="https://app.example", access_control_request_method="POST"
+        )
+        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
+        assert (await post(port, "/chat", {"prompt": "hi"}, origin="https://evil.example"))[0] == 403
+
+
+@pytest.mark.parametrize("host", ["x/healthz?", "x/healthz#", "x/?", "[bad", "x:99999999"])
+async def test_no_name_makes_a_path_public(host) -> None:
+    """Starlette 1.0 puts a request's URL together from Host as it came."""
+    app, provider = app_with(access=Access(keys="k"))
+    async with serving(app) as port:
+        assert (await post(port, "/chat", {"prompt": "hi"}, host=host))[0] == 401
+    assert provider.requests == []
+
+
+async def test_below_a_prefix_the_same_is_public_and_said_in_the_same_words() -> None:
+    app, _ = app_with(access=Access(keys="k"))
+    async with serving(Starlette(routes=[Mount("/llm", app)])) as port:
+        assert (await fetch(port, "/llm/"))[0] == (await fetch(port, "/llm/healthz"))[0] == 200
+        for path, shape in SHAPES.items():
+            for headers, status in (({}, 401), ({"authorization": "Bearer k"}, 400)):
+                got, _, body = await post(port, f"/llm{path}", {}, **headers)
+                assert (got, set(json.loads(body))) == (status, shape)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"keys": ""},
+        {"keys": ["good", " "]},
+        {"hosts": "chat.example.com"},
+        {"hosts": ["chat.example.com:8000"]},
+        {"hosts": ["https://chat.example.com"]},
+        {"origins": "https://app.example.com"},
+        {"origins": ["https://app.example.com/"]},
+        {"origins": ["app.example.com"]},
+        {"origins": ["*"]},
+    ],
+)
+def test_what_would_let_in_everybody_or_nobody_is_refused(wrong) -> None:
+    with pytest.raises(ConfigurationError):
+        Access(**wrong)
+    Access(keys=["a"], hosts=["::1", "chat.example.com"], origins=["https://a.example:8443", "capacitor://localhost"])
