@@ -23,7 +23,7 @@ STATUS of the kind `opaque` is for providers and leaves in none of them. RETRY a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from json.encoder import encode_basestring
 from types import MappingProxyType
@@ -59,6 +59,11 @@ class Outgoing(Protocol):
         """Bytes that may stand between two feeds and mean nothing; empty where nothing does."""
         ...
 
+    @property
+    def ended(self) -> bool:
+        """Nothing that follows will be sent, so the model may stop, even before its end."""
+        ...
+
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that have no place."""
         ...
@@ -70,6 +75,7 @@ class SseEncoder:
     content_type = MEDIA_TYPES[Form.SSE][0]
     headers = _NONE
     keep_alive = b": ping\n\n"
+    ended = False
 
     def __init__(self, *, reconnect: float = 3.0) -> None:
         self._count = 0
@@ -77,8 +83,8 @@ class SseEncoder:
 
     def feed(self, event: StreamEvent) -> bytes:
         """One frame."""
-        head, self._head = self._head, ""
         if event.type is _TEXT and event.text_delta is not None and event.raw is None:
+            head, self._head = self._head, ""
             self._count += 1
             said = encode_basestring(event.text_delta.content)
             frame = f'{head}id: {self._count}\ndata: {{"type":"text_delta","text_delta":{{"content":{said}}}}}\n\n'
@@ -86,12 +92,14 @@ class SseEncoder:
                 return frame.encode()
             except UnicodeEncodeError:  # half a surrogate pair
                 return frame.encode("utf-8", "backslashreplace")  # in JSON, "\ud83d" is what JSON calls it
-        if is_opaque(event):
-            self._head = head
-            return b""
+        return b"" if is_opaque(event) else self.frame(event.to_dict(), last=event.type in TERMINAL)
+
+    def frame(self, value: Any, *, last: bool) -> bytes:
+        """The next frame, with this as its JSON."""
+        head, self._head = self._head, ""
         self._count += 1
-        end = "-end" if event.type in TERMINAL else ""
-        return f"{head}id: {self._count}{end}\ndata: ".encode() + render_json(event.to_dict()) + b"\n\n"
+        end = "-end" if last else ""
+        return f"{head}id: {self._count}{end}\ndata: ".encode() + render_json(value) + b"\n\n"
 
 
 class NdjsonEncoder:
@@ -100,6 +108,7 @@ class NdjsonEncoder:
     content_type = MEDIA_TYPES[Form.NDJSON][0]
     headers = _NONE
     keep_alive = b'{"type":"status","status":{"kind":"ping"}}\n'
+    ended = False
 
     def feed(self, event: StreamEvent) -> bytes:
         """One line."""
@@ -112,6 +121,7 @@ class TextEncoder:
     content_type = f"{MEDIA_TYPES[Form.TEXT][0]}; charset=utf-8"
     headers = _NONE
     keep_alive = b""
+    ended = False
 
     def __init__(self, *, whole: bool = False) -> None:
         self._begun = False
@@ -143,6 +153,7 @@ class JsonEncoder:
     content_type = MEDIA_TYPES[Form.JSON][0]
     headers = _NONE
     keep_alive = b""
+    ended = False
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -182,9 +193,16 @@ def is_opaque(event: StreamEvent) -> bool:
     return event.status is not None and event.status.kind == "opaque"
 
 
-def render_json(value: Any) -> bytes:
-    """JSON in UTF-8, without spaces, for what may hold any text."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def render_json(value: Any, *, default: Callable[[Any], Any] | None = None) -> bytes:
+    """JSON in UTF-8, without spaces, for what may hold any text; `default` as in `json.dumps`.
+
+    NaN and the infinities, which JSON has no word for, are null.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=default)
+    except ValueError:
+        plain = json.loads(json.dumps(value, default=default), parse_constant=lambda _: None)
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -79,7 +79,8 @@ class RefusedError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.info = ErrorInfo(kind, message, status_code=status, retry_after=retry_after)
+        again = retry_after is not None
+        self.info = ErrorInfo(kind, message, retryable=again, status_code=status, retry_after=retry_after)
         self.headers = dict(headers or {})
 
 
@@ -119,8 +120,13 @@ def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:
 
 
 def error_headers(info: ErrorInfo) -> dict[str, str]:
-    """Retry-After in whole seconds, where there is something to wait for."""
-    return {} if info.retry_after is None else {"retry-after": str(max(0, math.ceil(min(info.retry_after, 86_400.0))))}
+    """Retry-After in whole seconds, where there is something to wait for; else whether to try again at all.
+
+    OpenAI's and Anthropic's clients try every 408, 409, 429 and 5xx again, unless `x-should-retry` says no.
+    """
+    if info.retry_after is not None:
+        return {"retry-after": str(max(0, math.ceil(min(info.retry_after, 86_400.0))))}
+    return {} if info.retryable else {"x-should-retry": "false"}
 
 
 def new_request_id(given: str | None = None) -> str:

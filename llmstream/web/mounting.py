@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.web.dialects import Ask, Dialect, model_document, models_document
+from llmstream.web.dialects import AiSdk, Ask, Dialect, model_document, models_document
 from llmstream.web.encode import render_json
 from llmstream.web.limits import read_json
 from llmstream.web.responses import EventStreamResponse
@@ -23,7 +23,13 @@ class Streamed:
         self.content_type: str = dialect.content_type
         self.headers: Mapping[str, str] = dialect.headers
         self.keep_alive: bytes = dialect.keep_alive
-        self.feed = dialect.encoder(ask).feed
+        self._answer = dialect.encoder(ask)
+        self.feed = self._answer.feed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is over, perhaps before the model's."""
+        return self._answer.ended
 
 
 class Whole:
@@ -31,6 +37,7 @@ class Whole:
 
     content_type = "application/json"
     keep_alive = b""
+    ended = False
 
     def __init__(self, dialect: Dialect, ask: Ask) -> None:
         self.headers: Mapping[str, str] = {}
@@ -84,11 +91,17 @@ class Models:
         return JSONResponse(model_document(name, created=self._service.started))
 
 
+async def _nothing_to_resume(_: Request) -> Response:
+    """What the AI SDK asks when a page is opened: 204 is "no answer is under way", anything else an error."""
+    return Response(status_code=204, headers={"cache-control": "no-store"})
+
+
 def dialect_routes(service: Service, dialects: list[Dialect]) -> list[Route]:
     """The dialects' endpoints, and the list of models."""
     models = Models(service)
     return [
         *(Route(each.path, Mounted(service, each).answer, methods=["POST"]) for each in dialects),
+        Route(f"{AiSdk.path}/{{chat}}/stream", _nothing_to_resume),
         Route("/v1/models", models.all),
         Route("/v1/models/{model:path}", models.one),
     ]

@@ -82,6 +82,13 @@ def _paths() -> dict[str, Any]:
                 parameters=[*query, token],
             )
         },
+        "/api/chat/{chat}/stream": {
+            "get": _operation(
+                "Whether an answer to a client of AiSdk is under way: none ever is",
+                {"204": {"description": "None is."}},
+                parameters=[{"name": "chat", "in": "path", "required": True, "schema": {"type": "string"}}],
+            )
+        },
         "/v1/models": {"get": _operation("The models that may be asked for", {"200": _json({"type": "object"})})},
         "/v1/models/{model}": {
             "get": _operation(

@@ -43,7 +43,7 @@ from llmstream.web.errors import (
     render_error,
 )
 from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode, negotiate
-from llmstream.web.outlet import Outlet, SlowClientError, http_client_left
+from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, http_client_left
 
 logger = logging.getLogger("llmstream.web")
 _TEXT = EventType.TEXT_DELTA
@@ -81,7 +81,7 @@ class EventStreamResponse(Response):
         self._heartbeat = heartbeat if self._encoder.keep_alive else None
         self._write_timeout = write_timeout
         self._render_error = render_error
-        self._opened = self._over = False
+        self._opened = self._ended = self._over = False
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.body = b""
@@ -90,7 +90,15 @@ class EventStreamResponse(Response):
         self.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer. Raises AbortedError where the connection has to be cut, which is what servers do then."""
+        """Answer. Raises AbortedError where the connection has to be cut, which is what servers do then.
+
+        HEAD asks what an answer would look like, so nobody is asked for one.
+        """
+        if scope["method"] == "HEAD":
+            await self._events.aclose()
+            await self._open(send, b"")
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         outlet = Outlet(
             send, heartbeat=self._heartbeat, write_timeout=self._write_timeout, beat=lambda: self._beat(send)
         )
@@ -114,7 +122,7 @@ class EventStreamResponse(Response):
             await self.background()
 
     async def _write(self, send: Send) -> None:
-        feed, ended = self._encoder.feed, False
+        feed = self._encoder.feed
         try:
             async with self._events as events:
                 async for event in events:
@@ -123,21 +131,18 @@ class EventStreamResponse(Response):
                             await (self._body(send, data) if self._opened else self._open(send, data))
                         continue
                     if await self._tell(send, event):
-                        ended = True
                         break
-        except AbortedError:
+        except (AbortedError, UnsentError):
             raise
         except RefusedError as problem:
             await self._refuse(send, problem)
-            ended = True
         except Exception as problem:
-            if ended:  # only closing went wrong
+            if self._ended:  # only closing went wrong
                 logger.exception("request %s: the events could not be closed", self.request_id)
             else:
                 logger.exception("request %s: the events raised %s", self.request_id, type(problem).__name__)
                 await self._tell(send, error(ErrorInfo("internal", type(problem).__name__)))
-                ended = True
-        if not ended:
+        if not self._ended:
             await self._tell(send, error(ErrorInfo("truncated", "the stream stopped without its end")))
         if not self._over:
             if not self._opened:  # an answer without a word
@@ -154,7 +159,8 @@ class EventStreamResponse(Response):
                 return True
         if data := self._encoder.feed(public_event(event, self.request_id)):
             await (self._body(send, data) if self._opened else self._open(send, data))
-        return event.type in TERMINAL
+        self._ended = event.type in TERMINAL or self._encoder.ended
+        return self._ended
 
     async def _open(self, send: Send, data: bytes) -> None:
         self._opened = True
@@ -167,7 +173,7 @@ class EventStreamResponse(Response):
 
     async def _fail(self, send: Send, public: ErrorInfo, headers: Mapping[str, str] | None = None) -> None:
         """A real HTTP error, since nothing has been sent."""
-        self._opened = self._over = True
+        self._opened = self._ended = self._over = True
         response = Refusal(public, self.request_id, render_error=self._render_error, headers=headers)
         for message in whole_messages(response):
             await send(message)
@@ -178,6 +184,7 @@ class EventStreamResponse(Response):
             await self._fail(send, problem.info, problem.headers)
             return
         info = replace(problem.info, request_id=self.request_id, status_code=None)
+        self._ended = True
         if data := self._encoder.feed(StreamEvent(EventType.ERROR, error=info.message, error_info=info)):
             await self._body(send, data)
 
@@ -188,13 +195,13 @@ class EventStreamResponse(Response):
 
     async def _announce(self, send: Send) -> None:
         """Say that the server stops, as far as that can be said."""
-        if not self._opened or self._over:
-            return
-        stopped = StreamEvent(EventType.ERROR, error_info=ErrorInfo("overloaded", code="shutdown"))
         with suppress(Exception):
             async with asyncio.timeout(_GOODBYE):
-                data = self._encoder.feed(public_event(stopped, self.request_id))
-                await send({"type": "http.response.body", "body": data, "more_body": False})
+                if not self._ended:
+                    text = "The server is stopping. Please try again."
+                    await self._refuse(send, RefusedError(503, "overloaded", text, retry_after=1.0))
+                if not self._over:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def respond(
@@ -209,12 +216,13 @@ def respond(
     heartbeat: float | None = 15.0,
     write_timeout: float | None = 30.0,
     headers: Mapping[str, str] | None = None,
+    encoder: Outgoing | None = None,
 ) -> Response:
     """Answer `request` with `events` in the form that it wants, which `choose(request)` tells beforehand (`choice`).
 
     What of the two modes the events were asked for in need not match: deltas are put together, a whole answer is one
     delta. A form that isn't on offer is answered with 406, Last-Event-ID as `llmstream.web.encode` says. `flag`,
-    `default` and `offer` are `choose`'s, the others EventStreamResponse's.
+    `default` and `offer` are `choose`'s, the others EventStreamResponse's; an `encoder` has to be one of that form.
     """
     request_id = request_id or new_request_id(request.headers.get("x-request-id"))
     try:
@@ -226,7 +234,7 @@ def respond(
         return Refusal(None, request_id, events)
     return EventStreamResponse(
         _after_gap(events, last_event_id) if last_event_id else events,
-        outgoing(choice.form, whole=choice.mode is ResponseMode.BATCH),
+        encoder or outgoing(choice.form, whole=choice.mode is ResponseMode.BATCH),
         request_id=request_id,
         heartbeat=heartbeat,
         write_timeout=write_timeout,

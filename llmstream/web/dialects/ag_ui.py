@@ -15,12 +15,14 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, ToolCallDelta
-from llmstream.messages import FinishReason, ReasoningPart, RefusalPart, TextPart, ToolCall, ToolResult, Usage, dump
+from llmstream.messages import FinishReason, ToolCall, ToolResult, Usage, dump
 from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
 from llmstream.web.dialects.asking import ask_for, object_of
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText, render_frame
+from llmstream.web.dialects.unfolded import unfold
+from llmstream.web.encode import render_json
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 _Events = Iterator[dict[str, Any]]
@@ -115,13 +117,12 @@ class _Answer:
 
     def _events(self, event: StreamEvent) -> _Events:
         kind = event.type
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield from self._write("text", event.text_delta.content)
-            return
         if not self._started:
             self._started = True
             yield {"type": "RUN_STARTED", **self._names(), "protocolVersion": _VERSION}
-        if kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield from self._write("text", event.text_delta.content)
+        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
             yield from self._write("reasoning", event.reasoning_delta.content)
         elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
             yield from self._write("refusal", event.refusal_delta.content)
@@ -166,9 +167,8 @@ class _Answer:
 
     def _complete(self, event: StreamEvent) -> _Events:
         if not self._in_step:
-            yield from self._begin()
-            for part in event.message.parts if event.message is not None else ():
-                yield from self._whole_part(part)
+            for each in unfold(event):
+                yield from self._events(each)
         yield from self._end_step()
         reason = event.finish_reason or FinishReason.UNKNOWN
         yield {
@@ -178,19 +178,6 @@ class _Answer:
             "result": {"finishReason": reason.value},
             **_usage(event.usage, event.start),
         }
-
-    def _whole_part(self, part: Any) -> _Events:
-        if isinstance(part, TextPart | RefusalPart):
-            yield from self._write(part.type, part.text) if part.text else ()
-        elif isinstance(part, ReasoningPart):
-            yield from self._write("reasoning", part.text) if part.text else ()
-            if part.format is not None:
-                data = {"format": part.format, "signature": part.signature, "id": part.id}
-                yield from self._opaque({key: value for key, value in data.items() if value is not None})
-        elif isinstance(part, ToolCall):
-            yield from self._call(part)
-        else:
-            yield from self._piece(part)
 
     def _status(self, status: Status) -> _Events:
         if status.kind == "step":
@@ -282,7 +269,9 @@ class _Answer:
         if result.tool_call_id not in self._known:
             return
         self._pending.pop(result.tool_call_id, None)
-        content = result.content if isinstance(result.content, str) else json.dumps(result.content, default=str)
+        content = result.content
+        if not isinstance(content, str):
+            content = render_json(content, default=str).decode()
         named = {"messageId": self._new_id(), "toolCallId": result.tool_call_id}
         yield {"type": "TOOL_CALL_RESULT", **named, "content": content, "role": "tool"}
 

@@ -21,9 +21,6 @@ from llmstream.messages import (
     File,
     FinishReason,
     Message,
-    ProviderPart,
-    ReasoningPart,
-    RefusalPart,
     Source,
     TextPart,
     ToolCall,
@@ -36,6 +33,7 @@ from llmstream.web.dialects.asking import ask_for, object_of
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText, render_frame
+from llmstream.web.dialects.unfolded import unfold
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 _Parts = Iterator[dict[str, Any]]
@@ -128,13 +126,12 @@ class _Answer:
 
     def _parts(self, event: StreamEvent) -> _Parts:
         kind = event.type
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield from self._write("text", event.text_delta.content)
-            return
         if not self._started:
             self._started = True
             yield {"type": "start", **_present(messageId=self._message_id)}
-        if kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield from self._write("text", event.text_delta.content)
+        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
             yield from self._write("reasoning", event.reasoning_delta.content)
         elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
             yield from self._write("refusal", event.refusal_delta.content)
@@ -174,28 +171,13 @@ class _Answer:
 
     def _complete(self, event: StreamEvent) -> _Parts:
         if not self._in_step:
-            yield from self._begin()
-            for part in event.message.parts if event.message is not None else ():
-                yield from self._whole_part(part)
+            for each in unfold(event):
+                yield from self._parts(each)
         yield from self._end_step()
         model = event.start.model if event.start is not None else None
         metadata = _present(model=model, finishReason=event.finish_reason, usage=_render_usage(event.usage))
         reason = _FINISH.get(event.finish_reason or FinishReason.UNKNOWN, "other")
         yield {"type": "finish", "finishReason": reason, **_present(messageMetadata=metadata)}
-
-    def _whole_part(self, part: Any) -> _Parts:
-        if isinstance(part, TextPart | RefusalPart):
-            yield from self._write(part.type, part.text) if part.text else ()
-        elif isinstance(part, ReasoningPart):
-            yield from self._write("reasoning", part.text) if part.text else ()
-            if part.format is not None:
-                yield from self._opaque(Status("opaque", data=_opaque_data(part)))
-        elif isinstance(part, ProviderPart):
-            yield from self._opaque(Status("opaque", data={"format": part.format, "item": part.data}))
-        elif isinstance(part, ToolCall):
-            yield from self._call(part)
-        else:
-            yield from self._piece(part)
 
     def _fail(self, info: ErrorInfo, usage: Usage | None) -> _Parts:
         if usage is not None:
@@ -316,10 +298,6 @@ def _render_usage(usage: Usage | None) -> dict[str, Any]:
         reasoningTokens=usage.reasoning_tokens,
         cachedInputTokens=usage.cache_read_tokens,
     )
-
-
-def _opaque_data(part: ReasoningPart) -> dict[str, Any]:
-    return {"format": part.format, **_present(signature=part.signature, id=part.id)}
 
 
 def _metadata(data: dict[str, Any] | None) -> dict[str, Any]:

@@ -8,18 +8,15 @@ from typing import Any
 
 from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.web.dialects.base import Answer
+from llmstream.web.encode import render_json
 
 _TEXT = EventType.TEXT_DELTA  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
 _HOLE = "\0"
 
 
 def render_frame(payload: Any) -> bytes:
-    """One event. JSON escapes every line end, so no text can break a frame; what is no JSON is shown as text.
-
-    A lone surrogate, which a tool's result may hold, has no place in UTF-8: "?" stands in.
-    """
-    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=str)
-    return b"data: " + data.encode("utf-8", "replace") + b"\n\n"
+    """One event. JSON escapes every line end, so no text can break a frame; what is no JSON is shown as text."""
+    return b"data: " + render_json(payload, default=str) + b"\n\n"
 
 
 class RunsOfText:
@@ -45,7 +42,7 @@ class RunsOfText:
             return self._answer.feed(event)
         if self._frame is not None:
             before, after = self._frame
-            return before + encode_basestring(event.text_delta.content).encode("utf-8", "replace") + after
+            return before + encode_basestring(event.text_delta.content).encode("utf-8", "backslashreplace") + after
         data = self._answer.feed(event)
         if data:
             before, _, after = self._answer.feed(text_delta(_HOLE)).rpartition(json.dumps(_HOLE).encode())

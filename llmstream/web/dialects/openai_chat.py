@@ -101,12 +101,14 @@ class OpenAIChat:
 
     def parse(self, body: Any) -> Ask:
         """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
-        body = object_of(body)
+        body = {**object_of(body)}
         for name in ("metadata", "stream_options"):
             object_of(body.get(name) or {}, name)
         for name, harmless in _REFUSED.items():
             if body.get(name) not in harmless:
                 raise ValueError(f"{name}: {body[name]!r} is not supported here")
+        if isinstance(messages := body.get("messages"), list):
+            body["messages"] = [_without_cache_marks(each) for each in messages]
         request = parse_request(body)
         keep_options(request, "openai", _PASSED)
         usage = (body.get("stream_options") or {}).get("include_usage") is True
@@ -168,6 +170,7 @@ class _Chunks(ChatEncoder):
         super().__init__()
         self._reply: Reply = ask.reply
         self._model = ask.model
+        self._numbers: dict[int, int] = {}
 
     def chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         """The chunks of one event, not yet bytes."""
@@ -181,6 +184,14 @@ class _Chunks(ChatEncoder):
             annotation["url_citation"] = {**_CITATION, **annotation["url_citation"]}
         return super()._delta(**delta)
 
+    def _call(
+        self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        # Clients make a list of them: no number may be left out for a call that was withheld, or come twice.
+        if id and id not in self._indexes:
+            self._numbers[index] = len(self._indexes)
+        return super()._call(self._numbers.get(index, index), id, name, arguments, provider_data)
+
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         if "usage" in more:
             more["usage"] = {**_NOTHING, **more["usage"]}
@@ -190,6 +201,16 @@ class _Chunks(ChatEncoder):
     def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         if event.error_info is not None:
             yield {"error": _render_error(event.error_info)}
+
+
+def _without_cache_marks(message: Any) -> Any:
+    """A message without `cache_control` on its parts, which clients of other gateways set; here it is ignored."""
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if not isinstance(content, list):
+        return message
+    mark = "cache_control"
+    parts = [{k: v for k, v in part.items() if k != mark} if isinstance(part, Mapping) else part for part in content]
+    return {**message, "content": parts}
 
 
 def _official(event: StreamEvent, *, usage: bool) -> StreamEvent:

@@ -297,5 +297,6 @@ def _stop(index: int) -> dict[str, Any]:
 
 
 def _frame(payload: dict[str, Any]) -> bytes:
-    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), data)
+    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    said = data.encode("utf-8", "backslashreplace")  # a lone surrogate is "\\ud83d" in JSON
+    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), said)

@@ -175,13 +175,13 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
     if isinstance(content, str) or role == "system":
         yield Message(role, _parse_texts(content, f"{where}.content"))
         return
-    parts: list[Part] = [
-        _parse_block(b, f"{where}.content[{i}]") for i, b in enumerate(sequence_of(content, f"{where}.content"))
-    ]
+    blocks = sequence_of(content, f"{where}.content")
+    parts = [_parse_block(block, f"{where}.content[{index}]") for index, block in enumerate(blocks)]
     results: list[Part] = []
     if role == "user":
         results = [part for part in parts if isinstance(part, ToolResult)]
         parts = [part for part in parts if not isinstance(part, ToolResult)]
+        parts[:0] = _shown_by_results(blocks, f"{where}.content")
     if results:
         yield Message("tool", results)
     if parts or not results:
@@ -212,7 +212,8 @@ def _parse_block(block: Any, where: str) -> Part:
     if kind == "text":
         return TextPart(_text(block, where))
     if kind == "thinking":
-        return ReasoningPart(block.get("thinking") or "", block.get("signature"), format=FORMAT)
+        signature = block.get("signature") or None  # a gateway's answer from elsewhere has an empty one
+        return ReasoningPart(block.get("thinking") or "", signature, format=FORMAT)
     if kind in CALLS:
         return _parse_call(block, kind, where)
     if kind == "tool_result":
@@ -259,6 +260,15 @@ def _result_texts(blocks: Sequence[Any], where: str) -> Iterator[str]:
             raise TypeError(f"{where}: a block must be an object, not {type(block).__name__}")
         if block.get("type") == "text":
             yield _text(block, where)
+
+
+def _shown_by_results(blocks: Sequence[Any], where: str) -> Iterator[Part]:
+    """Images and documents in results: a result of ours is text, so they follow it as the user's."""
+    for index, block in enumerate(blocks):
+        inside = block.get("content") if block.get("type") == "tool_result" else None
+        for number, item in enumerate(inside if isinstance(inside, list) else ()):
+            if item.get("type") in _SOURCES:
+                yield _parse_block(item, f"{where}[{index}].content[{number}]")
 
 
 def _parse_image(source: Mapping[str, Any]) -> ImagePart:

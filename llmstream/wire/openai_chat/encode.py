@@ -211,4 +211,5 @@ def _present(**fields: Any) -> dict[str, Any]:
 
 
 def _frame(payload: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return b"data: " + data.encode("utf-8", "backslashreplace") + b"\n\n"  # a lone surrogate is "\\ud83d" in JSON

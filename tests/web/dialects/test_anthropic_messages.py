@@ -11,7 +11,9 @@ from anthropic.types import Message as Answer
 from anthropic.types import RawMessageStreamEvent
 from pydantic import TypeAdapter
 
-from llmstream.messages import ReasoningPart, TextPart, ToolCall, ToolResult
+from llmstream.messages import ChatRequest, ImagePart, ReasoningPart, TextPart, ToolCall, ToolResult
+from llmstream.web.dialects import AnthropicMessages
+from llmstream.wire.anthropic_messages.request import render_request
 from tests.web.dialects.gateway import MODELS, Gateway, collect
 
 HI = [{"role": "user", "content": "hi"}]
@@ -154,6 +156,30 @@ async def test_a_wrong_body_is_a_400_that_names_the_place(client, body, place) -
         await client.post("/v1/messages", body=body, cast_to=object)
     assert place in caught.value.body["error"]["message"]
     assert caught.value.type == "invalid_request_error"
+
+
+def test_what_a_tool_showed_follows_its_result_as_the_users() -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "a shot"}, image]}
+    turn = {"role": "user", "content": [result, {"type": "text", "text": "and?"}]}
+    *_, results, said = AnthropicMessages().parse({"model": "m", "messages": [*HI, turn]}).messages
+    assert (results.role, results.parts) == ("tool", [ToolResult("c", "a shot")])
+    assert (said.role, said.parts) == ("user", [ImagePart(data="aGk=", media_type="image/png"), TextPart("and?")])
+
+
+def test_reasoning_that_nobody_signed_is_not_sent_back() -> None:
+    """What another provider's model thought has an empty signature here, which Anthropic would refuse."""
+    turn = {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm", "signature": ""}]}
+    messages = AnthropicMessages().parse({"model": "m", "messages": [*HI, turn, *HI]}).messages
+    assert messages[1].parts == [ReasoningPart("Hm", format="anthropic-messages")]
+    assert "thinking" not in str(render_request(ChatRequest(messages, "claude-x")).body["messages"])
+
+
+async def test_what_is_not_offered_is_said_in_its_own_words(client) -> None:
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        await client.messages.count_tokens(model="text", messages=HI)
+    assert caught.value.body["type"] == "error"
+    assert caught.value.type == "not_found_error"
 
 
 async def test_the_models_are_listed(client) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,9 +18,23 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, StreamEvent, error, text_delta
-from llmstream.messages import Message, TextPart
+from llmstream.events.builder import MessageBuilder
+from llmstream.events.types import EventType, Start, StreamEvent, ToolCallDelta, error, reasoning_delta, text_delta
+from llmstream.messages import (
+    File,
+    FinishReason,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, Ask, Dialect, OpenAIChat, all_dialects
+from llmstream.web.dialects.unfolded import unfold
 from llmstream.wire import decoder
 from llmstream.wire.error_body import parse_error
 from tests import strategies as s
@@ -258,6 +274,59 @@ def test_a_whole_answer_may_be_streamed(dialect: Dialect) -> None:
 
 @pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
 def test_what_is_no_json_and_no_utf8_breaks_nothing(dialect: Dialect) -> None:
-    status = s.Status("progress", "half a character: \ud83d", {"at": object()})
-    data = encode(dialect, [StreamEvent(EventType.STATUS, status=status), StreamEvent(EventType.MESSAGE_COMPLETE)])[1]
-    assert data.decode()
+    half = "half a character: \ud83d"
+    status = s.Status("progress", half, {"at": object(), "loss": math.nan})
+    call = ToolCall("c", "t", "{}", {})
+    events = [
+        StreamEvent(EventType.STATUS, status=status),
+        StreamEvent(EventType.MESSAGE_START, start=Start("i", "m")),
+        reasoning_delta(half),
+        text_delta(half),
+        text_delta(half),
+        StreamEvent(EventType.TOOL_CALL, tool_call=call),
+        StreamEvent(EventType.TOOL_RESULT, tool_result=ToolResult("c", {"far": math.inf, "near": half})),
+        StreamEvent(EventType.MESSAGE_COMPLETE),
+    ]
+    data = encode(dialect, events)[1].decode()
+    frames = [frame.split("data: ", 1)[1] for frame in data.split("\n\n") if frame]
+    assert len([json.loads(frame, parse_constant=_refuse) for frame in frames if frame != "[DONE]"]) > 4
+    assert data.count("half a character: \\ud83d") >= 3
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_calls_are_numbered_as_they_leave() -> None:
+    """One that waits, because its tool was not offered, leaves no gap in the list that clients make of them."""
+    tool = {"type": "function", "function": {"name": "offered", "parameters": {}}}
+    events = [StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))]
+    for index, name in enumerate(("made_up", "offered")):
+        deltas = ToolCallDelta(index, f"c{index}", name), ToolCallDelta(index, arguments="{}")
+        events += [StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas]
+        events.append(StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall(f"c{index}", name, "{}", {})))
+    events.append(StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.TOOL_CALLS))
+    chunks = payloads(encode(OpenAIChat(), events, tools=[tool])[1])[:-1]
+    calls = [call for chunk in chunks for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ())]
+    assert [(call["index"], call.get("id")) for call in calls] == [(0, "c1"), (0, None), (1, "c0"), (1, None)]
+
+
+def test_a_whole_answer_is_shown_as_its_stream_would_be() -> None:
+    parts: list[Part] = [
+        ReasoningPart("Hm", "s", format="anthropic-messages"),
+        ProviderPart("openai-responses", {"type": "reasoning", "id": "i"}),
+        TextPart("Paris"),
+        Source(url="https://example.org/a"),
+        File(url="https://example.org/b.png", media_type="image/png"),
+        ToolCall("c", "t", "{}", {}, executed_by="provider"),
+        ToolResult("c", "done", executed_by="provider"),
+        RefusalPart("No."),
+    ]
+    whole = StreamEvent(EventType.MESSAGE_COMPLETE, start=Start("i", "m"), message=Message("assistant", parts))
+    pieces = [*unfold(whole), replace(whole, message=None)]
+    builder = MessageBuilder()
+    for piece in pieces:
+        builder.add(piece)
+    assert builder.message().parts == parts
+    for dialect in (AiSdk(), AgUi()):
+        assert encode(dialect, [whole])[1] == encode(dialect, pieces)[1]

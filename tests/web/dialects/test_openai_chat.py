@@ -169,7 +169,7 @@ async def test_leaving_stops_the_model(client, gateway) -> None:
 async def test_options_and_history_arrive(client, gateway) -> None:
     history = [
         {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+        {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]},
         {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm"},
         {"role": "user", "content": "go on"},
     ]

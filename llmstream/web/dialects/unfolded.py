@@ -1,0 +1,53 @@
+"""A whole answer as the stream that it might have been, for dialects that know streams only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmstream.events.types import (
+    EventType,
+    StreamEvent,
+    opaque,
+    reasoning_delta,
+    refusal_delta,
+    text_delta,
+)
+from llmstream.messages import (
+    File,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+
+
+def unfold(event: StreamEvent) -> Iterator[StreamEvent]:
+    """What would have come before this MESSAGE_COMPLETE."""
+    yield StreamEvent(EventType.MESSAGE_START, start=event.start)
+    for part in event.message.parts if event.message is not None else ():
+        yield from _pieces(part)
+
+
+def _pieces(part: Part) -> Iterator[StreamEvent]:
+    if isinstance(part, TextPart | RefusalPart) and part.text:
+        yield text_delta(part.text) if isinstance(part, TextPart) else refusal_delta(part.text)
+    elif isinstance(part, ReasoningPart):
+        if part.text:
+            yield reasoning_delta(part.text)
+        if part.format is not None:
+            kept = {"signature": part.signature, "id": part.id}
+            yield opaque(part.format, **{name: value for name, value in kept.items() if value is not None})
+    elif isinstance(part, ProviderPart):
+        yield opaque(part.format, item=part.data)
+    elif isinstance(part, ToolCall):
+        yield StreamEvent(EventType.TOOL_CALL, tool_call=part)
+    elif isinstance(part, ToolResult):
+        yield StreamEvent(EventType.TOOL_RESULT, tool_result=part)
+    elif isinstance(part, Source):
+        yield StreamEvent(EventType.SOURCE, source=part)
+    elif isinstance(part, File):
+        yield StreamEvent(EventType.FILE, file=part)

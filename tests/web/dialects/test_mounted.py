@@ -1,0 +1,88 @@
+"""A dialect in an app: what stands beside its one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from llmstream import ErrorInfo, LLMClient, RetryPolicy, StreamEvent
+from llmstream.events.types import Start, error, text_delta
+from llmstream.messages import ChatRequest
+from llmstream.providers.base import Call
+from llmstream.testing import ScriptedProvider, VirtualClock
+from llmstream.web import create_app
+from tests.web.serving import fetch, serving
+
+HI = [{"role": "user", "content": "hi"}]
+UI = {"messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}], "resetStep": False}
+
+
+class Restarting:
+    """A provider whose first attempt breaks off, and whose second never ends."""
+
+    name = default_model = "restarting"
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.closed = asyncio.Event()
+
+    async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        self.attempts += 1
+        yield StreamEvent("message_start", start=Start("i", request.model))
+        yield text_delta("Half an ")
+        if self.attempts == 1:
+            yield error(ErrorInfo("overloaded", "No.", retryable=True))
+            return
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.closed.set()
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"model": "restarting:restarting", "messages": HI, "stream": True}),
+        ("/v1/messages", {"model": "restarting:restarting", "messages": HI, "stream": True}),
+        ("/api/chat", UI),
+        ("/agui", {"threadId": "t", "runId": "r", "messages": HI}),
+    ],
+)
+async def test_an_answer_that_ended_in_an_error_asks_the_model_for_no_more(path, body) -> None:
+    provider = Restarting()
+    client = LLMClient(provider=provider, retry=RetryPolicy(2, base_delay=0), on_interrupt="restart")
+    async with serving(create_app(client)) as port:
+        data = json.dumps(body).encode()
+        async with asyncio.timeout(5):
+            status, _, answer = await fetch(port, path, "POST", data, content_type="application/json")
+        assert (status, b"interrupted" in answer) == (200, True)
+        assert provider.attempts == 1 or provider.closed.is_set()
+
+
+async def test_the_ai_sdk_hears_that_there_is_nothing_to_resume() -> None:
+    async with serving(create_app(LLMClient(provider=ScriptedProvider()))) as port:
+        status, _, body = await fetch(port, "/api/chat/some-chat/stream")
+        assert (status, body) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        (ErrorInfo("authentication", "No.", retryable=False), (502, "false", None)),
+        (ErrorInfo("quota", "No.", retryable=False), (503, "false", None)),
+        (ErrorInfo("server", "No.", retryable=True), (502, None, None)),
+        (ErrorInfo("rate_limit", "No.", retryable=True, retry_after=0.3), (429, None, "1")),
+    ],
+)
+async def test_clients_that_retry_are_told_when_not_to(info, expected) -> None:
+    client = LLMClient(provider=ScriptedProvider([info]), retry=RetryPolicy(1), clock=VirtualClock())
+    body = json.dumps({"model": "scripted:script", "messages": HI}).encode()
+    async with serving(create_app(client)) as port:
+        status, headers, _ = await fetch(port, "/v1/chat/completions", "POST", body, content_type="application/json")
+    assert (status, headers.get("x-should-retry"), headers.get("retry-after")) == expected
