@@ -8,6 +8,10 @@ from typing import Any, TypedDict, assert_type
 
 from pydantic import BaseModel
 from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from llmstream import (
     ErrorInfo,
@@ -76,6 +80,19 @@ from llmstream.streams import (
 )
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import FunctionTool, run_tools, tool
+from llmstream.web import (
+    Access,
+    Choice,
+    EventStreamResponse,
+    Form,
+    Limits,
+    ResponseMode,
+    choose,
+    create_app,
+    negotiate,
+    respond,
+    send_events,
+)
 from llmstream.wire import decoder, encoder
 
 
@@ -261,6 +278,20 @@ async def the_routing(client: LLMClient) -> None:
     models = ModelRouter(client, [Candidate("openai:gpt-5-mini", cost=0.2)], prefer="speed")
     async for event in models.chat_completion([{"role": "user", "content": "hi"}], conversation="c", temperature=0.5):
         assert_type(event, StreamEvent)
+
+
+async def the_serving(client: LLMClient, request: Request, websocket: WebSocket) -> None:
+    choice = choose(request, flag=True)
+    assert_type(choice, Choice)
+    assert_type(negotiate(accept="text/plain", offer=[Form.TEXT], default=ResponseMode.BATCH).form, Form)
+    events = client.chat_completion([{"role": "user", "content": "hi"}], choice.mode is ResponseMode.STREAM)
+    assert_type(respond(request, events, choice=choice, heartbeat=None), Response)
+    assert_type(respond(request, run_tools(client, [], [weather])), Response)
+    response: Response = EventStreamResponse(events, write_timeout=5)
+    response.headers["x-mine"] = "1"
+    assert_type(await send_events(websocket, events), bool)
+    access = Access(keys=["k"], hosts=["chat.example.com"], origins=["https://app.example.com"])
+    assert_type(create_app(client, models={"fast": "openai:gpt-5-mini"}, access=access, limits=Limits()), Starlette)
 
 
 class Third:

@@ -1,0 +1,56 @@
+"""What docs/serving.md shows is true. (Its nginx block is tested by web/test_proxy.py.)"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmstream import LLMClient
+from llmstream.web import create_app
+
+PAGE = (Path(__file__).parent.parent / "docs" / "serving.md").read_text("utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+COMMANDS = re.findall(r"```sh\n(.*?)\n```", PAGE, re.S)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_the_snippet_runs(snippet: str) -> None:
+    names: dict[str, Any] = {"client": LLMClient("simulator")}
+    exec(compile(snippet, "serving.md", "exec"), names)  # our own page
+    assert callable(names["app"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_serves(command: str) -> None:
+    words = shlex.split(command)
+    settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
+    arguments = words[words.index(".venv/bin/llmstream") + 1 :]
+    with subprocess.Popen(
+        [sys.executable, "-m", "llmstream", *arguments, "--port", "0"],
+        env={**os.environ, **settings, "LLMSTREAM_MODEL": "simulator"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            found = re.search(r":(\d+)/ to whoever has a key", process.stderr.readline())
+            assert found is not None
+            with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=10) as answer:
+                assert answer.status == 200
+        finally:
+            process.terminate()
+
+
+def test_every_path_of_the_app_is_named() -> None:
+    named = set(re.findall(r"`(?:GET|POST|WS) (/[^`]*)`", PAGE))
+    there = {getattr(route, "path", "") for route in create_app(LLMClient("simulator")).routes}
+    assert named <= there
+    assert {path for path in there if "{" not in path} <= named
