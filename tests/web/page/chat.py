@@ -63,7 +63,7 @@ class Chat:
 
     async def ask(self, text="Hello?"):
         await self.prompt.fill(text)
-        await self.prompt.press("Enter")
+        await self.prompt.press("Control+Enter")  # which sends with a touch screen, too
         return await self.server.asked()
 
     async def settled(self) -> None:

@@ -68,6 +68,34 @@ async def test_citations_are_links(chat):
     await expect(chat.answer.locator("code")).to_have_text("[1]")
 
 
+async def test_only_the_cited_words_are_marked_where_others_are_the_same(chat):
+    def source(end):
+        return StreamEvent(EventType.SOURCE, source=Source(title="S", url="https://s.example/", end=end))
+
+    text = "Yes.\r\n\r\n- Yes.\n- Yes.\n\n| a |\n|--|\n| Yes. |\n| Yes. |\n\n\ue0001\ue001 Yes."
+    places = [text.index("Yes.", at) + 4 for at in (5, 16, 38)]
+    await chat.told(text, *(source(end) for end in (*places, len(text))))
+    said = await chat.answer.locator("p, td").all_text_contents()
+    assert said == ["Yes.", "Yes.1", "Yes.2", "Yes.", "Yes.3", "\ufffd1\ufffd Yes.4"]
+
+
+async def test_a_table_that_grows_stays_one_and_where_it_was_scrolled_to(chat):
+    asked = await chat.ask()
+    wide = ["| " + f"{word} | " * 20 + "\n" for word in ("column", "-", "a long cell")]
+    asked.start(*wide)
+    table = chat.answer.locator(".table")
+    await table.locator("td").first.wait_for()
+    await table.evaluate("node => { node.scrollLeft = 200; node.dataset.same = 'yes'; }")
+    asked.say("| mo")
+    await expect(table.locator("td").nth(20)).to_have_text("mo")
+    asked.end("re |\n", *(f"| row {n} | **x** |\n" for n in range(10)))
+    await chat.settled()
+    await expect(table).to_have_count(1)
+    assert await table.evaluate("node => [node.scrollLeft, node.dataset.same]") == [200, "yes"]
+    await expect(table.locator("tbody tr")).to_have_count(12)
+    await expect(table.locator("td").nth(20)).to_have_text("more")
+
+
 async def test_an_answer_that_comes_at_once_and_a_file(chat):
     asked = await chat.ask()
     parts = [TextPart("All at **once**"), File(name="plot.csv", data="YSxiCg==")]

@@ -136,3 +136,77 @@ async def test_reading_above_is_not_interrupted(chat):
     await expect(chat.answer.get_by_text("More 39")).to_be_in_viewport()
     asked.end()
     await chat.settled()
+
+
+async def test_an_input_method_keeps_its_keys(chat):
+    press = """([key, keyCode, isComposing]) => document.getElementById('prompt').dispatchEvent(
+      new KeyboardEvent('keydown', { key, keyCode, isComposing, bubbles: true, cancelable: true }))"""
+    await chat.prompt.fill("\u304b\u3093\u3058")
+    for keys in (["Enter", 13, True], ["Enter", 229, False]):
+        assert await chat.page.evaluate(press, keys)
+    await expect(chat.page.locator(".turn")).to_have_count(0)
+    asked = await chat.ask()
+    asked.start("Going on")
+    await expect(chat.answer).to_contain_text("Going on")
+    await chat.page.evaluate(press, ["Escape", 229, True])
+    asked.end(" to the end")
+    await chat.settled()
+    await expect(chat.answer).not_to_contain_text("Stopped.")
+
+
+async def test_enter_is_a_new_line_on_a_phone(open_chat):
+    chat = await open_chat(is_mobile=True, has_touch=True)
+    await chat.prompt.fill("one")
+    await chat.prompt.press("Enter")
+    await chat.prompt.press_sequentially("two")
+    await chat.page.get_by_role("button", name="Send").tap()
+    asked = await chat.server.asked()
+    assert asked.body["messages"][0]["content"] == "one\ntwo"
+    asked.end()
+    await chat.settled()
+
+
+async def test_the_focus_is_never_lost(chat):
+    await chat.prompt.fill("Hello?")
+    await chat.page.get_by_role("button", name="Send").press("Enter")
+    await expect(chat.prompt).to_be_focused()
+    asked = await chat.server.asked()
+    asked.start("Hi")
+    await chat.stop.focus()
+    asked.end()
+    await chat.settled()
+    await expect(chat.prompt).to_be_focused()
+
+
+async def test_a_double_click_sends_and_does_not_stop(chat):
+    await chat.prompt.fill("Hello?")
+    box = await chat.page.get_by_role("button", name="Send").bounding_box()
+    await chat.page.mouse.dblclick(box["x"] + 10, box["y"] + 10)
+    asked = await chat.server.asked()
+    asked.start("Going on")
+    await expect(chat.answer).to_contain_text("Going on")
+    await expect(chat.stop).to_be_visible()
+    await chat.stop.click()
+    await expect(chat.answer).to_contain_text("Stopped.")
+
+
+async def test_all_of_a_chat_is_printed(chat):
+    lines = "\n\n".join(f"Line {n}" for n in range(300))
+    await chat.told(f"{lines}\n\n```\n{'wide ' * 200}\n```\n")
+    assert (await chat.page.pdf()).count(b"/Type /Page\n") > 5
+    await chat.page.emulate_media(media="print")
+    await expect(chat.prompt).to_be_hidden()
+    wide = "all => all.filter((at) => at.scrollWidth > at.clientWidth + 1).length"
+    assert await chat.page.locator("pre, .table, body").evaluate_all(wide) == 0
+
+
+async def test_a_long_message_is_folded_and_asked_whole(chat):
+    text = "  set in\n" + "A line of a log. " * 50_000
+    asked = await chat.ask(text)
+    assert asked.body["messages"][0]["content"] == text.rstrip()
+    asked.end()
+    await chat.settled()
+    question = chat.page.locator(".question")
+    assert await question.evaluate("node => node.offsetHeight") < 400
+    await question.get_by_text("All 850,008 characters").click()
+    await expect(question.locator("pre")).to_have_text(text.rstrip(), use_inner_text=False)

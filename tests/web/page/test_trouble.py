@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 
 from llmstream import ErrorInfo, EventType, StreamEvent
 from llmstream.events.types import Status, error
@@ -84,9 +84,38 @@ async def test_a_stream_without_its_end_and_a_server_that_is_gone(chat):
     await expect(chat.answer.get_by_role("alert")).to_contain_text("See that it is running, then retry.")
 
 
+async def test_a_page_in_place_of_an_answer_is_told(chat):
+    asked = await chat.ask()
+    asked.refuse(HTMLResponse("<p>Log in first</p>"))
+    await expect(chat.answer.get_by_role("alert")).to_contain_text("a login or a proxy may stand between")
+
+
+async def test_a_server_that_was_started_anew_says_what_models_it_has(chat):
+    chat.server.models = ("other",)
+    asked = await chat.ask()
+    asked.refuse(JSONResponse({"error": "There is no model of this name here"}, 404))
+    await expect(chat.answer.get_by_role("alert")).to_contain_text("Choose another model.")
+    await expect(chat.page.get_by_label("Model")).to_have_value("other")
+    await chat.retry.click()
+    asked = await chat.server.asked()
+    assert asked.body["model"] == "other"
+    asked.end("Here")
+    await chat.settled()
+
+
+async def test_what_went_wrong_before_a_reload_is_no_alert_again(chat):
+    asked = await chat.ask()
+    asked.start("Half", error(ErrorInfo("overloaded")))
+    await expect(chat.answer.get_by_role("alert")).to_have_count(1)
+    await chat.page.reload()
+    await expect(chat.answer).to_contain_text("What you see above is incomplete.")
+    await expect(chat.answer.get_by_role("alert")).to_have_count(0)
+
+
 async def test_a_server_that_wants_a_key_is_given_one(chat):
     asked = await chat.ask()
     asked.refuse(JSONResponse({"error": "Who are you?", "request_id": "r1"}, 401))
+    await expect(chat.page.get_by_label("Access key")).to_be_focused()
     await chat.page.get_by_label("Access key").fill("open sesame")
     await chat.page.get_by_role("button", name="Use key").click()
     asked = await chat.server.asked()
