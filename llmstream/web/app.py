@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,11 +18,12 @@ from starlette.routing import Route, WebSocketRoute
 from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient
 from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.types import StreamEvent
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.web.access import Access, Gate, own_path
 from llmstream.web.conversing import Conversing
 from llmstream.web.dialects import AnthropicMessages, OpenAIChat, all_dialects
-from llmstream.web.errors import TABLE, RefusedError, new_request_id, render_error
+from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.limits import Limits
 from llmstream.web.mounting import dialect_routes
 from llmstream.web.native import Native
@@ -29,6 +31,8 @@ from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.responses import Refusal, RenderError
 from llmstream.web.service import Service
+
+logger = logging.getLogger("llmstream.web")
 
 
 def create_app(
@@ -46,7 +50,7 @@ def create_app(
 
     `models` are the names that may be asked for: model strings of the client, or a mapping from names of your own to
     them; the first answers those that name none. None: only the client's own model. `access` says who may ask: by
-    default anybody on this machine. `router` answers `/streaming_chat` (None: the client does, whatever is asked).
+    default anybody on this machine. `router` answers `/streaming_chat` (None: the first of `models`).
     `conversations` keeps what `/api/chat` says (None: in memory). `heartbeat` and `write_timeout` are seconds.
 
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
@@ -56,14 +60,13 @@ def create_app(
     if not isinstance(client, LLMClient):
         raise TypeError(f"client must be an LLMClient, not {type(client).__name__}")
     kept = ConversationClient(client) if conversations is None else conversations
-    service = Service(
-        client, _names(client, models), limits, kept, router or _everything(client), heartbeat, write_timeout
-    )
+    names = _names(client, models)
+    router = router or _everything(client, next(iter(names.values())))
+    service = Service(client, names, limits, kept, router, heartbeat, write_timeout)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         yield
-        service.ready = False
         if conversations is None:
             await kept.aclose()
         if own_client is not None:
@@ -93,7 +96,8 @@ def _routes(service: Service) -> list[Route | WebSocketRoute]:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        return JSONResponse({"status": "ready" if service.ready else "stopping"}, 200 if service.ready else 503)
+        ready = await service.is_ready()
+        return JSONResponse({"status": "ready" if ready else "no store"}, 200 if ready else 503)
 
     async def openapi(_: Request) -> Response:
         return JSONResponse(document)
@@ -121,9 +125,11 @@ class _Failure:
         self._shape = shape
 
     async def respond(self, request: Request, problem: Exception) -> Response:
-        """What it says. Starlette raises again, for the log, what nobody foresaw."""
+        """What it says. Starlette raises again, for the server to log, what nobody foresaw."""
+        request_id = getattr(request.state, "request_id", None) or new_request_id()
         headers: Mapping[str, str] | None = None
         if isinstance(problem, RefusedError):
+            log_refusal(problem, request_id)
             info, headers = problem.info, problem.headers
         elif isinstance(problem, HTTPException):
             kind: Any = "not_found" if problem.status_code == 404 else "invalid_request"
@@ -131,9 +137,9 @@ class _Failure:
         elif isinstance(problem, ClientDisconnect):
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
+            logger.error("request %s: %s, which the server logs as well", request_id, type(problem).__name__)
             info = ErrorInfo("internal", TABLE["internal"].text, status_code=500)
         render = self._shape(own_path(request.scope))
-        request_id = getattr(request.state, "request_id", None) or new_request_id()
         return Refusal(info, request_id, render_error=render, headers=headers)
 
 
@@ -163,12 +169,15 @@ class _Anything(Routes):
     NOT_DEFINED = "not_defined"
 
 
-def _everything(client: LLMClient) -> RouterWithDispatcher[Any]:
+def _everything(client: LLMClient, model: str | None) -> RouterWithDispatcher[Any]:
     """The router of an app that was given none."""
     dispatcher = Dispatcher(_Anything)
 
     async def always(_: str) -> _Anything:
         return _Anything.ANSWER
 
-    dispatcher.handler(_Anything.ANSWER)(lambda text: client.chat_completion([{"role": "user", "content": text}]))
+    @dispatcher.handler(_Anything.ANSWER)
+    def answer(text: str) -> AsyncGenerator[StreamEvent, None]:
+        return client.chat_completion([{"role": "user", "content": text}], model=model)
+
     return RouterWithDispatcher(_Anything, [always], dispatcher)

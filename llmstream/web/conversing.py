@@ -2,7 +2,8 @@
 
 Each message is a StreamingChunk as JSON: `content` where there is some, `is_complete`, and with the last one `sources`,
 a list of `{"title", "relevance"}`. A retry is `{"retry": {"delay", "discard"}, "is_complete": false}`; `discard` means
-that what came so far is void. A failure is `{"error", "request_id"}`, and then nothing more comes.
+that what came so far is void. A failure is `{"error", "request_id"}`, and then nothing more comes. Over HTTP an
+EventSource that comes back after the end hears 204 and stops, and after a cut is answered anew, as a `discard` says.
 
 A session, with a conversation, begins with `POST /api/chat/session`, whose token is then asked for; whoever has a key
 is the same user in all of their sessions. The token may stand in the URL, since EventSource can't send headers, but the
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,14 +23,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from llmstream.conversations import ChatContext, SessionContext, StreamingChatRequest
+from llmstream.conversations import ChatContext, ConversationError, SessionContext, StreamingChatRequest
+from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import Source
-from llmstream.web.encode import SseEncoder, render_json
+from llmstream.web.encode import SseEncoder
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import parse_json
-from llmstream.web.responses import EventStreamResponse
-from llmstream.web.service import Service, refusal_of, told
+from llmstream.web.negotiate import Choice, Form, ResponseMode
+from llmstream.web.service import Service, conversation_refusal, refusal_of, told
 from llmstream.web.websocket import send_events
 
 _PATIENCE = 30.0
@@ -58,7 +60,7 @@ class ChunkEncoder(SseEncoder):
     def feed(self, event: StreamEvent) -> bytes:
         """One frame, where the event is one for readers."""
         chunk = self._chunks.render(event, self._request_id)
-        return b"" if chunk is None else b"data: " + render_json(chunk) + b"\n\n"
+        return b"" if chunk is None else self.frame(chunk, last=event.type in TERMINAL)
 
 
 class Chunks:
@@ -76,7 +78,9 @@ class Chunks:
         if event.retry is not None:
             if event.retry.discard:
                 self._sources.clear()
-            return {"retry": {"delay": event.retry.delay, "discard": event.retry.discard}, "is_complete": False}
+            return _again(event.retry.delay, discard=event.retry.discard)
+        if event.status is not None and event.status.kind == "gap":
+            return _again(0.0, discard=True)
         if event.type is EventType.MESSAGE_COMPLETE:
             return {**_content(event), **self._cited(event), "is_complete": True}
         return {**_content(event), "is_complete": False} if event.text else None
@@ -96,44 +100,39 @@ class Conversing:
         """`POST /api/chat/session`: a session and a conversation in it, for whoever asks."""
         who = request.state.who if request.state.keyed else f"guest-{secrets.token_hex(8)}"
         conversations = self._service.conversations
-        session = await conversations.session(SessionContext(instance_id="llmstream", user_id=who, project_id="chat"))
-        context = ChatContext(session_id=session.session_id, token=session.token)
-        conversation = await conversations.start_conversation(context)
+        try:
+            session = await conversations.session(
+                SessionContext(instance_id="llmstream", user_id=who, project_id="chat")
+            )
+            context = ChatContext(session_id=session.session_id, token=session.token)
+            conversation = await conversations.start_conversation(context)
+        except ConversationError as problem:
+            raise conversation_refusal(problem) from problem
         ids = {"session_id": session.session_id, "conversation_id": conversation.conversation_id}
         return JSONResponse({**ids, "token": session.token}, 201, {"cache-control": "no-store"})
 
     async def stream_http(self, request: Request) -> Response:
         """`GET /api/chat/stream-http`."""
         asked = {"token": request.headers.get("x-session-token"), **request.query_params}
-        service, request_id = self._service, request.state.request_id
-        return EventStreamResponse(
-            self._events(asked),
-            ChunkEncoder(request_id),
-            request_id=request_id,
-            heartbeat=service.heartbeat,
-            write_timeout=service.write_timeout,
-        )
+        encoder = ChunkEncoder(request.state.request_id)
+        return self._service.respond(request, self._events(asked), Choice(ResponseMode.STREAM, Form.SSE), encoder)
 
     async def stream(self, websocket: WebSocket) -> None:
         """`WS /api/chat/stream`: one question, its answer, and the end."""
         await websocket.accept()
-        request_id: str = websocket.state.request_id
         code = 1000
         try:
             events = self._events(await self._read(websocket))
-            render, limit = Chunks().render, self._service.write_timeout
-            whole = await send_events(websocket, events, render=render, request_id=request_id, write_timeout=limit)
-            if not whole:
-                return
         except RefusedError as problem:
-            code = 1008
-            await websocket.send_text(render_json({"error": str(problem), "request_id": request_id}).decode())
+            events, code = _refusing(problem), 1008
         except WebSocketDisconnect:
             return
-        with suppress(RuntimeError):  # it has gone in between
-            await websocket.close(code)
+        request_id, limit = websocket.state.request_id, self._service.write_timeout
+        if await send_events(websocket, events, render=Chunks().render, request_id=request_id, write_timeout=limit):
+            with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
+                await websocket.close(code)
 
-    def _events(self, asked: Mapping[str, Any]) -> Any:
+    def _events(self, asked: Mapping[str, Any]) -> AsyncGenerator[StreamEvent, None]:
         try:
             query = Query.model_validate(asked)
             context = ChatContext(session_id=query.session_id, conversation_id=query.conversation_id, token=query.token)
@@ -158,6 +157,15 @@ class Conversing:
         if not isinstance(asked, dict):
             raise RefusedError(400, "invalid_request", "Send one JSON object as a text message.")
         return asked
+
+
+def _again(delay: float, *, discard: bool) -> dict[str, Any]:
+    return {"retry": {"delay": delay, "discard": discard}, "is_complete": False}
+
+
+async def _refusing(problem: RefusedError) -> AsyncGenerator[StreamEvent, None]:
+    raise problem
+    yield  # so that it is one
 
 
 def _content(event: StreamEvent) -> dict[str, str]:

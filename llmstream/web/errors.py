@@ -139,3 +139,9 @@ def log_failure(info: ErrorInfo, request_id: str) -> None:
     parts = {"provider": info.provider, "status": info.status_code, "code": info.code, "theirs": info.request_id}
     known = " ".join(f"{name}={value}" for name, value in parts.items() if value is not None)
     logger.warning("request %s: %s %s", request_id, info.kind, known)
+
+
+def log_refusal(problem: RefusedError, request_id: str) -> None:
+    """Say what the server itself could not do; what a client did wrong is the client's to know."""
+    if (problem.info.status_code or 500) >= 500:
+        logger.error("request %s: %s", request_id, problem, exc_info=problem.__cause__)

@@ -61,7 +61,13 @@ class Slots:
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:
-    """A request's body. Raises RefusedError for one that is too large or too slow."""
+    """A request's body. Raises RefusedError for one that is too large, too slow or compressed.
+
+    One that is too large is refused at once, and the connection stays open: a client hears of it only if the server
+    goes on taking, and throwing away, what is on its way.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise RefusedError(415, "invalid_request", "Send the body as it is, without Content-Encoding.")
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limits.max_body:
         raise _too_large(limits)
@@ -73,7 +79,8 @@ async def read_body(request: Request, limits: Limits) -> bytes:
                 if len(data) > limits.max_body:
                     raise _too_large(limits)
     except TimeoutError:
-        raise RefusedError(408, "timeout", "The request took too long to arrive.") from None
+        text = "The request took too long to arrive."
+        raise RefusedError(408, "timeout", text, headers={"connection": "close"}) from None
     return bytes(data)
 
 
@@ -99,4 +106,4 @@ def check_messages(messages: Any, limits: Limits) -> None:
 
 def _too_large(limits: Limits) -> RefusedError:
     text = f"The request is too large: no more than {limits.max_body} bytes are allowed."
-    return RefusedError(413, "invalid_request", text, headers={"connection": "close"})
+    return RefusedError(413, "invalid_request", text)

@@ -14,19 +14,26 @@ Timers cost nothing per event: one task sleeps until the next thing could be due
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from starlette.types import Message, Receive, Send
+from starlette.websockets import WebSocketDisconnect
 
+logger = logging.getLogger("llmstream.web")
 _BREATH = 0.0005
 """Seconds that a writer may go on without a turn of the event loop."""
 
 
 class SlowClientError(Exception):
     """The client did not read for too long; what was sent is not whole, so the connection is to be cut."""
+
+
+class UnsentError(Exception):
+    """The server did not take it, since the client has gone: nothing that the writer can do anything about."""
 
 
 class Outlet:
@@ -47,11 +54,14 @@ class Outlet:
         self._beating: asyncio.Future[None] | None = None
 
     async def send(self, message: Message) -> None:
-        """Send, when the client has room for it."""
+        """Send, when the client has room for it. Raises UnsentError, which the writer lets through."""
         if self._beating is not None:
             await self._beating
         self._since = now = time.monotonic()
-        await self._send(message)
+        try:
+            await self._send(message)
+        except Exception as problem:
+            raise UnsentError from problem
         self._since = None
         self._last = now
         if now - self._breath > _BREATH and message.get("more_body", True):  # after the end servers say "disconnect"
@@ -59,7 +69,7 @@ class Outlet:
             await asyncio.sleep(0)
 
     async def run(self, writing: Coroutine[Any, Any, None], left: Coroutine[Any, Any, None]) -> bool:
-        """Write until the end, or until `left` is over, which is when the client has gone; True if it was the end.
+        """Write until the end, or until the client has gone, which is when `left` is over; True if it was the end.
 
         Raises SlowClientError, and what the writer raised. Cancelled, it cancels the writer and waits for it.
         """
@@ -83,7 +93,12 @@ class Outlet:
             with suppress(Exception):  # nobody is left to hear of it
                 writer.result()
             return False
-        writer.result()
+        try:
+            writer.result()
+        except UnsentError as problem:
+            if not isinstance(problem.__cause__, OSError | WebSocketDisconnect):
+                logger.warning("what was to be sent was refused", exc_info=problem.__cause__)
+            return False
         return True
 
     async def _pulse(self) -> None:
@@ -96,6 +111,8 @@ class Outlet:
                     await self._beat()
         except TimeoutError:
             raise SlowClientError("the client did not read for too long") from None
+        except OSError:
+            pass  # the client has gone, as `left` is about to say
         finally:
             self._beating.set_result(None)  # only we cancel the writer that waits for it, and not now
             self._beating = None

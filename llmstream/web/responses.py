@@ -37,6 +37,7 @@ from llmstream.web.errors import (
     RefusedError,
     error_headers,
     log_failure,
+    log_refusal,
     new_request_id,
     public_event,
     public_info,
@@ -180,6 +181,7 @@ class EventStreamResponse(Response):
 
     async def _refuse(self, send: Send, problem: RefusedError) -> None:
         """What the server itself refuses is told in its own words."""
+        log_refusal(problem, self.request_id)
         if not self._opened:
             await self._fail(send, problem.info, problem.headers)
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
@@ -15,6 +17,7 @@ from starlette.responses import Response
 from llmstream.client import LLMClient
 from llmstream.conversations import (
     AccessError,
+    ChatContext,
     ContextTooLongError,
     ConversationBusyError,
     ConversationClient,
@@ -23,11 +26,15 @@ from llmstream.conversations import (
 )
 from llmstream.events.types import StreamEvent
 from llmstream.router import RouterWithDispatcher
+from llmstream.web.encode import Outgoing
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, check_messages
 from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode
 from llmstream.web.responses import choose, respond
 from llmstream.wire.openai_chat.arguments import build_request
+
+_PATIENCE = 2.0
+"""Seconds that a store may take to show that it is there."""
 
 
 @dataclass(slots=True)
@@ -41,7 +48,6 @@ class Service:
     router: RouterWithDispatcher[Any]
     heartbeat: float | None
     write_timeout: float | None
-    ready: bool = True
     started: float = field(default_factory=time.time)
 
     def events(
@@ -57,6 +63,18 @@ class Service:
         if not request.messages:
             raise invalid("messages must not be empty")
         return self.client.chat_completion(request.messages, stream, model=name, **options)
+
+    async def is_ready(self) -> bool:
+        """Whether the store of the conversations can be read: asked for a session that nobody began, it says so."""
+        nobody = secrets.token_hex(16)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self.conversations.conversations(ChatContext(session_id=nobody, token=nobody))
+        except AccessError:
+            return True
+        except (ConversationError, TimeoutError):
+            return False
+        return True
 
     def model(self, name: str | None) -> str | None:
         """The client's `model=` for a name. Raises RefusedError for one that is not on the list."""
@@ -82,12 +100,19 @@ class Service:
         except ValueError as problem:
             raise invalid(str(problem)) from None
 
-    def respond(self, request: Request, events: AsyncIterable[StreamEvent], choice: Choice) -> Response:
+    def respond(
+        self,
+        request: Request,
+        events: AsyncIterable[StreamEvent],
+        choice: Choice,
+        encoder: Outgoing | None = None,
+    ) -> Response:
         """`llmstream.web.respond`, with this app's clocks and the request's id."""
         return respond(
             request,
             events,
             choice=choice,
+            encoder=encoder,
             request_id=request.state.request_id,
             heartbeat=self.heartbeat,
             write_timeout=self.write_timeout,
@@ -101,7 +126,7 @@ async def told(events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[Stre
             async for event in events:
                 yield event
         except ConversationError as problem:
-            raise conversation_refusal(problem) from None
+            raise conversation_refusal(problem) from problem
 
 
 def conversation_refusal(problem: ConversationError) -> RefusedError:

@@ -13,8 +13,8 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.streams.source import Source
 from llmstream.web.encode import is_opaque, render_json
-from llmstream.web.errors import RefusedError, log_failure, new_request_id, public_event, render_error
-from llmstream.web.outlet import Outlet, SlowClientError
+from llmstream.web.errors import RefusedError, log_failure, log_refusal, new_request_id, public_event, render_error
+from llmstream.web.outlet import Outlet, SlowClientError, UnsentError
 from llmstream.web.responses import cut
 
 logger = logging.getLogger("llmstream.web")
@@ -73,8 +73,11 @@ class _Sending:
                     if event.type in TERMINAL:
                         return
         except RefusedError as problem:
+            log_refusal(problem, self.request_id)
             await self._send(outlet, StreamEvent(EventType.ERROR, error=str(problem), error_info=problem.info))
             return
+        except UnsentError:
+            raise
         except Exception as problem:
             logger.exception("request %s: the events raised %s", self.request_id, type(problem).__name__)
             last = error(ErrorInfo("internal", type(problem).__name__))

@@ -17,7 +17,7 @@ from starlette.routing import WebSocketRoute
 from llmstream import LLMClient
 from llmstream.events.types import text_delta
 from llmstream.testing import FaultServer
-from llmstream.web import respond, send_events
+from llmstream.web import EventStreamResponse, respond, send_events
 from tests.web.serving import Client, app_of, serving
 
 FORMS = ["text/event-stream", "application/x-ndjson", "text/plain"]
@@ -93,6 +93,50 @@ async def test_a_websocket_that_goes_closes_the_provider_within_100_ms(play) -> 
                 await socket.close()
             times.append(await upstream.idle(2.0))
     assert statistics.median(times) < 0.1, times
+
+
+@pytest.mark.parametrize("closing", [True, False])
+async def test_a_websocket_that_goes_in_the_middle_of_a_send_has_left_and_nothing_failed(closing, caplog) -> None:
+    whole = asyncio.Queue()
+
+    async def busy():
+        while True:
+            yield text_delta("x")
+
+    async def endpoint(websocket):
+        await websocket.accept()
+        whole.put_nowait(await send_events(websocket, busy()))
+
+    async with serving(Starlette(routes=[WebSocketRoute("/", endpoint)])) as port:
+        socket = await websockets.connect(f"ws://127.0.0.1:{port}/")
+        await socket.recv()
+        if closing:
+            await socket.close()
+        else:
+            socket.transport.abort()
+        assert await asyncio.wait_for(whole.get(), 2) is False
+    assert not [record for record in caplog.records if record.name == "llmstream.web" and record.levelname != "INFO"]
+
+
+@pytest.mark.parametrize("spec", [OSError, RuntimeError])
+async def test_a_server_that_raises_for_a_client_that_has_left_ends_it_quietly(spec, caplog) -> None:
+    """ASGI 2.4: `send` raises OSError then. Anything else is somebody's mistake, and said."""
+    closed = []
+
+    async def endless():
+        try:
+            while True:
+                yield text_delta("x")
+        finally:
+            closed.append(True)
+
+    async def send(message):
+        raise spec("gone")
+
+    await EventStreamResponse(endless())({"type": "http", "method": "GET"}, asyncio.Event().wait, send)
+    assert closed == [True]
+    said = [record for record in caplog.records if record.name == "llmstream.web" and record.levelname != "INFO"]
+    assert len(said) == (spec is RuntimeError)
 
 
 async def test_a_websocket_that_is_not_read_holds_the_model_up_and_is_dropped() -> None:

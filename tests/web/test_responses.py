@@ -249,20 +249,80 @@ async def test_the_answer_is_sent_as_it_comes() -> None:
         await client.body()
 
 
-async def test_a_server_that_stops_says_so() -> None:
+STOPPING = "The server is stopping. Please try again."
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson", "text/plain", "application/json"])
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_server_that_stops_says_so(accept, begun) -> None:
     async def endless():
-        yield text_delta("going on")
+        if begun:
+            yield text_delta("going on")
         await asyncio.Event().wait()
 
     async def endpoint(request):
         return respond(request, endless())
 
+    opened = begun and accept != "application/json"
+    async with serving(app_of(endpoint), timeout_graceful_shutdown=0) as port:
+        client = await Client.ask(port, accept=accept)
+        if opened:
+            await client.head()
+            first = await client.chunk()
+        else:
+            await asyncio.sleep(0.05)
+    if not opened:
+        assert await client.head() == 503
+        assert client.headers["retry-after"] == "1"
+        assert json.loads(await client.body())["error"] == STOPPING
+    elif accept == "text/plain":
+        with pytest.raises(asyncio.IncompleteReadError):
+            await client.body()
+    else:
+        data = first + await client.body()
+        events = (
+            events_of(data) if "event" in accept else [StreamEvent.from_dict(json.loads(x)) for x in data.splitlines()]
+        )
+        last = events[-1]
+        assert (last.type, last.error_info.kind, last.error) == ("error", "overloaded", STOPPING)
+
+
+async def test_an_answer_that_is_over_is_not_said_to_be_cut_when_the_server_stops() -> None:
+    async def slow_to_close():
+        try:
+            yield text_delta("all")
+            yield StreamEvent(EventType.MESSAGE_COMPLETE)
+        finally:
+            await asyncio.Event().wait()
+
+    async def endpoint(request):
+        return respond(request, slow_to_close())
+
     async with serving(app_of(endpoint), timeout_graceful_shutdown=0) as port:
         client = await Client.ask(port)
         await client.head()
-        first = await client.chunk()
-    last = events_of(first + await client.body())[-1]
-    assert (last.type, last.error_info.kind) == ("error", "overloaded")
+        data = await client.chunk() + await client.chunk()
+    assert events_of(data + await client.body())[-1].type == "message_complete"
+
+
+async def test_head_asks_nobody() -> None:
+    closed, asked = [], []
+
+    class Events:
+        def __aiter__(self):
+            asked.append(True)
+
+        async def aclose(self):
+            closed.append(True)
+
+    async def endpoint(request):
+        return respond(request, Events())
+
+    async with serving(app_of(endpoint)) as port:
+        client = await Client.ask(port, method="HEAD", accept="application/x-ndjson")
+        assert (await client.head(), client.headers["content-type"]) == (200, "application/x-ndjson")
+        assert await client.reader.read() == b""
+    assert (closed, asked) == ([True], [])
 
 
 async def test_an_error_event_of_ones_own_making_is_told_by_the_table() -> None:
