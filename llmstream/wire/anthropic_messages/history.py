@@ -176,7 +176,7 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
         yield Message(role, _parse_texts(content, f"{where}.content"))
         return
     blocks = sequence_of(content, f"{where}.content")
-    parts = [_parse_block(block, f"{where}.content[{index}]") for index, block in enumerate(blocks)]
+    parts: list[Part] = [_parse_block(block, f"{where}.content[{index}]") for index, block in enumerate(blocks)]
     results: list[Part] = []
     if role == "user":
         results = [part for part in parts if isinstance(part, ToolResult)]

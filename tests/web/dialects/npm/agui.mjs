@@ -1,6 +1,6 @@
 // AG-UI's own agent: events as its checks let them through, and the messages it makes of them.
 import { HttpAgent } from "@ag-ui/client";
-import { base, describe, run } from "./scenarios.mjs";
+import { base, describe, named, run } from "./scenarios.mjs";
 
 async function play(model, messages, tools) {
   const agent = new HttpAgent({ url: `${base}/agui`, threadId: "t-1" });
@@ -17,7 +17,8 @@ async function play(model, messages, tools) {
   };
   const context = [{ description: "The page", value: "home" }];
   try {
-    seen.result = await agent.runAgent({ runId: `r-${model}`, tools, context, forwardedProps: { model } }, subscriber);
+    const forwardedProps = { model: named(model) };
+    seen.result = await agent.runAgent({ runId: `r-${model}`, tools, context, forwardedProps }, subscriber);
   } catch (error) {
     seen.error = describe(error);
   }
@@ -28,9 +29,10 @@ async function play(model, messages, tools) {
 await run(async (name) => {
   const hi = { id: "u-1", role: "user", content: "hi" };
   const tools = [{ name: "weather", description: "The weather", parameters: { type: "object", properties: {} } }];
-  if (name !== "converse") return play(name, [hi], tools);
+  if (name !== "converse") return play(name, name === "empty" ? [] : [hi], tools);
   const first = await play("tools", [hi], tools);
-  const answer = { id: "a-1", role: "tool", toolCallId: "call-1", content: "blue" };
-  const second = await play("reasoning", [...first.messages, answer], tools);
+  const calls = first.messages.flatMap((message) => message.toolCalls ?? []);
+  const answers = calls.map(({ id }) => ({ id: `a-${id}`, role: "tool", toolCallId: id, content: "blue" }));
+  const second = await play("reasoning", [...first.messages, ...answers], tools);
   return play("text", [...second.messages, { id: "u-2", role: "user", content: "and now?" }], tools);
 });

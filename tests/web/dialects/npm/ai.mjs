@@ -1,5 +1,5 @@
 // The AI SDK's transport and reader, and a chat as useChat keeps it. AI=ai-v6 or ai-v7 names the package.
-import { base, describe, run } from "./scenarios.mjs";
+import { base, describe, named, run } from "./scenarios.mjs";
 
 const { AbstractChat, DefaultChatTransport, readUIMessageStream, lastAssistantMessageIsCompleteWithToolCalls } =
   await import(process.env.AI);
@@ -52,7 +52,8 @@ async function converse() {
   // The tool is the app's own: it answers, and the chat goes on by itself. The second answer ends the round.
   const state = new State();
   let asked = 0;
-  const body = () => ({ model: (asked += 1) === 1 ? "tools" : "reasoning", tools: { weather: { parameters: {} } } });
+  const model = () => named((asked += 1) === 1 ? "tools" : "reasoning");
+  const body = () => ({ model: model(), tools: { weather: { parameters: {} } } });
   const chat = new Chat({
     id: "c",
     state,
@@ -71,15 +72,16 @@ async function converse() {
 async function fail(model) {
   const state = new State();
   const data = [];
-  const chat = new Chat({ id: "c", state, transport: transport({ model }), onData: (part) => data.push(part) });
+  const chat = new Chat({ id: "c", state, transport: transport({ model: named(model) }), onData: (part) => data.push(part) });
   await chat.sendMessage({ text: "hi" });
   return { messages: state.messages, status: chat.status, error: chat.error && describe(chat.error), data };
 }
 
 await run(async (name) => {
   if (name === "converse") return converse();
+  if (name === "resume") return { resumed: await transport({}).reconnectToStream({ chatId: "c" }) };
   const [model, option] = name.split("|");
   if (option === "chat") return fail(model);
-  const body = { model, ...(option === "hold" ? { resetStep: false } : {}) };
-  return read(body, [user("hi")], model === "stall" ? new AbortController() : undefined);
+  const body = { model: named(model), ...(option === "hold" ? { resetStep: false } : {}) };
+  return read(body, name === "empty" ? [] : [user("hi")], model === "stall" ? new AbortController() : undefined);
 });

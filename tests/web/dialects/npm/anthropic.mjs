@@ -1,12 +1,13 @@
 // Anthropic's own client: its accumulating stream, whole answers, abort.
 import Anthropic from "@anthropic-ai/sdk";
-import { base, describe, run } from "./scenarios.mjs";
+import { base, describe, named, run } from "./scenarios.mjs";
 
 const client = new Anthropic({ apiKey: "k", baseURL: base, maxRetries: 0 });
 const tools = [{ name: "weather", input_schema: { type: "object", properties: {} } }];
 
 await run(async (model) => {
-  const request = { model, max_tokens: 100, messages: [{ role: "user", content: "hi" }], tools };
+  const messages = model === "empty" ? [] : [{ role: "user", content: "hi" }];
+  const request = { model: named(model), max_tokens: 100, messages, tools };
   const seen = { text: "", error: null };
   const stream = client.messages.stream(request);
   stream.on("text", (piece) => {

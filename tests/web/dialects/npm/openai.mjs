@@ -1,12 +1,13 @@
 // OpenAI's own client: chunks, its accumulating stream, whole answers, abort.
 import OpenAI from "openai";
-import { base, describe, run } from "./scenarios.mjs";
+import { base, describe, named, run } from "./scenarios.mjs";
 
 const client = new OpenAI({ apiKey: "k", baseURL: `${base}/v1`, maxRetries: 0 });
 const weather = { type: "function", function: { name: "weather", parameters: { type: "object", properties: {} } } };
 
 await run(async (model) => {
-  const request = { model, messages: [{ role: "user", content: "hi" }], tools: [weather] };
+  const messages = model === "empty" ? [] : [{ role: "user", content: "hi" }];
+  const request = { model: named(model), messages, tools: [weather] };
   if (model === "models") return { ids: (await client.models.list()).data.map((each) => each.id) };
   const seen = { text: "", reasoning: "", error: null, finish: null, usage: null };
   try {

@@ -3,6 +3,9 @@ const [, , base, ...names] = process.argv;
 
 export { base };
 
+// The model of a scenario: behind `llmstream serve` it has a provider's name before its own.
+export const named = (scenario) => (process.env.PROVIDER ?? "") + scenario;
+
 export async function run(play) {
   const seen = {};
   for (const name of names) {
