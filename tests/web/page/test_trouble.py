@@ -84,6 +84,28 @@ async def test_a_stream_without_its_end_and_a_server_that_is_gone(chat):
     await expect(chat.answer.get_by_role("alert")).to_contain_text("See that it is running, then retry.")
 
 
+async def test_an_answer_is_not_given_away_for_one_that_does_not_come(chat):
+    await chat.told("A good answer.")
+    await chat.retry.click()
+    asked = await chat.server.asked()
+    asked.say(error(ErrorInfo("rate_limit")))
+    await expect(chat.answer).to_contain_text("Too many requests just now.")
+    await expect(chat.answer.locator(".md")).to_have_text("A good answer.")
+    await expect(chat.answer).not_to_contain_text("incomplete")
+    await chat.retry.click()
+    await chat.server.asked()
+    await chat.page.reload()
+    await expect(chat.answer.locator(".md")).to_have_text("A good answer.")
+    await chat.retry.click()
+    (await chat.server.asked()).end("A better one.")
+    await chat.settled()
+    await expect(chat.page.locator(".answer .md")).to_have_text("A better one.")
+    assert [turn["role"] for turn in await chat.page.evaluate(KEPT_TURNS)] == ["user", "assistant"]
+
+
+KEPT_TURNS = "JSON.parse(localStorage['llmstream.chat.' + sessionStorage['llmstream.open']]).turns"
+
+
 async def test_a_page_in_place_of_an_answer_is_told(chat):
     asked = await chat.ask()
     asked.refuse(HTMLResponse("<p>Log in first</p>"))
