@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 
+import httpx2
 import pytest
-import websockets
 
-from llmstream import ErrorInfo, LLMClient, RetryPolicy, Source
+from llmstream import LLMClient, RetryPolicy
 from llmstream.conversations import ConversationClient
 from llmstream.events.types import StreamEvent
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.testing import ScriptedProvider
-from llmstream.web import Limits, create_app
-from tests.web.serving import Client, events_of, fetch, frames, serving
+from llmstream.web import Access, Limits, create_app
+from tests.web.serving import Client, events_of, fetch, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]
 
@@ -87,11 +88,45 @@ async def test_a_body_that_lies_about_its_length_is_stopped_at_the_limit() -> No
         assert await client.head() == 413
 
 
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_client_that_sends_all_before_it_reads_hears_that_it_was_too_much(announced) -> None:
+    """httpx2, and so both SDKs: had the server closed at once, they would see no more than a connection that broke."""
+
+    async def pieces():
+        for _ in range(200):
+            yield b"x" * 100_000
+
+    app, _ = app_with(limits=Limits(max_body=1000))
+    async with serving(app) as port, httpx2.AsyncClient(timeout=20) as client:
+        content = b"x" * 20_000_000 if announced else pieces()
+        answer = await client.post(f"http://127.0.0.1:{port}/v1/chat/completions", content=content)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (413, "invalid_request_error")
+        assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+
+
+async def test_a_body_that_is_compressed_is_told_what_to_be() -> None:
+    app, _ = app_with()
+    async with serving(app) as port:
+        status, _, body = await post(port, "/chat", gzip.compress(b'{"prompt": "hi"}'), content_encoding="gzip")
+        assert (status, "Content-Encoding" in json.loads(body)["error"]) == (415, True)
+
+
+async def test_a_mistake_of_the_servers_own_is_in_its_log_under_the_id_that_was_told(caplog) -> None:
+    async def broken(connection):
+        raise LookupError("secret")
+
+    app, _ = app_with(access=Access(keys=broken))
+    async with serving(app) as port:
+        status, _, body = await post(port, "/chat", {"prompt": "hi"})
+        assert (status, b"secret" in body) == (500, False)
+    assert any(json.loads(body)["request_id"] in record.getMessage() for record in caplog.records)
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     app, _ = app_with(limits=Limits(body_timeout=0.05))
     async with serving(app) as port:
         client = await Client.ask(port, "/chat", "POST", content_length="100")
-        assert await client.head() == 408
+        assert (await client.head(), client.headers["connection"]) == (408, "close")
 
 
 async def test_only_models_on_the_list_can_be_asked_for() -> None:
@@ -198,97 +233,11 @@ async def test_streaming_chat_that_fails_before_a_word_is_500_and_logged(caplog)
     assert any("RuntimeError" in record.getMessage() and record.exc_info for record in caplog.records)
 
 
-async def test_without_a_router_the_model_answers() -> None:
-    app, _ = app_with(["Hello"])
+async def test_without_a_router_the_first_of_the_models_answers() -> None:
+    app, provider = app_with(["Hello"], models={"small": "s", "large": "l"})
     async with serving(app) as port:
         assert (await post(port, "/streaming_chat", {"request": "hi"}))[2] == b"Hello"
-
-
-async def begin(port, **headers):
-    """A session's ids."""
-    status, _, body = await post(port, "/api/chat/session", {}, **headers)
-    assert status == 201
-    return json.loads(body)
-
-
-def query(ids, **more) -> str:
-    fields = {"query": "hi", **ids, **more}
-    return "/api/chat/stream-http?" + "&".join(f"{name}={value}" for name, value in fields.items())
-
-
-CITED = ["See ", Source(title="Act", relevance_score=0.9), "it."]
-
-
-async def test_chunks_over_http() -> None:
-    app, _ = app_with(CITED, [ErrorInfo("rate_limit", "secret", retry_after=2)])
-    async with serving(app) as port:
-        ids = await begin(port)
-        status, headers, data = await fetch(port, query(ids))
-        assert (status, headers["content-type"]) == (200, "text/event-stream")
-        assert [json.loads(frame.data) for frame in frames(data)] == [
-            {"content": "See ", "is_complete": False},
-            {"content": "it.", "is_complete": False},
-            {"sources": [{"title": "Act", "relevance": 0.9}], "is_complete": True},
-        ]
-        status, headers, body = await fetch(port, query(ids))
-        assert (status, headers["retry-after"], b"secret" in body) == (429, "2", False)
-        token = ids.pop("token")
-        assert (await fetch(port, query(ids)))[0] == 400
-        assert (await fetch(port, query(ids, token="wrong")))[0] == 404
-        assert (await fetch(port, query(ids, query=""), x_session_token=token))[0] == 400
-
-
-async def test_a_conversation_that_the_server_keeps_goes_on_over_chat() -> None:
-    app, provider = app_with(["Ann, I see."], ["You are Ann."])
-    async with serving(app) as port:
-        ids = await begin(port)
-        await post(port, "/chat", {"prompt": "I am Ann.", **ids})
-        status, _, body = await post(port, "/chat", {"messages": QUESTION, "stream": True, **ids})
-        assert status == 200
-        assert "".join(event.text for event in events_of(body)) == "You are Ann."
-        assert [message.text for message in provider.requests[1].messages] == ["I am Ann.", "Ann, I see.", "hi"]
-        assert (await post(port, "/chat", {"prompt": "x", **ids, "token": "wrong"}))[0] == 404
-
-
-async def test_chunks_over_a_websocket() -> None:
-    app, _ = app_with(CITED, ["half", ErrorInfo("connection", "secret")])
-    async with serving(app) as port:
-        ids = await begin(port)
-        chunks = await talk(port, {"query": "hi", **ids})
-        assert "".join(chunk.get("content", "") for chunk in chunks) == "See it."
-        assert chunks[-1] == {"sources": [{"title": "Act", "relevance": 0.9}], "is_complete": True}
-        first, last = await talk(port, {"query": "hi", **ids})
-        assert first == {"content": "half", "is_complete": False}
-        assert set(last) == {"error", "request_id"}
-        assert "secret" not in last["error"]
-
-
-async def talk(port, asked) -> list:
-    async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream") as socket:
-        await socket.send(asked if isinstance(asked, str | bytes) else json.dumps(asked))
-        return [json.loads(message) async for message in socket]
-
-
-@pytest.mark.parametrize("garbage", ["", "nonsense", "[]", "null", "{}", b"\x00\xff", '{"query": ""}', "[" * 5000])
-async def test_garbage_over_a_websocket_is_told_and_ends_it(garbage) -> None:
-    app, provider = app_with()
-    async with serving(app) as port:
-        async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream") as socket:
-            await socket.send(garbage)
-            assert set(json.loads(await socket.recv())) == {"error", "request_id"}
-            with pytest.raises(websockets.ConnectionClosedError) as closed:
-                await socket.recv()
-        assert closed.value.rcvd.code == 1008
-        assert provider.requests == []
-        assert (await fetch(port, "/healthz"))[0] == 200
-
-
-async def test_a_websocket_that_closes_without_asking_is_nobody() -> None:
-    app, _ = app_with()
-    async with serving(app) as port:
-        async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream"):
-            pass
-        assert (await fetch(port, "/healthz"))[0] == 200
+    assert provider.requests[0].model == "s"
 
 
 async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> None:
