@@ -13,6 +13,7 @@ from llmstream.cli.ask import open_show
 from llmstream.cli.turn import UsageError, open_client
 from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient
+from llmstream.errors import ConfigurationError
 
 KEYS = "LLMSTREAM_SERVE_KEYS"
 """The environment variable with the keys that clients must send, separated by commas: command lines are seen by all."""
@@ -22,6 +23,7 @@ def serve(options: Options) -> int:
     """Serve. Raises UsageError."""
     try:
         from llmstream.web import Access, Limits, create_app
+        from llmstream.web.access import LOOPBACK
         from llmstream.web.server import listen, make_server
     except ImportError as problem:
         raise UsageError(
@@ -32,15 +34,14 @@ def serve(options: Options) -> int:
         raise UsageError(f"--host {options.host} lets others in: set {KEYS} to the keys that they must send")
     client = open_client(options.model, options.base_url, open_show(options))
     conversations = None if options.conversations is None else ConversationClient(client, store=options.conversations)
-    hosts = [*options.allow_host, *(("localhost", "127.0.0.1", "::1") if not keys else ())] or None
+    hosts = [*options.allow_host, *((options.host, *LOOPBACK) if not keys else ())] or None
     limits = Limits()
-    app = create_app(
-        client,
-        models=_models(client, options.allow_model),
-        access=Access(keys=keys or None, hosts=hosts, origins=options.allow_origin),
-        limits=limits,
-        conversations=conversations,
-    )
+    try:
+        access = Access(keys=keys or None, hosts=hosts, origins=options.allow_origin)
+    except ConfigurationError as problem:
+        raise UsageError(f"--allow-host, --allow-origin: {problem}") from problem
+    models = _models(client, options.allow_model)
+    app = create_app(client, models=models, access=access, limits=limits, conversations=conversations)
     try:
         listener = listen(options.host, options.port)
     except OSError as problem:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import uvicorn
@@ -32,11 +32,11 @@ class _CuttingProtocol(_HTTP):  # type: ignore[misc]  # which of two it is depen
 
 
 class _Expected(logging.Filter):
-    """Drops the traceback of a connection that was cut on purpose; `llmstream.web` has said so in a line."""
+    """Drops the tracebacks of what was cut on purpose or stopped with the server; `llmstream.web` says so in a line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to log it."""
-        return record.exc_info is None or not isinstance(record.exc_info[1], AbortedError)
+        return record.exc_info is None or not isinstance(record.exc_info[1], AbortedError | asyncio.CancelledError)
 
 
 def make_server(app: ASGIApp, *, max_message: int, grace: float = GRACE) -> uvicorn.Server:
@@ -68,16 +68,23 @@ def listen(host: str, port: int) -> socket.socket:
 async def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str, None]:
     """Serve `app` while the block runs, beside the program's own work; gives its URL. `port` 0: any that is free.
 
-    Streams that are open at the end have a second to finish.
+    Streams that are open at the end have a second to finish. Raises RuntimeError where the app can't start.
     """
     with listen(host, port) as listener:
         server = make_server(app, max_message=2**20, grace=1.0)
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # they are the program's own
-        task = asyncio.create_task(server.serve(sockets=[listener]))
+        task = asyncio.create_task(_serve(server, listener))
         while not server.started and not task.done():  # noqa: ASYNC110  # uvicorn has no event for it
             await asyncio.sleep(0.005)
+        if not server.started:
+            raise RuntimeError("the app could not start; the log of uvicorn.error says why")
         try:
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await task
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    with suppress(SystemExit):  # uvicorn's word for an app that can't start, which would end the program
+        await server.serve(sockets=[listener])

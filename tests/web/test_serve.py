@@ -12,10 +12,11 @@ import sys
 from contextlib import asynccontextmanager
 
 import pytest
+from starlette.applications import Starlette
 
 from llmstream.events.types import text_delta
 from llmstream.web import respond
-from llmstream.web.server import listen, make_server
+from llmstream.web.server import listen, make_server, running
 from tests.web.serving import Client, app_of, events_of, fetch
 
 KEY = "llmstream-canary-serve"
@@ -70,11 +71,23 @@ async def test_others_are_let_in_only_with_keys() -> None:
         assert KEY.encode() not in await process.stderr.read()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")
+async def test_it_answers_to_the_address_that_it_listens_on() -> None:
+    async with served("--host", "127.0.0.2") as (_, port, line):
+        assert "this machine only" in line
+        reader, writer = await asyncio.open_connection("127.0.0.2", port)
+        writer.write(f"GET /healthz HTTP/1.0\r\nhost: 127.0.0.2:{port}\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--host", "0.0.0.0"], "LLMSTREAM_SERVE_KEYS"),
         (["--host", "192.0.2.1", "--allow-host", "x"], "LLMSTREAM_SERVE_KEYS"),
+        (["--allow-host", "chat.example.com:8000"], "without ports"),
+        (["--allow-origin", "app.example.com"], "origins"),
         (["--port", "taken"], "invalid int"),
         (["words"], "takes no other words"),
         (["--json"], "go with a single question"),
@@ -98,6 +111,37 @@ async def test_a_port_that_is_taken_is_told() -> None:
     assert (process.returncode, b"can't listen" in err) == (2, True), err
 
 
+async def test_streams_that_outlast_the_grace_are_told_so_in_a_line_of_the_log(caplog) -> None:
+    async def endless():
+        yield text_delta("going on")
+        await asyncio.Event().wait()
+
+    async def endpoint(request):
+        return respond(request, endless())
+
+    listener = listen("127.0.0.1", 0)
+    server = make_server(app_of(endpoint), max_message=1000, grace=0.05)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    client = await Client.ask(listener.getsockname()[1])
+    await client.head()
+    server.should_exit = True
+    assert events_of(await client.body())[-1].type == "error"
+    await serving
+    assert any("stopping" in record.getMessage() for record in caplog.records)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_an_app_that_cannot_start_is_no_server() -> None:
+    @asynccontextmanager
+    async def lifespan(app):
+        raise OSError("no database")
+        yield
+
+    with pytest.raises(RuntimeError, match="could not start"):
+        async with running(Starlette(lifespan=lifespan)):
+            pass
+
+
 async def test_a_client_that_does_not_read_loses_its_connection_at_once() -> None:
     """uvicorn's own close would wait for it to read what is left."""
     closed = asyncio.Event()
@@ -114,7 +158,7 @@ async def test_a_client_that_does_not_read_loses_its_connection_at_once() -> Non
 
     listener = listen("127.0.0.1", 0)
     server = make_server(app_of(endpoint), max_message=1000, grace=0.1)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.001)
     with socket.socket() as client:
@@ -126,4 +170,4 @@ async def test_a_client_that_does_not_read_loses_its_connection_at_once() -> Non
             while server.server_state.connections:
                 await asyncio.sleep(0.01)
     server.should_exit = True
-    await running
+    await serving
