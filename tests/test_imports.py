@@ -39,6 +39,19 @@ def test_the_simulator_needs_no_sdk() -> None:
     assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2"})
 
 
+def test_answering_a_request_loads_no_more_than_starlette_and_the_events() -> None:
+    modules = loaded_by("from llmstream.web import respond, choose, send_events, EventStreamResponse")
+    assert "starlette.responses" in modules
+    assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2", "uvicorn", "llmstream.conversations"})
+
+
+def test_what_the_web_gives_is_the_same_whatever_was_loaded_before() -> None:
+    """`negotiate` is a function, and a module of the same name."""
+    for before in ("llmstream.web.negotiate", "llmstream.web.app", "llmstream.web"):
+        code = f"import {before}, llmstream.web as w; print(*(type(getattr(w, n)).__name__ for n in w.__all__))"
+        assert "module" not in loaded_by(code)
+
+
 def test_importing_touches_neither_network_nor_disk() -> None:
     code = """
 import sys

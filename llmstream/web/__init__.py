@@ -13,14 +13,31 @@ WebSocket. `create_app(client)` is a whole application, and `llmstream serve` ru
 
 from __future__ import annotations
 
-from llmstream.web.access import Access
-from llmstream.web.app import create_app
-from llmstream.web.encode import AbortedError
-from llmstream.web.errors import RefusedError
-from llmstream.web.limits import Limits
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from llmstream.web.negotiate import Choice, Form, NotAcceptableError, ResponseMode, negotiate
-from llmstream.web.responses import EventStreamResponse, choose, respond
-from llmstream.web.websocket import send_events
+
+if TYPE_CHECKING:
+    from llmstream.web.access import Access
+    from llmstream.web.app import create_app
+    from llmstream.web.encode import AbortedError
+    from llmstream.web.errors import RefusedError
+    from llmstream.web.limits import Limits
+    from llmstream.web.responses import EventStreamResponse, choose, respond
+    from llmstream.web.websocket import send_events
+
+# Loaded when first asked for, since `create_app` brings conversations and pydantic: twice what `respond` takes.
+_HOME = {
+    "access": ("Access",),
+    "app": ("create_app",),
+    "encode": ("AbortedError",),
+    "errors": ("RefusedError",),
+    "limits": ("Limits",),
+    "responses": ("EventStreamResponse", "choose", "respond"),
+    "websocket": ("send_events",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "AbortedError",
@@ -38,3 +55,15 @@ __all__ = [
     "respond",
     "send_events",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'llmstream.web' has no attribute {name!r}")
+    value = getattr(import_module(f"llmstream.web.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
