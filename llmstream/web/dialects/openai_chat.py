@@ -3,7 +3,11 @@
 Format: https://platform.openai.com/docs/api-reference/chat. Requests and chunks are those of `wire/openai_chat`; what
 is added here is what a client may rely on: an id, a time and a model on every chunk, counts that are numbers, a
 finish reason of the official five, usage only for those that ask (`stream_options.include_usage`), and an error in
-the stream where the answer breaks off. `reasoning_content` and `reasoning_details` carry the model's reasoning.
+the stream where the answer breaks off.
+
+`reasoning_content` carries the model's reasoning, and `reasoning_details` what its provider wants sent back (OpenAI's
+format as it is, others' under `llmstream`). Citations and these come in one chunk at the end: clients that add up the
+chunks know no other way to read a list.
 """
 
 from __future__ import annotations
@@ -16,13 +20,17 @@ from uuid import uuid4
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
-from llmstream.messages import FinishReason
+from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText
+from llmstream.web.dialects.kept import reasoning_of
+from llmstream.web.dialects.unfolded import unfold
 from llmstream.web.dialects.withheld import Withheld
-from llmstream.wire.openai_chat.encode import ChatEncoder
+from llmstream.wire.fields import as_text
+from llmstream.wire.openai_chat.arguments import FORMAT
+from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
 
 _PASSED = frozenset(
@@ -111,6 +119,8 @@ class OpenAIChat:
             body["messages"] = [_without_cache_marks(each) for each in messages]
         request = parse_request(body)
         keep_options(request, "openai", _PASSED)
+        for message in request.messages:
+            message.parts = [_kept(part) for part in message.parts]
         usage = (body.get("stream_options") or {}).get("include_usage") is True
         reply = Reply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
         return ask_for(request, stream=body.get("stream"), reply=reply)
@@ -171,18 +181,53 @@ class _Chunks(ChatEncoder):
         self._reply: Reply = ask.reply
         self._model = ask.model
         self._numbers: dict[int, int] = {}
+        self._lists: dict[str, list[Any]] = {}  # what comes at the end
+        self._thought: list[str] = []
 
     def chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         """The chunks of one event, not yet bytes."""
-        return self._chunks(event)
+        if event.type is EventType.MESSAGE_COMPLETE and not self._started:
+            for each in unfold(event):
+                yield from self.chunks(each)
+        if event.source is not None:
+            citation = render_annotation(event.source)
+            citation["url_citation"] = {**_CITATION, **citation["url_citation"]}
+            self._lists.setdefault("annotations", []).append(citation)
+            return
+        if event.status is not None and event.status.kind == "step":
+            self._lists.pop("reasoning_details", None)  # they belong to a call that the client was not told of
+        if event.reasoning_delta is not None:
+            self._thought.append(event.reasoning_delta.content)
+        yield from super()._chunks(event)
+
+    def _chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        return self.chunks(event)
 
     def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
         return super()._begin(replace(start, id=self._reply.id))
 
-    def _delta(self, **delta: Any) -> dict[str, Any]:
-        for annotation in delta.get("annotations", ()):
-            annotation["url_citation"] = {**_CITATION, **annotation["url_citation"]}
-        return super()._delta(**delta)
+    def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+        if data is not None:
+            self._lists.setdefault("reasoning_details", []).append(self._detail(data))
+        yield from ()
+
+    def _detail(self, data: dict[str, Any]) -> dict[str, Any]:
+        text = "".join(self._thought)
+        self._thought.clear()
+        if "item" in data:
+            return data["item"] if data["format"] == FORMAT else {"type": "reasoning.encrypted", "llmstream": data}
+        if data["format"] == FORMAT:
+            return render_signature(data.get("signature"), data.get("id"))
+        return {"type": "reasoning.text", "text": text, "llmstream": data}
+
+    def _end(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        yield from self._end_lists()
+        yield from super()._end(event)
+
+    def _end_lists(self) -> Iterator[dict[str, Any]]:
+        if self._lists:
+            yield self._delta(**self._lists)
+        self._lists = {}
 
     def _call(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
@@ -199,8 +244,17 @@ class _Chunks(ChatEncoder):
         return {"id": self._reply.id, "model": self._model, **chunk, "created": self._reply.created}
 
     def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        yield from self._end_lists()
         if event.error_info is not None:
             yield {"error": _render_error(event.error_info)}
+
+
+def _kept(part: Part) -> Part:
+    """Reasoning that another format's provider wants back, as `_detail` wrote it."""
+    ours = part.data.get("llmstream") if isinstance(part, ProviderPart) else None
+    if not isinstance(part, ProviderPart) or not isinstance(ours, Mapping):
+        return part
+    return reasoning_of(as_text(part.data.get("text")) or "", ours)
 
 
 def _without_cache_marks(message: Any) -> Any:

@@ -75,7 +75,7 @@ class ChatEncoder:
         elif event.tool_call is not None:
             yield from self._whole_call(event.tool_call)
         elif event.source is not None:
-            yield self._delta(annotations=[_annotation(event.source)])
+            yield self._delta(annotations=[render_annotation(event.source)])
         elif event.status is not None:
             yield from self._opaque(event.status.data if event.status.kind == "opaque" else None)
         elif kind is EventType.MESSAGE_START:
@@ -114,7 +114,7 @@ class ChatEncoder:
             elif isinstance(part, ToolCall):
                 yield from self._whole_call(part)
             elif isinstance(part, Source):
-                yield self._delta(annotations=[_annotation(part)])
+                yield self._delta(annotations=[render_annotation(part)])
 
     def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         if event.usage is not None:
@@ -195,7 +195,8 @@ def _render_reason(event: StreamEvent) -> str | None:
     return _REASONS.get(reason or FinishReason.STOP, "stop")
 
 
-def _annotation(source: Source) -> dict[str, Any]:
+def render_annotation(source: Source) -> dict[str, Any]:
+    """OpenAI's citation object."""
     citation = _present(
         title=source.title,
         url=source.url,

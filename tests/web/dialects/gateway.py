@@ -32,6 +32,7 @@ SCENARIOS: dict[str, list[Sequence[Item]]] = {
     "cut-call": [[ToolCall("call-1", "weather", '{"ci', None, complete=False), FinishReason.LENGTH]],
     "reasoning": [[ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"), "Yes."]],
     "sources": [["Paris", SOURCE, USAGE]],
+    "cited": [["Paris", SOURCE, " and Rome", Source(url="https://example.org/b")]],
     "refusal": [[RefusalPart("I can't help with that.")]],
     "length": [["Half", FinishReason.LENGTH]],
     "progress": [[StreamEvent(EventType.STATUS, status=Status("progress", TOLD, {"done": 1})), "Done."]],

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.messages import ChatRequest, Message, ProviderPart, ReasoningPart, ToolCall
+from llmstream.web.dialects import OpenAIChat
 from llmstream.web.dialects.ag_ui_messages import parse_messages
 from llmstream.web.dialects.ai_sdk_messages import parse_ui_messages
 from llmstream.wire.anthropic_messages.request import render_request as render_messages
@@ -37,6 +38,12 @@ def histories(kept: object, *, by_provider: bool) -> Iterator[list[Message]]:
     call |= {"providerExecuted": by_provider, "callProviderMetadata": own, "resultProviderMetadata": own}
     thought = {"type": "reasoning", "text": "Hm", "providerMetadata": own}
     yield parse_ui_messages([{"role": "assistant", "parts": [thought, call]}])
+    details = [{"type": "reasoning.text", "text": "Hm", "llmstream": kept}]
+    extra = kept.get("extra_content") if isinstance(kept, dict) else None
+    asked = {"id": "c", "function": {"name": "t", "arguments": "{}"}, "extra_content": extra}
+    said = {"role": "assistant", "reasoning_details": details, "tool_calls": [asked]}
+    chat = {"model": "m", "messages": [said, {"role": "tool", "tool_call_id": "c", "content": "1"}]}
+    yield OpenAIChat().parse(chat).messages
     value = json.dumps(kept)
     function = {"name": "t", "arguments": "{}"}
     yield parse_messages(

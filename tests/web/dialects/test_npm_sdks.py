@@ -7,7 +7,7 @@ import pytest
 from tests.web.dialects.gateway import MODELS
 from tests.web.dialects.node import Played, play
 
-WHOLE = ("text", "tools", "reasoning", "sources", "refusal", "length", "retry", "steps", "slow")
+WHOLE = ("text", "tools", "reasoning", "sources", "cited", "refusal", "length", "retry", "steps", "slow")
 BROKEN = {"midway": "overloaded", "cut": "cut before", "restart": "interrupted"}
 
 
@@ -30,9 +30,9 @@ def test_openai_reads_text_usage_and_reasoning(openai: Played) -> None:
 
 
 def test_openai_adds_up_the_stream_to_the_whole_answer(openai: Played) -> None:
-    for name in ("text", "tools", "refusal", "retry", "slow"):
+    for name in ("text", "tools", "refusal", "retry", "slow", "cited"):
         added, whole = openai.seen[name]["added"], openai.seen[name]["whole"]
-        for field in ("content", "refusal", "tool_calls"):
+        for field in ("content", "refusal", "tool_calls", "annotations"):
             assert (added.get(field) or None) == (whole.get(field) or None), name
     (call,) = openai.seen["tools"]["whole"]["tool_calls"]
     assert call["function"] == {"name": "weather", "arguments": '{"city":"Paris"}'}

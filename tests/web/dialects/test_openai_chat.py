@@ -96,6 +96,14 @@ async def test_the_sdks_own_accumulating_stream_agrees_with_the_whole_answer(cli
         assert [call.id for call in message.tool_calls or ()] == [call.id for call in whole.tool_calls or ()]
 
 
+async def test_citations_come_at_once_for_clients_that_add_up_what_they_get(client) -> None:
+    message = await _accumulated(client, "cited")
+    whole = (await asked(client, "cited")).choices[0].message
+    assert message.content == "Paris and Rome"
+    assert [cited.url_citation.url[-1] for cited in message.annotations] == ["a", "b"]
+    assert message.annotations == whole.annotations
+
+
 async def _accumulated(client, model: str):
     async with client.chat.completions.stream(model=model, messages=HI, tools=[WEATHER]) as stream:
         return (await stream.get_final_completion()).choices[0].message

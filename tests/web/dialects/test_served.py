@@ -72,6 +72,12 @@ async def test_openai_python(at: Served) -> None:
 
         thought = (await read("reasoning")).choices[0].message
         assert (thought.reasoning_content, thought.content) == ("Hm, thinking", "Yes.")
+        await read("text", [*HI, thought.model_dump(), *HI])
+        sent = at.upstream.bodies("text")[-1]["messages"][1]
+        if at.provider == "anthropic":
+            assert sent["content"][0] == {"type": "thinking", "thinking": "Hm, thinking", "signature": "c2ln"}
+        else:
+            assert sent["reasoning_details"][0]["signature"] == "c2ln"
         with pytest.raises(openai.LengthFinishReasonError):
             await read("length")
         assert (await read("empty-answer")).choices[0].finish_reason == "stop"
