@@ -7,6 +7,7 @@ line of NDJSON.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -15,8 +16,9 @@ from pydantic.json_schema import models_json_schema
 from llmstream import __version__
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
+from llmstream.web.access import PUBLIC
 from llmstream.web.conversing import Query
-from llmstream.web.dialects import Dialect
+from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat
 from llmstream.web.native import ChatBody, PromptData, UserRequest
 
 _REF = "#/components/schemas/{model}"
@@ -26,17 +28,24 @@ _ERRORS = {
     "403": "Not from this host or origin.",
     "404": "No such model or conversation.",
     "406": "No such form; the error lists those there are.",
+    "408": "The body took too long to arrive.",
+    "409": "Another turn of this conversation is being answered; see Retry-After.",
     "413": "Too large.",
+    "415": "Not a kind of body that is taken here.",
     "429": "Too many requests; see Retry-After.",
     "500": "The server failed.",
     "502": "The model's provider failed.",
     "503": "Busy or overloaded; see Retry-After.",
     "504": "The model took too long.",
 }
+_OVER = {"204": {"description": "To an EventSource that has seen the end: there is no more."}}
 
 
 def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """The document, for `GET /openapi.json`. WebSockets have no place in OpenAPI: the description says where it is."""
+    paths = {**_paths(), **{each.path: {"post": _dialect(each)} for each in dialects}}
+    for path in PUBLIC:
+        paths[path]["get"]["security"] = []
     return {
         "openapi": "3.2.0",
         "info": {
@@ -44,30 +53,39 @@ def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict
             "version": __version__,
             "description": f"Models: {', '.join(models)}. The WebSocket /api/chat/stream takes a Query, gives Chunks.",
         },
-        "paths": {**_paths(), **{each.path: {"post": _dialect(each)} for each in dialects}},
+        "paths": paths,
         "components": {
             "schemas": _schemas(),
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
         },
-        "security": [{"key": []}, {}],
+        "security": [{"bearer": []}, {"x-api-key": []}, {}],
     }
 
 
 def _paths() -> dict[str, Any]:
     token = {"name": "X-Session-Token", "in": "header", "schema": {"type": "string"}}
-    query = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in Query.model_fields]
+    resume = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
+    query = [
+        {"name": name, "in": "query", "required": name != "token", "schema": {"type": "string"}}
+        for name in Query.model_fields
+    ]
     modes = [
         {"name": "mode", "in": "query", "schema": {"enum": ["stream", "batch"]}},
         {"name": "stream", "in": "query", "schema": {"type": "boolean"}},
+        {"name": "forms", "in": "query", "description": "What the client can read, with commas.", **_string()},
+        resume,
     ]
     form = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
     forms = {kind: {"schema": form} for kind in ("application/x-www-form-urlencoded", "multipart/form-data")}
     plain = {"200": {"description": "The words, as they come.", "content": {"text/plain": _string()}}}
-    session = _object("session_id", "conversation_id", "token")
+    session, status = _object("session_id", "conversation_id", "token"), _json(_object("status"))
     return {
         "/": {"get": _operation("The chat page", {"200": _given("text/html", {"type": "string"})})},
-        "/healthz": {"get": _operation("Whether the server runs", {"200": _json(_object("status"))})},
-        "/readyz": {"get": _operation("Whether it takes requests", {"200": _json(_object("status"))})},
+        "/healthz": {"get": _operation("Whether the server runs", {"200": status})},
+        "/readyz": {"get": _operation("Whether its store can be read", {"200": status}, more={"503": status})},
         "/openapi.json": {"get": _operation("This document", {"200": _json({"type": "object"})})},
         "/chat": {"post": _operation("Ask, and be answered in either mode", _answers(), _body("ChatBody"), modes)},
         "/completion": {"post": _operation("Ask by a form", _answers(), {"content": forms, "required": True}, modes)},
@@ -78,8 +96,8 @@ def _paths() -> dict[str, Any]:
         "/api/chat/stream-http": {
             "get": _operation(
                 "Ask in a conversation",
-                {"200": _given("text/event-stream", _sse("Chunk"), item=True)},
-                parameters=[*query, token],
+                {"200": _given("text/event-stream", _sse("Chunk"), item=True), **_OVER},
+                parameters=[*query, token, resume],
             )
         },
         "/api/chat/{chat}/stream": {
@@ -107,23 +125,29 @@ def _answers() -> dict[str, Any]:
         "application/x-ndjson": {"itemSchema": _ref("StreamEvent")},
         "text/plain": _string(),
     }
-    return {"200": {"description": "The answer: one event, or all of them as they come.", "content": content}}
+    return {"200": {"description": "The answer: one event, or all of them as they come.", "content": content}, **_OVER}
 
 
 def _dialect(dialect: Dialect) -> dict[str, Any]:
     body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
     content: dict[str, Any] = {dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}}
-    content["application/json"] = {"schema": {"type": "object"}}
+    if isinstance(dialect, OpenAIChat | AnthropicMessages):  # the others know streams only
+        content["application/json"] = {"schema": {"type": "object"}}
     answers = {"200": {"description": "The answer, in this client's own words.", "content": content}}
+    answers["default"] = {**_json({"type": "object"}), "description": "An error, in them too."}
     return {"summary": f"For clients of {type(dialect).__name__}", "requestBody": body, "responses": answers}
 
 
 def _operation(
-    summary: str, answers: dict[str, Any], body: Any = None, parameters: list[Any] | None = None
+    summary: str,
+    answers: dict[str, Any],
+    body: Any = None,
+    parameters: list[Any] | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     errors = {status: {**_json(_ref("Error")), "description": text} for status, text in _ERRORS.items()}
-    more = {"requestBody": body} if body is not None else {}
-    return {"summary": summary, "parameters": parameters or [], **more, "responses": {**answers, **errors}}
+    asked = {"requestBody": body} if body is not None else {}
+    return {"summary": summary, "parameters": parameters or [], **asked, "responses": {**answers, **errors, **more}}
 
 
 def _body(model: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from llmstream.providers.simulator import SimulatorProvider
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.testing import ScriptedProvider
 from llmstream.web import Access, Limits, create_app
+from llmstream.web.access import PUBLIC
+from llmstream.web.dialects import AgUi, AiSdk
 from tests.web.serving import Client, events_of, fetch, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -280,6 +282,13 @@ async def test_the_openapi_document_names_every_endpoint_and_every_form() -> Non
     schemas = document["components"]["schemas"]
     named = json.dumps(document).split('"#/components/schemas/')[1:]
     assert {part.partition('"')[0] for part in named} <= set(schemas)
+    assert {path for path, item in document["paths"].items() if item.get("get", {}).get("security") == []} == PUBLIC
+    paths = document["paths"]
+    assert "application/json" in paths["/v1/messages"]["post"]["responses"]["200"]["content"]
+    for dialect in (AiSdk(), AgUi()):  # which know streams only
+        with pytest.raises(TypeError):
+            dialect.document(None, None)
+        assert set(paths[dialect.path]["post"]["responses"]["200"]["content"]) == {"text/event-stream"}
 
 
 async def test_what_the_app_made_it_closes() -> None:
