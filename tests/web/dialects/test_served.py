@@ -95,6 +95,10 @@ async def test_openai_python(at: Served) -> None:
         await at.upstream.server.busy()
         await stream.close()
         await at.upstream.server.idle()
+        waiting = asyncio.create_task(client.chat.completions.create(model=at.model("stall"), messages=HI))
+        await at.upstream.server.busy()
+        waiting.cancel()
+        await at.upstream.server.idle()
 
 
 async def test_anthropic_python(at: Served) -> None:
