@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.providers.openai import OpenAIProvider
 from llmstream.web.dialects import AiSdk, Ask, Dialect, model_document, models_document
 from llmstream.web.encode import render_json
 from llmstream.web.limits import read_json
@@ -63,6 +64,7 @@ class Mounted:
             ask = self._dialect.parse(body)
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
+        self._address_options(ask)
         events = self._service.events(ask.messages, model=ask.model, stream=ask.stream, options=ask.options)
         return EventStreamResponse(
             events,
@@ -72,6 +74,15 @@ class Mounted:
             write_timeout=self._service.write_timeout,
             render_error=self._dialect.error,
         )
+
+    def _address_options(self, ask: Ask) -> None:
+        """Options of OpenAI's format without a name of ours go to whoever answers, if that is what they speak."""
+        given = ask.options.get("provider_options", {}).get("openai")
+        if given is None:
+            return
+        provider = self._service.client.target(self._service.model(ask.model)).provider
+        if isinstance(provider, OpenAIProvider):
+            ask.options["provider_options"] = {provider.name: given}
 
 
 class Models:

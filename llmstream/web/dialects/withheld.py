@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import Tool
+from llmstream.messages import HostedTool, Tool
 from llmstream.web.dialects.base import Ask
 
 
@@ -18,7 +18,9 @@ class Withheld:
     """One per answer."""
 
     def __init__(self, ask: Ask) -> None:
-        self._offered = {tool.name for tool in ask.options.get("tools", ()) if isinstance(tool, Tool)}
+        tools: list[Tool | HostedTool] = ask.options.get("tools", [])
+        # A hosted one may be the client's to run, too: Anthropic's bash, its text editor …
+        self._offered = {tool.name if isinstance(tool, Tool) else tool.definition.get("name") for tool in tools}
         self._others: set[int] = set()
         self._held: list[StreamEvent] = []
 

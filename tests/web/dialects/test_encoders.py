@@ -311,6 +311,15 @@ def test_calls_are_numbered_as_they_leave() -> None:
     assert [(call["index"], call.get("id")) for call in calls] == [(0, "c1"), (0, None), (1, "c0"), (1, None)]
 
 
+def test_a_call_of_a_hosted_tool_that_the_client_runs_does_not_wait() -> None:
+    tools = [{"type": "bash_20250124", "name": "bash"}]
+    ask = AnthropicMessages().parse({**BODIES[AnthropicMessages], "tools": tools})
+    encoder = AnthropicMessages().encoder(ask)
+    encoder.feed(StreamEvent(EventType.MESSAGE_START, start=Start("i", "m")))
+    delta = StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c", "bash"))
+    assert b'"name":"bash"' in encoder.feed(delta)
+
+
 def test_a_whole_answer_is_shown_as_its_stream_would_be() -> None:
     parts: list[Part] = [
         ReasoningPart("Hm", "s", format="anthropic-messages"),

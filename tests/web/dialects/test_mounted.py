@@ -14,7 +14,7 @@ from llmstream import ErrorInfo, LLMClient, RetryPolicy, StreamEvent
 from llmstream.events.types import Start, error, text_delta
 from llmstream.messages import ChatRequest
 from llmstream.providers.base import Call
-from llmstream.testing import ScriptedProvider, VirtualClock
+from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
 from llmstream.web import create_app
 from tests.web.serving import fetch, serving
 
@@ -71,6 +71,23 @@ async def test_the_ai_sdk_hears_that_there_is_nothing_to_resume() -> None:
     async with serving(create_app(LLMClient(provider=ScriptedProvider()))) as port:
         status, _, body = await fetch(port, "/api/chat/some-chat/stream")
         assert (status, body) == (204, b"")
+
+
+async def test_options_without_a_name_of_ours_reach_whoever_speaks_the_format() -> None:
+    body = {"messages": HI, "frequency_penalty": 0.5, "logit_bias": {"1": 2}, "extra_headers": {"x": "y"}}
+    async with FaultServer() as upstream:
+        for provider, kept in (("groq", 0.5), ("openai", 0.5), ("anthropic", None)):
+            url = upstream.url("anthropic" if provider == "anthropic" else "openai")
+            async with (
+                LLMClient(f"{provider}:m", api_key="k", base_url=url) as client,
+                serving(create_app(client)) as port,
+            ):
+                data = json.dumps({**body, "model": f"{provider}:m"}).encode()
+                status, _, _ = await fetch(port, "/v1/chat/completions", "POST", data)
+                assert status == 200
+            sent = upstream.requests[-1].body
+            assert sent.get("frequency_penalty") == kept
+            assert "extra_headers" not in sent
 
 
 @pytest.mark.parametrize(
