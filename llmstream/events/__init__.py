@@ -1,4 +1,4 @@
-"""The stream's vocabulary (`types`), its rules (`grammar`) and the message it adds up to (`builder`)."""
+"""What a stream says (`types`), its rules (`grammar`), the message it adds up to (`builder`) and back (`unfold`)."""
 
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.types import (

@@ -17,6 +17,7 @@ from llmstream.events.types import (
     refusal_delta,
     text_delta,
 )
+from llmstream.events.unfold import unfold
 from llmstream.messages import Message, ProviderPart, ReasoningPart, RefusalPart, Source, TextPart, ToolCall
 from tests import strategies
 from tests.grammar_check import add_up
@@ -38,6 +39,13 @@ def test_deltas_add_up_part_by_part(events):
     """Any pieces in any order make the parts that the rules say."""
     expected = add_up(copy.deepcopy(events))
     assert build(*events).message().parts == expected
+
+
+@given(st.lists(strategies.pieces | strategies.status_events))
+def test_what_is_unfolded_adds_up_again(events):
+    """unfold gives back the events of a message, but for how its text was cut."""
+    message = build(*events).message()
+    assert build(*unfold(message)).message() == message
 
 
 def test_runs_of_one_kind_are_one_part():

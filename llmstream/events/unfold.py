@@ -1,0 +1,54 @@
+"""unfold: a whole message, told as the events that would have added up to it. The inverse of MessageBuilder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmstream.events.types import (
+    EventType,
+    StreamEvent,
+    opaque,
+    reasoning_delta,
+    refusal_delta,
+    text_delta,
+)
+from llmstream.messages import (
+    File,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
+
+
+def unfold(message: Message) -> Iterator[StreamEvent]:
+    """The events between MESSAGE_START and the terminal one, one for a part; what a user sent in gives none."""
+    for part in message.parts:
+        yield from _events(part)
+
+
+def _events(part: Part) -> Iterator[StreamEvent]:
+    if isinstance(part, TextPart | RefusalPart):
+        if part.text:
+            yield text_delta(part.text) if isinstance(part, TextPart) else refusal_delta(part.text)
+    elif isinstance(part, ReasoningPart):
+        if part.text:
+            yield reasoning_delta(part.text)
+        if part.format is not None:
+            kept = {"signature": part.signature, "id": part.id}
+            yield opaque(part.format, **{name: value for name, value in kept.items() if value is not None})
+    elif isinstance(part, ProviderPart):
+        yield opaque(part.format, item=part.data)
+    elif isinstance(part, ToolCall):
+        yield StreamEvent(EventType.TOOL_CALL, tool_call=part)
+    elif isinstance(part, ToolResult):
+        yield StreamEvent(EventType.TOOL_RESULT, tool_result=part)
+    elif isinstance(part, Source):
+        yield StreamEvent(EventType.SOURCE, source=part)
+    elif isinstance(part, File):
+        yield StreamEvent(EventType.FILE, file=part)
