@@ -51,7 +51,8 @@ def create_app(
     `models` are the names that may be asked for: model strings of the client, or a mapping from names of your own to
     them; the first answers those that name none. None: only the client's own model. `access` says who may ask: by
     default anybody on this machine. `router` answers `/streaming_chat` (None: the first of `models`).
-    `conversations` keeps what `/api/chat` says (None: in memory). `heartbeat` and `write_timeout` are seconds.
+    `conversations` keeps what `/api/chat` says (None: in memory, all of it until the server stops). `heartbeat` and
+    `write_timeout` are seconds.
 
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
     """

@@ -23,7 +23,8 @@ class Limits:
     """Bytes of a request; images travel in it."""
     max_messages: int | None = 1_000
     per_client: int | None = 64
-    """Requests that one client has answered at a time: its key's, else its address's (behind a proxy: all of them)."""
+    """Requests that one client has answered at a time: its key's, else its address's, which behind a proxy is the
+    proxy's unless it sends X-Forwarded-For and uvicorn may believe it (FORWARDED_ALLOW_IPS)."""
     total: int | None = 2_000
     """Requests that are answered at a time."""
     body_timeout: float | None = 30.0

@@ -44,7 +44,7 @@ from llmstream.web.errors import (
     render_error,
 )
 from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode, negotiate
-from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, http_client_left
+from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, http_client_left, is_cancelled
 
 logger = logging.getLogger("llmstream.web")
 _TEXT = EventType.TEXT_DELTA
@@ -137,7 +137,9 @@ class EventStreamResponse(Response):
             raise
         except RefusedError as problem:
             await self._refuse(send, problem)
-        except Exception as problem:
+        except (Exception, asyncio.CancelledError) as problem:
+            if is_cancelled():
+                raise
             if self._ended:  # only closing went wrong
                 logger.exception("request %s: the events could not be closed", self.request_id)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterable, Callable
 from typing import Any
@@ -14,7 +15,7 @@ from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.streams.source import Source
 from llmstream.web.encode import is_opaque, render_json
 from llmstream.web.errors import RefusedError, log_failure, log_refusal, new_request_id, public_event, render_error
-from llmstream.web.outlet import Outlet, SlowClientError, UnsentError
+from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, is_cancelled
 from llmstream.web.responses import cut
 
 logger = logging.getLogger("llmstream.web")
@@ -78,7 +79,9 @@ class _Sending:
             return
         except UnsentError:
             raise
-        except Exception as problem:
+        except (Exception, asyncio.CancelledError) as problem:
+            if is_cancelled():
+                raise
             logger.exception("request %s: the events raised %s", self.request_id, type(problem).__name__)
             last = error(ErrorInfo("internal", type(problem).__name__))
         if last is None or last.type is not EventType.ERROR:

@@ -9,7 +9,8 @@ import websockets
 
 from llmstream import ErrorInfo, LLMClient, Source
 from llmstream.conversations import ConversationClient, MemoryStore, StoreError
-from llmstream.web import create_app
+from llmstream.providers.simulator import SimulatorProvider
+from llmstream.web import Limits, create_app
 from tests.web.serving import Client, events_of, fetch, frames, serving
 from tests.web.test_app import QUESTION, app_with, post
 
@@ -115,6 +116,35 @@ async def test_an_event_source_stops_at_the_end_and_hears_that_it_missed_somethi
             {"retry": {"delay": 0.0, "discard": True}, "is_complete": False},
             {"content": "Anew.", "is_complete": False},
         ]
+
+
+async def test_a_conversation_answers_one_at_a_time_and_says_when_to_come_back() -> None:
+    client = LLMClient(provider=SimulatorProvider(pace=0.02))
+    async with serving(create_app(client)) as port:
+        ids = await begin(port)
+        first = await Client.ask(port, query(ids))
+        await first.head()
+        await first.chunk()
+        status, headers, body = await fetch(port, query(ids))
+        assert (status, int(headers["retry-after"]) > 0, json.loads(body)["error_info"]["retryable"]) == (
+            409,
+            True,
+            True,
+        )
+        (chunk,) = await talk(port, {"query": "hi", **ids})
+        assert "Another turn" in chunk["error"]
+        assert b'"is_complete":true' in await first.body()
+        assert (await fetch(port, query(ids)))[0] == 200
+
+
+async def test_words_that_are_too_many_for_a_message_end_it() -> None:
+    app, provider = app_with(limits=Limits(max_body=1000))
+    async with serving(app) as port, websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream") as socket:
+        await socket.send(json.dumps({"query": "x" * 1000, **await begin(port)}))
+        assert set(json.loads(await socket.recv())) == {"error", "request_id"}
+        with pytest.raises(websockets.ConnectionClosedError):
+            await socket.recv()
+    assert provider.requests == []
 
 
 async def test_asking_by_head_asks_nothing() -> None:

@@ -139,6 +139,22 @@ async def test_a_server_that_raises_for_a_client_that_has_left_ends_it_quietly(s
     assert len(said) == (spec is RuntimeError)
 
 
+async def test_events_that_were_cancelled_are_an_error_and_not_a_client_that_left() -> None:
+    async def broken():
+        yield text_delta("half")
+        raise asyncio.CancelledError
+
+    async def endpoint(websocket):
+        await websocket.accept()
+        assert await send_events(websocket, broken())
+        await websocket.close()
+
+    app = Starlette(routes=[WebSocketRoute("/", endpoint)])
+    async with serving(app) as port, websockets.connect(f"ws://127.0.0.1:{port}/") as socket:
+        said = [json.loads(message) async for message in socket]
+    assert [each["type"] for each in said] == ["text_delta", "error"]
+
+
 async def test_a_websocket_that_is_not_read_holds_the_model_up_and_is_dropped() -> None:
     sent, closed, over = 0, asyncio.Event(), asyncio.Event()
 

@@ -124,14 +124,15 @@ async def test_an_error_after_words_is_the_last_event_and_cuts_plain_text() -> N
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_events_that_raise_or_stop_short_are_errors(begun, caplog) -> None:
+@pytest.mark.parametrize("problem", [ValueError, asyncio.CancelledError])  # the latter of a task that they waited for
+async def test_events_that_raise_or_stop_short_are_errors(begun, problem, caplog) -> None:
     closed = []
 
     async def broken():
         try:
             if begun:
                 yield text_delta("half")
-            raise ValueError(SECRET)
+            raise problem(SECRET)
         finally:
             closed.append(True)
 
