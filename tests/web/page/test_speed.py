@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 
 import pytest
 
@@ -14,13 +15,18 @@ expect = pytest.importorskip("playwright.async_api", reason="the page is tested 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-WATCH = """() => {
-  window.frames_seen = 0; window.blocked = [];
+COUNT = """() => {
+  window.frames_seen = 0;
   const tick = () => { window.frames_seen += 1; requestAnimationFrame(tick); };
   tick();
-  new PerformanceObserver((list) => blocked.push(...list.getEntries().map((entry) => 50 + entry.blockingDuration)))
-    .observe({ type: 'long-animation-frame' });
 }"""
+SHOWN = """() => new Promise((go) => {
+  const answer = document.querySelector('.answer');
+  const look = () => answer.hasAttribute('aria-busy') || go();
+  new MutationObserver(look).observe(answer, { attributes: true });
+  look();
+})"""
+"""Waits in the page: a locator looks through all of it again and again, and takes 100 ms each time."""
 
 
 LINK = "[goes](https://example.org/x)."
@@ -71,9 +77,11 @@ def quotes():
 
 
 async def flood(chat, text, *more):
-    """Have the page show these tokens, and `more` after them; its longest frame, in milliseconds of work."""
-    await chat.page.evaluate(WATCH)
+    """Have the page show these tokens, and `more` after them; its longest task, in milliseconds of work."""
+    browser = chat.page.context.browser
     asked = await chat.ask()
+    await chat.page.evaluate(COUNT)
+    await browser.start_tracing(page=chat.page, categories=["toplevel"])
     asked.start()
     for at in range(0, len(text), 100):
         asked.say(*text[at : at + 100])
@@ -81,24 +89,28 @@ async def flood(chat, text, *more):
     asked.say(*more)
     whole = Message("assistant", [TextPart("".join(text))])
     asked.say(StreamEvent(EventType.MESSAGE_COMPLETE, message=whole, finish_reason=FinishReason.STOP))
-    await chat.page.locator(".answer:not([aria-busy]) .meta").wait_for(state="attached", timeout=90_000)
-    seen, blocked = await chat.page.evaluate("[frames_seen, blocked]")
-    longest = max(blocked, default=0)
-    print(f"{seen} frames, {len(blocked)} over 50 ms, the longest {longest:.0f} ms")
+    await chat.page.evaluate(SHOWN)
+    tasks = page_tasks(json.loads(await browser.stop_tracing())["traceEvents"])
+    seen = await chat.page.evaluate("frames_seen")
+    print(f"{seen} frames, {len(tasks)} tasks; the longest took {max(tasks):.0f} ms")
     assert seen > 60
-    return longest
+    return max(tasks)
+
+
+def page_tasks(trace):
+    """What the page's main thread did between two chances to draw: processor time, for others share the machine."""
+    threads = {(each["pid"], each["tid"]) for each in trace if each.get("args") == {"name": "CrRendererMain"}}
+    mine = (each for each in trace if (each["pid"], each["tid"]) in threads)
+    return [each["tdur"] / 1_000 for each in mine if each["name"] == "ThreadControllerImpl::RunTask" and "tdur" in each]
 
 
 @pytest.mark.parametrize("tokens", [chapters, one_line, table, nested_list, code, quotes])
 async def test_100_000_tokens_without_a_frame_over_200_ms(chat, tokens):
-    """A frame's work is what the page holds the browser up for: on a busy machine longer, hence the second run."""
+    """Nothing that the page does holds up a frame for longer."""
     text = list(itertools.islice(tokens(), 100_000))
     longest = await flood(chat, text)
     links = await chat.answer.locator("a").count()
     assert links == sum("example.org" in piece for piece in text)
-    if longest >= 200:
-        await chat.page.get_by_role("button", name="New chat").click()
-        longest = await flood(chat, text)
     assert longest < 200
 
 
@@ -108,7 +120,4 @@ async def test_many_citations_are_shown_a_few_a_frame(chat):
     sources = [StreamEvent(EventType.SOURCE, source=Source(title="S", url="https://s.example/")) for _ in range(50)]
     longest = await flood(chat, text, *sources)
     assert await chat.answer.locator(".cite").count() == sum("[1]" in piece for piece in text)
-    if longest >= 200:
-        await chat.page.get_by_role("button", name="New chat").click()
-        longest = await flood(chat, text, *sources)
     assert longest < 200
