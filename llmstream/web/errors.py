@@ -124,7 +124,7 @@ def error_headers(info: ErrorInfo) -> dict[str, str]:
 
     OpenAI's and Anthropic's clients try every 408, 409, 429 and 5xx again, unless `x-should-retry` says no.
     """
-    if info.retry_after is not None:
+    if info.retry_after is not None and not math.isnan(info.retry_after):
         return {"retry-after": str(max(0, math.ceil(min(info.retry_after, 86_400.0))))}
     return {} if info.retryable else {"x-should-retry": "false"}
 

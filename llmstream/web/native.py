@@ -17,6 +17,7 @@ from llmstream.messages import FinishReason
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import parse_json, read_body, read_json
 from llmstream.web.negotiate import Choice, Form, ResponseMode
+from llmstream.web.responses import choose
 from llmstream.web.service import Service, invalid, refusal_of, told
 
 B = TypeVar("B", bound=BaseModel)
@@ -80,14 +81,14 @@ class Native:
     async def chat(self, request: Request) -> Response:
         """`POST /chat`: one JSON document, or with `stream` the events as they come."""
         body = await self._body(request, ChatBody)
-        choice = self._service.choose(request, flag=body.stream, default=ResponseMode.BATCH)
+        choice = choose(request, flag=body.stream, default=ResponseMode.BATCH)
         events = self._kept(body, choice) if body.session_id is not None else self._asked(body, choice)
         return self._service.respond(request, events, choice)
 
     async def completion(self, request: Request) -> Response:
         """`POST /completion`: a form's `prompt`, answered as server-sent events."""
         prompt = await self._prompt(request)
-        choice = self._service.choose(request)
+        choice = choose(request)
         return self._service.respond(request, self._asked(ChatBody(prompt=prompt), choice), choice)
 
     async def prompt_data(self, request: Request) -> Response:
@@ -96,7 +97,7 @@ class Native:
 
     async def stream_example(self, request: Request) -> Response:
         """`GET /stream-example`: some words, to see that streaming works all the way to the client."""
-        choice = self._service.choose(request)
+        choice = choose(request)
         return self._service.respond(request, _example(), choice)
 
     async def streaming_chat(self, request: Request) -> Response:
@@ -104,7 +105,7 @@ class Native:
         body = await self._body(request, UserRequest)
         if not body.request.strip():
             raise invalid("Request cannot be empty.")
-        choice = self._service.choose(request, offer=(Form.TEXT,))
+        choice = choose(request, offer=(Form.TEXT,))
         return self._service.respond(request, self._routed(body.request), choice)
 
     def _asked(self, body: ChatBody, choice: Choice) -> AsyncGenerator[StreamEvent, None]:

@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -231,8 +232,9 @@ def respond(
     request_id = request_id or new_request_id(request.headers.get("x-request-id"))
     try:
         choice = choice or choose(request, flag=flag, default=default, offer=offer)
-    except ValueError as problem:
-        return Refusal(refused(problem), request_id, events)
+    except HTTPException as problem:
+        info = ErrorInfo("invalid_request", problem.detail, status_code=problem.status_code)
+        return Refusal(info, request_id, events)
     last_event_id = request.headers.get("last-event-id", "") if choice.form is Form.SSE else ""
     if last_event_id.endswith("-end"):
         return Refusal(None, request_id, events)
@@ -256,21 +258,25 @@ def choose(
 ) -> Choice:
     """What `llmstream.web.negotiate` makes of a request; `flag` is its body's `stream`.
 
-    `?forms=ndjson,json` says what the client can read, where `capabilities` doesn't. Raises as there.
+    `?forms=ndjson,json` says what the client can read, where `capabilities` doesn't. Raises HTTPException (406, 400),
+    which Starlette and FastAPI answer with.
     """
     query = request.query_params
     if capabilities is None and "forms" in query:
         capabilities = [name.strip() for name in query["forms"].split(",")]
-    return negotiate(
-        accept=", ".join(request.headers.getlist("accept")),
-        mode=query.get("mode"),
-        stream=query.get("stream"),
-        flag=flag,
-        capabilities=capabilities,
-        http_version=request.scope.get("http_version", "1.1"),
-        default=default,
-        offer=offer,
-    )
+    try:
+        return negotiate(
+            accept=", ".join(request.headers.getlist("accept")),
+            mode=query.get("mode"),
+            stream=query.get("stream"),
+            flag=flag,
+            capabilities=capabilities,
+            http_version=request.scope.get("http_version", "1.1"),
+            default=default,
+            offer=offer,
+        )
+    except ValueError as problem:
+        raise HTTPException(406 if isinstance(problem, NotAcceptableError) else 400, str(problem)) from None
 
 
 class Refusal(Response):
@@ -298,13 +304,6 @@ class Refusal(Response):
         if self._events is not None:
             await Source(self._events).aclose()
         await super().__call__(scope, receive, send)
-
-
-def refused(problem: ValueError) -> ErrorInfo:
-    """What a form that can't be had is told as: 406 or 400."""
-    return ErrorInfo(
-        "invalid_request", str(problem), status_code=406 if isinstance(problem, NotAcceptableError) else 400
-    )
 
 
 def whole_messages(response: Response) -> tuple[Message, Message]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,8 +29,8 @@ from llmstream.router import RouterWithDispatcher
 from llmstream.web.encode import Outgoing
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, check_messages
-from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode
-from llmstream.web.responses import choose, respond
+from llmstream.web.negotiate import Choice
+from llmstream.web.responses import respond
 from llmstream.wire.openai_chat.arguments import build_request
 
 _PATIENCE = 2.0
@@ -83,22 +83,6 @@ class Service:
         if name not in self.models:
             raise RefusedError(404, "not_found", f"There is no model of this name here: {', '.join(self.models)}")
         return self.models[name]
-
-    def choose(
-        self,
-        request: Request,
-        *,
-        flag: bool | None = None,
-        default: ResponseMode = ResponseMode.STREAM,
-        offer: Sequence[Form] = FORMS,
-    ) -> Choice:
-        """The form that a request wants. Raises RefusedError (406, 400)."""
-        try:
-            return choose(request, flag=flag, default=default, offer=offer)
-        except NotAcceptableError as problem:
-            raise RefusedError(406, "invalid_request", str(problem)) from None
-        except ValueError as problem:
-            raise invalid(str(problem)) from None
 
     def respond(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from fastapi import Depends, FastAPI, Request
@@ -11,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from llmstream import ErrorInfo, LLMClient, RetryPolicy
 from llmstream.testing import FaultServer, ScriptedProvider
-from llmstream.web import respond
+from llmstream.web import choose, respond
 from tests.web.serving import Client, events_of, fetch, serving
 from tests.web.test_leaving import QUESTION, stalling
 
@@ -57,6 +58,20 @@ async def test_it_streams_fails_and_cuts_in_fastapi_as_anywhere(wrapped) -> None
         status, headers, body = await fetch(port)
         assert (status, headers["retry-after"], b"secret" in body) == (429, "2", False)
     assert len(app.state.closed) == 4
+
+
+async def test_a_mode_that_nobody_offers_is_refused_by_fastapi_itself() -> None:
+    app = FastAPI()
+
+    async def answer(request: Request):
+        return respond(request, None, choice=choose(request))
+
+    answer.__annotations__["request"] = Request
+    app.get("/")(answer)
+    async with serving(app) as port:
+        status, _, body = await fetch(port, "/?mode=telepathy")
+        assert (status, "application/x-ndjson" in json.loads(body)["detail"]) == (406, True)
+        assert (await fetch(port, "/?stream=perhaps"))[0] == 400
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

@@ -326,6 +326,19 @@ async def test_head_asks_nobody() -> None:
     assert (closed, asked) == ([True], [])
 
 
+@pytest.mark.parametrize(("wait", "told"), [(0.2, "1"), (float("inf"), "86400"), (-3.0, "0"), (float("nan"), None)])
+async def test_any_delay_of_a_provider_makes_an_honest_header(wait, told) -> None:
+    async def failing():
+        yield error(ErrorInfo("rate_limit", retry_after=wait))
+
+    async def endpoint(request):
+        return respond(request, failing())
+
+    async with serving(app_of(endpoint)) as port:
+        status, headers, _ = await fetch(port)
+    assert (status, headers.get("retry-after")) == (429, told)
+
+
 async def test_an_error_event_of_ones_own_making_is_told_by_the_table() -> None:
     async def failing():
         yield text_delta("a")
