@@ -17,11 +17,10 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import FinishReason, ToolCall, ToolResult, Usage, dump
 from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
-from llmstream.web.dialects.asking import ask_for, object_of
+from llmstream.web.dialects.asking import ask_for, object_of, pieces_of
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText, render_frame
-from llmstream.web.dialects.unfolded import unfold
 from llmstream.web.encode import render_json
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
@@ -167,7 +166,7 @@ class _Answer:
 
     def _complete(self, event: StreamEvent) -> _Events:
         if not self._in_step:
-            for each in unfold(event):
+            for each in pieces_of(event):
                 yield from self._events(each)
         yield from self._end_step()
         reason = event.finish_reason or FinishReason.UNKNOWN

@@ -29,11 +29,10 @@ from llmstream.messages import (
     dump,
 )
 from llmstream.web.dialects.ai_sdk_messages import parse_tools, parse_ui_messages
-from llmstream.web.dialects.asking import ask_for, object_of
+from llmstream.web.dialects.asking import ask_for, object_of, pieces_of
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText, render_frame
-from llmstream.web.dialects.unfolded import unfold
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 _Parts = Iterator[dict[str, Any]]
@@ -171,7 +170,7 @@ class _Answer:
 
     def _complete(self, event: StreamEvent) -> _Parts:
         if not self._in_step:
-            for each in unfold(event):
+            for each in pieces_of(event):
                 yield from self._parts(each)
         yield from self._end_step()
         model = event.start.model if event.start is not None else None

@@ -1,12 +1,13 @@
-"""What dialects share on the way in: a body checked, and the call that a request stands for."""
+"""What dialects share: a body checked, the call that a request stands for, and an answer that came whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from llmstream.events.types import StreamEvent
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.unfold import unfold
 from llmstream.messages import ChatRequest, Message, TextPart
 from llmstream.web.dialects.base import Ask
 from llmstream.wire.openai_chat.arguments import build_request, check_type
@@ -50,6 +51,13 @@ def keep_options(request: ChatRequest, name: str, known: frozenset[str]) -> None
     given = request.provider_options.get(name, {})
     rest = {key: value for key, value in given.items() if key in known and value is not None}
     request.provider_options = {name: rest} if rest else {}
+
+
+def pieces_of(event: StreamEvent) -> Iterator[StreamEvent]:
+    """What would have come before a MESSAGE_COMPLETE that came alone, for formats that know streams only."""
+    yield StreamEvent(EventType.MESSAGE_START, start=event.start)
+    if event.message is not None:
+        yield from unfold(event.message)
 
 
 def whole(event: StreamEvent) -> StreamEvent:

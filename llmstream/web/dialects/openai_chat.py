@@ -21,12 +21,11 @@ from uuid import uuid4
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import FinishReason, Part, ProviderPart
-from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
+from llmstream.web.dialects.asking import ask_for, keep_options, object_of, pieces_of, whole
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.kept import reasoning_of
-from llmstream.web.dialects.unfolded import unfold
 from llmstream.web.dialects.withheld import Withheld
 from llmstream.wire.fields import as_text
 from llmstream.wire.openai_chat.arguments import FORMAT
@@ -187,7 +186,7 @@ class _Chunks(ChatEncoder):
     def chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         """The chunks of one event, not yet bytes."""
         if event.type is EventType.MESSAGE_COMPLETE and not self._started:
-            for each in unfold(event):
+            for each in pieces_of(event):
                 yield from self.chunks(each)
         if event.source is not None:
             citation = render_annotation(event.source)

@@ -34,7 +34,7 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, Ask, Dialect, OpenAIChat, all_dialects
-from llmstream.web.dialects.unfolded import unfold
+from llmstream.web.dialects.asking import pieces_of
 from llmstream.wire import decoder
 from llmstream.wire.error_body import parse_error
 from tests import strategies as s
@@ -332,7 +332,7 @@ def test_a_whole_answer_is_shown_as_its_stream_would_be() -> None:
         RefusalPart("No."),
     ]
     whole = StreamEvent(EventType.MESSAGE_COMPLETE, start=Start("i", "m"), message=Message("assistant", parts))
-    pieces = [*unfold(whole), replace(whole, message=None)]
+    pieces = [*pieces_of(whole), replace(whole, message=None)]
     builder = MessageBuilder()
     for piece in pieces:
         builder.add(piece)
