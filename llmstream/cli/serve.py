@@ -39,7 +39,7 @@ def serve(options: Options) -> int:
     try:
         access = Access(keys=keys or None, hosts=hosts, origins=options.allow_origin)
     except ConfigurationError as problem:
-        raise UsageError(f"--allow-host, --allow-origin: {problem}") from problem
+        raise UsageError(str(problem)) from problem
     models = _models(client, options.allow_model)
     app = create_app(client, models=models, access=access, limits=limits, conversations=conversations)
     try:

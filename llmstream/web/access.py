@@ -52,8 +52,8 @@ class Access:
     origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if self.keys is not None and not callable(self.keys) and not all(each.strip() for each in _listed(self.keys)):
-            raise ConfigurationError("a key must not be empty: whoever sends none would have it")
+        if self.keys is not None and not callable(self.keys) and not all(map(_is_key, _listed(self.keys))):
+            raise ConfigurationError("a key must be one word of ASCII; with an empty one everybody would have it")
         if isinstance(self.hosts, str) or any("/" in each or each.count(":") == 1 for each in self.hosts or ()):
             raise ConfigurationError('hosts must be a list of names without ports, such as ["chat.example.com"]')
         if isinstance(self.origins, str) or not all(map(_is_origin, self.origins)):
@@ -145,6 +145,10 @@ def own_path(scope: Scope) -> str:
 
 def _listed(keys: str | Sequence[str]) -> Sequence[str]:
     return (keys,) if isinstance(keys, str) else keys
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and len(text.split()) == 1
 
 
 def _is_origin(text: str) -> bool:

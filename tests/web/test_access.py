@@ -13,6 +13,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.web import Access
 from tests.web.serving import fetch, serving
 from tests.web.test_app import app_with, post
+from tests.web.test_conversing import begin
 
 SHAPES = {
     "/chat": {"type", "error", "request_id", "error_info"},
@@ -85,6 +86,22 @@ async def test_no_name_makes_a_path_public(host) -> None:
     assert provider.requests == []
 
 
+async def test_a_browser_with_a_websocket_may_be_known_by_its_cookie() -> None:
+    async def by_cookie(connection):
+        return "ann" if connection.cookies.get("seat") == "7" else None
+
+    app, _ = app_with(["Hello"], access=Access(keys=by_cookie))
+    async with serving(app) as port:
+        url, seat = f"ws://127.0.0.1:{port}/api/chat/stream", {"cookie": "seat=7"}
+        ids = await begin(port, **seat)
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(url)
+        assert refused.value.response.status_code == 401
+        async with websockets.connect(url, additional_headers=seat) as socket:
+            await socket.send(json.dumps({"query": "hi", **ids}))
+            assert json.loads(await socket.recv()) == {"content": "Hello", "is_complete": False}
+
+
 async def test_below_a_prefix_the_same_is_public_and_said_in_the_same_words() -> None:
     app, _ = app_with(access=Access(keys="k"))
     async with serving(Starlette(routes=[Mount("/llm", app)])) as port:
@@ -100,6 +117,8 @@ async def test_below_a_prefix_the_same_is_public_and_said_in_the_same_words() ->
     [
         {"keys": ""},
         {"keys": ["good", " "]},
+        {"keys": ["two words"]},
+        {"keys": ["schlüssel"]},
         {"hosts": "chat.example.com"},
         {"hosts": ["chat.example.com:8000"]},
         {"hosts": ["https://chat.example.com"]},

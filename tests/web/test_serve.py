@@ -12,10 +12,13 @@ import sys
 from contextlib import asynccontextmanager
 
 import pytest
+import websockets
 from starlette.applications import Starlette
 
+from llmstream import LLMClient
 from llmstream.events.types import text_delta
-from llmstream.web import respond
+from llmstream.providers.simulator import SimulatorProvider
+from llmstream.web import create_app, respond
 from llmstream.web.server import listen, make_server, running
 from tests.web.serving import Client, app_of, events_of, fetch
 
@@ -129,6 +132,17 @@ async def test_streams_that_outlast_the_grace_are_told_so_in_a_line_of_the_log(c
     await serving
     assert any("stopping" in record.getMessage() for record in caplog.records)
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_websockets_are_told_that_the_server_stops() -> None:
+    """uvicorn does so at once: 1012 is "service restart"."""
+    async with running(create_app(LLMClient(provider=SimulatorProvider(pace=0.05)))) as url:
+        ids = json.loads((await fetch(int(url.rpartition(":")[2]), "/api/chat/session", "POST", b"{}"))[2])
+        socket = await websockets.connect(f"{url.replace('http', 'ws')}/api/chat/stream")
+        await socket.send(json.dumps({"query": "hi", **ids}))
+        await socket.recv()
+    await socket.wait_closed()
+    assert socket.close_code == 1012
 
 
 async def test_an_app_that_cannot_start_is_no_server() -> None:
