@@ -133,8 +133,10 @@ class _Failure:
             log_refusal(problem, request_id)
             info, headers = problem.info, problem.headers
         elif isinstance(problem, HTTPException):
-            kind: Any = "not_found" if problem.status_code == 404 else "invalid_request"
-            info, headers = ErrorInfo(kind, problem.detail, status_code=problem.status_code), problem.headers
+            status, headers = problem.status_code, problem.headers
+            info = ErrorInfo("invalid_request", problem.detail, status_code=status)
+            if status == 404:
+                info = ErrorInfo("not_found", "There is nothing at this path.", status_code=404, code="no_such_path")
         elif isinstance(problem, ClientDisconnect):
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:

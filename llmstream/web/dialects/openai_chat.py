@@ -293,4 +293,4 @@ def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 def _render_error(info: ErrorInfo) -> dict[str, Any]:
     kind = _TYPES.get(info.kind, "server_error")
-    return {"message": info.message, "type": kind, "param": None, "code": _CODES.get(info.kind, info.code)}
+    return {"message": info.message, "type": kind, "param": None, "code": info.code or _CODES.get(info.kind)}

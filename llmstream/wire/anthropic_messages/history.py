@@ -23,6 +23,7 @@ from llmstream.messages import (
     sequence_of,
 )
 from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
+from llmstream.wire.fields import as_text
 
 _MEDIA_TYPES = frozenset({None, "application/pdf", "text/plain"})
 
@@ -212,8 +213,8 @@ def _parse_block(block: Any, where: str) -> Part:
     if kind == "text":
         return TextPart(_text(block, where))
     if kind == "thinking":
-        signature = block.get("signature") or None  # a gateway's answer from elsewhere has an empty one
-        return ReasoningPart(block.get("thinking") or "", signature, format=FORMAT)
+        signature = as_text(block.get("signature")) or None  # a gateway's answer from elsewhere has an empty one
+        return ReasoningPart(as_text(block.get("thinking")) or "", signature, format=FORMAT)
     if kind in CALLS:
         return _parse_call(block, kind, where)
     if kind == "tool_result":

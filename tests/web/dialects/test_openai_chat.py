@@ -234,6 +234,12 @@ async def test_an_unknown_model_is_a_404(client) -> None:
         await asked(client, "nobody")
 
 
+async def test_what_is_not_here_is_no_unknown_model(client) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        await client.responses.create(model="text", input="hi")
+    assert caught.value.code == "no_such_path"
+
+
 async def test_the_models_are_listed(client) -> None:
     listed = await collect(client.models.list())
     assert [model.id for model in listed] == MODELS
