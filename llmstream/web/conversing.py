@@ -1,8 +1,8 @@
 """Conversations for clients of `/api/chat/stream`: over a WebSocket, or over HTTP as server-sent events.
 
-Each message is a StreamingChunk as JSON: `content` where there is some, `is_complete`, and with the last one `sources`,
-a list of `{"title", "relevance"}`. A retry is `{"retry": {"delay", "discard"}, "is_complete": false}`; `discard` means
-that what came so far is void. A failure is `{"error", "request_id"}`, and then nothing more comes. Over HTTP an
+Each message is a StreamingChunk as JSON: `content` where there are words, those of a refusal too, `is_complete`, and
+with the last one `sources`, a list of `{"title", "relevance"}`. A retry is `{"retry": {"delay", "discard"},
+"is_complete": false}`; `discard` means that what came so far is void. A failure is `{"error", "request_id"}`, and then nothing more comes. Over HTTP an
 EventSource that comes back after the end hears 204 and stops, and after a cut is answered anew, as a `discard` says.
 
 A session, with a conversation, begins with `POST /api/chat/session`, whose token is then asked for; whoever has a key
@@ -83,7 +83,8 @@ class Chunks:
             return _again(0.0, discard=True)
         if event.type is EventType.MESSAGE_COMPLETE:
             return {**_content(event), **self._cited(event), "is_complete": True}
-        return {**_content(event), "is_complete": False} if event.text else None
+        content = _content(event)
+        return {**content, "is_complete": False} if content else None
 
     def _cited(self, event: StreamEvent) -> dict[str, Any]:
         sources = self._sources or (event.message.sources if event.message is not None else [])
@@ -169,4 +170,5 @@ async def _refusing(problem: RefusedError) -> AsyncGenerator[StreamEvent, None]:
 
 
 def _content(event: StreamEvent) -> dict[str, str]:
-    return {"content": event.text} if event.text else {}
+    said = event.refusal_delta.content if event.refusal_delta is not None else event.text
+    return {"content": said} if said else {}

@@ -9,6 +9,7 @@ import websockets
 
 from llmstream import ErrorInfo, LLMClient, Source
 from llmstream.conversations import ConversationClient, MemoryStore, StoreError
+from llmstream.events.types import refusal_delta
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.web import Limits, create_app
 from tests.web.serving import Client, events_of, fetch, frames, serving
@@ -100,6 +101,15 @@ async def test_a_websocket_that_closes_without_asking_is_nobody() -> None:
         async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream"):
             pass
         assert (await fetch(port, "/healthz"))[0] == 200
+
+
+async def test_a_refusal_is_an_answer_with_words() -> None:
+    app, _ = app_with([refusal_delta("I'd rather "), refusal_delta("not.")])
+    async with serving(app) as port:
+        data = (await fetch(port, query(await begin(port))))[2]
+    chunks = [json.loads(frame.data) for frame in frames(data)]
+    assert "".join(chunk.get("content", "") for chunk in chunks) == "I'd rather not."
+    assert [chunk["is_complete"] for chunk in chunks] == [False, False, True]
 
 
 async def test_an_event_source_stops_at_the_end_and_hears_that_it_missed_something() -> None:
