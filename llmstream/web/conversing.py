@@ -2,8 +2,9 @@
 
 Each message is a StreamingChunk as JSON: `content` where there are words, those of a refusal too, `is_complete`, and
 with the last one `sources`, a list of `{"title", "relevance"}`. A retry is `{"retry": {"delay", "discard"},
-"is_complete": false}`; `discard` means that what came so far is void. A failure is `{"error", "request_id"}`, and then nothing more comes. Over HTTP an
-EventSource that comes back after the end hears 204 and stops, and after a cut is answered anew, as a `discard` says.
+"is_complete": false}`; `discard` means that what came so far is void. A failure is `{"error", "request_id"}`, and then
+nothing more comes. Over HTTP an EventSource that comes back after the end hears 204 and stops, and after a cut it is
+answered anew, as a `discard` says.
 
 A session, with a conversation, begins with `POST /api/chat/session`, whose token is then asked for; whoever has a key
 is the same user in all of their sessions. The token may stand in the URL, since EventSource can't send headers, but the
