@@ -94,4 +94,5 @@ async def test_the_policy_would_stop_what_the_page_let_through(open_chat):
     policies = [answer.headers["content-security-policy"] for answer in (first, second)]
     assert policies[0] != policies[1]
     assert all("unsafe" not in policy and "default-src 'none'" in policy for policy in policies)
+    assert all("frame-ancestors 'none'" in policy and "form-action 'none'" in policy for policy in policies)
     assert "{{" not in (await first.text()).split("<script", 1)[0]
