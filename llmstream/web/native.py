@@ -149,8 +149,11 @@ class Native:
             prompt = _object(parse_json(data)).get("prompt")
         elif kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
             request._body = data  # noqa: SLF001  # Starlette's own place for a body that was read, which form() looks at
-            async with request.form(max_files=0, max_fields=100) as form:
-                prompt = form.get("prompt")
+            try:
+                async with request.form(max_files=0, max_fields=100) as form:
+                    prompt = form.get("prompt")
+            except ValueError:  # python-multipart's own; newer Starlettes make an HTTPException of it
+                raise invalid("The form can't be read.") from None
         else:
             raise RefusedError(415, "invalid_request", "Send a form with the field prompt.")
         if not isinstance(prompt, str):
