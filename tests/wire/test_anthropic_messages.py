@@ -728,6 +728,32 @@ def test_older_models_get_a_budget_instead_of_an_effort():
     assert rendered.warnings[0].startswith("reasoning_effort:")
 
 
+def test_a_tools_use_that_began_without_reasoning_goes_on_without():
+    """The API refuses a budget then, and says so: "Expected `thinking` …, but found `tool_use`"."""
+    call, result = ToolCall("t", "f", "{}", {}), Message("tool", [ToolResult("t", "5")])
+    signed = ReasoningPart("because", "sig", format="anthropic-messages")
+    foreign = ReasoningPart("because", "sig", format="openai-responses")
+
+    def asked(*messages, model="claude-sonnet-4-5"):
+        rendered = render_request(ChatRequest([USER, *messages], model, reasoning_effort="low"))
+        return "thinking" in rendered.body, [warning.partition(":")[0] for warning in rendered.warnings]
+
+    dropped = (False, ["reasoning_effort"])
+    assert asked(Message("assistant", [call]), result) == dropped
+    assert asked(Message("assistant", [foreign, call]), result) == dropped
+    assert asked(Message("assistant", [TextPart("Let me look."), call]), result) == dropped
+    assert asked(Message("assistant", [call]), result, Message("assistant", [signed, call]), result) == dropped
+    assert asked(Message("assistant", [call]), result, model="claude-opus-4-6") == (True, [])
+    whole = (True, [])
+    assert asked() == whole
+    assert asked(Message("assistant", [signed, call]), result) == whole
+    assert asked(Message("assistant", [signed, call]), result, Message("assistant", [call]), result) == whole
+    redacted = ProviderPart("anthropic-messages", {"type": "redacted_thinking", "data": "x"})
+    assert asked(Message("assistant", [redacted, call]), result) == whole
+    assert asked(Message("assistant", [call]), result, Message("assistant", [TextPart("5")]), USER) == whole
+    assert asked(Message("assistant", "Hello"), USER) == whole
+
+
 def test_only_what_this_format_made_goes_back():
     foreign = [
         ReasoningPart("because", "sig", format="openai-responses"),

@@ -13,7 +13,7 @@ Format: https://docs.anthropic.com/en/api/messages. Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,9 +164,32 @@ def _render_reasoning(request: ChatRequest, rendered: Rendered) -> None:
     if budget < 1024:
         rendered.warnings.append("reasoning_effort: this model needs max_tokens of 2,048 or more to reason; dropped")
         return
+    if _lacks_reasoning(body["messages"]):
+        rendered.warnings.append(
+            "reasoning_effort: this model reasons amid its tool calls only if the reasoning before them is sent back, "
+            "which this history lacks; dropped"
+        )
+        return
     if budget < wanted or effort not in _BUDGETS:
         rendered.warnings.append(f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens")
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last turns are tools being used, begun without (signed) reasoning, as after another provider's call.
+
+    With a budget such a history is a 400: "Expected `thinking` or `redacted_thinking`, but found `tool_use`".
+    """
+    begun: Any = None
+    for turn in reversed(turns):
+        blocks = turn["content"]
+        if turn["role"] == "assistant":
+            begun = blocks
+        elif isinstance(blocks, str) or not any(block.get("type") == "tool_result" for block in blocks):
+            break
+    if begun is None or turns[-1]["role"] == "assistant":
+        return False
+    return isinstance(begun, str) or begun[0].get("type") not in ("thinking", "redacted_thinking")
 
 
 def _render_metadata(metadata: dict[str, str], rendered: Rendered) -> None:
