@@ -176,7 +176,9 @@ async def test_openai_javascript(at: Served) -> None:
     assert (seen["reasoning"]["reasoning"], seen["reasoning"]["text"]) == ("Hm, thinking", "Yes.")
     assert (seen["length"]["finish"], seen["empty-answer"]["finish"]) == ("length", "stop")
     assert (seen["midway"]["text"], BUSY in seen["midway"]["error"]["message"]) == ("Half an ", True)
-    assert (seen["stall"]["text"], seen["after"]["text"]) == ("Half an ", "After.")
+    # The provider sends two pieces; the client leaves at its first text, with one or both of them read.
+    assert seen["stall"]["text"] in ("Half", "Half an ")
+    assert seen["after"]["text"] == "After."
     assert at.model("text") in seen["models"]["ids"]
     check_errors(seen, "RateLimitError", "NotFoundError", "BadRequestError")
 
