@@ -31,7 +31,7 @@ class RetryBudget:
     """
 
     BUCKETS = 1024
-    """Endpoints and keys remembered; beyond that the fullest are forgotten first, which costs nothing."""
+    """Endpoints and keys remembered, of those with a retry to make up for; beyond that the fullest are forgotten."""
 
     def __init__(self, *, ratio: float = 0.2, burst: float = 100.0, quiet: float = 60.0) -> None:
         if not all(value >= 0 for value in (ratio, burst, quiet)):
@@ -46,12 +46,17 @@ class RetryBudget:
 
     def deposit(self, key: Hashable, now: float) -> None:
         """A call begins, whether or not it gets to this endpoint. `now` in seconds."""
-        bucket = self._bucket(key, now)
-        bucket.tokens = min(self.burst, bucket.tokens + self.ratio)
+        bucket = self._spent(key, now)
+        if bucket is not None:
+            bucket.tokens = min(self.burst, bucket.tokens + self.ratio)
 
     def withdraw(self, key: Hashable, now: float) -> bool:
         """Whether one more request may be sent."""
-        bucket = self._bucket(key, now)
+        bucket = self._spent(key, now)
+        if bucket is None:
+            if len(self._buckets) >= self.BUCKETS:
+                del self._buckets[max(self._buckets, key=lambda known: self._buckets[known].tokens)]
+            bucket = self._buckets[key] = _Bucket(self.burst, now)
         bucket.asked = now
         if bucket.tokens < 1:
             return False
@@ -60,16 +65,15 @@ class RetryBudget:
 
     def empty(self, key: Hashable, now: float) -> bool:
         """Whether a retry would be refused: the endpoint has been failing, and its bucket is still filling."""
-        return self._bucket(key, now).tokens < 1 <= self.burst
+        bucket = self._spent(key, now)
+        return bucket is not None and bucket.tokens < 1 <= self.burst
 
-    def _bucket(self, key: Hashable, now: float) -> _Bucket:
+    def _spent(self, key: Hashable, now: float) -> _Bucket | None:
+        """The bucket that something was taken from. A full one is the same as none, and is not kept."""
         bucket = self._buckets.get(key)
-        if bucket is None:
-            if len(self._buckets) >= self.BUCKETS:
-                del self._buckets[max(self._buckets, key=lambda known: self._buckets[known].tokens)]
-            bucket = self._buckets[key] = _Bucket(self.burst, now)
-        elif now - bucket.asked >= self.quiet:
-            bucket.tokens, bucket.asked = self.burst, now
+        if bucket is not None and (bucket.tokens >= self.burst or now - bucket.asked >= self.quiet):
+            del self._buckets[key]
+            return None
         return bucket
 
 

@@ -125,11 +125,24 @@ def test_a_budget_without_burst_is_never_empty_because_it_never_fills() -> None:
 
 def test_only_so_many_endpoints_are_remembered() -> None:
     budget = RetryBudget(burst=2)
-    budget.withdraw("failing", 0)
+    assert [budget.withdraw("failing", 0) for _ in range(3)] == [True, True, False]
     for number in range(3 * RetryBudget.BUCKETS):
         budget.deposit(number, 0)
+        assert budget.withdraw(number, 0)
     assert len(budget._buckets) == RetryBudget.BUCKETS
-    assert "failing" in budget._buckets
+    assert not budget.withdraw("failing", 0)
+
+
+def test_an_endpoint_that_nothing_was_taken_from_costs_no_memory() -> None:
+    budget = RetryBudget(ratio=0.5, burst=2)
+    budget.withdraw("recovers", 0)
+    budget.withdraw("is quiet", 0)
+    for _ in range(3):
+        budget.deposit("recovers", 1)
+    for key in range(100):
+        budget.deposit(key, 1)
+    assert not budget.empty("is quiet", 60)
+    assert budget._buckets == {}
 
 
 @pytest.mark.parametrize("wrong", [{"ratio": -1}, {"burst": -1}, {"quiet": -1}])

@@ -108,7 +108,7 @@ async def test_a_websocket_that_goes_in_the_middle_of_a_send_has_left_and_nothin
         whole.put_nowait(await send_events(websocket, busy()))
 
     async with serving(Starlette(routes=[WebSocketRoute("/", endpoint)])) as port:
-        socket = await websockets.connect(f"ws://127.0.0.1:{port}/")
+        socket = await websockets.connect(f"ws://127.0.0.1:{port}/", close_timeout=0.1)
         await socket.recv()
         if closing:
             await socket.close()

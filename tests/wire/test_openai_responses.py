@@ -558,7 +558,7 @@ FIELDS = [
 
 
 @given(st.lists(st.tuples(TYPES, st.dictionaries(st.sampled_from(FIELDS), JSON)), max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 def test_frames_of_any_content_never_raise(frames):
     events = decode(sse(*[{"type": kind, **fields} for kind, fields in frames]))
     assert events[-1].type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)
@@ -841,7 +841,7 @@ requests = st.builds(
 
 
 @given(requests)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_parsing_what_was_rendered_gives_the_same_request(request):
     rendered = render_request(request)
     assert rendered.warnings == []
