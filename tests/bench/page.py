@@ -40,6 +40,9 @@ MEANING = """## What was measured
   asked the loop wakes. The SDKs' own pool stops at 1,000 connections.
 - **import**: a process that imports and ends, less one that only ends.
 
+The flood's CPU can be checked on a machine that others use too: `python tests/bench/instructions.py` counts
+instructions per chunk under valgrind, which come out the same within one per cent each time.
+
 Not measured: TLS, HTTP/2, other event loops, tool calls over the network. The frames have every field that the vendors
 send, but for `obfuscation`, which OpenAI pads its chunks with unless asked not to.
 """
