@@ -98,8 +98,8 @@ class ConversationRequest(_Given):
     """One turn: what the user asks, and how it is to be answered."""
 
     query: str = Field(min_length=1)
-    attachments: list[Attachment] = Field(default_factory=list)
-    context: list[Document] = Field(default_factory=list)
+    attachments: Annotated[list[Attachment], Field(fail_fast=True)] = Field(default_factory=list)
+    context: Annotated[list[Document], Field(fail_fast=True)] = Field(default_factory=list)
     """What the application found for this question; see `llmstream.conversations.documents`."""
     turn_id: _Id | None = None
     """Given again, it is the same turn: one that failed is asked again, one that was answered is only told again."""
@@ -108,7 +108,7 @@ class ConversationRequest(_Given):
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
     tool_choice: str | dict[str, Any] | None = None

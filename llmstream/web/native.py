@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from starlette.requests import Request
@@ -28,11 +28,13 @@ class ChatBody(BaseModel):
 
     With `session_id` and `token` the server keeps the conversation, and `prompt` (or the last message) is its next
     turn. Without them `conversation_id` is only the client's own name for it.
+
+    Lists say what is wrong with their first item only: a body of junk would make as many errors as it has bytes.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    messages: list[dict[str, Any]] | None = None
+    messages: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
     prompt: str | None = None
     stream: StrictBool | None = None
     model: str | None = None
@@ -42,11 +44,11 @@ class ChatBody(BaseModel):
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
     response_format: str | dict[str, Any] | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: StrictBool | None = None
 
@@ -162,6 +164,8 @@ class Native:
 
     async def _body(self, request: Request, model: type[B]) -> B:
         data = await read_json(request, self._service.limits)
+        for unknown in _object(data).keys() - model.model_fields.keys():  # pydantic would list them all
+            raise invalid(f"{unknown[:50]}: there is no such field.")
         try:
             return model.model_validate(data)
         except ValidationError as problem:

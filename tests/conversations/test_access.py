@@ -165,3 +165,10 @@ async def test_the_token_is_nowhere(tmp_path, caplog):
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert session.session_id.encode() in kept
     assert session.token.encode() not in kept
+
+
+@pytest.mark.parametrize("name", ["attachments", "context", "stop"])
+def test_a_list_of_junk_makes_no_error_for_each_piece(name) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        ConversationRequest.model_validate({"query": "hi", name: [1] * 1000})
+    assert wrong.value.error_count() <= 2  # of a union each member says why

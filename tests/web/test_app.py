@@ -8,6 +8,7 @@ import json
 
 import httpx2
 import pytest
+from pydantic import ValidationError
 
 from llmstream import LLMClient, RetryPolicy
 from llmstream.conversations import ConversationClient
@@ -18,6 +19,7 @@ from llmstream.testing import ScriptedProvider
 from llmstream.web import Access, Limits, create_app
 from llmstream.web.access import PUBLIC
 from llmstream.web.dialects import AgUi, AiSdk
+from llmstream.web.native import ChatBody
 from tests.web.serving import Client, events_of, fetch, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -80,6 +82,23 @@ async def test_a_chat_that_is_wrong_is_refused_and_the_server_goes_on(body, stat
         assert provider.requests == []
         assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 200
         assert (await post(port, "/chat?mode=telepathy", {"prompt": "hi"}))[0] == 406
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [{"messages": [1] * 50_000}, {"prompt": "x", "stop": [1] * 50_000}, {"prompt": "x", "tools": [1] * 50_000}],
+)
+async def test_a_body_of_junk_is_refused_for_the_first_of_it(junk) -> None:
+    """An error for each piece held every other stream up for seconds."""
+    with pytest.raises(ValidationError) as wrong:
+        ChatBody.model_validate(junk)
+    assert wrong.value.error_count() <= 2  # of a union each member says why
+    app, _ = app_with()
+    async with serving(app) as port:
+        status, _, body = await post(port, "/chat", junk)
+        assert (status, ".1:" in json.loads(body)["error"]) == (400, False)
+        status, _, body = await post(port, "/chat", {f"k{number}": 1 for number in range(1000)})
+        assert (status, json.loads(body)["error"].count("k")) == (400, 1)
 
 
 async def test_a_body_that_lies_about_its_length_is_stopped_at_the_limit() -> None:
