@@ -2,7 +2,8 @@
 
 A provider's own words, an exception's text, the name of a host or a key's tail stay in the server: what leaves is the
 kind, the sentence of this table, whether and when to try again, and an id by which the server's log can be searched.
-The log has the kind, the status, the code and the provider's own request id, never what was asked or answered.
+The log has the kind, the status, the code and the provider's own request id, never what was asked or answered. The
+same holds for a tool that the server runs: that it failed leaves; why it did is for the model to read, and for the log.
 
 A failure to sign in to a provider, or to pay it, is the server's own business: clients hear `server` and 5xx, since it
 is not their key that is wrong.
@@ -16,14 +17,17 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from llmstream.errors import ErrorInfo, ErrorKind
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import Message, ToolResult
 
+P = TypeVar("P")
 logger = logging.getLogger("llmstream.web")
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NO_RESULT = "The tool gave no result."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +102,42 @@ def public_info(info: ErrorInfo, request_id: str, *, status: bool = False) -> Er
         retry_after=info.retry_after,
         request_id=request_id,
         attempts=info.attempts,
-        partial=info.partial if status else None,
+        partial=_public_message(info.partial) if status and info.partial is not None else None,
     )
 
 
 def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
-    """An ERROR or a RETRY as strangers may see it; others as they are, without the provider's frames."""
+    """An event as strangers may see it: failures in fixed words, and nothing of the provider's frames.
+
+    Why a tool of the server's own failed is kept back, and logged.
+    """
     if event.type is EventType.ERROR:
         info = public_info(event.error_info or ErrorInfo("internal"), request_id)
-        return replace(event, error=info.message, error_info=info, raw=None)
-    if event.retry is not None:
+        event = replace(event, error=info.message, error_info=info, raw=None)
+    elif event.retry is not None:
         told = TABLE.get(event.retry.kind, TABLE["internal"])
-        return replace(event, retry=replace(event.retry, reason=told.text, kind=told.kind), raw=None)
-    return event if event.raw is None else replace(event, raw=None)
+        event = replace(event, retry=replace(event.retry, reason=told.text, kind=told.kind), raw=None)
+    elif event.raw is not None:
+        event = replace(event, raw=None)
+    if event.tool_result is not None and (result := _public_part(event.tool_result)) is not event.tool_result:
+        logger.warning("request %s: tool %s: %.500r", request_id, event.tool_result.name, event.tool_result.content)
+        event = replace(event, tool_result=result)
+    if event.message is not None:
+        event = replace(event, message=_public_message(event.message))
+    if event.messages is not None:
+        event = replace(event, messages=[_public_message(message) for message in event.messages])
+    return event
+
+
+def _public_part(part: P) -> P:
+    """A failed result without its words, which may be an exception's; what a provider says of its own tools stays."""
+    if isinstance(part, ToolResult) and part.is_error and part.executed_by == "caller":
+        return replace(part, content=_NO_RESULT)
+    return part
+
+
+def _public_message(message: Message) -> Message:
+    return replace(message, parts=[_public_part(part) for part in message.parts])
 
 
 def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:
