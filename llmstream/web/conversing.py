@@ -2,9 +2,9 @@
 
 Each message is a StreamingChunk as JSON: `content` where there are words, those of a refusal too, `is_complete`, and
 with the last one `sources`, a list of `{"title", "relevance"}`. A retry is `{"retry": {"delay", "discard"},
-"is_complete": false}`; `discard` means that what came so far is void. A failure is `{"error", "request_id"}`, and then
-nothing more comes. Over HTTP an EventSource that comes back after the end hears 204 and stops, and after a cut it is
-answered anew, as a `discard` says.
+"is_complete": false}`; `discard` means that what came so far is void: what stands of it, said in earlier tool rounds,
+comes again. A failure is `{"error", "request_id"}`, and then nothing more comes. Over HTTP an EventSource that comes
+back after the end hears 204 and stops, and after a cut it is answered anew, as a `discard` says.
 
 A session, with a conversation, begins with `POST /api/chat/session`, whose token is then asked for; whoever has a key
 is the same user in all of their sessions. The token may stand in the URL, since EventSource can't send headers, but the
@@ -28,7 +28,7 @@ from llmstream.conversations import ChatContext, ConversationError, SessionConte
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import Source
-from llmstream.web.encode import SseEncoder
+from llmstream.web.encode import Gathered, SseEncoder
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import parse_json
 from llmstream.web.negotiate import Choice, Form, ResponseMode
@@ -68,27 +68,42 @@ class Chunks:
     """One answer's chunks."""
 
     def __init__(self) -> None:
-        self._sources: list[Source] = []
+        self._sources: Gathered[Source] = Gathered()
+        self._said: Gathered[str] = Gathered()
+        self._again = ""  # from rounds before the one that began anew: clients dropped it with the rest
 
     def render(self, event: StreamEvent, request_id: str) -> dict[str, Any] | None:
         """The JSON of an event; None where readers need not see it."""
         if event.type is EventType.ERROR:
             return {"error": event.error, "request_id": request_id}
+        if event.type is EventType.MESSAGE_COMPLETE:
+            return {**self._content(event), **self._cited(event), "is_complete": True}
         if event.type is EventType.SOURCE and event.source is not None:
-            self._sources.append(event.source)
+            self._sources.items.append(event.source)
+        if event.retry is not None or event.status is not None:
+            return self._turned(event)
+        return {**self._content(event), "is_complete": False} if _words(event) else None
+
+    def _turned(self, event: StreamEvent) -> dict[str, Any] | None:
+        """An event that says what of the others stands."""
+        self._sources.heed(event)
+        self._said.heed(event)
         if event.retry is not None:
             if event.retry.discard:
-                self._sources.clear()
-            return _again(event.retry.delay, discard=event.retry.discard)
-        if event.status is not None and event.status.kind == "gap":
-            return _again(0.0, discard=True)
-        if event.type is EventType.MESSAGE_COMPLETE:
-            return {**_content(event), **self._cited(event), "is_complete": True}
-        content = _content(event)
-        return {**content, "is_complete": False} if content else None
+                self._again = "".join(self._said.items)
+            return _restart(event.retry.delay, discard=event.retry.discard)
+        is_gap = event.status is not None and event.status.kind == "gap"
+        return _restart(0.0, discard=True) if is_gap else None
+
+    def _content(self, event: StreamEvent) -> dict[str, str]:
+        said = _words(event)
+        if said:
+            self._said.items.append(said)
+        content, self._again = self._again + said, ""
+        return {"content": content} if content else {}
 
     def _cited(self, event: StreamEvent) -> dict[str, Any]:
-        sources = self._sources or (event.message.sources if event.message is not None else [])
+        sources = self._sources.items or (event.message.sources if event.message is not None else [])
         return {"sources": [{"title": source.title, "relevance": source.relevance_score} for source in sources]}
 
 
@@ -161,7 +176,7 @@ class Conversing:
         return asked
 
 
-def _again(delay: float, *, discard: bool) -> dict[str, Any]:
+def _restart(delay: float, *, discard: bool) -> dict[str, Any]:
     return {"retry": {"delay": delay, "discard": discard}, "is_complete": False}
 
 
@@ -170,6 +185,5 @@ async def _refusing(problem: RefusedError) -> AsyncGenerator[StreamEvent, None]:
     yield  # so that it is one
 
 
-def _content(event: StreamEvent) -> dict[str, str]:
-    said = event.refusal_delta.content if event.refusal_delta is not None else event.text
-    return {"content": said} if said else {}
+def _words(event: StreamEvent) -> str:
+    return event.refusal_delta.content if event.refusal_delta is not None else event.text

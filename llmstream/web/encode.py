@@ -27,12 +27,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from json.encoder import encode_basestring
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, TextDelta
 from llmstream.web.negotiate import MEDIA_TYPES, Form
 
+T = TypeVar("T")
 _TEXT = EventType.TEXT_DELTA
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -67,6 +68,21 @@ class Outgoing(Protocol):
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that have no place."""
         ...
+
+
+class Gathered(Generic[T]):
+    """What came of an answer so far: a RETRY voids what came since the last step, and no more."""
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self._standing = 0
+
+    def heed(self, event: StreamEvent) -> None:
+        """Take note of an event that isn't gathered."""
+        if event.retry is not None and event.retry.discard:
+            del self.items[self._standing :]
+        elif is_step(event):
+            self._standing = len(self.items)
 
 
 class SseEncoder:
@@ -116,7 +132,7 @@ class NdjsonEncoder:
 
 
 class TextEncoder:
-    """The words alone, refusals too."""
+    """The words alone, refusals too. `whole`: all of them, at the end."""
 
     content_type = f"{MEDIA_TYPES[Form.TEXT][0]}; charset=utf-8"
     headers = _NONE
@@ -124,27 +140,29 @@ class TextEncoder:
     ended = False
 
     def __init__(self, *, whole: bool = False) -> None:
-        self._begun = False
-        self._held: list[bytes] | None = [] if whole else None
+        self._begun = False  # with words that a RETRY could void
+        self._held: Gathered[bytes] | None = Gathered() if whole else None
 
     def feed(self, event: StreamEvent) -> bytes:
-        """The words of one event; `whole`: all of them, at the end. Raises AbortedError."""
-        if self._held is None:
-            return self._words(event)
-        if event.retry is not None and event.retry.discard:
-            self._held.clear()
-            self._begun = False
-        self._held.append(self._words(event))
-        return b"".join(self._held) if event.type is EventType.MESSAGE_COMPLETE else b""
-
-    def _words(self, event: StreamEvent) -> bytes:
+        """The words of one event. Raises AbortedError."""
         if event.type is EventType.ERROR:
             raise AbortedError("the answer failed")
+        words = event.refusal_delta.content if event.refusal_delta is not None else event.text
+        said = words.encode("utf-8", "replace")
+        if self._held is None:
+            self._begun = bool(said) or self._stands(event)
+            return said
+        if said:
+            self._held.items.append(said)
+        else:
+            self._held.heed(event)
+        return b"".join(self._held.items) if event.type is EventType.MESSAGE_COMPLETE else b""
+
+    def _stands(self, event: StreamEvent) -> bool:
+        """`_begun` after an event without words."""
         if self._begun and event.retry is not None and event.retry.discard:
             raise AbortedError("the answer begins anew")
-        said = event.refusal_delta.content if event.refusal_delta is not None else event.text
-        self._begun = self._begun or bool(said)
-        return said.encode("utf-8", "replace")
+        return self._begun and not is_step(event)
 
 
 class JsonEncoder:
@@ -156,17 +174,17 @@ class JsonEncoder:
     ended = False
 
     def __init__(self) -> None:
-        self._text: list[str] = []
+        self._text: Gathered[str] = Gathered()
 
     def feed(self, event: StreamEvent) -> bytes:
         """The document for MESSAGE_COMPLETE; nothing for what came before."""
         if event.type is EventType.MESSAGE_COMPLETE:
-            text = event.text or (event.message.text if event.message is not None else "".join(self._text))
+            text = event.text or (event.message.text if event.message is not None else "".join(self._text.items))
             return render_json(replace(event, text_delta=TextDelta(text) if text else None).to_dict())
-        if event.retry is not None and event.retry.discard:
-            self._text.clear()
-        elif event.text:
-            self._text.append(event.text)
+        if event.text:
+            self._text.items.append(event.text)
+        else:
+            self._text.heed(event)
         return b""
 
 
@@ -186,6 +204,11 @@ def gap(last_event_id: str) -> StreamEvent:
     """What stands before the answer to a client that wants to go on from an event, which it can't."""
     text = "What was missed can't be sent again; the answer begins anew."
     return StreamEvent(EventType.STATUS, status=Status("gap", text, {"last_event_id": last_event_id}))
+
+
+def is_step(event: StreamEvent) -> bool:
+    """Whether a round of `run_tools` is over: what came before it stands."""
+    return event.status is not None and event.status.kind == "step"
 
 
 def is_opaque(event: StreamEvent) -> bool:

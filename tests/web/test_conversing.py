@@ -7,10 +7,13 @@ import json
 import pytest
 import websockets
 
-from llmstream import ErrorInfo, LLMClient, Source
+from llmstream import ErrorInfo, LLMClient, RetryPolicy, Source
 from llmstream.conversations import ConversationClient, MemoryStore, StoreError
 from llmstream.events.types import refusal_delta
+from llmstream.messages import ToolCall
 from llmstream.providers.simulator import SimulatorProvider
+from llmstream.testing import ScriptedProvider
+from llmstream.tools import tool
 from llmstream.web import Limits, create_app
 from tests.web.serving import Client, events_of, fetch, frames, serving
 from tests.web.test_app import QUESTION, app_with, post
@@ -110,6 +113,29 @@ async def test_a_refusal_is_an_answer_with_words() -> None:
     chunks = [json.loads(frame.data) for frame in frames(data)]
     assert "".join(chunk.get("content", "") for chunk in chunks) == "I'd rather not."
     assert [chunk["is_complete"] for chunk in chunks] == [False, False, True]
+
+
+async def test_a_round_of_tools_that_begins_anew_voids_nothing_of_those_before_it() -> None:
+    call = ToolCall("c1", "look_up", "{}", {})
+    cut = ErrorInfo("connection")
+    rounds = (
+        ["A ", Source(title="Act", relevance_score=0.9), call],
+        ["B ", Source(title="void"), cut],
+        ["C", cut],
+        ["D"],
+    )
+    client = LLMClient(provider=ScriptedProvider(*rounds), retry=RetryPolicy(base_delay=0.001), on_interrupt="restart")
+    conversations = ConversationClient(client, tools=[tool(lambda: "12", name="look_up")])
+    async with serving(create_app(client, conversations=conversations)) as port:
+        ids = await begin(port)
+        chunks = [json.loads(frame.data) for frame in frames((await fetch(port, query(ids)))[2])]
+    shown, voided = "", 0
+    for chunk in chunks:
+        if chunk.get("retry", {}).get("discard"):
+            shown, voided = "", voided + 1
+        shown += chunk.get("content", "")
+    assert (shown, voided) == ("A D", 2)
+    assert chunks[-1]["sources"] == [{"title": "Act", "relevance": 0.9}]
 
 
 async def test_an_event_source_stops_at_the_end_and_hears_that_it_missed_something() -> None:

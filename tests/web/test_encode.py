@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import EventType, Retry, StreamEvent, error, opaque, refusal_delta, text_delta
+from llmstream.events.types import (
+    EventType,
+    Retry,
+    Status,
+    StreamEvent,
+    error,
+    opaque,
+    reasoning_delta,
+    refusal_delta,
+    text_delta,
+)
 from llmstream.messages import Message
 from llmstream.web.encode import AbortedError, JsonEncoder, NdjsonEncoder, SseEncoder, TextEncoder
 from tests import strategies as some
@@ -86,6 +96,28 @@ def test_text_can_neither_fail_nor_take_words_back() -> None:
         encoder.feed(again)
     with pytest.raises(AbortedError):
         TextEncoder().feed(error(ErrorInfo("server")))
+
+
+ROUND = [text_delta("A "), StreamEvent(EventType.STATUS, status=Status("step"))]
+AGAIN = StreamEvent(EventType.RETRY, retry=Retry(2, 3, 0.0, "r", "server", discard=True))
+LAST = [text_delta("C"), StreamEvent(EventType.MESSAGE_COMPLETE)]
+
+
+@pytest.mark.parametrize("void", [reasoning_delta("hm"), text_delta("B ")])
+def test_a_round_that_begins_anew_voids_nothing_of_those_before_it(void) -> None:
+    events = [*ROUND, void, AGAIN, void, AGAIN, *LAST]
+    whole, document = TextEncoder(whole=True), JsonEncoder()
+    assert b"".join(whole.feed(event) for event in events) == b"A C"
+    assert json.loads(b"".join(document.feed(event) for event in events))["text_delta"] == {"content": "A C"}
+
+
+def test_text_can_go_on_where_only_what_it_never_says_began_anew() -> None:
+    encoder = TextEncoder()
+    assert b"".join(encoder.feed(event) for event in [*ROUND, reasoning_delta("hm"), AGAIN, *LAST]) == b"A C"
+    encoder = TextEncoder()
+    assert b"".join(encoder.feed(event) for event in [*ROUND, text_delta("B ")]) == b"A B "
+    with pytest.raises(AbortedError):
+        encoder.feed(AGAIN)
 
 
 @pytest.mark.parametrize("kept", [True, False])

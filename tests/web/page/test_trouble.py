@@ -8,7 +8,7 @@ import json
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse
 
-from llmstream import ErrorInfo, EventType, StreamEvent
+from llmstream import ErrorInfo, EventType, Source, StreamEvent
 from llmstream.events.types import Status, error
 from tests.web.page.chat import retry
 
@@ -29,8 +29,8 @@ async def test_retry_notice_counts_down(chat):
 
 async def test_a_retry_that_starts_over_takes_back_what_was_shown_and_another_does_not(chat):
     asked = await chat.ask()
-    asked.start("Kept of round one.", StreamEvent(EventType.STATUS, status=Status("step")))
-    asked.start("wrong ")
+    asked.start("Kept of round one.", source("Kept"), StreamEvent(EventType.STATUS, status=Status("step")))
+    asked.start("wrong ", source("Wrong"))
     await expect(chat.answer).to_contain_text("wrong")
     asked.say(retry(0.0, discard=True))
     await expect(chat.answer).not_to_contain_text("wrong")
@@ -40,6 +40,11 @@ async def test_a_retry_that_starts_over_takes_back_what_was_shown_and_another_do
     asked.end()
     await chat.settled()
     assert await chat.answer.locator("p").all_text_contents() == ["Kept of round one.", "right and seamless"]
+    await expect(chat.answer.locator(".sources li")).to_have_text(["1Kept"])
+
+
+def source(title):
+    return StreamEvent(EventType.SOURCE, source=Source(title=title))
 
 
 async def test_an_error_keeps_what_came_and_says_what_to_do(chat):
