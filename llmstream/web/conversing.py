@@ -32,7 +32,8 @@ from llmstream.web.encode import Gathered, SseEncoder
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import parse_json
 from llmstream.web.negotiate import Choice, Form, ResponseMode
-from llmstream.web.service import Service, conversation_refusal, refusal_of, told
+from llmstream.web.raised import conversation_refusal
+from llmstream.web.service import Service, refusal_of
 from llmstream.web.websocket import send_events
 
 _PATIENCE = 30.0
@@ -156,7 +157,7 @@ class Conversing:
             turn = StreamingChatRequest(query=query.query, model=self._service.model(None))
         except ValidationError as problem:
             raise refusal_of(problem) from None
-        return told(self._service.conversations.events(context, turn))
+        return self._service.conversations.events(context, turn)
 
     async def _read(self, websocket: WebSocket) -> dict[str, Any]:
         """The question. Raises RefusedError, and WebSocketDisconnect if the client leaves."""

@@ -18,7 +18,7 @@ from llmstream.web.errors import RefusedError
 from llmstream.web.limits import parse_json, read_body, read_json
 from llmstream.web.negotiate import Choice, Form, ResponseMode
 from llmstream.web.responses import choose
-from llmstream.web.service import Service, invalid, refusal_of, told
+from llmstream.web.service import Service, invalid, refusal_of
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -136,7 +136,7 @@ class Native:
             )
         except ValidationError as problem:
             raise refusal_of(problem) from None
-        return told(self._service.conversations.events(context, turn))
+        return self._service.conversations.events(context, turn)
 
     async def _routed(self, text: str) -> AsyncGenerator[StreamEvent, None]:
         async with aclosing(await self._service.router.route_request(text)) as events:

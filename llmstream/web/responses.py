@@ -8,8 +8,8 @@
    only the whole answer.
 2. An ERROR after them is the last event; where the form has no way to say it (text), the connection is cut, and so it
    is when a client doesn't read for `write_timeout` seconds.
-3. A stream that stops without its end, and one that raises, end in an ERROR like any other. RefusedError is for what is
-   wrong with the request: its words are the client's to read.
+3. A stream that stops without its end, and one that raises, end in an ERROR like any other; what the client is told of
+   an exception is in `llmstream.web.raised`.
 4. However it ends, the events are closed before the response is over: when the client leaves, at once.
 5. When the server gives up on a response (its shutdown), the client is told in an ERROR, where it can be.
 """
@@ -20,7 +20,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -46,6 +45,7 @@ from llmstream.web.errors import (
 )
 from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode, negotiate
 from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, http_client_left, is_cancelled
+from llmstream.web.raised import failure_in, http_refusal, refusal_event, refusal_in
 
 logger = logging.getLogger("llmstream.web")
 _TEXT = EventType.TEXT_DELTA
@@ -136,16 +136,10 @@ class EventStreamResponse(Response):
                         break
         except (AbortedError, UnsentError):
             raise
-        except RefusedError as problem:
-            await self._refuse(send, problem)
         except (Exception, asyncio.CancelledError) as problem:
             if is_cancelled():
                 raise
-            if self._ended:  # only closing went wrong
-                logger.exception("request %s: the events could not be closed", self.request_id)
-            else:
-                logger.exception("request %s: the events raised %s", self.request_id, type(problem).__name__)
-                await self._tell(send, error(ErrorInfo("internal", type(problem).__name__)))
+            await self._fall(send, problem)
         if not self._ended:
             await self._tell(send, error(ErrorInfo("truncated", "the stream stopped without its end")))
         if not self._over:
@@ -165,6 +159,15 @@ class EventStreamResponse(Response):
             await (self._body(send, data) if self._opened else self._open(send, data))
         self._ended = event.type in TERMINAL or self._encoder.ended
         return self._ended
+
+    async def _fall(self, send: Send, problem: BaseException) -> None:
+        """Tell what the events raised."""
+        if self._ended:  # only closing went wrong
+            logger.error("request %s: the events could not be closed", self.request_id, exc_info=problem)
+        elif (refusal := refusal_in(problem)) is not None:
+            await self._refuse(send, refusal)
+        else:
+            await self._tell(send, error(failure_in(problem, self.request_id)))
 
     async def _open(self, send: Send, data: bytes) -> None:
         self._opened = True
@@ -188,9 +191,8 @@ class EventStreamResponse(Response):
         if not self._opened:
             await self._fail(send, problem.info, problem.headers)
             return
-        info = replace(problem.info, request_id=self.request_id, status_code=None)
         self._ended = True
-        if data := self._encoder.feed(StreamEvent(EventType.ERROR, error=info.message, error_info=info)):
+        if data := self._encoder.feed(refusal_event(problem, self.request_id)):
             await self._body(send, data)
 
     async def _beat(self, send: Send) -> None:
@@ -233,8 +235,7 @@ def respond(
     try:
         choice = choice or choose(request, flag=flag, default=default, offer=offer)
     except HTTPException as problem:
-        info = ErrorInfo("invalid_request", problem.detail, status_code=problem.status_code)
-        return Refusal(info, request_id, events)
+        return Refusal(http_refusal(problem).info, request_id, events)
     last_event_id = request.headers.get("last-event-id", "") if choice.form is Form.SSE else ""
     if last_event_id.endswith("-end"):
         return Refusal(None, request_id, events)

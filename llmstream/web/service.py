@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llmstream.client import LLMClient
-from llmstream.conversations import (
-    AccessError,
-    ChatContext,
-    ContextTooLongError,
-    ConversationBusyError,
-    ConversationClient,
-    ConversationError,
-    TurnError,
-)
+from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.events.types import StreamEvent
 from llmstream.router import RouterWithDispatcher
 from llmstream.web.encode import Outgoing
@@ -101,30 +92,6 @@ class Service:
             heartbeat=self.heartbeat,
             write_timeout=self.write_timeout,
         )
-
-
-async def told(events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[StreamEvent, None]:
-    """Events of a conversation, whose refusals are told as such."""
-    async with aclosing(events):
-        try:
-            async for event in events:
-                yield event
-        except ConversationError as problem:
-            raise conversation_refusal(problem) from problem
-
-
-def conversation_refusal(problem: ConversationError) -> RefusedError:
-    """What a stranger is told of a conversation that can't be had or gone on with."""
-    if isinstance(problem, AccessError):
-        return RefusedError(404, "not_found", "There is no such conversation, or it is not yours.")
-    if isinstance(problem, ConversationBusyError):
-        text = "Another turn of this conversation is being answered."
-        return RefusedError(409, "overloaded", text, retry_after=problem.retry_after)
-    if isinstance(problem, ContextTooLongError):
-        return RefusedError(400, "context_length", "The conversation is too long for this model.")
-    if isinstance(problem, TurnError):
-        return RefusedError(400, "invalid_request", "This turn can't be asked.")
-    return RefusedError(503, "internal", "The conversation could not be read or stored.")
 
 
 def invalid(text: str) -> RefusedError:

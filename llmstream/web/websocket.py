@@ -14,8 +14,9 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.streams.source import Source
 from llmstream.web.encode import is_opaque, render_json
-from llmstream.web.errors import RefusedError, log_failure, log_refusal, new_request_id, public_event, render_error
+from llmstream.web.errors import log_failure, log_refusal, new_request_id, public_event, render_error
 from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, is_cancelled
+from llmstream.web.raised import failure_in, refusal_event, refusal_in
 from llmstream.web.responses import cut
 
 logger = logging.getLogger("llmstream.web")
@@ -42,13 +43,16 @@ async def send_events(
     """Send the events over an accepted WebSocket, and close them; True if all of them went out.
 
     A client that leaves ends it at once, as does one that doesn't read for `write_timeout` seconds; messages that it
-    sends meanwhile are dropped. What goes wrong is a last message with `error` and `request_id`. The WebSocket stays
-    open: closing it is the caller's. The server's own pings keep a silent one alive.
+    sends meanwhile are dropped. What goes wrong is a last message with `error` and `request_id`. The last one leaves
+    when the events are closed, so what the client sends upon it is the caller's to receive. The WebSocket stays open:
+    `if await send_events(…): await websocket.close()`. The server's own pings keep a silent one alive.
     """
     sending = _Sending(events, render, request_id or new_request_id(websocket.headers.get("x-request-id")))
     outlet = Outlet(websocket.send, heartbeat=None, write_timeout=write_timeout, beat=_nothing)
     try:
-        return await outlet.run(sending.write(outlet), _left(websocket))
+        return await outlet.run(sending.write(outlet), _left(websocket)) and await outlet.run(
+            sending.end(outlet), _unheard()
+        )
     except SlowClientError as problem:
         logger.warning("request %s: %s", sending.request_id, problem)
         cut(websocket.scope)
@@ -60,34 +64,44 @@ async def send_events(
 class _Sending:
     def __init__(self, events: AsyncIterable[StreamEvent], render: Render, request_id: str) -> None:
         self.source, self._render, self.request_id = Source(events), render, request_id
+        self._last: StreamEvent | None = None
 
     async def write(self, outlet: Outlet) -> None:
-        """Send all of them."""
-        last: StreamEvent | None = None
+        """Send all but the last, and close the events."""
         try:
             async with self.source as events:
                 async for event in events:
-                    last = event
-                    if event.type is EventType.ERROR:
-                        break
-                    await self._send(outlet, public_event(event, self.request_id))
+                    shown = self._shown(event)
                     if event.type in TERMINAL:
-                        return
-        except RefusedError as problem:
-            log_refusal(problem, self.request_id)
-            await self._send(outlet, StreamEvent(EventType.ERROR, error=str(problem), error_info=problem.info))
-            return
+                        self._last = shown
+                        break
+                    await self._send(outlet, shown)
         except UnsentError:
             raise
         except (Exception, asyncio.CancelledError) as problem:
             if is_cancelled():
                 raise
-            logger.exception("request %s: the events raised %s", self.request_id, type(problem).__name__)
-            last = error(ErrorInfo("internal", type(problem).__name__))
-        if last is None or last.type is not EventType.ERROR:
-            last = error(ErrorInfo("truncated", "the stream stopped without its end"))
-        log_failure(last.error_info or ErrorInfo("internal"), self.request_id)
-        await self._send(outlet, public_event(last, self.request_id))
+            self._fall(problem)
+
+    async def end(self, outlet: Outlet) -> None:
+        """Send the last one."""
+        truncated = ErrorInfo("truncated", "the stream stopped without its end")
+        await self._send(outlet, self._last or self._shown(error(truncated)))
+
+    def _fall(self, problem: BaseException) -> None:
+        """Keep what the events raised for the end."""
+        if self._last is not None:  # only closing went wrong
+            logger.error("request %s: the events could not be closed", self.request_id, exc_info=problem)
+        elif (refusal := refusal_in(problem)) is not None:
+            log_refusal(refusal, self.request_id)
+            self._last = refusal_event(refusal, self.request_id)
+        else:
+            self._last = self._shown(error(failure_in(problem, self.request_id)))
+
+    def _shown(self, event: StreamEvent) -> StreamEvent:
+        if event.type is EventType.ERROR:
+            log_failure(event.error_info or ErrorInfo("internal"), self.request_id)
+        return public_event(event, self.request_id)
 
     async def _send(self, outlet: Outlet, event: StreamEvent) -> None:
         said = self._render(event, self.request_id)
@@ -98,6 +112,11 @@ class _Sending:
 async def _left(websocket: WebSocket) -> None:
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+async def _unheard() -> None:
+    """Nobody listens for the client's leaving while the last message goes out: sending it says so."""
+    await asyncio.Event().wait()
 
 
 async def _nothing() -> None:
