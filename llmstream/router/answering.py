@@ -6,7 +6,7 @@
 - A return without any: ERROR(kind="internal", code="no_answer").
 - Anything else that it gives: ERROR(kind="internal", code="nonsense").
 - An LLMError that it raises is its ERROR; another exception is ERROR(kind="internal", code="raised"), with its type
-  and no more.
+  and no more. SystemExit (argparse raises it) is one of them: it ends this answer, and not the server of all others.
 - Silence for too long: ERROR(kind="timeout", code="first_token" or "idle").
 """
 
@@ -54,7 +54,7 @@ class Answering:
                         yield event
                     if self._ended:
                         break
-        except (Exception, asyncio.CancelledError) as problem:
+        except (Exception, asyncio.CancelledError, SystemExit) as problem:
             if isinstance(problem, asyncio.CancelledError) and is_cancelled():
                 raise
             logger.warning("%s raised %s", self._who, describe(problem))

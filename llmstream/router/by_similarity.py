@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import mul
 from typing import Any, Generic, TypeAlias
 
 from llmstream.errors import ConfigurationError
 from llmstream.router.decision import Decision, Strategy
 from llmstream.router.routes import R, Routes
+from llmstream.thread import in_thread
 
 Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[Iterable[Iterable[float]]]]
 """A vector for each text, in their order, all of one length."""
@@ -36,7 +38,7 @@ def by_similarity(embed: Embed, examples: Mapping[R, Sequence[str]], *, threshol
     async def similarity(text: str) -> Decision[R] | None:
         await known.ready()
         (vector,) = await _embed(embed, [text], known.length)
-        best, ties = await asyncio.to_thread(known.nearest, vector)
+        best, ties = await in_thread(partial(known.nearest, vector))
         if best is None or best.score is None or best.score < threshold or ties:
             return None
         return best

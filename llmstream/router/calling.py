@@ -6,18 +6,20 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import PurePath
 from typing import Any, TypeVar
 
 from llmstream.clock import Clock
 from llmstream.errors import ConfigurationError
+from llmstream.thread import in_thread
 
 T = TypeVar("T")
 
 
 async def call(function: Callable[[str], Any], text: str) -> Any:
-    """What `function` makes of `text`. One that is not async runs in a thread, which nobody can stop."""
-    result = function(text) if _is_async(function) else await asyncio.to_thread(_call, function, text)
+    """What `function` makes of `text`. One that is not async runs in a thread of its own, which nobody can stop."""
+    result = function(text) if _is_async(function) else await in_thread(partial(function, text))
     return await result if inspect.isawaitable(result) else result
 
 
@@ -26,13 +28,6 @@ def _is_async(function: Callable[..., Any]) -> bool:
         inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each)
         for each in (function, getattr(type(function), "__call__", None))  # noqa: B004  # the method, not whether
     )
-
-
-def _call(function: Callable[[str], Any], text: str) -> Any:
-    try:
-        return function(text)
-    except StopIteration as stop:
-        raise RuntimeError("raised StopIteration") from stop  # no future takes one: its waiter would wait for ever
 
 
 async def within(seconds: float | None, clock: Clock, work: Awaitable[T]) -> T:

@@ -21,8 +21,8 @@ class Router(Generic[R]):
     """Says which of `routes` a request belongs to.
 
     `strategies` are asked in order: what `rules`, `by_similarity` and `by_model` make, and functions of yours, from a
-    text to a route, or None to leave it to the next. An async function runs in the loop; another one in a thread. One
-    that fails is logged, without the request, and passed over.
+    text to a route, or None to leave it to the next. An async function runs in the loop; another one in a thread of its
+    own. One that fails is logged, without the request, and passed over; SystemExit is such a failure, too.
 
     `timeout` is the seconds that all of them have together (None: no limit). `default` is the route where none of them
     decides, fails or comes in time; NOT_DEFINED unless given. `clock` is for tests. May be shared by any number of
@@ -68,7 +68,7 @@ class Router(Generic[R]):
             asked.append(name)
             try:
                 decision = self._parse(await call(strategy, text))
-            except (Exception, asyncio.CancelledError) as problem:
+            except (Exception, asyncio.CancelledError, SystemExit) as problem:
                 if is_cancelled():
                     raise asyncio.CancelledError from problem  # whatever a strategy makes of being cancelled
                 logger.warning("strategy %s raised %s", name, describe(problem))

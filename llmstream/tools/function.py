@@ -19,7 +19,7 @@ from llmstream.messages import File, ImagePart, Tool
 from llmstream.structured.check import check, describe
 from llmstream.structured.schema import NotStrictError, strict_schema
 from llmstream.structured.target import adapt, problems_of
-from llmstream.tools.thread import in_thread
+from llmstream.thread import in_thread
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from contextlib import aclosing
 from dataclasses import replace
@@ -236,12 +237,24 @@ def in_a_thread(request):
     return next(iter(()))
 
 
+async def leave(request):
+    sys.exit(2)
+
+
+async def leave_midway(request):
+    yield "Bye"
+    sys.exit(2)
+
+
 @pytest.mark.parametrize(
     ("handler", "kind", "told"),
     [
         (raise_at_once, "internal", "raised OSError"),
         (cancel_itself, "internal", "raised CancelledError"),
         (in_a_thread, "internal", "raised RuntimeError"),
+        (sys.exit, "internal", "raised RuntimeError"),
+        (leave, "internal", "raised SystemExit"),
+        (leave_midway, "internal", "raised SystemExit"),
         (return_nothing, "internal", "ended without an answer"),
         (only_a_status, "internal", "ended without an answer"),
         (begin_without_end, "truncated", "stopped in the middle of an answer"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
+import sys
 import threading
 
 import pytest
@@ -32,6 +34,10 @@ async def hang(text):
 
 async def broken(text):
     raise KeyError(text)
+
+
+async def leave(text):
+    sys.exit(text)
 
 
 def router_of(*strategies, **options):
@@ -100,6 +106,27 @@ async def test_a_function_that_blocks_does_not_block_the_loop():
     assert await blocked is BILLING
 
 
+async def test_those_that_hang_keep_no_thread_from_others():
+    """More than the loop's pool has threads, which host names and the comparison of vectors need, too."""
+    go_on, clock = threading.Event(), VirtualClock()
+    in_pool = min(32, (os.cpu_count() or 1) + 4)
+
+    async def embed(texts):
+        return [[1.0] for _ in texts]
+
+    def hang(text):
+        assert go_on.wait(30)
+
+    hung = router_of(hang, timeout=1, clock=clock)
+    waiting = [asyncio.ensure_future(hung.decide(str(n))) for n in range(in_pool + 1)]
+    await clock.sleep(2)
+    assert {(await each).failed for each in waiting} == {("hang: timeout",)}
+    assert await asyncio.wait_for(router_of(lambda text: BILLING).classify("x"), 10) is BILLING
+    assert await asyncio.wait_for(router_of(by_similarity(embed, {SUPPORT: ["x"]})).classify("x"), 10) is SUPPORT
+    assert await asyncio.wait_for(asyncio.to_thread(str, 1), 10) == "1"
+    go_on.set()
+
+
 @pytest.mark.parametrize(
     "odd",
     [
@@ -109,6 +136,8 @@ async def test_a_function_that_blocks_does_not_block_the_loop():
         pytest.param(lambda text: [BILLING], id="ConfigurationError"),
         pytest.param(Decision, id="ConfigurationError"),
         pytest.param(lambda text: next(iter(())), id="RuntimeError"),
+        pytest.param(sys.exit, id="RuntimeError"),
+        pytest.param(leave, id="SystemExit"),
     ],
 )
 async def test_one_that_fails_is_logged_without_content_and_passed_over(odd, caplog, request):

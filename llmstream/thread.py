@@ -1,7 +1,7 @@
 """A function that is not async, called in a thread of its own.
 
 Not in the event loop's pool: it has few threads (six with two cores), host names are looked up in it too, and no
-program ends before all of them have. A tool that hangs costs its own thread, which ends with the program.
+program ends before all of them have. A function that hangs costs its own thread, which ends with the program.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """What the function returns or raises. Cancelled, this ends at once; the thread when the function does."""
+    """What the function returns or raises. Cancelled, this ends at once; the thread when the function does.
+
+    SystemExit and StopIteration are raised as RuntimeError: the one would end the program, the other can't leave here.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
     context = copy_context()
@@ -36,8 +39,16 @@ async def in_thread(function: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle)
 
-    threading.Thread(target=work, name="llmstream.tools", daemon=True).start()
+    threading.Thread(target=work, name="llmstream.thread", daemon=True).start()
     await done
     if failures:
-        raise failures.pop()  # a StopIteration becomes a RuntimeError here
+        raise _raisable(failures.pop())
     return results.pop()
+
+
+def _raisable(failure: BaseException) -> BaseException:
+    if not isinstance(failure, SystemExit | StopIteration):
+        return failure
+    stands_for_it = RuntimeError(f"raised {type(failure).__name__}").with_traceback(failure.__traceback__)
+    stands_for_it.__cause__ = failure
+    return stands_for_it
