@@ -38,15 +38,15 @@ def serve(options: Options) -> int:
     limits = Limits()
     try:
         access = Access(keys=keys or None, hosts=hosts, origins=options.allow_origin)
-    except ConfigurationError as problem:
-        raise UsageError(str(problem)) from problem
-    models = _models(client, options.allow_model)
-    app = create_app(client, models=models, access=access, limits=limits, conversations=conversations)
+        models = _models(client, options.allow_model)
+        app = create_app(client, models=models, access=access, limits=limits, conversations=conversations)
+    except (ConfigurationError, TypeError) as problem:
+        raise UsageError(str(problem).replace(", or pass api_key=", "")) from problem
     try:
         listener = listen(options.host, options.port)
-    except OSError as problem:
+    except (OSError, OverflowError) as problem:
         where = f"{options.host}, port {options.port}"
-        raise UsageError(f"can't listen on {where}: {problem.strerror or problem}") from problem
+        raise UsageError(f"can't listen on {where}: {getattr(problem, 'strerror', None) or problem}") from problem
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     server = make_server(app, max_message=limits.max_body)
     _say(client, options.host, listener.getsockname()[1], guarded=bool(keys))

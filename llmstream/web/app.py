@@ -55,6 +55,7 @@ def create_app(
     `write_timeout` are seconds.
 
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
+    Raises ConfigurationError for models that can't be asked, for want of a key for one.
     """
     own_client = LLMClient() if client is None else None
     client = client or own_client
@@ -152,7 +153,10 @@ def _names(client: LLMClient, models: Sequence[str] | Mapping[str, str] | None) 
         return {f"{own.provider.name}:{own.model}": None}
     if isinstance(models, str) or not models:
         raise ConfigurationError('models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own')
-    return dict(models) if isinstance(models, Mapping) else {name: name for name in models}
+    names = dict(models) if isinstance(models, Mapping) else {name: name for name in models}
+    for model in names.values():
+        client.target(model)  # raises for what nobody could ask; loads its SDK, which would hold up everybody's streams
+    return names
 
 
 def _cors(access: Access) -> Middleware:

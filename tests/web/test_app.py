@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from llmstream import LLMClient, RetryPolicy
 from llmstream.conversations import ConversationClient
+from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
@@ -259,6 +260,14 @@ async def test_without_a_router_the_first_of_the_models_answers() -> None:
     async with serving(app) as port:
         assert (await post(port, "/streaming_chat", {"request": "hi"}))[2] == b"Hello"
     assert provider.requests[0].model == "s"
+
+
+@pytest.mark.parametrize("models", [["simulator:a", "anthropic:claude-sonnet-4-5"], {"good": "anthropic:claude"}])
+def test_a_model_without_a_key_is_told_when_the_app_is_made(models, monkeypatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigurationError, match="no key for anthropic"):
+        create_app(LLMClient("simulator"), models=models)
 
 
 async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> None:

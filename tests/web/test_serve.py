@@ -95,11 +95,15 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
         (["words"], "takes no other words"),
         (["--json"], "go with a single question"),
         (["--model", "nobody:x"], "unknown provider"),
+        (["--allow-model", "simulator:x", "--allow-model", "anthropic:claude-sonnet-4-5"], "no key for anthropic"),
+        (["--allow-model", ""], "model must be"),
+        (["--port", "99999"], "can't listen"),
+        (["--port", "-1"], "can't listen"),
     ],
 )
 async def test_what_cannot_be_served_is_told(arguments, said) -> None:
     command = [sys.executable, "-m", "llmstream", "serve", *arguments]
-    env = {**os.environ, "LLMSTREAM_MODEL": "simulator", "LLMSTREAM_SERVE_KEYS": ""}
+    env = {**os.environ, "LLMSTREAM_MODEL": "simulator", "LLMSTREAM_SERVE_KEYS": "", "ANTHROPIC_API_KEY": ""}
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
     _, err = await process.communicate()
     assert (process.returncode, said in err.decode()) == (2, True), err
