@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -420,10 +423,53 @@ async def test_what_redis_did_though_its_reply_was_lost_is_done_once(redis_port:
 
 
 async def test_long_conversations_leave_the_loop_free(store):
-    """Their turns are parsed elsewhere, and are the same."""
+    """Their turns are parsed elsewhere, and are the same; nor do they wait for what hangs in the loop's pool."""
     turns = [turn(f"t-{number}", state="complete") for number in range(300)]
     await begin(store, turns=turns)
-    assert await store.acquire("c", "l", 30) == await store.turns("c") == turns
+    go_on = threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    hung = asyncio.ensure_future(asyncio.to_thread(go_on.wait, 30))
+    try:
+        assert await asyncio.wait_for(store.acquire("c", "l", 30), 10) == await store.turns("c") == turns
+    finally:
+        go_on.set()
+        await hung
+
+
+async def spoil(store, junk):
+    """Write it in the place of all records."""
+    if isinstance(store, SQLiteStore):
+        with contextlib.closing(sqlite3.connect(store._path)) as db, db:
+            for table in ("session", "conversation", "turn"):
+                db.execute(f"UPDATE {table} SET data = ?", (junk,))
+    elif isinstance(store, RedisStore):
+        record, turns, _ = store._keys("c")
+        await store._redis.mset({store._session_key("s"): junk, record: junk})
+        await store._redis.lset(turns, 0, junk)
+    else:
+        store._sessions["s"] = store._conversations["c"].record = junk
+        store._conversations["c"].turns[:] = [junk]
+
+
+JUNK = ["", "{bad", "[]", "null", '"id"', "{}", "[" * 10_000, '{"id": "a", "messages": [{"role": "x"}]}', b"\xff"]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
+async def test_a_record_that_cannot_be_read_is_said(store, junk):
+    """Whichever it is, as a StoreError that says what to do."""
+    await store.add_session(SessionRecord("s", OWNER, "0" * 64, AT))
+    await begin(store, turns=[turn("a", state="complete")])
+    await spoil(store, junk)
+    for name, record, read in (
+        ("SessionRecord", "s", store.session),
+        ("ConversationRecord", "c", store.conversation),
+        ("ConversationRecord", OWNER, store.conversations),
+        ("Turn", "c", store.turns),
+    ):
+        with pytest.raises(StoreError, match=rf"a stored {name} can't be read \(.*restore a backup; .* upgrade"):
+            await read(record)
+    with pytest.raises(StoreError, match="a stored Turn"):
+        await store.acquire("c", "l", 30)
 
 
 def test_stores_are_loaded_when_asked_for():

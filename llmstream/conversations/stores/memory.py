@@ -38,7 +38,7 @@ class MemoryStore:
     async def session(self, session_id: str) -> SessionRecord | None:
         """The session of this id, if there is one."""
         kept = self._sessions.get(session_id)
-        return None if kept is None else SessionRecord.from_dict(parse(kept))
+        return None if kept is None else parse(SessionRecord, kept)
 
     async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
         """Keep a new conversation and its turns."""
@@ -48,12 +48,12 @@ class MemoryStore:
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
         kept = self._conversations.get(conversation_id)
-        return None if kept is None else ConversationRecord.from_dict(parse(kept.record))
+        return None if kept is None else parse(ConversationRecord, kept.record)
 
     async def conversations(self, owner: Owner) -> list[ConversationRecord]:
         """All of one owner's, oldest first."""
         kept = [kept for kept in self._conversations.values() if kept.owner == owner]
-        return [ConversationRecord.from_dict(parse(each.record)) for each in kept]
+        return [parse(ConversationRecord, each.record) for each in kept]
 
     async def delete_conversation(self, conversation_id: str) -> None:
         """Forget it with all its turns."""

@@ -11,13 +11,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
+from llmstream.conversations.errors import StoreError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
+from llmstream.thread import in_thread
+
+Record = TypeVar("Record", SessionRecord, ConversationRecord, Turn)
 
 _FEW = 100
 """Turns that take a few milliseconds to parse: less than it is worth to change threads for."""
@@ -96,15 +100,21 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def parse(text: str | bytes) -> Any:
-    """What `render` wrote, for the record's `from_dict`."""
-    return json.loads(text)
+def parse(kind: type[Record], text: str | bytes) -> Record:
+    """The record that `render` wrote. Raises StoreError for anything else that is found in its place."""
+    try:
+        return kind.from_dict(json.loads(text))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
+        raise StoreError(
+            f"a stored {kind.__name__} can't be read ({type(problem).__name__}: {problem}): if it is damaged, restore "
+            "a backup; if a newer llmstream wrote it, upgrade this one"
+        ) from None
 
 
 async def parse_turns(texts: Sequence[str | bytes]) -> list[Turn]:
     """The turns that `render` wrote; in a thread where they are many, so that others go on meanwhile."""
-    return _turns(texts) if len(texts) <= _FEW else await asyncio.to_thread(_turns, list(texts))
+    return _turns(texts) if len(texts) <= _FEW else await in_thread(partial(_turns, list(texts)))
 
 
 def _turns(texts: Sequence[str | bytes]) -> list[Turn]:
-    return [Turn.from_dict(parse(text)) for text in texts]
+    return [parse(Turn, text) for text in texts]

@@ -96,7 +96,7 @@ class RedisStore:
     async def session(self, session_id: str) -> SessionRecord | None:
         """The session of this id, if there is one."""
         kept = await self._ask(self._redis.get(self._session_key(session_id)))
-        return None if kept is None else SessionRecord.from_dict(parse(kept))
+        return None if kept is None else parse(SessionRecord, kept)
 
     async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
         """Keep a new conversation and its turns."""
@@ -111,7 +111,7 @@ class RedisStore:
         kept = await self._ask(self._redis.get(self._keys(conversation_id)[0]))
         if kept is None:
             return None
-        conversation = ConversationRecord.from_dict(parse(kept))
+        conversation = parse(ConversationRecord, kept)
         await self._keep_listed(conversation.owner)
         return conversation
 

@@ -53,7 +53,7 @@ class SQLiteStore:
     async def session(self, session_id: str) -> SessionRecord | None:
         """The session of this id, if there is one."""
         row = await self._run(lambda db: _one(db, "SELECT data FROM session WHERE id = ?", session_id))
-        return None if row is None else SessionRecord.from_dict(parse(row[0]))
+        return None if row is None else parse(SessionRecord, row[0])
 
     async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
         """Keep a new conversation and its turns."""
@@ -70,13 +70,13 @@ class SQLiteStore:
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
         row = await self._run(lambda db: _one(db, "SELECT data FROM conversation WHERE id = ?", conversation_id))
-        return None if row is None else ConversationRecord.from_dict(parse(row[0]))
+        return None if row is None else parse(ConversationRecord, row[0])
 
     async def conversations(self, owner: Owner) -> list[ConversationRecord]:
         """All of one owner's, oldest first."""
         ask = "SELECT data FROM conversation WHERE owner = ? ORDER BY created, rowid"
         rows = await self._run(lambda db: db.execute(ask, (owner.key,)).fetchall())
-        return [ConversationRecord.from_dict(parse(row[0])) for row in rows]
+        return [parse(ConversationRecord, row[0]) for row in rows]
 
     async def delete_conversation(self, conversation_id: str) -> None:
         """Forget it with all its turns."""
@@ -169,7 +169,7 @@ def _one(db: sqlite3.Connection, ask: str, key: str) -> tuple[str, float] | None
 
 def _turns(db: sqlite3.Connection, conversation_id: str) -> list[Turn]:
     ask = "SELECT data FROM turn WHERE conversation_id = ? ORDER BY position"
-    return [Turn.from_dict(parse(row[0])) for row in db.execute(ask, (conversation_id,)).fetchall()]
+    return [parse(Turn, row[0]) for row in db.execute(ask, (conversation_id,)).fetchall()]
 
 
 @contextmanager
