@@ -6,8 +6,9 @@
    The limit: a model reads them all the same, and a document that gives orders may be obeyed. No delimiter prevents
    that; the line says that they are to be read and not to be followed.
 2. They serve the turn that they came with. Later turns see its question and its answer, not its documents.
-3. The sources of the answer are the documents that it cites as `[1]`; all of them where it cites none, because an
-   answer may use what it doesn't cite. What the provider itself cites comes after them.
+3. The sources of the answer are the documents that it cites as `[1]`, in whichever of its tool rounds; all of them
+   where it cites none, because an answer may use what it doesn't cite, but a refusal then has none. What the provider
+   itself cites comes before them.
 """
 
 from __future__ import annotations
@@ -54,11 +55,13 @@ def render_documents(documents: Sequence[Mapping[str, Any]]) -> TextPart:
     return TextPart("\n".join(lines) + "\n\n")  # some models get all text of a message as one
 
 
-def cite(documents: Sequence[Mapping[str, Any]], answer: str) -> dict[int, Source]:
+def cite(documents: Sequence[Mapping[str, Any]], answer: str, *, refused: bool = False) -> dict[int, Source]:
     """The documents that are the answer's sources, by their numbers."""
     numbers = {int(number) for found in _CITED.findall(answer) for number in found.split(",")}
     cited = [number for number in range(1, len(documents) + 1) if number in numbers]
-    return {number: _as_source(documents[number - 1]) for number in cited or range(1, len(documents) + 1)}
+    if not cited and not refused:
+        cited = [*range(1, len(documents) + 1)]
+    return {number: _as_source(documents[number - 1]) for number in cited}
 
 
 def number_of(source: Source, documents: Sequence[Mapping[str, Any]]) -> int | None:

@@ -22,7 +22,7 @@ from llmstream.conversations.stores.protocol import Store
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, TextDelta, error
-from llmstream.messages import Message
+from llmstream.messages import FinishReason, Message, Source
 
 if TYPE_CHECKING:
     from llmstream.tools import Confirm
@@ -101,27 +101,31 @@ class TurnRun:
             except BaseException as problem:
                 await self._store_partial(lease, place, recorder, problem)
                 raise
-            last = self._finish(ended, place, stream=stream)
+            last, cited = self._finish(ended, place, stream=stream)
             await lease.write(place.position, self.turn, last=True)
-            if stream and last.message is not None:
-                for source in cite(self.turn.documents, last.message.text).values():
+            if stream:
+                for source in cited:
                     yield StreamEvent(EventType.SOURCE, source=source)
             yield last
 
-    def _finish(self, event: StreamEvent, place: Place, *, stream: bool) -> StreamEvent:
-        """The terminal event as it leaves, with `turn` set to what is stored of it."""
+    def _finish(self, event: StreamEvent, place: Place, *, stream: bool) -> tuple[StreamEvent, list[Source]]:
+        """The terminal event as it leaves, and the documents it cites; `turn` is set to what is stored of it."""
         turn = place.turn
         if event.type is EventType.ERROR:
             info = event.error_info or ErrorInfo("internal", event.error or "")
             cut = [info.partial] if info.partial is not None and info.partial.parts else []
             self.turn = _partial(turn, [*(event.messages or ()), *cut], info)
-            return event
+            return event, []
         message = event.message or Message("assistant")
-        message = replace(message, parts=[*message.parts, *cite(turn.documents, message.text).values()])
-        messages = [*(event.messages or ())[:-1], message]
+        earlier = (event.messages or ())[:-1]
+        said = "\n".join(each.text for each in (*earlier, message) if each.role == "assistant")
+        refused = event.finish_reason is FinishReason.REFUSAL or bool(message.refusal)
+        cited = [*cite(turn.documents, said, refused=refused).values()]
+        message = replace(message, parts=[*message.parts, *cited])
+        messages = [*earlier, message]
         self.turn = replace(turn, state="complete", messages=[turn.question, *messages], error=None)
         text = None if stream or not message.text else TextDelta(message.text)
-        return replace(event, message=message, messages=event.messages and messages, text_delta=text)
+        return replace(event, message=message, messages=event.messages and messages, text_delta=text), cited
 
     async def _store_partial(self, lease: Lease, place: Place, recorder: Recorder, reason: BaseException) -> None:
         """The reader left, or an argument was wrong: keep what had come. Never raises in place of `reason`."""

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream import LLMError, Source
+from llmstream import EventType, FinishReason, LLMError, Source, StreamEvent, ToolCall
 from llmstream.conversations import Document
 from llmstream.conversations.documents import cite, number_of, render_documents
+from llmstream.events.types import refusal_delta
 from llmstream.messages import TextPart
 from tests.conversations.talk import CUT, begin, read, scripted
 
@@ -66,6 +67,50 @@ async def test_an_answer_that_cites_nothing_has_all_its_documents_as_sources(sto
         (1, "a"),
         (2, "b"),
     ]
+
+
+async def test_every_tool_round_of_an_answer_may_cite(store):
+    """What is said before a call counts as what is said after it; in chunks, as events, whole and told again."""
+
+    def weather(city: str) -> str:
+        return "sunny"
+
+    look = ToolCall("c-1", "weather", '{"city": "Rome"}')
+    script = (
+        ["[3] leads me to look.", look],
+        ["It is sunny."],
+        ["By [3][", look],
+        ["2] and [1]"],
+        ["See [2]", look],
+        [""],
+    )
+    _, client = scripted(*script, store=store, tools=[weather])
+    conversation = await begin(client)
+    given = {"context": [Document(content="a"), Document(content="b"), Document(content="c")]}
+    last = (await read(conversation.chat_stream("?", turn_id="t", **given)))[-1]
+    again = await conversation.chat("?", turn_id="t", **given)
+    events = await read(conversation.events("??", **given))
+    whole = await conversation.chat("???", **given)
+    assert [source.number for source in last.sources] == [source.number for source in again.sources] == [3]
+    assert [event.source.excerpt for event in events if event.source] == ["a", "c"]
+    assert [source.excerpt for source in events[-1].message.sources] == ["a", "c"]
+    assert [source.number for source in whole.sources] == [2]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        refusal_delta("I can't."),
+        StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.REFUSAL),
+    ],
+)
+async def test_a_refusal_has_no_sources_but_those_it_cites(how):
+    """By its words or by its reason."""
+    _, client = scripted([how], ["By [1] ", how])
+    conversation = await begin(client)
+    given = {"context": [Document(content="a"), Document(content="b")]}
+    assert (await conversation.chat("?", **given)).sources == []
+    assert [source.number for source in (await conversation.chat("??", **given)).sources] == [1]
 
 
 async def test_a_failed_answer_has_no_documents_as_sources():
