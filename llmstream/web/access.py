@@ -17,6 +17,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ from llmstream.web.limits import Limits, Slots
 from llmstream.web.responses import Refusal, RenderError
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+REFUSED: ContextVar[bool] = ContextVar("llmstream.refused", default=False)
+"""Whether this task answered a WebSocket with an HTTP refusal, which uvicorn's log takes for no answer at all."""
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
@@ -41,8 +44,8 @@ Authenticate = Callable[[HTTPConnection], Awaitable[str | None]]
 class Access:
     """Who may ask. `keys` are secrets that clients send, or a function that says who they are; None: anybody may ask.
 
-    `hosts` are the names that the server goes by, without ports; None: the loopback interface's where there are no
-    keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
+    `hosts` are the names that the server goes by, without ports or stars; None: the loopback interface's where there
+    are no keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
     Browsers send no header with a WebSocket or an EventSource: for those with keys, look at a cookie in a function.
     Raises ConfigurationError for what would let in everybody, or nobody.
     """
@@ -52,10 +55,13 @@ class Access:
     origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if self.keys is not None and not callable(self.keys) and not all(map(_is_key, _listed(self.keys))):
-            raise ConfigurationError("a key must be one word of ASCII; with an empty one everybody would have it")
-        if isinstance(self.hosts, str) or any("/" in each or each.count(":") == 1 for each in self.hosts or ()):
-            raise ConfigurationError('hosts must be a list of names without ports, such as ["chat.example.com"]')
+        if self.keys is not None and not callable(self.keys):
+            if not _listed(self.keys):
+                raise ConfigurationError("keys is empty, which lets in nobody; None lets in anybody")
+            if not all(map(_is_key, _listed(self.keys))):
+                raise ConfigurationError("a key must be one word of ASCII; with an empty one everybody would have it")
+        if self.hosts is not None and not _are_hosts(self.hosts):
+            raise ConfigurationError('hosts must be a list of whole names without ports: ["chat.example.com"], or None')
         if isinstance(self.origins, str) or not all(map(_is_origin, self.origins)):
             raise ConfigurationError('origins must be a list of pages\' origins, such as ["https://app.example.com"]')
 
@@ -129,6 +135,7 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
     """Refuse a WebSocket: with a real HTTP answer where the server can."""
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
         await websocket.send_denial_response(response)
+        REFUSED.set(True)
     else:
         await websocket.close(1008)
 
@@ -149,6 +156,12 @@ def _listed(keys: str | Sequence[str]) -> Sequence[str]:
 
 def _is_key(text: str) -> bool:
     return text.isascii() and len(text.split()) == 1
+
+
+def _are_hosts(names: Sequence[str]) -> bool:
+    if isinstance(names, str) or not names:
+        return False
+    return all(name.strip() and not {"/", "*"} & set(name) and name.count(":") != 1 for name in names)
 
 
 def _is_origin(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,16 @@ from typing import Any
 
 from starlette.requests import Request
 
+from llmstream.errors import ConfigurationError
 from llmstream.web.errors import RefusedError
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds; None is no limit. Beyond them a client hears 413, 429, 503 or 408, and when to try again."""
+    """Bounds; None is no limit. Beyond them a client hears 413, 429, 503 or 408, and when to try again.
+
+    Raises ConfigurationError for one that nobody could keep.
+    """
 
     max_body: int = 8 * 1024 * 1024
     """Bytes of a request; images travel in it."""
@@ -31,6 +36,14 @@ class Limits:
     """Seconds that a request's body may take to arrive."""
     retry_after: float = 1.0
     """Seconds after which a client that was turned away may try again."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_body", "max_messages", "per_client", "total", "body_timeout"):
+            bound = getattr(self, name)
+            if bound is not None and not bound > 0:
+                raise ConfigurationError(f"{name} must be more than 0, not {bound}")
+        if not 0 <= self.retry_after < math.inf:
+            raise ConfigurationError(f"retry_after must be a number of seconds, not {self.retry_after}")
 
 
 class Slots:

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from llmstream.web.access import REFUSED
 from llmstream.web.encode import AbortedError
 
 GRACE = 10.0
@@ -32,11 +33,17 @@ class _CuttingProtocol(_HTTP):  # type: ignore[misc]  # which of two it is depen
 
 
 class _Expected(logging.Filter):
-    """Drops the tracebacks of what was cut on purpose or stopped with the server; `llmstream.web` says so in a line."""
+    """Drops what is no mistake, and of which `llmstream.web` says a line where there is anything to say.
+
+    The tracebacks of what was cut on purpose or stopped with the server, and the error that uvicorn's WebSockets
+    (0.54) make of every refusal that is an HTTP answer.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to log it."""
-        return record.exc_info is None or not isinstance(record.exc_info[1], AbortedError | asyncio.CancelledError)
+        if record.exc_info is None:
+            return not (REFUSED.get() and "without completing handshake" in record.getMessage())
+        return not isinstance(record.exc_info[1], AbortedError | asyncio.CancelledError)
 
 
 def make_server(app: ASGIApp, *, max_message: int, grace: float = GRACE) -> uvicorn.Server:

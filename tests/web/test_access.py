@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from llmstream.errors import ConfigurationError
-from llmstream.web import Access
+from llmstream.web import Access, Limits
 from tests.web.serving import fetch, serving
 from tests.web.test_app import app_with, post
 from tests.web.test_conversing import begin
@@ -116,10 +116,15 @@ async def test_below_a_prefix_the_same_is_public_and_said_in_the_same_words() ->
     "wrong",
     [
         {"keys": ""},
+        {"keys": []},
         {"keys": ["good", " "]},
         {"keys": ["two words"]},
         {"keys": ["schlüssel"]},
         {"hosts": "chat.example.com"},
+        {"hosts": []},
+        {"hosts": [""]},
+        {"hosts": ["*"]},
+        {"hosts": ["*.example.com"]},
         {"hosts": ["chat.example.com:8000"]},
         {"hosts": ["https://chat.example.com"]},
         {"origins": "https://app.example.com"},
@@ -132,3 +137,23 @@ def test_what_would_let_in_everybody_or_nobody_is_refused(wrong) -> None:
     with pytest.raises(ConfigurationError):
         Access(**wrong)
     Access(keys=["a"], hosts=["::1", "chat.example.com"], origins=["https://a.example:8443", "capacitor://localhost"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_body": -1},
+        {"max_body": 0},
+        {"max_messages": 0},
+        {"per_client": 0},
+        {"total": -5},
+        {"body_timeout": 0.0},
+        {"body_timeout": float("nan")},
+        {"retry_after": -1.0},
+        {"retry_after": float("inf")},
+    ],
+)
+def test_a_limit_that_nobody_could_keep_is_refused(wrong) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        Limits(**wrong)
+    Limits(max_messages=None, per_client=None, total=None, body_timeout=None, retry_after=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -14,11 +15,12 @@ from contextlib import asynccontextmanager
 import pytest
 import websockets
 from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 
 from llmstream import LLMClient
 from llmstream.events.types import text_delta
 from llmstream.providers.simulator import SimulatorProvider
-from llmstream.web import create_app, respond
+from llmstream.web import Access, create_app, respond
 from llmstream.web.server import listen, make_server, running
 from tests.web.serving import Client, app_of, events_of, fetch
 
@@ -147,6 +149,24 @@ async def test_websockets_are_told_that_the_server_stops() -> None:
         await socket.recv()
     await socket.wait_closed()
     assert socket.close_code == 1012
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_websocket_that_is_refused_is_no_mistake_and_one_that_is_forgotten_is(refused, caplog) -> None:
+    """uvicorn's log says of both that they never completed the handshake."""
+    caplog.set_level(logging.ERROR, "uvicorn.error")
+
+    async def forgetful(websocket):
+        pass
+
+    guarded = create_app(LLMClient("simulator"), access=Access(keys=[KEY]))
+    app = guarded if refused else Starlette(routes=[WebSocketRoute("/api/chat/stream", forgetful)])
+    async with running(app) as url:
+        with pytest.raises(websockets.InvalidStatus) as said:
+            await websockets.connect(f"{url.replace('http', 'ws')}/api/chat/stream")
+    assert said.value.response.status_code == (401 if refused else 500)
+    mistakes = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(mistakes) == (not refused)
 
 
 async def test_an_app_that_cannot_start_is_no_server() -> None:
