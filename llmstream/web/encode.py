@@ -10,7 +10,7 @@ Every form carries the one JSON of an event, `StreamEvent.to_dict()`, whose gram
 
   `id` counts from 1; that of the terminal event ends in `-end`, and a request whose Last-Event-ID does is answered with
   204, so that EventSource, which asks again after every end, stops. The first frame has a `retry:` (milliseconds).
-  Comments (`: ping`) are heartbeats. JSON escapes CR and LF, so that no text can break a frame.
+  Comments (`: ping`) are heartbeats. Every end of a line is escaped, Unicode's too, so that no text can break a frame.
 - **NDJSON** (`application/x-ndjson`): a line of JSON for each event. A heartbeat is a STATUS of the kind `ping`.
 - **Text** (`text/plain`): the words of the answer and nothing else. It has no way to say that something went wrong, or
   to take a word back: AbortedError then, upon which the connection is to be cut.
@@ -32,6 +32,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, TextDelta
 from llmstream.web.negotiate import MEDIA_TYPES, Form
+from llmstream.wire.rendered import encode_json
 
 T = TypeVar("T")
 _TEXT = EventType.TEXT_DELTA
@@ -103,11 +104,9 @@ class SseEncoder:
             head, self._head = self._head, ""
             self._count += 1
             said = encode_basestring(event.text_delta.content)
-            frame = f'{head}id: {self._count}\ndata: {{"type":"text_delta","text_delta":{{"content":{said}}}}}\n\n'
-            try:
-                return frame.encode()
-            except UnicodeEncodeError:  # half a surrogate pair
-                return frame.encode("utf-8", "backslashreplace")  # in JSON, "\ud83d" is what JSON calls it
+            return encode_json(
+                f'{head}id: {self._count}\ndata: {{"type":"text_delta","text_delta":{{"content":{said}}}}}\n\n'
+            )
         return b"" if is_opaque(event) else self.frame(event.to_dict(), last=event.type in TERMINAL)
 
     def frame(self, value: Any, *, last: bool) -> bytes:
@@ -226,7 +225,4 @@ def render_json(value: Any, *, default: Callable[[Any], Any] | None = None) -> b
     except ValueError:
         plain = json.loads(json.dumps(value, default=default), parse_constant=lambda _: None)
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace")
+    return encode_json(text)

@@ -62,6 +62,20 @@ def test_any_text_comes_back_from_ndjson(pieces) -> None:
     assert [json.loads(line)["text_delta"]["content"] for line in data.split(b"\n")[:-1]] == pieces
 
 
+@given(st.lists(texts, min_size=1))
+def test_any_text_comes_back_to_a_reader_that_cuts_lines_as_python_does(pieces) -> None:
+    """str.splitlines, and so httpx2's iter_lines, knows ends of a line that neither JSON nor the standard does."""
+    for encoder, head in (SseEncoder(), "data: "), (NdjsonEncoder(), "{"):
+        events = [each for piece in pieces for each in (text_delta(piece), refusal_delta(piece))]
+        lines = b"".join(encoder.feed(event) for event in events).decode().splitlines()
+        read = [
+            StreamEvent.from_dict(json.loads(line.removeprefix("data: ")))
+            for line in lines
+            if line[:6].startswith(head)
+        ]
+        assert read == events
+
+
 @given(st.lists(some.some, min_size=1))
 def test_text_is_the_words_and_nothing_else(pieces) -> None:
     encoder = TextEncoder()

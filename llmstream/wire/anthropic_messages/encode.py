@@ -27,6 +27,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.anthropic_messages.decode import FINISH_REASONS, FORMAT, render_call_data
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.rendered import encode_json
 
 _REASONS = {
     FinishReason.STOP: "end_turn",
@@ -298,5 +299,4 @@ def _stop(index: int) -> dict[str, Any]:
 
 def _frame(payload: dict[str, Any]) -> bytes:
     data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    said = data.encode("utf-8", "backslashreplace")  # a lone surrogate is "\\ud83d" in JSON
-    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), said)
+    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), encode_json(data))

@@ -25,6 +25,7 @@ from llmstream.messages import (
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.openai_chat.arguments import FORMAT
 from llmstream.wire.openai_chat.decode import FINISH_REASONS
+from llmstream.wire.rendered import encode_json
 
 _REASONS = {
     FinishReason.LENGTH: "length",
@@ -213,4 +214,4 @@ def _present(**fields: Any) -> dict[str, Any]:
 
 def _frame(payload: dict[str, Any]) -> bytes:
     data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return b"data: " + data.encode("utf-8", "backslashreplace") + b"\n\n"  # a lone surrogate is "\\ud83d" in JSON
+    return b"data: " + encode_json(data) + b"\n\n"

@@ -293,6 +293,20 @@ def test_what_is_no_json_and_no_utf8_breaks_nothing(dialect: Dialect) -> None:
     assert data.count("half a character: \\ud83d") >= 3
 
 
+@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+def test_no_text_cuts_a_line_in_two(dialect: Dialect) -> None:
+    """For readers that cut lines as Python's str.splitlines does, oftener than JSON or SSE would have it."""
+    odd = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei\r\nj"
+    start = StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))
+    call = StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall("c", "t", json.dumps({"q": odd}), {"q": odd}))
+    end = StreamEvent(EventType.MESSAGE_COMPLETE)
+    data = encode(dialect, [start, reasoning_delta(odd), *[text_delta(odd)] * 3, call, end])[1].decode()
+    said = [line.removeprefix("data: ") for line in data.splitlines() if line and not line.startswith("event: ")]
+    read = [json.loads(line) for line in said if line != "[DONE]"]
+    assert json.dumps(read).count(json.dumps(odd)) >= 3
+    assert read == [payload for payload in payloads(data.encode()) if payload is not None]
+
+
 def _refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is no JSON")
 
