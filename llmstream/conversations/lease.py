@@ -20,13 +20,16 @@ from llmstream.conversations.records import Turn
 from llmstream.conversations.stores.protocol import Store
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.25
+_LEAVING = 0.05
+"""Seconds that a stream which was left by `break` has to close: the event loop does that, some turns later."""
 
 
 class Lease:
     """`async with Lease(…) as lease`: the conversation's turns are ours to write, until the block ends.
 
     It is renewed every third of its `seconds`, and others may have the conversation that long after this program dies.
-    Entering waits for up to `wait` seconds while another turn is being answered, and raises ConversationBusyError then.
+    Entering waits for up to `wait` seconds while another turn is being answered, 50 ms at least (it may have been left
+    and be closing), and raises ConversationBusyError then.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Lease:
             raise refused
 
     async def _acquire(self) -> list[Turn]:
-        until = self._clock.time() + self._wait
+        until = self._clock.time() + max(self._wait, _LEAVING)
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -88,7 +91,7 @@ class Lease:
             except ConversationBusyError as busy:
                 left = until - self._clock.time()
                 if left <= 0:
-                    told = f"{busy}: ask again when it is over (wait= waits in line)"
+                    told = f"{busy}: ask again when it is over (wait= waits in line); if you left it, close its stream"
                     raise ConversationBusyError(told, busy.retry_after) from None
             await self._clock.sleep(min(pause, left))
             pause = min(pause * 2, _LAST_PAUSE)

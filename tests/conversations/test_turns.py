@@ -426,7 +426,7 @@ async def test_nothing_is_left_to_the_garbage_collector():
 
 
 async def test_a_second_turn_meanwhile_is_refused_or_waits(store):
-    """By default at once, saying how long; with wait= in line. Other conversations go on."""
+    """By default soon, saying how long; with wait= in line. Other conversations go on."""
     slow = Slow()
     client = ConversationClient(LLMClient(provider=slow), store=store)
     conversation = await begin(client)
@@ -446,6 +446,24 @@ async def test_a_second_turn_meanwhile_is_refused_or_waits(store):
         with pytest.raises(LLMError, match="script has 1"):
             await patient_turn
     assert [turn.question.text for turn in await conversation.turns()] == ["one?", "two?"]
+
+
+async def test_after_break_the_next_can_be_asked(store):
+    """Though the loop closes the one that was left only some turns later; one that is kept open must be closed."""
+    model = LLMClient(provider=ScriptedProvider(["a", "b"], ["c"], ["d", "e"]))
+    conversation = await begin(ConversationClient(model, store=store))
+    async for chunk in conversation.chat_stream("one?"):
+        if chunk.content:
+            break
+    assert (await conversation.chat("two?")).message_content == "c"
+    kept = conversation.chat_stream("three?")
+    async for chunk in kept:
+        if chunk.content:
+            break
+    with pytest.raises(ConversationBusyError, match="if you left it, close its stream"):
+        await conversation.chat("four?")
+    await kept.aclose()
+    assert [turn.state for turn in await conversation.turns()] == ["partial", "complete", "partial"]
 
 
 async def test_many_turns_at_once_stay_in_order():
