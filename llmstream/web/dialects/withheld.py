@@ -21,27 +21,31 @@ class Withheld:
         tools: list[Tool | HostedTool] = ask.options.get("tools", [])
         # A hosted one may be the client's to run, too: Anthropic's bash, its text editor …
         self._offered = {tool.name if isinstance(tool, Tool) else tool.definition.get("name") for tool in tools}
-        self._others: set[int] = set()
-        self._held: list[StreamEvent] = []
+        self._others: dict[int, str] = {}  # calls whose deltas wait: index to id
+        self._held: list[tuple[str, StreamEvent]] = []
 
     def sift(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """The events that may be encoded now."""
         if event.type is EventType.MESSAGE_COMPLETE:
-            return (*self._held, event)
+            return (*(held for _, held in self._held), event)
         if event.type is EventType.RETRY or (event.status is not None and event.status.kind == "step"):
             self._held.clear()
             self._others.clear()
-        if self._is_other(event):
-            self._held.append(event)
+        if (id := self._waiting(event)) is not None:
+            self._held.append((id, event))
             return ()
+        if event.tool_call is not None:  # it says all that its deltas did, and that the provider runs it
+            self._held = [(id, held) for id, held in self._held if id != event.tool_call.id]
         return (event,)
 
-    def _is_other(self, event: StreamEvent) -> bool:
+    def _waiting(self, event: StreamEvent) -> str | None:
+        """The id of the call that an event waits with."""
         if (delta := event.tool_call_delta) is not None:
             if delta.id and delta.name not in self._offered:
-                self._others.add(delta.index)
+                self._others[delta.index] = delta.id
             elif delta.id:
-                self._others.discard(delta.index)
-            return delta.index in self._others
+                self._others.pop(delta.index, None)
+            return self._others.get(delta.index)
         call = event.tool_call
-        return call is not None and call.executed_by == "caller" and call.name not in self._offered
+        is_other = call is not None and call.executed_by == "caller" and call.name not in self._offered
+        return call.id if call is not None and is_other else None

@@ -325,6 +325,21 @@ def test_calls_are_numbered_as_they_leave() -> None:
     assert [(call["index"], call.get("id")) for call in calls] == [(0, "c1"), (0, None), (1, "c0"), (1, None)]
 
 
+@pytest.mark.parametrize(
+    ("dialect", "format"), [(OpenAIChat(), "openai-chat"), (AnthropicMessages(), "anthropic-messages")]
+)
+def test_a_call_that_the_provider_runs_is_not_the_clients_though_it_was_seen_coming(dialect, format) -> None:
+    events = [StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))]
+    for index, (id, by) in enumerate((("c0", "caller"), ("c1", "provider"))):  # both under names that nobody offered
+        deltas = ToolCallDelta(index, id, f"{by}s"), ToolCallDelta(index, arguments="{}")
+        events += [StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas]
+        events.append(StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall(id, f"{by}s", "{}", {}, executed_by=by)))
+    events.append(StreamEvent(EventType.MESSAGE_COMPLETE))
+    reader = decoder(format)
+    read = [*reader.feed(encode(dialect, events)[1]), *reader.finish()]
+    assert [(call.id, call.name) for call in read[-1].message.tool_calls] == [("c0", "callers")]
+
+
 def test_a_call_of_a_hosted_tool_that_the_client_runs_does_not_wait() -> None:
     tools = [{"type": "bash_20250124", "name": "bash"}]
     ask = AnthropicMessages().parse({**BODIES[AnthropicMessages], "tools": tools})
