@@ -90,7 +90,7 @@ def negotiate(
     """The form of an answer. `mode` and `stream` are the query's, `flag` the body's; the rules are above.
 
     `capabilities` are the names of the forms that the client can read (None: it doesn't say). Raises NotAcceptableError
-    (HTTP 406), and ValueError (400) for a `stream` that is neither true nor false.
+    (HTTP 406), and ValueError (400) for a `stream` or `flag` that is neither true nor false.
     """
     readable = [form for form in offer if capabilities is None or form in capabilities]
     wanted = _explicit(mode, stream, flag, offer)
@@ -153,6 +153,8 @@ def _explicit(mode: str | None, stream: str | None, flag: bool | None, offer: Se
         flag = said in _TRUE
     if flag is None:
         return None
+    if not isinstance(flag, bool):  # it comes out of a client's JSON
+        raise ValueError("stream must be true or false")
     return ResponseMode.STREAM if flag else ResponseMode.BATCH
 
 

@@ -65,9 +65,12 @@ def test_what_cannot_be_had_is_refused_with_what_can(said) -> None:
         assert MEDIA_TYPES[form][0] in str(raised.value)
 
 
-def test_a_flag_that_is_neither_true_nor_false_is_a_mistake() -> None:
+@pytest.mark.parametrize(
+    "said", [{"stream": "maybe"}, {"flag": "false"}, {"flag": 0}, {"flag": []}, {"flag": "", "accept": "text/plain"}]
+)
+def test_a_flag_that_is_neither_true_nor_false_is_a_mistake(said) -> None:
     with pytest.raises(ValueError, match="true or false") as raised:
-        negotiate(stream="maybe")
+        negotiate(**said)
     assert not isinstance(raised.value, NotAcceptableError)
 
 
