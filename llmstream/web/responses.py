@@ -120,7 +120,7 @@ class EventStreamResponse(Response):
             await self._events.aclose()  # if it never began
         if not whole:
             logger.info("request %s: the client left", self.request_id)
-        elif self.background is not None:
+        if self.background is not None:
             await self.background()
 
     async def _write(self, send: Send) -> None:

@@ -12,10 +12,11 @@ import tracemalloc
 import pytest
 import websockets
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.routing import WebSocketRoute
 
 from llmstream import LLMClient
-from llmstream.events.types import text_delta
+from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.testing import FaultServer
 from llmstream.web import EventStreamResponse, respond, send_events
 from tests.web.serving import Client, app_of, serving
@@ -258,6 +259,29 @@ async def test_a_writer_that_never_waits_stops_when_its_client_leaves() -> None:
         client.leave()
         async with asyncio.timeout(1.0):
             await closed.wait()
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_what_is_to_be_done_after_an_answer_is_done_for_a_client_that_left_too(leaves) -> None:
+    done = asyncio.Event()
+
+    async def words():
+        yield text_delta("one")
+        await asyncio.sleep(30 if leaves else 0)
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+    async def endpoint(request):
+        response = respond(request, words())
+        response.background = BackgroundTask(done.set)
+        return response
+
+    async with serving(app_of(endpoint)) as port:
+        client = await Client.ask(port)
+        await client.head()
+        await client.chunk()
+        if leaves:
+            client.leave()
+        await asyncio.wait_for(done.wait(), 2)
 
 
 async def test_no_task_is_left_behind() -> None:
