@@ -5,22 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from llmstream.conversations import ChatContext, StreamingChatRequest
 from llmstream.events.types import EventType, Start, StreamEvent, text_delta
-from llmstream.messages import FinishReason
+from llmstream.messages import FinishReason, Message, TextPart
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import parse_json, read_body, read_json
 from llmstream.web.negotiate import Choice, Form, ResponseMode
 from llmstream.web.responses import choose
 from llmstream.web.service import Service, invalid, refusal_of
+from llmstream.wire.openai_chat.arguments import build_request
 
 B = TypeVar("B", bound=BaseModel)
+
+
+def _check_unicode(text: str) -> str:
+    """Half a surrogate pair, which JSON can write, has no bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as problem:
+        raise ValueError(f"not valid Unicode (a lone surrogate at {problem.start})") from None
+    return text
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_check_unicode)]
 
 
 class ChatBody(BaseModel):
@@ -58,7 +71,7 @@ class PromptData(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    prompt: str
+    prompt: Text
 
 
 class UserRequest(BaseModel):
@@ -66,7 +79,7 @@ class UserRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    request: str
+    request: Text
 
 
 _TALK = frozenset({"messages", "prompt", "stream", "model", "conversation_id", "session_id", "token"})
@@ -121,7 +134,8 @@ class Native:
         return self._service.events(messages, model=body.model, stream=stream, options=options)
 
     def _kept(self, body: ChatBody, choice: Choice) -> AsyncGenerator[StreamEvent, None]:
-        query = body.prompt if body.prompt is not None else _last_words(body.messages)
+        asked = _next_turn(body)
+        attached: list[Any] = [part for part in asked.parts if not isinstance(part, TextPart)]
         options = {name: getattr(body, name) for name in body.model_fields_set - _TALK}
         if wrong := sorted(_KEPT & options.keys()):
             raise invalid(f"{', '.join(wrong)}: not in a conversation that the server keeps.")
@@ -132,7 +146,11 @@ class Native:
             if context.conversation_id is None:
                 raise invalid("conversation_id is missing.")
             turn = StreamingChatRequest(
-                query=query, model=self._service.model(body.model), stream=choice.mode is ResponseMode.STREAM, **options
+                query=asked.text,
+                attachments=attached,
+                model=self._service.model(body.model),
+                stream=choice.mode is ResponseMode.STREAM,
+                **options,
             )
         except ValidationError as problem:
             raise refusal_of(problem) from None
@@ -180,9 +198,16 @@ async def _example() -> AsyncGenerator[StreamEvent, None]:
     yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
 
 
-def _last_words(messages: list[dict[str, Any]] | None) -> str:
-    content = messages[-1].get("content") if messages else None
-    return content if isinstance(content, str) else ""
+def _next_turn(body: ChatBody) -> Message:
+    """What the user asks, where the server has kept what was before."""
+    messages = (body.messages or []) if body.prompt is None else [{"role": "user", "content": body.prompt}]
+    try:
+        last = build_request(messages[-1:], "").messages[-1]
+    except (TypeError, ValueError) as problem:
+        raise invalid(str(problem).replace("messages[0]", "the last message")) from None
+    if last.role != "user":
+        raise invalid("Give a prompt, or messages of which the last is the user's.")
+    return last
 
 
 def _object(value: Any) -> dict[str, Any]:

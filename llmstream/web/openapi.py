@@ -107,13 +107,12 @@ def _paths() -> dict[str, Any]:
                 parameters=[{"name": "chat", "in": "path", "required": True, "schema": {"type": "string"}}],
             )
         },
-        "/v1/models": {"get": _operation("The models that may be asked for", {"200": _json({"type": "object"})})},
+        "/v1/models": {"get": _foreign("The models that may be asked for", _json({"type": "object"}))},
         "/v1/models/{model}": {
-            "get": _operation(
-                "One of them",
-                {"200": _json({"type": "object"})},
-                parameters=[{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
-            )
+            "get": {
+                **_foreign("One of them", _json({"type": "object"})),
+                "parameters": [{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
+            }
         },
     }
 
@@ -133,9 +132,14 @@ def _dialect(dialect: Dialect) -> dict[str, Any]:
     content: dict[str, Any] = {dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}}
     if isinstance(dialect, OpenAIChat | AnthropicMessages):  # the others know streams only
         content["application/json"] = {"schema": {"type": "object"}}
-    answers = {"200": {"description": "The answer, in this client's own words.", "content": content}}
-    answers["default"] = {**_json({"type": "object"}), "description": "An error, in them too."}
-    return {"summary": f"For clients of {type(dialect).__name__}", "requestBody": body, "responses": answers}
+    answer = {"description": "The answer, in this client's own words.", "content": content}
+    return {**_foreign(f"For clients of {type(dialect).__name__}", answer), "requestBody": body}
+
+
+def _foreign(summary: str, answer: Any) -> dict[str, Any]:
+    """What is answered in the words of another API, its errors too."""
+    failed = {**_json({"type": "object"}), "description": "An error, in this client's own words."}
+    return {"summary": summary, "responses": {"200": answer, "default": failed}}
 
 
 def _operation(

@@ -270,6 +270,24 @@ def test_a_model_without_a_key_is_told_when_the_app_is_made(models, monkeypatch)
         create_app(LLMClient("simulator"), models=models)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/prompt_data", {"prompt": "half a \ud83d"}),
+        ("/streaming_chat", {"request": "half a \ud83d"}),
+        ("/chat", {"prompt": "half a \ud83d"}),
+        ("/chat", {"\ud83d": 1}),
+    ],
+)
+async def test_half_a_character_is_refused_and_a_whole_one_taken(path, body) -> None:
+    """JSON can write half a surrogate pair, and UTF-8 can't."""
+    app, provider = app_with(["ok"])
+    async with serving(app) as port:
+        assert (await post(port, path, body))[0] == 400
+        assert provider.requests == []
+        assert (await post(port, "/prompt_data", {"prompt": "a whole 😀"}))[0] == 200
+
+
 async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> None:
     provider = SimulatorProvider(pace=0.005)
     app = create_app(LLMClient(provider=provider), limits=Limits(per_client=2, total=3, retry_after=1.5))
@@ -294,6 +312,9 @@ async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> 
                 await asyncio.sleep(0.01)
 
 
+FOREIGN = {"/v1/chat/completions", "/v1/messages", "/v1/models", "/v1/models/{model}", "/api/chat", "/agui"}
+
+
 async def test_the_openapi_document_names_every_endpoint_and_every_form() -> None:
     app, _ = app_with()
     async with serving(app) as port:
@@ -312,6 +333,10 @@ async def test_the_openapi_document_names_every_endpoint_and_every_form() -> Non
     assert {part.partition('"')[0] for part in named} <= set(schemas)
     assert {path for path, item in document["paths"].items() if item.get("get", {}).get("security") == []} == PUBLIC
     paths = document["paths"]
+    for path, item in paths.items():  # said in the words of the API that the path belongs to
+        for operation in item.values():
+            assert ("default" in operation["responses"]) == (path in FOREIGN)
+            assert ('schemas/Error"' in json.dumps(operation)) == (path not in FOREIGN)
     assert "application/json" in paths["/v1/messages"]["post"]["responses"]["200"]["content"]
     for dialect in (AiSdk(), AgUi()):  # which know streams only
         with pytest.raises(TypeError):

@@ -10,7 +10,7 @@ import websockets
 from llmstream import ErrorInfo, LLMClient, RetryPolicy, Source
 from llmstream.conversations import ConversationClient, MemoryStore, StoreError
 from llmstream.events.types import refusal_delta
-from llmstream.messages import ToolCall
+from llmstream.messages import ImagePart, ToolCall
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import ScriptedProvider
 from llmstream.tools import tool
@@ -63,6 +63,34 @@ async def test_a_conversation_that_the_server_keeps_goes_on_over_chat() -> None:
         assert "".join(event.text for event in events_of(body)) == "You are Ann."
         assert [message.text for message in provider.requests[1].messages] == ["I am Ann.", "Ann, I see.", "hi"]
         assert (await post(port, "/chat", {"prompt": "x", **ids, "token": "wrong"}))[0] == 404
+
+
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+async def test_the_next_turn_of_a_conversation_may_be_a_list_of_parts() -> None:
+    app, provider = app_with(["I see."])
+    parts = [
+        {"type": "text", "text": "What "},
+        {"type": "image_url", "image_url": {"url": PIXEL}},
+        {"type": "text", "text": "is it?"},
+    ]
+    async with serving(app) as port:
+        ids = await begin(port)
+        messages = [*QUESTION, {"role": "user", "content": parts}]
+        assert (await post(port, "/chat", {"messages": messages, **ids}))[0] == 200
+        (asked,) = provider.requests[0].messages
+        assert asked.text == "What is it?"
+        assert [part for part in asked.parts if isinstance(part, ImagePart)]
+        for wrong, said in (
+            ([*QUESTION, {"role": "assistant", "content": "Hi."}], "last is the user's"),
+            ([{"role": "user", "content": [{"type": "text"}]}], "the last message"),
+            ([{"role": "user", "content": []}], "query"),
+            ([], "messages is empty"),
+        ):
+            status, _, body = await post(port, "/chat", {"messages": wrong, **ids})
+            assert (status, said in json.loads(body)["error"]) == (400, True), body
+    assert len(provider.requests) == 1
 
 
 async def test_chunks_over_a_websocket() -> None:
