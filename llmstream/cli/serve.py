@@ -33,10 +33,11 @@ def serve(options: Options) -> int:
     if not keys and not _is_loopback(options.host):
         raise UsageError(f"--host {options.host} lets others in: set {KEYS} to the keys that they must send")
     client = open_client(options.model, options.base_url, open_show(options))
-    conversations = None if options.conversations is None else ConversationClient(client, store=options.conversations)
     hosts = [*options.allow_host, *((options.host, *LOOPBACK) if not keys else ())] or None
     limits = Limits()
     try:
+        kept = options.conversations
+        conversations = None if kept is None else ConversationClient(client, store=kept)
         access = Access(keys=keys or None, hosts=hosts, origins=options.allow_origin)
         models = _models(client, options.allow_model)
         app = create_app(client, models=models, access=access, limits=limits, conversations=conversations)

@@ -32,6 +32,7 @@ from llmstream.conversations.portable import parse_export
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores.memory import MemoryStore
 from llmstream.conversations.stores.protocol import Store
+from llmstream.conversations.stores.redis import MAKE
 from llmstream.conversations.turn import Settings, TurnRun
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
@@ -217,6 +218,8 @@ def _hash(token: str) -> str:
 def _own(path: str | os.PathLike[str] | None) -> Store:
     if path is None:
         return MemoryStore()
+    if isinstance(path, str) and "://" in path:  # which may hold a password: not repeated
+        raise ConfigurationError(f"store must be a Store or the path of a file, not a URL; for Redis {MAKE}")
     from llmstream.conversations.stores.sqlite import SQLiteStore
 
     return SQLiteStore(path)

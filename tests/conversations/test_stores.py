@@ -16,14 +16,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from llmstream import ErrorInfo, Message
+from llmstream import ConfigurationError, ErrorInfo, LLMClient, Message
 from llmstream.conversations import (
     AccessError,
     ConversationBusyError,
+    ConversationClient,
     ConversationRecord,
     MemoryStore,
     Owner,
@@ -35,10 +37,12 @@ from llmstream.conversations import (
 )
 from llmstream.conversations.stores import sqlite_file
 from llmstream.messages import TextPart
+from llmstream.testing import ScriptedProvider
 from tests.strategies import errors, messages
 
 OWNER = Owner("i", "u", "p")
 AT = 1000.5
+SECRET_URL = "redis://user:hunter2@127.0.0.1:6379/0"
 
 
 def turn(id, text="hi", state="open"):
@@ -370,6 +374,21 @@ async def test_a_redis_that_decodes_is_as_good(redis_port: int):
         assert await store.write("c", "l", 0, turn("a"), release=True)
         assert await store.turns("c") == [turn("a")]
         assert [record.id for record in await store.conversations(OWNER)] == ["c"]
+
+
+@pytest.mark.parametrize("wrong", [SECRET_URL, None, redis.Redis.from_url(SECRET_URL)], ids=["url", "None", "blocking"])
+def test_what_is_no_asynchronous_client_of_redis_is_refused(wrong):
+    """With what to do, and without the URL."""
+    with pytest.raises(TypeError, match=r"redis\.asyncio\.from_url\(") as refused:
+        RedisStore(wrong)
+    assert "hunter2" not in str(refused.value)
+
+
+async def test_a_url_is_no_path_of_a_file():
+    model = LLMClient(provider=ScriptedProvider())
+    with pytest.raises(ConfigurationError, match=r"not a URL; for Redis make .*redis\.asyncio\.from_url\(") as refused:
+        ConversationClient(model, store=SECRET_URL)
+    assert "hunter2" not in str(refused.value)
 
 
 async def test_a_redis_that_is_down_is_said():

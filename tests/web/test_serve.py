@@ -99,6 +99,7 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
         (["--model", "nobody:x"], "unknown provider"),
         (["--allow-model", "simulator:x", "--allow-model", "anthropic:claude-sonnet-4-5"], "no key for anthropic"),
         (["--allow-model", ""], "model must be"),
+        (["--conversations", "redis://127.0.0.1:6379"], "not a URL"),
         (["--port", "99999"], "can't listen"),
         (["--port", "-1"], "can't listen"),
     ],

@@ -71,16 +71,22 @@ if held(ARGV[2]) then redis.call('DEL', KEYS[3]) end
 )
 
 
+MAKE = 'make RedisStore(redis.asyncio.from_url("redis://…"))'
+"""What whoever has a URL must do: the connection stays theirs."""
+
+
 class RedisStore:
     """Conversations on the server of `redis`, a `redis.asyncio.Redis` that you make and close.
 
     A turn is written by one script, so all of it is there or nothing. It is as safe as your Redis: with its default of
     writing to disk now and then, the server's crash may lose the last turns; `appendonly yes` with `appendfsync always`
     loses none. `ttl`: seconds after its last turn at which a conversation is forgotten, and after its beginning a
-    session; None: never. `prefix` begins every key.
+    session; None: never. `prefix` begins every key. Raises TypeError for what is no such client.
     """
 
     def __init__(self, redis: Redis, *, prefix: str = "llmstream:", ttl: float | None = None) -> None:
+        if not hasattr(redis, "register_script") or _is_blocking(redis):  # a URL may hold a password: not repeated
+            raise TypeError(f"redis must be a redis.asyncio.Redis, not {type(redis).__qualname__}: {MAKE}")
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl must be seconds, or None for no end, not {ttl!r}")
         self._redis = redis
@@ -187,3 +193,9 @@ class RedisStore:
             return await cast("Awaitable[Any]", reply)
         except (RedisError, OSError) as error:
             raise StoreError(f"Redis: {type(error).__name__}: {error}; is the server up, and is there room?") from None
+
+
+def _is_blocking(redis: Any) -> bool:
+    from redis import Redis, RedisCluster
+
+    return isinstance(redis, Redis | RedisCluster)
