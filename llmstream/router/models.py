@@ -23,7 +23,7 @@ class Candidate:
     """A model that may be chosen. What it can do and costs is yours to say: no price list is built in."""
 
     model: str
-    """`"provider:model"`, as for LLMClient."""
+    """`"provider:model"`; a bare name means what it means to `LLMClient(…)`, not the router's client's own of that name."""
     cost: float | None = None
     """In one unit for all, such as dollars for a million tokens. None: not known, so chosen last by cost."""
     speed: float | None = None
@@ -131,7 +131,7 @@ class ModelRouter:
         data = {"model": best.model, "fallbacks": fallbacks, "sticky": sticky}
         yield StreamEvent(EventType.STATUS, status=Status("routed", f"asking {best.model}", data))
         asked: Candidate | None = best
-        options["model"], options["fallbacks"] = best.model, fallbacks
+        options["model"], options["fallbacks"] = _whole_name(best.model), fallbacks
         async with aclosing(self._client.chat_completion(messages, **options)) as events:
             async for event in events:
                 if event.retry is not None:
@@ -149,6 +149,12 @@ class ModelRouter:
         self._answered.move_to_end(conversation)
         if len(self._answered) > self._remember:
             self._answered.popitem(last=False)
+
+
+def _whole_name(model: str) -> str:
+    """With the provider: a call takes a bare name for one of the client's own, though as a fallback it is not."""
+    provider, own = registry.parse_model(model)
+    return f"{provider}:{own}" if own else provider
 
 
 def _roomiest(candidates: Sequence[Candidate]) -> list[Candidate]:

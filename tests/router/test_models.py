@@ -120,6 +120,20 @@ async def test_the_others_that_suit_stand_in(scripts, router):
     assert [event.retry.model for event in events if event.retry] == ["strong"]
 
 
+@pytest.mark.parametrize("cost", [1, 100])
+@pytest.mark.parametrize(("name", "model"), [("gpt-5-mini", "gpt-5-mini"), ("openai", "its-own"), ("openai/x", "x")])
+async def test_a_bare_name_means_one_vendor_whether_it_is_the_best_or_stands_in(scripts, cost, name, model):
+    """And not the client's own, whose endpoint may not know it."""
+    vendor = scripts["openai"] = ScriptedProvider(["hello"])
+    vendor.name, vendor.default_model = "openai", "its-own"
+    registry.register("openai", lambda config: vendor)
+    play(scripts, one=[[ErrorInfo("overloaded")]])
+    events = await read(router_of([STRONG, Candidate(name, cost=cost)]).chat_completion(HI, conversation="c"))
+    assert check_stream(events).message.text == "hello"
+    assert [request.model for request in vendor.requests] == [model]
+    assert events[0].status.data["model"] == (name if cost < STRONG.cost else "one:strong")
+
+
 async def test_a_conversation_stays_with_who_answered(scripts, router):
     play(scripts, two=[[ErrorInfo("overloaded")]], one=[["a"], ["b"], ["c"]])
     await read(router.chat_completion(HI, conversation="c1", tools=[TOOL]))
