@@ -15,10 +15,18 @@ import pytest
 
 from llmstream import LLMClient
 from llmstream.web import create_app
+from tests.web.serving import fetch, serving
 
 PAGE = (Path(__file__).parent.parent / "docs" / "serving.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 COMMANDS = re.findall(r"```sh\n(.*?)\n```", PAGE, re.S)
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The models on the page need theirs when the app is made."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "k")
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
@@ -26,6 +34,21 @@ def test_the_snippet_runs(snippet: str) -> None:
     names: dict[str, Any] = {"client": LLMClient("simulator")}
     exec(compile(snippet, "serving.md", "exec"), names)  # our own page
     assert callable(names["app"])
+
+
+async def test_what_is_no_question_is_the_clients_mistake() -> None:
+    names: dict[str, Any] = {"client": LLMClient("simulator")}
+    exec(compile(SNIPPETS[0], "serving.md", "exec"), names)  # our own page
+    async with serving(names["app"]) as port:
+        for body, status in (
+            (b'{"prompt": "hi"}', 200),
+            (b'{"prompt": "hi", "stream": true}', 200),
+            (b'{"prompt": ""}', 422),
+            (b'{"messages": "hi"}', 422),
+            (b"[]", 422),
+            (b"nonsense", 422),
+        ):
+            assert (await fetch(port, "/chat", "POST", body, content_type="application/json"))[0] == status, body
 
 
 @pytest.mark.parametrize("command", COMMANDS)

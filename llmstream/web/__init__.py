@@ -1,10 +1,10 @@
 """Serve a stream of events to every client: needs the `server` extra.
 
     @app.post("/chat")  # FastAPI, or a route of Starlette
-    async def chat(request: Request) -> Response:
-        body = await request.json()
-        choice = choose(request, flag=body.get("stream"))
-        events = client.chat_completion(body["messages"], stream=choice.mode is ResponseMode.STREAM)
+    async def chat(request: Request, question: Question) -> Response:  # a pydantic model: `prompt` and `stream`
+        choice = choose(request, flag=question.stream)
+        messages = [{"role": "user", "content": question.prompt}]
+        events = client.chat_completion(messages, stream=choice.mode is ResponseMode.STREAM)
         return respond(request, events, choice=choice)
 
 The same events go out as server-sent events, NDJSON, plain text or one JSON document; `send_events` sends them over a
