@@ -10,7 +10,7 @@ import logging
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from random import Random
+from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
 from weakref import WeakSet
@@ -122,7 +122,7 @@ class LLMClient:
         self._strict = strict
         self.keep_message: Final = keep_message
         self.clock: Final[Clock] = clock or LoopClock()
-        self._rng = rng or Random()  # noqa: S311  # jitter, not a secret
+        self._rng = rng or SystemRandom()  # has no state that forked workers would share
         self._transport, self._allow_host = transport, allow_host
         own = {"api_key": key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
         own |= {"transport": transport, "allow_host": allow_host}

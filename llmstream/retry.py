@@ -27,7 +27,7 @@ class RetryBudget:
 
     Never blocks: a retry that it doesn't grant does not happen, and the call ends in its error. `quiet` seconds in
     which nobody wanted a retry fill a bucket again. So requests stay below `(1 + ratio) * calls + burst` in any storm.
-    Shared by every policy that holds it; not for two threads at once.
+    Shared by every policy that holds it, in all threads: two that meet may miscount by one.
     """
 
     BUCKETS = 1024
@@ -55,7 +55,7 @@ class RetryBudget:
         bucket = self._spent(key, now)
         if bucket is None:
             if len(self._buckets) >= self.BUCKETS:
-                del self._buckets[max(self._buckets, key=lambda known: self._buckets[known].tokens)]
+                self._buckets.pop(max([*self._buckets.items()], key=lambda known: known[1].tokens)[0], None)
             bucket = self._buckets[key] = _Bucket(self.burst, now)
         bucket.asked = now
         if bucket.tokens < 1:
@@ -72,7 +72,7 @@ class RetryBudget:
         """The bucket that something was taken from. A full one is the same as none, and is not kept."""
         bucket = self._buckets.get(key)
         if bucket is not None and (bucket.tokens >= self.burst or now - bucket.asked >= self.quiet):
-            del self._buckets[key]
+            self._buckets.pop(key, None)
             return None
         return bucket
 

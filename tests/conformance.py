@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextvars
 import gc
-import importlib.util
 import inspect
 import os
 import sys
@@ -113,7 +112,6 @@ def own_settings() -> Iterator[None]:
     before = os.environ.get("SSL_CERT_FILE"), base.FINISH_SILENCE, sdk.ERROR_BODY_SECONDS
     os.environ["SSL_CERT_FILE"] = str(ca_file(certificates()))
     base.FINISH_SILENCE, sdk.ERROR_BODY_SECONDS = LIMIT, LIMIT
-    _forget_tls()
     gc.collect()
     gc.disable()
     try:
@@ -124,13 +122,6 @@ def own_settings() -> Iterator[None]:
         os.environ.pop("SSL_CERT_FILE")
         if before[0] is not None:
             os.environ["SSL_CERT_FILE"] = before[0]
-        _forget_tls()
-
-
-def _forget_tls() -> None:
-    """The providers load the trusted certificates once."""
-    transport = importlib.util.find_spec("llmstream.providers.transport")
-    (importlib.import_module(transport.name).tls_context if transport else sdk._tls_context).cache_clear()
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

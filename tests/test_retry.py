@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
 from collections import Counter
 from random import Random
 from typing import Any
@@ -143,6 +148,59 @@ def test_an_endpoint_that_nothing_was_taken_from_costs_no_memory() -> None:
         budget.deposit(key, 1)
     assert not budget.empty("is quiet", 60)
     assert budget._buckets == {}
+
+
+def test_threads_share_a_budget_without_an_error() -> None:
+    """Each has a client of its own, and all have the process's budget."""
+    budget, failed, end = RetryBudget(quiet=1), [], time.monotonic() + 0.3
+
+    def use(now: float) -> None:
+        try:
+            while time.monotonic() < end:
+                for key in (1, 2, now):
+                    budget.withdraw(key, now)
+                    budget.deposit(key, now + 1)
+                now += 2
+        except Exception as problem:  # noqa: BLE001  # whatever it is
+            failed.append(problem)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failed == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_forked_workers_do_not_wait_in_step() -> None:
+    """A client made before the fork has jitter of its own in each."""
+    program = """
+import asyncio, os
+from llmstream import LLMClient
+from llmstream.errors import ErrorInfo
+from llmstream.testing import ScriptedProvider, VirtualClock
+
+client = LLMClient(provider=ScriptedProvider([ErrorInfo("server")], ["x"]), clock=VirtualClock())
+
+async def delay():
+    async for event in client.chat_completion([{"role": "user", "content": "hi"}]):
+        if event.retry:
+            return event.retry.delay
+
+for _ in range(3):
+    if not os.fork():
+        print(asyncio.run(delay()), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert len(set(done.stdout.split())) == 3, done.stdout
 
 
 @pytest.mark.parametrize("wrong", [{"ratio": -1}, {"burst": -1}, {"quiet": -1}])

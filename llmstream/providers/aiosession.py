@@ -116,8 +116,7 @@ class _Protocol(ResponseHandler):
             return b""
         if self._exchange is not None:
             self._exchange.heard, self._exchange = True, None
-        end = data.find(b"\r\n\r\n") + 4
-        if end < 4:
-            return data
-        ResponseHandler.data_received(self, data[:end])
-        return data[end:]
+        while self._due and (end := data.find(b"\r\n\r\n") + 4) >= 4:  # 1xx have heads of their own
+            ResponseHandler.data_received(self, data[:end])
+            data = data[end:]
+        return data

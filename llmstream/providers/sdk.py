@@ -14,7 +14,7 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -291,10 +291,10 @@ class SDKProvider:
         if info is None:
             return
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
-        named = self._named(replace(info, request_id=info.request_id or request_id), call)
+        named = self._named(replace(info, request_id=info.request_id or request_id), call, response)
         event.error_info, event.error = named, str(named)
         if event.raw is not None:
-            event.raw = parse_json(redact(json.dumps(event.raw), self._all_secrets(call)).encode())
+            event.raw = parse_json(redact(json.dumps(event.raw), self._all_secrets(call, response)).encode())
 
     def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
@@ -302,53 +302,52 @@ class SDKProvider:
         found = causes(problem)
         for cause in found:
             if isinstance(cause, _RefusedError):
-                return self._refused(cause.status, cause.headers, cause.body, call, cut=cause.cut)
+                return self._refused(cause.response, cause.body, call, cut=cause.cut)
             if isinstance(cause, HostRefusedError):
                 return self._named(ErrorInfo("connection", str(cause), retryable=False, code="host_refused"), call)
         response = getattr(problem, "response", None)
         if response is not None:  # over a client of the user's own, where the SDK has read the body
-            return self._refused(response.status_code, response.headers, response.content, call)
+            return self._refused(response, response.content, call)
         if is_connect_timeout(found) and call.timeouts.connect is not None:
             return self._named(timed_out("connect", call.timeouts), call)
-        if isinstance(found[-1], (TypeError, ValueError)) and not isinstance(found[-1], OSError):
+        if isinstance(found[-1], (TypeError, ValueError, ConfigurationError)) and not isinstance(found[-1], OSError):
             return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {found[-1]}"), call)
         host = urlsplit(self.base_url).netloc
         if is_garbled(found):
             return self._named(ErrorInfo("protocol", f"the answer of {host} can't be read: {reason(found)}"), call)
         return self._named(ErrorInfo("connection", f"no answer from {host}: {reason(found)}"), call)
 
-    def _refused(
-        self, status: int, headers: Mapping[str, str], content: bytes, call: Call, *, cut: bool = False
-    ) -> ErrorInfo:
-        text = redact(content.decode("utf-8", "replace"), self._all_secrets(call))
+    def _refused(self, response: Any, content: bytes, call: Call, *, cut: bool = False) -> ErrorInfo:
+        text = redact(content.decode("utf-8", "replace"), self._all_secrets(call, response))
         try:
             body: Any = parse_json(text.encode())
         except ValueError:
             body = text
-        info = parse_error(body, status=status, headers=headers)
+        info = parse_error(body, status=response.status_code, headers=response.headers)
         if cut and not content:
-            info.message = f"HTTP {status}, and its body did not arrive"
-        return self._named(info, call)
+            info.message = f"HTTP {response.status_code}, and its body did not arrive"
+        return self._named(info, call, response)
 
-    def _named(self, info: ErrorInfo, call: Call) -> ErrorInfo:
-        secrets = self._all_secrets(call)
+    def _named(self, info: ErrorInfo, call: Call, response: Any = None) -> ErrorInfo:
+        secrets = self._all_secrets(call, response)
         code = info.code and redact(info.code, secrets)
         request_id = info.request_id and redact(info.request_id, secrets)
         message = redact(info.message, secrets)
         return replace(info, provider=self.name, message=message, code=code, request_id=request_id)
 
-    def _all_secrets(self, call: Call) -> tuple[str, ...]:
-        return (*secret_parts(secret_headers(call.headers)), *self._secrets.reveal())
+    def _all_secrets(self, call: Call, response: Any = None) -> tuple[str, ...]:
+        """What must not be shown: what is known beforehand, and what was really sent, for keys can change."""
+        sent = [] if response is None else secret_headers(response.request.headers)
+        return (*secret_parts([*sent, *secret_headers(call.headers)]), *self._secrets.reveal())
 
 
 class _RefusedError(Exception):
     """An HTTP status that is no success, with as much of its body as is worth reading."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, cut: bool) -> None:
-        super().__init__(f"HTTP {status}")
+    def __init__(self, response: Any, body: bytes, *, cut: bool) -> None:
+        super().__init__(f"HTTP {response.status_code}")
         self.cut = cut
-        self.status = status
-        self.headers = headers
+        self.response = response
         self.body = body
 
 
@@ -357,7 +356,7 @@ async def _refuse(response: Any) -> None:
 
     Read to its end the connection goes back to the pool; else it is closed.
     """
-    if response.is_success:
+    if response.is_success or exchanges.get() is None:  # somebody else uses the SDK's client, and wants its own errors
         return
     body, cut = b"", False
     try:
@@ -370,7 +369,7 @@ async def _refuse(response: Any) -> None:
         cut = True
         logger.debug("an error's body broke off: %s", type(problem).__name__)
     await response.aclose()
-    raise _RefusedError(response.status_code, response.headers, body[:ERROR_BODY], cut=cut)
+    raise _RefusedError(response, body[:ERROR_BODY], cut=cut)
 
 
 async def _close(response: Any, abort: Abort | None) -> None:

@@ -84,7 +84,10 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
     if name == "httpx2":
         if gate is not None:
             options["transport"] = gate.transport(options["verify"], options["limits"])
-        client = sdk.DefaultAsyncHttpxClient(**options)
+        try:
+            client = sdk.DefaultAsyncHttpxClient(**options)
+        except ImportError as missing:  # which is asked for by a proxy of the environment's alone
+            raise ConfigurationError(f"a proxy that the environment names needs a package: {missing}") from missing
         for transport in _transports(client):
             UnboundedPool(transport._pool, _heard)  # noqa: SLF001  # no other way to its connections
         return client
@@ -94,12 +97,21 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
     for transport in _transports(client):
         if not hasattr(transport, "client"):
             raise ConfigurationError(f"this version of {sdk.__name__} makes its aiohttp connections in another way")
-        transport.client = functools.partial(session, gate)
+        proxy = transport.proxy
+        takes_it = proxy is None or proxy.url.scheme in ("http", "https")
+        transport.client = functools.partial(session, gate) if takes_it else _no_socks
     return client
+
+
+def _no_socks() -> None:
+    """In place of the session for a host that is reached through a SOCKS proxy: aiohttp would speak HTTP to it."""
+    raise ConfigurationError('aiohttp knows no SOCKS proxy, which the environment names: use transport="httpx2"')
 
 
 def open_body(response: Any, exchange: Exchange) -> tuple[AsyncIterator[bytes], Abort | None]:
     """The bytes as they arrive (decompressed), and what ends a pending read of them at once, if anything does."""
+    if response.is_stream_consumed:  # by a hook of the user's; the connection may be somebody else's by now
+        return response.aiter_bytes(), None
     abort = abort_of(response, exchange)
     if response.headers.get("content-encoding"):
         return response.aiter_bytes(), abort
@@ -165,9 +177,13 @@ def reason(found: list[BaseException]) -> str:
     return next((text.removesuffix(" ^")[:200] for text in texts if text), type(last).__name__)
 
 
-@functools.cache
 def tls_context() -> ssl.SSLContext:
-    """The one TLS context: loading the CAs takes 10-30 ms."""
+    """The one TLS context, as long as the environment names the same CAs: loading them takes 10-30 ms."""
+    return _tls_context(*(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")))
+
+
+@functools.cache
+def _tls_context(*_environment: str | None) -> ssl.SSLContext:
     import httpx2
 
     return httpx2.create_ssl_context()
@@ -191,7 +207,7 @@ async def _begin(request: Any) -> None:
     request.headers.update(exchange.headers)
 
     async def trace(event: str, _: Mapping[str, Any]) -> None:
-        if event.startswith("connection.connect"):
+        if event.partition(".")[2].startswith("connect_"):  # "connection." or, by a proxy, "socks."
             exchange.reused = False
 
     request.extensions = {**request.extensions, "trace": trace}

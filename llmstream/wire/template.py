@@ -83,8 +83,8 @@ class TextTemplate:
         at, text = 0, b""
         for literal, closing, fits in self._pieces:
             if not block.startswith(literal, at):
-                if not at and not block.startswith(self._head):
-                    self._pieces = []
+                if not at:
+                    self._pieces = []  # something else is told in between, which may give the same frame another sense
                 return None
             at += len(literal)
             end = block.find(closing, at)

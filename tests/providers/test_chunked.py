@@ -10,10 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmstream import LLMClient
+from llmstream import LLMClient, RetryPolicy
 from llmstream.providers import pool
 from llmstream.providers.chunked import ChunkedReader
-from llmstream.testing import FaultServer
+from llmstream.providers.config import TRANSPORTS
+from llmstream.testing import FaultServer, Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 MOST = 50
@@ -85,6 +86,24 @@ def test_the_same_as_h11_s_own(body: bytes, cuts: list[int], close: bool) -> Non
 def test_all_chunks_of_a_read_come_at_once_up_to_the_limit() -> None:
     body = b"a\r\n0123456789\r\n" * 9
     assert play(body, [], ours=True, close=False) == (b"0123456789" * 9, "more", b"", 3)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_came_before_broken_framing_is_kept_after_early_hints_too(transport: str) -> None:
+    """All in one read: each head is taken apart from what follows it."""
+
+    async def broken(reply: Reply) -> None:
+        frames = b"".join(reply.script("Hello")[:2])
+        hints = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 2
+        head = HEAD.replace(b"\r\n", b"\r\ncontent-type: text/event-stream\r\n", 1)
+        await reply.raw(hints + head + b"%x\r\n%s\r\nzz\r\n" % (len(frames), frames))
+
+    async with FaultServer(broken) as server:
+        url, once = server.url("openai"), RetryPolicy(max_attempts=1)
+        async with LLMClient("openai:m", api_key="k", base_url=url, transport=transport, retry=once) as client:
+            event = [event async for event in client.chat_completion([{"role": "user", "content": "hi"}])][-1]
+    assert event.error_info.kind == "truncated"
+    assert event.error_info.partial.text == "Hello"
 
 
 async def test_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:

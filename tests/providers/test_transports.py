@@ -18,7 +18,6 @@ import pytest
 
 from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, Timeouts
 from llmstream.providers import public_hosts_only
-from llmstream.providers import transport as transports
 from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import ANSWER, FaultServer
 from tests.loopback import APIS, CutError, Loopback, answer, pieces
@@ -195,12 +194,10 @@ async def test_the_environments_proxy_is_used(transport: str, monkeypatch: pytes
 
 
 @pytest.fixture
-def trusting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A fault server's certificate is trusted."""
+def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault server's certificate is trusted; also where a client was made before the variable was set."""
+    LLMClient("openai:m", api_key="k")
     monkeypatch.setenv("SSL_CERT_FILE", str(FaultServer(tls=True).ca_file))
-    transports.tls_context.cache_clear()
-    yield
-    transports.tls_context.cache_clear()
 
 
 def client_of(server: FaultServer, transport: str, **options: Any) -> LLMClient:

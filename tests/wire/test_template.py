@@ -124,6 +124,22 @@ def decode(format: str, reads: list[bytes], *, template: bool, **options: Any) -
     ]
 
 
+def test_what_comes_in_between_may_give_the_same_frame_another_sense() -> None:
+    """Servers that name neither events nor items: whose text it is tells what came before."""
+    payloads = []
+    for item in ("1", "2"):
+        text = [f"{piece}{item}" for piece in "abc"]
+        payloads.append({"type": "response.output_item.added", "item": {"type": "message"}})
+        payloads += [{"type": "response.output_text.delta", "delta": piece} for piece in text]
+        payloads.append({"type": "response.output_text.done", "text": "".join(text)})
+        payloads.append({"type": "response.output_item.done", "item": {"type": "message"}})
+    reads = [b"data: %s\n\n" % json.dumps(payload).encode() for payload in payloads]
+    for chunks in (reads, [b"".join(reads)]):
+        events = decode("openai-responses", chunks, template=True)
+        assert events == decode("openai-responses", chunks, template=False)
+        assert "".join(event["text_delta"]["content"] for event in events if "text_delta" in event) == "a1b1c1a2b2c2"
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @given(frames, st.integers(1, 5), st.lists(st.integers(0, 3000), max_size=4))
 @example([("a", "", False, False), ("b", "", False, False)] * 3, 1, [])
