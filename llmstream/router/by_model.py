@@ -24,8 +24,9 @@ def by_model(client: LLMClient, routes: type[R], **options: Unpack[CallOptions])
 
     The descriptions of the routes tell the model what belongs where. Takes `chat_completion`'s options; `temperature`
     is 0 unless given. The request is sent as quoted data; whatever it makes the model say, what comes of it is a route
-    of `routes`. An answer that is none (prose, a refusal, an unknown word) is NOT_DEFINED. Failures of the provider are
-    raised, for the router to go on; its `timeout` bounds them, with the client's own retries.
+    of `routes`; the bare word will do. An answer that is none (prose, a refusal, an unknown word) is NOT_DEFINED.
+    Failures of the provider are raised, for the router to go on; its `timeout` bounds them, with the client's own
+    retries.
     """
     schema = _schema(check_routes(routes))
     system = Message("system", [TextPart(f"{_TASK}\n\n{_list(routes)}")])
@@ -36,6 +37,8 @@ def by_model(client: LLMClient, routes: type[R], **options: Unpack[CallOptions])
         try:
             value = await structured.parse(client, [system, user], schema, **asked)
         except structured.ValidationFailedError as failed:
+            if (word := failed.text.strip()) in [route.value for route in routes]:
+                return routes(word)  # small models leave out the JSON around it
             logger.info("the model named no route: %s", failed.info.code)
             return undefined(routes)
         return parse_route(routes, value)

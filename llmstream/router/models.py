@@ -23,7 +23,7 @@ class Candidate:
     """A model that may be chosen. What it can do and costs is yours to say: no price list is built in."""
 
     model: str
-    """`"provider:model"`; a bare name means what it means to `LLMClient(…)`, not the router's client's own of that name."""
+    """`"provider:model"`. A bare name means what it means to `LLMClient(…)`, not a model of whom the client asks."""
     cost: float | None = None
     """In one unit for all, such as dollars for a million tokens. None: not known, so chosen last by cost."""
     speed: float | None = None

@@ -141,6 +141,13 @@ async def test_a_model_chooses_one_of_the_routes():
     assert json.loads(user.text) == {"request": "Where is my invoice?"}
 
 
+@pytest.mark.parametrize("mode", ["native", "tool", "instructions"])
+@pytest.mark.parametrize("answer", ["support", " support\n", '"support"', '{"value": "support"}'])
+async def test_a_small_model_may_say_the_bare_word(answer, mode):
+    _, strategy = asking([answer], mode=mode)
+    assert await strategy("It is broken") is SUPPORT
+
+
 async def test_the_answer_is_constrained_to_the_routes_in_the_vendors_own_way():
     provider, strategy = asking(['{"value": "support"}'], mode="native", temperature=None, model="small")
     assert await strategy("It is broken") is SUPPORT
@@ -154,6 +161,8 @@ async def test_the_answer_is_constrained_to_the_routes_in_the_vendors_own_way():
     "answer",
     [
         ["I would be glad to help with your invoice!"],
+        ["SUPPORT"],
+        ["billing or support"],
         ['{"value": "admin"}'],
         ['{"value": ["billing"]}'],
         ['{"value": null}'],
