@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable
 
+from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
 from llmstream.streams.source import Source
 
@@ -29,6 +30,8 @@ class Pump:
     """Hands every event to each of its branches. Stops reading while one of them holds `high`, until all have `low`.
 
     The task starts with the first wait, and ends with the source or with the last branch; it closes the source itself.
+    After the terminal event it goes on when a branch asks for more, so that who leaves there interrupts no source that
+    is storing what it gave: it is closed there, as it would be without a task between.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Pump:
         self._queues: list[Queue] = []
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._more: asyncio.Future[None] | None = None  # after the terminal event: until somebody wants more
         self._failure: BaseException | None = None
         self.ended = False
 
@@ -55,10 +59,12 @@ class Pump:
         self._queues.append(queue)
         return queue
 
-    def start(self) -> None:
-        """Begin to read, if nobody has yet."""
+    def go_on(self) -> None:
+        """A consumer has nothing left: begin to read, or look at what follows the terminal event."""
         if self._task is None and not self.ended:
             self._task = asyncio.create_task(self._read(), name="llmstream.streams.pump")
+        elif self._more is not None and not self._more.done():
+            self._more.set_result(None)
 
     def made_room(self) -> None:
         """Something was taken, or somebody left: go on reading if that is enough."""
@@ -99,6 +105,8 @@ class Pump:
                     for queue in self._queues:
                         queue.items.append(event)
                         queue.wake()
+                    if event.type in TERMINAL:
+                        await self._rest()
                     if not self._fits(self._high - 1):
                         await self._pause()
         except BaseException as failure:
@@ -112,6 +120,13 @@ class Pump:
 
     def _fits(self, mark: int) -> bool:
         return all(len(queue.items) <= mark for queue in self._queues)
+
+    async def _rest(self) -> None:
+        self._more = asyncio.get_running_loop().create_future()
+        try:
+            await self._more
+        finally:
+            self._more = None
 
     async def _pause(self) -> None:
         if self._on_pause is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from random import Random
+from types import coroutine
 
 from hypothesis import strategies as st
 
@@ -61,6 +63,32 @@ def answer(*attempts, **options):
     """The same, where no loop runs."""
     return asyncio.run(answered(*attempts, **options))
 
+
+@coroutine
+def _rest(coro, waits_for):
+    while True:
+        try:
+            sent = yield waits_for
+        except BaseException as raised:  # noqa: BLE001  # as a task does
+            step = partial(coro.throw, raised)
+        else:
+            step = partial(coro.send, sent)
+        try:
+            waits_for = step()
+        except StopIteration as done:
+            return done.value
+
+
+def _eager(loop, coro, **options):
+    """What `asyncio.eager_task_factory` does, for Python 3.11: a task takes its first steps where it is made."""
+    try:
+        waits_for = coro.send(None)
+    except StopIteration as done:
+        return asyncio.Task(asyncio.sleep(0, done.value), loop=loop, **options)
+    return asyncio.Task(_rest(coro, waits_for), loop=loop, **options)
+
+
+eager_task_factory = getattr(asyncio, "eager_task_factory", _eager)
 
 endings = st.builds(ErrorInfo, st.sampled_from(["server", "quota", "truncated"]))
 texts = strategies.text_events | st.sampled_from(["tax ", "sk-", "ab", "12", " ", "\n", ". ", "世界"]).map(text_delta)

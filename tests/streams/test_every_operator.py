@@ -16,7 +16,18 @@ from llmstream.events.types import text_delta
 from llmstream.streams import collect, replay, text
 from llmstream.testing import ScriptedProvider
 from tests.grammar_check import TERMINAL, add_up, check_stream
-from tests.streams.sources import HI, NAMES, Feed, answer, answers, generated, operators, pauses
+from tests.streams.sources import (
+    HI,
+    NAMES,
+    Feed,
+    answer,
+    answered,
+    answers,
+    eager_task_factory,
+    generated,
+    operators,
+    pauses,
+)
 
 LONG = [StreamEvent(EventType.MESSAGE_START), *(text_delta(f"word {n}. \n") for n in range(200))]
 
@@ -171,6 +182,57 @@ async def test_cancelling_at_any_turn_closes_the_source(made, name):
         if over:
             assert turn > 8
             return
+
+
+async def storing(events, stored):
+    """A source that needs some turns of the loop to store what it gave."""
+    try:
+        for event in events:
+            yield event
+    finally:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        stored.append(True)
+
+
+async def lasting(events, closed):
+    """A source that goes on after the stream's end until it is closed, such as one that reads a queue."""
+    try:
+        for event in events:
+            yield event
+        await asyncio.Event().wait()
+    finally:
+        closed.append(True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("source", [storing, lasting])
+@pytest.mark.parametrize("turns", [0, 1, 9])
+async def test_who_leaves_at_the_end_interrupts_no_source(made, name, source, turns):
+    """Closing it at the terminal event lets a source finish what it does then, and waits for no other."""
+    over = []
+    async with asyncio.timeout(5), aclosing(made[name](source(await answered(["a b"]), over))) as flow:
+        async for event in flow:
+            if event.type in TERMINAL:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                break
+    assert over == [True]
+    assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(answers, pauses)
+@settings(max_examples=20)
+def test_tasks_may_begin_at_once(made, name, events, pauses):
+    """Under `asyncio.eager_task_factory`, too, nobody waits for what has come already."""
+
+    async def run():
+        asyncio.get_running_loop().set_task_factory(eager_task_factory)
+        async with asyncio.timeout(5):
+            return [event async for event in made[name](Feed(events, pauses))]
+
+    check_same(asyncio.run(run()), events)
 
 
 @pytest.mark.parametrize("name", NAMES)
