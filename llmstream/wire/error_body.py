@@ -96,6 +96,12 @@ _WORDS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
     (re.compile(r"rate.?limit", re.I), "rate_limit"),
 )
 
+_UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+"""Seconds, by how a unit begins; of those that fit, the first counts."""
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h)(?![a-z])", re.I)
+_TOLD_DELAY = re.compile(rf"\b(?:try again|retry) (?:in|after) ((?:{_DURATION.pattern} ?)+)", re.I)
+"""OpenAI's "Please try again in 6m0s", where an error inside a stream has no headers."""
+
 _STATUSES: dict[int, ErrorKind] = {
     401: "authentication",
     402: "quota",
@@ -131,6 +137,8 @@ def parse_error(
         retry_after=parse_retry_after(headers, body),
         request_id=headers.get("x-request-id") or headers.get("request-id") or _request_id(body),
     )
+    if info.retry_after is None and kind in ("rate_limit", "overloaded"):
+        info.retry_after = _told_delay(message)
     if kind == "server" and status is not None and status < 500 and status != 409:
         info.retryable = False
     if (verdict := headers.get("x-should-retry")) in ("true", "false"):
@@ -249,6 +257,15 @@ def _until(date: str, now: str | None) -> float | None:
         return (parsedate_to_datetime(date) - here).total_seconds()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+def _told_delay(message: str) -> float | None:
+    told = _TOLD_DELAY.search(message)
+    if told is None:
+        return None
+    parts = _DURATION.findall(told[1])
+    units = ((number, next(_UNITS[unit] for unit in _UNITS if name.lower().startswith(unit))) for number, name in parts)
+    return sum(float(number) * unit for number, unit in units) or None
 
 
 def _google_delay(body: Any) -> float | None:

@@ -304,6 +304,30 @@ def test_googles_delay_is_in_the_body():
 
 
 @pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("Limit 30000, Used 29800. Please try again in 1.2s. Visit https://x.example/limits", 1.2),
+        ("Please try again in 20ms.", 0.02),
+        ("Please try again in 6m0s.", 360),
+        ("please TRY AGAIN IN 1h30m", 5400),
+        ("Retry after 1 hour 2 minutes 3 seconds", 3723),
+        ("try again in 0s", None),
+        ("try again in 5 small steps", None),
+        ("retry in a moment", None),
+        ("it took 5s", None),
+        ("country in 5s", None),
+    ],
+)
+def test_a_delay_told_in_words(told, seconds):
+    """What an error inside a stream has: no headers."""
+    for code in ("rate_limit_exceeded", "overloaded_error"):
+        assert parse_error({"error": {"message": told, "code": code}}).retry_after == seconds
+    headers = {"retry-after": "7"}
+    assert parse_error({"error": {"message": told}}, status=429, headers=headers).retry_after == 7
+    assert parse_error({"error": {"message": told, "code": "insufficient_quota"}}, status=429).retry_after is None
+
+
+@pytest.mark.parametrize(
     ("payload", "expected"),
     [
         ({"error": {"message": "m"}}, True),
