@@ -71,10 +71,16 @@ async def test_an_error_keeps_what_came_and_says_what_to_do(chat):
     [
         (ErrorInfo("rate_limit", retry_after=7), "Too many requests just now. Please try again later. Retry in 7 s."),
         (ErrorInfo("context_length"), "The conversation is too long for this model. Start a new chat"),
+        (ErrorInfo("server"), "The model's provider failed. You can retry."),
+        (ErrorInfo("quota"), "what it may ask of the model's provider. Choose another model, or ask whoever runs"),
+        (ErrorInfo("rate_limit", retryable=False), "Please try again later. Choose another model, or ask whoever runs"),
     ],
 )
-async def test_a_refusal_is_told(chat, info, said):
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_refusal_is_told(chat, info, said, begun):
     asked = await chat.ask()
+    if begun:
+        asked.start("Half")
     asked.say(error(info))
     await expect(chat.answer.get_by_role("alert")).to_contain_text(said)
 
