@@ -40,7 +40,7 @@ class RouterWithDispatcher(Router[R]):
 
         The status's `data` has `route`, `by` (the strategy), and where there are any `score` and `failed`. What goes
         wrong with a handler is an ERROR in the stream. Raises, before there is a stream, TypeError or ValueError for
-        what is no text or has no words.
+        what is no text or has no words. In a web endpoint: `return respond(request, await router.route_request(text))`.
         """
         decision = await self.decide(text)
         return await self.dispatcher.dispatch(decision.route, text, ahead=(decision.status(),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sqlite3
 import stat
 import subprocess
@@ -399,6 +400,17 @@ async def test_a_redis_that_is_down_is_said():
             await store.turns("c")
         with pytest.raises(StoreError, match="is the server up"):
             await store.acquire("c", "l", 30)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what the first loop left, and nobody can close any more
+def test_a_redis_client_of_another_loop_is_said(redis_port: int):
+    """Its connections are of the loop that made them; each fails once."""
+    store = RedisStore(Redis(port=redis_port))
+    assert asyncio.run(store.turns("nobody")) == []
+    with pytest.raises(StoreError, match="a client serves one event loop"):
+        asyncio.run(store.turns("nobody"))
+    del store
+    gc.collect()
 
 
 @asynccontextmanager

@@ -193,6 +193,8 @@ class RedisStore:
             return await cast("Awaitable[Any]", reply)
         except (RedisError, OSError) as error:
             raise StoreError(f"Redis: {type(error).__name__}: {error}; is the server up, and is there room?") from None
+        except RuntimeError as error:  # asyncio's own, of a connection that an earlier loop left
+            raise StoreError(f"Redis: {error}; a client serves one event loop: make another for each") from None
 
 
 def _is_blocking(redis: Any) -> bool:
