@@ -286,7 +286,8 @@ def _render_retry(retry: Retry) -> dict[str, Any]:
 def _render_failure(info: ErrorInfo, event: StreamEvent) -> dict[str, Any]:
     """The end of a run that failed. What is open stays so: closed, half an answer would look whole."""
     told = {"message": info.message or "Something went wrong.", "code": info.kind}
-    return {"type": "RUN_ERROR", **told, **_usage(event.usage, event.start)}
+    named = {} if info.request_id is None else {"metadata": {"requestId": info.request_id}}
+    return {"type": "RUN_ERROR", **told, **named, **_usage(event.usage, event.start)}
 
 
 def _encrypted(subtype: str, id: str, data: dict[str, Any]) -> dict[str, Any]:

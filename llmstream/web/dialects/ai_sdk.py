@@ -6,7 +6,8 @@ step has shown when it begins anew. SDK 6 has no such word, and the two can't be
 apps say `new DefaultChatTransport({body: {resetStep: false}})`, and an answer that would begin anew ends in an error.
 
 STATUS and RETRY leave as transient `data-status` and `data-retry` parts (`onData`); usage, model and finish reason as
-message metadata. What a provider wants sent back (a reasoning signature …) travels in `providerMetadata.llmstream`.
+message metadata, and after a failure the request's id. What a provider wants sent back (a reasoning signature …)
+travels in `providerMetadata.llmstream`.
 """
 
 from __future__ import annotations
@@ -179,8 +180,8 @@ class _Answer:
         yield {"type": "finish", "finishReason": reason, **_present(messageMetadata=metadata)}
 
     def _fail(self, info: ErrorInfo, usage: Usage | None) -> _Parts:
-        if usage is not None:
-            yield {"type": "message-metadata", "messageMetadata": {"usage": _render_usage(usage)}}
+        if metadata := _present(usage=_render_usage(usage), requestId=info.request_id):
+            yield {"type": "message-metadata", "messageMetadata": metadata}
         yield {"type": "error", "errorText": info.message or "Something went wrong."}
 
     def _status(self, status: Status) -> _Parts:

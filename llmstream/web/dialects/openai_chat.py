@@ -292,5 +292,6 @@ def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 
 def _render_error(info: ErrorInfo) -> dict[str, Any]:
-    kind = _TYPES.get(info.kind, "server_error")
-    return {"message": info.message, "type": kind, "param": None, "code": info.code or _CODES.get(info.kind)}
+    kind, code = _TYPES.get(info.kind, "server_error"), info.code or _CODES.get(info.kind)
+    told = {"message": info.message, "type": kind, "param": None, "code": code}
+    return told if info.request_id is None else {**told, "request_id": info.request_id}

@@ -253,6 +253,24 @@ def test_nothing_follows_the_end(dialect: Dialect) -> None:
         assert encoder.feed(last) == b""
 
 
+@pytest.mark.parametrize(
+    ("dialect", "place"),
+    [
+        (OpenAIChat(), ("error", "request_id")),
+        (AnthropicMessages(), ("request_id",)),
+        (AiSdk(), ("messageMetadata", "requestId")),
+        (AgUi(), ("metadata", "requestId")),
+    ],
+)
+def test_a_failure_says_by_what_id_the_servers_log_can_be_searched(dialect: Dialect, place: tuple[str, ...]) -> None:
+    start = StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))
+    failure = error(ErrorInfo("overloaded", "Busy.", request_id="req-7"))
+    found = payloads(encode(dialect, [start, text_delta("Half"), failure])[1])
+    for name in place:
+        found = [value[name] for value in found if isinstance(value, dict) and name in value]
+    assert found == ["req-7"]
+
+
 @pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
 @given(legal=legal_streams())
 def test_a_run_of_text_is_written_as_its_pieces_are(dialect: Dialect, legal: Legal) -> None:
