@@ -19,7 +19,7 @@ T = TypeVar("T")
 async def in_thread(function: Callable[[], T]) -> T:
     """What the function returns or raises. Cancelled, this ends at once; the thread when the function does.
 
-    SystemExit and StopIteration are raised as RuntimeError: the one would end the program, the other can't leave here.
+    SystemExit, which would end the program, and StopIteration are raised as RuntimeError.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
@@ -47,8 +47,9 @@ async def in_thread(function: Callable[[], T]) -> T:
 
 
 def _raisable(failure: BaseException) -> BaseException:
-    if not isinstance(failure, SystemExit | StopIteration):
+    """Itself, but for what would end the program; a StopIteration becomes a RuntimeError where it is raised."""
+    if not isinstance(failure, SystemExit):
         return failure
-    stands_for_it = RuntimeError(f"raised {type(failure).__name__}").with_traceback(failure.__traceback__)
+    stands_for_it = RuntimeError(f"raised SystemExit: {failure}").with_traceback(failure.__traceback__)
     stands_for_it.__cause__ = failure
     return stands_for_it
