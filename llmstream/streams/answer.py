@@ -8,7 +8,7 @@ from dataclasses import replace
 from llmstream.errors import ErrorInfo
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.types import EventType, Start, StreamEvent, TextDelta, error
-from llmstream.messages import Message, Usage
+from llmstream.messages import Message, ToolResult, Usage
 from llmstream.streams.transformer import Transformer, transform_message, transform_text
 
 
@@ -31,12 +31,21 @@ class Answer:
             self._builder.add(event)
 
     def discard(self) -> None:
-        """What left is void, or belongs to another message."""
+        """What left is void."""
         self._builder = MessageBuilder()
 
     def interrupt(self) -> None:
         """What left was cut, and goes on."""
         self._builder.interrupt()
+
+    def step(self, event: StreamEvent) -> StreamEvent:
+        """The end of a round with what was made of its text; another message follows."""
+        message, came = self._rewritten(event.message), event.message
+        if message is not None and came is not None:  # not what the tools gave after it
+            parts = [part for part in message.parts if not isinstance(part, ToolResult) or part in came.parts]
+            message = replace(message, parts=parts)
+        self._builder = MessageBuilder()
+        return replace(event, message=message)
 
     def last(self, event: StreamEvent) -> StreamEvent:
         """The terminal event, with what was made of the text."""

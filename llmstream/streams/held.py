@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.opening import TEXTS, Opening, content, is_notice
+from llmstream.streams.opening import TEXTS, Opening, content, is_notice, is_step
 
 Unit = Literal["word", "line", "sentence"]
 
@@ -52,6 +52,8 @@ class Held:
             return (*self.flush(now), self._opening.retry(event))
         if is_notice(event):
             return (event,)
+        if is_step(event):
+            return (*self.flush(now), *self._opening.step(), event)
         if kind in (EventType.STATUS, EventType.ERROR):
             return (*self.flush(now), event)
         return (*self.flush(now), *self._opening.release(), event)

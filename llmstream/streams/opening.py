@@ -27,6 +27,11 @@ def is_notice(event: StreamEvent) -> bool:
     return event.type is EventType.STATUS and (status is None or status.kind not in ("opaque", "step"))
 
 
+def is_step(event: StreamEvent) -> bool:
+    """Whether a round of `run_tools` is over: its answer stands, and no RETRY can discard it."""
+    return event.status is not None and event.status.kind == "step"
+
+
 class Opening:
     """Keeps MESSAGE_START until the first piece leaves, which may be later than it came.
 
@@ -39,7 +44,7 @@ class Opening:
         self._start: StreamEvent | None = None
         self._held = False
         self.shown = False
-        """Something of the message has left since the last RETRY that discards."""
+        """Something of the message has left since the last RETRY that discards, or step."""
 
     def hold(self, start: StreamEvent) -> None:
         """Keep a MESSAGE_START."""
@@ -52,6 +57,12 @@ class Opening:
             return ()
         self._held = False
         return (self._start,)
+
+    def step(self) -> Sequence[StreamEvent]:
+        """The message is over and stands, and another follows: what has to leave before that is said."""
+        left = self.release()
+        self._start, self.shown = None, False
+        return left
 
     def retry(self, event: StreamEvent) -> StreamEvent:
         """The RETRY as it may leave: it asks to discard only what was shown."""

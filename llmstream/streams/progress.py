@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import EventType, Status, StreamEvent
-from llmstream.streams.opening import TEXTS, content
+from llmstream.streams.opening import TEXTS, content, is_step
 from llmstream.streams.source import Flow, Source
 
 
@@ -15,7 +15,7 @@ def progress(
 ) -> Flow[StreamEvent]:
     """Add a STATUS of kind "progress" after a delta, at most once every `seconds`; all else passes as it is.
 
-    Its `data`: `chars` and `deltas` that have come of text, reasoning and refusals (anew after a RETRY that discards),
+    Its `data`: `chars` and `deltas` that have come of text, reasoning and refusals (without what a RETRY discarded),
     `seconds` since the first step, `first_after` (seconds until the first delta). A source that is silent is not
     reported on: there is nothing new to say, and its own clocks watch it. Raises ValueError for negative `seconds`.
     """
@@ -29,6 +29,7 @@ async def _progress(source: Source, seconds: float, clock: Clock) -> AsyncGenera
     begun = said = clock.time()
     first: float | None = None
     chars = deltas = 0
+    standing = (0, 0)
     async with source as events:
         async for event in events:
             yield event
@@ -41,7 +42,9 @@ async def _progress(source: Source, seconds: float, clock: Clock) -> AsyncGenera
                     said = now
                     yield _status(chars=chars, deltas=deltas, seconds=now - begun, first_after=first)
             elif event.retry is not None and event.retry.discard:
-                chars = deltas = 0
+                chars, deltas = standing
+            elif is_step(event):
+                standing = (chars, deltas)
 
 
 def _status(**data: float) -> StreamEvent:

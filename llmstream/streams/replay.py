@@ -14,7 +14,7 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent, error
-from llmstream.streams.opening import TEXTS, content
+from llmstream.streams.opening import TEXTS, content, is_step
 from llmstream.streams.record import VERSION
 from llmstream.streams.source import Flow
 
@@ -52,7 +52,7 @@ async def _replay(lines: _Recording, speed: float, clock: Clock) -> AsyncGenerat
                     builder = MessageBuilder()
                 elif event.retry is not None:
                     builder.interrupt()
-                elif event.status is not None and event.status.kind == "step":
+                elif is_step(event):
                     builder = MessageBuilder()
                 builder.add(event)
                 yield event

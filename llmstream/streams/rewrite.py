@@ -10,7 +10,7 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import Usage
 from llmstream.streams.answer import Answer
-from llmstream.streams.opening import TEXTS, Opening, content, is_notice
+from llmstream.streams.opening import TEXTS, Opening, content, is_notice, is_step
 from llmstream.streams.source import Flow, Source
 from llmstream.streams.transformer import Halt, Transformer
 
@@ -127,8 +127,9 @@ class Rewriter:
             left.append(event)  # ahead of what is kept back: it must not cut a word in two
             return
         self._end_run(left)
-        if event.status is not None and event.status.kind == "step":
-            self._answer.discard()
+        if is_step(event):
+            left += self._opening.step()
+            event = self._answer.step(event)
         elif self._sums[0] != self._sums[1]:
             return  # the signature of reasoning that was changed: no provider would take it
         else:

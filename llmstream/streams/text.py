@@ -8,6 +8,7 @@ from typing import cast
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import Retry, StreamEvent
+from llmstream.streams.opening import is_step
 from llmstream.streams.source import Flow, Source
 
 
@@ -16,7 +17,8 @@ def text(events: AsyncIterable[StreamEvent], *, on_discard: Callable[[], None] |
 
     Raises LLMError where the stream has an ERROR or stops without its end. Text can't be taken back: when a RETRY
     discards some that was yielded, `on_discard()` is called, and the new answer follows from its beginning; without
-    `on_discard` the LLMError that caused the retry is raised, with code "discarded".
+    `on_discard` the LLMError that caused the retry is raised, with code "discarded". Of the answers that
+    `run_tools` joins, only the last one's text is void then: who has to tell it from the others' reads the events.
     """
     source = Source(events)
     return Flow(_text(source, on_discard), source)
@@ -35,6 +37,7 @@ async def _text(source: Source, on_discard: Callable[[], None] | None) -> AsyncG
                     raise _discarded(event.retry)
                 on_discard()
             else:
+                yielded = yielded and not is_step(event)  # what came before it stands
                 event.raise_for_error()
             ended = event.type in TERMINAL
     if not ended:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from llmstream import ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent
 from llmstream.events.types import text_delta
+from llmstream.messages import ToolCall
 from llmstream.streams import buffer, coalesce, guard, map_text, progress, record, tee, transform
 from llmstream.testing import ScriptedProvider, VirtualClock
+from llmstream.tools import run_tools
 from tests import strategies
 
 HI = [{"role": "user", "content": "what's up?"}]
@@ -62,6 +64,21 @@ async def answered(*attempts, stream=True, **options):
 def answer(*attempts, **options):
     """The same, where no loop runs."""
     return asyncio.run(answered(*attempts, **options))
+
+
+def look_up(city: str) -> str:
+    """A tool."""
+    return f"{city} is sunny"
+
+
+CALL = ToolCall("1", "look_up", '{"city":"Rome"}')
+
+
+async def rounds(*attempts, **options):
+    """What `run_tools` makes of scripted attempts, of which some call `look_up`."""
+    given = {"clock": VirtualClock(), "rng": Random(0), "on_interrupt": "restart", **options}
+    client = LLMClient(provider=ScriptedProvider(*attempts), **given)
+    return [event async for event in run_tools(client, HI, [look_up])]
 
 
 @coroutine

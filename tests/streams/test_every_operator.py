@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmstream import ErrorInfo, EventType, LLMClient, Status, StreamEvent
-from llmstream.events.types import text_delta
+from llmstream.events.types import reasoning_delta, text_delta
 from llmstream.streams import collect, replay, text
 from llmstream.testing import ScriptedProvider
 from tests.grammar_check import TERMINAL, add_up, check_stream
 from tests.streams.sources import (
+    CALL,
     HI,
     NAMES,
     Feed,
@@ -27,6 +28,7 @@ from tests.streams.sources import (
     generated,
     operators,
     pauses,
+    rounds,
 )
 
 LONG = [StreamEvent(EventType.MESSAGE_START), *(text_delta(f"word {n}. \n") for n in range(200))]
@@ -182,6 +184,27 @@ async def test_cancelling_at_any_turn_closes_the_source(made, name):
         if over:
             assert turn > 8
             return
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("lost", [[], ["wor"], ["Rome is", " rai"]])
+async def test_the_rounds_of_tools_stand(made, name, lost):
+    """A step has its message, and a RETRY after it discards only what came since, if anything did."""
+    cut = [reasoning_delta("hm. \n"), *map(text_delta, lost), ErrorInfo("truncated", "cut")]
+    events = await rounds(["Let me look. ", CALL], cut, ["Sunny."])
+    steps = [event for event in events if event.status]
+    flow = made[name](Feed(events))
+    standing, shown = [], ""
+    async for event in flow:
+        if event.retry is not None:
+            assert event.retry.discard == bool(shown)
+            shown = ""
+        elif event.status is not None and event.status.kind == "step":
+            assert event == steps[0]
+            standing.append(shown)
+            shown = ""
+        shown += event.reasoning_delta.content if event.reasoning_delta is not None else event.text
+    assert (standing, shown) == (["Let me look. "], "Sunny.")
 
 
 async def storing(events, stored):

@@ -14,7 +14,7 @@ from llmstream.events.types import opaque, reasoning_delta, refusal_delta, text_
 from llmstream.messages import ReasoningPart, Source, TextPart
 from llmstream.streams import guard, map_text, transform
 from tests.grammar_check import check_stream
-from tests.streams.sources import Feed, Pairs, answer, answers, is_text, pauses
+from tests.streams.sources import CALL, Feed, Pairs, answer, answered, answers, is_text, pauses, rounds
 
 PATTERNS = [
     re.compile(r"\bsk-\w{2,6}\b"),
@@ -258,6 +258,26 @@ def test_the_messages_of_a_run_of_tools_stay_apart():
         *("MESSAGE_START", "ab", "c", "STATUS", "MESSAGE_START", "b", "MESSAGE_COMPLETE")
     ]
     assert got[-1].message.text == "b"
+
+
+async def test_the_message_of_a_step_is_rewritten_too():
+    """It says what its deltas said: no secret, and nothing of what the tools gave, which follows it."""
+    events = await rounds(["my key is sk-", "ab12, ", CALL], ["done"])
+    got = [event async for event in guard(Feed(events), redactor(PATTERNS[0]), hold=HOLD)]
+    assert not any("sk-" in str(event.to_dict()) for event in got)
+    (step,) = [event for event in got if event.status is not None]
+    assert step.message.parts == [TextPart("my key is [secret], "), CALL]
+    assert [message.text for message in got[-1].messages] == ["my key is [secret], ", "", "done"]
+    got = [event async for event in map_text(Feed(events), str, keep_message=False)]
+    assert [event.message for event in got if event.status is not None or event.message is not None] == [None]
+
+
+async def test_a_round_of_which_nothing_left_has_its_start():
+    """A step stands for MESSAGE_COMPLETE, with which the MESSAGE_START of an empty answer leaves."""
+    start, done = await answered([])
+    step = StreamEvent(EventType.STATUS, status=Status("step"), message=done.message)
+    events = [start, step, *await answered(["a"])]
+    assert [event async for event in transform(Feed(events), Pairs)] == events
 
 
 async def test_a_source_without_end_gives_what_was_held():

@@ -13,7 +13,7 @@ from llmstream.events.types import reasoning_delta
 from llmstream.streams import collect, progress, text
 from llmstream.testing import VirtualClock
 from tests.grammar_check import add_up
-from tests.streams.sources import Feed, answered, answers, is_text
+from tests.streams.sources import CALL, Feed, answered, answers, is_text, rounds
 
 CUT = ["a", ErrorInfo("server", "gone")]
 
@@ -76,6 +76,19 @@ async def test_a_discard_of_what_was_no_text_matters_not():
     events = await answered([reasoning_delta("hm"), ErrorInfo("server")], ["b"], on_interrupt="restart")
     assert any(event.retry.discard for event in events if event.retry)
     assert await words(text(Feed(events))) == ["b"]
+
+
+async def test_the_text_of_a_round_stands():
+    """A later answer that begins anew discards only its own text."""
+    cut = ErrorInfo("truncated", "cut")
+    said = ["Let me look. ", CALL]
+    events = await rounds(said, [reasoning_delta("hm"), cut], ["Sunny."])
+    assert await words(text(Feed(events))) == ["Let me look. ", "Sunny."]
+    with pytest.raises(TruncatedError, match="void"):
+        await words(text(Feed(await rounds(said, ["It", cut], ["Sunny."]))))
+    got = [event async for event in progress(Feed(await rounds(said, ["It", cut], ["Sunny."])), seconds=0)]
+    said = [event.status.data["chars"] for event in got if event.status is not None and event.status.kind == "progress"]
+    assert said == [13, 13 + 2, 13 + 6]
 
 
 @given(answers)
