@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import functools
 import itertools
 import json
+import sys
 import threading
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -31,6 +33,7 @@ from llmstream.messages import (
     File,
     FinishReason,
     HostedTool,
+    ReasoningPart,
     TextPart,
     Tool,
     ToolCall,
@@ -42,6 +45,7 @@ from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import ArgumentsError, FunctionTool, run_tools, tool
 from llmstream.tools.function import render_result
+from llmstream.tools.running import run_rounds
 from tests.grammar_check import check_stream
 from tests.loopback import APIS, Loopback, answer, cut
 from tests.recordings import recordings
@@ -617,6 +621,23 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model():
     assert [part.tool_call_id for part in provider.requests[1].messages[-1].parts] == [f"c{n}" for n in range(1, 8)]
 
 
+@pytest.mark.parametrize("tool", ["threaded", "awaited"])
+async def test_a_tool_that_exits_ends_its_call_alone(tool):
+    """A command line that doesn't parse its arguments, say: the model is told, and the program goes on."""
+
+    def threaded() -> None:
+        argparse.ArgumentParser().exit(2)
+
+    async def awaited() -> None:
+        sys.exit(2)
+
+    events = await collect(client_of([call("c1", tool)], ["I see."]), [threaded, awaited], timeout=None)
+    assert check_steps(events).message.text == "I see."
+    (result,) = results_of(events).values()
+    assert result.is_error
+    assert "SystemExit" in result.content
+
+
 async def test_results_come_as_the_tools_finish():
     """Side by side: the quick one is shown first; the message to the model keeps the order of the calls."""
     quick = asyncio.Event()
@@ -804,6 +825,24 @@ async def test_retries_within_a_round_are_part_of_the_stream():
     events = await collect(client, [weather])
     assert check_steps(events).message.text == "Sun."
     assert [event.retry.attempt for event in events if event.retry is not None] == [2]
+
+
+async def test_who_shows_nothing_before_the_end_has_every_failure_retried():
+    """Each answer comes when it is whole, as the stream that it would have been."""
+    script = [ReasoningPart("hm", "s", format="f"), "Let me see.", call("c1", "weather", city="Rome"), Usage(3, 1)]
+    lost = [["It is", ErrorInfo("truncated")], [call("c0", "weather", city="Oslo"), ErrorInfo("server")]]
+    for attempts in [script, ["Sun."]], [*lost, script, *lost, ["Sun."]]:
+        client = client_of(*attempts, retry=RetryPolicy(max_attempts=3))
+        limits = {"max_rounds": 3, "confirm": None}
+        events = [event async for event in run_rounds(client, HI, [weather], {}, stream=False, **limits)]
+        assert check_steps(events).message.text == "Sun."
+        assert [event.tool_call.id for event in events if event.tool_call is not None] == ["c1"]
+        assert "".join(event.text for event in events) == "Let me see.Sun."
+        assert [message.role for message in events[-1].messages] == ["assistant", "tool", "assistant"]
+    lasting = client_of(script, *[[*"Su", ErrorInfo("server", "gone")]] * 2, retry=RetryPolicy(max_attempts=2))
+    last = [event async for event in run_rounds(lasting, HI, [weather], {}, stream=False, **limits)][-1]
+    assert last.error_info.partial.text == "Su"
+    assert [message.role for message in last.messages] == ["assistant", "tool"]
 
 
 async def test_calls_that_the_provider_ran_are_left_alone():

@@ -6,9 +6,9 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from llmstream.client import LLMClient
+from llmstream.client import CallOptions, LLMClient
 from llmstream.conversations.background import Background
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
@@ -53,13 +53,13 @@ class Settings:
     def ask(
         self, messages: list[Message], options: dict[str, Any], *, stream: bool
     ) -> AsyncGenerator[StreamEvent, None]:
-        """The model's answer; with tools, all its rounds, which always stream."""
+        """The model's answer; with tools, all its rounds, as a stream in any case."""
         if not self.tools:
             return self.client.chat_completion(messages, stream, **options)
-        from llmstream.tools import run_tools
+        from llmstream.tools.running import run_rounds
 
         limits: dict[str, Any] = {"max_rounds": self.max_rounds, "confirm": self.confirm}
-        return run_tools(self.client, messages, self.tools, **limits, **options)
+        return run_rounds(self.client, messages, self.tools, cast("CallOptions", options), stream=stream, **limits)
 
 
 class TurnRun:

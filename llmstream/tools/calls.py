@@ -99,7 +99,7 @@ async def _result(tool: FunctionTool, call: ToolCall) -> ToolResult:
         return ToolResult(call.id, await tool.run(call.arguments), call.name)
     except ArgumentsError as error:
         told = f"The arguments don't fit, so the tool was not run:\n{error}"
-    except Exception as error:  # noqa: BLE001  # the model is told, and may do something else
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the model is told, and may do something else
         logger.debug("tool %s raised %s", call.name, type(error).__name__)
         told = _describe(error)
     except asyncio.CancelledError:
@@ -110,7 +110,7 @@ async def _result(tool: FunctionTool, call: ToolCall) -> ToolResult:
     return ToolResult(call.id, told, call.name, is_error=True)
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """Type and message. A traceback would tell the model, and whoever reads the chat, about the program."""
     try:
         message = str(error)

@@ -11,6 +11,7 @@ from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, error
+from llmstream.events.unfold import unfold
 from llmstream.messages import FinishReason, HostedTool, Message, Tool, ToolCall, ToolResult, Usage, sequence_of
 from llmstream.providers.endpoint import hide_headers
 from llmstream.tools.calls import Calls, Confirm
@@ -23,14 +24,14 @@ _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason
 """Ends after which no call is run: the answer is not what the model meant to say."""
 
 
-async def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options pass through
+def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options pass through
     client: LLMClient,
     messages: Sequence[Message | Mapping[str, Any]],
     tools: Sequence[Given],
     *,
     max_rounds: int = 10,
     parallel: int = 8,
-    timeout: float | None = 60.0,  # noqa: ASYNC109  # of each tool, not of this
+    timeout: float | None = 60.0,
     confirm: Confirm | None = None,
     **options: Unpack[CallOptions],  # pyright: ignore[reportGeneralTypeIssues]  # likewise
 ) -> AsyncGenerator[StreamEvent, None]:
@@ -53,10 +54,39 @@ async def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options
     cancelling the task cancels the tools that run and waits for them; a function that is not async runs in a thread,
     which can't be stopped, and ends with the function or the program.
     """
+    return run_rounds(
+        client,
+        messages,
+        tools,
+        cast("CallOptions", options),
+        stream=True,
+        max_rounds=max_rounds,
+        parallel=parallel,
+        timeout=timeout,
+        confirm=confirm,
+    )
+
+
+async def run_rounds(
+    client: LLMClient,
+    messages: Sequence[Message | Mapping[str, Any]],
+    tools: Sequence[Given],
+    options: CallOptions,
+    *,
+    stream: bool,
+    max_rounds: int,
+    confirm: Confirm | None,
+    parallel: int = 8,
+    timeout: float | None = 60.0,  # noqa: ASYNC109  # of each tool, not of this
+) -> AsyncGenerator[StreamEvent, None]:
+    """What `run_tools` gives. With `stream=False`, for who shows nothing before the end, each answer comes whole.
+
+    It is asked for in batch mode then, where every failure that may be retried is.
+    """
     if "headers" in options:  # a traceback may show the locals of a frame that raises
         options["headers"] = hide_headers(options["headers"])
     known = _parse_tools(tools)
-    run = _Run(client, messages, known, cast("CallOptions", options), max_rounds)
+    run = _Run(client, messages, known, options, max_rounds, stream=stream)
     own = [tool for tool in known if isinstance(tool, FunctionTool)]
     calls = Calls(own, client.clock, parallel=parallel, timeout=timeout, confirm=confirm)
     while True:
@@ -84,6 +114,8 @@ class _Run:
         tools: Sequence[FunctionTool | HostedTool],
         options: CallOptions,
         max_rounds: int,
+        *,
+        stream: bool,
     ) -> None:
         if not isinstance(max_rounds, int) or isinstance(max_rounds, bool) or max_rounds < 1:
             raise ValueError(f"max_rounds must be a whole number from 1 on, not {max_rounds!r}")
@@ -97,6 +129,7 @@ class _Run:
         self._messages = messages
         self._options: CallOptions = {**options, "tools": tools}
         self._max_rounds = max_rounds
+        self._stream = stream
         self._rounds = 0
         self._ended = StreamEvent(EventType.ERROR)
         self._billed: list[Usage] = []
@@ -111,7 +144,8 @@ class _Run:
             choice = parse_tool_choice(self._options.get("tool_choice"))
             if choice is not None and choice.mode in ("required", "tool"):
                 self._options["tool_choice"] = None  # it would force a call in every round
-        return self._client.chat_completion([*self._messages, *self._new], **self._options)
+        events = self._client.chat_completion([*self._messages, *self._new], self._stream, **self._options)
+        return events if self._stream else _unfold(events)
 
     def ends(self, event: StreamEvent) -> bool:
         """Whether the answer ends with this event, which is then kept back."""
@@ -160,6 +194,17 @@ class _Run:
     def _bill(self, usage: Usage | None) -> None:
         if usage is not None:
             self._billed += usage.attempts or (usage,)
+
+
+async def _unfold(events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[StreamEvent, None]:
+    """A whole answer as a stream, so that who records it has it while the tools run."""
+    async with aclosing(events):
+        async for event in events:
+            if event.message is not None:
+                yield StreamEvent(EventType.MESSAGE_START, start=event.start)
+                for piece in unfold(event.message):
+                    yield piece
+            yield replace(event, text_delta=None)
 
 
 def _parse_tools(tools: Sequence[Given]) -> list[FunctionTool | HostedTool]:

@@ -640,7 +640,20 @@ async def test_tool_rounds_before_a_failure_are_kept_whole(store):
     assert sent[2].parts == [ToolResult("c-1", "sun in Rome", "weather")]
 
 
-async def test_leaving_while_a_tool_runs_keeps_its_call_out_of_requests(store):
+@pytest.mark.parametrize("tools", [[], [weather]])
+async def test_a_cut_answer_is_asked_for_again_where_nobody_has_seen_it(store, tools):
+    """With tools as without: `chat`, and a request with stream=False."""
+    answers = [["It is ", CUT], ["Sunny."], ["It is ", CUT], ["Rainy."]]
+    model = LLMClient(provider=ScriptedProvider(*answers), clock=VirtualClock())
+    conversation = await begin(ConversationClient(model, store=store, tools=tools))
+    assert (await conversation.chat("Rome?")).message_content == "Sunny."
+    (chunk,) = await read(conversation.chat_stream("Oslo?", stream=False))
+    assert (chunk.content, chunk.is_complete) == ("Rainy.", True)
+    assert [message.text for message in await conversation.history()] == ["Rome?", "Sunny.", "Oslo?", "Rainy."]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_leaving_while_a_tool_runs_keeps_its_call_out_of_requests(store, stream):
     """The call is stored; without its result no provider would take it."""
     running = asyncio.Event()
 
@@ -654,7 +667,7 @@ async def test_leaving_while_a_tool_runs_keeps_its_call_out_of_requests(store):
     script = ["Wait.", ToolCall("c", "hang", "{}", input={})], ["fine"]
     provider, client = scripted(*script, store=store, tools=[hang])
     conversation = await begin(client)
-    task = asyncio.create_task(read(conversation.chat_stream("hi")))
+    task = asyncio.create_task(read(conversation.chat_stream("hi", stream=stream)))
     await running.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
