@@ -6,14 +6,16 @@ import asyncio
 import enum
 import json
 import sys
+import typing
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, NotRequired
 
 import pytest
+import typing_extensions
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
 from llmstream import (
@@ -234,6 +236,19 @@ async def test_dataclasses_typed_dicts_and_schemas_grow_too():
     schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}
     states, last = await grown(schema, '{"a": [1, 2', ", 3]}")
     assert [state for state, _ in states] == [{"a": [1]}, {"a": [1, 2, 3]}, {"a": [1, 2, 3]}]
+
+
+@pytest.mark.parametrize("alias", [getattr(module, "TypeAliasType", None) for module in (typing_extensions, typing)])
+async def test_a_type_with_a_name_grows_as_the_type_itself(alias):
+    """From Python 3.12 on `type Steps = list[Step]` makes one of Python's own."""
+    if alias is None:
+        pytest.skip("this Python has no type statement")
+    named = create_model("Named", title=alias("Title", str), steps=alias("Steps", list[Step]))
+    plainly = create_model("Plainly", title=str, steps=list[Step])
+    (states, last), (expected, _) = await grown(named, *chunks(SOUP_TEXT)), await grown(plainly, *chunks(SOUP_TEXT))
+    assert [state for state, _ in states] == [state for state, _ in expected]
+    assert len(states) > 10
+    assert last.result.steps == Recipe(**SOUP).steps
 
 
 @pytest.mark.parametrize("text", ['{"value": [{"text": "a"}]}', '[{"text": "a"}]', 'So:\n[{"text": "a"}]'])

@@ -28,6 +28,8 @@ _REQUIRED = {
     *(typing.Required, typing.NotRequired),
     *(typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly),
 }
+_ALIASES = (typing_extensions.TypeAliasType, getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType))
+"""Those of `type X = …` are Python's own, which typing_extensions leaves apart from its own before Python 3.14."""
 
 
 class Shape:
@@ -214,7 +216,7 @@ def _bare(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         elif hasattr(annotation, "__supertype__"):  # NewType
             annotation = annotation.__supertype__
-        elif isinstance(annotation, typing_extensions.TypeAliasType) and not annotation.__type_params__:
+        elif isinstance(annotation, _ALIASES) and not annotation.__type_params__:
             annotation = annotation.__value__
         else:
             return annotation
