@@ -7,18 +7,25 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import httpx2
 from aiohttp.client_proto import ResponseHandler
 
 from llmstream.providers.pool import is_readable
 from llmstream.providers.transport import KEEP_ALIVE, Exchange, exchanges, tls_context
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from llmstream.providers.gate import HostGate
 
 HEADER_SIZE = 100 * 1024
 """Bytes of one response header; aiohttp's own 8 KB are too few for some hosts. httpx2 takes as many in all."""
 HEADERS = 256
 """Response headers."""
+SLICE = 64 * 1024
+"""Bytes of a large body that are handed over at a time."""
+LARGE = 1024 * 1024
+"""Bytes of a body; aiohttp warns of larger ones in one piece, because it sends them without a break."""
 
 
 def session(gate: HostGate | None) -> aiohttp.ClientSession:
@@ -57,6 +64,24 @@ def session(gate: HostGate | None) -> aiohttp.ClientSession:
         max_headers=HEADERS,
         trace_configs=[trace],
     )
+
+
+async def cut_up(request: httpx2.Request) -> None:
+    """Before a request: one with a large body sends it in slices."""
+    if len(request.content) > LARGE:
+        request.stream = _Slices(request.content)
+        del request._content  # noqa: SLF001  # the SDKs' transport would take it before the stream
+
+
+class _Slices(httpx2.AsyncByteStream):
+    """A body, piece by piece."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self._content), SLICE):
+            yield self._content[at : at + SLICE]
 
 
 class _Protocol(ResponseHandler):

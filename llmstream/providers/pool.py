@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+UPLOAD = 64 * 1024
+"""Bytes of a request that are on their way at once, whether or not the server reads them."""
 READ_SIZE = 16 * 1024
 """Bytes read at a time. All that has arrived, up to half a megabyte, costs more: too many events at once."""
 
@@ -117,6 +119,8 @@ class _Connection:
         return self._inner.has_expired() or (self._inner.is_idle() and _unread(self._inner))
 
     async def handle_async_request(self, request: Any) -> Any:
+        if _size(request) > UPLOAD:
+            listen_while_sending(self._inner, request)
         try:
             response = await self._inner.handle_async_request(request)
         except Exception:
@@ -124,6 +128,31 @@ class _Connection:
             raise
         read_ahead(self._inner)
         return response
+
+
+def _size(request: Any) -> int:
+    return next((int(value) for name, value in request.headers if name.lower() == b"content-length"), 0)
+
+
+def listen_while_sending(connection: Any, request: Any) -> None:
+    """Take in what the server says before it has the whole request: why it refuses it, before it hangs up.
+
+    anyio doesn't read meanwhile, and what is in the socket is lost with the connection.
+    """
+    trace = request.extensions.get("trace")
+
+    async def listening(event: str, info: Any) -> None:
+        if event.startswith("http11.send_request_body."):
+            stream: Any = getattr(getattr(innermost(connection), "_network_stream", None), "_stream", None)
+            transport = getattr(getattr(stream, "transport_stream", stream), "_transport", None)
+            if transport is not None and not transport.is_closing():
+                (transport.resume_reading if event.endswith(".started") else transport.pause_reading)()
+            if event.endswith(".failed") and getattr(stream, "_broken", False):
+                stream._broken = False  # anyio's TLS would not read any more either, because it can't write
+        if trace is not None:
+            await trace(event, info)
+
+    request.extensions = {**request.extensions, "trace": listening}
 
 
 def innermost(connection: Any) -> Any:

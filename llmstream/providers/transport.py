@@ -91,8 +91,9 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
         for transport in _transports(client):
             UnboundedPool(transport._pool, _heard)  # noqa: SLF001  # no other way to its connections
         return client
-    from llmstream.providers.aiosession import session
+    from llmstream.providers.aiosession import cut_up, session
 
+    options["event_hooks"]["request"].append(cut_up)
     client = sdk.DefaultAioHttpClient(trust_env=gate is None, **options)
     for transport in _transports(client):
         if not hasattr(transport, "client"):
