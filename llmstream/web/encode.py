@@ -103,10 +103,7 @@ class SseEncoder:
         if event.type is _TEXT and event.text_delta is not None and event.raw is None:
             head, self._head = self._head, ""
             self._count += 1
-            said = encode_basestring(event.text_delta.content)
-            return encode_json(
-                f'{head}id: {self._count}\ndata: {{"type":"text_delta","text_delta":{{"content":{said}}}}}\n\n'
-            )
+            return encode_json(f"{head}id: {self._count}\ndata: {_text_json(event.text_delta)}\n\n")
         return b"" if is_opaque(event) else self.frame(event.to_dict(), last=event.type in TERMINAL)
 
     def frame(self, value: Any, *, last: bool) -> bytes:
@@ -115,6 +112,11 @@ class SseEncoder:
         self._count += 1
         end = "-end" if last else ""
         return f"{head}id: {self._count}{end}\ndata: ".encode() + render_json(value) + b"\n\n"
+
+
+def _text_json(delta: TextDelta) -> str:
+    """The JSON of nearly every event, in a twentieth of the time."""
+    return f'{{"type":"text_delta","text_delta":{{"content":{encode_basestring(delta.content)}}}}}'
 
 
 class NdjsonEncoder:
@@ -127,6 +129,8 @@ class NdjsonEncoder:
 
     def feed(self, event: StreamEvent) -> bytes:
         """One line."""
+        if event.type is _TEXT and event.text_delta is not None and event.raw is None:
+            return encode_json(f"{_text_json(event.text_delta)}\n")
         return b"" if is_opaque(event) else render_json(event.to_dict()) + b"\n"
 
 
