@@ -302,6 +302,30 @@ async def test_a_generator_is_read_in_its_thread():
     assert await tool(lines).run("") == '[false,"b"]'
 
 
+async def test_an_async_generator_is_read_to_its_end():
+    """A list, too; and cancelling the tool closes it."""
+    closed = asyncio.Event()
+
+    async def pages(*, hang: bool = False) -> Any:
+        try:
+            yield "a"
+            if hang:
+                await asyncio.Event().wait()
+            yield "b"
+        finally:
+            closed.set()
+
+    assert await tool(pages).run("") == '["a","b"]'
+    closed.clear()
+    reading = asyncio.ensure_future(tool(pages).run('{"hang": true}'))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not closed.is_set()
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert closed.is_set()
+
+
 class Unknown:
     pass
 
@@ -912,6 +936,21 @@ async def test_a_call_may_need_consent():
     assert [results[id].is_error for id in asked] == [False, True, True]
     assert results["c2"].content == "The user declined this call, so the tool was not run."
     assert "could not be confirmed (OSError)" in results["c3"].content
+
+
+async def test_consent_may_be_given_without_waiting():
+    """A rule that needs nobody's answer is a plain function."""
+    calls = [call("c1", "weather", city="Rome"), call("c2", "add", a=1, b=2)]
+    events = await collect(client_of(calls, ["Done."]), [weather, add], confirm=lambda made: made.name == "weather")
+    results = results_of(events)
+    assert results["c1"].content == "Rome: sun for 1 days"
+    assert results["c2"].content == "The user declined this call, so the tool was not run."
+
+    def odd(made: ToolCall) -> Any:
+        yield True
+
+    events = await collect(client_of(calls, ["Done."]), [weather, add], confirm=odd)
+    assert all(result.is_error for result in results_of(events).values())
 
 
 async def test_the_simulator_calls_tools_too():

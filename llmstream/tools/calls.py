@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
@@ -13,7 +14,8 @@ from llmstream.tools.function import ArgumentsError, FunctionTool
 
 logger = logging.getLogger("llmstream")
 
-Confirm: TypeAlias = Callable[[ToolCall], Awaitable[bool]]
+Confirm: TypeAlias = Callable[[ToolCall], Awaitable[bool] | bool]
+"""Called in the event loop: one that waits for a person is async."""
 
 
 class Calls:
@@ -76,7 +78,8 @@ class Calls:
     async def _ask(self, call: ToolCall, confirm: Confirm) -> str | None:
         try:
             async with self._asking:  # a person is asked one thing at a time
-                allowed = await confirm(call)
+                said = confirm(call)
+                allowed = await said if inspect.isawaitable(said) else said is True  # not a generator, say
         except Exception as error:  # noqa: BLE001  # no confirmation, whatever the reason
             return f"The call could not be confirmed ({type(error).__name__}), so the tool was not run."
         return None if allowed else "The user declined this call, so the tool was not run."

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired, Required, overload
 
@@ -71,13 +72,17 @@ class FunctionTool(Tool):
         """Check the arguments, call the function, and give its result as text.
 
         An async function runs here, another one in a thread of its own (which nobody can stop: it ends when it ends,
-        or with the program). Raises ArgumentsError, TypeError for a result that is no text and no JSON, and what the
-        function raises.
+        or with the program). What a generator yields is a list. Raises ArgumentsError, TypeError for a result that is
+        no text and no JSON, and what the function raises.
         """
         given = self.parse(arguments)
         function = self.function
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        kinds = (function, type(function).__call__)
+        if any(map(inspect.iscoroutinefunction, kinds)):
             return render_result(await function(**given))
+        if any(map(inspect.isasyncgenfunction, kinds)):
+            async with aclosing(function(**given)) as items:
+                return render_result([item async for item in items])
         result = await in_thread(lambda: _call(function, given))
         return result if isinstance(result, str) else render_result(await result)
 
