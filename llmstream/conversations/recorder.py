@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmstream.events.builder import MessageBuilder
+from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import Message, ToolResult
 
@@ -23,7 +24,7 @@ class Recorder:
                 self._builder.interrupt()
         elif event.type is EventType.MESSAGE_START:
             self._start = event.start or Start()
-        elif event.status is not None and event.status.kind == "step":
+        elif is_step(event):
             self._done += [event.message] if event.message is not None else []
             self._done += self._result_message()
             self._begin()

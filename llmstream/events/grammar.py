@@ -47,6 +47,12 @@ from llmstream.messages import File, FinishReason, Message, Source, ToolCall, To
 
 TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
 
+
+def is_step(event: StreamEvent) -> bool:
+    """Whether a round of `run_tools` is over: its answer stands, and no RETRY can discard it."""
+    return event.status is not None and event.status.kind == "step"
+
+
 _DELTAS = {
     EventType.TEXT_DELTA: "text_delta",
     EventType.REASONING_DELTA: "reasoning_delta",

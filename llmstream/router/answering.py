@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.events.grammar import TERMINAL, Guard
+from llmstream.events.grammar import TERMINAL, Guard, is_step
 from llmstream.events.types import EventType, Retry, StreamEvent, error, text_delta
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.router.calling import call, describe, is_cancelled
@@ -100,7 +100,7 @@ class Answering:
         if left and left[-1].type in TERMINAL:
             self._ended = True
             _restore(left[-1], item)
-        elif item.status is not None and item.status.kind == "step":
+        elif is_step(item):
             self._guard, self._promised, self._earlier = Guard(keep_message=self._keep), False, True
         return left
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.opening import TEXTS, Opening, content, is_notice, is_step
+from llmstream.streams.opening import TEXTS, Opening, content, is_notice
 
 Unit = Literal["word", "line", "sentence"]
 

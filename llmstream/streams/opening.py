@@ -27,11 +27,6 @@ def is_notice(event: StreamEvent) -> bool:
     return event.type is EventType.STATUS and (status is None or status.kind not in ("opaque", "step"))
 
 
-def is_step(event: StreamEvent) -> bool:
-    """Whether a round of `run_tools` is over: its answer stands, and no RETRY can discard it."""
-    return event.status is not None and event.status.kind == "step"
-
-
 class Opening:
     """Keeps MESSAGE_START until the first piece leaves, which may be later than it came.
 

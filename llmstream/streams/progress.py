@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable
 
 from llmstream.clock import Clock, LoopClock
+from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, Status, StreamEvent
-from llmstream.streams.opening import TEXTS, content, is_step
+from llmstream.streams.opening import TEXTS, content
 from llmstream.streams.source import Flow, Source
 
 

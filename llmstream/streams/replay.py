@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.builder import MessageBuilder
-from llmstream.events.grammar import TERMINAL
+from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import StreamEvent, error
-from llmstream.streams.opening import TEXTS, content, is_step
+from llmstream.streams.opening import TEXTS, content
 from llmstream.streams.record import VERSION
 from llmstream.streams.source import Flow
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import replace
 from zlib import crc32
 
-from llmstream.events.grammar import TERMINAL
+from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import Usage
 from llmstream.streams.answer import Answer
-from llmstream.streams.opening import TEXTS, Opening, content, is_notice, is_step
+from llmstream.streams.opening import TEXTS, Opening, content, is_notice
 from llmstream.streams.source import Flow, Source
 from llmstream.streams.transformer import Halt, Transformer
 

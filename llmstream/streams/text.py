@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.events.grammar import TERMINAL
+from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import Retry, StreamEvent
-from llmstream.streams.opening import is_step
 from llmstream.streams.source import Flow, Source
 
 

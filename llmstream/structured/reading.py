@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast, overload
 
 from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
-from llmstream.events.grammar import TERMINAL
+from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import StreamEvent
 from llmstream.messages import FinishReason, ToolCall
 from llmstream.streams.source import Flow, Source
@@ -116,7 +116,7 @@ class _Reader:
         if self._call is None and event.text_delta is not None:
             return self._take(event.text_delta.content)
         started_over = event.retry is not None and (event.retry.discard or self._call is not None)
-        if started_over or (event.status is not None and event.status.kind == "step"):
+        if started_over or is_step(event):
             self._begin()
         return None
 

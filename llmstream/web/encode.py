@@ -29,7 +29,7 @@ from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
-from llmstream.events.grammar import TERMINAL
+from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import EventType, Status, StreamEvent, TextDelta
 from llmstream.web.negotiate import MEDIA_TYPES, Form
 from llmstream.wire.rendered import encode_json
@@ -207,11 +207,6 @@ def gap(last_event_id: str) -> StreamEvent:
     """What stands before the answer to a client that wants to go on from an event, which it can't."""
     text = "What was missed can't be sent again; the answer begins anew."
     return StreamEvent(EventType.STATUS, status=Status("gap", text, {"last_event_id": last_event_id}))
-
-
-def is_step(event: StreamEvent) -> bool:
-    """Whether a round of `run_tools` is over: what came before it stands."""
-    return event.status is not None and event.status.kind == "step"
 
 
 def is_opaque(event: StreamEvent) -> bool:

@@ -205,10 +205,3 @@ class SSEParser:
                 self.retry = int(value)
         elif name:  # no name: a comment
             frames.append(Frame("", line, self.id, stray=True))
-
-
-def render_frame(data: str, event: str | None = None) -> bytes:
-    """One frame. `data` may hold any text: each of its lines becomes a `data:` line, so nothing can break out."""
-    head = f"event: {event}\n" if event else ""
-    lines = "".join(f"data: {line}\n" for line in re.split(r"\r\n|\n|\r", data))
-    return f"{head}{lines}\n".encode()

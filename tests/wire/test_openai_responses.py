@@ -656,6 +656,15 @@ def test_decoding_what_was_encoded_gives_the_same_events(events):
     assert decode(encode(events)) == events
 
 
+def test_no_text_breaks_a_frame():
+    """Not half a surrogate pair, which UTF-8 has no bytes for, and no end of a line that some readers know."""
+    said = "a\ud83d\u2028\u2029\x85\r\nb"
+    lines = ResponsesEncoder().feed(text_delta(said)).decode().splitlines()
+    found = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    assert [frame["delta"] for frame in found if frame["type"] == "response.output_text.delta"] == [said]
+    assert {line[:6] for line in lines} == {"event:", "data: ", ""}
+
+
 @given(answers())
 @settings(max_examples=100, deadline=None)
 def test_a_batch_event_comes_out_as_if_it_had_been_streamed(events):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmstream.wire.sse import Frame, SSEParser, render_frame
+from llmstream.wire.sse import Frame, SSEParser
 from tests.recordings import bytewise, listed, random_cuts, two_way, unbase64
 
 
@@ -235,14 +235,6 @@ def test_any_bytes_in_any_chunks_give_the_standards_events(data, cuts):
     pieces = [data[a:b] for a, b in pairwise(places)]
     for chunks in (pieces, bytewise(data), random_cuts(data, len(data))):
         assert parse(chunks) == (whole, state)
-
-
-@given(st.lists(st.tuples(st.text(), st.none() | st.text("abc._", min_size=1)), max_size=5))
-def test_a_rendered_frame_is_read_back(frames):
-    """Any text survives `render_frame`, line by line; only the spelling of line ends is lost."""
-    body = b"".join(render_frame(data, event) for data, event in frames)
-    plain = [re.sub("\r\n?", "\n", data).encode() for data, _ in frames]
-    assert parse([body])[0] == [Frame(event or "", data) for (_, event), data in zip(frames, plain, strict=True)]
 
 
 # --- bounds --------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.web.dialects.asking import ask_for, keep_options, object_of, pieces_of, whole
@@ -193,7 +194,7 @@ class _Chunks(ChatEncoder):
             citation["url_citation"] = {**_CITATION, **citation["url_citation"]}
             self._lists.setdefault("annotations", []).append(citation)
             return
-        if event.status is not None and event.status.kind == "step":
+        if is_step(event):
             self._lists.pop("reasoning_details", None)  # they belong to a call that the client was not told of
         if event.reasoning_delta is not None:
             self._thought.append(event.reasoning_delta.content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import HostedTool, Tool
 from llmstream.web.dialects.base import Ask
@@ -28,7 +29,7 @@ class Withheld:
         """The events that may be encoded now."""
         if event.type is EventType.MESSAGE_COMPLETE:
             return (*(held for _, held in self._held), event)
-        if event.type is EventType.RETRY or (event.status is not None and event.status.kind == "step"):
+        if event.type is EventType.RETRY or is_step(event):
             self._held.clear()
             self._others.clear()
         if (id := self._waiting(event)) is not None:

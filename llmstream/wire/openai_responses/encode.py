@@ -36,7 +36,7 @@ from llmstream.messages import (
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.openai_responses.open_item import Frame, OpenItem
 from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
-from llmstream.wire.sse import render_frame
+from llmstream.wire.rendered import encode_json
 
 _STATUSES = frozenset({"completed", "incomplete", "in_progress", "queued"})
 _REASONS = {
@@ -74,7 +74,8 @@ class ResponsesEncoder:
     def _frame(self, kind: str, payload: dict[str, Any]) -> bytes:
         payload = {"type": kind, "sequence_number": self._sequence, **payload}
         self._sequence += 1
-        return render_frame(json.dumps(payload, ensure_ascii=False, separators=(",", ":")), kind)
+        data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+        return b"event: %s\ndata: %s\n\n" % (kind.encode(), encode_json(data))
 
     def _frames(self, event: StreamEvent) -> Iterator[Frame]:
         kind = event.type
