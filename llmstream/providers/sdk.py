@@ -39,6 +39,7 @@ from llmstream.providers.endpoint import (
     secret_parts,
 )
 from llmstream.providers.perloop import LoopClient, LoopClients
+from llmstream.providers.refused import RefusedError, refuse
 from llmstream.providers.transport import (
     Abort,
     Exchange,
@@ -66,11 +67,6 @@ if TYPE_CHECKING:
     from llmstream.providers.gate import HostGate
 
 logger = logging.getLogger("llmstream")
-
-ERROR_BODY = 64 * 1024
-"""Bytes of an HTTP error's body that are read."""
-ERROR_BODY_SECONDS = 2.0
-"""Seconds given to an HTTP error's body."""
 
 
 class SDKProvider:
@@ -212,7 +208,7 @@ class SDKProvider:
         if config.headers:
             options["default_headers"] = SecretHeaders(config.headers)
         sdk = _load(self.sdk)
-        http = http_client(transport_name(config), sdk, self._gate, {"response": [_refuse]})
+        http = http_client(transport_name(config), sdk, self._gate, {"response": [refuse]})
         return self.make_client(http, **options)
 
     def _check_given(self, config: ProviderConfig) -> Any:
@@ -303,7 +299,7 @@ class SDKProvider:
             return self._named(watchdog.error(), call)
         found = causes(problem)
         for cause in found:
-            if isinstance(cause, _RefusedError):
+            if isinstance(cause, RefusedError):
                 return self._refused(cause.response, cause.body, call, cut=cause.cut)
             if isinstance(cause, HostRefusedError):
                 return self._named(ErrorInfo("connection", str(cause), retryable=False, code="host_refused"), call)
@@ -341,37 +337,6 @@ class SDKProvider:
         """What must not be shown: what is known beforehand, and what was really sent, for keys can change."""
         sent = [] if response is None else secret_headers(response.request.headers)
         return (*secret_parts([*sent, *secret_headers(call.headers)]), *self._secrets.reveal())
-
-
-class _RefusedError(Exception):
-    """An HTTP status that is no success, with as much of its body as is worth reading."""
-
-    def __init__(self, response: Any, body: bytes, *, cut: bool) -> None:
-        super().__init__(f"HTTP {response.status_code}")
-        self.cut = cut
-        self.response = response
-        self.body = body
-
-
-async def _refuse(response: Any) -> None:
-    """Read an error's body ourselves: the SDKs read all of it, however long it is, and may lose the status on the way.
-
-    Read to its end the connection goes back to the pool; else it is closed.
-    """
-    if response.is_success or exchanges.get() is None:  # somebody else uses the SDK's client, and wants its own errors
-        return
-    body, cut = b"", False
-    try:
-        async with asyncio.timeout(ERROR_BODY_SECONDS):
-            async for data in response.aiter_bytes():
-                body += data
-                if len(body) > ERROR_BODY:
-                    break
-    except Exception as problem:  # noqa: BLE001  # the status says enough
-        cut = True
-        logger.debug("an error's body broke off: %s", type(problem).__name__)
-    await response.aclose()
-    raise _RefusedError(response, body[:ERROR_BODY], cut=cut)
 
 
 async def _close(response: Any, abort: Abort | None) -> None:

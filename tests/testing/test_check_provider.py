@@ -11,7 +11,7 @@ import pytest
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers import base, registry, sdk
+from llmstream.providers import base, registry
 from llmstream.providers.base import Call, Provider
 from llmstream.providers.config import ProviderConfig
 from llmstream.testing import FAULTS, check_provider
@@ -24,7 +24,7 @@ FEW = ("ok", "stall", "clean-end-without-an-end", "status-500", "closed-between-
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "FINISH_SILENCE", 0.2)
-    monkeypatch.setattr(sdk, "ERROR_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(refused, "ERROR_BODY_SECONDS", 0.2)
 
 
 def ours(api: str, **options: Any) -> Any:
