@@ -11,7 +11,7 @@ import pytest
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers import base, registry
+from llmstream.providers import base, refused, registry
 from llmstream.providers.base import Call, Provider
 from llmstream.providers.config import ProviderConfig
 from llmstream.testing import FAULTS, check_provider
