@@ -8,7 +8,6 @@ chunks is most of their cost; `create()` blocks the loop 0.45 ms for each messag
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import inspect
 import json
@@ -17,7 +16,6 @@ import os
 from collections.abc import AsyncGenerator
 from contextvars import copy_context
 from dataclasses import replace
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -207,7 +205,7 @@ class SDKProvider:
             options["base_url"] = config.base_url
         if config.headers:
             options["default_headers"] = SecretHeaders(config.headers)
-        sdk = _load(self.sdk)
+        sdk = importlib.import_module(self.sdk)
         http = http_client(transport_name(config), sdk, self._gate, {"response": [refuse]})
         return self.make_client(http, **options)
 
@@ -345,17 +343,6 @@ async def _close(response: Any, abort: Abort | None) -> None:
         if abort is not None:
             abort()  # first, because it needs no await: a second cancellation can't get in between
         await response.aclose()
-
-
-def _load(name: str) -> ModuleType:
-    """The SDK, imported without the garbage collector: a quarter of the time goes into looking at what stays anyway."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return importlib.import_module(name)
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _gate(config: ProviderConfig) -> HostGate | None:
