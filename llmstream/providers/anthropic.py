@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from llmstream.messages import ChatRequest
@@ -11,6 +12,7 @@ from llmstream.providers.endpoint import reveal
 from llmstream.providers.sdk import SDKProvider
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
+from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
 from llmstream.wire.rendered import Rendered
 
 _NO_SCHEMA = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)")
@@ -41,6 +43,21 @@ class AnthropicProvider(SDKProvider):
         native = _NO_SCHEMA.search(model) is None
         return SchemaSupport(native=native, closed_only=True, forced_call=True, forced_reasoning=False)
 
-    def render(self, request: ChatRequest) -> Rendered:
-        """The request as Messages."""
-        return render_request(request, Dialect(self.name))
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
+        """The request as Messages. A version of the caller's own decides what it may hold."""
+        return render_request(request, Dialect(self.name, version=given.get(HEADER)))
+
+    def finish(self, rendered: Rendered, given: Mapping[str, str], client: Any) -> None:
+        """Add the API version that takes this body: a header, or a field with Amazon's and Google's clients."""
+        version = version_for(rendered.body)
+        if HEADER in client.default_headers:
+            if HEADER not in given:
+                rendered.headers[HEADER] = version
+        elif version == WITH_SAMPLING:
+            rendered.body.setdefault("anthropic_version", _version_in_body(client))
+
+
+def _version_in_body(client: Any) -> str:
+    """What the SDK's clients for these hosts sent before there was another version."""
+    modules = {cls.__module__ for cls in type(client).__mro__}
+    return "bedrock-2023-05-31" if any(".bedrock." in name for name in modules) else "vertex-2023-10-16"

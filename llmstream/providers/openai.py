@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,7 +57,7 @@ class OpenAIProvider(_OverOpenAI):
         forced = dialect.required is not None and not {"tools", "tool_choice"} & dialect.unsupported
         return SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
 
-    def render(self, request: ChatRequest) -> Rendered:
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as chat completions."""
         return render_request(request, self._dialect)
 
@@ -72,6 +73,6 @@ class OpenAIResponsesProvider(_OverOpenAI):
         """Every model takes schemas here."""
         return SchemaSupport(native=True, forced_call=True)
 
-    def render(self, request: ChatRequest) -> Rendered:
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Responses."""
         return render_responses(request, ResponsesDialect(self.name))

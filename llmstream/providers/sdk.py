@@ -13,7 +13,7 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -121,9 +121,12 @@ class SDKProvider:
         """The SDK's async client. `options` may be hidden ones: `reveal` them last, where no frame keeps them."""
         raise NotImplementedError
 
-    def render(self, request: ChatRequest) -> Rendered:
-        """The request in this provider's format and dialect."""
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
+        """The request in this provider's format and dialect; `given`: the caller's own headers, in lower case."""
         raise NotImplementedError
+
+    def finish(self, rendered: Rendered, given: Mapping[str, str], client: Any) -> None:
+        """Add what depends on the finished body, or on the SDK's `client` that sends it."""
 
     def prefills(self, request: ChatRequest) -> bool:
         """Whether it is known that this model takes a prefill."""
@@ -135,16 +138,18 @@ class SDKProvider:
         """One attempt."""
         if options := request.provider_options.get(self.name):
             ensure_json(options, f"provider_options[{self.name!r}]")
-        rendered = self.render(request)
+        here = self._clients.here(self._new_client)
+        given = _given_headers(here.sdk, call)
+        rendered = self.render(request, given)
         changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
         if call.strict and changed:
             raise ConfigurationError(f"strict: {'; '.join(changed)}")
-        here = self._clients.here(self._new_client)
         watchdog = Watchdog(call, here.open)
         response: Any = None
         body: Any = None
         abort: Abort | None = None
-        exchange = Exchange(call.headers, prepared=here.prepared)
+        self.finish(rendered, given, here.sdk)
+        exchange = Exchange(call.headers, rendered.headers, prepared=here.prepared)
         try:
             try:
                 response = await self._open(here, rendered.body, call, watchdog, exchange)
@@ -249,7 +254,7 @@ class SDKProvider:
         if here.prepared is not None and self._clients.ours:
             sending = here.prepared.send(here.sdk._client, body, timeout)  # noqa: SLF001  # ours: `_new_client`
         else:
-            sending = self._asking(here.sdk, body, call, timeout)
+            sending = self._asking(here.sdk, body, call, timeout, exchange.required)
         context = copy_context()  # the consumer may use the SDK's client too, in this very task
         context.run(exchanges.set, exchange)
         pending = asyncio.get_running_loop().create_task(sending, context=context)
@@ -266,7 +271,9 @@ class SDKProvider:
         finally:
             watchdog.arrived()
 
-    def _asking(self, sdk: Any, body: dict[str, Any], call: Call, timeout: httpx2.Timeout) -> Any:
+    def _asking(
+        self, sdk: Any, body: dict[str, Any], call: Call, timeout: httpx2.Timeout, required: Mapping[str, str]
+    ) -> Any:
         """The SDK's own way to ask."""
         import httpx2
 
@@ -275,7 +282,7 @@ class SDKProvider:
         options = {
             "max_retries": 0,
             "follow_redirects": False,
-            "headers": {"Accept": "text/event-stream"},
+            "headers": {"Accept": "text/event-stream", **required},
             "timeout": timeout,
         }
         return sdk.post(
@@ -343,6 +350,14 @@ async def _close(response: Any, abort: Abort | None) -> None:
         if abort is not None:
             abort()  # first, because it needs no await: a second cancellation can't get in between
         await response.aclose()
+
+
+def _given_headers(client: Any, call: Call) -> SecretHeaders:
+    """The headers that the caller set for this request: on the client, in the environment, with the call."""
+    of_client = getattr(client, "_custom_headers", None) or {}  # with those of the environment, which the SDK has read
+    headers = (*of_client.items(), *call.headers.items())
+    # A value that isn't a string means that the header isn't to be sent.
+    return SecretHeaders({name.lower(): value if isinstance(value, str) else "" for name, value in headers})
 
 
 def _gate(config: ProviderConfig) -> HostGate | None:

@@ -44,6 +44,8 @@ class Exchange:
 
     headers: Mapping[str, str]
     """The call's own; they stay out of the SDK's options, which it logs."""
+    required: Mapping[str, str] = field(default_factory=dict)
+    """What the body needs beside it; the call's own take precedence."""
     reused: bool | None = None
     """Whether its connection came from the pool; None: nobody told."""
     heard: bool = False
@@ -205,6 +207,7 @@ async def _begin(request: Any) -> None:
         return
     exchange.reused = True
     exchange.prepared = exchange.prepared or PreparedRequest(request)
+    request.headers.update(exchange.required)  # a copy has those of the body before it
     request.headers.update(exchange.headers)
 
     async def trace(event: str, _: Mapping[str, Any]) -> None:
