@@ -45,7 +45,8 @@ class AnthropicProvider(SDKProvider):
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Messages. A version of the caller's own decides what it may hold."""
-        return render_request(request, Dialect(self.name, version=given.get(HEADER)))
+        unsigned = "deepseek" in request.model.lower()
+        return render_request(request, Dialect(self.name, version=given.get(HEADER), unsigned_thinking=unsigned))
 
     def finish(self, rendered: Rendered, given: Mapping[str, str], client: Any) -> None:
         """Add the API version that takes this body: a header, or a field with Amazon's and Google's clients."""

@@ -44,8 +44,11 @@ class OpenAIProvider(_OverOpenAI):
 
     def __init__(self, config: ProviderConfig, dialect: Dialect | None = None) -> None:
         super().__init__(config)
-        limit = "max_completion_tokens" if self.is_openai() else "max_tokens"
-        self._dialect = dialect or Dialect(config.name, max_tokens=limit)
+        self._dialect = dialect or (
+            Dialect(config.name)
+            if self.is_openai()
+            else Dialect(config.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True)
+        )
 
     def prefills(self, request: ChatRequest) -> bool:
         """What the dialect says."""

@@ -34,6 +34,8 @@ class Dialect:
     """The output limit where the request has none: the API requires one, and all but the oldest models allow this."""
     version: str | None = None
     """The caller's own `anthropic-version`; None: the one that suits each body goes with it."""
+    unsigned_thinking: bool = False
+    """Whether reasoning that nobody signed goes back: DeepSeek wants it so, Anthropic refuses it."""
 
 
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
@@ -66,7 +68,7 @@ _KNOWN = frozenset(
 
 def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Rendered:
     """The body to post. Constant work per message."""
-    history = History()
+    history = History(unsigned_thinking=dialect.unsigned_thinking)
     for message in request.messages:
         history.add(message)
     body: dict[str, Any] = {
