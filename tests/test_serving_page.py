@@ -51,6 +51,15 @@ async def test_what_is_no_question_is_the_clients_mistake() -> None:
             assert (await fetch(port, "/chat", "POST", body, content_type="application/json"))[0] == status, body
 
 
+async def test_starlette_s_own_response_streams_the_text() -> None:
+    names: dict[str, Any] = {"client": LLMClient("simulator")}
+    exec(compile(SNIPPETS[1], "serving.md", "exec"), names)  # our own page
+    async with serving(names["app"]) as port:
+        status, headers, text = await fetch(port, "/ask?q=hi")
+    assert (status, headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert b"You said: hi" in text
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_serves(command: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("from llmstream.web import create_app\n\napp = create_app()\n")
