@@ -37,6 +37,8 @@ from llmstream.wire.rendered import encode_json
 
 T = TypeVar("T")
 _TEXT = EventType.TEXT_DELTA
+LAST = "-end"
+"""What the id of the last event ends in."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -111,7 +113,7 @@ class SseEncoder:
         """The next frame, with this as its JSON."""
         head, self._head = self._head, ""
         self._count += 1
-        end = "-end" if last else ""
+        end = LAST if last else ""
         return f"{head}id: {self._count}{end}\ndata: ".encode() + render_json(value) + b"\n\n"
 
 
