@@ -7,7 +7,6 @@ belong to the client. Third parties implement `Provider`; they may use `AnswerRe
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ from typing import Protocol, TypeVar
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
 from llmstream.wire.decoding import Decoder
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ipaddress
-import logging
 import socket
 import ssl
 import urllib.request
@@ -21,10 +20,11 @@ import httpcore2
 import httpx2
 
 from llmstream.errors import ConfigurationError
+from llmstream.log import get_logger
 from llmstream.providers.config import AllowHost
 from llmstream.providers.transport import HostRefusedError
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 
 class HostGate:
@@ -61,7 +61,7 @@ class HostGate:
         try:
             answer: object = self._allow(host, address)
         except Exception as problem:
-            logger.debug("allow_host raised", exc_info=True)
+            logger.warning("allow_host raised %s", type(problem).__name__, exc_info=problem)
             raise HostRefusedError(f"allow_host raised {type(problem).__name__} about {host}") from problem
         if answer is not True:
             raise HostRefusedError(f"allow_host refused the address of {host}")

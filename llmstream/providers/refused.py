@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any
 
+from llmstream.log import get_logger
 from llmstream.providers.transport import exchanges
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 ERROR_BODY = 64 * 1024
 """Bytes of an HTTP error's body that are read."""

@@ -11,7 +11,6 @@ import asyncio
 import importlib
 import inspect
 import json
-import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextvars import copy_context
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent, error
+from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, ensure_json
 from llmstream.providers.base import AnswerReader, Call, Watchdog, abortable, timed_out
 from llmstream.providers.config import ProviderConfig
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
     from llmstream.providers.gate import HostGate
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 
 class SDKProvider:

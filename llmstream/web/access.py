@@ -17,7 +17,6 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -26,13 +25,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from llmstream.errors import ConfigurationError
-from llmstream.web.errors import RefusedError, new_request_id
+from llmstream.web.errors import RefusedError, log_refusal, new_request_id
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.responses import Refusal, RenderError
+from llmstream.web.server_log import REFUSED
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-REFUSED: ContextVar[bool] = ContextVar("llmstream.refused", default=False)
-"""Whether this task answered a WebSocket with an HTTP refusal, which uvicorn's log takes for no answer at all."""
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
@@ -69,7 +67,8 @@ class Access:
         """Raise RefusedError for a name that is not ours."""
         names = self.hosts if self.hosts is not None else None if self.keys is not None else LOOPBACK
         if names is not None and _host(connection) not in {name.lower() for name in names}:
-            raise RefusedError(403, "permission", "The server does not go by this name.")
+            reason = f"Host: {connection.headers.get('host', '')}"
+            raise RefusedError(403, "permission", "The server does not go by this name.", reason=reason)
 
     def check_origin(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a page from elsewhere."""
@@ -77,10 +76,12 @@ class Access:
         if origin is None:
             foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
             opened = connection.headers.get("sec-fetch-mode") == "navigate" and own_path(connection.scope) in PUBLIC
-            if foreign and not opened:
-                raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.")
-        elif origin not in self.origins and not _same(origin, connection.headers.get("host", "")):
-            raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.")
+            foreign = foreign and not opened
+        else:
+            foreign = origin not in self.origins and not _same(origin, connection.headers.get("host", ""))
+        if foreign:
+            reason = f"Origin: {origin or 'none'}"
+            raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.", reason=reason)
 
     async def identify(self, connection: HTTPConnection) -> str:
         """Who asks: a name that is neither a key nor guessable from one. Raises RefusedError for a stranger."""
@@ -91,8 +92,8 @@ class Access:
         else:
             name = _holder(_key(connection), _listed(self.keys))
         if name is None:
-            headers = {"www-authenticate": "Bearer"}
-            raise RefusedError(401, "authentication", "This server needs a key, and a valid one.", headers=headers)
+            text = "This server needs a key, and a valid one."
+            raise RefusedError(401, "authentication", text, headers={"www-authenticate": "Bearer"})
         return name
 
 
@@ -124,7 +125,9 @@ class Gate:
 
     async def _refuse(self, problem: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
         render = self._shape(own_path(scope))
-        response = Refusal(problem.info, scope["state"]["request_id"], render_error=render, headers=problem.headers)
+        request_id = scope["state"]["request_id"]
+        log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
+        response = Refusal(problem.info, request_id, render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)
         else:
@@ -138,6 +141,13 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
         REFUSED.set(True)
     else:
         await websocket.close(1008)
+
+
+def describe_request(connection: HTTPConnection) -> str:
+    """What was asked for, and from where: for the log, so without what stands behind the path, which may be a token."""
+    method = connection.scope.get("method", "WebSocket")
+    host = connection.client.host if connection.client is not None else "unknown"
+    return f"{method} {connection.scope['path']} from {host}"
 
 
 def own_path(scope: Scope) -> str:
