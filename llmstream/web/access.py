@@ -15,18 +15,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from llmstream.errors import ConfigurationError
-from llmstream.web.errors import RefusedError, log_refusal, new_request_id
+from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
 from llmstream.web.limits import Limits, Slots
+from llmstream.web.raised import http_refusal
 from llmstream.web.responses import Refusal, RenderError
 from llmstream.web.server_log import REFUSED
 
@@ -34,13 +37,16 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
-Authenticate = Callable[[HTTPConnection], Awaitable[str | None]]
-"""Gives the name of whoever asks, None for a stranger."""
+Authenticate = Callable[[HTTPConnection], Awaitable[str | None] | str | None]
+"""Returns the name of whoever asks, None for a stranger. It runs in the event loop: one that waits is async."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who may ask. `keys` are secrets that clients send, or a function that says who they are; None: anybody may ask.
+
+    The function, async or not, returns a client's name. Only a `str` with something in it is a name; whatever else it
+    returns is a stranger. What it raises is a 500, but for an HTTPException or RefusedError, which is told as it is.
 
     `hosts` are the names that the server goes by, without ports or stars; None: the loopback interface's where there
     are no keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
@@ -54,6 +60,9 @@ class Access:
 
     def __post_init__(self) -> None:
         if self.keys is not None and not callable(self.keys):
+            if isinstance(self.keys, Mapping | bytes) or not isinstance(self.keys, Collection):
+                kind = type(self.keys).__name__
+                raise ConfigurationError(f"keys must be a list of keys, a function or None, not a {kind}")
             if not _listed(self.keys):
                 raise ConfigurationError("keys is empty, which lets in nobody; None lets in anybody")
             if not all(map(_is_key, _listed(self.keys))):
@@ -88,12 +97,12 @@ class Access:
         if self.keys is None:
             return connection.client.host if connection.client is not None else "unknown"
         if callable(self.keys):
-            name = await self.keys(connection)
+            name, reason = await _answer_of(self.keys, connection)
         else:
-            name = _holder(_key(connection), _listed(self.keys))
+            name, reason = _holder(_key(connection), _listed(self.keys)), ""
         if name is None:
             text = "This server needs a key, and a valid one."
-            raise RefusedError(401, "authentication", text, headers={"www-authenticate": "Bearer"})
+            raise RefusedError(401, "authentication", text, headers={"www-authenticate": "Bearer"}, reason=reason)
         return name
 
 
@@ -160,12 +169,36 @@ def own_path(scope: Scope) -> str:
     return path[len(root) :] or "/" if path == root or path.startswith(f"{root}/") else path
 
 
+async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[str | None, str]:
+    """Who asks, by a function of somebody else's; and for the log, why an odd answer is nobody.
+
+    Raises RefusedError for what it raises. Its words may be the key itself (`KeyError`), so they are left out.
+    """
+    try:
+        answer = keys(connection)
+        name: object = await answer if inspect.isawaitable(answer) else answer
+    except RefusedError:
+        raise
+    except HTTPException as problem:
+        raise http_refusal(problem) from problem
+    except Exception as problem:  # noqa: BLE001  # whatever it is, nobody is let in
+        told = f"keys raised {type(problem).__name__}, whose words are left out, since they may hold a key"
+        hidden = ConfigurationError(f"{told}: return a name, or None for a stranger")
+        raise RefusedError(500, "internal", TABLE["internal"].text) from hidden.with_traceback(problem.__traceback__)
+    if isinstance(name, str) and name.strip():
+        return name, ""
+    if name is None or name is False or (isinstance(name, str) and not name):
+        return None, ""
+    odd = "a blank str" if isinstance(name, str) else f"a value of type {type(name).__name__}"
+    return None, f"keys returned {odd}: return a name, or None for a stranger"
+
+
 def _listed(keys: str | Sequence[str]) -> Sequence[str]:
     return (keys,) if isinstance(keys, str) else keys
 
 
-def _is_key(text: str) -> bool:
-    return text.isascii() and len(text.split()) == 1
+def _is_key(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and len(text.split()) == 1
 
 
 def _are_hosts(names: Sequence[str]) -> bool:
@@ -200,6 +233,8 @@ def _key(connection: HTTPConnection) -> str:
 
 def _holder(key: str, keys: Sequence[str]) -> str | None:
     """A name for whoever holds this key. Compares hashes, and all of them, so that time doesn't tell."""
+    if not key:
+        return None
     given = hashlib.sha256(key.encode()).digest()
     found = [hmac.compare_digest(given, hashlib.sha256(each.encode()).digest()) for each in keys]
     return f"key-{hashlib.sha256(given).hexdigest()[:16]}" if any(found) else None

@@ -161,6 +161,9 @@ def strategy(text):
     raise ArithmeticError(text)
 
 
+def who(connection):
+    seat = connection.headers["x-seat"]
+    return {"true": True, "zero": 0, "empty": "", "blank": " ", "none": None, "ann": "ann"}[seat]
 
 
 router = RouterWithDispatcher(Allowed, [strategy, lambda text: Allowed.BILLING], dispatcher)
@@ -171,6 +174,7 @@ app = Starlette(
         WebSocketRoute("/talk/{name}", talking),
         Mount("/open", create_app(client, router=router)),
         Mount("/keyed", create_app(client, access=Access(keys=["the-key-of-a-client"]))),
+        Mount("/seats", create_app(client, access=Access(keys=who))),
         Mount("/few", create_app(LLMClient("m", provider=Hanging()), limits=Limits(per_client=1))),
     ]
 )
@@ -303,6 +307,10 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
             url, headers = f"ws://127.0.0.1:{port}{path}/api/chat/stream", {"x-request-id": request_id}
             with pytest.raises(websockets.InvalidStatus):
                 await websockets.connect(url, additional_headers=headers, origin=page)
+        for seat in ("true", "zero", "empty", "blank", "none"):
+            assert await ask(port, "/seats/chat", f"seat-{seat}", {"prompt": "hi"}, x_seat=seat) == 401
+        assert await ask(port, "/seats/chat", "seat-raising", {"prompt": "hi"}, x_seat="secret-of-ann") == 500
+        assert await ask(port, "/seats/chat", "seat-ann", {"prompt": "hi"}, x_seat="ann") == 502
 
         body = json.dumps({"prompt": "hi", "stream": True}).encode()
         held = await Client.ask(port, "/few/chat", "POST", body, content_type="application/json", x_request_id="left")
@@ -354,11 +362,19 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
         "host": "Host: evil.example",
         "origin": "Origin: https://evil.example",
         "one-too-many": "refused with 429",
+        "seat-true": "keys returned a value of type bool",
+        "seat-zero": "keys returned a value of type int",
+        "seat-blank": "keys returned a blank str",
+        "seat-empty": "a valid one.; POST",
+        "seat-none": "a valid one.; POST",
         "left-badly": "the events raised OSError when the client had left",
     }.items():
         assert words in only(where)[0]
+    raising = only("seat-raising")
+    assert "keys raised KeyError" in raising[-1]
+    assert any("in who" in line for line in raising)
     assert program.records("mistaken") == program.records("left") == []
-    for secret in (KEY, "wrong-key\n", "Bearer", "in-the-url", query["token"]):
+    for secret in (KEY, "wrong-key\n", "Bearer", "in-the-url", "secret-of-ann", query["token"]):
         assert secret not in program.text.replace("request wrong-key", "")
     assert "Exception in ASGI application" not in program.text
     assert "handshake" not in program.text
