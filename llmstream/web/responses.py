@@ -127,9 +127,9 @@ class EventStreamResponse(Response):
             logger.warning("request %s: %s", self.request_id, problem)
             cut(scope)
             raise AbortedError(str(problem)) from None
-        except AbortedError:
+        except AbortedError as problem:
             await _spoil(send)
-            raise
+            raise problem from None  # servers log it, and what the events raised is not theirs to show
         except asyncio.CancelledError:
             await self._announce(send)
             raise

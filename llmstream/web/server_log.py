@@ -24,5 +24,5 @@ def is_unexpected(record: logging.LogRecord) -> bool:
 
 def filter_server_logs() -> None:
     """Have the servers' loggers drop it. Doing it again changes nothing."""
-    for name in ("uvicorn.error", "hypercorn.error"):
+    for name in ("uvicorn.error", "hypercorn.error", "gunicorn.error"):
         logging.getLogger(name).addFilter(is_unexpected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 
 import httpx2
 import pytest
@@ -12,8 +13,8 @@ from starlette.background import BackgroundTask
 from llmstream import ErrorInfo, LLMClient, RetryPolicy
 from llmstream.events.types import EventType, Status, StreamEvent, error, text_delta
 from llmstream.testing import ScriptedProvider
-from llmstream.web import EventStreamResponse, ResponseMode, choose, respond
-from llmstream.web.encode import NdjsonEncoder
+from llmstream.web import AbortedError, EventStreamResponse, Form, ResponseMode, choose, respond
+from llmstream.web.encode import NdjsonEncoder, outgoing
 from llmstream.web.errors import TABLE
 from tests.web.serving import Client, app_of, events_of, fetch, frames, serving
 
@@ -123,6 +124,22 @@ async def test_an_error_after_words_is_the_last_event_and_cuts_plain_text() -> N
         status, _, body = await fetch(port, accept="application/json")
         info = StreamEvent.from_dict(json.loads(body)).error_info
         assert (status, info.kind, info.partial.text) == (502, "connection", "half")
+
+
+async def test_the_exception_that_cuts_an_answer_says_nothing_of_the_one_before_it() -> None:
+    """Servers that don't know it log it with its traceback, where nobody escapes what the events said."""
+
+    async def broken():
+        yield text_delta("half")
+        raise ValueError(SECRET)
+
+    async def send(message):
+        pass
+
+    response = EventStreamResponse(broken(), outgoing(Form.TEXT))
+    with pytest.raises(AbortedError) as cut:
+        await response({"type": "http", "method": "GET"}, asyncio.Event().wait, send)
+    assert SECRET not in "".join(traceback.format_exception(cut.value))
 
 
 @pytest.mark.parametrize("begun", [True, False])
