@@ -211,7 +211,8 @@ async def test_an_event_source_that_comes_back_is_told() -> None:
 
 async def test_an_event_stream_response_ends_an_event_source_too() -> None:
     """It has no request, but is asked by one."""
-    closed, asked, after = [], [], []
+    closed, asked = [], []
+    after: asyncio.Queue[bool] = asyncio.Queue()
 
     class Events:
         def __aiter__(self):
@@ -228,7 +229,7 @@ async def test_an_event_stream_response_ends_an_event_source_too() -> None:
     async def endpoint(request):
         encoder = NdjsonEncoder() if "lines" in request.query_params else None
         response = EventStreamResponse(Events(), encoder)
-        response.background = BackgroundTask(after.append, True)
+        response.background = BackgroundTask(after.put, True)
         return response
 
     async with serving(app_of(endpoint)) as port:
@@ -237,7 +238,9 @@ async def test_an_event_stream_response_ends_an_event_source_too() -> None:
             client = await Client.ask(port, method=method, last_event_id=frames(data)[-1].id)
             assert (await client.head(), await client.reader.read()) == (204, b"")
             assert client.headers["cache-control"] == "no-store"
-        assert (len(asked), len(closed), len(after)) == (1, 4, 4)
+        for _ in range(4):
+            await after.get()  # it runs after the client has its answer
+        assert (len(asked), len(closed), after.empty()) == (1, 4, True)
         first, *_, end = events_of((await fetch(port, last_event_id="2"))[2])
         assert (first.status.kind, first.status.data, end.type) == ("gap", {"last_event_id": "2"}, "message_complete")
         status, _, lines = await fetch(port, "/?lines", last_event_id="3-end")  # of a form without ids
