@@ -49,12 +49,13 @@ class Calls:
         When this is closed or cancelled, what still runs is cancelled and waited for.
         """
         order = {asyncio.ensure_future(self._run(call)): index for index, call in enumerate(calls)}
-        pending = set(order)
+        done: asyncio.Queue[asyncio.Task[ToolResult]] = asyncio.Queue()
+        for running in order:
+            running.add_done_callback(done.put_nowait)
         try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=order.__getitem__):
-                    yield order[task], task.result()
+            for _ in order:
+                task = await done.get()  # waiting for any of many would look at all of them each time
+                yield order[task], task.result()
         finally:
             await _stop(*order)
 
