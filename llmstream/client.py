@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
 from weakref import WeakSet
 
+from llmstream.arguments import build_request, check_type
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules, Target
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
@@ -27,7 +28,6 @@ from llmstream.providers.base import Call, Provider, Timeouts
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.endpoint import Secret, check_headers, hide_headers, secret_in_url
 from llmstream.retry import RetryPolicy
-from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 if TYPE_CHECKING:
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice

@@ -43,8 +43,8 @@ with atheris.instrument_imports(include=["llmstream"]) if atheris is not None el
     from llmstream.messages import ReasoningPart, RefusalPart, Source, ToolCall, Usage
     from llmstream.providers.script import script_events
     from llmstream.wire.error_body import parse_error, parse_retry_after, redact
-    from llmstream.wire.fields import parse_json
-    from llmstream.wire.sse import SSEParser
+    from llmstream.wire.framing.sse import SSEParser
+    from llmstream.wire.json_fields import parse_json
     from tests.grammar_check import check_calls, check_stream
     from tests.strategies import KINDS
 

@@ -30,13 +30,13 @@ if __name__ == "__main__":  # run as a script, the folder above is not on the pa
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from llmstream import LLMClient, RetryPolicy, StreamEvent
+from llmstream.arguments import build_request
 from llmstream.errors import ErrorInfo
 from llmstream.providers.compatible import VENDORS
 from llmstream.testing import ScriptedProvider
 from llmstream.web import create_app
 from llmstream.wire import FORMATS, decoder, encoder
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.openai_chat.arguments import build_request
 from tests.recordings import FOLDER
 from tests.web.serving import fetch, serving
 
@@ -130,7 +130,7 @@ def decoded() -> Iterator[tuple[str, Any]]:
 
 
 def encoded() -> Iterator[tuple[str, Any]]:
-    from llmstream.web.encode import JsonEncoder, NdjsonEncoder, SseEncoder, TextEncoder
+    from llmstream.web.native_encoders import JsonEncoder, NdjsonEncoder, SseEncoder, TextEncoder
 
     for name, api, body in recordings():
         events = events_of(body, api)

@@ -17,8 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WANTED = 0.85
-SOURCES = ["llmstream/wire/sse.py", "llmstream/wire/error_body.py", "llmstream/retry.py"]
-TESTS = ["tests/wire/test_sse.py", "tests/wire/test_error_body.py", "tests/test_retry.py", "tests/test_attempts.py"]
+SOURCES = ["llmstream/wire/framing/sse.py", "llmstream/wire/error_body.py", "llmstream/retry.py"]
+TESTS = [
+    "tests/wire/framing/test_sse.py",
+    "tests/wire/test_error_body.py",
+    "tests/test_retry.py",
+    "tests/test_attempts.py",
+]
 SETTINGS = f"""
 [tool.mutmut]
 source_paths = ["llmstream"]

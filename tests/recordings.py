@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from llmstream.events.types import StreamEvent
-from llmstream.wire.decoding import Decoder
+from llmstream.wire.event_decoder import Decoder
 
 FOLDER = os.environ.get("LLMSTREAM_WIRE")
 NO_FOLDER = pytest.mark.skip(reason="LLMSTREAM_WIRE doesn't name the folder of recordings")

@@ -10,9 +10,9 @@ from llmstream import EventType, LLMClient, StreamEvent
 from llmstream.messages import RefusalPart
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes, rules
 from llmstream.testing import ScriptedProvider
-from llmstream.tools.running import run_rounds
+from llmstream.tools.loop import run_rounds
 from llmstream.web import create_app
-from llmstream.web.dialects.asking import whole
+from llmstream.web.dialects.request_checks import whole
 from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from tests.conversations.talk import begin, scripted
 from tests.grammar_check import check_stream

@@ -47,7 +47,7 @@ def test_answering_a_request_loads_no_more_than_starlette_and_the_events() -> No
 
 def test_what_the_web_gives_is_the_same_whatever_was_loaded_before() -> None:
     """`negotiate` is a function, and a module of the same name."""
-    for before in ("llmstream.web.negotiate", "llmstream.web.app", "llmstream.web"):
+    for before in ("llmstream.web.negotiation", "llmstream.web.app", "llmstream.web"):
         code = f"import {before}, llmstream.web as w; print(*(type(getattr(w, n)).__name__ for n in w.__all__))"
         assert "module" not in loaded_by(code)
 

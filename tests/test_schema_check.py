@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream import tools
-from llmstream.structured.check import MAX_STEPS, _Check, check
+from llmstream.structured.json_schema_check import MAX_STEPS, _Check, check
 from llmstream.structured.pattern import MAX_STATES, _count_states, compile_pattern
 from llmstream.structured.schema import NotStrictError, is_recursive, strict_schema
 from llmstream.structured.target import MismatchError, Target

@@ -35,11 +35,11 @@ from llmstream.events.types import text_delta
 from llmstream.messages import FinishReason, RefusalPart, ToolCall
 from llmstream.providers import SchemaSupport, registry
 from llmstream.providers.config import ProviderConfig
-from llmstream.structured.asking import _choose, _support
-from llmstream.structured.check import check
+from llmstream.structured.json_in_prose import Preamble, json_texts
+from llmstream.structured.json_schema_check import check
+from llmstream.structured.modes import _choose, _support
 from llmstream.structured.schema import NotStrictError, is_recursive, strict_schema
 from llmstream.structured.target import MismatchError, Target
-from llmstream.structured.text import Preamble, json_texts
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.loopback import APIS, Loopback, answer
 

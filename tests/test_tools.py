@@ -45,7 +45,7 @@ from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import ArgumentsError, FunctionTool, run_tools, tool
 from llmstream.tools.function import render_result
-from llmstream.tools.running import run_rounds
+from llmstream.tools.loop import run_rounds
 from tests.grammar_check import check_stream
 from tests.loopback import APIS, Loopback, answer, cut
 from tests.recordings import recordings

@@ -12,8 +12,8 @@ from contextlib import suppress
 from llmstream.cli.arguments import Options
 from llmstream.cli.ask import clean, conclude, open_show
 from llmstream.cli.interrupt import stoppable
-from llmstream.cli.saving import save
 from llmstream.cli.screen import is_terminal
+from llmstream.cli.transcript_file import save
 from llmstream.cli.turn import Turn, UsageError, model_for, open_client, play
 from llmstream.errors import ConfigurationError
 from llmstream.messages import Message, Role, TextPart

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from llmstream.cli.blocks import (
+from llmstream.cli.markdown_blocks import (
     ITEM,
     QUOTE,
     TABLE_RULE,

@@ -12,8 +12,8 @@ from rich.markdown import CodeBlock, Heading, ListElement, Markdown, TableElemen
 from rich.syntax import Syntax
 from rich.table import Table
 
-from llmstream.cli.blocks import Piece
 from llmstream.cli.markdown import Splitter
+from llmstream.cli.markdown_blocks import Piece
 from llmstream.cli.screen import Region, size
 from llmstream.cli.show import Show
 

@@ -14,9 +14,9 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, TextIO
 
-from llmstream.cli.closing import Timing, closing_line
 from llmstream.cli.screen import Keys, keys_unseen
 from llmstream.cli.show import Show
+from llmstream.cli.summary_line import Timing, closing_line
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import EventType, StreamEvent

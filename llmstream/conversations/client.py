@@ -19,6 +19,7 @@ from llmstream.conversations.chunks import stream_chunks, whole_answer
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.conversation import Conversation
 from llmstream.conversations.errors import AccessError
+from llmstream.conversations.export import parse_export
 from llmstream.conversations.models import (
     ChatContext,
     ChatResponse,
@@ -28,7 +29,6 @@ from llmstream.conversations.models import (
     StartConversation,
     StreamingChunk,
 )
-from llmstream.conversations.portable import parse_export
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores.memory import MemoryStore
 from llmstream.conversations.stores.protocol import Store

@@ -7,8 +7,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from llmstream.conversations.errors import TurnError
+from llmstream.conversations.export import render_export
 from llmstream.conversations.models import ChatContext, ChatResponse, StreamingChatRequest, StreamingChunk
-from llmstream.conversations.portable import render_export
 from llmstream.conversations.records import ConversationRecord, Turn
 from llmstream.events.types import StreamEvent
 from llmstream.messages import File, ImagePart, Message

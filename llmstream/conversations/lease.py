@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Self
 
 from llmstream.clock import Clock
-from llmstream.conversations.background import Background
 from llmstream.conversations.errors import (
     AccessError,
     ConversationBusyError,
@@ -17,6 +16,7 @@ from llmstream.conversations.errors import (
     TurnError,
 )
 from llmstream.conversations.records import Turn
+from llmstream.conversations.shielded_tasks import Background
 from llmstream.conversations.stores.protocol import Store
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.01, 0.25

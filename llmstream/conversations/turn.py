@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from llmstream.client import CallOptions, LLMClient
-from llmstream.conversations.background import Background
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
 from llmstream.conversations.history import Place, build_messages, place_turn
@@ -17,6 +16,7 @@ from llmstream.conversations.models import ConversationRequest
 from llmstream.conversations.recorder import Recorder
 from llmstream.conversations.records import ConversationRecord, Turn
 from llmstream.conversations.replaying import replay_turn
+from llmstream.conversations.shielded_tasks import Background
 from llmstream.conversations.stores.protocol import Store
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
@@ -57,7 +57,7 @@ class Settings:
         """The model's answer; with tools, all its rounds, as a stream in any case."""
         if not self.tools:
             return self.client.chat_completion(messages, stream, **options)
-        from llmstream.tools.running import run_rounds
+        from llmstream.tools.loop import run_rounds
 
         limits: dict[str, Any] = {"max_rounds": self.max_rounds, "confirm": self.confirm}
         return run_rounds(self.client, messages, self.tools, cast("CallOptions", options), stream=stream, **limits)

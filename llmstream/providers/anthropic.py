@@ -13,7 +13,7 @@ from llmstream.providers.sdk import SDKProvider
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
 from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.outbound import Rendered
 
 _NO_SCHEMA = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)")
 """Claude before 4.1 (https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs)."""

@@ -17,7 +17,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
-from llmstream.wire.decoding import Decoder
+from llmstream.wire.event_decoder import Decoder
 
 logger = get_logger("llmstream.providers")
 

@@ -2,7 +2,7 @@
 
 A row says where the host is, whose key it wants, and where its dialect differs from OpenAI's. A flag stands only where
 a recording or the vendor's documentation shows the difference; `source` says which, or that nobody could verify it.
-What a row doesn't know is learned from the first 400 that names an option (`llmstream.wire.lessons`).
+What a row doesn't know is learned from the first 400 that names an option (`llmstream.wire.refused_options`).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from llmstream.wire.openai_chat.request import Dialect, render_request
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
 from llmstream.wire.openai_responses.request import Dialect as ResponsesDialect
 from llmstream.wire.openai_responses.request import render_request as render_responses
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.outbound import Rendered
 
 
 class _OverOpenAI(SDKProvider):

@@ -53,11 +53,11 @@ from llmstream.providers.transport import (
     reason,
     transport_name,
 )
-from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
-from llmstream.wire.fields import parse_json
-from llmstream.wire.lessons import Lessons
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.event_decoder import Decoder
+from llmstream.wire.json_fields import parse_json
+from llmstream.wire.outbound import Rendered
+from llmstream.wire.refused_options import Lessons
 
 if TYPE_CHECKING:
     import httpx2

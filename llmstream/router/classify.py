@@ -10,9 +10,9 @@ from typing import Any, Generic
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.log import describe, get_logger
-from llmstream.router.calling import call, check_seconds, is_cancelled, within
 from llmstream.router.decision import Answer, Decision, Strategy
 from llmstream.router.routes import R, check_routes, parse_route, undefined
+from llmstream.router.user_functions import call, check_seconds, is_cancelled, within
 
 logger = get_logger("llmstream.router")
 

@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
-from llmstream.router.answering import Answering
-from llmstream.router.calling import check_seconds
 from llmstream.router.classify import check_request
+from llmstream.router.handler_stream import Answering
 from llmstream.router.routes import R, check_routes, defined, parse_route, undefined
+from llmstream.router.user_functions import check_seconds
 from llmstream.streams.branch import Branch
 from llmstream.streams.pump import Pump
 
@@ -35,8 +35,8 @@ class Dispatcher(Generic[R]):
 
     A handler is an async generator of text or StreamEvents, an async function that returns text or such an iterator, or
     a function that returns one (`lambda request: client.chat_completion([…])`), which runs in a thread. What becomes of
-    each thing it can do is in `llmstream.router.answering`. `timeout` is the seconds it may give nothing while somebody
-    waits (None: no limit). `keep_message=False` is for endless answers, as in LLMClient. `clock` is for tests.
+    each thing it can do is in `llmstream.router.handler_stream`. `timeout` is the seconds it may give nothing while
+    somebody waits (None: no limit). `keep_message=False` is for endless answers, as in LLMClient. `clock` is for tests.
 
     NOT_DEFINED is answered with what can be asked, unless it has a handler.
     """

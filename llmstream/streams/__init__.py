@@ -13,11 +13,11 @@ from llmstream.clock import Clock
 from llmstream.streams.buffer import buffer
 from llmstream.streams.coalesce import coalesce
 from llmstream.streams.collect import collect
+from llmstream.streams.flow import Flow
 from llmstream.streams.guard import guard
 from llmstream.streams.progress import progress
 from llmstream.streams.record import record
 from llmstream.streams.replay import replay
-from llmstream.streams.source import Flow
 from llmstream.streams.tee import tee
 from llmstream.streams.text import text
 from llmstream.streams.transform import map_text, transform

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from typing import Self
 
 from llmstream.events.types import StreamEvent
+from llmstream.streams.flow import Flow
 from llmstream.streams.pump import Pump
-from llmstream.streams.source import Flow
 
 
 class Branch:

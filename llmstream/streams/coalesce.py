@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.types import StreamEvent
 from llmstream.streams.branch import Branch
-from llmstream.streams.held import CHARS, ENDS, Held, Unit
+from llmstream.streams.flow import Flow, Source
 from llmstream.streams.pump import Pump
-from llmstream.streams.source import Flow, Source
+from llmstream.streams.recut_buffer import CHARS, ENDS, Held, Unit
 
 _AHEAD = 64
 

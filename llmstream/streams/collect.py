@@ -8,7 +8,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message
-from llmstream.streams.source import Source
+from llmstream.streams.flow import Source
 from llmstream.streams.text import stopped_short
 
 

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
-from llmstream.streams.opening import TEXTS
+from llmstream.streams.flow import Flow, Source
+from llmstream.streams.message_start import TEXTS
 from llmstream.streams.rewrite import Rewriter, rewrite
-from llmstream.streams.source import Flow, Source
 from llmstream.streams.transformer import Halt
 
 Edit: TypeAlias = tuple[int, int, str | None]

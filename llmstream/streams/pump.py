@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Callable
 
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
-from llmstream.streams.source import Source
+from llmstream.streams.flow import Source
 
 
 class Queue:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import StreamEvent
-from llmstream.streams.source import Flow, Source
+from llmstream.streams.flow import Flow, Source
 
 VERSION = 1
 HEADER = {"llmstream": "recording", "version": VERSION}

@@ -14,9 +14,9 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import StreamEvent, error
-from llmstream.streams.opening import TEXTS, content
+from llmstream.streams.flow import Flow
+from llmstream.streams.message_start import TEXTS, content
 from llmstream.streams.record import VERSION
-from llmstream.streams.source import Flow
 
 _Lines = Iterable[str | bytes]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import StreamEvent, discarded
-from llmstream.streams.source import Flow, Source
+from llmstream.streams.flow import Flow, Source
 
 
 def text(events: AsyncIterable[StreamEvent], *, on_discard: Callable[[], None] | None = None) -> Flow[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable
 
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.streams.flow import Flow, Source
 from llmstream.streams.rewrite import Rewriter, rewrite
-from llmstream.streams.source import Flow, Source
 from llmstream.streams.transformer import Transformer
 
 _ANSWER = frozenset({EventType.TEXT_DELTA})

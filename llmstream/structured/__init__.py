@@ -19,10 +19,10 @@ from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ErrorInfo, TruncatedError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message
-from llmstream.structured.asking import Mode, ask_again, start
-from llmstream.structured.check import describe
-from llmstream.structured.growing import FieldComplete
-from llmstream.structured.reading import Partial, ValidationFailedError, finish, objects
+from llmstream.structured.growth import FieldComplete
+from llmstream.structured.json_schema_check import describe
+from llmstream.structured.modes import Mode, ask_again, start
+from llmstream.structured.partial_objects import Partial, ValidationFailedError, finish, objects
 from llmstream.structured.target import Target
 
 T = TypeVar("T")

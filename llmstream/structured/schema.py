@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llmstream.structured.check import resolve
+from llmstream.structured.json_schema_check import resolve
 
 _KEPT = frozenset({"type", "description", "enum", "const", "properties", "items", "anyOf", "$ref", "$defs"})
 _FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from llmstream.structured.check import Problem, check, compile_patterns, describe, resolve
+from llmstream.structured.json_schema_check import Problem, check, compile_patterns, describe, resolve
 from llmstream.structured.schema import NotStrictError, strict_schema
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import Any
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason
 from llmstream.testing.rules import broken_rules
-from llmstream.wire.decoding import Decoder
+from llmstream.wire.event_decoder import Decoder
 
 Make = Callable[[], Decoder]
 

@@ -6,8 +6,8 @@ async def weather(city: str, days: int = 1) -> Forecast: ...
 async for event in run_tools(client, messages, [weather]): ...
 """
 
-from llmstream.tools.calls import Confirm
 from llmstream.tools.function import ArgumentsError, FunctionTool, tool
-from llmstream.tools.running import run_tools
+from llmstream.tools.loop import run_tools
+from llmstream.tools.runner import Confirm
 
 __all__ = ["ArgumentsError", "Confirm", "FunctionTool", "run_tools", "tool"]

@@ -16,14 +16,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from llmstream.web.negotiate import Choice, Form, NotAcceptableError, ResponseMode, negotiate
+from llmstream.web.negotiation import Choice, Form, NotAcceptableError, ResponseMode, negotiate
 
 if TYPE_CHECKING:
     from llmstream.web.access import Access
     from llmstream.web.app import create_app
-    from llmstream.web.encode import AbortedError
     from llmstream.web.errors import RefusedError
     from llmstream.web.limits import Limits
+    from llmstream.web.native_encoders import AbortedError
     from llmstream.web.responses import EventStreamResponse, choose, respond
     from llmstream.web.websocket import send_events
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HOME = {
     "access": ("Access",),
     "app": ("create_app",),
-    "encode": ("AbortedError",),
+    "native_encoders": ("AbortedError",),
     "errors": ("RefusedError",),
     "limits": ("Limits",),
     "responses": ("EventStreamResponse", "choose", "respond"),

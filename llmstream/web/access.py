@@ -28,8 +28,8 @@ from starlette.websockets import WebSocket
 
 from llmstream.errors import ConfigurationError
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
+from llmstream.web.exceptions import http_refusal
 from llmstream.web.limits import Limits, Slots
-from llmstream.web.raised import http_refusal
 from llmstream.web.responses import Refusal, RenderError
 from llmstream.web.server_log import REFUSED
 

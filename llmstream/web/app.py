@@ -21,17 +21,17 @@ from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.web.access import Access, Gate, describe_request, own_path
-from llmstream.web.conversing import Conversing
+from llmstream.web.app_state import Service
+from llmstream.web.conversation_endpoints import Conversing
+from llmstream.web.dialect_endpoints import dialect_routes
 from llmstream.web.dialects import AnthropicMessages, OpenAIChat, all_dialects
-from llmstream.web.encode import AbortedError
+from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.limits import Limits
-from llmstream.web.mounting import dialect_routes
-from llmstream.web.native import Native
+from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.responses import Refusal, RenderError
-from llmstream.web.service import Service
 
 logger = get_logger("llmstream.web")
 

@@ -17,9 +17,9 @@ from llmstream import __version__
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.web.access import PUBLIC
-from llmstream.web.conversing import Query
+from llmstream.web.conversation_endpoints import Query
 from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat
-from llmstream.web.native import ChatBody, PromptData, UserRequest
+from llmstream.web.endpoints import ChatBody, PromptData, UserRequest
 
 _REF = "#/components/schemas/{model}"
 _ERRORS = {

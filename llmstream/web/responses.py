@@ -9,7 +9,7 @@
 2. An ERROR after them is the last event; where the form has no way to say it (text), the connection is cut, and so it
    is when a client doesn't read for `write_timeout` seconds.
 3. A stream that stops without its end, and one that raises, end in an ERROR like any other; what the client is told of
-   an exception is in `llmstream.web.raised`.
+   an exception is in `llmstream.web.exceptions`.
 4. However it ends, the events are closed before the response is over: when the client leaves, at once. Once their last
    one was read, no client's leaving disturbs what the application does to close them.
 5. When the server gives up on a response (its shutdown), the client is told in an ERROR, where it can be.
@@ -33,8 +33,8 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
-from llmstream.streams.source import Flow, Source
-from llmstream.web.encode import LAST, AbortedError, Outgoing, SseEncoder, gap, outgoing, render_json
+from llmstream.streams.flow import Flow, Source
+from llmstream.web.delivery import Outlet, SlowClientError, UnsentError, http_client_left, is_cancelled
 from llmstream.web.errors import (
     RefusedError,
     error_headers,
@@ -45,9 +45,9 @@ from llmstream.web.errors import (
     public_info,
     render_error,
 )
-from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode, negotiate
-from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, http_client_left, is_cancelled
-from llmstream.web.raised import failure_in, http_refusal, refusal_event, refusal_in
+from llmstream.web.exceptions import failure_in, http_refusal, refusal_event, refusal_in
+from llmstream.web.native_encoders import LAST, AbortedError, Outgoing, SseEncoder, gap, outgoing, render_json
+from llmstream.web.negotiation import FORMS, Choice, Form, NotAcceptableError, ResponseMode, negotiate
 from llmstream.web.server_log import filter_server_logs
 
 logger = get_logger("llmstream.web")
@@ -68,7 +68,7 @@ class EventStreamResponse(Response):
 
     `encoder` says how it is written (None: as server-sent events), `render_error` what an HTTP error's body is.
     `heartbeat` and `write_timeout` are seconds; None: none. `headers` are added to the answer's head. A request whose
-    Last-Event-ID is one of SseEncoder's is answered as `llmstream.web.encode` says.
+    Last-Event-ID is one of SseEncoder's is answered as `llmstream.web.native_encoders` says.
     """
 
     def __init__(
@@ -274,7 +274,7 @@ def choose(
     default: ResponseMode = ResponseMode.STREAM,
     offer: Sequence[Form] = FORMS,
 ) -> Choice:
-    """What `llmstream.web.negotiate` makes of a request; `flag` is its body's `stream`.
+    """What `llmstream.web.negotiation` makes of a request; `flag` is its body's `stream`.
 
     `?forms=ndjson,json` says what the client can read, where `capabilities` doesn't. Raises HTTPException (406, 400),
     which Starlette and FastAPI answer with.

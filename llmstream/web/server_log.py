@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextvars import ContextVar
 
-from llmstream.web.encode import AbortedError
+from llmstream.web.native_encoders import AbortedError
 
 REFUSED: ContextVar[bool] = ContextVar("llmstream.refused", default=False)
 """Whether this task answered a WebSocket with an HTTP refusal, which uvicorn's log takes for no answer at all."""

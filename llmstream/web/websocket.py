@@ -12,11 +12,11 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
-from llmstream.streams.source import Source
-from llmstream.web.encode import is_opaque, render_json
+from llmstream.streams.flow import Source
+from llmstream.web.delivery import Outlet, SlowClientError, UnsentError, is_cancelled
 from llmstream.web.errors import log_failure, log_refusal, new_request_id, public_event, render_error
-from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, is_cancelled
-from llmstream.web.raised import failure_in, refusal_event, refusal_in
+from llmstream.web.exceptions import failure_in, refusal_event, refusal_in
+from llmstream.web.native_encoders import is_opaque, render_json
 from llmstream.web.responses import cut
 
 logger = get_logger("llmstream.web")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llmstream.wire.decoding import Decoder
-    from llmstream.wire.rendered import Encoder
+    from llmstream.wire.event_decoder import Decoder
+    from llmstream.wire.outbound import Encoder
 
 FORMATS = {
     "openai-chat": ("openai_chat", "Chat"),

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream.cli.blocks import Piece
 from llmstream.cli.markdown import LIMIT, LINES, Splitter
+from llmstream.cli.markdown_blocks import Piece
 from llmstream.cli.painter import Renderer
 
 WORD = st.integers(0, 10**6).map(lambda number: f"w{number}")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream.cli.closing import Timing, closing_line
 from llmstream.cli.markdown import LIMIT
 from llmstream.cli.painter import MarkdownShow
 from llmstream.cli.screen import Harmless, one_line
 from llmstream.cli.show import Show
+from llmstream.cli.summary_line import Timing, closing_line
 from llmstream.events.types import EventType, Retry, StreamEvent, reasoning_delta, text_delta
 from llmstream.messages import Usage
 

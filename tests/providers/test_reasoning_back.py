@@ -25,7 +25,7 @@ from llmstream.messages import (
 from llmstream.providers.compatible import VENDORS
 from llmstream.providers.config import TRANSPORTS, ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
-from llmstream.tools.running import run_rounds
+from llmstream.tools.loop import run_rounds
 from llmstream.wire.openai_chat.request import Dialect, parse_request, render_request
 from tests.loopback import Handler, Loopback, Reply, Request, answer, refuse
 

@@ -13,7 +13,7 @@ from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.messages import FinishReason, ReasoningPart, ToolCall, Usage
 from llmstream.testing import Received, Reply, check_decoder
 from llmstream.wire import FORMATS, decoder
-from llmstream.wire.decoding import Decoder
+from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.openai_chat.decode import ChatDecoder
 
 PATHS = {

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from llmstream.events.types import StreamEvent
-from llmstream.wire.sse import SSEParser
+from llmstream.wire.framing.sse import SSEParser
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.web import Access, Limits, RefusedError
 from tests.web.serving import fetch, serving
 from tests.web.test_app import app_with, post
-from tests.web.test_conversing import begin
+from tests.web.test_conversation_endpoints import begin
 
 SHAPES = {
     "/chat": {"type", "error", "request_id", "error_info"},

@@ -20,7 +20,7 @@ from llmstream.testing import ScriptedProvider
 from llmstream.web import Access, Limits, create_app
 from llmstream.web.access import PUBLIC
 from llmstream.web.dialects import AgUi, AiSdk
-from llmstream.web.native import ChatBody
+from llmstream.web.endpoints import ChatBody
 from tests.web.serving import Client, events_of, fetch, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]

@@ -16,12 +16,12 @@ from llmstream.messages import Message, TextPart, ToolCall, ToolResult
 from llmstream.testing import ScriptedProvider
 from llmstream.tools import run_tools
 from llmstream.web import create_app, respond, send_events
+from llmstream.web.dialect_endpoints import Streamed
 from llmstream.web.dialects import AgUi, AiSdk
 from llmstream.web.errors import public_event
-from llmstream.web.mounting import Streamed
 from tests.web.serving import fetch, serving
 from tests.web.test_app import post
-from tests.web.test_conversing import begin
+from tests.web.test_conversation_endpoints import begin
 
 SECRET = "password=hunter2"
 QUESTION = [{"role": "user", "content": "hi"}]

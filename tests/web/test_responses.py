@@ -14,8 +14,8 @@ from llmstream import ErrorInfo, LLMClient, RetryPolicy
 from llmstream.events.types import EventType, Status, StreamEvent, error, text_delta
 from llmstream.testing import ScriptedProvider
 from llmstream.web import AbortedError, EventStreamResponse, Form, ResponseMode, choose, respond
-from llmstream.web.encode import NdjsonEncoder, outgoing
 from llmstream.web.errors import TABLE
+from llmstream.web.native_encoders import NdjsonEncoder, outgoing
 from tests.web.serving import Client, app_of, events_of, fetch, frames, serving
 
 SECRET = "sk-provider-said-this"

@@ -16,12 +16,12 @@ from llmstream.events.grammar import Guard
 from llmstream.events.types import Start, ToolCallDelta, text_delta
 from llmstream.messages import FinishReason, Message, ToolCall, ToolResult
 from llmstream.streams import map_text
-from llmstream.streams.answer import Answer
+from llmstream.streams.rewritten_message import Answer
 from llmstream.testing import ScriptedProvider
 from llmstream.web.dialects import Ask, all_dialects
 from llmstream.web.dialects.ag_ui import Run
 from llmstream.web.dialects.ai_sdk import Reply as UIReply
-from llmstream.web.dialects.withheld import Withheld
+from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.wire import FORMATS, decoder, encoder
 from llmstream.wire.object_end import ObjectEnd
 

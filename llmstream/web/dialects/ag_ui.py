@@ -13,16 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmstream.arguments import build_request, check_type
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import FinishReason, ToolCall, ToolResult, Usage, dump
 from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
-from llmstream.web.dialects.asking import ask_for, object_of, pieces_of
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText, render_frame
-from llmstream.web.encode import render_json
-from llmstream.wire.openai_chat.arguments import build_request, check_type
+from llmstream.web.dialects.interruption import Ending
+from llmstream.web.dialects.request_checks import ask_for, object_of, pieces_of
+from llmstream.web.native_encoders import render_json
 
 _Events = Iterator[dict[str, Any]]
 _VERSION = "1.0"

@@ -21,9 +21,9 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.web.dialects.asking import object_of
-from llmstream.web.dialects.kept import call_data_of, reasoning_of
-from llmstream.wire.fields import as_text
+from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
+from llmstream.web.dialects.request_checks import object_of
+from llmstream.wire.json_fields import as_text
 
 _ROLES = ("developer", "system", "assistant", "user", "tool", "activity", "reasoning")
 _MEDIA = ("image", "audio", "video", "document")

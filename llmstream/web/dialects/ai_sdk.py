@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmstream.arguments import build_request, check_type
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Retry, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import (
@@ -30,11 +31,10 @@ from llmstream.messages import (
     dump,
 )
 from llmstream.web.dialects.ai_sdk_messages import parse_tools, parse_ui_messages
-from llmstream.web.dialects.asking import ask_for, object_of, pieces_of
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.ending import Ending
 from llmstream.web.dialects.frames import RunsOfText, render_frame
-from llmstream.wire.openai_chat.arguments import build_request, check_type
+from llmstream.web.dialects.interruption import Ending
+from llmstream.web.dialects.request_checks import ask_for, object_of, pieces_of
 
 _Parts = Iterator[dict[str, Any]]
 _FINISH = {

@@ -21,9 +21,9 @@ from llmstream.messages import (
     ToolResult,
     sequence_of,
 )
-from llmstream.web.dialects.asking import object_of
-from llmstream.web.dialects.kept import call_data_of, reasoning_of
-from llmstream.wire.fields import as_text, parse_data_url
+from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
+from llmstream.web.dialects.request_checks import object_of
+from llmstream.wire.json_fields import as_text, parse_data_url
 
 _ROLES = ("system", "user", "assistant")
 _DENIED = "The user did not allow this call; it was not run."

@@ -15,11 +15,11 @@ from uuid import uuid4
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Source, parse_arguments
-from llmstream.web.dialects.asking import ask_for, keep_options, object_of, whole
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.web.dialects.frames import RunsOfText
-from llmstream.web.dialects.withheld import Withheld
+from llmstream.web.dialects.interruption import Ending
+from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, whole
 from llmstream.wire.anthropic_messages.decode import FINISH_REASONS
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
 from llmstream.wire.anthropic_messages.request import parse_request

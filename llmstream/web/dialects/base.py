@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message
-from llmstream.wire.rendered import Encoder
+from llmstream.wire.outbound import Encoder
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.web.dialects.base import Answer
-from llmstream.web.encode import render_json
-from llmstream.wire.rendered import encode_json
+from llmstream.web.native_encoders import render_json
+from llmstream.wire.outbound import encode_json
 
 _TEXT = EventType.TEXT_DELTA  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
 _HOLE = "\0"

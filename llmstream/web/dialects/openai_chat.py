@@ -18,18 +18,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
+from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import FinishReason, Part, ProviderPart
-from llmstream.web.dialects.asking import ask_for, keep_options, object_of, pieces_of, whole
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.ending import Ending
+from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.web.dialects.frames import RunsOfText
-from llmstream.web.dialects.kept import reasoning_of
-from llmstream.web.dialects.withheld import Withheld
-from llmstream.wire.fields import as_text
-from llmstream.wire.openai_chat.arguments import FORMAT
+from llmstream.web.dialects.interruption import Ending
+from llmstream.web.dialects.provider_data import reasoning_of
+from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, pieces_of, whole
+from llmstream.wire.json_fields import as_text
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
 

@@ -20,9 +20,9 @@ import json
 from typing import Any
 
 from llmstream.messages import FinishReason, Source, ToolResult, Usage
-from llmstream.wire.decoding import Decoder, OpenCall
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.fields import as_count
+from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.json_fields import as_count
 
 FORMAT = "anthropic-messages"
 

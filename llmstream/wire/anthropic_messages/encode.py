@@ -27,7 +27,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.anthropic_messages.decode import FINISH_REASONS, FORMAT, render_call_data
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.rendered import encode_json
+from llmstream.wire.outbound import encode_json
 
 _REASONS = {
     FinishReason.STOP: "end_turn",

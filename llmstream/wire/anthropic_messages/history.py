@@ -23,7 +23,7 @@ from llmstream.messages import (
     sequence_of,
 )
 from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
-from llmstream.wire.fields import as_text
+from llmstream.wire.json_fields import as_text
 
 _MEDIA_TYPES = frozenset({None, "application/pdf", "text/plain"})
 

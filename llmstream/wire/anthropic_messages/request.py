@@ -21,7 +21,7 @@ from typing import Any
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice, ensure_json, sequence_of
 from llmstream.wire.anthropic_messages.history import History, parse_history
 from llmstream.wire.anthropic_messages.versions import refusal
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.outbound import Rendered
 
 
 @dataclass(frozen=True, slots=True)

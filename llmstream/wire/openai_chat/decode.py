@@ -20,9 +20,9 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.messages import FinishReason, Source, Usage, parse_arguments
-from llmstream.wire.decoding import Decoder, OpenCall
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.fields import as_count, as_text
+from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.json_fields import as_count, as_text
 from llmstream.wire.object_end import ObjectEnd
 
 FINISH_REASONS = {

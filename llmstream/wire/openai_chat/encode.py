@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import (
@@ -23,9 +24,8 @@ from llmstream.messages import (
     Usage,
 )
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.openai_chat.arguments import FORMAT
 from llmstream.wire.openai_chat.decode import FINISH_REASONS
-from llmstream.wire.rendered import encode_json
+from llmstream.wire.outbound import encode_json
 
 _REASONS = {
     FinishReason.LENGTH: "length",

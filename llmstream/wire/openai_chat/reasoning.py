@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from llmstream.arguments import FORMAT
 from llmstream.messages import Message, ReasoningPart
-from llmstream.wire.openai_chat.arguments import FORMAT
 
 KEY = "reasoning_content"
 BLANK = " "

@@ -12,6 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from llmstream.arguments import (
+    FORMAT,
+    parse_messages,
+    parse_response_format,
+    parse_stop,
+    parse_tool_choice,
+    parse_tools,
+)
 from llmstream.messages import (
     ChatRequest,
     File,
@@ -28,17 +36,9 @@ from llmstream.messages import (
     ToolChoice,
     ToolResult,
 )
-from llmstream.wire.openai_chat.arguments import (
-    FORMAT,
-    parse_messages,
-    parse_response_format,
-    parse_stop,
-    parse_tool_choice,
-    parse_tools,
-)
 from llmstream.wire.openai_chat.encode import render_signature
 from llmstream.wire.openai_chat.reasoning import BLANK, KEY, Owed, is_off, owed_to, readable
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.outbound import Rendered
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from typing import Any, ClassVar
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import FinishReason, parse_arguments
-from llmstream.wire.decoding import Decoder, OpenCall
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.event_decoder import Decoder, OpenCall
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,

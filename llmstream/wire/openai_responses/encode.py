@@ -36,7 +36,7 @@ from llmstream.messages import (
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.openai_responses.open_item import Frame, OpenItem
 from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
-from llmstream.wire.rendered import encode_json
+from llmstream.wire.outbound import encode_json
 
 _STATUSES = frozenset({"completed", "incomplete", "in_progress", "queued"})
 _REASONS = {

@@ -25,7 +25,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.wire.fields import parse_data_url
+from llmstream.wire.json_fields import parse_data_url
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,

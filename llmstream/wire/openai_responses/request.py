@@ -33,7 +33,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.openai_responses.history import History, parse_input
 from llmstream.wire.openai_responses.items import FORMAT
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.outbound import Rendered
 
 
 @dataclass(frozen=True, slots=True)

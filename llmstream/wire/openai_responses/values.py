@@ -7,7 +7,7 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.messages import Source, Usage
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.fields import as_count
+from llmstream.wire.json_fields import as_count
 
 _CODES = {
     "authentication": "invalid_api_key",

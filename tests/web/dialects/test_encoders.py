@@ -34,7 +34,7 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, Ask, Dialect, OpenAIChat, all_dialects
-from llmstream.web.dialects.asking import pieces_of
+from llmstream.web.dialects.request_checks import pieces_of
 from llmstream.wire import decoder
 from llmstream.wire.error_body import parse_error
 from tests import strategies as s

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from llmstream import ErrorInfo, LLMClient
 from llmstream.testing import ScriptedProvider
 from llmstream.web import EventStreamResponse, respond
-from llmstream.web.encode import SseEncoder
+from llmstream.web.native_encoders import SseEncoder
 from tests.web.serving import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.arguments import FORMAT
 from llmstream.messages import Part, ProviderPart, ReasoningPart
-from llmstream.wire.fields import as_text
-from llmstream.wire.openai_chat.arguments import FORMAT
+from llmstream.wire.json_fields import as_text
 
 
 def reasoning_of(text: str, kept: Mapping[str, Any]) -> Part:

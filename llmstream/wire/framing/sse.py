@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from llmstream.wire.template import TextTemplate
+from llmstream.wire.framing.text_frames import TextTemplate
 
 MAX_FRAME = 8 * 1024 * 1024
 """Bytes. Large enough for an image in base64, small enough for 500 streams in one process."""

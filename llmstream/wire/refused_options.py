@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstream.errors import ErrorInfo
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.outbound import Rendered
 
 OPTIONAL = frozenset(
     {

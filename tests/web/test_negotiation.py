@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream.web.negotiate import FORMS, MEDIA_TYPES, Choice, Form, NotAcceptableError, ResponseMode, negotiate
+from llmstream.web.negotiation import FORMS, MEDIA_TYPES, Choice, Form, NotAcceptableError, ResponseMode, negotiate
 
 STREAM, BATCH = ResponseMode.STREAM, ResponseMode.BATCH
 SSE, JSON = Choice(STREAM, Form.SSE), Choice(BATCH, Form.JSON)

@@ -25,7 +25,7 @@ from llmstream.events.types import (
     text_delta,
 )
 from llmstream.messages import Message, RefusalPart, TextPart
-from llmstream.web.encode import AbortedError, JsonEncoder, NdjsonEncoder, SseEncoder, TextEncoder
+from llmstream.web.native_encoders import AbortedError, JsonEncoder, NdjsonEncoder, SseEncoder, TextEncoder
 from tests import strategies as some
 from tests.web.serving import frames
 

@@ -28,9 +28,9 @@ from llmstream.events.types import (
 )
 from llmstream.messages import FinishReason, Message, Source, ToolCall, ToolResult, Usage, parse_arguments
 from llmstream.wire.error_body import is_error, parse_error
-from llmstream.wire.fields import as_string, parse_json
-from llmstream.wire.sse import MAX_FRAME, Frame, SSEParser
-from llmstream.wire.template import TextTemplate
+from llmstream.wire.framing.sse import MAX_FRAME, Frame, SSEParser
+from llmstream.wire.framing.text_frames import TextTemplate
+from llmstream.wire.json_fields import as_string, parse_json
 
 _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
 """Finish reasons after which the last call's arguments may be missing rather than empty."""

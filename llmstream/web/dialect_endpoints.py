@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.providers.openai import OpenAIProvider
+from llmstream.web.app_state import Service, invalid
 from llmstream.web.dialects import AiSdk, Ask, Dialect, model_document, models_document
-from llmstream.web.encode import render_json
 from llmstream.web.limits import read_json
+from llmstream.web.native_encoders import render_json
 from llmstream.web.responses import EventStreamResponse
-from llmstream.web.service import Service, invalid
 
 
 class Streamed:

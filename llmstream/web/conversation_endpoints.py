@@ -28,12 +28,12 @@ from llmstream.conversations import ChatContext, ConversationError, SessionConte
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, words
 from llmstream.messages import Source
-from llmstream.web.encode import Gathered, SseEncoder
+from llmstream.web.app_state import Service, refusal_of
 from llmstream.web.errors import RefusedError
+from llmstream.web.exceptions import conversation_refusal
 from llmstream.web.limits import parse_json
-from llmstream.web.negotiate import Choice, Form, ResponseMode
-from llmstream.web.raised import conversation_refusal
-from llmstream.web.service import Service, refusal_of
+from llmstream.web.native_encoders import Gathered, SseEncoder
+from llmstream.web.negotiation import Choice, Form, ResponseMode
 from llmstream.web.websocket import send_events
 
 _PATIENCE = 30.0

@@ -8,7 +8,7 @@ from typing import Literal
 
 from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.opening import TEXTS, Opening, content, is_notice
+from llmstream.streams.message_start import TEXTS, Opening, content, is_notice
 
 Unit = Literal["word", "line", "sentence"]
 

@@ -23,9 +23,9 @@ from llmstream.events.grammar import TERMINAL, Guard, is_step
 from llmstream.events.types import EventType, Retry, StreamEvent, error, refusal_delta, text_delta
 from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message, Usage
-from llmstream.router.calling import call, is_cancelled
+from llmstream.router.user_functions import call, is_cancelled
 from llmstream.router.whole import pieces
-from llmstream.streams.source import Source
+from llmstream.streams.flow import Source
 
 logger = get_logger("llmstream.router")
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from llmstream.arguments import build_request, check_type
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import unfold
 from llmstream.messages import ChatRequest, Message, Part, RefusalPart, TextPart
 from llmstream.web.dialects.base import Ask
-from llmstream.wire.openai_chat.arguments import build_request, check_type
 
 _OPTIONS = (
     "tools",

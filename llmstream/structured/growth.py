@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from llmstream.structured.json_in_prose import Preamble
 from llmstream.structured.shapes import Shape, shape_of, wrapper
 from llmstream.structured.target import WRAPPER, Target
-from llmstream.structured.text import Preamble
 from llmstream.wire.partial_json import PartialJSON, Path
 
 

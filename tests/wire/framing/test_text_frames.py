@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmstream import wire
-from llmstream.wire.decoding import Decoder
-from llmstream.wire.template import PATIENCE, TextTemplate
+from llmstream.wire.event_decoder import Decoder
+from llmstream.wire.framing.text_frames import PATIENCE, TextTemplate
 
 FORMATS = ("openai-chat", "openai-responses", "anthropic-messages")
 

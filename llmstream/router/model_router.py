@@ -15,7 +15,7 @@ from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.endpoint import hide_headers
-from llmstream.router.needs import Needs, needs_of
+from llmstream.router.requirements import Needs, needs_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
 from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import StreamEvent
 from llmstream.messages import FinishReason, ToolCall
-from llmstream.streams.source import Flow, Source
-from llmstream.structured.growing import FieldComplete, Growing
+from llmstream.streams.flow import Flow, Source
+from llmstream.structured.growth import FieldComplete, Growing
+from llmstream.structured.json_in_prose import json_texts
 from llmstream.structured.target import MismatchError, Target
-from llmstream.structured.text import json_texts
 
 T = TypeVar("T")
 

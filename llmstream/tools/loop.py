@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeAlias, Unpack, cast
 
+from llmstream.arguments import parse_tool_choice, parse_tools
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.grammar import TERMINAL
@@ -14,9 +15,8 @@ from llmstream.events.types import EventType, Status, StreamEvent, error
 from llmstream.events.unfold import unfold
 from llmstream.messages import FinishReason, HostedTool, Message, Tool, ToolCall, ToolResult, Usage, sequence_of
 from llmstream.providers.endpoint import hide_headers
-from llmstream.tools.calls import Calls, Confirm
 from llmstream.tools.function import FunctionTool, tool
-from llmstream.wire.openai_chat.arguments import parse_tool_choice, parse_tools
+from llmstream.tools.runner import Calls, Confirm
 
 Given: TypeAlias = Callable[..., Any] | FunctionTool | HostedTool | Mapping[str, Any]
 

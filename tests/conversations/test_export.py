@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from llmstream import LLMError
 from llmstream.conversations import Document, ImportFormatError
+from llmstream.conversations.export import parse_export, render_export
 from llmstream.conversations.history import Place, build_messages
-from llmstream.conversations.portable import parse_export, render_export
 from llmstream.conversations.records import ConversationRecord, Owner, Turn
 from llmstream.conversations.stores.protocol import render
 from llmstream.messages import ChatRequest, Message, ReasoningPart, Source, TextPart, ToolCall, Usage

@@ -32,8 +32,8 @@ from llmstream.events.grammar import TERMINAL, is_step
 from llmstream.events.types import EventType, RefusalDelta, Status, StreamEvent, TextDelta, words
 from llmstream.events.unfold import as_batch
 from llmstream.messages import Message, Part, RefusalPart, TextPart
-from llmstream.web.negotiate import MEDIA_TYPES, Form
-from llmstream.wire.rendered import encode_json
+from llmstream.web.negotiation import MEDIA_TYPES, Form
+from llmstream.wire.outbound import encode_json
 
 T = TypeVar("T")
 _TEXT = EventType.TEXT_DELTA

@@ -31,7 +31,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.wire.fields import parse_data_url
+from llmstream.wire.json_fields import parse_data_url
 
 FORMAT = "openai-chat"
 

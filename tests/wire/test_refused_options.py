@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from llmstream.arguments import build_request
 from llmstream.messages import Message
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.lessons import DEVELOPER, OPTIONAL, OTHER_NAME, Lesson, Lessons, learn
-from llmstream.wire.openai_chat.arguments import build_request
 from llmstream.wire.openai_chat.request import render_request
-from llmstream.wire.rendered import Rendered
+from llmstream.wire.outbound import Rendered
+from llmstream.wire.refused_options import DEVELOPER, OPTIONAL, OTHER_NAME, Lesson, Lessons, learn
 
 SENT: dict[str, Any] = {
     "model": "m",

@@ -13,16 +13,16 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llmstream.arguments import build_request
 from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.events.types import StreamEvent
 from llmstream.router import RouterWithDispatcher
-from llmstream.web.encode import Outgoing
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, check_messages
-from llmstream.web.negotiate import Choice
+from llmstream.web.native_encoders import Outgoing
+from llmstream.web.negotiation import Choice
 from llmstream.web.responses import respond
-from llmstream.wire.openai_chat.arguments import build_request
 
 _PATIENCE = 2.0
 """Seconds that a store may take to show that it is there."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
+from llmstream.arguments import parse_messages
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
@@ -14,7 +15,6 @@ from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoi
 from llmstream.providers.base import Provider, SchemaSupport
 from llmstream.structured.schema import is_recursive
 from llmstream.structured.target import Target
-from llmstream.wire.openai_chat.arguments import parse_messages
 
 Mode: TypeAlias = Literal["native", "tool", "instructions"]
 MODES: tuple[Mode, ...] = get_args(Mode)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmstream.wire.sse import Frame, SSEParser
+from llmstream.wire.framing.sse import Frame, SSEParser
 from tests.recordings import bytewise, listed, random_cuts, two_way, unbase64
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmstream.arguments import parse_messages, parse_tools
 from llmstream.client import CallOptions
 from llmstream.messages import (
     File,
@@ -19,7 +20,6 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
-from llmstream.wire.openai_chat.arguments import parse_messages, parse_tools
 
 _BYTES_PER_TOKEN = 3
 """English has 4 bytes of UTF-8 for a token of today's models, Chinese about 3: estimates err to the larger side."""

@@ -23,7 +23,7 @@ from starlette.types import Message, Receive, Send
 from starlette.websockets import WebSocketDisconnect
 
 from llmstream.log import get_logger
-from llmstream.web.encode import AbortedError
+from llmstream.web.native_encoders import AbortedError
 
 logger = get_logger("llmstream.web")
 _BREATH = 0.0005

@@ -11,15 +11,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from llmstream.arguments import build_request
 from llmstream.conversations import ChatContext, StreamingChatRequest
 from llmstream.events.types import EventType, Start, StreamEvent, text_delta
 from llmstream.messages import FinishReason, Message, TextPart
+from llmstream.web.app_state import Service, invalid, refusal_of
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import parse_json, read_body, read_json
-from llmstream.web.negotiate import Choice, Form, ResponseMode
+from llmstream.web.negotiation import Choice, Form, ResponseMode
 from llmstream.web.responses import choose
-from llmstream.web.service import Service, invalid, refusal_of
-from llmstream.wire.openai_chat.arguments import build_request
 
 B = TypeVar("B", bound=BaseModel)
 

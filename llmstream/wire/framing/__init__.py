@@ -1,0 +1,1 @@
+"""Framing: the bytes of a body cut into frames, whatever they hold."""
