@@ -50,7 +50,9 @@ class CodeBlocks:
 async def main() -> None:
     """The loop."""
     async with LLMClient() as client:
-        async for event in transform(client.chat_completion([{"role": "user", "content": QUESTION}]), CodeBlocks):
+        async for event in transform(
+            client.chat_completion([{"role": "user", "content": QUESTION}]), CodeBlocks
+        ):
             print(event.text, end="", flush=True)
             if event.type == EventType.MESSAGE_COMPLETE:
                 print(f"\n{event.type.name}: {event.finish_reason}")

@@ -16,7 +16,9 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answer.jsonl"
         async with LLMClient() as client:
-            message = await collect(record(client.chat_completion([{"role": "user", "content": QUESTION}]), path))
+            message = await collect(
+                record(client.chat_completion([{"role": "user", "content": QUESTION}]), path)
+            )
         print(message.text)
         async for event in replay(path, speed=10):
             print(event.text, end="", flush=True)

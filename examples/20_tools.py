@@ -33,7 +33,9 @@ def play(request: ChatRequest) -> Iterator[Item]:
     results = [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]
     if not results:
         yield "Let me see. "
-        yield ToolCall("call-1", "weather", '{"city": "Rome", "days": 2}', input={"city": "Rome", "days": 2})
+        yield ToolCall(
+            "call-1", "weather", '{"city": "Rome", "days": 2}', input={"city": "Rome", "days": 2}
+        )
         yield ToolCall("call-2", "add", '{"a": 19, "b": 23}', input={"a": 19, "b": 23})
     else:
         yield "The tools say: " + " and ".join(str(result.content) for result in results)
@@ -51,7 +53,9 @@ async def main() -> None:
             elif event.type == EventType.STATUS and event.status:
                 print(f"[{event.status.kind}: {event.status.message}]")
             elif event.type == EventType.MESSAGE_COMPLETE:
-                print(f"\n{event.type.name}: {event.finish_reason}, {len(event.messages or [])} new messages")
+                print(
+                    f"\n{event.type.name}: {event.finish_reason}, {len(event.messages or [])} new messages"
+                )
             elif event.type == EventType.ERROR:
                 print(f"\n{event.type.name}: {event.error}")
 

@@ -27,7 +27,8 @@ class Recipe(BaseModel):
 
 
 GOOD = (
-    '{"title": "Tomato soup", "steps": [{"text": "Boil the tomatoes.", "minutes": 20}, {"text": "Eat.", "minutes": 5}]}'
+    '{"title": "Tomato soup", "steps": '
+    '[{"text": "Boil the tomatoes.", "minutes": 20}, {"text": "Eat.", "minutes": 5}]}'
 )
 BAD = '{"title": "Tomato soup", "steps": [{"text": "Boil the tomatoes.", "minutes": "twenty"}]}'
 
@@ -35,7 +36,9 @@ BAD = '{"title": "Tomato soup", "steps": [{"text": "Boil the tomatoes.", "minute
 async def main() -> None:
     """First as it grows, then in one call, with a repair."""
     messages = [{"role": "user", "content": "A recipe for a soup, please."}]
-    async with LLMClient(provider=SimulatorProvider(script=[[f"```json\n{GOOD}\n```"], [BAD], [GOOD]])) as client:
+    async with LLMClient(
+        provider=SimulatorProvider(script=[[f"```json\n{GOOD}\n```"], [BAD], [GOOD]])
+    ) as client:
         async for partial in structured.objects(structured.ask(client, messages, Recipe), Recipe):
             print(f"{partial.value.title or '…'}, {len(partial.value.steps or [])} steps so far")
             for part in partial.completed:
@@ -45,10 +48,18 @@ async def main() -> None:
         recipe = await structured.parse(client, messages, Recipe, repair=True)
         print(f"{sum(step.minutes for step in recipe.steps)} minutes in all")
 
-        schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
-        async for event in structured.ask(client, messages, schema):  # the events themselves, for a JSON schema
+        schema = {
+            "type": "object",
+            "properties": {"title": {"type": "string"}},
+            "required": ["title"],
+        }
+        async for event in structured.ask(
+            client, messages, schema
+        ):  # the events themselves, for a JSON schema
             if event.type == EventType.MESSAGE_COMPLETE and event.message:
-                print(f"{event.type.name}: {event.finish_reason}, {json.loads(event.message.text)['title']}")
+                print(
+                    f"{event.type.name}: {event.finish_reason}, {json.loads(event.message.text)['title']}"
+                )
 
 
 if __name__ == "__main__":

@@ -20,8 +20,18 @@ from llmstream.providers.simulator import SimulatorProvider
 
 QUESTION = "Explain the different tax regimes in Mexico for technology companies"
 FOUND = [
-    Document(title="Income tax act", url="https://example.com/isr", content="Companies pay 30%.", score=0.92),
-    Document(title="VAT act", url="https://example.com/iva", content="The general rate is 16%.", score=0.87),
+    Document(
+        title="Income tax act",
+        url="https://example.com/isr",
+        content="Companies pay 30%.",
+        score=0.92,
+    ),
+    Document(
+        title="VAT act",
+        url="https://example.com/iva",
+        content="The general rate is 16%.",
+        score=0.87,
+    ),
     Document(title="Fishing rules", content="Nets of over 100 m need a permit.", score=0.11),
 ]
 
@@ -29,11 +39,19 @@ FOUND = [
 async def begin(client: ConversationClient) -> ChatContext:
     """A session, and a conversation in it."""
     session = await client.session(
-        SessionContext(instance_id="capital-edge-instance-001", user_id="user-123", project_id="project-456")
+        SessionContext(
+            instance_id="capital-edge-instance-001", user_id="user-123", project_id="project-456"
+        )
     )
     context = ChatContext(session_id=session.session_id, token=session.token)
-    conversation = await client.start_conversation(context=context, request={"title": "Streaming example"})
-    return ChatContext(session_id=session.session_id, conversation_id=conversation.conversation_id, token=session.token)
+    conversation = await client.start_conversation(
+        context=context, request={"title": "Streaming example"}
+    )
+    return ChatContext(
+        session_id=session.session_id,
+        conversation_id=conversation.conversation_id,
+        token=session.token,
+    )
 
 
 async def basic_usage() -> None:
@@ -52,7 +70,9 @@ async def basic_usage() -> None:
 
 async def streaming_with_sources() -> dict[str, Any]:
     """What the application found goes in; what the answer cites comes out with the last chunk."""
-    model = LLMClient(provider=SimulatorProvider(script=[["Profits are taxed at 30% [1], sales at 16% [2]."]]))
+    model = LLMClient(
+        provider=SimulatorProvider(script=[["Profits are taxed at 30% [1], sales at 16% [2]."]])
+    )
     full_content = ""
     all_sources = []
     async with ConversationClient(model) as client:
@@ -72,7 +92,9 @@ async def streaming_with_sources() -> dict[str, Any]:
                         print(f"Excerpt: {source.content_excerpt}")
     return {
         "content": full_content,
-        "sources": [{"title": source.title, "relevance": source.relevance_score} for source in all_sources],
+        "sources": [
+            {"title": source.title, "relevance": source.relevance_score} for source in all_sources
+        ],
     }
 
 
@@ -95,7 +117,9 @@ async def streaming_with_error_handling() -> None:
             elif "timeout" in str(stream_error).lower():
                 print("Stream timed out. The response might be too large.")
             print("\nAttempting to get a non-streaming response instead...")
-            response = await client.chat(context=context, request=ConversationRequest(query=request.query))
+            response = await client.chat(
+                context=context, request=ConversationRequest(query=request.query)
+            )
             print(f"\nFallback response: {response.message_content}")
         conversation = await client.conversation(context)
         print(f"{len(await conversation.history())} messages in the conversation")
@@ -106,7 +130,9 @@ async def main() -> None:
     await basic_usage()
     print("\n--- sources ---\n")
     result = await streaming_with_sources()
-    print(f"\n{len(result['content'])} characters, {len(result['sources'])} of {len(FOUND)} documents cited")
+    print(
+        f"\n{len(result['content'])} characters, {len(result['sources'])} of {len(FOUND)} documents cited"
+    )
     print("\n--- a failure ---\n")
     await streaming_with_error_handling()
 

@@ -63,7 +63,10 @@ def taxes(request: str) -> AsyncGenerator[StreamEvent, None]:
 
 router_w = RouterWithDispatcher(
     AllowedValues,
-    [rules({AllowedValues.BILLING: ["invoice", "refund", "payment"]}), by_model(client, AllowedValues)],
+    [
+        rules({AllowedValues.BILLING: ["invoice", "refund", "payment"]}),
+        by_model(client, AllowedValues),
+    ],
     dispatcher,
 )
 

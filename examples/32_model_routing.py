@@ -13,9 +13,15 @@ from llmstream.providers.simulator import SimulatorProvider
 from llmstream.router import Candidate, ModelRouter
 
 small = SimulatorProvider(
-    script=[["Hello from the small one."], ["Still the small one."], [ErrorInfo("quota", "no money left")]]
+    script=[
+        ["Hello from the small one."],
+        ["Still the small one."],
+        [ErrorInfo("quota", "no money left")],
+    ]
 )
-large = SimulatorProvider(script=[["A red balloon, says the large one."], ["The large one stands in."]])
+large = SimulatorProvider(
+    script=[["A red balloon, says the large one."], ["The large one stands in."]]
+)
 
 CANDIDATES = [
     Candidate("small:s1", cost=0.2, speed=200, context=32_000),
@@ -46,7 +52,9 @@ async def main() -> None:
     async with LLMClient("small:s1") as client:
         router = ModelRouter(client, CANDIDATES)
         text = Message("user", [TextPart("Hello!")])
-        image = Message("user", [TextPart("What is this?"), ImagePart(url="https://example.com/balloon.png")])
+        image = Message(
+            "user", [TextPart("What is this?"), ImagePart(url="https://example.com/balloon.png")]
+        )
         await ask(router, text, "monday")
         await ask(router, text, "monday")
         await ask(router, image, "tuesday")

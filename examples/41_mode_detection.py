@@ -22,7 +22,12 @@ WAYS = [
     ("Accept, with weights", {"accept": "application/json;q=0.5, text/plain;q=0.9"}, {}, {}),
     ('"stream": true in the body', {}, {}, {"stream": True}),
     ("?stream=false, over the body's flag", {}, {"stream": "false"}, {"stream": True}),
-    ("?mode=stream, over all", {"accept": "application/json"}, {"mode": "stream"}, {"stream": False}),
+    (
+        "?mode=stream, over all",
+        {"accept": "application/json"},
+        {"mode": "stream"},
+        {"stream": False},
+    ),
     ("?mode=telepathy", {}, {"mode": "telepathy"}, {}),
 ]
 
@@ -45,7 +50,9 @@ async def main() -> None:
             body = {"messages": [{"role": "user", "content": "Hi."}], **more}
             answer = await http.post(f"{url}/unified", json=body, headers=headers, params=query)
             lines = answer.text.strip().splitlines()
-            print(f"{name}\n    {answer.status_code} {answer.headers['content-type']}: {len(lines)} lines")
+            print(
+                f"{name}\n    {answer.status_code} {answer.headers['content-type']}: {len(lines)} lines"
+            )
             if "json" in answer.headers["content-type"]:
                 last = json.loads(lines[-1])
                 print(f"    {last['type'].upper()}: {last['finish_reason']}")

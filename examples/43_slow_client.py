@@ -45,7 +45,9 @@ def connect(url: str) -> socket.socket:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     client.connect((urlsplit(url).hostname, urlsplit(url).port))
-    client.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\naccept: text/plain\r\nconnection: close\r\n\r\n")
+    client.sendall(
+        b"GET / HTTP/1.1\r\nhost: localhost\r\naccept: text/plain\r\nconnection: close\r\n\r\n"
+    )
     client.setblocking(False)
     return client
 

@@ -22,11 +22,15 @@ async def index(*, broken: bool) -> AsyncGenerator[StreamEvent, None]:
     for done, name in enumerate(FILES, 1):
         await asyncio.sleep(0.05)  # what takes long
         if broken and done == 3:
-            yield StreamEvent(EventType.ERROR, error_info=ErrorInfo("server", f"{name} can't be read"))
+            yield StreamEvent(
+                EventType.ERROR, error_info=ErrorInfo("server", f"{name} can't be read")
+            )
             return
         status = Status("progress", f"read {name}", {"done": done, "total": len(FILES)})
         yield StreamEvent(EventType.STATUS, status=status)
-    yield StreamEvent(EventType.TEXT_DELTA, text_delta=TextDelta(f"{len(FILES)} files are indexed."))
+    yield StreamEvent(
+        EventType.TEXT_DELTA, text_delta=TextDelta(f"{len(FILES)} files are indexed.")
+    )
     yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
 
 

@@ -42,7 +42,11 @@ async def chat(request: Request, data: PromptData) -> Response:
         raise HTTPException(400, "The prompt is empty.")
     choice = choose(request, flag=data.stream)
     messages = [{"role": "user", "content": data.prompt}]
-    return respond(request, client.chat_completion(messages, stream=choice.mode is ResponseMode.STREAM), choice=choice)
+    return respond(
+        request,
+        client.chat_completion(messages, stream=choice.mode is ResponseMode.STREAM),
+        choice=choice,
+    )
 
 
 async def show(response: httpx2.Response) -> None:

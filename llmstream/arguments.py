@@ -54,21 +54,27 @@ def build_request(
     provider_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ChatRequest:
     """The request that a caller's arguments mean."""
-    if max_tokens is not None and (not isinstance(max_tokens, int) or max_tokens is True or max_tokens < 1):
+    if max_tokens is not None and (
+        not isinstance(max_tokens, int) or max_tokens is True or max_tokens < 1
+    ):
         raise ValueError(f"max_tokens must be a positive whole number, not {max_tokens!r}")
     return ChatRequest(
         messages=parse_messages(messages),
         model=model,
         tools=parse_tools(tools),
         tool_choice=parse_tool_choice(tool_choice),
-        parallel_tool_calls=check_type(parallel_tool_calls, bool, "parallel_tool_calls must be True or False"),
+        parallel_tool_calls=check_type(
+            parallel_tool_calls, bool, "parallel_tool_calls must be True or False"
+        ),
         response_format=parse_response_format(response_format),
         temperature=check_type(temperature, (int, float), "temperature must be a number"),
         top_p=check_type(top_p, (int, float), "top_p must be a number"),
         max_tokens=max_tokens,
         stop=parse_stop(stop),
         seed=check_type(seed, int, "seed must be a whole number"),
-        reasoning_effort=check_type(reasoning_effort, str, "reasoning_effort must be a string such as 'low'"),
+        reasoning_effort=check_type(
+            reasoning_effort, str, "reasoning_effort must be a string such as 'low'"
+        ),
         metadata=_parse_metadata(metadata),
         provider_options=_parse_provider_options(provider_options),
     )
@@ -76,7 +82,9 @@ def build_request(
 
 def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
     """`value` if it is None or of these types (True is no number), else TypeError."""
-    if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)):
+    if value is not None and (
+        not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)
+    ):
         raise TypeError(f"{problem}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{problem}, not {value!r}")
@@ -92,7 +100,10 @@ def parse_messages(value: Any) -> list[Message]:
         raise TypeError(f"messages must be a list, not {type(value).__name__}")
     if not value:
         raise ValueError("messages is empty: give at least one message")
-    return [_parse_plain(item) or _parse_message(item, f"messages[{index}]") for index, item in enumerate(value)]
+    return [
+        _parse_plain(item) or _parse_message(item, f"messages[{index}]")
+        for index, item in enumerate(value)
+    ]
 
 
 def _parse_plain(value: Any) -> Message | None:
@@ -122,7 +133,9 @@ def _parse_message(value: Any, where: str) -> Message:
         parts = [*_parse_reasoning(value), *parts, *_parse_assistant(value, where)]
     elif content is None:
         raise ValueError(f"{where}.content is missing")
-    return Message(role, parts, name=check_type(value.get("name"), str, f"{where}.name must be a string"))
+    return Message(
+        role, parts, name=check_type(value.get("name"), str, f"{where}.name must be a string")
+    )
 
 
 def _parse_dumped(value: Mapping[str, Any], where: str) -> Message:
@@ -130,7 +143,9 @@ def _parse_dumped(value: Mapping[str, Any], where: str) -> Message:
     try:
         return _check_message(Message.from_dict(value), where)
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise ValueError(f"{where} is no message as Message.to_dict() writes them: {problem}") from None
+        raise ValueError(
+            f"{where} is no message as Message.to_dict() writes them: {problem}"
+        ) from None
 
 
 def _check_message(message: Message, where: str) -> Message:
@@ -140,7 +155,9 @@ def _check_message(message: Message, where: str) -> Message:
         if type(part) is TextPart:
             _parse_text(part.text, where)
         elif not isinstance(part, Part):
-            raise TypeError(f"{where}.parts holds a {type(part).__name__}; give TextPart, ImagePart, ToolCall …")
+            raise TypeError(
+                f"{where}.parts holds a {type(part).__name__}; give TextPart, ImagePart, ToolCall …"
+            )
     return message
 
 
@@ -151,7 +168,9 @@ def _parse_text(text: Any, where: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"{where}: not valid Unicode (a lone surrogate at {error.start})") from None
+            raise ValueError(
+                f"{where}: not valid Unicode (a lone surrogate at {error.start})"
+            ) from None
     return text
 
 
@@ -168,7 +187,9 @@ def _parse_content(content: Any, where: str) -> Iterator[Part]:
 def _parse_part(part: Any, where: str) -> Part:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if kind is not None and "cache_control" in part:
-        raise ValueError(f'{where}.cache_control: give it for the whole prompt, as provider_options={{"anthropic": …}}')
+        raise ValueError(
+            f'{where}.cache_control: give it for the whole prompt, as provider_options={{"anthropic": …}}'
+        )
     if kind in ("text", "input_text", "output_text"):
         return TextPart(_parse_text(part.get("text"), where))
     if kind == "image_url":
@@ -182,7 +203,9 @@ def _parse_part(part: Any, where: str) -> Part:
     if kind == "file":
         file = _mapping(part.get("file"), f"{where}.file")
         media_type, data = parse_data_url(file.get("file_data") or "")
-        return File(id=file.get("file_id"), name=file.get("filename"), media_type=media_type, data=data)
+        return File(
+            id=file.get("file_id"), name=file.get("filename"), media_type=media_type, data=data
+        )
     if kind == "refusal":
         return RefusalPart(_parse_text(part.get("refusal"), where))
     raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
@@ -198,7 +221,9 @@ def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:
     details = sequence_of(value.get("reasoning_details") or (), "reasoning_details")
     for detail in details:
         if isinstance(detail, Mapping) and detail.get("signature"):
-            yield ReasoningPart(detail.get("text") or "", detail["signature"], detail.get("id"), FORMAT)
+            yield ReasoningPart(
+                detail.get("text") or "", detail["signature"], detail.get("id"), FORMAT
+            )
         elif isinstance(detail, Mapping):
             yield ProviderPart(FORMAT, dict(detail))
     text = value.get("reasoning_content") or value.get("reasoning")
@@ -216,32 +241,46 @@ def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
             raise ValueError(f"{at} needs an id and a function with a name")
         arguments = function.get("arguments") or ""
         if not isinstance(arguments, str):
-            raise TypeError(f"{at}.function.arguments must be a string of JSON, not {type(arguments).__name__}")
+            raise TypeError(
+                f"{at}.function.arguments must be a string of JSON, not {type(arguments).__name__}"
+            )
         parsed = parse_arguments(arguments)
         extra = call.get("extra_content")
         data = {"format": FORMAT, "extra_content": extra} if extra else None
         yield ToolCall(
-            call["id"], function["name"], arguments, input=parsed, complete=parsed is not None, provider_data=data
+            call["id"],
+            function["name"],
+            arguments,
+            input=parsed,
+            complete=parsed is not None,
+            provider_data=data,
         )
 
 
 def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> ToolResult:
     call_id = value.get("tool_call_id")
     if not isinstance(call_id, str) or not call_id:
-        raise ValueError(f"{where}.tool_call_id is missing: name the call that this message answers")
+        raise ValueError(
+            f"{where}.tool_call_id is missing: name the call that this message answers"
+        )
     if isinstance(content, str):
         text = _parse_text(content, where)
     else:
         texts = list(_parse_content(content, f"{where}.content"))
         if not all(isinstance(part, TextPart) for part in texts):
-            raise ValueError(f"{where}.content: a tool's result is text; send an image in a user message after it")
+            raise ValueError(
+                f"{where}.content: a tool's result is text; send an image in a user message after it"
+            )
         text = "".join(part.text for part in texts if isinstance(part, TextPart))
     return ToolResult(call_id, text)
 
 
 def parse_tools(value: Any) -> list[Tool | HostedTool]:
     """Tools from `Tool` objects or dicts: OpenAI's nested or flat form, or a provider's own hosted tool."""
-    return [_parse_tool(tool, f"tools[{index}]") for index, tool in enumerate(sequence_of(value or (), "tools"))]
+    return [
+        _parse_tool(tool, f"tools[{index}]")
+        for index, tool in enumerate(sequence_of(value or (), "tools"))
+    ]
 
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
@@ -301,7 +340,9 @@ def parse_response_format(value: Any) -> ResponseFormat | None:
             raise ValueError("response_format.json_schema.schema is missing")
         ensure_json(inner["schema"], "response_format")
         return ResponseFormat(inner["schema"], inner.get("name") or "response", inner.get("strict"))
-    if isinstance(value, Mapping) and (kind in ("object", "array") or "$ref" in value or "anyOf" in value):
+    if isinstance(value, Mapping) and (
+        kind in ("object", "array") or "$ref" in value or "anyOf" in value
+    ):
         ensure_json(value, "response_format")
         return ResponseFormat(dict(value))
     raise ValueError(
@@ -329,7 +370,9 @@ def _parse_metadata(value: Any) -> dict[str, str]:
 
 def _parse_provider_options(value: Any) -> dict[str, dict[str, Any]]:
     options = {}
-    for name, chosen in (check_type(value, Mapping, "provider_options must be keyed by provider") or {}).items():
+    for name, chosen in (
+        check_type(value, Mapping, "provider_options must be keyed by provider") or {}
+    ).items():
         if not isinstance(chosen, Mapping):
             raise TypeError(f'provider_options is keyed by provider: {{"{name}": {{…}}}}')
         ensure_json(chosen, f"provider_options[{name!r}]")

@@ -20,7 +20,15 @@ from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call, Provider, Timeouts, Watchdog, abortable, closed, timed_out
+from llmstream.providers.base import (
+    Call,
+    Provider,
+    Timeouts,
+    Watchdog,
+    abortable,
+    closed,
+    timed_out,
+)
 from llmstream.retry import RetryPolicy
 
 logger = get_logger("llmstream.client")
@@ -58,7 +66,14 @@ class Attempts:
     goes on: a RETRY to announce and wait for, or None, and `last()` is the end.
     """
 
-    def __init__(self, targets: Sequence[Target], request: ChatRequest, call: Call, guard: Guard, rules: Rules) -> None:
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        request: ChatRequest,
+        call: Call,
+        guard: Guard,
+        rules: Rules,
+    ) -> None:
         self._targets = targets
         self._request = request
         self._guard = guard
@@ -90,7 +105,9 @@ class Attempts:
         """At the start: pass over providers that keep failing. The RETRY that says so."""
         if not self._starved(self.target) or self._index + 1 == len(self._targets):
             return None
-        info = ErrorInfo("overloaded", "too many retries of late: not asked", provider=self.target.provider.name)
+        info = ErrorInfo(
+            "overloaded", "too many retries of late: not asked", provider=self.target.provider.name
+        )
         return self._fall_back(info)
 
     def begin(self) -> None:
@@ -125,7 +142,9 @@ class Attempts:
     async def advance(self) -> Sequence[StreamEvent]:
         """The events of the provider's next step that may leave. Raises for wrong arguments alone."""
         try:
-            event = await (self._events.__anext__() if self._watchdog is None else self._timed(self._watchdog))
+            event = await (
+                self._events.__anext__() if self._watchdog is None else self._timed(self._watchdog)
+            )
         except StopAsyncIteration:
             return [*self._flush(), *self._guard.end()]
         except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
@@ -154,7 +173,9 @@ class Attempts:
             await self._events.aclose()
         except Exception:
             name = self.target.provider.name
-            provider_logger.warning("the provider %s raised while it was closed", name, exc_info=True)
+            provider_logger.warning(
+                "the provider %s raised while it was closed", name, exc_info=True
+            )
         if self._watchdog is not None:
             self._watchdog.stop()
 
@@ -208,25 +229,35 @@ class Attempts:
         return None
 
     def _named(self, info: ErrorInfo) -> ErrorInfo:
-        return info if info.provider is not None else replace(info, provider=self.target.provider.name)
+        return (
+            info if info.provider is not None else replace(info, provider=self.target.provider.name)
+        )
 
     def _granted(self) -> bool:
         budget = self._rules.policy.budget
-        return budget is None or budget.withdraw(_account(self.target.provider), self.call.clock.time())
+        return budget is None or budget.withdraw(
+            _account(self.target.provider), self.call.clock.time()
+        )
 
     def _starved(self, target: Target) -> bool:
         budget = self._rules.policy.budget
-        return budget is not None and budget.empty(_account(target.provider), self.call.clock.time())
+        return budget is not None and budget.empty(
+            _account(target.provider), self.call.clock.time()
+        )
 
     def _fall_back(self, info: ErrorInfo, *, going_on: bool = False) -> StreamEvent | None:
         """On to the next target that may be asked; the last one always may."""
         following = range(self._index + 1, len(self._targets))
-        index = next((i for i in following if self._may_ask(self._targets[i], last=i == following[-1])), None)
+        index = next(
+            (i for i in following if self._may_ask(self._targets[i], last=i == following[-1])), None
+        )
         if index is None:
             return None
         self._failed.append(self._named(info))
         if self._targets[index].provider is not self.target.provider:
-            self.call = replace(self.call, headers={})  # they are for the provider that they were given for
+            self.call = replace(
+                self.call, headers={}
+            )  # they are for the provider that they were given for
         self._index, self._attempt = index, 1
         return self._again(info, 0.0, going_on=going_on)
 
@@ -243,7 +274,14 @@ class Attempts:
     def _again(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
         provider, model = self.target
         most = self._rules.policy.max_attempts
-        logger.info("attempt %d of %d at %s in %.1f s: %s", self._attempt, most, provider.name, delay, info.kind)
+        logger.info(
+            "attempt %d of %d at %s in %.1f s: %s",
+            self._attempt,
+            most,
+            provider.name,
+            delay,
+            info.kind,
+        )
         retry = Retry(self._attempt, most, delay, str(info), info.kind, provider.name, model)
         return self._guard.retry(retry, going_on=going_on)
 
@@ -256,7 +294,9 @@ class Attempts:
         if isinstance(problem, ConfigurationError):  # of a fallback: the request is wrong for it
             return error(ErrorInfo("invalid_request", str(problem)))
         name = self.target.provider.name
-        provider_logger.error("the provider %s raised %s", name, type(problem).__name__, exc_info=problem)
+        provider_logger.error(
+            "the provider %s raised %s", name, type(problem).__name__, exc_info=problem
+        )
         return error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}"))
 
     async def _timed(self, watchdog: Watchdog) -> StreamEvent:
@@ -295,7 +335,9 @@ async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:
     return await events.__anext__()
 
 
-def _begin(provider: Provider, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+def _begin(
+    provider: Provider, request: ChatRequest, call: Call
+) -> AsyncGenerator[StreamEvent, None]:
     """The provider's stream; one that raises at once is a stream that raises at its first step."""
 
     async def raising(problem: Exception) -> AsyncGenerator[StreamEvent, None]:

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from llmstream.streams import Flow
 
 logger = get_logger("llmstream.client")
-_ERROR = EventType.ERROR  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
+_ERROR = (
+    EventType.ERROR
+)  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
 
 
 class CallOptions(TypedDict, total=False):
@@ -111,11 +113,17 @@ class LLMClient:
         self._others: dict[str, Provider] = {}
         self._calls: WeakSet[Attempts] = WeakSet()
         if not isinstance(retry, RetryPolicy):
-            raise TypeError(f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}")
+            raise TypeError(
+                f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}"
+            )
         if not isinstance(timeouts, Timeouts):
-            raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
+            raise TypeError(
+                f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}"
+            )
         if on_interrupt not in ON_INTERRUPT:
-            raise ValueError(f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}")
+            raise ValueError(
+                f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}"
+            )
         self._retry = retry
         self._timeouts = timeouts
         self._on_interrupt: OnInterrupt = on_interrupt
@@ -132,24 +140,37 @@ class LLMClient:
                 raise TypeError(f"provider must be a name or a Provider object, not {provider!r}")
             if any(value is not None for value in own.values()):
                 given = ", ".join(name for name, value in own.items() if value is not None)
-                raise ConfigurationError(f"{given}: belongs to the Provider object you pass; set it there")
+                raise ConfigurationError(
+                    f"{given}: belongs to the Provider object you pass; set it there"
+                )
             self._provider: Provider = provider
             self._model = model or getattr(provider, "default_model", None)
         else:
             name, self._model = self._choose(model, provider)
             self._provider = registry.create(
                 ProviderConfig(
-                    name, key, base_url, headers or {}, sdk_client, allow_insecure_http, transport, allow_host
+                    name,
+                    key,
+                    base_url,
+                    headers or {},
+                    sdk_client,
+                    allow_insecure_http,
+                    transport,
+                    allow_host,
                 )
             )
             self._model = self._model or getattr(self._provider, "default_model", None)
         if not self._model:
-            raise ConfigurationError(f'provider {self._provider.name} has no default model: pass model="…"')
+            raise ConfigurationError(
+                f'provider {self._provider.name} has no default model: pass model="…"'
+            )
         self._fallbacks = self._parse_fallbacks(fallbacks)
 
     def __repr__(self) -> str:
         provider = getattr(self, "_provider", None)  # None in the traceback of a wrong argument
-        return f"LLMClient({provider.name}:{self._model})" if provider is not None else "LLMClient()"
+        return (
+            f"LLMClient({provider.name}:{self._model})" if provider is not None else "LLMClient()"
+        )
 
     def __reduce__(self) -> Any:
         raise TypeError("LLMClient can't be pickled or copied: it holds keys and connections")
@@ -204,7 +225,10 @@ class LLMClient:
             metadata=metadata,
             provider_options=provider_options,
         )
-        targets = [target, *(self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks))]
+        targets = [
+            target,
+            *(self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks)),
+        ]
         guard = Guard(
             keep_message=self.keep_message or not stream,
             warnings=self._warnings if target.provider is self._provider else (),
@@ -247,7 +271,9 @@ class LLMClient:
                 yield attempts.last(failed)
                 return
 
-    def stream(self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]) -> Stream:
+    def stream(
+        self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]
+    ) -> Stream:
         """The same call as a context manager: `async with client.stream(…) as stream: async for event in stream`.
 
         Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
@@ -273,8 +299,12 @@ class LLMClient:
             raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
         name, colon, rest = model.partition(":")
         if name not in registry.names():
-            if colon and name != "ft" and getattr(self._provider, "vendor", False):  # "ft:…" are OpenAI's fine-tunes
-                registry.parse_model(model)  # raises: no vendor has such a name, so it is a provider misspelt
+            if (
+                colon and name != "ft" and getattr(self._provider, "vendor", False)
+            ):  # "ft:…" are OpenAI's fine-tunes
+                registry.parse_model(
+                    model
+                )  # raises: no vendor has such a name, so it is a provider misspelt
             return Target(self._provider, model)
         return self._named(name, rest)
 
@@ -282,7 +312,9 @@ class LLMClient:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
         make = getattr(self._provider, "sdk_client", None)
         if make is None:
-            raise ConfigurationError(f"provider {self._provider.name} is not built on a vendor's SDK")
+            raise ConfigurationError(
+                f"provider {self._provider.name} is not built on a vendor's SDK"
+            )
         return make()
 
     async def aclose(self) -> None:
@@ -292,7 +324,11 @@ class LLMClient:
         """
         for attempts in [*self._calls]:
             attempts.abandon()
-        own = (self._provider, *self._others.values(), *(target.provider for target in self._fallbacks))
+        own = (
+            self._provider,
+            *self._others.values(),
+            *(target.provider for target in self._fallbacks),
+        )
         for provider in {id(provider): provider for provider in own}.values():
             await provider.aclose()
 
@@ -300,7 +336,10 @@ class LLMClient:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
 
@@ -312,7 +351,9 @@ class LLMClient:
             if not colon or head not in registry.names():
                 return provider, model
             if head != provider:
-                raise ConfigurationError(f"model={model!r} names another provider than provider={provider!r}")
+                raise ConfigurationError(
+                    f"model={model!r} names another provider than provider={provider!r}"
+                )
             return provider, rest
         if model is not None:
             return registry.parse_model(model)
@@ -340,24 +381,32 @@ class LLMClient:
 
     def _parse_fallbacks(self, fallbacks: Sequence[str | Provider]) -> list[Target]:
         if isinstance(fallbacks, str) or not isinstance(fallbacks, Sequence):
-            raise TypeError(f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {fallbacks!r}')
+            raise TypeError(
+                f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {fallbacks!r}'
+            )
         targets = []
         for fallback in fallbacks:
             if isinstance(fallback, str):
                 targets.append(self._named(*registry.parse_model(fallback)))
             elif hasattr(fallback, "stream"):
                 if not (model := getattr(fallback, "default_model", None)):
-                    raise ConfigurationError(f"fallback {fallback.name}: a Provider object needs a default_model")
+                    raise ConfigurationError(
+                        f"fallback {fallback.name}: a Provider object needs a default_model"
+                    )
                 targets.append(Target(fallback, model))
             else:
-                raise TypeError(f"a fallback is a model string or a Provider object, not {fallback!r}")
+                raise TypeError(
+                    f"a fallback is a model string or a Provider object, not {fallback!r}"
+                )
         return targets
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
         timeouts = self._timeouts if timeouts is None else timeouts
         if not isinstance(timeouts, Timeouts):
-            raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
+            raise TypeError(
+                f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}"
+            )
         deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self.clock)
 
@@ -381,7 +430,10 @@ class Stream:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
 
@@ -409,7 +461,9 @@ class Stream:
         async for _ in self:
             pass
         if self._last is None:
-            raise ConfigurationError("the stream was closed before its end: there is no message to give")
+            raise ConfigurationError(
+                "the stream was closed before its end: there is no message to give"
+            )
         self._last.raise_for_error()
         if self._last.message is None:
             raise ConfigurationError("keep_message=False: there is no message to give")

@@ -46,7 +46,9 @@ def continue_request(request: ChatRequest, partial: Message, *, prefill: bool) -
     if prefill:
         # The one API that documents prefill refuses white space at its end.
         return replace(request, messages=[*request.messages, _assistant(text.rstrip())])
-    return replace(request, messages=[*request.messages, _assistant(text), Message("user", [TextPart(_GO_ON)])])
+    return replace(
+        request, messages=[*request.messages, _assistant(text), Message("user", [TextPart(_GO_ON)])]
+    )
 
 
 def _assistant(text: str) -> Message:

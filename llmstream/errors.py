@@ -95,7 +95,9 @@ class ErrorInfo:
             self.retryable = self.kind in RETRYABLE
 
     def __str__(self) -> str:
-        where = ", ".join(str(part) for part in (self.provider, self.status_code, self.code) if part)
+        where = ", ".join(
+            str(part) for part in (self.provider, self.status_code, self.code) if part
+        )
         return f"{self.kind}: {self.message or 'no details'}" + (f" ({where})" if where else "")
 
     def to_dict(self) -> dict[str, Any]:

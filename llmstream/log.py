@@ -23,7 +23,9 @@ _FIRST_LINES, _LAST_LINES = 100, 300
 """Lines of a traceback that are kept of a longer one."""
 _NUMBERS = (int, float, bool, type(None))
 
-logging.getLogger("llmstream.client").addHandler(logging.NullHandler())  # else Python prints what nobody handles
+logging.getLogger("llmstream.client").addHandler(
+    logging.NullHandler()
+)  # else Python prints what nobody handles
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -54,7 +56,9 @@ def _escape_record(record: logging.LogRecord) -> bool:
     given = record.args if isinstance(record.args, tuple) else (record.args,)
     record.args = tuple(map(_escape_argument, given))
     if record.exc_info:
-        record.exc_text = _format_traceback(record.exc_info)  # formatters use it in place of their own
+        record.exc_text = _format_traceback(
+            record.exc_info
+        )  # formatters use it in place of their own
     return True
 
 
@@ -69,7 +73,8 @@ def _escape_argument(value: object) -> object:
 
 
 def _format_traceback(
-    raised: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    raised: tuple[type[BaseException], BaseException, TracebackType | None]
+    | tuple[None, None, None],
 ) -> str | None:
     kind, problem, frames = raised
     if kind is None:

@@ -193,7 +193,15 @@ class ProviderPart:
 
 
 Part: TypeAlias = (
-    TextPart | RefusalPart | ReasoningPart | ImagePart | File | ToolCall | ToolResult | Source | ProviderPart
+    TextPart
+    | RefusalPart
+    | ReasoningPart
+    | ImagePart
+    | File
+    | ToolCall
+    | ToolResult
+    | Source
+    | ProviderPart
 )
 _PARTS: dict[str, type[Any]] = {
     part.type: part
@@ -249,7 +257,11 @@ class Message:
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The calls that the caller is asked to make."""
-        return [part for part in self.parts if isinstance(part, ToolCall) and part.executed_by == "caller"]
+        return [
+            part
+            for part in self.parts
+            if isinstance(part, ToolCall) and part.executed_by == "caller"
+        ]
 
     @property
     def sources(self) -> list[Source]:
@@ -347,7 +359,9 @@ def dump(value: Any) -> dict[str, Any]:
     return data
 
 
-_NAMES: dict[type[Any], tuple[str, ...]] = {}  # asking a class for its fields costs more than all the rest
+_NAMES: dict[
+    type[Any], tuple[str, ...]
+] = {}  # asking a class for its fields costs more than all the rest
 
 
 def load(cls: type[Any], data: Mapping[str, Any]) -> Any:

@@ -55,7 +55,9 @@ class RetryBudget:
         bucket = self._spent(key, now)
         if bucket is None:
             if len(self._buckets) >= self.BUCKETS:
-                self._buckets.pop(max([*self._buckets.items()], key=lambda known: known[1].tokens)[0], None)
+                self._buckets.pop(
+                    max([*self._buckets.items()], key=lambda known: known[1].tokens)[0], None
+                )
             bucket = self._buckets[key] = _Bucket(self.burst, now)
         bucket.asked = now
         if bucket.tokens < 1:
@@ -99,7 +101,9 @@ class RetryPolicy:
         if not all(value >= 0 for value in (self.base_delay, self.max_delay, self.max_retry_after)):
             raise ValueError("delays must not be negative")
 
-    def delay(self, attempts: int, error: ErrorInfo, rng: Random, *, left: float | None = None) -> float | None:
+    def delay(
+        self, attempts: int, error: ErrorInfo, rng: Random, *, left: float | None = None
+    ) -> float | None:
         """Seconds to wait after `attempts` tries that ended in `error`; None: give up.
 
         `left` is what remains of the call's total time. The server's own delay is honoured, plus up to a tenth
@@ -112,5 +116,7 @@ class RetryPolicy:
                 return None
             delay = error.retry_after + rng.uniform(0, min(1.0, error.retry_after / 10))
         else:
-            delay = rng.uniform(0, min(self.max_delay, self.base_delay * 2 ** min(attempts - 1, 30)))
+            delay = rng.uniform(
+                0, min(self.max_delay, self.base_delay * 2 ** min(attempts - 1, 30))
+            )
         return None if left is not None and delay >= left else delay

@@ -25,7 +25,9 @@ async def in_thread(function: Callable[[], T]) -> T:
     done: asyncio.Future[None] = loop.create_future()
     context = copy_context()
     results: list[T] = []
-    failures: list[BaseException] = []  # not the future's own, which refuses a StopIteration and is never done then
+    failures: list[
+        BaseException
+    ] = []  # not the future's own, which refuses a StopIteration and is never done then
 
     def settle() -> None:
         if not done.done():
@@ -50,6 +52,8 @@ def _raisable(failure: BaseException) -> BaseException:
     """Itself, but for what would end the program; a StopIteration becomes a RuntimeError where it is raised."""
     if not isinstance(failure, SystemExit):
         return failure
-    stands_for_it = RuntimeError(f"raised SystemExit: {failure}").with_traceback(failure.__traceback__)
+    stands_for_it = RuntimeError(f"raised SystemExit: {failure}").with_traceback(
+        failure.__traceback__
+    )
     stands_for_it.__cause__ = failure
     return stands_for_it

@@ -27,7 +27,9 @@ from random import Random
 from typing import Any
 from weakref import WeakSet
 
-sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a script, the tests' own modules are not to be found
+sys.path.insert(
+    0, str(Path(__file__).parent.parent)
+)  # run as a script, the tests' own modules are not to be found
 
 from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts
 from llmstream.providers import base, refused
@@ -89,7 +91,9 @@ async def run(todo: Sequence[Cell]) -> list[str]:
     """Run the cells; what went wrong beside them is returned."""
     strays: list[str] = []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: strays.append(f"{context['message']}: {context.get('exception')!r}"))
+    loop.set_exception_handler(
+        lambda _, context: strays.append(f"{context['message']}: {context.get('exception')!r}")
+    )
     loop.set_task_factory(_make_task)
     gate = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -124,7 +128,9 @@ def own_settings() -> Iterator[None]:
             os.environ["SSL_CERT_FILE"] = before[0]
 
 
-def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+def _make_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+) -> asyncio.Task[Any]:
     """A task that the cell it was started in remembers."""
     task = asyncio.Task(coroutine, loop=loop, **options)
     if (own := _own_tasks.get(None)) is not None:
@@ -175,12 +181,16 @@ class Attempt:
                 server.played = 0
                 server.play(self.fault.name)
             began = time.monotonic()
-            events = [event async for event in client.chat_completion(QUESTION, stream=not self.batch)]
+            events = [
+                event async for event in client.chat_completion(QUESTION, stream=not self.batch)
+            ]
             self.check(events, server)
             if self.fault.clock is not None and time.monotonic() - began > LONG:
                 self.wrong("its clock did not run")
             if not self.fault.lingers:
-                await self.let_go(server.idle(AT_ONCE), "an answer is still being read, or its connection held")
+                await self.let_go(
+                    server.idle(AT_ONCE), "an answer is still being read, or its connection held"
+                )
             if self.answers:
                 server.play("ok")
                 await self.check_next(client)
@@ -193,8 +203,15 @@ class Attempt:
         return self.fault.stage != "listen" and self.fault.certificate in (None, "trusted")
 
     def client(self, server: FaultServer) -> LLMClient:
-        options: dict[str, Any] = {"transport": self.cell.transport} if len(transports()) > 1 else {}
-        limits: dict[str, Any] = {"connect": LONG, "first_token": LONG, "idle": LONG, "progress": LONG}
+        options: dict[str, Any] = (
+            {"transport": self.cell.transport} if len(transports()) > 1 else {}
+        )
+        limits: dict[str, Any] = {
+            "connect": LONG,
+            "first_token": LONG,
+            "idle": LONG,
+            "progress": LONG,
+        }
         if self.fault.clock is not None:
             limits[self.fault.clock] = LIMIT
         return LLMClient(
@@ -225,13 +242,19 @@ class Attempt:
                 self.wrong(f"breaks the grammar: {problem}")
         outcome = last.error_info.kind if last.error_info is not None else "complete"
         if outcome not in self.fault.expect[self.cell.api]:
-            self.wrong(f"{outcome}, not {' or '.join(self.fault.expect[self.cell.api])}: {last.error}")
+            self.wrong(
+                f"{outcome}, not {' or '.join(self.fault.expect[self.cell.api])}: {last.error}"
+            )
         if outcome == "complete":
             self.check_text("".join(event.text for event in events), self.fault.text)
         else:
             self.check_error(events, outcome)
         attempts = self.fault.attempts(outcome, batch=self.batch)
-        asked = server.played if self.fault.certificate in (None, "trusted") and server.played else attempts
+        asked = (
+            server.played
+            if self.fault.certificate in (None, "trusted") and server.played
+            else attempts
+        )
         made = 1 if last.error_info is None else last.error_info.attempts
         if not made == asked == attempts:
             self.wrong(f"{asked} requests and {made} attempts, not {attempts}")
@@ -264,7 +287,9 @@ class Attempt:
 
     async def check_next(self, client: LLMClient) -> None:
         events = [event async for event in client.chat_completion(QUESTION, timeouts=Timeouts())]
-        if events[-1].type is not EventType.MESSAGE_COMPLETE or any(event.retry for event in events):
+        if events[-1].type is not EventType.MESSAGE_COMPLETE or any(
+            event.retry for event in events
+        ):
             self.wrong(f"the next call: {events[-1].error or [e for e in events if e.retry]}")
         self.check_text("".join(event.text for event in events), ANSWER)
 
@@ -295,7 +320,9 @@ A dash: the fault does not concern that API. **WRONG**: the cell fails one of th
 
 def page(done: Sequence[Cell]) -> str:
     """The table, in Markdown."""
-    columns = [(api, transport) for transport in dict.fromkeys(c.transport for c in done) for api in APIS]
+    columns = [
+        (api, transport) for transport in dict.fromkeys(c.transport for c in done) for api in APIS
+    ]
     found = {(cell.fault.name, cell.api, cell.transport): cell for cell in done}
     named = list(dict.fromkeys(cell.fault.name for cell in done))
     lines = [LEGEND.format(faults=len(named), cells=len(done))]
@@ -305,7 +332,11 @@ def page(done: Sequence[Cell]) -> str:
         if not rows:
             continue
         title = (module.__doc__ or "").strip().rstrip(".").partition(":")[0]
-        lines += [f"## {title}", "", "| fault | what the server does |" + _row(f"{a}, {t}" for a, t in columns)]
+        lines += [
+            f"## {title}",
+            "",
+            "| fault | what the server does |" + _row(f"{a}, {t}" for a, t in columns),
+        ]
         lines.append("|---|---|" + "---|" * len(columns))
         for fault in rows:
             outcomes = [_cell_text(found.get((fault.name, *column))) for column in columns]
@@ -328,9 +359,18 @@ def _cell_text(cell: Cell | None) -> str:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there instead of printing it")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the page there instead of printing it"
+    )
     parser.add_argument("--transport", choices=("httpx2", "aiohttp", "both"), default="both")
-    parser.add_argument("--only", nargs="+", default=FAULTS, choices=FAULTS, metavar="FAULT", help="only these faults")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=FAULTS,
+        choices=FAULTS,
+        metavar="FAULT",
+        help="only these faults",
+    )
     options = parser.parse_args()
     chosen = transports() if options.transport == "both" else [options.transport]
     if not set(chosen) <= set(transports()):
@@ -349,7 +389,12 @@ def main() -> int:
         print(text)
     wrong = [cell for cell in todo if cell.problems]
     for cell in wrong:
-        print(f"{cell.fault.name}, {cell.api}, {cell.transport}", *cell.problems, sep="\n    ", file=sys.stderr)
+        print(
+            f"{cell.fault.name}, {cell.api}, {cell.transport}",
+            *cell.problems,
+            sep="\n    ",
+            file=sys.stderr,
+        )
     print(*strays, sep="\n", file=sys.stderr)
     seconds = time.monotonic() - began
     print(f"{len(todo)} cells, {len(wrong)} wrong, {seconds:.0f} s", file=sys.stderr)

@@ -15,7 +15,9 @@ CANARY = "llmstream-canary"
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a test that wrote a canary key: to its output, to the error output or to a log."""
     report = yield
     leaks = [name for name, text in report.sections if CANARY in text]

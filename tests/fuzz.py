@@ -89,12 +89,21 @@ def check_answer(format: str, pieces: list[bytes], body: bytes) -> set[object]:
     decoder, whole = wire.decoder(format), wire.decoder(format)
     events = [event for piece in pieces for event in decoder.feed(piece)] + decoder.finish()
     assert decoder.ended
-    assert decoder.feed(b"data: [DONE]\n\n") == decoder.finish() == decoder.abort(ErrorInfo("internal")) == []
+    assert (
+        decoder.feed(b"data: [DONE]\n\n")
+        == decoder.finish()
+        == decoder.abort(ErrorInfo("internal"))
+        == []
+    )
     assert events == whole.feed(body) + whole.finish()
     last = check_stream(events)
     check_calls(events)
     said = sum(len(event.text) for event in events)
-    said += sum(len(event.tool_call_delta.arguments) for event in events if event.tool_call_delta is not None)
+    said += sum(
+        len(event.tool_call_delta.arguments)
+        for event in events
+        if event.tool_call_delta is not None
+    )
     assert said <= len(body)
     if last.error_info is not None:
         check_error(last.error_info)
@@ -122,7 +131,11 @@ def fuzz_fields(format: str, data: bytes) -> AbstractSet[object]:
 
 def fuzz_error(data: bytes) -> AbstractSet[object]:
     """Any body with any headers is an ErrorInfo that can be shown."""
-    status = (None, 300, 400, 401, 404, 409, 413, 418, 424, 429, 500, 503, 529, 599)[data[0] % 14] if data else None
+    status = (
+        (None, 300, 400, 401, 404, 409, 413, 418, 424, 429, 500, 503, 529, 599)[data[0] % 14]
+        if data
+        else None
+    )
     names = ("retry-after", "x-amzn-errortype", "x-request-id", "x-should-retry")
     text, *values = data[1:].decode("utf-8", "replace").split("\x1e")
     try:
@@ -150,7 +163,9 @@ def fuzz_redact(data: bytes) -> AbstractSet[object]:
     secret, *words = re.sub(r"[^\w.~+/= '\"…-]", "?", data.decode("utf-8", "replace")).split("=")
     if len(secret) < 8 or not re.fullmatch(r"[\w.~+/-]+", secret):
         return set()
-    text = "".join(secret[: int(word)] if word.isascii() and word.isdigit() else word for word in words)
+    text = "".join(
+        secret[: int(word)] if word.isascii() and word.isdigit() else word for word in words
+    )
     shown = redact(text, [secret])
     assert secret not in shown
     end = shown.rstrip("'\"…")
@@ -231,7 +246,9 @@ def answer(format: str) -> bytes:
         RefusalPart("no"),
         Usage(input_tokens=3, output_tokens=2),
     )
-    return b"".join(feed(event) for event in script_events(script, id="m1", model="m", format=format))
+    return b"".join(
+        feed(event) for event in script_events(script, id="m1", model="m", format=format)
+    )
 
 
 ERRORS = (
@@ -268,7 +285,11 @@ def seeds(name: str) -> list[bytes]:
     """Inputs to start from."""
     kind, _, format = name.partition(":")
     if kind in ("frames", "decoder"):
-        bodies = [answer(format or "openai-chat"), b"data: a\r\n\r\nid: 1\revent: e\rdata: b\r\r", b"data: [DONE]\n\n"]
+        bodies = [
+            answer(format or "openai-chat"),
+            b"data: a\r\n\r\nid: 1\revent: e\rdata: b\r\r",
+            b"data: [DONE]\n\n",
+        ]
         bodies += [b"event: error\ndata: " + body + b"\n\n" for body in ERRORS]
         return [b"\x07" + body for body in (*bodies, *ERRORS)]
     return {
@@ -279,7 +300,11 @@ def seeds(name: str) -> list[bytes]:
             b"soon\x1e1500\x1e\x1e4.5s",
             b"Sat, 21 Nov 2026 10:00:30 GMT\x1e\x1eSat, 21 Nov 2026 10:00:00 GMT\x1e",
         ],
-        "redact": [b"sk-canary-0123456789=wrong key =20=: =7", b"sk-canary-0123456789='=9='", b"aaaaaaaab=9=5"],
+        "redact": [
+            b"sk-canary-0123456789=wrong key =20=: =7",
+            b"sk-canary-0123456789='=9='",
+            b"aaaaaaaab=9=5",
+        ],
     }[kind]
 
 
@@ -312,7 +337,15 @@ def run_atheris(name: str, seconds: float) -> None:
         words.write_text("".join(f'"{word}"\n' for word in quoted))
         limits = [f"-max_total_time={seconds:.0f}", f"-max_len={LONGEST}", f"-timeout={TOO_SLOW}"]
         atheris.Setup(
-            [sys.argv[0], *limits, f"-dict={words}", "-verbosity=0", "-print_final_stats=1", str(corpus)], check
+            [
+                sys.argv[0],
+                *limits,
+                f"-dict={words}",
+                "-verbosity=0",
+                "-print_final_stats=1",
+                str(corpus),
+            ],
+            check,
         )
         atheris.Fuzz()
 
@@ -320,7 +353,9 @@ def run_atheris(name: str, seconds: float) -> None:
 def inputs(name: str) -> st.SearchStrategy[bytes]:
     """Words of the languages, any bytes, and parts of what is known to be right."""
     known = st.sampled_from(seeds(name))
-    part = st.tuples(known, st.integers(0, 400), st.integers(0, 400)).map(lambda cut: cut[0][cut[1] : cut[1] + cut[2]])
+    part = st.tuples(known, st.integers(0, 400), st.integers(0, 400)).map(
+        lambda cut: cut[0][cut[1] : cut[1] + cut[2]]
+    )
     grains = st.sampled_from(TOKENS) | st.binary(max_size=4) | part
     return known | st.lists(grains, max_size=12).map(b"".join) | st.binary(max_size=80)
 
@@ -339,7 +374,13 @@ def run_hypothesis(name: str, seconds: float) -> int:
     """The same without atheris; gives the number of inputs."""
     logging.disable()
     phases = (Phase.generate, Phase.target, Phase.shrink)
-    limits = settings(max_examples=500, deadline=None, database=None, phases=phases, suppress_health_check=HealthCheck)
+    limits = settings(
+        max_examples=500,
+        deadline=None,
+        database=None,
+        phases=phases,
+        suppress_health_check=HealthCheck,
+    )
     ends, number = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
         seed(number)(limits(check_with_hypothesis(name)))()
@@ -349,10 +390,16 @@ def run_hypothesis(name: str, seconds: float) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz what reads bytes of strangers.")
-    parser.add_argument("targets", nargs="*", metavar="target", help=f"of {', '.join(TARGETS)}; default: all")
+    parser.add_argument(
+        "targets", nargs="*", metavar="target", help=f"of {', '.join(TARGETS)}; default: all"
+    )
     parser.add_argument("--seconds", type=float, default=10, help="for each target (default: 10)")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one input again")
-    parser.add_argument("--engine", choices=["atheris", "hypothesis"], default="atheris" if atheris else "hypothesis")
+    parser.add_argument(
+        "--engine",
+        choices=["atheris", "hypothesis"],
+        default="atheris" if atheris else "hypothesis",
+    )
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     names = given.targets or list(TARGETS)

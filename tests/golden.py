@@ -50,14 +50,27 @@ TOOLS = [
         "function": {
             "name": "weather",
             "description": "The weather in a city.",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
         },
     }
 ]
-CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
+CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "Bern"}'},
+}
 HI = [{"role": "user", "content": "hi"}]
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
 LOOP = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "weather?"},
@@ -71,26 +84,42 @@ PARTS = [
 ]
 REQUESTS: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "plain": (HI, {}),
-    "system": ([{"role": "system", "content": "Be brief."}, *HI], {"temperature": 0.5, "top_p": 0.9}),
+    "system": (
+        [{"role": "system", "content": "Be brief."}, *HI],
+        {"temperature": 0.5, "top_p": 0.9},
+    ),
     "limits": (HI, {"max_tokens": 100, "stop": ["a", "b"], "seed": 7}),
     "effort": (HI, {"reasoning_effort": "high"}),
     "effort none": (HI, {"reasoning_effort": "none"}),
     "tools": (HI, {"tools": TOOLS, "tool_choice": "auto", "parallel_tool_calls": False}),
     "required": (HI, {"tools": TOOLS, "tool_choice": "required"}),
-    "named": (HI, {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "weather"}}}),
+    "named": (
+        HI,
+        {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "weather"}}},
+    ),
     "loop": (LOOP, {"tools": TOOLS}),
     "schema": (
         HI,
-        {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "strict": True}}},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "n", "schema": SCHEMA, "strict": True},
+            }
+        },
     ),
     "json": (HI, {"response_format": {"type": "json_object"}}),
     "image": ([{"role": "user", "content": PARTS}], {}),
     "metadata": (HI, {"metadata": {"user": "x"}}),
-    "own options": (HI, {"provider_options": {name: {"extra": 1} for name in ("openai", "anthropic", *VENDORS)}}),
+    "own options": (
+        HI,
+        {"provider_options": {name: {"extra": 1} for name in ("openai", "anthropic", *VENDORS)}},
+    ),
 }
 MASKS = [
     (
-        re.compile(rb'"(id|message_id|messageId|runId|threadId|request_id|requestId|run_id|thread_id)": ?"[^"]*"'),
+        re.compile(
+            rb'"(id|message_id|messageId|runId|threadId|request_id|requestId|run_id|thread_id)": ?"[^"]*"'
+        ),
         rb'"\1":"ID"',
     ),
     (re.compile(rb'"(created|created_at|timestamp|completed_at)": ?("[^"]*"|[\d.]+)'), rb'"\1":0'),
@@ -104,13 +133,19 @@ ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def digest(value: Any) -> str:
-    text = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True, default=repr).encode()
+    text = (
+        value
+        if isinstance(value, bytes)
+        else json.dumps(value, sort_keys=True, default=repr).encode()
+    )
     return hashlib.blake2b(text, digest_size=10).hexdigest()
 
 
 def events_of(body: bytes, api: str, **options: Any) -> list[StreamEvent]:
     made = decoder(api, **options)
-    events = [event for at in range(0, len(body), PIECE) for event in made.feed(body[at : at + PIECE])]
+    events = [
+        event for at in range(0, len(body), PIECE) for event in made.feed(body[at : at + PIECE])
+    ]
     return [*events, *made.finish()]
 
 
@@ -125,8 +160,15 @@ def recordings() -> Iterator[tuple[str, str, bytes]]:
 
 def decoded() -> Iterator[tuple[str, Any]]:
     for name, api, body in recordings():
-        for mode, options in {"kept": {}, "client": {"keep_message": False}, "raw": {"include_raw": True}}.items():
-            yield f"events {name} {mode}", [event.to_dict() for event in events_of(body, api, **options)]
+        for mode, options in {
+            "kept": {},
+            "client": {"keep_message": False},
+            "raw": {"include_raw": True},
+        }.items():
+            yield (
+                f"events {name} {mode}",
+                [event.to_dict() for event in events_of(body, api, **options)],
+            )
 
 
 def encoded() -> Iterator[tuple[str, Any]]:
@@ -140,21 +182,30 @@ def encoded() -> Iterator[tuple[str, Any]]:
         for kind in (SseEncoder, NdjsonEncoder, TextEncoder, JsonEncoder):
             own: Any = kind()
             with contextlib.suppress(Exception):  # text is cut by an ERROR
-                yield f"encoder {name} {kind.__name__}", mask(b"".join(own.feed(event) for event in events))
+                yield (
+                    f"encoder {name} {kind.__name__}",
+                    mask(b"".join(own.feed(event) for event in events)),
+                )
 
 
 def refusals() -> Iterator[tuple[str, Any]]:
     cases = json.loads((Path(FOLDER or "") / "errors" / "http-errors.json").read_text("utf-8"))
     for number, case in enumerate(cases):
-        info = parse_error(case["body"], status=case["status"], headers=case["headers"], provider=case["provider"])
+        info = parse_error(
+            case["body"], status=case["status"], headers=case["headers"], provider=case["provider"]
+        )
         yield f"error {number:03} {case['provider']}", info.to_dict()
 
 
 def rendered() -> Iterator[tuple[str, Any]]:
     keys = {"api_key": "a-key-for-nobody"}
     for provider in ("openai", "openai-responses", "anthropic", *VENDORS):
-        for variable in re.findall(r"\{(\w+)\}", VENDORS[provider].url) if provider in VENDORS else ():
-            os.environ.setdefault(variable, "https://example.org" if "URL" in variable else "example")
+        for variable in (
+            re.findall(r"\{(\w+)\}", VENDORS[provider].url) if provider in VENDORS else ()
+        ):
+            os.environ.setdefault(
+                variable, "https://example.org" if "URL" in variable else "example"
+            )
         client = LLMClient(f"{provider}:some-model", **keys)
         for name, (messages, options) in REQUESTS.items():
             request = build_request(messages, "some-model", **options)
@@ -180,10 +231,28 @@ BODIES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/chat/completions", {"model": "another", "messages": HI}),
     ("POST", "/v1/chat/completions", {"model": "scripted:script", "messages": []}),
     ("POST", "/v1/messages", {"model": "scripted:script", "max_tokens": 10, "messages": HI}),
-    ("POST", "/v1/messages", {"model": "scripted:script", "max_tokens": 10, "messages": HI, "stream": True}),
+    (
+        "POST",
+        "/v1/messages",
+        {"model": "scripted:script", "max_tokens": 10, "messages": HI, "stream": True},
+    ),
     ("POST", "/v1/messages", {"model": "scripted:script", "messages": "x"}),
-    ("POST", "/api/chat", {"messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}]}),
-    ("POST", "/agui", {"threadId": "t", "runId": "r", "state": {}, "messages": [{"id": "1", **HI[0]}], "tools": []}),
+    (
+        "POST",
+        "/api/chat",
+        {"messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}]},
+    ),
+    (
+        "POST",
+        "/agui",
+        {
+            "threadId": "t",
+            "runId": "r",
+            "state": {},
+            "messages": [{"id": "1", **HI[0]}],
+            "tools": [],
+        },
+    ),
 ]
 OUTCOMES: dict[str, Any] = {
     "text": ["Hel", "lo"],
@@ -195,12 +264,18 @@ OUTCOMES: dict[str, Any] = {
 async def answers() -> list[tuple[str, Any]]:
     found = []
     for outcome, attempt in OUTCOMES.items():
-        provider = ScriptedProvider(*[attempt if isinstance(attempt, list) else [attempt]] * len(BODIES))
-        app = create_app(LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1)), heartbeat=None)
+        provider = ScriptedProvider(
+            *[attempt if isinstance(attempt, list) else [attempt]] * len(BODIES)
+        )
+        app = create_app(
+            LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1)), heartbeat=None
+        )
         async with serving(app) as port:
             for number, (method, path, body) in enumerate(BODIES):
                 data = b"" if body is None else json.dumps(body).encode()
-                status, headers, answer = await fetch(port, path, method, data, content_type="application/json")
+                status, headers, answer = await fetch(
+                    port, path, method, data, content_type="application/json"
+                )
                 kept = {
                     name: mask(value.encode()).decode()
                     for name, value in headers.items()
@@ -229,7 +304,17 @@ def helps() -> Iterator[tuple[str, Any]]:
         yield f"help {' '.join(words)}", said.getvalue()
 
 
-PACKAGES = ["", ".errors", ".messages", ".streams", ".tools", ".structured", ".conversations", ".router", ".web"]
+PACKAGES = [
+    "",
+    ".errors",
+    ".messages",
+    ".streams",
+    ".tools",
+    ".structured",
+    ".conversations",
+    ".router",
+    ".web",
+]
 PACKAGES += [".web.dialects", ".testing", ".providers", ".wire"]
 
 
@@ -239,23 +324,41 @@ def names() -> Iterator[tuple[str, Any]]:
         for name in sorted(getattr(module, "__all__", ())):
             value = getattr(module, name)
             try:
-                signature = ADDRESS.sub("", str(inspect.signature(value))) if callable(value) else type(value).__name__
+                signature = (
+                    ADDRESS.sub("", str(inspect.signature(value)))
+                    if callable(value)
+                    else type(value).__name__
+                )
             except ValueError:
                 signature = "builtin"
-            members = sorted(each for each in vars(value) if each[0] != "_") if inspect.isclass(value) else []
+            members = (
+                sorted(each for each in vars(value) if each[0] != "_")
+                if inspect.isclass(value)
+                else []
+            )
             yield f"name llmstream{package}.{name}", [signature, members]
 
 
 def lines() -> Iterator[str]:
     os.environ["COLUMNS"] = "100"
-    found = [*refusals(), *rendered(), *asyncio.run(answers()), *helps(), *names(), *decoded(), *encoded()]
+    found = [
+        *refusals(),
+        *rendered(),
+        *asyncio.run(answers()),
+        *helps(),
+        *names(),
+        *decoded(),
+        *encoded(),
+    ]
     for name, value in found:
         yield f"{name.strip().replace(' ', '·')} {digest(value)}"
 
 
 def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":  # some texts list a set
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
+        os.execve(
+            sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"}
+        )
     warnings.simplefilter("ignore")
     logging.disable()
     if FOLDER is None:
@@ -267,7 +370,10 @@ def main() -> int:
         return 0
     before = GOLDEN.read_text("utf-8").splitlines()
     differing = sorted({*now} ^ {*before})
-    print("\n".join(f"{'+' if line in {*now} else '-'} {line}" for line in differing) or "nothing differs")
+    print(
+        "\n".join(f"{'+' if line in {*now} else '-'} {line}" for line in differing)
+        or "nothing differs"
+    )
     return 1 if differing else 0
 
 

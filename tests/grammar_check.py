@@ -7,7 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import FinishReason, Message, Part, ProviderPart, ReasoningPart, RefusalPart, TextPart, ToolCall
+from llmstream.messages import (
+    FinishReason,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+)
 
 VALUES = {
     EventType.TEXT_DELTA: "text_delta",
@@ -31,7 +40,9 @@ TEXTS: dict[EventType, type[Any]] = {
 TERMINAL = (EventType.MESSAGE_COMPLETE, EventType.ERROR)
 
 
-def check_stream(events: Sequence[StreamEvent], *, keep_message: bool = True, going_on: bool = False) -> StreamEvent:
+def check_stream(
+    events: Sequence[StreamEvent], *, keep_message: bool = True, going_on: bool = False
+) -> StreamEvent:
     """Assert that `events` are a legal streamed answer; gives the terminal event. `going_on`: it may be continued."""
     assert events, "a stream has at least its terminal event"
     last = events[-1]
@@ -44,7 +55,9 @@ def check_stream(events: Sequence[StreamEvent], *, keep_message: bool = True, go
         assert getattr(event, VALUES[event.type]) is not None, f"{event!r} lacks its value"
         if event.type is EventType.MESSAGE_START:
             assert not opened, "a second MESSAGE_START in one attempt"
-            assert following.type in PIECES or following.type is EventType.MESSAGE_COMPLETE, "not held back"
+            assert following.type in PIECES or following.type is EventType.MESSAGE_COMPLETE, (
+                "not held back"
+            )
             opened = shown = True
         elif event.type in PIECES:
             assert opened, f"{event!r} outside an attempt"
@@ -87,7 +100,9 @@ def check_terminal(event: StreamEvent, *, opened: bool) -> None:
         assert event.message is None
 
 
-def check_message(message: Message | None, parts: list[Part], last: StreamEvent, *, keep_message: bool) -> None:
+def check_message(
+    message: Message | None, parts: list[Part], last: StreamEvent, *, keep_message: bool
+) -> None:
     """Assert rule 3: the deltas add up to the message, part by part."""
     if not keep_message:
         assert message is None
@@ -116,7 +131,9 @@ def check_partial(last: StreamEvent, parts: list[Part], *, keep_message: bool) -
         if isinstance(part, ToolCall):
             assert not part.complete
         else:  # opaque, and still held back: nothing that anybody reads
-            assert isinstance(part, ProviderPart) or part == ReasoningPart("", part.signature, part.id, part.format)
+            assert isinstance(part, ProviderPart) or part == ReasoningPart(
+                "", part.signature, part.id, part.format
+            )
 
 
 def add_up(events: Sequence[StreamEvent]) -> list[Part]:

@@ -18,7 +18,11 @@ from llmstream.messages import Usage
 from llmstream.providers.script import Item, script_events
 from llmstream.wire import encoder
 
-APIS = {"openai": "openai-chat", "openai-responses": "openai-responses", "anthropic": "anthropic-messages"}
+APIS = {
+    "openai": "openai-chat",
+    "openai-responses": "openai-responses",
+    "anthropic": "anthropic-messages",
+}
 """Provider names and the wire formats they speak."""
 
 
@@ -42,7 +46,10 @@ class Reply:
     left_after: float | None = None
 
     async def head(self, status: int = 200, *, chunked: bool = True, **headers: str) -> None:
-        fields = {"content-type": "text/event-stream", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        fields = {
+            "content-type": "text/event-stream",
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
         if chunked:
             fields["transfer-encoding"] = "chunked"
         self.chunked = chunked
@@ -134,7 +141,9 @@ class CutError(Exception):
 async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     first, *lines = head.split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+    headers = {
+        name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)
+    }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return Request(first.split()[1], headers, json.loads(body) if body else None, connection)
 
@@ -142,7 +151,11 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
 def pieces(format: str, *items: Item) -> list[bytes]:
     """The wire bytes of an answer, one piece per event."""
     feed = encoder(format).feed
-    return [data for event in script_events(items, id="msg-1", model="m-1", format=format) if (data := feed(event))]
+    return [
+        data
+        for event in script_events(items, id="msg-1", model="m-1", format=format)
+        if (data := feed(event))
+    ]
 
 
 def answer(format: str, *items: Item) -> Handler:

@@ -50,8 +50,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("llmstream", "tests"):
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text("utf-8") + SETTINGS)
+            shutil.copytree(
+                ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        (folder / "pyproject.toml").write_text(
+            (ROOT / "pyproject.toml").read_text("utf-8") + SETTINGS
+        )
         mutmut(folder, "run", "--max-children", processes)
         for line in mutmut(folder, "results", "--all", "true").splitlines():
             mutant, _, result = line.strip().partition(": ")

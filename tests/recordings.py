@@ -47,7 +47,11 @@ def recordings(api: str, *, below: int | None = None) -> list[Any]:
     for path in sorted(Path(FOLDER).glob("*/*.expect.json")) if FOLDER else ():
         recording = Recording(path)
         if recording.expect["api"] == api and (below is None or len(recording.body) < below):
-            found.append(pytest.param(recording, id=f"{path.parent.name}/{path.name.removesuffix('.expect.json')}"))
+            found.append(
+                pytest.param(
+                    recording, id=f"{path.parent.name}/{path.name.removesuffix('.expect.json')}"
+                )
+            )
     return found or [skipped()]
 
 
@@ -58,7 +62,10 @@ def listed(file: str, *keys: str) -> list[Any]:
     entries = json.loads((Path(FOLDER) / file).read_text("utf-8"))
     for key in keys:
         entries = entries[key]
-    return [pytest.param(entry, id=entry.get("name") or f"{index}") for index, entry in enumerate(entries)]
+    return [
+        pytest.param(entry, id=entry.get("name") or f"{index}")
+        for index, entry in enumerate(entries)
+    ]
 
 
 def skipped() -> Any:

@@ -67,7 +67,11 @@ class Server(Loopback):
 
 
 def format_of(path: str) -> str:
-    endings = {"completions": "openai-chat", "responses": "openai-responses", "messages": "anthropic-messages"}
+    endings = {
+        "completions": "openai-chat",
+        "responses": "openai-responses",
+        "messages": "anthropic-messages",
+    }
     return endings[path.rpartition("/")[2]]
 
 
@@ -87,7 +91,9 @@ async def play(request: Request, reply: Reply) -> None:
         await reply.send(others[1])
         if doing == "reset":
             linger = struct.pack("ii", 1, 0)
-            reply.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            reply.writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, linger
+            )
         raise CutError
     elif doing == "stall":
         await reply.client_left(600)
@@ -107,7 +113,9 @@ async def serve() -> None:
     async with Server(play) as server:
         print(server.port, flush=True)
         lines = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
+        )
         while await lines.readline():
             print(server.open, flush=True)
 
@@ -116,7 +124,9 @@ async def serve() -> None:
 def server_process() -> Iterator[tuple[int, Callable[[], int]]]:
     """Its port, and what asks it how many connections are open."""
     command = [sys.executable, __file__, "--serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
 
@@ -153,7 +163,9 @@ async def consume(client: LLMClient, doing: str, gate: Gate, rng: Random, pause:
     if doing == "cancel":
         task = asyncio.ensure_future(read(client, doing, gate, pause))
         # Some before the connection is made, some while the head is awaited, some in the middle.
-        asyncio.get_running_loop().call_later(rng.choice((0, rng.uniform(0, 1), rng.uniform(1, 4))), task.cancel)
+        asyncio.get_running_loop().call_later(
+            rng.choice((0, rng.uniform(0, 1), rng.uniform(1, 4))), task.cancel
+        )
         await asyncio.wait({task})
         return "cancelled" if task.cancelled() else task.result()
     try:
@@ -270,7 +282,9 @@ def raise_fd_limit(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-async def soak(streams: int, transport: str, rounds: int, port: int, connections: Callable[[], int]) -> list[str]:
+async def soak(
+    streams: int, transport: str, rounds: int, port: int, connections: Callable[[], int]
+) -> list[str]:
     """Print what each round left; give what is wrong."""
     gc.disable()
     wrong: list[str] = []
@@ -278,10 +292,16 @@ async def soak(streams: int, transport: str, rounds: int, port: int, connections
     for number in range(rounds + 1):
         began = time.monotonic()
         ended = await one_round(streams, transport, port, seed=number)
-        wrong += [f"{count} times: {outcome}" for outcome, count in ended.items() if " gave " in outcome]
+        wrong += [
+            f"{count} times: {outcome}" for outcome, count in ended.items() if " gave " in outcome
+        ]
         limit = time.monotonic() + PATIENCE
         while (left := Left.now(connections())) and time.monotonic() < limit:
-            if left.connections == 0 and left.tasks == 1 and (before is None or left.fds <= before.fds):
+            if (
+                left.connections == 0
+                and left.tasks == 1
+                and (before is None or left.fds <= before.fds)
+            ):
                 break
             await asyncio.sleep(0.05)
         shown = ", ".join(f"{count} {outcome}" for outcome, count in sorted(ended.items()))
@@ -295,7 +315,10 @@ async def soak(streams: int, transport: str, rounds: int, port: int, connections
             wrong.append(f"{left.megabytes - before.megabytes:.1f} MB more")
         before = before or left
     began_at = resident()
-    print(f"    the garbage collector, had it run: {gc.collect()} objects, {resident() - began_at:+.1f} MB", flush=True)
+    print(
+        f"    the garbage collector, had it run: {gc.collect()} objects, {resident() - began_at:+.1f} MB",
+        flush=True,
+    )
     return wrong
 
 
@@ -303,7 +326,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Many streams at once, and nothing left of them.")
     parser.add_argument("--streams", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=1, help="after the one that warms up")
-    parser.add_argument("--transport", choices=["httpx2", "aiohttp"], action="append", help="default: both")
+    parser.add_argument(
+        "--transport", choices=["httpx2", "aiohttp"], action="append", help="default: both"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given: Any = parser.parse_args()
     raise_fd_limit(3 * given.streams + 1000)

@@ -53,7 +53,11 @@ names = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_siz
 counts = st.integers(0, 10**9)
 seconds = st.floats(0, 1e6)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | text,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=6,
 )
@@ -69,7 +73,10 @@ usages = st.builds(
     reasoning_tokens=or_none(counts),
 )
 summed_usages = st.builds(
-    Usage, input_tokens=or_none(counts), estimated=st.booleans(), attempts=st.lists(usages, max_size=2).map(tuple)
+    Usage,
+    input_tokens=or_none(counts),
+    estimated=st.booleans(),
+    attempts=st.lists(usages, max_size=2).map(tuple),
 )
 calls = st.builds(
     ToolCall,
@@ -101,12 +108,23 @@ sources = st.builds(
     end=or_none(counts),
 )
 files = st.builds(
-    File, id=or_none(text), name=or_none(text), media_type=or_none(text), data=or_none(text), url=or_none(text)
+    File,
+    id=or_none(text),
+    name=or_none(text),
+    media_type=or_none(text),
+    data=or_none(text),
+    url=or_none(text),
 )
 images = st.builds(
-    ImagePart, url=or_none(text), data=or_none(text), media_type=or_none(text), detail=or_none(st.just("low"))
+    ImagePart,
+    url=or_none(text),
+    data=or_none(text),
+    media_type=or_none(text),
+    detail=or_none(st.just("low")),
 )
-reasonings = st.builds(ReasoningPart, text=text, signature=or_none(text), id=or_none(text), format=or_none(formats))
+reasonings = st.builds(
+    ReasoningPart, text=text, signature=or_none(text), id=or_none(text), format=or_none(formats)
+)
 parts = (
     st.builds(TextPart, text)
     | st.builds(RefusalPart, text)
@@ -143,13 +161,20 @@ errors = st.builds(
     partial=or_none(messages),
 )
 starts = st.builds(
-    Start, id=or_none(text), model=or_none(text), provider=or_none(text), warnings=st.lists(text, max_size=2).map(tuple)
+    Start,
+    id=or_none(text),
+    model=or_none(text),
+    provider=or_none(text),
+    warnings=st.lists(text, max_size=2).map(tuple),
 )
-opaque_data = st.fixed_dictionaries({"format": formats, "signature": some}, optional={"id": some}) | (
-    st.fixed_dictionaries({"format": formats, "item": objects})
-)
+opaque_data = st.fixed_dictionaries(
+    {"format": formats, "signature": some}, optional={"id": some}
+) | (st.fixed_dictionaries({"format": formats, "item": objects}))
 statuses = st.builds(
-    Status, kind=st.sampled_from(["progress", "queued", "routed"]), message=text, data=or_none(objects)
+    Status,
+    kind=st.sampled_from(["progress", "queued", "routed"]),
+    message=text,
+    data=or_none(objects),
 ) | st.builds(Status, st.just("opaque"), data=opaque_data)
 retries = st.builds(
     Retry,
@@ -197,7 +222,9 @@ completes = event(
     usage=or_none(summed_usages),
     messages=or_none(st.lists(messages, max_size=2)),
 )
-failures = event(EventType.ERROR, error=or_none(some), error_info=or_none(errors), usage=or_none(usages))
+failures = event(
+    EventType.ERROR, error=or_none(some), error_info=or_none(errors), usage=or_none(usages)
+)
 events = (
     pieces
     | status_events

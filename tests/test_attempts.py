@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts, Usage
+from llmstream import (
+    ConfigurationError,
+    ErrorInfo,
+    EventType,
+    LLMClient,
+    RetryPolicy,
+    StreamEvent,
+    Timeouts,
+    Usage,
+)
 from llmstream.errors import ADAPTED
 from llmstream.events.types import ToolCallDelta, error, opaque, reasoning_delta, text_delta
 from llmstream.messages import ReasoningPart, TextPart, ToolCall
@@ -42,7 +51,12 @@ class Scripted(ScriptedProvider):
 
 
 def client_of(provider: Any, **options: Any) -> LLMClient:
-    options = {"clock": VirtualClock(), "rng": Random(0), "retry": RetryPolicy(budget=None), **options}
+    options = {
+        "clock": VirtualClock(),
+        "rng": Random(0),
+        "retry": RetryPolicy(budget=None),
+        **options,
+    }
     return LLMClient(provider=provider, **options)
 
 
@@ -76,7 +90,9 @@ async def test_a_fallback_answers_when_the_attempts_are_spent() -> None:
     assert second.requests[0].model == "b-1"
 
 
-@pytest.mark.parametrize("kind", ["authentication", "permission", "not_found", "quota", "context_length", "redirect"])
+@pytest.mark.parametrize(
+    "kind", ["authentication", "permission", "not_found", "quota", "context_length", "redirect"]
+)
 async def test_what_waiting_can_t_cure_another_provider_may(kind: Any) -> None:
     first, second = Scripted("a", [ErrorInfo(kind)]), Scripted("b", ["Hello"])
     events = await collect(client_of(first, fallbacks=[second]))
@@ -93,11 +109,20 @@ async def test_a_faulty_request_is_taken_to_nobody_else(kind: Any) -> None:
 
 
 async def test_when_all_fail_the_first_error_is_kept() -> None:
-    providers = [Scripted("a", [DENIED]), Scripted("b", [DOWN]), Scripted("c", [ErrorInfo("quota")])]
+    providers = [
+        Scripted("a", [DENIED]),
+        Scripted("b", [DOWN]),
+        Scripted("c", [ErrorInfo("quota")]),
+    ]
     once = RetryPolicy(max_attempts=1, budget=None)
     events = await collect(client_of(providers[0], fallbacks=providers[1:], retry=once))
     info = check_stream(events).error_info
-    assert (info.kind, info.provider, info.status_code, info.attempts) == ("authentication", "a", 401, 3)
+    assert (info.kind, info.provider, info.status_code, info.attempts) == (
+        "authentication",
+        "a",
+        401,
+        3,
+    )
     assert info.message == "wrong key; then b: server; c: quota"
 
 
@@ -116,7 +141,11 @@ async def test_nothing_falls_back_after_text_was_shown() -> None:
 
 
 async def test_a_call_may_have_its_own_fallbacks_or_none() -> None:
-    first, second, third = Scripted("a", [DENIED], [DENIED]), Scripted("b", ["B"]), Scripted("c", ["C"])
+    first, second, third = (
+        Scripted("a", [DENIED], [DENIED]),
+        Scripted("b", ["B"]),
+        Scripted("c", ["C"]),
+    )
     client = client_of(first, fallbacks=[second])
     assert shown(await collect(client, fallbacks=[third])) == "C"
     assert check_stream(await collect(client, fallbacks=())).type is EventType.ERROR
@@ -159,7 +188,10 @@ async def test_closing_the_client_closes_its_fallbacks() -> None:
 
 async def test_the_total_clock_ends_the_fallbacks_too() -> None:
     late = ErrorInfo("rate_limit", retry_after=9)
-    first, second = Scripted("a", [late], [ErrorInfo("timeout", "no end within 10 s", code="total")]), Scripted("b")
+    first, second = (
+        Scripted("a", [late], [ErrorInfo("timeout", "no end within 10 s", code="total")]),
+        Scripted("b"),
+    )
     events = await collect(client_of(first, fallbacks=[second]), timeouts=Timeouts(total=10))
     assert check_stream(events).error_info.code == "total"
     assert not second.requests
@@ -187,7 +219,9 @@ async def test_a_spent_budget_ends_a_call_at_once() -> None:
 async def test_a_key_that_is_of_no_use_leaves_a_provider_a_budget_of_its_own(key: object) -> None:
     first, second = (account(Scripted(name, [DOWN], [name]), key) for name in "ab")
     policy = RetryPolicy(budget=RetryBudget(burst=1, ratio=0))
-    assert [shown(await collect(client_of(provider, retry=policy))) for provider in (first, second)] == ["a", "b"]
+    assert [
+        shown(await collect(client_of(provider, retry=policy))) for provider in (first, second)
+    ] == ["a", "b"]
 
 
 async def test_a_provider_whose_budget_is_empty_is_passed_over_until_it_has_filled() -> None:
@@ -201,7 +235,9 @@ async def test_a_provider_whose_budget_is_empty_is_passed_over_until_it_has_fill
     assert shown(events) == "B"
     assert len(first.requests) == asked
     assert check_stream(events).type is EventType.MESSAGE_COMPLETE
-    assert [(e.retry.provider, e.retry.delay, e.retry.kind) for e in events if e.retry] == [("b", 0.0, "overloaded")]
+    assert [(e.retry.provider, e.retry.delay, e.retry.kind) for e in events if e.retry] == [
+        ("b", 0.0, "overloaded")
+    ]
     await clock.sleep(budget.quiet + 1)
     assert shown(await collect(client)) == "A is back"
 
@@ -251,13 +287,19 @@ async def test_a_repetition_is_not_shown_again() -> None:
 
 async def test_an_answer_begun_anew_and_cut_again_is_not_shown_twice() -> None:
     provider = Scripted("a", ["Once upon a time there was", CUT], ["Once upon a", CUT], [" king."])
-    events = await collect(client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=9, budget=None)))
+    events = await collect(
+        client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=9, budget=None))
+    )
     assert check_stream(events, going_on=True).message.text == "Once upon a time there was king."
 
 
 async def test_opaque_data_of_an_attempt_that_showed_nothing_goes_with_it() -> None:
-    provider = Scripted("a", ["Hello", CUT], [opaque("anthropic-messages", signature="s"), CUT], [" world"])
-    events = await collect(client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=9, budget=None)))
+    provider = Scripted(
+        "a", ["Hello", CUT], [opaque("anthropic-messages", signature="s"), CUT], [" world"]
+    )
+    events = await collect(
+        client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=9, budget=None))
+    )
     assert check_stream(events, going_on=True).message.parts == [TextPart("Hello world")]
 
 
@@ -283,7 +325,9 @@ async def test_what_a_fallback_refuses_to_send_is_told() -> None:
             raise ConfigurationError("strict: no seed here")
             yield
 
-    last = check_stream(await collect(client_of(Scripted("a", [DENIED]), fallbacks=[Refusing("b")])))
+    last = check_stream(
+        await collect(client_of(Scripted("a", [DENIED]), fallbacks=[Refusing("b")]))
+    )
     assert "b: invalid_request" in last.error
 
 
@@ -345,8 +389,12 @@ async def test_reasoning_cut_before_any_text_is_not_mixed_with_the_next() -> Non
 
 
 async def test_an_unfinished_tool_call_is_left_out() -> None:
-    begun = StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c1", "look", '{"a'))
-    provider = Scripted("a", ["one", begun, CUT], [StreamEvent(EventType.TOOL_CALL, tool_call=CALL)])
+    begun = StreamEvent(
+        EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c1", "look", '{"a')
+    )
+    provider = Scripted(
+        "a", ["one", begun, CUT], [StreamEvent(EventType.TOOL_CALL, tool_call=CALL)]
+    )
     events = await collect(client_of(provider, on_interrupt="continue"))
     assert check_stream(events, going_on=True).message.parts == [TextPart("one"), CALL]
     assert provider.requests[1].messages[1].parts == [TextPart("one")]
@@ -354,7 +402,9 @@ async def test_an_unfinished_tool_call_is_left_out() -> None:
 
 @pytest.mark.parametrize("policy", ["restart", "continue"])
 async def test_once_a_tool_call_was_handed_out_a_cut_is_an_error(policy: Any) -> None:
-    provider = Scripted("a", ["one", StreamEvent(EventType.TOOL_CALL, tool_call=CALL), CUT], ["never"])
+    provider = Scripted(
+        "a", ["one", StreamEvent(EventType.TOOL_CALL, tool_call=CALL), CUT], ["never"]
+    )
     events = await collect(client_of(provider, on_interrupt=policy))
     last = check_stream(events)
     assert last.error_info.kind == "truncated"
@@ -378,7 +428,9 @@ async def test_what_is_not_worth_retrying_is_not_continued() -> None:
 async def test_a_fallback_goes_on_where_the_first_stopped() -> None:
     first, second = Scripted("a", ["one two", CUT]), Scripted("b", [" three"], prefill=True)
     once = RetryPolicy(max_attempts=1, budget=None)
-    events = await collect(client_of(first, fallbacks=[second], on_interrupt="continue", retry=once))
+    events = await collect(
+        client_of(first, fallbacks=[second], on_interrupt="continue", retry=once)
+    )
     last = check_stream(events, going_on=True)
     assert last.message.text == "one two three"
     assert [e.start.provider for e in events if e.type is EventType.MESSAGE_START] == ["a", "b"]
@@ -396,9 +448,15 @@ async def test_a_lesson_about_prefill_changes_how_it_is_asked() -> None:
                 yield event
 
     provider = Learning("a", ["one", CUT], [adapted], [" two"], prefill=True)
-    events = await collect(client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=2, budget=None)))
+    events = await collect(
+        client_of(provider, on_interrupt="continue", retry=RetryPolicy(max_attempts=2, budget=None))
+    )
     assert check_stream(events, going_on=True).message.text == "one two"
-    assert [request.messages[-1].role for request in provider.requests] == ["user", "assistant", "user"]
+    assert [request.messages[-1].role for request in provider.requests] == [
+        "user",
+        "assistant",
+        "user",
+    ]
 
 
 async def test_usage_of_what_is_in_the_message_is_summed_and_the_rest_listed() -> None:
@@ -407,16 +465,24 @@ async def test_usage_of_what_is_in_the_message_is_summed_and_the_rest_listed() -
         event.usage = usage
         return event
 
-    provider = Scripted("a", [failing(Usage(5, 0))], ["one", failing(Usage(5, 1))], [" two", Usage(6, 2)])
+    provider = Scripted(
+        "a", [failing(Usage(5, 0))], ["one", failing(Usage(5, 1))], [" two", Usage(6, 2)]
+    )
     events = await collect(client_of(provider, on_interrupt="continue"))
     usage = check_stream(events, going_on=True).usage
     assert (usage.input_tokens, usage.output_tokens, usage.estimated) == (11, 3, False)
-    assert [(each.input_tokens, each.output_tokens) for each in usage.attempts] == [(5, 0), (5, 1), (6, 2)]
+    assert [(each.input_tokens, each.output_tokens) for each in usage.attempts] == [
+        (5, 0),
+        (5, 1),
+        (6, 2),
+    ]
 
 
 async def test_usage_is_an_estimate_when_the_part_that_was_cut_reported_none() -> None:
     provider = Scripted("a", ["one", CUT], [" two", Usage(6, 2)])
-    usage = check_stream(await collect(client_of(provider, on_interrupt="continue")), going_on=True).usage
+    usage = check_stream(
+        await collect(client_of(provider, on_interrupt="continue")), going_on=True
+    ).usage
     assert (usage.input_tokens, usage.output_tokens, usage.estimated) == (6, 2, True)
 
 
@@ -442,7 +508,9 @@ PIECE = st.sampled_from(["one ", "two ", "three", reasoning_delta("hm"), CUT, DO
     policy=st.sampled_from(["error", "restart", "continue"]),
     prefill=st.booleans(),
 )
-def test_whatever_fails_when_the_stream_is_legal(*, script: Any, policy: Any, prefill: bool) -> None:
+def test_whatever_fails_when_the_stream_is_legal(
+    *, script: Any, policy: Any, prefill: bool
+) -> None:
     first, second = Scripted("a", *script[::2], prefill=prefill), Scripted("b", *script[1::2])
     events = asyncio.run(collect(client_of(first, fallbacks=[second], on_interrupt=policy)))
     last = check_stream(events, going_on=policy == "continue")

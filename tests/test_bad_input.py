@@ -11,7 +11,13 @@ from llmstream.providers import registry
 from llmstream.testing import ScriptedProvider
 
 HI = [{"role": "user", "content": "hi"}]
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "LLMSTREAM_MODEL", "OPENAI_BASE_URL")
+KEYS = (
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "LLMSTREAM_MODEL",
+    "OPENAI_BASE_URL",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +38,11 @@ def refused(problem, match, *args, **options):
 
 @pytest.mark.parametrize(
     ("model", "variable"),
-    [("openai:m", "OPENAI_API_KEY"), ("openai-responses:m", "OPENAI_API_KEY"), ("anthropic:m", "ANTHROPIC")],
+    [
+        ("openai:m", "OPENAI_API_KEY"),
+        ("openai-responses:m", "OPENAI_API_KEY"),
+        ("anthropic:m", "ANTHROPIC"),
+    ],
 )
 def test_a_missing_key_names_the_variable(model, variable):
     """Without a key the error names what to set."""
@@ -127,7 +137,9 @@ def test_the_environments_address_is_checked_too(monkeypatch):
     refused(ConfigurationError, "plain http", "openai:m", api_key="k")
 
 
-@pytest.mark.parametrize("url", ["http://localhost:1/v1", "http://127.0.0.1:1", "http://[::1]:1", "https://a.example"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1/v1", "http://127.0.0.1:1", "http://[::1]:1", "https://a.example"]
+)
 def test_an_address_that_is_safe_is_taken(url):
     """This machine by http, any by https."""
     assert "openai" in repr(LLMClient("openai:m", api_key="k", base_url=url))
@@ -159,7 +171,11 @@ async def test_a_header_that_cant_be_sent_is_refused(headers, match):
 def test_what_belongs_to_a_provider_object_is_set_there():
     """A Provider object brings its own key and address."""
     refused(
-        ConfigurationError, "api_key, base_url", provider=ScriptedProvider(), api_key="k", base_url="https://a.example"
+        ConfigurationError,
+        "api_key, base_url",
+        provider=ScriptedProvider(),
+        api_key="k",
+        base_url="https://a.example",
     )
 
 
@@ -200,15 +216,28 @@ async def asked(problem, match, messages=HI, **options):
         (iter(HI), TypeError, "must be a list"),
         (["hi"], TypeError, r"messages\[0\] must be a dict or a Message"),
         ([{"content": "hi"}], ValueError, r"messages\[0\]\.role must be one of"),
-        ([{"role": "bot", "content": "hi"}], ValueError, r"messages\[0\]\.role must be one of.*'bot'"),
+        (
+            [{"role": "bot", "content": "hi"}],
+            ValueError,
+            r"messages\[0\]\.role must be one of.*'bot'",
+        ),
         ([{"role": "user"}], ValueError, r"messages\[0\]\.content is missing"),
         ([{"role": "user", "content": 5}], TypeError, r"messages\[0\]\.content must be a list"),
         ([{"role": "user", "content": [{"type": "text"}]}], TypeError, "text must be a string"),
         ([{"role": "user", "content": "\ud800"}], ValueError, "surrogate"),
         ([{"role": "tool", "content": "x"}], ValueError, "tool_call_id is missing"),
-        ([{"role": "assistant", "tool_calls": [{"id": "x"}]}], ValueError, r"tool_calls\[0\] needs"),
         (
-            [{"role": "assistant", "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": {"x": 1}}}]}],
+            [{"role": "assistant", "tool_calls": [{"id": "x"}]}],
+            ValueError,
+            r"tool_calls\[0\] needs",
+        ),
+        (
+            [
+                {
+                    "role": "assistant",
+                    "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": {"x": 1}}}],
+                }
+            ],
             TypeError,
             "arguments must be a string of JSON",
         ),
@@ -224,17 +253,41 @@ async def test_messages_that_cant_be_read_are_refused(messages, problem, match):
     [
         ({"tools": {"name": "f"}}, TypeError, "tools must be a list"),
         ({"tools": ["f"]}, TypeError, r"tools\[0\] must be a Tool or a dict"),
-        ({"tools": [{"type": "function", "function": {}}]}, ValueError, r"tools\[0\]: a function tool needs a name"),
-        ({"tools": [{"name": "f", "parameters": {"x": {1, 2}}}]}, TypeError, r"\(f\): parameters can't be written"),
-        ({"tools": [Tool("f", {"default": object()})]}, TypeError, r"\(f\): parameters can't be written as JSON"),
+        (
+            {"tools": [{"type": "function", "function": {}}]},
+            ValueError,
+            r"tools\[0\]: a function tool needs a name",
+        ),
+        (
+            {"tools": [{"name": "f", "parameters": {"x": {1, 2}}}]},
+            TypeError,
+            r"\(f\): parameters can't be written",
+        ),
+        (
+            {"tools": [Tool("f", {"default": object()})]},
+            TypeError,
+            r"\(f\): parameters can't be written as JSON",
+        ),
         ({"tools": [Tool("f", "object")]}, TypeError, r"\(f\): parameters must be a JSON schema"),
-        ({"tools": [{"type": "web_search", "x": object()}]}, TypeError, r"tools\[0\] can't be written as JSON"),
-        ({"tool_choice": "sometimes"}, ValueError, "tool_choice must be 'auto', 'none', 'required'"),
+        (
+            {"tools": [{"type": "web_search", "x": object()}]},
+            TypeError,
+            r"tools\[0\] can't be written as JSON",
+        ),
+        (
+            {"tool_choice": "sometimes"},
+            ValueError,
+            "tool_choice must be 'auto', 'none', 'required'",
+        ),
         ({"tool_choice": 5}, ValueError, "tool_choice must be"),
         ({"tool_choice": {"type": "function"}}, ValueError, "tool_choice must be"),
         ({"response_format": "xml"}, ValueError, "response_format must be"),
         ({"response_format": {"type": "json_schema"}}, ValueError, "schema is missing"),
-        ({"response_format": {"type": "object", "x": object()}}, TypeError, "response_format can't be written"),
+        (
+            {"response_format": {"type": "object", "x": object()}},
+            TypeError,
+            "response_format can't be written",
+        ),
         ({"response_format": int}, ValueError, "response_format must be"),
         ({"stop": ""}, TypeError, "stop must be a non-empty string"),
         ({"stop": ["a", ""]}, TypeError, "stop must be a non-empty string"),
@@ -245,7 +298,11 @@ async def test_messages_that_cant_be_read_are_refused(messages, problem, match):
         ({"max_tokens": 1.5}, ValueError, "max_tokens must be"),
         ({"max_tokens": "10"}, ValueError, "max_tokens must be"),
         ({"max_tokens": True}, ValueError, "max_tokens must be"),
-        ({"provider_options": {"temperature": 1}}, TypeError, "provider_options is keyed by provider"),
+        (
+            {"provider_options": {"temperature": 1}},
+            TypeError,
+            "provider_options is keyed by provider",
+        ),
         (
             {"provider_options": {"openai": {"x": object()}}},
             TypeError,

@@ -40,9 +40,9 @@ async def test_from_a_router_s_handler(keep_message):
     router = RouterWithDispatcher(Asked, [rules({Asked.ALL: ["hi"]})], dispatcher)
     events = [event async for event in await router.route_request("hi")]
     check_stream(events)
-    assert [event.refusal_delta.content for event in events if event.type is EventType.REFUSAL_DELTA] == [
-        "I'd rather not."
-    ]
+    assert [
+        event.refusal_delta.content for event in events if event.type is EventType.REFUSAL_DELTA
+    ] == ["I'd rather not."]
 
 
 async def test_from_a_conversation_and_from_what_it_replays():
@@ -52,26 +52,40 @@ async def test_from_a_conversation_and_from_what_it_replays():
         (last,) = [event async for event in conversation.events("hi", turn_id="t-1", stream=False)]
         assert (last.text_delta, last.refusal_delta.content) == (None, "I'd rather not.")
     streamed = [event async for event in conversation.events("hi", turn_id="t-1")]
-    assert [event.type for event in streamed if event.refusal_delta is not None] == [EventType.REFUSAL_DELTA]
+    assert [event.type for event in streamed if event.refusal_delta is not None] == [
+        EventType.REFUSAL_DELTA
+    ]
 
 
 async def test_of_rounds_with_tools_it_comes_once():
     rounds = run_rounds(refusing(), QUESTION, [], {}, stream=False, max_rounds=2, confirm=None)
     events = [event async for event in rounds]
     check_stream(events)
-    assert [event.type for event in events if event.refusal_delta is not None] == [EventType.REFUSAL_DELTA]
+    assert [event.type for event in events if event.refusal_delta is not None] == [
+        EventType.REFUSAL_DELTA
+    ]
 
 
 async def test_to_clients_of_openai():
     async with serving(create_app(refusing())) as port:
         _, _, listed = await fetch(port, "/v1/models")
-        body = json.dumps({"model": json.loads(listed)["data"][0]["id"], "messages": QUESTION}).encode()
-        status, _, said = await fetch(port, "/v1/chat/completions", "POST", body, content_type="application/json")
-    assert (status, json.loads(said)["choices"][0]["message"]["refusal"]) == (200, "I'd rather not.")
+        body = json.dumps(
+            {"model": json.loads(listed)["data"][0]["id"], "messages": QUESTION}
+        ).encode()
+        status, _, said = await fetch(
+            port, "/v1/chat/completions", "POST", body, content_type="application/json"
+        )
+    assert (status, json.loads(said)["choices"][0]["message"]["refusal"]) == (
+        200,
+        "I'd rather not.",
+    )
 
 
 async def test_to_a_dialect_from_a_client_that_keeps_no_message():
-    (last,) = [event async for event in refusing(keep_message=False).chat_completion(QUESTION, stream=False)]
+    (last,) = [
+        event
+        async for event in refusing(keep_message=False).chat_completion(QUESTION, stream=False)
+    ]
     assert (last.message, whole(last).message.refusal) == (None, "I'd rather not.")
 
 

@@ -88,12 +88,18 @@ class Shown:
         found: Any = traceback.TracebackException.from_exception(problem, capture_locals=True)
         while found is not None:
             self.parts.append(("an exception", str(found)))
-            ours = [frame for frame in found.stack if "/llmstream/" in frame.filename.replace("\\", "/")]
+            ours = [
+                frame for frame in found.stack if "/llmstream/" in frame.filename.replace("\\", "/")
+            ]
             self.parts += [(f"locals of {frame.name}", str(frame.locals)) for frame in ours]
             found = found.__cause__ or found.__context__
 
     def check(self) -> None:
-        held = [(what, text[max(0, text.index(CANARY) - 60) :][:160]) for what, text in self.parts if CANARY in text]
+        held = [
+            (what, text[max(0, text.index(CANARY) - 60) :][:160])
+            for what, text in self.parts
+            if CANARY in text
+        ]
         assert not held, f"{len(held)} leaks, among them: {sorted(set(held))[:5]}"
 
 
@@ -120,7 +126,9 @@ def shown(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -
 
 async def drive(client: LLMClient, shown: Shown, *, stream: bool = True, **options: Any) -> Any:
     """One call, and all that comes of it; gives its ErrorInfo."""
-    events = [event async for event in client.chat_completion(QUESTION, stream, headers=CALL, **options)]
+    events = [
+        event async for event in client.chat_completion(QUESTION, stream, headers=CALL, **options)
+    ]
     for event in events:
         shown.add_event(event)
     try:
@@ -133,35 +141,65 @@ async def drive(client: LLMClient, shown: Shown, *, stream: bool = True, **optio
 # --- where keys are given ------------------------------------------------------------------------------------
 
 
-def by_argument(provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> LLMClient:
-    return LLMClient(f"{provider}:m", api_key=canary("argument"), base_url=url, headers=CLIENT, retry=TWICE, **options)
+def by_argument(
+    provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> LLMClient:
+    return LLMClient(
+        f"{provider}:m",
+        api_key=canary("argument"),
+        base_url=url,
+        headers=CLIENT,
+        retry=TWICE,
+        **options,
+    )
 
 
-def by_environment(provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> LLMClient:
+def by_environment(
+    provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> LLMClient:
     vendor = "ANTHROPIC" if provider == "anthropic" else "OPENAI"
     monkeypatch.setenv(f"{vendor}_API_KEY", canary("environment"))
     monkeypatch.setenv(f"{vendor}_BASE_URL", url)
     return LLMClient(f"{provider}:m", headers=CLIENT, retry=TWICE, **options)
 
 
-def by_custom_headers(provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> LLMClient:
+def by_custom_headers(
+    provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> LLMClient:
     vendor = "ANTHROPIC" if provider == "anthropic" else "OPENAI"
-    monkeypatch.setenv(f"{vendor}_CUSTOM_HEADERS", f"X-Gateway-Key: {canary('custom')}\nX-Other: plain")
+    monkeypatch.setenv(
+        f"{vendor}_CUSTOM_HEADERS", f"X-Gateway-Key: {canary('custom')}\nX-Other: plain"
+    )
     return by_argument(provider, url, monkeypatch, **options)
 
 
-def by_bearer(provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> LLMClient:
+def by_bearer(
+    provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> LLMClient:
     headers = {"Authorization": f"Bearer {canary('bearer')}"}
-    return LLMClient(f"{provider}:m", api_key="other-key-1", base_url=url, headers=headers, retry=TWICE, **options)
+    return LLMClient(
+        f"{provider}:m",
+        api_key="other-key-1",
+        base_url=url,
+        headers=headers,
+        retry=TWICE,
+        **options,
+    )
 
 
-def by_sdk_client(provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> LLMClient:
+def by_sdk_client(
+    provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
+) -> LLMClient:
     import anthropic
     import openai
 
     make: Any = anthropic.AsyncAnthropic if provider == "anthropic" else openai.AsyncOpenAI
     monkeypatch.delenv("LLMSTREAM_TRANSPORT", raising=False)
-    given = make(api_key=canary("given"), base_url=url, default_headers={"X-Given-Key": canary("given-header")})
+    given = make(
+        api_key=canary("given"),
+        base_url=url,
+        default_headers={"X-Given-Key": canary("given-header")},
+    )
     GIVEN.append(given)
     return LLMClient(f"{provider}:m", sdk_client=given, retry=TWICE, **options)
 
@@ -184,7 +222,9 @@ each_api = pytest.mark.parametrize("provider", list(APIS))
 # --- how they come back --------------------------------------------------------------------------------------
 
 REFUSALS: dict[str, Callable[[str], Any]] = {
-    "whole": lambda key: {"error": {"message": f"Incorrect API key provided: {key}. Find yours elsewhere."}},
+    "whole": lambda key: {
+        "error": {"message": f"Incorrect API key provided: {key}. Find yours elsewhere."}
+    },
     "cut": lambda key: {"error": {"message": f"Incorrect API key provided: {key[:-9]}"}},
     "a code": lambda key: {"error": {"message": "no", "code": key, "type": key, "param": key}},
     "a request id": lambda key: {"error": {"message": "no"}, "request_id": key},
@@ -239,7 +279,10 @@ async def test_not_after_a_refusal_that_repeats_them(provider, connect, shown, m
 
     cases = list(product(REFUSALS, (401, 500)))
     handler = in_turn(cases, f"{provider} {connect.__name__}", refuse)
-    async with Loopback(handler) as server, connect(provider, server.url(provider), monkeypatch) as client:
+    async with (
+        Loopback(handler) as server,
+        connect(provider, server.url(provider), monkeypatch) as client,
+    ):
         while len(server.requests) < 2 * len(cases):
             assert await drive(client, shown) is not None
         shown.add_client(client)
@@ -248,7 +291,9 @@ async def test_not_after_a_refusal_that_repeats_them(provider, connect, shown, m
 STREAMED: dict[str, Callable[[Any, str], bytes]] = {
     "whole": lambda feed, key: feed(error(ErrorInfo("authentication", f"bad key {key}, go away"))),
     "cut": lambda feed, key: feed(error(ErrorInfo("authentication", f"bad key {key[:-9]}"))),
-    "no message": lambda _, key: b'data: {"type":"error","error":{"reason":"%s"}}\n\n' % key.encode(),
+    "no message": lambda _, key: (
+        b'data: {"type":"error","error":{"reason":"%s"}}\n\n' % key.encode()
+    ),
     "a named event": lambda _, key: b"event: error\ndata: Bearer %s\n\n" % key.encode(),
     "a stray line": lambda _, key: b"error: Bearer %s\n" % key.encode(),
     "bad JSON": lambda _, key: b"data: {X-Api-Key: %s}\n\n" % key.encode(),
@@ -273,7 +318,10 @@ async def test_not_after_a_stream_that_repeats_them(provider, connect, shown, mo
 
     cases = list(product(STREAMED, (False, True)))
     handler = in_turn(cases, f"{provider} {connect.__name__}", stream)
-    async with Loopback(handler) as server, connect(provider, server.url(provider), monkeypatch) as client:
+    async with (
+        Loopback(handler) as server,
+        connect(provider, server.url(provider), monkeypatch) as client,
+    ):
         while len(server.requests) < 2 * len(cases):
             assert await drive(client, shown) is not None
         shown.add_client(client)
@@ -299,7 +347,9 @@ async def test_not_after_no_answer(provider, connect, shown, monkeypatch):
 
     async with Loopback(silent, silent, leave) as server:
         timeouts = Timeouts(first_token=0.05)
-        async with connect(provider, server.url(provider), monkeypatch, timeouts=timeouts) as client:
+        async with connect(
+            provider, server.url(provider), monkeypatch, timeouts=timeouts
+        ) as client:
             assert (await drive(client, shown)).kind == "timeout"
             assert (await drive(client, shown)).kind == "connection"
 
@@ -315,7 +365,10 @@ async def test_not_after_cancellation(provider, connect, shown, monkeypatch):
         await reply.client_left()
         raise CutError
 
-    async with Loopback(silent) as server, connect(provider, server.url(provider), monkeypatch) as client:
+    async with (
+        Loopback(silent) as server,
+        connect(provider, server.url(provider), monkeypatch) as client,
+    ):
         task = asyncio.ensure_future(drive(client, shown))
         await asked.wait()
         task.cancel()
@@ -371,7 +424,17 @@ def test_the_guard_of_the_run_works(tmp_path):
         "def test_logged(): logging.getLogger().error('llmstream' + '-canary')\n"
         "def test_clean(): print('nothing')\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", str(leaky)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.conftest",
+        "-p",
+        "no:cacheprovider",
+        str(leaky),
+    ]
     root = Path(__file__).parents[1]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert "3 failed, 1 passed" in done.stdout, done.stdout + done.stderr
@@ -386,7 +449,9 @@ def told() -> Shown:
     return Shown()
 
 
-async def stream_once(provider: str, client: Callable[[str], LLMClient], body: bytes, told: Shown) -> None:
+async def stream_once(
+    provider: str, client: Callable[[str], LLMClient], body: bytes, told: Shown
+) -> None:
     async def stream(request: Request, reply: Reply) -> None:
         await reply.head()
         await reply.send(body)
@@ -398,7 +463,10 @@ async def stream_once(provider: str, client: Callable[[str], LLMClient], body: b
 
 @each_api
 async def test_not_in_the_code_of_an_error_inside_a_stream(provider, told, monkeypatch):
-    body = b'data: {"type":"error","error":{"message":"no","code":"%s"}}\n\n' % canary("argument").encode()
+    body = (
+        b'data: {"type":"error","error":{"message":"no","code":"%s"}}\n\n'
+        % canary("argument").encode()
+    )
     await stream_once(provider, lambda url: by_argument(provider, url, monkeypatch), body, told)
     told.check()
 
@@ -406,7 +474,9 @@ async def test_not_in_the_code_of_an_error_inside_a_stream(provider, told, monke
 @each_api
 async def test_not_from_the_headers_of_the_sdks_variables(provider, told, monkeypatch):
     body = b"error: bad key %s\n" % canary("custom").encode()
-    await stream_once(provider, lambda url: by_custom_headers(provider, url, monkeypatch), body, told)
+    await stream_once(
+        provider, lambda url: by_custom_headers(provider, url, monkeypatch), body, told
+    )
     told.check()
 
 

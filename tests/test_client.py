@@ -113,7 +113,11 @@ async def test_a_stream_is_deltas_and_one_end():
 async def test_batch_is_one_event():
     """`stream=False` gives exactly MESSAGE_COMPLETE, with the whole text, which may be None."""
     (last,) = await collect(client_of(["a", "b"]), stream=False)
-    assert (last.type, last.text_delta, last.text) == (EventType.MESSAGE_COMPLETE, TextDelta("ab"), "ab")
+    assert (last.type, last.text_delta, last.text) == (
+        EventType.MESSAGE_COMPLETE,
+        TextDelta("ab"),
+        "ab",
+    )
     (last,) = await collect(client_of([ToolCall("1", "f", "{}", input={})]), stream=False)
     assert (last.text_delta, last.text) == (None, "")
     assert last.finish_reason is FinishReason.TOOL_CALLS
@@ -122,7 +126,9 @@ async def test_batch_is_one_event():
 @pytest.mark.parametrize("keep_message", [True, False])
 async def test_a_refusal_has_its_words_in_batch_mode_too(keep_message):
     """They are not text: `text_delta` has none of them."""
-    client = client_of(["So: ", RefusalPart("I'd rather "), RefusalPart("not.")], keep_message=keep_message)
+    client = client_of(
+        ["So: ", RefusalPart("I'd rather "), RefusalPart("not.")], keep_message=keep_message
+    )
     (last,) = await collect(client, stream=False)
     assert (last.text, last.refusal_delta) == ("So: ", RefusalDelta("I'd rather not."))
     streamed = await collect(client_of([RefusalPart("no")]))
@@ -137,7 +143,9 @@ async def test_batch_may_be_an_error():
 
 
 scripts = st.lists(
-    strategies.pieces | strategies.status_events | st.builds(ErrorInfo, st.sampled_from(["server", "quota"])),
+    strategies.pieces
+    | strategies.status_events
+    | st.builds(ErrorInfo, st.sampled_from(["server", "quota"])),
     max_size=6,
 )
 
@@ -148,7 +156,9 @@ def test_whatever_the_script_the_stream_is_legal(attempts, keep_message):
 
     async def both():
         streamed = await collect(client_of(*attempts, keep_message=keep_message))
-        return streamed, await collect(client_of(*attempts, keep_message=keep_message), stream=False)
+        return streamed, await collect(
+            client_of(*attempts, keep_message=keep_message), stream=False
+        )
 
     streamed, batch = asyncio.run(both())
     last = check_stream(streamed, keep_message=keep_message)
@@ -179,7 +189,9 @@ async def test_complete_raises_the_matching_error():
         await client_of([ErrorInfo("authentication", "no such key")]).complete(HI)
     assert caught.value.info.kind == "authentication"
     with pytest.raises(TruncatedError) as caught:
-        await client_of(["a", ErrorInfo("truncated")], retry=RetryPolicy(max_attempts=1)).complete(HI)
+        await client_of(["a", ErrorInfo("truncated")], retry=RetryPolicy(max_attempts=1)).complete(
+            HI
+        )
     assert caught.value.info.partial.text == "a"
 
 
@@ -207,7 +219,11 @@ async def test_the_answer_can_be_appended_and_sent_back():
     client = client_of(["a"], ["b"])
     answer = await client.complete(HI)
     await client.complete([*HI, answer, {"role": "user", "content": "and?"}])
-    assert [message.text for message in client._provider.requests[1].messages] == ["what's up?", "a", "and?"]
+    assert [message.text for message in client._provider.requests[1].messages] == [
+        "what's up?",
+        "a",
+        "and?",
+    ]
 
 
 async def test_options_reach_the_provider():
@@ -232,8 +248,17 @@ async def test_options_reach_the_provider():
     assert [tool.name for tool in request.tools] == ["f"]
     assert request.tool_choice.mode == "required"
     assert request.response_format.schema is None
-    assert (request.temperature, request.top_p, request.max_tokens, request.stop) == (0.5, 0.9, 7, ["x"])
-    assert (request.seed, request.reasoning_effort, request.parallel_tool_calls) == (1, "low", False)
+    assert (request.temperature, request.top_p, request.max_tokens, request.stop) == (
+        0.5,
+        0.9,
+        7,
+        ["x"],
+    )
+    assert (request.seed, request.reasoning_effort, request.parallel_tool_calls) == (
+        1,
+        "low",
+        False,
+    )
     assert (request.metadata, request.provider_options) == ({"k": "v"}, {"scripted": {"x": 1}})
 
 
@@ -242,7 +267,11 @@ async def test_a_call_may_name_another_model():
     client = client_of(["a"], ["b"], ["c"], model="first")
     for model in (None, "second", "org:third"):
         await client.complete(HI, model=model)
-    assert [request.model for request in client._provider.requests] == ["first", "second", "org:third"]
+    assert [request.model for request in client._provider.requests] == [
+        "first",
+        "second",
+        "org:third",
+    ]
 
 
 async def test_a_call_may_go_to_another_provider():
@@ -263,7 +292,12 @@ async def test_a_failure_before_the_first_piece_is_retried():
     events = await collect(client_of([RATE_LIMIT], ["a"], clock=clock))
     assert types(events) == ["retry", "message_start", "text_delta", "message_complete"]
     retry = events[0].retry
-    assert (retry.attempt, retry.max_attempts, retry.kind, retry.discard) == (2, 3, "rate_limit", False)
+    assert (retry.attempt, retry.max_attempts, retry.kind, retry.discard) == (
+        2,
+        3,
+        "rate_limit",
+        False,
+    )
     assert (retry.provider, retry.model) == ("scripted", "script")
     assert "slow down" in retry.reason
     assert 4.0 <= retry.delay <= 4.4
@@ -274,7 +308,9 @@ async def test_a_failure_before_the_first_piece_is_retried():
 async def test_the_retry_is_announced_before_the_wait():
     """A consumer that gets RETRY sees it while the wait is still to come."""
     clock = VirtualClock()
-    async with contextlib.aclosing(client_of([RATE_LIMIT], ["a"], clock=clock).chat_completion(HI)) as events:
+    async with contextlib.aclosing(
+        client_of([RATE_LIMIT], ["a"], clock=clock).chat_completion(HI)
+    ) as events:
         first = await anext(events)
         assert first.type is EventType.RETRY
         assert clock.sleeps == []
@@ -283,7 +319,10 @@ async def test_the_retry_is_announced_before_the_wait():
 async def test_several_failures_are_several_retries():
     """Each attempt is announced once, with its number."""
     events = await collect(client_of([ErrorInfo("server")], [ErrorInfo("overloaded")], ["a"]))
-    assert [(e.retry.attempt, e.retry.kind) for e in events if e.retry] == [(2, "server"), (3, "overloaded")]
+    assert [(e.retry.attempt, e.retry.kind) for e in events if e.retry] == [
+        (2, "server"),
+        (3, "overloaded"),
+    ]
     assert check_stream(events).message.text == "a"
 
 
@@ -303,7 +342,9 @@ async def test_one_attempt_means_no_retry():
     assert events[0].error_info.attempts == 1
 
 
-@pytest.mark.parametrize("kind", ["authentication", "permission", "invalid_request", "quota", "content_filter"])
+@pytest.mark.parametrize(
+    "kind", ["authentication", "permission", "invalid_request", "quota", "content_filter"]
+)
 async def test_what_waiting_cant_cure_is_not_retried(kind):
     """Such errors come at once."""
     client = client_of([ErrorInfo(kind)], ["a"])
@@ -337,7 +378,9 @@ async def test_batch_retries_after_pieces_too(caplog):
     """Nothing has left the generator, so every retryable failure is retried; RETRY and STATUS go to the log."""
     caplog.set_level(logging.INFO, "llmstream")
     status = StreamEvent(EventType.STATUS, status=Status("queued", "third in line"))
-    (last,) = await collect(client_of([status, "half of", ErrorInfo("truncated")], ["whole"]), stream=False)
+    (last,) = await collect(
+        client_of([status, "half of", ErrorInfo("truncated")], ["whole"]), stream=False
+    )
     assert last.text == last.message.text == "whole"
     assert "attempt 2 of 3" in caplog.text
     assert "third in line" in caplog.text
@@ -362,7 +405,10 @@ async def test_the_total_clock_ends_the_retries():
 async def test_an_expired_total_is_not_retried():
     """A timeout of the whole call is final; another clock's is not."""
     assert types(await collect(client_of([ErrorInfo("timeout", code="total")], ["a"]))) == ["error"]
-    assert types(await collect(client_of([ErrorInfo("timeout", code="first_token")], ["a"])))[0] == "retry"
+    assert (
+        types(await collect(client_of([ErrorInfo("timeout", code="first_token")], ["a"])))[0]
+        == "retry"
+    )
 
 
 async def test_the_same_rng_gives_the_same_delays():
@@ -532,7 +578,9 @@ async def test_without_keep_message_nothing_is_kept():
     """`keep_message=False`: message and partial stay None, in both modes; batch still has its text."""
     options = {"keep_message": False, "retry": RetryPolicy(max_attempts=1)}
     assert (await collect(client_of(["a"], **options)))[-1].message is None
-    assert (await collect(client_of(["a", ErrorInfo("server")], **options)))[-1].error_info.partial is None
+    assert (await collect(client_of(["a", ErrorInfo("server")], **options)))[
+        -1
+    ].error_info.partial is None
     (last,) = await collect(client_of(["a"], **options), stream=False)
     assert (last.message, last.text) == (None, "a")
     with pytest.raises(ConfigurationError, match="keep_message"):
@@ -609,7 +657,9 @@ def raises_at_once():
     raise RuntimeError("broken")
 
 
-@pytest.mark.parametrize("act", [yields_none, yields_a_number_for_text, fails_to_read_json, raises_at_once])
+@pytest.mark.parametrize(
+    "act", [yields_none, yields_a_number_for_text, fails_to_read_json, raises_at_once]
+)
 async def test_whatever_a_third_partys_provider_does_is_an_event(act):
     """Its bugs are ERROR(internal), never exceptions at the consumer."""
     events = [event async for event in LLMClient(provider=Odd(act)).chat_completion(HI)]

@@ -33,7 +33,13 @@ def no_collector() -> Iterator[None]:
 
 
 def client_of(server: FaultServer, provider: str, transport: str, **options: Any) -> LLMClient:
-    return LLMClient(f"{provider}:m-1", api_key="k", base_url=server.url(provider), transport=transport, **options)
+    return LLMClient(
+        f"{provider}:m-1",
+        api_key="k",
+        base_url=server.url(provider),
+        transport=transport,
+        **options,
+    )
 
 
 async def read(client: LLMClient, events: list[Any], **options: Any) -> None:
@@ -60,7 +66,9 @@ def check(events: list[Any]) -> Any:
 @over
 @api
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_stream_that_waits_for_the_first_byte_ends(provider: str, transport: str, *, stream: bool) -> None:
+async def test_a_stream_that_waits_for_the_first_byte_ends(
+    provider: str, transport: str, *, stream: bool
+) -> None:
     async with FaultServer("no-head") as server:
         client, events = client_of(server, provider, transport), list[Any]()
         reading = asyncio.create_task(read(client, events, stream=stream))
@@ -73,7 +81,9 @@ async def test_a_stream_that_waits_for_the_first_byte_ends(provider: str, transp
 @over
 @api
 @pytest.mark.parametrize("fault", ["stall", "endless-answer"])
-async def test_a_stream_in_the_middle_ends_and_keeps_what_came(provider: str, transport: str, fault: str) -> None:
+async def test_a_stream_in_the_middle_ends_and_keeps_what_came(
+    provider: str, transport: str, fault: str
+) -> None:
     async with FaultServer(fault) as server:
         client, events = client_of(server, provider, transport), list[Any]()
         reading = asyncio.create_task(read(client, events))
@@ -130,7 +140,9 @@ async def test_nobody_is_asked_after_a_retry_was_announced_and_the_client_closed
     assert (len(provider.requests), clock.sleeps) == (1, [])
 
 
-@pytest.mark.parametrize("provider", [ScriptedProvider(["a", "b"]), SimulatorProvider(script=[["a b c"]], pace=60.0)])
+@pytest.mark.parametrize(
+    "provider", [ScriptedProvider(["a", "b"]), SimulatorProvider(script=[["a b c"]], pace=60.0)]
+)
 async def test_providers_without_connections_end_their_streams(provider: Any) -> None:
     client, events = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=2)), list[Any]()
     stream = client.chat_completion(QUESTION)

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.continuation import CHANCE, WINDOW, Overlap, continue_request, obstacle
-from llmstream.messages import ChatRequest, Message, ReasoningPart, RefusalPart, ResponseFormat, TextPart, ToolCall
+from llmstream.messages import (
+    ChatRequest,
+    Message,
+    ReasoningPart,
+    RefusalPart,
+    ResponseFormat,
+    TextPart,
+    ToolCall,
+)
 
 REQUEST = ChatRequest([Message("user", [TextPart("count")])], "m")
 
@@ -43,7 +51,11 @@ def fitted(shown: str, *pieces: str, prefill: bool = False) -> str:
         ("1, 2, 3", ", 4", ", 4"),
         ("line\n", "\nnext", "\nnext"),
         ("", "anything", "anything"),
-        ("你好世界今天天气很好", "今天天气很好吗", "今天天气很好吗"),  # six characters within a word may be chance
+        (
+            "你好世界今天天气很好",
+            "今天天气很好吗",
+            "今天天气很好吗",
+        ),  # six characters within a word may be chance
         ("我说你好世界今天天气很好", "你好世界今天天气很好吗", "吗"),
     ],
 )
@@ -64,7 +76,10 @@ def test_what_is_cut_while_it_still_repeats_is_no_text_of_its_own() -> None:
 
 def test_an_answer_begun_anew_is_taken_out_whole_however_long() -> None:
     shown = " ".join(str(number) for number in range(WINDOW))
-    assert fitted(shown, *(f"{shown} and so on"[i : i + 7] for i in range(0, len(shown) + 10, 7))) == " and so on"
+    assert (
+        fitted(shown, *(f"{shown} and so on"[i : i + 7] for i in range(0, len(shown) + 10, 7)))
+        == " and so on"
+    )
 
 
 def test_after_a_prefill_only_white_space_can_be_double() -> None:
@@ -75,8 +90,14 @@ def test_after_a_prefill_only_white_space_can_be_double() -> None:
     assert fitted("the the ", "the end", prefill=True) == "the end"
 
 
-@given(st.text(alphabet="ab \n", max_size=40), st.text(alphabet="ab \n", max_size=40), st.integers(1, 5))
-def test_pieces_don_t_matter_and_only_a_repetition_is_lost(shown: str, said: str, size: int) -> None:
+@given(
+    st.text(alphabet="ab \n", max_size=40),
+    st.text(alphabet="ab \n", max_size=40),
+    st.integers(1, 5),
+)
+def test_pieces_don_t_matter_and_only_a_repetition_is_lost(
+    shown: str, said: str, size: int
+) -> None:
     whole = fitted(shown, said)
     assert fitted(shown, *(said[i : i + size] for i in range(0, len(said), size))) == whole
     assert said.endswith(whole)
@@ -105,7 +126,9 @@ def test_a_chance_overlap_within_a_word_is_kept() -> None:
 
 
 def test_the_request_shows_the_text_alone_and_asks_for_the_rest() -> None:
-    partial = Message("assistant", [ReasoningPart("hm"), TextPart("one two "), ToolCall("c", "f", complete=False)])
+    partial = Message(
+        "assistant", [ReasoningPart("hm"), TextPart("one two "), ToolCall("c", "f", complete=False)]
+    )
     request = continue_request(REQUEST, partial, prefill=False)
     assert [message.role for message in request.messages] == ["user", "assistant", "user"]
     assert request.messages[1].parts == [TextPart("one two ")]
@@ -114,7 +137,9 @@ def test_the_request_shows_the_text_alone_and_asks_for_the_rest() -> None:
 
 
 def test_a_prefill_is_the_text_without_the_white_space_at_its_end() -> None:
-    request = continue_request(REQUEST, Message("assistant", [TextPart("one two \n")]), prefill=True)
+    request = continue_request(
+        REQUEST, Message("assistant", [TextPart("one two \n")]), prefill=True
+    )
     assert [message.role for message in request.messages] == ["user", "assistant"]
     assert request.messages[1].text == "one two"
 

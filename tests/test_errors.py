@@ -60,7 +60,10 @@ def test_the_json_form_names_only_what_is_set():
     """An error's dict has its kind, whether to retry, and whatever else is known."""
     assert ErrorInfo("server").to_dict() == {"kind": "server", "retryable": True}
     info = ErrorInfo("truncated", "cut", partial=Message("assistant", "hi"))
-    assert info.to_dict()["partial"] == {"role": "assistant", "parts": [{"type": "text", "text": "hi"}]}
+    assert info.to_dict()["partial"] == {
+        "role": "assistant",
+        "parts": [{"type": "text", "text": "hi"}],
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,7 +15,9 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_the_example_runs_offline(path: Path) -> None:
     env = {**os.environ, "LLMSTREAM_MODEL": "simulator"}
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, env=env, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, path], capture_output=True, text=True, env=env, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "MESSAGE_COMPLETE: stop" in done.stdout

@@ -10,7 +10,9 @@ HEAVY = ("openai", "anthropic", "pydantic", "httpx2", "httpcore2", "anyio", "jit
 
 def loaded_by(code: str) -> set[str]:
     script = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 
@@ -19,7 +21,9 @@ def test_importing_the_package_loads_no_sdk_and_nothing_heavy() -> None:
 
 
 def test_the_events_and_values_load_no_sdk_either() -> None:
-    modules = loaded_by("from llmstream import EventType, StreamEvent, TextDelta, Message, LLMError")
+    modules = loaded_by(
+        "from llmstream import EventType, StreamEvent, TextDelta, Message, LLMError"
+    )
     assert modules.isdisjoint(HEAVY)
 
 
@@ -40,9 +44,13 @@ def test_the_simulator_needs_no_sdk() -> None:
 
 
 def test_answering_a_request_loads_no_more_than_starlette_and_the_events() -> None:
-    modules = loaded_by("from llmstream.web import respond, choose, send_events, EventStreamResponse")
+    modules = loaded_by(
+        "from llmstream.web import respond, choose, send_events, EventStreamResponse"
+    )
     assert "starlette.responses" in modules
-    assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2", "uvicorn", "llmstream.conversations"})
+    assert modules.isdisjoint(
+        {"openai", "anthropic", "pydantic", "httpx2", "uvicorn", "llmstream.conversations"}
+    )
 
 
 def test_what_the_web_gives_is_the_same_whatever_was_loaded_before() -> None:

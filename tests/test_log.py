@@ -19,7 +19,8 @@ from llmstream.log import escape, get_logger
 PACKAGE = Path(llmstream.__file__).parent
 METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 HOSTILE = (
-    "ok\r\n2030-01-01 root: all fine\x1b]52;c;aGk=\x07\x9b31m\x7f\x00\u2028\u2029\u202e\u2066\ufeff\ud800%s%(a)s{}"
+    "ok\r\n2030-01-01 root: all fine\x1b]52;c;aGk=\x07\x9b31m\x7f\x00"
+    "\u2028\u2029\u202e\u2066\ufeff\ud800%s%(a)s{}"
 )
 foreign = st.one_of(st.text(st.characters(exclude_categories=()), max_size=30), st.just(HOSTILE))
 
@@ -31,8 +32,15 @@ def log_calls():
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             owner = node.func.value
-            if node.func.attr in METHODS and isinstance(owner, ast.Name) and owner.id.endswith("logger"):
-                yield f"{file.relative_to(PACKAGE)}:{node.lineno}", node.args[node.func.attr == "log"]
+            if (
+                node.func.attr in METHODS
+                and isinstance(owner, ast.Name)
+                and owner.id.endswith("logger")
+            ):
+                yield (
+                    f"{file.relative_to(PACKAGE)}:{node.lineno}",
+                    node.args[node.func.attr == "log"],
+                )
 
 
 CALLS = list(log_calls())
@@ -63,8 +71,14 @@ def written():
 def test_every_logger_of_the_package_escapes() -> None:
     assert len(CALLS) > 20
     for file in PACKAGE.rglob("*.py"):
-        if file.name not in ("log.py", "server.py", "server_log.py"):  # these two filter what uvicorn itself logs
-            assert "getLogger" not in file.read_text("utf-8"), f"{file}: get_logger escapes what is foreign"
+        if file.name not in (
+            "log.py",
+            "server.py",
+            "server_log.py",
+        ):  # these two filter what uvicorn itself logs
+            assert "getLogger" not in file.read_text("utf-8"), (
+                f"{file}: get_logger escapes what is foreign"
+            )
 
 
 @pytest.mark.parametrize(("where", "form"), CALLS, ids=[where for where, _ in CALLS])
@@ -79,7 +93,9 @@ def test_whatever_is_logged_it_is_one_line_of_printable_characters(form, written
 
     @given(st.lists(foreign, min_size=len(kinds), max_size=len(kinds)))
     def check(texts) -> None:
-        arguments = [text if kind.startswith("s") else 1 for kind, text in zip(kinds, texts, strict=True)]
+        arguments = [
+            text if kind.startswith("s") else 1 for kind, text in zip(kinds, texts, strict=True)
+        ]
         line = written(form, *arguments)
         assert line.endswith("\n")
         assert line[:-1].isprintable()
@@ -97,7 +113,9 @@ class HostileError(Exception):
     """An exception with anything in it."""
 
 
-@pytest.mark.parametrize("value", [HostileError(HOSTILE), [HOSTILE], {"a": HOSTILE}, HOSTILE.encode(errors="replace")])
+@pytest.mark.parametrize(
+    "value", [HostileError(HOSTILE), [HOSTILE], {"a": HOSTILE}, HOSTILE.encode(errors="replace")]
+)
 def test_values_of_any_type_are_escaped(value, written) -> None:
     line = written("%s", value)
     assert line[:-1].isprintable()
@@ -115,7 +133,12 @@ def test_escaping_keeps_what_can_be_read_and_can_be_read_back(text) -> None:
     if text.isprintable():
         assert shown == text
     if "\\" not in text:
-        assert "".join(each if len(each) == 1 else ast.literal_eval(f"'{each}'") for each in _units(shown)) == text
+        assert (
+            "".join(
+                each if len(each) == 1 else ast.literal_eval(f"'{each}'") for each in _units(shown)
+            )
+            == text
+        )
 
 
 def _units(shown: str):
@@ -183,13 +206,18 @@ def stderr_of(code: str) -> list[str]:
             "import logging; logging.basicConfig(format='%(message)s', level='INFO')",
             [*ALL, "not worth a line"],
         ),
-        ("import logging.config, uvicorn.config; logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)", NOBODY),
+        (
+            "import logging.config, uvicorn.config; logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)",
+            NOBODY,
+        ),
     ],
 )
 def test_what_is_wrong_on_a_server_is_seen_once_whoever_configured_what(before, seen) -> None:
     assert stderr_of(f"{before}\n{TALK}") == seen
     if before:
-        assert stderr_of(f"import llmstream, llmstream.log\n{before}\n{TALK}") == seen, "configured later"
+        assert stderr_of(f"import llmstream, llmstream.log\n{before}\n{TALK}") == seen, (
+            "configured later"
+        )
 
 
 def test_a_script_is_told_by_events_alone() -> None:
@@ -223,5 +251,8 @@ async def main():
 asyncio.run(main())
 """
     first, second, *_, last = stderr_of(code)
-    assert (first, second) == ("the provider mine raised KeyError", "  Traceback (most recent call last):")
+    assert (first, second) == (
+        "the provider mine raised KeyError",
+        "  Traceback (most recent call last):",
+    )
     assert last == "  KeyError: 'no such key'"

@@ -65,9 +65,17 @@ def test_a_string_is_one_text_part():
 
 def test_the_json_form_names_only_what_is_set():
     """A message's dict has its role and parts, and whatever else is known."""
-    assert Message("user", "hi").to_dict() == {"role": "user", "parts": [{"type": "text", "text": "hi"}]}
+    assert Message("user", "hi").to_dict() == {
+        "role": "user",
+        "parts": [{"type": "text", "text": "hi"}],
+    }
     done = Message("assistant", [], finish_reason=FinishReason.STOP, usage=Usage(0))
-    assert done.to_dict() == {"role": "assistant", "parts": [], "finish_reason": "stop", "usage": {"input_tokens": 0}}
+    assert done.to_dict() == {
+        "role": "assistant",
+        "parts": [],
+        "finish_reason": "stop",
+        "usage": {"input_tokens": 0},
+    }
 
 
 def test_fields_of_a_newer_version_are_ignored():
@@ -79,12 +87,16 @@ def test_fields_of_a_newer_version_are_ignored():
 
 
 @pytest.mark.parametrize(
-    ("usage", "total"), [(Usage(), None), (Usage(3), 3), (Usage(None, 4), 4), (Usage(3, 4), 7), (Usage(0, 0), 0)]
+    ("usage", "total"),
+    [(Usage(), None), (Usage(3), 3), (Usage(None, 4), 4), (Usage(3, 4), 7), (Usage(0, 0), 0)],
 )
 def test_usage_adds_up_what_was_reported(usage, total):
     """`total_tokens` is None only when nothing was reported; OpenAI's names read the same counts."""
     assert usage.total_tokens == total
-    assert (usage.prompt_tokens, usage.completion_tokens) == (usage.input_tokens, usage.output_tokens)
+    assert (usage.prompt_tokens, usage.completion_tokens) == (
+        usage.input_tokens,
+        usage.output_tokens,
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +149,9 @@ def test_a_sequence_is_a_list_or_tuple():
             sequence_of(value, "it")
 
 
-@pytest.mark.parametrize("arguments", ['{"x": NaN}', '{"x": [-Infinity]}', '{"x": 1e999}', "[1]", "null", "{"])
+@pytest.mark.parametrize(
+    "arguments", ['{"x": NaN}', '{"x": [-Infinity]}', '{"x": 1e999}', "[1]", "null", "{"]
+)
 def test_arguments_that_could_not_be_sent_back_are_no_object(arguments):
     assert parse_arguments(arguments) is None
 

@@ -14,7 +14,11 @@ from llmstream.wire.error_body import _CODES, parse_error
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "promises.md").read_text("utf-8")
 PROMISES = PAGE[: PAGE.index("## What is tried again")]
-ROWS = [line for line in PROMISES.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
+ROWS = [
+    line
+    for line in PROMISES.splitlines()
+    if line.startswith("| ") and not line.startswith("| promise")
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
@@ -22,7 +26,9 @@ def test_a_promise_names_tests_that_exist(row: str) -> None:
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", row)
     assert named, "no test keeps this promise"
     for file, test in named:
-        assert re.search(rf"def {test}\(", (TESTS / file).read_text("utf-8")), f"{file} has no {test}"
+        assert re.search(rf"def {test}\(", (TESTS / file).read_text("utf-8")), (
+            f"{file} has no {test}"
+        )
 
 
 def test_there_are_promises_about_everything() -> None:
@@ -35,7 +41,9 @@ def test_the_table_of_what_is_tried_again_is_the_one_in_force() -> None:
     assert {kind for kind, again in told.items() if again == "yes"} == RETRYABLE
 
 
-@pytest.mark.parametrize(("code", "kind"), [pair for pair in _CODES.items() if pair[1] in ("quota", "rate_limit")])
+@pytest.mark.parametrize(
+    ("code", "kind"), [pair for pair in _CODES.items() if pair[1] in ("quota", "rate_limit")]
+)
 def test_a_code_counts_before_the_status(code: str, kind: str) -> None:
     for status in (400, 403, 429, 500, None):
         assert parse_error({"error": {"message": "x", "code": code}}, status=status).kind == kind

@@ -25,7 +25,9 @@ PROGRAM, *SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
 def test_the_program_runs_without_a_key_and_says_that_it_only_simulates() -> None:
     env = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     env["LLMSTREAM_MODEL"] = "simulator"
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env, check=True
+    )
     assert "You said: what's up?" in done.stdout
     assert "stop Usage(" in done.stdout
 
@@ -69,7 +71,9 @@ def test_what_a_stream_costs_is_what_was_measured() -> None:
     rows = re.findall(r"^\| (.*, vs \S+) \| (\S+) \| (\S+) \|$", README, re.M)
     assert len(rows) > 5
     for measure, *ratios in rows:
-        assert re.search(rf"^\| {re.escape(measure)} \| {ratios[0]} \S+ \| {ratios[1]} ", page, re.M), measure
+        assert re.search(
+            rf"^\| {re.escape(measure)} \| {ratios[0]} \S+ \| {ratios[1]} ", page, re.M
+        ), measure
 
 
 def test_it_is_short_enough_to_be_read() -> None:

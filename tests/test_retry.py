@@ -76,7 +76,14 @@ def test_delays_double_until_the_maximum():
             return b
 
     policy = RetryPolicy(max_attempts=10)
-    assert [policy.delay(n, SLOW_DOWN, Highest()) for n in range(1, 7)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+    assert [policy.delay(n, SLOW_DOWN, Highest()) for n in range(1, 7)] == [
+        0.5,
+        1.0,
+        2.0,
+        4.0,
+        8.0,
+        8.0,
+    ]
 
 
 def test_delays_are_jittered():
@@ -87,7 +94,9 @@ def test_delays_are_jittered():
 
 def test_the_same_seed_gives_the_same_delay():
     """With a given `rng` a test knows what comes."""
-    assert RetryPolicy().delay(2, SLOW_DOWN, Random(1)) == RetryPolicy().delay(2, SLOW_DOWN, Random(1))
+    assert RetryPolicy().delay(2, SLOW_DOWN, Random(1)) == RetryPolicy().delay(
+        2, SLOW_DOWN, Random(1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +208,9 @@ for _ in range(3):
         os._exit(0)
     os.wait()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
     assert len(set(done.stdout.split())) == 3, done.stdout
 
 
@@ -284,7 +295,9 @@ def test_a_storm_is_weathered() -> None:
 
     async def user(number: int) -> int:
         rng = Random(number)
-        client = LLMClient(provider=Server(), clock=clock, rng=rng, retry=RetryPolicy(budget=budget))
+        client = LLMClient(
+            provider=Server(), clock=clock, rng=rng, retry=RetryPolicy(budget=budget)
+        )
         calls = 0
         await clock.sleep(rng.uniform(0, 10))
         while clock.now < 90:
@@ -301,4 +314,6 @@ def test_a_storm_is_weathered() -> None:
     assert len(requests) <= 1.2 * calls + budget.burst
     after = [moment for moment in requests if moment >= 60]
     waves = Counter(int(moment * 10) for moment in after)
-    assert max(waves.values()) <= 3 * len(after) / len(waves)  # no synchronised wave in any tenth of a second
+    assert max(waves.values()) <= 3 * len(after) / len(
+        waves
+    )  # no synchronised wave in any tenth of a second

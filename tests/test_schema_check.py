@@ -22,8 +22,14 @@ TREE = {
     "$defs": {
         "tree": {
             "anyOf": [
-                {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}, "op": {"const": "+"}}},
-                {"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}, "op": {"const": "*"}}},
+                {
+                    "type": "object",
+                    "properties": {"left": {"$ref": "#/$defs/tree"}, "op": {"const": "+"}},
+                },
+                {
+                    "type": "object",
+                    "properties": {"left": {"$ref": "#/$defs/tree"}, "op": {"const": "*"}},
+                },
                 {"type": "number"},
             ]
         }
@@ -35,7 +41,10 @@ BOTH = {
     "$ref": "#/$defs/list",
 }
 ONE = {**TREE, "$defs": {"tree": {"oneOf": TREE["$defs"]["tree"]["anyOf"]}}}
-UNIQUE = {"$defs": {"list": {"uniqueItems": True, "items": {"$ref": "#/$defs/list"}}}, "$ref": "#/$defs/list"}
+UNIQUE = {
+    "$defs": {"list": {"uniqueItems": True, "items": {"$ref": "#/$defs/list"}}},
+    "$ref": "#/$defs/list",
+}
 
 
 def tree(depth, leaf):
@@ -57,7 +66,10 @@ def nested(depth, inner):
 def chain(length, **siblings):
     """Definitions that each name the next one twice."""
     steps = {
-        f"d{i}": {"type": "object", "properties": {name: {"$ref": f"#/$defs/d{i + 1}", **siblings} for name in "ab"}}
+        f"d{i}": {
+            "type": "object",
+            "properties": {name: {"$ref": f"#/$defs/d{i + 1}", **siblings} for name in "ab"},
+        }
         for i in range(length)
     }
     return {"$defs": {**steps, f"d{length}": {"type": "string"}}, "$ref": "#/$defs/d0"}
@@ -69,7 +81,11 @@ HOSTILE = {
     "nested repetition": ("a" * 60_000 + "!", {"pattern": r"^(\w+\s?)*$"}, BROKEN),
     "alternatives that overlap": ("a" * 60_000 + "!", {"pattern": r"^(a|aa)+$"}, BROKEN),
     "two repetitions": ("x" * 60_000, {"pattern": r"x*x*x*x*y"}, BROKEN),
-    "an address": ("a@" * 30_000, {"pattern": r"^([a-z0-9_.-]+)+@([a-z0-9.-]+)+\.[a-z]{2,}$"}, BROKEN),
+    "an address": (
+        "a@" * 30_000,
+        {"pattern": r"^([a-z0-9_.-]+)+@([a-z0-9.-]+)+\.[a-z]{2,}$"},
+        BROKEN,
+    ),
     "large counts": ("a" * 60_000, {"pattern": "(?:a{0,1000}){0,9}b"}, TOO_MUCH),
     "larger counts": ("a" * 60_000, {"pattern": "(?:a{0,1000}){0,40}b"}, FITS),  # not checked
     "counts with spaces": ("a" * 60_000, {"pattern": "(?:a{ 0 , 1000 }){0,40}b"}, FITS),
@@ -94,14 +110,25 @@ HOSTILE = {
         {"items": {"enum": [f"y{i}" for i in range(100_000)]}},
         TOO_MUCH,
     ),
-    "an enum of numbers": (list(range(10_000)), {"items": {"enum": [*range(10**6, 10**6 + 10**5)]}}, TOO_MUCH),
+    "an enum of numbers": (
+        list(range(10_000)),
+        {"items": {"enum": [*range(10**6, 10**6 + 10**5)]}},
+        TOO_MUCH,
+    ),
     "numbers of one hash": ([i * (2**61 - 1) for i in range(60_000)], {"uniqueItems": True}, FITS),
     "lists in unique lists": (nested(100, [*range(50_000)]), UNIQUE, TOO_MUCH),
     "a long text in unique lists": (nested(150, ["x" * 1_000_000, 1]), UNIQUE, TOO_MUCH),
-    "many required": ([{}] * 50_000, {"items": {"required": [f"x{i}" for i in range(100_000)]}}, BROKEN),
+    "many required": (
+        [{}] * 50_000,
+        {"items": {"required": [f"x{i}" for i in range(100_000)]}},
+        BROKEN,
+    ),
     "many keywords": (
         [1] * 100_000,
-        {"$defs": {"a": {f"x{i}": i for i in range(100_000)}}, "items": {"$ref": "#/$defs/a", "title": ""}},
+        {
+            "$defs": {"a": {f"x{i}": i for i in range(100_000)}},
+            "items": {"$ref": "#/$defs/a", "title": ""},
+        },
         TOO_MUCH,
     ),
     "a huge multiple": (10**4_299, {"multipleOf": 0.1}, FITS),
@@ -122,7 +149,9 @@ def outcome(value, schema):
 
 def test_no_schema_freezes_the_program():
     """Each pair took minutes or for ever; in a process of its own, for an engine that hangs can't be interrupted."""
-    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, timeout=100, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__], capture_output=True, text=True, timeout=100, check=True
+    )
     assert json.loads(done.stdout) == {name: expected for name, (_, _, expected) in HOSTILE.items()}
 
 
@@ -132,7 +161,11 @@ def test_a_recursive_schema_takes_steps_by_the_level(schema, value):
 
     def steps(depth):
         checking = _Check(schema)
-        list(checking.problems(nested(depth, value) if schema is BOTH else tree(depth, value), schema, ()))
+        list(
+            checking.problems(
+                nested(depth, value) if schema is BOTH else tree(depth, value), schema, ()
+            )
+        )
         return MAX_STEPS - checking._left
 
     assert steps(40) < 2.2 * steps(20)
@@ -156,7 +189,10 @@ def test_ordinary_answers_are_within_the_budget():
         "died": {"anyOf": [{"type": "string"}, {"type": "null"}]},
         "tags": {"type": "array", "items": {"enum": ["maths", "poetry"]}, "uniqueItems": True},
     }
-    table = {"type": "array", "items": {"type": "object", "properties": properties, "additionalProperties": False}}
+    table = {
+        "type": "array",
+        "items": {"type": "object", "properties": properties, "additionalProperties": False},
+    }
     assert check([row] * 1, table) == []
     assert check([dict(row) for _ in range(8_000)], table) == []
     assert check([*range(150_000)], {"items": {"type": "integer"}}) == []
@@ -166,7 +202,9 @@ def test_ordinary_answers_are_within_the_budget():
 def test_the_model_is_told_that_it_asks_too_much():
     """So that it may send less; nothing else comes of it."""
     told = tools.tool(
-        lambda text: text, name="say", parameters={"properties": {"text": {"pattern": "(a{0,900}){0,9}b"}}}
+        lambda text: text,
+        name="say",
+        parameters={"properties": {"text": {"pattern": "(a{0,900}){0,9}b"}}},
     )
     assert told.parse('{"text": "aab"}') == {"text": "aab"}
     with pytest.raises(ArgumentsError, match="too large or too complex to be checked"):
@@ -192,14 +230,22 @@ def test_the_model_is_told_that_it_asks_too_much():
         ([1, True, "1", [1], {"1": 1}], {"uniqueItems": True}, None),
         ([{"a": 1, "b": 2}, {"b": 2, "a": 1}], {"uniqueItems": True}, "breaks uniqueItems"),
         ({"x-a": "b"}, {"patternProperties": {"^x-": {"type": "integer"}}}, "x-a: must be integer"),
-        ({"x-a": 1}, {"patternProperties": {"^x-": {"type": "integer"}}, "additionalProperties": False}, None),
+        (
+            {"x-a": 1},
+            {"patternProperties": {"^x-": {"type": "integer"}}, "additionalProperties": False},
+            None,
+        ),
         (
             {"y": 1},
             {"patternProperties": {"^x-": {"type": "integer"}}, "additionalProperties": False},
             "y: is not allowed",
         ),
         ({"y": 1}, {"patternProperties": {"(?=x)": False}, "additionalProperties": False}, None),
-        ({"a": 1}, {"properties": {"a": True}, "patternProperties": {"a": {"type": "null"}}}, "a: must be null"),
+        (
+            {"a": 1},
+            {"properties": {"a": True}, "patternProperties": {"a": {"type": "null"}}},
+            "a: must be null",
+        ),
         ("b", {"enum": ("a", "b")}, None),
         (7, {"enum": [*range(100, 100_000)]}, "101, 102"),
     ],
@@ -300,4 +346,6 @@ def test_a_strict_form_does_not_double_with_each_level():
 
 if __name__ == "__main__":
     logging.disable()
-    print(json.dumps({name: outcome(value, schema) for name, (value, schema, _) in HOSTILE.items()}))
+    print(
+        json.dumps({name: outcome(value, schema) for name, (value, schema, _) in HOSTILE.items()})
+    )

@@ -48,7 +48,9 @@ async def test_what_is_no_question_is_the_clients_mistake() -> None:
             (b"[]", 422),
             (b"nonsense", 422),
         ):
-            assert (await fetch(port, "/chat", "POST", body, content_type="application/json"))[0] == status, body
+            assert (await fetch(port, "/chat", "POST", body, content_type="application/json"))[
+                0
+            ] == status, body
 
 
 async def test_starlette_s_own_response_streams_the_text() -> None:

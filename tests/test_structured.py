@@ -59,7 +59,11 @@ class Recipe(BaseModel):
     steps: list[Step] = []
 
 
-SOUP = {"title": "Tomato soup", "kind": "soup", "steps": [{"text": "Boil.", "minutes": 5}, {"text": "Eat."}]}
+SOUP = {
+    "title": "Tomato soup",
+    "kind": "soup",
+    "steps": [{"text": "Boil.", "minutes": 5}, {"text": "Eat."}],
+}
 SOUP_TEXT = json.dumps(SOUP)
 
 
@@ -148,13 +152,21 @@ def plain(value):
         return {name: plain(item) for name, item in vars(value).items() if item is not None}
     if hasattr(value, "__dataclass_fields__"):
         return {
-            name: plain(getattr(value, name)) for name in value.__dataclass_fields__ if getattr(value, name) is not None
+            name: plain(getattr(value, name))
+            for name in value.__dataclass_fields__
+            if getattr(value, name) is not None
         }
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return value.isoformat() if isinstance(value, date) else value.value if isinstance(value, enum.Enum) else value
+    return (
+        value.isoformat()
+        if isinstance(value, date)
+        else value.value
+        if isinstance(value, enum.Enum)
+        else value
+    )
 
 
 # --- objects: what is shown while it comes --------------------------------------------------------------------
@@ -221,7 +233,9 @@ async def test_every_kind_of_field():
     assert announced["re-named",] == "r"
     shown = [state for state, _ in states]
     assert {"when": "2026-02-03"}.items() <= shown[-2].items()
-    assert all(state.get("when") in (None, "2026-02-03") for state in shown), "a date is shown whole or not at all"
+    assert all(state.get("when") in (None, "2026-02-03") for state in shown), (
+        "a date is shown whole or not at all"
+    )
     assert any(state.get("anything") == {"deep": ["x", {}]} for state in shown)
 
 
@@ -232,26 +246,38 @@ async def test_dataclasses_typed_dicts_and_schemas_grow_too():
     assert last.result == Frozen("line", [Point(1, 2)])
     assert {"name": "line", "points": [{}]} in [state for state, _ in states]
     states, last = await grown(Movie, '{"title": "Al', 'ien", "year": 1979}')
-    assert [state for state, _ in states] == [{"title": "Al"}, {"title": "Alien", "year": 1979}] * 1 + [last.result]
-    schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}
+    assert [state for state, _ in states] == [
+        {"title": "Al"},
+        {"title": "Alien", "year": 1979},
+    ] * 1 + [last.result]
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": {"type": "integer"}}},
+    }
     states, last = await grown(schema, '{"a": [1, 2', ", 3]}")
     assert [state for state, _ in states] == [{"a": [1]}, {"a": [1, 2, 3]}, {"a": [1, 2, 3]}]
 
 
 @pytest.mark.parametrize(
-    "alias", [own.TypeAliasType for own in (typing_extensions, typing) if hasattr(own, "TypeAliasType")]
+    "alias",
+    [own.TypeAliasType for own in (typing_extensions, typing) if hasattr(own, "TypeAliasType")],
 )
 async def test_a_type_with_a_name_grows_as_the_type_itself(alias):
     """From Python 3.12 on `type Steps = list[Step]` makes one of Python's own."""
     named = create_model("Named", title=alias("Title", str), steps=alias("Steps", list[Step]))
     plainly = create_model("Plainly", title=str, steps=list[Step])
-    (states, last), (expected, _) = await grown(named, *chunks(SOUP_TEXT)), await grown(plainly, *chunks(SOUP_TEXT))
+    (states, last), (expected, _) = (
+        await grown(named, *chunks(SOUP_TEXT)),
+        await grown(plainly, *chunks(SOUP_TEXT)),
+    )
     assert [state for state, _ in states] == [state for state, _ in expected]
     assert len(states) > 10
     assert last.result.steps == Recipe(**SOUP).steps
 
 
-@pytest.mark.parametrize("text", ['{"value": [{"text": "a"}]}', '[{"text": "a"}]', 'So:\n[{"text": "a"}]'])
+@pytest.mark.parametrize(
+    "text", ['{"value": [{"text": "a"}]}', '[{"text": "a"}]', 'So:\n[{"text": "a"}]']
+)
 async def test_a_list_is_asked_for_inside_an_object(text):
     """Vendors take only objects: the wrapper is ours to add and to take away, and a model may leave it out."""
     states, last = await grown(list[Step], *chunks(text, 4))
@@ -261,7 +287,8 @@ async def test_a_list_is_asked_for_inside_an_object(text):
 
 
 @pytest.mark.parametrize(
-    ("into", "text", "value"), [(int, '{"value": 3}', 3), (int, " 3 ", 3), (Colour, '"red"', Colour.RED)]
+    ("into", "text", "value"),
+    [(int, '{"value": 3}', 3), (int, " 3 ", 3), (Colour, '"red"', Colour.RED)],
 )
 async def test_a_scalar_comes_at_the_end(into, text, value):
     """An answer that is one number is whole or nothing."""
@@ -299,7 +326,9 @@ def test_the_preamble_is_the_same_however_it_is_cut(text, size):
 
 texts = st.text(st.characters(codec="utf-8"), max_size=6)
 steps = st.builds(Step, text=texts, minutes=st.none() | st.integers(0, 99))
-recipes = st.builds(Recipe, title=texts, kind=st.sampled_from(["soup", "cake"]), steps=st.lists(steps, max_size=3))
+recipes = st.builds(
+    Recipe, title=texts, kind=st.sampled_from(["soup", "cake"]), steps=st.lists(steps, max_size=3)
+)
 nodes = st.deferred(lambda: st.builds(Node, name=texts, children=st.lists(nodes, max_size=2)))
 pets = st.builds(Cat, kind=st.just("cat"), lives=st.integers(0, 9)) | st.builds(
     Dog, kind=st.just("dog"), tricks=st.lists(texts, max_size=2)
@@ -316,7 +345,9 @@ def prefix_of(part, whole):
         return all(key in whole and prefix_of(item, whole[key]) for key, item in part.items())
     if isinstance(whole, list) and isinstance(part, list):
         return len(part) <= len(whole) and all(map(prefix_of, part, whole))
-    return part == whole or (isinstance(part, str) and isinstance(whole, str) and whole.startswith(part))
+    return part == whole or (
+        isinstance(part, str) and isinstance(whole, str) and whole.startswith(part)
+    )
 
 
 @settings(max_examples=1000)
@@ -324,7 +355,9 @@ def prefix_of(part, whole):
 def test_every_prefix_of_a_document_is_a_valid_partial_or_not_yet(value):
     """A thousand documents, character by character: an instance whose parts are prefixes of the final ones."""
     text = value.model_dump_json()
-    final = json.loads(text, object_hook=lambda d: {key: item for key, item in d.items() if item is not None})
+    final = json.loads(
+        text, object_hook=lambda d: {key: item for key, item in d.items() if item is not None}
+    )
 
     async def run():
         count = 0
@@ -371,7 +404,12 @@ def test_the_work_is_linear_in_the_elements(size):
     """Twice the elements take twice the lines, although every partial value is looked at."""
 
     def document(count):
-        return json.dumps({"title": "t", "steps": [{"text": f"step {100 + i}", "minutes": 10} for i in range(count)]})
+        return json.dumps(
+            {
+                "title": "t",
+                "steps": [{"text": f"step {100 + i}", "minutes": 10} for i in range(count)],
+            }
+        )
 
     lines_run(document(1), 4)  # what is made once for a type
     once, twice = (lines_run(document(count), size) for count in (200, 400))
@@ -380,7 +418,9 @@ def test_the_work_is_linear_in_the_elements(size):
 
 async def test_a_hundred_thousand_elements():
     """A long list of models, a hundred characters at a time."""
-    text = json.dumps({"title": "t", "steps": [{"text": "s", "minutes": i} for i in range(100_000)]})
+    text = json.dumps(
+        {"title": "t", "steps": [{"text": "s", "minutes": i} for i in range(100_000)]}
+    )
     count = 0
     async for part in structured.objects(stream_of(*chunks(text, 100)), Recipe):
         count += sum(len(done.path) == 2 for done in part.completed)
@@ -396,17 +436,25 @@ async def test_a_retry_that_discards_and_a_step_begin_anew():
     states, last = await grown(Recipe, *events)
     assert [state.get("title") for state, _ in states] == ["Stew", None, "Soup", "Soup"]
     retry.discard = False
-    assert (await grown(Recipe, '{"title": "S', StreamEvent(EventType.RETRY, retry=retry), 'oup"}'))[
-        1
-    ].result.title == "Soup"
+    assert (
+        await grown(Recipe, '{"title": "S', StreamEvent(EventType.RETRY, retry=retry), 'oup"}')
+    )[1].result.title == "Soup"
     step = StreamEvent(EventType.STATUS, status=Status("step"))
-    assert (await grown(Recipe, "I look at {it}", step, SOUP_TEXT))[1].result == Recipe.model_validate(SOUP)
+    assert (await grown(Recipe, "I look at {it}", step, SOUP_TEXT))[
+        1
+    ].result == Recipe.model_validate(SOUP)
     assert last.result == Recipe(title="Soup")
 
 
 async def test_what_is_not_valid_is_an_error_that_has_the_text():
     """ValidationFailedError says what is wrong and where, and nothing of the answer is lost."""
-    for text in ('{"title": "a", "steps": [{"minutes": -1}]}', '{"title": "a", "ste', "I can't.", "", "{a: 1}"):
+    for text in (
+        '{"title": "a", "steps": [{"minutes": -1}]}',
+        '{"title": "a", "ste',
+        "I can't.",
+        "",
+        "{a: 1}",
+    ):
         with pytest.raises(structured.ValidationFailedError) as caught:
             await grown(Recipe, *chunks(text))
         assert caught.value.text == text
@@ -414,7 +462,8 @@ async def test_what_is_not_valid_is_an_error_that_has_the_text():
         assert caught.value.info.code == "validation"
         assert caught.value.problems
     with pytest.raises(
-        LLMError, match=r"no Recipe: steps.0.text: Field required; steps.0.minutes: Input should be greater"
+        LLMError,
+        match=r"no Recipe: steps.0.text: Field required; steps.0.minutes: Input should be greater",
     ):
         await grown(Recipe, '{"title": "a", "steps": [{"minutes": -1}]}')
 
@@ -461,7 +510,9 @@ async def test_parse_gives_the_value():
 async def test_a_repair_round_says_what_was_wrong():
     """The answer and its problems go back once; the second failure is final."""
     provider = ScriptedProvider(['{"title": 3}'], [SOUP_TEXT])
-    assert await structured.parse(LLMClient(provider=provider), HI, Recipe, repair=True) == Recipe.model_validate(SOUP)
+    assert await structured.parse(
+        LLMClient(provider=provider), HI, Recipe, repair=True
+    ) == Recipe.model_validate(SOUP)
     *_, answered, asked = provider.requests[1].messages
     assert (answered.role, answered.text) == ("assistant", '{"title": 3}')
     assert "title: Input should be a valid string" in asked.text
@@ -509,7 +560,12 @@ async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
         LLMClient(f"{provider}:{model}", api_key="k", base_url=server.url(provider)) as client,
     ):
         assert await structured.parse(client, HI, Recipe, mode=mode) == Recipe.model_validate(SOUP)
-        states = [part async for part in structured.objects(structured.ask(client, HI, Recipe, mode=mode), Recipe)]
+        states = [
+            part
+            async for part in structured.objects(
+                structured.ask(client, HI, Recipe, mode=mode), Recipe
+            )
+        ]
     assert states[-1].result == Recipe.model_validate(SOUP)
     assert len(states) > 5
     body = server.requests[0].body
@@ -517,11 +573,16 @@ async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
     if mode == "tool":
         (tool,) = body["tools"]
         tool = tool.get("function", tool)
-        assert (tool["name"], tool.get("parameters", tool.get("input_schema"))) == ("Recipe", wanted)
+        assert (tool["name"], tool.get("parameters", tool.get("input_schema"))) == (
+            "Recipe",
+            wanted,
+        )
         assert body["tool_choice"] in ("required", {"type": "any"})
     elif mode == "instructions":
         assert '\\"minutes\\"' in json.dumps(body) or '"minutes"' in json.dumps(body)
-        assert body.get("response_format") == ({"type": "json_object"} if provider == "openai" else None)
+        assert body.get("response_format") == (
+            {"type": "json_object"} if provider == "openai" else None
+        )
     else:
         sent = {
             "openai": lambda: body["response_format"]["json_schema"],
@@ -559,7 +620,9 @@ def test_the_way_is_chosen_by_what_the_model_takes(model, into, options, mode):
 
 
 @pytest.mark.parametrize(
-    ("support", "mode"), [(None, "instructions"), (SchemaSupport(native=True), "native")], ids=["silent", "native"]
+    ("support", "mode"),
+    [(None, "instructions"), (SchemaSupport(native=True), "native")],
+    ids=["silent", "native"],
 )
 async def test_a_third_partys_provider_says_what_it_takes(support, mode):
     """Who says nothing is asked in words; who says that it takes schemas gets one."""
@@ -579,7 +642,12 @@ async def test_a_tool_call_needs_the_message():
     with pytest.raises(ConfigurationError, match="keep_message=False"):
         await structured.parse(client, HI, Recipe, mode="tool")
     assert not provider.requests
-    parts = [part async for part in structured.objects(structured.ask(client, HI, Recipe, mode="tool"), Recipe)]
+    parts = [
+        part
+        async for part in structured.objects(
+            structured.ask(client, HI, Recipe, mode="tool"), Recipe
+        )
+    ]
     assert parts[-1].result == Recipe.model_validate(SOUP)
     assert await structured.parse(client, HI, Recipe) == Recipe.model_validate(SOUP)
 
@@ -587,7 +655,11 @@ async def test_a_tool_call_needs_the_message():
 @pytest.mark.parametrize(
     ("options", "problem", "message"),
     [
-        ({"mode": "magic"}, ValueError, "mode must be one of native, tool, instructions, not 'magic'"),
+        (
+            {"mode": "magic"},
+            ValueError,
+            "mode must be one of native, tool, instructions, not 'magic'",
+        ),
         ({"response_format": "json"}, ValueError, "leave it out"),
         ({"mode": "tool", "tools": [{"name": "f"}]}, ValueError, "leave out tools"),
     ],
@@ -611,7 +683,18 @@ LOOP = {"$ref": "#/$defs/a", "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}}
 
 
 @pytest.mark.parametrize(
-    "into", [NoSchema, Holds, 3, "Recipe", {"a": 1}, {"$ref": "#/nowhere"}, {"type": {1, 2}}, {"properties": [1]}, LOOP]
+    "into",
+    [
+        NoSchema,
+        Holds,
+        3,
+        "Recipe",
+        {"a": 1},
+        {"$ref": "#/nowhere"},
+        {"type": {1, 2}},
+        {"properties": [1]},
+        LOOP,
+    ],
 )
 async def test_what_cannot_be_a_schema_says_what_to_give(into):
     """A TypeError before anything is sent, that names the type."""
@@ -667,7 +750,9 @@ def test_what_fits_a_type_fits_its_strict_form(value):
     assert check(json.loads(value.model_dump_json()), schema) == []
 
 
-@pytest.mark.parametrize("into", [dict[str, int], Everything, {"type": "object"}, {"type": "object", "not": {}}])
+@pytest.mark.parametrize(
+    "into", [dict[str, int], Everything, {"type": "object"}, {"type": "object", "not": {}}]
+)
 def test_what_has_no_strict_form_is_sent_as_it_is(into):
     """Open objects, tuples and anything: the schema is advice then."""
     target = Target(into)
@@ -695,7 +780,11 @@ def test_recursion_is_seen():
         (True, {"const": 1}, "must be 1"),
         ({"a": 1}, {"required": ["b"]}, "b: is missing"),
         ({"a": 1}, {"properties": {}, "additionalProperties": False}, "a: is not allowed"),
-        ({"a": {"b": "x"}}, {"additionalProperties": {"properties": {"b": {"type": "null"}}}}, "a.b: must be null"),
+        (
+            {"a": {"b": "x"}},
+            {"additionalProperties": {"properties": {"b": {"type": "null"}}}},
+            "a.b: must be null",
+        ),
         ([1, "x"], {"items": {"type": "number"}}, "1: must be number"),
         ([1, "x"], {"prefixItems": [{"type": "number"}], "items": False}, "1: is not allowed"),
         ([1, 1], {"uniqueItems": True}, "breaks uniqueItems: True"),
@@ -710,7 +799,10 @@ def test_recursion_is_seen():
         (1, {"allOf": [{"minimum": 2}]}, "breaks minimum: 2"),
         (
             [[1]],
-            {"$ref": "#/$defs/a", "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}}},
+            {
+                "$ref": "#/$defs/a",
+                "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}},
+            },
             "0.0: must be array",
         ),
     ],
@@ -752,7 +844,8 @@ def test_the_messages_of_a_failure_are_short():
     """Five problems are listed, the rest is counted; all are in `problems`."""
     steps = [{"minutes": i} for i in range(9)]
     event = StreamEvent(
-        EventType.MESSAGE_COMPLETE, message=Message("assistant", json.dumps({"title": "", "steps": steps}))
+        EventType.MESSAGE_COMPLETE,
+        message=Message("assistant", json.dumps({"title": "", "steps": steps})),
     )
     with pytest.raises(structured.ValidationFailedError, match="; and 4 more") as caught:
         structured.reading.finish(event, Target(Recipe))

@@ -66,17 +66,29 @@ def check_steps(events: list[StreamEvent]) -> StreamEvent:
     billed: list[Usage] = []
     new: list[Message] = []
     for steps, own in enumerate(answers, 1):
-        results = [e.tool_result for e in own if e.tool_result is not None and e.tool_result.executed_by == "caller"]
-        stream = [event for event in own if event.tool_result is None or event.tool_result not in results]
+        results = [
+            e.tool_result
+            for e in own
+            if e.tool_result is not None and e.tool_result.executed_by == "caller"
+        ]
+        stream = [
+            event for event in own if event.tool_result is None or event.tool_result not in results
+        ]
         end = stream[-1]
         if steps < len(answers):
             assert end.status.data == {"round": steps}
             stream[-1] = replace(end, type=EventType.MESSAGE_COMPLETE, status=None)
             calls = [call.id for call in end.message.tool_calls]
-            assert sorted(result.tool_call_id for result in results) == sorted(calls), "every call has its result"
+            assert sorted(result.tool_call_id for result in results) == sorted(calls), (
+                "every call has its result"
+            )
             new.append(end.message)
             if results:
-                new.append(Message("tool", sorted(results, key=lambda result: calls.index(result.tool_call_id))))
+                new.append(
+                    Message(
+                        "tool", sorted(results, key=lambda result: calls.index(result.tool_call_id))
+                    )
+                )
         else:
             assert not results, "results in the last answer"
             if end.message is not None:
@@ -97,7 +109,11 @@ async def collect(client, tools, messages=HI, **options):
 
 
 def results_of(events):
-    return {event.tool_result.tool_call_id: event.tool_result for event in events if event.tool_result is not None}
+    return {
+        event.tool_result.tool_call_id: event.tool_result
+        for event in events
+        if event.tool_result is not None
+    }
 
 
 def call(id, name, **arguments):
@@ -195,7 +211,12 @@ async def test_parameters_of_every_kind():
     """Models, dataclasses, literals, unions, and names that a model class could not have as fields."""
 
     def look(
-        query: Query, place: Place, *, mode: Literal["a", "b"], schema: str | None = None, _hidden: int = 3
+        query: Query,
+        place: Place,
+        *,
+        mode: Literal["a", "b"],
+        schema: str | None = None,
+        _hidden: int = 3,
     ) -> Any:
         return [type(query).__name__, place.zoom, mode, schema, _hidden]
 
@@ -225,7 +246,10 @@ async def test_methods_partials_and_objects_are_functions_too():
 
 async def test_a_schema_in_place_of_the_signature():
     """The function gets the properties as keywords, checked by the schema."""
-    numbers = {"n": {"type": "integer", "minimum": 1}, "more": {"properties": {"more": {"$ref": "#/properties/more"}}}}
+    numbers = {
+        "n": {"type": "integer", "minimum": 1},
+        "more": {"properties": {"more": {"$ref": "#/properties/more"}}},
+    }
     schema = {"type": "object", "properties": numbers, "required": ["n"]}
     made = tool(lambda **given: given, name="take", description="Takes.", parameters=schema)
     assert (made.parameters, made.description) == (schema, "Takes.")
@@ -249,7 +273,10 @@ def test_a_strict_tool_has_the_strict_form():
     assert made.parse('{"city": "Rome"}') == {"city": "Rome"}
     with pytest.raises(ValueError, match="tool f can't be strict"):
         tool(
-            lambda: 0, name="f", strict=True, parameters={"type": "object", "additionalProperties": {"type": "string"}}
+            lambda: 0,
+            name="f",
+            strict=True,
+            parameters={"type": "object", "additionalProperties": {"type": "string"}},
         )
 
 
@@ -285,7 +312,10 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end_of_the_program():
         ended.set()
 
     events = asyncio.run(collect(client_of([call("c1", "hang")], ["Done."]), [hang], timeout=1))
-    assert results_of(events)["c1"].content == "The tool did not answer within 1 seconds and was stopped."
+    assert (
+        results_of(events)["c1"].content
+        == "The tool did not answer within 1 seconds and was stopped."
+    )
     assert not ended.is_set()
     end.set()
     assert ended.wait(10)
@@ -365,8 +395,14 @@ def forward(it: Nowhere):  # noqa: F821
         (rest, r"tool rest: the model gives arguments by name, which \*cities"),
         (keywords, r"which \*\*cities: .*can't take; write the parameters out"),
         (positional, "which city: .*can't take"),
-        (opaque, r"tool opaque: parameter 'it' can't be <class .*Unknown'>: .*Give a pydantic model"),
-        (field_as_default, r"parameter 'size' has a Field as its default.*write size: Annotated\[…, Field"),
+        (
+            opaque,
+            r"tool opaque: parameter 'it' can't be <class .*Unknown'>: .*Give a pydantic model",
+        ),
+        (
+            field_as_default,
+            r"parameter 'size' has a Field as its default.*write size: Annotated\[…, Field",
+        ),
         (forward, "tool forward: its signature can't be read: name 'Nowhere' is not defined"),
         (3, "a tool is made of a function, not of 3"),
     ],
@@ -383,7 +419,11 @@ def test_what_the_model_cannot_be_told_about_is_refused(function, message):
         ({"name": "two words"}, ValueError, "no vendor takes the tool name 'two words'"),
         ({}, ValueError, "no vendor takes the tool name '<lambda>': give name="),
         ({"name": "f", "parameters": {"type": "array"}}, TypeError, "a JSON schema of an object"),
-        ({"name": "f", "parameters": {"properties": {1}}}, TypeError, "no JSON schema that can be sent"),
+        (
+            {"name": "f", "parameters": {"properties": {1}}},
+            TypeError,
+            "no JSON schema that can be sent",
+        ),
         ({"name": "f", "parameters": {"$ref": "#/x"}}, TypeError, "names nothing"),
     ],
 )
@@ -413,17 +453,24 @@ def test_results_are_text_or_json(result, text):
 @pytest.mark.parametrize("result", [b"\x89PNG", Unknown(), File(data="eA=="), [Unknown()]])
 def test_other_results_are_refused(result):
     """An image is no text; say so instead of sending its bytes."""
-    with pytest.raises(TypeError, match="return text, JSON values, a dataclass or a pydantic model"):
+    with pytest.raises(
+        TypeError, match="return text, JSON values, a dataclass or a pydantic model"
+    ):
         render_result(result)
 
 
 @given(
     st.text(max_size=8)
-    | st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=3).map(json.dumps)
+    | st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=3).map(
+        json.dumps
+    )
 )
 def test_any_arguments_fit_or_are_refused(arguments):
     """Whatever a model writes, it is a dict for the function or an ArgumentsError."""
-    for made in (weather, tool(add, name="f", parameters={"properties": {"a": {"type": "integer"}}})):
+    for made in (
+        weather,
+        tool(add, name="f", parameters={"properties": {"a": {"type": "integer"}}}),
+    ):
         with contextlib.suppress(ArgumentsError):
             assert isinstance(made.parse(arguments), dict)
 
@@ -474,7 +521,10 @@ async def test_an_answer_without_calls_is_the_stream_it_always_was():
 def whole(made):
     """A call whose arguments come in one piece."""
     return [
-        StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, made.id, made.name, made.arguments)),
+        StreamEvent(
+            EventType.TOOL_CALL_DELTA,
+            tool_call_delta=ToolCallDelta(0, made.id, made.name, made.arguments),
+        ),
         StreamEvent(EventType.TOOL_CALL, tool_call=made),
     ]
 
@@ -503,7 +553,11 @@ async def test_all_three_formats_over_real_bytes(provider, arguments):
         events = await collect(client, [weather, add, now])
     last = check_steps(events)
     assert last.finish_reason is FinishReason.STOP
-    wanted = {"streamed": ["Rome: sun for 1 days", "3.0"], "whole": ["Rome: sun for 1 days"], "none": ["noon"]}
+    wanted = {
+        "streamed": ["Rome: sun for 1 days", "3.0"],
+        "whole": ["Rome: sun for 1 days"],
+        "none": ["noon"],
+    }
     assert sorted(part.content for part in last.messages[1].parts) == sorted(wanted[arguments])
     sent = json.dumps(server.requests[1].body)
     assert all(text in sent for text in wanted[arguments])
@@ -551,7 +605,10 @@ async def test_the_calls_that_real_models_made(provider, recording):
         assert len(server.requests) == 1
         return
     assert last.message.text == "Done."
-    given = [(made["name"], made["arguments_json"] or parse_arguments(made["arguments"])) for made in wanted]
+    given = [
+        (made["name"], made["arguments_json"] or parse_arguments(made["arguments"]))
+        for made in wanted
+    ]
     results = [result for result in results_of(events).values() if result.executed_by == "caller"]
     assert [result.name for result in results] == [made["name"] for made in wanted]
     assert ran == [(name, arguments) for name, arguments in given if arguments is not None]
@@ -588,11 +645,16 @@ async def test_a_stream_cut_after_a_call_runs_nothing(provider):
     async def note(text: str) -> None:
         ran.append(text)
 
-    handler = cut(APIS[provider], 6, call("c1", "note", text="a"), "and then some more text that is cut")
+    handler = cut(
+        APIS[provider], 6, call("c1", "note", text="a"), "and then some more text that is cut"
+    )
     async with (
         Loopback(handler) as server,
         LLMClient(
-            f"{provider}:m", api_key="k", base_url=server.url(provider), retry=RetryPolicy(max_attempts=1)
+            f"{provider}:m",
+            api_key="k",
+            base_url=server.url(provider),
+            retry=RetryPolicy(max_attempts=1),
         ) as client,
     ):
         last = check_steps(await collect(client, [note]))
@@ -629,20 +691,29 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model():
         call("c7", "nothing"),
     ]
     provider = ScriptedProvider(calls, ["I see."])
-    events = await collect(LLMClient(provider=provider), [weather, broken, picture, worse, nothing], timeout=None)
+    events = await collect(
+        LLMClient(provider=provider), [weather, broken, picture, worse, nothing], timeout=None
+    )
     check_steps(events)
     results = results_of(events)
     assert all(result.is_error for result in results.values())
     told = {id: result.content for id, result in results.items()}
-    assert told["c1"] == "There is no tool 'wether'. There are: weather, broken, picture, worse, nothing."
+    assert (
+        told["c1"]
+        == "There is no tool 'wether'. There are: weather, broken, picture, worse, nothing."
+    )
     assert told["c2"] == "KeyError: 'it'"
-    assert told["c3"].endswith("\ncity: Input should be a valid string\nday: Extra inputs are not permitted")
+    assert told["c3"].endswith(
+        "\ncity: Input should be a valid string\nday: Extra inputs are not permitted"
+    )
     assert "were cut or are no JSON object" in told["c4"]
     assert told["c5"].startswith("TypeError: the tool returned a bytes; return text")
     assert told["c6"] == "UnprintableError: "
     assert told["c7"] == "RuntimeError: coroutine raised StopIteration"
     assert not any("Traceback" in text for text in told.values())
-    assert [part.tool_call_id for part in provider.requests[1].messages[-1].parts] == [f"c{n}" for n in range(1, 8)]
+    assert [part.tool_call_id for part in provider.requests[1].messages[-1].parts] == [
+        f"c{n}" for n in range(1, 8)
+    ]
 
 
 @pytest.mark.parametrize("tool", ["threaded", "awaited"])
@@ -655,7 +726,9 @@ async def test_a_tool_that_exits_ends_its_call_alone(tool):
     async def awaited() -> None:
         sys.exit(2)
 
-    events = await collect(client_of([call("c1", tool)], ["I see."]), [threaded, awaited], timeout=None)
+    events = await collect(
+        client_of([call("c1", tool)], ["I see."]), [threaded, awaited], timeout=None
+    )
     assert check_steps(events).message.text == "I see."
     (result,) = results_of(events).values()
     assert result.is_error
@@ -712,10 +785,15 @@ async def test_a_tool_that_hangs_is_stopped():
             ended.append("hang")
 
     clock = VirtualClock()
-    client = client_of([call("c1", "hang"), call("c2", "weather", city="Rome")], ["Done."], clock=clock)
+    client = client_of(
+        [call("c1", "hang"), call("c2", "weather", city="Rome")], ["Done."], clock=clock
+    )
     events = await collect(client, [hang, weather], timeout=30)
     check_steps(events)
-    assert results_of(events)["c1"].content == "The tool did not answer within 30 seconds and was stopped."
+    assert (
+        results_of(events)["c1"].content
+        == "The tool did not answer within 30 seconds and was stopped."
+    )
     assert results_of(events)["c2"].content == "Rome: sun for 1 days"
     assert (ended, clock.now) == (["hang"], 30.0)
 
@@ -793,8 +871,12 @@ async def test_closing_the_stream_stops_everything():
         finally:
             ended.append("work")
 
-    provider = ScriptedProvider([call("c1", "work"), call("c2", "weather", city="Rome")], ["a", "b"])
-    events = run_tools(LLMClient(provider=provider, clock=VirtualClock()), HI, [work, weather], timeout=None)
+    provider = ScriptedProvider(
+        [call("c1", "work"), call("c2", "weather", city="Rome")], ["a", "b"]
+    )
+    events = run_tools(
+        LLMClient(provider=provider, clock=VirtualClock()), HI, [work, weather], timeout=None
+    )
     async for event in events:
         if event.tool_result is not None:
             break
@@ -830,7 +912,10 @@ async def test_the_rounds_are_bounded():
 
 async def test_an_error_in_a_later_round_has_the_rounds_before_it():
     """Nothing that was paid for is lost."""
-    client = client_of([call("c1", "weather", city="Rome"), Usage(3, 1)], ["The wea", ErrorInfo("quota", "no money")])
+    client = client_of(
+        [call("c1", "weather", city="Rome"), Usage(3, 1)],
+        ["The wea", ErrorInfo("quota", "no money")],
+    )
     last = check_steps(await collect(client, [weather]))
     assert last.error_info.kind == "quota"
     assert last.error_info.partial.text == "The wea"
@@ -853,18 +938,36 @@ async def test_retries_within_a_round_are_part_of_the_stream():
 
 async def test_who_shows_nothing_before_the_end_has_every_failure_retried():
     """Each answer comes when it is whole, as the stream that it would have been."""
-    script = [ReasoningPart("hm", "s", format="f"), "Let me see.", call("c1", "weather", city="Rome"), Usage(3, 1)]
-    lost = [["It is", ErrorInfo("truncated")], [call("c0", "weather", city="Oslo"), ErrorInfo("server")]]
+    script = [
+        ReasoningPart("hm", "s", format="f"),
+        "Let me see.",
+        call("c1", "weather", city="Rome"),
+        Usage(3, 1),
+    ]
+    lost = [
+        ["It is", ErrorInfo("truncated")],
+        [call("c0", "weather", city="Oslo"), ErrorInfo("server")],
+    ]
     for attempts in [script, ["Sun."]], [*lost, script, *lost, ["Sun."]]:
         client = client_of(*attempts, retry=RetryPolicy(max_attempts=3))
         limits = {"max_rounds": 3, "confirm": None}
-        events = [event async for event in run_rounds(client, HI, [weather], {}, stream=False, **limits)]
+        events = [
+            event async for event in run_rounds(client, HI, [weather], {}, stream=False, **limits)
+        ]
         assert check_steps(events).message.text == "Sun."
         assert [event.tool_call.id for event in events if event.tool_call is not None] == ["c1"]
         assert "".join(event.text for event in events) == "Let me see.Sun."
-        assert [message.role for message in events[-1].messages] == ["assistant", "tool", "assistant"]
-    lasting = client_of(script, *[[*"Su", ErrorInfo("server", "gone")]] * 2, retry=RetryPolicy(max_attempts=2))
-    last = [event async for event in run_rounds(lasting, HI, [weather], {}, stream=False, **limits)][-1]
+        assert [message.role for message in events[-1].messages] == [
+            "assistant",
+            "tool",
+            "assistant",
+        ]
+    lasting = client_of(
+        script, *[[*"Su", ErrorInfo("server", "gone")]] * 2, retry=RetryPolicy(max_attempts=2)
+    )
+    last = [
+        event async for event in run_rounds(lasting, HI, [weather], {}, stream=False, **limits)
+    ][-1]
     assert last.error_info.partial.text == "Su"
     assert [message.role for message in last.messages] == ["assistant", "tool"]
 
@@ -872,7 +975,9 @@ async def test_who_shows_nothing_before_the_end_has_every_failure_retried():
 async def test_calls_that_the_provider_ran_are_left_alone():
     """A search of its own has its result already; a pause is answered by sending it all back."""
     searched = ToolCall("s1", "web_search", "{}", input={}, executed_by="provider")
-    found = StreamEvent(EventType.TOOL_RESULT, tool_result=ToolResult("s1", [1], executed_by="provider"))
+    found = StreamEvent(
+        EventType.TOOL_RESULT, tool_result=ToolResult("s1", [1], executed_by="provider")
+    )
     paused = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.PAUSE)
     provider = ScriptedProvider([searched, found, paused], ["Found."])
     search = HostedTool({"type": "web_search"})
@@ -890,7 +995,9 @@ async def test_a_forced_call_is_forced_once():
             [call("c1", "weather", city="Rome")], [call("c2", "weather", city="Pisa")], ["Sun."]
         )
         await collect(LLMClient(provider=provider), [weather], tool_choice=choice)
-        first, *others = [request.tool_choice and request.tool_choice.mode for request in provider.requests]
+        first, *others = [
+            request.tool_choice and request.tool_choice.mode for request in provider.requests
+        ]
         assert first in ("required", "tool")
         assert others == [None, None]
 
@@ -906,7 +1013,9 @@ async def test_a_choice_of_none_is_kept():
 
 async def test_two_calls_of_one_id_keep_their_results():
     """A provider of one's own may give one id twice; neither result takes the other's place."""
-    provider = ScriptedProvider([call("c1", "weather", city="Rome"), call("c1", "weather", city="Pisa")], ["Sun."])
+    provider = ScriptedProvider(
+        [call("c1", "weather", city="Rome"), call("c1", "weather", city="Pisa")], ["Sun."]
+    )
     events = await collect(LLMClient(provider=provider), [weather])
     told = ["Rome: sun for 1 days", "Pisa: sun for 1 days"]
     assert [part.content for part in events[-1].messages[1].parts] == told
@@ -941,7 +1050,9 @@ async def test_a_call_may_need_consent():
 async def test_consent_may_be_given_without_waiting():
     """A rule that needs nobody's answer is a plain function."""
     calls = [call("c1", "weather", city="Rome"), call("c2", "add", a=1, b=2)]
-    events = await collect(client_of(calls, ["Done."]), [weather, add], confirm=lambda made: made.name == "weather")
+    events = await collect(
+        client_of(calls, ["Done."]), [weather, add], confirm=lambda made: made.name == "weather"
+    )
     results = results_of(events)
     assert results["c1"].content == "Rome: sun for 1 days"
     assert results["c2"].content == "The user declined this call, so the tool was not run."

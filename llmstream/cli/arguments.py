@@ -54,7 +54,9 @@ def parse_arguments(argv: Sequence[str]) -> Options:
     """The options. Wrong ones, `--help` and `--version` end the program (argparse's SystemExit: 2, 0, 0)."""
     parser = _parser()
     argv = list(argv)
-    end = argv.index("--") if "--" in argv else len(argv)  # argparse would look for options behind it
+    end = (
+        argv.index("--") if "--" in argv else len(argv)
+    )  # argparse would look for options behind it
     options = parser.parse_intermixed_args(argv[:end], Options())
     options.words = [*options.words, *argv[end + 1 :]]
     options.command = None
@@ -62,7 +64,9 @@ def parse_arguments(argv: Sequence[str]) -> Options:
         options.command, *rest = options.words
         if rest:
             ask = " ".join(options.words)
-            parser.error(f'{options.command} takes no other words; to ask "{ask}": llmstream -- {ask}')
+            parser.error(
+                f'{options.command} takes no other words; to ask "{ask}": llmstream -- {ask}'
+            )
     if options.command in ("chat", "serve") and (options.json or options.no_stream):
         parser.error("--json and --no-stream go with a single question")
     return options
@@ -83,21 +87,70 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("words", nargs="*", metavar="question", help="the question, or a command: chat, models, serve")
-    add("-m", "--model", metavar="NAME", help='"provider:model", such as openai:gpt-5-mini (default: LLMSTREAM_MODEL)')
+    add(
+        "words",
+        nargs="*",
+        metavar="question",
+        help="the question, or a command: chat, models, serve",
+    )
+    add(
+        "-m",
+        "--model",
+        metavar="NAME",
+        help='"provider:model", such as openai:gpt-5-mini (default: LLMSTREAM_MODEL)',
+    )
     add("-s", "--system", metavar="TEXT", help="instructions that stand before the question")
     add("--base-url", metavar="URL", help="another server that speaks the provider's format")
     add("--json", action="store_true", help="every event as a line of JSON")
     add("--no-stream", action="store_true", help="show the answer only when it is whole")
     add("--show-reasoning", action="store_true", help="show the model's reasoning, too")
-    add("--usage", action="store_true", help="the closing line (tokens, times) even where stderr is not a terminal")
-    serving = parser.add_argument_group("serve", "a chat page and APIs; keys in LLMSTREAM_SERVE_KEYS let others in")
+    add(
+        "--usage",
+        action="store_true",
+        help="the closing line (tokens, times) even where stderr is not a terminal",
+    )
+    serving = parser.add_argument_group(
+        "serve", "a chat page and APIs; keys in LLMSTREAM_SERVE_KEYS let others in"
+    )
     more = serving.add_argument
-    more("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (127.0.0.1: only this machine)")
-    more("--port", metavar="NUMBER", type=int, default=8000, help="0: any that is free (default: 8000)")
-    more("--allow-model", metavar="NAME", action="append", default=[], help="another model that may be asked for")
-    more("--allow-host", metavar="NAME", action="append", default=[], help="a name that the server goes by")
-    more("--allow-origin", metavar="URL", action="append", default=[], help="pages from there may use it")
-    more("--conversations", metavar="FILE", help="keep conversations in this SQLite file (default: in memory)")
+    more(
+        "--host",
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="where to listen (127.0.0.1: only this machine)",
+    )
+    more(
+        "--port",
+        metavar="NUMBER",
+        type=int,
+        default=8000,
+        help="0: any that is free (default: 8000)",
+    )
+    more(
+        "--allow-model",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="another model that may be asked for",
+    )
+    more(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name that the server goes by",
+    )
+    more(
+        "--allow-origin",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="pages from there may use it",
+    )
+    more(
+        "--conversations",
+        metavar="FILE",
+        help="keep conversations in this SQLite file (default: in memory)",
+    )
     add("--version", action="version", version=f"llmstream {__version__}")
     return parser

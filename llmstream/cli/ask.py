@@ -39,7 +39,9 @@ def ask(options: Options) -> int:
     return turn.code
 
 
-async def _answer(turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, when: When) -> None:
+async def _answer(
+    turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, when: When
+) -> None:
     try:
         await play(turn, client, messages, show, when)
     finally:

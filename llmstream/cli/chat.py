@@ -95,7 +95,9 @@ class Chat:
 
     def _read(self) -> str:
         if self._interactive and is_terminal(sys.stdout):
-            return input("> ")  # with readline, where Python has it: editing, and the arrow keys' history
+            return input(
+                "> "
+            )  # with readline, where Python has it: editing, and the arrow keys' history
         if self._interactive:
             sys.stderr.write("> ")
             sys.stderr.flush()

@@ -69,7 +69,9 @@ def _notices() -> Iterator[None]:
         yield
         return
     buffer = open(number, "wb", closefd=False)  # noqa: SIM115 - the number stays open
-    with redirect_stderr(_Notices(buffer, sys.stderr.encoding, "backslashreplace", line_buffering=True)) as notices:
+    with redirect_stderr(
+        _Notices(buffer, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    ) as notices:
         try:
             yield
         finally:

@@ -117,7 +117,12 @@ class Splitter:
                 block.shown = "" if began else block.shown
                 self._close()
         elif block.kind in ("item", "quote"):
-            track_fence(block, QUOTE.sub("", shown, count=1) if block.kind == "quote" else inside_item(block, shown))
+            track_fence(
+                block,
+                QUOTE.sub("", shown, count=1)
+                if block.kind == "quote"
+                else inside_item(block, shown),
+            )
             if block.kind == "quote" and block.blank:
                 self._close()
         elif block.kind in ("paragraph", "table"):
@@ -164,7 +169,11 @@ class Splitter:
             return len(self._line) > LIMIT
         if len(block.shown) + len(self._line) > LIMIT or block.lines > 2 * LINES:
             return True
-        return block.lines > LINES and block.kind != "table" and not (block.fence and _inside_quotes(block.shown))
+        return (
+            block.lines > LINES
+            and block.kind != "table"
+            and not (block.fence and _inside_quotes(block.shown))
+        )
 
     def _cut(self) -> None:
         block = self._block
@@ -181,24 +190,38 @@ class Splitter:
         hidden = 0 if block.mid_line else len(self._line) - len(self._dedented(self._line))
         end = _cut_at(self._line)
         text, self._line = self._line[:end], self._line[end:]
-        self._pieces.append(block.piece(text, text[hidden:], cut=block.kind in ("paragraph", "item")))
+        self._pieces.append(
+            block.piece(text, text[hidden:], cut=block.kind in ("paragraph", "item"))
+        )
         self._block = self._rest(block, inside_line=True, spaced=text[-1:].isspace())
 
     def _rest(self, block: Block, *, inside_line: bool, spaced: bool = True) -> Block:
         """The block that goes on where `block` was cut."""
-        rest = Block(block.kind, "line", block.inset, offset=block.offset, fence=block.fence, mid_line=inside_line)
+        rest = Block(
+            block.kind,
+            "line",
+            block.inset,
+            offset=block.offset,
+            fence=block.fence,
+            mid_line=inside_line,
+        )
         if block.kind == "paragraph" or (block.kind == "item" and inside_line):
             rest.kind, rest.join, rest.opening = "paragraph", "row", " " if spaced else ""
         elif block.kind == "fence":
             rest.opening = _line(block.fence)
         elif block.kind == "quote":
-            rest.opening = ("> " + _line(block.fence) if block.fence else "") + ("> " if inside_line else "")
+            rest.opening = ("> " + _line(block.fence) if block.fence else "") + (
+                "> " if inside_line else ""
+            )
         elif block.kind == "table":
             rest.opening = block.opening or "".join(block.shown.splitlines(keepends=True)[:2])
         if block.kind == "item":
             rest.inset = self._inset = block.inset + block.offset + indent(block.fence)
             if not inside_line:
-                rest.kind, rest.fence = ("fence" if block.fence else "paragraph"), block.fence.lstrip()
+                rest.kind, rest.fence = (
+                    ("fence" if block.fence else "paragraph"),
+                    block.fence.lstrip(),
+                )
                 rest.opening = _line(rest.fence) if rest.fence else ""
         return rest
 
@@ -234,9 +257,15 @@ def _cut_at(text: str) -> int:
 
 def _inside_quotes(code: str) -> bool:
     """Whether code may end inside a string or comment of several lines: the next part would get the wrong colours."""
-    return any(code.count(mark) % 2 for mark in ('"""', "'''")) or code.count("/*") > code.count("*/")
+    return any(code.count(mark) % 2 for mark in ('"""', "'''")) or code.count("/*") > code.count(
+        "*/"
+    )
 
 
 def _joins(char: str) -> bool:
     """Whether a character is drawn together with the one before it."""
-    return char in "\u200d\ufe0e\ufe0f" or unicodedata.combining(char) != 0 or "\U0001f3fb" <= char <= "\U0001f3ff"
+    return (
+        char in "\u200d\ufe0e\ufe0f"
+        or unicodedata.combining(char) != 0
+        or "\U0001f3fb" <= char <= "\U0001f3ff"
+    )

@@ -68,7 +68,11 @@ class Block:
 
     def piece(self, text: str, shown: str, *, cut: bool = False) -> Piece:
         """The block as a piece, made of `text` that renders as `shown`."""
-        markdown = self.opening + shown if shown.strip() or (shown and self.kind in ("fence", "code")) else ""
+        markdown = (
+            self.opening + shown
+            if shown.strip() or (shown and self.kind in ("fence", "code"))
+            else ""
+        )
         return Piece(text, markdown, self.kind, self.join, self.inset, cut)
 
 
@@ -142,4 +146,7 @@ def track_fence(block: Block, line: str) -> None:
 def closes(fence: str, line: str) -> bool:
     """Whether a line closes a fence."""
     mark = _FENCE.match(fence)
-    return mark is not None and re.match(rf" {{0,3}}{re.escape(mark[1])}{mark[1][0]}*\s*$", line) is not None
+    return (
+        mark is not None
+        and re.match(rf" {{0,3}}{re.escape(mark[1])}{mark[1][0]}*\s*$", line) is not None
+    )

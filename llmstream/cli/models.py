@@ -32,7 +32,9 @@ def models(options: Options) -> int:
         row = f"{mark} {each.name:{width}}  {each.default_model or '-':{wide}}  {_state(each)}"
         out.write((row if each.ready else styled(row, DIM, out)).rstrip() + "\n")
     name = f"{chosen}:{model}" if model else chosen
-    sys.stderr.write(f"\n* {name} answers when no --model is given" + (f" ({warning})" if warning else "") + "\n")
+    sys.stderr.write(
+        f"\n* {name} answers when no --model is given" + (f" ({warning})" if warning else "") + "\n"
+    )
     return 0
 
 

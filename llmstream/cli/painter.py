@@ -24,7 +24,9 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 class MarkdownShow(Show):
     """Draws at most once a tick. `rendered` counts the characters given to rich: it grows with the answer's length."""
 
-    def __init__(self, out: TextIO, err: TextIO, *, reasoning: bool = False, seen: set[str] | None = None) -> None:
+    def __init__(
+        self, out: TextIO, err: TextIO, *, reasoning: bool = False, seen: set[str] | None = None
+    ) -> None:
         super().__init__(out, err, reasoning=reasoning, seen=seen)
         self._region = Region(out)
         self._splitter = Splitter()
@@ -91,7 +93,9 @@ class Renderer:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._console = Console(file=out, highlight=False, legacy_windows=False, force_terminal=True)
+        self._console = Console(
+            file=out, highlight=False, legacy_windows=False, force_terminal=True
+        )
         self._size = (0, 0)
         self._carried = ""
         self._begun = False
@@ -183,7 +187,9 @@ def _with_all_cells(table: str) -> str:
     for number, row in enumerate(rows):
         cells = _cells(row)
         if len(cells) > columns:
-            rows[number] = "|" + "|".join([*cells[: columns - 1], r"\|".join(cells[columns - 1 :])]) + "|\n"
+            rows[number] = (
+                "|" + "|".join([*cells[: columns - 1], r"\|".join(cells[columns - 1 :])]) + "|\n"
+            )
     return head + "".join(rows)
 
 
@@ -246,5 +252,9 @@ class Document(Markdown):
 
     def __init__(self, markup: str) -> None:
         super().__init__("", code_theme="ansi_dark", hyperlinks=False)
-        parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).disable("reference")
+        parser = (
+            MarkdownIt("commonmark", {"html": False})
+            .enable(["strikethrough", "table"])
+            .disable("reference")
+        )
         self.parsed = parser.parse(markup)

@@ -31,7 +31,9 @@ def serve(options: Options) -> int:
         ) from problem
     keys = [key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip()]
     if not keys and not _is_loopback(options.host):
-        raise UsageError(f"--host {options.host} lets others in: set {KEYS} to the keys that they must send")
+        raise UsageError(
+            f"--host {options.host} lets others in: set {KEYS} to the keys that they must send"
+        )
     client = open_client(options.model, options.base_url, open_show(options))
     hosts = [*options.allow_host, *((options.host, *LOOPBACK) if not keys else ())] or None
     limits = Limits()
@@ -40,18 +42,25 @@ def serve(options: Options) -> int:
         conversations = None if kept is None else ConversationClient(client, store=kept)
         access = Access(keys=keys or None, hosts=hosts, origins=options.allow_origin)
         models = _models(client, options.allow_model)
-        app = create_app(client, models=models, access=access, limits=limits, conversations=conversations)
+        app = create_app(
+            client, models=models, access=access, limits=limits, conversations=conversations
+        )
     except (ConfigurationError, TypeError) as problem:
         raise UsageError(str(problem).replace(", or pass api_key=", "")) from problem
     try:
         listener = listen(options.host, options.port)
     except (OSError, OverflowError) as problem:
         where = f"{options.host}, port {options.port}"
-        raise UsageError(f"can't listen on {where}: {getattr(problem, 'strerror', None) or problem}") from problem
+        raise UsageError(
+            f"can't listen on {where}: {getattr(problem, 'strerror', None) or problem}"
+        ) from problem
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     server = make_server(app, max_message=limits.max_body)
     _say(client, options.host, listener.getsockname()[1], guarded=bool(keys))
-    with listener, suppress(KeyboardInterrupt, SystemExit):  # uvicorn raises the signal that ended it once more
+    with (
+        listener,
+        suppress(KeyboardInterrupt, SystemExit),
+    ):  # uvicorn raises the signal that ended it once more
         server.run(sockets=[listener])
     return 0 if server.started else 1
 
@@ -74,5 +83,7 @@ def _is_loopback(host: str) -> bool:
 def _say(client: LLMClient, host: str, port: int, *, guarded: bool) -> None:
     place = f"[{host}]" if ":" in host else host
     who = "whoever has a key" if guarded else "this machine only"
-    sys.stderr.write(f"llmstream serves {client!r} at http://{place}:{port}/ to {who}; Ctrl-C stops it\n")
+    sys.stderr.write(
+        f"llmstream serves {client!r} at http://{place}:{port}/ to {who}; Ctrl-C stops it\n"
+    )
     sys.stderr.flush()

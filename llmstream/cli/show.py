@@ -29,7 +29,9 @@ _REASONS = {
 class Show:
     """Text as it comes; notices, a spinner and the reasoning beside it."""
 
-    def __init__(self, out: TextIO, err: TextIO, *, reasoning: bool = False, seen: set[str] | None = None) -> None:
+    def __init__(
+        self, out: TextIO, err: TextIO, *, reasoning: bool = False, seen: set[str] | None = None
+    ) -> None:
         self.out, self.err = out, err
         self._reasoning = reasoning
         self._seen = set() if seen is None else seen
@@ -99,12 +101,20 @@ class Show:
 
     def retry(self, retry: Retry) -> None:
         """Another attempt: why, when, and what becomes of the text so far."""
-        if retry.kind == "invalid_request" and retry.delay == 0:  # nothing else is tried again after a refusal
+        if (
+            retry.kind == "invalid_request" and retry.delay == 0
+        ):  # nothing else is tried again after a refusal
             self.note("asking again without what the server refuses")
             self.wait("waiting")
             return
         why = _REASONS.get(retry.kind, retry.kind.replace("_", " "))
-        when = "at once" if retry.delay < 0.05 else f"in {retry.delay:.1g} s" if retry.delay < 1 else None
+        when = (
+            "at once"
+            if retry.delay < 0.05
+            else f"in {retry.delay:.1g} s"
+            if retry.delay < 1
+            else None
+        )
         when = when or f"in {retry.delay:.0f} s"
         self.note(f"{why}, retrying {when} (attempt {retry.attempt} of {retry.max_attempts})")
         if retry.discard:
@@ -161,9 +171,13 @@ class Show:
         elif event.tool_result is not None:
             result = event.tool_result
             word = "failed" if result.is_error else "gave"
-            self.note(f"tool {result.name or result.tool_call_id} {word} {_short(str(result.content))}")
+            self.note(
+                f"tool {result.name or result.tool_call_id} {word} {_short(str(result.content))}"
+            )
         elif event.file is not None:
-            self.note(f"file: {event.file.name or event.file.url or event.file.media_type or event.file.id}")
+            self.note(
+                f"file: {event.file.name or event.file.url or event.file.media_type or event.file.id}"
+            )
 
 
 class JsonShow(Show):

@@ -21,7 +21,12 @@ class Timing:
 
     def rate(self, tokens: int | None) -> float | None:
         """Tokens per second from the first piece to the end; None where that can't be said."""
-        if tokens is None or self.first is None or self.ended is None or self.ended - self.first < 0.001:
+        if (
+            tokens is None
+            or self.first is None
+            or self.ended is None
+            or self.ended - self.first < 0.001
+        ):
             return None
         return tokens / (self.ended - self.first)
 
@@ -51,4 +56,8 @@ def _tokens(usage: Usage | None) -> str:
     told[0] = told[0].replace(" ", " tokens ", 1)
     if usage.reasoning_tokens:
         told[-1] += f" ({usage.reasoning_tokens} reasoning)"
-    return ("about " if usage.estimated else "") + ", ".join(told) + (" (estimated)" if usage.estimated else "")
+    return (
+        ("about " if usage.estimated else "")
+        + ", ".join(told)
+        + (" (estimated)" if usage.estimated else "")
+    )

@@ -28,11 +28,16 @@ def save(path: str, model: str, messages: Sequence[Message], *, overwrite: bool)
         raise ValueError(f"{path} is not a file")
     if target.exists() and not overwrite:
         raise ValueError(f"{path} exists; /save! overwrites it")
-    with target.open("w" if overwrite else "x", encoding="utf-8", errors="backslashreplace") as file:
+    with target.open(
+        "w" if overwrite else "x", encoding="utf-8", errors="backslashreplace"
+    ) as file:
         file.write(text)
 
 
 def render_conversation(model: str, messages: Sequence[Message]) -> str:
     """The conversation as Markdown."""
-    turns = (f"## {each.role.capitalize()}\n\n{(each.text or each.refusal).strip()}\n" for each in messages)
+    turns = (
+        f"## {each.role.capitalize()}\n\n{(each.text or each.refusal).strip()}\n"
+        for each in messages
+    )
     return "\n".join((f"# Conversation with {model}\n", *turns))

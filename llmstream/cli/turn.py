@@ -35,7 +35,13 @@ _ADVICE = {
     "not_found": "check the model's name and --base-url",
 }
 _SHOWN = (EventType.TEXT_DELTA, EventType.REFUSAL_DELTA)
-_BESIDE = (EventType.MESSAGE_START, EventType.STATUS, EventType.RETRY, EventType.REASONING_DELTA, EventType.ERROR)
+_BESIDE = (
+    EventType.MESSAGE_START,
+    EventType.STATUS,
+    EventType.RETRY,
+    EventType.REASONING_DELTA,
+    EventType.ERROR,
+)
 """What is shown at once, even where the answer waits until it is whole."""
 _PIECES = (*_SHOWN, EventType.REASONING_DELTA, EventType.TOOL_CALL_DELTA, EventType.TOOL_CALL)
 
@@ -92,7 +98,9 @@ class Turn:
         elif event.refusal_delta is not None:
             self.shown.append(event.refusal_delta.content)
         if event.start is not None:
-            self.model = ":".join(name for name in (event.start.provider, event.start.model) if name)
+            self.model = ":".join(
+                name for name in (event.start.provider, event.start.model) if name
+            )
         if event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR):
             self.timing.ended, self.last = time.monotonic(), event
 
@@ -101,11 +109,15 @@ class Turn:
         if self.last is None:
             return "stopped"
         if self.last.type is EventType.MESSAGE_COMPLETE:
-            return _CUT.get(self.last.finish_reason) if self.last.finish_reason is not None else None
+            return (
+                _CUT.get(self.last.finish_reason) if self.last.finish_reason is not None else None
+            )
         info = self.last.error_info or ErrorInfo("internal")
         after = f"; {_ADVICE[info.kind]}" if info.kind in _ADVICE else ""
         tries = f" (after {info.attempts} attempts)" if info.attempts > 1 else ""
-        return ("the answer is not whole: " if self.shown else "") + f"{self.last.error}{tries}{after}"
+        return (
+            "the answer is not whole: " if self.shown else ""
+        ) + f"{self.last.error}{tries}{after}"
 
     def closing_line(self) -> str | None:
         """Tokens and times, where there was an answer."""
@@ -124,7 +136,10 @@ async def play(
     show.wait("waiting")
     held: list[StreamEvent] = []
     with keys_unseen(show.out) as keys:
-        async with _ticking(show, keys), aclosing(client.chat_completion(messages, when != "batch")) as events:
+        async with (
+            _ticking(show, keys),
+            aclosing(client.chat_completion(messages, when != "batch")) as events,
+        ):
             while True:
                 try:
                     event = await anext(events, None)
@@ -139,7 +154,9 @@ async def play(
                     show.event(event)
 
 
-def _hold(event: StreamEvent, held: list[StreamEvent], turn: Turn, show: Show) -> StreamEvent | None:
+def _hold(
+    event: StreamEvent, held: list[StreamEvent], turn: Turn, show: Show
+) -> StreamEvent | None:
     """Keep back what belongs to the answer until it is whole; one that never becomes whole is not shown."""
     if event.type is EventType.MESSAGE_COMPLETE:
         for each in held:
@@ -151,7 +168,9 @@ def _hold(event: StreamEvent, held: list[StreamEvent], turn: Turn, show: Show) -
         turn.shown.clear()
     elif event.retry is not None and event.retry.discard:
         held.clear()
-        return replace(event, retry=replace(event.retry, discard=False))  # nothing on the screen starts again
+        return replace(
+            event, retry=replace(event.retry, discard=False)
+        )  # nothing on the screen starts again
     return event
 
 
@@ -170,7 +189,9 @@ def open_client(model: str | None, base_url: str | None, show: Show) -> LLMClien
             client = LLMClient(model_for(model, base_url), base_url=base_url)
         except (ConfigurationError, TypeError, ValueError) as problem:
             advice = "; `llmstream models` lists them" if "no key" in str(problem) else ""
-            raise UsageError(str(problem).replace("pass api_key=", "give --model another one") + advice) from problem
+            raise UsageError(
+                str(problem).replace("pass api_key=", "give --model another one") + advice
+            ) from problem
     for warning in caught:
         show.warn(str(warning.message))
     return client
@@ -181,9 +202,13 @@ async def _ticking(show: Show, keys: Keys) -> AsyncGenerator[None, None]:
     """Tick `show` meanwhile. What goes wrong there stops what runs here, and is raised."""
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     task = asyncio.create_task(_tick(show, here))
-    with suppress(NotImplementedError, RuntimeError, AttributeError):  # Windows; not the main thread
+    with suppress(
+        NotImplementedError, RuntimeError, AttributeError
+    ):  # Windows; not the main thread
         loop.add_signal_handler(signal.SIGTSTP, _suspend, show)
-        loop.add_signal_handler(signal.SIGCONT, keys.hide)  # meanwhile a shell made the terminal its own
+        loop.add_signal_handler(
+            signal.SIGCONT, keys.hide
+        )  # meanwhile a shell made the terminal its own
     try:
         yield
     finally:

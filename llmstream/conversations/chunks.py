@@ -78,7 +78,9 @@ class _Projection:
             return StreamingChunk(metadata={"start": self._start(event.start), **self._ids()})
         if kind in _DELTAS:
             delta = event.reasoning_delta or event.refusal_delta
-            return StreamingChunk(metadata={_DELTAS[kind]: delta.content if delta is not None else ""})
+            return StreamingChunk(
+                metadata={_DELTAS[kind]: delta.content if delta is not None else ""}
+            )
         if kind in _VALUES and (event.status is None or event.status.kind != "opaque"):
             return StreamingChunk(metadata={_VALUES[kind]: dump(getattr(event, _VALUES[kind]))})
         if kind is EventType.ERROR:
@@ -111,7 +113,9 @@ class _Projection:
     def _failed(self, event: StreamEvent) -> StreamingChunk:
         info = event.error_info or ErrorInfo("internal", event.error or "")
         said = {**dump(replace(info, partial=None)), "retryable": bool(info.retryable)}
-        return StreamingChunk(sources=self._cited() or None, metadata={"error": said, **self._ids()})
+        return StreamingChunk(
+            sources=self._cited() or None, metadata={"error": said, **self._ids()}
+        )
 
     def _metadata(self, event: StreamEvent) -> dict[str, Any]:
         finish = self._start(event.start)
@@ -136,4 +140,7 @@ class _Projection:
 
     def _ids(self) -> dict[str, str]:
         turn = self._run.turn
-        return {"conversation_id": self._run.conversation.id, "turn_id": turn.id if turn is not None else ""}
+        return {
+            "conversation_id": self._run.conversation.id,
+            "turn_id": turn.id if turn is not None else "",
+        }

@@ -70,13 +70,17 @@ class ConversationClient:
         lease: float = 30.0,
     ) -> None:
         if not wait >= 0 or not 0 < lease < math.inf:
-            raise ValueError(f"wait must be seconds from 0 on, and lease above 0, not {wait!r} and {lease!r}")
+            raise ValueError(
+                f"wait must be seconds from 0 on, and lease above 0, not {wait!r} and {lease!r}"
+            )
         self._own_client = LLMClient() if client is None else None
         client = client or self._own_client
         if not isinstance(client, LLMClient):
             raise TypeError(f"client must be an LLMClient, not {type(client).__name__}")
         if not client.keep_message:  # it would only fail after the first answer
-            raise ConfigurationError("conversations keep the answers: make the client without keep_message=False")
+            raise ConfigurationError(
+                "conversations keep the answers: make the client without keep_message=False"
+            )
         self._own_store: Store | None = None
         if store is None or isinstance(store, str | os.PathLike):
             store = self._own_store = _own(store)
@@ -89,7 +93,9 @@ class ConversationClient:
             raise TypeError(f"context must be a SessionContext, not {type(context).__name__}")
         session = Session(session_id=secrets.token_urlsafe(16), token=secrets.token_urlsafe(32))
         owner = Owner(context.instance_id, context.user_id, context.project_id)
-        await self._store.add_session(SessionRecord(session.session_id, owner, _hash(session.token)))
+        await self._store.add_session(
+            SessionRecord(session.session_id, owner, _hash(session.token))
+        )
         return session
 
     async def start_conversation(
@@ -97,7 +103,9 @@ class ConversationClient:
     ) -> Conversation:
         """Begin a conversation; `request` is a StartConversation or such a dict, `{"title": …}`."""
         if not isinstance(request, StartConversation):
-            request = StartConversation.model_validate(dict(request) if isinstance(request, Mapping) else request or {})
+            request = StartConversation.model_validate(
+                dict(request) if isinstance(request, Mapping) else request or {}
+            )
         return await self._add(context, self._new_record(await self._owner(context), request), ())
 
     async def conversation(self, context: ChatContext) -> Conversation:
@@ -126,7 +134,9 @@ class ConversationClient:
         """Answer a turn, whole. Raises LLMError, ConversationError, and for wrong options what `LLMClient` raises."""
         return await whole_answer(await self._run(context, request))
 
-    async def events(self, context: ChatContext, request: ConversationRequest) -> AsyncGenerator[StreamEvent, None]:
+    async def events(
+        self, context: ChatContext, request: ConversationRequest
+    ) -> AsyncGenerator[StreamEvent, None]:
         """Answer a turn as StreamEvents, which the operators of `llmstream.streams` take. An ERROR is an event here."""
         run = await self._run(context, request)
         async with aclosing(run.events(stream=getattr(request, "stream", True))) as events:
@@ -137,7 +147,9 @@ class ConversationClient:
         """All turns of a conversation, in order, the failed ones too."""
         return await self._store.turns((await self._open(context)).id)
 
-    async def import_conversation(self, context: ChatContext, data: Mapping[str, Any] | str) -> Conversation:
+    async def import_conversation(
+        self, context: ChatContext, data: Mapping[str, Any] | str
+    ) -> Conversation:
         """Make a new conversation of what `Conversation.export` gave, or its JSON. Raises ImportFormatError."""
         owner = await self._owner(context)
         request, turns = parse_export(data)
@@ -159,7 +171,10 @@ class ConversationClient:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
 
@@ -167,7 +182,9 @@ class ConversationClient:
 
     async def _run(self, context: ChatContext, request: ConversationRequest) -> TurnRun:
         if not isinstance(request, ConversationRequest):
-            raise TypeError(f"request must be a StreamingChatRequest(query=…), not {type(request).__name__}")
+            raise TypeError(
+                f"request must be a StreamingChatRequest(query=…), not {type(request).__name__}"
+            )
         return TurnRun(self._settings, await self._open(context), request)
 
     async def _owner(self, context: ChatContext) -> Owner:
@@ -176,7 +193,9 @@ class ConversationClient:
             raise TypeError(f"context must be a ChatContext, not {type(context).__name__}")
         session = await self._store.session(context.session_id)
         # Hashed and compared even where there is no session, so that time doesn't tell.
-        known = hmac.compare_digest(_hash(context.token), session.token_hash if session is not None else _NO_HASH)
+        known = hmac.compare_digest(
+            _hash(context.token), session.token_hash if session is not None else _NO_HASH
+        )
         if session is None or not known:
             raise AccessError
         return session.owner
@@ -185,7 +204,9 @@ class ConversationClient:
         """The conversation, if this session may have it. Raises AccessError."""
         owner = await self._owner(context)
         if context.conversation_id is None:
-            raise ValueError("the ChatContext has no conversation_id: give that of start_conversation()")
+            raise ValueError(
+                "the ChatContext has no conversation_id: give that of start_conversation()"
+            )
         record = await self._store.conversation(context.conversation_id)
         if record is None or record.owner != owner:
             raise AccessError
@@ -193,15 +214,21 @@ class ConversationClient:
 
     async def _fork(self, context: ChatContext, turns: Sequence[Turn]) -> Conversation:
         origin = await self._open(context)
-        record = replace(origin, id=secrets.token_urlsafe(16), parent_id=origin.id, created=time.time())
+        record = replace(
+            origin, id=secrets.token_urlsafe(16), parent_id=origin.id, created=time.time()
+        )
         return await self._add(context, record, turns)
 
-    async def _add(self, context: ChatContext, record: ConversationRecord, turns: Sequence[Turn]) -> Conversation:
+    async def _add(
+        self, context: ChatContext, record: ConversationRecord, turns: Sequence[Turn]
+    ) -> Conversation:
         await self._store.add_conversation(record, turns)
         return self._conversation(context, record)
 
     def _new_record(self, owner: Owner, request: StartConversation) -> ConversationRecord:
-        return ConversationRecord(secrets.token_urlsafe(16), owner, request.title, request.system, request.metadata)
+        return ConversationRecord(
+            secrets.token_urlsafe(16), owner, request.title, request.system, request.metadata
+        )
 
     def _conversation(self, context: ChatContext, record: ConversationRecord) -> Conversation:
         return Conversation(self, context.model_copy(update={"conversation_id": record.id}), record)
@@ -219,7 +246,9 @@ def _own(path: str | os.PathLike[str] | None) -> Store:
     if path is None:
         return MemoryStore()
     if isinstance(path, str) and "://" in path:  # which may hold a password: not repeated
-        raise ConfigurationError(f"store must be a Store or the path of a file, not a URL; for Redis {MAKE}")
+        raise ConfigurationError(
+            f"store must be a Store or the path of a file, not a URL; for Redis {MAKE}"
+        )
     from llmstream.conversations.stores.sqlite import SQLiteStore
 
     return SQLiteStore(path)

@@ -33,7 +33,9 @@ def estimate_tokens(message: Message) -> int:
     """
     tokens = _PER_MESSAGE
     for part in message.parts:
-        if isinstance(part, ImagePart) or (isinstance(part, File) and part.media_type != "text/plain"):
+        if isinstance(part, ImagePart) or (
+            isinstance(part, File) and part.media_type != "text/plain"
+        ):
             tokens += _PER_IMAGE
             continue
         text = getattr(part, "text", None)
@@ -55,17 +57,25 @@ class ContextPolicy:
 
     def __post_init__(self) -> None:
         limit = self.max_tokens
-        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        if limit is not None and (
+            not isinstance(limit, int) or isinstance(limit, bool) or limit < 1
+        ):
             raise ValueError(f"max_tokens must be a whole number from 1 on, or None, not {limit!r}")
 
     def trim(self, messages: Sequence[Message]) -> list[Message]:
         """The messages that are sent, in their order. Raises ContextTooLongError."""
         if self.max_tokens is None:
             return list(messages)
-        system = [index for index, message in enumerate(messages) if message.role in ("system", "developer")]
+        system = [
+            index
+            for index, message in enumerate(messages)
+            if message.role in ("system", "developer")
+        ]
         kept = set(system)
         spent = sum(self.count(messages[index]) for index in system)
-        for age, turn in enumerate(reversed(_turns(messages) or [[]])):  # the system prompt alone may be too long
+        for age, turn in enumerate(
+            reversed(_turns(messages) or [[]])
+        ):  # the system prompt alone may be too long
             cost = sum(self.count(messages[index]) for index in turn)
             if spent + cost > self.max_tokens:
                 if age == 0:
@@ -91,7 +101,10 @@ def _turns(messages: Sequence[Message]) -> list[list[int]]:
             turns.append([])
         turns[-1].append(index)
         for part in message.parts:
-            if isinstance(part, ToolResult) and (first := made.get(part.tool_call_id, len(turns))) < len(turns) - 1:
+            if (
+                isinstance(part, ToolResult)
+                and (first := made.get(part.tool_call_id, len(turns))) < len(turns) - 1
+            ):
                 turns[first:] = [[place for turn in turns[first:] for place in turn]]
                 made = {id: min(turn, first) for id, turn in made.items()}
             elif isinstance(part, ToolCall):

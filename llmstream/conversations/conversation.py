@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmstream.conversations.errors import TurnError
 from llmstream.conversations.export import render_export
-from llmstream.conversations.models import ChatContext, ChatResponse, StreamingChatRequest, StreamingChunk
+from llmstream.conversations.models import (
+    ChatContext,
+    ChatResponse,
+    StreamingChatRequest,
+    StreamingChunk,
+)
 from llmstream.conversations.records import ConversationRecord, Turn
 from llmstream.events.types import StreamEvent
 from llmstream.messages import File, ImagePart, Message
@@ -23,7 +28,9 @@ class Conversation:
     Where a question is asked, `options` are the other fields of StreamingChatRequest: `context`, `model` …
     """
 
-    def __init__(self, client: ConversationClient, context: ChatContext, record: ConversationRecord) -> None:
+    def __init__(
+        self, client: ConversationClient, context: ChatContext, record: ConversationRecord
+    ) -> None:
         self._client = client
         self._context = context
         self._record = record
@@ -75,7 +82,12 @@ class Conversation:
             raise TurnError("there is no failed turn to retry: the last one was answered")
         turn = turns[-1]
         attachments = [part for part in turn.question.parts if isinstance(part, ImagePart | File)]
-        asked = {"attachments": attachments, "context": turn.documents, "turn_id": turn.id, **options}
+        asked = {
+            "attachments": attachments,
+            "context": turn.documents,
+            "turn_id": turn.id,
+            **options,
+        }
         async with aclosing(self.chat_stream(turn.question.text, **asked)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -114,5 +126,7 @@ def _count(turns: list[Turn], at: int | str | None) -> int:
     if not isinstance(at, int) or isinstance(at, bool):
         raise TypeError(f"at must be a number of turns or a turn's id, not {at!r}")
     if not 0 <= at <= len(turns):
-        raise TurnError(f"this conversation has {len(turns)} turns; at={at} is not from 0 to {len(turns)}")
+        raise TurnError(
+            f"this conversation has {len(turns)} turns; at={at} is not from 0 to {len(turns)}"
+        )
     return at

@@ -36,7 +36,9 @@ class AccessError(ConversationError):
     """
 
     def __init__(self) -> None:
-        super().__init__("no such session or conversation, or the token doesn't open it: start or resume a session")
+        super().__init__(
+            "no such session or conversation, or the token doesn't open it: start or resume a session"
+        )
 
 
 class ConversationBusyError(ConversationError):

@@ -57,7 +57,11 @@ def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list
             "upgrade llmstream"
         )
     try:
-        given = {name: data[name] for name in StartConversation.model_fields if data.get(name) is not None}
+        given = {
+            name: data[name]
+            for name in StartConversation.model_fields
+            if data.get(name) is not None
+        }
         request = StartConversation.model_validate(given)
     except ValidationError as error:
         raise ImportFormatError(str(error)) from None
@@ -92,7 +96,9 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _check(kind: Any, fields: dict[str, Any]) -> None:
-    _adapter(kind).validate_json(json.dumps(fields), strict=True)  # as JSON, where strict takes a dict for a dataclass
+    _adapter(kind).validate_json(
+        json.dumps(fields), strict=True
+    )  # as JSON, where strict takes a dict for a dataclass
 
 
 def _parse_turn(data: Any, where: str) -> Turn:
@@ -104,9 +110,16 @@ def _parse_turn(data: Any, where: str) -> Turn:
         _check_types(turn)
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
-    if turn.state not in STATES or turn.state == "open" or not isinstance(turn.id, str) or not turn.id:
+    if (
+        turn.state not in STATES
+        or turn.state == "open"
+        or not isinstance(turn.id, str)
+        or not turn.id
+    ):
         raise ImportFormatError(f"{where}: needs an id, and a state that is complete or partial")
     roles = [message.role for message in turn.messages]
     if roles[0] != "user" or not set(roles[1:]) <= {"assistant", "tool"}:
-        raise ImportFormatError(f"{where}: must be a user's message and what came of it, not {', '.join(roles)}")
+        raise ImportFormatError(
+            f"{where}: must be a user's message and what came of it, not {', '.join(roles)}"
+        )
     return turn

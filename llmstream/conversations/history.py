@@ -56,13 +56,19 @@ def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> Place:
         known = len(before) - 1 if last.state == "partial" and _asks(request, last) else None
     if known is None:
         question = Message("user", [*request.attachments, TextPart(request.query)])
-        return Place(Turn(request.turn_id or secrets.token_hex(16), [question], documents=documents), before)
+        return Place(
+            Turn(request.turn_id or secrets.token_hex(16), [question], documents=documents), before
+        )
     turn = before[known]
     if not _asks(request, turn):
-        raise TurnError(f"turn {turn.id!r} asked something else: give each question a turn_id of its own, or none")
+        raise TurnError(
+            f"turn {turn.id!r} asked something else: give each question a turn_id of its own, or none"
+        )
     if turn.state != "complete":
         if known < len(before) - 1:
-            raise TurnError(f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it")
+            raise TurnError(
+                f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it"
+            )
         turn = replace(turn, state="open", documents=documents, error=None)
     return Place(turn, before[:known])
 
@@ -80,7 +86,9 @@ def build_messages(system: str | None, place: Place) -> list[Message]:
         messages += sendable(turn)
     question = place.turn.question
     if place.turn.documents:
-        question = replace(question, parts=[render_documents(place.turn.documents), *question.parts])
+        question = replace(
+            question, parts=[render_documents(place.turn.documents), *question.parts]
+        )
     return [*messages, question]
 
 
@@ -91,7 +99,12 @@ def sendable(turn: Turn) -> list[Message]:
 
 
 def _answers(turn: Turn) -> Iterator[Message]:
-    results = {part.tool_call_id for message in turn.messages for part in message.parts if isinstance(part, ToolResult)}
+    results = {
+        part.tool_call_id
+        for message in turn.messages
+        for part in message.parts
+        if isinstance(part, ToolResult)
+    }
     last = turn.messages[-1]
     for message in turn.messages[1:]:
         cut = message is last and turn.state != "complete"

@@ -33,7 +33,14 @@ class Lease:
     """
 
     def __init__(
-        self, store: Store, conversation_id: str, clock: Clock, background: Background, *, seconds: float, wait: float
+        self,
+        store: Store,
+        conversation_id: str,
+        clock: Clock,
+        background: Background,
+        *,
+        seconds: float,
+        wait: float,
     ) -> None:
         self._store, self._conversation_id, self._clock = store, conversation_id, clock
         self._background = background
@@ -64,7 +71,9 @@ class Lease:
     async def write(self, position: int, turn: Turn, *, last: bool = False) -> None:
         """Store a turn; `last` lets the conversation go with it. Raises TurnError where another has it by now."""
         if last:
-            self._held = False  # also where we are cancelled now: letting go must not overtake the write
+            self._held = (
+                False  # also where we are cancelled now: letting go must not overtake the write
+            )
         work = self._store.write(self._conversation_id, self._name, position, turn, release=last)
         try:
             stored = await self._background.run(work)

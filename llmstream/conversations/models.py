@@ -20,7 +20,17 @@ from pydantic import (
 )
 
 from llmstream.conversations.documents import Document
-from llmstream.messages import File, FinishReason, ImagePart, Message, Source, Usage, dump_part, ensure_json, load_part
+from llmstream.messages import (
+    File,
+    FinishReason,
+    ImagePart,
+    Message,
+    Source,
+    Usage,
+    dump_part,
+    ensure_json,
+    load_part,
+)
 
 _Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -73,11 +83,15 @@ class StartConversation(_Given):
 def _parse_attachment(value: Any) -> ImagePart | File:
     part = load_part(value) if isinstance(value, Mapping) else value
     if not isinstance(part, ImagePart | File):
-        raise ValueError('an attachment is an ImagePart or a File, or such a dict with type "image" or "file"')
+        raise ValueError(
+            'an attachment is an ImagePart or a File, or such a dict with type "image" or "file"'
+        )
     return part
 
 
-Attachment: TypeAlias = Annotated[ImagePart | File, PlainValidator(_parse_attachment), PlainSerializer(dump_part)]
+Attachment: TypeAlias = Annotated[
+    ImagePart | File, PlainValidator(_parse_attachment), PlainSerializer(dump_part)
+]
 
 
 _OPTIONS = (

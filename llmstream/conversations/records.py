@@ -110,7 +110,9 @@ class Turn:
 
     def abandoned(self) -> Turn:
         """As an open turn is stored once its program is gone."""
-        return replace(self, state="partial", error=ErrorInfo("internal", "the program died", code="abandoned"))
+        return replace(
+            self, state="partial", error=ErrorInfo("internal", "the program died", code="abandoned")
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; the inverse is `from_dict`."""

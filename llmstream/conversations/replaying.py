@@ -16,7 +16,9 @@ def replay_turn(turn: Turn, *, stream: bool) -> Iterator[StreamEvent]:
     message = answers[-1] if answers else Message("assistant")
     start = Start(message.id, message.model, message.provider)
     if stream:
-        yield StreamEvent(EventType.STATUS, status=Status("replayed", "this turn was answered before"))
+        yield StreamEvent(
+            EventType.STATUS, status=Status("replayed", "this turn was answered before")
+        )
         yield StreamEvent(EventType.MESSAGE_START, start=start)
         yield from unfold(message)
     last = StreamEvent(

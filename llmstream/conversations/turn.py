@@ -48,7 +48,12 @@ class Settings:
     def hold(self, conversation_id: str) -> Lease:
         """The lease of a conversation, to be entered."""
         return Lease(
-            self.store, conversation_id, self.client.clock, self.background, seconds=self.lease, wait=self.wait
+            self.store,
+            conversation_id,
+            self.client.clock,
+            self.background,
+            seconds=self.lease,
+            wait=self.wait,
         )
 
     def ask(
@@ -60,13 +65,17 @@ class Settings:
         from llmstream.tools.loop import run_rounds
 
         limits: dict[str, Any] = {"max_rounds": self.max_rounds, "confirm": self.confirm}
-        return run_rounds(self.client, messages, self.tools, cast("CallOptions", options), stream=stream, **limits)
+        return run_rounds(
+            self.client, messages, self.tools, cast("CallOptions", options), stream=stream, **limits
+        )
 
 
 class TurnRun:
     """Answers one request. `turn` is known from the first event on."""
 
-    def __init__(self, settings: Settings, conversation: ConversationRecord, request: ConversationRequest) -> None:
+    def __init__(
+        self, settings: Settings, conversation: ConversationRecord, request: ConversationRequest
+    ) -> None:
         self._settings = settings
         self.request = request
         self.conversation = conversation
@@ -89,9 +98,13 @@ class TurnRun:
             await _close_abandoned(lease, place)
             await lease.write(place.position, place.turn)
             recorder = Recorder()
-            ended = error(ErrorInfo("internal", "the client's stream had no end"))  # which it promises
+            ended = error(
+                ErrorInfo("internal", "the client's stream had no end")
+            )  # which it promises
             try:
-                async with aclosing(self._settings.ask(messages, self.request.options(), stream=stream)) as events:
+                async with aclosing(
+                    self._settings.ask(messages, self.request.options(), stream=stream)
+                ) as events:
                     async for event in events:
                         if event.type in TERMINAL:
                             ended = event
@@ -109,7 +122,9 @@ class TurnRun:
                     yield StreamEvent(EventType.SOURCE, source=source)
             yield last
 
-    def _finish(self, event: StreamEvent, place: Place, *, stream: bool) -> tuple[StreamEvent, list[Source]]:
+    def _finish(
+        self, event: StreamEvent, place: Place, *, stream: bool
+    ) -> tuple[StreamEvent, list[Source]]:
         """The terminal event as it leaves, and the documents it cites; `turn` is set to what is stored of it."""
         turn = place.turn
         if event.type is EventType.ERROR:
@@ -128,20 +143,30 @@ class TurnRun:
         last = as_batch(event, None if stream else message)
         return replace(last, message=message, messages=event.messages and messages), cited
 
-    async def _store_partial(self, lease: Lease, place: Place, recorder: Recorder, reason: BaseException) -> None:
+    async def _store_partial(
+        self, lease: Lease, place: Place, recorder: Recorder, reason: BaseException
+    ) -> None:
         """The reader left, or an argument was wrong: keep what had come. Never raises in place of `reason`."""
-        info = ErrorInfo("invalid_request", type(reason).__name__) if isinstance(reason, Exception) else None
+        info = (
+            ErrorInfo("invalid_request", type(reason).__name__)
+            if isinstance(reason, Exception)
+            else None
+        )
         self.turn = _partial(place.turn, recorder.messages(), info)
         try:
             await lease.write(place.position, self.turn, last=True)
         except Exception as problem:  # whatever it is, `reason` is what its caller waits for
-            logger.warning("a partial answer could not be stored: %s", type(problem).__name__, exc_info=problem)
+            logger.warning(
+                "a partial answer could not be stored: %s", type(problem).__name__, exc_info=problem
+            )
 
 
 def _partial(turn: Turn, new: list[Message], info: ErrorInfo | None) -> Turn:
     """A turn that failed. What had come of it earlier stays unless more has come now."""
     messages = [turn.question, *new] if new else turn.messages
-    return replace(turn, state="partial", messages=messages, error=info and replace(info, partial=None))
+    return replace(
+        turn, state="partial", messages=messages, error=info and replace(info, partial=None)
+    )
 
 
 async def _close_abandoned(lease: Lease, place: Place) -> None:

@@ -16,7 +16,9 @@ from llmstream.messages import (
     ToolCall,
 )
 
-_TEXT = EventType.TEXT_DELTA  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
+_TEXT = (
+    EventType.TEXT_DELTA
+)  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
 _OPEN: dict[EventType, type[Any]] = {
     EventType.TEXT_DELTA: TextPart,
     EventType.REASONING_DELTA: ReasoningPart,
@@ -86,7 +88,12 @@ class MessageBuilder:
     def _add_whole(self, event: StreamEvent) -> None:
         if event.type is EventType.STATUS:
             status = event.status
-            if status is not None and status.kind == "opaque" and status.data and "format" in status.data:
+            if (
+                status is not None
+                and status.kind == "opaque"
+                and status.data
+                and "format" in status.data
+            ):
                 self._add_opaque(status.data)
             return
         if event.tool_call_delta is not None:

@@ -68,7 +68,9 @@ _PIECES = {
 }
 
 
-_TEXT = EventType.TEXT_DELTA  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
+_TEXT = (
+    EventType.TEXT_DELTA
+)  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
 
 
 class Guard:
@@ -122,8 +124,15 @@ class Guard:
 
     def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """The events that may leave now. Whatever follows the attempt's terminal event is dropped."""
-        if self.committed and not self.finished and type(event) is StreamEvent and event.type is _TEXT:
-            delta = event.text_delta  # nearly every event: the way below would take it too, in twice the time
+        if (
+            self.committed
+            and not self.finished
+            and type(event) is StreamEvent
+            and event.type is _TEXT
+        ):
+            delta = (
+                event.text_delta
+            )  # nearly every event: the way below would take it too, in twice the time
             if type(delta) is TextDelta and type(delta.content) is str and delta.content:
                 if self._builder is not None:
                     self._builder.add(event)
@@ -132,10 +141,14 @@ class Guard:
         if self.finished:
             return ()
         if type(event) is not StreamEvent and not isinstance(event, StreamEvent):
-            return (self._fail(ErrorInfo("internal", f"the provider yielded a {type(event).__name__}")),)
+            return (
+                self._fail(ErrorInfo("internal", f"the provider yielded a {type(event).__name__}")),
+            )
         kind = event.type
         if (odd := _odd(event)) is not None:
-            return (self._fail(ErrorInfo("internal", f"a {kind} event whose {odd} is of a wrong type")),)
+            return (
+                self._fail(ErrorInfo("internal", f"a {kind} event whose {odd} is of a wrong type")),
+            )
         if kind in _PIECES:
             return self._piece(event)
         if kind is EventType.MESSAGE_START:
@@ -162,7 +175,9 @@ class Guard:
         """The provider stopped: what is still owed if no terminal event came."""
         if self.finished:
             return ()
-        return (self._fail(ErrorInfo("truncated", "the provider stopped without ending its answer")),)
+        return (
+            self._fail(ErrorInfo("truncated", "the provider stopped without ending its answer")),
+        )
 
     def retry(self, retry: Retry, *, going_on: bool = False) -> StreamEvent:
         """Begin the next attempt, announced by the RETRY that this returns. `going_on`: it adds to what was shown."""
@@ -184,11 +199,19 @@ class Guard:
             return (self._fail(ErrorInfo("internal", f"a {event.type} event without its value")),)
         if event.type in _DELTAS:
             if type(value.content) is not str:
-                return (self._fail(ErrorInfo("internal", f"a {event.type} event whose content is no string")),)
+                return (
+                    self._fail(
+                        ErrorInfo("internal", f"a {event.type} event whose content is no string")
+                    ),
+                )
             if not value.content:
                 return ()
         if event.tool_call_delta is not None and type(event.tool_call_delta.arguments) is not str:
-            return (self._fail(ErrorInfo("internal", f"a {event.type} event whose arguments are no string")),)
+            return (
+                self._fail(
+                    ErrorInfo("internal", f"a {event.type} event whose arguments are no string")
+                ),
+            )
         opening = () if self.committed else self._commit()
         if self._builder is not None:
             self._builder.add(event)
@@ -235,14 +258,18 @@ class Guard:
         if self._carried:
             usage = _sum([*self._carried, usage])
         partial = self._message(None, usage, cut=True)
-        failed = error(replace(info, partial=partial if partial is not None and partial.parts else None))
+        failed = error(
+            replace(info, partial=partial if partial is not None and partial.parts else None)
+        )
         failed.usage = usage
         if len(self._billed) > (self._usage is not None):
             failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
         failed.raw = event.raw if event is not None else None
         return failed
 
-    def _message(self, finish_reason: FinishReason | None, usage: Usage | None, *, cut: bool = False) -> Message | None:
+    def _message(
+        self, finish_reason: FinishReason | None, usage: Usage | None, *, cut: bool = False
+    ) -> Message | None:
         if self._builder is None:
             return None
         start = self._start or Start()
@@ -271,7 +298,10 @@ _VALUES: dict[str, type] = {
     "error_info": ErrorInfo,
 }
 
-_FREQUENT = {**{kind: (name,) for kind, name in _DELTAS.items()}, EventType.TOOL_CALL_DELTA: ("tool_call_delta",)}
+_FREQUENT = {
+    **{kind: (name,) for kind, name in _DELTAS.items()},
+    EventType.TOOL_CALL_DELTA: ("tool_call_delta",),
+}
 
 
 def _odd(event: StreamEvent) -> str | None:
@@ -283,7 +313,13 @@ def _odd(event: StreamEvent) -> str | None:
     return None
 
 
-_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
 
 
 def _sum(usages: Sequence[Usage | None]) -> Usage | None:
@@ -296,4 +332,6 @@ def _sum(usages: Sequence[Usage | None]) -> Usage | None:
         reported = [count for usage in known if (count := getattr(usage, name)) is not None]
         if reported:
             counts[name] = sum(reported)
-    return Usage(**counts, estimated=len(known) < len(usages) or any(usage.estimated for usage in known))
+    return Usage(
+        **counts, estimated=len(known) < len(usages) or any(usage.estimated for usage in known)
+    )

@@ -13,7 +13,17 @@ from enum import StrEnum
 from typing import Any, Self, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.messages import File, FinishReason, Message, Source, ToolCall, ToolResult, Usage, dump, load
+from llmstream.messages import (
+    File,
+    FinishReason,
+    Message,
+    Source,
+    ToolCall,
+    ToolResult,
+    Usage,
+    dump,
+    load,
+)
 
 
 class EventType(StrEnum):
@@ -170,7 +180,11 @@ class StreamEvent:
             raise LLMError.from_info(self.error_info or ErrorInfo("internal", self.error or ""))
 
     def __repr__(self) -> str:
-        shown = (f"{f.name}={value!r}" for f in fields(self)[1:] if (value := getattr(self, f.name)) is not None)
+        shown = (
+            f"{f.name}={value!r}"
+            for f in fields(self)[1:]
+            if (value := getattr(self, f.name)) is not None
+        )
         return f"StreamEvent({', '.join((self.type.name, *shown))})"
 
     def to_dict(self) -> dict[str, Any]:
@@ -268,4 +282,6 @@ def error(info: ErrorInfo) -> StreamEvent:
 def discarded(retry: Retry, advice: str) -> LLMError:
     """For who can't take back the text that a RETRY discards: the error that caused it, with the code "discarded"."""
     reason = f"{retry.reason}; the text so far is void, and {advice}"
-    return LLMError.from_info(ErrorInfo(cast(ErrorKind, retry.kind), reason, provider=retry.provider, code="discarded"))
+    return LLMError.from_info(
+        ErrorInfo(cast(ErrorKind, retry.kind), reason, provider=retry.provider, code="discarded")
+    )

@@ -58,7 +58,9 @@ def _events(part: Part) -> Iterator[StreamEvent]:
             yield reasoning_delta(part.text)
         if part.format is not None:
             kept = {"signature": part.signature, "id": part.id}
-            yield opaque(part.format, **{name: value for name, value in kept.items() if value is not None})
+            yield opaque(
+                part.format, **{name: value for name, value in kept.items() if value is not None}
+            )
     elif isinstance(part, ProviderPart):
         yield opaque(part.format, item=part.data)
     elif isinstance(part, ToolCall):

@@ -15,7 +15,9 @@ from llmstream.wire.anthropic_messages.request import Dialect, render_request, t
 from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
 from llmstream.wire.outbound import Rendered
 
-_NO_SCHEMA = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)")
+_NO_SCHEMA = re.compile(
+    r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)"
+)
 """Claude before 4.1 (https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs)."""
 
 
@@ -41,12 +43,16 @@ class AnthropicProvider(SDKProvider):
     def schema_support(self, model: str) -> SchemaSupport:
         """Claude from 4.1 on takes schemas; none lets a call be forced while it reasons."""
         native = _NO_SCHEMA.search(model) is None
-        return SchemaSupport(native=native, closed_only=True, forced_call=True, forced_reasoning=False)
+        return SchemaSupport(
+            native=native, closed_only=True, forced_call=True, forced_reasoning=False
+        )
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Messages. A version of the caller's own decides what it may hold."""
         unsigned = "deepseek" in request.model.lower()
-        return render_request(request, Dialect(self.name, version=given.get(HEADER), unsigned_thinking=unsigned))
+        return render_request(
+            request, Dialect(self.name, version=given.get(HEADER), unsigned_thinking=unsigned)
+        )
 
     def finish(self, rendered: Rendered, given: Mapping[str, str], client: Any) -> None:
         """Add the API version that takes this body: a header, or a field with Amazon's and Google's clients."""
@@ -61,4 +67,8 @@ class AnthropicProvider(SDKProvider):
 def _version_in_body(client: Any) -> str:
     """What the SDK's clients for these hosts sent before there was another version."""
     modules = {cls.__module__ for cls in type(client).__mro__}
-    return "bedrock-2023-05-31" if any(".bedrock." in name for name in modules) else "vertex-2023-10-16"
+    return (
+        "bedrock-2023-05-31"
+        if any(".bedrock." in name for name in modules)
+        else "vertex-2023-10-16"
+    )

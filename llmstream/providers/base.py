@@ -134,7 +134,9 @@ class Watchdog:
         self._since: float | None = None  # when we began to wait for the provider
         self._quiet = 0.0  # time waited since the consumer last got something
         self._pieces = False
-        self._ending: float | None = None  # seconds left to a nearer end: after the finish reason, or draining
+        self._ending: float | None = (
+            None  # seconds left to a nearer end: after the finish reason, or draining
+        )
         self._turns = 0  # of the loop, since a limit was first seen to be over
         self.expired: str | None = None
 
@@ -181,7 +183,11 @@ class Watchdog:
 
     def error(self) -> ErrorInfo:
         """Why the attempt ends, once `expired` says that it does."""
-        return closed() if self.expired == CLOSED else timed_out(self.expired or "total", self._call.timeouts)
+        return (
+            closed()
+            if self.expired == CLOSED
+            else timed_out(self.expired or "total", self._call.timeouts)
+        )
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -238,7 +244,9 @@ def _minus(limit: float | None, spent: float) -> float | None:
 
 def closed() -> ErrorInfo:
     """The error of a stream whose client was closed under it."""
-    return ErrorInfo("connection", "the client was closed before the answer's end", retryable=False, code=CLOSED)
+    return ErrorInfo(
+        "connection", "the client was closed before the answer's end", retryable=False, code=CLOSED
+    )
 
 
 def timed_out(code: str, timeouts: Timeouts) -> ErrorInfo:
@@ -357,7 +365,9 @@ class AnswerReader:
             return None
 
     async def _ended(self, problem: Exception) -> None:
-        problem.__traceback__ = None  # aiohttp keeps the exception, and with it every frame that it came through
+        problem.__traceback__ = (
+            None  # aiohttp keeps the exception, and with it every frame that it came through
+        )
         if not isinstance(problem, StopAsyncIteration):
             logger.debug("the body broke off: %s", type(problem).__name__)
         elif (close := getattr(self._body, "aclose", None)) is not None:

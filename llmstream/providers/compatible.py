@@ -51,7 +51,9 @@ class Vendor:
         """The URL, with what the environment adds to it. Raises ConfigurationError."""
         missing = [name for name in self.placeholders if not os.environ.get(name)]
         if missing:
-            raise ConfigurationError(f"{self.name} has no address of its own: set {missing[0]}, or pass base_url=")
+            raise ConfigurationError(
+                f"{self.name} has no address of its own: set {missing[0]}, or pass base_url="
+            )
         url = re.sub(r"\{(\w+)\}([^/]*)(/.*)?", self._filled, self.url)
         return url if "://" in url else f"https://{url}"
 
@@ -157,7 +159,12 @@ _ROWS = (
         "openai/gpt-5.2",
         "recorded: openrouter-chat; openrouter.ai/docs/use-cases/usage-accounting (usage comes unasked); "
         "400 `reasoning_content must be passed back` through it (LibreChat#13366)",
-        _dialect(stream_usage=False, reasoning="reasoning", reasoning_back="known", reasoning_details=True),
+        _dialect(
+            stream_usage=False,
+            reasoning="reasoning",
+            reasoning_back="known",
+            reasoning_details=True,
+        ),
     ),
     Vendor(
         "deepseek",
@@ -218,7 +225,8 @@ _ROWS = (
         "sonar",
         "recorded: perplexity-chat (usage on every chunk); vercel/ai packages/perplexity (no tools, seed, stop)",
         _dialect(
-            stream_usage=False, unsupported=frozenset({"tools", "tool_choice", "parallel_tool_calls", "seed", "stop"})
+            stream_usage=False,
+            unsupported=frozenset({"tools", "tool_choice", "parallel_tool_calls", "seed", "stop"}),
         ),
     ),
     Vendor(
@@ -227,7 +235,11 @@ _ROWS = (
         ("CEREBRAS_API_KEY",),
         "gpt-oss-120b",
         "recorded: cerebras-chat; inference-docs.cerebras.ai/resources/openai, pydantic-ai, req_llm",
-        _dialect(max_tokens="max_completion_tokens", required=None, unsupported=frozenset({"parallel_tool_calls"})),
+        _dialect(
+            max_tokens="max_completion_tokens",
+            required=None,
+            unsupported=frozenset({"parallel_tool_calls"}),
+        ),
     ),
     Vendor(
         "huggingface",
@@ -251,7 +263,13 @@ _ROWS = (
         "kimi-k3",
         "recorded: moonshotai-chat; no forced call, no schema (rig dialects.rs), no strict tools (pi-mono); "
         "platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model (400 `reasoning_content is missing`)",
-        _dialect(required=None, strict_tools=False, json_schema=False, reasoning_back="all", reasoning_owed="calls"),
+        _dialect(
+            required=None,
+            strict_tools=False,
+            json_schema=False,
+            reasoning_back="all",
+            reasoning_owed="calls",
+        ),
     ),
     Vendor(
         "zai",
@@ -260,7 +278,12 @@ _ROWS = (
         "glm-4.7",
         "recorded: zai-chat; 400 `Tool choice must be auto` (hindsight#4246), no schema (pydantic-ai); "
         "docs.z.ai/guides/capabilities/thinking-mode (asks for reasoning_content)",
-        _dialect(reasoning="thinking", reasoning_back="all", unsupported=frozenset({"tool_choice"}), json_schema=False),
+        _dialect(
+            reasoning="thinking",
+            reasoning_back="all",
+            unsupported=frozenset({"tool_choice"}),
+            json_schema=False,
+        ),
     ),
     Vendor(
         "alibaba",

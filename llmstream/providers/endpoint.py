@@ -125,7 +125,10 @@ def is_loopback(host: str) -> bool:
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _AZURE = ipaddress.ip_address("168.63.129.16")
-_SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("192.88.99.0/24"))  # Oracle's metadata; 6to4
+_SPECIAL = (
+    ipaddress.ip_network("192.0.0.0/24"),
+    ipaddress.ip_network("192.88.99.0/24"),
+)  # Oracle's metadata; 6to4
 
 
 def public_hosts_only(host: str, address: str) -> bool:  # noqa: ARG001  # the hook's signature
@@ -134,7 +137,9 @@ def public_hosts_only(host: str, address: str) -> bool:  # noqa: ARG001  # the h
     Refuses loopback, private, link-local, shared, multicast and reserved ranges, the clouds' metadata addresses, and
     IPv6 addresses that hold such an IPv4 one.
     """
-    return all(_is_public(found) for found in _embedded(ipaddress.ip_address(address.partition("%")[0])))
+    return all(
+        _is_public(found) for found in _embedded(ipaddress.ip_address(address.partition("%")[0]))
+    )
 
 
 def _embedded(address: IPAddress) -> Iterator[IPAddress]:
@@ -150,7 +155,12 @@ def _embedded(address: IPAddress) -> Iterator[IPAddress]:
 
 def _is_public(address: IPAddress) -> bool:
     odd = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
-    return address.is_global and not odd and address != _AZURE and not any(address in net for net in _SPECIAL)
+    return (
+        address.is_global
+        and not odd
+        and address != _AZURE
+        and not any(address in net for net in _SPECIAL)
+    )
 
 
 def check_key(key: str | Secret[str], name: str) -> Secret[str]:
@@ -203,7 +213,12 @@ def secret_parts(secrets: Iterable[Any]) -> tuple[str, ...]:
 
     Too short ones would redact innocent words.
     """
-    parts = {part for secret in secrets if isinstance(secret, str) for part in (secret, *re.split(r"[\s=;,]+", secret))}
+    parts = {
+        part
+        for secret in secrets
+        if isinstance(secret, str)
+        for part in (secret, *re.split(r"[\s=;,]+", secret))
+    }
     return tuple(sorted((part for part in parts if len(part) >= 8), key=len, reverse=True))
 
 

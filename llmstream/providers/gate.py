@@ -32,7 +32,9 @@ class HostGate:
 
     def __init__(self, allow: AllowHost) -> None:
         if not callable(allow) or inspect.iscoroutinefunction(allow):
-            raise ConfigurationError("allow_host must be a plain function of (host, address) that returns a bool")
+            raise ConfigurationError(
+                "allow_host must be a plain function of (host, address) that returns a bool"
+            )
         self._allow = allow
         self.host: ContextVar[str] = ContextVar("llmstream_host", default="")
         """The name whose addresses aiohttp tries in this task."""
@@ -62,7 +64,9 @@ class HostGate:
             answer: object = self._allow(host, address)
         except Exception as problem:
             logger.warning("allow_host raised %s", type(problem).__name__, exc_info=problem)
-            raise HostRefusedError(f"allow_host raised {type(problem).__name__} about {host}") from problem
+            raise HostRefusedError(
+                f"allow_host raised {type(problem).__name__} about {host}"
+            ) from problem
         if answer is not True:
             raise HostRefusedError(f"allow_host refused the address of {host}")
 
@@ -126,11 +130,15 @@ class _GatedBackend(httpcore2.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
 
-    async def _addresses(self, host: str, port: int, limit: float | None) -> tuple[list[str], Exception]:
+    async def _addresses(
+        self, host: str, port: int, limit: float | None
+    ) -> tuple[list[str], Exception]:
         """The allowed addresses; what to raise if there are none."""
         try:
             async with asyncio.timeout(limit):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                found = await asyncio.get_running_loop().getaddrinfo(
+                    host, port, type=socket.SOCK_STREAM
+                )
         except TimeoutError as problem:
             raise httpcore2.ConnectTimeout from problem
         except OSError as problem:

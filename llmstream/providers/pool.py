@@ -131,7 +131,9 @@ class _Connection:
 
 
 def _size(request: Any) -> int:
-    return next((int(value) for name, value in request.headers if name.lower() == b"content-length"), 0)
+    return next(
+        (int(value) for name, value in request.headers if name.lower() == b"content-length"), 0
+    )
 
 
 def listen_while_sending(connection: Any, request: Any) -> None:
@@ -143,12 +145,20 @@ def listen_while_sending(connection: Any, request: Any) -> None:
 
     async def listening(event: str, info: Any) -> None:
         if event.startswith("http11.send_request_body."):
-            stream: Any = getattr(getattr(innermost(connection), "_network_stream", None), "_stream", None)
+            stream: Any = getattr(
+                getattr(innermost(connection), "_network_stream", None), "_stream", None
+            )
             transport = getattr(getattr(stream, "transport_stream", stream), "_transport", None)
             if transport is not None and not transport.is_closing():
-                (transport.resume_reading if event.endswith(".started") else transport.pause_reading)()
+                (
+                    transport.resume_reading
+                    if event.endswith(".started")
+                    else transport.pause_reading
+                )()
             if event.endswith(".failed") and getattr(stream, "_broken", False):
-                stream._broken = False  # anyio's TLS would not read any more either, because it can't write
+                stream._broken = (
+                    False  # anyio's TLS would not read any more either, because it can't write
+                )
         if trace is not None:
             await trace(event, info)
 

@@ -27,7 +27,9 @@ class PreparedRequest:
         self._url = request.url
         changing = (b"content-length", b"cookie")
         self._headers = Secret(
-            httpx2.Headers([item for item in request.headers.raw if item[0].lower() not in changing])
+            httpx2.Headers(
+                [item for item in request.headers.raw if item[0].lower() not in changing]
+            )
         )
 
     def send(self, http: httpx2.AsyncClient, body: dict[str, Any], timeout: httpx2.Timeout) -> Any:

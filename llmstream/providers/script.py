@@ -18,16 +18,37 @@ from llmstream.events.types import (
     refusal_delta,
     text_delta,
 )
-from llmstream.messages import FinishReason, ReasoningPart, RefusalPart, Source, TextPart, ToolCall, Usage
+from llmstream.messages import (
+    FinishReason,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    Usage,
+)
 
 Item: TypeAlias = (
-    str | TextPart | ReasoningPart | RefusalPart | ToolCall | Source | Usage | FinishReason | ErrorInfo | StreamEvent
+    str
+    | TextPart
+    | ReasoningPart
+    | RefusalPart
+    | ToolCall
+    | Source
+    | Usage
+    | FinishReason
+    | ErrorInfo
+    | StreamEvent
 )
 """One step of an answer. A string is text, word by word; an ErrorInfo ends the answer there."""
 
 
 def script_events(
-    items: Iterable[Item], *, id: str | None = None, model: str | None = None, format: str = "openai-chat"
+    items: Iterable[Item],
+    *,
+    id: str | None = None,
+    model: str | None = None,
+    format: str = "openai-chat",
 ) -> Iterator[StreamEvent]:
     """The events of an answer made of `items`: begun and ended properly unless they say otherwise.
 
@@ -64,7 +85,9 @@ def script_events(
     yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=reason, usage=usage)
 
 
-def _piece(item: str | TextPart | ReasoningPart | RefusalPart | Source, format: str) -> Iterator[StreamEvent]:
+def _piece(
+    item: str | TextPart | ReasoningPart | RefusalPart | Source, format: str
+) -> Iterator[StreamEvent]:
     if isinstance(item, Source):
         yield StreamEvent(EventType.SOURCE, source=item)
         return
@@ -80,7 +103,9 @@ def _piece(item: str | TextPart | ReasoningPart | RefusalPart | Source, format: 
 
 
 def _call(call: ToolCall, index: int) -> Iterator[StreamEvent]:
-    yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, call.id, call.name))
+    yield StreamEvent(
+        EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, call.id, call.name)
+    )
     for start in range(0, len(call.arguments), 12):
         delta = ToolCallDelta(index, arguments=call.arguments[start : start + 12])
         yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta)

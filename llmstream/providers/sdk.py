@@ -113,7 +113,9 @@ class SDKProvider:
         return f"{type(self).__name__}({self.name!r}, base_url={self.base_url!r})"
 
     def __reduce__(self) -> Any:
-        raise TypeError(f"{type(self).__name__} can't be pickled or copied: it holds a key and connections")
+        raise TypeError(
+            f"{type(self).__name__} can't be pickled or copied: it holds a key and connections"
+        )
 
     # --- for subclasses ------------------------------------------------------------------------------------
 
@@ -156,8 +158,12 @@ class SDKProvider:
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
                 info = self._explain(problem, call, watchdog)
                 for cause in causes(problem):
-                    cause.__traceback__ = None  # the SDK's frames hold each other, the request and the response
-                if lesson := self._lessons.learn(request.model, rendered.body, info, strict=call.strict):
+                    cause.__traceback__ = (
+                        None  # the SDK's frames hold each other, the request and the response
+                    )
+                if lesson := self._lessons.learn(
+                    request.model, rendered.body, info, strict=call.strict
+                ):
                     info = replace(info, message=lesson, retryable=True, code=ADAPTED)
                 yield error(info)
                 return
@@ -197,9 +203,13 @@ class SDKProvider:
         for variable in self.key_variables:
             if os.environ.get(variable):
                 return check_key(Secret(os.environ[variable]), variable)
-        if not self.key_needed or (config.base_url and is_loopback(urlsplit(config.base_url).hostname or "")):
+        if not self.key_needed or (
+            config.base_url and is_loopback(urlsplit(config.base_url).hostname or "")
+        ):
             return Secret("none")  # servers on this machine seldom want one, but the SDK insists
-        raise ConfigurationError(f"no key for {config.name}: set {' or '.join(self.key_variables)}, or pass api_key=")
+        raise ConfigurationError(
+            f"no key for {config.name}: set {' or '.join(self.key_variables)}, or pass api_key="
+        )
 
     def _new_client(self) -> Any:
         config = self._config
@@ -224,11 +234,18 @@ class SDKProvider:
             )
         for name in ("transport", "allow_host"):
             if getattr(config, name) is not None:
-                raise ConfigurationError(f"{name}: sdk_client brings its own connections; set it up there")
+                raise ConfigurationError(
+                    f"{name}: sdk_client brings its own connections; set it up there"
+                )
         return given
 
     async def _open(
-        self, here: LoopClient, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange
+        self,
+        here: LoopClient,
+        body: dict[str, Any],
+        call: Call,
+        watchdog: Watchdog,
+        exchange: Exchange,
     ) -> Any:
         """The response. A pooled connection that turns out dead is replaced at once, once."""
         try:
@@ -240,7 +257,12 @@ class SDKProvider:
         return await self._post(here, body, call, watchdog, exchange)
 
     async def _post(
-        self, here: LoopClient, body: dict[str, Any], call: Call, watchdog: Watchdog, exchange: Exchange
+        self,
+        here: LoopClient,
+        body: dict[str, Any],
+        call: Call,
+        watchdog: Watchdog,
+        exchange: Exchange,
     ) -> Any:
         """The response's head, in a task of its own: what the clocks cancel is never the consumer."""
         import httpx2
@@ -272,13 +294,20 @@ class SDKProvider:
             watchdog.arrived()
 
     def _asking(
-        self, sdk: Any, body: dict[str, Any], call: Call, timeout: httpx2.Timeout, required: Mapping[str, str]
+        self,
+        sdk: Any,
+        body: dict[str, Any],
+        call: Call,
+        timeout: httpx2.Timeout,
+        required: Mapping[str, str],
     ) -> Any:
         """The SDK's own way to ask."""
         import httpx2
 
         if call.headers and self._config.sdk_client is not None:
-            sdk = sdk.with_options(default_headers=call.headers)  # ours go by the exchange; options would be logged
+            sdk = sdk.with_options(
+                default_headers=call.headers
+            )  # ours go by the exchange; options would be logged
         options = {
             "max_retries": 0,
             "follow_redirects": False,
@@ -286,7 +315,12 @@ class SDKProvider:
             "timeout": timeout,
         }
         return sdk.post(
-            self.path, body=body, cast_to=httpx2.Response, stream=True, stream_cls=self.stream_class, options=options
+            self.path,
+            body=body,
+            cast_to=httpx2.Response,
+            stream=True,
+            stream_cls=self.stream_class,
+            options=options,
         )
 
     def _complete_error(self, event: StreamEvent, response: Any, call: Call) -> None:
@@ -297,7 +331,9 @@ class SDKProvider:
         named = self._named(replace(info, request_id=info.request_id or request_id), call, response)
         event.error_info, event.error = named, str(named)
         if event.raw is not None:
-            event.raw = parse_json(redact(json.dumps(event.raw), self._all_secrets(call, response)).encode())
+            event.raw = parse_json(
+                redact(json.dumps(event.raw), self._all_secrets(call, response)).encode()
+            )
 
     def _explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
@@ -307,20 +343,30 @@ class SDKProvider:
             if isinstance(cause, RefusedError):
                 return self._refused(cause.response, cause.body, call, cut=cause.cut)
             if isinstance(cause, HostRefusedError):
-                return self._named(ErrorInfo("connection", str(cause), retryable=False, code="host_refused"), call)
+                return self._named(
+                    ErrorInfo("connection", str(cause), retryable=False, code="host_refused"), call
+                )
         response = getattr(problem, "response", None)
         if response is not None:  # over a client of the user's own, where the SDK has read the body
             return self._refused(response, response.content, call)
         if is_connect_timeout(found) and call.timeouts.connect is not None:
             return self._named(timed_out("connect", call.timeouts), call)
-        if isinstance(found[-1], (TypeError, ValueError, ConfigurationError)) and not isinstance(found[-1], OSError):
-            return self._named(ErrorInfo("invalid_request", f"the request can't be sent: {found[-1]}"), call)
+        if isinstance(found[-1], (TypeError, ValueError, ConfigurationError)) and not isinstance(
+            found[-1], OSError
+        ):
+            return self._named(
+                ErrorInfo("invalid_request", f"the request can't be sent: {found[-1]}"), call
+            )
         host = urlsplit(self.base_url).netloc
         if is_garbled(found):
-            return self._named(ErrorInfo("protocol", f"the answer of {host} can't be read: {reason(found)}"), call)
+            return self._named(
+                ErrorInfo("protocol", f"the answer of {host} can't be read: {reason(found)}"), call
+            )
         return self._named(ErrorInfo("connection", f"no answer from {host}: {reason(found)}"), call)
 
-    def _refused(self, response: Any, content: bytes, call: Call, *, cut: bool = False) -> ErrorInfo:
+    def _refused(
+        self, response: Any, content: bytes, call: Call, *, cut: bool = False
+    ) -> ErrorInfo:
         text = redact(content.decode("utf-8", "replace"), self._all_secrets(call, response))
         try:
             body: Any = parse_json(text.encode())
@@ -354,10 +400,14 @@ async def _close(response: Any, abort: Abort | None) -> None:
 
 def _given_headers(client: Any, call: Call) -> SecretHeaders:
     """The headers that the caller set for this request: on the client, in the environment, with the call."""
-    of_client = getattr(client, "_custom_headers", None) or {}  # with those of the environment, which the SDK has read
+    of_client = (
+        getattr(client, "_custom_headers", None) or {}
+    )  # with those of the environment, which the SDK has read
     headers = (*of_client.items(), *call.headers.items())
     # A value that isn't a string means that the header isn't to be sent.
-    return SecretHeaders({name.lower(): value if isinstance(value, str) else "" for name, value in headers})
+    return SecretHeaders(
+        {name.lower(): value if isinstance(value, str) else "" for name, value in headers}
+    )
 
 
 def _gate(config: ProviderConfig) -> HostGate | None:
@@ -368,7 +418,9 @@ def _gate(config: ProviderConfig) -> HostGate | None:
     return HostGate(config.allow_host)
 
 
-def _secrets(key: Secret[str] | None, config: ProviderConfig, client: Any) -> Secret[tuple[str, ...]]:
+def _secrets(
+    key: Secret[str] | None, config: ProviderConfig, client: Any
+) -> Secret[tuple[str, ...]]:
     """Everything of the caller's that a provider might echo: keys, and what the SDK adds from its own variables."""
     own = [reveal(key), getattr(client, "api_key", None), getattr(client, "auth_token", None)]
     own += secret_headers(config.headers)

@@ -55,7 +55,9 @@ class SimulatorProvider:
         """One attempt."""
         decoder = wire.decoder(self._format, include_raw=call.include_raw, keep_message=False)
         decoder.start.provider = self.name
-        events = script_events(self._items(request), id=f"sim-{self._turn}", model=request.model, format=self._format)
+        events = script_events(
+            self._items(request), id=f"sim-{self._turn}", model=request.model, format=self._format
+        )
         watchdog = Watchdog(call, self._open)
         scripted: list[ErrorInfo] = []
         body = self._body(events, wire.encoder(self._format), call, scripted)
@@ -65,7 +67,11 @@ class SimulatorProvider:
                 for event in await reader.read():
                     if event.error_info is not None:
                         # A frame can't carry all of what was scripted (retry_after, a status): it is said as scripted.
-                        told = replace(scripted[0], partial=event.error_info.partial) if scripted else event.error_info
+                        told = (
+                            replace(scripted[0], partial=event.error_info.partial)
+                            if scripted
+                            else event.error_info
+                        )
                         event.error_info = replace(told, provider=self.name)
                         event.error = str(event.error_info)
                     yield event
@@ -98,7 +104,9 @@ class SimulatorProvider:
                         await call.clock.sleep(self._pace)
                     yield data
         except Exception as problem:  # noqa: BLE001  # a bug in the script must not look like the network's
-            scripted.append(ErrorInfo("internal", f"the script raised {type(problem).__name__}: {problem}"))
+            scripted.append(
+                ErrorInfo("internal", f"the script raised {type(problem).__name__}: {problem}")
+            )
 
 
 def _echo(request: ChatRequest) -> Iterator[Item]:

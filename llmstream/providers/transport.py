@@ -68,18 +68,24 @@ def transport_name(config: ProviderConfig) -> str:
     if name not in TRANSPORTS:
         raise ConfigurationError(f"{origin} must be one of {', '.join(TRANSPORTS)}, not {name!r}")
     if importlib.util.find_spec(name) is None:
-        raise ConfigurationError(f"{origin}={name!r} needs a package: pip install 'llmstream-core[{name}]'")
+        raise ConfigurationError(
+            f"{origin}={name!r} needs a package: pip install 'llmstream-core[{name}]'"
+        )
     return name
 
 
-def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mapping[str, list[Any]]) -> Any:
+def http_client(
+    name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mapping[str, list[Any]]
+) -> Any:
     """The SDK's own HTTP client class over the transport. With a gate, no proxy of the environment's is used."""
     import httpx2
 
     options: dict[str, Any] = {
         "verify": tls_context(),
         # The SDKs stop at 1,000 connections; a service decides itself how many streams it runs.
-        "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEP_ALIVE),
+        "limits": httpx2.Limits(
+            max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEP_ALIVE
+        ),
         "follow_redirects": False,
         "event_hooks": {**hooks, "request": [_begin, *hooks.get("request", ())]},
     }
@@ -89,7 +95,9 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
         try:
             client = sdk.DefaultAsyncHttpxClient(**options)
         except ImportError as missing:  # which is asked for by a proxy of the environment's alone
-            raise ConfigurationError(f"a proxy that the environment names needs a package: {missing}") from missing
+            raise ConfigurationError(
+                f"a proxy that the environment names needs a package: {missing}"
+            ) from missing
         for transport in _transports(client):
             UnboundedPool(transport._pool, _heard)  # noqa: SLF001  # no other way to its connections
         return client
@@ -99,7 +107,9 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
     client = sdk.DefaultAioHttpClient(trust_env=gate is None, **options)
     for transport in _transports(client):
         if not hasattr(transport, "client"):
-            raise ConfigurationError(f"this version of {sdk.__name__} makes its aiohttp connections in another way")
+            raise ConfigurationError(
+                f"this version of {sdk.__name__} makes its aiohttp connections in another way"
+            )
         proxy = transport.proxy
         takes_it = proxy is None or proxy.url.scheme in ("http", "https")
         transport.client = functools.partial(session, gate) if takes_it else _no_socks
@@ -108,12 +118,16 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
 
 def _no_socks() -> None:
     """In place of the session for a host that is reached through a SOCKS proxy: aiohttp would speak HTTP to it."""
-    raise ConfigurationError('aiohttp knows no SOCKS proxy, which the environment names: use transport="httpx2"')
+    raise ConfigurationError(
+        'aiohttp knows no SOCKS proxy, which the environment names: use transport="httpx2"'
+    )
 
 
 def open_body(response: Any, exchange: Exchange) -> tuple[AsyncIterator[bytes], Abort | None]:
     """The bytes as they arrive (decompressed), and what ends a pending read of them at once, if anything does."""
-    if response.is_stream_consumed:  # by a hook of the user's; the connection may be somebody else's by now
+    if (
+        response.is_stream_consumed
+    ):  # by a hook of the user's; the connection may be somebody else's by now
         return response.aiter_bytes(), None
     abort = abort_of(response, exchange)
     if response.headers.get("content-encoding"):
@@ -139,7 +153,9 @@ def abort_of(response: Any, exchange: Exchange) -> Abort | None:
 
 def is_connect_timeout(found: list[BaseException]) -> bool:
     """Whether the clock ran out. Over aiohttp the openai SDK calls every failed connection a ConnectTimeout."""
-    return "ConnectTimeout" in _names(found) and any(isinstance(cause, TimeoutError) for cause in found)
+    return "ConnectTimeout" in _names(found) and any(
+        isinstance(cause, TimeoutError) for cause in found
+    )
 
 
 def is_disconnect(found: list[BaseException]) -> bool:
@@ -176,13 +192,17 @@ def reason(found: list[BaseException]) -> str:
     if is_disconnect(found) or (silent and not str(last)):
         reset = any(getattr(cause, "errno", None) == errno.ECONNRESET for cause in found)
         return "the server reset the connection" if reset else "the server closed the connection"
-    texts = (" ".join(str(getattr(cause, "message", None) or cause).split()) for cause in reversed(found))
+    texts = (
+        " ".join(str(getattr(cause, "message", None) or cause).split()) for cause in reversed(found)
+    )
     return next((text.removesuffix(" ^")[:200] for text in texts if text), type(last).__name__)
 
 
 def tls_context() -> ssl.SSLContext:
     """The one TLS context, as long as the environment names the same CAs: loading them takes 10-30 ms."""
-    return _tls_context(*(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")))
+    return _tls_context(
+        *(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"))
+    )
 
 
 @functools.cache
@@ -292,7 +312,9 @@ def _arrived(content: Any) -> bytes:
 
 def _abort_aiohttp(answer: Any) -> None:
     connection, content = answer.connection, answer.content
-    if connection is None:  # the answer was read to its end: then the connection belongs to the next request
+    if (
+        connection is None
+    ):  # the answer was read to its end: then the connection belongs to the next request
         return
     if connection.transport is not None:
         connection.transport.abort()

@@ -52,4 +52,6 @@ def _schema(routes: type[R]) -> dict[str, Any]:
 
 def _list(routes: type[R]) -> str:
     lines = [f"- {route.value}: {route.description}" for route in defined(routes)]
-    return "\n".join(["The routes:", *lines, f"- {undefined(routes).value}: nothing of the above, or unclear"])
+    return "\n".join(
+        ["The routes:", *lines, f"- {undefined(routes).value}: nothing of the above, or unclear"]
+    )

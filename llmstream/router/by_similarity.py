@@ -20,7 +20,9 @@ Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[Iterable[Iterable[float]]
 _EQUAL = 1e-9  # cosines that differ by less are a tie: rounding alone makes them differ
 
 
-def by_similarity(embed: Embed, examples: Mapping[R, Sequence[str]], *, threshold: float = 0.75) -> Strategy[R]:
+def by_similarity(
+    embed: Embed, examples: Mapping[R, Sequence[str]], *, threshold: float = 0.75
+) -> Strategy[R]:
     """A strategy: the route with the example most like the request, by the cosine of their embeddings.
 
     No decision below `threshold` (above 0, at most 1; it depends on the embedding model), for a tie between routes, or
@@ -51,9 +53,13 @@ class _Examples(Generic[R]):
 
     def __init__(self, embed: Embed, examples: Mapping[R, Sequence[str]]) -> None:
         self._embed = embed
-        self._pairs = [(route, text) for route in examples for text in _check(route, examples[route])]
+        self._pairs = [
+            (route, text) for route in examples for text in _check(route, examples[route])
+        ]
         if not self._pairs:
-            raise ValueError('by_similarity needs examples: {AllowedValues.BILLING: ["Where is my invoice?"]}')
+            raise ValueError(
+                'by_similarity needs examples: {AllowedValues.BILLING: ["Where is my invoice?"]}'
+            )
         self._vectors: list[list[float]] = []
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
@@ -74,7 +80,9 @@ class _Examples(Generic[R]):
                 vectors = await _embed(self._embed, [text for _, text in self._pairs], None)
                 for (route, _), vector in zip(self._pairs, vectors, strict=True):
                     if not any(vector):
-                        raise ConfigurationError(f"embed gave a zero vector for an example of {route.value!r}")
+                        raise ConfigurationError(
+                            f"embed gave a zero vector for an example of {route.value!r}"
+                        )
                 self._vectors = vectors
 
     def nearest(self, vector: list[float]) -> tuple[Decision[R] | None, bool]:
@@ -108,7 +116,9 @@ async def _embed(embed: Embed, texts: list[str], length: int | None) -> list[lis
 def _unit(vector: list[float]) -> list[float]:
     norm = math.hypot(*vector)
     if not math.isfinite(norm):
-        raise ConfigurationError("embed gave a vector with values that are not finite, or too large")
+        raise ConfigurationError(
+            "embed gave a vector with values that are not finite, or too large"
+        )
     return [number / norm for number in vector] if norm else vector
 
 

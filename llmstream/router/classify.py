@@ -39,8 +39,14 @@ class Router(Generic[R]):
         clock: Clock | None = None,
     ) -> None:
         self.routes = check_routes(routes)
-        if not isinstance(strategies, Sequence) or not strategies or not all(map(callable, strategies)):
-            raise TypeError(f"strategies must be a list of functions such as rules({{…}}), not {strategies!r}")
+        if (
+            not isinstance(strategies, Sequence)
+            or not strategies
+            or not all(map(callable, strategies))
+        ):
+            raise TypeError(
+                f"strategies must be a list of functions such as rules({{…}}), not {strategies!r}"
+            )
         self._strategies = [(_name(strategy), strategy) for strategy in strategies]
         self._default = undefined(routes) if default is None else parse_route(routes, default)
         self._timeout = check_seconds(timeout)

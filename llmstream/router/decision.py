@@ -27,7 +27,9 @@ class Decision(Generic[R]):
         data: dict[str, Any] = {"route": self.route.value, "by": self.by}
         more = {"score": self.score, "failed": list(self.failed) or None}
         data |= {name: value for name, value in more.items() if value is not None}
-        return StreamEvent(EventType.STATUS, status=Status("routed", f"{self.route.value}, by {self.by}", data))
+        return StreamEvent(
+            EventType.STATUS, status=Status("routed", f"{self.route.value}, by {self.by}", data)
+        )
 
 
 Answer: TypeAlias = Decision[R] | R | str | None

@@ -16,7 +16,9 @@ from llmstream.router.user_functions import check_seconds
 from llmstream.streams.branch import Branch
 from llmstream.streams.pump import Pump
 
-Items: TypeAlias = AsyncIterable[str] | AsyncIterable[StreamEvent] | AsyncIterable[str | StreamEvent]
+Items: TypeAlias = (
+    AsyncIterable[str] | AsyncIterable[StreamEvent] | AsyncIterable[str | StreamEvent]
+)
 Handler: TypeAlias = Callable[[str], Items | Awaitable[Items | str] | str]
 H = TypeVar("H", bound=Handler)
 
@@ -59,7 +61,9 @@ class Dispatcher(Generic[R]):
         """Register the decorated function for these routes. Raises ConfigurationError, TypeError for what can't be."""
         parsed = [parse_route(self.routes, route) for route in routes]
         if not parsed:
-            raise ConfigurationError("handler needs a route: @dispatcher.handler(AllowedValues.BILLING)")
+            raise ConfigurationError(
+                "handler needs a route: @dispatcher.handler(AllowedValues.BILLING)"
+            )
 
         def register(handler: H) -> H:
             _check_handler(handler)
@@ -73,7 +77,9 @@ class Dispatcher(Generic[R]):
     def check(self) -> None:
         """Raise ConfigurationError if a route has no handler."""
         if missing := [route.name for route in defined(self.routes) if route not in self._handlers]:
-            raise ConfigurationError(f"no handler for {', '.join(missing)}: register one with @dispatcher.handler(…)")
+            raise ConfigurationError(
+                f"no handler for {', '.join(missing)}: register one with @dispatcher.handler(…)"
+            )
 
     async def dispatch(
         self, route: R, text: str, *, ahead: Sequence[StreamEvent] = ()
@@ -89,10 +95,14 @@ class Dispatcher(Generic[R]):
         if handler is None and route is undefined(self.routes):
             handler = self._help
         if handler is None:
-            raise ConfigurationError(f"no handler for {route.name}: register one with @dispatcher.handler(…)")
+            raise ConfigurationError(
+                f"no handler for {route.name}: register one with @dispatcher.handler(…)"
+            )
         return self._stream(Answering(handler, route.value, text, keep_message=self._keep), ahead)
 
-    async def _stream(self, answering: Answering, ahead: Sequence[StreamEvent]) -> AsyncGenerator[StreamEvent, None]:
+    async def _stream(
+        self, answering: Answering, ahead: Sequence[StreamEvent]
+    ) -> AsyncGenerator[StreamEvent, None]:
         for event in ahead:
             yield event
         silence = _Silence(self._timeout, self._clock)
@@ -110,7 +120,9 @@ class Dispatcher(Generic[R]):
 
     async def _help(self, text: str) -> str:
         routes = [f"- {route.description}" for route in defined(self.routes)]
-        return "\n".join(["I could not tell what your request is about. You can ask about:", *routes])
+        return "\n".join(
+            ["I could not tell what your request is about. You can ask about:", *routes]
+        )
 
 
 class _Silence:
@@ -144,12 +156,16 @@ class _Silence:
 
 def _check_handler(handler: Any) -> None:
     if inspect.isgeneratorfunction(handler):
-        raise TypeError(f"{handler.__qualname__} would block the event loop: make it an async generator (async def)")
+        raise TypeError(
+            f"{handler.__qualname__} would block the event loop: make it an async generator (async def)"
+        )
     if not callable(handler):
         raise TypeError(f"a handler must be a function, not {handler!r}")
     try:
         inspect.signature(handler).bind("text")
     except TypeError as problem:
-        raise TypeError(f"a handler must take one argument, the request's text: {problem}") from None
+        raise TypeError(
+            f"a handler must take one argument, the request's text: {problem}"
+        ) from None
     except ValueError:
         return  # a built-in that doesn't tell

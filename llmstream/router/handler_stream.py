@@ -78,22 +78,30 @@ class Answering:
 
     async def _call(self) -> AsyncIterable[StreamEvent]:
         result = await call(self._handler, self._text)
-        return cast("AsyncIterable[StreamEvent]", result if hasattr(result, "__aiter__") else _one(result))
+        return cast(
+            "AsyncIterable[StreamEvent]", result if hasattr(result, "__aiter__") else _one(result)
+        )
 
     def _take(self, item: object) -> Sequence[StreamEvent]:
         try:
             return self._feed(item)
         except Exception as problem:  # noqa: BLE001  # values of wrong types, deep inside an event
             logger.warning("%s gave an odd event: %s", self._who, describe(problem))
-            return self._fail("internal", f"gave {_name(item)} with a value of a wrong type", "nonsense")
+            return self._fail(
+                "internal", f"gave {_name(item)} with a value of a wrong type", "nonsense"
+            )
 
     def _feed(self, item: object) -> Sequence[StreamEvent]:
         if isinstance(item, str):
             return self._guard.feed(text_delta(str(item)))
         if not isinstance(item, StreamEvent):
-            return self._fail("internal", f"gave {type(item).__name__}: give text or StreamEvents", "nonsense")
+            return self._fail(
+                "internal", f"gave {type(item).__name__}: give text or StreamEvents", "nonsense"
+            )
         if not isinstance(item.type, EventType):
-            return self._fail("internal", "gave a StreamEvent whose type is no EventType", "nonsense")
+            return self._fail(
+                "internal", "gave a StreamEvent whose type is no EventType", "nonsense"
+            )
         if item.type is EventType.RETRY:
             return self._retry(item.retry)
         whole = item.type is EventType.MESSAGE_COMPLETE and not self._guard.shown
@@ -114,14 +122,20 @@ class Answering:
         provider, model, attempt = self._asked
         retry = replace(retry)  # the guard writes on it
         if (retry.provider, retry.model) in ((provider, model), (None, None)):
-            retry.attempt = max(retry.attempt, attempt + bool(retry.delay))  # two clients may count each its own
+            retry.attempt = max(
+                retry.attempt, attempt + bool(retry.delay)
+            )  # two clients may count each its own
         self._asked = (retry.provider, retry.model, retry.attempt)
         self._promised = going_on = self._guard.shown and not retry.discard
         return (self._guard.retry(retry, going_on=going_on),)
 
     def _whole(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """An answer that came in one event (`stream=False`), after what would have come before it as a stream."""
-        start = [StreamEvent(EventType.MESSAGE_START, start=event.start)] if event.start is not None else []
+        start = (
+            [StreamEvent(EventType.MESSAGE_START, start=event.start)]
+            if event.start is not None
+            else []
+        )
         parts = [*pieces(event.message)] if event.message is not None else [text_delta(event.text)]
         if event.message is None and event.refusal_delta is not None:
             parts.append(refusal_delta(event.refusal_delta.content))
@@ -142,7 +156,9 @@ class Answering:
         if not self._guard.shown:
             return self._fail("internal", "ended without an answer", "no_answer")
         self._ended = True
-        return self._guard.feed(StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP))
+        return self._guard.feed(
+            StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
+        )
 
     def _fail(self, kind: ErrorKind, told: str, code: str | None) -> Sequence[StreamEvent]:
         return self._end(ErrorInfo(kind, f"{self._who} {told}", retryable=False, code=code))
@@ -171,7 +187,10 @@ async def _one(item: Any) -> AsyncGenerator[Any, None]:
 
 def _restore(left: StreamEvent, given: StreamEvent) -> None:
     """What the guard can't know of an answer that was made elsewhere: its bill, and what a batch had received."""
-    info, partial = left.error_info, given.error_info.partial if isinstance(given.error_info, ErrorInfo) else None
+    info, partial = (
+        left.error_info,
+        given.error_info.partial if isinstance(given.error_info, ErrorInfo) else None,
+    )
     if info is not None and info.partial is None and isinstance(partial, Message):
         info.partial = partial
     if isinstance(given.usage, Usage):
@@ -180,4 +199,6 @@ def _restore(left: StreamEvent, given: StreamEvent) -> None:
     if whole is not None and whole is not partial:
         whole.usage = left.usage
         if given.messages is not None and isinstance(given.message, Message):
-            whole.usage = given.message.usage  # of the last of several rounds; the event's lists all
+            whole.usage = (
+                given.message.usage
+            )  # of the last of several rounds; the event's lists all

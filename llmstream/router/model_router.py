@@ -40,9 +40,13 @@ class Candidate:
         for name in ("cost", "speed"):
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value >= 0):
-                raise ValueError(f"{name} of {self.model} must be a number from 0 on, or None, not {value!r}")
+                raise ValueError(
+                    f"{name} of {self.model} must be a number from 0 on, or None, not {value!r}"
+                )
         if self.context is not None and self.context < 1:
-            raise ValueError(f"context of {self.model} must be tokens, or None, not {self.context!r}")
+            raise ValueError(
+                f"context of {self.model} must be tokens, or None, not {self.context!r}"
+            )
 
     def suits(self, needs: Needs) -> bool:
         """Whether it takes what the call has. Its context is not looked at."""
@@ -74,11 +78,22 @@ class ModelRouter:
     """
 
     def __init__(
-        self, client: LLMClient, candidates: Sequence[Candidate], *, prefer: Prefer = "cost", remember: int = 10_000
+        self,
+        client: LLMClient,
+        candidates: Sequence[Candidate],
+        *,
+        prefer: Prefer = "cost",
+        remember: int = 10_000,
     ) -> None:
-        if not isinstance(candidates, Sequence) or not all(isinstance(each, Candidate) for each in candidates):
-            raise TypeError(f'candidates must be a list such as [Candidate("openai:gpt-5-mini")], not {candidates!r}')
-        self._targets = {registry.parse_model(candidate.model): candidate for candidate in candidates}
+        if not isinstance(candidates, Sequence) or not all(
+            isinstance(each, Candidate) for each in candidates
+        ):
+            raise TypeError(
+                f'candidates must be a list such as [Candidate("openai:gpt-5-mini")], not {candidates!r}'
+            )
+        self._targets = {
+            registry.parse_model(candidate.model): candidate for candidate in candidates
+        }
         if len(self._targets) < max(1, len(candidates)):
             raise ConfigurationError("candidates must name one model or more, each once")
         if remember < 1:
@@ -100,8 +115,12 @@ class ModelRouter:
         needs = needs_of(messages, options)
         suitable = [candidate for candidate in self._targets.values() if candidate.suits(needs)]
         if not suitable:
-            raise ConfigurationError(f"no candidate takes {' and '.join(needs.names())}: add one that does")
-        roomy = [candidate for candidate in suitable if candidate.holds(needs.tokens)] or _roomiest(suitable)
+            raise ConfigurationError(
+                f"no candidate takes {' and '.join(needs.names())}: add one that does"
+            )
+        roomy = [candidate for candidate in suitable if candidate.holds(needs.tokens)] or _roomiest(
+            suitable
+        )
         roomy.sort(key=self._prefer if prefer is None else _parse_prefer(prefer))
         last = self._answered.get(conversation)
         return sorted(roomy, key=lambda candidate: candidate is not last)
@@ -136,13 +155,19 @@ class ModelRouter:
             async for event in events:
                 if event.retry is not None:
                     asked = self._find(event.retry.provider, event.retry.model)
-                elif event.type is EventType.MESSAGE_START and conversation is not None and asked is not None:
+                elif (
+                    event.type is EventType.MESSAGE_START
+                    and conversation is not None
+                    and asked is not None
+                ):
                     self._stick(conversation, asked)
                 yield event
 
     def _find(self, provider: str | None, model: str | None) -> Candidate | None:
         """The candidate that a RETRY names."""
-        return self._targets.get((provider or "", model)) or self._targets.get((provider or "", None))
+        return self._targets.get((provider or "", model)) or self._targets.get(
+            (provider or "", None)
+        )
 
     def _stick(self, conversation: Hashable, candidate: Candidate) -> None:
         self._answered[conversation] = candidate
@@ -166,5 +191,7 @@ def _parse_prefer(prefer: Prefer) -> Callable[[Candidate], float]:
     if callable(prefer):
         return prefer
     if prefer not in _RANKS:
-        raise ValueError(f"prefer must be {' or '.join(_RANKS)}, or a function of a Candidate, not {prefer!r}")
+        raise ValueError(
+            f"prefer must be {' or '.join(_RANKS)}, or a function of a Candidate, not {prefer!r}"
+        )
     return _RANKS[prefer]

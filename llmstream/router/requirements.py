@@ -52,7 +52,9 @@ def needs_of(messages: Sequence[Message | Mapping[str, Any]], options: CallOptio
         images=any(isinstance(part, ImagePart) for part in parts),
         files=any(isinstance(part, File) for part in parts),
         schemas=options.get("response_format") is not None,
-        tokens=sum(map(_tokens, parts)) + defined // _BYTES_PER_TOKEN + (options.get("max_tokens") or 0),
+        tokens=sum(map(_tokens, parts))
+        + defined // _BYTES_PER_TOKEN
+        + (options.get("max_tokens") or 0),
     )
 
 
@@ -64,7 +66,11 @@ def _tokens(part: Part) -> int:
     if isinstance(part, ToolCall):
         return _bytes(part.name + part.arguments) // _BYTES_PER_TOKEN + 1
     if isinstance(part, ToolResult):
-        content = part.content if isinstance(part.content, str) else json.dumps(part.content, ensure_ascii=False)
+        content = (
+            part.content
+            if isinstance(part.content, str)
+            else json.dumps(part.content, ensure_ascii=False)
+        )
         return _bytes(content) // _BYTES_PER_TOKEN + 1
     return 0
 

@@ -28,7 +28,9 @@ class Routes(StrEnum):
     def __new__(cls, value: str, description: str = "") -> Self:
         """A member; `value` is the string it equals."""
         if not (isinstance(value, str) and value and isinstance(description, str)):
-            raise ConfigurationError(f"a route is a value and a description, not {value!r}, {description!r}")
+            raise ConfigurationError(
+                f"a route is a value and a description, not {value!r}, {description!r}"
+            )
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description or value
@@ -37,10 +39,14 @@ class Routes(StrEnum):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if UNDEFINED not in cls.__members__:
-            raise ConfigurationError(f'{cls.__name__} lacks {UNDEFINED}: add {UNDEFINED} = "not_defined"')
+            raise ConfigurationError(
+                f'{cls.__name__} lacks {UNDEFINED}: add {UNDEFINED} = "not_defined"'
+            )
         if len(cls) < len(cls.__members__):
             twice = [name for name, route in cls.__members__.items() if route.name != name]
-            raise ConfigurationError(f"{cls.__name__}: {', '.join(twice)} has the value of another route")
+            raise ConfigurationError(
+                f"{cls.__name__}: {', '.join(twice)} has the value of another route"
+            )
 
 
 R = TypeVar("R", bound=Routes)
@@ -59,7 +65,9 @@ def defined(routes: type[R]) -> list[R]:
 def check_routes(routes: type[R]) -> type[R]:
     """Raise TypeError for what is no subclass of Routes."""
     if not (isinstance(routes, type) and issubclass(routes, Routes)) or routes is Routes:
-        raise TypeError(f"routes must be a subclass of Routes, such as AllowedValues, not {routes!r}")
+        raise TypeError(
+            f"routes must be a subclass of Routes, such as AllowedValues, not {routes!r}"
+        )
     return routes
 
 
@@ -69,4 +77,6 @@ def parse_route(routes: type[R], value: Any) -> R:
         return routes(value)
     except ValueError:
         named = ", ".join(map(str, routes))
-        raise ConfigurationError(f"{type(value).__name__} that is no route of {routes.__name__}: {named}") from None
+        raise ConfigurationError(
+            f"{type(value).__name__} that is no route of {routes.__name__}: {named}"
+        ) from None

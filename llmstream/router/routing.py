@@ -31,7 +31,9 @@ class RouterWithDispatcher(Router[R]):
     ) -> None:
         super().__init__(routes, strategies, default=default, timeout=timeout, clock=clock)
         if dispatcher.routes is not routes:
-            raise ConfigurationError(f"the dispatcher is for {dispatcher.routes.__name__}, not for {routes.__name__}")
+            raise ConfigurationError(
+                f"the dispatcher is for {dispatcher.routes.__name__}, not for {routes.__name__}"
+            )
         dispatcher.check()
         self.dispatcher = dispatcher
 

@@ -47,10 +47,14 @@ def rules(table: Mapping[R, Sequence[Rule]]) -> Strategy[R]:
 
 def _compile(route: Routes, given: Sequence[Rule]) -> tuple[re.Pattern[str], list[Searchable]]:
     if isinstance(given, str) or not isinstance(given, Sequence):
-        raise TypeError(f"the rules of {route!r} must be a list of keywords and compiled patterns, not {given!r}")
+        raise TypeError(
+            f"the rules of {route!r} must be a list of keywords and compiled patterns, not {given!r}"
+        )
     patterns = [each for each in given if not isinstance(each, str)]
     if wrong := [each for each in patterns if not hasattr(each, "search")]:
-        raise TypeError(f"a rule of {route!r} must be a keyword or a compiled pattern, not {wrong[0]!r}")
+        raise TypeError(
+            f"a rule of {route!r} must be a keyword or a compiled pattern, not {wrong[0]!r}"
+        )
     keywords = [_fold(each).split() for each in given if isinstance(each, str)]
     if not all(keywords):
         raise ValueError(f"a keyword of {route!r} is empty")

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from llmstream.events.types import EventType, StreamEvent, opaque, reasoning_delta, refusal_delta, text_delta
+from llmstream.events.types import (
+    EventType,
+    StreamEvent,
+    opaque,
+    reasoning_delta,
+    refusal_delta,
+    text_delta,
+)
 from llmstream.messages import (
     File,
     Message,

@@ -49,7 +49,9 @@ class Branch:
         """Until something comes, or `wake()`. False at the end; then raises what the source raised."""
         if not self.items:
             self._pump.go_on()
-        if not self.items and not self._pump.ended:  # looked at again: an eager task has read by now
+        if (
+            not self.items and not self._pump.ended
+        ):  # looked at again: an eager task has read by now
             self._queue.waiting = asyncio.get_running_loop().create_future()
             try:
                 await self._queue.waiting

@@ -38,7 +38,9 @@ def coalesce(
     if by is None and seconds is None and chars is None:
         raise ValueError("say what to wait for: by=, seconds= or chars=")
     if (seconds is not None and not seconds > 0) or (chars is not None and chars < 1):
-        raise ValueError(f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}")
+        raise ValueError(
+            f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}"
+        )
     held = Held(by, seconds, CHARS[by] if chars is None else chars)
     if seconds is None:
         source = Source(events)
@@ -73,7 +75,9 @@ async def _timed(branch: Branch, held: Held, clock: Clock) -> AsyncGenerator[Str
         async with branch:
             going = True
             while going:
-                while branch.items:  # all that has come, before looking at the clock: a slow consumer gets it in one
+                while (
+                    branch.items
+                ):  # all that has come, before looking at the clock: a slow consumer gets it in one
                     for each in held.feed(branch.take(), clock.time()):
                         yield each
                 now = clock.time()

@@ -27,7 +27,9 @@ class Source:
 
     def __init__(self, events: AsyncIterable[StreamEvent]) -> None:
         if not hasattr(events, "__aiter__"):
-            raise TypeError(f"events must be an async iterable of StreamEvents, not {type(events).__name__}")
+            raise TypeError(
+                f"events must be an async iterable of StreamEvents, not {type(events).__name__}"
+            )
         self._events = events
         self._open: tuple[Any, ...] = (events,)
 

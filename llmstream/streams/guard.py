@@ -34,7 +34,9 @@ def guard(
     """
     if hold < 0:
         raise ValueError(f"hold must be 0 or more characters, not {hold}")
-    return rewrite(Source(events), Rewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message))
+    return rewrite(
+        Source(events), Rewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message)
+    )
 
 
 class _Window:
@@ -68,7 +70,10 @@ class _Window:
                 continue  # it has left, edited
             out.append(self._text[at:start])
             if replacement is None:
-                raise Halt("".join(out), ErrorInfo("content_filter", "the guard stopped the answer", code="guard"))
+                raise Halt(
+                    "".join(out),
+                    ErrorInfo("content_filter", "the guard stopped the answer", code="guard"),
+                )
             out.append(replacement)
             at = end
         out.append(self._text[at:until])
@@ -80,7 +85,9 @@ class _Window:
         edits = sorted(self._check(self._text), key=_place)
         for start, end, _ in edits:
             if not 0 <= start <= end <= len(self._text):
-                raise ValueError(f"the check gave an edit from {start} to {end}, of {len(self._text)} characters")
+                raise ValueError(
+                    f"the check gave an edit from {start} to {end}, of {len(self._text)} characters"
+                )
         return edits
 
     def _forget(self, begin: int, seen: list[tuple[int, int]]) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from llmstream.events.types import EventType, StreamEvent, reasoning_delta, refusal_delta, text_delta
+from llmstream.events.types import (
+    EventType,
+    StreamEvent,
+    reasoning_delta,
+    refusal_delta,
+    text_delta,
+)
 
 TEXTS: Mapping[EventType, Callable[[str], StreamEvent]] = {
     EventType.TEXT_DELTA: text_delta,
@@ -24,7 +30,9 @@ def content(event: StreamEvent) -> str:
 def is_notice(event: StreamEvent) -> bool:
     """Whether it stands for nothing in the answer, so that it may pass ahead of text that is held back."""
     status = event.status
-    return event.type is EventType.STATUS and (status is None or status.kind not in ("opaque", "step"))
+    return event.type is EventType.STATUS and (
+        status is None or status.kind not in ("opaque", "step")
+    )
 
 
 class Opening:
@@ -63,7 +71,9 @@ class Opening:
         """The RETRY as it may leave: it asks to discard only what was shown."""
         retry = event.retry
         if retry is None or not retry.discard:
-            self._held = self._start is not None  # text kept back until after the RETRY needs its start again
+            self._held = (
+                self._start is not None
+            )  # text kept back until after the RETRY needs its start again
             return event
         self._held = False
         shown, self.shown = self.shown, False

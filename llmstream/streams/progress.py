@@ -26,7 +26,9 @@ def progress(
     return Flow(_progress(source, seconds, clock or LoopClock()), source)
 
 
-async def _progress(source: Source, seconds: float, clock: Clock) -> AsyncGenerator[StreamEvent, None]:
+async def _progress(
+    source: Source, seconds: float, clock: Clock
+) -> AsyncGenerator[StreamEvent, None]:
     begun = said = clock.time()
     first: float | None = None
     chars = deltas = 0
@@ -41,7 +43,9 @@ async def _progress(source: Source, seconds: float, clock: Clock) -> AsyncGenera
                 first = now - begun if first is None else first
                 if now - said >= seconds:
                     said = now
-                    yield _status(chars=chars, deltas=deltas, seconds=now - begun, first_after=first)
+                    yield _status(
+                        chars=chars, deltas=deltas, seconds=now - begun, first_after=first
+                    )
             elif event.retry is not None and event.retry.discard:
                 chars, deltas = standing
             elif is_step(event):

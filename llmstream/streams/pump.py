@@ -49,7 +49,9 @@ class Pump:
         self._queues: list[Queue] = []
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._more: asyncio.Future[None] | None = None  # after the terminal event: until somebody wants more
+        self._more: asyncio.Future[None] | None = (
+            None  # after the terminal event: until somebody wants more
+        )
         self._failure: BaseException | None = None
         self.ended = False
 

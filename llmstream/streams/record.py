@@ -37,7 +37,9 @@ def record(
     return Flow(_record(source, _Recording(file, raw=raw), clock or LoopClock()), source)
 
 
-async def _record(source: Source, recording: _Recording, clock: Clock) -> AsyncGenerator[StreamEvent, None]:
+async def _record(
+    source: Source, recording: _Recording, clock: Clock
+) -> AsyncGenerator[StreamEvent, None]:
     begun = clock.time()
     try:
         async with source as events:

@@ -12,7 +12,9 @@ from llmstream.streams.message_start import TEXTS, Opening, content, is_notice
 
 Unit = Literal["word", "line", "sentence"]
 
-_ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # kana and Chinese characters: written without spaces
+_ALONE = (
+    "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # kana and Chinese characters: written without spaces
+)
 ENDS = {
     "word": re.compile(rf"[^\s{_ALONE}]\s|[{_ALONE}]|[^\s{_ALONE}](?=[{_ALONE}])"),
     "line": re.compile(r"\n"),
@@ -71,7 +73,9 @@ class Held:
         if len(self._text) >= self._chars:
             return (*units, *self.flush(now))
         if self._seconds is not None and self._text and self.due is None:
-            self.due = now + (self._seconds if self._end is not None else self._rest(now, self._seconds))
+            self.due = now + (
+                self._seconds if self._end is not None else self._rest(now, self._seconds)
+            )
         return units
 
     def _rest(self, now: float, seconds: float) -> float:

@@ -38,7 +38,9 @@ def replay(
     return Flow(_replay(lines, speed, clock or LoopClock()), lines)
 
 
-async def _replay(lines: _Recording, speed: float, clock: Clock) -> AsyncGenerator[StreamEvent, None]:
+async def _replay(
+    lines: _Recording, speed: float, clock: Clock
+) -> AsyncGenerator[StreamEvent, None]:
     builder = MessageBuilder()
     async with lines:
         lines.open()
@@ -58,7 +60,9 @@ async def _replay(lines: _Recording, speed: float, clock: Clock) -> AsyncGenerat
                 yield event
                 if event.type in TERMINAL:
                     return
-            info = ErrorInfo("truncated", "the recording stops without the stream's end", code="recording")
+            info = ErrorInfo(
+                "truncated", "the recording stops without the stream's end", code="recording"
+            )
         except _CorruptError as problem:
             info = problem.info
     partial = builder.partial()
@@ -106,7 +110,9 @@ class _Recording:
         except (ValueError, RecursionError):
             header = None
         if not isinstance(header, dict) or header.get("llmstream") != "recording":
-            raise ConfigurationError(f"{name} is no llmstream recording: it does not begin with the header of one")
+            raise ConfigurationError(
+                f"{name} is no llmstream recording: it does not begin with the header of one"
+            )
         if header.get("version") != VERSION:
             raise ConfigurationError(
                 f"{name} is a recording of version {header.get('version')!r}; this llmstream reads version {VERSION}"

@@ -42,7 +42,9 @@ async def _rewrite(source: Source, rewriter: Rewriter) -> AsyncGenerator[StreamE
 class Rewriter:
     """Feed it a stream's events; what it returns may leave. Every run of text of these kinds gets a Transformer."""
 
-    def __init__(self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool) -> None:
+    def __init__(
+        self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool
+    ) -> None:
         self._make, self._kinds = make, kinds
         self._answer = Answer(make, kinds, keep_message=keep_message)
         self._opening = Opening()

@@ -15,7 +15,9 @@ from llmstream.streams.transformer import Transformer, transform_message, transf
 class Answer:
     """Builds it from what left, so that the deltas still add up to it; in batch mode, from the message that came."""
 
-    def __init__(self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool) -> None:
+    def __init__(
+        self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool
+    ) -> None:
         self._make, self._kinds = make, kinds
         self._keep = keep_message
         self._builder = MessageBuilder()
@@ -42,7 +44,11 @@ class Answer:
         """The end of a round with what was made of its text; another message follows."""
         message, came = self._rewritten(event.message), event.message
         if message is not None and came is not None:  # not what the tools gave after it
-            parts = [part for part in message.parts if not isinstance(part, ToolResult) or part in came.parts]
+            parts = [
+                part
+                for part in message.parts
+                if not isinstance(part, ToolResult) or part in came.parts
+            ]
             message = replace(message, parts=parts)
         self._builder = MessageBuilder()
         return replace(event, message=message)
@@ -61,7 +67,10 @@ class Answer:
             refusal = new.refusal if new is not None else self._refusal(event.refusal_delta)
         messages = event.messages
         if messages is not None:
-            messages = [new if new is not None and each == message else self._whole(each) for each in messages]
+            messages = [
+                new if new is not None and each == message else self._whole(each)
+                for each in messages
+            ]
         return replace(
             event,
             message=new,
@@ -75,7 +84,9 @@ class Answer:
         """The ERROR of a stream that was stopped here."""
         start = self._start or Start()
         partial = self._builder.partial(id=start.id, model=start.model, provider=start.provider)
-        failed = error(replace(info, provider=start.provider, partial=partial if partial.parts else None))
+        failed = error(
+            replace(info, provider=start.provider, partial=partial if partial.parts else None)
+        )
         failed.usage = usage
         return failed
 
@@ -84,11 +95,17 @@ class Answer:
             return None
         if self._start is None:
             return self._whole(message)
-        return replace(message, parts=(self._builder.partial() if cut else self._builder.message()).parts)
+        return replace(
+            message, parts=(self._builder.partial() if cut else self._builder.message()).parts
+        )
 
     def _refusal(self, delta: RefusalDelta) -> str:
         kept = EventType.REFUSAL_DELTA not in self._kinds
         return delta.content if kept else transform_text(delta.content, self._make)
 
     def _whole(self, message: Message) -> Message:
-        return transform_message(message, self._make, self._kinds) if message.role == "assistant" else message
+        return (
+            transform_message(message, self._make, self._kinds)
+            if message.role == "assistant"
+            else message
+        )

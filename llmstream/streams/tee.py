@@ -10,7 +10,9 @@ from llmstream.streams.flow import Flow
 from llmstream.streams.pump import Pump
 
 
-def tee(events: AsyncIterable[StreamEvent], count: int = 2, *, limit: int = 64) -> tuple[Flow[StreamEvent], ...]:
+def tee(
+    events: AsyncIterable[StreamEvent], count: int = 2, *, limit: int = 64
+) -> tuple[Flow[StreamEvent], ...]:
     """`count` streams that each give every event, each at its own speed: one to show, one to store.
 
     The source runs at most `limit` events ahead of the slowest, so who stops reading holds the others up until it is

@@ -10,7 +10,9 @@ from llmstream.events.types import StreamEvent, discarded
 from llmstream.streams.flow import Flow, Source
 
 
-def text(events: AsyncIterable[StreamEvent], *, on_discard: Callable[[], None] | None = None) -> Flow[str]:
+def text(
+    events: AsyncIterable[StreamEvent], *, on_discard: Callable[[], None] | None = None
+) -> Flow[str]:
     """The answer's text as it comes, in stream and in batch mode, for code that wants nothing else.
 
     Raises LLMError where the stream has an ERROR or stops without its end. Text can't be taken back: when a RETRY

@@ -13,7 +13,10 @@ _ANSWER = frozenset({EventType.TEXT_DELTA})
 
 
 def transform(
-    events: AsyncIterable[StreamEvent], make: Callable[[], Transformer], *, keep_message: bool = True
+    events: AsyncIterable[StreamEvent],
+    make: Callable[[], Transformer],
+    *,
+    keep_message: bool = True,
 ) -> Flow[StreamEvent]:
     """Pass the answer's text through a Transformer (`feed(text)`, `finish()`), and all else as it is.
 

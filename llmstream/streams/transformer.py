@@ -38,7 +38,9 @@ class Halt(Exception):  # noqa: N818  # no error: a decision
         self.info = info
 
 
-def transform_message(message: Message, make: Callable[[], Transformer], kinds: Collection[EventType]) -> Message:
+def transform_message(
+    message: Message, make: Callable[[], Transformer], kinds: Collection[EventType]
+) -> Message:
     """A whole message, each of its texts as one run. Reasoning that was changed loses its signature."""
     parts: list[Part] = []
     altered = False
@@ -60,4 +62,6 @@ def transform_text(text: str, make: Callable[[], Transformer]) -> str:
     try:
         return run.feed(text) + run.finish()
     except Halt as halt:
-        raise Halt("", halt.info) from None  # it is not a stream: nothing has left, and nothing will
+        raise Halt(
+            "", halt.info
+        ) from None  # it is not a stream: nothing has left, and nothing will

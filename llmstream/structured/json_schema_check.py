@@ -297,7 +297,9 @@ class _Check:
         self.spend(len(value) * (1 + len(patterns)) // _NAMES)
         for name, item in value.items():
             # A name that may match a pattern which can't be checked isn't additional for sure.
-            if name not in known and all(self.matches(name, source) is False for source in patterns):
+            if name not in known and all(
+                self.matches(name, source) is False for source in patterns
+            ):
                 yield from self.problems(item, limit, (*path, name))
 
     def _prefix_items(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
@@ -316,12 +318,22 @@ class _Check:
         "const": _const,
         "minimum": _limit("minimum", "number", lambda _, value, limit: value >= limit),
         "maximum": _limit("maximum", "number", lambda _, value, limit: value <= limit),
-        "exclusiveMinimum": _limit("exclusiveMinimum", "number", lambda _, value, limit: value > limit),
-        "exclusiveMaximum": _limit("exclusiveMaximum", "number", lambda _, value, limit: value < limit),
-        "multipleOf": _limit("multipleOf", "number", lambda _, value, limit: _exact(value) % _exact(limit) == 0),
+        "exclusiveMinimum": _limit(
+            "exclusiveMinimum", "number", lambda _, value, limit: value > limit
+        ),
+        "exclusiveMaximum": _limit(
+            "exclusiveMaximum", "number", lambda _, value, limit: value < limit
+        ),
+        "multipleOf": _limit(
+            "multipleOf", "number", lambda _, value, limit: _exact(value) % _exact(limit) == 0
+        ),
         "minLength": _limit("minLength", "string", lambda _, value, limit: len(value) >= limit),
         "maxLength": _limit("maxLength", "string", lambda _, value, limit: len(value) <= limit),
-        "pattern": _limit("pattern", "string", lambda check, value, limit: check.matches(value, limit) is not False),
+        "pattern": _limit(
+            "pattern",
+            "string",
+            lambda check, value, limit: check.matches(value, limit) is not False,
+        ),
         "minItems": _limit("minItems", "array", lambda _, value, limit: len(value) >= limit),
         "maxItems": _limit("maxItems", "array", lambda _, value, limit: len(value) <= limit),
         "uniqueItems": _limit("uniqueItems", "array", _is_unique),
@@ -360,4 +372,6 @@ def _same(a: Any, b: Any) -> bool:
 
 def describe(problems: list[Problem]) -> str:
     """The problems in one line each: where, and what."""
-    return "\n".join(f"{'.'.join(map(str, path)) or 'the value'}: {problem}" for path, problem in problems)
+    return "\n".join(
+        f"{'.'.join(map(str, path)) or 'the value'}: {problem}" for path, problem in problems
+    )

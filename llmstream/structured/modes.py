@@ -40,12 +40,18 @@ def start(
     options = options.copy()
     if chosen == "native":
         strict = target.strict()
-        options["response_format"] = ResponseFormat(strict or target.schema, target.name, strict is not None)
+        options["response_format"] = ResponseFormat(
+            strict or target.schema, target.name, strict is not None
+        )
     elif chosen == "tool":
         if options.get("tools") or options.get("tool_choice"):
-            raise ValueError('the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"')
+            raise ValueError(
+                'the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"'
+            )
         if not (stream or client.keep_message):
-            raise ConfigurationError("the answer is a tool call here: make the client without keep_message=False")
+            raise ConfigurationError(
+                "the answer is a tool call here: make the client without keep_message=False"
+            )
         tool = Tool(target.name, target.strict() or target.schema, "Give the answer.")
         options["tools"], options["tool_choice"] = [tool], ToolChoice("required")
     else:
@@ -57,7 +63,9 @@ def start(
 
 def _choose(can: SchemaSupport, target: Target[Any], options: CallOptions) -> Mode:
     """The strictest way that whom we ask is known to take."""
-    if can.native and (not can.closed_only or (target.strict() is not None and not is_recursive(target.schema))):
+    if can.native and (
+        not can.closed_only or (target.strict() is not None and not is_recursive(target.schema))
+    ):
         return "native"
     taken = options.get("tools") or options.get("tool_choice")
     reasons = options.get("reasoning_effort") not in (None, "none")
@@ -74,7 +82,9 @@ def _support(provider: Provider, model: str) -> SchemaSupport:
 def _instruct(messages: list[Message], target: Target[Any]) -> list[Message]:
     """The messages with instructions in the system message: some models take only one."""
     schema = json.dumps(target.strict() or target.schema, ensure_ascii=False)
-    text = f"Answer with JSON alone, no other text around it, that follows this JSON schema:\n{schema}"
+    text = (
+        f"Answer with JSON alone, no other text around it, that follows this JSON schema:\n{schema}"
+    )
     first = messages[0]
     if first.role == "system":
         return [replace(first, parts=[TextPart(f"{first.text}\n\n{text}")]), *messages[1:]]
@@ -86,4 +96,8 @@ def ask_again(
 ) -> Sequence[Message | Mapping[str, Any]]:
     """The messages, and what was wrong with the answer."""
     again = f"This is not what was asked for:\n{problems}\nGive the whole answer again, corrected."
-    return [*messages, Message("assistant", [TextPart(text or "…")]), Message("user", [TextPart(again)])]
+    return [
+        *messages,
+        Message("assistant", [TextPart(text or "…")]),
+        Message("user", [TextPart(again)]),
+    ]

@@ -26,7 +26,9 @@ class ValidationFailedError(InvalidOutputError):
     `info.partial` is the message, `info.code` is "validation". A repair round is the caller's to ask for.
     """
 
-    def __init__(self, info: ErrorInfo, text: str, problems: list[tuple[tuple[str | int, ...], str]]) -> None:
+    def __init__(
+        self, info: ErrorInfo, text: str, problems: list[tuple[tuple[str | int, ...], str]]
+    ) -> None:
         super().__init__(info)
         self.text = text
         self.problems = problems
@@ -147,9 +149,13 @@ def _call_of(event: StreamEvent, target: Target[Any]) -> ToolCall | None:
     return next((call for call in calls if call.name == target.name), None)
 
 
-def _failure(event: StreamEvent, target: Target[Any], text: str, failed: MismatchError) -> ValidationFailedError:
+def _failure(
+    event: StreamEvent, target: Target[Any], text: str, failed: MismatchError
+) -> ValidationFailedError:
     lines = str(failed).split("\n")
-    told = "; ".join(lines[:_TOLD]) + (f"; and {len(lines) - _TOLD} more" if len(lines) > _TOLD else "")
+    told = "; ".join(lines[:_TOLD]) + (
+        f"; and {len(lines) - _TOLD} more" if len(lines) > _TOLD else ""
+    )
     reason = event.finish_reason
     if event.message is not None and event.message.refusal:
         told = "the model refused"
@@ -159,7 +165,9 @@ def _failure(event: StreamEvent, target: Target[Any], text: str, failed: Mismatc
         told = f"it ended with {reason}; {told}"
     message = f"the answer is no {target.name}: {told}"
     # Asking again may cure what the model got wrong, not what stopped it.
-    info = ErrorInfo("invalid_output", message, repairable(event), code="validation", partial=event.message)
+    info = ErrorInfo(
+        "invalid_output", message, repairable(event), code="validation", partial=event.message
+    )
     if event.start is not None:
         info.provider = event.start.provider
     return ValidationFailedError(info, text, failed.problems)

@@ -15,13 +15,28 @@ from typing import Any
 
 from llmstream.structured.json_schema_check import resolve
 
-_KEPT = frozenset({"type", "description", "enum", "const", "properties", "items", "anyOf", "$ref", "$defs"})
-_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+_KEPT = frozenset(
+    {"type", "description", "enum", "const", "properties", "items", "anyOf", "$ref", "$defs"}
+)
+_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+)
 _TOLD = (
-    *("default", "format", "pattern", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems"),
+    *(
+        "default",
+        "format",
+        "pattern",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+    ),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "examples"),
 )
-_SILENT = frozenset({"title", "required", "additionalProperties", "discriminator", "$schema", "$id", "deprecated"})
+_SILENT = frozenset(
+    {"title", "required", "additionalProperties", "discriminator", "$schema", "$id", "deprecated"}
+)
 
 
 MAX_PARTS = 10_000
@@ -39,7 +54,9 @@ def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     try:
         strict = rewriter.strict({**resolve(schema, schema)}, ())
         if definitions:
-            strict["$defs"] = {name: rewriter.strict(inner, (name,)) for name, inner in definitions.items()}
+            strict["$defs"] = {
+                name: rewriter.strict(inner, (name,)) for name, inner in definitions.items()
+            }
     except RecursionError:
         raise NotStrictError("the schema is nested too deeply to have a strict form") from None
     if strict.get("type") != "object":
@@ -97,9 +114,15 @@ class _Rewriter:
         if not isinstance(schema, Mapping):
             raise NotStrictError(f"a schema that is {schema!r} has no strict form")
         if "oneOf" in schema:
-            schema = {**{key: value for key, value in schema.items() if key != "oneOf"}, "anyOf": schema["oneOf"]}
+            schema = {
+                **{key: value for key, value in schema.items() if key != "oneOf"},
+                "anyOf": schema["oneOf"],
+            }
         if len(schema.get("allOf", ())) == 1:
-            schema = {**{key: value for key, value in schema.items() if key != "allOf"}, **schema["allOf"][0]}
+            schema = {
+                **{key: value for key, value in schema.items() if key != "allOf"},
+                **schema["allOf"][0],
+            }
         if "$ref" in schema:
             return self._reference(schema, inside)
         types = schema.get("type", "")
@@ -109,8 +132,12 @@ class _Rewriter:
         strict = {key: value for key, value in schema.items() if key in _KEPT and key != "$defs"}
         if schema.get("format") in _FORMATS:
             strict["format"] = schema["format"]
-        if told := [f"{key}: {_json(schema[key])}" for key in _TOLD if key in schema and key not in strict]:
-            strict["description"] = "\n".join(filter(None, (schema.get("description"), "; ".join(told))))
+        if told := [
+            f"{key}: {_json(schema[key])}" for key in _TOLD if key in schema and key not in strict
+        ]:
+            strict["description"] = "\n".join(
+                filter(None, (schema.get("description"), "; ".join(told)))
+            )
         if "anyOf" in strict:
             strict["anyOf"] = [self.strict(inner, inside) for inner in strict["anyOf"]]
         elif "object" in types:
@@ -121,12 +148,16 @@ class _Rewriter:
             raise NotStrictError("a value of any type has no strict form")
         return strict
 
-    def _close(self, strict: dict[str, Any], schema: Mapping[str, Any], inside: tuple[str, ...]) -> None:
+    def _close(
+        self, strict: dict[str, Any], schema: Mapping[str, Any], inside: tuple[str, ...]
+    ) -> None:
         """An object with these properties and no others."""
         properties = schema.get("properties")
         if schema.get("additionalProperties") or properties is None:
             raise NotStrictError("an object whose keys are not known has no strict form")
-        strict["properties"] = {name: self.strict(inner, inside) for name, inner in properties.items()}
+        strict["properties"] = {
+            name: self.strict(inner, inside) for name, inner in properties.items()
+        }
         strict["required"] = list(properties)
         strict["additionalProperties"] = False
 
@@ -135,7 +166,9 @@ class _Rewriter:
         name = str(schema["$ref"]).removeprefix("#/$defs/")
         siblings = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
         if name not in self._definitions:
-            raise NotStrictError(f"$ref {schema['$ref']!r}: only definitions in $defs have a strict form")
+            raise NotStrictError(
+                f"$ref {schema['$ref']!r}: only definitions in $defs have a strict form"
+            )
         if siblings and name not in inside:
             return self.strict({**self._definitions[name], **siblings}, (*inside, name))
         return {"$ref": schema["$ref"]}

@@ -28,7 +28,10 @@ _REQUIRED = {
     *(typing.Required, typing.NotRequired),
     *(typing_extensions.Required, typing_extensions.NotRequired, typing_extensions.ReadOnly),
 }
-_ALIASES = (typing_extensions.TypeAliasType, getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType))
+_ALIASES = (
+    typing_extensions.TypeAliasType,
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),
+)
 """Those of `type X = …` are Python's own, which typing_extensions leaves apart from its own before Python 3.14."""
 
 
@@ -139,7 +142,9 @@ class Fields(Shape):
             return {}
         names = [name for name, _ in self._fields.values()]
         value = self._class.__new__(self._class)
-        if issubclass(self._class, BaseModel):  # as model_construct does, but without the class's own hooks
+        if issubclass(
+            self._class, BaseModel
+        ):  # as model_construct does, but without the class's own hooks
             object.__setattr__(value, "__dict__", dict.fromkeys(names))
             object.__setattr__(value, "__pydantic_fields_set__", set())
             object.__setattr__(value, "__pydantic_extra__", None)
@@ -193,7 +198,11 @@ def shape_of(annotation: Any) -> Shape:
         return Items(annotation, arguments[0] if arguments else Any, is_list=True)
     if origin in _DICTS:
         plain = not arguments or _bare(arguments[0]) in (str, Any)
-        return Items(annotation, arguments[1] if arguments else Any, is_list=False) if plain else Shape(annotation)
+        return (
+            Items(annotation, arguments[1] if arguments else Any, is_list=False)
+            if plain
+            else Shape(annotation)
+        )
     fields = _fields_of(bare)
     return Shape(annotation) if fields is None else Fields(annotation, bare, fields)
 
@@ -205,7 +214,11 @@ def _choice(annotation: Any, members: list[Any]) -> Shape:
         shape.annotation = annotation
         return shape
     bare = [_bare(member) for member in members]
-    return Text(annotation) if str in bare and all(member in _PLAIN for member in bare) else Shape(annotation)
+    return (
+        Text(annotation)
+        if str in bare and all(member in _PLAIN for member in bare)
+        else Shape(annotation)
+    )
 
 
 def _bare(annotation: Any) -> Any:
@@ -231,7 +244,9 @@ def _fields_of(cls: Any) -> dict[str, tuple[str, Any]] | None:
         return {name: (name, hint) for name, hint in _hints(cls).items()}
     if is_dataclass(cls):
         hints = _hints(cls)
-        return {field.name: (field.name, hints.get(field.name, Any)) for field in dataclass_fields(cls)}
+        return {
+            field.name: (field.name, hints.get(field.name, Any)) for field in dataclass_fields(cls)
+        }
     return None
 
 
@@ -239,7 +254,9 @@ def _model_fields(cls: type[BaseModel]) -> dict[str, tuple[str, Any]]:
     by_name = cls.model_config.get("populate_by_name") or cls.model_config.get("validate_by_name")
     found = {}
     for name, field in cls.model_fields.items():
-        annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        annotation = (
+            Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        )
         alias = field.validation_alias if isinstance(field.validation_alias, str) else field.alias
         found[alias or name] = (name, annotation)
         if by_name:

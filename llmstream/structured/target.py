@@ -10,7 +10,13 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from llmstream.structured.json_schema_check import Problem, check, compile_patterns, describe, resolve
+from llmstream.structured.json_schema_check import (
+    Problem,
+    check,
+    compile_patterns,
+    describe,
+    resolve,
+)
 from llmstream.structured.schema import NotStrictError, strict_schema
 
 T = TypeVar("T")
@@ -39,7 +45,9 @@ class Target(Generic[T]):
         else:
             self.adapter, self.own_schema = adapt(into, "an answer")
         title = self.own_schema.get("title") or getattr(into, "__name__", None)
-        self.name = _NAME.sub("_", title if isinstance(title, str) else "").strip("_")[:64] or "response"
+        self.name = (
+            _NAME.sub("_", title if isinstance(title, str) else "").strip("_")[:64] or "response"
+        )
         """For the schema or the tool, in the characters that all vendors take."""
         self.wrapped = resolve(self.own_schema, self.own_schema).get("type") != "object"
         """Whether the answer is an object with `value` alone, because what is asked for is none."""
@@ -51,7 +59,9 @@ class Target(Generic[T]):
             return self.own_schema
         inner = {key: value for key, value in self.own_schema.items() if key != "$defs"}
         schema = {"type": "object", "properties": {WRAPPER: inner}, "required": [WRAPPER]}
-        return {**schema, "$defs": self.own_schema["$defs"]} if "$defs" in self.own_schema else schema
+        return (
+            {**schema, "$defs": self.own_schema["$defs"]} if "$defs" in self.own_schema else schema
+        )
 
     def strict(self) -> dict[str, Any] | None:
         """`schema` as vendors enforce it; None where it can't be said so."""
@@ -100,12 +110,26 @@ def adapt(model: Any, what: str) -> tuple[TypeAdapter[Any], dict[str, Any]]:
 
 def problems_of(error: ValidationError) -> list[Problem]:
     """Pydantic's errors, without the input (which would repeat the answer) and without links."""
-    return [(tuple(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False, include_input=False)]
+    return [
+        (tuple(problem["loc"]), problem["msg"])
+        for problem in error.errors(include_url=False, include_input=False)
+    ]
 
 
 def _check_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    if not schema.keys() & {"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties"}:
-        raise TypeError(f"a JSON schema says what is wanted (type, properties …); this has only {sorted(schema)}")
+    if not schema.keys() & {
+        "type",
+        "$ref",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "enum",
+        "const",
+        "properties",
+    }:
+        raise TypeError(
+            f"a JSON schema says what is wanted (type, properties …); this has only {sorted(schema)}"
+        )
     try:
         json.dumps(schema, allow_nan=False)
         check({}, schema)
@@ -121,4 +145,8 @@ def _unwrap(text: str) -> str:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return json.dumps(value[WRAPPER]) if isinstance(value, dict) and value.keys() == {WRAPPER} else text
+    return (
+        json.dumps(value[WRAPPER])
+        if isinstance(value, dict) and value.keys() == {WRAPPER}
+        else text
+    )

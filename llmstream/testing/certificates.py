@@ -10,7 +10,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-_HOSTS = {"trusted": "IP:127.0.0.1,DNS:localhost", "untrusted": "IP:127.0.0.1", "other_host": "DNS:elsewhere.example"}
+_HOSTS = {
+    "trusted": "IP:127.0.0.1,DNS:localhost",
+    "untrusted": "IP:127.0.0.1",
+    "other_host": "DNS:elsewhere.example",
+}
 
 
 @functools.cache
@@ -18,15 +22,38 @@ def certificates() -> Path:
     """The directory that holds them; takes some 50 ms. RuntimeError where there is no `openssl` program."""
     program = shutil.which("openssl")
     if program is None:
-        raise RuntimeError("FaultServer makes its TLS certificates by the openssl program: install it")
+        raise RuntimeError(
+            "FaultServer makes its TLS certificates by the openssl program: install it"
+        )
     directory = Path(tempfile.mkdtemp(prefix="llmstream-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     for name, hosts in _HOSTS.items():
         subprocess.run(  # noqa: S603  # fixed arguments
             [
-                *(program, "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-                *("-subj", f"/CN=llmstream {name}", "-addext", f"subjectAltName={hosts}", "-days", "2"),
-                *("-keyout", str(directory / f"{name}.key"), "-out", str(directory / f"{name}.pem")),
+                *(
+                    program,
+                    "req",
+                    "-x509",
+                    "-nodes",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                ),
+                *(
+                    "-subj",
+                    f"/CN=llmstream {name}",
+                    "-addext",
+                    f"subjectAltName={hosts}",
+                    "-days",
+                    "2",
+                ),
+                *(
+                    "-keyout",
+                    str(directory / f"{name}.key"),
+                    "-out",
+                    str(directory / f"{name}.pem"),
+                ),
             ],
             check=True,
             capture_output=True,

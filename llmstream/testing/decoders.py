@@ -25,7 +25,9 @@ FAST_ENOUGH = 0.03
 """Seconds below which no growth is measured."""
 
 
-def check_decoder(make: Make, bodies: Iterable[bytes], *, mutations: int = 200, seed: int = 0) -> None:
+def check_decoder(
+    make: Make, bodies: Iterable[bytes], *, mutations: int = 200, seed: int = 0
+) -> None:
     """Raise AssertionError, listing every rule that the decoders of `make` break.
 
         check_decoder(lambda: MyDecoder(), [body_of_one_answer, body_of_another])
@@ -44,7 +46,9 @@ def check_decoder(make: Make, bodies: Iterable[bytes], *, mutations: int = 200, 
         problems += (f"body {number}: {problem}" for problem in check.problems)
     if problems:
         more = [f"… and {len(problems) - REPORTED} more"] if len(problems) > REPORTED else []
-        raise AssertionError("the decoder breaks these rules:\n" + "\n".join([*problems[:REPORTED], *more]))
+        raise AssertionError(
+            "the decoder breaks these rules:\n" + "\n".join([*problems[:REPORTED], *more])
+        )
 
 
 class _Check:
@@ -116,7 +120,9 @@ class _Check:
                     self._report("cut", [f"after {at} of {len(self._body)} bytes: {problem}"])
                     return
 
-    def _too_early(self, prefix: bytes, events: list[StreamEvent], whole: list[StreamEvent]) -> str | None:
+    def _too_early(
+        self, prefix: bytes, events: list[StreamEvent], whole: list[StreamEvent]
+    ) -> str | None:
         """What is wrong with an answer that is complete although bytes are missing."""
         if prefix.strip() == self._body.strip():
             return None
@@ -168,7 +174,9 @@ class _Check:
     def _grows(self, what: str, pieces: Callable[[int], list[bytes]]) -> None:
         once, four = (min(self._seconds(pieces(n)) for _ in range(3)) for n in (1, 4))
         if four > FAST_ENOUGH and four > GROWTH * once:
-            self._report(what, [f"four times as much takes {four / once:.0f} times as long: not linear"])
+            self._report(
+                what, [f"four times as much takes {four / once:.0f} times as long: not linear"]
+            )
 
     def _seconds(self, pieces: list[bytes]) -> float:
         began = time.process_time()
@@ -201,11 +209,19 @@ def _mutate_value(body: bytes, chance: Random) -> bytes:
     seen: list[Any] = [payload]
     while seen:
         value = seen.pop()
-        keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+        keys = (
+            list(value)
+            if isinstance(value, dict)
+            else range(len(value))
+            if isinstance(value, list)
+            else ()
+        )
         inner += ((value, key) for key in keys)
         seen += (value[key] for key in keys)
     holder, key = chance.choice(inner)
-    holder[key] = chance.choice([None, 5, -1, 1.5, True, "", "x", [], ["x"], [None], {}, {"x": 1}, [[]], "9" * 40])
+    holder[key] = chance.choice(
+        [None, 5, -1, 1.5, True, "", "x", [], ["x"], [None], {}, {"x": 1}, [[]], "9" * 40]
+    )
     lines[at] = lines[at][:start] + json.dumps(payload).encode()
     return b"\n".join(lines)
 
@@ -225,5 +241,7 @@ def _mutate(body: bytes, chance: Random) -> bytes:
         elif change == 3:
             data[at:at] = data[at:end] * 2
         else:
-            data[at:at] = chance.choice([b"null", b"\n\n", b"[]", b'"', b"{", b"-1e999", b"\\ud800", b"\xff", b"\0"])
+            data[at:at] = chance.choice(
+                [b"null", b"\n\n", b"[]", b'"', b"{", b"-1e999", b"\\ud800", b"\xff", b"\0"]
+            )
     return bytes(data)

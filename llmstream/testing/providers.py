@@ -24,7 +24,11 @@ SIDE_BY_SIDE = 8
 
 
 async def check_provider(
-    make: Callable[[str], Provider], format: str, *, faults: Collection[str] | None = None, model: str = "m-1"
+    make: Callable[[str], Provider],
+    format: str,
+    *,
+    faults: Collection[str] | None = None,
+    model: str = "m-1",
 ) -> None:
     """Raise AssertionError, listing every rule that the provider breaks.
 
@@ -88,8 +92,13 @@ class _Check:
     def wrong(self, where: str, problem: str) -> None:
         self.problems.append(f"{where}: {problem}")
 
-    def _stream(self, provider: Provider, clock: str | None = None) -> AsyncGenerator[StreamEvent, None]:
-        limits = {name: LIMIT if name == clock else LONG for name in ("connect", "first_token", "idle", "progress")}
+    def _stream(
+        self, provider: Provider, clock: str | None = None
+    ) -> AsyncGenerator[StreamEvent, None]:
+        limits = {
+            name: LIMIT if name == clock else LONG
+            for name in ("connect", "first_token", "idle", "progress")
+        }
         return provider.stream(self._request, Call(Timeouts(**limits)))
 
     async def _let_go(self, waiting: Awaitable[float], where: str, problem: str) -> None:
@@ -110,24 +119,40 @@ class _Check:
                 if server.played != 1 and fault.stage != "listen":
                     self.wrong(fault.name, f"{server.played} requests in one attempt")
                 if not fault.lingers:
-                    await self._let_go(server.idle(AT_ONCE), fault.name, "the connection is held after the end")
+                    await self._let_go(
+                        server.idle(AT_ONCE), fault.name, "the connection is held after the end"
+                    )
             finally:
                 await provider.aclose()
-            await self._let_go(server.left(AT_ONCE), fault.name, "aclose() leaves a connection open")
+            await self._let_go(
+                server.left(AT_ONCE), fault.name, "aclose() leaves a connection open"
+            )
 
     def _outcome(self, fault: Fault, events: list[StreamEvent]) -> None:
-        ends = [event for event in events if event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)]
+        ends = [
+            event for event in events if event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)
+        ]
         if not ends:
             return  # said already
         info = ends[0].error_info
-        outcome = "complete" if ends[0].type is EventType.MESSAGE_COMPLETE else info.kind if info else "no error_info"
+        outcome = (
+            "complete"
+            if ends[0].type is EventType.MESSAGE_COMPLETE
+            else info.kind
+            if info
+            else "no error_info"
+        )
         expected = fault.expect[self._api]
         if outcome not in expected:
-            self.wrong(fault.name, f"ends in {outcome}, not {' or '.join(expected)} ({fault.description})")
+            self.wrong(
+                fault.name, f"ends in {outcome}, not {' or '.join(expected)} ({fault.description})"
+            )
             return
         if fault.text is not None:
             text = "".join(event.text for event in events)
-            wanted = fault.text if outcome == "complete" else " ".join(ANSWER.split()[: fault.words])
+            wanted = (
+                fault.text if outcome == "complete" else " ".join(ANSWER.split()[: fault.words])
+            )
             if text != wanted:
                 self.wrong(fault.name, f"delivers {text!r}, not {wanted!r}")
         if outcome == "timeout" and info is not None and fault.clock not in (None, info.code):
@@ -143,7 +168,9 @@ class _Check:
                     if event.text:
                         break
                 await stream.aclose()
-                await self._let_go(server.idle(AT_ONCE), "closed early", "the connection outlives its stream")
+                await self._let_go(
+                    server.idle(AT_ONCE), "closed early", "the connection outlives its stream"
+                )
                 server.play("ok")
                 await self._answers("closed early", provider)
             finally:
@@ -165,8 +192,14 @@ class _Check:
                 async with asyncio.timeout(AT_ONCE):
                     events += await reading
                 if events[-1].type is not EventType.ERROR:
-                    self.wrong("closed under a stream", f"it ends in {events[-1].type}, not in an ERROR")
-                await self._let_go(server.left(AT_ONCE), "closed under a stream", "aclose() leaves a connection open")
+                    self.wrong(
+                        "closed under a stream", f"it ends in {events[-1].type}, not in an ERROR"
+                    )
+                await self._let_go(
+                    server.left(AT_ONCE),
+                    "closed under a stream",
+                    "aclose() leaves a connection open",
+                )
             except TimeoutError:
                 self.wrong("closed under a stream", "aclose() does not end it")
             finally:
@@ -190,7 +223,9 @@ class _Check:
                     await task
                 if not task.cancelled():
                     self.wrong("cancelled", "the cancellation is swallowed")
-                await self._let_go(server.idle(AT_ONCE), "cancelled", "the connection outlives the one who read")
+                await self._let_go(
+                    server.idle(AT_ONCE), "cancelled", "the connection outlives the one who read"
+                )
             finally:
                 await provider.aclose()
 

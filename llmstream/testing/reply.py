@@ -22,7 +22,11 @@ from llmstream.messages import Usage
 from llmstream.providers.script import Item, script_events
 from llmstream.wire import encoder
 
-APIS = {"openai": "openai-chat", "openai-responses": "openai-responses", "anthropic": "anthropic-messages"}
+APIS = {
+    "openai": "openai-chat",
+    "openai-responses": "openai-responses",
+    "anthropic": "anthropic-messages",
+}
 """The APIs a FaultServer speaks, by provider name, and their wire formats."""
 
 ANSWER = "one two three vier fünf 六 seven 🙂"
@@ -55,7 +59,9 @@ class Reply:
     `opening`, `words()` and `ending` are the frames of a proper answer in the API that was asked.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Received | None) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Received | None
+    ) -> None:
         self.request = request
         """None for faults that are played before anything was asked."""
         self.api = api_of(request.path) if request is not None else "openai"
@@ -99,7 +105,11 @@ class Reply:
     def document(self) -> dict[str, Any]:
         """The whole answer as the one JSON document that the API gives to those who don't stream."""
         if self.api == "openai":
-            choice = {"index": 0, "message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}
+            choice = {
+                "index": 0,
+                "message": {"role": "assistant", "content": ANSWER},
+                "finish_reason": "stop",
+            }
             return {"id": "msg-1", "object": "chat.completion", "model": "m-1", "choices": [choice]}
         if self.api == "anthropic":
             text = {"type": "text", "text": ANSWER}
@@ -107,7 +117,13 @@ class Reply:
             return {**head, "content": [text], "stop_reason": "end_turn"}
         part = {"type": "output_text", "text": ANSWER, "annotations": []}
         item = {"id": "item-1", "type": "message", "role": "assistant", "content": [part]}
-        return {"id": "msg-1", "object": "response", "model": "m-1", "status": "completed", "output": [item]}
+        return {
+            "id": "msg-1",
+            "object": "response",
+            "model": "m-1",
+            "status": "completed",
+            "output": [item],
+        }
 
     def _encode(self, *items: Item) -> list[bytes]:
         format = APIS[self.api]
@@ -118,7 +134,12 @@ class Reply:
     # --- HTTP ----------------------------------------------------------------------------------------------
 
     async def head(
-        self, status: int = 200, headers: Mapping[str, str] | None = None, *, chunked: bool = True, version: str = "1.1"
+        self,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        *,
+        chunked: bool = True,
+        version: str = "1.1",
     ) -> None:
         """The status line and headers. `content-type` is an event stream's unless `headers` say otherwise."""
         fields = {"content-type": "text/event-stream", **(headers or {})}
@@ -145,7 +166,11 @@ class Reply:
     async def whole(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         """An answer of known length. `body` is bytes or JSON."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        fields = {"content-type": "application/json", "content-length": str(len(data)), **(headers or {})}
+        fields = {
+            "content-type": "application/json",
+            "content-length": str(len(data)),
+            **(headers or {}),
+        }
         await self.head(status, fields, chunked=False)
         await self.raw(data)
 

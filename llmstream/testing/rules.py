@@ -38,7 +38,9 @@ def broken_rules(events: Sequence[Any]) -> list[str]:
     if not terminal:
         broken.append(f"no terminal event: the last is {events[-1].type}")
     elif terminal[0] != len(events) - 1:
-        broken.append(f"{events[terminal[0] + 1].type} follows the terminal event {events[terminal[0]].type}")
+        broken.append(
+            f"{events[terminal[0] + 1].type} follows the terminal event {events[terminal[0]].type}"
+        )
     broken += _order(events)
     for event in events:
         broken += _value(event)
@@ -55,7 +57,11 @@ def _order(events: Sequence[StreamEvent]) -> list[str]:
         broken.append("a RETRY: it is the client's to announce")
     if kinds.count(EventType.MESSAGE_START) > 1:
         broken.append("more than one MESSAGE_START")
-    pieces = [at for at, kind in enumerate(kinds) if kind in _VALUES and kind not in ("status", "message_start")]
+    pieces = [
+        at
+        for at, kind in enumerate(kinds)
+        if kind in _VALUES and kind not in ("status", "message_start")
+    ]
     begun = kinds.index(EventType.MESSAGE_START) if EventType.MESSAGE_START in kinds else len(kinds)
     if pieces and pieces[0] < begun:
         broken.append(f"{kinds[pieces[0]]} comes before MESSAGE_START")
@@ -70,7 +76,9 @@ def _value(event: StreamEvent) -> list[str]:
     if value is None:
         return [f"{event.type} without its value {name}"]
     if event.type in _TEXTS and not (isinstance(value.content, str) and value.content):
-        return [f"{event.type} whose content is {value.content!r}: it must be a string, and not empty"]
+        return [
+            f"{event.type} whose content is {value.content!r}: it must be a string, and not empty"
+        ]
     return []
 
 
@@ -109,7 +117,11 @@ def _end(last: StreamEvent, before: Sequence[StreamEvent]) -> list[str]:
     info = last.error_info
     if info is None:
         return ["ERROR without error_info"]
-    broken = [] if info.kind in _KINDS else [f"ERROR of kind {info.kind!r}, which is none of the closed list"]
+    broken = (
+        []
+        if info.kind in _KINDS
+        else [f"ERROR of kind {info.kind!r}, which is none of the closed list"]
+    )
     if last.error != str(info):
         broken.append("ERROR whose error is not str(error_info)")
     if info.status_code is not None and 200 <= info.status_code < 300:
@@ -121,8 +133,12 @@ def _sum(message: Message, before: Sequence[StreamEvent]) -> list[str]:
     """Whether the pieces add up to the message."""
     said = {
         "text": "".join(event.text for event in before),
-        "reasoning": "".join(event.reasoning_delta.content for event in before if event.reasoning_delta is not None),
-        "tool_calls": [call for event in before if (call := event.tool_call) and call.executed_by == "caller"],
+        "reasoning": "".join(
+            event.reasoning_delta.content for event in before if event.reasoning_delta is not None
+        ),
+        "tool_calls": [
+            call for event in before if (call := event.tool_call) and call.executed_by == "caller"
+        ],
         "sources": [event.source for event in before if event.source is not None],
     }
     return [

@@ -36,7 +36,10 @@ class ScriptedProvider:
         self.requests.append(request)
         number = len(self.requests)
         script: Sequence[Item] = [
-            ErrorInfo("internal", f"the script has {len(self._attempts)} attempts; this is number {number}")
+            ErrorInfo(
+                "internal",
+                f"the script has {len(self._attempts)} attempts; this is number {number}",
+            )
         ]
         if number <= len(self._attempts):
             script = self._attempts[number - 1]
@@ -62,4 +65,6 @@ class ScriptedProvider:
 
 def _as_event(item: Item) -> Item:
     # A string is one delta here, not words: the script says exactly what comes. (A FinishReason is a str, too.)
-    return text_delta(item) if isinstance(item, str) and not isinstance(item, FinishReason) else item
+    return (
+        text_delta(item) if isinstance(item, str) and not isinstance(item, FinishReason) else item
+    )

@@ -68,7 +68,10 @@ class FaultServer:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         tasks = list(self._tasks)
         for task in tasks:
@@ -90,7 +93,10 @@ class FaultServer:
         ValueError for a fault that is not in the catalogue, needs TLS that this server lacks, or means not to listen.
         """
         plays = _named(faults)
-        if any(fault.stage == "listen" or (fault.certificate is not None and not self._tls) for fault in plays):
+        if any(
+            fault.stage == "listen" or (fault.certificate is not None and not self._tls)
+            for fault in plays
+        ):
             raise ValueError("that fault must be named when the server is made")
         self._plays, self._turn = plays, 0
 
@@ -156,7 +162,13 @@ class FaultServer:
                 request = await _read(reader, number)
                 self.requests.append(request)
                 await self._play(Reply(reader, writer, request))
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, TimeoutError, CutError):
+        except (
+            asyncio.IncompleteReadError,
+            asyncio.LimitOverrunError,
+            OSError,
+            TimeoutError,
+            CutError,
+        ):
             pass  # the client left, or the fault is over
         except RuntimeError as problem:
             if "handler is closed" not in str(problem):  # uvloop's word for the same
@@ -203,7 +215,9 @@ def _named(faults: Sequence[str | Play]) -> list[Fault]:
         if fault not in FAULTS:
             raise ValueError(f"there is no fault {fault!r}; llmstream.testing.FAULTS lists them")
         if FAULTS[fault].stage == "listen" and (number or len(faults) > 1):
-            raise ValueError(f"{fault!r} can't stand beside another fault: a server listens or it does not")
+            raise ValueError(
+                f"{fault!r} can't stand beside another fault: a server listens or it does not"
+            )
         plays.append(FAULTS[fault])
     return plays
 
@@ -223,7 +237,10 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 async def _read(reader: asyncio.StreamReader, connection: int) -> Received:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    headers = {
+        name.lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines if line)
+    }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     path = first.split()[1]
     with suppress(KeyError):

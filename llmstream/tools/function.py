@@ -125,14 +125,18 @@ def tool(
     no vendor takes.
     """
     if function is None:
-        return lambda given: tool(given, name=name, description=description, parameters=parameters, strict=strict)
+        return lambda given: tool(
+            given, name=name, description=description, parameters=parameters, strict=strict
+        )
     if isinstance(function, FunctionTool):
         function = function.function
     if not callable(function):
         raise TypeError(f"a tool is made of a function, not of {function!r}")
     name = str(name or getattr(function, "__name__", None) or type(function).__name__)
     if not _NAME.fullmatch(name):
-        raise ValueError(f"no vendor takes the tool name {name!r}: give name= of letters, digits, _ and -, at most 64")
+        raise ValueError(
+            f"no vendor takes the tool name {name!r}: give name= of letters, digits, _ and -, at most 64"
+        )
     documentation = _Documentation(function)
     if parameters is not None:
         adapter, schema = None, _check_parameters(name, parameters)
@@ -173,7 +177,9 @@ class _Documentation:
     """What a docstring says."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        text = inspect.getdoc(function) if hasattr(function, "__name__") else None  # not that of partial itself
+        text = (
+            inspect.getdoc(function) if hasattr(function, "__name__") else None
+        )  # not that of partial itself
         self.text: str | None = text
         self.parameters: dict[str, str] = {}
         try:
@@ -181,7 +187,9 @@ class _Documentation:
         except ParseError:
             return
         self.text = (parsed.description or "").strip() or None
-        self.parameters = {item.arg_name: item.description for item in parsed.params if item.description}
+        self.parameters = {
+            item.arg_name: item.description for item in parsed.params if item.description
+        }
 
 
 def _describe_signature(
@@ -194,7 +202,9 @@ def _describe_signature(
         raise TypeError(f"tool {name}: its signature can't be read: {error}") from None
     fields: dict[str, Any] = {}
     for parameter in signature.parameters.values():
-        fields[parameter.name] = _describe_parameter(name, parameter, documentation.parameters.get(parameter.name))
+        fields[parameter.name] = _describe_parameter(
+            name, parameter, documentation.parameters.get(parameter.name)
+        )
     make: Any = TypedDict  # its keys are known at run time alone
     arguments = make(name, fields)
     arguments.__pydantic_config__ = ConfigDict(extra="forbid")
@@ -233,7 +243,9 @@ def _describe_parameter(name: str, parameter: inspect.Parameter, description: st
 
 
 def _is_described(annotation: Any) -> bool:
-    return any(getattr(note, "description", None) for note in getattr(annotation, "__metadata__", ()))
+    return any(
+        getattr(note, "description", None) for note in getattr(annotation, "__metadata__", ())
+    )
 
 
 def _describe_default(described: dict[str, Any], default: Any) -> None:
@@ -251,7 +263,9 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any
         json.dumps(parameters, allow_nan=False)
         check({}, parameters)
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"tool {name}: parameters is no JSON schema that can be sent: {error}") from None
+        raise TypeError(
+            f"tool {name}: parameters is no JSON schema that can be sent: {error}"
+        ) from None
     compile_patterns(parameters)
     return {"type": "object", "properties": {}, **parameters}
 

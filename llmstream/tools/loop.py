@@ -13,7 +13,16 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, error
 from llmstream.events.unfold import unfold
-from llmstream.messages import FinishReason, HostedTool, Message, Tool, ToolCall, ToolResult, Usage, sequence_of
+from llmstream.messages import (
+    FinishReason,
+    HostedTool,
+    Message,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Usage,
+    sequence_of,
+)
 from llmstream.providers.endpoint import hide_headers
 from llmstream.tools.function import FunctionTool, tool
 from llmstream.tools.runner import Calls, Confirm
@@ -122,9 +131,13 @@ class _Run:
         if not isinstance(messages, list | tuple):
             raise TypeError(f"messages must be a list, not {type(messages).__name__}")
         if "stream" in options:
-            raise TypeError("run_tools always streams: leave out stream=, and read its last event alone if you like")
+            raise TypeError(
+                "run_tools always streams: leave out stream=, and read its last event alone if you like"
+            )
         if not client.keep_message:  # it would only fail after the first answer
-            raise ConfigurationError("run_tools sends the answers back: make the client without keep_message=False")
+            raise ConfigurationError(
+                "run_tools sends the answers back: make the client without keep_message=False"
+            )
         self._client = client
         self._messages = messages
         self._options: CallOptions = {**options, "tools": tools}
@@ -144,7 +157,9 @@ class _Run:
             choice = parse_tool_choice(self._options.get("tool_choice"))
             if choice is not None and choice.mode in ("required", "tool"):
                 self._options["tool_choice"] = None  # it would force a call in every round
-        events = self._client.chat_completion([*self._messages, *self._new], self._stream, **self._options)
+        events = self._client.chat_completion(
+            [*self._messages, *self._new], self._stream, **self._options
+        )
         return events if self._stream else _unfold(events)
 
     def ends(self, event: StreamEvent) -> bool:
@@ -157,17 +172,27 @@ class _Run:
     def calls(self) -> list[ToolCall]:
         """What the answer wants to be run."""
         message = self._ended.message
-        return message.tool_calls if message is not None and self._ended.finish_reason not in _CUT else []
+        return (
+            message.tool_calls
+            if message is not None and self._ended.finish_reason not in _CUT
+            else []
+        )
 
     def last(self) -> StreamEvent | None:
         """The terminal event of all, if the answer is the last."""
         ended = self._ended
-        if ended.type is EventType.ERROR or not (self.calls or ended.finish_reason is FinishReason.PAUSE):
+        if ended.type is EventType.ERROR or not (
+            self.calls or ended.finish_reason is FinishReason.PAUSE
+        ):
             return self._finish(ended)
         if self._rounds < self._max_rounds:
             return None
-        told = f"the model wants to go on after answer {self._rounds}, the last that max_rounds allows"
-        info = ErrorInfo("invalid_output", told, retryable=False, code="max_rounds", partial=ended.message)
+        told = (
+            f"the model wants to go on after answer {self._rounds}, the last that max_rounds allows"
+        )
+        info = ErrorInfo(
+            "invalid_output", told, retryable=False, code="max_rounds", partial=ended.message
+        )
         info.provider = ended.start.provider if ended.start is not None else None
         return self._finish(replace(error(info), usage=ended.usage))
 
@@ -180,7 +205,9 @@ class _Run:
         self._bill(ended.usage)
         self.results = {}
         told = f"answer {self._rounds} of at most {self._max_rounds}; tools run: {len(results)}"
-        return replace(ended, type=EventType.STATUS, status=Status("step", told, {"round": self._rounds}))
+        return replace(
+            ended, type=EventType.STATUS, status=Status("step", told, {"round": self._rounds})
+        )
 
     def _finish(self, event: StreamEvent) -> StreamEvent:
         usage = event.usage
@@ -208,7 +235,10 @@ async def _unfold(events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[S
 
 
 def _parse_tools(tools: Sequence[Given]) -> list[FunctionTool | HostedTool]:
-    return [_parse_tool(given, f"tools[{index}]") for index, given in enumerate(sequence_of(tools, "tools"))]
+    return [
+        _parse_tool(given, f"tools[{index}]")
+        for index, given in enumerate(sequence_of(tools, "tools"))
+    ]
 
 
 def _parse_tool(given: Given, where: str) -> FunctionTool | HostedTool:
@@ -219,5 +249,7 @@ def _parse_tool(given: Given, where: str) -> FunctionTool | HostedTool:
         if isinstance(parsed, HostedTool):
             return parsed
     if isinstance(given, Tool | Mapping) or not callable(given):
-        raise TypeError(f"{where} can't be run: give a function, tool(function, parameters={{…}}) or a hosted tool")
+        raise TypeError(
+            f"{where} can't be run: give a function, tool(function, parameters={{…}}) or a hosted tool"
+        )
     return tool(given)

@@ -54,7 +54,9 @@ class Calls:
             running.add_done_callback(done.put_nowait)
         try:
             for _ in order:
-                task = await done.get()  # waiting for any of many would look at all of them each time
+                task = (
+                    await done.get()
+                )  # waiting for any of many would look at all of them each time
                 yield order[task], task.result()
         finally:
             await _stop(*order)
@@ -80,7 +82,9 @@ class Calls:
         try:
             async with self._asking:  # a person is asked one thing at a time
                 said = confirm(call)
-                allowed = await said if inspect.isawaitable(said) else said is True  # not a generator, say
+                allowed = (
+                    await said if inspect.isawaitable(said) else said is True
+                )  # not a generator, say
         except Exception as error:  # no confirmation, whatever the reason
             logger.warning("confirm raised %s", type(error).__name__, exc_info=error)
             return f"The call could not be confirmed ({type(error).__name__}), so the tool was not run."
@@ -88,7 +92,11 @@ class Calls:
 
     async def _timed(self, tool: FunctionTool, call: ToolCall) -> ToolResult:
         running = asyncio.ensure_future(_result(tool, call))
-        limits = [] if self._timeout is None else [asyncio.ensure_future(self._clock.sleep(self._timeout))]
+        limits = (
+            []
+            if self._timeout is None
+            else [asyncio.ensure_future(self._clock.sleep(self._timeout))]
+        )
         try:
             await asyncio.wait((running, *limits), return_when=asyncio.FIRST_COMPLETED)
             if running.done():

@@ -62,35 +62,56 @@ class Access:
         if self.keys is not None and not callable(self.keys):
             if isinstance(self.keys, Mapping | bytes) or not isinstance(self.keys, Collection):
                 kind = type(self.keys).__name__
-                raise ConfigurationError(f"keys must be a list of keys, a function or None, not a {kind}")
+                raise ConfigurationError(
+                    f"keys must be a list of keys, a function or None, not a {kind}"
+                )
             if not _listed(self.keys):
-                raise ConfigurationError("keys is empty, which lets in nobody; None lets in anybody")
+                raise ConfigurationError(
+                    "keys is empty, which lets in nobody; None lets in anybody"
+                )
             if not all(map(_is_key, _listed(self.keys))):
-                raise ConfigurationError("a key must be one word of ASCII; with an empty one everybody would have it")
+                raise ConfigurationError(
+                    "a key must be one word of ASCII; with an empty one everybody would have it"
+                )
         if self.hosts is not None and not _are_hosts(self.hosts):
-            raise ConfigurationError('hosts must be a list of whole names without ports: ["chat.example.com"], or None')
+            raise ConfigurationError(
+                'hosts must be a list of whole names without ports: ["chat.example.com"], or None'
+            )
         if isinstance(self.origins, str) or not all(map(_is_origin, self.origins)):
-            raise ConfigurationError('origins must be a list of pages\' origins, such as ["https://app.example.com"]')
+            raise ConfigurationError(
+                'origins must be a list of pages\' origins, such as ["https://app.example.com"]'
+            )
 
     def check_host(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a name that is not ours."""
-        names = self.hosts if self.hosts is not None else None if self.keys is not None else LOOPBACK
+        names = (
+            self.hosts if self.hosts is not None else None if self.keys is not None else LOOPBACK
+        )
         if names is not None and _host(connection) not in {name.lower() for name in names}:
             reason = f"Host: {connection.headers.get('host', '')}"
-            raise RefusedError(403, "permission", "The server does not go by this name.", reason=reason)
+            raise RefusedError(
+                403, "permission", "The server does not go by this name.", reason=reason
+            )
 
     def check_origin(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a page from elsewhere."""
         origin = connection.headers.get("origin")
         if origin is None:
             foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-            opened = connection.headers.get("sec-fetch-mode") == "navigate" and own_path(connection.scope) in PUBLIC
+            opened = (
+                connection.headers.get("sec-fetch-mode") == "navigate"
+                and own_path(connection.scope) in PUBLIC
+            )
             foreign = foreign and not opened
         else:
-            foreign = origin not in self.origins and not _same(origin, connection.headers.get("host", ""))
+            foreign = origin not in self.origins and not _same(
+                origin, connection.headers.get("host", "")
+            )
         if foreign:
             reason = f"Origin: {origin or 'none'}"
-            raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.", reason=reason)
+            raise RefusedError(
+                403, "permission", "Pages from elsewhere may not use this server.", reason=reason
+            )
 
     async def identify(self, connection: HTTPConnection) -> str:
         """Who asks: a name that is neither a key nor guessable from one. Raises RefusedError for a stranger."""
@@ -102,14 +123,18 @@ class Access:
             name, reason = _holder(_key(connection), _listed(self.keys)), ""
         if name is None:
             text = "This server needs a key, and a valid one."
-            raise RefusedError(401, "authentication", text, headers={"www-authenticate": "Bearer"}, reason=reason)
+            raise RefusedError(
+                401, "authentication", text, headers={"www-authenticate": "Bearer"}, reason=reason
+            )
         return name
 
 
 class Gate:
     """Lets requests in, or refuses them. `shape` gives the words of a path's dialect."""
 
-    def __init__(self, app: ASGIApp, access: Access, limits: Limits, shape: Callable[[str], RenderError]) -> None:
+    def __init__(
+        self, app: ASGIApp, access: Access, limits: Limits, shape: Callable[[str], RenderError]
+    ) -> None:
         self._app, self._access, self._shape = app, access, shape
         self._slots = Slots(limits)
 
@@ -128,11 +153,15 @@ class Gate:
             scope["state"]["who"] = who = "" if public else await self._access.identify(connection)
             scope["state"]["keyed"] = self._access.keys is not None
             with nullcontext() if public else self._slots.taken(who):
-                await self._app(scope, receive, send)  # which turns its own RefusedErrors into responses
+                await self._app(
+                    scope, receive, send
+                )  # which turns its own RefusedErrors into responses
         except RefusedError as problem:
             await self._refuse(problem, scope, receive, send)
 
-    async def _refuse(self, problem: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(
+        self, problem: RefusedError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         render = self._shape(own_path(scope))
         request_id = scope["state"]["request_id"]
         log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
@@ -184,7 +213,9 @@ async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[st
     except Exception as problem:  # noqa: BLE001  # whatever it is, nobody is let in
         told = f"keys raised {type(problem).__name__}, whose words are left out, since they may hold a key"
         hidden = ConfigurationError(f"{told}: return a name, or None for a stranger")
-        raise RefusedError(500, "internal", TABLE["internal"].text) from hidden.with_traceback(problem.__traceback__)
+        raise RefusedError(500, "internal", TABLE["internal"].text) from hidden.with_traceback(
+            problem.__traceback__
+        )
     if isinstance(name, str) and name.strip():
         return name, ""
     if name is None or name is False or (isinstance(name, str) and not name):
@@ -204,7 +235,9 @@ def _is_key(text: object) -> bool:
 def _are_hosts(names: Sequence[str]) -> bool:
     if isinstance(names, str) or not names:
         return False
-    return all(name.strip() and not {"/", "*"} & set(name) and name.count(":") != 1 for name in names)
+    return all(
+        name.strip() and not {"/", "*"} & set(name) and name.count(":") != 1 for name in names
+    )
 
 
 def _is_origin(text: str) -> bool:

@@ -79,16 +79,25 @@ def create_app(
     shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
 
     def shape(path: str) -> RenderError:
-        if path.startswith("/v1/"):  # with what its clients ask beside their one endpoint (`count_tokens`, `models` …)
-            return (AnthropicMessages() if path.startswith(AnthropicMessages.path) else OpenAIChat()).error
+        if path.startswith(
+            "/v1/"
+        ):  # with what its clients ask beside their one endpoint (`count_tokens`, `models` …)
+            return (
+                AnthropicMessages() if path.startswith(AnthropicMessages.path) else OpenAIChat()
+            ).error
         return shapes.get(path, render_error)
 
     middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
     if access.origins:
         middleware.insert(0, _cors(access))
-    handlers = {kind: _Failure(shape).respond for kind in (RefusedError, HTTPException, ClientDisconnect, Exception)}
+    handlers = {
+        kind: _Failure(shape).respond
+        for kind in (RefusedError, HTTPException, ClientDisconnect, Exception)
+    }
     routes = [*_routes(service), *dialect_routes(service, dialects)]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan)
+    return Starlette(
+        routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan
+    )
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
@@ -138,26 +147,43 @@ class _Failure:
             status, headers = problem.status_code, problem.headers
             info = ErrorInfo("invalid_request", problem.detail, status_code=status)
             if status == 404:
-                info = ErrorInfo("not_found", "There is nothing at this path.", status_code=404, code="no_such_path")
+                info = ErrorInfo(
+                    "not_found",
+                    "There is nothing at this path.",
+                    status_code=404,
+                    code="no_such_path",
+                )
         elif isinstance(problem, ClientDisconnect):
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
-            if not isinstance(problem, AbortedError):  # that one is how an answer is cut, and its failure is logged
-                logger.error("request %s: %s, which the server logs as well", request_id, type(problem).__name__)
+            if not isinstance(
+                problem, AbortedError
+            ):  # that one is how an answer is cut, and its failure is logged
+                logger.error(
+                    "request %s: %s, which the server logs as well",
+                    request_id,
+                    type(problem).__name__,
+                )
             info = ErrorInfo("internal", TABLE["internal"].text, status_code=500)
         render = self._shape(own_path(request.scope))
         return Refusal(info, request_id, render_error=render, headers=headers)
 
 
-def _names(client: LLMClient, models: Sequence[str] | Mapping[str, str] | None) -> Mapping[str, str | None]:
+def _names(
+    client: LLMClient, models: Sequence[str] | Mapping[str, str] | None
+) -> Mapping[str, str | None]:
     if models is None:
         own = client.target(None)
         return {f"{own.provider.name}:{own.model}": None}
     if isinstance(models, str) or not models:
-        raise ConfigurationError('models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own')
+        raise ConfigurationError(
+            'models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own'
+        )
     names = dict(models) if isinstance(models, Mapping) else {name: name for name in models}
     for model in names.values():
-        client.target(model)  # raises for what nobody could ask; loads its SDK, which would hold up everybody's streams
+        client.target(
+            model
+        )  # raises for what nobody could ask; loads its SDK, which would hold up everybody's streams
     return names
 
 

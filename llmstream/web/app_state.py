@@ -72,7 +72,9 @@ class Service:
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise RefusedError(404, "not_found", f"There is no model of this name here: {', '.join(self.models)}")
+            raise RefusedError(
+                404, "not_found", f"There is no model of this name here: {', '.join(self.models)}"
+            )
         return self.models[name]
 
     def respond(

@@ -24,7 +24,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from llmstream.conversations import ChatContext, ConversationError, SessionContext, StreamingChatRequest
+from llmstream.conversations import (
+    ChatContext,
+    ConversationError,
+    SessionContext,
+    StreamingChatRequest,
+)
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, words
 from llmstream.messages import Source
@@ -71,7 +76,9 @@ class Chunks:
     def __init__(self) -> None:
         self._sources: Gathered[Source] = Gathered()
         self._said: Gathered[str] = Gathered()
-        self._again = ""  # from rounds before the one that began anew: clients dropped it with the rest
+        self._again = (
+            ""  # from rounds before the one that began anew: clients dropped it with the rest
+        )
 
     def render(self, event: StreamEvent, request_id: str) -> dict[str, Any] | None:
         """The JSON of an event; None where readers need not see it."""
@@ -104,8 +111,14 @@ class Chunks:
         return {"content": content} if content else {}
 
     def _cited(self, event: StreamEvent) -> dict[str, Any]:
-        sources = self._sources.items or (event.message.sources if event.message is not None else [])
-        return {"sources": [{"title": source.title, "relevance": source.relevance_score} for source in sources]}
+        sources = self._sources.items or (
+            event.message.sources if event.message is not None else []
+        )
+        return {
+            "sources": [
+                {"title": source.title, "relevance": source.relevance_score} for source in sources
+            ]
+        }
 
 
 class Conversing:
@@ -133,7 +146,9 @@ class Conversing:
         """`GET /api/chat/stream-http`."""
         asked = {"token": request.headers.get("x-session-token"), **request.query_params}
         encoder = ChunkEncoder(request.state.request_id)
-        return self._service.respond(request, self._events(asked), Choice(ResponseMode.STREAM, Form.SSE), encoder)
+        return self._service.respond(
+            request, self._events(asked), Choice(ResponseMode.STREAM, Form.SSE), encoder
+        )
 
     async def stream(self, websocket: WebSocket) -> None:
         """`WS /api/chat/stream`: one question, its answer, and the end."""
@@ -146,14 +161,20 @@ class Conversing:
         except WebSocketDisconnect:
             return
         request_id, limit = websocket.state.request_id, self._service.write_timeout
-        if await send_events(websocket, events, render=Chunks().render, request_id=request_id, write_timeout=limit):
+        if await send_events(
+            websocket, events, render=Chunks().render, request_id=request_id, write_timeout=limit
+        ):
             with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
                 await websocket.close(code)
 
     def _events(self, asked: Mapping[str, Any]) -> AsyncGenerator[StreamEvent, None]:
         try:
             query = Query.model_validate(asked)
-            context = ChatContext(session_id=query.session_id, conversation_id=query.conversation_id, token=query.token)
+            context = ChatContext(
+                session_id=query.session_id,
+                conversation_id=query.conversation_id,
+                token=query.token,
+            )
             turn = StreamingChatRequest(query=query.query, model=self._service.model(None))
         except ValidationError as problem:
             raise refusal_of(problem) from None

@@ -74,7 +74,9 @@ class Outlet:
             raise UnsentError from problem
         self._since = None
         self._last = now
-        if now - self._breath > _BREATH and message.get("more_body", True):  # after the end servers say "disconnect"
+        if now - self._breath > _BREATH and message.get(
+            "more_body", True
+        ):  # after the end servers say "disconnect"
             self._breath = now
             await asyncio.sleep(0)
 
@@ -82,7 +84,9 @@ class Outlet:
         """The last event was read. The application may now clean up at its leisure, and no heartbeat is due."""
         self._watched, self._heartbeat = False, None
 
-    async def run(self, writing: Coroutine[Any, Any, None], left: Coroutine[Any, Any, None]) -> bool:
+    async def run(
+        self, writing: Coroutine[Any, Any, None], left: Coroutine[Any, Any, None]
+    ) -> bool:
         """Write until the end, or until the client has gone, which is when `left` returns; True if it was the end.
 
         Raises SlowClientError, and what the writer raised. Cancelled, it cancels the writer and waits for it.
@@ -92,7 +96,9 @@ class Outlet:
         try:
             while not writer.done() and not (self._watched and leaving.done()):
                 waited = (writer,) if leaving.done() else (writer, leaving)
-                await asyncio.wait(waited, timeout=self._rest(), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    waited, timeout=self._rest(), return_when=asyncio.FIRST_COMPLETED
+                )
                 if self._too_slow():
                     raise SlowClientError("the client did not read for too long")
                 if self._silent() and not writer.done() and not leaving.done():
@@ -111,7 +117,11 @@ class Outlet:
             writer.result()
         except UnsentError as problem:
             if not isinstance(problem.__cause__, OSError | WebSocketDisconnect):
-                logger.warning("request %s: the server did not send", self._request_id, exc_info=problem.__cause__)
+                logger.warning(
+                    "request %s: the server did not send",
+                    self._request_id,
+                    exc_info=problem.__cause__,
+                )
             return False
         return True
 
@@ -134,7 +144,9 @@ class Outlet:
         except OSError:
             pass  # the client has gone, as `left` is about to say
         finally:
-            self._beating.set_result(None)  # only we cancel the writer that waits for it, and not now
+            self._beating.set_result(
+                None
+            )  # only we cancel the writer that waits for it, and not now
             self._beating = None
             self._last = time.monotonic()
 
@@ -151,10 +163,18 @@ class Outlet:
 
     def _too_slow(self) -> bool:
         since = self._since
-        return since is not None and self._write_timeout is not None and time.monotonic() - since >= self._write_timeout
+        return (
+            since is not None
+            and self._write_timeout is not None
+            and time.monotonic() - since >= self._write_timeout
+        )
 
     def _silent(self) -> bool:
-        return self._heartbeat is not None and self._since is None and time.monotonic() - self._last >= self._heartbeat
+        return (
+            self._heartbeat is not None
+            and self._since is None
+            and time.monotonic() - self._last >= self._heartbeat
+        )
 
 
 async def http_client_left(receive: Receive) -> None:

@@ -65,7 +65,9 @@ class Mounted:
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
         self._address_options(ask)
-        events = self._service.events(ask.messages, model=ask.model, stream=ask.stream, options=ask.options)
+        events = self._service.events(
+            ask.messages, model=ask.model, stream=ask.stream, options=ask.options
+        )
         return EventStreamResponse(
             events,
             (Streamed if ask.stream else Whole)(self._dialect, ask),

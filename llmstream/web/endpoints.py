@@ -82,7 +82,9 @@ class UserRequest(BaseModel):
     request: Text
 
 
-_TALK = frozenset({"messages", "prompt", "stream", "model", "conversation_id", "session_id", "token"})
+_TALK = frozenset(
+    {"messages", "prompt", "stream", "model", "conversation_id", "session_id", "token"}
+)
 _KEPT = frozenset({"tools", "parallel_tool_calls"})
 """What a conversation that the server keeps doesn't take: its tools are the server's."""
 
@@ -97,7 +99,9 @@ class Native:
         """`POST /chat`: one JSON document, or with `stream` the events as they come."""
         body = await self._body(request, ChatBody)
         choice = choose(request, flag=body.stream, default=ResponseMode.BATCH)
-        events = self._kept(body, choice) if body.session_id is not None else self._asked(body, choice)
+        events = (
+            self._kept(body, choice) if body.session_id is not None else self._asked(body, choice)
+        )
         return self._service.respond(request, events, choice)
 
     async def completion(self, request: Request) -> Response:
@@ -128,8 +132,14 @@ class Native:
             raise invalid("Give either messages or a prompt.")
         if body.prompt is not None and not body.prompt.strip():
             raise invalid("The prompt is empty.")
-        messages = body.messages if body.prompt is None else [{"role": "user", "content": body.prompt}]
-        options = {name: value for name in body.model_fields_set - _TALK if (value := getattr(body, name)) is not None}
+        messages = (
+            body.messages if body.prompt is None else [{"role": "user", "content": body.prompt}]
+        )
+        options = {
+            name: value
+            for name in body.model_fields_set - _TALK
+            if (value := getattr(body, name)) is not None
+        }
         stream = choice.mode is ResponseMode.STREAM
         return self._service.events(messages, model=body.model, stream=stream, options=options)
 
@@ -141,7 +151,9 @@ class Native:
             raise invalid(f"{', '.join(wrong)}: not in a conversation that the server keeps.")
         try:
             context = ChatContext(
-                session_id=body.session_id or "", conversation_id=body.conversation_id, token=body.token or ""
+                session_id=body.session_id or "",
+                conversation_id=body.conversation_id,
+                token=body.token or "",
             )
             if context.conversation_id is None:
                 raise invalid("conversation_id is missing.")
@@ -172,7 +184,9 @@ class Native:
             try:
                 async with request.form(max_files=0, max_fields=100) as form:
                     prompt = form.get("prompt")
-            except ValueError:  # python-multipart's own; newer Starlettes make an HTTPException of it
+            except (
+                ValueError
+            ):  # python-multipart's own; newer Starlettes make an HTTPException of it
                 raise invalid("The form can't be read.") from None
         else:
             raise RefusedError(415, "invalid_request", "Send a form with the field prompt.")
@@ -182,7 +196,9 @@ class Native:
 
     async def _body(self, request: Request, model: type[B]) -> B:
         data = await read_json(request, self._service.limits)
-        for unknown in _object(data).keys() - model.model_fields.keys():  # pydantic would list them all
+        for unknown in (
+            _object(data).keys() - model.model_fields.keys()
+        ):  # pydantic would list them all
             raise invalid(f"{unknown[:50]}: there is no such field.")
         try:
             return model.model_validate(data)
@@ -200,7 +216,9 @@ async def _example() -> AsyncGenerator[StreamEvent, None]:
 
 def _next_turn(body: ChatBody) -> Message:
     """What the user asks, where the server has kept what was before."""
-    messages = (body.messages or []) if body.prompt is None else [{"role": "user", "content": body.prompt}]
+    messages = (
+        (body.messages or []) if body.prompt is None else [{"role": "user", "content": body.prompt}]
+    )
     try:
         last = build_request(messages[-1:], "").messages[-1]
     except (TypeError, ValueError) as problem:

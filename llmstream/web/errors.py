@@ -43,23 +43,34 @@ class Told:
     kind: ErrorKind
 
 
-def _told(kind: ErrorKind, status: int, text: str, shown: ErrorKind | None = None) -> tuple[str, Told]:
+def _told(
+    kind: ErrorKind, status: int, text: str, shown: ErrorKind | None = None
+) -> tuple[str, Told]:
     return kind, Told(status, text, shown or kind)
 
 
 TABLE: dict[str, Told] = dict(
     (
-        _told("authentication", 502, "The server could not sign in to the model's provider.", "server"),
+        _told(
+            "authentication", 502, "The server could not sign in to the model's provider.", "server"
+        ),
         _told("permission", 502, "The server may not use this model.", "server"),
         _told("not_found", 404, "There is no such model."),
         _told("invalid_request", 400, "The model's provider refused the request as it stands."),
         _told("context_length", 400, "The conversation is too long for this model."),
         _told("content_filter", 400, "The provider's filter refused to answer this."),
-        _told("quota", 503, "The server has used up what it may ask of the model's provider.", "server"),
+        _told(
+            "quota",
+            503,
+            "The server has used up what it may ask of the model's provider.",
+            "server",
+        ),
         _told("rate_limit", 429, "Too many requests just now. Please try again later."),
         _told("overloaded", 503, "The model is overloaded just now. Please try again later."),
         _told("server", 502, "The model's provider failed."),
-        _told("tool_use_failed", 502, "The model made a tool call that its provider could not read."),
+        _told(
+            "tool_use_failed", 502, "The model made a tool call that its provider could not read."
+        ),
         _told("timeout", 504, "The model took too long to answer."),
         _told("connection", 502, "The model's provider could not be reached."),
         _told("truncated", 502, "The answer was cut before its end."),
@@ -93,7 +104,9 @@ class RefusedError(Exception):
         super().__init__(message)
         self.reason = reason
         again = retry_after is not None
-        self.info = ErrorInfo(kind, message, retryable=again, status_code=status, retry_after=retry_after)
+        self.info = ErrorInfo(
+            kind, message, retryable=again, status_code=status, retry_after=retry_after
+        )
         self.headers = dict(headers or {})
 
 
@@ -125,11 +138,18 @@ def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
         event = replace(event, error=info.message, error_info=info, raw=None)
     elif event.retry is not None:
         told = TABLE.get(event.retry.kind, TABLE["internal"])
-        event = replace(event, retry=replace(event.retry, reason=told.text, kind=told.kind), raw=None)
+        event = replace(
+            event, retry=replace(event.retry, reason=told.text, kind=told.kind), raw=None
+        )
     elif event.raw is not None:
         event = replace(event, raw=None)
-    if event.tool_result is not None and (result := _public_part(event.tool_result)) is not event.tool_result:
-        logger.warning("request %s: tool %s: %s", request_id, event.tool_result.name, event.tool_result.content)
+    if (
+        event.tool_result is not None
+        and (result := _public_part(event.tool_result)) is not event.tool_result
+    ):
+        logger.warning(
+            "request %s: tool %s: %s", request_id, event.tool_result.name, event.tool_result.content
+        )
         event = replace(event, tool_result=result)
     if event.message is not None:
         event = replace(event, message=_public_message(event.message))
@@ -151,7 +171,9 @@ def _public_message(message: Message) -> Message:
 
 def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:
     """The body of an error in our own words: an ERROR event's JSON, with `request_id` beside `error`."""
-    event = StreamEvent(EventType.ERROR, error=info.message, error_info=replace(info, request_id=request_id))
+    event = StreamEvent(
+        EventType.ERROR, error=info.message, error_info=replace(info, request_id=request_id)
+    )
     return {**event.to_dict(), "request_id": request_id}
 
 
@@ -173,7 +195,9 @@ def new_request_id(given: str | None = None) -> str:
 def log_failure(info: ErrorInfo, request_id: str, problem: BaseException | None = None) -> None:
     """Log why an answer failed, in one record. `problem` is what the events raised, where they raised it."""
     if problem is not None and not isinstance(problem, LLMError):
-        logger.error("request %s: the events raised %s", request_id, type(problem).__name__, exc_info=problem)
+        logger.error(
+            "request %s: the events raised %s", request_id, type(problem).__name__, exc_info=problem
+        )
         return
     theirs = "" if info.request_id is None else f"; their request id: {info.request_id}"
     logger.warning("request %s: %s%s", request_id, info, theirs)
@@ -187,7 +211,13 @@ def log_refusal(problem: RefusedError, request_id: str, where: str = "") -> None
     """
     status = problem.info.status_code or 500
     failed = status >= 500 and problem.info.kind != "overloaded"
-    level = logging.ERROR if failed else logging.WARNING if status >= 500 or status in _WARNED else logging.INFO
+    level = (
+        logging.ERROR
+        if failed
+        else logging.WARNING
+        if status >= 500 or status in _WARNED
+        else logging.INFO
+    )
     told = "; ".join(filter(None, (str(problem), problem.reason, where)))
     cause = problem.__cause__ if status >= 500 else None
     logger.log(level, "request %s: refused with %s: %s", request_id, status, told, exc_info=cause)

@@ -32,16 +32,24 @@ def refusal_in(problem: BaseException) -> RefusedError | None:
         return problem
     if isinstance(problem, HTTPException):
         return http_refusal(problem)
-    if not isinstance(problem, LLMStreamError) or isinstance(problem, LLMError | ConfigurationError):
+    if not isinstance(problem, LLMStreamError) or isinstance(
+        problem, LLMError | ConfigurationError
+    ):
         return None
-    from llmstream.conversations import ConversationError  # loaded already if it is one; `respond` does without
+    from llmstream.conversations import (
+        ConversationError,
+    )  # loaded already if it is one; `respond` does without
 
     return conversation_refusal(problem) if isinstance(problem, ConversationError) else None
 
 
 def failure_in(problem: BaseException) -> ErrorInfo:
     """The failure that an exception means."""
-    return problem.info if isinstance(problem, LLMError) else ErrorInfo("internal", type(problem).__name__)
+    return (
+        problem.info
+        if isinstance(problem, LLMError)
+        else ErrorInfo("internal", type(problem).__name__)
+    )
 
 
 def refusal_event(problem: RefusedError, request_id: str) -> StreamEvent:
@@ -56,20 +64,31 @@ def http_refusal(problem: HTTPException) -> RefusedError:
     headers = {name.lower(): value for name, value in (problem.headers or {}).items()}
     wait = float(headers.pop("retry-after")) if headers.get("retry-after", "").isdecimal() else None
     kind = _KINDS.get(status, "invalid_request" if status < 500 else "internal")
-    return _caused(RefusedError(status, kind, str(problem.detail), retry_after=wait, headers=headers), problem)
+    return _caused(
+        RefusedError(status, kind, str(problem.detail), retry_after=wait, headers=headers), problem
+    )
 
 
 def conversation_refusal(problem: LLMStreamError) -> RefusedError:
     """What a stranger is told of a conversation that can't be had or gone on with."""
-    from llmstream.conversations import AccessError, ContextTooLongError, ConversationBusyError, TurnError
+    from llmstream.conversations import (
+        AccessError,
+        ContextTooLongError,
+        ConversationBusyError,
+        TurnError,
+    )
 
     if isinstance(problem, AccessError):
-        refusal = RefusedError(404, "not_found", "There is no such conversation, or it is not yours.")
+        refusal = RefusedError(
+            404, "not_found", "There is no such conversation, or it is not yours."
+        )
     elif isinstance(problem, ConversationBusyError):
         text = "Another turn of this conversation is being answered."
         refusal = RefusedError(409, "overloaded", text, retry_after=problem.retry_after)
     elif isinstance(problem, ContextTooLongError):
-        refusal = RefusedError(400, "context_length", "The conversation is too long for this model.")
+        refusal = RefusedError(
+            400, "context_length", "The conversation is too long for this model."
+        )
     elif isinstance(problem, TurnError):
         refusal = RefusedError(400, "invalid_request", "This turn can't be asked.")
     else:

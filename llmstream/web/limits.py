@@ -43,7 +43,9 @@ class Limits:
             if bound is not None and not bound > 0:
                 raise ConfigurationError(f"{name} must be more than 0, not {bound}")
         if not 0 <= self.retry_after < math.inf:
-            raise ConfigurationError(f"retry_after must be a number of seconds, not {self.retry_after}")
+            raise ConfigurationError(
+                f"retry_after must be a number of seconds, not {self.retry_after}"
+            )
 
 
 class Slots:
@@ -59,7 +61,9 @@ class Slots:
         """Have one while the block runs. Raises RefusedError."""
         wait = self._limits.retry_after
         if self._limits.total is not None and self.total >= self._limits.total:
-            raise RefusedError(503, "overloaded", "The server is busy. Please try again later.", retry_after=wait)
+            raise RefusedError(
+                503, "overloaded", "The server is busy. Please try again later.", retry_after=wait
+            )
         if self._limits.per_client is not None and self._clients[client] >= self._limits.per_client:
             text = f"You have {self._limits.per_client} requests under way, which is as many as you may."
             raise RefusedError(429, "rate_limit", text, retry_after=wait)
@@ -81,7 +85,9 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     that the client hears of it; other servers may take all of it.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise RefusedError(415, "invalid_request", "Send the body as it is, without Content-Encoding.")
+        raise RefusedError(
+            415, "invalid_request", "Send the body as it is, without Content-Encoding."
+        )
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limits.max_body:
         raise _too_large(limits)
@@ -113,8 +119,14 @@ def parse_json(data: bytes | str) -> Any:
 
 def check_messages(messages: Any, limits: Limits) -> None:
     """Raise RefusedError for more messages than are allowed."""
-    if limits.max_messages is not None and isinstance(messages, list) and len(messages) > limits.max_messages:
-        text = f"There are {len(messages)} messages; no more than {limits.max_messages} are allowed."
+    if (
+        limits.max_messages is not None
+        and isinstance(messages, list)
+        and len(messages) > limits.max_messages
+    ):
+        text = (
+            f"There are {len(messages)} messages; no more than {limits.max_messages} are allowed."
+        )
         raise RefusedError(413, "invalid_request", text)
 
 

@@ -195,7 +195,9 @@ class JsonEncoder:
     def _whole(self, event: StreamEvent) -> StreamEvent:
         if words(event):  # it was asked for in batch mode
             return event
-        return as_batch(event, event.message or Message("assistant", [_part(said) for said in self._said.items]))
+        return as_batch(
+            event, event.message or Message("assistant", [_part(said) for said in self._said.items])
+        )
 
 
 def _part(said: TextDelta | RefusalDelta) -> Part:
@@ -217,7 +219,9 @@ def outgoing(form: Form, *, whole: bool = False) -> Outgoing:
 def gap(last_event_id: str) -> StreamEvent:
     """What stands before the answer to a client that wants to go on from an event, which it can't."""
     text = "What was missed can't be sent again; the answer begins anew."
-    return StreamEvent(EventType.STATUS, status=Status("gap", text, {"last_event_id": last_event_id}))
+    return StreamEvent(
+        EventType.STATUS, status=Status("gap", text, {"last_event_id": last_event_id})
+    )
 
 
 def is_opaque(event: StreamEvent) -> bool:
@@ -231,7 +235,9 @@ def render_json(value: Any, *, default: Callable[[Any], Any] | None = None) -> b
     NaN and the infinities, which JSON has no word for, are null.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=default)
+        text = json.dumps(
+            value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=default
+        )
     except ValueError:
         plain = json.loads(json.dumps(value, default=default), parse_constant=lambda _: None)
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))

@@ -73,7 +73,9 @@ class NotAcceptableError(ValueError):
 
     def __init__(self, problem: str, offer: Iterable[Form]) -> None:
         self.offer = [MEDIA_TYPES[form][0] for form in offer]
-        super().__init__(f"{problem}; on offer: {', '.join(self.offer)}, with ?mode=stream or ?mode=batch")
+        super().__init__(
+            f"{problem}; on offer: {', '.join(self.offer)}, with ?mode=stream or ?mode=batch"
+        )
 
 
 def negotiate(
@@ -96,9 +98,14 @@ def negotiate(
     wanted = _explicit(mode, stream, flag, offer)
     choices = [
         Choice(each, form)
-        for each in ((wanted,) if wanted else (default, *(other for other in ResponseMode if other is not default)))
+        for each in (
+            (wanted,)
+            if wanted
+            else (default, *(other for other in ResponseMode if other is not default))
+        )
         for form in _FORMS[each]
-        if form in readable and (http_version != "1.0" or (each, form) != (ResponseMode.STREAM, Form.TEXT))
+        if form in readable
+        and (http_version != "1.0" or (each, form) != (ResponseMode.STREAM, Form.TEXT))
     ]
     if not choices:
         raise NotAcceptableError("none of the forms that you can read", offer)
@@ -141,7 +148,12 @@ def quality(ranges: Iterable[tuple[str, float]], form: Form) -> float:
     return best[1]
 
 
-def _explicit(mode: str | None, stream: str | None, flag: bool | None, offer: Sequence[Form]) -> ResponseMode | None:  # noqa: FBT001  # it is the client's word
+def _explicit(
+    mode: str | None,
+    stream: str | None,
+    flag: bool | None,  # noqa: FBT001  # it is the client's word
+    offer: Sequence[Form],
+) -> ResponseMode | None:
     if mode is not None:
         if mode not in set(ResponseMode):
             raise NotAcceptableError("there is no such mode", offer)

@@ -75,22 +75,50 @@ def _paths() -> dict[str, Any]:
     modes = [
         {"name": "mode", "in": "query", "schema": {"enum": ["stream", "batch"]}},
         {"name": "stream", "in": "query", "schema": {"type": "boolean"}},
-        {"name": "forms", "in": "query", "description": "What the client can read, with commas.", **_string()},
+        {
+            "name": "forms",
+            "in": "query",
+            "description": "What the client can read, with commas.",
+            **_string(),
+        },
         resume,
     ]
     form = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
-    forms = {kind: {"schema": form} for kind in ("application/x-www-form-urlencoded", "multipart/form-data")}
-    plain = {"200": {"description": "The words, as they come.", "content": {"text/plain": _string()}}}
+    forms = {
+        kind: {"schema": form}
+        for kind in ("application/x-www-form-urlencoded", "multipart/form-data")
+    }
+    plain = {
+        "200": {"description": "The words, as they come.", "content": {"text/plain": _string()}}
+    }
     session, status = _object("session_id", "conversation_id", "token"), _json(_object("status"))
     return {
         "/": {"get": _operation("The chat page", {"200": _given("text/html", {"type": "string"})})},
         "/healthz": {"get": _operation("Whether the server runs", {"200": status})},
-        "/readyz": {"get": _operation("Whether its store can be read", {"200": status}, more={"503": status})},
+        "/readyz": {
+            "get": _operation(
+                "Whether its store can be read", {"200": status}, more={"503": status}
+            )
+        },
         "/openapi.json": {"get": _operation("This document", {"200": _json({"type": "object"})})},
-        "/chat": {"post": _operation("Ask, and be answered in either mode", _answers(), _body("ChatBody"), modes)},
-        "/completion": {"post": _operation("Ask by a form", _answers(), {"content": forms, "required": True}, modes)},
-        "/prompt_data": {"post": _operation("What was sent", {"200": _json(_ref("PromptData"))}, _body("PromptData"))},
-        "/stream-example": {"get": _operation("Some words, one by one", _answers(), parameters=modes)},
+        "/chat": {
+            "post": _operation(
+                "Ask, and be answered in either mode", _answers(), _body("ChatBody"), modes
+            )
+        },
+        "/completion": {
+            "post": _operation(
+                "Ask by a form", _answers(), {"content": forms, "required": True}, modes
+            )
+        },
+        "/prompt_data": {
+            "post": _operation(
+                "What was sent", {"200": _json(_ref("PromptData"))}, _body("PromptData")
+            )
+        },
+        "/stream-example": {
+            "get": _operation("Some words, one by one", _answers(), parameters=modes)
+        },
         "/streaming_chat": {"post": _operation("Ask whoever knows", plain, _body("UserRequest"))},
         "/api/chat/session": {"post": _operation("Begin a conversation", {"201": _json(session)})},
         "/api/chat/stream-http": {
@@ -104,14 +132,20 @@ def _paths() -> dict[str, Any]:
             "get": _operation(
                 "Whether an answer to a client of AiSdk is under way: none ever is",
                 {"204": {"description": "None is."}},
-                parameters=[{"name": "chat", "in": "path", "required": True, "schema": {"type": "string"}}],
+                parameters=[
+                    {"name": "chat", "in": "path", "required": True, "schema": {"type": "string"}}
+                ],
             )
         },
-        "/v1/models": {"get": _foreign("The models that may be asked for", _json({"type": "object"}))},
+        "/v1/models": {
+            "get": _foreign("The models that may be asked for", _json({"type": "object"}))
+        },
         "/v1/models/{model}": {
             "get": {
                 **_foreign("One of them", _json({"type": "object"})),
-                "parameters": [{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}],
+                "parameters": [
+                    {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
+                ],
             }
         },
     }
@@ -124,12 +158,20 @@ def _answers() -> dict[str, Any]:
         "application/x-ndjson": {"itemSchema": _ref("StreamEvent")},
         "text/plain": _string(),
     }
-    return {"200": {"description": "The answer: one event, or all of them as they come.", "content": content}, **_OVER}
+    return {
+        "200": {
+            "description": "The answer: one event, or all of them as they come.",
+            "content": content,
+        },
+        **_OVER,
+    }
 
 
 def _dialect(dialect: Dialect) -> dict[str, Any]:
     body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
-    content: dict[str, Any] = {dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}}
+    content: dict[str, Any] = {
+        dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}
+    }
     if isinstance(dialect, OpenAIChat | AnthropicMessages):  # the others know streams only
         content["application/json"] = {"schema": {"type": "object"}}
     answer = {"description": "The answer, in this client's own words.", "content": content}
@@ -149,9 +191,16 @@ def _operation(
     parameters: list[Any] | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    errors = {status: {**_json(_ref("Error")), "description": text} for status, text in _ERRORS.items()}
+    errors = {
+        status: {**_json(_ref("Error")), "description": text} for status, text in _ERRORS.items()
+    }
     asked = {"requestBody": body} if body is not None else {}
-    return {"summary": summary, "parameters": parameters or [], **asked, "responses": {**answers, **errors, **more}}
+    return {
+        "summary": summary,
+        "parameters": parameters or [],
+        **asked,
+        "responses": {**answers, **errors, **more},
+    }
 
 
 def _body(model: str) -> dict[str, Any]:
@@ -159,7 +208,10 @@ def _body(model: str) -> dict[str, Any]:
 
 
 def _given(media_type: str, schema: Any, *, item: bool = False) -> dict[str, Any]:
-    return {"description": "OK", "content": {media_type: {"itemSchema" if item else "schema": schema}}}
+    return {
+        "description": "OK",
+        "content": {media_type: {"itemSchema" if item else "schema": schema}},
+    }
 
 
 def _json(schema: Any) -> dict[str, Any]:
@@ -175,7 +227,11 @@ def _string() -> dict[str, Any]:
 
 
 def _object(*names: str) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": list(names)}
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "required": list(names),
+    }
 
 
 def _sse(model: str) -> dict[str, Any]:
@@ -196,7 +252,10 @@ def _schemas() -> Mapping[str, Any]:
         schemas[name] = schemas.get(name) or schema
     cited = {
         "type": "object",
-        "properties": {"title": {"type": ["string", "null"]}, "relevance": {"type": ["number", "null"]}},
+        "properties": {
+            "title": {"type": ["string", "null"]},
+            "relevance": {"type": ["number", "null"]},
+        },
     }
     schemas["Chunk"] = {
         "type": "object",

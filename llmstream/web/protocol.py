@@ -137,7 +137,10 @@ class Bounded(_Base):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the head's clock, if there is room."""
         self._wire = transport
-        self.app_state = {**self.app_state, "llmstream.abort": transport.abort}  # for llmstream.web.responses.cut
+        self.app_state = {
+            **self.app_state,
+            "llmstream.abort": transport.abort,
+        }  # for llmstream.web.responses.cut
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]  # it behaves like one
         self._connections.leave(self._accepting)
         if self._connections.enter(self, self.client[0] if self.client else None, transport.abort):
@@ -197,12 +200,16 @@ class Bounded(_Base):
             self._stop_timers()
             self._unset_keepalive_if_required()
             wait, handler = self.timeout_keep_alive, self.timeout_keep_alive_handler
-            self.timeout_keep_alive_task = self.loop.call_later(wait, handler)  # uvicorn forgets it here
+            self.timeout_keep_alive_task = self.loop.call_later(
+                wait, handler
+            )  # uvicorn forgets it here
 
     def on_response_complete(self) -> None:
         """The connection is idle, but for a body that goes on."""
         super().on_response_complete()
-        if self.is_closing() or not self.cycle.response_complete:  # or the next request's answer has begun
+        if (
+            self.is_closing() or not self.cycle.response_complete
+        ):  # or the next request's answer has begun
             return
         self._connections.rest(self)
         if not self._reading_body:
@@ -308,7 +315,9 @@ class Bounded(_Base):
         self.transport = self._wire
         super().handle_websocket_upgrade(*request, **named)
         refused = not getattr(self._wire.get_protocol(), "handshake_initiated", True)
-        if refused and not self._wire.is_closing():  # uvicorn would answer nothing, and read on without end
+        if (
+            refused and not self._wire.is_closing()
+        ):  # uvicorn would answer nothing, and read on without end
             self._wire.write(_answer(400))
             self._wire.close()
 

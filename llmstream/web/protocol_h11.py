@@ -26,7 +26,9 @@ class HTTP(Bounded, H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn: _Connection = _Connection(self, config.h11_max_incomplete_event_size or self.bounds.head_size)
+        self.conn: _Connection = _Connection(
+            self, config.h11_max_incomplete_event_size or self.bounds.head_size
+        )
 
     def _parse(self, data: bytes) -> None:
         H11Protocol.data_received(self, data)
@@ -69,4 +71,6 @@ class _Connection(h11.Connection):
         self._headers += len(headers)
         size += sum(len(name) + len(value) + 4 for name, value in headers)
         if self._headers > self._protocol.bounds.headers or size > self._head_size:
-            raise h11.RemoteProtocolError("too many headers, or too large ones", error_status_hint=431)
+            raise h11.RemoteProtocolError(
+                "too many headers, or too large ones", error_status_hint=431
+            )

@@ -11,8 +11,16 @@ from uvicorn.server import ServerState
 
 from llmstream.web.protocol import Bounded, missing
 
-_CALLBACKS = ("on_message_begin", "on_header", "on_headers_complete", "on_body", "on_message_complete")
-MISSING = missing(HttpToolsProtocol, RequestResponseCycle, "parser", "pipeline", "_should_upgrade", *_CALLBACKS)
+_CALLBACKS = (
+    "on_message_begin",
+    "on_header",
+    "on_headers_complete",
+    "on_body",
+    "on_message_complete",
+)
+MISSING = missing(
+    HttpToolsProtocol, RequestResponseCycle, "parser", "pipeline", "_should_upgrade", *_CALLBACKS
+)
 
 
 class _TooMuchError(Exception):
@@ -30,7 +38,9 @@ class HTTP(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bounded is type
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._silent = 0  # bytes since the parser last reported a head, a piece of a body or a message's end
+        self._silent = (
+            0  # bytes since the parser last reported a head, a piece of a body or a message's end
+        )
         self._headers = 0
         self._flaw = 400
 

@@ -34,7 +34,13 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
 from llmstream.streams.flow import Flow, Source
-from llmstream.web.delivery import Outlet, SlowClientError, UnsentError, http_client_left, is_cancelled
+from llmstream.web.delivery import (
+    Outlet,
+    SlowClientError,
+    UnsentError,
+    http_client_left,
+    is_cancelled,
+)
 from llmstream.web.errors import (
     RefusedError,
     error_headers,
@@ -46,8 +52,23 @@ from llmstream.web.errors import (
     render_error,
 )
 from llmstream.web.exceptions import failure_in, http_refusal, refusal_event, refusal_in
-from llmstream.web.native_encoders import LAST, AbortedError, Outgoing, SseEncoder, gap, outgoing, render_json
-from llmstream.web.negotiation import FORMS, Choice, Form, NotAcceptableError, ResponseMode, negotiate
+from llmstream.web.native_encoders import (
+    LAST,
+    AbortedError,
+    Outgoing,
+    SseEncoder,
+    gap,
+    outgoing,
+    render_json,
+)
+from llmstream.web.negotiation import (
+    FORMS,
+    Choice,
+    Form,
+    NotAcceptableError,
+    ResponseMode,
+    negotiate,
+)
 from llmstream.web.server_log import filter_server_logs
 
 logger = get_logger("llmstream.web")
@@ -59,7 +80,11 @@ _GOODBYE = 0.5
 RenderError = Callable[[ErrorInfo, str], Any]
 """From a failure that is fit for strangers, and a request id, to the JSON body of an HTTP error."""
 
-HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
+HEADERS = {
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+    "x-content-type-options": "nosniff",
+}
 """No cache and no proxy may hold an answer back, and no browser guess what it is."""
 
 
@@ -94,14 +119,21 @@ class EventStreamResponse(Response):
         self.body = b""
         named = {**HEADERS, **self._encoder.headers, **(headers or {})}
         named |= {"content-type": self._encoder.content_type, "x-request-id": self.request_id}
-        self.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
+        self.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in named.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. Raises AbortedError where the connection has to be cut, which is what servers do then.
 
         HEAD asks what an answer would look like, so nobody is asked for one.
         """
-        last_event_id = Headers(scope=scope).get("last-event-id", "") if isinstance(self._encoder, SseEncoder) else ""
+        last_event_id = (
+            Headers(scope=scope).get("last-event-id", "")
+            if isinstance(self._encoder, SseEncoder)
+            else ""
+        )
         if last_event_id.endswith(LAST):
             nothing = Refusal(None, self.request_id, self._given)
             nothing.background = self.background
@@ -148,7 +180,11 @@ class EventStreamResponse(Response):
                     async for event in events:
                         if event.type is _TEXT and event.raw is None:  # nearly every event
                             if data := feed(event):
-                                await (self._body(send, data) if self._opened else self._open(send, data))
+                                await (
+                                    self._body(send, data)
+                                    if self._opened
+                                    else self._open(send, data)
+                                )
                             continue
                         if event.type in TERMINAL:
                             outlet.unwatch()  # before it is sent: whoever has it may leave
@@ -163,12 +199,16 @@ class EventStreamResponse(Response):
                 raise
             await self._fall(send, problem)
         if not self._ended:
-            await self._tell(send, error(ErrorInfo("truncated", "the stream stopped without its end")))
+            await self._tell(
+                send, error(ErrorInfo("truncated", "the stream stopped without its end"))
+            )
         if not self._opened:  # an answer without a word
             await self._open(send, b"")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _tell(self, send: Send, event: StreamEvent, problem: BaseException | None = None) -> bool:
+    async def _tell(
+        self, send: Send, event: StreamEvent, problem: BaseException | None = None
+    ) -> bool:
         """Send any event; True if it was the last one. `problem` is what the events raised."""
         if event.type is EventType.ERROR:
             info = event.error_info or ErrorInfo("internal", event.error or "")
@@ -184,7 +224,9 @@ class EventStreamResponse(Response):
     async def _fall(self, send: Send, problem: BaseException) -> None:
         """Tell what the events raised."""
         if self._ended:  # only closing went wrong
-            logger.error("request %s: the events could not be closed", self.request_id, exc_info=problem)
+            logger.error(
+                "request %s: the events could not be closed", self.request_id, exc_info=problem
+            )
         elif (refusal := refusal_in(problem)) is not None:
             await self._refuse(send, refusal)
         else:
@@ -192,17 +234,23 @@ class EventStreamResponse(Response):
 
     async def _open(self, send: Send, data: bytes) -> None:
         self._opened = True
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         if data:
             await self._body(send, data)
 
     def _body(self, send: Send, data: bytes) -> Any:
         return send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _fail(self, send: Send, public: ErrorInfo, headers: Mapping[str, str] | None = None) -> None:
+    async def _fail(
+        self, send: Send, public: ErrorInfo, headers: Mapping[str, str] | None = None
+    ) -> None:
         """A real HTTP error, since nothing has been sent. It ends when the events are closed, as all answers do."""
         self._opened = self._ended = True
-        response = Refusal(public, self.request_id, render_error=self._render_error, headers=headers)
+        response = Refusal(
+            public, self.request_id, render_error=self._render_error, headers=headers
+        )
         for message in whole_messages(response):
             await send({**message, "more_body": True} if "body" in message else message)
 
@@ -219,7 +267,9 @@ class EventStreamResponse(Response):
     async def _beat(self, send: Send) -> None:
         if not self._opened:
             await self._open(send, b"")
-        await send({"type": "http.response.body", "body": self._encoder.keep_alive, "more_body": True})
+        await send(
+            {"type": "http.response.body", "body": self._encoder.keep_alive, "more_body": True}
+        )
 
     async def _announce(self, send: Send) -> None:
         """Say that the server stops, as far as that can be said."""
@@ -294,7 +344,9 @@ def choose(
             offer=offer,
         )
     except ValueError as problem:
-        raise HTTPException(406 if isinstance(problem, NotAcceptableError) else 400, str(problem)) from None
+        raise HTTPException(
+            406 if isinstance(problem, NotAcceptableError) else 400, str(problem)
+        ) from None
 
 
 class Refusal(Response):
@@ -311,7 +363,9 @@ class Refusal(Response):
     ) -> None:
         self._events = events
         if info is None:
-            super().__init__(status_code=204, headers={"x-request-id": request_id, "cache-control": "no-store"})
+            super().__init__(
+                status_code=204, headers={"x-request-id": request_id, "cache-control": "no-store"}
+            )
             return
         body = render_json(render_error(info, request_id))
         named = {**HEADERS, **error_headers(info), **(headers or {}), "x-request-id": request_id}
@@ -326,7 +380,11 @@ class Refusal(Response):
 
 def whole_messages(response: Response) -> tuple[Message, Message]:
     """What a response of known length sends."""
-    head = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+    head = {
+        "type": "http.response.start",
+        "status": response.status_code,
+        "headers": response.raw_headers,
+    }
     return head, {"type": "http.response.body", "body": response.body, "more_body": False}
 
 

@@ -85,7 +85,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str, None]:
+async def running(
+    app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncGenerator[str, None]:
     """Serve `app` while the block runs, beside the program's own work; gives its URL. `port` 0: any that is free.
 
     Streams that are open at the end have a second to finish. Raises RuntimeError where the app can't start.
@@ -106,5 +108,7 @@ async def running(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> As
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    with suppress(SystemExit):  # uvicorn's word for an app that can't start, which would end the program
+    with suppress(
+        SystemExit
+    ):  # uvicorn's word for an app that can't start, which would end the program
         await server.serve(sockets=[listener])

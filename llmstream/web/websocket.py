@@ -14,7 +14,13 @@ from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
 from llmstream.streams.flow import Source
 from llmstream.web.delivery import Outlet, SlowClientError, UnsentError, is_cancelled
-from llmstream.web.errors import log_failure, log_refusal, new_request_id, public_event, render_error
+from llmstream.web.errors import (
+    log_failure,
+    log_refusal,
+    new_request_id,
+    public_event,
+    render_error,
+)
 from llmstream.web.exceptions import failure_in, refusal_event, refusal_in
 from llmstream.web.native_encoders import is_opaque, render_json
 from llmstream.web.responses import cut
@@ -48,9 +54,15 @@ async def send_events(
     doesn't disturb the closing. The WebSocket stays open: `if await send_events(…): await websocket.close()`. The
     server's own pings keep a silent one alive.
     """
-    sending = _Sending(events, render, request_id or new_request_id(websocket.headers.get("x-request-id")))
+    sending = _Sending(
+        events, render, request_id or new_request_id(websocket.headers.get("x-request-id"))
+    )
     outlet = Outlet(
-        websocket.send, request_id=sending.request_id, heartbeat=None, write_timeout=write_timeout, beat=_nothing
+        websocket.send,
+        request_id=sending.request_id,
+        heartbeat=None,
+        write_timeout=write_timeout,
+        beat=_nothing,
     )
     try:
         return await outlet.run(sending.write(outlet), _left(websocket)) and await outlet.run(
@@ -97,7 +109,9 @@ class _Sending:
     def _fall(self, problem: BaseException) -> None:
         """Keep what the events raised for the end."""
         if self._last is not None:  # only closing went wrong
-            logger.error("request %s: the events could not be closed", self.request_id, exc_info=problem)
+            logger.error(
+                "request %s: the events could not be closed", self.request_id, exc_info=problem
+            )
         elif (refusal := refusal_in(problem)) is not None:
             log_refusal(refusal, self.request_id)
             self._last = refusal_event(refusal, self.request_id)

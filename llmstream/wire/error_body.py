@@ -69,7 +69,15 @@ _CODES: dict[str, ErrorKind] = {
     "invalid_argument": "invalid_request",
     "validationexception": "invalid_request",
 }
-_VAGUE = frozenset({"invalid_request_error", "api_error", "server_error", "invalid_argument", "validationexception"})
+_VAGUE = frozenset(
+    {
+        "invalid_request_error",
+        "api_error",
+        "server_error",
+        "invalid_argument",
+        "validationexception",
+    }
+)
 """Types that say little: the message, then the status, may know better."""
 
 _WORDS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
@@ -81,7 +89,12 @@ _WORDS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
         ),
         "context_length",
     ),
-    (re.compile(r"(incorrect|invalid|missing|not valid).{0,20}api[ _-]?key|api key not valid", re.I), "authentication"),
+    (
+        re.compile(
+            r"(incorrect|invalid|missing|not valid).{0,20}api[ _-]?key|api key not valid", re.I
+        ),
+        "authentication",
+    ),
     (re.compile(r"security token .{0,40}invalid", re.I), "authentication"),
     (
         re.compile(
@@ -98,7 +111,9 @@ _WORDS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
 
 _UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 """Seconds, by how a unit begins; of those that fit, the first counts."""
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h)(?![a-z])", re.I)
+_DURATION = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h)(?![a-z])", re.I
+)
 _TOLD_DELAY = re.compile(rf"\b(?:try again|retry) (?:in|after) ((?:{_DURATION.pattern} ?)+)", re.I)
 """OpenAI's "Please try again in 6m0s", where an error inside a stream has no headers."""
 
@@ -117,7 +132,11 @@ _STATUSES: dict[int, ErrorKind] = {
 
 
 def parse_error(
-    body: Any, *, status: int | None = None, headers: Mapping[str, str] | None = None, provider: str | None = None
+    body: Any,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    provider: str | None = None,
 ) -> ErrorInfo:
     """What went wrong, from a parsed JSON body, or the body's text.
 
@@ -130,7 +149,8 @@ def parse_error(
     kind = _classify(words, message, status or _status_in(body))
     info = ErrorInfo(
         kind,
-        message[:MAX_MESSAGE] or (f"HTTP {status} without a body" if status else "the provider reported an error"),
+        message[:MAX_MESSAGE]
+        or (f"HTTP {status} without a body" if status else "the provider reported an error"),
         provider=provider,
         status_code=status,
         code=next((word[:MAX_CODE] for word in words if not word.isdigit()), None),
@@ -142,7 +162,11 @@ def parse_error(
     if kind == "server" and status is not None and status < 500 and status != 409:
         info.retryable = False
     if (verdict := headers.get("x-should-retry")) in ("true", "false"):
-        info.retryable = verdict == "true" and kind not in ("quota", "authentication", "content_filter")
+        info.retryable = verdict == "true" and kind not in (
+            "quota",
+            "authentication",
+            "content_filter",
+        )
     return info
 
 
@@ -171,11 +195,16 @@ def parse_retry_after(headers: Mapping[str, str], body: Any = None) -> float | N
     None when the server named no usable delay; zero, negative and unreadable values count as none.
     A date is read against the response's own `date`, so that a wrong clock here does no harm.
     """
-    candidates = [_number(headers.get("retry-after-ms"), 0.001), _number(headers.get("retry-after"), 1.0)]
+    candidates = [
+        _number(headers.get("retry-after-ms"), 0.001),
+        _number(headers.get("retry-after"), 1.0),
+    ]
     if candidates[1] is None and (date := headers.get("retry-after")) is not None:
         candidates.append(_until(date, headers.get("date")))
     candidates.append(_google_delay(body))
-    return next((seconds for seconds in candidates if seconds is not None and 0 < seconds < math.inf), None)
+    return next(
+        (seconds for seconds in candidates if seconds is not None and 0 < seconds < math.inf), None
+    )
 
 
 def _classify(words: list[str], message: str, status: int | None) -> ErrorKind:
@@ -209,7 +238,11 @@ def _read(body: Any) -> tuple[str, list[str]]:
     if not isinstance(details, list):
         details = [details]
     words = [
-        *(detail.get("error_code") or detail.get("reason") for detail in details if isinstance(detail, dict)),
+        *(
+            detail.get("error_code") or detail.get("reason")
+            for detail in details
+            if isinstance(detail, dict)
+        ),
         error.get("code"),
         error.get("type") if error.get("type") != "error" else None,
         error.get("status"),
@@ -219,12 +252,16 @@ def _read(body: Any) -> tuple[str, list[str]]:
         text = str(error) if error else ""
     if isinstance(text, str) and isinstance(param := error.get("param"), str) and param not in text:
         text = f"{text.rstrip('.')}: {param[:100]}"
-    return _plain(text if isinstance(text, str) else str(text)), [str(word) for word in words if word]
+    return _plain(text if isinstance(text, str) else str(text)), [
+        str(word) for word in words if word
+    ]
 
 
 def _plain(text: str) -> str:
     if text.lstrip()[:1] == "<":  # a gateway's HTML page
-        text = re.sub(r"<(script|style)\b.*?(</\1>|\Z)|<[^<>]*>", " ", text[: 64 * 1024], flags=re.S | re.I)
+        text = re.sub(
+            r"<(script|style)\b.*?(</\1>|\Z)|<[^<>]*>", " ", text[: 64 * 1024], flags=re.S | re.I
+        )
     return " ".join(text[: 8 * MAX_MESSAGE].split())
 
 
@@ -264,7 +301,10 @@ def _told_delay(message: str) -> float | None:
     if told is None:
         return None
     parts = _DURATION.findall(told[1])
-    units = ((number, next(_UNITS[unit] for unit in _UNITS if name.lower().startswith(unit))) for number, name in parts)
+    units = (
+        (number, next(_UNITS[unit] for unit in _UNITS if name.lower().startswith(unit)))
+        for number, name in parts
+    )
     return sum(float(number) * unit for number, unit in units) or None
 
 

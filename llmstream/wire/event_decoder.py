@@ -26,7 +26,15 @@ from llmstream.events.types import (
     opaque,
     reasoning_delta,
 )
-from llmstream.messages import FinishReason, Message, Source, ToolCall, ToolResult, Usage, parse_arguments
+from llmstream.messages import (
+    FinishReason,
+    Message,
+    Source,
+    ToolCall,
+    ToolResult,
+    Usage,
+    parse_arguments,
+)
 from llmstream.wire.error_body import is_error, parse_error
 from llmstream.wire.framing.sse import MAX_FRAME, Frame, SSEParser
 from llmstream.wire.framing.text_frames import TextTemplate
@@ -48,7 +56,18 @@ _FIELD_CUT = re.compile(rb"d(at?)?|e(v(en?)?)?|i|r(e(tr?)?)?")
 class OpenCall:
     """A tool call that is still being written, or that waits until it may leave."""
 
-    __slots__ = ("checked", "chunks", "done", "executed_by", "freeform", "id", "index", "name", "provider_data", "size")
+    __slots__ = (
+        "checked",
+        "chunks",
+        "done",
+        "executed_by",
+        "freeform",
+        "id",
+        "index",
+        "name",
+        "provider_data",
+        "size",
+    )
 
     def __init__(self, index: int, id: str, name: str) -> None:
         self.index = index
@@ -60,7 +79,9 @@ class OpenCall:
         self.freeform = False
         """The arguments are any text, not JSON: whole when `done`."""
         self.size = 0
-        self.checked = 0  # the size at which it was found incomplete: worth parsing again at twice that
+        self.checked = (
+            0  # the size at which it was found incomplete: worth parsing again at twice that
+        )
         self.executed_by: Any = "caller"
         self.provider_data: dict[str, Any] | None = None
 
@@ -77,7 +98,9 @@ class Decoder:
     free_members: ClassVar[tuple[str, ...]] = ()
     """Members that mean nothing and differ from frame to frame."""
 
-    def __init__(self, *, include_raw: bool = False, keep_message: bool = True, max_frame: int = MAX_FRAME) -> None:
+    def __init__(
+        self, *, include_raw: bool = False, keep_message: bool = True, max_frame: int = MAX_FRAME
+    ) -> None:
         self._parser = SSEParser(max_frame=max_frame)
         if self.text_member is not None and not include_raw:
             self._parser.template = TextTemplate(self.text_member, self.free_members)
@@ -93,7 +116,9 @@ class Decoder:
         self._calls: deque[OpenCall] = deque()  # those that have not left, in order
         self._call_count = 0  # calls for the caller
         self._ran_count = 0  # calls that the provider ran
-        self._ids: set[str] = set()  # of the caller's calls: whoever answers two under one id answers neither
+        self._ids: set[str] = (
+            set()
+        )  # of the caller's calls: whoever answers two under one id answers neither
         self._called = False  # a call for the caller has left
         self.start = Start()
         """What MESSAGE_START will say; a provider adds its name and warnings before it feeds."""
@@ -193,7 +218,9 @@ class Decoder:
     def _say(self, content: str) -> None:
         event = StreamEvent(_TEXT, TextDelta(content))
         if self._builder is None and self._started and not self._calls:
-            self._out.append(event)  # nearly every event of a client's: what `_piece` would do, in half the time
+            self._out.append(
+                event
+            )  # nearly every event of a client's: what `_piece` would do, in half the time
         else:
             self._piece(event)
 
@@ -208,7 +235,9 @@ class Decoder:
 
     def _refusal(self, content: str) -> None:
         if content:
-            self._piece(StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(as_string(content))))
+            self._piece(
+                StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(as_string(content)))
+            )
             self._refused = True
 
     def _source(self, source: Source) -> None:
@@ -276,7 +305,11 @@ class Decoder:
                 return
             arguments = "".join(call.chunks)
             parsed = parse_arguments(arguments)
-            if finish_reason is None and not call.done and (call.freeform or parsed is None or not arguments.strip()):
+            if (
+                finish_reason is None
+                and not call.done
+                and (call.freeform or parsed is None or not arguments.strip())
+            ):
                 call.checked = call.size
                 return  # more may come, even after another call began: deltas can be interleaved
             self._calls.popleft()

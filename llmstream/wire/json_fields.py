@@ -24,7 +24,9 @@ def _without_lone_surrogates(data: bytes) -> Any:
         text = json.dumps(json.loads(data), ensure_ascii=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return from_json(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode())
+    return from_json(
+        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    )
 
 
 def as_string(value: Any) -> str:

@@ -22,7 +22,11 @@ class Rendered:
         """The caller's `provider_options`, last: an object is merged into one that is there, anything else replaces."""
         for name, value in options.items():
             known = self.body.get(name)
-            self.body[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, Mapping) else value
+            self.body[name] = (
+                {**known, **value}
+                if isinstance(known, dict) and isinstance(value, Mapping)
+                else value
+            )
 
 
 def encode_json(text: str) -> bytes:

@@ -185,7 +185,9 @@ class PartialJSON:
             self._read = self._value if is_list else self._key
             return at + 1
         if char:
-            raise self._error("a comma or the end of the " + ("list" if is_list else "object"), text, at)
+            raise self._error(
+                "a comma or the end of the " + ("list" if is_list else "object"), text, at
+            )
         return at
 
     def _end(self, text: str, at: int) -> int:
@@ -243,7 +245,9 @@ class PartialJSON:
         elif place > 1 and char not in _HEX:
             raise self._error("four hexadecimal digits", text, at)
         elif place < 2 and char != "\\u"[place]:
-            raise self._error("an escape" if len(self._escape) == 2 else "the second half of a pair", text, at)
+            raise self._error(
+                "an escape" if len(self._escape) == 2 else "the second half of a pair", text, at
+            )
         elif place == 5:
             self._close_escape(text, at)
         return at + 1
@@ -287,7 +291,9 @@ class PartialJSON:
 
     # --- the value -------------------------------------------------------------------------------------------
 
-    def _open(self, container: dict[str, Any] | list[Any], then: Callable[[str, int], int], at: int) -> None:
+    def _open(
+        self, container: dict[str, Any] | list[Any], then: Callable[[str, int], int], at: int
+    ) -> None:
         if len(self._stack) == MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} levels at character {self._base + at}")
         path: Path = ()
@@ -332,4 +338,6 @@ class PartialJSON:
         self._read = self._after_value
 
     def _error(self, wanted: str, text: str, at: int) -> ValueError:
-        return ValueError(f"expected {wanted}, not {text[at : at + 1]!r}, at character {self._base + at}")
+        return ValueError(
+            f"expected {wanted}, not {text[at : at + 1]!r}, at character {self._base + at}"
+        )

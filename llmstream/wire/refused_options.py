@@ -39,7 +39,9 @@ OURS = frozenset({"stream_options", STREAM, *OTHER_NAME})
 """Options that the caller never sees, or whose meaning stays: changed even where `strict` allows no other change."""
 
 PREFILL = "prefill: refused by the provider; asked to go on instead"
-_NO_PREFILL = re.compile(r"prefill|(must|should) (end|be) with a user|last (message|role) (must|should|to) be", re.I)
+_NO_PREFILL = re.compile(
+    r"prefill|(must|should) (end|be) with a user|last (message|role) (must|should|to) be", re.I
+)
 _NO_STREAM = re.compile(
     r"stream(ing)?\b\W+((mode|responses?|output|requests?|true)\W+)?((is|are)\W+)?(currently\W+)?(disabled|(not|un)\W?"
     r"(supported|available|allowed|implemented|enabled))|does ?n[o'](t| t) support stream"
@@ -63,7 +65,8 @@ _REFUSED = (
     r"OPTION\W{0,2} is deprecated for this model",
 )
 _NOT_ALWAYS = re.compile(
-    r"\b(together|both|combin\w+|when|while|unless|must be|at most|at least|up to|limit|less than|max\w* \w*of)\b", re.I
+    r"\b(together|both|combin\w+|when|while|unless|must be|at most|at least|up to|limit|less than|max\w* \w*of)\b",
+    re.I,
 )
 """The host knows the option, but not so, or not here: that is for the caller to mend."""
 
@@ -84,7 +87,11 @@ class Lesson:
         """Mend a body before it is sent, and say so; False if the lesson doesn't concern it."""
         body = rendered.body
         if self.option == DEVELOPER:
-            found = [message for message in body.get("messages", ()) if message.get("role") == "developer"]
+            found = [
+                message
+                for message in body.get("messages", ())
+                if message.get("role") == "developer"
+            ]
             for message in found:
                 message["role"] = "system"
         else:
@@ -122,7 +129,9 @@ class Lessons:
         if known := self._known.get(model):
             self._known[model] = dict.fromkeys(known, True)
 
-    def learn(self, model: str, sent: Mapping[str, Any], refusal: ErrorInfo, *, strict: bool) -> str | None:
+    def learn(
+        self, model: str, sent: Mapping[str, Any], refusal: ErrorInfo, *, strict: bool
+    ) -> str | None:
         """What to do otherwise after this refusal of the body `sent`, in words; None: nothing was learned."""
         if refuses_prefill(sent, refusal):
             self._unprefilled.add(model)
@@ -137,7 +146,9 @@ class Lessons:
         return str(lesson)
 
 
-def learn(sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] = ()) -> Lesson | None:
+def learn(
+    sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] = ()
+) -> Lesson | None:
     """The lesson in the refusal of the body `sent`, given those `known` already; None: nothing to learn."""
     message = refusal.message
     asked_to_stream = refusal.status_code in (400, 405, 422, 501) and STREAM in sent
@@ -148,7 +159,10 @@ def learn(sent: Mapping[str, Any], refusal: ErrorInfo, known: Iterable[Lesson] =
     if re.search(r"\bdeveloper\b", message) and _ROLE.search(message):
         roles = {turn.get("role") for turn in sent.get("messages", ()) if isinstance(turn, Mapping)}
         return Lesson(DEVELOPER, "system") if "developer" in roles else None
-    option = next((name for name in sent if name in OPTIONAL | OTHER_NAME.keys() and _refuses(message, name)), None)
+    option = next(
+        (name for name in sent if name in OPTIONAL | OTHER_NAME.keys() and _refuses(message, name)),
+        None,
+    )
     other = OTHER_NAME.get(option or "")
     if option is None or any(lesson.option == other for lesson in known):
         return None  # a host that refuses both names has nothing more to teach
@@ -159,7 +173,11 @@ def refuses_prefill(sent: Mapping[str, Any], refusal: ErrorInfo) -> bool:
     """Whether what was refused is the beginning of the answer that the body `sent` ends with."""
     messages = sent.get("messages") or [{}]
     prefilled = messages[-1].get("role") == "assistant"
-    return prefilled and refusal.kind == "invalid_request" and bool(_NO_PREFILL.search(refusal.message))
+    return (
+        prefilled
+        and refusal.kind == "invalid_request"
+        and bool(_NO_PREFILL.search(refusal.message))
+    )
 
 
 def _refuses(message: str, option: str) -> bool:
@@ -168,4 +186,7 @@ def _refuses(message: str, option: str) -> bool:
     pattern = re.compile("|".join(form.replace("OPTION", name) for form in _REFUSED), re.I | re.S)
     # "Only the default is supported" is a sentence of its own, and belongs to the one before.
     sentences = re.split(r"(?<=[.;!?])\s+(?!Only the default)", f"{message} ")
-    return any(pattern.search(f"{sentence} ") and not _NOT_ALWAYS.search(sentence) for sentence in sentences)
+    return any(
+        pattern.search(f"{sentence} ") and not _NOT_ALWAYS.search(sentence)
+        for sentence in sentences
+    )

@@ -64,7 +64,9 @@ async def raw_httpx2(root: str) -> Ask:
 async def raw_aiohttp(root: str) -> Ask:
     import aiohttp
 
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout())
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout()
+    )
 
     async def ask(model: str, messages: Messages, take: Take) -> None:
         body = {"model": model, "messages": messages, "stream": True}
@@ -123,7 +125,9 @@ async def anthropic(root: str) -> Ask:
     client = AsyncAnthropic(api_key=KEY, base_url=root)
 
     async def ask(model: str, messages: Any, take: Take) -> None:
-        stream = await client.messages.create(model=model, messages=messages, max_tokens=4096, stream=True)
+        stream = await client.messages.create(
+            model=model, messages=messages, max_tokens=4096, stream=True
+        )
         async for event in stream:
             if event.type == "content_block_delta" and event.delta.type == "text_delta":
                 take(event.delta.text)
@@ -131,7 +135,11 @@ async def anthropic(root: str) -> Ask:
     return ask
 
 
-OURS = {"openai": "openai-chat", "openai-responses": "openai-responses", "anthropic": "anthropic-messages"}
+OURS = {
+    "openai": "openai-chat",
+    "openai-responses": "openai-responses",
+    "anthropic": "anthropic-messages",
+}
 ADAPTERS = {
     adapter.name: adapter
     for adapter in (
@@ -150,12 +158,28 @@ ADAPTERS = {
         Adapter("raw-aiohttp", "openai-chat", ("aiohttp",), raw_aiohttp, "aiohttp", raw=True),
         Adapter("openai", "openai-chat", ("openai", "httpx2"), openai, "openai"),
         Adapter("openai-aiohttp", "openai-chat", ("openai", "aiohttp"), openai_aiohttp, "openai"),
-        Adapter("openai-responses", "openai-responses", ("openai", "httpx2"), openai_responses, "openai"),
+        Adapter(
+            "openai-responses", "openai-responses", ("openai", "httpx2"), openai_responses, "openai"
+        ),
         Adapter("anthropic", "anthropic-messages", ("anthropic", "httpx2"), anthropic, "anthropic"),
         Adapter("any-llm", "openai-chat", ("any-llm-sdk", "openai"), peers.any_llm, "any_llm"),
-        Adapter("mirascope", "openai-chat", ("mirascope", "openai"), peers.mirascope, "mirascope.llm"),
-        Adapter("pydantic-ai", "openai-chat", ("pydantic-ai-slim", "openai"), peers.pydantic_ai, "pydantic_ai"),
-        Adapter("langchain", "openai-chat", ("langchain-openai", "openai"), peers.langchain, "langchain_openai"),
+        Adapter(
+            "mirascope", "openai-chat", ("mirascope", "openai"), peers.mirascope, "mirascope.llm"
+        ),
+        Adapter(
+            "pydantic-ai",
+            "openai-chat",
+            ("pydantic-ai-slim", "openai"),
+            peers.pydantic_ai,
+            "pydantic_ai",
+        ),
+        Adapter(
+            "langchain",
+            "openai-chat",
+            ("langchain-openai", "openai"),
+            peers.langchain,
+            "langchain_openai",
+        ),
         Adapter("litellm", "openai-chat", ("litellm", "openai"), peers.litellm, "litellm"),
     )
 }

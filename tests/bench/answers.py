@@ -11,7 +11,11 @@ from itertools import cycle, islice
 from typing import Any
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and so it goes on for a while: one token after another ."
-APIS = {"openai-chat": "/chat/completions", "openai-responses": "/responses", "anthropic-messages": "/messages"}
+APIS = {
+    "openai-chat": "/chat/completions",
+    "openai-responses": "/responses",
+    "anthropic-messages": "/messages",
+}
 """Wire formats, and how the paths end that they are asked for at."""
 
 
@@ -23,7 +27,9 @@ def deltas(count: int) -> list[str]:
 @functools.cache
 def frames(api: str, count: int) -> list[bytes]:
     """An answer with so many text deltas, and what comes before and after them."""
-    return {"openai-chat": _chat, "openai-responses": _responses, "anthropic-messages": _anthropic}[api](deltas(count))
+    return {"openai-chat": _chat, "openai-responses": _responses, "anthropic-messages": _anthropic}[
+        api
+    ](deltas(count))
 
 
 @functools.cache
@@ -75,7 +81,12 @@ def _anthropic(texts: list[str]) -> list[bytes]:
     def frame(type: str, **fields: Any) -> bytes:
         return _sse({"type": type, **fields}, type)
 
-    usage = {"input_tokens": 16, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
+    usage = {
+        "input_tokens": 16,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 1,
+    }
     message = {
         "id": "msg_01FGmwpHyhVL53CxVbrx6KCD",
         "type": "message",
@@ -90,7 +101,10 @@ def _anthropic(texts: list[str]) -> list[bytes]:
         frame("message_start", message=message),
         frame("content_block_start", index=0, content_block={"type": "text", "text": ""}),
         frame("ping"),
-        *(frame("content_block_delta", index=0, delta={"type": "text_delta", "text": text}) for text in texts),
+        *(
+            frame("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+            for text in texts
+        ),
         frame("content_block_stop", index=0),
         frame(
             "message_delta",
@@ -105,12 +119,25 @@ def _responses(texts: list[str]) -> list[bytes]:
     numbers = iter(range(10**9))
 
     def frame(type: str, **fields: Any) -> bytes:
-        return _sse({"type": f"response.{type}", "sequence_number": next(numbers), **fields}, f"response.{type}")
+        return _sse(
+            {"type": f"response.{type}", "sequence_number": next(numbers), **fields},
+            f"response.{type}",
+        )
 
-    place = {"item_id": "msg_078b21da0e109d4800699cc4c88de08193a6aee635562aaba5", "output_index": 0, "content_index": 0}
+    place = {
+        "item_id": "msg_078b21da0e109d4800699cc4c88de08193a6aee635562aaba5",
+        "output_index": 0,
+        "content_index": 0,
+    }
     part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     whole = {**part, "text": "".join(texts)}
-    item = {"id": place["item_id"], "type": "message", "status": "in_progress", "content": [], "role": "assistant"}
+    item = {
+        "id": place["item_id"],
+        "type": "message",
+        "status": "in_progress",
+        "content": [],
+        "role": "assistant",
+    }
     done = {**item, "status": "completed", "content": [whole]}
     answer = {
         "id": "resp_078b21da0e109d4800699cc4c6b1ac8193b47f01da738fad41",
@@ -143,5 +170,8 @@ def _responses(texts: list[str]) -> list[bytes]:
         frame("output_text.done", **place, text=whole["text"], logprobs=[]),
         frame("content_part.done", **place, part=whole),
         frame("output_item.done", output_index=0, item=done),
-        frame("completed", response={**answer, "status": "completed", "output": [done], "usage": usage}),
+        frame(
+            "completed",
+            response={**answer, "status": "completed", "output": [done], "usage": usage},
+        ),
     ]

@@ -29,7 +29,9 @@ import import_cost
 from adapters import ADAPTERS, Adapter, Ask
 from answers import deltas, frames
 
-TEXT = "A message of ordinary length, such as people and models write to each other all day long. " * 4
+TEXT = (
+    "A message of ordinary length, such as people and models write to each other all day long. " * 4
+)
 LAG_SAMPLE = 0.005
 """Seconds between two looks at the loop's lag."""
 
@@ -40,9 +42,9 @@ def cpu() -> float:
 
 
 def history(count: int) -> list[dict[str, str]]:
-    return [{"role": "assistant" if i % 2 else "user", "content": TEXT} for i in range(count - 1)] + [
-        {"role": "user", "content": "And now?"}
-    ]
+    return [
+        {"role": "assistant" if i % 2 else "user", "content": TEXT} for i in range(count - 1)
+    ] + [{"role": "user", "content": "And now?"}]
 
 
 def memory() -> float:
@@ -87,14 +89,18 @@ class Run:
         self.check(got, count)
         return seen[0] - before
 
-    async def together(self, streams: int, count: int, kind: str = "flood", pause: int = 0) -> float:
+    async def together(
+        self, streams: int, count: int, kind: str = "flood", pause: int = 0
+    ) -> float:
         """CPU seconds of many answers at once."""
         before = cpu()
         spent = await asyncio.gather(*(self.request(kind, count, pause) for _ in range(streams)))
         assert len(spent) == streams
         return cpu() - before
 
-    async def repeated(self, least: int, most: int, seconds: float, once: Callable[[], Awaitable[float]]) -> float:
+    async def repeated(
+        self, least: int, most: int, seconds: float, once: Callable[[], Awaitable[float]]
+    ) -> float:
         """The median of as many as fit into so many CPU seconds."""
         spent: list[float] = []
         while len(spent) < least or (len(spent) < most and sum(spent) < seconds):
@@ -106,13 +112,19 @@ class Run:
         want: Any = b"".join(frames(api, count)) if self.adapter.raw else "".join(deltas(count))
         found = type(want)().join(got)
         if found != want:
-            raise ValueError(f"{len(got)} pieces of {len(found)} in all came, which are not the {len(want)} expected")
+            raise ValueError(
+                f"{len(got)} pieces of {len(found)} in all came, which are not the {len(want)} expected"
+            )
 
 
 async def flood(run: Run) -> dict[str, float]:
     count = run.size(5000, 300)
     await run.request("flood", count)
-    return {"us_per_chunk": await run.repeated(2, 20, 1.0, lambda: run.request("flood", count)) / count * 1e6}
+    return {
+        "us_per_chunk": await run.repeated(2, 20, 1.0, lambda: run.request("flood", count))
+        / count
+        * 1e6
+    }
 
 
 async def paced(run: Run) -> dict[str, float]:
@@ -199,7 +211,9 @@ async def chunks(run: Run) -> dict[str, float]:
 async def streams(run: Run) -> dict[str, float]:
     """The same work, 5,000 chunks, by ever more streams at once."""
     return {
-        f"chunks_per_cpu_s_{count}": (await _streams(run, count, max(10, 5000 // count)))["chunks_per_cpu_s"]
+        f"chunks_per_cpu_s_{count}": (await _streams(run, count, max(10, 5000 // count)))[
+            "chunks_per_cpu_s"
+        ]
         for count in (1, 10, 50, 200, 500)[: run.size(5, 2)]
     }
 
@@ -217,7 +231,19 @@ async def sizes(run: Run) -> dict[str, float]:
 
 MEASURES: dict[str, Callable[[Run], Awaitable[dict[str, float]]]] = {
     measure.__name__: measure
-    for measure in (flood, paced, request, first, streams50, streams500, load500, load2000, chunks, streams, sizes)
+    for measure in (
+        flood,
+        paced,
+        request,
+        first,
+        streams50,
+        streams500,
+        load500,
+        load2000,
+        chunks,
+        streams,
+        sizes,
+    )
 }
 
 
@@ -248,9 +274,13 @@ def main() -> None:
         if measure == "import":
             result["values"] = importing(adapter)
         elif measure != "versions":
-            result["values"] = asyncio.run(sample(adapter, measure, root, quick="--quick" in options))
+            result["values"] = asyncio.run(
+                sample(adapter, measure, root, quick="--quick" in options)
+            )
     print(json.dumps(result), flush=True)
-    os._exit(0)  # clients are left open, as their users' are: nothing of their closing is measured or printed
+    os._exit(
+        0
+    )  # clients are left open, as their users' are: nothing of their closing is measured or printed
 
 
 if __name__ == "__main__":

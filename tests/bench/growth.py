@@ -97,7 +97,9 @@ def main() -> None:
                 pieces, length = case(format, size)
                 seconds, bytes_passed = cpu(format, pieces, length), passed(format, pieces, length)
                 per_kib, per_byte = seconds / length * 1e6 * 1024, bytes_passed / length
-                print(f"{format:18} {name:9} {size:>10,}: {per_kib:7.2f} µs per KiB, {per_byte:.3f} passed per byte")
+                print(
+                    f"{format:18} {name:9} {size:>10,}: {per_kib:7.2f} µs per KiB, {per_byte:.3f} passed per byte"
+                )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ from llmstream import LLMClient
 from tests.loopback import Loopback, answer
 
 ROUNDS = 15
-TEXT = "A message of ordinary length, such as people and models write to each other all day long. " * 4
+TEXT = (
+    "A message of ordinary length, such as people and models write to each other all day long. " * 4
+)
 
 
 def history(count: int) -> list[dict[str, str]]:
@@ -86,7 +88,9 @@ def main() -> None:
     for name, cost in costs.items():
         print(f"{name:16} {cost * 1000:8.2f} ms")
     encoding = costs["json.dumps 401"]
-    print(f"400 more messages cost us {(costs['ours 401'] - costs['ours 1']) / encoding:.2f} x their encoding,")
+    print(
+        f"400 more messages cost us {(costs['ours 401'] - costs['ours 1']) / encoding:.2f} x their encoding,"
+    )
     print(f"the SDK {(costs['openai SDK 401'] - costs['openai SDK 1']) / encoding:.2f} x")
     print(f"the whole request: {costs['ours 401'] / costs['openai SDK 401']:.3f} x the SDK's")
 

@@ -13,7 +13,12 @@ import subprocess
 import sys
 
 ROUNDS = 7
-CASES = {"nothing": "", "llmstream": "import llmstream", "openai": "import openai", "anthropic": "import anthropic"}
+CASES = {
+    "nothing": "",
+    "llmstream": "import llmstream",
+    "openai": "import openai",
+    "anthropic": "import anthropic",
+}
 
 
 def cpu(code: str) -> float:
@@ -31,7 +36,11 @@ def main() -> None:
         for name, code in CASES.items():
             samples[name].append(cpu(code))
     start = statistics.median(samples["nothing"])
-    costs = {name: statistics.median(values) - start for name, values in samples.items() if name != "nothing"}
+    costs = {
+        name: statistics.median(values) - start
+        for name, values in samples.items()
+        if name != "nothing"
+    }
     for name, cost in costs.items():
         print(f"{name:10} {cost * 1000:8.1f} ms   {cost / costs['openai']:.3f} x openai")
 

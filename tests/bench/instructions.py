@@ -43,11 +43,31 @@ def count(adapter: str, root: str, chunks: int, functions: int) -> float:
     """Instructions per chunk. Prints the functions they were spent in."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "counted.1")  # what was asked for; what comes after it is in another
-        valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/counted"]
-        command = [*valgrind, sys.executable, __file__, adapter, "--sample", root, "--chunks", str(chunks)]
+        valgrind = [
+            "valgrind",
+            "--tool=callgrind",
+            "--instr-atstart=no",
+            f"--callgrind-out-file={folder}/counted",
+        ]
+        command = [
+            *valgrind,
+            sys.executable,
+            __file__,
+            adapter,
+            "--sample",
+            root,
+            "--chunks",
+            str(chunks),
+        ]
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False, env=environment)
-        total = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M) if out.exists() else None
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=LIMIT, check=False, env=environment
+        )
+        total = (
+            re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)
+            if out.exists()
+            else None
+        )
         if done.returncode or total is None:
             raise RuntimeError(done.stderr[-2000:])
         if functions:
@@ -56,7 +76,9 @@ def count(adapter: str, root: str, chunks: int, functions: int) -> float:
 
 
 def show(out: Path, chunks: int, functions: int) -> None:
-    listed = subprocess.run(["callgrind_annotate", out], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["callgrind_annotate", out], capture_output=True, text=True, check=True
+    ).stdout
     rows = re.findall(r"^ *([\d,]+) \([^)]*\)  .*?:(\S+)", listed, re.M)
     for spent, function in rows[:functions]:
         print(f"        {int(spent.replace(',', '')) / chunks:10,.0f}  {function}")
@@ -78,7 +100,9 @@ def control(option: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("adapters", nargs="*", default=DEFAULT)
     parser.add_argument("--functions", type=int, default=0)
     parser.add_argument("--chunks", type=int, default=5000)
@@ -89,7 +113,10 @@ def main() -> None:
         os._exit(0)
     with serving() as root:
         for adapter in options.adapters:
-            print(f"{count(adapter, root, options.chunks, options.functions):12,.0f}  {adapter}", flush=True)
+            print(
+                f"{count(adapter, root, options.chunks, options.functions):12,.0f}  {adapter}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

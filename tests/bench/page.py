@@ -58,11 +58,18 @@ def write(results: Results, path: Path) -> None:
 def render(results: Results, picture: str) -> str:
     """Markdown."""
     names = list(ADAPTERS)
-    parts = [HEAD, "\n".join(tables.goals(results)), f"![The comparison, and the growth]({picture})"]
+    parts = [
+        HEAD,
+        "\n".join(tables.goals(results)),
+        f"![The comparison, and the growth]({picture})",
+    ]
     parts += ["## Each library\n", "\n".join(tables.comparison(results, names))]
     for measure, streams in (("load500", "500"), ("load2000", "2,000")):
         if measure in results.samples:
-            parts += [f"### {streams} streams in one process\n", "\n".join(tables.load(results, names, measure))]
+            parts += [
+                f"### {streams} streams in one process\n",
+                "\n".join(tables.load(results, names, measure)),
+            ]
     if grown := _growth_tables(results):
         parts += [GROWTH, *grown]
     return "\n\n".join(part.strip("\n") for part in [*parts, MEANING, _versions(results)]) + "\n"
@@ -74,11 +81,27 @@ def panels(results: Results) -> list[plots.Bars | plots.Lines]:
         _bars(results, "CPU per chunk, flood", "µs; chat completions", "flood", "us_per_chunk"),
         _bars(results, "CPU per event, paced", "µs; chat completions", "paced", "us_per_event"),
         _lines("CPU per request, by history", "ms", "messages", _by_history(results)),
-        _lines("CPU per chunk, by length", "µs, beyond the request's own", "chunks", _grown(results, "chunks")),
-        _lines("Throughput, by streams at once", "chunks per CPU second", "streams", _grown(results, "streams")),
+        _lines(
+            "CPU per chunk, by length",
+            "µs, beyond the request's own",
+            "chunks",
+            _grown(results, "chunks"),
+        ),
+        _lines(
+            "Throughput, by streams at once",
+            "chunks per CPU second",
+            "streams",
+            _grown(results, "streams"),
+        ),
         _lines("Decoding large answers", "µs per KiB: flat is linear", "KB", _by_size(results)),
         _bars(results, "Memory per stream, at 500", "KiB", "load500", "kib_per_stream"),
-        _bars(results, "Throughput of 500 streams", "chunks per CPU second", "streams500", "chunks_per_cpu_s"),
+        _bars(
+            results,
+            "Throughput of 500 streams",
+            "chunks per CPU second",
+            "streams500",
+            "chunks_per_cpu_s",
+        ),
     ]
     return [panel for panel in found if panel is not None]
 
@@ -86,12 +109,20 @@ def panels(results: Results) -> list[plots.Bars | plots.Lines]:
 def _bars(results: Results, title: str, note: str, measure: str, key: str) -> plots.Bars | None:
     names = [name for name in ADAPTERS if ADAPTERS[name].api == "openai-chat"]
     values = [(name, results.median(measure, name, key)) for name in names]
-    known = [(name.replace("llmstream-openai", "llmstream"), value) for name, value in values if value is not None]
+    known = [
+        (name.replace("llmstream-openai", "llmstream"), value)
+        for name, value in values
+        if value is not None
+    ]
     return plots.Bars(title, note, known) if known else None
 
 
-def _lines(title: str, note: str, x: str, lines: dict[str, list[tuple[float, float]]]) -> plots.Lines | None:
-    named = {name.replace("llmstream-openai", "llmstream"): points for name, points in lines.items()}
+def _lines(
+    title: str, note: str, x: str, lines: dict[str, list[tuple[float, float]]]
+) -> plots.Lines | None:
+    named = {
+        name.replace("llmstream-openai", "llmstream"): points for name, points in lines.items()
+    }
     return plots.Lines(title, note, named, x) if named else None
 
 
@@ -100,7 +131,9 @@ def _grown(results: Results, measure: str) -> dict[str, list[tuple[float, float]
 
 
 def _by_history(results: Results) -> dict[str, list[tuple[float, float]]]:
-    return tables.growth(results, "request", [*CHAT, "raw-httpx2", "openai", "pydantic-ai", "litellm"])
+    return tables.growth(
+        results, "request", [*CHAT, "raw-httpx2", "openai", "pydantic-ai", "litellm"]
+    )
 
 
 def _by_size(results: Results) -> dict[str, list[tuple[float, float]]]:
@@ -122,7 +155,9 @@ def _growth_tables(results: Results) -> list[str]:
     ):
         if lines:
             marks = [x for x, _ in max(lines.values(), key=len)]
-            rows = [[name, *(tables.number(y) for _, y in points)] for name, points in lines.items()]
+            rows = [
+                [name, *(tables.number(y) for _, y in points)] for name, points in lines.items()
+            ]
             found.append("\n".join(tables.table([first, *(f"{x:,.0f}" for x in marks)], rows)))
     return found
 
@@ -134,5 +169,8 @@ def _versions(results: Results) -> str:
     ]
     rows += [[name, "not installed"] for name in results.missing]
     return "\n".join(
-        [f"## Versions\n\n{results.machine}; {results.rounds_made()} rounds.\n", *tables.table(["", ""], rows)]
+        [
+            f"## Versions\n\n{results.machine}; {results.rounds_made()} rounds.\n",
+            *tables.table(["", ""], rows),
+        ]
     )

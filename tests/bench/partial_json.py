@@ -93,11 +93,16 @@ def seconds(work: Callable[[list[str]], None], pieces: list[str]) -> float:
     return min(times)
 
 
-def compare(name: str, work: Callable[[list[str]], None], make: Callable[[int], list[str]], count: int) -> None:
+def compare(
+    name: str, work: Callable[[list[str]], None], make: Callable[[int], list[str]], count: int
+) -> None:
     one, two = make(count), make(2 * count)
     short, long = seconds(work, one), seconds(work, two)
     size = sum(map(len, two))
-    print(f"{name:38} {count:>7,}: {short:7.3f} s   {2 * count:>7,}: {long:7.3f} s   x {long / short:.2f}", end="")
+    print(
+        f"{name:38} {count:>7,}: {short:7.3f} s   {2 * count:>7,}: {long:7.3f} s   x {long / short:.2f}",
+        end="",
+    )
     print(f"   {long / len(two) * 1e6:6.1f} us a delta   {size / long / 1e6:5.1f} MB/s")
 
 

@@ -32,7 +32,11 @@ async def litellm(root: str) -> Ask:
 
     async def ask(model: str, messages: Messages, take: Take) -> None:
         stream = await litellm.acompletion(
-            model=f"openai/{model}", messages=messages, api_base=f"{root}/v1", api_key=KEY, stream=True
+            model=f"openai/{model}",
+            messages=messages,
+            api_base=f"{root}/v1",
+            api_key=KEY,
+            stream=True,
         )
         async for chunk in stream:
             if chunk.choices and chunk.choices[0].delta.content:
@@ -62,7 +66,10 @@ async def mirascope(root: str) -> Ask:
     @functools.cache
     def conversation(count: int, text: str, last: str) -> list[Any]:
         """Its own form, as its users keep it."""
-        said = [llm.messages.assistant(text, model_id=None, provider_id=None), llm.messages.user(text)]
+        said = [
+            llm.messages.assistant(text, model_id=None, provider_id=None),
+            llm.messages.user(text),
+        ]
         return [*(said[(i + 1) % 2] for i in range(count - 1)), llm.messages.user(last)]
 
     async def ask(model: str, messages: Messages, take: Take) -> None:
@@ -76,7 +83,14 @@ async def mirascope(root: str) -> Ask:
 
 
 async def pydantic_ai(root: str) -> Ask:
-    from pydantic_ai import ModelRequest, ModelResponse, PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+    from pydantic_ai import (
+        ModelRequest,
+        ModelResponse,
+        PartDeltaEvent,
+        PartStartEvent,
+        TextPart,
+        TextPartDelta,
+    )
     from pydantic_ai.direct import model_request_stream
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider

@@ -58,17 +58,23 @@ class Lines:
         parts = []
         for power in self._y.powers():
             y = self._y(power)
-            parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            parts.append(
+                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            )
             parts.append(_text(LEFT - 6, y + 4, figure(power), anchor="end", kind="small"))
         parts += [
             _text(self._x(x), HEIGHT - BOTTOM + 16, figure(x), anchor="middle", kind="small")
             for x in sorted({x for x, _ in points})
         ]
-        parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, self.x, anchor="middle", kind="small"))
+        parts.append(
+            _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, self.x, anchor="middle", kind="small")
+        )
         ends = self._ends()
         for name, line in self.lines.items():
             path = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in line)
-            parts.append(f'<polyline class="line" stroke="{colour(name)}"{_light(name)} points="{path}"/>')
+            parts.append(
+                f'<polyline class="line" stroke="{colour(name)}"{_light(name)} points="{path}"/>'
+            )
             parts.append(_text(WIDTH - RIGHT + 8, ends[name] + 4, name, kind="small"))
         return parts
 
@@ -89,14 +95,19 @@ class _Scale:
 
     def widen(self) -> None:
         """To whole powers of ten."""
-        self._low, self._high = math.floor(self._low), max(math.ceil(self._high), math.floor(self._low) + 1)
+        self._low, self._high = (
+            math.floor(self._low),
+            max(math.ceil(self._high), math.floor(self._low) + 1),
+        )
 
     def powers(self) -> list[float]:
         return [10.0**power for power in range(int(self._low), int(self._high) + 1)]
 
     def __call__(self, value: float) -> float:
         span = self._high - self._low
-        return self._start + (math.log10(value) - self._low) / (span or 1) * (self._end - self._start)
+        return self._start + (math.log10(value) - self._low) / (span or 1) * (
+            self._end - self._start
+        )
 
 
 def svg(panels: list[Bars | Lines]) -> str:

@@ -43,7 +43,9 @@ SOME = {
 @contextmanager
 def serving() -> Iterator[str]:
     """The server's address, while it runs."""
-    with subprocess.Popen([sys.executable, HERE / "server.py"], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        [sys.executable, HERE / "server.py"], stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdout is not None
         try:
             yield f"http://127.0.0.1:{int(server.stdout.readline())}"
@@ -53,10 +55,21 @@ def serving() -> Iterator[str]:
 
 def sample(python: str, adapter: str, measure: str, root: str, *, quick: bool) -> dict[str, Any]:
     """What one cold process found; {"failed": why} if it did not."""
-    command = [python, str(HERE / "client.py"), adapter, measure, root, *(["--quick"] if quick else [])]
-    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    command = [
+        python,
+        str(HERE / "client.py"),
+        adapter,
+        measure,
+        root,
+        *(["--quick"] if quick else []),
+    ]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")
+    }
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=LIMIT, check=True, env=environment
+        )
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return {"failed": f"took over {LIMIT} s"}
@@ -82,10 +95,18 @@ def find(names: list[str], pythons: list[str], results: Results) -> dict[str, st
 
 
 def measure_all(
-    measures: list[str], found: dict[str, str], root: str, results: Results, *, rounds: int, quick: bool
+    measures: list[str],
+    found: dict[str, str],
+    root: str,
+    results: Results,
+    *,
+    rounds: int,
+    quick: bool,
 ) -> None:
     for measure in measures:
-        taken = results.samples[measure] = {name: [] for name in SOME.get(measure, ADAPTERS) if name in found}
+        taken = results.samples[measure] = {
+            name: [] for name in SOME.get(measure, ADAPTERS) if name in found
+        }
         for turn in range(rounds):
             names = list(taken)
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
@@ -93,18 +114,32 @@ def measure_all(
                 if "failed" in got:
                     print(f"{measure} {name}: {got['failed']}", file=sys.stderr)
                 taken[name].append(got.get("values"))
-                shown = " ".join(f"{key}={value:.4g}" for key, value in got.get("values", {}).items())
+                shown = " ".join(
+                    f"{key}={value:.4g}" for key, value in got.get("values", {}).items()
+                )
                 print(f"{measure} {turn + 1}/{rounds} {name}: {shown}", file=sys.stderr, flush=True)
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
-    parser.add_argument("measures", nargs="*", metavar="measure", help=f"{', '.join([*MEASURES, 'import'])}; all")
+    parser.add_argument(
+        "measures", nargs="*", metavar="measure", help=f"{', '.join([*MEASURES, 'import'])}; all"
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="small sizes: it shows that all works, not what it costs")
-    parser.add_argument("--adapters", nargs="+", default=list(ADAPTERS), help="only these libraries")
-    parser.add_argument("--python", action="append", default=[], help="another interpreter that has peers installed")
-    parser.add_argument("--results", type=Path, help="keep the samples there, and measure only what is not in it")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes: it shows that all works, not what it costs",
+    )
+    parser.add_argument(
+        "--adapters", nargs="+", default=list(ADAPTERS), help="only these libraries"
+    )
+    parser.add_argument(
+        "--python", action="append", default=[], help="another interpreter that has peers installed"
+    )
+    parser.add_argument(
+        "--results", type=Path, help="keep the samples there, and measure only what is not in it"
+    )
     parser.add_argument("--write", type=Path, help="the page to write, and its plots beside it")
     arguments = parser.parse_args(argv)
     for measure in arguments.measures:
@@ -118,15 +153,16 @@ def main(argv: list[str] | None = None) -> Results:
     results = Results()
     if arguments.results and arguments.results.exists():
         results = Results(**json.loads(arguments.results.read_text()))
-    results.machine = (
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
-    )
+    system = f"{platform.system()} {platform.machine()}"
+    results.machine = f"Python {platform.python_version()}, {system}, {os.cpu_count()} CPUs"
     wanted = arguments.measures or [*MEASURES, "import"]
     with serving() as root:
         found = find(arguments.adapters, [sys.executable, *arguments.python], results)
         for measure in wanted:
             if measure not in results.samples:
-                measure_all([measure], found, root, results, rounds=arguments.rounds, quick=arguments.quick)
+                measure_all(
+                    [measure], found, root, results, rounds=arguments.rounds, quick=arguments.quick
+                )
                 if arguments.results:
                     arguments.results.write_text(json.dumps(tables.as_json(results)))
     if arguments.write:

@@ -107,7 +107,12 @@ def fastapi_app():
     return app
 
 
-NAMES = {"Starlette": "/bare", "llmstream": "/ours", "sse-starlette": "/sse-starlette", "FastAPI": "/fastapi/"}
+NAMES = {
+    "Starlette": "/bare",
+    "llmstream": "/ours",
+    "sse-starlette": "/sse-starlette",
+    "FastAPI": "/fastapi/",
+}
 
 
 def app():
@@ -118,7 +123,9 @@ def app():
 def read_all(port: int, path: str) -> int:
     """A client that only counts; gives the bytes it got. Its own process, so that its time is not the server's."""
     with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
+        client.sendall(
+            f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode()
+        )
         taken = 0
         while data := client.recv(1 << 16):
             taken += len(data)
@@ -135,7 +142,9 @@ async def crowd(port: int, path: str, clients: int) -> int:
 
     async def one() -> bool:
         opened, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode()
+        )
         data = await opened.read()
         writer.close()
         return b'"message_complete"' in data and data.endswith(b"0\r\n\r\n")
@@ -168,7 +177,9 @@ async def costs(port: int, events: int) -> dict[str, float]:
     return best
 
 
-async def many(port: int, path: str, clients: int, events: int, pace: float) -> tuple[int, float, float]:
+async def many(
+    port: int, path: str, clients: int, events: int, pace: float
+) -> tuple[int, float, float]:
     """How many of `clients` got all of it; seconds; CPU seconds of the server."""
     context = multiprocessing.get_context("spawn")
     done = context.Queue()
@@ -196,12 +207,16 @@ async def main() -> None:
         port = int(url.rpartition(":")[2])
         best = await costs(port, events)
         for name, seconds in best.items():
-            print(f"{name:16} {seconds * 1e6:8.1f} µs per event   {seconds / best['Starlette']:5.2f} x Starlette")
+            print(
+                f"{name:16} {seconds * 1e6:8.1f} µs per event   {seconds / best['Starlette']:5.2f} x Starlette"
+            )
         print(f"{clients} clients at once, {PIECES} events each at 10 a second:")
         for name in ("Starlette", "llmstream"):
             whole, took, spent = await many(port, NAMES[name], clients, PIECES, 0.1)
             each = spent / (clients * (PIECES + 2)) * 1e6
-            print(f"{name:16} {each:8.1f} µs per event   {whole} of {clients} got all of it, in {took:.1f} s")
+            print(
+                f"{name:16} {each:8.1f} µs per event   {whole} of {clients} got all of it, in {took:.1f} s"
+            )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,17 @@ import time
 
 from llmstream import EventType, FinishReason, Message, Start, StreamEvent, TextPart
 from llmstream.events.types import text_delta
-from llmstream.streams import buffer, coalesce, guard, map_text, progress, record, tee, text, transform
+from llmstream.streams import (
+    buffer,
+    coalesce,
+    guard,
+    map_text,
+    progress,
+    record,
+    tee,
+    text,
+    transform,
+)
 
 ROUNDS = 7
 SECRET = re.compile(r"sk-\w{8,40}")
@@ -82,15 +92,22 @@ def cost(operator, events):
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     deltas = [text_delta(f"word{n % 10} ") for n in range(count)]
-    start, message = Start("1", "m", "bench"), Message("assistant", [TextPart("".join(e.text for e in deltas))])
-    done = StreamEvent(EventType.MESSAGE_COMPLETE, start=start, message=message, finish_reason=FinishReason.STOP)
+    start, message = (
+        Start("1", "m", "bench"),
+        Message("assistant", [TextPart("".join(e.text for e in deltas))]),
+    )
+    done = StreamEvent(
+        EventType.MESSAGE_COMPLETE, start=start, message=message, finish_reason=FinishReason.STOP
+    )
     events = [StreamEvent(EventType.MESSAGE_START, start=start), *deltas, done]
     best: dict[str, float] = {}
     for _ in range(ROUNDS):
         for name, operator in cases().items():
             best[name] = min(best.get(name, 1.0), cost(operator, events))
     for name, seconds in best.items():
-        print(f"{name:20} {seconds * 1e6:8.2f} µs   {seconds / best['pass-through']:6.2f} x pass-through")
+        print(
+            f"{name:20} {seconds * 1e6:8.2f} µs   {seconds / best['pass-through']:6.2f} x pass-through"
+        )
 
 
 if __name__ == "__main__":

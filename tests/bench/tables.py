@@ -25,11 +25,16 @@ class Results:
     machine: str = ""
 
     def rounds(self, measure: str, adapter: str, key: str) -> list[float | None]:
-        return [None if v is None else v.get(key) for v in self.samples.get(measure, {}).get(adapter, [])]
+        return [
+            None if v is None else v.get(key)
+            for v in self.samples.get(measure, {}).get(adapter, [])
+        ]
 
     def rounds_made(self) -> int:
         """The most of any measure."""
-        return max((len(found) for taken in self.samples.values() for found in taken.values()), default=0)
+        return max(
+            (len(found) for taken in self.samples.values() for found in taken.values()), default=0
+        )
 
     def median(self, measure: str, adapter: str, key: str) -> float | None:
         found = [value for value in self.rounds(measure, adapter, key) if value is not None]
@@ -37,7 +42,9 @@ class Results:
 
     def ratio(self, measure: str, adapter: str, base: str, key: str) -> float | None:
         """Within each round, then the median of the rounds."""
-        pairs = zip(self.rounds(measure, adapter, key), self.rounds(measure, base, key), strict=False)
+        pairs = zip(
+            self.rounds(measure, adapter, key), self.rounds(measure, base, key), strict=False
+        )
         found = [ours / theirs for ours, theirs in pairs if ours is not None and theirs]
         return statistics.median(found) if found else None
 
@@ -60,9 +67,33 @@ class Goal:
 
 
 GOALS = (
-    Goal("CPU per chunk, OpenAI flood", "flood", "us_per_chunk", CHAT, "openai", (0.13, 0.045), (0.09, 0.03)),
-    Goal("CPU per chunk, OpenAI flood", "flood", "us_per_chunk", CHAT, "raw-httpx2", (1.7, 0.55), (1.3, 0.4)),
-    Goal("CPU per chunk, Anthropic flood", "flood", "us_per_chunk", ANTHROPIC, "anthropic", (0.45, 0.13), (0.33, 0.08)),
+    Goal(
+        "CPU per chunk, OpenAI flood",
+        "flood",
+        "us_per_chunk",
+        CHAT,
+        "openai",
+        (0.13, 0.045),
+        (0.09, 0.03),
+    ),
+    Goal(
+        "CPU per chunk, OpenAI flood",
+        "flood",
+        "us_per_chunk",
+        CHAT,
+        "raw-httpx2",
+        (1.7, 0.55),
+        (1.3, 0.4),
+    ),
+    Goal(
+        "CPU per chunk, Anthropic flood",
+        "flood",
+        "us_per_chunk",
+        ANTHROPIC,
+        "anthropic",
+        (0.45, 0.13),
+        (0.33, 0.08),
+    ),
     Goal(
         "CPU per chunk, Responses flood",
         "flood",
@@ -72,15 +103,53 @@ GOALS = (
         (0.15, 0.06),
         (0.11, 0.04),
     ),
-    Goal("CPU per event, paced", "paced", "us_per_event", CHAT, "openai", (0.80, 0.48), (0.68, 0.38)),
-    Goal("chunks per CPU second, 50 streams", "streams50", "chunks_per_cpu_s", CHAT, "openai", (6, 18), (8, 25), True),
     Goal(
-        "chunks per CPU second, 500 streams", "streams500", "chunks_per_cpu_s", CHAT, "openai", (1.6, 7), (2, 10), True
+        "CPU per event, paced", "paced", "us_per_event", CHAT, "openai", (0.80, 0.48), (0.68, 0.38)
     ),
-    Goal("CPU per request, 400 messages", "request", "ms_400", CHAT, "openai", (0.04, 0.04), (0.025, 0.025)),
-    Goal("CPU to the first token, 1 message", "first", "ms", CHAT, "openai", (0.95, 0.65), (0.8, 0.5)),
-    Goal("memory per stream, 500 streams", "load500", "kib_per_stream", CHAT, "openai", (1.1, 1.2), (0.9, 0.9)),
-    Goal("CPU of `import`", "import", "ms", (CHAT[0], CHAT[0]), "openai", (0.08, 0.08), (0.04, 0.04)),
+    Goal(
+        "chunks per CPU second, 50 streams",
+        "streams50",
+        "chunks_per_cpu_s",
+        CHAT,
+        "openai",
+        (6, 18),
+        (8, 25),
+        True,
+    ),
+    Goal(
+        "chunks per CPU second, 500 streams",
+        "streams500",
+        "chunks_per_cpu_s",
+        CHAT,
+        "openai",
+        (1.6, 7),
+        (2, 10),
+        True,
+    ),
+    Goal(
+        "CPU per request, 400 messages",
+        "request",
+        "ms_400",
+        CHAT,
+        "openai",
+        (0.04, 0.04),
+        (0.025, 0.025),
+    ),
+    Goal(
+        "CPU to the first token, 1 message", "first", "ms", CHAT, "openai", (0.95, 0.65), (0.8, 0.5)
+    ),
+    Goal(
+        "memory per stream, 500 streams",
+        "load500",
+        "kib_per_stream",
+        CHAT,
+        "openai",
+        (1.1, 1.2),
+        (0.9, 0.9),
+    ),
+    Goal(
+        "CPU of `import`", "import", "ms", (CHAT[0], CHAT[0]), "openai", (0.08, 0.08), (0.04, 0.04)
+    ),
 )
 
 UNITS: dict[tuple[str, str], str] = {
@@ -94,7 +163,12 @@ UNITS: dict[tuple[str, str], str] = {
     ("streams500", "chunks_per_cpu_s"): "500 streams: chunks per CPU s",
     ("import", "ms"): "import: ms",
 }
-LOAD = {"kib_per_stream": "KiB per stream", "lag_p50_ms": "lag p50, ms", "lag_p99_ms": "lag p99, ms", "cpu_s": "CPU s"}
+LOAD = {
+    "kib_per_stream": "KiB per stream",
+    "lag_p50_ms": "lag p50, ms",
+    "lag_p99_ms": "lag p99, ms",
+    "cpu_s": "CPU s",
+}
 
 
 def goals(results: Results) -> list[str]:
@@ -108,7 +182,9 @@ def goals(results: Results) -> list[str]:
         medians = [results.median(goal.measure, name, goal.key) for name in (*goal.ours, goal.base)]
         sign = "≥" if goal.more else "≤"
         must, aim = (f"{sign} {_pair(pair)}" for pair in (goal.must, goal.aim))
-        rows.append([f"{goal.title}, vs {goal.base}", *cells, must, aim, " / ".join(map(number, medians))])
+        rows.append(
+            [f"{goal.title}, vs {goal.base}", *cells, must, aim, " / ".join(map(number, medians))]
+        )
     head = ["measure", "httpx2", "aiohttp", "must", "aim", "measured: httpx2 / aiohttp / theirs"]
     return table(head, rows)
 
@@ -124,7 +200,9 @@ def load(results: Results, adapters: list[str], measure: str) -> list[str]:
     return _absolute(results, adapters, [(measure, key, title) for key, title in LOAD.items()])
 
 
-def _absolute(results: Results, adapters: list[str], columns: list[tuple[str, str, str]]) -> list[str]:
+def _absolute(
+    results: Results, adapters: list[str], columns: list[tuple[str, str, str]]
+) -> list[str]:
     rows = []
     for name in adapters:
         values = [results.median(measure, name, key) for measure, key, _ in columns]
@@ -141,7 +219,9 @@ def growth(
     for name in adapters:
         sampled = [values for values in results.samples.get(measure, {}).get(name, []) if values]
         keys = [key for key in sampled[0] if key.startswith(prefix)] if sampled else []
-        points = [(float(key.rpartition("_")[2]), results.median(measure, name, key)) for key in keys]
+        points = [
+            (float(key.rpartition("_")[2]), results.median(measure, name, key)) for key in keys
+        ]
         lines[name] = [(x, y) for x, y in points if y is not None]
     return {name: points for name, points in lines.items() if points}
 

@@ -14,7 +14,15 @@ HERE = Path(__file__).parent
 
 def test_the_command_measures_checks_and_writes(tmp_path):
     page = tmp_path / "page.md"
-    options = ["--quick", "--rounds", "1", "--write", str(page), "--results", str(tmp_path / "results.json")]
+    options = [
+        "--quick",
+        "--rounds",
+        "1",
+        "--write",
+        str(page),
+        "--results",
+        str(tmp_path / "results.json"),
+    ]
     libraries = ["llmstream-openai-httpx2", "raw-httpx2", "litellm"]
     command = [sys.executable, str(HERE / "run.py"), "flood", *options, "--adapters", *libraries]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
@@ -47,7 +55,9 @@ def test_decoding_is_linear_in_the_size(format, case):
     for size in (50_000, 400_000):
         pieces, length = growth.CASES[case](format, size)
         passed.append(growth.passed(format, pieces, length) / length)
-    assert passed[1] < passed[0] * 1.02  # the same for each byte; the last few percent are what stands around it
+    assert (
+        passed[1] < passed[0] * 1.02
+    )  # the same for each byte; the last few percent are what stands around it
 
 
 def load(name):

@@ -36,10 +36,15 @@ def main() -> None:
     if code:
         sys.exit(f"exit code {code}\n{terminal.text()}")
     screen = pyte.Screen(COLUMNS, ROWS)
-    pyte.Stream(screen).feed(terminal.raw.decode().replace("\x1b[2m", "\x1b[90m"))  # pyte knows no faint text
+    pyte.Stream(screen).feed(
+        terminal.raw.decode().replace("\x1b[2m", "\x1b[90m")
+    )  # pyte knows no faint text
     lines = [
         [Cell.typed(char) for char in f"$ llmstream -m local {shlex.quote(question)}"],
-        *([Cell.shown(screen.buffer[row][column]) for column in range(COLUMNS)] for row in range(len(terminal.rows()))),
+        *(
+            [Cell.shown(screen.buffer[row][column]) for column in range(COLUMNS)]
+            for row in range(len(terminal.rows()))
+        ),
     ]
     target = Path(__file__).parents[2] / "docs" / "terminal.svg"
     target.parent.mkdir(exist_ok=True)
@@ -58,7 +63,9 @@ class Cell(tuple[str, str]):
 
     @classmethod
     def shown(cls, char: Any) -> Cell:
-        colour = COLOURS.get(char.fg.removeprefix("bright"), f"#{char.fg}" if len(char.fg) == 6 else None)
+        colour = COLOURS.get(
+            char.fg.removeprefix("bright"), f"#{char.fg}" if len(char.fg) == 6 else None
+        )
         style = f'fill="{colour or COLOURS["default"]}"'
         style += ' font-weight="bold"' if char.bold else ""
         style += ' font-style="italic"' if char.italics else ""

@@ -25,7 +25,13 @@ ENTER, CTRL_C, CTRL_D, CTRL_Z, UP = "\r", "\x03", "\x04", "\x1a", "\x1b[A"
 def environment(**extra: str) -> dict[str, str]:
     """No keys, no settings of the machine."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONPATH": str(Path.cwd()), **extra}
+    return {
+        **kept,
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(Path.cwd()),
+        **extra,
+    }
 
 
 class Terminal:
@@ -37,7 +43,11 @@ class Terminal:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.raw = b""
         self.child = pexpect.spawn(
-            PROGRAM[0], [*PROGRAM[1:], *arguments], env=environment(**env), dimensions=(rows, columns), timeout=20
+            PROGRAM[0],
+            [*PROGRAM[1:], *arguments],
+            env=environment(**env),
+            dimensions=(rows, columns),
+            timeout=20,
         )
         self.child.delaybeforesend = None
 
@@ -51,7 +61,9 @@ class Terminal:
     def text(self) -> str:
         """The screen and what was scrolled out of it."""
         width = self._screen.columns
-        above = ["".join(row[x].data for x in range(width)).rstrip() for row in self._screen.history.top]
+        above = [
+            "".join(row[x].data for x in range(width)).rstrip() for row in self._screen.history.top
+        ]
         return "\n".join([*above, *self.rows()])
 
     def read(self, timeout: float = 0.1) -> bool:
@@ -74,7 +86,9 @@ class Terminal:
             alive = self.read()
             assert time.monotonic() < end, "\n".join(["never shown; the screen:", *self.rows()])
             if not alive:
-                shown = wanted(self.rows()) if callable(wanted) else wanted in "\n".join(self.rows())
+                shown = (
+                    wanted(self.rows()) if callable(wanted) else wanted in "\n".join(self.rows())
+                )
                 assert shown, "\n".join(["it ended; the screen:", *self.rows()])
                 return
 
@@ -94,9 +108,15 @@ class Terminal:
         """Read to the end; the exit code (negative: the signal)."""
         latest = time.monotonic() + limit
         while self.read(1):
-            assert time.monotonic() < latest, "\n".join(["it does not end; the screen:", *self.rows()])
+            assert time.monotonic() < latest, "\n".join(
+                ["it does not end; the screen:", *self.rows()]
+            )
         self.child.close()
-        return self.child.exitstatus if self.child.exitstatus is not None else -(self.child.signalstatus or 0)
+        return (
+            self.child.exitstatus
+            if self.child.exitstatus is not None
+            else -(self.child.signalstatus or 0)
+        )
 
 
 class Server:

@@ -18,7 +18,18 @@ from tests.loopback import Handler, Reply, Request, answer, refuse
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
 
-from tests.cli.terminal import CTRL_C, CTRL_D, ENTER, PROGRAM, UP, Server, Steps, Terminal, environment, serving
+from tests.cli.terminal import (
+    CTRL_C,
+    CTRL_D,
+    ENTER,
+    PROGRAM,
+    UP,
+    Server,
+    Steps,
+    Terminal,
+    environment,
+    serving,
+)
 
 CHAT = "openai-chat"
 
@@ -33,7 +44,11 @@ def say(terminal: Terminal, line: str, shown: str) -> None:
     terminal.wait(lambda rows: bool(rows) and rows[-1].startswith(">"))
     prompts = terminal.text().count("\n>")
     terminal.send(line + ENTER)
-    terminal.wait(lambda rows: rows[-1] == ">" and terminal.text().count("\n>") > prompts and shown in terminal.text())
+    terminal.wait(
+        lambda rows: (
+            rows[-1] == ">" and terminal.text().count("\n>") > prompts and shown in terminal.text()
+        )
+    )
 
 
 def asked(server: Server) -> list[tuple[str, str]]:
@@ -137,7 +152,9 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave() -> None:
         terminal.send("half a line")
         terminal.wait("> half a line")
         hint = "/quit or Ctrl-D leaves"
-        for _ in range(10):  # CPython's readline misses a signal that comes just before it waits for a key
+        for _ in range(
+            10
+        ):  # CPython's readline misses a signal that comes just before it waits for a key
             terminal.send(CTRL_C)
             with suppress(AssertionError):
                 terminal.wait(hint, 2)
@@ -162,7 +179,9 @@ def test_the_arrow_keys_bring_back_what_was_said() -> None:
 
 
 def test_retry_asks_again_without_the_last_answer() -> None:
-    with serving(answer(CHAT, "first"), answer(CHAT, "second"), refuse(400, {}), answer(CHAT, "third")) as server:
+    with serving(
+        answer(CHAT, "first"), answer(CHAT, "second"), refuse(400, {}), answer(CHAT, "third")
+    ) as server:
         terminal = chat(server)
         say(terminal, "/retry", "nothing was asked yet")
         say(terminal, "hi", "first")
@@ -286,7 +305,12 @@ def test_questions_from_a_pipe() -> None:
     with serving(answer(CHAT, "first"), echo(), refuse(503, {}, retry_after="0")) as server:
         command = [*PROGRAM, "chat", *server.options]
         done = subprocess.run(
-            command, input=b"one\n\ntwo\nthree\n", capture_output=True, env=environment(), check=False, timeout=60
+            command,
+            input=b"one\n\ntwo\nthree\n",
+            capture_output=True,
+            env=environment(),
+            check=False,
+            timeout=60,
         )
         assert done.stdout == b"first\n<two>\n"
         assert done.returncode == 75

@@ -18,12 +18,43 @@ from llmstream.cli.painter import Renderer
 WORD = st.integers(0, 10**6).map(lambda number: f"w{number}")
 LINE = st.one_of(
     st.just(""),
-    st.sampled_from(["```", "```py", "~~~", "````md", "---", "===", "***", "- - -", "|---|---|", ">", "-", "1.", "\t"]),
+    st.sampled_from(
+        [
+            "```",
+            "```py",
+            "~~~",
+            "````md",
+            "---",
+            "===",
+            "***",
+            "- - -",
+            "|---|---|",
+            ">",
+            "-",
+            "1.",
+            "\t",
+        ]
+    ),
     st.builds(
         "{}{}{}".format,
         st.sampled_from(["", " ", "  ", "   ", "    ", "      ", "\t"]),
         st.sampled_from(
-            ["", "- ", "* ", "+  ", "1. ", "7) ", "> ", ">", "# ", "#### ", "| ", "- > ", "- ```", "> ```"]
+            [
+                "",
+                "- ",
+                "* ",
+                "+  ",
+                "1. ",
+                "7) ",
+                "> ",
+                ">",
+                "# ",
+                "#### ",
+                "| ",
+                "- > ",
+                "- ```",
+                "> ```",
+            ]
         ),
         st.lists(WORD, max_size=4).map(" ".join),
     ),
@@ -56,7 +87,10 @@ def test_the_pieces_are_the_text(text: str, cuts: list[int]) -> None:
     assert "".join(piece.text for piece in split(text, *cuts)) == text
 
 
-@given(st.text(alphabet="ab \n\r\t`~#>-*|_=1.[]\\", max_size=400), st.lists(st.integers(0, 400), max_size=30))
+@given(
+    st.text(alphabet="ab \n\r\t`~#>-*|_=1.[]\\", max_size=400),
+    st.lists(st.integers(0, 400), max_size=30),
+)
 def test_the_pieces_are_any_text(text: str, cuts: list[int]) -> None:
     assert "".join(piece.text for piece in split(text, *cuts)) == text
 
@@ -176,7 +210,11 @@ def test_long_tables_repeat_their_head() -> None:
 
 
 def test_html_and_link_definitions_are_shown() -> None:
-    shown = rendered(split("Use List<int> and <b>x</b>.\n\n<div>in</div>\n\n[ref]: http://a.b\n\n[t](http://c.d)\n"))
+    shown = rendered(
+        split(
+            "Use List<int> and <b>x</b>.\n\n<div>in</div>\n\n[ref]: http://a.b\n\n[t](http://c.d)\n"
+        )
+    )
     for part in ("List<int>", "<b>x</b>", "<div>in</div>", "[ref]: http://a.b", "t (http://c.d)"):
         assert part in shown
 

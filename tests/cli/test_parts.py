@@ -34,8 +34,16 @@ def test_every_control_character_is_harmless() -> None:
 @pytest.mark.parametrize(
     ("usage", "timing", "line"),
     [
-        (Usage(12, 345), Timing(0, 0.42, 4.39), "m · 12 tokens in, 345 out · first token after 0.42 s · 87 tokens/s"),
-        (Usage(12, 3), Timing(0, 0.5, 2.0), "m · 12 tokens in, 3 out · first token after 0.50 s · 2.0 tokens/s"),
+        (
+            Usage(12, 345),
+            Timing(0, 0.42, 4.39),
+            "m · 12 tokens in, 345 out · first token after 0.42 s · 87 tokens/s",
+        ),
+        (
+            Usage(12, 3),
+            Timing(0, 0.5, 2.0),
+            "m · 12 tokens in, 3 out · first token after 0.50 s · 2.0 tokens/s",
+        ),
         (Usage(None, 3), Timing(0, None, 2.0), "m · 3 tokens out · 2.00 s"),
         (Usage(1, 20, reasoning_tokens=5), Timing(0), "m · 1 tokens in, 20 out (5 reasoning)"),
         (Usage(1, 2, estimated=True), Timing(0), "m · about 1 tokens in, 2 out (estimated)"),
@@ -51,7 +59,11 @@ def test_a_discarding_retry_says_that_the_answer_starts_again() -> None:
     out, err = io.StringIO(), io.StringIO()
     show = Show(out, err)
     retry = Retry(2, 3, 4.2, "rate_limit: slow down", "rate_limit", discard=True)
-    for event in (text_delta("Hel"), StreamEvent(EventType.RETRY, retry=retry), text_delta("Hello")):
+    for event in (
+        text_delta("Hel"),
+        StreamEvent(EventType.RETRY, retry=retry),
+        text_delta("Hello"),
+    ):
         show.event(event)
     show.end()
     assert out.getvalue() == "HelHello\n"

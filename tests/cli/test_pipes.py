@@ -27,10 +27,17 @@ from tests.cli.terminal import PROGRAM, Steps, environment, serving
 CHAT = "openai-chat"
 
 
-def run(*arguments: str, input: bytes | None = None, **env: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: str, input: bytes | None = None, **env: str
+) -> subprocess.CompletedProcess[bytes]:
     stdin: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
     return subprocess.run(
-        [*PROGRAM, *arguments], capture_output=True, env=environment(**env), timeout=60, check=False, **stdin
+        [*PROGRAM, *arguments],
+        capture_output=True,
+        env=environment(**env),
+        timeout=60,
+        check=False,
+        **stdin,
     )
 
 
@@ -46,7 +53,9 @@ def test_the_answer_flows_through_a_pipe() -> None:
     steps = Steps("one two three")
     with serving(steps) as server:
         command = [*PROGRAM, *server.options, "hi"]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment()) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment()
+        ) as process:
             assert process.stdout is not None
             steps.go(2)
             assert os.read(process.stdout.fileno(), 100) == b"one"
@@ -68,7 +77,9 @@ def test_the_answer_flows_through_a_pipe() -> None:
         (["日本"], "\ufeff語🎉" * 20_000, "日本\n\n" + "語🎉" + "\ufeff語🎉" * 19_999),
     ],
 )
-def test_the_question_is_the_argument_and_what_is_piped(arguments: list[str], input: str, asked: str) -> None:
+def test_the_question_is_the_argument_and_what_is_piped(
+    arguments: list[str], input: str, asked: str
+) -> None:
     with serving(answer(CHAT, "ok")) as server:
         done = run(*server.options, *arguments, input=input.encode())
         assert done.returncode == 0, done.stderr
@@ -78,7 +89,9 @@ def test_the_question_is_the_argument_and_what_is_piped(arguments: list[str], in
 def test_utf_8_split_between_two_writes_and_bytes_that_are_none() -> None:
     with serving(answer(CHAT, "ok")) as server:
         command = [*PROGRAM, *server.options]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+        ) as process:
             assert process.stdin is not None
             for part in (b"a\xe6", b"\xbc", b"\xa2\xff b"):
                 process.stdin.write(part)
@@ -93,12 +106,18 @@ def test_the_system_message_stands_first() -> None:
     with serving(answer(CHAT, "ok")) as server:
         assert run(*server.options, "--system", "Be brief.", "hi").returncode == 0
         messages = server.loopback.requests[0].body["messages"]
-        assert [(m["role"], m["content"]) for m in messages] == [("system", "Be brief."), ("user", "hi")]
+        assert [(m["role"], m["content"]) for m in messages] == [
+            ("system", "Be brief."),
+            ("user", "hi"),
+        ]
 
 
 def test_usage_is_a_line_on_stderr() -> None:
     with serving(answer(CHAT, "ok", Usage(7, 3))) as server:
-        assert b"openai:m-1 \xc2\xb7 7 tokens in, 3 out" in run(*server.options, "--usage", "hi").stderr
+        assert (
+            b"openai:m-1 \xc2\xb7 7 tokens in, 3 out"
+            in run(*server.options, "--usage", "hi").stderr
+        )
 
 
 def test_no_stream_shows_the_answer_at_once() -> None:
@@ -106,7 +125,11 @@ def test_no_stream_shows_the_answer_at_once() -> None:
     with serving(steps) as server:
         command = [*PROGRAM, *server.options, "--no-stream", "--usage", "hi"]
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
         ) as process:
             steps.go()
             assert process.stdout is not None
@@ -122,7 +145,11 @@ def test_no_stream_holds_the_text_back_until_it_is_whole() -> None:
         command = [*PROGRAM, *server.options, "--no-stream", "--show-reasoning", "hi"]
         steps.go(3)
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
         ) as process:
             assert process.stdout is not None
             server.wait_until(lambda loopback: bool(loopback.requests))
@@ -158,7 +185,9 @@ def test_json_lines_are_the_events() -> None:
     with serving(refuse(503, {}, retry_after="0"), answer(CHAT, *items)) as server:
         done = run(*server.options, "--json", "hi")
     events = [StreamEvent.from_dict(json.loads(line)) for line in done.stdout.splitlines()]
-    assert [event.to_dict() for event in events] == [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event.to_dict() for event in events] == [
+        json.loads(line) for line in done.stdout.splitlines()
+    ]
     assert [event.type for event in events] == [
         EventType.RETRY,
         EventType.MESSAGE_START,
@@ -239,7 +268,11 @@ def test_a_reader_that_closes_the_pipe_ends_it_at_once() -> None:
     with serving(steps) as server:
         command = [*PROGRAM, *server.options, "hi"]
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
         )
         assert process.stdout is not None
         assert process.stderr is not None
@@ -255,7 +288,9 @@ def test_a_reader_that_closes_the_pipe_ends_it_at_once() -> None:
 def test_a_pipeline_with_head() -> None:
     with serving(answer(CHAT, "line of text\n" * 5_000)) as server:
         line = f"{' '.join([*PROGRAM, *server.options])} hi </dev/null | head -1; echo ${{PIPESTATUS[0]}}"
-        done = subprocess.run(["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False)
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False
+        )
         assert done.stdout.split(b"\n")[:2] == [b"line of text", b"141"]
         assert done.stderr == b""
 
@@ -270,13 +305,20 @@ def test_a_pipeline_with_head() -> None:
         ("2>/dev/full", 0, "ok\n", ""),
     ],
 )
-def test_streams_that_are_closed_or_full(redirection: str, code: int, stdout: str, stderr: str) -> None:
+def test_streams_that_are_closed_or_full(
+    redirection: str, code: int, stdout: str, stderr: str
+) -> None:
     if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     with serving(answer(CHAT, "ok", Usage(7, 3))) as server:
         line = f"{' '.join([*PROGRAM, *server.options])} --usage hi </dev/null {redirection}"
         done = subprocess.run(
-            ["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False, text=True
+            ["bash", "-c", line],
+            capture_output=True,
+            env=environment(),
+            timeout=60,
+            check=False,
+            text=True,
         )
         assert (done.returncode, done.stdout) == (code, stdout)
         assert done.stderr == stderr or (stderr == "tokens" and "7 tokens in" in done.stderr)
@@ -288,7 +330,9 @@ def test_what_argparse_says_into_a_full_stream() -> None:
         pytest.skip("no /dev/full")
     for option, redirection, code in (("--help", ">/dev/full", 1), ("--bogus", "2>/dev/full", 2)):
         line = f"{' '.join(PROGRAM)} {option} {redirection}"
-        done = subprocess.run(["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False)
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False
+        )
         assert done.returncode == code
         assert b"Traceback" not in done.stderr
 
@@ -307,13 +351,27 @@ def test_models_say_what_is_missing_and_never_a_key() -> None:
 
 
 def test_models_as_json() -> None:
-    rows = [json.loads(line) for line in run("models", "--json", LLMSTREAM_MODEL="simulator").stdout.splitlines()]
+    rows = [
+        json.loads(line)
+        for line in run("models", "--json", LLMSTREAM_MODEL="simulator").stdout.splitlines()
+    ]
     assert [row["name"] for row in rows if row["chosen"]] == ["simulator"]
-    assert {"name", "default_model", "variables", "missing", "ready", "note", "chosen"} == set(rows[0])
+    assert {"name", "default_model", "variables", "missing", "ready", "note", "chosen"} == set(
+        rows[0]
+    )
 
 
 def test_help_and_version_load_nothing_heavy() -> None:
-    heavy = {"asyncio", "openai", "anthropic", "pydantic", "httpx2", "rich", "llmstream.client", "llmstream.events"}
+    heavy = {
+        "asyncio",
+        "openai",
+        "anthropic",
+        "pydantic",
+        "httpx2",
+        "rich",
+        "llmstream.client",
+        "llmstream.events",
+    }
     script = """
 import atexit, sys
 atexit.register(lambda: sys.stderr.write("\\n".join(sys.modules)))
@@ -322,7 +380,11 @@ main(sys.argv[1:])
 """
     for option, said in (("--help", b"exit codes:"), ("--version", b"llmstream 0")):
         done = subprocess.run(
-            [sys.executable, "-c", script, option], capture_output=True, env=environment(), check=True, timeout=20
+            [sys.executable, "-c", script, option],
+            capture_output=True,
+            env=environment(),
+            check=True,
+            timeout=20,
         )
         assert said in done.stdout
         assert heavy.isdisjoint(done.stderr.decode().split())
@@ -341,5 +403,7 @@ def stop(name, *rest):
 builtins.__import__ = stop
 sys.exit(main(["hi"]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, env=environment(), check=False
+    )
     assert (done.returncode, done.stderr) == (130, b"")

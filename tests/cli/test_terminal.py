@@ -21,7 +21,9 @@ if sys.platform == "win32":
 from tests.cli.terminal import CTRL_C, CTRL_Z, ENTER, PROGRAM, Steps, Terminal, environment, serving
 
 CHAT = "openai-chat"
-LIMITED = {"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}}
+LIMITED = {
+    "error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}
+}
 
 
 def test_pieces_are_on_the_screen_before_the_end() -> None:
@@ -39,7 +41,8 @@ def test_pieces_are_on_the_screen_before_the_end() -> None:
         assert terminal.end() == 0
         assert terminal.rows()[0] == "one two three"
         assert re.fullmatch(
-            r"openai:m-1 · 7 tokens in, 3 out · first token after \d+\.\d\d s · [\d.]+ tokens/s", terminal.rows()[1]
+            r"openai:m-1 · 7 tokens in, 3 out · first token after \d+\.\d\d s · [\d.]+ tokens/s",
+            terminal.rows()[1],
         )
         assert not terminal.cursor_hidden
 
@@ -136,7 +139,9 @@ def test_wide_combining_and_joined_characters() -> None:
             terminal.read(0.005)
         steps.go()
         assert terminal.end() == 0
-        assert server.loopback.requests[0].body["messages"] == [{"role": "user", "content": "почему 漢?"}]
+        assert server.loopback.requests[0].body["messages"] == [
+            {"role": "user", "content": "почему 漢?"}
+        ]
         assert terminal.text().count("漢") >= 9
         written = terminal.raw.decode()  # pyte keeps no joined emoji; the bytes must be whole
         assert "👩‍👩‍👧‍👦" in written
@@ -149,7 +154,16 @@ def test_escape_sequences_in_the_answer_are_shown_and_do_nothing() -> None:
         with serving(answer(CHAT, evil, Source(title="t\x1b[2J", url="http://x\x07"))) as server:
             terminal = Terminal(*server.options, "hi", **extra)
             assert terminal.end() == 0
-            for sequence in (b"\x1b]", b"\x1b[2J", b"\x1b[5m", b"\x1b[?1049h", b"\x07", b"\x08", b"\xc2\x9b", b"\x00"):
+            for sequence in (
+                b"\x1b]",
+                b"\x1b[2J",
+                b"\x1b[5m",
+                b"\x1b[?1049h",
+                b"\x07",
+                b"\x08",
+                b"\xc2\x9b",
+                b"\x00",
+            ):
                 assert sequence not in terminal.raw
             assert "a␛]52;c;aGk=␇b␛[2Jc" in terminal.text()
             assert "over" in terminal.text()
@@ -169,7 +183,10 @@ def test_escape_sequences_in_errors_and_tool_calls_do_nothing_either() -> None:
 
 
 def test_markdown_is_rendered_and_finished_blocks_are_written_once() -> None:
-    steps = Steps("# Title\n\nSome **bold** text.\n\n- one\n- two\n\n```py\nx = 1\n```\n\n", *["and more. "] * 20)
+    steps = Steps(
+        "# Title\n\nSome **bold** text.\n\n- one\n- two\n\n```py\nx = 1\n```\n\n",
+        *["and more. "] * 20,
+    )
     with serving(steps) as server:
         terminal = Terminal(*server.options, "hi")
         for _ in range(60):
@@ -200,7 +217,9 @@ def test_a_block_taller_than_the_terminal_shows_its_end_and_leaves_everything() 
 
 
 def test_an_answer_of_100_000_characters_is_drawn_whole() -> None:
-    paragraph = "Lorem ipsum dolor sit amet, **consectetur** adipiscing elit, sed do `eiusmod` tempor. " * 3
+    paragraph = (
+        "Lorem ipsum dolor sit amet, **consectetur** adipiscing elit, sed do `eiusmod` tempor. " * 3
+    )
     block = f"## Part\n\n{paragraph}\n\n- one\n- two\n\n```py\nfor x in range(10):\n    print(x)\n```\n\n"
     count = 100_000 // len(block) + 1
     with serving(answer(CHAT, *[block] * count)) as server:
@@ -261,7 +280,9 @@ def test_no_color() -> None:
 
 def test_tool_calls_sources_and_refusals_are_shown() -> None:
     call = ToolCall("c1", "search", '{"q": "x"}')
-    with serving(answer("openai-responses", "Text.", Source(title="Page", url="http://a.b"), call)) as server:
+    with serving(
+        answer("openai-responses", "Text.", Source(title="Page", url="http://a.b"), call)
+    ) as server:
         server.options[1] = "openai-responses:m-1"
         terminal = Terminal(*server.options, "hi")
         assert terminal.end() == 0

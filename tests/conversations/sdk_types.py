@@ -30,7 +30,9 @@ def _type(format: str) -> TypeAdapter[Any]:
         from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 
         return TypeAdapter(ResponseCreateParamsStreaming)
-    from anthropic.types.beta import MessageCreateParams  # the recordings hold blocks of beta features
+    from anthropic.types.beta import (
+        MessageCreateParams,
+    )  # the recordings hold blocks of beta features
 
     return TypeAdapter(MessageCreateParams)
 
@@ -57,7 +59,11 @@ def _filled(format: str, value: Any) -> Any:
     if format != "openai-responses":
         return value
     if isinstance(value, list):
-        return [_filled(format, each) for each in value if not (isinstance(each, dict) and each.get("type") == "api")]
+        return [
+            _filled(format, each)
+            for each in value
+            if not (isinstance(each, dict) and each.get("type") == "api")
+        ]
     if not isinstance(value, dict):
         return value
     value = {key: _filled(format, each) for key, each in value.items()}

@@ -20,7 +20,9 @@ def scripted(*attempts: Any, **options: Any) -> tuple[ScriptedProvider, Conversa
     return provider, ConversationClient(client, **options)
 
 
-async def begin(client: ConversationClient, who: SessionContext = ALICE, **request: Any) -> Conversation:
+async def begin(
+    client: ConversationClient, who: SessionContext = ALICE, **request: Any
+) -> Conversation:
     """A new session, and a conversation in it."""
     return await client.start_conversation(await enter(client, who), request)
 

@@ -49,10 +49,12 @@ async def test_every_call_needs_the_right_session(store, name):
         with_conversation(mine, "nothing"),
         with_conversation(await enter(client, BOB), conversation.conversation_id),
         with_conversation(
-            await enter(client, ALICE.model_copy(update={"instance_id": "i-2"})), conversation.conversation_id
+            await enter(client, ALICE.model_copy(update={"instance_id": "i-2"})),
+            conversation.conversation_id,
         ),
         with_conversation(
-            await enter(client, ALICE.model_copy(update={"project_id": "p-2"})), conversation.conversation_id
+            await enter(client, ALICE.model_copy(update={"project_id": "p-2"})),
+            conversation.conversation_id,
         ),
     ]
     errors = set()
@@ -70,7 +72,10 @@ async def test_calls_without_a_conversation_need_the_token_too(store, name):
     """Starting, listing, importing."""
     _, client = scripted(store=store)
     mine = await enter(client)
-    for stranger in (mine.model_copy(update={"session_id": "x"}), mine.model_copy(update={"token": "guess"})):
+    for stranger in (
+        mine.model_copy(update={"session_id": "x"}),
+        mine.model_copy(update={"token": "guess"}),
+    ):
         with pytest.raises(AccessError):
             await SESSION_CALLS[name](client, stranger)
 
@@ -81,7 +86,12 @@ async def test_held_conversations_prove_themselves_anew(store):
     conversation = await begin(client)
     conversation._context = await enter(client, BOB)
     conversation._context.conversation_id = conversation.conversation_id
-    for attempt in (conversation.fork, conversation.export, conversation.history, lambda: read(conversation.retry())):
+    for attempt in (
+        conversation.fork,
+        conversation.export,
+        conversation.history,
+        lambda: read(conversation.retry()),
+    ):
         with pytest.raises(AccessError):
             await attempt()
 
@@ -116,12 +126,20 @@ async def test_tokens_are_unguessable_and_compared_in_constant_time(monkeypatch)
     """256 bits, all different; the comparison takes the hashes, also where there is no session."""
     _, client = scripted()
     sessions = [await client.session(ALICE) for _ in range(100)]
-    assert len({session.token for session in sessions}) == len({session.session_id for session in sessions}) == 100
+    assert (
+        len({session.token for session in sessions})
+        == len({session.session_id for session in sessions})
+        == 100
+    )
     assert all(len(session.token) >= 43 for session in sessions)
     compared = []
     compare = hmac.compare_digest
-    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compared.append((a, b)) or compare(a, b))
-    await client.start_conversation(ChatContext(session_id=sessions[0].session_id, token=sessions[0].token))
+    monkeypatch.setattr(
+        hmac, "compare_digest", lambda a, b: compared.append((a, b)) or compare(a, b)
+    )
+    await client.start_conversation(
+        ChatContext(session_id=sessions[0].session_id, token=sessions[0].token)
+    )
     with pytest.raises(AccessError):
         await client.start_conversation(ChatContext(session_id="nobody", token="guess"))
     assert len(compared) == 2
@@ -138,7 +156,14 @@ async def test_the_token_is_nowhere(tmp_path, caplog):
     session = await client.session(ALICE)
     context = ChatContext(session_id=session.session_id, token=session.token)
     conversation = await client.start_conversation(context)
-    seen = [repr(session), repr(context), str(context), repr(conversation), repr(client), repr(store)]
+    seen = [
+        repr(session),
+        repr(context),
+        str(context),
+        repr(conversation),
+        repr(client),
+        repr(store),
+    ]
     seen += [repr(chunk) for chunk in await read(conversation.chat_stream("hi"))]
     seen += [str(await conversation.export()), repr(await conversation.turns())]
     for attempt in (

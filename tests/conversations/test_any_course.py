@@ -22,7 +22,10 @@ OUTCOMES = {
     "left at once": ["one ", "two"],
 }
 steps = st.tuples(
-    st.sampled_from(["q1", "q2"]), st.sampled_from([None, "t1", "t2"]), st.sampled_from(sorted(OUTCOMES)), st.booleans()
+    st.sampled_from(["q1", "q2"]),
+    st.sampled_from([None, "t1", "t2"]),
+    st.sampled_from(sorted(OUTCOMES)),
+    st.booleans(),
 )
 
 
@@ -55,7 +58,12 @@ async def follow(course):
         done = await take(conversation, step)
         turns = await conversation.turns()
         check_turns(before, turns, asked_model=len(provider.requests) > asked)
-        if step[1] is None and before and before[-1].state == "partial" and before[-1].question.text == step[0]:
+        if (
+            step[1] is None
+            and before
+            and before[-1].state == "partial"
+            and before[-1].question.text == step[0]
+        ):
             assert len(turns) == len(before), "asked the same again, said twice"
         if done:
             assert any(turn.state == "complete" and turn.question.text == step[0] for turn in turns)
@@ -99,7 +107,11 @@ async def test_the_outcomes_are_what_they_say():
     """So that the property above sees all of them."""
     states = {}
     for outcome, script in OUTCOMES.items():
-        model = LLMClient(provider=ScriptedProvider(script), clock=VirtualClock(), retry=RetryPolicy(max_attempts=1))
+        model = LLMClient(
+            provider=ScriptedProvider(script),
+            clock=VirtualClock(),
+            retry=RetryPolicy(max_attempts=1),
+        )
         conversation = await begin(ConversationClient(model))
         acknowledged = await take(conversation, ("q", None, outcome, True))
         (turn,) = await conversation.turns()

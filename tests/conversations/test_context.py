@@ -33,13 +33,20 @@ def histories(draw):
         elif kind == "result" and calls:
             messages.append(Message("tool", [ToolResult(draw(st.sampled_from(calls)), "r")]))
         else:
-            messages.append(text("user" if kind == "result" else kind, "x" * draw(st.integers(1, 9))))
+            messages.append(
+                text("user" if kind == "result" else kind, "x" * draw(st.integers(1, 9)))
+            )
     return messages
 
 
 def ids(messages, kind):
     name = "id" if kind is ToolCall else "tool_call_id"
-    return {getattr(part, name) for message in messages for part in message.parts if isinstance(part, kind)}
+    return {
+        getattr(part, name)
+        for message in messages
+        for part in message.parts
+        if isinstance(part, kind)
+    }
 
 
 def cost(messages):
@@ -55,7 +62,9 @@ def test_what_is_sent_obeys_the_rules(messages, budget):
     """Within the budget; all system messages; the newest turn; no call without its result; nothing reordered."""
     policy = ContextPolicy(max_tokens=budget, count=count)
     system = [message for message in messages if message.role == "system"]
-    newest = max((i for i, message in enumerate(messages) if message.role == "user"), default=len(messages))
+    newest = max(
+        (i for i, message in enumerate(messages) if message.role == "user"), default=len(messages)
+    )
     try:
         kept = policy.trim(messages)
     except ContextTooLongError:
@@ -71,7 +80,9 @@ def test_what_is_sent_obeys_the_rules(messages, budget):
     assert ids(kept, ToolCall) & ids(messages, ToolResult) <= ids(kept, ToolResult)
     others = [message for message in messages if message.role != "system"]
     sent = [message for message in kept if message.role != "system"]
-    assert not sent or [id(m) for m in others[-len(sent) :]] == [id(m) for m in sent], "there is no gap"
+    assert not sent or [id(m) for m in others[-len(sent) :]] == [id(m) for m in sent], (
+        "there is no gap"
+    )
 
 
 @given(histories())
@@ -159,5 +170,8 @@ def test_what_things_are_estimated_at():
     """The documented figures."""
     assert estimate_tokens(text("user", "x" * 300)) == 104
     assert estimate_tokens(text("user", "税" * 100)) == 104
-    assert estimate_tokens(Message("user", [ImagePart(data="A" * 100_000, media_type="image/png")])) == 1504
+    assert (
+        estimate_tokens(Message("user", [ImagePart(data="A" * 100_000, media_type="image/png")]))
+        == 1504
+    )
     assert estimate_tokens(Message("user", [File(data="A" * 300, media_type="text/plain")])) > 100

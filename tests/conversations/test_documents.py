@@ -27,7 +27,12 @@ nasty = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
 )
 
 
-@given(st.lists(st.fixed_dictionaries({"content": nasty}, optional={"title": nasty, "url": nasty}), max_size=5))
+@given(
+    st.lists(
+        st.fixed_dictionaries({"content": nasty}, optional={"title": nasty, "url": nasty}),
+        max_size=5,
+    )
+)
 def test_a_document_cannot_leave_its_line(documents):
     """Whatever it holds: one line each, which reads back as it was."""
     heading, *lines = render_documents(documents).text.removesuffix("\n\n").splitlines()
@@ -43,10 +48,16 @@ async def test_documents_serve_their_own_turn(store):
     """They stand before the question in its message, and are gone from the next request."""
     provider, client = scripted(["It is 16%. [1]"], ["Sure."], store=store)
     conversation = await begin(client)
-    found = [Document(id="d-1", title="VAT", url="https://a", content="16%", score=0.9), Document(content="other")]
+    found = [
+        Document(id="d-1", title="VAT", url="https://a", content="16%", score=0.9),
+        Document(content="other"),
+    ]
     chunks = await read(conversation.chat_stream("VAT?", context=found))
     documents, question = provider.requests[0].messages[-1].parts
-    assert '[1] {"title": "VAT", "url": "https://a", "content": "16%"}\n[2] {"content": "other"}' in documents.text
+    assert (
+        '[1] {"title": "VAT", "url": "https://a", "content": "16%"}\n[2] {"content": "other"}'
+        in documents.text
+    )
     assert question == TextPart("VAT?")
     assert [chunk.sources for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
     (source,) = chunks[-1].sources
@@ -54,7 +65,9 @@ async def test_documents_serve_their_own_turn(store):
     assert (source.relevance_score, source.content_excerpt, source.excerpt) == (0.9, "16%", "16%")
     assert source.model_dump()["content_excerpt"] == "16%"
     await conversation.chat("sure?")
-    assert [len(message.parts) for message in provider.requests[1].messages if message.role == "user"] == [1, 1]
+    assert [
+        len(message.parts) for message in provider.requests[1].messages if message.role == "user"
+    ] == [1, 1]
 
 
 async def test_an_answer_that_cites_nothing_has_all_its_documents_as_sources(store):
@@ -91,7 +104,11 @@ async def test_every_tool_round_of_an_answer_may_cite(store):
     again = await conversation.chat("?", turn_id="t", **given)
     events = await read(conversation.events("??", **given))
     whole = await conversation.chat("???", **given)
-    assert [source.number for source in last.sources] == [source.number for source in again.sources] == [3]
+    assert (
+        [source.number for source in last.sources]
+        == [source.number for source in again.sources]
+        == [3]
+    )
     assert [event.source.excerpt for event in events if event.source] == ["a", "c"]
     assert [source.excerpt for source in events[-1].message.sources] == ["a", "c"]
     assert [source.number for source in whole.sources] == [2]

@@ -15,7 +15,15 @@ from llmstream.conversations.export import parse_export, render_export
 from llmstream.conversations.history import Place, build_messages
 from llmstream.conversations.records import ConversationRecord, Owner, Turn
 from llmstream.conversations.stores.protocol import render
-from llmstream.messages import ChatRequest, Message, ReasoningPart, Source, TextPart, ToolCall, Usage
+from llmstream.messages import (
+    ChatRequest,
+    Message,
+    ReasoningPart,
+    Source,
+    TextPart,
+    ToolCall,
+    Usage,
+)
 from llmstream.tools import tool
 from tests.conversations.sdk_types import RENDERERS
 from tests.conversations.talk import CUT, begin, enter, read, scripted
@@ -36,14 +44,22 @@ async def test_a_failed_question_in_other_words_can_be_retried(export):
     provider, client = scripted(["an answer"])
     conversation = await client.import_conversation(await enter(client), {**export, "turns": turns})
     assert (await read(conversation.retry()))[-1].is_complete
-    assert [part.type for part in provider.requests[0].messages[1].parts] == ["text", "image", "text"]
+    assert [part.type for part in provider.requests[0].messages[1].parts] == [
+        "text",
+        "image",
+        "text",
+    ]
     assert len(await conversation.turns()) == 1
 
 
 async def an_export():
     """With everything in it."""
     call = ToolCall("c", "weather", '{"city": "x"}', input={"city": "x"})
-    answers = [ReasoningPart("hm", "sig"), call], ["whole", Source(url="u"), Usage(1, 2)], ["half", CUT]
+    answers = (
+        [ReasoningPart("hm", "sig"), call],
+        ["whole", Source(url="u"), Usage(1, 2)],
+        ["half", CUT],
+    )
     _, client = scripted(*answers, tools=[weather])
     conversation = await begin(client, title="T", system="S")
     image = {"type": "image", "url": "https://example.com/a.png"}
@@ -95,10 +111,14 @@ def test_any_one_wrong_value_is_refused_or_harmless(export, data):
         request, turns = parse_export(changed)
     except ImportFormatError:
         return
-    record = ConversationRecord("c", Owner("i", "u", "p"), request.title, request.system, request.metadata)
+    record = ConversationRecord(
+        "c", Owner("i", "u", "p"), request.title, request.system, request.metadata
+    )
     assert parse_export(json.dumps(render_export(record, turns)))[1] == turns
     assert [Turn.from_dict(json.loads(render(turn))) for turn in turns] == turns
-    asked = build_messages(record.system, Place(Turn("t", [Message("user", [TextPart("so?")])]), turns))
+    asked = build_messages(
+        record.system, Place(Turn("t", [Message("user", [TextPart("so?")])]), turns)
+    )
     for renderer in RENDERERS.values():
         json.dumps(renderer(ChatRequest(asked, "m")).body)
 

@@ -65,7 +65,9 @@ db = sqlite3.connect(sys.argv[1])
 print(*db.execute("PRAGMA integrity_check").fetchone())
 print(*(row[0] for row in db.execute("SELECT id FROM session")))
 """
-    done = subprocess.run([sys.executable, "-c", ask, path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", ask, path], capture_output=True, text=True, check=True
+    )
     whole, found = done.stdout.splitlines()
     assert whole == "ok"
     return set(found.split())
@@ -99,7 +101,13 @@ def children_and_theirs(path):
     asyncio.run(add(store, "after"))
     asyncio.run(store.aclose())
     made = {f"child{i}{end}" for i in range(3) for end in ("", "-younger", "-again")}
-    assert names(path) == {"before", "after", "grandchild", *made, *(f"parent{i}" for i in range(20))}
+    assert names(path) == {
+        "before",
+        "after",
+        "grandchild",
+        *made,
+        *(f"parent{i}" for i in range(20)),
+    }
 
 
 def at_work(path):
@@ -242,7 +250,9 @@ def a_pool(path):
     asyncio.run(add(STORE, "parent"))
     context = multiprocessing.get_context("fork")
     with context.Pool(4) as pool:
-        assert pool.map(_in_pool, [f"child{i}" for i in range(40)]) == [f"child{i}" for i in range(40)]
+        assert pool.map(_in_pool, [f"child{i}" for i in range(40)]) == [
+            f"child{i}" for i in range(40)
+        ]
         asyncio.run(add(STORE, "meanwhile"))
     process = context.Process(target=_in_pool, args=("process",))
     process.start()

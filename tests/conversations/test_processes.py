@@ -25,7 +25,9 @@ async def run_program(given: dict[str, Any], kill_at: int | None) -> int:
     """Run one until its end, or kill it: how many of its turns were acknowledged in all."""
     acknowledged = given["first"]
     command = [sys.executable, "-m", "tests.conversations.worker", json.dumps(given)]
-    program = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
+    program = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
     assert program.stdout is not None
     async for line in program.stdout:
         assert int(line) == acknowledged
@@ -56,7 +58,10 @@ async def run_all(where: str | int, store: Store) -> list[list[Turn]]:
         "first": 0,
         "last": TURNS,
     }
-    programs = [run_killed({**given, "name": f"p{number}"}, KILLS.get(number, [])) for number in range(PROCESSES)]
+    programs = [
+        run_killed({**given, "name": f"p{number}"}, KILLS.get(number, []))
+        for number in range(PROCESSES)
+    ]
     await asyncio.gather(*programs)
     return [await conversation.turns() for conversation in conversations]
 
@@ -69,7 +74,9 @@ def check(conversations: list[list[Turn]]) -> None:
     assert len(questions) == len(asked)
     assert set(questions) == asked
     for turn in answered:
-        assert [message.text for message in turn.messages[1:]] == [f"answer to {turn.question.text}"]
+        assert [message.text for message in turn.messages[1:]] == [
+            f"answer to {turn.question.text}"
+        ]
     for turns in conversations:
         for process in range(PROCESSES):
             own = [turn.question.text for turn in turns if turn.state == "complete"]

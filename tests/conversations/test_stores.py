@@ -133,15 +133,26 @@ async def test_a_lease_runs_out(store):
 async def test_of_many_at_once_one_gets_it(store):
     """Whoever asks at the same time."""
     await begin(store)
-    results = await asyncio.gather(*(store.acquire("c", f"l-{n}", 30) for n in range(20)), return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["ConversationBusyError"] * 19 + ["list"]
+    results = await asyncio.gather(
+        *(store.acquire("c", f"l-{n}", 30) for n in range(20)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["ConversationBusyError"] * 19 + [
+        "list"
+    ]
 
 
 @settings(max_examples=30)
 @given(st.lists(messages, min_size=1, max_size=3), st.none() | errors, st.text(max_size=5))
 def test_any_turn_survives_every_store(given_messages, error, text):
     """Every part that a message can have, any error; in a file, over again."""
-    whole = Turn("t", given_messages, "partial", [{"content": text.encode(errors="replace").decode()}], error, AT)
+    whole = Turn(
+        "t",
+        given_messages,
+        "partial",
+        [{"content": text.encode(errors="replace").decode()}],
+        error,
+        AT,
+    )
     expected = Turn.from_dict(whole.to_dict())
     if error is not None:
         expected.error = ErrorInfo.from_dict({**error.to_dict(), "partial": None})
@@ -172,7 +183,9 @@ async def test_a_file_is_its_owners_alone_and_durable(tmp_path):
     await begin(store)
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
     for pragma, value in {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}.items():
-        assert await store._run(lambda db, ask=f"PRAGMA {pragma}": db.execute(ask).fetchone()) == (value,)
+        assert await store._run(lambda db, ask=f"PRAGMA {pragma}": db.execute(ask).fetchone()) == (
+            value,
+        )
     await store.aclose()
     assert [file.name for file in tmp_path.iterdir()] == ["c.db"]
     assert await store.conversation("c") is not None, "using it again opens it again"
@@ -286,7 +299,9 @@ async def test_an_older_file_is_brought_up_to_date(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite_file, "MIGRATIONS", steps[:2])
     for _ in range(2):
         store = await opened(path)
-        assert await store._run(lambda db: db.execute("SELECT id, mood FROM turn").fetchall()) == [("a", None)]
+        assert await store._run(lambda db: db.execute("SELECT id, mood FROM turn").fetchall()) == [
+            ("a", None)
+        ]
         assert await store._run(lambda db: db.execute("PRAGMA user_version").fetchone()) == (2,)
         await store.aclose()
 
@@ -317,7 +332,11 @@ def test_many_programs_make_the_file_at_the_same_moment(tmp_path):
     """One of them does; all of them work."""
     path = tmp_path / "c.db"
     programs = [
-        subprocess.Popen([sys.executable, "-c", OPEN, path, f"s-{n}"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, path, f"s-{n}"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         for n in range(6)
     ]
     for program in programs:
@@ -326,7 +345,9 @@ def test_many_programs_make_the_file_at_the_same_moment(tmp_path):
     results = [program.communicate(timeout=60) for program in programs]
     assert [program.returncode for program in programs] == [0] * 6, results
     db = sqlite3.connect(path)
-    assert db.execute("SELECT id FROM session ORDER BY id").fetchall() == [(f"s-{n}",) for n in range(6)]
+    assert db.execute("SELECT id FROM session ORDER BY id").fetchall() == [
+        (f"s-{n}",) for n in range(6)
+    ]
     db.close()
 
 
@@ -377,7 +398,9 @@ async def test_a_redis_that_decodes_is_as_good(redis_port: int):
         assert [record.id for record in await store.conversations(OWNER)] == ["c"]
 
 
-@pytest.mark.parametrize("wrong", [SECRET_URL, None, redis.Redis.from_url(SECRET_URL)], ids=["url", "None", "blocking"])
+@pytest.mark.parametrize(
+    "wrong", [SECRET_URL, None, redis.Redis.from_url(SECRET_URL)], ids=["url", "None", "blocking"]
+)
 def test_what_is_no_asynchronous_client_of_redis_is_refused(wrong):
     """With what to do, and without the URL."""
     with pytest.raises(TypeError, match=r"redis\.asyncio\.from_url\(") as refused:
@@ -387,7 +410,9 @@ def test_what_is_no_asynchronous_client_of_redis_is_refused(wrong):
 
 async def test_a_url_is_no_path_of_a_file():
     model = LLMClient(provider=ScriptedProvider())
-    with pytest.raises(ConfigurationError, match=r"not a URL; for Redis make .*redis\.asyncio\.from_url\(") as refused:
+    with pytest.raises(
+        ConfigurationError, match=r"not a URL; for Redis make .*redis\.asyncio\.from_url\("
+    ) as refused:
         ConversationClient(model, store=SECRET_URL)
     assert "hunter2" not in str(refused.value)
 
@@ -402,7 +427,9 @@ async def test_a_redis_that_is_down_is_said():
             await store.acquire("c", "l", 30)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # what the first loop left, and nobody can close any more
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning"
+)  # what the first loop left, and nobody can close any more
 def test_a_redis_client_of_another_loop_is_said(redis_port: int):
     """Its connections are of the loop that made them; each fails once."""
     store = RedisStore(Redis(port=redis_port))
@@ -449,7 +476,10 @@ async def test_what_redis_did_though_its_reply_was_lost_is_done_once(redis_port:
         words.add(b"bye")
         assert await store.write("c", "mine", 1, turn("a", "bye", "complete"), release=True)
         assert not words
-        assert await store.turns("c") == [turn("first", state="complete"), turn("a", "bye", "complete")]
+        assert await store.turns("c") == [
+            turn("first", state="complete"),
+            turn("a", "bye", "complete"),
+        ]
         assert not await store.write("c", "mine", 1, turn("a", "other"), release=True)
 
 
@@ -461,7 +491,11 @@ async def test_long_conversations_leave_the_loop_free(store):
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     hung = asyncio.ensure_future(asyncio.to_thread(go_on.wait, 30))
     try:
-        assert await asyncio.wait_for(store.acquire("c", "l", 30), 10) == await store.turns("c") == turns
+        assert (
+            await asyncio.wait_for(store.acquire("c", "l", 30), 10)
+            == await store.turns("c")
+            == turns
+        )
     finally:
         go_on.set()
         await hung
@@ -482,7 +516,17 @@ async def spoil(store, junk):
         store._conversations["c"].turns[:] = [junk]
 
 
-JUNK = ["", "{bad", "[]", "null", '"id"', "{}", "[" * 10_000, '{"id": "a", "messages": [{"role": "x"}]}', b"\xff"]
+JUNK = [
+    "",
+    "{bad",
+    "[]",
+    "null",
+    '"id"',
+    "{}",
+    "[" * 10_000,
+    '{"id": "a", "messages": [{"role": "x"}]}',
+    b"\xff",
+]
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
@@ -497,7 +541,9 @@ async def test_a_record_that_cannot_be_read_is_said(store, junk):
         ("ConversationRecord", OWNER, store.conversations),
         ("Turn", "c", store.turns),
     ):
-        with pytest.raises(StoreError, match=rf"a stored {name} can't be read \(.*restore a backup; .* upgrade"):
+        with pytest.raises(
+            StoreError, match=rf"a stored {name} can't be read \(.*restore a backup; .* upgrade"
+        ):
             await read(record)
     with pytest.raises(StoreError, match="a stored Turn"):
         await store.acquire("c", "l", 30)

@@ -35,7 +35,9 @@ async def test_each_turn_may_be_anothers(order, store):
     """An image, reasoning with a signature, a tool call and its result, in each format: every next one takes it all."""
     for number, name in enumerate(order):
         call = ToolCall(f"call_{number}", "weather", '{"city": "Rome"}', input={"city": "Rome"})
-        script = answer(APIS[name], ReasoningPart(f"hm {number}", f"sig-{number}"), "Let me see. ", call)
+        script = answer(
+            APIS[name], ReasoningPart(f"hm {number}", f"sig-{number}"), "Let me see. ", call
+        )
         async with (
             Loopback(script, answer(APIS[name], f"Answer {number}.")) as server,
             LLMClient(f"{name}:m-1", api_key="k", base_url=server.url(name)) as model,
@@ -49,7 +51,12 @@ async def test_each_turn_may_be_anothers(order, store):
             told = await conversation.chat(f"Question {number}?", attachments=[image])
             assert told.message_content == f"Answer {number}."
             check_body(server.requests[-1].body, name, number, order)
-    assert [message.role for message in await conversation.history()] == ["user", "assistant", "tool", "assistant"] * 3
+    assert [message.role for message in await conversation.history()] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+    ] * 3
 
 
 def check_body(body: Any, name: str, number: int, order: tuple[str, ...]) -> None:
@@ -96,20 +103,36 @@ def events_of(recording: Recording) -> list[StreamEvent]:
 
 def stand_ins(events: list[StreamEvent]) -> list[FunctionTool]:
     """A tool for each that the recorded model calls."""
-    names = {event.tool_call.name for event in events if event.tool_call and event.tool_call.executed_by == "caller"}
-    return [tool(lambda **given: given, name=name, parameters={"type": "object"}) for name in sorted(names)]
+    names = {
+        event.tool_call.name
+        for event in events
+        if event.tool_call and event.tool_call.executed_by == "caller"
+    }
+    return [
+        tool(lambda **given: given, name=name, parameters={"type": "object"})
+        for name in sorted(names)
+    ]
 
 
 def mixed() -> list[Any]:
     """Every recording of the three formats once, three to a conversation, one of each as long as they last."""
     found = {}
     for format in FORMATS:
-        whole = [each.values[0] for each in recordings(format, below=60_000) if each.values[0] is not None]
-        found[format] = [each for each in whole if events_of(each)[-1].type is EventType.MESSAGE_COMPLETE]
+        whole = [
+            each.values[0]
+            for each in recordings(format, below=60_000)
+            if each.values[0] is not None
+        ]
+        found[format] = [
+            each for each in whole if events_of(each)[-1].type is EventType.MESSAGE_COMPLETE
+        ]
     if not any(found.values()):
         return [pytest.param(None, marks=NO_FOLDER, id="no-recordings")]
     rows = itertools.zip_longest(*found.values())
-    return [pytest.param([each for each in row if each is not None], id=f"{number}") for number, row in enumerate(rows)]
+    return [
+        pytest.param([each for each in row if each is not None], id=f"{number}")
+        for number, row in enumerate(rows)
+    ]
 
 
 @pytest.mark.parametrize("row", mixed())
@@ -122,7 +145,9 @@ async def test_recorded_answers_go_on_in_every_format(row):
         player.recorded = [events_of(recording)]
         client = ConversationClient(model, store=store, tools=stand_ins(player.recorded[0]))
         conversation = await client.conversation(conversation._context)
-        told = await conversation.chat("And?", attachments=[ImagePart(url="https://example.com/a.png", detail="low")])
+        told = await conversation.chat(
+            "And?", attachments=[ImagePart(url="https://example.com/a.png", detail="low")]
+        )
         assert len(told.sources) == len(told.message.sources)
     await conversation.chat("So?")
     request = player.requests[-1]
@@ -130,6 +155,12 @@ async def test_recorded_answers_go_on_in_every_format(row):
         body = accepted(format, request)
         assert "So?" in json.dumps(body)
     parts = [part for message in request.messages for part in message.parts]
-    calls = [part.id for part in parts if isinstance(part, ToolCall) and part.executed_by == "caller"]
-    results = [part.tool_call_id for part in parts if isinstance(part, ToolResult) and part.executed_by == "caller"]
+    calls = [
+        part.id for part in parts if isinstance(part, ToolCall) and part.executed_by == "caller"
+    ]
+    results = [
+        part.tool_call_id
+        for part in parts
+        if isinstance(part, ToolResult) and part.executed_by == "caller"
+    ]
     assert sorted(calls) == sorted(results), "each call has its result"

@@ -99,14 +99,18 @@ async def test_events_follow_the_grammar(store):
 
 async def test_everything_that_is_not_text_is_metadata(store):
     """Reasoning, refusals, retries, statuses and tool calls, each under its own key."""
-    status = StreamEvent.from_dict({"type": "status", "status": {"kind": "queued", "message": "3 before you"}})
+    status = StreamEvent.from_dict(
+        {"type": "status", "status": {"kind": "queued", "message": "3 before you"}}
+    )
     provider = ScriptedProvider(
         [ErrorInfo("rate_limit", retry_after=4.0)],
         [status, ReasoningPart("hm", "sig"), "no", ToolCall("c", "f", "{}", input={})],
     )
     client = ConversationClient(LLMClient(provider=provider, clock=VirtualClock()), store=store)
     chunks = await read((await begin(client)).chat_stream("hi"))
-    seen = {key: chunk.metadata[key] for chunk in chunks if chunk.metadata for key in chunk.metadata}
+    seen = {
+        key: chunk.metadata[key] for chunk in chunks if chunk.metadata for key in chunk.metadata
+    }
     retry = seen["retry"]
     assert (retry["attempt"], retry["max_attempts"], retry["kind"]) == (2, 3, "rate_limit")
     assert retry["delay"] >= 4.0
@@ -133,10 +137,20 @@ async def test_options_reach_the_model():
     """Those of the request, and its attachments before its text."""
     provider, client = scripted(["a cat"])
     image = {"type": "image", "url": "https://example.com/a.png"}
-    await (await begin(client)).chat("what?", attachments=[image], temperature=0.5, max_tokens=9, stop="x", model="m")
+    await (await begin(client)).chat(
+        "what?", attachments=[image], temperature=0.5, max_tokens=9, stop="x", model="m"
+    )
     request = provider.requests[-1]
-    assert (request.temperature, request.max_tokens, request.stop, request.model) == (0.5, 9, ["x"], "m")
-    assert request.messages[-1].parts == [ImagePart(url="https://example.com/a.png"), TextPart("what?")]
+    assert (request.temperature, request.max_tokens, request.stop, request.model) == (
+        0.5,
+        9,
+        ["x"],
+        "m",
+    )
+    assert request.messages[-1].parts == [
+        ImagePart(url="https://example.com/a.png"),
+        TextPart("what?"),
+    ]
 
 
 async def test_use_openai_is_taken_and_said_to_have_no_effect():
@@ -168,7 +182,11 @@ async def test_a_failure_is_a_chunk_and_then_an_exception(store):
     )
     assert [source.url for source in chunks[-1].sources] == ["u"]
     (turn,) = await conversation.turns()
-    assert (turn.state, turn.messages[-1].text, turn.error.kind) == ("partial", "half", "rate_limit")
+    assert (turn.state, turn.messages[-1].text, turn.error.kind) == (
+        "partial",
+        "half",
+        "rate_limit",
+    )
     assert turn.error.partial is None
 
 
@@ -247,8 +265,12 @@ async def test_a_second_failure_loses_nothing_of_the_first(store):
 
 async def test_a_partial_answer_goes_on_and_an_empty_one_does_not(store):
     """Its text is sent, not its reasoning or cut calls; a turn of which nothing came is left out."""
-    call = StreamEvent.from_dict({"type": "tool_call_delta", "tool_call_delta": {"index": 0, "id": "c", "name": "f"}})
-    provider, client = scripted([ReasoningPart("hm"), "half", call, CUT], [CUT], ["rest"], store=store)
+    call = StreamEvent.from_dict(
+        {"type": "tool_call_delta", "tool_call_delta": {"index": 0, "id": "c", "name": "f"}}
+    )
+    provider, client = scripted(
+        [ReasoningPart("hm"), "half", call, CUT], [CUT], ["rest"], store=store
+    )
     conversation = await begin(client)
     for query in ("one", "two"):
         with pytest.raises(LLMError):
@@ -289,7 +311,12 @@ async def test_old_turns_are_left_out_of_long_conversations(store):
     conversation = await begin(client, system="S")
     for number in range(5):
         await conversation.chat(f"question {number}")
-    assert said(provider) == ["system: S", "user: question 3", "assistant: answer", "user: question 4"]
+    assert said(provider) == [
+        "system: S",
+        "user: question 3",
+        "assistant: answer",
+        "user: question 4",
+    ]
     assert len(await conversation.turns()) == 5
 
 
@@ -329,7 +356,9 @@ async def test_leaving_stops_the_model_and_keeps_what_came(store):
 
 async def test_leaving_an_answer_that_went_on_after_a_cut_keeps_its_text():
     """Both pieces as one; not the call that the cut left unfinished."""
-    call = StreamEvent.from_dict({"type": "tool_call_delta", "tool_call_delta": {"index": 0, "id": "c", "name": "f"}})
+    call = StreamEvent.from_dict(
+        {"type": "tool_call_delta", "tool_call_delta": {"index": 0, "id": "c", "name": "f"}}
+    )
     provider = ScriptedProvider(["half ", call, CUT], ["rest", "more"])
     model = LLMClient(provider=provider, clock=VirtualClock(), on_interrupt="continue")
     conversation = await begin(ConversationClient(model))
@@ -398,7 +427,9 @@ async def test_a_stream_that_is_never_begun_does_nothing(store):
 async def test_nothing_is_left_to_the_garbage_collector():
     """Neither a whole answer, nor a failure, nor one that was left makes cycles or leaves tasks."""
     provider = ScriptedProvider(["a", "b"], ["a", CUT], ["a", "b"])
-    model = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1))  # real time: what sleeps, goes on sleeping
+    model = LLMClient(
+        provider=provider, retry=RetryPolicy(max_attempts=1)
+    )  # real time: what sleeps, goes on sleeping
     conversation = await begin(ConversationClient(model))
 
     async def three_ways():
@@ -437,7 +468,9 @@ async def test_a_second_turn_meanwhile_is_refused_or_waits(store):
         assert 0 < busy.value.retry_after <= 30
         _, patient = scripted(["two"], store=store, wait=60)
         context = await enter(patient)
-        same = await patient.conversation(context.model_copy(update={"conversation_id": conversation.conversation_id}))
+        same = await patient.conversation(
+            context.model_copy(update={"conversation_id": conversation.conversation_id})
+        )
         await (await patient.start_conversation(context)).chat("elsewhere")
         patient_turn = asyncio.create_task(same.chat("two?"))
         await asyncio.sleep(0)
@@ -476,7 +509,9 @@ async def test_many_turns_at_once_stay_in_order():
     assert [turn.messages[1].text for turn in turns] == [f"a{number}" for number in range(50)]
     told = {answer.turn_id: answer.message_content for answer in answers}
     assert told == {turn.id: turn.messages[1].text for turn in turns}
-    assert sorted(turn.question.text for turn in turns) == sorted(f"q{number}" for number in range(50))
+    assert sorted(turn.question.text for turn in turns) == sorted(
+        f"q{number}" for number in range(50)
+    )
 
 
 async def test_a_turn_whose_program_died_is_given_up():
@@ -540,7 +575,9 @@ async def test_what_could_not_be_stored_is_not_called_complete():
     assert (full.value.unsaved.state, full.value.unsaved.messages[-1].text) == ("complete", "one")
     with pytest.raises(StoreError) as again:
         await conversation.chat("hi", turn_id=full.value.unsaved.id)
-    assert again.value.unsaved.messages[-1].text == "onetwo", "the conversation was free, and the answer is not lost"
+    assert again.value.unsaved.messages[-1].text == "onetwo", (
+        "the conversation was free, and the answer is not lost"
+    )
     assert len(await conversation.turns()) == 1
 
 
@@ -594,24 +631,42 @@ async def test_all_messages_of_tool_rounds_are_stored(store):
     conversation = await begin(client)
     chunks = await read(conversation.chat_stream("Rome?"))
     kinds = [next(iter(chunk.metadata)) if chunk.metadata else chunk.content for chunk in chunks]
-    assert kinds == ["start", "Let me see.", "tool_call", "tool_result", "status", "start", "Sunny.", "finish"]
+    assert kinds == [
+        "start",
+        "Let me see.",
+        "tool_call",
+        "tool_result",
+        "status",
+        "start",
+        "Sunny.",
+        "finish",
+    ]
     assert (await conversation.chat("Oslo?")).message_content == "Also."
     roles = [message.role for message in await conversation.history()]
     assert roles == ["user", "assistant", "tool", "assistant"] * 2
     assert [message.role for message in provider.requests[-1].messages] == roles[:7]
-    again = [event async for event in conversation.events("Oslo?", turn_id=(await conversation.turns())[-1].id)]
+    again = [
+        event
+        async for event in conversation.events("Oslo?", turn_id=(await conversation.turns())[-1].id)
+    ]
     assert [message.role for message in again[-1].messages] == ["assistant", "tool", "assistant"]
 
 
 async def test_the_sources_of_all_rounds_are_told(store):
     """In chunks, whole and told again; after a RETRY that discards, those of the round before stay."""
     old, new = Source(url="https://example.com/1"), Source(url="https://example.com/2")
-    provider = ScriptedProvider([old, call("c-1", "Rome")], [Source(url="void"), "Su", CUT], [new, "Sunny."], [old])
+    provider = ScriptedProvider(
+        [old, call("c-1", "Rome")], [Source(url="void"), "Su", CUT], [new, "Sunny."], [old]
+    )
     model = LLMClient(provider=provider, clock=VirtualClock(), on_interrupt="restart")
     conversation = await begin(ConversationClient(model, store=store, tools=[weather]))
     last = (await read(conversation.chat_stream("Rome?", turn_id="t")))[-1]
     again = await conversation.chat("Rome?", turn_id="t")
-    assert [source.url for source in last.sources] == [source.url for source in again.sources] == [old.url, new.url]
+    assert (
+        [source.url for source in last.sources]
+        == [source.url for source in again.sources]
+        == [old.url, new.url]
+    )
 
 
 async def test_what_json_has_no_word_for_is_stored_as_null(store):
@@ -649,7 +704,12 @@ async def test_a_cut_answer_is_asked_for_again_where_nobody_has_seen_it(store, t
     assert (await conversation.chat("Rome?")).message_content == "Sunny."
     (chunk,) = await read(conversation.chat_stream("Oslo?", stream=False))
     assert (chunk.content, chunk.is_complete) == ("Rainy.", True)
-    assert [message.text for message in await conversation.history()] == ["Rome?", "Sunny.", "Oslo?", "Rainy."]
+    assert [message.text for message in await conversation.history()] == [
+        "Rome?",
+        "Sunny.",
+        "Oslo?",
+        "Rainy.",
+    ]
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -702,7 +762,9 @@ async def test_a_fork_goes_its_own_way(store):
 
 async def test_an_export_is_read_back_as_it_was(store):
     """Into another store, for another user, as text or values; and the conversation goes on."""
-    _, client = scripted(["1", Source(url="u"), ReasoningPart("hm", "sig")], ["half", CUT], store=store)
+    _, client = scripted(
+        ["1", Source(url="u"), ReasoningPart("hm", "sig")], ["half", CUT], store=store
+    )
     conversation = await begin(client, title="T", system="S", metadata={"a": [1]})
     await conversation.chat("one?", context=[Document(content="d")])
     with pytest.raises(LLMError):
@@ -746,7 +808,11 @@ async def test_wrong_arguments_are_refused_clearly():
         StreamingChatRequest(query="")
     with pytest.raises(ValueError, match="attachment"):
         StreamingChatRequest(query="hi", attachments=[{"type": "text", "text": "no"}])
-    for wrong, told in ({"titel": "T"}, "titel"), ("T", "StartConversation"), ({"metadata": {"a": math.nan}}, "JSON"):
+    for wrong, told in (
+        ({"titel": "T"}, "titel"),
+        ("T", "StartConversation"),
+        ({"metadata": {"a": math.nan}}, "JSON"),
+    ):
         with pytest.raises(ValueError, match=told):
             await client.start_conversation(context, wrong)
     with pytest.raises(ValueError, match="finite"):

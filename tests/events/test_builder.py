@@ -18,7 +18,15 @@ from llmstream.events.types import (
     text_delta,
 )
 from llmstream.events.unfold import unfold
-from llmstream.messages import Message, ProviderPart, ReasoningPart, RefusalPart, Source, TextPart, ToolCall
+from llmstream.messages import (
+    Message,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+)
 from tests import strategies
 from tests.grammar_check import add_up
 
@@ -31,7 +39,9 @@ def build(*events):
 
 
 def call_delta(index, arguments="", id="", name=""):
-    return StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, id, name, arguments))
+    return StreamEvent(
+        EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, id, name, arguments)
+    )
 
 
 @given(st.lists(strategies.pieces | strategies.status_events))
@@ -50,13 +60,21 @@ def test_what_is_unfolded_adds_up_again(events):
 
 def test_runs_of_one_kind_are_one_part():
     """Neighbouring deltas of a kind join; another kind begins a part."""
-    events = [reasoning_delta("a"), reasoning_delta("b"), text_delta("c"), text_delta("d"), refusal_delta("e")]
+    events = [
+        reasoning_delta("a"),
+        reasoning_delta("b"),
+        text_delta("c"),
+        text_delta("d"),
+        refusal_delta("e"),
+    ]
     assert build(*events).message().parts == [ReasoningPart("ab"), TextPart("cd"), RefusalPart("e")]
 
 
 def test_the_message_takes_its_attributes():
     """Id, model and the like are set on the message."""
-    assert build(text_delta("a")).message(id="1", model="m") == Message("assistant", [TextPart("a")], id="1", model="m")
+    assert build(text_delta("a")).message(id="1", model="m") == Message(
+        "assistant", [TextPart("a")], id="1", model="m"
+    )
 
 
 def test_the_builder_goes_on_after_a_message():
@@ -79,7 +97,12 @@ def test_a_call_counts_once_it_is_whole():
 
 def test_a_partial_message_ends_in_the_calls_that_were_cut():
     """A call whose TOOL_CALL never came is in `partial` alone, marked incomplete, with what came of its arguments."""
-    builder = build(text_delta("a"), call_delta(0, id="1", name="f"), call_delta(0, '{"x'), call_delta(0, '": 1'))
+    builder = build(
+        text_delta("a"),
+        call_delta(0, id="1", name="f"),
+        call_delta(0, '{"x'),
+        call_delta(0, '": 1'),
+    )
     assert builder.partial().parts == [TextPart("a"), ToolCall("1", "f", '{"x": 1', complete=False)]
 
 

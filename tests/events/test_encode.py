@@ -7,10 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.errors import ConnectionFailedError, ErrorInfo, LLMError, RateLimitError
-from llmstream.events.types import EventType, RefusalDelta, Retry, StreamEvent, TextDelta, error, text_delta, words
+from llmstream.events.types import (
+    EventType,
+    RefusalDelta,
+    Retry,
+    StreamEvent,
+    TextDelta,
+    error,
+    text_delta,
+    words,
+)
 from tests import strategies
 
-CHARSETS = ["utf-8", "UTF8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1", "cp1252", "ascii"]
+CHARSETS = [
+    "utf-8",
+    "UTF8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "latin-1",
+    "cp1252",
+    "ascii",
+]
 STATEFUL = ["utf-7", "iso2022_jp", "shift_jis", "gb18030", "hz"]
 texts = st.text(st.characters(exclude_categories=()), min_size=1)
 """Half surrogate pairs too, as a model's JSON may hold them."""
@@ -24,7 +44,9 @@ def test_the_bytes_of_all_pieces_are_the_text_in_this_charset(pieces, charset):
     assert read.count("?") >= sum(piece.count("?") for piece in pieces)
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1"])
+@pytest.mark.parametrize(
+    "charset", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "latin-1"]
+)
 def test_half_a_surrogate_pair_is_a_question_mark(charset):
     assert text_delta("a\ud83d").encode(charset).decode(charset) == "a?"
 
@@ -42,7 +64,9 @@ def test_an_event_has_the_bytes_of_its_words_or_raises(event, charset):
 
 
 def test_a_batch_s_event_has_the_text_and_the_refusal():
-    event = StreamEvent(EventType.MESSAGE_COMPLETE, TextDelta("So: "), refusal_delta=RefusalDelta("no."))
+    event = StreamEvent(
+        EventType.MESSAGE_COMPLETE, TextDelta("So: "), refusal_delta=RefusalDelta("no.")
+    )
     assert event.encode() == event.encode("utf-8") == b"So: no."
 
 
@@ -55,9 +79,13 @@ def test_an_error_is_raised_as_what_it_is():
 
 
 def test_only_a_retry_that_discards_is_raised():
-    assert StreamEvent(EventType.RETRY, retry=Retry(2, 3, 0.0, "reset", "connection")).encode() == b""
+    assert (
+        StreamEvent(EventType.RETRY, retry=Retry(2, 3, 0.0, "reset", "connection")).encode() == b""
+    )
     with pytest.raises(ConnectionFailedError, match="reset; the text so far is void") as caught:
-        StreamEvent(EventType.RETRY, retry=Retry(2, 3, 0.0, "reset", "connection", discard=True)).encode()
+        StreamEvent(
+            EventType.RETRY, retry=Retry(2, 3, 0.0, "reset", "connection", discard=True)
+        ).encode()
     assert caught.value.info.code == "discarded"
 
 

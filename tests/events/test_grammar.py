@@ -54,7 +54,9 @@ events = st.lists(strategies.events | strategies.bare_events, max_size=8)
 @given(st.lists(events, min_size=1, max_size=3), st.booleans())
 def test_any_events_leave_as_a_legal_stream(attempts, keep_message):
     """Legal or not, in any order, over any attempts: what leaves follows the grammar and adds up."""
-    check_stream(run(*copy.deepcopy(attempts), keep_message=keep_message), keep_message=keep_message)
+    check_stream(
+        run(*copy.deepcopy(attempts), keep_message=keep_message), keep_message=keep_message
+    )
 
 
 def is_opaque(event):
@@ -66,8 +68,13 @@ def test_a_legal_stream_passes_unchanged(pieces, last):
     """Pieces and STATUS of a proper answer leave as they are; only MESSAGE_START is added, and the end rewritten."""
     left = run([StreamEvent(EventType.MESSAGE_START, start=Start("id", "m")), *pieces, last])
     passed = [event for event in left[:-1] if event.type is not EventType.MESSAGE_START]
-    for opaque_ones in (False, True):  # those wait for the commit point; other STATUS passes them there
-        assert [e for e in passed if is_opaque(e) is opaque_ones] == [e for e in pieces if is_opaque(e) is opaque_ones]
+    for opaque_ones in (
+        False,
+        True,
+    ):  # those wait for the commit point; other STATUS passes them there
+        assert [e for e in passed if is_opaque(e) is opaque_ones] == [
+            e for e in pieces if is_opaque(e) is opaque_ones
+        ]
     assert left[-1].usage == last.usage
     assert left[-1].raw_finish_reason == last.raw_finish_reason
     assert left[-1].start == Start("id", "m")
@@ -105,7 +112,9 @@ def test_no_end_is_truncated_with_everything_before_it():
 
 def test_nothing_leaves_after_the_end():
     """What follows a terminal event is dropped."""
-    assert types(run([text_delta("a"), DONE, text_delta("b"), DONE, error(ErrorInfo("server"))])) == [
+    assert types(
+        run([text_delta("a"), DONE, text_delta("b"), DONE, error(ErrorInfo("server"))])
+    ) == [
         "message_start",
         "text_delta",
         "message_complete",
@@ -119,7 +128,9 @@ def test_empty_deltas_are_dropped():
     assert not guard.committed
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EventType if kind not in ("message_start", "retry")])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in EventType if kind not in ("message_start", "retry")]
+)
 def test_an_event_without_its_value_is_an_error_or_legal(kind):
     """An event that lacks what its type promises never reaches the consumer."""
     last = check_stream(run([StreamEvent(kind)]))
@@ -137,7 +148,14 @@ def test_a_retry_before_the_first_piece_leaves_only_its_notice():
 def test_a_retry_after_the_first_piece_discards():
     """What was shown is not in the message; the consumer is told to drop it."""
     left = run([text_delta("a")], [text_delta("b"), DONE])
-    assert types(left) == ["message_start", "text_delta", "retry", "message_start", "text_delta", "message_complete"]
+    assert types(left) == [
+        "message_start",
+        "text_delta",
+        "retry",
+        "message_start",
+        "text_delta",
+        "message_complete",
+    ]
     assert left[2].retry.discard
     assert left[-1].message.text == "b"
 
@@ -145,14 +163,20 @@ def test_a_retry_after_the_first_piece_discards():
 def test_a_providers_own_retry_is_not_passed_on():
     """RETRY is the client's to announce."""
     own = StreamEvent(EventType.RETRY, retry=Retry(2, 3, 1.0, "x", "server"))
-    assert types(run([own, text_delta("a"), DONE])) == ["message_start", "text_delta", "message_complete"]
+    assert types(run([own, text_delta("a"), DONE])) == [
+        "message_start",
+        "text_delta",
+        "message_complete",
+    ]
 
 
 def test_all_billed_attempts_are_listed():
     """`usage` is the last attempt's; `usage.attempts` has every one that was billed."""
     failed = error(ErrorInfo("server"))
     failed.usage = Usage(10, 1)
-    done = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, usage=Usage(10, 5))
+    done = StreamEvent(
+        EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, usage=Usage(10, 5)
+    )
     left = run([text_delta("a"), failed], [text_delta("b"), done])
     assert left[-1].usage == Usage(10, 5, attempts=(Usage(10, 1), Usage(10, 5)))
     assert left[-1].message.usage == left[-1].usage
@@ -160,7 +184,9 @@ def test_all_billed_attempts_are_listed():
 
 def test_one_attempt_lists_no_attempts():
     """`usage.attempts` stays empty when there was only one."""
-    done = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, usage=Usage(10, 5))
+    done = StreamEvent(
+        EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, usage=Usage(10, 5)
+    )
     assert run([done])[-1].usage == Usage(10, 5)
 
 
@@ -200,10 +226,13 @@ def test_what_never_left_is_not_in_the_partial_answer():
 
 
 @pytest.mark.parametrize(
-    "field", ["text_delta", "tool_call", "tool_call_delta", "start", "status", "usage", "error_info"]
+    "field",
+    ["text_delta", "tool_call", "tool_call_delta", "start", "status", "usage", "error_info"],
 )
 def test_a_field_of_a_wrong_type_is_an_error(field):
-    kind = {"start": "message_start", "usage": "message_complete", "error_info": "error"}.get(field, field)
+    kind = {"start": "message_start", "usage": "message_complete", "error_info": "error"}.get(
+        field, field
+    )
     (last,) = run([StreamEvent(EventType(kind), **{field: {"a": 1}})])
     assert last.error_info.kind == "internal"
 

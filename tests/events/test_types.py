@@ -51,7 +51,9 @@ def test_the_json_form_names_only_what_is_set():
 
 def test_fields_of_a_newer_version_are_ignored():
     """A recording made by a later version can be read."""
-    event = StreamEvent.from_dict({"type": "text_delta", "text_delta": {"content": "hi", "new": 1}, "newer": 2})
+    event = StreamEvent.from_dict(
+        {"type": "text_delta", "text_delta": {"content": "hi", "new": 1}, "newer": 2}
+    )
     assert event == text_delta("hi")
 
 
@@ -77,7 +79,12 @@ def test_an_event_is_constructed_as_the_readme_spells_it():
 
 def test_text_is_the_answers_alone():
     """`event.text` is empty for reasoning, refusals and lifecycle events."""
-    assert reasoning_delta("a").text == refusal_delta("a").text == StreamEvent(EventType.MESSAGE_COMPLETE).text == ""
+    assert (
+        reasoning_delta("a").text
+        == refusal_delta("a").text
+        == StreamEvent(EventType.MESSAGE_COMPLETE).text
+        == ""
+    )
 
 
 def test_raw_does_not_count_for_equality():

@@ -27,7 +27,9 @@ def render() -> str:
 
 
 def _line(vendor: Vendor) -> str:
-    key = " or ".join(f"`{name}`" for name in vendor.key) + ("" if vendor.key_needed else ", not needed")
+    key = " or ".join(f"`{name}`" for name in vendor.key) + (
+        "" if vendor.key_needed else ", not needed"
+    )
     model = f"`{vendor.default_model}`" if vendor.default_model else ""
     source = vendor.source + ("" if vendor.verified else " **(unverified)**")
     return f"| `{vendor.name}` | `{vendor.url}` | {key} | {model} | {_differences(vendor.dialect)} | {source} |\n"

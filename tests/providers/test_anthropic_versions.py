@@ -29,7 +29,14 @@ SAMPLED = [
     "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     "claude-opus-4-6",
 ]
-UNSAMPLED = ["claude-opus-4-7", "claude-opus-4.8", "claude-sonnet-5", "claude-opus-5-5", "claude-fable-5-1", "claude-x"]
+UNSAMPLED = [
+    "claude-opus-4-7",
+    "claude-opus-4.8",
+    "claude-sonnet-5",
+    "claude-opus-5-5",
+    "claude-fable-5-1",
+    "claude-x",
+]
 
 over = pytest.mark.parametrize("transport", TRANSPORTS)
 
@@ -37,7 +44,9 @@ over = pytest.mark.parametrize("transport", TRANSPORTS)
 async def claude(request: Request, reply: Reply) -> None:
     """Anthropic's rules."""
     body, version = request.body, request.headers["anthropic-version"]
-    problem = next((p for name in SAMPLING if name in body and (p := _problem(name, body, version))), None)
+    problem = next(
+        (p for name in SAMPLING if name in body and (p := _problem(name, body, version))), None
+    )
     if problem is None:
         await answer("anthropic-messages")(request, reply)
         return
@@ -50,7 +59,10 @@ def _problem(name: str, body: dict[str, Any], version: str) -> str | None:
         return f"{name}: Extra inputs are not permitted"
     if body["model"] in UNSAMPLED and body[name] != 1:
         return f"`{name}` is deprecated for this model."
-    if body.get("thinking", {}).get("type") in ("enabled", "adaptive") and (name, body[name]) != ("temperature", 1):
+    if body.get("thinking", {}).get("type") in ("enabled", "adaptive") and (name, body[name]) != (
+        "temperature",
+        1,
+    ):
         return f"`{name}` may only be set to 1 when thinking is enabled or in adaptive mode."
     return None
 
@@ -63,7 +75,9 @@ def connect(server: Loopback, model: str, **options: Any) -> LLMClient:
 
 async def ask(client: LLMClient, **options: Any) -> StreamEvent:
     """The end of an answer that came at once."""
-    events: list[StreamEvent] = [event async for event in client.chat_completion(QUESTION, **options)]
+    events: list[StreamEvent] = [
+        event async for event in client.chat_completion(QUESTION, **options)
+    ]
     assert not [event for event in events if event.retry]
     assert events[-1].type is EventType.MESSAGE_COMPLETE, events[-1]
     return events[-1]
@@ -76,7 +90,10 @@ def dropped(end: StreamEvent) -> list[str]:
 
 def sent(request: Request) -> tuple[Any, ...]:
     """The version and the sampling options of a request."""
-    return (request.headers["anthropic-version"], *((n, request.body[n]) for n in SAMPLING if n in request.body))
+    return (
+        request.headers["anthropic-version"],
+        *((n, request.body[n]) for n in SAMPLING if n in request.body),
+    )
 
 
 @pytest.mark.parametrize("model", SAMPLED)
@@ -99,10 +116,15 @@ async def test_a_claude_up_to_4_6_keeps_them_under_the_older_version(model: str)
 async def test_a_later_claude_gets_none_and_the_start_says_so(model: str, *, stream: bool) -> None:
     async with Loopback(claude) as server:
         async with connect(server, model) as client:
-            assert dropped(await ask(client, temperature=0.2, top_p=0.9, stream=stream)) == ["temperature", "top_p"]
+            assert dropped(await ask(client, temperature=0.2, top_p=0.9, stream=stream)) == [
+                "temperature",
+                "top_p",
+            ]
             assert dropped(await ask(client, temperature=1, stream=stream)) == ["temperature"]
         async with connect(server, model, strict=True) as client:
-            with pytest.raises(ConfigurationError, match=r"temperature: Claude takes none from 4\.7 on"):
+            with pytest.raises(
+                ConfigurationError, match=r"temperature: Claude takes none from 4\.7 on"
+            ):
                 await ask(client, temperature=0.2, stream=stream)
     assert [sent(request) for request in server.requests] == [(NEW,), (NEW,)]
 
@@ -111,17 +133,29 @@ async def test_a_later_claude_gets_none_and_the_start_says_so(model: str, *, str
     "thinking",
     [
         {"reasoning_effort": "low"},
-        {"provider_options": {"anthropic": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}},
+        {
+            "provider_options": {
+                "anthropic": {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+            }
+        },
     ],
     ids=["effort", "provider_options"],
 )
 @pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-4-6"])
-async def test_one_that_reasons_gets_none_but_a_temperature_of_one(model: str, thinking: dict[str, Any]) -> None:
+async def test_one_that_reasons_gets_none_but_a_temperature_of_one(
+    model: str, thinking: dict[str, Any]
+) -> None:
     async with Loopback(claude) as server, connect(server, model) as client:
         assert "temperature" in dropped(await ask(client, temperature=0.2, **thinking))
-        assert {"temperature", "top_p"} <= {*dropped(await ask(client, temperature=0.2, top_p=0.9, **thinking))}
+        assert {"temperature", "top_p"} <= {
+            *dropped(await ask(client, temperature=0.2, top_p=0.9, **thinking))
+        }
         assert "temperature" not in dropped(await ask(client, temperature=1, **thinking))
-    assert [sent(request) for request in server.requests] == [(NEW,), (NEW,), (OLD, ("temperature", 1))]
+    assert [sent(request) for request in server.requests] == [
+        (NEW,),
+        (NEW,),
+        (OLD, ("temperature", 1)),
+    ]
 
 
 @over
@@ -158,7 +192,11 @@ async def test_a_version_of_the_caller_s_own_decides(
             monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", f"{called}: {version}")
         else:
             url = server.url("anthropic")
-            options = {"sdk_client": anthropic.AsyncAnthropic(api_key="k", base_url=url, default_headers=own)}
+            options = {
+                "sdk_client": anthropic.AsyncAnthropic(
+                    api_key="k", base_url=url, default_headers=own
+                )
+            }
         for model in ("claude-opus-4-6", "claude-opus-5-5"):
             async with connect(server, model, **options) as client:
                 warned = [dropped(await ask(client, temperature=0.2, **each)) for _ in range(2)]
@@ -201,7 +239,10 @@ async def test_google_s_client_has_the_version_in_the_body() -> None:
         async with connect(server, "claude-opus-5-5", sdk_client=sdk) as client:
             assert dropped(await ask(client, temperature=0.2)) == ["temperature"]
     assert not any("anthropic-version" in request.headers for request in server.requests)
-    said = [(request.body["anthropic_version"], request.body.get("temperature")) for request in server.requests]
+    said = [
+        (request.body["anthropic_version"], request.body.get("temperature"))
+        for request in server.requests
+    ]
     assert said == [("vertex-2023-10-16", 0.2), (NEW, None), (NEW, None), (NEW, None)]
 
 
@@ -214,11 +255,18 @@ async def test_amazon_s_client_has_the_version_in_the_body() -> None:
         Loopback(refuse(400, {"message": "no"})) as server,
         anthropic.AsyncAnthropicBedrock(base_url=server.url("anthropic"), **options) as sdk,
     ):
-        for model, asked in (("claude-opus-4-6", 0.2), ("claude-opus-4-6", None), ("claude-opus-5-5", 0.2)):
+        for model, asked in (
+            ("claude-opus-4-6", 0.2),
+            ("claude-opus-4-6", None),
+            ("claude-opus-5-5", 0.2),
+        ):
             async with connect(server, model, sdk_client=sdk) as client:
                 [_ async for _ in client.chat_completion(QUESTION, temperature=asked)]
     assert not any("anthropic-version" in request.headers for request in server.requests)
-    said = [(request.body["anthropic_version"], request.body.get("temperature")) for request in server.requests]
+    said = [
+        (request.body["anthropic_version"], request.body.get("temperature"))
+        for request in server.requests
+    ]
     assert said == [("bedrock-2023-05-31", 0.2), (NEW, None), (NEW, None)]
 
 
@@ -230,7 +278,10 @@ async def test_models_of_others_keep_them(model: str) -> None:
 
 
 async def test_provider_options_are_the_caller_s_own_wish() -> None:
-    async with Loopback(claude) as server, connect(server, "claude-opus-4-6", strict=True) as client:
+    async with (
+        Loopback(claude) as server,
+        connect(server, "claude-opus-4-6", strict=True) as client,
+    ):
         await ask(client, provider_options={"anthropic": {"temperature": 0.2, "top_k": 5}})
         await ask(client, temperature=0.9, provider_options={"anthropic": {"temperature": 0.2}})
         await ask(client)

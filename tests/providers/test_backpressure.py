@@ -26,12 +26,16 @@ async def test_a_slow_consumer_stops_an_endless_server(provider: str, transport:
 
     async def endless(request: Request, reply: Reply) -> None:
         nonlocal sent
-        reply.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        reply.writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024
+        )
         reply.writer.transport.set_write_buffer_limits(high=0)
         head, *rest = pieces(APIS[provider], "x " * 4)
         await reply.head()
         await reply.send(head)
-        delta = rest[1].replace(b'"x"', f'"{PIECE}"'.encode()).replace(b'" x"', f'"{PIECE}"'.encode())
+        delta = (
+            rest[1].replace(b'"x"', f'"{PIECE}"'.encode()).replace(b'" x"', f'"{PIECE}"'.encode())
+        )
         while True:
             writing = asyncio.ensure_future(reply.send(delta))
             done, _ = await asyncio.wait({writing}, timeout=0.2)
@@ -44,7 +48,9 @@ async def test_a_slow_consumer_stops_an_endless_server(provider: str, transport:
     options = {"transport": transport, "keep_message": False, "timeouts": Timeouts(total=None)}
     async with (
         Loopback(endless) as server,
-        LLMClient(f"{provider}:m", api_key="sk-loopback", base_url=server.url(provider), **options) as client,
+        LLMClient(
+            f"{provider}:m", api_key="sk-loopback", base_url=server.url(provider), **options
+        ) as client,
         client.stream([{"role": "user", "content": "go on"}]) as stream,
     ):
         taken = 0

@@ -23,7 +23,10 @@ contents = st.binary(min_size=1, max_size=200)
 extensions = st.sampled_from([b"", b"", b"", b"", b";a=1", b" "])
 sizes = st.sampled_from([b"%x", b"%x", b"%X", b"00%x"])
 plain = st.builds(
-    lambda data, size, more: size % len(data) + more + b"\r\n" + data + b"\r\n", contents, sizes, extensions
+    lambda data, size, more: size % len(data) + more + b"\r\n" + data + b"\r\n",
+    contents,
+    sizes,
+    extensions,
 )
 odd = st.sampled_from(
     [
@@ -38,7 +41,9 @@ odd = st.sampled_from(
     ]
 )
 bodies = st.builds(
-    lambda chunks, end: b"".join(chunks) + end, st.lists(plain | plain | plain | odd, max_size=8), st.binary(max_size=5)
+    lambda chunks, end: b"".join(chunks) + end,
+    st.lists(plain | plain | plain | odd, max_size=8),
+    st.binary(max_size=5),
 )
 
 
@@ -67,7 +72,11 @@ def play(body: bytes, cuts: list[int], *, ours: bool, close: bool) -> tuple[byte
                 content += event.data
                 pieces += 1
             elif isinstance(event, h11.EndOfMessage):
-                left = body[:0] if not connection.trailing_data[0] else bytes(connection.trailing_data[0])
+                left = (
+                    body[:0]
+                    if not connection.trailing_data[0]
+                    else bytes(connection.trailing_data[0])
+                )
                 return content, f"end {list(event.headers)}", left, pieces
             else:
                 break
@@ -89,7 +98,9 @@ def test_all_chunks_of_a_read_come_at_once_up_to_the_limit() -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_what_came_before_broken_framing_is_kept_after_early_hints_too(transport: str) -> None:
+async def test_what_came_before_broken_framing_is_kept_after_early_hints_too(
+    transport: str,
+) -> None:
     """All in one read: each head is taken apart from what follows it."""
 
     async def broken(reply: Reply) -> None:
@@ -100,8 +111,12 @@ async def test_what_came_before_broken_framing_is_kept_after_early_hints_too(tra
 
     async with FaultServer(broken) as server:
         url, once = server.url("openai"), RetryPolicy(max_attempts=1)
-        async with LLMClient("openai:m", api_key="k", base_url=url, transport=transport, retry=once) as client:
-            event = [event async for event in client.chat_completion([{"role": "user", "content": "hi"}])][-1]
+        async with LLMClient(
+            "openai:m", api_key="k", base_url=url, transport=transport, retry=once
+        ) as client:
+            event = [
+                event async for event in client.chat_completion([{"role": "user", "content": "hi"}])
+            ][-1]
     assert event.error_info.kind == "truncated"
     assert event.error_info.partial.text == "Hello"
 
@@ -117,7 +132,9 @@ async def test_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(pool, "read_ahead", watch)
     async with FaultServer("ok") as server:
-        client = LLMClient("openai:m", api_key="k", base_url=server.url("openai"), transport="httpx2")
+        client = LLMClient(
+            "openai:m", api_key="k", base_url=server.url("openai"), transport="httpx2"
+        )
         assert (await client.complete([{"role": "user", "content": "hi"}])).text
         await client.aclose()
     assert [type(reader) for reader in seen] == [ChunkedReader]

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, StreamEvent, Tool, Usage
+from llmstream import (
+    ConfigurationError,
+    EventType,
+    LLMClient,
+    RetryPolicy,
+    StreamEvent,
+    Tool,
+    Usage,
+)
 from llmstream.messages import ChatRequest, Message, TextPart, ToolChoice
 from llmstream.providers import registry
 from llmstream.providers.compatible import VENDORS, CompatibleProvider
@@ -55,7 +63,10 @@ REQUEST: dict[str, Any] = {
     "tools": [Tool("weather", WEATHER, "Tell the weather.", strict=True)],
     "tool_choice": "required",
     "parallel_tool_calls": False,
-    "response_format": {"type": "json_schema", "json_schema": {"name": "city", "schema": WEATHER, "strict": True}},
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "city", "schema": WEATHER, "strict": True},
+    },
     "temperature": 0.5,
     "top_p": 0.9,
     "max_tokens": 64,
@@ -76,7 +87,10 @@ COMMON: dict[str, Any] = {
     "tools": [{"type": "function", "function": {**FUNCTION, "strict": True}}],
     "tool_choice": "required",
     "parallel_tool_calls": False,
-    "response_format": {"type": "json_schema", "json_schema": {"name": "city", "schema": WEATHER, "strict": True}},
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "city", "schema": WEATHER, "strict": True},
+    },
     "temperature": 0.5,
     "top_p": 0.9,
     "max_tokens": 64,
@@ -115,7 +129,11 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "nvidia": {"tools": LOOSE, "metadata": WITHOUT},
     "ollama": {"tool_choice": WITHOUT, "parallel_tool_calls": WITHOUT, "tools": LOOSE},
     "ollama-cloud": {"tool_choice": WITHOUT, "parallel_tool_calls": WITHOUT, "tools": LOOSE},
-    "openrouter": {"stream_options": WITHOUT, "reasoning_effort": WITHOUT, "reasoning": {"effort": "low"}},
+    "openrouter": {
+        "stream_options": WITHOUT,
+        "reasoning_effort": WITHOUT,
+        "reasoning": {"effort": "low"},
+    },
     "perplexity": {
         "stream_options": WITHOUT,
         "tools": WITHOUT,
@@ -160,7 +178,8 @@ OFF: dict[str, dict[str, Any]] = {
 """How a vendor is told not to reason, other than by `reasoning_effort`."""
 
 every = pytest.mark.parametrize(
-    "name", [pytest.param(name, id=name if name in RECORDED else f"{name}-unrecorded") for name in VENDORS]
+    "name",
+    [pytest.param(name, id=name if name in RECORDED else f"{name}-unrecorded") for name in VENDORS],
 )
 
 
@@ -174,7 +193,11 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def connect(server: Loopback, name: str, **options: Any) -> LLMClient:
     url = server.url("openai")
     return LLMClient(
-        f"{name}:m-1", api_key="sk-loopback-key", base_url=url, retry=RetryPolicy(max_attempts=1), **options
+        f"{name}:m-1",
+        api_key="sk-loopback-key",
+        base_url=url,
+        retry=RetryPolicy(max_attempts=1),
+        **options,
     )
 
 
@@ -183,7 +206,9 @@ async def collect(client: LLMClient, **options: Any) -> list[StreamEvent]:
 
 
 def recordings(name: str) -> list[Recording]:
-    return [Recording(path) for path in sorted(Path(str(FOLDER), RECORDED[name]).glob("*.expect.json"))]
+    return [
+        Recording(path) for path in sorted(Path(str(FOLDER), RECORDED[name]).glob("*.expect.json"))
+    ]
 
 
 def play(body: bytes) -> Handler:
@@ -200,7 +225,11 @@ def play(body: bytes) -> Handler:
 async def test_the_request_body_is_what_the_vendor_takes(name: str) -> None:
     async with Loopback(answer("openai-chat")) as server, connect(server, name) as client:
         events = await collect(client, **REQUEST)
-    expected = {key: value for key, value in {**COMMON, **OTHERWISE.get(name, {})}.items() if value is not WITHOUT}
+    expected = {
+        key: value
+        for key, value in {**COMMON, **OTHERWISE.get(name, {})}.items()
+        if value is not WITHOUT
+    }
     sent = server.requests[0].body
     assert {key: sent.get(key) for key in {*expected, *sent}} == expected
     start = events[-1].start
@@ -215,7 +244,10 @@ async def test_the_request_body_is_what_the_vendor_takes(name: str) -> None:
 async def test_the_answer_is_understood(name: str) -> None:
     if name not in RECORDED:
         items = ("Hello, world!", Usage(input_tokens=7, output_tokens=3))
-        async with Loopback(answer("openai-chat", *items)) as server, connect(server, name) as client:
+        async with (
+            Loopback(answer("openai-chat", *items)) as server,
+            connect(server, name) as client,
+        ):
             last = (await collect(client))[-1]
         assert last.message is not None
         assert (last.message.text, last.usage) == ("Hello, world!", items[1])
@@ -224,7 +256,10 @@ async def test_the_answer_is_understood(name: str) -> None:
         pytest.skip(str(NO_FOLDER.kwargs["reason"]))
     found = recordings(name)
     assert found
-    async with Loopback(*(play(each.body) for each in found)) as server, connect(server, name) as client:
+    async with (
+        Loopback(*(play(each.body) for each in found)) as server,
+        connect(server, name) as client,
+    ):
         for recording in found:
             _compare((await collect(client))[-1], recording.expect)
 
@@ -235,20 +270,36 @@ def _compare(last: StreamEvent, expect: dict[str, Any]) -> None:
         return
     assert last.type is EventType.MESSAGE_COMPLETE, last
     assert last.message is not None
-    assert (last.message.text, last.message.reasoning) == (expect["text"] or "", expect["reasoning"] or "")
+    assert (last.message.text, last.message.reasoning) == (
+        expect["text"] or "",
+        expect["reasoning"] or "",
+    )
     called = [(call.name, call.arguments) for call in last.message.tool_calls]
     assert called == [(call["name"], call["arguments"]) for call in expect["tool_calls"]]
     assert last.raw_finish_reason == expect["finish_reason_raw"]
-    counts = (expect["usage_raw"] or {}).get("prompt_tokens"), (expect["usage_raw"] or {}).get("completion_tokens")
-    assert (last.usage and last.usage.input_tokens, last.usage and last.usage.output_tokens) == counts
+    counts = (
+        (expect["usage_raw"] or {}).get("prompt_tokens"),
+        (expect["usage_raw"] or {}).get("completion_tokens"),
+    )
+    assert (
+        last.usage and last.usage.input_tokens,
+        last.usage and last.usage.output_tokens,
+    ) == counts
 
 
 @every
 async def test_with_reasoning_switched_off_the_vendor_is_told(name: str) -> None:
-    async with Loopback(answer("openai-chat")) as server, connect(server, name, strict=True) as client:
+    async with (
+        Loopback(answer("openai-chat")) as server,
+        connect(server, name, strict=True) as client,
+    ):
         await collect(client, reasoning_effort="none")
-    told = {key: server.requests[0].body.get(key) for key in {"reasoning_effort", *OFF.get(name, {})}}
-    assert told == ({"reasoning_effort": None, **OFF[name]} if name in OFF else {"reasoning_effort": "none"})
+    told = {
+        key: server.requests[0].body.get(key) for key in {"reasoning_effort", *OFF.get(name, {})}
+    }
+    assert told == (
+        {"reasoning_effort": None, **OFF[name]} if name in OFF else {"reasoning_effort": "none"}
+    )
 
 
 async def test_a_named_tool_is_some_tool_where_names_are_not_heard() -> None:
@@ -258,11 +309,17 @@ async def test_a_named_tool_is_some_tool_where_names_are_not_heard() -> None:
         for name in ("llamacpp", "groq", "moonshot"):
             async with connect(server, name) as client:
                 await collect(client, tools=tools, tool_choice=choice)
-    assert [request.body.get("tool_choice") for request in server.requests] == ["required", choice, None]
+    assert [request.body.get("tool_choice") for request in server.requests] == [
+        "required",
+        choice,
+        None,
+    ]
 
 
 @every
-async def test_the_address_and_the_key_come_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_address_and_the_key_come_from_the_environment(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vendor = VENDORS[name]
     for variable in vendor.placeholders:
         with pytest.raises(ConfigurationError, match=variable):
@@ -305,10 +362,14 @@ def test_every_recorded_dialect_has_its_row() -> None:
         "gpustack-chat",
         "mistralrs-chat",
     }
-    assert {path.parent.name for path in Path(FOLDER).glob("*-chat/*.sse")} - other == set(RECORDED.values())
+    assert {path.parent.name for path in Path(FOLDER).glob("*-chat/*.sse")} - other == set(
+        RECORDED.values()
+    )
 
 
-async def test_what_openai_s_variables_mean_stays_with_openai(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_openai_s_variables_mean_stays_with_openai(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-openai")
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-canary-admin")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-canary")
@@ -322,11 +383,21 @@ async def test_what_openai_s_variables_mean_stays_with_openai(monkeypatch: pytes
             await collect(client)
     assert server.requests[0].headers["x-mine"] == "1"
     assert server.requests[1].headers["authorization"] == "Bearer none"
-    assert not [value for request in server.requests for value in request.headers.values() if "canary" in value]
+    assert not [
+        value
+        for request in server.requests
+        for value in request.headers.values()
+        if "canary" in value
+    ]
 
 
 def test_a_vendor_with_a_key_is_found_without_being_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "LLMSTREAM_MODEL"):
+    for variable in (
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "LLMSTREAM_MODEL",
+    ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("DATABRICKS_TOKEN", "no host, and no default model")
     monkeypatch.setenv("GROQ_API_KEY", "sk-test-key")
@@ -359,10 +430,30 @@ def test_where_tool_choice_is_unknown_no_call_means_no_tools() -> None:
 @pytest.mark.parametrize(
     ("name", "variable", "value", "url"),
     [
-        ("azure", "AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com", "https://x.openai.azure.com/openai/v1"),
-        ("azure", "AZURE_OPENAI_ENDPOINT", "x.openai.azure.com/", "https://x.openai.azure.com/openai/v1"),
-        ("azure", "AZURE_OPENAI_ENDPOINT", "https://x.azure.com/openai/v1/", "https://x.azure.com/openai/v1"),
-        ("snowflake", "SNOWFLAKE_ACCOUNT", "abc", "https://abc.snowflakecomputing.com/api/v2/cortex/v1"),
+        (
+            "azure",
+            "AZURE_OPENAI_ENDPOINT",
+            "https://x.openai.azure.com",
+            "https://x.openai.azure.com/openai/v1",
+        ),
+        (
+            "azure",
+            "AZURE_OPENAI_ENDPOINT",
+            "x.openai.azure.com/",
+            "https://x.openai.azure.com/openai/v1",
+        ),
+        (
+            "azure",
+            "AZURE_OPENAI_ENDPOINT",
+            "https://x.azure.com/openai/v1/",
+            "https://x.azure.com/openai/v1",
+        ),
+        (
+            "snowflake",
+            "SNOWFLAKE_ACCOUNT",
+            "abc",
+            "https://abc.snowflakecomputing.com/api/v2/cortex/v1",
+        ),
         (
             "snowflake",
             "SNOWFLAKE_ACCOUNT",
@@ -384,8 +475,15 @@ def test_addresses_are_taken_as_users_have_them(
         assert VENDORS[name].base_url() == url
 
 
-def test_a_key_without_a_default_model_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "LLMSTREAM_MODEL"):
+def test_a_key_without_a_default_model_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in (
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "LLMSTREAM_MODEL",
+    ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("DEEPINFRA_API_KEY", "k")
     with pytest.warns(UserWarning, match="deepinfra has a key but no default model"):

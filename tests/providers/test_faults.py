@@ -100,7 +100,9 @@ async def test_clocks_work_over_a_transport_without_a_socket() -> None:
 
     body = Stalls()
     transport = httpx2.MockTransport(lambda request: httpx2.Response(200, stream=body))
-    async with openai.AsyncOpenAI(api_key="k", http_client=httpx2.AsyncClient(transport=transport)) as sdk:
+    async with openai.AsyncOpenAI(
+        api_key="k", http_client=httpx2.AsyncClient(transport=transport)
+    ) as sdk:
         client = LLMClient("openai:m", sdk_client=sdk, retry=ONCE)
         event = await last(client, timeouts=Timeouts(idle=0.05))
     assert (event.error_info.kind, event.error_info.code) == ("timeout", "idle")
@@ -124,7 +126,9 @@ async def test_reasoning_signed_in_the_same_read_counts_as_a_piece() -> None:
     assert event.error_info.partial.reasoning == "Hm."
 
 
-async def test_keep_alives_after_the_finish_reason_do_not_keep_the_answer_open(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keep_alives_after_the_finish_reason_do_not_keep_the_answer_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(base, "FINISH_SILENCE", 0.1)
 
     async def pinging(request: Any, reply: Any) -> None:
@@ -145,7 +149,9 @@ async def test_keep_alives_after_the_finish_reason_do_not_keep_the_answer_open(m
 )
 async def test_clocks_run_on_the_simulator_in_virtual_time(timeouts: Timeouts, code: str) -> None:
     clock = VirtualClock()
-    client = LLMClient(provider=SimulatorProvider(pace=1.0), clock=clock, retry=ONCE, timeouts=timeouts)
+    client = LLMClient(
+        provider=SimulatorProvider(pace=1.0), clock=clock, retry=ONCE, timeouts=timeouts
+    )
     event = await last(client)
     assert (event.error_info.kind, event.error_info.code) == ("timeout", code)
     assert clock.now < 10
@@ -171,7 +177,9 @@ async def test_cancelling_at_any_moment_leaves_no_connection_open(provider: str)
 
 
 @api
-async def test_a_clock_stays_an_error_in_a_task_that_once_swallowed_a_cancellation(provider: str) -> None:
+async def test_a_clock_stays_an_error_in_a_task_that_once_swallowed_a_cancellation(
+    provider: str,
+) -> None:
     async def mute(request: Any, reply: Any) -> None:
         await reply.client_left()
         raise CutError
@@ -225,7 +233,10 @@ async def test_a_stalling_or_cut_error_body_still_tells_its_status(
         await reply.send(b'{"error": ')
         raise CutError
 
-    async with Loopback(stalls, cuts) as server, connect(server, provider, retry=RetryPolicy()) as client:
+    async with (
+        Loopback(stalls, cuts) as server,
+        connect(server, provider, retry=RetryPolicy()) as client,
+    ):
         first, second = await last(client), await last(client)
     assert (first.error_info.kind, first.error_info.retry_after) == ("rate_limit", 9000)
     assert (second.error_info.kind, second.error_info.status_code) == ("authentication", 401)
@@ -253,7 +264,9 @@ def echoing(text: str) -> Any:
 
 @api
 @pytest.mark.parametrize("text", [f"no: {KEY}", "x" * 990 + KEY], ids=["whole", "cut off"])
-async def test_a_key_that_the_provider_echoes_does_not_come_through(provider: str, text: str) -> None:
+async def test_a_key_that_the_provider_echoes_does_not_come_through(
+    provider: str, text: str
+) -> None:
     async with Loopback(echoing(text)) as server, connect(server, provider) as client:
         event = await last(client)
     assert "[key]" in event.error
@@ -266,7 +279,9 @@ async def test_nor_does_one_in_a_header_or_in_the_users_own_client(provider: str
     import openai
 
     async with Loopback(echoing(f"no: {KEY}")) as server:
-        async with connect(server, provider, api_key="other-key-123", headers={"X-Api-Key-2": KEY}) as client:
+        async with connect(
+            server, provider, api_key="other-key-123", headers={"X-Api-Key-2": KEY}
+        ) as client:
             assert "canary" not in repr(await last(client))
         make: Any = anthropic.AsyncAnthropic if provider == "anthropic" else openai.AsyncOpenAI
         async with make(api_key=KEY, base_url=server.url(provider)) as sdk:
@@ -275,7 +290,10 @@ async def test_nor_does_one_in_a_header_or_in_the_users_own_client(provider: str
 
 
 async def test_nor_one_that_was_given_with_the_call() -> None:
-    async with Loopback(echoing(f"no: {KEY}")) as server, connect(server, "openai", api_key="other-key-123") as client:
+    async with (
+        Loopback(echoing(f"no: {KEY}")) as server,
+        connect(server, "openai", api_key="other-key-123") as client,
+    ):
         event = await last(client, headers={"Authorization": f"Bearer {KEY}"})
     assert "[key]" in event.error
     assert "canary" not in repr(event)
@@ -296,7 +314,9 @@ async def test_nor_one_that_comes_back_inside_the_stream() -> None:
 # --- memory ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["ok", "stall", "closed-between-chunks", "reset-mid-answer", "status-500", "refused"])
+@pytest.mark.parametrize(
+    "fault", ["ok", "stall", "closed-between-chunks", "reset-mid-answer", "status-500", "refused"]
+)
 async def test_a_failure_leaves_nothing_to_the_garbage_collector(fault: str) -> None:
     """An exception that somebody keeps, keeps every frame that it came through, unless its traceback is let go."""
     async with FaultServer(fault) as server:
@@ -309,7 +329,11 @@ async def test_a_failure_leaves_nothing_to_the_garbage_collector(fault: str) -> 
             gc.set_debug(gc.DEBUG_SAVEALL)
             try:
                 gc.collect()
-                left = [kind for kind in map(type, gc.garbage) if kind.__module__.startswith("llmstream.providers")]
+                left = [
+                    kind
+                    for kind in map(type, gc.garbage)
+                    if kind.__module__.startswith("llmstream.providers")
+                ]
             finally:
                 gc.set_debug(0)
                 gc.garbage.clear()

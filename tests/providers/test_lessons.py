@@ -14,16 +14,33 @@ from tests.grammar_check import check_stream
 from tests.loopback import APIS, Loopback, answer, cut, refuse
 
 QUESTION = [{"role": "user", "content": "hi"}]
-HOT = {"error": {"message": "Unsupported parameter: 'temperature' is not supported with this model.", "code": None}}
-TOP = {"error": {"message": "Unsupported parameter: 'top_p' is not supported with this model.", "code": None}}
-LONG = {"error": {"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "code": None}}
+HOT = {
+    "error": {
+        "message": "Unsupported parameter: 'temperature' is not supported with this model.",
+        "code": None,
+    }
+}
+TOP = {
+    "error": {
+        "message": "Unsupported parameter: 'top_p' is not supported with this model.",
+        "code": None,
+    }
+}
+LONG = {
+    "error": {
+        "message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
+        "code": None,
+    }
+}
 
 api = pytest.mark.parametrize("provider", list(APIS))
 
 
 def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:
     model = options.pop("model", "m-1")
-    return LLMClient(f"{provider}:{model}", api_key="sk-loopback-key", base_url=server.url(provider), **options)
+    return LLMClient(
+        f"{provider}:{model}", api_key="sk-loopback-key", base_url=server.url(provider), **options
+    )
 
 
 async def collect(client: LLMClient, **options: Any) -> list[StreamEvent]:
@@ -37,7 +54,9 @@ def warnings(events: list[StreamEvent]) -> tuple[str, ...]:
 
 
 @api
-async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so(provider: str) -> None:
+async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so(
+    provider: str,
+) -> None:
     api = APIS[provider]
     once = RetryPolicy(max_attempts=1)  # a lesson is not counted
     async with (
@@ -49,7 +68,10 @@ async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so
         other = await collect(client, temperature=0.5, model="m-2")
     assert events[-1].type is EventType.MESSAGE_COMPLETE
     assert [(e.retry.delay, e.retry.attempt) for e in events if e.retry] == [(0.0, 1), (0.0, 1)]
-    sent = [[key for key in ("temperature", "top_p") if key in request.body] for request in server.requests]
+    sent = [
+        [key for key in ("temperature", "top_p") if key in request.body]
+        for request in server.requests
+    ]
     assert sent == [["temperature", "top_p"], ["top_p"], [], [], ["temperature"]]
     assert [w.partition(":")[0] for w in warnings(events)] == ["temperature", "top_p"]
     assert warnings(again) == warnings(events)
@@ -58,7 +80,10 @@ async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so
 
 
 async def test_an_option_with_two_names_goes_under_the_other() -> None:
-    async with Loopback(refuse(400, LONG), answer("openai-chat")) as server, connect(server, "openai") as client:
+    async with (
+        Loopback(refuse(400, LONG), answer("openai-chat")) as server,
+        connect(server, "openai") as client,
+    ):
         events = await collect(client, max_tokens=7, stream=False)
     assert [e.type for e in events] == [EventType.MESSAGE_COMPLETE]
     assert "max_tokens" not in server.requests[1].body
@@ -87,14 +112,19 @@ async def test_a_host_that_refuses_what_was_not_sent_is_believed(provider: str) 
 
 async def test_a_provider_that_learns_the_same_for_ever_is_not_asked_for_ever() -> None:
     lesson = error(ErrorInfo("invalid_request", "again", retryable=True, code=ADAPTED))
-    client = LLMClient(provider=ScriptedProvider(*([lesson] for _ in range(9))), clock=VirtualClock())
+    client = LLMClient(
+        provider=ScriptedProvider(*([lesson] for _ in range(9))), clock=VirtualClock()
+    )
     events = await collect(client)
     assert events[-1].error_info is not None
     assert [event.retry.attempt for event in events if event.retry] == [1, 2, 3]
 
 
 PREFILL = {
-    "error": {"type": "invalid_request_error", "message": "This model does not support assistant message prefill."}
+    "error": {
+        "type": "invalid_request_error",
+        "message": "This model does not support assistant message prefill.",
+    }
 }
 
 
@@ -112,7 +142,11 @@ PREFILL = {
         ("mistral", "mistral-small-latest", True),
     ],
 )
-async def test_a_cut_answer_is_taken_up_as_the_model_allows(provider: str, model: str, prefilled: bool) -> None:  # noqa: FBT001  # pytest gives it
+async def test_a_cut_answer_is_taken_up_as_the_model_allows(
+    provider: str,
+    model: str,
+    prefilled: bool,  # noqa: FBT001  # pytest gives it
+) -> None:
     api = APIS.get(provider, "openai-chat")
     server = Loopback(cut(api, 4, "one two three"), answer(api, " four"))
     async with server, connect(server, provider, model=model, on_interrupt="continue") as client:
@@ -129,7 +163,9 @@ async def test_a_cut_answer_is_taken_up_as_the_model_allows(provider: str, model
 async def test_a_model_that_refuses_a_prefill_is_asked_in_words_from_then_on() -> None:
     api = APIS["anthropic"]
     whole = answer(api, " four")
-    server = Loopback(cut(api, 3, "one two"), refuse(400, PREFILL), whole, cut(api, 3, "one two"), whole)
+    server = Loopback(
+        cut(api, 3, "one two"), refuse(400, PREFILL), whole, cut(api, 3, "one two"), whole
+    )
     options = {"model": "claude-sonnet-4-5", "on_interrupt": "continue", "strict": True}
     async with server, connect(server, "anthropic", **options) as client:
         first, second = await collect(client), await collect(client)
@@ -151,12 +187,18 @@ def test_one_endpoint_and_key_have_one_budget() -> None:
 
 
 DOCUMENTS: dict[str, Any] = {
-    "openai": {"id": "c", "model": "m", "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]},
+    "openai": {
+        "id": "c",
+        "model": "m",
+        "choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}],
+    },
     "openai-responses": {
         "id": "r",
         "object": "response",
         "status": "completed",
-        "output": [{"type": "message", "id": "x", "content": [{"type": "output_text", "text": "Hello"}]}],
+        "output": [
+            {"type": "message", "id": "x", "content": [{"type": "output_text", "text": "Hello"}]}
+        ],
     },
     "anthropic": {
         "type": "message",
@@ -169,8 +211,15 @@ DOCUMENTS: dict[str, Any] = {
 
 @api
 @pytest.mark.parametrize("status", [400, 405, 501])
-async def test_a_server_that_does_not_stream_still_answers_the_same_call(provider: str, status: int) -> None:
-    no = {"error": {"message": "Streaming is not supported by this model", "type": "invalid_request_error"}}
+async def test_a_server_that_does_not_stream_still_answers_the_same_call(
+    provider: str, status: int
+) -> None:
+    no = {
+        "error": {
+            "message": "Streaming is not supported by this model",
+            "type": "invalid_request_error",
+        }
+    }
     once = RetryPolicy(max_attempts=1)
     server = Loopback(refuse(status, no), refuse(200, DOCUMENTS[provider]))
     async with server, connect(server, provider, retry=once, strict=True) as client:

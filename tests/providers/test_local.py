@@ -38,7 +38,9 @@ async def test_the_local_model_streams_an_answer_that_ends_with_usage(local: LLM
 
 async def test_its_answer_can_be_sent_back_in_the_next_turn(local: LLMClient) -> None:
     first = await local.complete(QUESTION, max_tokens=8)
-    second = await local.complete([*QUESTION, first, {"role": "user", "content": "And one more?"}], max_tokens=8)
+    second = await local.complete(
+        [*QUESTION, first, {"role": "user", "content": "And one more?"}], max_tokens=8
+    )
     assert first.text
     assert second.text
 
@@ -47,7 +49,9 @@ async def test_its_answer_can_be_sent_back_in_the_next_turn(local: LLMClient) ->
 async def test_llama_cpp_answers_on_each_of_its_apis(local: LLMClient, provider: str) -> None:
     await local.complete(QUESTION, max_tokens=1)  # the model loads with the first request
     sdk = local.get_client()
-    base = str(sdk.base_url).removesuffix("/").removesuffix("/v1" if provider == "anthropic" else "")
+    base = (
+        str(sdk.base_url).removesuffix("/").removesuffix("/v1" if provider == "anthropic" else "")
+    )
     async with LLMClient(f"{provider}:smollm2", api_key=sdk.api_key, base_url=base) as client:
         events = [event async for event in client.chat_completion(QUESTION, max_tokens=16)]
         assert events[-1].type is EventType.MESSAGE_COMPLETE, events[-1]
@@ -58,15 +62,21 @@ async def test_llama_cpp_answers_on_each_of_its_apis(local: LLMClient, provider:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_its_responses_api_takes_a_history_of_three_turns(local: LLMClient, *, stream: bool) -> None:
+async def test_its_responses_api_takes_a_history_of_three_turns(
+    local: LLMClient, *, stream: bool
+) -> None:
     """The real server: it refuses an assistant's message that doesn't say that it is one."""
     await local.complete(QUESTION, max_tokens=1)
     sdk = local.get_client()
     messages: list[Any] = [{"role": "system", "content": "Answer in one word."}]
-    async with LLMClient("openai-responses:smollm2", api_key=sdk.api_key, base_url=str(sdk.base_url)) as client:
+    async with LLMClient(
+        "openai-responses:smollm2", api_key=sdk.api_key, base_url=str(sdk.base_url)
+    ) as client:
         for question in ("Name a colour.", "Another.", "And the last?"):
             messages.append({"role": "user", "content": question})
-            events = [e async for e in client.chat_completion(messages, stream=stream, max_tokens=4)]
+            events = [
+                e async for e in client.chat_completion(messages, stream=stream, max_tokens=4)
+            ]
             assert events[-1].type is EventType.MESSAGE_COMPLETE, events[-1]
             assert not [e for e in events if e.retry]
             assert events[-1].message is not None
@@ -77,23 +87,41 @@ async def test_its_responses_api_takes_a_history_of_three_turns(local: LLMClient
 @pytest.mark.parametrize(
     "turn",
     [
-        [{"role": "assistant", "content": [{"type": "text", "text": "Red."}, {"type": "text", "text": "Blue."}]}],
+        [
+            {
+                "role": "assistant",
+                "content": [{"type": "text", "text": "Red."}, {"type": "text", "text": "Blue."}],
+            }
+        ],
         [
             {
                 "role": "assistant",
                 "content": "I'll look.",
-                "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
+                "tool_calls": [
+                    {
+                        "id": "c1",
+                        "type": "function",
+                        "function": {"name": "look", "arguments": "{}"},
+                    }
+                ],
             },
             {"role": "tool", "tool_call_id": "c1", "content": "red"},
         ],
-        [{"role": "assistant", "content": "Red."}, {"role": "developer", "content": "Answer in one word."}],
+        [
+            {"role": "assistant", "content": "Red."},
+            {"role": "developer", "content": "Answer in one word."},
+        ],
     ],
     ids=["two texts", "a call and its result", "a developer's message"],
 )
-async def test_its_responses_api_takes_a_turn_of_any_kind(local: LLMClient, turn: list[Any]) -> None:
+async def test_its_responses_api_takes_a_turn_of_any_kind(
+    local: LLMClient, turn: list[Any]
+) -> None:
     await local.complete(QUESTION, max_tokens=1)
     sdk = local.get_client()
-    async with LLMClient("openai-responses:smollm2", api_key=sdk.api_key, base_url=str(sdk.base_url)) as client:
+    async with LLMClient(
+        "openai-responses:smollm2", api_key=sdk.api_key, base_url=str(sdk.base_url)
+    ) as client:
         history = [*QUESTION, *turn, {"role": "user", "content": "Again."}]
         assert (await client.complete(history, max_tokens=2)).finish_reason in ("length", "stop")
 
@@ -106,11 +134,15 @@ async def test_ten_calls_in_a_row_without_a_retry(local: LLMClient) -> None:
 
 
 async def test_leaving_early_stops_the_model(local: LLMClient) -> None:
-    async with local.stream([{"role": "user", "content": "Tell a very long story."}], max_tokens=4000) as stream:
+    async with local.stream(
+        [{"role": "user", "content": "Tell a very long story."}], max_tokens=4000
+    ) as stream:
         async for event in stream:
             if event.text:
                 break
-    async with asyncio.timeout(20):  # it has one slot: a model that still wrote the story would keep us waiting
+    async with asyncio.timeout(
+        20
+    ):  # it has one slot: a model that still wrote the story would keep us waiting
         assert (await local.complete(QUESTION, max_tokens=1)).finish_reason == "length"
 
 

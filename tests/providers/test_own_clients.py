@@ -51,7 +51,10 @@ async def test_a_hook_may_read_the_whole_answer(provider: str, transport: str) -
             await asyncio.sleep(0.01)
         await reply.end()
 
-    async with Loopback(slow) as server, own(provider, server, transport, hooks={"response": [log]}) as sdk:
+    async with (
+        Loopback(slow) as server,
+        own(provider, server, transport, hooks={"response": [log]}) as sdk,
+    ):
         client = LLMClient(f"{provider}:m", sdk_client=sdk, retry=ONCE, timeouts=PATIENT)
 
         async def ask(name: str) -> str:
@@ -65,7 +68,9 @@ async def test_a_hook_may_read_the_whole_answer(provider: str, transport: str) -
 
 @sdks
 @over
-async def test_the_sdk_client_in_use_raises_the_vendors_own_errors(provider: str, transport: str) -> None:
+async def test_the_sdk_client_in_use_raises_the_vendors_own_errors(
+    provider: str, transport: str
+) -> None:
     import anthropic
     import openai
 
@@ -73,7 +78,9 @@ async def test_the_sdk_client_in_use_raises_the_vendors_own_errors(provider: str
     limited = refuse(429, {"error": {"type": "rate_limit_error", "message": "slow down"}})
     async with Loopback(limited, limited, answer(APIS[provider])) as server:
         url = server.url(provider)
-        async with LLMClient(f"{provider}:m", api_key="k", base_url=url, transport=transport, retry=ONCE) as client:
+        async with LLMClient(
+            f"{provider}:m", api_key="k", base_url=url, transport=transport, retry=ONCE
+        ) as client:
             with pytest.raises(sdk.RateLimitError, match="slow down") as refused:
                 await client.get_client().post("/x", body={}, cast_to=object)
             assert refused.value.status_code == 429
@@ -103,7 +110,9 @@ async def test_a_key_that_changes_does_not_come_through() -> None:
                 event = await last(LLMClient("openai:m", sdk_client=sdk, retry=ONCE))
             assert "bad key [key]" in event.error
             assert "canary" not in repr(event)
-        async with LLMClient("openai:m", api_key="sk-first-key", base_url=server.url("openai"), retry=ONCE) as client:
+        async with LLMClient(
+            "openai:m", api_key="sk-first-key", base_url=server.url("openai"), retry=ONCE
+        ) as client:
             client.get_client().api_key = "sk-canary-changed"
             event = await last(client)
         assert "bad key [key]" in event.error

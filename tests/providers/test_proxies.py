@@ -77,7 +77,9 @@ async def test_httpx2_goes_through_one_and_a_fresh_connection_that_dies_is_no_de
     assert len(server.requests) == 2
 
 
-async def test_aiohttp_says_that_it_knows_none_where_it_would_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_aiohttp_says_that_it_knows_none_where_it_would_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with socks() as proxy, Loopback(answer("openai-chat")) as server:
         monkeypatch.setenv("ALL_PROXY", proxy)
         async with connect(server, transport="aiohttp") as client:
@@ -92,5 +94,7 @@ async def test_aiohttp_says_that_it_knows_none_where_it_would_be_used(monkeypatc
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "socksio", None)
-    with pytest.raises(ConfigurationError, match=r"a proxy that the environment names needs a package: .*socksio"):
+    with pytest.raises(
+        ConfigurationError, match=r"a proxy that the environment names needs a package: .*socksio"
+    ):
         LLMClient("openai:m", api_key="k", transport="httpx2")

@@ -30,7 +30,12 @@ from llmstream.wire.openai_chat.request import Dialect, parse_request, render_re
 from tests.loopback import Handler, Loopback, Reply, Request, answer, refuse
 
 USER = {"role": "user", "content": "hi"}
-TOOLS = [{"type": "function", "function": {"name": "get", "parameters": {"type": "object", "properties": {}}}}]
+TOOLS = [
+    {
+        "type": "function",
+        "function": {"name": "get", "parameters": {"type": "object", "properties": {}}},
+    }
+]
 CALL = ToolCall("c1", "get", '{"a":1}', {"a": 1})
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "42"}
 
@@ -42,7 +47,11 @@ def thought(text: str) -> StreamEvent:
 def refused_by_deepseek(body: dict[str, Any]) -> str | None:
     if "tools" not in body or body.get("thinking", {}).get("type") == "disabled":
         return None
-    if all(message.get("reasoning_content") for message in body["messages"] if message["role"] == "assistant"):
+    if all(
+        message.get("reasoning_content")
+        for message in body["messages"]
+        if message["role"] == "assistant"
+    ):
         return None
     return "The `reasoning_content` in the thinking mode must be passed back to the API."
 
@@ -50,9 +59,8 @@ def refused_by_deepseek(body: dict[str, Any]) -> str | None:
 def refused_by_kimi(body: dict[str, Any]) -> str | None:
     for index, message in enumerate(body["messages"]):
         if message.get("tool_calls") and not message.get("reasoning_content"):
-            return (
-                f"thinking is enabled but reasoning_content is missing in assistant tool call message at index {index}"
-            )
+            said = "thinking is enabled but reasoning_content is missing"
+            return f"{said} in assistant tool call message at index {index}"
     return None
 
 
@@ -78,7 +86,9 @@ def host(rule: Callable[[dict[str, Any]], str | None]) -> Handler:
             }
             await refuse(400, {"error": error})(request, reply)
             return
-        begun = max(index for index, message in enumerate(body["messages"]) if message["role"] == "user")
+        begun = max(
+            index for index, message in enumerate(body["messages"]) if message["role"] == "user"
+        )
         number = sum(message["role"] == "tool" for message in body["messages"][begun:])
         await answer("openai-chat", *rounds[number])(request, reply)
 
@@ -87,13 +97,19 @@ def host(rule: Callable[[dict[str, Any]], str | None]) -> Handler:
 
 def connect(server: Loopback, model: str, **options: Any) -> LLMClient:
     once = RetryPolicy(max_attempts=1)
-    return LLMClient(model, api_key="sk-loopback-key", base_url=server.url("openai"), retry=once, **options)
+    return LLMClient(
+        model, api_key="sk-loopback-key", base_url=server.url("openai"), retry=once, **options
+    )
 
 
 def sent(server: Loopback) -> list[list[Any]]:
     """What each request said of the reasoning of each of the assistant's messages."""
     return [
-        [message.get("reasoning_content") for message in request.body["messages"] if message["role"] == "assistant"]
+        [
+            message.get("reasoning_content")
+            for message in request.body["messages"]
+            if message["role"] == "assistant"
+        ]
         for request in server.requests
     ]
 
@@ -121,10 +137,15 @@ async def test_a_tool_loop_goes_on_after_its_first_round(
         """Get it."""
         return "42"
 
-    async with Loopback(host(RULES[rule])) as server, connect(server, model, transport=transport) as client:
+    async with (
+        Loopback(host(RULES[rule])) as server,
+        connect(server, model, transport=transport) as client,
+    ):
         history: list[Any] = [USER]
         for _ in range(2):
-            rounds = run_rounds(client, history, [get], {}, stream=stream, max_rounds=9, confirm=None)
+            rounds = run_rounds(
+                client, history, [get], {}, stream=stream, max_rounds=9, confirm=None
+            )
             events = [event async for event in rounds]
             assert events[-1].type is EventType.MESSAGE_COMPLETE, events[-1]
             history += [*(events[-1].messages or []), USER]
@@ -139,12 +160,17 @@ OTHERS = {
         {
             "role": "assistant",
             "content": None,
-            "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "get", "arguments": "{}"}}],
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "get", "arguments": "{}"}}
+            ],
         },
         RESULT,
     ],
     "another vendor's, signed": [
-        Message("assistant", [ReasoningPart("Secret.", "s", format="anthropic-messages"), TextPart("Hello.")]),
+        Message(
+            "assistant",
+            [ReasoningPart("Secret.", "s", format="anthropic-messages"), TextPart("Hello.")],
+        ),
         USER,
         Message("assistant", [ReasoningPart("Mine.", None, "rs_1", "openai-responses"), CALL]),
         Message("tool", [ToolResult("c1", "42")]),
@@ -166,7 +192,9 @@ async def test_a_history_without_reasoning_has_the_key_all_the_same(
 ) -> None:
     async with Loopback(host(RULES[rule])) as server, connect(server, model) as client:
         history = [USER, *turns, USER]
-        events = [event async for event in client.chat_completion(history, tools=TOOLS, stream=stream)]
+        events = [
+            event async for event in client.chat_completion(history, tools=TOOLS, stream=stream)
+        ]
         assert events[-1].type is EventType.MESSAGE_COMPLETE, events[-1]
     assert sent(server) == [[" " if rule == "deepseek" else None, " "]]
 
@@ -174,7 +202,10 @@ async def test_a_history_without_reasoning_has_the_key_all_the_same(
 async def test_a_history_from_a_store_has_its_reasoning() -> None:
     said = Message("assistant", [ReasoningPart("I need it."), CALL], provider="deepseek")
     loaded = Message.from_dict(said.to_dict())
-    async with Loopback(host(refused_by_deepseek)) as server, connect(server, "deepseek:deepseek-v4-flash") as client:
+    async with (
+        Loopback(host(refused_by_deepseek)) as server,
+        connect(server, "deepseek:deepseek-v4-flash") as client,
+    ):
         await client.complete([USER, loaded, RESULT, USER], tools=TOOLS)
         await client.complete([USER, said.to_dict(), RESULT, USER], tools=TOOLS)
     assert sent(server) == [["I need it."]] * 2
@@ -182,12 +213,18 @@ async def test_a_history_from_a_store_has_its_reasoning() -> None:
 
 @pytest.mark.parametrize(
     "off",
-    [{"reasoning_effort": "none"}, {"provider_options": {"deepseek": {"thinking": {"type": "disabled"}}}}],
+    [
+        {"reasoning_effort": "none"},
+        {"provider_options": {"deepseek": {"thinking": {"type": "disabled"}}}},
+    ],
     ids=["effort", "provider_options"],
 )
 async def test_with_reasoning_off_nothing_goes_back(off: dict[str, Any]) -> None:
     said = Message("assistant", [ReasoningPart("I need it."), CALL])
-    async with Loopback(host(refused_by_deepseek)) as server, connect(server, "deepseek:deepseek-v4-flash") as client:
+    async with (
+        Loopback(host(refused_by_deepseek)) as server,
+        connect(server, "deepseek:deepseek-v4-flash") as client,
+    ):
         await client.complete([USER, said, RESULT, USER], tools=TOOLS, **off)
     assert sent(server) == [[None]]
 
@@ -253,7 +290,9 @@ TURNS = [
 
 @pytest.mark.parametrize("owed", ["always", "calls", None])
 @pytest.mark.parametrize("turns", [*itertools.permutations(TURNS, 3)])
-def test_a_message_is_rendered_alike_whatever_follows_and_read_as_it_was(turns: list[Message], owed: Any) -> None:
+def test_a_message_is_rendered_alike_whatever_follows_and_read_as_it_was(
+    turns: list[Message], owed: Any
+) -> None:
     dialect = Dialect(reasoning_back="all", reasoning_owed=owed)
     history = [each for turn in turns for each in (Message("user", "hi"), turn)]
     whole = render_request(ChatRequest(history, "m"), dialect).body
@@ -265,13 +304,24 @@ def test_a_message_is_rendered_alike_whatever_follows_and_read_as_it_was(turns: 
 
 @pytest.mark.parametrize(
     ("model", "goes"),
-    [("deepseek-v4-flash", True), ("claude-opus-4-6", False), ("claude-opus-5-5", False), ("m-1", False)],
+    [
+        ("deepseek-v4-flash", True),
+        ("claude-opus-4-6", False),
+        ("claude-opus-5-5", False),
+        ("m-1", False),
+    ],
 )
-async def test_unsigned_thinking_goes_back_to_deepseek_in_anthropic_s_format(model: str, *, goes: bool) -> None:
-    said = Message("assistant", [ReasoningPart("Hm."), ReasoningPart("No.", format="openai-responses"), CALL])
+async def test_unsigned_thinking_goes_back_to_deepseek_in_anthropic_s_format(
+    model: str, *, goes: bool
+) -> None:
+    said = Message(
+        "assistant", [ReasoningPart("Hm."), ReasoningPart("No.", format="openai-responses"), CALL]
+    )
     async with Loopback(answer("anthropic-messages")) as server:
         url = server.url("anthropic")
-        async with LLMClient(f"anthropic:{model}", api_key="sk-loopback-key", base_url=url) as client:
+        async with LLMClient(
+            f"anthropic:{model}", api_key="sk-loopback-key", base_url=url
+        ) as client:
             await client.complete([USER, said, RESULT])
     (thinking, *_) = server.requests[0].body["messages"][1]["content"]
     assert (thinking == {"type": "thinking", "thinking": "Hm."}) is goes

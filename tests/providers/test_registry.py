@@ -14,7 +14,12 @@ QUESTION = [{"role": "user", "content": "hi"}]
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registered", {})
-    for variable in ("LLMSTREAM_MODEL", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+    for variable in (
+        "LLMSTREAM_MODEL",
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+    ):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -92,7 +97,11 @@ def test_a_model_and_a_provider_must_agree() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "name"),
-    [("OPENAI_API_KEY", "openai"), ("ANTHROPIC_API_KEY", "anthropic"), ("ANTHROPIC_AUTH_TOKEN", "anthropic")],
+    [
+        ("OPENAI_API_KEY", "openai"),
+        ("ANTHROPIC_API_KEY", "anthropic"),
+        ("ANTHROPIC_AUTH_TOKEN", "anthropic"),
+    ],
 )
 def test_the_first_provider_with_a_key_is_the_default(
     variable: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -122,8 +131,12 @@ async def test_without_a_key_the_stand_in_says_so_three_times(
         LLMClient(strict=True)
 
 
-@pytest.mark.parametrize("options", [{"api_key": "k"}, {"base_url": "https://a.example"}, {"sdk_client": object()}])
+@pytest.mark.parametrize(
+    "options", [{"api_key": "k"}, {"base_url": "https://a.example"}, {"sdk_client": object()}]
+)
 @pytest.mark.parametrize("provider", ["simulator", ScriptedProvider()])
-def test_a_provider_without_an_endpoint_takes_none(provider: object, options: dict[str, object]) -> None:
+def test_a_provider_without_an_endpoint_takes_none(
+    provider: object, options: dict[str, object]
+) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         LLMClient(provider=provider, **options)  # type: ignore[arg-type]  # that is the point

@@ -45,7 +45,9 @@ def logs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
 
 def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:
     options = {"api_key": KEY, "headers": HEADERS, "base_url": server.url(provider), **options}
-    return LLMClient(f"{provider}:m-1", retry=RetryPolicy(max_attempts=2, base_delay=0.001), **options)
+    return LLMClient(
+        f"{provider}:m-1", retry=RetryPolicy(max_attempts=2, base_delay=0.001), **options
+    )
 
 
 def shown(problem: BaseException) -> str:
@@ -55,7 +57,9 @@ def shown(problem: BaseException) -> str:
     def walk(found: traceback.TracebackException | None) -> None:
         if found is not None:
             parts.append(str(found))
-            ours = [frame for frame in found.stack if "/llmstream/" in frame.filename.replace("\\", "/")]
+            ours = [
+                frame for frame in found.stack if "/llmstream/" in frame.filename.replace("\\", "/")
+            ]
             parts.extend(f"{frame.name}: {frame.locals}" for frame in ours)
             walk(found.__cause__)
             walk(found.__context__)
@@ -68,9 +72,15 @@ def reprs(thing: Any, depth: int = 4) -> str:
     """The repr of an object and of what our objects hold."""
     text = repr(thing)
     names = list(getattr(thing, "__dict__", {})) + list(getattr(type(thing), "__slots__", ()))
-    if depth and type(thing).__module__.startswith("llmstream") and not isinstance(thing, (Secret, SecretHeaders)):
+    if (
+        depth
+        and type(thing).__module__.startswith("llmstream")
+        and not isinstance(thing, (Secret, SecretHeaders))
+    ):
         for name in names:
-            if not (isinstance(thing, ProviderConfig) and name in ("api_key", "headers")):  # not in its repr
+            if not (
+                isinstance(thing, ProviderConfig) and name in ("api_key", "headers")
+            ):  # not in its repr
                 text += f"\n{name}: {reprs(getattr(thing, name, None), depth - 1)}"
     return text
 
@@ -90,9 +100,14 @@ async def test_not_in_what_objects_show_of_themselves(provider: str) -> None:
 async def test_not_in_anybodys_log(provider: str, logs: pytest.LogCaptureFixture) -> None:
     """The anthropic SDK logs the options of each request, headers among them."""
     unauthorized = refuse(401, {"error": {"message": f"no such key: {KEY}"}})
-    async with Loopback(answer(APIS[provider]), unauthorized) as server, connect(server, provider) as client:
+    async with (
+        Loopback(answer(APIS[provider]), unauthorized) as server,
+        connect(server, provider) as client,
+    ):
         for _ in range(2):
-            async for _event in client.chat_completion(QUESTION, headers={"X-Auth-Token": f"{KEY}-3"}):
+            async for _event in client.chat_completion(
+                QUESTION, headers={"X-Auth-Token": f"{KEY}-3"}
+            ):
                 pass
     assert server.requests[0].headers["x-auth-token"] == f"{KEY}-3"
     assert server.requests[0].headers["x-api-key-2"] == f"{KEY}-2"
@@ -108,7 +123,10 @@ async def test_nor_when_a_call_over_the_users_own_client_has_headers(
     import openai
 
     make: Any = openai.AsyncOpenAI if provider == "openai" else anthropic.AsyncAnthropic
-    async with Loopback(answer(APIS[provider])) as server, make(api_key=KEY, base_url=server.url(provider)) as sdk:
+    async with (
+        Loopback(answer(APIS[provider])) as server,
+        make(api_key=KEY, base_url=server.url(provider)) as sdk,
+    ):
         client = LLMClient(f"{provider}:m", sdk_client=sdk)
         await client.complete(QUESTION, headers={"X-Auth-Token": f"{KEY}-3"})
     assert server.requests[0].headers["x-auth-token"] == f"{KEY}-3"
@@ -152,7 +170,10 @@ def test_not_in_the_traceback_of_a_wrong_argument(provider: str, wrong: dict[str
 
 @api
 async def test_not_in_the_traceback_of_an_error(provider: str) -> None:
-    async with Loopback(refuse(400, {"error": {"message": "no"}})) as server, connect(server, provider) as client:
+    async with (
+        Loopback(refuse(400, {"error": {"message": "no"}})) as server,
+        connect(server, provider) as client,
+    ):
         with pytest.raises(LLMError) as caught:
             await client.complete(QUESTION, headers={"Authorization": f"Bearer {KEY}-3"})
         assert "complete" in shown(caught.value)
@@ -173,7 +194,9 @@ async def test_not_in_the_traceback_of_a_cancellation(provider: str, *, begun: b
         raise CutError
 
     async def consume(client: LLMClient) -> None:
-        async for _ in client.chat_completion(QUESTION, headers={"Authorization": f"Bearer {KEY}-3"}):
+        async for _ in client.chat_completion(
+            QUESTION, headers={"Authorization": f"Bearer {KEY}-3"}
+        ):
             pass
 
     reached = asyncio.Event()
@@ -188,7 +211,9 @@ async def test_not_in_the_traceback_of_a_cancellation(provider: str, *, begun: b
     assert "canary" not in shown(caught.value)
 
 
-async def test_a_token_of_the_environments_does_not_go_along_with_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_of_the_environments_does_not_go_along_with_a_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", KEY)
     async with (
         Loopback(answer("anthropic-messages")) as server,

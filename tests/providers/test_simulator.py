@@ -17,7 +17,9 @@ formats = pytest.mark.parametrize("format", list(FORMATS))
 async def answers(provider, count=1, **options):
     clock = VirtualClock()
     client = LLMClient(provider=provider, clock=clock, **options)
-    return [[event async for event in client.chat_completion(QUESTION)] for _ in range(count)], clock
+    return [
+        [event async for event in client.chat_completion(QUESTION)] for _ in range(count)
+    ], clock
 
 
 @formats
@@ -41,12 +43,19 @@ async def test_it_is_deterministic(format):
 async def test_a_script_plays_reasoning_text_sources_tools_and_usage(format):
     call = ToolCall("call_1", "weather", '{"city": "Oslo"}', input={"city": "Oslo"})
     source = Source(title="A", url="https://a.example")
-    script = [[ReasoningPart("Let me think.", "signed"), "Hello there.", source, call, Usage(5, 7)], ["Bye."]]
+    script = [
+        [ReasoningPart("Let me think.", "signed"), "Hello there.", source, call, Usage(5, 7)],
+        ["Bye."],
+    ]
     (first, second, third), _ = await answers(SimulatorProvider(script=script, format=format), 3)
     message = first[-1].message
     assert (message.reasoning, message.text) == ("Let me think.", "Hello there.")
-    assert [part.signature for part in message.parts if isinstance(part, ReasoningPart)] == ["signed"]
-    assert [(c.id, c.name, c.input) for c in message.tool_calls] == [("call_1", "weather", {"city": "Oslo"})]
+    assert [part.signature for part in message.parts if isinstance(part, ReasoningPart)] == [
+        "signed"
+    ]
+    assert [(c.id, c.name, c.input) for c in message.tool_calls] == [
+        ("call_1", "weather", {"city": "Oslo"})
+    ]
     assert [(s.title, s.url) for s in message.sources] == [("A", "https://a.example")]
     assert first[-1].finish_reason == "tool_calls"
     assert (first[-1].usage.input_tokens, first[-1].usage.output_tokens) == (5, 7)
@@ -56,10 +65,20 @@ async def test_a_script_plays_reasoning_text_sources_tools_and_usage(format):
 @formats
 async def test_a_scripted_error_is_retried_before_text_and_told_after_it(format):
     script = [[ErrorInfo("overloaded", "busy")], ["Half", ErrorInfo("rate_limit", "slow down")]]
-    (events,), _ = await answers(SimulatorProvider(script=script, format=format), retry=RetryPolicy(max_attempts=3))
+    (events,), _ = await answers(
+        SimulatorProvider(script=script, format=format), retry=RetryPolicy(max_attempts=3)
+    )
     kinds = [e.type for e in events]
-    assert kinds == [EventType.RETRY, EventType.MESSAGE_START, EventType.TEXT_DELTA, EventType.ERROR]
-    assert (events[-1].error_info.kind, events[-1].error_info.provider) == ("rate_limit", "simulator")
+    assert kinds == [
+        EventType.RETRY,
+        EventType.MESSAGE_START,
+        EventType.TEXT_DELTA,
+        EventType.ERROR,
+    ]
+    assert (events[-1].error_info.kind, events[-1].error_info.provider) == (
+        "rate_limit",
+        "simulator",
+    )
     assert events[-1].error_info.partial.text == "Half"
 
 
@@ -84,7 +103,9 @@ async def test_a_bug_in_the_script_is_no_truncation():
 
 
 async def test_a_script_can_be_a_function_of_the_request():
-    provider = SimulatorProvider(script=lambda request: [f"{request.model} got {len(request.messages)}"])
+    provider = SimulatorProvider(
+        script=lambda request: [f"{request.model} got {len(request.messages)}"]
+    )
     (events,), _ = await answers(provider, model="m-9")
     assert events[-1].message.text == "m-9 got 1"
 

@@ -42,7 +42,12 @@ def no_collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:
-    options = {"retry": ONCE, "api_key": "sk-transport-key", "base_url": server.url(provider), **options}
+    options = {
+        "retry": ONCE,
+        "api_key": "sk-transport-key",
+        "base_url": server.url(provider),
+        **options,
+    }
     return LLMClient(f"{provider}:m-1", **options)
 
 
@@ -58,7 +63,9 @@ def adapter(client: LLMClient) -> str:
 
 
 @sdks
-async def test_the_default_is_httpx2_and_aiohttp_a_choice(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_default_is_httpx2_and_aiohttp_a_choice(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Loopback(answer(APIS[provider])) as server:
         async with connect(server, provider) as client:
             assert adapter(client) == "AsyncHTTPTransport"
@@ -72,8 +79,12 @@ async def test_the_default_is_httpx2_and_aiohttp_a_choice(provider: str, monkeyp
             assert adapter(client) == "AsyncHTTPTransport"
 
 
-def test_an_unknown_name_and_a_missing_package_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="transport must be one of httpx2, aiohttp, not 'curl'"):
+def test_an_unknown_name_and_a_missing_package_say_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match="transport must be one of httpx2, aiohttp, not 'curl'"
+    ):
         LLMClient("openai:m", api_key="k", transport="curl")
     monkeypatch.setenv("LLMSTREAM_TRANSPORT", "curl")
     with pytest.raises(ConfigurationError, match="LLMSTREAM_TRANSPORT must be one of"):
@@ -109,7 +120,9 @@ async def test_one_over_aiohttp_works_like_any_other(provider: str) -> None:
 
     async with (
         Loopback(answer(APIS[provider]), stalls) as server,
-        make(api_key="k", base_url=server.url(provider), http_client=sdk.DefaultAioHttpClient()) as own,
+        make(
+            api_key="k", base_url=server.url(provider), http_client=sdk.DefaultAioHttpClient()
+        ) as own,
     ):
         client = LLMClient(f"{provider}:m", sdk_client=own, retry=ONCE)
         event = await last(client, headers={"X-Call": "9"})
@@ -120,7 +133,9 @@ async def test_one_over_aiohttp_works_like_any_other(provider: str) -> None:
         async with asyncio.timeout(2):
             while server.open:
                 await asyncio.sleep(0.001)
-    async with make(api_key="k", base_url=server.url(provider), http_client=sdk.DefaultAioHttpClient()) as own:
+    async with make(
+        api_key="k", base_url=server.url(provider), http_client=sdk.DefaultAioHttpClient()
+    ) as own:
         event = await last(LLMClient(f"{provider}:m", sdk_client=own, retry=ONCE))
     assert event.error_info.kind == "connection"
 
@@ -138,7 +153,10 @@ async def test_there_may_be_more_streams_than_a_pool_usually_holds(transport: st
         await all_in.wait()
         await answer("openai-chat")(request, reply)
 
-    async with Loopback(together) as server, connect(server, "openai", transport=transport) as client:
+    async with (
+        Loopback(together) as server,
+        connect(server, "openai", transport=transport) as client,
+    ):
         async with asyncio.timeout(20):
             answers = await asyncio.gather(*(client.complete(QUESTION) for _ in range(count)))
     assert {message.text for message in answers} == {"Hello, world!"}
@@ -173,7 +191,10 @@ def test_nothing_is_left_of_a_client_that_was_dropped_or_outlived_its_loop(trans
 @over
 async def test_the_sdk_client_may_be_used_between_two_events(transport: str) -> None:
     """And takes nothing along of the call that is under way."""
-    async with Loopback(answer("openai-chat")) as server, connect(server, "openai", transport=transport) as client:
+    async with (
+        Loopback(answer("openai-chat")) as server,
+        connect(server, "openai", transport=transport) as client,
+    ):
         async for _ in client.chat_completion(QUESTION, headers={"X-Call": "9"}):
             await client.get_client().post("/other", body={}, cast_to=object)
             break
@@ -181,11 +202,15 @@ async def test_the_sdk_client_may_be_used_between_two_events(transport: str) -> 
 
 
 @over
-async def test_the_environments_proxy_is_used(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environments_proxy_is_used(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Loopback(answer("openai-chat")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         url = "http://models.invalid/v1"
-        async with connect(proxy, "openai", base_url=url, allow_insecure_http=True, transport=transport) as client:
+        async with connect(
+            proxy, "openai", base_url=url, allow_insecure_http=True, transport=transport
+        ) as client:
             assert (await client.complete(QUESTION)).text == "Hello, world!"
     assert proxy.requests[0].path == "http://models.invalid/v1/chat/completions"
 
@@ -202,12 +227,16 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client_of(server: FaultServer, transport: str, **options: Any) -> LLMClient:
     url = server.url("openai")
-    return LLMClient("openai:m", api_key="k", base_url=url, transport=transport, retry=ONCE, **options)
+    return LLMClient(
+        "openai:m", api_key="k", base_url=url, transport=transport, retry=ONCE, **options
+    )
 
 
 @over
 @pytest.mark.usefixtures("trusting")
-async def test_a_connection_over_tls_is_used_again_and_closed_with_its_client(transport: str) -> None:
+async def test_a_connection_over_tls_is_used_again_and_closed_with_its_client(
+    transport: str,
+) -> None:
     async with FaultServer(tls=True) as server:
         async with client_of(server, transport) as client:
             for _ in range(3):
@@ -269,7 +298,10 @@ async def test_what_follows_an_answer_is_never_the_next_one(
     transport: str, size: int, *, tls: bool, whole: bool
 ) -> None:
     """Wherever the border falls: between two reads, two TLS records, or inside one."""
-    async with FaultServer(glued(size, whole=whole), tls=tls) as server, client_of(server, transport) as client:
+    async with (
+        FaultServer(glued(size, whole=whole), tls=tls) as server,
+        client_of(server, transport) as client,
+    ):
         assert (await client.complete(QUESTION)).text == ANSWER
         await server.idle()
         server.play("ok")
@@ -278,7 +310,9 @@ async def test_what_follows_an_answer_is_never_the_next_one(
 
 
 @over
-async def test_a_head_that_nobody_asked_for_does_not_become_part_of_the_next_one(transport: str) -> None:
+async def test_a_head_that_nobody_asked_for_does_not_become_part_of_the_next_one(
+    transport: str,
+) -> None:
     async def begins_another(reply: Any) -> None:
         await reply.stream()
         await reply.pause()
@@ -303,7 +337,9 @@ async def test_what_the_loop_had_no_turn_to_read_is_not_the_next_answer(transpor
     async with FaultServer(late, "ok") as server, client_of(server, transport) as client:
         assert (await client.complete(QUESTION)).text == ANSWER
         other = b"".join(kept[0].script("not what you asked"))
-        second = kept[0].raw(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(other), other))
+        second = kept[0].raw(
+            b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(other), other)
+        )
         with pytest.raises(StopIteration):  # all of it is sent without giving the loop a turn
             second.send(None)
         assert (await client.complete(QUESTION)).text == ANSWER
@@ -312,7 +348,8 @@ async def test_what_the_loop_had_no_turn_to_read_is_not_the_next_answer(transpor
 
 @over
 @pytest.mark.parametrize(
-    ("came", "kind"), [(b"", None), (b"HTTP/1.1 200 OK\r\nx-", "connection"), (b"SSH-2.0\r\n\r\n", "protocol")]
+    ("came", "kind"),
+    [(b"", None), (b"HTTP/1.1 200 OK\r\nx-", "connection"), (b"SSH-2.0\r\n\r\n", "protocol")],
 )
 async def test_only_a_connection_that_died_without_a_byte_is_replaced(
     transport: str, came: bytes, kind: str | None
@@ -325,19 +362,29 @@ async def test_only_a_connection_that_died_without_a_byte_is_replaced(
         assert (await client.complete(QUESTION)).text == ANSWER
         event = await last(client)
     assert (event.error_info and event.error_info.kind) == kind
-    assert [request.connection for request in server.requests] == ([1, 1, 2] if kind is None else [1, 1])
+    assert [request.connection for request in server.requests] == (
+        [1, 1, 2] if kind is None else [1, 1]
+    )
 
 
 # --- why there was no answer ----------------------------------------------------------------------------------
 
 
 @over
-async def test_looking_up_the_host_counts_as_connecting(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_looking_up_the_host_counts_as_connecting(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def never(*args: Any, **options: Any) -> Any:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
-    client = LLMClient("openai:m", api_key="k", base_url="https://models.example/v1", transport=transport, retry=ONCE)
+    client = LLMClient(
+        "openai:m",
+        api_key="k",
+        base_url="https://models.example/v1",
+        transport=transport,
+        retry=ONCE,
+    )
     async with client, asyncio.timeout(5):
         event = await last(client, timeouts=Timeouts(connect=0.1))
     assert (event.error_info.kind, event.error_info.code) == ("timeout", "connect")
@@ -353,7 +400,9 @@ async def test_a_server_that_does_not_accept_is_a_connect_timeout(transport: str
             each.setblocking(False)
             each.connect_ex(full.getsockname())
         url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
-        async with LLMClient("openai:m", api_key="k", base_url=url, transport=transport, retry=ONCE) as client:
+        async with LLMClient(
+            "openai:m", api_key="k", base_url=url, transport=transport, retry=ONCE
+        ) as client:
             event = await last(client, timeouts=Timeouts(connect=0.2))
         for each in waiting:
             each.close()
@@ -367,7 +416,9 @@ async def test_a_server_that_does_not_accept_is_a_connect_timeout(transport: str
 async def test_a_server_that_leaves_is_told_so(transport: str, fault: str) -> None:
     async with FaultServer(fault) as server, client_of(server, transport) as client:
         event = await last(client)
-    assert event.error_info.message.startswith(f"no answer from 127.0.0.1:{server.port}: the server ")
+    assert event.error_info.message.startswith(
+        f"no answer from 127.0.0.1:{server.port}: the server "
+    )
     assert event.error_info.message.endswith(("closed the connection", "reset the connection"))
 
 
@@ -380,7 +431,10 @@ async def test_headers_without_end_are_an_error(transport: str, provider: str) -
     async def boundless(request: Any, reply: Any) -> None:
         await reply.head(x_long="a" * 1_000_000)
 
-    async with Loopback(boundless) as server, connect(server, provider, transport=transport) as client:
+    async with (
+        Loopback(boundless) as server,
+        connect(server, provider, transport=transport) as client,
+    ):
         event = await last(client)
     assert event.error_info.kind == "protocol"
     assert "can't be read" in event.error
@@ -405,7 +459,9 @@ async def test_what_came_before_a_cut_is_not_lost_on_a_slow_consumer(transport: 
 
     async def cuts(request: Any, reply: Any) -> None:
         await reply.head()
-        parts = pieces("openai-chat", "one two three four five six seven eight")[:-2]  # the last word and the end
+        parts = pieces("openai-chat", "one two three four five six seven eight")[
+            :-2
+        ]  # the last word and the end
         for data in parts[:3]:
             await reply.send(data)
         await asyncio.sleep(0.05)
@@ -428,7 +484,9 @@ async def test_what_came_before_a_cut_is_not_lost_on_a_slow_consumer(transport: 
 
 @over
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "cut"])
-async def test_a_compressed_body_is_decoded_and_a_cut_one_truncated(transport: str, *, whole: bool) -> None:
+async def test_a_compressed_body_is_decoded_and_a_cut_one_truncated(
+    transport: str, *, whole: bool
+) -> None:
     async def compressed(request: Any, reply: Any) -> None:
         assert "gzip" in request.headers["accept-encoding"]
         data = gzip.compress(b"".join(pieces("openai-chat", "Hello, compressed world!")))
@@ -436,7 +494,10 @@ async def test_a_compressed_body_is_decoded_and_a_cut_one_truncated(transport: s
         await reply.send(data if whole else data[:-20])
         await reply.end()
 
-    async with Loopback(compressed) as server, connect(server, "openai", transport=transport) as client:
+    async with (
+        Loopback(compressed) as server,
+        connect(server, "openai", transport=transport) as client,
+    ):
         event = await last(client)
     if whole:
         assert event.message.text == "Hello, compressed world!"
@@ -449,7 +510,9 @@ async def test_a_compressed_body_is_decoded_and_a_cut_one_truncated(transport: s
 
 @over
 @sdks
-async def test_allow_host_sees_name_and_address_of_each_connection(transport: str, provider: str) -> None:
+async def test_allow_host_sees_name_and_address_of_each_connection(
+    transport: str, provider: str
+) -> None:
     seen = []
 
     def allow(host: str, address: str) -> bool:
@@ -458,7 +521,9 @@ async def test_allow_host_sees_name_and_address_of_each_connection(transport: st
 
     async with Loopback(answer(APIS[provider])) as server:
         url = server.url(provider).replace("127.0.0.1", "localhost")
-        async with connect(server, provider, base_url=url, transport=transport, allow_host=allow) as client:
+        async with connect(
+            server, provider, base_url=url, transport=transport, allow_host=allow
+        ) as client:
             assert (await client.complete(QUESTION)).text == "Hello, world!"
             await client.complete(QUESTION)
     assert ("localhost", "127.0.0.1") in seen
@@ -481,7 +546,9 @@ def forgetful(host: str, address: str) -> Any:
 @over
 @sdks
 @pytest.mark.parametrize("allow", [refusing, raising, forgetful, public_hosts_only])
-async def test_a_host_that_is_not_allowed_is_never_connected_to(transport: str, provider: str, allow: Any) -> None:
+async def test_a_host_that_is_not_allowed_is_never_connected_to(
+    transport: str, provider: str, allow: Any
+) -> None:
     async with Loopback(answer(APIS[provider])) as server:
         url = server.url(provider).replace("127.0.0.1", "localhost")
         retry = RetryPolicy(max_attempts=3)
@@ -519,7 +586,9 @@ async def test_a_name_that_changes_its_address_does_not_get_past(
 
     async with Loopback(answer("openai-chat")) as server:
         url = f"http://localhost:{server.port}/v1"
-        async with connect(server, "openai", base_url=url, transport=transport, allow_host=allow) as client:
+        async with connect(
+            server, "openai", base_url=url, transport=transport, allow_host=allow
+        ) as client:
             for _ in range(4):
                 assert (await last(client)).error_info.kind == "connection"
     assert server.connections == 0
@@ -527,22 +596,36 @@ async def test_a_name_that_changes_its_address_does_not_get_past(
 
 
 @over
-async def test_of_several_addresses_those_allowed_are_tried(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_several_addresses_those_allowed_are_tried(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def several(host: Any, port: int, **options: Any) -> list[Any]:
-        return [(2, 1, 6, "", (address, port)) for address in ("127.0.0.7", "127.0.0.8", "127.0.0.1")]
+        return [
+            (2, 1, 6, "", (address, port)) for address in ("127.0.0.7", "127.0.0.8", "127.0.0.1")
+        ]
 
     async with Loopback(answer("openai-chat")) as server:
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", several)
         url = f"http://localhost:{server.port}/v1"
         async with connect(
-            server, "openai", base_url=url, transport=transport, allow_host=lambda _, address: address != "127.0.0.7"
+            server,
+            "openai",
+            base_url=url,
+            transport=transport,
+            allow_host=lambda _, address: address != "127.0.0.7",
         ) as client:
             assert (await client.complete(QUESTION)).text == "Hello, world!"
 
 
 @over
-def test_allow_host_does_not_pretend_to_hold_behind_a_proxy(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    options: dict[str, Any] = {"api_key": "k", "transport": transport, "allow_host": public_hosts_only}
+def test_allow_host_does_not_pretend_to_hold_behind_a_proxy(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {
+        "api_key": "k",
+        "transport": transport,
+        "allow_host": public_hosts_only,
+    }
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match="names a proxy"):
         LLMClient("openai:m", **options)

@@ -17,14 +17,19 @@ from llmstream.testing.certificates import ca_file, certificates, server_context
 
 QUESTION = [{"role": "user", "content": "x" * 8_000_000}]
 BODY = b'{"error": {"message": "at most 1 MB"}}'
-REFUSAL = b"HTTP/1.1 413 Too Large\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
-    len(BODY),
-    BODY,
+REFUSAL = (
+    b"HTTP/1.1 413 Too Large\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+    % (
+        len(BODY),
+        BODY,
+    )
 )
 
 
 @asynccontextmanager
-async def serving(context: ssl.SSLContext | None, *, patient: bool) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def serving(
+    context: ssl.SSLContext | None, *, patient: bool
+) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Refuses each request when it has its head; its URL, and the heads. A `patient` one hangs up only later."""
     heads: list[bytes] = []
     running: list[Any] = []
@@ -40,7 +45,10 @@ async def serving(context: ssl.SSLContext | None, *, patient: bool) -> AsyncIter
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     try:
-        yield f"http{'s' if context else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", heads
+        yield (
+            f"http{'s' if context else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1",
+            heads,
+        )
     finally:
         server.close()
         await asyncio.gather(*running)
@@ -49,7 +57,9 @@ async def serving(context: ssl.SSLContext | None, *, patient: bool) -> AsyncIter
 async def check(transport: str, context: ssl.SSLContext | None, *, patient: bool) -> None:
     async with (
         serving(context, patient=patient) as (url, heads),
-        LLMClient("openai:m", api_key="k", base_url=url, transport=transport, timeouts=Timeouts(total=10)) as client,
+        LLMClient(
+            "openai:m", api_key="k", base_url=url, transport=transport, timeouts=Timeouts(total=10)
+        ) as client,
     ):
         info: Any = [event async for event in client.chat_completion(QUESTION)][-1].error_info
     assert (info.kind, info.status_code, info.message) == ("context_length", 413, "at most 1 MB")

@@ -13,16 +13,40 @@ from typing import Any
 
 import pytest
 
-from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts, ToolCall
+from llmstream import (
+    ConfigurationError,
+    ErrorInfo,
+    EventType,
+    LLMClient,
+    RetryPolicy,
+    StreamEvent,
+    Timeouts,
+    ToolCall,
+)
 from llmstream.clock import LoopClock
 from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import VirtualClock
-from tests.loopback import APIS, CutError, Loopback, Reply, Request, answer, cut, error_frame, pieces, refuse
+from tests.loopback import (
+    APIS,
+    CutError,
+    Loopback,
+    Reply,
+    Request,
+    answer,
+    cut,
+    error_frame,
+    pieces,
+    refuse,
+)
 
 QUESTION = [{"role": "user", "content": "hi"}]
 ERRORS: dict[str, Any] = {
-    "openai": {"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}},
-    "openai-responses": {"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}},
+    "openai": {
+        "error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}
+    },
+    "openai-responses": {
+        "error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}
+    },
     "anthropic": {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}},
 }
 
@@ -98,7 +122,13 @@ async def test_a_whole_json_document_is_an_answer_too(provider: str) -> None:
         "openai": {
             "id": "c",
             "model": "m-1",
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": "Hello"},
+                    "finish_reason": "stop",
+                }
+            ],
         },
         "openai-responses": {
             "id": "r",
@@ -124,18 +154,29 @@ async def test_a_whole_json_document_is_an_answer_too(provider: str) -> None:
             "usage": {"input_tokens": 1, "output_tokens": 1},
         },
     }
-    async with Loopback(refuse(200, documents[provider])) as server, connect(server, provider) as client:
+    async with (
+        Loopback(refuse(200, documents[provider])) as server,
+        connect(server, provider) as client,
+    ):
         assert (await client.complete(QUESTION)).text == "Hello"
 
 
 @api
 async def test_tool_calls_come_whole_with_their_arguments(provider: str) -> None:
     call = ToolCall("call_7", "weather", '{"city": "Oslo"}', input={"city": "Oslo"})
-    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-    async with Loopback(answer(APIS[provider], call)) as server, connect(server, provider) as client:
+    tool = {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+    }
+    async with (
+        Loopback(answer(APIS[provider], call)) as server,
+        connect(server, provider) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION, tools=[tool]))
     calls = [e.tool_call for e in events if e.tool_call]
-    assert [(c.id, c.name, c.input, c.complete) for c in calls] == [("call_7", "weather", {"city": "Oslo"}, True)]
+    assert [(c.id, c.name, c.input, c.complete) for c in calls] == [
+        ("call_7", "weather", {"city": "Oslo"}, True)
+    ]
     assert events[-1].finish_reason == "tool_calls"
     assert "weather" in json.dumps(server.requests[0].body["tools"])
 
@@ -170,20 +211,31 @@ async def test_the_retry_is_announced_before_the_wait(provider: str) -> None:
 
 
 @api
-@pytest.mark.parametrize(("status", "kind"), [(529, "overloaded"), (500, "server"), (503, "overloaded")])
-async def test_overload_and_server_errors_are_retried_and_then_told(provider: str, status: int, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind"), [(529, "overloaded"), (500, "server"), (503, "overloaded")]
+)
+async def test_overload_and_server_errors_are_retried_and_then_told(
+    provider: str, status: int, kind: str
+) -> None:
     async with Loopback(refuse(status, b"")) as server, connect(server, provider) as client:
         events = await collect(client.chat_completion(QUESTION))
     assert [e.type for e in events] == [EventType.RETRY, EventType.RETRY, EventType.ERROR]
     info = events[-1].error_info
     assert info is not None
-    assert (info.kind, info.status_code, info.attempts, len(server.requests)) == (kind, status, 3, 3)
+    assert (info.kind, info.status_code, info.attempts, len(server.requests)) == (
+        kind,
+        status,
+        3,
+        3,
+    )
 
 
 @api
 async def test_a_refused_key_is_not_retried_and_never_shown(provider: str) -> None:
     async with (
-        Loopback(refuse(401, {"error": {"message": "Incorrect API key: sk-loopback-key"}})) as server,
+        Loopback(
+            refuse(401, {"error": {"message": "Incorrect API key: sk-loopback-key"}})
+        ) as server,
         connect(server, provider) as client,
     ):
         events = await collect(client.chat_completion(QUESTION))
@@ -209,7 +261,10 @@ async def test_connection_refused_is_an_error_of_that_kind(provider: str) -> Non
 @api
 async def test_a_cut_in_the_middle_is_truncated_with_the_text_so_far(provider: str) -> None:
     count = len(pieces(APIS[provider], "one two three four five"))
-    async with Loopback(cut(APIS[provider], count - 4)) as server, connect(server, provider) as client:
+    async with (
+        Loopback(cut(APIS[provider], count - 4)) as server,
+        connect(server, provider) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION))
     assert events[-1].type is EventType.ERROR
     info = events[-1].error_info
@@ -240,7 +295,10 @@ async def test_a_clean_end_without_the_providers_own_end_is_truncated_too(provid
 @api
 async def test_an_error_frame_under_200_before_the_first_piece_is_retried(provider: str) -> None:
     overloaded = error_frame(APIS[provider], ErrorInfo("overloaded", "busy"))
-    async with Loopback(overloaded, answer(APIS[provider])) as server, connect(server, provider) as client:
+    async with (
+        Loopback(overloaded, answer(APIS[provider])) as server,
+        connect(server, provider) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION))
     assert [e.retry.kind for e in events if e.retry] == ["overloaded"]
     assert text_of(events) == "Hello, world!"
@@ -250,7 +308,10 @@ async def test_an_error_frame_under_200_before_the_first_piece_is_retried(provid
 @api
 async def test_an_error_frame_after_text_ends_the_stream_with_what_came(provider: str) -> None:
     items = ("one two ", ErrorInfo("overloaded", "busy"))
-    async with Loopback(answer(APIS[provider], *items)) as server, connect(server, provider) as client:
+    async with (
+        Loopback(answer(APIS[provider], *items)) as server,
+        connect(server, provider) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION))
     assert text_of(events) == "one two "
     info = events[-1].error_info
@@ -350,7 +411,10 @@ WAYS_TO_LEAVE = [
 async def test_leaving_early_closes_the_socket_at_once(provider: str, leave: Any) -> None:
     took = []
     left: list[float] = []
-    async with Loopback(endless(APIS[provider], left)) as server, connect(server, provider) as client:
+    async with (
+        Loopback(endless(APIS[provider], left)) as server,
+        connect(server, provider) as client,
+    ):
         for _ in range(20):
             await leave(client)
             began = time.monotonic()
@@ -373,7 +437,9 @@ async def test_three_calls_reuse_one_connection(provider: str) -> None:
 
 
 @api
-async def test_a_kept_alive_connection_that_died_is_replaced_at_once_and_uncounted(provider: str) -> None:
+async def test_a_kept_alive_connection_that_died_is_replaced_at_once_and_uncounted(
+    provider: str,
+) -> None:
     async def dying(request: Request, reply: Reply) -> None:
         await answer(APIS[provider])(request, reply)
         await reply.reader.readuntil(b"\r\n\r\n")  # the next request comes in, and finds nobody
@@ -395,7 +461,10 @@ async def test_a_new_connection_that_dies_is_not_replayed(provider: str) -> None
     async def dead(request: Request, reply: Reply) -> None:
         raise CutError
 
-    async with Loopback(dead) as server, connect(server, provider, retry=RetryPolicy(max_attempts=1)) as client:
+    async with (
+        Loopback(dead) as server,
+        connect(server, provider, retry=RetryPolicy(max_attempts=1)) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION))
     assert events[-1].error_info is not None
     assert events[-1].error_info.kind == "connection"
@@ -434,7 +503,10 @@ async def test_a_silent_server_runs_into_the_clock_that_watches_it(
         raise CutError
 
     retry = RetryPolicy(max_attempts=1)
-    async with Loopback(silent) as server, connect(server, provider, timeouts=timeouts, retry=retry) as client:
+    async with (
+        Loopback(silent) as server,
+        connect(server, provider, timeouts=timeouts, retry=retry) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION))
     info = events[-1].error_info
     assert info is not None
@@ -450,7 +522,10 @@ async def test_no_headers_is_a_first_token_timeout(provider: str) -> None:
 
     retry = RetryPolicy(max_attempts=1)
     timeouts = Timeouts(first_token=0.1)
-    async with Loopback(mute) as server, connect(server, provider, timeouts=timeouts, retry=retry) as client:
+    async with (
+        Loopback(mute) as server,
+        connect(server, provider, timeouts=timeouts, retry=retry) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION))
     assert events[-1].error_info is not None
     assert (events[-1].error_info.kind, events[-1].error_info.code) == ("timeout", "first_token")
@@ -468,7 +543,10 @@ async def test_keep_alives_alone_are_no_progress(provider: str) -> None:
 
     retry = RetryPolicy(max_attempts=1)
     timeouts = Timeouts(progress=0.15)
-    async with Loopback(pinging) as server, connect(server, provider, timeouts=timeouts, retry=retry) as client:
+    async with (
+        Loopback(pinging) as server,
+        connect(server, provider, timeouts=timeouts, retry=retry) as client,
+    ):
         events = await collect(client.chat_completion(QUESTION))
     assert events[-1].error_info is not None
     assert (events[-1].error_info.kind, events[-1].error_info.code) == ("timeout", "progress")
@@ -509,7 +587,9 @@ async def test_a_consumer_may_take_its_time(provider: str) -> None:
 
 
 @api
-async def test_a_server_that_keeps_the_body_open_after_the_end_does_not_hold_us(provider: str) -> None:
+async def test_a_server_that_keeps_the_body_open_after_the_end_does_not_hold_us(
+    provider: str,
+) -> None:
     async def lingering(request: Request, reply: Reply) -> None:
         await reply.head()
         for data in pieces(APIS[provider], "done"):
@@ -523,7 +603,9 @@ async def test_a_server_that_keeps_the_body_open_after_the_end_does_not_hold_us(
 
 
 @api
-async def test_a_users_own_sdk_client_is_used_once_per_attempt_and_stays_open(provider: str) -> None:
+async def test_a_users_own_sdk_client_is_used_once_per_attempt_and_stays_open(
+    provider: str,
+) -> None:
     import anthropic
     import openai
 
@@ -547,7 +629,10 @@ def test_an_sdk_client_of_another_kind_is_refused(provider: str, wrong: str) -> 
     import openai
 
     blocking = getattr(openai if provider == "openai" else anthropic, wrong)(api_key="k")
-    with blocking, pytest.raises(ConfigurationError, match=f"async client of the {provider} package"):
+    with (
+        blocking,
+        pytest.raises(ConfigurationError, match=f"async client of the {provider} package"),
+    ):
         LLMClient(f"{provider}:m", sdk_client=blocking)
     other = anthropic.AsyncAnthropic if provider == "openai" else openai.AsyncOpenAI
     with pytest.raises(ConfigurationError, match=f"async client of the {provider} package"):
@@ -564,7 +649,10 @@ async def test_azure_works_through_its_own_client() -> None:
         async with LLMClient("openai:gpt-4o", sdk_client=sdk) as client:
             assert (await client.complete(QUESTION)).text == "Hello, world!"
         await sdk.close()
-    assert server.requests[0].path == "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
+    assert (
+        server.requests[0].path
+        == "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21"
+    )
     assert server.requests[0].headers["api-key"] == "k"
 
 
@@ -574,7 +662,9 @@ async def test_headers_and_provider_options_reach_the_wire(provider: str) -> Non
         Loopback(answer(APIS[provider])) as server,
         connect(server, provider, headers={"X-Team": "blue"}) as client,
     ):
-        await client.complete(QUESTION, headers={"X-Call": "9"}, provider_options={provider: {"service_tier": "flex"}})
+        await client.complete(
+            QUESTION, headers={"X-Call": "9"}, provider_options={provider: {"service_tier": "flex"}}
+        )
     request = server.requests[0]
     assert (request.headers["x-team"], request.headers["x-call"]) == ("blue", "9")
     assert request.body["service_tier"] == "flex"

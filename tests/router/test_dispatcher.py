@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, LLMError, RetryPolicy, StreamEvent, Usage
+from llmstream import (
+    ConfigurationError,
+    ErrorInfo,
+    EventType,
+    LLMClient,
+    LLMError,
+    RetryPolicy,
+    StreamEvent,
+    Usage,
+)
 from llmstream.events.types import Retry, Start, Status, TextDelta, ToolCallDelta, text_delta
 from llmstream.messages import FinishReason, Message, ReasoningPart, Source, TextPart, ToolCall
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes, rules
@@ -60,7 +69,12 @@ async def test_text_becomes_an_answer():
         yield "."
 
     events = await answer_of(handler)
-    assert [event.type.name for event in events] == ["MESSAGE_START", "TEXT_DELTA", "TEXT_DELTA", "MESSAGE_COMPLETE"]
+    assert [event.type.name for event in events] == [
+        "MESSAGE_START",
+        "TEXT_DELTA",
+        "TEXT_DELTA",
+        "MESSAGE_COMPLETE",
+    ]
     assert events[-1].message.text == "You said hi."
     assert events[-1].finish_reason is FinishReason.STOP
 
@@ -96,13 +110,24 @@ async def test_handlers_may_be_of_any_kind(handler):
 
 
 async def test_a_client_s_stream_stays_as_it_is():
-    items = [ReasoningPart("hm", "sig"), "a ", Source(title="s"), "b", ToolCall("c", "f", "{}", input={}), Usage(3, 4)]
+    items = [
+        ReasoningPart("hm", "sig"),
+        "a ",
+        Source(title="s"),
+        "b",
+        ToolCall("c", "f", "{}", input={}),
+        Usage(3, 4),
+    ]
     provider = ScriptedProvider([ErrorInfo("overloaded")], items)
     client = LLMClient(provider=provider, retry=RetryPolicy(), clock=VirtualClock())
     own = ScriptedProvider([ErrorInfo("overloaded")], items)
-    expected = await read(LLMClient(provider=own, retry=RetryPolicy(), clock=VirtualClock()).chat_completion(HI))
+    expected = await read(
+        LLMClient(provider=own, retry=RetryPolicy(), clock=VirtualClock()).chat_completion(HI)
+    )
     got = await answer_of(lambda request: client.chat_completion(HI))
-    assert [replace(event, retry=None) for event in got] == [replace(event, retry=None) for event in expected]
+    assert [replace(event, retry=None) for event in got] == [
+        replace(event, retry=None) for event in expected
+    ]
 
 
 @pytest.mark.parametrize("on_interrupt", ["restart", "continue"])
@@ -110,7 +135,11 @@ async def test_an_interrupted_answer_stays_one(on_interrupt):
     """RETRY passes, what it discards is discarded, and the bill is the client's."""
 
     def make():
-        cut = ["Once ", "upon ", StreamEvent(EventType.ERROR, error_info=ErrorInfo("truncated"), usage=Usage(3, 2))]
+        cut = [
+            "Once ",
+            "upon ",
+            StreamEvent(EventType.ERROR, error_info=ErrorInfo("truncated"), usage=Usage(3, 2)),
+        ]
         return client_of(cut, ["a time.", Usage(5, 1)], on_interrupt=on_interrupt)
 
     expected = await read(make().chat_completion(HI))
@@ -143,7 +172,9 @@ def test_a_whole_answer_is_taken_apart_without_loss(parts, usage):
     message = Message("assistant", parts, usage=usage)
 
     async def handler(request):
-        yield StreamEvent(EventType.MESSAGE_COMPLETE, start=Start("i", "m"), message=message, usage=usage)
+        yield StreamEvent(
+            EventType.MESSAGE_COMPLETE, start=Start("i", "m"), message=message, usage=usage
+        )
 
     async def run():
         return await read(await stream_of(handler))
@@ -184,7 +215,9 @@ async def test_after_a_retry_that_discards_the_handler_s_own_text_may_be_the_ans
 
 
 async def error_of_batch(client):
-    return (await read(await stream_of(lambda request: client.chat_completion(HI, stream=False))))[-1].error_info
+    return (await read(await stream_of(lambda request: client.chat_completion(HI, stream=False))))[
+        -1
+    ].error_info
 
 
 async def test_endless_answers_keep_no_message():
@@ -206,7 +239,10 @@ async def test_a_handler_that_raises_is_an_error_without_its_words(caplog):
     assert info.message == "the handler for 'billing' raised KeyError"
     assert info.partial.text == "Your "
     (record,) = caplog.records
-    assert (record.name, record.getMessage()) == ("llmstream.router", "the handler for 'billing' raised KeyError")
+    assert (record.name, record.getMessage()) == (
+        "llmstream.router",
+        "the handler for 'billing' raised KeyError",
+    )
     assert f"  KeyError: '{SECRET}'" in record.exc_text
 
 
@@ -262,7 +298,11 @@ async def leave_midway(request):
         (lambda request: None, "internal", "gave NoneType: give text or StreamEvents"),
         (lambda request: b"hello", "internal", "gave bytes: give text or StreamEvents"),
         (lambda request: ["hello"], "internal", "gave list: give text or StreamEvents"),
-        (lambda request: client_of([ErrorInfo("quota", "no money")]).complete(HI), "quota", "no money"),
+        (
+            lambda request: client_of([ErrorInfo("quota", "no money")]).complete(HI),
+            "quota",
+            "no money",
+        ),
     ],
 )
 async def test_what_goes_wrong_is_said(handler, kind, told):
@@ -316,9 +356,17 @@ ODD_ERROR.kind, ODD_ERROR.retryable = {}, None  # type: ignore[assignment]  # wh
 @pytest.mark.parametrize(
     ("odd", "told"),
     [
-        (StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c", "f", arguments=5)), "no string"),
+        (
+            StreamEvent(
+                EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c", "f", arguments=5)
+            ),
+            "no string",
+        ),
         (StreamEvent(EventType.ERROR, error_info=ODD_ERROR), "wrong type"),
-        (StreamEvent(EventType.MESSAGE_COMPLETE, start=5, text_delta=TextDelta("a")), "start is of a wrong type"),
+        (
+            StreamEvent(EventType.MESSAGE_COMPLETE, start=5, text_delta=TextDelta("a")),
+            "start is of a wrong type",
+        ),
     ],
 )
 async def test_events_that_cannot_be_added_up_still_end_in_an_error(odd, told):
@@ -369,7 +417,11 @@ async def test_a_handler_that_hangs_is_stopped(before, code):
             ended.append(clock.now)
 
     info = await error_of(handler, timeout=30, clock=clock)
-    assert (info.kind, info.code, info.message) == ("timeout", code, "the handler for 'billing' gave nothing for 30 s")
+    assert (info.kind, info.code, info.message) == (
+        "timeout",
+        code,
+        "the handler for 'billing' gave nothing for 30 s",
+    )
     assert (info.partial.text if info.partial else "") == "".join(before)
     assert ended == [30]
 
@@ -395,7 +447,9 @@ async def test_one_that_makes_something_of_being_stopped_ends_all_the_same(odd):
 async def test_a_thread_that_hangs_is_left_behind():
     go_on = threading.Event()
     clock = VirtualClock()
-    reading = asyncio.ensure_future(read(await stream_of(lambda request: go_on.wait(10), timeout=30, clock=clock)))
+    reading = asyncio.ensure_future(
+        read(await stream_of(lambda request: go_on.wait(10), timeout=30, clock=clock))
+    )
     await clock.sleep(31)
     assert (await reading)[-1].error_info.code == "first_token"
     go_on.set()
@@ -423,7 +477,9 @@ async def test_what_comes_at_the_last_moment_counts():
 
     class LastMoment(VirtualClock):
         def call_later(self, seconds, callback):
-            return super().call_later(seconds, lambda: (ready.set(), callback()))  # in one step of the loop
+            return super().call_later(
+                seconds, lambda: (ready.set(), callback())
+            )  # in one step of the loop
 
     async def handler(request):
         yield "a"
@@ -537,7 +593,9 @@ async def test_a_handler_runs_in_one_task():
 
 plain = st.text(max_size=5)
 nonsense = st.sampled_from([None, 3, b"x", object(), StreamEvent("odd")])
-bare_failures = values.event(EventType.ERROR, error_info=values.errors.map(lambda info: replace(info, partial=None)))
+bare_failures = values.event(
+    EventType.ERROR, error_info=values.errors.map(lambda info: replace(info, partial=None))
+)
 bare_completes = values.completes.map(lambda event: replace(event, message=None, messages=None))
 anything = st.one_of(
     plain, plain, nonsense, values.pieces, values.status_events, values.bare_events, bare_failures, bare_completes,
@@ -630,7 +688,11 @@ async def test_the_status_says_what_failed():
         raise OSError(SECRET)
 
     events = await read(await routing_of(broken).route_request("x"))
-    assert events[0].status.data == {"route": "not_defined", "by": "default", "failed": ["broken: OSError"]}
+    assert events[0].status.data == {
+        "route": "not_defined",
+        "by": "default",
+        "failed": ["broken: OSError"],
+    }
 
 
 async def test_a_request_of_no_route_is_told_what_can_be_asked():
@@ -666,5 +728,7 @@ def test_every_route_needs_a_handler_and_all_are_of_one_kind():
     class Others(Routes):
         NOT_DEFINED = "not_defined"
 
-    with pytest.raises(ConfigurationError, match="the dispatcher is for AllowedValues, not for Others"):
+    with pytest.raises(
+        ConfigurationError, match="the dispatcher is for AllowedValues, not for Others"
+    ):
         RouterWithDispatcher(Others, [rules(TABLE)], dispatcher)

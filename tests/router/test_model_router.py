@@ -6,7 +6,15 @@ import asyncio
 
 import pytest
 
-from llmstream import ConfigurationError, ErrorInfo, EventType, LLMClient, Message, RetryPolicy, TextPart
+from llmstream import (
+    ConfigurationError,
+    ErrorInfo,
+    EventType,
+    LLMClient,
+    Message,
+    RetryPolicy,
+    TextPart,
+)
 from llmstream.messages import File, ImagePart, ToolCall, ToolResult
 from llmstream.providers import registry
 from llmstream.router import Candidate, ModelRouter
@@ -15,7 +23,10 @@ from tests.grammar_check import check_stream
 from tests.router.routes import read
 
 HI = [{"role": "user", "content": "hi"}]
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {}}},
+}
 CHEAP = Candidate("one:cheap", cost=0.1, speed=50, tools=False, context=1_000)
 FAST = Candidate("two:fast", cost=1, speed=300, images=True, context=10_000)
 STRONG = Candidate("one:strong", cost=10, speed=20, images=True, files=True, context=100_000)
@@ -72,7 +83,11 @@ def say(*parts):
         (HI, {"tools": [{**TOOL["function"], "description": "x" * 40_000}]}, [STRONG]),
         (say(ToolResult("c", {"rows": ["x" * 40_000]})), {}, [STRONG]),
         ([Message("assistant", [ToolCall("c", "f", "x" * 40_000)])], {}, [STRONG]),
-        (say(TextPart("x" * 10**6)), {}, [STRONG]),  # nobody has the room, by estimate: the roomiest is tried
+        (
+            say(TextPart("x" * 10**6)),
+            {},
+            [STRONG],
+        ),  # nobody has the room, by estimate: the roomiest is tried
     ],
 )
 def test_the_best_of_those_that_suit_comes_first(router, messages, options, models):
@@ -85,7 +100,12 @@ def test_a_schema_needs_a_model_that_takes_one(scripts):
 
 
 def test_the_order_given_decides_among_equals_and_the_unknown_comes_last(scripts):
-    candidates = [Candidate("one:a"), Candidate("one:b", cost=2), Candidate("two:c", cost=2), Candidate("two:d")]
+    candidates = [
+        Candidate("one:a"),
+        Candidate("one:b", cost=2),
+        Candidate("two:c", cost=2),
+        Candidate("two:d"),
+    ]
     models = [candidate.model for candidate in router_of(candidates).choose(HI)]
     assert models == ["one:b", "two:c", "one:a", "two:d"]
     assert router_of(candidates, prefer="speed").choose(HI) == candidates
@@ -93,8 +113,12 @@ def test_the_order_given_decides_among_equals_and_the_unknown_comes_last(scripts
 
 async def test_what_nobody_can_do_is_an_error_before_any_network(scripts):
     play(scripts, one=[["never"]])
-    asked = router_of([CHEAP]).chat_completion(say(ImagePart(url="https://example.com/a.png")), tools=[TOOL])
-    with pytest.raises(ConfigurationError, match="no candidate takes tools and images: add one that does"):
+    asked = router_of([CHEAP]).chat_completion(
+        say(ImagePart(url="https://example.com/a.png")), tools=[TOOL]
+    )
+    with pytest.raises(
+        ConfigurationError, match="no candidate takes tools and images: add one that does"
+    ):
         await anext(asked)
     assert not scripts["one"].requests
 
@@ -106,7 +130,11 @@ async def test_the_status_says_who_is_asked_and_the_stream_follows(scripts, rout
     play(scripts, one=[["hel", "lo"]])
     first, *rest = events = await read(router.chat_completion(HI, temperature=0.5))
     assert (first.status.kind, first.status.message) == ("routed", "asking one:cheap")
-    assert first.status.data == {"model": "one:cheap", "fallbacks": ["two:fast", "one:strong"], "sticky": False}
+    assert first.status.data == {
+        "model": "one:cheap",
+        "fallbacks": ["two:fast", "one:strong"],
+        "sticky": False,
+    }
     assert check_stream(events).message.text == "hello"
     (request,) = scripts["one"].requests
     assert (request.model, request.temperature) == ("cheap", 0.5)
@@ -121,14 +149,20 @@ async def test_the_others_that_suit_stand_in(scripts, router):
 
 
 @pytest.mark.parametrize("cost", [1, 100])
-@pytest.mark.parametrize(("name", "model"), [("gpt-5-mini", "gpt-5-mini"), ("openai", "its-own"), ("openai/x", "x")])
-async def test_a_bare_name_means_one_vendor_whether_it_is_the_best_or_stands_in(scripts, cost, name, model):
+@pytest.mark.parametrize(
+    ("name", "model"), [("gpt-5-mini", "gpt-5-mini"), ("openai", "its-own"), ("openai/x", "x")]
+)
+async def test_a_bare_name_means_one_vendor_whether_it_is_the_best_or_stands_in(
+    scripts, cost, name, model
+):
     """And not the client's own, whose endpoint may not know it."""
     vendor = scripts["openai"] = ScriptedProvider(["hello"])
     vendor.name, vendor.default_model = "openai", "its-own"
     registry.register("openai", lambda config: vendor)
     play(scripts, one=[[ErrorInfo("overloaded")]])
-    events = await read(router_of([STRONG, Candidate(name, cost=cost)]).chat_completion(HI, conversation="c"))
+    events = await read(
+        router_of([STRONG, Candidate(name, cost=cost)]).chat_completion(HI, conversation="c")
+    )
     assert check_stream(events).message.text == "hello"
     assert [request.model for request in vendor.requests] == [model]
     assert events[0].status.data["model"] == (name if cost < STRONG.cost else "one:strong")
@@ -138,7 +172,11 @@ async def test_a_conversation_stays_with_who_answered(scripts, router):
     play(scripts, two=[[ErrorInfo("overloaded")]], one=[["a"], ["b"], ["c"]])
     await read(router.chat_completion(HI, conversation="c1", tools=[TOOL]))
     events = await read(router.chat_completion(HI, conversation="c1"))
-    assert events[0].status.data == {"model": "one:strong", "fallbacks": ["one:cheap", "two:fast"], "sticky": True}
+    assert events[0].status.data == {
+        "model": "one:strong",
+        "fallbacks": ["one:cheap", "two:fast"],
+        "sticky": True,
+    }
     events = await read(router.chat_completion(HI, conversation="c2"))
     assert events[0].status.data["model"] == "one:cheap"
 
@@ -180,7 +218,11 @@ async def test_closing_closes_the_model_s_stream(scripts, router):
 @pytest.mark.parametrize(
     ("values", "problem", "told"),
     [
-        ({"cost": -1}, ValueError, "cost of simulator:a must be a number from 0 on, or None, not -1"),
+        (
+            {"cost": -1},
+            ValueError,
+            "cost of simulator:a must be a number from 0 on, or None, not -1",
+        ),
         ({"speed": float("nan")}, ValueError, "speed of simulator:a must be a number"),
         ({"context": 0}, ValueError, "context of simulator:a must be tokens"),
     ],

@@ -57,7 +57,9 @@ async def test_all_kinds_compose():
 
     client = LLMClient(provider=ScriptedProvider(['{"value": "billing"}']))
     similar = by_similarity(embed, {SUPPORT: ["x"]}, threshold=0.999)
-    router = router_of(rules({BILLING: ["invoice"]}), lambda text: None, similar, by_model(client, AllowedValues))
+    router = router_of(
+        rules({BILLING: ["invoice"]}), lambda text: None, similar, by_model(client, AllowedValues)
+    )
     assert await router.decide("my invoice") == Decision(BILLING, "rules")
     assert await router.decide("y") == Decision(SUPPORT, "similarity", 1.0)
     assert await router.decide("something long") == Decision(BILLING, "model")
@@ -72,7 +74,9 @@ async def test_not_defined_is_a_decision():
     async def none_of_these(text):
         return NOT_DEFINED
 
-    assert await router_of(none_of_these, support).decide("x") == Decision(NOT_DEFINED, "none_of_these")
+    assert await router_of(none_of_these, support).decide("x") == Decision(
+        NOT_DEFINED, "none_of_these"
+    )
 
 
 async def test_functions_may_be_of_any_kind():
@@ -85,7 +89,9 @@ async def test_functions_may_be_of_any_kind():
 
     assert await router_of(lambda text: "support").classify("x") is SUPPORT
     assert await router_of(lambda text: support(text + text)).classify("x") is SUPPORT
-    assert await router_of(functools.partial(partly, BILLING)).decide("x") == Decision(BILLING, "partly")
+    assert await router_of(functools.partial(partly, BILLING)).decide("x") == Decision(
+        BILLING, "partly"
+    )
     assert await router_of(Object()).decide("x") == Decision(BILLING, "somebody", 0.5)
 
 
@@ -122,7 +128,10 @@ async def test_those_that_hang_keep_no_thread_from_others():
     await clock.sleep(2)
     assert {(await each).failed for each in waiting} == {("hang: timeout",)}
     assert await asyncio.wait_for(router_of(lambda text: BILLING).classify("x"), 10) is BILLING
-    assert await asyncio.wait_for(router_of(by_similarity(embed, {SUPPORT: ["x"]})).classify("x"), 10) is SUPPORT
+    assert (
+        await asyncio.wait_for(router_of(by_similarity(embed, {SUPPORT: ["x"]})).classify("x"), 10)
+        is SUPPORT
+    )
     assert await asyncio.wait_for(asyncio.to_thread(str, 1), 10) == "1"
     go_on.set()
 
@@ -162,7 +171,9 @@ async def test_the_log_says_where_and_what_to_do(caplog):
 
     await router_of(by_similarity(embed, {BILLING: ["x"]}), broken).decide("x")
     similarity, other = (record.getMessage() for record in caplog.records)
-    assert similarity.startswith("strategy similarity raised ConfigurationError: embed gave 0 vectors for 1 texts at ")
+    assert similarity.startswith(
+        "strategy similarity raised ConfigurationError: embed gave 0 vectors for 1 texts at "
+    )
     assert other.startswith("strategy broken raised KeyError at test_router.py:")
 
 
@@ -193,7 +204,9 @@ async def test_all_together_have_so_much_time():
         await clock.sleep(7)
         return BILLING
 
-    decision = await router_of(slow, slower, support, timeout=10, default=NOT_DEFINED, clock=clock).decide("x")
+    decision = await router_of(
+        slow, slower, support, timeout=10, default=NOT_DEFINED, clock=clock
+    ).decide("x")
     assert decision == Decision(NOT_DEFINED, "default", failed=("slower: timeout",))
     assert clock.now == 10
     assert await router_of(slow, slower, timeout=None, clock=clock).classify("x") is BILLING
@@ -252,11 +265,15 @@ async def test_requests_do_not_disturb_each_other():
 
     router = router_of(by_text, timeout=5, clock=clock)
     texts = ["billing", "raise", "hang", "support"] * 5
-    assert await asyncio.gather(*map(router.classify, texts)) == [BILLING, NOT_DEFINED, NOT_DEFINED, SUPPORT] * 5
+    assert (
+        await asyncio.gather(*map(router.classify, texts))
+        == [BILLING, NOT_DEFINED, NOT_DEFINED, SUPPORT] * 5
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"), [("", ValueError), (" \n", ValueError), (None, TypeError), (b"", TypeError)]
+    ("text", "problem"),
+    [("", ValueError), (" \n", ValueError), (None, TypeError), (b"", TypeError)],
 )
 async def test_what_is_no_request_raises(text, problem):
     with pytest.raises(problem, match="request"):
@@ -271,7 +288,11 @@ async def test_what_is_no_request_raises(text, problem):
         ({"strategies": []}, TypeError, "strategies must be a list of functions"),
         ({"strategies": support}, TypeError, "strategies must be a list of functions"),
         ({"strategies": ["billing"]}, TypeError, "strategies must be a list of functions"),
-        ({"default": "sales"}, ConfigurationError, "no route of AllowedValues: billing, support, not_defined"),
+        (
+            {"default": "sales"},
+            ConfigurationError,
+            "no route of AllowedValues: billing, support, not_defined",
+        ),
         ({"timeout": 0}, ValueError, "timeout must be positive seconds"),
     ],
 )

@@ -36,7 +36,9 @@ def test_a_route_is_its_value_and_knows_its_description():
 
 
 def test_routes_without_not_defined_are_refused():
-    with pytest.raises(ConfigurationError, match='Wrong lacks NOT_DEFINED: add NOT_DEFINED = "not_defined"'):
+    with pytest.raises(
+        ConfigurationError, match='Wrong lacks NOT_DEFINED: add NOT_DEFINED = "not_defined"'
+    ):
 
         class Wrong(Routes):
             BILLING = "billing"
@@ -101,7 +103,9 @@ def test_a_keyword_is_taken_literally_and_found_between_spaces(text, keyword):
     assert asyncio.run(rules({BILLING: [keyword]})(f"{text} {keyword} {text}")) is BILLING
 
 
-@pytest.mark.parametrize("near", ["credit" + " " * 200_000, "credit " * 30_000, "c" * 200_000, "credit" * 30_000])
+@pytest.mark.parametrize(
+    "near", ["credit" + " " * 200_000, "credit " * 30_000, "c" * 200_000, "credit" * 30_000]
+)
 async def test_keywords_take_linear_time(near):
     """A megabyte of almost a keyword must not stop a server: it takes 10 ms here; quadratic would be minutes."""
     begun = time.perf_counter()
@@ -149,10 +153,16 @@ async def test_a_small_model_may_say_the_bare_word(answer, mode):
 
 
 async def test_the_answer_is_constrained_to_the_routes_in_the_vendors_own_way():
-    provider, strategy = asking(['{"value": "support"}'], mode="native", temperature=None, model="small")
+    provider, strategy = asking(
+        ['{"value": "support"}'], mode="native", temperature=None, model="small"
+    )
     assert await strategy("It is broken") is SUPPORT
     (request,) = provider.requests
-    assert request.response_format.schema["properties"]["value"]["enum"] == ["billing", "support", "not_defined"]
+    assert request.response_format.schema["properties"]["value"]["enum"] == [
+        "billing",
+        "support",
+        "not_defined",
+    ]
     assert request.response_format.strict
     assert (request.temperature, request.model) == (None, "small")
 
@@ -268,7 +278,9 @@ def test_one_strategy_serves_several_loops():
     strategy = by_similarity(Embedding(failing=2), EXAMPLES)
 
     async def ask_two():
-        return await asyncio.gather(strategy("my invoice"), strategy("my invoice"), return_exceptions=True)
+        return await asyncio.gather(
+            strategy("my invoice"), strategy("my invoice"), return_exceptions=True
+        )
 
     assert [type(each) for each in asyncio.run(ask_two())] == [ConnectionError, ConnectionError]
     assert [each.route for each in asyncio.run(ask_two())] == [BILLING, BILLING]
@@ -318,11 +330,16 @@ def test_wrong_examples_raise_at_once(examples, threshold, problem, told):
 finite = st.floats(-1e6, 1e6)
 
 
-@given(st.lists(finite, min_size=4, max_size=4), st.lists(st.lists(finite, min_size=4, max_size=4), min_size=1))
+@given(
+    st.lists(finite, min_size=4, max_size=4),
+    st.lists(st.lists(finite, min_size=4, max_size=4), min_size=1),
+)
 def test_any_vectors_give_a_cosine_or_no_decision(vector, examples):
     """Never an exception but for a zero example, and a score only from -1 to 1."""
     texts = {str(number): each for number, each in enumerate(examples)}
-    strategy = by_similarity(Embedding({**texts, "x": vector}), {BILLING: list(texts)}, threshold=1e-6)
+    strategy = by_similarity(
+        Embedding({**texts, "x": vector}), {BILLING: list(texts)}, threshold=1e-6
+    )
     try:
         decision = asyncio.run(strategy("x"))
     except ConfigurationError:

@@ -56,7 +56,12 @@ async def generated(feed):
 
 async def answered(*attempts, stream=True, **options):
     """What the client makes of scripted attempts."""
-    given = {"clock": VirtualClock(), "rng": Random(0), "retry": RetryPolicy(max_attempts=3), **options}
+    given = {
+        "clock": VirtualClock(),
+        "rng": Random(0),
+        "retry": RetryPolicy(max_attempts=3),
+        **options,
+    }
     client = LLMClient(provider=ScriptedProvider(*attempts), **given)
     return [event async for event in client.chat_completion(HI, stream=stream)]
 
@@ -108,10 +113,12 @@ def _eager(loop, coro, **options):
 eager_task_factory = getattr(asyncio, "eager_task_factory", _eager)
 
 endings = st.builds(ErrorInfo, st.sampled_from(["server", "quota", "truncated"]))
-texts = strategies.text_events | st.sampled_from(["tax ", "sk-", "ab", "12", " ", "\n", ". ", "世界"]).map(text_delta)
-attempts = st.lists(texts | texts | strategies.pieces | strategies.status_events, max_size=8).flatmap(
-    lambda script: st.just(script) | endings.map(lambda failed: [*script, failed])
-)
+texts = strategies.text_events | st.sampled_from(
+    ["tax ", "sk-", "ab", "12", " ", "\n", ". ", "世界"]
+).map(text_delta)
+attempts = st.lists(
+    texts | texts | strategies.pieces | strategies.status_events, max_size=8
+).flatmap(lambda script: st.just(script) | endings.map(lambda failed: [*script, failed]))
 answers = st.builds(
     lambda scripts, stream, **options: answer(*scripts, stream=stream, **options),
     st.lists(attempts, min_size=1, max_size=3),
@@ -174,7 +181,11 @@ NAMES = [*operators(Path("recording"))]
 
 def of_the_source(events):
     """Without what `progress` adds."""
-    return [e for e in events if not (e.status is not None and e.status.kind == "progress" and e.status.data)]
+    return [
+        e
+        for e in events
+        if not (e.status is not None and e.status.kind == "progress" and e.status.data)
+    ]
 
 
 def is_text(event):

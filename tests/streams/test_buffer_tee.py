@@ -123,7 +123,9 @@ def test_everybody_gets_everything(fast, speeds, limit):
     assert closed == 1
 
 
-@pytest.mark.parametrize("way", ["closed", "dropped", "closed unread", "dropped unread", "cancelled"])
+@pytest.mark.parametrize(
+    "way", ["closed", "dropped", "closed unread", "dropped unread", "cancelled"]
+)
 async def test_who_leaves_holds_nobody_up(way):
     """However it leaves, and also where the collector is off; the others get everything."""
     gc.disable()

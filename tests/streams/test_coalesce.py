@@ -34,7 +34,11 @@ def chunks(text, cuts):
         ("word", " \n\nA list:\n- one\n", [" \n\nA ", "list:\n", "- ", "one\n"]),
         ("word", "在GPT里 naïve", ["在", "GPT", "里", " naïve"]),
         ("line", "one\r\ntwo\n\nthree", ["one\r\n", "two\n", "\n", "three"]),
-        ("sentence", 'He said "no." Why? 3.14 is pi… ok', ['He said "no." ', "Why? ", "3.14 is pi… ", "ok"]),
+        (
+            "sentence",
+            'He said "no." Why? 3.14 is pi… ok',
+            ['He said "no." ', "Why? ", "3.14 is pi… ", "ok"],
+        ),
         ("sentence", "今日は。元気?\n", ["今日は。", "元気?\n"]),
         ("sentence", "A title\nA text.", ["A title\n", "A text."]),
     ],
@@ -47,7 +51,11 @@ def test_every_delta_is_one_unit_however_the_text_came(by, text, units, cuts):
     assert asyncio.run(deltas(chunks(text, cuts), by)) == units
 
 
-@given(st.text("ab. \n世", max_size=200), st.lists(st.integers(0, 200), max_size=30), st.integers(1, 20))
+@given(
+    st.text("ab. \n世", max_size=200),
+    st.lists(st.integers(0, 200), max_size=30),
+    st.integers(1, 20),
+)
 def test_nothing_longer_than_the_limit_is_held(text, cuts, chars):
     """At every moment, what came and has not left is shorter than `chars`."""
 
@@ -77,10 +85,19 @@ def test_other_events_keep_their_place():
     Only a STATUS passes ahead, for it would cut a word in two.
     """
     events = [text_delta("a"), reasoning_delta("b"), reasoning_delta("c"), text_delta("d")]
-    events = answer([*events, StreamEvent(EventType.STATUS, status=Status("queued")), text_delta("e")])
+    events = answer(
+        [*events, StreamEvent(EventType.STATUS, status=Status("queued")), text_delta("e")]
+    )
     got = asyncio.run(_all(coalesce(Feed(events), by="line")))
     assert [event.type.name for event in got] == [
-        *("MESSAGE_START", "TEXT_DELTA", "REASONING_DELTA", "STATUS", "TEXT_DELTA", "MESSAGE_COMPLETE")
+        *(
+            "MESSAGE_START",
+            "TEXT_DELTA",
+            "REASONING_DELTA",
+            "STATUS",
+            "TEXT_DELTA",
+            "MESSAGE_COMPLETE",
+        )
     ]
     assert [event.text for event in got if event.text] == ["a", "de"]
     signed = answer([reasoning_delta("b"), opaque("f", signature="s"), text_delta("a")])
@@ -96,10 +113,21 @@ def test_a_discarding_retry_drops_what_is_held():
     """An attempt of which all was held leaves no trace: nothing to discard."""
     events = answer(["a", ErrorInfo("server")], ["b"], on_interrupt="restart")
     got = asyncio.run(_all(coalesce(Feed(events), by="word")))
-    assert [event.type.name for event in got] == ["RETRY", "MESSAGE_START", "TEXT_DELTA", "MESSAGE_COMPLETE"]
+    assert [event.type.name for event in got] == [
+        "RETRY",
+        "MESSAGE_START",
+        "TEXT_DELTA",
+        "MESSAGE_COMPLETE",
+    ]
     assert [event.retry.discard for event in got if event.retry] == [False]
     assert got[1].start.id == "script-2"
-    got = asyncio.run(_all(coalesce(Feed(answer(["a b", ErrorInfo("server")], ["c"], on_interrupt="restart")), "word")))
+    got = asyncio.run(
+        _all(
+            coalesce(
+                Feed(answer(["a b", ErrorInfo("server")], ["c"], on_interrupt="restart")), "word"
+            )
+        )
+    )
     assert [event.text for event in got] == ["", "a ", "", "", "c", ""]
     assert [event.retry.discard for event in got if event.retry] == [True]
     assert events[2].retry.discard, "the source's own event stays as it is"
@@ -123,7 +151,11 @@ async def timed(clock, *script):
         (["a", 0.01, "b", 0.01, "c", 0.2, "d"], {}, [(0, "a"), (0.1, "bc"), (0.22, "d")]),
         (["a", 0.3, "b", 5, "c"], {}, [(0, "a"), (0.3, "b"), (5.3, "c")]),
         (["a", 0.05, "b", 9], {}, [(0, "a"), (0.1, "b")]),
-        (["a", 0.05, "bcdefgh", 0.01, "i", 9], {"chars": 5}, [(0, "a"), (0.05, "bcdefgh"), (0.15, "i")]),
+        (
+            ["a", 0.05, "bcdefgh", 0.01, "i", 9],
+            {"chars": 5},
+            [(0, "a"), (0.05, "bcdefgh"), (0.15, "i")],
+        ),
         (
             ["One tw", 0.05, "o th", 5, "ree"],
             {"by": "word"},
@@ -142,7 +174,9 @@ async def test_a_slow_consumer_gets_in_one_what_came_meanwhile():
     """Held text is merged while the consumer is busy."""
     clock = VirtualClock()
     seen = []
-    async with aclosing(coalesce(timed(clock, *("a", 0.01) * 40), seconds=0.05, clock=clock)) as flow:
+    async with aclosing(
+        coalesce(timed(clock, *("a", 0.01) * 40), seconds=0.05, clock=clock)
+    ) as flow:
         async for event in flow:
             seen.append(event.text)
             await clock.sleep(0.1)
@@ -151,7 +185,8 @@ async def test_a_slow_consumer_gets_in_one_what_came_meanwhile():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"by": "letter"}, {"seconds": 0}, {"seconds": float("nan")}, {"by": "word", "chars": 0}]
+    "options",
+    [{}, {"by": "letter"}, {"seconds": 0}, {"seconds": float("nan")}, {"by": "word", "chars": 0}],
 )
 def test_wrong_arguments_raise_at_once(options):
     """Before anything is read."""

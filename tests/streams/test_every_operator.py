@@ -47,7 +47,9 @@ async def settle():
 
 def check_same(got, events):
     """`got` says what `events` say: the same message part by part, the same end, once, last."""
-    keep = events[-1].message is not None or (events[-1].error_info is not None and bool(events[-1].error_info.partial))
+    keep = events[-1].message is not None or (
+        events[-1].error_info is not None and bool(events[-1].error_info.partial)
+    )
     assert [event.type in TERMINAL for event in got] == [False] * (len(got) - 1) + [True]
     assert got[-1] == events[-1]
     assert add_up(got[:-1]) == add_up(events[:-1])
@@ -234,7 +236,10 @@ async def lasting(events, closed):
 async def test_who_leaves_at_the_end_interrupts_no_source(made, name, source, turns):
     """Closing it at the terminal event lets a source finish what it does then, and waits for no other."""
     over = []
-    async with asyncio.timeout(5), aclosing(made[name](source(await answered(["a b"]), over))) as flow:
+    async with (
+        asyncio.timeout(5),
+        aclosing(made[name](source(await answered(["a b"]), over))) as flow,
+    ):
         async for event in flow:
             if event.type in TERMINAL:
                 for _ in range(turns):

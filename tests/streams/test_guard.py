@@ -14,7 +14,17 @@ from llmstream.events.types import opaque, reasoning_delta, refusal_delta, text_
 from llmstream.messages import ReasoningPart, Source, TextPart
 from llmstream.streams import guard, map_text, transform
 from tests.grammar_check import check_stream
-from tests.streams.sources import CALL, Feed, Pairs, answer, answered, answers, is_text, pauses, rounds
+from tests.streams.sources import (
+    CALL,
+    Feed,
+    Pairs,
+    answer,
+    answered,
+    answers,
+    is_text,
+    pauses,
+    rounds,
+)
 
 PATTERNS = [
     re.compile(r"\bsk-\w{2,6}\b"),
@@ -46,7 +56,12 @@ def said(events):
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.pattern)
-@given(st.lists(st.text("absk-12 x", min_size=1, max_size=8) | st.sampled_from(["sk-ab12", "bbb"]), max_size=12))
+@given(
+    st.lists(
+        st.text("absk-12 x", min_size=1, max_size=8) | st.sampled_from(["sk-ab12", "bbb"]),
+        max_size=12,
+    )
+)
 def test_a_redactor_finds_what_is_cut_anywhere(pattern, deltas):
     """The same text as if it had seen the whole at once; the message says the same; no more than `hold` is kept."""
     events = answer([text_delta(delta) for delta in deltas])
@@ -67,9 +82,9 @@ def test_a_redacted_stream_is_legal(events, pauses, pattern):
         check_stream(got, going_on=True)
     if last.message is not None and last.text:
         assert last.text == last.message.text
-    assert [e.type for e in got if not is_text(e)] == [e.type for e in events if not is_text(e)] or any(
-        event.retry or event.type is EventType.MESSAGE_START for event in events
-    )
+    assert [e.type for e in got if not is_text(e)] == [
+        e.type for e in events if not is_text(e)
+    ] or any(event.retry or event.type is EventType.MESSAGE_START for event in events)
 
 
 @given(answers, pauses)
@@ -95,7 +110,11 @@ def test_a_stop_is_the_end(events, pauses):
         assert info.kind == "content_filter"
         assert not info.retryable
         if len(got) > 1:
-            check_stream(got, going_on=True, keep_message=info.partial is not None or not any(map(is_text, got)))
+            check_stream(
+                got,
+                going_on=True,
+                keep_message=info.partial is not None or not any(map(is_text, got)),
+            )
 
 
 async def test_a_stop_says_what_had_left():
@@ -108,12 +127,17 @@ async def test_a_stop_says_what_had_left():
     assert got[-1].error_info.partial == Message("assistant", [TextPart("All is well. The ")])
 
 
-@given(st.lists(st.text("abk-12 x", min_size=1, max_size=8), max_size=12), st.permutations(["b+", "1", "k-a?", "x x"]))
+@given(
+    st.lists(st.text("abk-12 x", min_size=1, max_size=8), max_size=12),
+    st.permutations(["b+", "1", "k-a?", "x x"]),
+)
 def test_several_patterns_in_any_order(deltas, patterns):
     """The matches of one after those of another, as a list of patterns gives them: none is passed over."""
 
     def check(text):
-        return [(*match.span(), "*") for pattern in patterns for match in re.finditer(pattern, text)]
+        return [
+            (*match.span(), "*") for pattern in patterns for match in re.finditer(pattern, text)
+        ]
 
     feed = Feed(answer([text_delta(delta) for delta in deltas]))
     got = said(run(guard(feed, check, hold=100)))
@@ -136,17 +160,25 @@ def test_an_edit_outside_the_text_is_refused(edit):
 
 def test_in_batch_mode_nothing_leaves_of_a_stopped_answer():
     """One event: the ERROR."""
-    (last,) = run(guard(Feed(answer(["a codeword"], stream=False)), stopper(re.compile("code")), hold=9))
+    (last,) = run(
+        guard(Feed(answer(["a codeword"], stream=False)), stopper(re.compile("code")), hold=9)
+    )
     assert (last.error_info.code, last.error_info.partial) == ("guard", None)
-    (last,) = run(guard(Feed(answer(["a codeword"], stream=False)), redactor(re.compile("code")), hold=9))
+    (last,) = run(
+        guard(Feed(answer(["a codeword"], stream=False)), redactor(re.compile("code")), hold=9)
+    )
     assert last.text == last.message.text == "a [secret]word"
 
 
 @pytest.mark.parametrize("keep_message", [True, False])
 def test_the_refusal_of_a_batch_is_redacted_too(keep_message):
     """By `guard`, which looks at refusals; `transform` leaves them as they are."""
-    events = answer([text_delta("code"), refusal_delta("a code"), refusal_delta("word")], stream=False)
-    (last,) = run(guard(Feed(events), redactor(re.compile("code")), hold=9, keep_message=keep_message))
+    events = answer(
+        [text_delta("code"), refusal_delta("a code"), refusal_delta("word")], stream=False
+    )
+    (last,) = run(
+        guard(Feed(events), redactor(re.compile("code")), hold=9, keep_message=keep_message)
+    )
     assert (last.text, last.refusal_delta.content) == ("[secret]", "a [secret]word")
     (last,) = run(map_text(Feed(events), str.upper, keep_message=keep_message))
     assert (last.text, last.refusal_delta.content) == ("CODE", "a codeword")
@@ -177,11 +209,24 @@ def _delta(item):
 def test_all_that_people_read_is_checked():
     """Reasoning and refusals too; changed reasoning loses its signature, unchanged keeps it."""
     signed = opaque("anthropic-messages", signature="s")
-    script = [reasoning_delta("code"), signed, text_delta("code"), refusal_delta("code"), reasoning_delta("ok"), signed]
+    script = [
+        reasoning_delta("code"),
+        signed,
+        text_delta("code"),
+        refusal_delta("code"),
+        reasoning_delta("ok"),
+        signed,
+    ]
     got = run(guard(Feed(answer(script)), redactor(re.compile("code")), hold=9))
     check_stream(got)
-    assert [getattr(part, "text", "") for part in got[-1].message.parts] == [*["[secret]"] * 3, "ok"]
-    assert [p.signature for p in got[-1].message.parts if isinstance(p, ReasoningPart)] == [None, "s"]
+    assert [getattr(part, "text", "") for part in got[-1].message.parts] == [
+        *["[secret]"] * 3,
+        "ok",
+    ]
+    assert [p.signature for p in got[-1].message.parts if isinstance(p, ReasoningPart)] == [
+        None,
+        "s",
+    ]
     (last,) = run(guard(Feed(answer(script, stream=False)), redactor(re.compile("code")), hold=9))
     assert [p.signature for p in last.message.parts if isinstance(p, ReasoningPart)] == [None, "s"]
 
@@ -190,7 +235,9 @@ def test_frames_and_the_messages_of_other_rounds_are_rewritten_too():
     """`raw` would tell; `messages` are sent on."""
     events = answer(["code"])
     done = events[-1]
-    events = [StreamEvent(e.type, e.text_delta, start=e.start, raw={"text": "code"}) for e in events[:-1]]
+    events = [
+        StreamEvent(e.type, e.text_delta, start=e.start, raw={"text": "code"}) for e in events[:-1]
+    ]
     asked = Message("user", [TextPart("code")])
     done.messages = [Message("assistant", [TextPart("the code")]), asked, done.message]
     got = run(guard(Feed([*events, done]), redactor(re.compile("code")), hold=9))
@@ -233,7 +280,9 @@ def test_mapped_deltas_add_up_to_the_message(events):
     got = run(map_text(Feed(events), lambda text: text.replace("a", "").upper()))
     if len(events) > 1 and (got[-1].message or (got[-1].error_info and got[-1].error_info.partial)):
         check_stream(got, going_on=True)
-    assert said(got) == said(events).replace("a", "").upper() or any(event.retry for event in events)
+    assert said(got) == said(events).replace("a", "").upper() or any(
+        event.retry for event in events
+    )
     if got[-1].message is not None and got[-1].message.parts != events[-1].message.parts:
         assert "a" not in got[-1].message.text
 
@@ -279,7 +328,9 @@ async def test_the_message_of_a_step_is_rewritten_too():
     assert step.message.parts == [TextPart("my key is [secret], "), CALL]
     assert [message.text for message in got[-1].messages] == ["my key is [secret], ", "", "done"]
     got = [event async for event in map_text(Feed(events), str, keep_message=False)]
-    assert [event.message for event in got if event.status is not None or event.message is not None] == [None]
+    assert [
+        event.message for event in got if event.status is not None or event.message is not None
+    ] == [None]
 
 
 async def test_a_round_of_which_nothing_left_has_its_start():

@@ -35,7 +35,11 @@ def recorded(events, **options):
     return file.getvalue()
 
 
-@given(answers, st.lists(st.floats(0, 3), min_size=1, max_size=5), st.sampled_from([1.0, 4.0, math.inf]))
+@given(
+    answers,
+    st.lists(st.floats(0, 3), min_size=1, max_size=5),
+    st.sampled_from([1.0, 4.0, math.inf]),
+)
 def test_the_same_events_at_the_same_times(events, gaps, speed):
     """At speed 1 within 10 ms; faster as asked; at once with infinity."""
 
@@ -49,9 +53,14 @@ def test_the_same_events_at_the_same_times(events, gaps, speed):
 
         times = [clock.now async for _ in record(slow(), file, clock=clock)]
         clock = VirtualClock()
-        again = [(clock.now, event) async for event in replay(io.StringIO(file.getvalue()), speed=speed, clock=clock)]
+        again = [
+            (clock.now, event)
+            async for event in replay(io.StringIO(file.getvalue()), speed=speed, clock=clock)
+        ]
         assert [event for _, event in again] == events
-        assert [now for now, _ in again] == pytest.approx([time / speed for time in times], abs=0.01)
+        assert [now for now, _ in again] == pytest.approx(
+            [time / speed for time in times], abs=0.01
+        )
 
     asyncio.run(run())
 
@@ -113,7 +122,11 @@ class Unprintable:
 )
 def test_frames_are_kept_only_if_asked(odd):
     """And what is no JSON costs nobody the stream."""
-    events = [StreamEvent(EventType.TEXT_DELTA, text_delta("a").text_delta, raw={"id": "frame", "odd": odd})]
+    events = [
+        StreamEvent(
+            EventType.TEXT_DELTA, text_delta("a").text_delta, raw={"id": "frame", "odd": odd}
+        )
+    ]
     assert "frame" not in recorded(events)
     kept = recorded(events, raw=True)
     assert "frame" in kept
@@ -143,7 +156,10 @@ async def test_no_key_and_no_header_is_in_the_file(tmp_path):
         ("hello\n", "no llmstream recording"),
         ("[1]\n", "no llmstream recording"),
         ('{"llmstream": "recor', "no llmstream recording"),
-        ('{"llmstream": "recording", "version": 2}\n', r"version 2; this llmstream reads version 1"),
+        (
+            '{"llmstream": "recording", "version": 2}\n',
+            r"version 2; this llmstream reads version 1",
+        ),
         ('{"llmstream": "recording"}\n', "version None"),
     ],
 )

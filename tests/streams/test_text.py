@@ -73,7 +73,9 @@ async def test_text_cannot_take_back():
 
 async def test_a_discard_of_what_was_no_text_matters_not():
     """Nothing was yielded that would have to be taken back."""
-    events = await answered([reasoning_delta("hm"), ErrorInfo("server")], ["b"], on_interrupt="restart")
+    events = await answered(
+        [reasoning_delta("hm"), ErrorInfo("server")], ["b"], on_interrupt="restart"
+    )
     assert any(event.retry.discard for event in events if event.retry)
     assert await words(text(Feed(events))) == ["b"]
 
@@ -86,8 +88,15 @@ async def test_the_text_of_a_round_stands():
     assert await words(text(Feed(events))) == ["Let me look. ", "Sunny."]
     with pytest.raises(TruncatedError, match="void"):
         await words(text(Feed(await rounds(said, ["It", cut], ["Sunny."]))))
-    got = [event async for event in progress(Feed(await rounds(said, ["It", cut], ["Sunny."])), seconds=0)]
-    said = [event.status.data["chars"] for event in got if event.status is not None and event.status.kind == "progress"]
+    got = [
+        event
+        async for event in progress(Feed(await rounds(said, ["It", cut], ["Sunny."])), seconds=0)
+    ]
+    said = [
+        event.status.data["chars"]
+        for event in got
+        if event.status is not None and event.status.kind == "progress"
+    ]
     assert said == [13, 13 + 2, 13 + 6]
 
 
@@ -140,7 +149,11 @@ def test_progress_counts_what_counts(events):
 
     got = asyncio.run(run())
     for place, event in enumerate(got):
-        if event.status is not None and event.status.data is not None and "chars" in event.status.data:
+        if (
+            event.status is not None
+            and event.status.data is not None
+            and "chars" in event.status.data
+        ):
             parts = add_up([each for each in got[:place] if each.type is not EventType.TOOL_CALL])
             count = sum(len(getattr(part, "text", "")) for part in parts)
             assert event.status.data["chars"] == count

@@ -79,7 +79,10 @@ class ForgetsItsEnd(ChatDecoder):
 
 class EndsTwice(ChatDecoder):
     def finish(self) -> list[StreamEvent]:
-        return [*super().finish(), StreamEvent(EventType.ERROR, error="twice", error_info=ErrorInfo("truncated"))]
+        return [
+            *super().finish(),
+            StreamEvent(EventType.ERROR, error="twice", error_info=ErrorInfo("truncated")),
+        ]
 
 
 class AddsUpToLess(ChatDecoder):

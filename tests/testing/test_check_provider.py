@@ -34,7 +34,9 @@ def ours(api: str, **options: Any) -> Any:
 @pytest.mark.parametrize("api", APIS)
 async def test_our_providers_keep_the_rules(api: str) -> None:
     known = {name for name, transport in KNOWN if transport == "httpx2"}
-    await check_provider(ours(api), APIS[api], faults=[name for name in FAULTS if name not in known])
+    await check_provider(
+        ours(api), APIS[api], faults=[name for name in FAULTS if name not in known]
+    )
 
 
 class Wrong:
@@ -73,7 +75,11 @@ class Completes(Wrong):
 
         async for event in self.right.stream(request, call):
             failed = event.error_info is not None and event.error_info.kind == "truncated"
-            yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP) if failed else event
+            yield (
+                StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
+                if failed
+                else event
+            )
 
 
 class Misnames(Wrong):
@@ -163,12 +169,16 @@ class NeverCloses(Wrong):
         (NeverCloses, "ok: aclose.. leaves a connection open"),
     ],
 )
-async def test_a_provider_that_breaks_a_rule_is_found(make: Any, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_provider_that_breaks_a_rule_is_found(
+    make: Any, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("llmstream.testing.providers.LONG", 1.0)
     monkeypatch.setattr("llmstream.testing.providers.AT_ONCE", 0.3)
     made = []
     with pytest.raises(AssertionError, match=problem):
-        await check_provider(lambda url: made.append(make(url)) or made[-1], "openai-chat", faults=FEW)
+        await check_provider(
+            lambda url: made.append(make(url)) or made[-1], "openai-chat", faults=FEW
+        )
     for provider in made:
         await provider.right.aclose()
 

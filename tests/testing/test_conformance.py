@@ -24,7 +24,11 @@ pytestmark = pytest.mark.timeout(400)  # the first test waits for all
 @pytest.fixture(scope="module")
 def done(request: pytest.FixtureRequest) -> tuple[list[Cell], list[str]]:
     """All cells of the tests that were selected, run side by side; and what went wrong beside them."""
-    own = [item for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]
+    own = [
+        item
+        for item in request.session.items
+        if item.module is request.module and hasattr(item, "callspec")
+    ]
     todo = cells([item.callspec.params["name"] for item in own])
     return todo, asyncio.run(run(todo))
 
@@ -33,12 +37,16 @@ def done(request: pytest.FixtureRequest) -> tuple[list[Cell], list[str]]:
     ("name", "transport"),
     [
         pytest.param(
-            *key, marks=[pytest.mark.xfail(reason=KNOWN[key], strict=True)] if key in KNOWN else [], id="-".join(key)
+            *key,
+            marks=[pytest.mark.xfail(reason=KNOWN[key], strict=True)] if key in KNOWN else [],
+            id="-".join(key),
         )
         for key in ((name, transport) for name in FAULTS for transport in transports())
     ],
 )
-def test_a_fault_is_told_for_what_it_is(name: str, transport: str, done: tuple[list[Cell], list[str]]) -> None:
+def test_a_fault_is_told_for_what_it_is(
+    name: str, transport: str, done: tuple[list[Cell], list[str]]
+) -> None:
     found = [cell for cell in done[0] if (cell.fault.name, cell.transport) == (name, transport)]
     assert found
     assert {cell.api: cell.problems for cell in found if cell.problems} == {}
@@ -75,7 +83,9 @@ def test_every_fault_says_what_it_is_and_what_to_expect() -> None:
 def test_a_wrong_cell_is_found() -> None:
     """The checks can fail: a client that is not right by the catalogue has wrong cells."""
     cell = cells(["clean-end-without-an-end"])[0]
-    wrong = Cell(replace(cell.fault, expect={cell.api: ("complete",)}, words=2), cell.api, cell.transport)
+    wrong = Cell(
+        replace(cell.fault, expect={cell.api: ("complete",)}, words=2), cell.api, cell.transport
+    )
     asyncio.run(run([wrong]))
     assert any("truncated, not complete" in problem for problem in wrong.problems)
     assert any("text 'one two three', not 'one two'" in problem for problem in wrong.problems)

@@ -20,7 +20,9 @@ api = pytest.mark.parametrize("api", APIS)
 
 def connect(server: FaultServer, api: str, **options: Any) -> LLMClient:
     retry = RetryPolicy(base_delay=0.001)
-    return LLMClient(f"{api}:m", api_key="a-test-key", base_url=server.url(api), retry=retry, **options)
+    return LLMClient(
+        f"{api}:m", api_key="a-test-key", base_url=server.url(api), retry=retry, **options
+    )
 
 
 async def ask(client: LLMClient) -> list[Any]:
@@ -29,7 +31,10 @@ async def ask(client: LLMClient) -> list[Any]:
 
 @api
 async def test_faults_are_played_in_turn_and_the_last_ever_after(api: str) -> None:
-    async with FaultServer("status-529", "ok", "status-401") as server, connect(server, api) as client:
+    async with (
+        FaultServer("status-529", "ok", "status-401") as server,
+        connect(server, api) as client,
+    ):
         events = await ask(client)
         assert [event.type for event in events[:1]] == [EventType.RETRY]
         assert "".join(event.text for event in events) == ANSWER
@@ -43,7 +48,11 @@ async def test_one_server_speaks_all_three_apis() -> None:
         for name in APIS:
             async with connect(server, name) as client:
                 assert (await ask(client))[-1].message.text == ANSWER
-    assert [request.path for request in server.requests] == ["/v1/chat/completions", "/v1/responses", "/v1/messages"]
+    assert [request.path for request in server.requests] == [
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/messages",
+    ]
 
 
 async def test_it_remembers_what_was_asked() -> None:
@@ -58,7 +67,10 @@ async def test_it_remembers_what_was_asked() -> None:
 
 
 async def test_it_tells_when_the_client_left() -> None:
-    async with FaultServer("stall") as server, connect(server, "openai", timeouts=Timeouts(idle=0.1)) as client:
+    async with (
+        FaultServer("stall") as server,
+        connect(server, "openai", timeouts=Timeouts(idle=0.1)) as client,
+    ):
         task = asyncio.create_task(ask(client))
         await server.busy()
         with pytest.raises(TimeoutError):
@@ -93,7 +105,9 @@ async def test_leaving_the_block_ends_everything() -> None:
     async with FaultServer("no-head") as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         body = json.dumps({"model": "m"}).encode()
-        writer.write(b"POST /v1/messages HTTP/1.1\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+        writer.write(
+            b"POST /v1/messages HTTP/1.1\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        )
         await server.busy()
     assert await reader.read() == b""
     writer.close()
@@ -130,5 +144,7 @@ def test_faults_that_need_tls_bring_it() -> None:
 
 def test_describe_says_what_a_right_client_makes_of_it() -> None:
     assert describe("stall") == "stall: Three words, then silence → timeout"
-    assert describe("finish-then-fin").endswith("openai: complete, openai-responses: truncated, anthropic: truncated")
+    assert describe("finish-then-fin").endswith(
+        "openai: complete, openai-responses: truncated, anthropic: truncated"
+    )
     assert all(describe(name) for name in FAULTS)

@@ -98,7 +98,9 @@ from llmstream.wire import decoder, encoder
 
 async def the_loop() -> None:
     client = LLMClient()
-    async for event in client.chat_completion(messages=[{"role": "user", "content": "what's up?"}], stream=True):
+    async for event in client.chat_completion(
+        messages=[{"role": "user", "content": "what's up?"}], stream=True
+    ):
         assert_type(event, StreamEvent)
         if event.type == EventType.TEXT_DELTA and event.text_delta is not None:
             assert_type(event.text_delta.content, str)
@@ -121,7 +123,9 @@ async def the_ways_to_ask() -> None:
             {"role": "user", "content": [{"type": "text", "text": "What is this?"}]},
             Message("user", [ImagePart(url="https://example.com/a.png")]),
         ]
-        message = await client.complete(history, tools=[Tool("look")], tool_choice="auto", max_tokens=10)
+        message = await client.complete(
+            history, tools=[Tool("look")], tool_choice="auto", max_tokens=10
+        )
         assert_type(message, Message)
         assert_type(message.tool_calls, list[ToolCall])
         assert_type(message.sources, list[Source])
@@ -193,8 +197,15 @@ async def the_tools(client: LLMClient) -> None:
     assert_type(weather, FunctionTool)
     assert_type(add, FunctionTool)
     messages = [{"role": "user", "content": "hi"}]
-    tools: list[Callable[..., Any] | dict[str, Any]] = [weather, add, subtract, {"type": "web_search"}]
-    async for event in run_tools(client, messages, tools, confirm=confirm, timeout=None, temperature=0.5):
+    tools: list[Callable[..., Any] | dict[str, Any]] = [
+        weather,
+        add,
+        subtract,
+        {"type": "web_search"},
+    ]
+    async for event in run_tools(
+        client, messages, tools, confirm=confirm, timeout=None, temperature=0.5
+    ):
         assert_type(event, StreamEvent)
         assert_type(event.messages, list[Message] | None)
 
@@ -229,12 +240,16 @@ async def the_values_of_an_answer(client: LLMClient) -> None:
 async def the_conversations(client: LLMClient, redis: Redis) -> None:
     stores: list[Store] = [MemoryStore(), SQLiteStore("chats.db"), RedisStore(redis, ttl=60.0)]
     conversations = ConversationClient(client, store=stores[0])
-    session = await conversations.session(SessionContext(instance_id="i", user_id="u", project_id="p"))
+    session = await conversations.session(
+        SessionContext(instance_id="i", user_id="u", project_id="p")
+    )
     assert_type(session, Session)
     context = ChatContext(session_id=session.session_id, token=session.token)
     conversation = await conversations.start_conversation(context=context, request={"title": "T"})
     assert_type(conversation, Conversation)
-    request = StreamingChatRequest(query="hi", use_openai=True, stream=True, context=[Document(content="d")])
+    request = StreamingChatRequest(
+        query="hi", use_openai=True, stream=True, context=[Document(content="d")]
+    )
     async for chunk in conversations.chat_stream(context=context, request=request):
         assert_type(chunk, StreamingChunk)
         assert_type(chunk.content, str | None)
@@ -276,22 +291,31 @@ async def the_routing(client: LLMClient) -> None:
     async for event in await router_w.route_request("hi"):
         assert_type(event, StreamEvent)
     models = ModelRouter(client, [Candidate("openai:gpt-5-mini", cost=0.2)], prefer="speed")
-    async for event in models.chat_completion([{"role": "user", "content": "hi"}], conversation="c", temperature=0.5):
+    async for event in models.chat_completion(
+        [{"role": "user", "content": "hi"}], conversation="c", temperature=0.5
+    ):
         assert_type(event, StreamEvent)
 
 
 async def the_serving(client: LLMClient, request: Request, websocket: WebSocket) -> None:
     choice = choose(request, flag=True)
     assert_type(choice, Choice)
-    assert_type(negotiate(accept="text/plain", offer=[Form.TEXT], default=ResponseMode.BATCH).form, Form)
-    events = client.chat_completion([{"role": "user", "content": "hi"}], choice.mode is ResponseMode.STREAM)
+    assert_type(
+        negotiate(accept="text/plain", offer=[Form.TEXT], default=ResponseMode.BATCH).form, Form
+    )
+    events = client.chat_completion(
+        [{"role": "user", "content": "hi"}], choice.mode is ResponseMode.STREAM
+    )
     assert_type(respond(request, events, choice=choice, heartbeat=None), Response)
     assert_type(respond(request, run_tools(client, [], [weather])), Response)
     response: Response = EventStreamResponse(events, write_timeout=5)
     response.headers["x-mine"] = "1"
     assert_type(await send_events(websocket, events), bool)
     access = Access(keys=["k"], hosts=["chat.example.com"], origins=["https://app.example.com"])
-    assert_type(create_app(client, models={"fast": "openai:gpt-5-mini"}, access=access, limits=Limits()), Starlette)
+    assert_type(
+        create_app(client, models={"fast": "openai:gpt-5-mini"}, access=access, limits=Limits()),
+        Starlette,
+    )
 
 
 class Third:

@@ -22,7 +22,12 @@ async def serving(app, **options) -> AsyncIterator[int]:
     """The port of a server for `app`, which is over with the block."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    settings = {"log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 1, "access_log": False}
+    settings = {
+        "log_level": "critical",
+        "lifespan": "off",
+        "timeout_graceful_shutdown": 1,
+        "access_log": False,
+    }
     server = uvicorn.Server(uvicorn.Config(app, **{**settings, **options}))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not task.done():
@@ -51,7 +56,9 @@ class Client:
         self.opened.append(self)
 
     @classmethod
-    async def ask(cls, port: int, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str) -> Client:
+    async def ask(
+        cls, port: int, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str
+    ) -> Client:
         client = cls(*await asyncio.open_connection("127.0.0.1", port))
         named = {"host": f"127.0.0.1:{port}", "connection": "close", **headers}
         if body:
@@ -64,7 +71,9 @@ class Client:
         raw = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         first, *lines = raw.strip().split("\r\n")
         self.status = int(first.split()[1])
-        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        self.headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in lines)
+        }
         return self.status
 
     async def chunk(self) -> bytes:

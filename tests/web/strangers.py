@@ -114,7 +114,9 @@ async def nothing_is_left() -> None:
 
 
 @asynccontextmanager
-async def program(parser: str, *, files: int | None = None, **bounds: Any) -> AsyncIterator[tuple[int, int]]:
+async def program(
+    parser: str, *, files: int | None = None, **bounds: Any
+) -> AsyncIterator[tuple[int, int]]:
     """The app with a key, in a process of its own that may open so many files: its port and process id."""
     command = [sys.executable, __file__, parser, json.dumps(bounds), str(files or 0)]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)

@@ -59,9 +59,13 @@ async def test_names_and_pages_from_elsewhere_are_refused() -> None:
             got, answer, _ = await post(port, "/chat", {"prompt": "hi"}, **headers)
             assert got == status, headers
             assert "access-control-allow-origin" not in answer
-        assert (await fetch(port, "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate"))[0] == 200
+        assert (await fetch(port, "/", sec_fetch_site="cross-site", sec_fetch_mode="navigate"))[
+            0
+        ] == 200
         with pytest.raises(websockets.InvalidStatus) as refused:
-            async with websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream", origin="https://evil.example"):
+            async with websockets.connect(
+                f"ws://127.0.0.1:{port}/api/chat/stream", origin="https://evil.example"
+            ):
                 pass
         assert refused.value.response.status_code == 403
 
@@ -69,13 +73,21 @@ async def test_names_and_pages_from_elsewhere_are_refused() -> None:
 async def test_an_allowed_origin_gets_cors_headers_and_others_none() -> None:
     app, _ = app_with(["ok"], access=Access(origins=["https://app.example"]))
     async with serving(app) as port:
-        status, headers, _ = await post(port, "/chat", {"prompt": "hi"}, origin="https://app.example")
-        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
-        status, headers, _ = await fetch(
-            port, "/chat", "OPTIONS", origin="https://app.example", access_control_request_method="POST"
+        status, headers, _ = await post(
+            port, "/chat", {"prompt": "hi"}, origin="https://app.example"
         )
         assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
-        assert (await post(port, "/chat", {"prompt": "hi"}, origin="https://evil.example"))[0] == 403
+        status, headers, _ = await fetch(
+            port,
+            "/chat",
+            "OPTIONS",
+            origin="https://app.example",
+            access_control_request_method="POST",
+        )
+        assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
+        assert (await post(port, "/chat", {"prompt": "hi"}, origin="https://evil.example"))[
+            0
+        ] == 403
 
 
 @pytest.mark.parametrize("host", ["x/healthz?", "x/healthz#", "x/?", "[bad", "x:99999999"])
@@ -104,7 +116,23 @@ async def test_a_browser_with_a_websocket_may_be_known_by_its_cookie() -> None:
 
 
 NAMES = ["ann", " ann ", "0", "False"]
-NOBODY = [None, False, "", 0, 0.0, True, 1, b"ann", " ", "\n\t", [], ["ann"], {"name": "ann"}, object(), ("ann",)]
+NOBODY = [
+    None,
+    False,
+    "",
+    0,
+    0.0,
+    True,
+    1,
+    b"ann",
+    " ",
+    "\n\t",
+    [],
+    ["ann"],
+    {"name": "ann"},
+    object(),
+    ("ann",),
+]
 
 
 @pytest.mark.parametrize("is_async", [True, False])
@@ -115,7 +143,9 @@ async def test_only_a_name_with_something_in_it_is_somebody(is_async, caplog) ->
     async def later(connection):
         return next(answers)
 
-    app, provider = app_with(*[["ok"]] * len(NAMES), access=Access(keys=later if is_async else lambda _: next(answers)))
+    app, provider = app_with(
+        *[["ok"]] * len(NAMES), access=Access(keys=later if is_async else lambda _: next(answers))
+    )
     paths = ["/chat", *SHAPES, "/api/chat/session", "/v1/models", "/openapi.json"]
     async with serving(app) as port:
         for nobody in NOBODY:
@@ -128,7 +158,9 @@ async def test_only_a_name_with_something_in_it_is_somebody(is_async, caplog) ->
             assert refused.value.response.status_code == 401
             said = [each.getMessage() for each in caplog.records if each.name == "llmstream.web"]
             assert len(said) == len(paths) + 1
-            is_mistake = (nobody is not None and nobody is not False and nobody != "") or type(nobody) in (int, float)
+            is_mistake = (nobody is not None and nobody is not False and nobody != "") or type(
+                nobody
+            ) in (int, float)
             assert all(("keys returned" in line) == is_mistake for line in said), (nobody, said)
         for name in NAMES:
             answers = iter([name])
@@ -156,7 +188,10 @@ async def test_what_a_function_raises_lets_nobody_in(problem, status, caplog) ->
         with pytest.raises(websockets.InvalidStatus) as refused:
             await websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream")
         assert refused.value.response.status_code == status
-    assert len([each for each in caplog.records if f"refused with {status}" in each.getMessage()]) == len(SHAPES) + 1
+    assert (
+        len([each for each in caplog.records if f"refused with {status}" in each.getMessage()])
+        == len(SHAPES) + 1
+    )
     assert "the-key" not in caplog.text
     assert ("in broken" in caplog.text) == (status == 500)
 
@@ -166,7 +201,12 @@ async def test_a_list_of_keys_that_is_changed_later_lets_in_nobody_without_one()
     app, _ = app_with(["ok"], access=Access(keys=keys))
     keys[:] = ["", "better"]
     async with serving(app) as port:
-        for headers in ({}, {"x_api_key": ""}, {"authorization": "Bearer "}, {"authorization": "Bearer"}):
+        for headers in (
+            {},
+            {"x_api_key": ""},
+            {"authorization": "Bearer "},
+            {"authorization": "Bearer"},
+        ):
             assert (await post(port, "/chat", {"prompt": "hi"}, **headers))[0] == 401
         assert (await post(port, "/chat", {"prompt": "hi"}, x_api_key="better"))[0] == 200
 
@@ -217,7 +257,11 @@ async def test_below_a_prefix_the_same_is_public_and_said_in_the_same_words() ->
 def test_what_would_let_in_everybody_or_nobody_is_refused(wrong) -> None:
     with pytest.raises(ConfigurationError):
         Access(**wrong)
-    Access(keys=["a"], hosts=["::1", "chat.example.com"], origins=["https://a.example:8443", "capacitor://localhost"])
+    Access(
+        keys=["a"],
+        hosts=["::1", "chat.example.com"],
+        origins=["https://a.example:8443", "capacitor://localhost"],
+    )
 
 
 @pytest.mark.parametrize(

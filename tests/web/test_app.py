@@ -29,7 +29,9 @@ QUESTION = [{"role": "user", "content": "hi"}]
 def app_with(*attempts, **options):
     """An app whose model plays these attempts, and the provider."""
     provider = ScriptedProvider(*attempts)
-    return create_app(LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1)), **options), provider
+    return create_app(
+        LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1)), **options
+    ), provider
 
 
 async def post(port, path, body, **headers):
@@ -43,7 +45,9 @@ async def test_chat_answers_in_both_modes() -> None:
         status, headers, body = await post(port, "/chat", {"messages": QUESTION})
         assert (status, headers["content-type"]) == (200, "application/json")
         assert StreamEvent.from_dict(json.loads(body)).text == "Hello"
-        _, headers, body = await post(port, "/chat", {"prompt": "hi", "stream": True, "temperature": 0.5})
+        _, headers, body = await post(
+            port, "/chat", {"prompt": "hi", "stream": True, "temperature": 0.5}
+        )
         assert headers["content-type"] == "text/event-stream"
         assert "".join(event.text for event in events_of(body)) == "Hello"
         assert provider.requests[1].temperature == 0.5
@@ -87,7 +91,11 @@ async def test_a_chat_that_is_wrong_is_refused_and_the_server_goes_on(body, stat
 
 @pytest.mark.parametrize(
     "junk",
-    [{"messages": [1] * 50_000}, {"prompt": "x", "stop": [1] * 50_000}, {"prompt": "x", "tools": [1] * 50_000}],
+    [
+        {"messages": [1] * 50_000},
+        {"prompt": "x", "stop": [1] * 50_000},
+        {"prompt": "x", "tools": [1] * 50_000},
+    ],
 )
 async def test_a_body_of_junk_is_refused_for_the_first_of_it(junk) -> None:
     """An error for each piece held every other stream up for seconds."""
@@ -111,7 +119,9 @@ async def test_a_body_that_lies_about_its_length_is_stopped_at_the_limit() -> No
 
 
 @pytest.mark.parametrize("announced", [True, False])
-async def test_a_client_that_sends_all_before_it_reads_hears_that_it_was_too_much(announced) -> None:
+async def test_a_client_that_sends_all_before_it_reads_hears_that_it_was_too_much(
+    announced,
+) -> None:
     """httpx2, and so both SDKs: had the server closed at once, they would see no more than a connection that broke."""
 
     async def pieces():
@@ -122,18 +132,25 @@ async def test_a_client_that_sends_all_before_it_reads_hears_that_it_was_too_muc
     async with serving(app) as port, httpx2.AsyncClient(timeout=20) as client:
         content = b"x" * 20_000_000 if announced else pieces()
         answer = await client.post(f"http://127.0.0.1:{port}/v1/chat/completions", content=content)
-        assert (answer.status_code, answer.json()["error"]["type"]) == (413, "invalid_request_error")
+        assert (answer.status_code, answer.json()["error"]["type"]) == (
+            413,
+            "invalid_request_error",
+        )
         assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
 
 
 async def test_a_body_that_is_compressed_is_told_what_to_be() -> None:
     app, _ = app_with()
     async with serving(app) as port:
-        status, _, body = await post(port, "/chat", gzip.compress(b'{"prompt": "hi"}'), content_encoding="gzip")
+        status, _, body = await post(
+            port, "/chat", gzip.compress(b'{"prompt": "hi"}'), content_encoding="gzip"
+        )
         assert (status, "Content-Encoding" in json.loads(body)["error"]) == (415, True)
 
 
-async def test_a_mistake_of_the_servers_own_is_in_its_log_under_the_id_that_was_told(caplog) -> None:
+async def test_a_mistake_of_the_servers_own_is_in_its_log_under_the_id_that_was_told(
+    caplog,
+) -> None:
     async def broken(connection):
         raise LookupError("secret")
 
@@ -190,7 +207,9 @@ async def test_completion_takes_a_form_and_streams(kind, body) -> None:
 async def test_the_simple_endpoints() -> None:
     app, _ = app_with()
     async with serving(app) as port:
-        assert json.loads((await post(port, "/prompt_data", {"prompt": "hi"}))[2]) == {"prompt": "hi"}
+        assert json.loads((await post(port, "/prompt_data", {"prompt": "hi"}))[2]) == {
+            "prompt": "hi"
+        }
         assert (await post(port, "/prompt_data", {"prompt": 1}))[0] == 400
         _, headers, data = await fetch(port, "/stream-example", accept="text/event-stream")
         assert headers["content-type"] == "text/event-stream"
@@ -233,7 +252,9 @@ async def test_streaming_chat_is_text_from_the_handler_that_the_router_finds(cap
         assert body.decode() == "Your invoice: paid."
         for empty in ({"request": ""}, {"request": " "}, {}, {"request": 1}):
             assert (await post(port, "/streaming_chat", empty))[0] == 400
-        client = await Client.ask(port, "/streaming_chat", "POST", json.dumps({"request": "invoice broken"}).encode())
+        client = await Client.ask(
+            port, "/streaming_chat", "POST", json.dumps({"request": "invoice broken"}).encode()
+        )
         assert await client.head() == 200
         with pytest.raises(asyncio.IncompleteReadError):
             await client.body()
@@ -252,7 +273,9 @@ async def test_streaming_chat_that_fails_before_a_word_is_500_and_logged(caplog)
         status, _, body = await post(port, "/streaming_chat", {"request": "hello"})
         assert status == 500
         assert b"secret" not in body
-    assert any("RuntimeError" in record.getMessage() and record.exc_info for record in caplog.records)
+    assert any(
+        "RuntimeError" in record.getMessage() and record.exc_info for record in caplog.records
+    )
 
 
 async def test_without_a_router_the_first_of_the_models_answers() -> None:
@@ -262,7 +285,9 @@ async def test_without_a_router_the_first_of_the_models_answers() -> None:
     assert provider.requests[0].model == "s"
 
 
-@pytest.mark.parametrize("models", [["simulator:a", "anthropic:claude-sonnet-4-5"], {"good": "anthropic:claude"}])
+@pytest.mark.parametrize(
+    "models", [["simulator:a", "anthropic:claude-sonnet-4-5"], {"good": "anthropic:claude"}]
+)
 def test_a_model_without_a_key_is_told_when_the_app_is_made(models, monkeypatch) -> None:
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -290,7 +315,9 @@ async def test_half_a_character_is_refused_and_a_whole_one_taken(path, body) -> 
 
 async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> None:
     provider = SimulatorProvider(pace=0.005)
-    app = create_app(LLMClient(provider=provider), limits=Limits(per_client=2, total=3, retry_after=1.5))
+    app = create_app(
+        LLMClient(provider=provider), limits=Limits(per_client=2, total=3, retry_after=1.5)
+    )
     async with serving(app) as port:
         open_ones = [await Client.ask(port, "/stream-example") for _ in range(2)]
         for client in open_ones:
@@ -312,7 +339,14 @@ async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> 
                 await asyncio.sleep(0.01)
 
 
-FOREIGN = {"/v1/chat/completions", "/v1/messages", "/v1/models", "/v1/models/{model}", "/api/chat", "/agui"}
+FOREIGN = {
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1/models",
+    "/v1/models/{model}",
+    "/api/chat",
+    "/agui",
+}
 
 
 async def test_the_openapi_document_names_every_endpoint_and_every_form() -> None:
@@ -327,11 +361,20 @@ async def test_the_openapi_document_names_every_endpoint_and_every_form() -> Non
     }
     assert served == {(path, method) for path, item in document["paths"].items() for method in item}
     content = document["paths"]["/chat"]["post"]["responses"]["200"]["content"]
-    assert set(content) == {"text/event-stream", "application/x-ndjson", "text/plain", "application/json"}
+    assert set(content) == {
+        "text/event-stream",
+        "application/x-ndjson",
+        "text/plain",
+        "application/json",
+    }
     schemas = document["components"]["schemas"]
     named = json.dumps(document).split('"#/components/schemas/')[1:]
     assert {part.partition('"')[0] for part in named} <= set(schemas)
-    assert {path for path, item in document["paths"].items() if item.get("get", {}).get("security") == []} == PUBLIC
+    assert {
+        path
+        for path, item in document["paths"].items()
+        if item.get("get", {}).get("security") == []
+    } == PUBLIC
     paths = document["paths"]
     for path, item in paths.items():  # said in the words of the API that the path belongs to
         for operation in item.values():
@@ -341,7 +384,9 @@ async def test_the_openapi_document_names_every_endpoint_and_every_form() -> Non
     for dialect in (AiSdk(), AgUi()):  # which know streams only
         with pytest.raises(TypeError):
             dialect.document(None, None)
-        assert set(paths[dialect.path]["post"]["responses"]["200"]["content"]) == {"text/event-stream"}
+        assert set(paths[dialect.path]["post"]["responses"]["200"]["content"]) == {
+            "text/event-stream"
+        }
 
 
 async def test_what_the_app_made_it_closes() -> None:

@@ -78,7 +78,9 @@ class Closing:
 
 @pytest.mark.parametrize("accept", FORMS)
 @pytest.mark.parametrize("how", ENDS)
-async def test_a_client_that_leaves_after_the_last_event_disturbs_nothing(http, accept, how, caplog) -> None:
+async def test_a_client_that_leaves_after_the_last_event_disturbs_nothing(
+    http, accept, how, caplog
+) -> None:
     closing = Closing(*ENDS[how])
 
     async def endpoint(request):

@@ -21,10 +21,19 @@ from starlette.websockets import WebSocket
 from llmstream.testing.certificates import server_context
 from llmstream.web.connections import MOST_CONNECTIONS, Bounds, Connections
 from tests.web.serving import app_of, serving
-from tests.web.strangers import http, nothing_is_left, open_connections, over_both, program, stranger
+from tests.web.strangers import (
+    http,
+    nothing_is_left,
+    open_connections,
+    over_both,
+    program,
+    stranger,
+)
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
-linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine"
+)
 
 
 async def hello(request: Request) -> Response:
@@ -42,7 +51,9 @@ async def endless(request: Request) -> Response:
 @over_both
 async def test_the_connection_that_has_been_idle_longest_makes_room_for_a_new_one(parser) -> None:
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serving(app_of(hello), http=http(parser, connections=4)))
+        port = await stack.enter_async_context(
+            serving(app_of(hello), http=http(parser, connections=4))
+        )
         silent = await stack.enter_async_context(stranger(port))
         half = await stack.enter_async_context(stranger(port))
         half.send(GET[:20])
@@ -62,9 +73,13 @@ async def test_the_connection_that_has_been_idle_longest_makes_room_for_a_new_on
 
 
 @over_both
-async def test_streams_are_never_closed_for_others_who_are_told_that_there_is_no_room(parser) -> None:
+async def test_streams_are_never_closed_for_others_who_are_told_that_there_is_no_room(
+    parser,
+) -> None:
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serving(app_of(endless), http=http(parser, connections=2)))
+        port = await stack.enter_async_context(
+            serving(app_of(endless), http=http(parser, connections=2))
+        )
         streams = [await stack.enter_async_context(stranger(port)) for _ in range(2)]
         for client in streams:
             client.send(GET)
@@ -95,16 +110,26 @@ async def test_one_address_can_t_have_all_but_a_proxy_can(parser) -> None:
         for _ in range(count):
             client = await stack.enter_async_context(stranger(port, local_addr=(address, 0)))
             client.send(GET)
-            heard.append((await client.hears(b" 200 " if len(heard) < 4 or address == "127.0.0.1" else b" 503 "))[-4:])
+            heard.append(
+                (
+                    await client.hears(
+                        b" 200 " if len(heard) < 4 or address == "127.0.0.1" else b" 503 "
+                    )
+                )[-4:]
+            )
         return heard
 
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serving(app_of(endless), http=http(parser, connections=8)))
+        port = await stack.enter_async_context(
+            serving(app_of(endless), http=http(parser, connections=8))
+        )
         assert await fill(port, "127.0.0.2", 6) == [b"200 "] * 4 + [b"503 "] * 2
         assert await fill(port, "127.0.0.3", 3) == [b"200 "] * 3
     await nothing_is_left()
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serving(app_of(endless), http=http(parser, connections=8)))
+        port = await stack.enter_async_context(
+            serving(app_of(endless), http=http(parser, connections=8))
+        )
         assert await fill(port, "127.0.0.1", 8) == [b"200 "] * 8
     await nothing_is_left()
 
@@ -132,7 +157,10 @@ async def test_websockets_count_and_leave(parser) -> None:
 
 @over_both
 async def test_handshakes_that_are_never_made_count_over_tls(parser) -> None:
-    options = {"http": http(parser, connections=2), "ssl_context_factory": lambda *_: server_context("trusted")}
+    options = {
+        "http": http(parser, connections=2),
+        "ssl_context_factory": lambda *_: server_context("trusted"),
+    }
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serving(app_of(hello), **options))
         silent = [await stack.enter_async_context(stranger(port)) for _ in range(3)]
@@ -155,7 +183,9 @@ async def test_silent_connections_lock_nobody_out_where_few_files_may_be_open(pa
         assert time.monotonic() - begun < 5  # half of what the head's clock would need to make room
 
 
-def test_the_default_bounds_leave_half_of_the_files_to_others_and_half_of_the_connections_to_other_addresses() -> None:
+def test_the_default_bounds_leave_half_of_the_files_to_others_and_half_of_the_connections_to_other_addresses() -> (
+    None
+):
     program = (
         "import resource\n"
         "from llmstream.web.connections import Bounds\n"
@@ -166,7 +196,9 @@ def test_the_default_bounds_leave_half_of_the_files_to_others_and_half_of_the_co
     if sys.platform == "win32":
         assert Bounds().most_connections == MOST_CONNECTIONS
     else:
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
         assert done.stdout.split() == ["128", "512"]
     held = Connections(Bounds(connections=8))
     for host in ("192.0.2.1", "192.0.2.2"):
@@ -206,11 +238,22 @@ def test_what_one_address_is(hosts, together) -> None:
 
 def test_everybody_may_be_a_proxy() -> None:
     held = Connections(Bounds(connections=8, per_address=1), "*")
-    assert all([held.enter(1, "192.0.2.1", int), held.enter(2, "192.0.2.1", int), held.enter(3, "2001:db8::1", int)])
+    assert all(
+        [
+            held.enter(1, "192.0.2.1", int),
+            held.enter(2, "192.0.2.1", int),
+            held.enter(3, "2001:db8::1", int),
+        ]
+    )
     assert len(held) == 3
 
 
-@given(st.lists(st.tuples(st.sampled_from(["enter", "occupy", "rest", "leave"]), st.integers(0, 9)), max_size=80))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["enter", "occupy", "rest", "leave"]), st.integers(0, 9)),
+        max_size=80,
+    )
+)
 def test_however_they_come_and_go_the_bounds_hold_and_no_busy_one_is_closed(steps) -> None:
     held = Connections(Bounds(connections=4, per_address=3))
     inside: dict[int, bool] = {}  # and whether it is busy

@@ -61,7 +61,11 @@ async def test_a_conversation_that_the_server_keeps_goes_on_over_chat() -> None:
         status, _, body = await post(port, "/chat", {"messages": QUESTION, "stream": True, **ids})
         assert status == 200
         assert "".join(event.text for event in events_of(body)) == "You are Ann."
-        assert [message.text for message in provider.requests[1].messages] == ["I am Ann.", "Ann, I see.", "hi"]
+        assert [message.text for message in provider.requests[1].messages] == [
+            "I am Ann.",
+            "Ann, I see.",
+            "hi",
+        ]
         assert (await post(port, "/chat", {"prompt": "x", **ids, "token": "wrong"}))[0] == 404
 
 
@@ -112,7 +116,9 @@ async def talk(port, asked) -> list:
         return [json.loads(message) async for message in socket]
 
 
-@pytest.mark.parametrize("garbage", ["", "nonsense", "[]", "null", "{}", b"\x00\xff", '{"query": ""}', "[" * 5000])
+@pytest.mark.parametrize(
+    "garbage", ["", "nonsense", "[]", "null", "{}", b"\x00\xff", '{"query": ""}', "[" * 5000]
+)
 async def test_garbage_over_a_websocket_is_told_and_ends_it(garbage) -> None:
     app, provider = app_with()
     async with serving(app) as port:
@@ -152,7 +158,11 @@ async def test_a_round_of_tools_that_begins_anew_voids_nothing_of_those_before_i
         ["C", cut],
         ["D"],
     )
-    client = LLMClient(provider=ScriptedProvider(*rounds), retry=RetryPolicy(base_delay=0.001), on_interrupt="restart")
+    client = LLMClient(
+        provider=ScriptedProvider(*rounds),
+        retry=RetryPolicy(base_delay=0.001),
+        on_interrupt="restart",
+    )
     conversations = ConversationClient(client, tools=[tool(lambda: "12", name="look_up")])
     async with serving(create_app(client, conversations=conversations)) as port:
         ids = await begin(port)
@@ -190,7 +200,11 @@ async def test_a_conversation_answers_one_at_a_time_and_says_when_to_come_back()
         await first.head()
         await first.chunk()
         status, headers, body = await fetch(port, query(ids))
-        assert (status, int(headers["retry-after"]) > 0, json.loads(body)["error_info"]["retryable"]) == (
+        assert (
+            status,
+            int(headers["retry-after"]) > 0,
+            json.loads(body)["error_info"]["retryable"],
+        ) == (
             409,
             True,
             True,
@@ -203,7 +217,10 @@ async def test_a_conversation_answers_one_at_a_time_and_says_when_to_come_back()
 
 async def test_words_that_are_too_many_for_a_message_end_it() -> None:
     app, provider = app_with(limits=Limits(max_body=1000))
-    async with serving(app) as port, websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream") as socket:
+    async with (
+        serving(app) as port,
+        websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream") as socket,
+    ):
         await socket.send(json.dumps({"query": "x" * 1000, **await begin(port)}))
         assert set(json.loads(await socket.recv())) == {"error", "request_id"}
         with pytest.raises(websockets.ConnectionClosedError):
@@ -238,7 +255,9 @@ class Lost(MemoryStore):
 
 async def test_a_store_that_went_away_is_told_logged_and_seen_by_readyz(caplog) -> None:
     store, client = Lost(), LLMClient("simulator")
-    async with serving(create_app(client, conversations=ConversationClient(client, store=store))) as port:
+    async with serving(
+        create_app(client, conversations=ConversationClient(client, store=store))
+    ) as port:
         ids = await begin(port)
         assert (await fetch(port, "/readyz"))[0] == 200
         store.gone = True
@@ -249,4 +268,7 @@ async def test_a_store_that_went_away_is_told_logged_and_seen_by_readyz(caplog) 
             told = json.loads(answer[2])["request_id"]
             assert any(told in record.getMessage() and record.exc_info for record in caplog.records)
         (chunk,) = await talk(port, {"query": "hi", **ids})
-        assert any(chunk["request_id"] in record.getMessage() and record.exc_info for record in caplog.records)
+        assert any(
+            chunk["request_id"] in record.getMessage() and record.exc_info
+            for record in caplog.records
+        )

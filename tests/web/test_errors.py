@@ -51,7 +51,8 @@ def told_of(provider) -> str:
 
 
 @pytest.mark.parametrize(
-    "form", ["text/event-stream", "application/x-ndjson", "application/json", "text/plain", AgUi, AiSdk]
+    "form",
+    ["text/event-stream", "application/x-ndjson", "application/json", "text/plain", AgUi, AiSdk],
 )
 async def test_what_a_tool_raised_is_for_the_model_and_the_log_alone(form, caplog) -> None:
     provider = asked_about_paris()
@@ -60,7 +61,9 @@ async def test_what_a_tool_raised_is_for_the_model_and_the_log_alone(form, caplo
         if isinstance(form, str):
             return respond(request, failing(provider))
         dialect = form()
-        return respond(request, failing(provider), encoder=Streamed(dialect, dialect.parse(BODIES[form])))
+        return respond(
+            request, failing(provider), encoder=Streamed(dialect, dialect.parse(BODIES[form]))
+        )
 
     async with serving(Starlette(routes=[Route("/", endpoint)])) as port:
         accept = form if isinstance(form, str) else "text/event-stream"
@@ -84,7 +87,9 @@ async def test_what_a_tool_raised_is_not_sent_over_a_websocket_either() -> None:
     app = Starlette(routes=[WebSocketRoute("/", endpoint)])
     async with serving(app) as port, websockets.connect(f"ws://127.0.0.1:{port}/") as socket:
         told = "".join([str(message) async for message in socket])
-    assert told.count("The tool gave no result.") == 2  # as it comes, and among the messages at the end
+    assert (
+        told.count("The tool gave no result.") == 2
+    )  # as it comes, and among the messages at the end
     assert "hunter2" not in told
     assert SECRET in told_of(provider)
 
@@ -92,7 +97,9 @@ async def test_what_a_tool_raised_is_not_sent_over_a_websocket_either() -> None:
 async def test_a_conversation_keeps_what_a_tool_raised_and_does_not_tell_it() -> None:
     provider = asked_about_paris()
     client = LLMClient(provider=provider)
-    async with serving(create_app(client, conversations=ConversationClient(client, tools=[look_up]))) as port:
+    async with serving(
+        create_app(client, conversations=ConversationClient(client, tools=[look_up]))
+    ) as port:
         ids = await begin(port)
         status, _, body = await post(port, "/chat", {"prompt": "hi", "stream": True, **ids})
     assert (status, b"The tool gave no result." in body, b"hunter2" in body) == (200, True, False)
@@ -100,14 +107,23 @@ async def test_a_conversation_keeps_what_a_tool_raised_and_does_not_tell_it() ->
 
 
 def test_only_the_words_of_our_own_tools_failures_are_kept_back() -> None:
-    fine, theirs = ToolResult("c1", "12"), ToolResult("c2", {"code": "busy"}, is_error=True, executed_by="provider")
+    fine, theirs = (
+        ToolResult("c1", "12"),
+        ToolResult("c2", {"code": "busy"}, is_error=True, executed_by="provider"),
+    )
     ours = ToolResult("c3", SECRET, "f", is_error=True)
     message = Message("assistant", [TextPart("Hi"), fine, theirs, ours], id="m", model="x")
     event = StreamEvent(EventType.MESSAGE_COMPLETE, message=message, messages=[message])
     public = public_event(event, "r")
     assert public.message is not None
     assert public.message.parts[:3] == [TextPart("Hi"), fine, theirs]
-    assert public.message.parts[3] == ToolResult("c3", "The tool gave no result.", "f", is_error=True)
-    assert (public.message.id, public.message.model, public.messages) == ("m", "x", [public.message])
+    assert public.message.parts[3] == ToolResult(
+        "c3", "The tool gave no result.", "f", is_error=True
+    )
+    assert (public.message.id, public.message.model, public.messages) == (
+        "m",
+        "x",
+        [public.message],
+    )
     assert message.parts[3] == ours == ToolResult("c3", SECRET, "f", is_error=True)
     assert json.dumps(event.to_dict()).count(SECRET) == 2

@@ -65,7 +65,12 @@ async def test_a_failure_that_was_raised_is_told_like_one_that_was_an_event(capl
     async with serving(answered_by(lambda: shouting("half", LIMIT))) as port:
         status, _, data = await fetch(port)
     first, last = events_of(data)
-    assert (status, first.text, last.error_info.kind, last.error_info.retry_after) == (200, "HALF", "rate_limit", 7)
+    assert (status, first.text, last.error_info.kind, last.error_info.retry_after) == (
+        200,
+        "HALF",
+        "rate_limit",
+        7,
+    )
     first, last = await said_over_websocket(lambda: shouting("half", LIMIT))
     assert (first["type"], last["error_info"]["kind"], last["error"]) == (
         "text_delta",
@@ -81,15 +86,23 @@ async def test_a_conversation_that_can_not_be_had_is_refused_by_respond_too() ->
     context = await enter(kept)
     conversation = await kept.start_conversation(context)
     ours = context.model_copy(update={"conversation_id": conversation.conversation_id})
-    theirs = ChatContext(session_id=ours.session_id, token="guess", conversation_id=ours.conversation_id)
-    async with serving(answered_by(lambda: kept.events(theirs, StreamingChatRequest(query="hi")))) as port:
+    theirs = ChatContext(
+        session_id=ours.session_id, token="guess", conversation_id=ours.conversation_id
+    )
+    async with serving(
+        answered_by(lambda: kept.events(theirs, StreamingChatRequest(query="hi")))
+    ) as port:
         assert (await fetch(port))[0] == 404
-    async with serving(answered_by(lambda: kept.events(ours, StreamingChatRequest(query="hi")))) as port:
+    async with serving(
+        answered_by(lambda: kept.events(ours, StreamingChatRequest(query="hi")))
+    ) as port:
         first = await Client.ask(port)
         await first.head()
         status, headers, _ = await fetch(port)
         assert (status, int(headers["retry-after"]) > 0) == (409, True)
-        (refused,) = await said_over_websocket(lambda: kept.events(ours, StreamingChatRequest(query="hi")))
+        (refused,) = await said_over_websocket(
+            lambda: kept.events(ours, StreamingChatRequest(query="hi"))
+        )
         assert "Another turn" in refused["error"]
         assert refused["error_info"]["retryable"]
         await first.body()
@@ -119,7 +132,12 @@ async def test_a_refusal_of_ones_own_is_told_in_its_words(problem, status, kind,
     async with serving(answered_by(early)) as port:
         got, headers, body = await fetch(port)
     said = json.loads(body)
-    assert (got, headers.get("retry-after"), said["error"], said["error_info"]["kind"]) == (status, wait, words, kind)
+    assert (got, headers.get("retry-after"), said["error"], said["error_info"]["kind"]) == (
+        status,
+        wait,
+        words,
+        kind,
+    )
     async with serving(answered_by(late)) as port:
         last = events_of((await fetch(port))[2])[-1]
     assert (last.error, last.error_info.kind, last.error_info.status_code) == (words, kind, None)

@@ -40,10 +40,19 @@ ENDLESS = {
     "a chunk's extension": (CHUNKED + b"5;", b"b" * 10_000),
     "trailers": (CHUNKED + b"0\r\n", b"a: b\r\n" * 2_000),
     "large trailers": (CHUNKED + b"0\r\n", b"a: " + b"b" * 9_000 + b"\r\n"),
-    "a WebSocket's body": (WEBSOCKET + b"transfer-encoding: chunked\r\n\r\n", b"1000\r\n" + b"b" * 0x1000 + b"\r\n"),
+    "a WebSocket's body": (
+        WEBSOCKET + b"transfer-encoding: chunked\r\n\r\n",
+        b"1000\r\n" + b"b" * 0x1000 + b"\r\n",
+    ),
     "a WebSocket's long body": (WEBSOCKET + b"content-length: 4000000000\r\n\r\n", b"b" * 10_000),
-    "what follows a WebSocket's odd head": (WEBSOCKET + b"a: " + b"b" * 9_000 + b"\r\n\r\n", b"b" * 10_000),
-    "what follows a WebSocket's odd method": (WEBSOCKET.replace(b"GET", b"PUT") + b"\r\n", b"b" * 10_000),
+    "what follows a WebSocket's odd head": (
+        WEBSOCKET + b"a: " + b"b" * 9_000 + b"\r\n\r\n",
+        b"b" * 10_000,
+    ),
+    "what follows a WebSocket's odd method": (
+        WEBSOCKET.replace(b"GET", b"PUT") + b"\r\n",
+        b"b" * 10_000,
+    ),
 }
 
 
@@ -55,12 +64,17 @@ async def read(request: Request) -> Response:
 @pytest.mark.parametrize("endless", ENDLESS)
 async def test_a_head_without_end_is_refused_and_its_connection_closed(parser, endless) -> None:
     opening, piece = ENDLESS[endless]
-    async with serving(app_of(read), http=http(parser, drain_time=0.2)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(read), http=http(parser, drain_time=0.2)) as port,
+        stranger(port) as client,
+    ):
         client.send(opening)
         await client.flood(piece)
         heard = await client.closed()
     if "WebSocket" not in endless:
-        assert heard.split()[1] == (b"400" if (parser, endless) == ("httptools", "folded lines") else b"431")
+        assert heard.split()[1] == (
+            b"400" if (parser, endless) == ("httptools", "folded lines") else b"431"
+        )
         assert heard.count(b"HTTP/1.1") == 1
     await nothing_is_left()
 
@@ -93,8 +107,13 @@ async def test_heads_without_end_don_t_fill_the_memory(parser) -> None:
     ],
     ids=["98 headers", "100 headers and two", "65 kB", "66 kB", "200 kB"],
 )
-async def test_the_bounds_are_what_they_say_also_for_a_head_that_comes_whole(parser, head, status) -> None:
-    async with serving(app_of(read), http=http(parser, drain_time=0.2)) as port, stranger(port) as client:
+async def test_the_bounds_are_what_they_say_also_for_a_head_that_comes_whole(
+    parser, head, status
+) -> None:
+    async with (
+        serving(app_of(read), http=http(parser, drain_time=0.2)) as port,
+        stranger(port) as client,
+    ):
         client.send(BEGUN + b"connection: close\r\n" + head + b"\r\n")
         assert (await client.closed()).split()[1] == status
 
@@ -102,7 +121,10 @@ async def test_the_bounds_are_what_they_say_also_for_a_head_that_comes_whole(par
 @over_both
 async def test_trailers_count_as_headers_but_are_none(parser) -> None:
     trailers = b"".join(b"t%d: b\r\n" % number for number in range(90))
-    async with serving(app_of(read), http=http(parser, drain_time=0.2)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(read), http=http(parser, drain_time=0.2)) as port,
+        stranger(port) as client,
+    ):
         client.send(CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n")
         await client.hears(b"2 5")
         client.send(CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"x: y\r\n" * 10 + b"\r\n")
@@ -110,12 +132,17 @@ async def test_trailers_count_as_headers_but_are_none(parser) -> None:
 
 
 @over_both
-@given(cuts=st.lists(st.integers(1, 90_000), max_size=6), size=st.sampled_from([10, 64_000, 70_000]))
+@given(
+    cuts=st.lists(st.integers(1, 90_000), max_size=6), size=st.sampled_from([10, 64_000, 70_000])
+)
 @settings(max_examples=15, deadline=None)
 async def test_it_doesn_t_matter_how_a_head_is_cut_into_pieces(parser, cuts, size) -> None:
     request = BEGUN + b"connection: close\r\na: " + b"b" * size + b"\r\n\r\n"
     places = sorted({0, *(cut for cut in cuts if cut < len(request)), len(request)})
-    async with serving(app_of(read), http=http(parser, drain_time=0.2)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(read), http=http(parser, drain_time=0.2)) as port,
+        stranger(port) as client,
+    ):
         for begin, end in pairwise(places):
             client.send(request[begin:end])
             await asyncio.sleep(0)
@@ -125,7 +152,10 @@ async def test_it_doesn_t_matter_how_a_head_is_cut_into_pieces(parser, cuts, siz
 @over_both
 @pytest.mark.parametrize("earlier", [0, 1, 2], ids=["first", "second", "third"])
 async def test_half_a_head_is_waited_for_only_so_long(parser, earlier) -> None:
-    async with serving(app_of(read), http=http(parser, head_time=0.1)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(read), http=http(parser, head_time=0.1)) as port,
+        stranger(port) as client,
+    ):
         for _ in range(earlier):
             client.send(BEGUN + b"\r\n")
             await client.hears(b"1 0")
@@ -137,7 +167,10 @@ async def test_half_a_head_is_waited_for_only_so_long(parser, earlier) -> None:
 
 @over_both
 async def test_a_byte_now_and_then_wins_no_time(parser) -> None:
-    async with serving(app_of(read), http=http(parser, head_time=0.2)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(read), http=http(parser, head_time=0.2)) as port,
+        stranger(port) as client,
+    ):
         client.send(BEGUN + b"\r\n")
         await client.hears(b"1 0")
         client.send(BEGUN + b"a: ")
@@ -154,14 +187,20 @@ async def drip(client) -> None:
 
 @over_both
 async def test_a_connection_that_never_speaks_is_closed_without_a_word(parser) -> None:
-    async with serving(app_of(read), http=http(parser, head_time=0.1)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(read), http=http(parser, head_time=0.1)) as port,
+        stranger(port) as client,
+    ):
         assert await client.closed() == b""
     await nothing_is_left()
 
 
 @over_both
 async def test_a_kept_connection_may_be_idle_for_longer_than_a_head(parser) -> None:
-    async with serving(app_of(read), http=http(parser, head_time=0.05)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(read), http=http(parser, head_time=0.05)) as port,
+        stranger(port) as client,
+    ):
         for _ in range(2):
             client.send(BEGUN + b"\r\n")
             await client.hears(b"1 0")
@@ -172,7 +211,10 @@ async def test_a_kept_connection_may_be_idle_for_longer_than_a_head(parser) -> N
 @over_both
 @pytest.mark.parametrize("speaks", [True, False], ids=["half a head", "no handshake"])
 async def test_over_tls_too(parser, speaks) -> None:
-    options = {"http": http(parser, head_time=0.2), "ssl_context_factory": lambda *_: server_context("trusted")}
+    options = {
+        "http": http(parser, head_time=0.2),
+        "ssl_context_factory": lambda *_: server_context("trusted"),
+    }
     async with serving(app_of(read), **options) as port:
         if not speaks:
             async with stranger(port) as client:
@@ -191,7 +233,9 @@ async def test_over_tls_too(parser, speaks) -> None:
 @over_both
 async def test_requests_that_come_at_once_are_answered_in_order(parser) -> None:
     async with serving(app_of(read), http=http(parser)) as port, stranger(port) as client:
-        heads = [BEGUN + b"".join(b"h%d: b\r\n" % each for each in range(number)) for number in range(10)]
+        heads = [
+            BEGUN + b"".join(b"h%d: b\r\n" % each for each in range(number)) for number in range(10)
+        ]
         client.send(b"".join(head + b"\r\n" for head in heads))
         for number in range(10):
             await client.hears(b"\r\n\r\n%d 0" % (number + 1))
@@ -206,13 +250,20 @@ async def test_requests_that_nobody_waits_for_don_t_fill_the_memory(parser) -> N
         client.send(request)
         await client.hears(b"ok")
         before = peak_memory(pid)
-        client.send(request * 3_000 + request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        client.send(
+            request * 3_000 + request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+        )
         await client.closed()
         assert peak_memory(pid) - before < 3_000_000
 
 
-async def test_as_many_requests_as_may_wait_are_answered_and_then_the_connection_is_closed() -> None:
-    async with serving(app_of(read), http=http("httptools", pipelined=4)) as port, stranger(port) as client:
+async def test_as_many_requests_as_may_wait_are_answered_and_then_the_connection_is_closed() -> (
+    None
+):
+    async with (
+        serving(app_of(read), http=http("httptools", pipelined=4)) as port,
+        stranger(port) as client,
+    ):
         client.send((BEGUN + b"\r\n") * 100)
         assert (await client.closed()).count(b"HTTP/1.1 200") == 5
     await nothing_is_left()
@@ -227,7 +278,10 @@ async def test_a_wrong_request_behind_a_good_one_spoils_no_answer(parser, wrong)
         await going_on.wait()
         return PlainTextResponse("good")
 
-    async with serving(app_of(slow), http=http(parser, drain_time=0.2)) as port, stranger(port) as client:
+    async with (
+        serving(app_of(slow), http=http(parser, drain_time=0.2)) as port,
+        stranger(port) as client,
+    ):
         client.send(BEGUN + b"\r\n" + wrong)
         await asyncio.sleep(0.05)
         assert client.heard == b""
@@ -272,7 +326,9 @@ async def test_websockets_are_as_they_were(parser) -> None:
     await nothing_is_left()
 
 
-@pytest.mark.parametrize("bounds", [{"head_size": 0}, {"head_time": -1}, {"connections": 0}, {"drain_time": 1e999}])
+@pytest.mark.parametrize(
+    "bounds", [{"head_size": 0}, {"head_time": -1}, {"connections": 0}, {"drain_time": 1e999}]
+)
 def test_a_bound_that_nobody_could_keep_is_refused(bounds) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(bounds))):
         Bounds(**bounds)

@@ -43,7 +43,9 @@ async def passing(request, call_next):
 @pytest.mark.parametrize("wrapped", [False, True])
 async def test_it_streams_fails_and_cuts_in_fastapi_as_anywhere(wrapped) -> None:
     half = ["half", ErrorInfo("server", "secret")]
-    provider = ScriptedProvider(["Hello"], half, half, [ErrorInfo("rate_limit", "secret", retry_after=2)])
+    provider = ScriptedProvider(
+        ["Hello"], half, half, [ErrorInfo("rate_limit", "secret", retry_after=2)]
+    )
     app = fastapi_app(LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1)))
     if wrapped:
         app.add_middleware(BaseHTTPMiddleware, dispatch=passing)

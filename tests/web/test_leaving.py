@@ -97,7 +97,9 @@ async def test_a_websocket_that_goes_closes_the_provider_within_100_ms(play) -> 
 
 
 @pytest.mark.parametrize("closing", [True, False])
-async def test_a_websocket_that_goes_in_the_middle_of_a_send_has_left_and_nothing_failed(closing, caplog) -> None:
+async def test_a_websocket_that_goes_in_the_middle_of_a_send_has_left_and_nothing_failed(
+    closing, caplog
+) -> None:
     whole = asyncio.Queue()
 
     async def busy():
@@ -116,11 +118,17 @@ async def test_a_websocket_that_goes_in_the_middle_of_a_send_has_left_and_nothin
         else:
             socket.transport.abort()
         assert await asyncio.wait_for(whole.get(), 2) is False
-    assert not [record for record in caplog.records if record.name == "llmstream.web" and record.levelname != "INFO"]
+    assert not [
+        record
+        for record in caplog.records
+        if record.name == "llmstream.web" and record.levelname != "INFO"
+    ]
 
 
 @pytest.mark.parametrize("spec", [OSError, RuntimeError])
-async def test_a_server_that_raises_for_a_client_that_has_left_ends_it_quietly(spec, caplog) -> None:
+async def test_a_server_that_raises_for_a_client_that_has_left_ends_it_quietly(
+    spec, caplog
+) -> None:
     """ASGI 2.4: `send` raises OSError then. Anything else is somebody's mistake, and said."""
     closed = []
 
@@ -134,9 +142,15 @@ async def test_a_server_that_raises_for_a_client_that_has_left_ends_it_quietly(s
     async def send(message):
         raise spec("gone")
 
-    await EventStreamResponse(endless())({"type": "http", "method": "GET", "headers": []}, asyncio.Event().wait, send)
+    await EventStreamResponse(endless())(
+        {"type": "http", "method": "GET", "headers": []}, asyncio.Event().wait, send
+    )
     assert closed == [True]
-    said = [record for record in caplog.records if record.name == "llmstream.web" and record.levelname != "INFO"]
+    said = [
+        record
+        for record in caplog.records
+        if record.name == "llmstream.web" and record.levelname != "INFO"
+    ]
     assert len(said) == (spec is RuntimeError)
 
 
@@ -176,7 +190,9 @@ async def test_a_websocket_that_is_not_read_holds_the_model_up_and_is_dropped() 
     async with serving(Starlette(routes=[WebSocketRoute("/", endpoint)])) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         key = "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-        writer.write(f"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n{key}\r\n".encode())
+        writer.write(
+            f"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n{key}\r\n".encode()
+        )
         reader._transport.pause_reading()
         await asyncio.wait_for(closed.wait(), 5.0)
         await asyncio.wait_for(over.wait(), 1.0)
@@ -225,7 +241,9 @@ async def test_a_client_that_does_not_read_holds_the_model_up_and_is_dropped(acc
         async with serving(app_of(endpoint)) as port:
             client.connect(("127.0.0.1", port))
             tracemalloc.start()
-            client.sendall(f"GET / HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\n\r\n".encode())
+            client.sendall(
+                f"GET / HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\n\r\n".encode()
+            )
             held, stopped = -1, 0.0
             while sent != held or not sent:  # until what the kernel takes is full
                 held, stopped = sent, time.monotonic()
@@ -262,7 +280,9 @@ async def test_a_writer_that_never_waits_stops_when_its_client_leaves() -> None:
 
 
 @pytest.mark.parametrize("leaves", [True, False])
-async def test_what_is_to_be_done_after_an_answer_is_done_for_a_client_that_left_too(leaves) -> None:
+async def test_what_is_to_be_done_after_an_answer_is_done_for_a_client_that_left_too(
+    leaves,
+) -> None:
     done = asyncio.Event()
 
     async def words():
@@ -295,5 +315,7 @@ async def test_no_task_is_left_behind() -> None:
         await client.body()
         client.leave()
         await asyncio.sleep(0.05)
-        names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - {asyncio.current_task()}}
+        names = {
+            task.get_coro().__qualname__ for task in asyncio.all_tasks() - {asyncio.current_task()}
+        }
     assert not {name for name in names if "_write" in name or "left" in name or "run_asgi" in name}

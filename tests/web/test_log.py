@@ -224,7 +224,13 @@ class Program:
 async def uvicorn(folder: Path, *options: str, source: str = APP):
     (folder / "app.py").write_text(source, "utf-8")
     hostile = HOSTILE.encode("unicode_escape").decode()
-    body = {"error": {"message": f"{HOSTILE} {KEY}", "code": f"bad{HOSTILE}", "type": "invalid_request_error"}}
+    body = {
+        "error": {
+            "message": f"{HOSTILE} {KEY}",
+            "code": f"bad{HOSTILE}",
+            "type": "invalid_request_error",
+        }
+    }
     async with Loopback(refuse(401, body, x_request_id="theirs-7")) as provider:
         env = {
             **os.environ,
@@ -234,7 +240,9 @@ async def uvicorn(folder: Path, *options: str, source: str = APP):
             "PYTHONPATH": str(ROOT),
         }
         command = [sys.executable, "-m", "uvicorn", "app:app", "--port", "0", *options]
-        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env, cwd=folder)
+        process = await asyncio.create_subprocess_exec(
+            *command, stderr=asyncio.subprocess.PIPE, env=env, cwd=folder
+        )
         program = Program(process)
         try:
             await program.start()
@@ -271,7 +279,10 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
         "arguments": "temperature",
         "closing": "OSError: at the end",
     }
-    dialects = {each.path: body | ({"model": "openai:m"} if "model" in body else {}) for each, body in BODIES.items()}
+    dialects = {
+        each.path: body | ({"model": "openai:m"} if "model" in body else {})
+        for each, body in BODIES.items()
+    }
     forms = ("text/event-stream", "application/x-ndjson", "application/json", "text/plain")
     async with uvicorn(tmp_path) as program:
         port = program.port
@@ -285,14 +296,19 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
         assert await ask(port, "/open/chat", "chat", {"prompt": "hi"}) == 502
         for path, body in dialects.items():
             await ask(port, f"/open{path}", f"dialect{path.replace('/', '-')}", body)
-        assert await ask(port, "/open/streaming_chat", "routed", {"request": "my number is 1234"}) == 200
+        assert (
+            await ask(port, "/open/streaming_chat", "routed", {"request": "my number is 1234"})
+            == 200
+        )
 
         _, _, ids = await fetch(port, "/open/api/chat/session", "POST", b"{}")
         query = {"query": "hi", **json.loads(ids)}
         named = "&".join(f"{name}={value}" for name, value in query.items())
         await ask(port, f"/open/api/chat/stream-http?{named}", "conversation")
         url = f"ws://127.0.0.1:{port}/open/api/chat/stream"
-        async with websockets.connect(url, additional_headers={"x-request-id": "conversation-ws"}) as socket:
+        async with websockets.connect(
+            url, additional_headers={"x-request-id": "conversation-ws"}
+        ) as socket:
             await socket.send(json.dumps(query))
             assert [message async for message in socket]
 
@@ -303,17 +319,30 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
         assert await ask(port, "/keyed/chat", "mistaken", {}, **GOOD) == 400
         assert await ask(port, "/open/chat", "host", {}, host="evil.example") == 403
         assert await ask(port, "/open/chat", "origin", {}, origin="https://evil.example") == 403
-        for path, request_id, page in (("/keyed", "no-key-ws", None), ("/open", "origin-ws", "https://evil.example")):
-            url, headers = f"ws://127.0.0.1:{port}{path}/api/chat/stream", {"x-request-id": request_id}
+        for path, request_id, page in (
+            ("/keyed", "no-key-ws", None),
+            ("/open", "origin-ws", "https://evil.example"),
+        ):
+            url, headers = (
+                f"ws://127.0.0.1:{port}{path}/api/chat/stream",
+                {"x-request-id": request_id},
+            )
             with pytest.raises(websockets.InvalidStatus):
                 await websockets.connect(url, additional_headers=headers, origin=page)
         for seat in ("true", "zero", "empty", "blank", "none"):
-            assert await ask(port, "/seats/chat", f"seat-{seat}", {"prompt": "hi"}, x_seat=seat) == 401
-        assert await ask(port, "/seats/chat", "seat-raising", {"prompt": "hi"}, x_seat="secret-of-ann") == 500
+            assert (
+                await ask(port, "/seats/chat", f"seat-{seat}", {"prompt": "hi"}, x_seat=seat) == 401
+            )
+        assert (
+            await ask(port, "/seats/chat", "seat-raising", {"prompt": "hi"}, x_seat="secret-of-ann")
+            == 500
+        )
         assert await ask(port, "/seats/chat", "seat-ann", {"prompt": "hi"}, x_seat="ann") == 502
 
         body = json.dumps({"prompt": "hi", "stream": True}).encode()
-        held = await Client.ask(port, "/few/chat", "POST", body, content_type="application/json", x_request_id="left")
+        held = await Client.ask(
+            port, "/few/chat", "POST", body, content_type="application/json", x_request_id="left"
+        )
         await held.head()
         assert await ask(port, "/few/chat", "one-too-many", {"prompt": "hi"}) == 429
         leaving = await Client.ask(port, "/respond/leaving", x_request_id="left-badly")
@@ -327,12 +356,20 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
         return found[0]
 
     for name, words in raised.items():
-        for where in (*(f"respond-{name}-{number}" for number in range(len(forms))), f"direct-{name}", f"talk-{name}"):
+        for where in (
+            *(f"respond-{name}-{number}" for number in range(len(forms))),
+            f"direct-{name}",
+            f"talk-{name}",
+        ):
             record = only(where)
             assert "Traceback" in record[1], record
             assert words in "\n".join(record)
     for name in ("mine", "provider", "forbidden"):
-        for where in (*(f"respond-{name}-{number}" for number in range(len(forms))), f"direct-{name}", f"talk-{name}"):
+        for where in (
+            *(f"respond-{name}-{number}" for number in range(len(forms))),
+            f"direct-{name}",
+            f"talk-{name}",
+        ):
             if name == "provider":
                 check_provider_line(only(where))
             else:

@@ -25,7 +25,13 @@ from llmstream.events.types import (
     text_delta,
 )
 from llmstream.messages import Message, RefusalPart, TextPart
-from llmstream.web.native_encoders import AbortedError, JsonEncoder, NdjsonEncoder, SseEncoder, TextEncoder
+from llmstream.web.native_encoders import (
+    AbortedError,
+    JsonEncoder,
+    NdjsonEncoder,
+    SseEncoder,
+    TextEncoder,
+)
 from tests import strategies as some
 from tests.web.serving import frames
 
@@ -92,7 +98,11 @@ def test_every_event_comes_back_from_sse_and_ndjson(event) -> None:
         assert sse == line == b""
         return
     (frame,) = frames(sse)
-    assert StreamEvent.from_dict(json.loads(frame.data)) == StreamEvent.from_dict(json.loads(line)) == event
+    assert (
+        StreamEvent.from_dict(json.loads(frame.data))
+        == StreamEvent.from_dict(json.loads(line))
+        == event
+    )
     assert frame.id == ("1-end" if event.type in TERMINAL else "1")
 
 
@@ -124,12 +134,17 @@ def test_a_round_that_begins_anew_voids_nothing_of_those_before_it(void) -> None
     events = [*ROUND, void, AGAIN, void, AGAIN, *LAST]
     whole, document = TextEncoder(whole=True), JsonEncoder()
     assert b"".join(whole.feed(event) for event in events) == b"A C"
-    assert json.loads(b"".join(document.feed(event) for event in events))["text_delta"] == {"content": "A C"}
+    assert json.loads(b"".join(document.feed(event) for event in events))["text_delta"] == {
+        "content": "A C"
+    }
 
 
 def test_text_can_go_on_where_only_what_it_never_says_began_anew() -> None:
     encoder = TextEncoder()
-    assert b"".join(encoder.feed(event) for event in [*ROUND, reasoning_delta("hm"), AGAIN, *LAST]) == b"A C"
+    assert (
+        b"".join(encoder.feed(event) for event in [*ROUND, reasoning_delta("hm"), AGAIN, *LAST])
+        == b"A C"
+    )
     encoder = TextEncoder()
     assert b"".join(encoder.feed(event) for event in [*ROUND, text_delta("B ")]) == b"A B "
     with pytest.raises(AbortedError):

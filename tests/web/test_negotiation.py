@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream.web.negotiation import FORMS, MEDIA_TYPES, Choice, Form, NotAcceptableError, ResponseMode, negotiate
+from llmstream.web.negotiation import (
+    FORMS,
+    MEDIA_TYPES,
+    Choice,
+    Form,
+    NotAcceptableError,
+    ResponseMode,
+    negotiate,
+)
 
 STREAM, BATCH = ResponseMode.STREAM, ResponseMode.BATCH
 SSE, JSON = Choice(STREAM, Form.SSE), Choice(BATCH, Form.JSON)
@@ -66,7 +74,14 @@ def test_what_cannot_be_had_is_refused_with_what_can(said) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"stream": "maybe"}, {"flag": "false"}, {"flag": 0}, {"flag": []}, {"flag": "", "accept": "text/plain"}]
+    "said",
+    [
+        {"stream": "maybe"},
+        {"flag": "false"},
+        {"flag": 0},
+        {"flag": []},
+        {"flag": "", "accept": "text/plain"},
+    ],
 )
 def test_a_flag_that_is_neither_true_nor_false_is_a_mistake(said) -> None:
     with pytest.raises(ValueError, match="true or false") as raised:
@@ -76,7 +91,9 @@ def test_a_flag_that_is_neither_true_nor_false_is_a_mistake(said) -> None:
 
 @given(
     st.text()
-    | st.lists(st.sampled_from(["text/*", "*/*", "a/b", ";q=0.5", ";q=", ",", "application/json"])).map("".join)
+    | st.lists(
+        st.sampled_from(["text/*", "*/*", "a/b", ";q=0.5", ";q=", ",", "application/json"])
+    ).map("".join)
 )
 def test_any_accept_gives_a_choice_or_a_refusal(accept) -> None:
     try:

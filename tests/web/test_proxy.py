@@ -42,12 +42,21 @@ async def proxied(app, folder: Path) -> AsyncIterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     async with serving(app) as behind:
-        server = SERVER.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace("127.0.0.1:8000", f"127.0.0.1:{behind}")
-        paths = "".join(f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        server = SERVER.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace(
+            "127.0.0.1:8000", f"127.0.0.1:{behind}"
+        )
+        paths = "".join(
+            f"{kind}_temp_path {folder};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
         common = f"access_log off; {paths} gzip on; gzip_types *;"
         config = folder / "nginx.conf"
-        config.write_text(f"daemon off; pid {folder}/pid; events {{}} http {{ {common}\n{server} }}")
-        process = await asyncio.create_subprocess_exec(NGINX, "-e", str(folder / "log"), "-c", str(config))
+        config.write_text(
+            f"daemon off; pid {folder}/pid; events {{}} http {{ {common}\n{server} }}"
+        )
+        process = await asyncio.create_subprocess_exec(
+            NGINX, "-e", str(folder / "log"), "-c", str(config)
+        )
         try:
             await _listening(port)
             yield port

@@ -32,7 +32,12 @@ HEADS = {
 }
 HEADS |= {status + b" and close": head + b"connection: close\r\n" for status, head in HEADS.items()}
 HEADS[b"401 of HTTP/1.0"] = HEADS[b"401"].replace(b"1.1", b"1.0")
-CASES = [(kind, framing) for kind in HEADS for framing in PIECES if (kind, framing) != (b"401 of HTTP/1.0", CHUNKED)]
+CASES = [
+    (kind, framing)
+    for kind in HEADS
+    for framing in PIECES
+    if (kind, framing) != (b"401 of HTTP/1.0", CHUNKED)
+]
 
 
 def guarded():
@@ -53,22 +58,32 @@ def counting(parser: str, taken: list[int], **bounds):
 
 @over_both
 @pytest.mark.parametrize(("kind", "framing"), CASES, ids=repr)
-async def test_a_refused_body_without_end_is_read_a_little_and_its_client_hears_why(parser, kind, framing) -> None:
+async def test_a_refused_body_without_end_is_read_a_little_and_its_client_hears_why(
+    parser, kind, framing
+) -> None:
     taken: list[int] = []
-    async with serving(guarded(), http=counting(parser, taken, drain_time=0.1)) as port, stranger(port) as client:
+    async with (
+        serving(guarded(), http=counting(parser, taken, drain_time=0.1)) as port,
+        stranger(port) as client,
+    ):
         client.send(HEADS[kind] + framing)
         assert await client.flood(PIECES[framing]) < BACKLOG
         heard = await client.closed()
     assert heard.split()[1] == kind[:3]
     assert heard.count(b"HTTP/1.1") == 1
-    most = 100_000 if b"413" in kind and framing is CHUNKED else 0  # are read before the app sees that it is too much
+    most = (
+        100_000 if b"413" in kind and framing is CHUNKED else 0
+    )  # are read before the app sees that it is too much
     assert sum(taken) <= most + Bounds().drain_size + 3 * 0x40000  # three reads of asyncio's
     await nothing_is_left()
 
 
 @over_both
 async def test_a_refused_body_that_stops_is_waited_for_only_so_long(parser) -> None:
-    async with serving(guarded(), http=http(parser, drain_time=0.1)) as port, stranger(port) as client:
+    async with (
+        serving(guarded(), http=http(parser, drain_time=0.1)) as port,
+        stranger(port) as client,
+    ):
         client.send(HEADS[b"401"] + LONG + b"x")
         assert (await client.closed()).split()[1] == b"401"
     await nothing_is_left()
@@ -76,7 +91,10 @@ async def test_a_refused_body_that_stops_is_waited_for_only_so_long(parser) -> N
 
 @over_both
 async def test_a_small_rest_lets_the_connection_be_kept(parser) -> None:
-    async with serving(guarded(), http=http(parser), timeout_keep_alive=0.2) as port, stranger(port) as client:
+    async with (
+        serving(guarded(), http=http(parser), timeout_keep_alive=0.2) as port,
+        stranger(port) as client,
+    ):
         for _ in range(3):
             client.send(HEADS[b"401"] + b"content-length: 30000\r\n\r\n")
             await client.hears(b" 401 ")
@@ -86,7 +104,9 @@ async def test_a_small_rest_lets_the_connection_be_kept(parser) -> None:
         client.send(HEADS[b"401"] + b"content-length: 5\r\n\r\n")
         await client.hears(b" 401 ")
         client.send(b"x" * 5)
-        await client.closed(1.5)  # uvicorn's own clock for idle connections, which it forgets in this case
+        await client.closed(
+            1.5
+        )  # uvicorn's own clock for idle connections, which it forgets in this case
     await nothing_is_left()
 
 
@@ -121,13 +141,21 @@ async def test_a_client_that_sends_all_before_it_reads_hears_why(parser, size) -
             async with httpx2.AsyncClient(timeout=20) as client:
                 answers.append(await client.post(url, content=b"x" * size))
         for answer in answers:
-            assert (answer.status_code, answer.json()["error"]["type"]) == (413, "invalid_request_error")
+            assert (answer.status_code, answer.json()["error"]["type"]) == (
+                413,
+                "invalid_request_error",
+            )
 
 
 @over_both
 @pytest.mark.parametrize("kind", [b"401", b"404", b"413"])
-async def test_who_asks_before_it_sends_is_refused_without_being_asked_for_more(parser, kind) -> None:
-    async with serving(guarded(), http=http(parser, drain_time=30)) as port, stranger(port) as client:
+async def test_who_asks_before_it_sends_is_refused_without_being_asked_for_more(
+    parser, kind
+) -> None:
+    async with (
+        serving(guarded(), http=http(parser, drain_time=30)) as port,
+        stranger(port) as client,
+    ):
         client.send(HEADS[kind] + b"expect: 100-continue\r\n" + LONG)
         client.writer.write_eof()
         heard = await client.closed()
@@ -142,7 +170,9 @@ async def test_who_asks_before_it_sends_is_asked_for_a_body_that_is_wanted(parse
 
     async with serving(app_of(read), http=http(parser)) as port, stranger(port) as client:
         for _ in range(2):
-            client.send(b"POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 7\r\n\r\n")
+            client.send(
+                b"POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 7\r\n\r\n"
+            )
             await client.hears(b"HTTP/1.1 100 Continue\r\n\r\n")
             client.send(b"x" * 7)
             await client.hears(b"\r\n\r\n7")

@@ -42,13 +42,20 @@ async def test_the_same_events_in_every_form() -> None:
         assert (status, headers["content-type"]) == (200, "text/event-stream")
         assert headers["cache-control"] == "no-store"
         assert headers["x-accel-buffering"] == "no"
-        assert [event.type for event in events_of(data)] == ["message_start", *["text_delta"] * 2, "message_complete"]
+        assert [event.type for event in events_of(data)] == [
+            "message_start",
+            *["text_delta"] * 2,
+            "message_complete",
+        ]
         _, headers, lines = await fetch(port, accept="application/x-ndjson")
         assert headers["content-type"] == "application/x-ndjson"
         events = [StreamEvent.from_dict(json.loads(line)) for line in lines.splitlines()]
         assert "".join(event.text for event in events) == "Hello\r\n\u2028!"
         _, headers, text = await fetch(port, accept="text/plain")
-        assert (headers["content-type"], text.decode()) == ("text/plain; charset=utf-8", "Hello\r\n\u2028!")
+        assert (headers["content-type"], text.decode()) == (
+            "text/plain; charset=utf-8",
+            "Hello\r\n\u2028!",
+        )
         _, headers, document = await fetch(port, "/?stream=false")
         assert headers["content-type"] == "application/json"
         assert StreamEvent.from_dict(json.loads(document)).text == "Hello\r\n\u2028!"
@@ -56,17 +63,29 @@ async def test_the_same_events_in_every_form() -> None:
         assert text.decode() == "Hello\r\n\u2028!"
 
 
-@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson", "text/plain", "application/json"])
+@pytest.mark.parametrize(
+    "accept", ["text/event-stream", "application/x-ndjson", "text/plain", "application/json"]
+)
 @pytest.mark.parametrize("kind", ["rate_limit", "authentication", "invalid_request", "timeout"])
 async def test_an_early_error_is_a_real_one(accept, kind) -> None:
-    info = ErrorInfo(kind, SECRET, provider=SECRET, code=SECRET, retry_after=3.2, retryable=False, request_id=SECRET)
+    info = ErrorInfo(
+        kind,
+        SECRET,
+        provider=SECRET,
+        code=SECRET,
+        retry_after=3.2,
+        retryable=False,
+        request_id=SECRET,
+    )
     app, _ = answering([info])
     async with serving(app) as port:
         status, headers, body = await fetch(port, accept=accept, x_request_id="req-7")
     said = json.loads(body)
     assert status == TABLE[kind].status == said["error_info"]["status_code"]
     assert headers["retry-after"] == "4"
-    assert headers["x-request-id"] == said["request_id"] == said["error_info"]["request_id"] == "req-7"
+    assert (
+        headers["x-request-id"] == said["request_id"] == said["error_info"]["request_id"] == "req-7"
+    )
     assert said["error"] == TABLE[kind].text
     assert SECRET.encode() not in body
 
@@ -76,7 +95,9 @@ async def test_an_event_source_that_nobody_here_wrote_reads_it() -> None:
     async with (
         serving(app) as port,
         httpx2.AsyncClient() as client,
-        client.stream("GET", f"http://127.0.0.1:{port}/", headers={"accept": "text/event-stream"}) as response,
+        client.stream(
+            "GET", f"http://127.0.0.1:{port}/", headers={"accept": "text/event-stream"}
+        ) as response,
     ):
         read = [event async for event in httpx2.EventSource(response)]
     events = [StreamEvent.from_dict(json.loads(event.data)) for event in read]
@@ -143,7 +164,9 @@ async def test_the_exception_that_cuts_an_answer_says_nothing_of_the_one_before_
 
 
 @pytest.mark.parametrize("begun", [True, False])
-@pytest.mark.parametrize("problem", [ValueError, asyncio.CancelledError])  # the latter of a task that they waited for
+@pytest.mark.parametrize(
+    "problem", [ValueError, asyncio.CancelledError]
+)  # the latter of a task that they waited for
 async def test_events_that_raise_or_stop_short_are_errors(begun, problem, caplog) -> None:
     closed = []
 
@@ -242,8 +265,14 @@ async def test_an_event_stream_response_ends_an_event_source_too() -> None:
             await after.get()  # it runs after the client has its answer
         assert (len(asked), len(closed), after.empty()) == (1, 4, True)
         first, *_, end = events_of((await fetch(port, last_event_id="2"))[2])
-        assert (first.status.kind, first.status.data, end.type) == ("gap", {"last_event_id": "2"}, "message_complete")
-        status, _, lines = await fetch(port, "/?lines", last_event_id="3-end")  # of a form without ids
+        assert (first.status.kind, first.status.data, end.type) == (
+            "gap",
+            {"last_event_id": "2"},
+            "message_complete",
+        )
+        status, _, lines = await fetch(
+            port, "/?lines", last_event_id="3-end"
+        )  # of a form without ids
         assert (status, json.loads(lines.splitlines()[0])["type"]) == (200, "text_delta")
 
 
@@ -268,20 +297,29 @@ async def test_silence_opens_the_answer_and_is_filled_with_heartbeats(accept) ->
         rest = await client.body()
         assert b"late" in rest
         if accept == "text/event-stream":
-            assert [event.type for event in events_of(b"".join(beats) + rest)] == ["text_delta", "message_complete"]
+            assert [event.type for event in events_of(b"".join(beats) + rest)] == [
+                "text_delta",
+                "message_complete",
+            ]
 
 
 async def test_progress_without_words_streams_and_ends() -> None:
     async def work():
         for done in (1, 2):
-            yield StreamEvent(EventType.STATUS, status=Status("progress", f"{done} of 2", {"done": done}))
+            yield StreamEvent(
+                EventType.STATUS, status=Status("progress", f"{done} of 2", {"done": done})
+            )
         yield StreamEvent(EventType.MESSAGE_COMPLETE)
 
     async def endpoint(request):
         return respond(request, work())
 
     async with serving(app_of(endpoint)) as port:
-        assert [event.type for event in events_of((await fetch(port))[2])] == ["status", "status", "message_complete"]
+        assert [event.type for event in events_of((await fetch(port))[2])] == [
+            "status",
+            "status",
+            "message_complete",
+        ]
         assert (await fetch(port, accept="text/plain"))[2] == b""
 
 
@@ -310,7 +348,9 @@ async def test_the_answer_is_sent_as_it_comes() -> None:
 STOPPING = "The server is stopping. Please try again."
 
 
-@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson", "text/plain", "application/json"])
+@pytest.mark.parametrize(
+    "accept", ["text/event-stream", "application/x-ndjson", "text/plain", "application/json"]
+)
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_server_that_stops_says_so(accept, begun) -> None:
     async def endless():
@@ -339,7 +379,9 @@ async def test_a_server_that_stops_says_so(accept, begun) -> None:
     else:
         data = first + await client.body()
         events = (
-            events_of(data) if "event" in accept else [StreamEvent.from_dict(json.loads(x)) for x in data.splitlines()]
+            events_of(data)
+            if "event" in accept
+            else [StreamEvent.from_dict(json.loads(x)) for x in data.splitlines()]
         )
         last = events[-1]
         assert (last.type, last.error_info.kind, last.error) == ("error", "overloaded", STOPPING)
@@ -378,12 +420,17 @@ async def test_head_asks_nobody() -> None:
 
     async with serving(app_of(endpoint)) as port:
         client = await Client.ask(port, method="HEAD", accept="application/x-ndjson")
-        assert (await client.head(), client.headers["content-type"]) == (200, "application/x-ndjson")
+        assert (await client.head(), client.headers["content-type"]) == (
+            200,
+            "application/x-ndjson",
+        )
         assert await client.reader.read() == b""
     assert (closed, asked) == ([True], [])
 
 
-@pytest.mark.parametrize(("wait", "told"), [(0.2, "1"), (float("inf"), "86400"), (-3.0, "0"), (float("nan"), None)])
+@pytest.mark.parametrize(
+    ("wait", "told"), [(0.2, "1"), (float("inf"), "86400"), (-3.0, "0"), (float("nan"), None)]
+)
 async def test_any_delay_of_a_provider_makes_an_honest_header(wait, told) -> None:
     async def failing():
         yield error(ErrorInfo("rate_limit", retry_after=wait))

@@ -32,7 +32,9 @@ async def served(*arguments: str, **environment: str):
     """The program and its port."""
     env = {**os.environ, "LLMSTREAM_MODEL": "simulator", **environment}
     command = [sys.executable, "-m", "llmstream", "serve", "--port", "0", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
+    process = await asyncio.create_subprocess_exec(
+        *command, stderr=asyncio.subprocess.PIPE, env=env
+    )
     try:
         line = (await process.stderr.readline()).decode()
         yield process, int(re.search(r":(\d+)/ to", line)[1]), line
@@ -50,12 +52,18 @@ async def test_it_serves_this_machine_and_stops_when_told() -> None:
     async with served() as (process, port, line):
         assert "this machine only" in line
         status, _, body = await chat(port)
-        assert (status, "You said: hello" in json.loads(body)["text_delta"]["content"]) == (200, True)
+        assert (status, "You said: hello" in json.loads(body)["text_delta"]["content"]) == (
+            200,
+            True,
+        )
         assert (await chat(port, host="evil.example"))[0] == 403
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 10) == 0
         (refused,) = (await process.stderr.read()).decode().splitlines()
-        assert re.search(r"llmstream\.web: request \w+: refused with 403: .*; Host: evil\.example; POST /chat", refused)
+        assert re.search(
+            r"llmstream\.web: request \w+: refused with 403: .*; Host: evil\.example; POST /chat",
+            refused,
+        )
 
 
 async def test_a_stream_that_is_open_when_it_stops_is_finished() -> None:
@@ -69,7 +77,11 @@ async def test_a_stream_that_is_open_when_it_stops_is_finished() -> None:
 
 
 async def test_others_are_let_in_only_with_keys() -> None:
-    async with served("--host", "0.0.0.0", LLMSTREAM_SERVE_KEYS=f"{KEY}, other") as (process, port, line):
+    async with served("--host", "0.0.0.0", LLMSTREAM_SERVE_KEYS=f"{KEY}, other") as (
+        process,
+        port,
+        line,
+    ):
         assert KEY not in line
         assert (await chat(port))[0] == 401
         assert (await chat(port, authorization=f"Bearer {KEY}", host="chat.example"))[0] == 200
@@ -98,7 +110,10 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
         (["words"], "takes no other words"),
         (["--json"], "go with a single question"),
         (["--model", "nobody:x"], "unknown provider"),
-        (["--allow-model", "simulator:x", "--allow-model", "anthropic:claude-sonnet-4-5"], "no key for anthropic"),
+        (
+            ["--allow-model", "simulator:x", "--allow-model", "anthropic:claude-sonnet-4-5"],
+            "no key for anthropic",
+        ),
         (["--allow-model", ""], "model must be"),
         (["--conversations", "redis://127.0.0.1:6379"], "not a URL"),
         (["--port", "99999"], "can't listen"),
@@ -107,17 +122,33 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
 )
 async def test_what_cannot_be_served_is_told(arguments, said) -> None:
     command = [sys.executable, "-m", "llmstream", "serve", *arguments]
-    env = {**os.environ, "LLMSTREAM_MODEL": "simulator", "LLMSTREAM_SERVE_KEYS": "", "ANTHROPIC_API_KEY": ""}
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
+    env = {
+        **os.environ,
+        "LLMSTREAM_MODEL": "simulator",
+        "LLMSTREAM_SERVE_KEYS": "",
+        "ANTHROPIC_API_KEY": "",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *command, stderr=asyncio.subprocess.PIPE, env=env
+    )
     _, err = await process.communicate()
     assert (process.returncode, said in err.decode()) == (2, True), err
 
 
 async def test_a_port_that_is_taken_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        command = [sys.executable, "-m", "llmstream", "serve", "--port", str(taken.getsockname()[1])]
+        command = [
+            sys.executable,
+            "-m",
+            "llmstream",
+            "serve",
+            "--port",
+            str(taken.getsockname()[1]),
+        ]
         env = {**os.environ, "LLMSTREAM_MODEL": "simulator"}
-        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE, env=env)
+        process = await asyncio.create_subprocess_exec(
+            *command, stderr=asyncio.subprocess.PIPE, env=env
+        )
         _, err = await process.communicate()
     assert (process.returncode, b"can't listen" in err) == (2, True), err
 
@@ -145,7 +176,9 @@ async def test_streams_that_outlast_the_grace_are_told_so_in_a_line_of_the_log(c
 async def test_websockets_are_told_that_the_server_stops() -> None:
     """uvicorn does so at once: 1012 is "service restart"."""
     async with running(create_app(LLMClient(provider=SimulatorProvider(pace=0.05)))) as url:
-        ids = json.loads((await fetch(int(url.rpartition(":")[2]), "/api/chat/session", "POST", b"{}"))[2])
+        ids = json.loads(
+            (await fetch(int(url.rpartition(":")[2]), "/api/chat/session", "POST", b"{}"))[2]
+        )
         socket = await websockets.connect(f"{url.replace('http', 'ws')}/api/chat/stream")
         await socket.send(json.dumps({"query": "hi", **ids}))
         await socket.recv()
@@ -154,7 +187,9 @@ async def test_websockets_are_told_that_the_server_stops() -> None:
 
 
 @pytest.mark.parametrize("refused", [True, False])
-async def test_a_websocket_that_is_refused_is_no_mistake_and_one_that_is_forgotten_is(refused, caplog) -> None:
+async def test_a_websocket_that_is_refused_is_no_mistake_and_one_that_is_forgotten_is(
+    refused, caplog
+) -> None:
     """uvicorn's log says of both that they never completed the handshake."""
     caplog.set_level(logging.ERROR, "uvicorn.error")
 
@@ -192,7 +227,9 @@ async def test_a_client_that_does_not_read_loses_its_connection_at_once() -> Non
 
     async def endpoint(request):
         try:
-            await respond(request, endless(), write_timeout=0.2)(request.scope, request.receive, request._send)
+            await respond(request, endless(), write_timeout=0.2)(
+                request.scope, request.receive, request._send
+            )
         finally:
             closed.set()
 

@@ -52,10 +52,14 @@ def saying(*events: StreamEvent, charset: str = "utf-8"):
 
 def calling(*attempts, **options):
     """An app that streams what a client answers."""
-    client = LLMClient(provider=ScriptedProvider(*attempts), retry=RetryPolicy(max_attempts=2, base_delay=0.001))
+    client = LLMClient(
+        provider=ScriptedProvider(*attempts), retry=RetryPolicy(max_attempts=2, base_delay=0.001)
+    )
 
     async def endpoint(request):
-        return StreamingResponse(client.chat_completion(QUESTION, **options), media_type="text/plain")
+        return StreamingResponse(
+            client.chat_completion(QUESTION, **options), media_type="text/plain"
+        )
 
     return app_of(endpoint)
 
@@ -74,12 +78,18 @@ def calling(*attempts, **options):
 async def test_an_answer_is_streamed_as_its_text(http, attempts, said, stream) -> None:
     async with serving(calling(*attempts, stream=stream), http=http) as port:
         status, headers, text = await fetch(port)
-    assert (status, headers["content-type"], text.decode()) == (200, "text/plain; charset=utf-8", said)
+    assert (status, headers["content-type"], text.decode()) == (
+        200,
+        "text/plain; charset=utf-8",
+        said,
+    )
 
 
 async def test_events_without_words_do_not_end_the_body(http) -> None:
     """An empty chunk is HTTP's own end of a body."""
-    app = saying(QUIET, FREE, text_delta("a"), QUIET, QUIET, refusal_delta("b"), FREE, text_delta("c"), DONE)
+    app = saying(
+        QUIET, FREE, text_delta("a"), QUIET, QUIET, refusal_delta("b"), FREE, text_delta("c"), DONE
+    )
     async with serving(app, http=http) as port:
         client = await Client.ask(port)
         await client.head()
@@ -89,11 +99,16 @@ async def test_events_without_words_do_not_end_the_body(http) -> None:
 @pytest.mark.parametrize("last", [ErrorInfo("server"), ErrorInfo("rate_limit", retry_after=900.0)])
 @pytest.mark.parametrize("words", [[], ["half"]])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_failure_cuts_the_body_and_is_logged_once(http, last, words, stream, caplog) -> None:
+async def test_a_failure_cuts_the_body_and_is_logged_once(
+    http, last, words, stream, caplog
+) -> None:
     """Starlette has sent its 200 before it looks at the events."""
     with caplog.at_level(logging.ERROR, "uvicorn.error"):
         async with serving(
-            calling(*[[*words, last]] * 2, stream=stream), http=http, log_level="error", log_config=None
+            calling(*[[*words, last]] * 2, stream=stream),
+            http=http,
+            log_level="error",
+            log_config=None,
         ) as port:
             client = await Client.ask(port)
             assert await client.head() == 200
@@ -117,7 +132,10 @@ async def test_text_that_a_retry_discards_cuts_the_body(http, caplog) -> None:
             with pytest.raises(asyncio.IncompleteReadError):
                 await client.chunk()
     (record,) = [record for record in caplog.records if record.exc_info]
-    assert (record.exc_info[1].info.kind, record.exc_info[1].info.code) == ("connection", "discarded")
+    assert (record.exc_info[1].info.kind, record.exc_info[1].info.code) == (
+        "connection",
+        "discarded",
+    )
 
 
 async def test_a_connection_is_used_again_after_a_whole_answer(http) -> None:
@@ -212,7 +230,9 @@ async def test_a_client_that_leaves_unread_text_closes_the_events(http) -> None:
         try:
             while True:
                 made += 1
-                await asyncio.sleep(0)  # as a model would; uvicorn swallows what is sent after the client has gone
+                await asyncio.sleep(
+                    0
+                )  # as a model would; uvicorn swallows what is sent after the client has gone
                 yield text_delta("x" * 65536)
         finally:
             closed.set()
@@ -232,7 +252,9 @@ async def test_a_client_that_leaves_unread_text_closes_the_events(http) -> None:
         await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_middleware_that_ends_a_body_properly_hides_a_failure_that_only_respond_can_show(http) -> None:
+async def test_middleware_that_ends_a_body_properly_hides_a_failure_that_only_respond_can_show(
+    http,
+) -> None:
     """What docs/serving.md warns of: when Starlette cuts here too, the warning can go."""
     app = calling(["half", ErrorInfo("server")])
 

@@ -38,7 +38,9 @@ async def ask(socket, question) -> list:
     return said
 
 
-async def test_what_is_asked_upon_the_last_message_is_answered_however_long_the_events_take_to_close() -> None:
+async def test_what_is_asked_upon_the_last_message_is_answered_however_long_the_events_take_to_close() -> (
+    None
+):
     closed = []
 
     async def answer(asked):
@@ -51,7 +53,10 @@ async def test_what_is_asked_upon_the_last_message_is_answered_however_long_the_
             await asyncio.sleep(0.005)
             closed.append(asked)
 
-    async with serving(talking(answer)) as port, websockets.connect(f"ws://127.0.0.1:{port}/") as socket:
+    async with (
+        serving(talking(answer)) as port,
+        websockets.connect(f"ws://127.0.0.1:{port}/") as socket,
+    ):
         for number in range(10):
             first, last = await ask(socket, str(number))
             assert first["text_delta"]["content"] == str(number) == closed[-1]
@@ -66,7 +71,10 @@ async def test_events_that_can_not_be_closed_have_ended_all_the_same(caplog) -> 
         finally:
             raise OSError("secret")
 
-    async with serving(talking(answer)) as port, websockets.connect(f"ws://127.0.0.1:{port}/") as socket:
+    async with (
+        serving(talking(answer)) as port,
+        websockets.connect(f"ws://127.0.0.1:{port}/") as socket,
+    ):
         said = await ask(socket, "hi") + await ask(socket, "again")
     assert [each["type"] for each in said] == ["text_delta", "message_complete"] * 2
     assert sum("could not be closed" in record.getMessage() for record in caplog.records) == 2

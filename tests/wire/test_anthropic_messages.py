@@ -77,11 +77,17 @@ def end(index):
 
 
 def ending(reason="end_turn", **usage):
-    return {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": usage}
+    return {
+        "type": "message_delta",
+        "delta": {"stop_reason": reason, "stop_sequence": None},
+        "usage": usage,
+    }
 
 
 def sse(*payloads):
-    return b"".join(b"event: %s\ndata: %s\n\n" % (p["type"].encode(), json.dumps(p).encode()) for p in payloads)
+    return b"".join(
+        b"event: %s\ndata: %s\n\n" % (p["type"].encode(), json.dumps(p).encode()) for p in payloads
+    )
 
 
 def events_of(*payloads):
@@ -93,7 +99,11 @@ def written(events):
     return b"".join(encoder.feed(event) for event in events)
 
 
-TEXT = (begin(0, type="text", text=""), delta(0, type="text_delta", text="Hel"), delta(0, type="text_delta", text="lo"))
+TEXT = (
+    begin(0, type="text", text=""),
+    delta(0, type="text_delta", text="Hel"),
+    delta(0, type="text_delta", text="lo"),
+)
 CALL = (
     begin(1, type="tool_use", id="toolu_1", name="weather", input={}),
     delta(1, type="input_json_delta", partial_json=""),
@@ -101,7 +111,9 @@ CALL = (
     delta(1, type="input_json_delta", partial_json='"Oslo"}'),
     end(1),
 )
-ANSWER = sse(START, *TEXT, end(0), {"type": "ping"}, *CALL, ending("tool_use", output_tokens=9), STOP)
+ANSWER = sse(
+    START, *TEXT, end(0), {"type": "ping"}, *CALL, ending("tool_use", output_tokens=9), STOP
+)
 
 
 def test_text_a_call_and_the_usage_of_both_ends():
@@ -109,7 +121,9 @@ def test_text_a_call_and_the_usage_of_both_ends():
     last = check_stream(events)
     check_calls(events)
     assert last.message.text == "Hello"
-    assert [(c.id, c.name, c.input) for c in last.message.tool_calls] == [("toolu_1", "weather", {"city": "Oslo"})]
+    assert [(c.id, c.name, c.input) for c in last.message.tool_calls] == [
+        ("toolu_1", "weather", {"city": "Oslo"})
+    ]
     assert (last.finish_reason, last.raw_finish_reason) == (FinishReason.TOOL_CALLS, "tool_use")
     assert last.usage == Usage(17, 9, cache_read_tokens=5, cache_write_tokens=2)
     assert last.start == Start("msg_1", "claude-x")
@@ -139,11 +153,18 @@ def test_a_call_cut_by_the_network_is_only_in_the_partial():
     ]
 
 
-@pytest.mark.parametrize(("arguments", "complete"), [('{"city": "O', False), ("", False), ('{"city": "Oslo"}', True)])
+@pytest.mark.parametrize(
+    ("arguments", "complete"), [('{"city": "O', False), ("", False), ('{"city": "Oslo"}', True)]
+)
 def test_a_call_at_the_token_limit_is_complete_only_with_whole_arguments(arguments, complete):
     block = begin(0, type="tool_use", id="t", name="f", input={})
     events = events_of(
-        START, block, delta(0, type="input_json_delta", partial_json=arguments), end(0), ending("max_tokens"), STOP
+        START,
+        block,
+        delta(0, type="input_json_delta", partial_json=arguments),
+        end(0),
+        ending("max_tokens"),
+        STOP,
     )
     call = events[-1].message.parts[0]
     assert (call.complete, call.input is not None) == (complete, complete)
@@ -157,7 +178,13 @@ def test_a_call_without_arguments_has_empty_ones():
 
 
 def test_input_may_come_whole_in_the_blocks_start_or_in_the_messages():
-    block = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}, "caller": {"type": "direct"}}
+    block = {
+        "type": "tool_use",
+        "id": "t",
+        "name": "f",
+        "input": {"a": 1},
+        "caller": {"type": "direct"},
+    }
     message = {**START["message"], "content": [block], "stop_reason": "tool_use"}
     for payloads in (
         (START, begin(0, **block), end(0), ending("tool_use"), STOP),
@@ -166,7 +193,11 @@ def test_input_may_come_whole_in_the_blocks_start_or_in_the_messages():
         last = check_stream(events_of(*payloads))
         call = last.message.tool_calls[0]
         assert (call.arguments, call.input) == ('{"a":1}', {"a": 1})
-        assert call.provider_data == {"format": FORMAT, "type": "tool_use", "caller": {"type": "direct"}}
+        assert call.provider_data == {
+            "format": FORMAT,
+            "type": "tool_use",
+            "caller": {"type": "direct"},
+        }
         assert last.raw_finish_reason == "tool_use"
 
 
@@ -197,7 +228,14 @@ def test_reasoning_is_signed_even_without_text():
 
 
 def test_tools_that_the_provider_runs_are_marked_so_and_have_results():
-    result = [{"type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "x"}]
+    result = [
+        {
+            "type": "web_search_result",
+            "url": "https://a.example",
+            "title": "A",
+            "encrypted_content": "x",
+        }
+    ]
     events = events_of(
         START,
         begin(0, type="server_tool_use", id="srv_1", name="web_search", input={}),
@@ -236,7 +274,12 @@ def test_citations_become_sources():
         "cited_text": "quote",
         "encrypted_index": "x",
     }
-    page = {"type": "page_location", "document_title": "D", "start_page_number": 1, "end_page_number": 2}
+    page = {
+        "type": "page_location",
+        "document_title": "D",
+        "start_page_number": 1,
+        "end_page_number": 2,
+    }
     cite = [delta(0, type="citations_delta", citation=citation) for citation in (web, page)]
     last = check_stream(events_of(START, *TEXT, *cite, end(0), ending(), STOP))
     assert last.message.sources == [
@@ -289,7 +332,10 @@ def test_a_gateways_done_marker_and_missing_beginnings_are_no_error():
 
 
 def test_zeros_and_nulls_at_the_start_are_overlaid():
-    start = {**START, "message": {**START["message"], "usage": {"input_tokens": 0, "output_tokens": None}}}
+    start = {
+        **START,
+        "message": {**START["message"], "usage": {"input_tokens": 0, "output_tokens": None}},
+    }
     last = events_of(start, *TEXT, end(0), ending(input_tokens=11, output_tokens=3), STOP)[-1]
     assert last.usage == Usage(11, 3)
 
@@ -307,11 +353,18 @@ def test_zeros_and_nulls_at_the_start_are_overlaid():
 def test_an_error_event_ends_the_stream(kind, word, before):
     payload = {"type": "error", "error": {"type": word, "message": "sorry"}}
     last = check_stream(events_of(*before, payload, *TEXT, STOP))
-    assert (last.error_info.kind, last.error_info.message, last.error_info.status_code) == (kind, "sorry", None)
+    assert (last.error_info.kind, last.error_info.message, last.error_info.status_code) == (
+        kind,
+        "sorry",
+        None,
+    )
 
 
 def test_a_whole_message_is_an_answer():
-    content = [{"type": "text", "text": "Hello"}, {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]
+    content = [
+        {"type": "text", "text": "Hello"},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+    ]
     document = {**START["message"], "content": content, "stop_reason": "tool_use"}
     last = check_stream(decode(MessagesDecoder, bytewise(json.dumps(document, indent=1).encode())))
     assert (last.message.text, last.message.tool_calls[0].input) == ("Hello", {"a": 1})
@@ -350,13 +403,18 @@ def test_blocks_without_a_stop_are_still_ended():
 
 
 def test_thinking_that_never_began_keeps_its_signature():
-    pieces = (delta(0, type="thinking_delta", thinking="Hm"), delta(0, type="signature_delta", signature="sig"))
+    pieces = (
+        delta(0, type="thinking_delta", thinking="Hm"),
+        delta(0, type="signature_delta", signature="sig"),
+    )
     last = check_stream(events_of(START, *pieces, end(0), ending(), STOP))
     assert last.message.parts == [ReasoningPart("Hm", "sig", format=FORMAT)]
 
 
 def test_arguments_of_a_call_that_never_began_are_no_answer():
-    events = events_of(START, delta(0, type="input_json_delta", partial_json="{}"), ending("tool_use"), STOP)
+    events = events_of(
+        START, delta(0, type="input_json_delta", partial_json="{}"), ending("tool_use"), STOP
+    )
     assert check_stream(events).error_info.kind == "protocol"
 
 
@@ -364,7 +422,9 @@ def test_a_second_message_start_changes_nothing():
     content = [{"type": "text", "text": "Hi"}]
     again = {**START, "message": {"content": content}}
     last = check_stream(
-        events_of({**START, "message": {**START["message"], "content": content}}, again, ending(), STOP)
+        events_of(
+            {**START, "message": {**START["message"], "content": content}}, again, ending(), STOP
+        )
     )
     assert (last.message.text, last.start) == ("Hi", Start("msg_1", "claude-x"))
 
@@ -375,7 +435,9 @@ def test_a_prompt_of_no_tokens_at_the_end_overlays_nothing():
 
 
 SCALAR = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3)
-JSON = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner))
+JSON = st.recursive(
+    SCALAR, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner)
+)
 TYPES = st.sampled_from(
     [
         "message_start",
@@ -388,15 +450,22 @@ TYPES = st.sampled_from(
     ]
 )
 FIELDS = ["index", "delta", "content_block", "message", "usage", "error"]
-INNER = st.dictionaries(st.sampled_from(["type", "text", "id", "input", "content", "signature", "citation"]), JSON)
+INNER = st.dictionaries(
+    st.sampled_from(["type", "text", "id", "input", "content", "signature", "citation"]), JSON
+)
 
 
-@given(st.lists(st.tuples(TYPES, st.dictionaries(st.sampled_from(FIELDS), JSON | INNER)), max_size=8))
+@given(
+    st.lists(st.tuples(TYPES, st.dictionaries(st.sampled_from(FIELDS), JSON | INNER)), max_size=8)
+)
 def test_frames_of_any_content_never_raise(frames):
     check_stream(events_of(*({"type": kind, **fields} for kind, fields in frames)))
 
 
-@given(st.binary(max_size=200) | st.lists(st.sampled_from(ANSWER.split(b",")), max_size=20).map(b",".join))
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from(ANSWER.split(b",")), max_size=20).map(b",".join)
+)
 def test_any_bytes_never_raise(data):
     check_stream(decode(MessagesDecoder, [data]))
 
@@ -482,7 +551,12 @@ def as_stream(drawn):
     given_events = [
         StreamEvent(EventType.MESSAGE_START, start=start),
         *pieces,
-        StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=reason[1], raw_finish_reason=reason[0], usage=usage),
+        StreamEvent(
+            EventType.MESSAGE_COMPLETE,
+            finish_reason=reason[1],
+            raw_finish_reason=reason[0],
+            usage=usage,
+        ),
     ]
     for event in given_events:
         events += guard.feed(event)
@@ -505,7 +579,16 @@ def test_a_batch_event_comes_out_as_if_it_had_been_streamed(drawn):
 
 @pytest.mark.parametrize(
     "kind",
-    ["authentication", "permission", "not_found", "invalid_request", "quota", "rate_limit", "overloaded", "server"],
+    [
+        "authentication",
+        "permission",
+        "not_found",
+        "invalid_request",
+        "quota",
+        "rate_limit",
+        "overloaded",
+        "server",
+    ],
 )
 def test_the_kind_of_an_error_survives(kind):
     last = decode(MessagesDecoder, [written([error(ErrorInfo(kind, "because"))])])[-1]
@@ -519,12 +602,16 @@ def test_a_cut_is_written_as_one(kind):
 
 
 def test_an_error_keeps_its_request_id():
-    last = decode(MessagesDecoder, [written([error(ErrorInfo("overloaded", "busy", request_id="req_1"))])])[-1]
+    last = decode(
+        MessagesDecoder, [written([error(ErrorInfo("overloaded", "busy", request_id="req_1"))])]
+    )[-1]
     assert last.error_info.request_id == "req_1"
 
 
 def test_usage_written_is_never_negative():
-    last = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, usage=Usage(5, 6, 100))
+    last = StreamEvent(
+        EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, usage=Usage(5, 6, 100)
+    )
     assert b'"input_tokens":0' in written([last])
 
 
@@ -559,7 +646,9 @@ def compact(value):
 
 inputs = st.dictionaries(some, some | counts, max_size=2)
 calls = st.builds(
-    lambda call_id, name, given: ToolCall(call_id, name, compact(given) if given else "", input=given),
+    lambda call_id, name, given: ToolCall(
+        call_id, name, compact(given) if given else "", input=given
+    ),
     some,
     some,
     inputs,
@@ -575,15 +664,21 @@ assistant_parts = (
     said.map(TextPart)
     | calls
     | st.builds(ReasoningPart, some, signatures, format=st.just(FORMAT))
-    | st.builds(lambda data: ProviderPart(FORMAT, {"type": "redacted_thinking", "data": data}), some)
+    | st.builds(
+        lambda data: ProviderPart(FORMAT, {"type": "redacted_thinking", "data": data}), some
+    )
 )
-results = st.builds(ToolResult, some, st.text(st.characters(codec="utf-8"), max_size=5), is_error=st.booleans())
+results = st.builds(
+    ToolResult, some, st.text(st.characters(codec="utf-8"), max_size=5), is_error=st.booleans()
+)
 users = st.lists(user_parts, min_size=1, max_size=3).map(lambda parts: [Message("user", parts)])
 answered = st.lists(results, min_size=1, max_size=2).map(lambda parts: [Message("tool", parts)])
-assistants = st.lists(assistant_parts, min_size=1, max_size=3).map(lambda parts: [Message("assistant", parts)])
-turns = st.tuples(users | answered | st.builds(lambda a, b: a + b, answered, users), assistants).map(
-    lambda t: t[0] + t[1]
+assistants = st.lists(assistant_parts, min_size=1, max_size=3).map(
+    lambda parts: [Message("assistant", parts)]
 )
+turns = st.tuples(
+    users | answered | st.builds(lambda a, b: a + b, answered, users), assistants
+).map(lambda t: t[0] + t[1])
 schemas = st.just({"type": "object", "properties": {"a": {"type": "string"}}})
 tools = st.builds(Tool, some, schemas, st.none() | some, st.none() | st.booleans()) | st.just(
     HostedTool({"type": "web_search_20250305", "name": "web_search"})
@@ -614,7 +709,9 @@ def chat_requests(draw):
         stop=draw(st.lists(some, max_size=2)),
         reasoning_effort=effort,
         metadata=draw(st.just({}) | st.builds(lambda v: {"user_id": v}, some)),
-        provider_options=draw(st.just({}) | st.just({"anthropic": {"service_tier": "auto", "top_k": 4}})),
+        provider_options=draw(
+            st.just({}) | st.just({"anthropic": {"service_tier": "auto", "top_k": 4}})
+        ),
     )
 
 
@@ -634,7 +731,8 @@ def test_the_vendors_types_accept_what_is_rendered(request):
 
     body = render_request(request).body
     if any(
-        isinstance(m["content"], list) and any(b.get("source", {}).get("type") == "file" for b in m["content"])
+        isinstance(m["content"], list)
+        and any(b.get("source", {}).get("type") == "file" for b in m["content"])
         for m in body["messages"]
     ):
         return  # files by id are of the beta API
@@ -706,11 +804,15 @@ def test_a_rendered_request():
     ],
 )
 def test_what_the_api_lacks_is_named(options, name):
-    assert [w.partition(":")[0] for w in render_request(request(USER, **options)).warnings] == [name]
+    assert [w.partition(":")[0] for w in render_request(request(USER, **options)).warnings] == [
+        name
+    ]
 
 
 def test_a_system_message_in_the_middle_is_moved_and_named():
-    rendered = render_request(request(USER, Message("developer", "Now rhyme."), Message("user", "Go")))
+    rendered = render_request(
+        request(USER, Message("developer", "Now rhyme."), Message("user", "Go"))
+    )
     assert rendered.body["system"] == "Now rhyme."
     assert [m["role"] for m in rendered.body["messages"]] == ["user"]
     assert rendered.warnings[0].startswith("system:")
@@ -726,7 +828,9 @@ def test_older_models_get_a_budget_instead_of_an_effort():
     ):
         body = render_request(ChatRequest([USER], model, reasoning_effort="medium")).body
         assert body["thinking"] == {"type": "enabled", "budget_tokens": 4096}
-    rendered = render_request(ChatRequest([USER], "claude-sonnet-4-5", reasoning_effort="low", max_tokens=100))
+    rendered = render_request(
+        ChatRequest([USER], "claude-sonnet-4-5", reasoning_effort="low", max_tokens=100)
+    )
     assert "thinking" not in rendered.body
     assert rendered.warnings[0].startswith("reasoning_effort:")
 
@@ -739,21 +843,32 @@ def test_a_tools_use_that_began_without_reasoning_goes_on_without():
 
     def asked(*messages, model="claude-sonnet-4-5"):
         rendered = render_request(ChatRequest([USER, *messages], model, reasoning_effort="low"))
-        return "thinking" in rendered.body, [warning.partition(":")[0] for warning in rendered.warnings]
+        return "thinking" in rendered.body, [
+            warning.partition(":")[0] for warning in rendered.warnings
+        ]
 
     dropped = (False, ["reasoning_effort"])
     assert asked(Message("assistant", [call]), result) == dropped
     assert asked(Message("assistant", [foreign, call]), result) == dropped
     assert asked(Message("assistant", [TextPart("Let me look."), call]), result) == dropped
-    assert asked(Message("assistant", [call]), result, Message("assistant", [signed, call]), result) == dropped
+    assert (
+        asked(Message("assistant", [call]), result, Message("assistant", [signed, call]), result)
+        == dropped
+    )
     assert asked(Message("assistant", [call]), result, model="claude-opus-4-6") == (True, [])
     whole = (True, [])
     assert asked() == whole
     assert asked(Message("assistant", [signed, call]), result) == whole
-    assert asked(Message("assistant", [signed, call]), result, Message("assistant", [call]), result) == whole
+    assert (
+        asked(Message("assistant", [signed, call]), result, Message("assistant", [call]), result)
+        == whole
+    )
     redacted = ProviderPart("anthropic-messages", {"type": "redacted_thinking", "data": "x"})
     assert asked(Message("assistant", [redacted, call]), result) == whole
-    assert asked(Message("assistant", [call]), result, Message("assistant", [TextPart("5")]), USER) == whole
+    assert (
+        asked(Message("assistant", [call]), result, Message("assistant", [TextPart("5")]), USER)
+        == whole
+    )
     assert asked(Message("assistant", "Hello"), USER) == whole
 
 
@@ -762,7 +877,9 @@ def test_only_what_this_format_made_goes_back():
         ReasoningPart("because", "sig", format="openai-responses"),
         ReasoningPart("unsigned"),
         ProviderPart("openai-responses", {"type": "x"}),
-        ToolCall("c", "search", executed_by="provider", provider_data={"format": "openai-responses"}),
+        ToolCall(
+            "c", "search", executed_by="provider", provider_data={"format": "openai-responses"}
+        ),
         ToolResult("c", [], executed_by="provider", provider_data={"format": "openai-responses"}),
         TextPart(""),
         TextPart("Yes"),
@@ -778,7 +895,9 @@ def content_of(*messages):
 def test_a_call_that_has_only_its_text_keeps_its_arguments():
     message = Message("assistant", [ToolCall("t", "f", '{"a": 1}')])
     assert content_of(message)[0][0]["input"] == {"a": 1}
-    cut = render_request(request(Message("assistant", [ToolCall("t", "f", '{"a": ', complete=False)])))
+    cut = render_request(
+        request(Message("assistant", [ToolCall("t", "f", '{"a": ', complete=False)]))
+    )
     assert cut.body["messages"][0]["content"][0]["input"] == {}
     assert cut.warnings[0].startswith("tool call:")
 
@@ -786,14 +905,19 @@ def test_a_call_that_has_only_its_text_keeps_its_arguments():
 def test_results_come_first_in_their_turn():
     call = Message("assistant", [ToolCall("t", "f"), ToolCall("u", "f")])
     results = [Message("tool", [ToolResult(name, name)]) for name in ("t", "u")]
-    turn = content_of(call, results[0], Message("user", "Wait"), results[1], Message("user", "Go"))[1]
+    turn = content_of(call, results[0], Message("user", "Wait"), results[1], Message("user", "Go"))[
+        1
+    ]
     assert [block.get("tool_use_id") or block["text"] for block in turn] == ["t", "u", "Wait", "Go"]
 
 
 def test_blank_text_is_left_out():
     call = ToolCall("t", "f")
     turns = content_of(
-        Message("system", " "), USER, Message("assistant", [TextPart("\n\n"), call]), Message("user", " ")
+        Message("system", " "),
+        USER,
+        Message("assistant", [TextPart("\n\n"), call]),
+        Message("user", " "),
     )
     assert [len(turn) for turn in turns[1:]] == [1]
     assert turns[1][0]["type"] == "tool_use"
@@ -805,7 +929,9 @@ def test_an_image_in_a_data_url_is_sent_as_data():
 
 
 def test_files_of_other_types_are_named_and_left_out():
-    rendered = render_request(request(Message("user", [File(data="AA==", media_type="application/zip")])))
+    rendered = render_request(
+        request(Message("user", [File(data="AA==", media_type="application/zip")]))
+    )
     assert rendered.warnings[0].startswith("file:")
     assert rendered.body["messages"] == []
 
@@ -825,7 +951,10 @@ def test_joining_many_turns_is_linear():
     "block",
     [
         {"type": "image", "source": {"type": "file", "file_id": "f"}},
-        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}]}},
+        {
+            "type": "document",
+            "source": {"type": "content", "content": [{"type": "text", "text": "a"}]},
+        },
         {"type": "search_result", "source": "s", "title": "t", "content": []},
     ],
 )
@@ -835,7 +964,10 @@ def test_blocks_we_have_no_part_for_go_through(block):
 
 
 def test_a_system_turn_is_understood():
-    body = {"model": "m", "messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}],
+    }
     assert parse_request(body).messages == [Message("user", "a"), Message("system", "b")]
 
 
@@ -857,10 +989,23 @@ def test_an_answers_message_can_be_sent_back():
         ({}, "model"),
         ({"model": "m", "messages": []}, "messages"),
         ({"model": "m", "messages": [{"role": "tool", "content": "x"}]}, r"messages\[0\]\.role"),
-        ({"model": "m", "messages": [{"role": "user", "content": "\ud800"}]}, r"messages\[0\]\.content"),
+        (
+            {"model": "m", "messages": [{"role": "user", "content": "\ud800"}]},
+            r"messages\[0\]\.content",
+        ),
         ({"model": "m", "messages": [{"role": "user", "content": 7}]}, r"messages\[0\]\.content"),
-        ({"model": "m", "messages": [{"role": "user", "content": [{}]}]}, r"messages\[0\]\.content\[0\]\.type"),
-        ({"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [{"name": "f"}]}, r"tools\[0\]"),
+        (
+            {"model": "m", "messages": [{"role": "user", "content": [{}]}]},
+            r"messages\[0\]\.content\[0\]\.type",
+        ),
+        (
+            {
+                "model": "m",
+                "messages": [{"role": "user", "content": "x"}],
+                "tools": [{"name": "f"}],
+            },
+            r"tools\[0\]",
+        ),
     ],
 )
 def test_bad_requests_name_the_place(body, place):
@@ -885,7 +1030,10 @@ def test_bad_requests_name_the_place(body, place):
         "max_tokens",
     ],
 )
-@given(value=JSON | st.dictionaries(st.sampled_from(["type", "format", "name", "user_id", "budget_tokens"]), JSON))
+@given(
+    value=JSON
+    | st.dictionaries(st.sampled_from(["type", "format", "name", "user_id", "budget_tokens"]), JSON)
+)
 @settings(max_examples=50)
 def test_a_field_of_any_content_is_taken_or_refused(name, value):
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], name: value}
@@ -910,7 +1058,17 @@ FILLED = st.fixed_dictionaries(
     {"type": st.sampled_from(KINDS)},
     optional={
         name: JSON | st.dictionaries(st.sampled_from(["type", "url", "data", "text"]), JSON)
-        for name in ("text", "source", "content", "id", "name", "input", "tool_use_id", "thinking", "title")
+        for name in (
+            "text",
+            "source",
+            "content",
+            "id",
+            "name",
+            "input",
+            "tool_use_id",
+            "thinking",
+            "title",
+        )
     },
 )
 
@@ -934,13 +1092,17 @@ def test_a_recording_gives_what_is_expected(recording):
     message = last.message
     assert message.text == expect["text"]
     assert message.reasoning == (expect["reasoning"] or "")
-    assert [(c.id, c.name) for c in message.tool_calls] == [(c["id"], c["name"]) for c in expect["tool_calls"]]
+    assert [(c.id, c.name) for c in message.tool_calls] == [
+        (c["id"], c["name"]) for c in expect["tool_calls"]
+    ]
     for call, wanted in zip(message.tool_calls, expect["tool_calls"], strict=True):
         assert call.input == (wanted["arguments_json"] or {})
     assert len(message.sources) == expect["citations_count"]
     assert last.raw_finish_reason == expect["finish_reason_raw"]
     usage = expect["usage_raw"]
-    cached = (usage.get("cache_creation_input_tokens") or 0) + (usage.get("cache_read_input_tokens") or 0)
+    cached = (usage.get("cache_creation_input_tokens") or 0) + (
+        usage.get("cache_read_input_tokens") or 0
+    )
     assert last.usage.input_tokens == usage["input_tokens"] + cached
     assert last.usage.output_tokens == usage["output_tokens"]
     signed = [p for p in message.parts if isinstance(p, ReasoningPart) and p.signature]

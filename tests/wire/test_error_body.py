@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.errors import RETRYABLE
-from llmstream.wire.error_body import MAX_CODE, MAX_MESSAGE, is_error, parse_error, parse_retry_after, redact
+from llmstream.wire.error_body import (
+    MAX_CODE,
+    MAX_MESSAGE,
+    is_error,
+    parse_error,
+    parse_retry_after,
+    redact,
+)
 from tests import strategies
 from tests.recordings import listed
 
@@ -18,7 +25,9 @@ from tests.recordings import listed
 @pytest.mark.parametrize("case", listed("errors/http-errors.json"))
 def test_a_recorded_error_is_classified(case):
     """Every recorded HTTP error has its kind, its status, a message, and is retried only where that may help."""
-    info = parse_error(case["body"], status=case["status"], headers=case["headers"], provider=case["provider"])
+    info = parse_error(
+        case["body"], status=case["status"], headers=case["headers"], provider=case["provider"]
+    )
     assert info.kind == case["expect_kind"]
     assert info.status_code == case["status"]
     assert info.provider == case["provider"]
@@ -38,13 +47,33 @@ def google(code, status, message="m", details=()):
 @pytest.mark.parametrize(
     ("status", "body", "kind", "code"),
     [
-        (401, openai(type="invalid_request_error", code="invalid_api_key"), "authentication", "invalid_api_key"),
-        (429, openai(type="insufficient_quota", code="insufficient_quota"), "quota", "insufficient_quota"),
-        (429, openai(type="requests", code="rate_limit_exceeded"), "rate_limit", "rate_limit_exceeded"),
+        (
+            401,
+            openai(type="invalid_request_error", code="invalid_api_key"),
+            "authentication",
+            "invalid_api_key",
+        ),
+        (
+            429,
+            openai(type="insufficient_quota", code="insufficient_quota"),
+            "quota",
+            "insufficient_quota",
+        ),
+        (
+            429,
+            openai(type="requests", code="rate_limit_exceeded"),
+            "rate_limit",
+            "rate_limit_exceeded",
+        ),
         (404, openai(code="model_not_found"), "not_found", "model_not_found"),
         (400, openai(code="context_length_exceeded"), "context_length", "context_length_exceeded"),
         (400, openai("too big: exceeds the context window"), "context_length", None),
-        (400, openai("no such field", type="invalid_request_error"), "invalid_request", "invalid_request_error"),
+        (
+            400,
+            openai("no such field", type="invalid_request_error"),
+            "invalid_request",
+            "invalid_request_error",
+        ),
         (400, openai("x", code="content_filter"), "content_filter", "content_filter"),
         (400, openai("no sense", code="tool_use_failed"), "tool_use_failed", "tool_use_failed"),
         (500, openai("oops", type="server_error"), "server", "server_error"),
@@ -54,8 +83,18 @@ def google(code, status, message="m", details=()):
             "overloaded",
             "overloaded_error",
         ),
-        (500, {"type": "error", "error": {"type": "api_error", "message": "m"}}, "server", "api_error"),
-        (403, {"type": "error", "error": {"type": "permission_error"}}, "permission", "permission_error"),
+        (
+            500,
+            {"type": "error", "error": {"type": "api_error", "message": "m"}},
+            "server",
+            "api_error",
+        ),
+        (
+            403,
+            {"type": "error", "error": {"type": "permission_error"}},
+            "permission",
+            "permission_error",
+        ),
         (403, "", "permission", None),
         (529, "", "overloaded", None),
         (400, "The security token included in the request is invalid.", "authentication", None),
@@ -70,9 +109,19 @@ def google(code, status, message="m", details=()):
         (429, google(429, "RESOURCE_EXHAUSTED"), "rate_limit", "RESOURCE_EXHAUSTED"),
         (503, google(503, "UNAVAILABLE"), "overloaded", "UNAVAILABLE"),
         (404, {"message": "model 'x' not found"}, "not_found", None),
-        (400, {"message": "Invalid model: x", "type": "invalid_model", "code": "1500"}, "not_found", "invalid_model"),
+        (
+            400,
+            {"message": "Invalid model: x", "type": "invalid_model", "code": "1500"},
+            "not_found",
+            "invalid_model",
+        ),
         (422, {"detail": "field required"}, "invalid_request", None),
-        (400, {"code": "Client error", "error": "Incorrect API key provided"}, "authentication", None),
+        (
+            400,
+            {"code": "Client error", "error": "Incorrect API key provided"},
+            "authentication",
+            None,
+        ),
         (400, {"error": "plain text"}, "invalid_request", None),
         (402, {"error": "no money"}, "quota", None),
         (408, "", "timeout", None),
@@ -133,26 +182,61 @@ CODES = {
     ),
     "permission": ("permission_error", "PERMISSION_DENIED", "AccessDeniedException"),
     "not_found": (
-        *("not_found_error", "model_not_found", "invalid_model", "DeploymentNotFound", "ResourceNotFoundException"),
+        *(
+            "not_found_error",
+            "model_not_found",
+            "invalid_model",
+            "DeploymentNotFound",
+            "ResourceNotFoundException",
+        ),
         "NOT_FOUND",
     ),
-    "context_length": ("context_length_exceeded", "exceed_context_size_error", "too_many_tokens", "request_too_large"),
+    "context_length": (
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "too_many_tokens",
+        "request_too_large",
+    ),
     "content_filter": ("content_filter", "content_policy_violation"),
-    "quota": ("insufficient_quota", "enforced_spend_limit_reached", "billing_error", "billing_hard_limit_reached"),
-    "rate_limit": ("rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED", "ThrottlingException"),
-    "overloaded": ("overloaded_error", "service_unavailable", "ServiceUnavailableException", "UNAVAILABLE"),
-    "server": ("internal_error", "InternalServerException", "ModelStreamErrorException", "timeout_error"),
+    "quota": (
+        "insufficient_quota",
+        "enforced_spend_limit_reached",
+        "billing_error",
+        "billing_hard_limit_reached",
+    ),
+    "rate_limit": (
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        "RESOURCE_EXHAUSTED",
+        "ThrottlingException",
+    ),
+    "overloaded": (
+        "overloaded_error",
+        "service_unavailable",
+        "ServiceUnavailableException",
+        "UNAVAILABLE",
+    ),
+    "server": (
+        "internal_error",
+        "InternalServerException",
+        "ModelStreamErrorException",
+        "timeout_error",
+    ),
     "tool_use_failed": ("tool_use_failed",),
 }
 """What the providers' documentation calls them."""
 
 
-@pytest.mark.parametrize(("kind", "code"), [(kind, code) for kind, codes in CODES.items() for code in codes])
+@pytest.mark.parametrize(
+    ("kind", "code"), [(kind, code) for kind, codes in CODES.items() for code in codes]
+)
 def test_a_providers_code_decides(kind, code):
     """The documented codes and types have their kind, in a stream and against the status and the words."""
     for field in ("code", "type", "status"):
         assert parse_error(openai("m", **{field: code})).kind == kind
-        assert parse_error(openai("rate limit: overloaded", **{field: code}), status=418).kind == kind
+        assert (
+            parse_error(openai("rate limit: overloaded", **{field: code}), status=418).kind == kind
+        )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +286,10 @@ def test_an_error_without_words_says_so(nothing):
         ({"message": "m", "error_type": "invalid_model"}, "invalid_model"),
         (openai(type="t", code=429), "t"),
         (openai(type="t", code="c"), "c"),
-        (google(400, "INVALID_ARGUMENT", details=[5, {"reason": "API_KEY_INVALID"}]), "API_KEY_INVALID"),
+        (
+            google(400, "INVALID_ARGUMENT", details=[5, {"reason": "API_KEY_INVALID"}]),
+            "API_KEY_INVALID",
+        ),
     ],
 )
 def test_the_code_is_the_providers_most_specific_word(body, code):
@@ -212,7 +299,9 @@ def test_the_code_is_the_providers_most_specific_word(body, code):
 
 def test_spent_money_is_told_from_a_rate_limit():
     """A 429 whose details name a spend limit is `quota`: waiting doesn't help."""
-    body = openai("m", type="rate_limit_error", details={"error_code": "enforced_spend_limit_reached"})
+    body = openai(
+        "m", type="rate_limit_error", details={"error_code": "enforced_spend_limit_reached"}
+    )
     info = parse_error(body, status=429)
     assert (info.kind, info.retryable) == ("quota", False)
 
@@ -224,7 +313,9 @@ def test_what_may_pass_is_retried(status):
     assert parse_error(openai("m", type="api_error"), status=status).retryable is True
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 424, 451, 499])
+@pytest.mark.parametrize(
+    "status", [301, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 424, 451, 499]
+)
 def test_what_stays_is_not_retried(status):
     """Other refusals are final, also where the body calls them the server's fault."""
     assert parse_error("", status=status).retryable is False
@@ -276,10 +367,25 @@ def test_bedrock_names_the_error_in_a_header():
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": ""}, None),
-        ({"retry-after": "Sat, 21 Nov 2026 10:00:30 GMT", "date": "Sat, 21 Nov 2026 10:00:00 GMT"}, 30.0),
-        ({"retry-after": "Sat, 21 Nov 2026 09:00:00 GMT", "date": "Sat, 21 Nov 2026 10:00:00 GMT"}, None),
+        (
+            {
+                "retry-after": "Sat, 21 Nov 2026 10:00:30 GMT",
+                "date": "Sat, 21 Nov 2026 10:00:00 GMT",
+            },
+            30.0,
+        ),
+        (
+            {
+                "retry-after": "Sat, 21 Nov 2026 09:00:00 GMT",
+                "date": "Sat, 21 Nov 2026 10:00:00 GMT",
+            },
+            None,
+        ),
         ({"retry-after": "Sat, 21 Nov 1970 10:00:30 GMT"}, None),
-        ({"retry-after": "Sat, 21 Nov 2026 10:00:30", "date": "Sat, 21 Nov 2026 10:00:00 GMT"}, None),
+        (
+            {"retry-after": "Sat, 21 Nov 2026 10:00:30", "date": "Sat, 21 Nov 2026 10:00:00 GMT"},
+            None,
+        ),
         ({"retry-after": "Sat, 99 Nov 2026 10:00:30 GMT"}, None),
     ],
 )
@@ -324,7 +430,12 @@ def test_a_delay_told_in_words(told, seconds):
         assert parse_error({"error": {"message": told, "code": code}}).retry_after == seconds
     headers = {"retry-after": "7"}
     assert parse_error({"error": {"message": told}}, status=429, headers=headers).retry_after == 7
-    assert parse_error({"error": {"message": told, "code": "insufficient_quota"}}, status=429).retry_after is None
+    assert (
+        parse_error(
+            {"error": {"message": told, "code": "insufficient_quota"}}, status=429
+        ).retry_after
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -348,17 +459,31 @@ def test_an_error_is_told_from_a_chunk(payload, expected):
 shapes = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys(
-        ("message", "code", "type", "detail", "details", "status", "error_type", "request_id", "status_code"),
+        (
+            "message",
+            "code",
+            "type",
+            "detail",
+            "details",
+            "status",
+            "error_type",
+            "request_id",
+            "status_code",
+        ),
         strategies.json_values,
     ),
 )
 
 
 @given(
-    strategies.json_values | shapes | st.fixed_dictionaries({"error": shapes | strategies.json_values}),
+    strategies.json_values
+    | shapes
+    | st.fixed_dictionaries({"error": shapes | strategies.json_values}),
     st.none() | st.integers(300, 599),
     st.dictionaries(
-        st.sampled_from(["retry-after", "retry-after-ms", "date", "x-should-retry", "x-amzn-errortype"]),
+        st.sampled_from(
+            ["retry-after", "retry-after-ms", "date", "x-should-retry", "x-amzn-errortype"]
+        ),
         strategies.text,
     ),
 )
@@ -400,11 +525,19 @@ def test_a_key_that_comes_back_is_not_shown(text, shown):
 
 def test_every_key_that_comes_back_is_not_shown():
     """Several secrets are taken out each; without any the text stays as it is."""
-    assert redact("a secret-1 b secret-2 c secr", ["secret-1", "secret-2"]) == "a [key] b [key] c [key]"
+    assert (
+        redact("a secret-1 b secret-2 c secr", ["secret-1", "secret-2"])
+        == "a [key] b [key] c [key]"
+    )
     assert redact("a secret-1", []) == "a secret-1"
 
 
-@given(st.lists(st.sampled_from([KEY, KEY[:-1], KEY[:7], KEY[4:], "-other-key-1", " ", "'", "…", "x"]), max_size=8))
+@given(
+    st.lists(
+        st.sampled_from([KEY, KEY[:-1], KEY[:7], KEY[4:], "-other-key-1", " ", "'", "…", "x"]),
+        max_size=8,
+    )
+)
 def test_no_key_survives_in_any_text(words):
     """Whatever text is made of keys and parts of them: none stays, nor at its end the beginning of one."""
     text = redact("".join(words), [KEY, "-other-key-1"])

@@ -33,20 +33,50 @@ def responses(text="hi"):
     item = {"type": "message", "id": "i1", "role": "assistant", "content": []}
     return b"".join(
         [
-            frame({"type": "response.created", "response": {"id": "c1", "model": "m", "status": "in_progress"}}),
+            frame(
+                {
+                    "type": "response.created",
+                    "response": {"id": "c1", "model": "m", "status": "in_progress"},
+                }
+            ),
             frame({"type": "response.output_item.added", "output_index": 0, "item": item}),
-            frame({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text}),
+            frame(
+                {
+                    "type": "response.output_text.delta",
+                    "output_index": 0,
+                    "content_index": 0,
+                    "delta": text,
+                }
+            ),
         ]
     )
 
 
 def messages(text="hi"):
-    start = {"id": "c1", "model": "m", "role": "assistant", "content": [], "usage": {"input_tokens": 1}}
+    start = {
+        "id": "c1",
+        "model": "m",
+        "role": "assistant",
+        "content": [],
+        "usage": {"input_tokens": 1},
+    }
     return b"".join(
         [
             frame({"type": "message_start", "message": start}),
-            frame({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-            frame({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
+            frame(
+                {
+                    "type": "content_block_start",
+                    "index": 0,
+                    "content_block": {"type": "text", "text": ""},
+                }
+            ),
+            frame(
+                {
+                    "type": "content_block_delta",
+                    "index": 0,
+                    "delta": {"type": "text_delta", "text": text},
+                }
+            ),
         ]
     )
 
@@ -54,7 +84,9 @@ def messages(text="hi"):
 OPENINGS = {"openai-chat": chat, "openai-responses": responses, "anthropic-messages": messages}
 ENDS = {
     "openai-chat": b"data: [DONE]\n\n",
-    "openai-responses": frame({"type": "response.completed", "response": {"id": "c1", "status": "completed"}}),
+    "openai-responses": frame(
+        {"type": "response.completed", "response": {"id": "c1", "status": "completed"}}
+    ),
     "anthropic-messages": frame({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
     + frame({"type": "message_stop"}),
 }
@@ -62,7 +94,9 @@ DOCUMENTS = {
     "openai-chat": {
         "id": "c1",
         "model": "m",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+        ],
         "usage": {"prompt_tokens": 3, "completion_tokens": 1},
     },
     "openai-responses": {
@@ -71,7 +105,12 @@ DOCUMENTS = {
         "model": "m",
         "status": "completed",
         "output": [
-            {"type": "message", "id": "i1", "role": "assistant", "content": [{"type": "output_text", "text": "hi"}]}
+            {
+                "type": "message",
+                "id": "i1",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "hi"}],
+            }
         ],
         "usage": {"input_tokens": 3, "output_tokens": 1},
     },
@@ -132,13 +171,21 @@ def test_a_bare_json_error_is_that_error(format):
     body = b'{\n "error": {\n  "code": 400,\n  "message": "API key not valid",\n  "status": "INVALID_ARGUMENT"\n }\n}\n'
     for data in (body, b"[" + body + b"]", body.replace(b"\n", b"\r\n")):
         info = failure(run(format, data))
-        assert (info.kind, info.message, info.status_code) == ("authentication", "API key not valid", None)
+        assert (info.kind, info.message, info.status_code) == (
+            "authentication",
+            "API key not valid",
+            None,
+        )
 
 
 @each_format
 def test_a_bare_json_error_after_events_is_that_error(format):
     """The same in the middle of an answer: the text stays, the error is the provider's."""
-    events = run(format, OPENINGS[format]() + b'{\n "error": {\n  "message": "The operation was cancelled."\n }\n}\n')
+    events = run(
+        format,
+        OPENINGS[format]()
+        + b'{\n "error": {\n  "message": "The operation was cancelled."\n }\n}\n',
+    )
     assert [event.text for event in events if event.text] == ["hi"]
     assert failure(events).message == "The operation was cancelled."
 
@@ -146,7 +193,10 @@ def test_a_bare_json_error_after_events_is_that_error(format):
 @each_format
 def test_an_error_line_is_that_error(format):
     """A field named `error` with JSON or text (GPUStack) ends the answer at once."""
-    for line in (b'error: {"error": {"message": "failed to decode"}}\n', b"error: failed to decode\n"):
+    for line in (
+        b'error: {"error": {"message": "failed to decode"}}\n',
+        b"error: failed to decode\n",
+    ):
         decoder = wire.decoder(format)
         events = [*decoder.feed(OPENINGS[format]()), *decoder.feed(line)]
         assert decoder.ended
@@ -157,7 +207,12 @@ def test_an_error_line_is_that_error(format):
 def test_an_error_event_is_an_error(format):
     """`event: error` is one, whatever its data."""
     for data in (b'{"error": {"message": "oops"}}', b'"oops"', b"oops"):
-        assert "oops" in failure(run(format, OPENINGS[format]() + b"event: error\ndata: " + data + b"\n\n")).message
+        assert (
+            "oops"
+            in failure(
+                run(format, OPENINGS[format]() + b"event: error\ndata: " + data + b"\n\n")
+            ).message
+        )
 
 
 @each_format
@@ -198,10 +253,17 @@ def test_a_whole_document_is_an_answer(format):
 @each_format
 def test_done_is_never_taken_for_json(format):
     """`[DONE]` with or without a space or a name is no broken frame in any format."""
-    for done in (b"data: [DONE]\n\n", b"data:[DONE]\n\n", b"event: data\ndata: [DONE]\n\n", b"data: [DONE] \n\n"):
+    for done in (
+        b"data: [DONE]\n\n",
+        b"data:[DONE]\n\n",
+        b"event: data\ndata: [DONE]\n\n",
+        b"data: [DONE] \n\n",
+    ):
         last = run(format, OPENINGS[format]() + done)[-1]
         assert (
-            last.type is EventType.MESSAGE_COMPLETE if format == "openai-chat" else last.error_info.kind == "truncated"
+            last.type is EventType.MESSAGE_COMPLETE
+            if format == "openai-chat"
+            else last.error_info.kind == "truncated"
         )
 
 
@@ -214,7 +276,12 @@ def test_nothing_follows_the_end(format):
     decoder = wire.decoder(format)
     decoder.feed(data)
     assert decoder.ended
-    assert decoder.feed(OPENINGS[format]()) == decoder.finish() == decoder.abort(ErrorInfo("timeout")) == []
+    assert (
+        decoder.feed(OPENINGS[format]())
+        == decoder.finish()
+        == decoder.abort(ErrorInfo("timeout"))
+        == []
+    )
 
 
 @each_format
@@ -261,7 +328,9 @@ def test_raw_frames_come_on_request(format):
     data = OPENINGS[format]() + ENDS[format]
     with_raw = run(format, data, include_raw=True)
     assert with_raw == run(format, data)
-    assert all(isinstance(event.raw, dict) for event in with_raw if event.type is EventType.MESSAGE_START)
+    assert all(
+        isinstance(event.raw, dict) for event in with_raw if event.type is EventType.MESSAGE_START
+    )
     assert all(event.raw is None for event in run(format, data))
 
 
@@ -353,15 +422,19 @@ call = st.fixed_dictionaries(
         "id": odd | st.sampled_from(["a", "b"]),
         "index": odd | st.integers(0, 2),
         "function": odd
-        | st.fixed_dictionaries({}, optional={"name": odd | st.just("f"), "arguments": odd | st.just('{"x":1}')}),
+        | st.fixed_dictionaries(
+            {}, optional={"name": odd | st.just("f"), "arguments": odd | st.just('{"x":1}')}
+        ),
     },
 )
 delta = st.fixed_dictionaries(
     {},
     optional={
-        "content": odd | st.lists(st.fixed_dictionaries({}, optional={"type": odd, "text": odd, "thinking": odd})),
+        "content": odd
+        | st.lists(st.fixed_dictionaries({}, optional={"type": odd, "text": odd, "thinking": odd})),
         "reasoning_content": odd,
-        "reasoning_details": odd | st.lists(st.fixed_dictionaries({}, optional={"text": odd, "signature": odd})),
+        "reasoning_details": odd
+        | st.lists(st.fixed_dictionaries({}, optional={"text": odd, "signature": odd})),
         "refusal": odd,
         "tool_calls": odd | st.lists(call, max_size=3),
         "annotations": odd,
@@ -369,7 +442,12 @@ delta = st.fixed_dictionaries(
 )
 choice = st.fixed_dictionaries(
     {},
-    optional={"delta": odd | delta, "message": odd | delta, "finish_reason": odd | st.just("stop"), "usage": odd},
+    optional={
+        "delta": odd | delta,
+        "message": odd | delta,
+        "finish_reason": odd | st.just("stop"),
+        "usage": odd,
+    },
 )
 chat_chunks = st.fixed_dictionaries(
     {},
@@ -377,7 +455,8 @@ chat_chunks = st.fixed_dictionaries(
         "id": odd,
         "model": odd,
         "choices": odd | st.lists(choice, min_size=1, max_size=2),
-        "usage": odd | st.fixed_dictionaries({}, optional={"prompt_tokens": odd, "prompt_tokens_details": odd}),
+        "usage": odd
+        | st.fixed_dictionaries({}, optional={"prompt_tokens": odd, "prompt_tokens_details": odd}),
         "x_groq": odd,
         "citations": odd,
         "error": odd,
@@ -385,7 +464,15 @@ chat_chunks = st.fixed_dictionaries(
 )
 items = st.fixed_dictionaries(
     {"type": st.sampled_from(["message", "function_call", "reasoning", "web_search_call", "odd"])},
-    optional={"id": odd, "call_id": odd, "name": odd, "arguments": odd, "content": odd, "summary": odd, "status": odd},
+    optional={
+        "id": odd,
+        "call_id": odd,
+        "name": odd,
+        "arguments": odd,
+        "content": odd,
+        "summary": odd,
+        "status": odd,
+    },
 )
 RESPONSES = [
     "response.created",
@@ -410,13 +497,27 @@ response_events = st.fixed_dictionaries(
         "delta": odd,
         "arguments": odd,
         "response": odd
-        | st.fixed_dictionaries({}, optional={"id": odd, "output": odd | st.lists(items), "usage": odd}),
+        | st.fixed_dictionaries(
+            {}, optional={"id": odd, "output": odd | st.lists(items), "usage": odd}
+        ),
         "error": odd,
     },
 )
 blocks = st.fixed_dictionaries(
-    {"type": st.sampled_from(["text", "thinking", "tool_use", "server_tool_use", "redacted_thinking", "odd"])},
-    optional={"id": odd, "name": odd, "text": odd, "input": odd, "data": odd, "thinking": odd, "citations": odd},
+    {
+        "type": st.sampled_from(
+            ["text", "thinking", "tool_use", "server_tool_use", "redacted_thinking", "odd"]
+        )
+    },
+    optional={
+        "id": odd,
+        "name": odd,
+        "text": odd,
+        "input": odd,
+        "data": odd,
+        "thinking": odd,
+        "citations": odd,
+    },
 )
 MESSAGES = "message_start content_block_start content_block_delta content_block_stop message_delta message_stop error"
 message_events = st.fixed_dictionaries(
@@ -424,12 +525,24 @@ message_events = st.fixed_dictionaries(
     optional={
         "index": odd | st.integers(0, 1),
         "message": odd
-        | st.fixed_dictionaries({}, optional={"id": odd, "content": odd | st.lists(blocks), "usage": odd}),
+        | st.fixed_dictionaries(
+            {}, optional={"id": odd, "content": odd | st.lists(blocks), "usage": odd}
+        ),
         "content_block": odd | blocks,
         "delta": odd
         | st.fixed_dictionaries(
-            {"type": st.sampled_from(["text_delta", "input_json_delta", "thinking_delta", "signature_delta", "odd"])},
-            optional={"text": odd, "partial_json": odd, "thinking": odd, "signature": odd, "stop_reason": odd},
+            {
+                "type": st.sampled_from(
+                    ["text_delta", "input_json_delta", "thinking_delta", "signature_delta", "odd"]
+                )
+            },
+            optional={
+                "text": odd,
+                "partial_json": odd,
+                "thinking": odd,
+                "signature": odd,
+                "stop_reason": odd,
+            },
         ),
         "usage": odd,
         "error": odd,
@@ -460,7 +573,10 @@ def test_any_document_gives_a_legal_stream(format, document):
 
 
 @each_format
-@given(field=st.sampled_from(["choices", "output", "content", "usage", "status", "id"]), value=strategies.json_values)
+@given(
+    field=st.sampled_from(["choices", "output", "content", "usage", "status", "id"]),
+    value=strategies.json_values,
+)
 @example(field="content", value=[{"type": "text", "text": 5}])
 @example(field="error", value={"details": 5})
 def test_a_document_with_one_odd_field_gives_a_legal_stream(format, field, value):

@@ -25,7 +25,9 @@ def test_the_promises_hold_for_known_inputs(name):
 @each_target
 def test_the_promises_hold_for_other_inputs(name):
     """As many as take less than a second, the same each time."""
-    settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])(fuzz.check_with_hypothesis(name))()
+    settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])(
+        fuzz.check_with_hypothesis(name)
+    )()
 
 
 def seconds(check, data):
@@ -39,7 +41,18 @@ def seconds(check, data):
 
 
 REPEATED = [
-    *(b"data: x\n", b"data: {}\n\n", b"x\n", b"x", b"\r", b"\r\n", b": x\n\n", b"error", b"\xef\xbb\xbf", b"id: 1\n\n"),
+    *(
+        b"data: x\n",
+        b"data: {}\n\n",
+        b"x\n",
+        b"x",
+        b"\r",
+        b"\r\n",
+        b": x\n\n",
+        b"error",
+        b"\xef\xbb\xbf",
+        b"id: 1\n\n",
+    ),
     *(
         b"<",
         b"<p",
@@ -68,7 +81,14 @@ def test_the_work_is_linear(name):
 
 def test_the_command_runs():
     """The hypothesis engine, for which nothing needs to be installed."""
-    command = [sys.executable, "tests/fuzz.py", "--seconds=0.1", "--engine=hypothesis", "retry-after", "redact"]
+    command = [
+        sys.executable,
+        "tests/fuzz.py",
+        "--seconds=0.1",
+        "--engine=hypothesis",
+        "retry-after",
+        "redact",
+    ]
     done = subprocess.run(command, cwd=fuzz.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" inputs") == 2

@@ -39,7 +39,11 @@ ENDS = {
 """Without these bytes no answer of the format is whole."""
 
 calls = st.builds(
-    ToolCall, id=st.just(""), name=strategies.names, arguments=strategies.objects.map(json.dumps), input=st.none()
+    ToolCall,
+    id=st.just(""),
+    name=strategies.names,
+    arguments=strategies.objects.map(json.dumps),
+    input=st.none(),
 )
 items = st.one_of(
     strategies.some,
@@ -53,13 +57,25 @@ items = st.one_of(
 garbage = st.one_of(
     st.binary(max_size=12),
     st.sampled_from(
-        [b"\n", b"\n\n", b"\r", b"data: ", b"data: {}\n\n", b"event: error\n", b": ping\n\n", b"{", b"<p>"]
+        [
+            b"\n",
+            b"\n\n",
+            b"\r",
+            b"data: ",
+            b"data: {}\n\n",
+            b"event: error\n",
+            b": ping\n\n",
+            b"{",
+            b"<p>",
+        ]
     ),
     st.dictionaries(strategies.names, strategies.json_values, max_size=2).map(
         lambda payload: b"data: %s\n\n" % json.dumps(payload).encode()
     ),
 )
-floods = st.sampled_from([b"data: " + b"x" * 2500, b"data: x\n" * 300, b"x" * 2500, b"event: " + b"e" * 2500])
+floods = st.sampled_from(
+    [b"data: " + b"x" * 2500, b"data: x\n" * 300, b"x" * 2500, b"event: " + b"e" * 2500]
+)
 
 
 def encoded(format, script):
@@ -69,7 +85,9 @@ def encoded(format, script):
         if isinstance(item, ToolCall):
             named[number] = ToolCall(f"call-{number}", item.name, item.arguments)
     feed = wire.encoder(format).feed
-    return b"".join(feed(event) for event in script_events(named, id="m1", model="m", format=format))
+    return b"".join(
+        feed(event) for event in script_events(named, id="m1", model="m", format=format)
+    )
 
 
 class Feeding(RuleBasedStateMachine):
@@ -157,7 +175,11 @@ class Parsing(Feeding):
         self.frames += self.parser.finish()
         other = SSEParser(max_frame=LIMIT)
         assert self.frames == [*other.feed(b"".join(self.fed)), *other.finish()]
-        assert (self.parser.oversized, self.parser.id, self.parser.retry) == (other.oversized, other.id, other.retry)
+        assert (self.parser.oversized, self.parser.id, self.parser.retry) == (
+            other.oversized,
+            other.id,
+            other.retry,
+        )
         assert sum(len(frame.data) for frame in self.frames) <= sum(map(len, self.fed))
 
 
@@ -200,7 +222,12 @@ class Decoding(Feeding):
     @rule(data=garbage | st.binary(max_size=3))
     def afterwards(self, data: bytes) -> None:
         """Nothing follows the end, whatever comes."""
-        assert self.decoder.feed(data) == self.decoder.finish() == self.decoder.abort(ErrorInfo("internal")) == []
+        assert (
+            self.decoder.feed(data)
+            == self.decoder.finish()
+            == self.decoder.abort(ErrorInfo("internal"))
+            == []
+        )
 
     @invariant()
     def bounded(self) -> None:

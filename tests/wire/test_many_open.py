@@ -38,7 +38,9 @@ def work(function, *arguments):
         if event == "opcode":
             count += 1
         elif event == "call":
-            count += sum(len(value) for value in frame.f_locals.values() if isinstance(value, str | bytes))
+            count += sum(
+                len(value) for value in frame.f_locals.values() if isinstance(value, str | bytes)
+            )
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return trace
 
@@ -68,7 +70,10 @@ def chat_call(index, **function):
 
 def chat_calls(n):
     """All begin, then all go on, the last first."""
-    calls = [{"index": i, "id": f"call_{i}", "function": {"name": "f", "arguments": '{"a"'}} for i in range(n)]
+    calls = [
+        {"index": i, "id": f"call_{i}", "function": {"name": "f", "arguments": '{"a"'}}
+        for i in range(n)
+    ]
     yield from (chat({"tool_calls": [call]}) for call in calls)
     yield from (chat_call(i, arguments=":1}") for i in reversed(range(n)))
     yield chat({}, "tool_calls")
@@ -92,31 +97,59 @@ def chat_names_again_by_turns(n):
 
 def item(i, **more):
     """A Responses call."""
-    return {"type": "function_call", "id": f"fc_{i}", "call_id": f"call_{i}", "name": "f", "arguments": "", **more}
+    return {
+        "type": "function_call",
+        "id": f"fc_{i}",
+        "call_id": f"call_{i}",
+        "name": "f",
+        "arguments": "",
+        **more,
+    }
 
 
 def responses_calls(n):
     """All begin, all go on, all end, the last first."""
     yield {"type": "response.created", "response": {"id": "resp_1", "model": "m"}}
-    yield from ({"type": "response.output_item.added", "output_index": i, "item": item(i)} for i in range(n))
+    yield from (
+        {"type": "response.output_item.added", "output_index": i, "item": item(i)} for i in range(n)
+    )
     for i in reversed(range(n)):
-        yield {"type": "response.function_call_arguments.delta", "output_index": i, "delta": '{"a":1}'}
+        yield {
+            "type": "response.function_call_arguments.delta",
+            "output_index": i,
+            "delta": '{"a":1}',
+        }
     for i in reversed(range(n)):
         done = item(i, arguments='{"a":1}', status="completed")
         yield {"type": "response.output_item.done", "output_index": i, "item": done}
-    yield {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
+    yield {
+        "type": "response.completed",
+        "response": {"id": "resp_1", "status": "completed", "output": []},
+    }
 
 
 def responses_items(n):
     """Messages that begin, say something by turns, and never end."""
     for i in range(n):
-        yield {"type": "response.output_item.added", "output_index": i, "item": {"type": "message", "content": []}}
+        yield {
+            "type": "response.output_item.added",
+            "output_index": i,
+            "item": {"type": "message", "content": []},
+        }
         place = {"output_index": i // 2, "content_index": i}
         yield {"type": "response.output_text.delta", **place, "delta": "a"}
         note = {"type": "url_citation", "url": f"https://x/{i}", "title": "x"}
         yield {"type": "response.output_text.annotation.added", **place, "annotation": note}
-        yield {"type": "response.reasoning_summary_text.delta", "output_index": 0, "summary_index": i, "delta": "b"}
-    yield {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
+        yield {
+            "type": "response.reasoning_summary_text.delta",
+            "output_index": 0,
+            "summary_index": i,
+            "delta": "b",
+        }
+    yield {
+        "type": "response.completed",
+        "response": {"id": "resp_1", "status": "completed", "output": []},
+    }
 
 
 def block(i, **start):
@@ -138,7 +171,9 @@ def messages_end(reason):
 def messages_calls(n):
     """All begin, then all go on and end, the last first."""
     yield from (block(i, type="tool_use", id=f"toolu_{i}", name="f", input={}) for i in range(n))
-    yield from (piece(i, type="input_json_delta", partial_json='{"a":1}') for i in reversed(range(n)))
+    yield from (
+        piece(i, type="input_json_delta", partial_json='{"a":1}') for i in reversed(range(n))
+    )
     yield from ({"type": "content_block_stop", "index": i} for i in reversed(range(n)))
     yield from messages_end("tool_use")
 
@@ -179,7 +214,9 @@ def decode(format, data):
     return [*reader.feed(data), *reader.finish()]
 
 
-@pytest.mark.parametrize(("format", "answer"), ANSWERS, ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(
+    ("format", "answer"), ANSWERS, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_decoding_is_linear_in_what_is_open(format, answer):
     """32,000 open blocks of one format took 15 s."""
     few, many = (frames(answer(n)) for n in (FEW, MANY))
@@ -192,7 +229,10 @@ def test_words_of_usage_that_nobody_reads_are_not_kept():
     """They were copied with each frame that brought another."""
     reader = decoder("anthropic-messages")
     reader.feed(
-        frames({"type": "message_delta", "delta": {}, "usage": {"output_tokens": i, f"x{i}": 1}} for i in range(99))
+        frames(
+            {"type": "message_delta", "delta": {}, "usage": {"output_tokens": i, f"x{i}": 1}}
+            for i in range(99)
+        )
     )
     assert reader._counts == {"output_tokens": 98}
 
@@ -206,13 +246,17 @@ def events(n, order):
         yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta)
         yield text_delta("a")
     for i in range(n):
-        yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(i, arguments="{}"))
+        yield StreamEvent(
+            EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(i, arguments="{}")
+        )
     for i in order(range(n)):
         call = ToolCall(ids[i], "mine" if i % 2 else "theirs", "{}", input={})
         yield StreamEvent(EventType.TOOL_CALL, tool_call=call)
     for i in order(range(n)):
         yield StreamEvent(EventType.TOOL_RESULT, tool_result=ToolResult(ids[i], "x"))
-    yield StreamEvent(EventType.MESSAGE_COMPLETE, start=Start(), finish_reason=FinishReason.TOOL_CALLS)
+    yield StreamEvent(
+        EventType.MESSAGE_COMPLETE, start=Start(), finish_reason=FinishReason.TOOL_CALLS
+    )
 
 
 def ask():
@@ -225,7 +269,11 @@ def dialect_encoder(index, reply=None):
     dialect = all_dialects()[index]
     asked = ask()
     if reply is None:
-        body: dict[str, Any] = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+        body: dict[str, Any] = {
+            "model": "m",
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "x"}],
+        }
         asked = dialect.parse({**body, "stream": True})
     asked.reply = reply or asked.reply
     return dialect.encoder(asked).feed
@@ -276,9 +324,14 @@ async def test_running_tools_is_linear_in_the_calls():
     async def run(n):
         calls = [ToolCall(f"call_{i}", "say", "{}", input={}) for i in range(n)]
         asked = StreamEvent(
-            EventType.MESSAGE_COMPLETE, message=Message("assistant", [*calls]), finish_reason=FinishReason.TOOL_CALLS
+            EventType.MESSAGE_COMPLETE,
+            message=Message("assistant", [*calls]),
+            finish_reason=FinishReason.TOOL_CALLS,
         )
-        script = [[StreamEvent(EventType.MESSAGE_START), *(_whole(call) for call in calls), asked], ["done"]]
+        script = [
+            [StreamEvent(EventType.MESSAGE_START), *(_whole(call) for call in calls), asked],
+            ["done"],
+        ]
         client = LLMClient(provider=ScriptedProvider(*script), model="m")
         running = tools.run_tools(client, [{"role": "user", "content": "x"}], [say], parallel=1)
         found = [event async for event in running]

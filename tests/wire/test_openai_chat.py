@@ -66,7 +66,9 @@ def chunk(delta=None, finish_reason=None, **more):
 
 
 def sse(*payloads, done=True):
-    frames = [f"data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode() for payload in payloads]
+    frames = [
+        f"data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode() for payload in payloads
+    ]
     return b"".join(frames) + (DONE if done else b"")
 
 
@@ -87,7 +89,11 @@ def message(*payloads, done=True):
 
 
 def tool_delta(arguments=None, **fields):
-    function = {key: value for key, value in (("name", fields.pop("name", None)), ("arguments", arguments)) if value}
+    function = {
+        key: value
+        for key, value in (("name", fields.pop("name", None)), ("arguments", arguments))
+        if value
+    }
     return chunk({"tool_calls": [{**fields, "function": function}]})
 
 
@@ -130,7 +136,9 @@ def compare_calls(got, expect, last):
         assert not wanted["id"] or call.id == wanted["id"]
         assert call.arguments == wanted["arguments"]
         if not wanted["arguments"] and last.finish_reason is FinishReason.LENGTH:
-            assert not call.complete  # nothing came before the limit: not the same as "no arguments"
+            assert (
+                not call.complete
+            )  # nothing came before the limit: not the same as "no arguments"
         else:
             assert call.input == (wanted["arguments_json"] if wanted["arguments"] else {})
             assert call.complete == (call.input is not None)
@@ -158,7 +166,9 @@ def test_a_recording_cut_before_its_end_is_truncated(recording):
     if recording.expect["error"]:
         return  # its end is the error
     end = own_end(body)
-    sizes = range(end) if len(body) < 6000 else sorted(random.Random(len(body)).sample(range(end), 40))
+    sizes = (
+        range(end) if len(body) < 6000 else sorted(random.Random(len(body)).sample(range(end), 40))
+    )
     whole = "".join(event.text for event in decode(body))
     whole_frames = ChatDecoder(keep_message=False)
     fed, came = 0, ""
@@ -170,7 +180,9 @@ def test_a_recording_cut_before_its_end_is_truncated(recording):
         last = events[-1]
         assert last.type is EventType.ERROR
         assert last.error_info.kind == "truncated"
-        text = "".join([event.text_delta.content for event in events if event.text_delta is not None])
+        text = "".join(
+            [event.text_delta.content for event in events if event.text_delta is not None]
+        )
         assert text.startswith(came)
         assert whole.startswith(text)
     assert decode(body[:end])[-1].type is EventType.MESSAGE_COMPLETE
@@ -194,7 +206,11 @@ def test_a_recordings_events_survive_the_wire(recording):
 
 def test_an_ordinary_answer():
     """Role chunk, text, finish reason, usage, `[DONE]`."""
-    usage = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
+    usage = {
+        "prompt_tokens": 7,
+        "completion_tokens": 2,
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
     start, first, second, last = answer(
         chunk({"role": "assistant", "content": ""}),
         chunk({"content": "Hel"}),
@@ -211,14 +227,24 @@ def test_an_ordinary_answer():
 
 def test_a_first_chunk_without_choices_names_nothing():
     """Quirk 11: Azure's first chunk has empty id and model; they are taken from the first real one."""
-    first = {"id": "", "model": "", "object": "", "choices": [], "prompt_filter_results": [{"index": 0}]}
+    first = {
+        "id": "",
+        "model": "",
+        "object": "",
+        "choices": [],
+        "prompt_filter_results": [{"index": 0}],
+    }
     assert answer(first, chunk({"content": "a"}), chunk({}, "stop"))[0].start == Start("c1", "m")
 
 
 def test_chunks_without_choices_are_no_end():
     """Quirk 12: a usage chunk's `choices` are empty, or missing."""
     usage = {"prompt_tokens": 1, "completion_tokens": 2}
-    for last in ({"choices": [], "usage": usage}, {"usage": usage}, {"choices": None, "usage": usage}):
+    for last in (
+        {"choices": [], "usage": usage},
+        {"usage": usage},
+        {"choices": None, "usage": usage},
+    ):
         assert answer(chunk({"content": "a"}), chunk({}, "stop"), last)[-1].usage == Usage(1, 2)
 
 
@@ -245,25 +271,39 @@ def test_no_usage_is_none():
 
 def test_reasoning_and_cache_counts_are_read():
     """Details of usage, under OpenAI's names and DeepSeek's."""
-    usage = {"prompt_tokens": 9, "completion_tokens": 8, "completion_tokens_details": {"reasoning_tokens": 6}}
-    assert answer(chunk({"content": "a"}, "stop", usage=usage))[-1].usage == Usage(9, 8, reasoning_tokens=6)
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 8,
+        "completion_tokens_details": {"reasoning_tokens": 6},
+    }
+    assert answer(chunk({"content": "a"}, "stop", usage=usage))[-1].usage == Usage(
+        9, 8, reasoning_tokens=6
+    )
     usage = {"prompt_tokens": 9, "prompt_cache_hit_tokens": 5, "prompt_tokens_details": None}
-    assert answer(chunk({"content": "a"}, "stop", usage=usage))[-1].usage == Usage(9, cache_read_tokens=5)
+    assert answer(chunk({"content": "a"}, "stop", usage=usage))[-1].usage == Usage(
+        9, cache_read_tokens=5
+    )
 
 
 @pytest.mark.parametrize("role", ["assistant", None])
 def test_roles_are_no_content(role):
     """Quirk 14: a role alone, on every delta, or null, says nothing."""
-    events = answer(chunk({"role": role}), chunk({"role": role, "content": "a"}), chunk({"role": role}, "stop"))
+    events = answer(
+        chunk({"role": role}), chunk({"role": role, "content": "a"}), chunk({"role": role}, "stop")
+    )
     assert [event.text for event in events if event.text] == ["a"]
 
 
-@pytest.mark.parametrize("empty", [{"content": None}, {"content": ""}, {}, {"refusal": ""}, {"tool_calls": None}])
+@pytest.mark.parametrize(
+    "empty", [{"content": None}, {"content": ""}, {}, {"refusal": ""}, {"tool_calls": None}]
+)
 def test_empty_fields_say_nothing(empty):
     """Quirk 15: null or empty content, refusal and tool_calls make no event, and no refusal."""
-    last = answer(chunk(empty), chunk({"content": "a", **({} if "content" in empty else empty)}), chunk(empty, "stop"))[
-        -1
-    ]
+    last = answer(
+        chunk(empty),
+        chunk({"content": "a", **({} if "content" in empty else empty)}),
+        chunk(empty, "stop"),
+    )[-1]
     assert last.message.parts == [TextPart("a")]
     assert last.finish_reason is FinishReason.STOP
 
@@ -279,7 +319,9 @@ def test_content_may_be_a_list_of_parts():
     assert got.parts == [ReasoningPart("hm"), TextPart("144")]
 
 
-@pytest.mark.parametrize("index", [{}, {"index": None}, {"index": 1}], ids=["missing", "null", "from one"])
+@pytest.mark.parametrize(
+    "index", [{}, {"index": None}, {"index": 1}], ids=["missing", "null", "from one"]
+)
 def test_a_call_needs_no_index_from_zero(index):
     """Quirk 17: without index, or with one that skips, a call is told by its id, and counted from 0."""
     first = {"id": "a", "name": "f", **index}
@@ -291,7 +333,10 @@ def test_a_call_needs_no_index_from_zero(index):
 def test_two_calls_without_index_are_told_by_id():
     """Quirk 17: two whole calls in one list, without any index."""
     calls = [{"id": id, "function": {"name": "f", "arguments": "{}"}} for id in "ab"]
-    assert [call.id for call in message(chunk({"tool_calls": calls}, "tool_calls")).tool_calls] == ["a", "b"]
+    assert [call.id for call in message(chunk({"tool_calls": calls}, "tool_calls")).tool_calls] == [
+        "a",
+        "b",
+    ]
 
 
 def test_interleaved_calls_are_told_by_index():
@@ -305,7 +350,10 @@ def test_interleaved_calls_are_told_by_index():
         tool_delta("2}", index=1),
         chunk({}, "tool_calls"),
     )
-    assert [(call.id, call.name, call.input) for call in got.tool_calls] == [("a", "f", {"x": 1}), ("b", "g", {"y": 2})]
+    assert [(call.id, call.name, call.input) for call in got.tool_calls] == [
+        ("a", "f", {"x": 1}),
+        ("b", "g", {"y": 2}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -326,12 +374,15 @@ def test_arguments_may_come_whole_null_empty_or_as_an_object(arguments, text, va
 
 
 @pytest.mark.parametrize(
-    "again", [{"id": ""}, {"id": "a"}, {"id": "a", "name": "f"}, {"id": "", "name": ""}, {"id": None}]
+    "again",
+    [{"id": ""}, {"id": "a"}, {"id": "a", "name": "f"}, {"id": "", "name": ""}, {"id": None}],
 )
 def test_a_repeated_or_emptied_id_is_the_same_call(again):
     """Quirk 19: id and name on later deltas, whole or empty, neither begin a call nor add to its name."""
     got = message(
-        tool_delta('{"x":', index=0, id="a", name="f"), tool_delta("1}", index=0, **again), chunk({}, "tool_calls")
+        tool_delta('{"x":', index=0, id="a", name="f"),
+        tool_delta("1}", index=0, **again),
+        chunk({}, "tool_calls"),
     )
     assert got.tool_calls == [ToolCall("a", "f", '{"x":1}', input={"x": 1})]
 
@@ -340,7 +391,9 @@ def test_calls_without_ids_get_stable_ones():
     """Quirk 19: the same bytes give the same ids, one for each call."""
     calls = [{"index": index, "function": {"name": "f", "arguments": "{}"}} for index in (0, 1)]
     ids = [call.id for call in message(chunk({"tool_calls": calls}, "tool_calls")).tool_calls]
-    assert ids == [call.id for call in message(chunk({"tool_calls": calls}, "tool_calls")).tool_calls]
+    assert ids == [
+        call.id for call in message(chunk({"tool_calls": calls}, "tool_calls")).tool_calls
+    ]
     assert len(set(ids)) == 2
 
 
@@ -351,7 +404,10 @@ def test_calls_without_ids_get_stable_ones():
         {"reasoning": "hm"},
         {"reasoning_details": [{"type": "reasoning.text", "text": "hm"}]},
         {"reasoning_details": [{"type": "reasoning.summary", "summary": "hm"}]},
-        {"reasoning": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "hm", "index": 0}]},
+        {
+            "reasoning": "hm",
+            "reasoning_details": [{"type": "reasoning.text", "text": "hm", "index": 0}],
+        },
         {"reasoning": "hm", "reasoning_content": "hm", "content": ""},
     ],
     ids="+".join,
@@ -378,7 +434,11 @@ def test_a_signature_signs_the_reasoning_before_it():
 def test_encrypted_reasoning_is_kept_whole():
     """Quirk 20: what nobody can read is a part that goes back to its provider as it came."""
     detail = {"type": "reasoning.encrypted", "data": "zz", "id": "r1", "index": 0}
-    got = message(chunk({"reasoning": "hm"}), chunk({"reasoning_details": [detail]}), chunk({"content": "a"}, "stop"))
+    got = message(
+        chunk({"reasoning": "hm"}),
+        chunk({"reasoning_details": [detail]}),
+        chunk({"content": "a"}, "stop"),
+    )
     assert got.parts == [ReasoningPart("hm"), ProviderPart("openai-chat", detail), TextPart("a")]
 
 
@@ -413,7 +473,8 @@ def test_the_last_finish_reason_wins():
 
 
 @pytest.mark.parametrize(
-    ("raw", "reason"), [*FINISH_REASONS.items(), ("eos", FinishReason.OTHER), ("STOP!", FinishReason.OTHER)]
+    ("raw", "reason"),
+    [*FINISH_REASONS.items(), ("eos", FinishReason.OTHER), ("STOP!", FinishReason.OTHER)],
 )
 def test_every_reason_has_its_word(raw, reason):
     """Known words are translated, unknown ones are OTHER; the provider's own word stays."""
@@ -453,15 +514,33 @@ def test_a_refusal_is_its_own_part():
 def test_unknown_fields_are_ignored():
     """Quirk 25: extra keys anywhere change nothing."""
     plain = answer(chunk({"content": "a"}, "stop"))
-    extra = chunk({"content": "a", "x": []}, "stop", service_tier="", timings={"a": 1}, cost=None, obfuscation="zzz")
+    extra = chunk(
+        {"content": "a", "x": []},
+        "stop",
+        service_tier="",
+        timings={"a": 1},
+        cost=None,
+        obfuscation="zzz",
+    )
     extra["choices"][0]["native_finish_reason"] = "END"
     assert answer(extra) == plain
 
 
 def test_citations_come_as_annotations_or_as_a_growing_list():
     """Quirk 25: annotations in the delta, or Perplexity's cumulative list, each url once."""
-    citation = {"url": "https://a.example", "title": "A", "content": "x", "start_index": 1, "end_index": 2}
-    got = message(chunk({"content": "a", "annotations": [{"type": "url_citation", "url_citation": citation}]}, "stop"))
+    citation = {
+        "url": "https://a.example",
+        "title": "A",
+        "content": "x",
+        "start_index": 1,
+        "end_index": 2,
+    }
+    got = message(
+        chunk(
+            {"content": "a", "annotations": [{"type": "url_citation", "url_citation": citation}]},
+            "stop",
+        )
+    )
     assert got.sources == [Source(title="A", url="https://a.example", excerpt="x", start=1, end=2)]
     urls = ["https://a.example", "https://b.example"]
     results = [{"url": urls[0], "title": "A", "snippet": "x"}]
@@ -498,28 +577,42 @@ def test_a_finish_reason_error_is_no_answer():
 @pytest.mark.parametrize("arguments", ["", '{"x', "[1]", '"x"'])
 def test_a_call_cut_by_the_limit_is_incomplete(arguments):
     """With "length" a call whose arguments are missing, cut or no object is marked incomplete."""
-    got = message(tool_delta(index=0, id="a", name="f"), tool_delta(arguments, index=0), chunk({}, "length"))
+    got = message(
+        tool_delta(index=0, id="a", name="f"), tool_delta(arguments, index=0), chunk({}, "length")
+    )
     assert got.tool_calls == [ToolCall("a", "f", arguments, input=None, complete=False)]
 
 
 def test_only_the_last_call_can_have_been_cut():
     """With "length" an earlier call without arguments is whole; arguments that parse are whole too."""
     got = message(
-        tool_delta(index=0, id="a", name="f"), tool_delta('{"x":1}', index=1, id="b", name="g"), chunk({}, "length")
+        tool_delta(index=0, id="a", name="f"),
+        tool_delta('{"x":1}', index=1, id="b", name="g"),
+        chunk({}, "length"),
     )
-    assert [(call.id, call.complete, call.input) for call in got.tool_calls] == [("a", True, {}), ("b", True, {"x": 1})]
+    assert [(call.id, call.complete, call.input) for call in got.tool_calls] == [
+        ("a", True, {}),
+        ("b", True, {"x": 1}),
+    ]
 
 
 def test_a_call_cut_by_the_network_appears_only_in_partial():
     """Without an end no TOOL_CALL leaves; `partial` shows what came."""
-    events = answer(chunk({"content": "a"}), tool_delta('{"x', index=0, id="c", name="f"), done=False)
+    events = answer(
+        chunk({"content": "a"}), tool_delta('{"x', index=0, id="c", name="f"), done=False
+    )
     assert not any(event.tool_call for event in events)
-    assert events[-1].error_info.partial.parts == [TextPart("a"), ToolCall("c", "f", '{"x', complete=False)]
+    assert events[-1].error_info.partial.parts == [
+        TextPart("a"),
+        ToolCall("c", "f", '{"x', complete=False),
+    ]
 
 
 def test_a_call_leaves_when_the_next_thing_begins():
     """A whole call need not wait for the end: the next piece lets it go, in order."""
-    got = answer(tool_delta("{}", index=0, id="a", name="f"), chunk({"content": "b"}), chunk({}, "stop"))
+    got = answer(
+        tool_delta("{}", index=0, id="a", name="f"), chunk({"content": "b"}), chunk({}, "stop")
+    )
     assert [str(event.type) for event in got] == [
         "message_start",
         "tool_call_delta",
@@ -556,7 +649,10 @@ signatures = st.builds(
     strategies.some,
     st.none() | strategies.some,
 ) | st.builds(
-    lambda data: opaque("openai-chat", item={"type": "reasoning.encrypted", "data": data, "index": 0}), strategies.some
+    lambda data: opaque(
+        "openai-chat", item={"type": "reasoning.encrypted", "data": data, "index": 0}
+    ),
+    strategies.some,
 )
 plain_pieces = (
     st.builds(text_delta, strategies.some)
@@ -564,7 +660,9 @@ plain_pieces = (
     | st.builds(refusal_delta, strategies.some)
     | st.builds(lambda source: StreamEvent(EventType.SOURCE, source=source), citations)
 )
-arguments = st.builds(lambda value, indent: json.dumps(value, indent=indent), objects, st.none() | st.just(1))
+arguments = st.builds(
+    lambda value, indent: json.dumps(value, indent=indent), objects, st.none() | st.just(1)
+)
 
 
 def call_events(index, id, name, text, cut, *, whole=True):
@@ -574,7 +672,10 @@ def call_events(index, id, name, text, cut, *, whole=True):
     parsed = parse_arguments(text) if whole else None
     call = ToolCall(id, name, text, input=parsed, complete=whole)
     return [
-        *(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, *delta)) for delta in deltas),
+        *(
+            StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, *delta))
+            for delta in deltas
+        ),
         StreamEvent(EventType.TOOL_CALL, tool_call=call),
     ]
 
@@ -591,10 +692,14 @@ def streams(draw):
             fields = draw(st.tuples(strategies.names, arguments, st.floats(0, 1)))
             events += call_events(len(ids) - 1, ids[-1], *fields)
     if draw(st.booleans()):
-        events += call_events(len(ids), "the last one", "f", '{"x": [1, 2', draw(st.floats(0, 1)), whole=False)
+        events += call_events(
+            len(ids), "the last one", "f", '{"x": [1, 2', draw(st.floats(0, 1)), whole=False
+        )
         ids.append("the last one")
     start = Start(draw(st.none() | strategies.some), draw(st.none() | strategies.some))
-    first = next((i for i, event in enumerate(events) if event.type is not EventType.STATUS), len(events))
+    first = next(
+        (i for i, event in enumerate(events) if event.type is not EventType.STATUS), len(events)
+    )
     pieces = len(events) - first
     words = st.sampled_from([*FINISH_REASONS, "eos"])
     raw = draw(words | st.none()) if pieces else draw(words)
@@ -604,7 +709,14 @@ def streams(draw):
     elif reason is FinishReason.STOP and any(event.refusal_delta for event in events):
         reason = FinishReason.REFUSAL
     usage = draw(st.none() | whole_usages)
-    whole = Message("assistant", add_up(events), id=start.id, model=start.model, finish_reason=reason, usage=usage)
+    whole = Message(
+        "assistant",
+        add_up(events),
+        id=start.id,
+        model=start.model,
+        finish_reason=reason,
+        usage=usage,
+    )
     return [
         *events[:first],
         StreamEvent(EventType.MESSAGE_START, start=start),
@@ -633,8 +745,14 @@ def test_a_cut_stream_encodes_as_a_cut(events):
     *pieces, _ = events
     again = decode(encode([*pieces, error(ErrorInfo("truncated", "cut"))]))
     assert again[-1].error_info.kind == "truncated"
-    shown = [event for event in pieces if event.type is not EventType.MESSAGE_START and not event.tool_call]
-    assert [e for e in again[:-1] if e.type is not EventType.MESSAGE_START and not e.tool_call] == shown
+    shown = [
+        event
+        for event in pieces
+        if event.type is not EventType.MESSAGE_START and not event.tool_call
+    ]
+    assert [
+        e for e in again[:-1] if e.type is not EventType.MESSAGE_START and not e.tool_call
+    ] == shown
 
 
 @given(streams())
@@ -698,11 +816,16 @@ def test_what_the_format_has_no_place_for_is_left_out():
 # --- requests ------------------------------------------------------------------------------------------------
 
 names = strategies.names
-images = st.builds(ImagePart, url=st.just("https://a.example/x.png"), detail=st.none() | st.just("low")) | st.builds(
+images = st.builds(
+    ImagePart, url=st.just("https://a.example/x.png"), detail=st.none() | st.just("low")
+) | st.builds(
     ImagePart, data=st.just("aGk="), media_type=st.sampled_from(["image/png", "image/webp"])
 )
 files = st.builds(File, id=strategies.some) | st.builds(
-    File, name=st.none() | strategies.some, media_type=st.just("application/pdf"), data=st.just("aGk=")
+    File,
+    name=st.none() | strategies.some,
+    media_type=st.just("application/pdf"),
+    data=st.just("aGk="),
 )
 speakers = st.builds(
     Message,
@@ -711,7 +834,9 @@ speakers = st.builds(
     name=st.none() | names,
 )
 tool_answers = st.builds(
-    lambda call_id, text: Message("tool", [ToolResult(call_id, text)]), names, strategies.text | st.just('{"x": 1}')
+    lambda call_id, text: Message("tool", [ToolResult(call_id, text)]),
+    names,
+    strategies.text | st.just('{"x": 1}'),
 )
 
 
@@ -720,7 +845,9 @@ def assistants(draw):
     """An assistant's turn in the order that the format gives it: text, refusal, calls."""
     parts = [TextPart(text) for text in draw(st.lists(strategies.some, max_size=1))]
     parts += [RefusalPart(text) for text in draw(st.lists(strategies.some, max_size=1))]
-    for id, name, text in draw(st.lists(st.tuples(names, names, arguments | strategies.some), max_size=2)):
+    for id, name, text in draw(
+        st.lists(st.tuples(names, names, arguments | strategies.some), max_size=2)
+    ):
         parsed = parse_arguments(text)
         parts.append(ToolCall(id, name, text, input=parsed, complete=parsed is not None))
     return Message("assistant", parts or [TextPart("")], name=draw(st.none() | names))
@@ -729,7 +856,8 @@ def assistants(draw):
 tools = st.builds(
     Tool, names, objects, description=st.none() | strategies.text, strict=st.none() | st.booleans()
 ) | st.builds(
-    HostedTool, st.fixed_dictionaries({"type": st.just("web_search")}, optional={"x": strategies.json_values})
+    HostedTool,
+    st.fixed_dictionaries({"type": st.just("web_search")}, optional={"x": strategies.json_values}),
 )
 tool_choices = st.builds(ToolChoice, st.sampled_from(["auto", "none", "required"])) | st.builds(
     ToolChoice, st.just("tool"), names
@@ -738,7 +866,9 @@ shapes = st.just(ResponseFormat()) | st.builds(
     ResponseFormat, strategies.objects, name=names, strict=st.none() | st.booleans()
 )
 own_options = st.dictionaries(
-    st.sampled_from(["logprobs", "user", "service_tier", "store"]), strategies.json_values, min_size=1
+    st.sampled_from(["logprobs", "user", "service_tier", "store"]),
+    strategies.json_values,
+    min_size=1,
 )
 requests = st.builds(
     ChatRequest,
@@ -786,8 +916,15 @@ def test_a_request_is_rendered_as_documented():
 
 def test_a_dialect_changes_what_its_host_does_not_know():
     """Field names, the role `developer` and reasoning follow the dialect; what can't be said is warned of."""
-    asked = ask(Message("developer", "be brief"), Message("user", "hi"), max_tokens=5, reasoning_effort="low")
-    dialect = Dialect("host", max_tokens="max_tokens", stream_usage=False, developer_role=False, reasoning=None)
+    asked = ask(
+        Message("developer", "be brief"),
+        Message("user", "hi"),
+        max_tokens=5,
+        reasoning_effort="low",
+    )
+    dialect = Dialect(
+        "host", max_tokens="max_tokens", stream_usage=False, developer_role=False, reasoning=None
+    )
     rendered = render_request(asked, dialect)
     assert rendered.body == {
         "model": "m",
@@ -796,7 +933,9 @@ def test_a_dialect_changes_what_its_host_does_not_know():
         "max_tokens": 5,
     }
     assert [warning.split(":")[0] for warning in rendered.warnings] == ["reasoning_effort"]
-    assert render_request(asked, Dialect(reasoning="reasoning")).body["reasoning"] == {"effort": "low"}
+    assert render_request(asked, Dialect(reasoning="reasoning")).body["reasoning"] == {
+        "effort": "low"
+    }
 
 
 def test_provider_options_are_merged_last_and_only_ones_own():
@@ -824,7 +963,9 @@ def test_another_providers_answer_can_be_sent():
         id="x",
         usage=Usage(1, 2),
     )
-    sent = render_request(ask(foreign, Message("tool", [ToolResult("c1", {"y": 2})]))).body["messages"]
+    sent = render_request(ask(foreign, Message("tool", [ToolResult("c1", {"y": 2})]))).body[
+        "messages"
+    ]
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     assert sent == [
         {"role": "assistant", "content": "ab", "tool_calls": [call]},
@@ -835,12 +976,17 @@ def test_another_providers_answer_can_be_sent():
 def test_several_results_in_one_message_become_several():
     """Chat completions wants one message for each tool's answer."""
     results = Message("tool", [ToolResult("a", "1"), ToolResult("b", "2")])
-    assert [sent["tool_call_id"] for sent in render_request(ask(results)).body["messages"]] == ["a", "b"]
+    assert [sent["tool_call_id"] for sent in render_request(ask(results)).body["messages"]] == [
+        "a",
+        "b",
+    ]
 
 
 def test_a_file_by_url_is_warned_of():
     """What the format can't take is named, not dropped in silence."""
-    rendered = render_request(ask(Message("user", [TextPart("see"), File(url="https://a.example/x.pdf")])))
+    rendered = render_request(
+        ask(Message("user", [TextPart("see"), File(url="https://a.example/x.pdf")]))
+    )
     assert len(rendered.warnings) == 1
     assert rendered.warnings[0].startswith("file:")
 
@@ -853,14 +999,26 @@ def test_a_file_by_url_is_warned_of():
         ({"model": "m", "messages": []}, "messages is empty"),
         ({"model": "m", "messages": "hi"}, "list"),
         ({"model": "m", "messages": [5]}, r"messages\[0\]"),
-        ({"model": "m", "messages": [{"role": "user", "content": "x"}, {"role": "bot"}]}, r"messages\[1\]\.role"),
+        (
+            {"model": "m", "messages": [{"role": "user", "content": "x"}, {"role": "bot"}]},
+            r"messages\[1\]\.role",
+        ),
         ({"model": "m", "messages": [{"role": "user"}]}, r"messages\[0\]\.content is missing"),
-        ({"model": "m", "messages": [{"role": "user", "content": [{"type": "smell"}]}]}, r"content\[0\]\.type"),
-        ({"model": "m", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "image_url"),
+        (
+            {"model": "m", "messages": [{"role": "user", "content": [{"type": "smell"}]}]},
+            r"content\[0\]\.type",
+        ),
+        (
+            {"model": "m", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+            "image_url",
+        ),
         ({"model": "m", "messages": [{"role": "user", "content": "\ud800"}]}, "surrogate"),
         ({"model": "m", "messages": [{"role": "user", "content": 5}]}, r"messages\[0\]\.content"),
         ({"model": "m", "messages": [{"role": "tool", "content": "x"}]}, "tool_call_id"),
-        ({"model": "m", "messages": [{"role": "assistant", "tool_calls": [{"id": "a"}]}]}, r"tool_calls\[0\]"),
+        (
+            {"model": "m", "messages": [{"role": "assistant", "tool_calls": [{"id": "a"}]}]},
+            r"tool_calls\[0\]",
+        ),
         ({"model": "m", "messages": [{"role": "assistant", "tool_calls": 5}]}, "tool_calls"),
     ],
 )
@@ -872,7 +1030,12 @@ def test_a_bad_request_names_the_place(body, problem):
 
 def test_unknown_fields_become_provider_options():
     """What we have no name for is passed on, not lost."""
-    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "logit_bias": {"5": 1}, "stream": True}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "x"}],
+        "logit_bias": {"5": 1},
+        "stream": True,
+    }
     assert parse_request(body).provider_options == {"openai": {"logit_bias": {"5": 1}}}
 
 
@@ -899,19 +1062,34 @@ def test_the_shapes_that_callers_use_are_understood():
     }
     parsed = parse_request(body)
     assert [message.parts for message in parsed.messages] == [
-        [TextPart("a"), ImagePart("https://a.example/x.png"), ImagePart(data="aGk=", media_type="image/webp")],
+        [
+            TextPart("a"),
+            ImagePart("https://a.example/x.png"),
+            ImagePart(data="aGk=", media_type="image/webp"),
+        ],
         [ReasoningPart("hm"), TextPart("b")],
         [ToolResult("c", "1")],
     ]
     assert parsed.tools == [Tool("f", {"type": "object"}, "d")]
-    assert (parsed.tool_choice, parsed.max_tokens, parsed.stop) == (ToolChoice("required"), 5, ["x"])
+    assert (parsed.tool_choice, parsed.max_tokens, parsed.stop) == (
+        ToolChoice("required"),
+        5,
+        ["x"],
+    )
 
 
 def test_a_call_does_not_leave_before_its_arguments():
     """Blank arguments may still grow, even after another call began."""
 
     def calls(index, arguments, **more):
-        return chunk({"tool_calls": [{"index": index, "function": {"arguments": arguments, **more}}]})
+        return chunk(
+            {"tool_calls": [{"index": index, "function": {"arguments": arguments, **more}}]}
+        )
 
-    got = message(calls(0, " ", name="f"), calls(1, '{"b":2}', name="g"), calls(0, '{"a":1}'), chunk({}, "tool_calls"))
+    got = message(
+        calls(0, " ", name="f"),
+        calls(1, '{"b":2}', name="g"),
+        calls(0, '{"a":1}'),
+        chunk({}, "tool_calls"),
+    )
     assert [call.input for call in got.tool_calls] == [{"a": 1}, {"b": 2}]

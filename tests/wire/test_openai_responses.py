@@ -50,7 +50,13 @@ from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT, parse_call, parse_result
 from llmstream.wire.openai_responses.request import Dialect, parse_request, render_request
 
-RESPONSE = {"id": "resp_1", "object": "response", "model": "m", "status": "in_progress", "output": []}
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "model": "m",
+    "status": "in_progress",
+    "output": [],
+}
 CREATED = {"type": "response.created", "response": RESPONSE}
 COMPLETED = {"type": "response.completed", "response": {**RESPONSE, "status": "completed"}}
 
@@ -59,7 +65,9 @@ def sse(*payloads, names=True):
     frames = []
     for number, payload in enumerate(payloads):
         name = f"event: {payload['type']}\n" if names else ""
-        frames.append(f"{name}data: {json.dumps({'sequence_number': number, **payload}, ensure_ascii=False)}\n\n")
+        frames.append(
+            f"{name}data: {json.dumps({'sequence_number': number, **payload}, ensure_ascii=False)}\n\n"
+        )
     return "".join(frames).encode()
 
 
@@ -104,15 +112,41 @@ ANSWER = sse(
     added(0, {"id": "rs_1", "type": "reasoning", "summary": []}),
     delta("reasoning_summary_text", "Thin", summary_index=0),
     delta("reasoning_summary_text", "king", summary_index=0),
-    done(0, {"id": "rs_1", "type": "reasoning", "encrypted_content": "sig", "summary": [{"text": "Thinking"}]}),
+    done(
+        0,
+        {
+            "id": "rs_1",
+            "type": "reasoning",
+            "encrypted_content": "sig",
+            "summary": [{"text": "Thinking"}],
+        },
+    ),
     added(1, {"id": "msg_1", "type": "message", "content": []}),
     delta("output_text", "Grüß", 1, content_index=0),
     delta("output_text", " \u2028dich", 1, content_index=0),
     done(1, text_item("Grüß \u2028dich")),
-    added(2, {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "add", "arguments": ""}),
+    added(
+        2,
+        {
+            "id": "fc_1",
+            "type": "function_call",
+            "call_id": "call_1",
+            "name": "add",
+            "arguments": "",
+        },
+    ),
     delta("function_call_arguments", '{"a"', 2),
     delta("function_call_arguments", ":1}", 2),
-    done(2, {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": "add", "arguments": '{"a":1}'}),
+    done(
+        2,
+        {
+            "id": "fc_1",
+            "type": "function_call",
+            "call_id": "call_1",
+            "name": "add",
+            "arguments": '{"a":1}',
+        },
+    ),
     {
         "type": "response.completed",
         "response": {
@@ -170,7 +204,10 @@ def test_text_that_comes_only_in_done_is_counted_once():
         {"type": "response.output_text.done", **place, "text": "whole"},
         {"type": "response.content_part.done", **place, "part": part},
         done(0, text_item("whole")),
-        {"type": "response.completed", "response": {**RESPONSE, "status": "completed", "output": [text_item("whole")]}},
+        {
+            "type": "response.completed",
+            "response": {**RESPONSE, "status": "completed", "output": [text_item("whole")]},
+        },
     ]
     assert decode(sse(*payloads))[-1].message.text == "whole"
     for left_out in ({2}, {2, 3}, {2, 3, 4}, {1, 2, 3, 4}):
@@ -188,7 +225,10 @@ def test_ids_may_change_and_content_indexes_may_not_fit():
 def test_done_without_output_index_is_the_last_item():
     payloads = [CREATED]
     for index, text in enumerate(("First", "Second")):
-        payloads += [added(index, {"type": "message"}), delta("output_text", text, index, content_index=0)]
+        payloads += [
+            added(index, {"type": "message"}),
+            delta("output_text", text, index, content_index=0),
+        ]
         payloads.append({"type": "response.output_item.done", "item": text_item(text)})
     assert decode(sse(*payloads, COMPLETED))[-1].message.text == "FirstSecond"
 
@@ -196,7 +236,12 @@ def test_done_without_output_index_is_the_last_item():
 def test_a_resumed_stream_does_not_repeat_what_it_had_sent_before():
     payloads = [
         delta("output_text", " world", content_index=0),
-        {"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "hello world"},
+        {
+            "type": "response.output_text.done",
+            "output_index": 0,
+            "content_index": 0,
+            "text": "hello world",
+        },
         done(0, text_item("hello world")),
         {
             "type": "response.completed",
@@ -206,10 +251,16 @@ def test_a_resumed_stream_does_not_repeat_what_it_had_sent_before():
     assert decode(sse(*payloads))[-1].message.text == " world"
     events = decode(sse(*payloads[1:]))
     assert events[-1].message.text == ""
-    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "status": "completed"}
-    assert decode(sse(delta("function_call_arguments", "}"), done(0, call), COMPLETED))[-1].message.tool_calls == [
-        ToolCall("c", "f", "{}", {})
-    ]
+    call = {
+        "type": "function_call",
+        "call_id": "c",
+        "name": "f",
+        "arguments": "{}",
+        "status": "completed",
+    }
+    assert decode(sse(delta("function_call_arguments", "}"), done(0, call), COMPLETED))[
+        -1
+    ].message.tool_calls == [ToolCall("c", "f", "{}", {})]
 
 
 @pytest.mark.parametrize("where", ["arguments.done", "item.done", "terminal"])
@@ -218,23 +269,40 @@ def test_arguments_without_deltas(where):
     payloads = [CREATED, added(0, {**call, "arguments": ""})]
     output = []
     if where == "arguments.done":
-        payloads.append({"type": "response.function_call_arguments.done", "output_index": 0, "arguments": '{"x":1}'})
+        payloads.append(
+            {
+                "type": "response.function_call_arguments.done",
+                "output_index": 0,
+                "arguments": '{"x":1}',
+            }
+        )
     elif where == "item.done":
         payloads.append(done(0, call))
     else:
         output = [call]
-    end = {"type": "response.completed", "response": {**RESPONSE, "status": "completed", "output": output}}
-    assert decode(sse(*payloads, end))[-1].message.tool_calls == [ToolCall("c", "f", '{"x":1}', {"x": 1})]
+    end = {
+        "type": "response.completed",
+        "response": {**RESPONSE, "status": "completed", "output": output},
+    }
+    assert decode(sse(*payloads, end))[-1].message.tool_calls == [
+        ToolCall("c", "f", '{"x":1}', {"x": 1})
+    ]
 
 
 def test_interleaved_calls_keep_their_arguments_apart():
     payloads = [
         CREATED,
-        *(added(index, {"type": "function_call", "call_id": f"c{index}", "name": "f"}) for index in (0, 1)),
+        *(
+            added(index, {"type": "function_call", "call_id": f"c{index}", "name": "f"})
+            for index in (0, 1)
+        ),
         *(delta("function_call_arguments", char, index) for char in "{}" for index in (0, 1)),
     ]
     calls = decode(sse(*payloads, COMPLETED))[-1].message.tool_calls
-    assert [(call.id, call.arguments, call.complete) for call in calls] == [("c0", "{}", True), ("c1", "{}", True)]
+    assert [(call.id, call.arguments, call.complete) for call in calls] == [
+        ("c0", "{}", True),
+        ("c1", "{}", True),
+    ]
 
 
 def test_a_call_cut_by_the_token_limit_is_not_complete():
@@ -258,13 +326,17 @@ def test_a_call_cut_by_the_token_limit_is_not_complete():
         )
         assert events[-1].finish_reason is FinishReason.LENGTH
         assert events[-1].raw_finish_reason == "incomplete:max_output_tokens"
-        assert events[-1].message.tool_calls == [ToolCall("c", "f", arguments, None, complete=False)]
+        assert events[-1].message.tool_calls == [
+            ToolCall("c", "f", arguments, None, complete=False)
+        ]
 
 
 def test_a_custom_tools_input_is_whole_although_it_is_no_json():
     item = {"type": "custom_tool_call", "id": "ctc", "call_id": "c", "name": "sql", "input": ""}
     pieces = [delta("custom_tool_call_input", piece) for piece in ("SELECT ", "1")]
-    events = decode(sse(CREATED, added(0, item), *pieces, done(0, {**item, "input": "SELECT 1"}), COMPLETED))
+    events = decode(
+        sse(CREATED, added(0, item), *pieces, done(0, {**item, "input": "SELECT 1"}), COMPLETED)
+    )
     call = events[-1].message.tool_calls[0]
     assert (call.arguments, call.input, call.complete) == ("SELECT 1", None, True)
     for custom in ((), ("sql",)):
@@ -272,45 +344,90 @@ def test_a_custom_tools_input_is_whole_although_it_is_no_json():
         assert decode(data) == events
         assert frames_of(data)[-1]["response"]["output"][0]["type"] == "custom_tool_call"
     assert b"response.custom_tool_call_input.delta" in encode(events, custom_tools=["sql"])
-    cut = sse(CREATED, added(0, item), *pieces, {**COMPLETED, "response": {**RESPONSE, "status": "incomplete"}})
+    cut = sse(
+        CREATED,
+        added(0, item),
+        *pieces,
+        {**COMPLETED, "response": {**RESPONSE, "status": "incomplete"}},
+    )
     assert decode(cut)[-1].message.tool_calls[0].complete is False
 
 
 def test_refusals():
     for payloads in (
         [delta("refusal", "No.", content_index=0)],
-        [{"type": "response.refusal.done", "output_index": 0, "content_index": 0, "refusal": "No."}],
+        [
+            {
+                "type": "response.refusal.done",
+                "output_index": 0,
+                "content_index": 0,
+                "refusal": "No.",
+            }
+        ],
         [done(0, {"type": "message", "content": [{"type": "refusal", "refusal": "No."}]})],
     ):
         end = decode(sse(CREATED, added(0, {"type": "message"}), *payloads, COMPLETED))[-1]
-        assert (end.finish_reason, end.message.parts) == (FinishReason.REFUSAL, [RefusalPart("No.")])
+        assert (end.finish_reason, end.message.parts) == (
+            FinishReason.REFUSAL,
+            [RefusalPart("No.")],
+        )
 
 
 def test_reasoning_parts_are_joined_and_signed():
     item = {"id": "rs", "type": "reasoning"}
     whole = {**item, "summary": [{"text": "a"}, {"text": "b"}], "encrypted_content": "s"}
-    streamed = [delta("reasoning_summary_text", text, summary_index=i) for i, text in enumerate("ab")]
+    streamed = [
+        delta("reasoning_summary_text", text, summary_index=i) for i, text in enumerate("ab")
+    ]
     expected = [ReasoningPart("a\n\nb", "s", "rs", FORMAT)]
     for pieces in (streamed, []):
-        assert decode(sse(CREATED, added(0, item), *pieces, done(0, whole), COMPLETED))[-1].message.parts == expected
+        assert (
+            decode(sse(CREATED, added(0, item), *pieces, done(0, whole), COMPLETED))[
+                -1
+            ].message.parts
+            == expected
+        )
     raw = {**item, "summary": [], "content": [{"type": "reasoning_text", "text": "deep"}]}
     for pieces in ([delta("reasoning_text", "deep", content_index=0)], []):
         end = decode(sse(CREATED, added(0, item), *pieces, done(0, raw), COMPLETED))[-1]
         assert end.message.parts == [ReasoningPart("deep")]
-    empty = decode(sse(CREATED, added(0, item), done(0, {**item, "encrypted_content": "s"}), COMPLETED))
-    assert [event.type for event in empty] == [EventType.STATUS, EventType.MESSAGE_START, EventType.MESSAGE_COMPLETE]
+    empty = decode(
+        sse(CREATED, added(0, item), done(0, {**item, "encrypted_content": "s"}), COMPLETED)
+    )
+    assert [event.type for event in empty] == [
+        EventType.STATUS,
+        EventType.MESSAGE_START,
+        EventType.MESSAGE_COMPLETE,
+    ]
     assert empty[-1].message.parts == [ReasoningPart("", "s", "rs", FORMAT)]
 
 
 def test_annotations_become_sources_once():
-    url = {"type": "url_citation", "url": "https://a", "title": "A", "start_index": 1, "end_index": 2}
+    url = {
+        "type": "url_citation",
+        "url": "https://a",
+        "title": "A",
+        "start_index": 1,
+        "end_index": 2,
+    }
     file = {"type": "file_citation", "file_id": "f", "filename": "f.pdf", "index": 3}
-    box = {"type": "container_file_citation", "file_id": "g", "filename": "g", "start_index": 4, "end_index": 5}
+    box = {
+        "type": "container_file_citation",
+        "file_id": "g",
+        "filename": "g",
+        "start_index": 4,
+        "end_index": 5,
+    }
     path = {"type": "file_path", "file_id": "h", "index": 6}
     annotations = [url, file, box, path, {"type": "new"}]
     part = {"type": "output_text", "text": "x", "annotations": annotations}
     streamed = [
-        {"type": "response.output_text.annotation.added", "output_index": 0, "content_index": 0, "annotation": one}
+        {
+            "type": "response.output_text.annotation.added",
+            "output_index": 0,
+            "content_index": 0,
+            "annotation": one,
+        }
         for one in annotations
     ]
     expected = [
@@ -320,20 +437,46 @@ def test_annotations_become_sources_once():
         Source(id="h", start=6),
     ]
     begin = [CREATED, added(0, {"type": "message"}), delta("output_text", "x", content_index=0)]
-    part_done = {"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": part}
+    part_done = {
+        "type": "response.content_part.done",
+        "output_index": 0,
+        "content_index": 0,
+        "part": part,
+    }
     item_done = done(0, {"type": "message", "content": [part]})
-    for pieces in ([*streamed, part_done, item_done], [part_done, item_done], [item_done], [*streamed[:2], item_done]):
+    for pieces in (
+        [*streamed, part_done, item_done],
+        [part_done, item_done],
+        [item_done],
+        [*streamed[:2], item_done],
+    ):
         events = decode(sse(*begin, *pieces, COMPLETED))
         assert events[-1].message.sources == expected
         assert decode(encode(events)) == events
 
 
 SERVER_ITEMS = [
-    ({"type": "web_search_call", "id": "ws", "status": "completed", "action": {"query": "q"}}, {"query": "q"}, None),
-    ({"type": "web_search_call", "id": "ws", "call_id": "", "arguments": '{"query":"q"}'}, {"query": "q"}, None),
+    (
+        {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"query": "q"}},
+        {"query": "q"},
+        None,
+    ),
+    (
+        {"type": "web_search_call", "id": "ws", "call_id": "", "arguments": '{"query":"q"}'},
+        {"query": "q"},
+        None,
+    ),
     ({"type": "web_search_call", "id": "ws", "action": {"sources": [1]}}, {"sources": [1]}, [1]),
-    ({"type": "file_search_call", "id": "fs", "queries": ["q"], "results": None}, {"queries": ["q"]}, None),
-    ({"type": "file_search_call", "id": "fs", "queries": ["q"], "results": [{"t": 1}]}, {"queries": ["q"]}, [{"t": 1}]),
+    (
+        {"type": "file_search_call", "id": "fs", "queries": ["q"], "results": None},
+        {"queries": ["q"]},
+        None,
+    ),
+    (
+        {"type": "file_search_call", "id": "fs", "queries": ["q"], "results": [{"t": 1}]},
+        {"queries": ["q"]},
+        [{"t": 1}],
+    ),
     ({"type": "code_interpreter_call", "id": "ci", "code": "1", "outputs": []}, {"code": "1"}, []),
     ({"type": "mcp_call", "id": "m", "arguments": "{}", "output": "ok", "error": None}, {}, "ok"),
     ({"type": "mcp_call", "id": "m", "arguments": "{}", "output": None, "error": "bad"}, {}, "bad"),
@@ -342,10 +485,26 @@ SERVER_ITEMS = [
         {"server_label": "z"},
         [{"n": 1}],
     ),
-    ({"type": "mcp_approval_request", "id": "r", "arguments": '{"a":1}', "name": "f"}, {"a": 1}, None),
-    ({"type": "local_shell_call", "id": "i", "call_id": "c", "action": {"command": ["ls"]}}, {"command": ["ls"]}, None),
-    ({"type": "shell_call", "id": "i", "call_id": "c", "action": {"commands": ["ls"]}}, {"commands": ["ls"]}, None),
-    ({"type": "apply_patch_call", "id": "i", "call_id": "c", "operation": {"path": "p"}}, {"path": "p"}, None),
+    (
+        {"type": "mcp_approval_request", "id": "r", "arguments": '{"a":1}', "name": "f"},
+        {"a": 1},
+        None,
+    ),
+    (
+        {"type": "local_shell_call", "id": "i", "call_id": "c", "action": {"command": ["ls"]}},
+        {"command": ["ls"]},
+        None,
+    ),
+    (
+        {"type": "shell_call", "id": "i", "call_id": "c", "action": {"commands": ["ls"]}},
+        {"commands": ["ls"]},
+        None,
+    ),
+    (
+        {"type": "apply_patch_call", "id": "i", "call_id": "c", "operation": {"path": "p"}},
+        {"path": "p"},
+        None,
+    ),
     ({"type": "tool_of_tomorrow_call", "id": "t"}, {}, None),
 ]
 
@@ -353,7 +512,13 @@ SERVER_ITEMS = [
 @pytest.mark.parametrize(("item", "arguments", "outcome"), SERVER_ITEMS)
 def test_tools_that_the_provider_runs(item, arguments, outcome):
     events = decode(
-        sse(CREATED, added(0, item), done(0, item), delta("output_text", "x", 1, content_index=0), COMPLETED)
+        sse(
+            CREATED,
+            added(0, item),
+            done(0, item),
+            delta("output_text", "x", 1, content_index=0),
+            COMPLETED,
+        )
     )
     end = events[-1]
     call = end.message.parts[0]
@@ -366,18 +531,39 @@ def test_tools_that_the_provider_runs(item, arguments, outcome):
         provider_data={"format": FORMAT, "item": item},
     )
     results = [part for part in end.message.parts if isinstance(part, ToolResult)]
-    assert [(one.tool_call_id, one.content) for one in results] == ([] if outcome is None else [(call.id, outcome)])
-    assert [one.is_error for one in results] == ([] if outcome is None else [bool(item.get("error"))])
+    assert [(one.tool_call_id, one.content) for one in results] == (
+        [] if outcome is None else [(call.id, outcome)]
+    )
+    assert [one.is_error for one in results] == (
+        [] if outcome is None else [bool(item.get("error"))]
+    )
     assert end.finish_reason is FinishReason.STOP
     assert decode(encode(events)) == events
 
 
 def test_an_image_is_a_file_and_partial_images_are_ignored():
-    item = {"type": "image_generation_call", "id": "ig", "output_format": "webp", "result": "QUJD", "prompt": "p"}
-    partial = {"type": "response.image_generation_call.partial_image", "output_index": 0, "partial_image_b64": "QQ=="}
-    events = decode(sse(CREATED, added(0, {**item, "result": None}), partial, done(0, item), COMPLETED))
+    item = {
+        "type": "image_generation_call",
+        "id": "ig",
+        "output_format": "webp",
+        "result": "QUJD",
+        "prompt": "p",
+    }
+    partial = {
+        "type": "response.image_generation_call.partial_image",
+        "output_index": 0,
+        "partial_image_b64": "QQ==",
+    }
+    events = decode(
+        sse(CREATED, added(0, {**item, "result": None}), partial, done(0, item), COMPLETED)
+    )
     kinds = [event.type for event in events]
-    assert kinds == [EventType.MESSAGE_START, EventType.TOOL_CALL, EventType.FILE, EventType.MESSAGE_COMPLETE]
+    assert kinds == [
+        EventType.MESSAGE_START,
+        EventType.TOOL_CALL,
+        EventType.FILE,
+        EventType.MESSAGE_COMPLETE,
+    ]
     assert events[2].file == File("ig", media_type="image/webp", data="QUJD")
     assert decode(encode(events)) == events
 
@@ -392,7 +578,10 @@ def test_an_output_item_is_the_result_of_its_call_and_unknown_items_are_opaque()
 
 
 def test_phases_of_a_providers_tool_are_progress():
-    phases = [{"type": f"response.web_search_call.{name}", "item_id": "ws"} for name in ("in_progress", "searching")]
+    phases = [
+        {"type": f"response.web_search_call.{name}", "item_id": "ws"}
+        for name in ("in_progress", "searching")
+    ]
     item = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"query": "q"}}
     events = decode(sse(CREATED, added(0, item), *phases, done(0, item), COMPLETED))
     assert [event.status.message for event in events[:2]] == [
@@ -402,7 +591,11 @@ def test_phases_of_a_providers_tool_are_progress():
     data = encode(events)
     assert decode(data) == events
     kinds = [frame["type"] for frame in frames_of(data)]
-    assert kinds[2:6] == ["response.output_item.added", *(p["type"] for p in phases), "response.output_item.done"]
+    assert kinds[2:6] == [
+        "response.output_item.added",
+        *(p["type"] for p in phases),
+        "response.output_item.done",
+    ]
 
 
 # --- ends -------------------------------------------------------------------------------------------------
@@ -427,7 +620,10 @@ def test_finish_reasons(status, reason, expected):
 
 
 FLAT = {"type": "error", "code": "rate_limit_exceeded", "message": "slow down", "param": None}
-NESTED = {"type": "error", "error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "no money"}}
+NESTED = {
+    "type": "error",
+    "error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "no money"},
+}
 FAILED = {
     "type": "response.failed",
     "response": {
@@ -461,31 +657,62 @@ def test_errors_come_once(payloads, kind, message, text):
     assert message in failed.error
     assert (failed.error_info.partial.text if text else failed.error_info.partial) == (text or None)
     assert failed.usage == (Usage(1) if payloads == [FAILED] else None)
-    assert failed.error_info.retryable is (kind in ("rate_limit", "server") and payloads != [CANCELLED])
+    assert failed.error_info.retryable is (
+        kind in ("rate_limit", "server") and payloads != [CANCELLED]
+    )
     again = decode(encode(events))
-    assert (again[-1].error_info.kind, again[-1].error_info.message) == (kind, failed.error_info.message)
+    assert (again[-1].error_info.kind, again[-1].error_info.message) == (
+        kind,
+        failed.error_info.message,
+    )
     assert again[:-1] == events[:-1]
 
 
 def test_a_bare_error_and_an_html_page():
-    assert decode(b'{"error":{"message":"bad key","code":"invalid_api_key"}}')[-1].error_info.kind == "authentication"
+    assert (
+        decode(b'{"error":{"message":"bad key","code":"invalid_api_key"}}')[-1].error_info.kind
+        == "authentication"
+    )
     assert decode(b"<html>login</html>")[-1].error_info.kind == "wrong_body"
     assert (
-        decode(b'event: error\ndata: {"error":{"message":"x","code":"server_error"}}\n\n')[-1].error_info.kind
+        decode(b'event: error\ndata: {"error":{"message":"x","code":"server_error"}}\n\n')[
+            -1
+        ].error_info.kind
         == "server"
     )
     assert decode(b"")[-1].error_info.kind == "truncated"
 
 
 def test_a_whole_document_is_an_answer():
-    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "status": "completed"}
+    call = {
+        "type": "function_call",
+        "call_id": "c",
+        "name": "f",
+        "arguments": "{}",
+        "status": "completed",
+    }
     reasoning = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "s"}
-    document = {**RESPONSE, "status": "completed", "error": None, "output": [reasoning, text_item("hi"), call]}
+    document = {
+        **RESPONSE,
+        "status": "completed",
+        "error": None,
+        "output": [reasoning, text_item("hi"), call],
+    }
     end = decode(json.dumps(document, indent=1).encode())[-1]
     assert end.finish_reason is FinishReason.TOOL_CALLS
-    assert end.message.parts == [ReasoningPart("", "s", "rs", FORMAT), TextPart("hi"), ToolCall("c", "f", "{}", {})]
-    assert end.start == Start("resp_1", "m", warnings=("stream: the provider answered with one whole document",))
-    failed = {**document, "status": "failed", "error": {"code": "rate_limit_exceeded", "message": "m"}}
+    assert end.message.parts == [
+        ReasoningPart("", "s", "rs", FORMAT),
+        TextPart("hi"),
+        ToolCall("c", "f", "{}", {}),
+    ]
+    assert end.start == Start(
+        "resp_1", "m", warnings=("stream: the provider answered with one whole document",)
+    )
+    failed = {
+        **document,
+        "status": "failed",
+        "error": {"code": "rate_limit_exceeded", "message": "m"},
+    }
     assert decode(json.dumps(failed).encode())[-1].error_info.kind == "rate_limit"
     assert decode(json.dumps(RESPONSE).encode())[-1].error_info.kind == "wrong_body"
     assert decode(b'{"hello": 1}')[-1].error_info.kind == "wrong_body"
@@ -503,7 +730,10 @@ def assert_prefixes(data, step=1):
         assert events[-1].type is EventType.ERROR, size
         assert events[-1].error_info.kind == "truncated", size
         body = [event for event in events[:-1] if event.type is not EventType.MESSAGE_START]
-        assert body == [event for event in whole if event.type is not EventType.MESSAGE_START][: len(body)], size
+        assert (
+            body
+            == [event for event in whole if event.type is not EventType.MESSAGE_START][: len(body)]
+        ), size
         text = "".join(event.text for event in body)
         partial = events[-1].error_info.partial
         assert (partial.text if partial else "") == text
@@ -536,7 +766,19 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["type", "item", "delta", "id", "content", "text", "output_index", "arguments", "name"]),
+            st.sampled_from(
+                [
+                    "type",
+                    "item",
+                    "delta",
+                    "id",
+                    "content",
+                    "text",
+                    "output_index",
+                    "arguments",
+                    "name",
+                ]
+            ),
             inner,
         )
     ),
@@ -564,10 +806,15 @@ def test_frames_of_any_content_never_raise(frames):
     assert events[-1].type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)
 
 
-@given(st.binary(max_size=300) | st.lists(st.sampled_from(ANSWER.split(b",")), max_size=20).map(b",".join))
+@given(
+    st.binary(max_size=300)
+    | st.lists(st.sampled_from(ANSWER.split(b",")), max_size=20).map(b",".join)
+)
 def test_any_bytes_never_raise(data):
     events = decode(data)
-    assert [event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR) for event in events].count(True) == 1
+    assert [event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR) for event in events].count(
+        True
+    ) == 1
 
 
 def test_include_raw_is_on_the_first_event_of_a_frame():
@@ -580,7 +827,9 @@ def test_include_raw_is_on_the_first_event_of_a_frame():
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 arguments = st.dictionaries(words, st.integers() | words, min_size=1, max_size=3).map(json.dumps)
-usages = st.builds(Usage, *[st.none() | st.integers(0, 10**6)] * 5).filter(lambda usage: usage != Usage())
+usages = st.builds(Usage, *[st.none() | st.integers(0, 10**6)] * 5).filter(
+    lambda usage: usage != Usage()
+)
 server_items = st.sampled_from([item for item, _, _ in SERVER_ITEMS])
 
 
@@ -588,9 +837,13 @@ def call_events(index, id, name, pieces):
     text = "".join(pieces)
     yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, id, name))
     for piece in pieces:
-        yield StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, arguments=piece))
+        yield StreamEvent(
+            EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(index, arguments=piece)
+        )
     parsed = parse_arguments(text)
-    yield StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall(id, name, text, parsed, parsed is not None))
+    yield StreamEvent(
+        EventType.TOOL_CALL, tool_call=ToolCall(id, name, text, parsed, parsed is not None)
+    )
 
 
 def provider_events(item):
@@ -607,7 +860,11 @@ def provider_events(item):
 def answers(draw):
     """Streams as a decoder of this format can give them."""
     events, calls = [], 0
-    for kind in draw(st.lists(st.sampled_from(["text", "refusal", "reasoning", "source", "call", "item", "opaque"]))):
+    for kind in draw(
+        st.lists(
+            st.sampled_from(["text", "refusal", "reasoning", "source", "call", "item", "opaque"])
+        )
+    ):
         if kind == "text":
             events += map(text_delta, draw(st.lists(words, min_size=1, max_size=3)))
         elif kind == "refusal":
@@ -618,8 +875,16 @@ def answers(draw):
                 events.append(opaque(FORMAT, signature=draw(words), id=draw(st.none() | words)))
         elif kind == "source":
             source = draw(
-                st.builds(Source, url=words, title=st.none() | words, start=st.none() | st.integers(0, 9))
-                | st.builds(Source, id=words, title=words, start=st.integers(0, 9), end=st.none() | st.integers(0, 9))
+                st.builds(
+                    Source, url=words, title=st.none() | words, start=st.none() | st.integers(0, 9)
+                )
+                | st.builds(
+                    Source,
+                    id=words,
+                    title=words,
+                    start=st.integers(0, 9),
+                    end=st.none() | st.integers(0, 9),
+                )
             )
             events.append(StreamEvent(EventType.SOURCE, source=source))
         elif kind == "call":
@@ -632,18 +897,28 @@ def answers(draw):
             events += provider_events(draw(server_items))
         else:
             events.append(opaque(FORMAT, item={"type": "compaction", "id": draw(words)}))
-    start = StreamEvent(EventType.MESSAGE_START, start=Start(draw(st.none() | words), draw(st.none() | words)))
+    start = StreamEvent(
+        EventType.MESSAGE_START, start=Start(draw(st.none() | words), draw(st.none() | words))
+    )
     pieces = [number for number, event in enumerate(events) if event.type is not EventType.STATUS]
     first = pieces[0] if pieces else len(events)
     raw = draw(st.sampled_from(["completed", "incomplete:max_output_tokens", "incomplete:new"]))
     details = {"reason": raw.partition(":")[2]}
     # The library's own decoder writes the terminal event: it sums up what came before.
-    response = {"status": raw.partition(":")[0], "incomplete_details": details if details["reason"] else None}
+    response = {
+        "status": raw.partition(":")[0],
+        "incomplete_details": details if details["reason"] else None,
+    }
     body = encode([*events[:first], start, *events[first:]])
     usage = draw(st.none() | usages)
     decoder = ResponsesDecoder()
     decoded = decoder.feed(body)
-    assert decoded == [*events[:first], *([start] if pieces else []), *events[first : len(decoded)]][: len(decoded)]
+    assert (
+        decoded
+        == [*events[:first], *([start] if pieces else []), *events[first : len(decoded)]][
+            : len(decoded)
+        ]
+    )
     end = sse({"type": "response.completed", "response": response})
     terminal = decoder.feed(end)[-1]
     terminal.usage = terminal.message.usage = usage
@@ -661,7 +936,9 @@ def test_no_text_breaks_a_frame():
     said = "a\ud83d\u2028\u2029\x85\r\nb"
     lines = ResponsesEncoder().feed(text_delta(said)).decode().splitlines()
     found = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
-    assert [frame["delta"] for frame in found if frame["type"] == "response.output_text.delta"] == [said]
+    assert [frame["delta"] for frame in found if frame["type"] == "response.output_text.delta"] == [
+        said
+    ]
     assert {line[:6] for line in lines} == {"event:", "data: ", ""}
 
 
@@ -676,15 +953,24 @@ def test_a_batch_event_comes_out_as_if_it_had_been_streamed(events):
 
 
 def test_a_batch_event_without_a_message_has_its_text():
-    event = StreamEvent(EventType.MESSAGE_COMPLETE, text_delta=TextDelta("hi"), finish_reason=FinishReason.STOP)
+    event = StreamEvent(
+        EventType.MESSAGE_COMPLETE, text_delta=TextDelta("hi"), finish_reason=FinishReason.STOP
+    )
     assert decode(ResponsesEncoder().feed(event))[-1].message.text == "hi"
 
 
 def test_numbers_run_and_the_end_repeats_the_answer():
     frames = frames_of(encode(decode(ANSWER)))
     assert [frame["sequence_number"] for frame in frames] == list(range(len(frames)))
-    assert [item["type"] for item in frames[-1]["response"]["output"]] == ["reasoning", "message", "function_call"]
-    assert decode(json.dumps(frames[-1]["response"]).encode())[-1].message == decode(ANSWER)[-1].message
+    assert [item["type"] for item in frames[-1]["response"]["output"]] == [
+        "reasoning",
+        "message",
+        "function_call",
+    ]
+    assert (
+        decode(json.dumps(frames[-1]["response"]).encode())[-1].message
+        == decode(ANSWER)[-1].message
+    )
 
 
 def test_each_event_is_written_at_once():
@@ -695,9 +981,13 @@ def test_each_event_is_written_at_once():
 
 
 def test_other_vendors_tools_are_shown_but_not_to_be_run():
-    call = ToolCall("srv", "web_search", "{}", {}, executed_by="provider", provider_data={"format": "other"})
+    call = ToolCall(
+        "srv", "web_search", "{}", {}, executed_by="provider", provider_data={"format": "other"}
+    )
     result = ToolResult("srv", [1], executed_by="provider", provider_data={"format": "other"})
-    announced = StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "srv", "web_search"))
+    announced = StreamEvent(
+        EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "srv", "web_search")
+    )
     for before in ([], [announced]):
         events = [
             StreamEvent(EventType.MESSAGE_START, start=Start("a", "b")),
@@ -709,7 +999,11 @@ def test_other_vendors_tools_are_shown_but_not_to_be_run():
             StreamEvent(EventType.STATUS, status=Status("queued")),
             StreamEvent(EventType.FILE, file=File(media_type="image/png", data="QQ==")),
             StreamEvent(EventType.FILE, file=File(media_type="text/plain", data="QQ==")),
-            StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP, raw_finish_reason="end_turn"),
+            StreamEvent(
+                EventType.MESSAGE_COMPLETE,
+                finish_reason=FinishReason.STOP,
+                raw_finish_reason="end_turn",
+            ),
         ]
         output = frames_of(encode(events))[-1]["response"]["output"]
         assert [item["type"] for item in output] == ["mcp_call", "image_generation_call"]
@@ -734,8 +1028,14 @@ def test_other_vendors_tools_are_shown_but_not_to_be_run():
 )
 @pytest.mark.parametrize("started", [True, False])
 def test_the_kind_of_an_error_survives(kind, started):
-    begin = [StreamEvent(EventType.MESSAGE_START, start=Start("a", "b")), text_delta("x")] if started else []
-    secret = error(ErrorInfo(kind, "it broke", request_id="secret", partial=Message("assistant", "secret")))
+    begin = (
+        [StreamEvent(EventType.MESSAGE_START, start=Start("a", "b")), text_delta("x")]
+        if started
+        else []
+    )
+    secret = error(
+        ErrorInfo(kind, "it broke", request_id="secret", partial=Message("assistant", "secret"))
+    )
     data = encode([*begin, secret])
     assert decode(data)[-1].error_info.kind == kind
     assert b"secret" not in data
@@ -751,7 +1051,9 @@ def test_the_sdk_reads_what_is_written():
         refusal_delta("no"),
         decode(ANSWER)[-1],
     ]
-    for frame in frames_of(encode(events)) + frames_of(encode([error(ErrorInfo("rate_limit", "slow"))])):
+    for frame in frames_of(encode(events)) + frames_of(
+        encode([error(ErrorInfo("rate_limit", "slow"))])
+    ):
         adapter.validate_python(frame)
 
 
@@ -767,30 +1069,44 @@ files = (
     | st.builds(File, url=urls)
     | st.builds(File, name=names, media_type=st.just("application/pdf"), data=st.just("QUJD"))
 )
-audio = st.just(ProviderPart(FORMAT, {"type": "input_audio", "input_audio": {"data": "QQ==", "format": "mp3"}}))
+audio = st.just(
+    ProviderPart(FORMAT, {"type": "input_audio", "input_audio": {"data": "QQ==", "format": "mp3"}})
+)
 text_parts = st.builds(TextPart, words)
 input_messages = st.builds(
     Message,
     st.sampled_from(["user", "system", "developer"]),
     st.lists(text_parts | images | files | audio, min_size=1, max_size=3),
 )
-reasonings = st.builds(ReasoningPart, st.just("") | words, words, st.none() | names, st.just(FORMAT))
-opaques = st.builds(ProviderPart, st.just(FORMAT), st.fixed_dictionaries({"type": st.just("compaction"), "id": names}))
+reasonings = st.builds(
+    ReasoningPart, st.just("") | words, words, st.none() | names, st.just(FORMAT)
+)
+opaques = st.builds(
+    ProviderPart,
+    st.just(FORMAT),
+    st.fixed_dictionaries({"type": st.just("compaction"), "id": names}),
+)
 contents = words | st.lists(
     st.fixed_dictionaries({"type": st.just("input_text"), "text": words}), min_size=1, max_size=2
 )
-schemas = st.fixed_dictionaries({"type": st.just("object"), "properties": st.dictionaries(names, st.just({}))})
+schemas = st.fixed_dictionaries(
+    {"type": st.just("object"), "properties": st.dictionaries(names, st.just({}))}
+)
 
 
 @st.composite
 def turns(draw):
     """An assistant's turn and the answers to its calls."""
     parts, results = [], []
-    for kind in draw(st.lists(st.sampled_from(["text", "call", "custom", "item"]), min_size=1, max_size=4)):
+    for kind in draw(
+        st.lists(st.sampled_from(["text", "call", "custom", "item"]), min_size=1, max_size=4)
+    ):
         if kind == "text":
             parts.append(draw(text_parts | st.builds(RefusalPart, words) | reasonings | opaques))
         elif kind == "item":
-            item = draw(server_items | st.just({"type": "shell_call_output", "call_id": "c", "output": []}))
+            item = draw(
+                server_items | st.just({"type": "shell_call_output", "call_id": "c", "output": []})
+            )
             whole = [parse_result(item)] if item["type"].endswith("_output") else parse_call(item)
             parts += [part for part in whole if part is not None]
         else:
@@ -811,13 +1127,16 @@ def turns(draw):
     return turn
 
 
-conversations = st.lists(st.tuples(st.lists(input_messages, min_size=1, max_size=2), turns()), max_size=3).map(
-    lambda rounds: [message for before, turn in rounds for message in (*before, *turn)]
-)
+conversations = st.lists(
+    st.tuples(st.lists(input_messages, min_size=1, max_size=2), turns()), max_size=3
+).map(lambda rounds: [message for before, turn in rounds for message in (*before, *turn)])
 tools = st.builds(Tool, names, schemas, st.none() | words, st.none() | st.booleans()) | st.builds(
-    HostedTool, st.fixed_dictionaries({"type": st.sampled_from(["web_search", "custom", "mcp"]), "x": words})
+    HostedTool,
+    st.fixed_dictionaries({"type": st.sampled_from(["web_search", "custom", "mcp"]), "x": words}),
 )
-formats = st.just(ResponseFormat()) | st.builds(ResponseFormat, schemas, names, st.none() | st.booleans())
+formats = st.just(ResponseFormat()) | st.builds(
+    ResponseFormat, schemas, names, st.none() | st.booleans()
+)
 choices = st.sampled_from([ToolChoice(mode) for mode in ("auto", "none", "required")]) | st.builds(
     ToolChoice, st.just("tool"), names
 )
@@ -868,7 +1187,10 @@ def test_a_rendered_request():
     request = ChatRequest(
         [
             Message("system", "Be brief."),
-            Message("user", [TextPart("Look"), ImagePart(data="QQ==", media_type="image/png", detail="low")]),
+            Message(
+                "user",
+                [TextPart("Look"), ImagePart(data="QQ==", media_type="image/png", detail="low")],
+            ),
             Message(
                 "assistant",
                 [
@@ -897,7 +1219,11 @@ def test_a_rendered_request():
                 "role": "user",
                 "content": [
                     {"type": "input_text", "text": "Look"},
-                    {"type": "input_image", "image_url": "data:image/png;base64,QQ==", "detail": "low"},
+                    {
+                        "type": "input_image",
+                        "image_url": "data:image/png;base64,QQ==",
+                        "detail": "low",
+                    },
                 ],
             },
             {
@@ -909,7 +1235,10 @@ def test_a_rendered_request():
             {
                 "type": "message",
                 "role": "assistant",
-                "content": [{"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}],
+                "content": [
+                    {"type": "output_text", "text": "a"},
+                    {"type": "output_text", "text": "b"},
+                ],
             },
             {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
             {"type": "function_call_output", "call_id": "c", "output": '{"ok":true}'},
@@ -918,9 +1247,18 @@ def test_a_rendered_request():
         "store": False,
         "include": ["reasoning.encrypted_content"],
         "max_output_tokens": 9,
-        "tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}],
+        "tools": [
+            {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+        ],
         "tool_choice": {"type": "function", "name": "f"},
-        "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}},
+        "text": {
+            "format": {
+                "type": "json_schema",
+                "name": "n",
+                "schema": {"type": "object"},
+                "strict": True,
+            }
+        },
         "reasoning": {"effort": "low"},
     }
 
@@ -938,10 +1276,20 @@ def test_only_what_this_format_made_goes_back():
         ReasoningPart("unsigned"),
         ReasoningPart("foreign", "s", "i", "anthropic-messages"),
         ProviderPart("anthropic-messages", {"type": "redacted_thinking"}),
-        ToolCall("s", "web_search", executed_by="provider", provider_data={"format": "anthropic-messages"}),
+        ToolCall(
+            "s",
+            "web_search",
+            executed_by="provider",
+            provider_data={"format": "anthropic-messages"},
+        ),
         ToolResult("s", [], executed_by="provider", provider_data={"format": "anthropic-messages"}),
         TextPart("answer"),
-        ToolCall("ws", "web_search_call", executed_by="provider", provider_data={"format": FORMAT, "item": item}),
+        ToolCall(
+            "ws",
+            "web_search_call",
+            executed_by="provider",
+            provider_data={"format": FORMAT, "item": item},
+        ),
         ToolResult("ws", [], executed_by="provider", provider_data={"format": FORMAT}),
     ]
     body = render_request(ChatRequest([Message("assistant", parts)], "m")).body
@@ -959,7 +1307,14 @@ def test_encrypted_reasoning_is_asked_for_only_where_it_is_understood():
     def include(model):
         return render_request(ChatRequest([], model)).body.get("include")
 
-    for model in ("gpt-4o", "gpt-4.1-mini", "openai/gpt-4o", "chatgpt-4o-latest", "gpt-5-chat-latest", "gpt-3.5-turbo"):
+    for model in (
+        "gpt-4o",
+        "gpt-4.1-mini",
+        "openai/gpt-4o",
+        "chatgpt-4o-latest",
+        "gpt-5-chat-latest",
+        "gpt-3.5-turbo",
+    ):
         assert include(model) is None
     for model in ("gpt-5", "gpt-5.4-mini", "o4-mini", "grok-4.3", "my-deployment"):
         assert include(model) == ["reasoning.encrypted_content"]
@@ -970,7 +1325,11 @@ def test_encrypted_reasoning_is_asked_for_only_where_it_is_understood():
 def test_an_answers_message_can_be_sent_back():
     message = decode(ANSWER)[-1].message
     body = render_request(ChatRequest([message], "m")).body
-    assert [item.get("type", "message") for item in body["input"]] == ["reasoning", "message", "function_call"]
+    assert [item.get("type", "message") for item in body["input"]] == [
+        "reasoning",
+        "message",
+        "function_call",
+    ]
     parsed = parse_request(body).messages[0]
     assert parsed.parts == message.parts
 
@@ -1005,13 +1364,19 @@ def test_a_request_of_the_vendors_sdk():
         ({"input": [{"role": "tool", "content": ""}]}, "input[0].role"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [{"role": "user", "content": [{"type": "x"}]}]}, "input[0].content[0].type"),
-        ({"input": [{"role": "user", "content": [{"type": "input_text"}]}]}, "input[0].content[0].text"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_text"}]}]},
+            "input[0].content[0].text",
+        ),
         ({"input": [{"role": "user", "content": "\ud800"}]}, "input[0].content: not valid Unicode"),
         ({"input": [{"type": "function_call", "name": "f"}]}, "input[0].call_id"),
         ({"input": [{"type": "function_call", "call_id": "c"}]}, "input[0].name"),
         ({"input": [{"type": "function_call", "call_id": "c", "name": "f"}]}, "input[0].arguments"),
         ({"input": [{"type": "function_call_output", "call_id": "c"}]}, "input[0].output"),
-        ({"input": [{"type": "function_call_output", "call_id": "c", "output": [1]}]}, "input[0].output[0]"),
+        (
+            {"input": [{"type": "function_call_output", "call_id": "c", "output": [1]}]},
+            "input[0].output[0]",
+        ),
         ({"input": [{"type": "reasoning", "summary": 5}]}, "input[0].summary"),
         ({"input": [{"type": "reasoning", "summary": [5]}]}, "input[0]"),
         ({"instructions": 5}, "instructions"),
@@ -1053,7 +1418,9 @@ def test_the_sdk_accepts_what_is_rendered(request):
         elif "role" in one and isinstance(one["content"], str):
             adapt(message.EasyInputMessageParam).validate_python(one, strict=True)
     for one in body.get("tools", ()):
-        if one["type"] == "function":  # `strict` may be absent from the API, not from the SDK's type
+        if (
+            one["type"] == "function"
+        ):  # `strict` may be absent from the API, not from the SDK's type
             adapt(tool.FunctionToolParam).validate_python({"strict": None, **one}, strict=True)
     if isinstance(choice := body.get("tool_choice"), dict | str):
         adapt(params.ToolChoice).validate_python(choice)
@@ -1068,7 +1435,11 @@ def test_the_sdk_accepts_what_is_rendered(request):
 def recordings():
     folder = os.environ.get("LLMSTREAM_WIRE")
     if not folder:
-        return [pytest.param(None, marks=pytest.mark.skip(reason="LLMSTREAM_WIRE names no folder of recordings"))]
+        return [
+            pytest.param(
+                None, marks=pytest.mark.skip(reason="LLMSTREAM_WIRE names no folder of recordings")
+            )
+        ]
     found = []
     for path in sorted(Path(folder).glob("*/*.expect.json")):
         expect = json.loads(path.read_text())
@@ -1099,17 +1470,28 @@ def test_a_recording_gives_what_is_expected(recording):
     assert [(call.id, call.name, call.input) for call in message.tool_calls] == [
         (call["id"], call["name"], call["arguments_json"]) for call in expect["tool_calls"]
     ]
-    assert all(call.complete for call in message.tool_calls) == (end.finish_reason is not FinishReason.LENGTH)
+    assert all(call.complete for call in message.tool_calls) == (
+        end.finish_reason is not FinishReason.LENGTH
+    )
     assert len(message.sources) == (expect.get("citations_count") or 0)
     # The expectations list `shell_call_output` among the calls; it is the result of one.
     ran = [part.name for part in message.parts if getattr(part, "executed_by", None) == "provider"]
-    results = [part.name for part in message.parts if isinstance(part, ToolResult) and "item" not in part.provider_data]
+    results = [
+        part.name
+        for part in message.parts
+        if isinstance(part, ToolResult) and "item" not in part.provider_data
+    ]
     for name in results:
         ran.remove(name)
     assert ran == (expect.get("server_tool_calls") or [])
     usage = expect["usage_raw"]
-    assert (end.usage.input_tokens, end.usage.output_tokens) == (usage["input_tokens"], usage["output_tokens"])
-    assert end.usage.reasoning_tokens == usage.get("output_tokens_details", {}).get("reasoning_tokens")
+    assert (end.usage.input_tokens, end.usage.output_tokens) == (
+        usage["input_tokens"],
+        usage["output_tokens"],
+    )
+    assert end.usage.reasoning_tokens == usage.get("output_tokens_details", {}).get(
+        "reasoning_tokens"
+    )
     assert end.usage.cache_read_tokens == usage.get("input_tokens_details", {}).get("cached_tokens")
 
 
@@ -1122,8 +1504,14 @@ def test_a_recordings_events_survive_the_round_trip(recording):
         history = [Message("user", "x"), end.message]
         sent = parse_request(render_request(ChatRequest(history, "m")).body).messages[1:]
         kept = [part for part in end.message.parts if not isinstance(part, Source | File)]
-        kept = [part for part in kept if not (isinstance(part, ReasoningPart) and part.signature is None)]
-        assert [part for message in sent for part in message.parts if not isinstance(part, File)] == kept
+        kept = [
+            part
+            for part in kept
+            if not (isinstance(part, ReasoningPart) and part.signature is None)
+        ]
+        assert [
+            part for message in sent for part in message.parts if not isinstance(part, File)
+        ] == kept
 
 
 def test_a_recording_in_any_pieces(recording):
@@ -1132,7 +1520,9 @@ def test_a_recording_in_any_pieces(recording):
     for size in (1, 7, 4096) if len(data) < 100_000 else (7, 4096):
         assert decode(*(data[i : i + size] for i in range(0, len(data), size))) == whole
     cuts = sorted(rng.randrange(len(data)) for _ in range(50))
-    assert decode(*(data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True))) == whole
+    assert (
+        decode(*(data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True))) == whole
+    )
 
 
 def test_a_recordings_prefixes_are_truncated(recording):

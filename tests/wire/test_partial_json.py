@@ -40,7 +40,8 @@ def is_prefix(part, whole):
     if isinstance(whole, dict) and isinstance(part, dict):
         keys = list(part)
         return keys == list(whole)[: len(keys)] and all(
-            is_prefix(part[key], whole[key]) if key == keys[-1] else same(part[key], whole[key]) for key in keys
+            is_prefix(part[key], whole[key]) if key == keys[-1] else same(part[key], whole[key])
+            for key in keys
         )
     if isinstance(whole, list) and isinstance(part, list):
         head, tail = part[:-1], part[-1:]
@@ -100,7 +101,13 @@ def test_every_value_is_announced_once_when_it_is_whole(text):
     seen = [*seen, *parser.completed]
 
     def paths(value, path=()):
-        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        items = (
+            value.items()
+            if isinstance(value, dict)
+            else enumerate(value)
+            if isinstance(value, list)
+            else ()
+        )
         for key, item in items:
             yield from paths(item, (*path, key))
         yield path, json.dumps(value)
@@ -113,7 +120,10 @@ mutations = st.text(st.sampled_from('{}[]",:\\u0d8aDCntrue1-+.eE \n\x01'), max_s
 
 @settings(max_examples=2000)
 @given(
-    mutations | st.tuples(documents, mutations, st.integers(0, 30)).map(lambda t: t[0][: t[2]] + t[1] + t[0][t[2] :])
+    mutations
+    | st.tuples(documents, mutations, st.integers(0, 30)).map(
+        lambda t: t[0][: t[2]] + t[1] + t[0][t[2] :]
+    )
 )
 def test_the_same_documents_are_refused_as_by_jiter(text):
     """What pydantic would refuse is a ValueError with its place, and the rest is the same value."""
@@ -193,7 +203,11 @@ def test_what_was_read_before_an_error_stays():
     parser = PartialJSON()
     with pytest.raises(ValueError, match="character 9"):
         parser.feed('{"a": 1} }')
-    assert (parser.value, parser.complete, [done.path for done in parser.completed]) == ({"a": 1}, True, [("a",), ()])
+    assert (parser.value, parser.complete, [done.path for done in parser.completed]) == (
+        {"a": 1},
+        True,
+        [("a",), ()],
+    )
 
 
 def test_a_document_that_stops_is_an_error():

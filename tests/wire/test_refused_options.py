@@ -32,7 +32,9 @@ SENT: dict[str, Any] = {
 }
 
 
-def taught(message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fields: Any) -> Lesson | None:
+def taught(
+    message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fields: Any
+) -> Lesson | None:
     return learn(sent, parse_error({"error": {"message": message, **fields}}, status=status))
 
 
@@ -41,7 +43,11 @@ def taught(message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fi
     [
         (
             "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
-            {"type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"},
+            {
+                "type": "invalid_request_error",
+                "param": "max_tokens",
+                "code": "unsupported_parameter",
+            },
             Lesson("max_tokens", "max_completion_tokens"),
         ),
         (
@@ -51,35 +57,71 @@ def taught(message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fi
         ),
         (
             "Unsupported value: 'messages[0].role' does not support 'developer' with this model.",
-            {"type": "invalid_request_error", "param": "messages[0].role", "code": "unsupported_value"},
+            {
+                "type": "invalid_request_error",
+                "param": "messages[0].role",
+                "code": "unsupported_value",
+            },
             Lesson(DEVELOPER, "system"),
         ),
         (
             {
                 "detail": [
-                    {"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not ok"}
+                    {
+                        "type": "extra_forbidden",
+                        "loc": ["body", "stream_options"],
+                        "msg": "Extra inputs are not ok",
+                    }
                 ]
             },
             {},
             Lesson("stream_options"),
         ),
-        ("Unrecognized request argument supplied: parallel_tool_calls", {}, Lesson("parallel_tool_calls")),
+        (
+            "Unrecognized request argument supplied: parallel_tool_calls",
+            {},
+            Lesson("parallel_tool_calls"),
+        ),
         ('json: unknown field "seed"', {}, Lesson("seed")),
         ("property 'metadata' is unsupported", {}, Lesson("metadata")),
         ("This model doesn't support reasoning_effort", {}, Lesson("reasoning_effort")),
-        ("Model grok-4-latest does not support parameter reasoningEffort.", {}, Lesson("reasoning_effort")),
-        ('Invalid JSON payload received. Unknown name "seed": Cannot find field.', {}, Lesson("seed")),
+        (
+            "Model grok-4-latest does not support parameter reasoningEffort.",
+            {},
+            Lesson("reasoning_effort"),
+        ),
+        (
+            'Invalid JSON payload received. Unknown name "seed": Cannot find field.',
+            {},
+            Lesson("seed"),
+        ),
         ("Extra inputs are not permitted, field: 'top_p', value: 0.9", {}, Lesson("top_p")),
-        ("temperature: Extra inputs are not permitted", {"type": "invalid_request_error"}, Lesson("temperature")),
-        ("`top_p` is deprecated for this model.", {"type": "invalid_request_error"}, Lesson("top_p")),
+        (
+            "temperature: Extra inputs are not permitted",
+            {"type": "invalid_request_error"},
+            Lesson("temperature"),
+        ),
+        (
+            "`top_p` is deprecated for this model.",
+            {"type": "invalid_request_error"},
+            Lesson("top_p"),
+        ),
         ("Unsupported parameter", {"param": "stream_options"}, Lesson("stream_options")),
         (
             "messages[0].role: unknown variant `developer`, expected one of `system`, `user`",
             {},
             Lesson(DEVELOPER, "system"),
         ),
-        ("developer is not one of ['system', 'user'] - 'messages.['0].role'", {}, Lesson(DEVELOPER, "system")),
-        ("Invalid value: 'developer'. Supported values are: 'system', 'user'.", {}, Lesson(DEVELOPER, "system")),
+        (
+            "developer is not one of ['system', 'user'] - 'messages.['0].role'",
+            {},
+            Lesson(DEVELOPER, "system"),
+        ),
+        (
+            "Invalid value: 'developer'. Supported values are: 'system', 'user'.",
+            {},
+            Lesson(DEVELOPER, "system"),
+        ),
     ],
 )
 def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], lesson: Lesson) -> None:
@@ -147,7 +189,9 @@ def test_a_host_that_does_not_stream_is_asked_for_the_whole(message: str) -> Non
         assert lesson == Lesson("stream")
     lesson.apply(rendered := Rendered(dict(SENT)))
     assert not {"stream", "stream_options"} & rendered.body.keys()
-    assert rendered.warnings == ["stream: refused by the provider; asked for the whole answer at once"]
+    assert rendered.warnings == [
+        "stream: refused by the provider; asked for the whole answer at once"
+    ]
     assert taught(message, status=500) is None
     assert taught("the stream of requests is too fast") is None
     assert taught("stream_options is only allowed when stream is enabled") is None
@@ -156,12 +200,20 @@ def test_a_host_that_does_not_stream_is_asked_for_the_whole(message: str) -> Non
 def test_only_a_refused_request_teaches() -> None:
     for status in (401, 404, 429, 500):
         assert taught("'temperature' is not supported", status=status) is None
-    assert learn(SENT, parse_error({"error": {"message": "'temperature' is not supported"}})) is None
+    assert (
+        learn(SENT, parse_error({"error": {"message": "'temperature' is not supported"}})) is None
+    )
 
 
 def test_an_option_that_was_not_sent_teaches_nothing() -> None:
     assert taught("'temperature' is not supported", sent={"model": "m", "messages": []}) is None
-    assert taught("role 'developer' is not supported", sent={"messages": [{"role": "user", "content": ""}]}) is None
+    assert (
+        taught(
+            "role 'developer' is not supported",
+            sent={"messages": [{"role": "user", "content": ""}]},
+        )
+        is None
+    )
 
 
 def test_a_host_that_refuses_both_names_of_an_option_is_asked_no_third_time() -> None:
@@ -187,7 +239,9 @@ def test_a_lesson_mends_the_body_and_says_so_only_where_it_concerns_it(option: s
 
 
 def test_the_developer_becomes_the_system_in_the_body_alone() -> None:
-    request = build_request([Message("developer", "be brief"), {"role": "user", "content": "hi"}], "m")
+    request = build_request(
+        [Message("developer", "be brief"), {"role": "user", "content": "hi"}], "m"
+    )
     rendered = render_request(request)
     Lesson(DEVELOPER, "system").apply(rendered)
     assert [message["role"] for message in rendered.body["messages"]] == ["system", "user"]
@@ -206,7 +260,9 @@ def test_a_lesson_that_did_not_help_is_forgotten_and_one_that_did_is_kept() -> N
     lessons.learn("m", SENT, refusal, strict=False)
     lessons.answered("m")
     lessons.learn("m", {}, other, strict=False)
-    assert lessons.apply("m", mended := Rendered({"temperature": 1})) == [str(Lesson("temperature"))]
+    assert lessons.apply("m", mended := Rendered({"temperature": 1})) == [
+        str(Lesson("temperature"))
+    ]
     assert mended.body == {}
     assert lessons.apply("n", Rendered({"temperature": 1})) == []
 

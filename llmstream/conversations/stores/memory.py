@@ -40,7 +40,9 @@ class MemoryStore:
         kept = self._sessions.get(session_id)
         return None if kept is None else parse(SessionRecord, kept)
 
-    async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
+    async def add_conversation(
+        self, conversation: ConversationRecord, turns: Sequence[Turn] = ()
+    ) -> None:
         """Keep a new conversation and its turns."""
         kept = _Kept(conversation.owner, render(conversation), [render(turn) for turn in turns])
         self._conversations[conversation.id] = kept
@@ -71,7 +73,9 @@ class MemoryStore:
             raise AccessError
         now = self._now()
         if kept.lease is not None and kept.until > now:
-            raise ConversationBusyError("another turn of this conversation is being answered", kept.until - now)
+            raise ConversationBusyError(
+                "another turn of this conversation is being answered", kept.until - now
+            )
         kept.lease, kept.until = lease, now + seconds
         return await self.turns(conversation_id)
 
@@ -82,7 +86,9 @@ class MemoryStore:
         kept.until = self._now() + seconds
         return True
 
-    async def write(self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool) -> bool:
+    async def write(
+        self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
+    ) -> bool:
         """Store the turn, if the lease is held."""
         if (kept := self._held(conversation_id, lease)) is None:
             return False

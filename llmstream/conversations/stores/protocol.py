@@ -37,7 +37,9 @@ class Store(Protocol):
         """The session of this id, if there is one."""
         ...
 
-    async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
+    async def add_conversation(
+        self, conversation: ConversationRecord, turns: Sequence[Turn] = ()
+    ) -> None:
         """Keep a new conversation, with all of `turns` or not at all."""
 
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
@@ -66,7 +68,9 @@ class Store(Protocol):
         """Hold the lease for `seconds` from now. False: another has it, or had it meanwhile."""
         ...
 
-    async def write(self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool) -> bool:
+    async def write(
+        self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
+    ) -> bool:
         """Store the turn at `position` (from 0), in place of the one there or after the last; and let go if `release`.
 
         False: another has the lease, or had it meanwhile; nothing was stored.

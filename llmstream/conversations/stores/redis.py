@@ -84,33 +84,51 @@ class RedisStore:
     session; None: never. `prefix` begins every key. Raises TypeError for what is no such client.
     """
 
-    def __init__(self, redis: Redis, *, prefix: str = "llmstream:", ttl: float | None = None) -> None:
-        if not hasattr(redis, "register_script") or _is_blocking(redis):  # a URL may hold a password: not repeated
-            raise TypeError(f"redis must be a redis.asyncio.Redis, not {type(redis).__qualname__}: {MAKE}")
+    def __init__(
+        self, redis: Redis, *, prefix: str = "llmstream:", ttl: float | None = None
+    ) -> None:
+        if not hasattr(redis, "register_script") or _is_blocking(
+            redis
+        ):  # a URL may hold a password: not repeated
+            raise TypeError(
+                f"redis must be a redis.asyncio.Redis, not {type(redis).__qualname__}: {MAKE}"
+            )
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl must be seconds, or None for no end, not {ttl!r}")
         self._redis = redis
         self._prefix = prefix
         self._ttl = 0 if ttl is None else max(1, round(ttl * 1000))
-        scripts = {"add": _ADD, "acquire": _ACQUIRE, "renew": _RENEW, "write": _WRITE, "release": _RELEASE}
+        scripts = {
+            "add": _ADD,
+            "acquire": _ACQUIRE,
+            "renew": _RENEW,
+            "write": _WRITE,
+            "release": _RELEASE,
+        }
         self._scripts = {name: redis.register_script(text) for name, text in scripts.items()}
 
     async def add_session(self, session: SessionRecord) -> None:
         """Keep a new session."""
-        await self._ask(self._redis.set(self._session_key(session.id), render(session), px=self._ttl or None))
+        await self._ask(
+            self._redis.set(self._session_key(session.id), render(session), px=self._ttl or None)
+        )
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """The session of this id, if there is one."""
         kept = await self._ask(self._redis.get(self._session_key(session_id)))
         return None if kept is None else parse(SessionRecord, kept)
 
-    async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
+    async def add_conversation(
+        self, conversation: ConversationRecord, turns: Sequence[Turn] = ()
+    ) -> None:
         """Keep a new conversation and its turns."""
         mine = self._owner_key(conversation.owner)
         # Listed first: cut off in between, the list names one that isn't there, which is no harm.
         await self._ask(self._redis.zadd(mine, {conversation.id: conversation.created}))
         await self._keep_listed(conversation.owner)
-        await self._run("add", conversation.id, render(conversation), *(render(turn) for turn in turns))
+        await self._run(
+            "add", conversation.id, render(conversation), *(render(turn) for turn in turns)
+        )
 
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
@@ -141,13 +159,17 @@ class RedisStore:
 
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns in order."""
-        return await parse_turns(await self._ask(self._redis.lrange(self._keys(conversation_id)[1], 0, -1)))
+        return await parse_turns(
+            await self._ask(self._redis.lrange(self._keys(conversation_id)[1], 0, -1))
+        )
 
     async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:
         """Take the lease, and give all turns."""
         given = await self._run("acquire", conversation_id, lease, round(seconds * 1000))
         if isinstance(given, int):
-            raise ConversationBusyError("another turn of this conversation is being answered", given / 1000)
+            raise ConversationBusyError(
+                "another turn of this conversation is being answered", given / 1000
+            )
         if not isinstance(given, list):
             raise AccessError
         return await parse_turns(given)
@@ -156,9 +178,13 @@ class RedisStore:
         """Hold the lease on."""
         return bool(await self._run("renew", conversation_id, lease, round(seconds * 1000)))
 
-    async def write(self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool) -> bool:
+    async def write(
+        self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
+    ) -> bool:
         """Store the turn, if the lease is held."""
-        return bool(await self._run("write", conversation_id, lease, position, render(turn), int(release)))
+        return bool(
+            await self._run("write", conversation_id, lease, position, render(turn), int(release))
+        )
 
     async def release(self, conversation_id: str, lease: str) -> None:
         """Let the lease go."""
@@ -169,7 +195,9 @@ class RedisStore:
 
     async def _keep_listed(self, owner: Owner) -> None:
         """Its list may be on another node than the conversation, whose turns therefore can't keep it."""
-        if self._ttl:  # twice, because a turn ends some time after the conversation was looked up for it
+        if (
+            self._ttl
+        ):  # twice, because a turn ends some time after the conversation was looked up for it
             await self._ask(self._redis.pexpire(self._owner_key(owner), 2 * self._ttl))
 
     def _session_key(self, session_id: str) -> str:
@@ -192,9 +220,13 @@ class RedisStore:
         try:
             return await cast("Awaitable[Any]", reply)
         except (RedisError, OSError) as error:
-            raise StoreError(f"Redis: {type(error).__name__}: {error}; is the server up, and is there room?") from None
+            raise StoreError(
+                f"Redis: {type(error).__name__}: {error}; is the server up, and is there room?"
+            ) from None
         except RuntimeError as error:  # asyncio's own, of a connection that an earlier loop left
-            raise StoreError(f"Redis: {error}; a client serves one event loop: make another for each") from None
+            raise StoreError(
+                f"Redis: {error}; a client serves one event loop: make another for each"
+            ) from None
 
 
 def _is_blocking(redis: Any) -> bool:

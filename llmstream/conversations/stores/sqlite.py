@@ -32,7 +32,11 @@ class SQLiteStore:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, busy_timeout: float = 10.0, now: Callable[[], float] = time.time
+        self,
+        path: str | os.PathLike[str],
+        *,
+        busy_timeout: float = 10.0,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._path = Path(path).absolute()  # ":memory:" is a file here, too
         self._now = now
@@ -48,24 +52,38 @@ class SQLiteStore:
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """The session of this id, if there is one."""
-        row = await self._run(lambda db: _one(db, "SELECT data FROM session WHERE id = ?", session_id))
+        row = await self._run(
+            lambda db: _one(db, "SELECT data FROM session WHERE id = ?", session_id)
+        )
         return None if row is None else parse(SessionRecord, row[0])
 
-    async def add_conversation(self, conversation: ConversationRecord, turns: Sequence[Turn] = ()) -> None:
+    async def add_conversation(
+        self, conversation: ConversationRecord, turns: Sequence[Turn] = ()
+    ) -> None:
         """Keep a new conversation and its turns."""
         kept = (conversation.id, conversation.owner.key, conversation.created, render(conversation))
-        rows = [(conversation.id, position, turn.id, render(turn)) for position, turn in enumerate(turns)]
+        rows = [
+            (conversation.id, position, turn.id, render(turn))
+            for position, turn in enumerate(turns)
+        ]
 
         def add(db: sqlite3.Connection) -> None:
             with _transaction(db):
-                db.execute("INSERT INTO conversation (id, owner, created, data) VALUES (?, ?, ?, ?)", kept)
-                db.executemany("INSERT INTO turn (conversation_id, position, id, data) VALUES (?, ?, ?, ?)", rows)
+                db.execute(
+                    "INSERT INTO conversation (id, owner, created, data) VALUES (?, ?, ?, ?)", kept
+                )
+                db.executemany(
+                    "INSERT INTO turn (conversation_id, position, id, data) VALUES (?, ?, ?, ?)",
+                    rows,
+                )
 
         await self._run(add)
 
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
-        row = await self._run(lambda db: _one(db, "SELECT data FROM conversation WHERE id = ?", conversation_id))
+        row = await self._run(
+            lambda db: _one(db, "SELECT data FROM conversation WHERE id = ?", conversation_id)
+        )
         return None if row is None else parse(ConversationRecord, row[0])
 
     async def conversations(self, owner: Owner) -> list[ConversationRecord]:
@@ -76,7 +94,9 @@ class SQLiteStore:
 
     async def delete_conversation(self, conversation_id: str) -> None:
         """Forget it with all its turns."""
-        await self._run(lambda db: db.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,)))
+        await self._run(
+            lambda db: db.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,))
+        )
 
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns in order."""
@@ -87,12 +107,16 @@ class SQLiteStore:
 
         def take(db: sqlite3.Connection) -> list[Turn]:
             with _transaction(db):
-                row = _one(db, "SELECT lease, until FROM conversation WHERE id = ?", conversation_id)
+                row = _one(
+                    db, "SELECT lease, until FROM conversation WHERE id = ?", conversation_id
+                )
                 if row is None:
                     raise AccessError
                 now = self._now()
                 if row[0] is not None and row[1] > now:
-                    raise ConversationBusyError("another turn of this conversation is being answered", row[1] - now)
+                    raise ConversationBusyError(
+                        "another turn of this conversation is being answered", row[1] - now
+                    )
                 held = (lease, now + seconds, conversation_id)
                 db.execute("UPDATE conversation SET lease = ?, until = ? WHERE id = ?", held)
             return _turns(db, conversation_id)  # nobody else writes them now
@@ -105,14 +129,21 @@ class SQLiteStore:
         values = (self._now() + seconds, conversation_id, lease)
         return await self._run(lambda db: db.execute(ask, values).rowcount == 1)
 
-    async def write(self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool) -> bool:
+    async def write(
+        self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
+    ) -> bool:
         """Store the turn, if the lease is held."""
         row = (conversation_id, position, turn.id, render(turn))
         held = (None if release else lease, conversation_id, lease)
 
         def put(db: sqlite3.Connection) -> bool:
             with _transaction(db):
-                if db.execute("UPDATE conversation SET lease = ? WHERE id = ? AND lease = ?", held).rowcount != 1:
+                if (
+                    db.execute(
+                        "UPDATE conversation SET lease = ? WHERE id = ? AND lease = ?", held
+                    ).rowcount
+                    != 1
+                ):
                     return False
                 db.execute(
                     "INSERT INTO turn (conversation_id, position, id, data) VALUES (?, ?, ?, ?)"

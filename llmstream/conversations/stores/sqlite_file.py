@@ -35,7 +35,9 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the WAL gets the same mode
     except OSError as error:
-        raise StoreError(f"{path} can't be opened for writing ({error.strerror}): choose another path") from None
+        raise StoreError(
+            f"{path} can't be opened for writing ({error.strerror}): choose another path"
+        ) from None
     # Whoever forks closes it, in whatever thread; a lock sees to it that one uses it at a time.
     db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
@@ -63,8 +65,12 @@ def _check(db: sqlite3.Connection, path: Path) -> int:
     """The file's version. Raises StoreError for a file that is another program's, or newer than this release."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     mark = db.execute("PRAGMA application_id").fetchone()[0]
-    if mark != APPLICATION_ID and (version or mark or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
-        raise StoreError(f"{path} is another program's SQLite file; nothing was changed: choose another path")
+    if mark != APPLICATION_ID and (
+        version or mark or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    ):
+        raise StoreError(
+            f"{path} is another program's SQLite file; nothing was changed: choose another path"
+        )
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{path} has version {version}, written by a newer llmstream (this one knows {len(MIGRATIONS)}); nothing "
@@ -92,7 +98,9 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for version in range(_check(db, path), len(MIGRATIONS)):  # again: another process may have been quicker
+        for version in range(
+            _check(db, path), len(MIGRATIONS)
+        ):  # again: another process may have been quicker
             for statement in MIGRATIONS[version]:
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -113,8 +121,15 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
         advice = "another program holds the file for longer than busy_timeout: try again, or find that program"
     elif code == sqlite3.SQLITE_FULL:
         advice = "the disk is full: make room and try again"
-    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
-        advice = "the file can't be read or written: check the disk and the permissions of its folder"
+    elif code in (
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_PERM,
+    ):
+        advice = (
+            "the file can't be read or written: check the disk and the permissions of its folder"
+        )
     else:
         advice = "this is unexpected"
     return StoreError(f"{path}: {error}; {advice}")

@@ -65,7 +65,9 @@ class SQLiteThread:
                 if self._db is None:
                     self._db = open_file(self._path, self._busy_timeout)
                     self._file = identify(self._path)
-                elif identify(self._path) != self._file:  # what is written now would be in a file that nobody finds
+                elif (
+                    identify(self._path) != self._file
+                ):  # what is written now would be in a file that nobody finds
                     self._close_file()
                     raise StoreError(
                         f"{self._path} was moved, deleted or replaced; the next call opens what is there then"
@@ -134,4 +136,6 @@ def _after_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )

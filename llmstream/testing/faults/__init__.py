@@ -3,4 +3,15 @@
 from llmstream.testing.faults import body, connection, content, ending, frames, head, refusal
 from llmstream.testing.faults.catalogue import FAULTS, Fault, describe
 
-__all__ = ["FAULTS", "Fault", "body", "connection", "content", "describe", "ending", "frames", "head", "refusal"]
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "body",
+    "connection",
+    "content",
+    "describe",
+    "ending",
+    "frames",
+    "head",
+    "refusal",
+]

@@ -42,27 +42,35 @@ async def content_length_too_short(reply: Reply) -> None:
 async def content_length_too_short_at_once(reply: Reply) -> None:
     """A length that ends after three words; the rest comes in the same packet."""
     shown = len(reply.words(0, 3))
-    await reply.whole(200, _all(reply), {"content-type": "text/event-stream", "content-length": str(shown)})
+    await reply.whole(
+        200, _all(reply), {"content-type": "text/event-stream", "content-length": str(shown)}
+    )
 
 
 @fault("complete")
 async def content_length_too_long(reply: Reply) -> None:
     """A whole answer, but more bytes were announced; they never come."""
-    await reply.whole(200, _all(reply), {"content-type": "text/event-stream", "content-length": "99999"})
+    await reply.whole(
+        200, _all(reply), {"content-type": "text/event-stream", "content-length": "99999"}
+    )
     await reply.hang()
 
 
 @fault("truncated", words=3)
 async def content_length_cut(reply: Reply) -> None:
     """Three words of an announced length, then FIN."""
-    await reply.whole(200, reply.words(0, 3), {"content-type": "text/event-stream", "content-length": "99999"})
+    await reply.whole(
+        200, reply.words(0, 3), {"content-type": "text/event-stream", "content-length": "99999"}
+    )
     await reply.fin()
 
 
 @fault(GARBLED)
 async def content_lengths_that_differ(reply: Reply) -> None:
     """Two `Content-Length` headers that contradict each other."""
-    await reply.raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\ncontent-length: 5000\r\n\r\n" + _all(reply))
+    await reply.raw(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\ncontent-length: 5000\r\n\r\n" + _all(reply)
+    )
     await reply.fin()
 
 
@@ -303,7 +311,9 @@ async def frames_by_the_thousand(reply: Reply) -> None:
 @fault("complete", alone=True)
 async def large_frame(reply: Reply) -> None:
     """An event of 4 MB that means nothing, in a proper answer."""
-    frame = reply.data_frame(b'{"type": "x.y", "choices": [], "filler": "' + b"x" * 4_000_000 + b'"}')
+    frame = reply.data_frame(
+        b'{"type": "x.y", "choices": [], "filler": "' + b"x" * 4_000_000 + b'"}'
+    )
     await reply.stream(reply.words(0, 3), frame, reply.words(3), *reply.ending)
 
 

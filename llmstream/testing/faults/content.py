@@ -60,7 +60,9 @@ async def json_error(reply: Reply) -> None:
 @fault("rate_limit")
 async def json_error_list(reply: Reply) -> None:
     """An error wrapped in a JSON list under 200."""
-    await reply.whole(200, [{"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}])
+    await reply.whole(
+        200, [{"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}]
+    )
 
 
 @fault("wrong_body")

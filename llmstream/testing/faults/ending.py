@@ -300,7 +300,9 @@ async def end_then_bad_chunk(reply: Reply) -> None:
 async def end_then_bad_chunk_at_once(reply: Reply) -> None:
     """A whole answer and a chunk that is none, in one packet."""
     data = b"".join(reply.frames)
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
     await reply.raw(b"%s%x\r\n%s\r\nwhat is this\r\n" % (head, len(data), data))
     await reply.hang()
 

@@ -42,7 +42,9 @@ async def crlf(reply: Reply) -> None:
 @fault("complete")
 async def crlf_split(reply: Reply) -> None:
     """Lines end in CR LF, and chunks between the two."""
-    await reply.stream(*re.findall(rb".*?\r|.+", b"".join(reply.frames).replace(b"\n", b"\r\n"), re.S))
+    await reply.stream(
+        *re.findall(rb".*?\r|.+", b"".join(reply.frames).replace(b"\n", b"\r\n"), re.S)
+    )
 
 
 @fault("complete")
@@ -80,7 +82,9 @@ async def odd_line_separators(reply: Reply) -> None:
 @fault("complete")
 async def id_and_retry_only(reply: Reply) -> None:
     """Frames that have only an id, or only a retry time."""
-    await reply.stream(b"id: 1\n\n", b"retry: 3000\n\n", *(b"id: 2\n\n" + frame for frame in reply.frames))
+    await reply.stream(
+        b"id: 1\n\n", b"retry: 3000\n\n", *(b"id: 2\n\n" + frame for frame in reply.frames)
+    )
 
 
 @fault("complete")
@@ -92,14 +96,19 @@ async def empty_frames(reply: Reply) -> None:
 @fault("complete")
 async def comments(reply: Reply) -> None:
     """Comments between frames and inside them."""
-    await reply.stream(*(b": hello\n\n:\n" + frame[:-1] + b": inside\n\n" for frame in reply.frames))
+    await reply.stream(
+        *(b": hello\n\n:\n" + frame[:-1] + b": inside\n\n" for frame in reply.frames)
+    )
 
 
 @fault("complete")
 async def data_over_several_lines(reply: Reply) -> None:
     """JSON over several `data:` lines."""
     await reply.stream(
-        *(re.sub(rb"(?m)^data: \{(.*)\}$", rb"data: {\ndata:  \1\ndata: }", frame) for frame in reply.frames)
+        *(
+            re.sub(rb"(?m)^data: \{(.*)\}$", rb"data: {\ndata:  \1\ndata: }", frame)
+            for frame in reply.frames
+        )
     )
 
 
@@ -124,7 +133,9 @@ async def event_names_missing(reply: Reply) -> None:
 @fault("complete")
 async def event_names_wrong(reply: Reply) -> None:
     """Every event is called `message`: the JSON says what it is."""
-    await reply.stream(*(b"event: message\n" + re.sub(rb"(?m)^event: .*\n", b"", frame) for frame in reply.frames))
+    await reply.stream(
+        *(b"event: message\n" + re.sub(rb"(?m)^event: .*\n", b"", frame) for frame in reply.frames)
+    )
 
 
 # --- what APIs do, or may do tomorrow -------------------------------------------------------------------------
@@ -150,7 +161,10 @@ async def unknown_events(reply: Reply) -> None:
 @fault("complete")
 async def unknown_fields(reply: Reply) -> None:
     """Fields of tomorrow in every event."""
-    payloads = [{**payload, "novelty": {"deep": [None]}, "obfuscation": "xY"} for payload in _payloads(reply)]
+    payloads = [
+        {**payload, "novelty": {"deep": [None]}, "obfuscation": "xY"}
+        for payload in _payloads(reply)
+    ]
     end = [b"data: [DONE]\n\n"] if reply.api == "openai" else []
     await reply.stream(*(reply.data_frame(json.dumps(payload)) for payload in payloads), *end)
 
@@ -161,13 +175,29 @@ async def unknown_parts(reply: Reply) -> None:
     novelty: dict[str, list[Any]] = {
         "openai": [{"choices": [{"index": 0, "delta": {"hologram": {"x": 1}}}]}],
         "openai-responses": [
-            {"type": "response.output_item.added", "output_index": 7, "item": {"id": "n", "type": "hologram"}},
+            {
+                "type": "response.output_item.added",
+                "output_index": 7,
+                "item": {"id": "n", "type": "hologram"},
+            },
             {"type": "response.hologram.delta", "output_index": 7, "delta": "x"},
-            {"type": "response.output_item.done", "output_index": 7, "item": {"id": "n", "type": "hologram"}},
+            {
+                "type": "response.output_item.done",
+                "output_index": 7,
+                "item": {"id": "n", "type": "hologram"},
+            },
         ],
         "anthropic": [
-            {"type": "content_block_start", "index": 7, "content_block": {"type": "hologram", "x": 1}},
-            {"type": "content_block_delta", "index": 7, "delta": {"type": "hologram_delta", "y": "z"}},
+            {
+                "type": "content_block_start",
+                "index": 7,
+                "content_block": {"type": "hologram", "x": 1},
+            },
+            {
+                "type": "content_block_delta",
+                "index": 7,
+                "delta": {"type": "hologram_delta", "y": "z"},
+            },
             {"type": "content_block_stop", "index": 7},
         ],
     }
@@ -178,7 +208,11 @@ async def unknown_parts(reply: Reply) -> None:
 @fault("complete")
 async def opening_missing(reply: Reply) -> None:
     """The answer begins with its first word."""
-    openings = {"openai": b'"role"', "openai-responses": b"response.created", "anthropic": b"message_start"}
+    openings = {
+        "openai": b'"role"',
+        "openai-responses": b"response.created",
+        "anthropic": b"message_start",
+    }
     frames = [frame for frame in reply.frames if openings[reply.api] not in frame]
     await reply.stream(*frames)
 
@@ -193,7 +227,20 @@ async def opening_twice(reply: Reply) -> None:
 async def usage_absurd(reply: Reply) -> None:
     """Token counts that are negative, text, fractions, lists or far too large."""
     text = b"".join(reply.frames)
-    counts = iter([b"-5", b'"many"', b"1.5", b"[]", b"1e300", b"99999999999999999999999", b"true", b"{}", b"null"] * 9)
+    counts = iter(
+        [
+            b"-5",
+            b'"many"',
+            b"1.5",
+            b"[]",
+            b"1e300",
+            b"99999999999999999999999",
+            b"true",
+            b"{}",
+            b"null",
+        ]
+        * 9
+    )
     await reply.stream(re.sub(rb'(?<=_tokens":)\d+', lambda _: next(counts), text))
 
 
@@ -345,7 +392,12 @@ async def nul_escaped(reply: Reply) -> None:
 @fault(("complete", "protocol"), words=3, text=None)
 async def lone_surrogate(reply: Reply) -> None:
     r"""A word with half a character: `\ud83d`."""
-    await reply.stream(reply.words(0, 3), reply.words(3, 4).replace(b"vier", b"\\ud83d"), reply.words(4), *reply.ending)
+    await reply.stream(
+        reply.words(0, 3),
+        reply.words(3, 4).replace(b"vier", b"\\ud83d"),
+        reply.words(4),
+        *reply.ending,
+    )
 
 
 @fault("protocol", words=3)
@@ -375,10 +427,14 @@ async def duplicate_keys(reply: Reply) -> None:
 @fault(("complete", "protocol"), words=3)
 async def deep_nesting(reply: Reply) -> None:
     """An event ten thousand brackets deep."""
-    await _between(reply, reply.data_frame('{"type": "x", "deep": ' + "[" * 10_000 + "]" * 10_000 + "}"))
+    await _between(
+        reply, reply.data_frame('{"type": "x", "deep": ' + "[" * 10_000 + "]" * 10_000 + "}")
+    )
 
 
 @fault(("complete", "protocol"), words=3)
 async def numbers_beyond_measure(reply: Reply) -> None:
     """An event with an integer of 5,000 digits, `NaN` and `1e999`."""
-    await _between(reply, reply.data_frame('{"type": "x", "index": ' + "9" * 5000 + ', "a": 1e999, "b": NaN}'))
+    await _between(
+        reply, reply.data_frame('{"type": "x", "index": ' + "9" * 5000 + ', "a": 1e999, "b": NaN}')
+    )

@@ -14,7 +14,9 @@ GARBLED = ("protocol", "connection")
 @fault((*GARBLED, "wrong_body"))
 async def status_101(reply: Reply) -> None:
     """101: another protocol, which nobody asked for."""
-    await reply.raw(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    await reply.raw(
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+    )
     await reply.fin()
 
 
@@ -58,7 +60,9 @@ async def interim_answers_endless(reply: Reply) -> None:
 @fault("complete")
 async def no_reason_phrase(reply: Reply) -> None:
     """A status line that ends after the number."""
-    await reply.raw(b"HTTP/1.1 200 \r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+    await reply.raw(
+        b"HTTP/1.1 200 \r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+    )
     await reply.raw(b"".join(reply.frames))
     await reply.fin()
 
@@ -80,7 +84,9 @@ async def http_09(reply: Reply) -> None:
 @fault(GARBLED)
 async def http_2(reply: Reply) -> None:
     """HTTP/2 frames, though nobody agreed on that."""
-    await reply.raw(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00\x04\x00\x01\x00\x00")
+    await reply.raw(
+        b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80\x00\x04\x00\x01\x00\x00"
+    )
     await reply.fin()
 
 
@@ -94,7 +100,9 @@ async def header_without_colon(reply: Reply) -> None:
 @fault((*GARBLED, "complete"))
 async def header_with_nul(reply: Reply) -> None:
     """A NUL byte in a header's value."""
-    await reply.raw(b"HTTP/1.1 200 OK\r\nx-odd: a\0b\r\nconnection: close\r\n\r\n" + b"".join(reply.frames))
+    await reply.raw(
+        b"HTTP/1.1 200 OK\r\nx-odd: a\0b\r\nconnection: close\r\n\r\n" + b"".join(reply.frames)
+    )
     await reply.fin()
 
 
@@ -109,6 +117,8 @@ async def header_of_a_megabyte(reply: Reply) -> None:
 @fault((*GARBLED, "complete"))
 async def headers_by_the_thousand(reply: Reply) -> None:
     """10,000 headers."""
-    await reply.head(headers={f"x-{n}": "x" for n in range(10_000)} | {"connection": "close"}, chunked=False)
+    await reply.head(
+        headers={f"x-{n}": "x" for n in range(10_000)} | {"connection": "close"}, chunked=False
+    )
     await reply.raw(b"".join(reply.frames))
     await reply.fin()

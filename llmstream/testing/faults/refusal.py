@@ -31,7 +31,9 @@ async def rate_limit_seconds(reply: Reply) -> None:
 @fault("rate_limit", delay=(1.0, 2.3))
 async def rate_limit_date(reply: Reply) -> None:
     """429, `Retry-After` as a date."""
-    await _limited(reply, retry_after=format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True))
+    await _limited(
+        reply, retry_after=format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    )
 
 
 @fault("rate_limit", delay=(3.0, 3.4))
@@ -97,7 +99,9 @@ async def quota_spent(reply: Reply) -> None:
     if reply.api == "anthropic":
         await reply.whole(429, reply.error_body("rate_limit_error", "spend limit", **details))
     else:
-        await reply.whole(429, reply.error_body("insufficient_quota", "no quota", code="insufficient_quota"))
+        await reply.whole(
+            429, reply.error_body("insufficient_quota", "no quota", code="insufficient_quota")
+        )
 
 
 # --- other statuses -------------------------------------------------------------------------------------------
@@ -112,7 +116,9 @@ async def status_400(reply: Reply) -> None:
 @fault("context_length")
 async def status_400_context_length(reply: Reply) -> None:
     """400: the prompt is too long."""
-    await reply.whole(400, reply.error_body("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"))
+    await reply.whole(
+        400, reply.error_body("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum")
+    )
 
 
 @fault("authentication")
@@ -132,7 +138,9 @@ async def status_401_echoes_the_key(reply: Reply) -> None:
     """401 that repeats the caller's key in its message."""
     headers = reply.request.headers if reply.request is not None else {}
     key = headers.get("authorization") or headers.get("x-api-key")
-    await reply.whole(401, reply.error_body("authentication_error", f"Incorrect API key provided: {key}"))
+    await reply.whole(
+        401, reply.error_body("authentication_error", f"Incorrect API key provided: {key}")
+    )
 
 
 @fault("quota")
@@ -168,13 +176,17 @@ async def status_409(reply: Reply) -> None:
 @fault(("context_length", "invalid_request"))
 async def status_413(reply: Reply) -> None:
     """413: the request is too large."""
-    await reply.whole(413, b"<html>413 Request Entity Too Large</html>", {"content-type": "text/html"})
+    await reply.whole(
+        413, b"<html>413 Request Entity Too Large</html>", {"content-type": "text/html"}
+    )
 
 
 @fault("invalid_request")
 async def status_422(reply: Reply) -> None:
     """422 with FastAPI's list of details."""
-    await reply.whole(422, {"detail": [{"loc": ["body", "model"], "msg": "field required", "type": "missing"}]})
+    await reply.whole(
+        422, {"detail": [{"loc": ["body", "model"], "msg": "field required", "type": "missing"}]}
+    )
 
 
 @fault("server")
@@ -292,7 +304,9 @@ async def error_body_bad_utf8(reply: Reply) -> None:
 @fault("server")
 async def error_body_of_odd_types(reply: Reply) -> None:
     """500 whose error object has none of the types that one expects."""
-    await reply.whole(500, {"error": {"message": [1, {"a": None}], "type": 7, "code": {}, "details": "x"}})
+    await reply.whole(
+        500, {"error": {"message": [1, {"a": None}], "type": 7, "code": {}, "details": "x"}}
+    )
 
 
 @fault("server")

@@ -97,7 +97,9 @@ class _Answer:
         self._in_step = False
         self._early: list[dict[str, Any]] = []  # opaque data that came before its step
         self._ids = 0
-        self._message: tuple[str, str] | None = None  # the open text, refusal or reasoning: kind, id
+        self._message: tuple[str, str] | None = (
+            None  # the open text, refusal or reasoning: kind, id
+        )
         self._parent: str | None = None  # the message that this step's calls belong to
         self._indexes: dict[int, str] = {}  # announced calls: index to id
         self._open: set[str] = set()  # calls whose arguments have begun
@@ -173,7 +175,10 @@ class _Answer:
         yield {
             "type": "RUN_FINISHED",
             **self._names(),
-            "outcome": {"type": "success", **({"pendingToolCallIds": [*self._pending]} if self._pending else {})},
+            "outcome": {
+                "type": "success",
+                **({"pendingToolCallIds": [*self._pending]} if self._pending else {}),
+            },
             "result": {"finishReason": reason.value},
             **_usage(event.usage, event.start),
         }
@@ -242,7 +247,12 @@ class _Answer:
         self._parent = self._parent or self._new_id()
         self._open.add(id)
         self._known.add(id)
-        yield {"type": "TOOL_CALL_START", "toolCallId": id, "toolCallName": name, "parentMessageId": self._parent}
+        yield {
+            "type": "TOOL_CALL_START",
+            "toolCallId": id,
+            "toolCallName": name,
+            "parentMessageId": self._parent,
+        }
 
     def _call(self, call: ToolCall) -> _Events:
         if call.id not in self._open:
@@ -280,7 +290,12 @@ def _custom(name: str, value: Any) -> dict[str, Any]:
 
 
 def _render_retry(retry: Retry) -> dict[str, Any]:
-    return {"attempt": retry.attempt, "maxAttempts": retry.max_attempts, "delay": retry.delay, "kind": retry.kind}
+    return {
+        "attempt": retry.attempt,
+        "maxAttempts": retry.max_attempts,
+        "delay": retry.delay,
+        "kind": retry.kind,
+    }
 
 
 def _render_failure(info: ErrorInfo, event: StreamEvent) -> dict[str, Any]:
@@ -292,7 +307,12 @@ def _render_failure(info: ErrorInfo, event: StreamEvent) -> dict[str, Any]:
 
 def _encrypted(subtype: str, id: str, data: dict[str, Any]) -> dict[str, Any]:
     value = json.dumps(data, separators=(",", ":"))
-    return {"type": "REASONING_ENCRYPTED_VALUE", "subtype": subtype, "entityId": id, "encryptedValue": value}
+    return {
+        "type": "REASONING_ENCRYPTED_VALUE",
+        "subtype": subtype,
+        "entityId": id,
+        "encryptedValue": value,
+    }
 
 
 def _usage(usage: Usage | None, start: Start | None) -> dict[str, Any]:

@@ -34,21 +34,32 @@ def parse_context(value: Any) -> list[Message]:
     lines = []
     for index, item in enumerate(sequence_of(value or (), "context")):
         entry = object_of(item, f"context[{index}]")
-        described = [_string(entry.get(name), f"context[{index}].{name}") for name in ("description", "value")]
+        described = [
+            _string(entry.get(name), f"context[{index}].{name}")
+            for name in ("description", "value")
+        ]
         lines.append(": ".join(described))
-    return [Message("system", [TextPart("\n".join(("Context of the application:", *lines)))])] if lines else []
+    return (
+        [Message("system", [TextPart("\n".join(("Context of the application:", *lines)))])]
+        if lines
+        else []
+    )
 
 
 def parse_messages(value: Any) -> list[Message]:
     """Our messages. Raises TypeError or ValueError that name the place."""
-    given = [object_of(item, f"messages[{i}]") for i, item in enumerate(sequence_of(value, "messages"))]
+    given = [
+        object_of(item, f"messages[{i}]") for i, item in enumerate(sequence_of(value, "messages"))
+    ]
     answered = {item.get("toolCallId") for item in given if item.get("role") == "tool"}
     messages: list[Message] = []
     for index, item in enumerate(given):
         parsed = _parse_message(item, f"messages[{index}]")
         if parsed is None:
             continue
-        parsed.parts = [part for part in parsed.parts if not isinstance(part, ToolCall) or part.id in answered]
+        parsed.parts = [
+            part for part in parsed.parts if not isinstance(part, ToolCall) or part.id in answered
+        ]
         if not parsed.parts:
             continue
         if messages and parsed.role in ("assistant", "tool") and messages[-1].role == parsed.role:
@@ -72,7 +83,9 @@ def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:
     if role == "assistant":
         said: list[Part] = [TextPart(_string(content, f"{where}.content"))] if content else []
         calls = sequence_of(message.get("toolCalls") or (), f"{where}.toolCalls")
-        said += [_parse_call(call, f"{where}.toolCalls[{index}]") for index, call in enumerate(calls)]
+        said += [
+            _parse_call(call, f"{where}.toolCalls[{index}]") for index, call in enumerate(calls)
+        ]
         return Message("assistant", said)
     if role in ("user", "system", "developer"):
         return Message(role, _parse_content(content, f"{where}.content"))
@@ -83,7 +96,10 @@ def _parse_content(content: Any, where: str) -> list[Part]:
     if isinstance(content, str):
         return [TextPart(content)]
     parts = enumerate(sequence_of(content, where))
-    return [_parse_part(object_of(part, f"{where}[{index}]"), f"{where}[{index}]") for index, part in parts]
+    return [
+        _parse_part(object_of(part, f"{where}[{index}]"), f"{where}[{index}]")
+        for index, part in parts
+    ]
 
 
 def _parse_part(part: Mapping[str, Any], where: str) -> Part:
@@ -93,28 +109,44 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
     if kind not in _MEDIA:
         raise ValueError(f"{where}.type must be text, {', '.join(_MEDIA)}, not {kind!r}")
     source = object_of(part.get("source"), f"{where}.source")
-    value, media_type = _string(source.get("value"), f"{where}.source.value"), as_text(source.get("mimeType"))
+    value, media_type = (
+        _string(source.get("value"), f"{where}.source.value"),
+        as_text(source.get("mimeType")),
+    )
     where_from = source.get("type")
     url = value if where_from == "url" else None
     data = value if where_from == "data" else None
     if kind == "image" and where_from != "file":
         return ImagePart(url, data, media_type)
-    return File(id=value if where_from == "file" else None, media_type=media_type, data=data, url=url)
+    return File(
+        id=value if where_from == "file" else None, media_type=media_type, data=data, url=url
+    )
 
 
 def _parse_call(call: Any, where: str) -> ToolCall:
     given = object_of(call, where)
     function = object_of(given.get("function"), f"{where}.function")
-    id, name = _string(given.get("id"), f"{where}.id"), _string(function.get("name"), f"{where}.function.name")
+    id, name = (
+        _string(given.get("id"), f"{where}.id"),
+        _string(function.get("name"), f"{where}.function.name"),
+    )
     arguments = _string(function.get("arguments") or "", f"{where}.function.arguments")
     parsed = parse_arguments(arguments)
     return ToolCall(
-        id, name, arguments, input=parsed, complete=parsed is not None, provider_data=call_data_of(_decrypted(given))
+        id,
+        name,
+        arguments,
+        input=parsed,
+        complete=parsed is not None,
+        provider_data=call_data_of(_decrypted(given)),
     )
 
 
 def _parse_result(message: Mapping[str, Any], where: str) -> ToolResult:
-    id, error = _string(message.get("toolCallId"), f"{where}.toolCallId"), as_text(message.get("error"))
+    id, error = (
+        _string(message.get("toolCallId"), f"{where}.toolCallId"),
+        as_text(message.get("error")),
+    )
     parts = _parse_content(message.get("content"), f"{where}.content")
     text = "".join(part.text for part in parts if isinstance(part, TextPart))
     return ToolResult(id, text or error or "", is_error=error is not None)

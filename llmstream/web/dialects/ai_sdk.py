@@ -62,7 +62,9 @@ class AiSdk:
 
     path: str = "/api/chat"
     content_type: str = "text/event-stream"
-    headers: Mapping[str, str] = field(default_factory=lambda: {"x-vercel-ai-ui-message-stream": "v1"})
+    headers: Mapping[str, str] = field(
+        default_factory=lambda: {"x-vercel-ai-ui-message-stream": "v1"}
+    )
     keep_alive: bytes = b": keep-alive\n\n"
 
     def parse(self, body: Any) -> Ask:
@@ -79,7 +81,9 @@ class AiSdk:
         if system:
             messages.insert(0, Message("system", [TextPart(system)]))
         request = build_request(messages, model or "", tools=parse_tools(body.get("tools")))
-        ask = ask_for(request, stream=True, reply=Reply(_continued(body["messages"]), resets is not False))
+        ask = ask_for(
+            request, stream=True, reply=Reply(_continued(body["messages"]), resets is not False)
+        )
         ask.model = model
         return ask
 
@@ -105,7 +109,9 @@ class _Answer:
         self._started = False
         self._in_step = False
         self._early: list[Status] = []  # opaque data that came before its step
-        self._block: tuple[str, str, str] | None = None  # the open text or reasoning: kind, part, id
+        self._block: tuple[str, str, str] | None = (
+            None  # the open text or reasoning: kind, part, id
+        )
         self._blocks = 0
         self._sources = 0
         self._indexes: dict[int, str] = {}  # announced calls: index to id
@@ -175,7 +181,9 @@ class _Answer:
                 yield from self._parts(each)
         yield from self._end_step()
         model = event.start.model if event.start is not None else None
-        metadata = _present(model=model, finishReason=event.finish_reason, usage=_render_usage(event.usage))
+        metadata = _present(
+            model=model, finishReason=event.finish_reason, usage=_render_usage(event.usage)
+        )
         reason = _FINISH.get(event.finish_reason or FinishReason.UNKNOWN, "other")
         yield {"type": "finish", "finishReason": reason, **_present(messageMetadata=metadata)}
 
@@ -195,7 +203,12 @@ class _Answer:
             self._early.append(status)
 
     def _retry(self, retry: Retry) -> _Parts:
-        told = {"attempt": retry.attempt, "maxAttempts": retry.max_attempts, "delay": retry.delay, "kind": retry.kind}
+        told = {
+            "attempt": retry.attempt,
+            "maxAttempts": retry.max_attempts,
+            "delay": retry.delay,
+            "kind": retry.kind,
+        }
         yield {"type": "data-retry", "data": {**told, "discard": retry.discard}, "transient": True}
         if retry.discard:
             self._block = None
@@ -215,7 +228,9 @@ class _Answer:
 
     def _open(self, kind: str) -> dict[str, Any]:
         self._blocks += 1
-        part = "reasoning" if kind == "reasoning" else "text"  # a refusal's words are text, in a block of their own
+        part = (
+            "reasoning" if kind == "reasoning" else "text"
+        )  # a refusal's words are text, in a block of their own
         self._block = (kind, part, f"{part}-{self._blocks}")
         return {"type": f"{part}-start", "id": self._block[2]}
 
@@ -242,13 +257,22 @@ class _Answer:
     def _call(self, call: ToolCall) -> _Parts:
         yield from self._close()
         self._known.add(call.id)
-        named: dict[str, Any] = {"toolCallId": call.id, "toolName": call.name, **_metadata(call.provider_data)}
+        named: dict[str, Any] = {
+            "toolCallId": call.id,
+            "toolName": call.name,
+            **_metadata(call.provider_data),
+        }
         if call.executed_by == "provider":
             named["providerExecuted"] = True
         if call.complete and call.input is not None:
             yield {"type": "tool-input-available", **named, "input": call.input}
         else:
-            yield {"type": "tool-input-error", **named, "input": call.arguments, "errorText": _CUT_CALL}
+            yield {
+                "type": "tool-input-error",
+                **named,
+                "input": call.arguments,
+                "errorText": _CUT_CALL,
+            }
 
     def _piece(self, piece: Any) -> _Parts:
         if isinstance(piece, ToolResult):
@@ -264,7 +288,10 @@ class _Answer:
     def _result(self, result: ToolResult) -> _Parts:
         if result.tool_call_id not in self._known:
             return  # the client would fail on it
-        named: dict[str, Any] = {"toolCallId": result.tool_call_id, **_metadata(result.provider_data)}
+        named: dict[str, Any] = {
+            "toolCallId": result.tool_call_id,
+            **_metadata(result.provider_data),
+        }
         if result.executed_by == "provider":
             named["providerExecuted"] = True
         if result.is_error:
@@ -275,16 +302,30 @@ class _Answer:
 
 def _continued(messages: list[Any]) -> str | None:
     last = messages[-1]
-    return last.get("id") if last.get("role") == "assistant" and isinstance(last.get("id"), str) else None
+    return (
+        last.get("id")
+        if last.get("role") == "assistant" and isinstance(last.get("id"), str)
+        else None
+    )
 
 
 def _render_source(source: Source, id: str) -> dict[str, Any]:
     rest = {key: value for key, value in dump(source).items() if key not in ("title", "url")}
     if source.url is not None:
-        named = {"type": "source-url", "sourceId": id, "url": source.url, **_present(title=source.title)}
+        named = {
+            "type": "source-url",
+            "sourceId": id,
+            "url": source.url,
+            **_present(title=source.title),
+        }
     else:
         title = source.title or source.id or "source"
-        named = {"type": "source-document", "sourceId": id, "mediaType": "text/plain", "title": title}
+        named = {
+            "type": "source-document",
+            "sourceId": id,
+            "mediaType": "text/plain",
+            "title": title,
+        }
     return {**named, **_metadata(rest)}
 
 

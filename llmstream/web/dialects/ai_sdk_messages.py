@@ -66,7 +66,9 @@ def _parse_message(message: Mapping[str, Any], where: str) -> Iterator[Message]:
     for part, at in parts:
         if part.get("type") == "step-start":
             yield from step.end()
-        elif part.get("type") == "steering-message":  # what the user threw in while the model worked
+        elif (
+            part.get("type") == "steering-message"
+        ):  # what the user threw in while the model worked
             yield from step.end()
             yield from _parse_message({"role": "user", "parts": part.get("parts")}, at)
         else:
@@ -131,7 +133,11 @@ def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> Tool
     if not isinstance(name, str) or not name:
         raise ValueError(f"{where}: a tool part needs the tool's name")
     given = part.get("input", part.get("rawInput"))
-    arguments = given if isinstance(given, str) else json.dumps({} if given is None else given, ensure_ascii=False)
+    arguments = (
+        given
+        if isinstance(given, str)
+        else json.dumps({} if given is None else given, ensure_ascii=False)
+    )
     return ToolCall(
         result.tool_call_id,
         name,
@@ -148,8 +154,14 @@ def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
     if not isinstance(id, str) or not id:
         raise ValueError(f"{where}.toolCallId is missing")
     state, approval = part.get("state"), part.get("approval")
-    denied = state == "approval-responded" and isinstance(approval, Mapping) and approval.get("approved") is False
-    result = ToolResult(id, executed_by="provider" if part.get("providerExecuted") is True else "caller")
+    denied = (
+        state == "approval-responded"
+        and isinstance(approval, Mapping)
+        and approval.get("approved") is False
+    )
+    result = ToolResult(
+        id, executed_by="provider" if part.get("providerExecuted") is True else "caller"
+    )
     result.provider_data = call_data_of(_ours(part, "resultProviderMetadata"))
     if state == "output-available":
         result.content = part.get("output")

@@ -74,7 +74,11 @@ class AnthropicMessages:
 
     def error(self, info: ErrorInfo, request_id: str) -> Any:
         """The body of an HTTP error."""
-        return {"type": "error", "error": render_error(replace(info, code=None)), "request_id": request_id}
+        return {
+            "type": "error",
+            "error": render_error(replace(info, code=None)),
+            "request_id": request_id,
+        }
 
 
 class _Answer:
@@ -97,7 +101,9 @@ class _Answer:
         if admitted is None or (self._begun and event.type is EventType.MESSAGE_START):
             return b""  # one answer to the client, however many attempts and rounds it took
         self._begun = self._begun or event.type is EventType.MESSAGE_START
-        return b"".join(self._frames.feed(_official(each)) for each in self._withheld.sift(admitted))
+        return b"".join(
+            self._frames.feed(_official(each)) for each in self._withheld.sift(admitted)
+        )
 
 
 class _Frames(MessagesEncoder):
@@ -112,7 +118,10 @@ class _Frames(MessagesEncoder):
         """The frames of one event, not yet bytes."""
         for frame in super()._frames(event):
             if frame["type"] == "message_start":
-                frame["message"] |= {"id": self._id, "model": frame["message"].get("model") or self._model}
+                frame["message"] |= {
+                    "id": self._id,
+                    "model": frame["message"].get("model") or self._model,
+                }
                 frame["message"]["usage"] = dict(_NOTHING)
             elif frame["type"] == "message_delta":
                 frame["usage"] = {"output_tokens": 0, **frame["usage"]}

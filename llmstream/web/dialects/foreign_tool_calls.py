@@ -21,7 +21,9 @@ class Withheld:
     def __init__(self, ask: Ask) -> None:
         tools: list[Tool | HostedTool] = ask.options.get("tools", [])
         # A hosted one may be the client's to run, too: Anthropic's bash, its text editor …
-        self._offered = {tool.name if isinstance(tool, Tool) else tool.definition.get("name") for tool in tools}
+        self._offered = {
+            tool.name if isinstance(tool, Tool) else tool.definition.get("name") for tool in tools
+        }
         self._others: dict[int, str] = {}  # calls whose deltas wait: index to id
         self._held: dict[int, StreamEvent] = {}  # by place
         self._places: dict[str, list[int]] = {}  # those of each call
@@ -40,7 +42,9 @@ class Withheld:
             self._places.setdefault(id, []).append(self._next)
             self._next += 1
             return ()
-        if event.tool_call is not None:  # it says all that its deltas did, and that the provider runs it
+        if (
+            event.tool_call is not None
+        ):  # it says all that its deltas did, and that the provider runs it
             for place in self._places.pop(event.tool_call.id, ()):
                 del self._held[place]
         return (event,)
@@ -54,5 +58,7 @@ class Withheld:
                 self._others.pop(delta.index, None)
             return self._others.get(delta.index)
         call = event.tool_call
-        is_other = call is not None and call.executed_by == "caller" and call.name not in self._offered
+        is_other = (
+            call is not None and call.executed_by == "caller" and call.name not in self._offered
+        )
         return call.id if call is not None and is_other else None

@@ -11,7 +11,9 @@ from llmstream.web.dialects.base import Answer
 from llmstream.web.native_encoders import render_json
 from llmstream.wire.outbound import encode_json
 
-_TEXT = EventType.TEXT_DELTA  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
+_TEXT = (
+    EventType.TEXT_DELTA
+)  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
 _HOLE = "\0"
 
 
@@ -46,6 +48,8 @@ class RunsOfText:
             return before + encode_json(encode_basestring(event.text_delta.content)) + after
         data = self._answer.feed(event)
         if data:
-            before, _, after = self._answer.feed(text_delta(_HOLE)).rpartition(json.dumps(_HOLE).encode())
+            before, _, after = self._answer.feed(text_delta(_HOLE)).rpartition(
+                json.dumps(_HOLE).encode()
+            )
             self._frame = before, after
         return data

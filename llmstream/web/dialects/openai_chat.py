@@ -170,7 +170,10 @@ class _Answer:
         if admitted is None or (self._begun and event.type is EventType.MESSAGE_START):
             return b""  # one answer to the client, however many attempts and rounds it took
         self._begun = self._begun or event.type is EventType.MESSAGE_START
-        return b"".join(self._chunks.feed(_official(each, usage=self._usage)) for each in self._withheld.sift(admitted))
+        return b"".join(
+            self._chunks.feed(_official(each, usage=self._usage))
+            for each in self._withheld.sift(admitted)
+        )
 
 
 class _Chunks(ChatEncoder):
@@ -195,7 +198,9 @@ class _Chunks(ChatEncoder):
             self._lists.setdefault("annotations", []).append(citation)
             return
         if is_step(event):
-            self._lists.pop("reasoning_details", None)  # they belong to a call that the client was not told of
+            self._lists.pop(
+                "reasoning_details", None
+            )  # they belong to a call that the client was not told of
         if event.reasoning_delta is not None:
             self._thought.append(event.reasoning_delta.content)
         yield from super()._chunks(event)
@@ -215,7 +220,11 @@ class _Chunks(ChatEncoder):
         text = "".join(self._thought)
         self._thought.clear()
         if "item" in data:
-            return data["item"] if data["format"] == FORMAT else {"type": "reasoning.encrypted", "llmstream": data}
+            return (
+                data["item"]
+                if data["format"] == FORMAT
+                else {"type": "reasoning.encrypted", "llmstream": data}
+            )
         if data["format"] == FORMAT:
             return render_signature(data.get("signature"), data.get("id"))
         return {"type": "reasoning.text", "text": text, "llmstream": data}
@@ -263,7 +272,10 @@ def _without_cache_marks(message: Any) -> Any:
     if not isinstance(content, list):
         return message
     mark = "cache_control"
-    parts = [{k: v for k, v in part.items() if k != mark} if isinstance(part, Mapping) else part for part in content]
+    parts = [
+        {k: v for k, v in part.items() if k != mark} if isinstance(part, Mapping) else part
+        for part in content
+    ]
     return {**message, "content": parts}
 
 
@@ -287,7 +299,9 @@ def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
         if isinstance(value, str):
             message[name] = (message.get(name) or "") + value
         elif name == "tool_calls":
-            message.setdefault(name, []).extend({k: v for k, v in call.items() if k != "index"} for call in value)
+            message.setdefault(name, []).extend(
+                {k: v for k, v in call.items() if k != "index"} for call in value
+            )
         else:
             message.setdefault(name, []).extend(value)
 

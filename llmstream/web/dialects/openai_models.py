@@ -14,7 +14,11 @@ from typing import Any
 def models_document(models: Iterable[str], *, created: float = 0) -> dict[str, Any]:
     """The list. `created` is in seconds since 1970; nobody knows it of a model, so the server's start will do."""
     listed = [model_document(model, created=created) for model in models]
-    ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]} if listed else {"first_id": None, "last_id": None}
+    ends = (
+        {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
+        if listed
+        else {"first_id": None, "last_id": None}
+    )
     return {"object": "list", "data": listed, "has_more": False, **ends}
 
 

@@ -38,7 +38,9 @@ def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
 def ask_for(request: ChatRequest, *, stream: Any, reply: Any = None) -> Ask:
     """The call that a parsed request stands for, checked as `LLMClient` would, so that a wrong one is a 400."""
     check_type(stream, bool, "stream must be true or false")
-    given = {name: value for name in _OPTIONS if (value := getattr(request, name)) not in (None, [], {})}
+    given = {
+        name: value for name in _OPTIONS if (value := getattr(request, name)) not in (None, [], {})
+    }
     build_request(request.messages, request.model, **given)
     return Ask(request.messages, request.model, bool(stream), given, reply)
 

@@ -64,7 +64,9 @@ class MessagesDecoder(Decoder):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._blocks: dict[int, _Block] = {}
-        self._loose: dict[int, None] = {}  # all but calls, which end when the next begins at the latest
+        self._loose: dict[
+            int, None
+        ] = {}  # all but calls, which end when the next begins at the latest
         self._counts: dict[str, Any] = {}  # usage as the provider names it, overlaid
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -115,7 +117,11 @@ class MessagesDecoder(Decoder):
     def _parse_usage(self, usage: dict[str, Any] | None) -> None:
         given = {key: value for key, value in (usage or {}).items() if value is not None}
         if not any(map(given.get, _INPUTS)):  # a prompt of no tokens: a gateway's placeholder
-            given = {key: value for key, value in given.items() if key not in _INPUTS or key not in self._counts}
+            given = {
+                key: value
+                for key, value in given.items()
+                if key not in _INPUTS or key not in self._counts
+            }
         counts = self._counts
         counts.update((key, given[key]) for key in _COUNTS & given.keys())
         if not counts:
@@ -151,13 +157,17 @@ class MessagesDecoder(Decoder):
     def _begin_call(self, index: int, block: _Block, start: dict[str, Any]) -> None:
         by_provider = block.type != "tool_use"
         self._loose.pop(index, None)
-        call = block.call = self._open_call(_word(start.get("id")), _word(start.get("name")), by_provider=by_provider)
+        call = block.call = self._open_call(
+            _word(start.get("id")), _word(start.get("name")), by_provider=by_provider
+        )
         extra = {key: start[key] for key in start if key not in ("id", "name", "input")}
         if extra != {"type": "tool_use"}:
             call.provider_data = {"format": FORMAT, **extra}
         whole = start.get("input")
         self._call_delta(
-            call, json.dumps(whole, ensure_ascii=False, separators=(",", ":")) if whole else "", first=True
+            call,
+            json.dumps(whole, ensure_ascii=False, separators=(",", ":")) if whole else "",
+            first=True,
         )
 
     def _parse_delta(self, index: int, delta: dict[str, Any]) -> None:

@@ -157,7 +157,9 @@ class MessagesEncoder:
     def _call(self, call: ToolCall) -> _Frames:
         if call.executed_by == "caller":
             if call.id not in self._ids:
-                delta = ToolCallDelta(-1 - len(self._ids), call.id, call.name, provider_data=call.provider_data)
+                delta = ToolCallDelta(
+                    -1 - len(self._ids), call.id, call.name, provider_data=call.provider_data
+                )
                 yield from self._call_delta(delta)
                 yield from self._call_delta(ToolCallDelta(delta.index, arguments=call.arguments))
             if (index := self._calls.pop(self._ids[call.id], None)) is not None:
@@ -165,7 +167,9 @@ class MessagesEncoder:
             return
         extra = render_call_data(call.provider_data)
         yield from self._close_prose()
-        yield from self._open({"type": "server_tool_use", "id": call.id, "name": call.name, "input": {}, **extra})
+        yield from self._open(
+            {"type": "server_tool_use", "id": call.id, "name": call.name, "input": {}, **extra}
+        )
         if call.arguments:
             yield self._delta(type="input_json_delta", partial_json=call.arguments)
         yield _stop(self._next - 1)
@@ -173,17 +177,31 @@ class MessagesEncoder:
     def _result(self, result: ToolResult) -> _Frames:
         extra = render_call_data(result.provider_data)
         if "type" in extra:  # one of ours: another format's results have no place here
-            yield from self._whole({**extra, "tool_use_id": result.tool_call_id, "content": result.content})
+            yield from self._whole(
+                {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
+            )
 
     # --- the message ---------------------------------------------------------------------------------------
 
     def _begin(self, start: Start) -> _Frames:
         self._started = True
-        message: dict[str, Any] = {"type": "message", "role": "assistant", "content": [], "stop_reason": None}
-        message |= {key: value for key, value in (("id", start.id), ("model", start.model)) if value is not None}
+        message: dict[str, Any] = {
+            "type": "message",
+            "role": "assistant",
+            "content": [],
+            "stop_reason": None,
+        }
+        message |= {
+            key: value
+            for key, value in (("id", start.id), ("model", start.model))
+            if value is not None
+        }
         # Null, not zero: what the tokens were is known at the end only.
         usage = {"input_tokens": None, "output_tokens": None}
-        yield {"type": "message_start", "message": {**message, "stop_sequence": None, "usage": usage}}
+        yield {
+            "type": "message_start",
+            "message": {**message, "stop_sequence": None, "usage": usage},
+        }
         for data in self._early:
             yield from self._opaque(data)
         self._early.clear()
@@ -265,7 +283,11 @@ def _render_reason(event: StreamEvent) -> str | None:
 
 def _render_citation(source: Source) -> dict[str, Any]:
     if source.url is not None and source.start is None and source.end is None:
-        fields: dict[str, Any] = {"type": "web_search_result_location", "url": source.url, "title": source.title}
+        fields: dict[str, Any] = {
+            "type": "web_search_result_location",
+            "url": source.url,
+            "title": source.title,
+        }
     elif source.url is not None:
         fields = {
             "type": "search_result_location",

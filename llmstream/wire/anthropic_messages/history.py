@@ -43,8 +43,14 @@ class History:
             self._warn("name: not supported by Anthropic Messages; dropped")
         if message.role in ("system", "developer"):
             if self.turns:
-                self._warn("system: Anthropic Messages take it only before the conversation; moved there")
-            self.system.extend(part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip())
+                self._warn(
+                    "system: Anthropic Messages take it only before the conversation; moved there"
+                )
+            self.system.extend(
+                part.text
+                for part in message.parts
+                if isinstance(part, TextPart) and part.text.strip()
+            )
             return
         role = "assistant" if message.role == "assistant" else "user"
         parts = message.parts
@@ -60,7 +66,9 @@ class History:
         blocks = self.turns[-1]["content"] = _blocks(self.turns[-1]["content"])
         if message.role == "tool" and blocks[-1]["type"] != "tool_result":
             first = next(i for i, block in enumerate(blocks) if block["type"] != "tool_result")
-            blocks[first:first] = _blocks(content)  # results must come before whatever else the turn says
+            blocks[first:first] = _blocks(
+                content
+            )  # results must come before whatever else the turn says
         else:
             blocks.extend(_blocks(content))
 
@@ -97,7 +105,11 @@ class History:
         if part.signature is not None:
             signed = {"type": "thinking", "thinking": part.text, "signature": part.signature}
             return signed if part.format == FORMAT else None
-        if not self._unsigned_thinking or part.format not in (None, FORMAT) or not part.text.strip():
+        if (
+            not self._unsigned_thinking
+            or part.format not in (None, FORMAT)
+            or not part.text.strip()
+        ):
             return None
         return {"type": "thinking", "thinking": part.text}
 
@@ -112,7 +124,9 @@ class History:
 
     def _file(self, file: File) -> dict[str, Any] | None:
         if file.id is None and file.url is None and file.media_type not in _MEDIA_TYPES:
-            self._warn(f"file: Anthropic Messages take PDF and plain text, not {file.media_type}; left out")
+            self._warn(
+                f"file: Anthropic Messages take PDF and plain text, not {file.media_type}; left out"
+            )
             return None
         return _render_file(file)
 
@@ -124,11 +138,19 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
 def _render_result(result: ToolResult) -> dict[str, Any] | None:
     if result.executed_by == "provider":
         extra = render_call_data(result.provider_data)
-        return {**extra, "tool_use_id": result.tool_call_id, "content": result.content} if "type" in extra else None
+        return (
+            {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
+            if "type" in extra
+            else None
+        )
     content = result.content
     if not isinstance(content, str):
         content = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": result.tool_call_id, "content": content}
+    block: dict[str, Any] = {
+        "type": "tool_result",
+        "tool_use_id": result.tool_call_id,
+        "content": content,
+    }
     if result.is_error:
         block["is_error"] = True
     return block
@@ -147,7 +169,11 @@ def _render_file(file: File) -> dict[str, Any]:
     if file.id is not None:
         source: dict[str, Any] = {"type": "file", "file_id": file.id}
     elif file.media_type == "text/plain" and file.data is not None:
-        source = {"type": "text", "media_type": "text/plain", "data": base64.b64decode(file.data).decode()}
+        source = {
+            "type": "text",
+            "media_type": "text/plain",
+            "data": base64.b64decode(file.data).decode(),
+        }
     else:
         source = _render_source(file, "application/pdf")
     block = {"type": "document", "source": source}
@@ -184,7 +210,9 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
         yield Message(role, _parse_texts(content, f"{where}.content"))
         return
     blocks = sequence_of(content, f"{where}.content")
-    parts: list[Part] = [_parse_block(block, f"{where}.content[{index}]") for index, block in enumerate(blocks)]
+    parts: list[Part] = [
+        _parse_block(block, f"{where}.content[{index}]") for index, block in enumerate(blocks)
+    ]
     results: list[Part] = []
     if role == "user":
         results = [part for part in parts if isinstance(part, ToolResult)]
@@ -209,7 +237,9 @@ def _text(block: Any, where: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{where}: not valid Unicode (a lone surrogate at {error.start})") from None
+        raise ValueError(
+            f"{where}: not valid Unicode (a lone surrogate at {error.start})"
+        ) from None
     return text
 
 
@@ -220,7 +250,9 @@ def _parse_block(block: Any, where: str) -> Part:
     if kind == "text":
         return TextPart(_text(block, where))
     if kind == "thinking":
-        signature = as_text(block.get("signature")) or None  # a gateway's answer from elsewhere has an empty one
+        signature = (
+            as_text(block.get("signature")) or None
+        )  # a gateway's answer from elsewhere has an empty one
         return ReasoningPart(as_text(block.get("thinking")) or "", signature, format=FORMAT)
     if kind in CALLS:
         return _parse_call(block, kind, where)
@@ -234,7 +266,9 @@ def _parse_block(block: Any, where: str) -> Part:
             raise ValueError(f"{where}.source is missing")
         known = _SOURCES[kind].get(source.get("type"))
         if known is not None and isinstance(source.get(known), str):
-            return _parse_image(source) if kind == "image" else _parse_file(source, block.get("title"))
+            return (
+                _parse_image(source) if kind == "image" else _parse_file(source, block.get("title"))
+            )
     return ProviderPart(FORMAT, dict(block))
 
 
@@ -258,7 +292,9 @@ def _parse_result(block: Mapping[str, Any], where: str) -> ToolResult:
         raise ValueError(f"{where}.tool_use_id is missing")
     content = block.get("content") or ""
     if not isinstance(content, str):
-        content = "".join(_result_texts(sequence_of(content, f"{where}.content"), f"{where}.content"))
+        content = "".join(
+            _result_texts(sequence_of(content, f"{where}.content"), f"{where}.content")
+        )
     return ToolResult(block["tool_use_id"], content, is_error=bool(block.get("is_error")))
 
 

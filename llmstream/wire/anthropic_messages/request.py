@@ -18,7 +18,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice, ensure_json, sequence_of
+from llmstream.messages import (
+    ChatRequest,
+    HostedTool,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+    ensure_json,
+    sequence_of,
+)
 from llmstream.wire.anthropic_messages.history import History, parse_history
 from llmstream.wire.anthropic_messages.versions import refusal
 from llmstream.wire.outbound import Rendered
@@ -40,8 +48,12 @@ class Dialect:
 
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
 _OLD = re.compile(r"claude-3-5")  # at most 8,192
-_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))")  # before adaptive thinking
-_PREFILLED = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)")
+_BUDGETED = re.compile(
+    r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))"
+)  # before adaptive thinking
+_PREFILLED = re.compile(
+    r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)"
+)
 _BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _KNOWN = frozenset(
@@ -73,7 +85,9 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
         history.add(message)
     body: dict[str, Any] = {
         "model": request.model,
-        "max_tokens": _default_limit(request.model, dialect) if request.max_tokens is None else request.max_tokens,
+        "max_tokens": _default_limit(request.model, dialect)
+        if request.max_tokens is None
+        else request.max_tokens,
         "messages": history.turns,
         "stream": True,
     }
@@ -130,7 +144,9 @@ def _render_tool_choice(request: ChatRequest, rendered: Rendered) -> None:
     if parallel is not None and mode != "none":
         body["disable_parallel_tool_use"] = not parallel
     elif parallel is not None:
-        rendered.warnings.append("parallel_tool_calls: has no meaning when no tool may be called; dropped")
+        rendered.warnings.append(
+            "parallel_tool_calls: has no meaning when no tool may be called; dropped"
+        )
     rendered.body["tool_choice"] = body
 
 
@@ -138,10 +154,14 @@ def _render_response_format(wanted: ResponseFormat | None, rendered: Rendered) -
     if wanted is None:
         return
     if wanted.schema is None:
-        rendered.warnings.append("response_format: Anthropic Messages take JSON only with a schema; dropped")
+        rendered.warnings.append(
+            "response_format: Anthropic Messages take JSON only with a schema; dropped"
+        )
         return
     if wanted.strict is False:
-        rendered.warnings.append("response_format: Anthropic Messages follow a schema strictly; strict=False dropped")
+        rendered.warnings.append(
+            "response_format: Anthropic Messages follow a schema strictly; strict=False dropped"
+        )
     rendered.body["output_config"] = {"format": {"type": "json_schema", "schema": wanted.schema}}
 
 
@@ -156,16 +176,22 @@ def _render_reasoning(request: ChatRequest, rendered: Rendered) -> None:
         rendered.warnings.append("reasoning_effort: this model does not reason; dropped")
         return
     if effort not in _EFFORTS:
-        rendered.warnings.append(f"reasoning_effort: {effort!r} is not a level of Anthropic Messages; sent as 'low'")
+        rendered.warnings.append(
+            f"reasoning_effort: {effort!r} is not a level of Anthropic Messages; sent as 'low'"
+        )
         effort = "low"
     if not _BUDGETED.search(request.model):
         body["thinking"] = {"type": "adaptive"}
         body["output_config"] = {**body.get("output_config", {}), "effort": effort}
         return
     wanted = _BUDGETS.get(effort, _BUDGETS["high"])
-    budget = min(wanted, body["max_tokens"] - 1024)  # the budget is part of max_tokens: leave room for the answer
+    budget = min(
+        wanted, body["max_tokens"] - 1024
+    )  # the budget is part of max_tokens: leave room for the answer
     if budget < 1024:
-        rendered.warnings.append("reasoning_effort: this model needs max_tokens of 2,048 or more to reason; dropped")
+        rendered.warnings.append(
+            "reasoning_effort: this model needs max_tokens of 2,048 or more to reason; dropped"
+        )
         return
     if _lacks_reasoning(body["messages"]):
         rendered.warnings.append(
@@ -174,7 +200,9 @@ def _render_reasoning(request: ChatRequest, rendered: Rendered) -> None:
         )
         return
     if budget < wanted or effort not in _BUDGETS:
-        rendered.warnings.append(f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens")
+        rendered.warnings.append(
+            f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens"
+        )
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
@@ -188,7 +216,9 @@ def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
         blocks = turn["content"]
         if turn["role"] == "assistant":
             begun = blocks
-        elif isinstance(blocks, str) or not any(block.get("type") == "tool_result" for block in blocks):
+        elif isinstance(blocks, str) or not any(
+            block.get("type") == "tool_result" for block in blocks
+        ):
             break
     if begun is None or turns[-1]["role"] == "assistant":
         return False
@@ -212,7 +242,9 @@ def _render_metadata(metadata: dict[str, str], rendered: Rendered) -> None:
     if "user_id" in metadata:
         rendered.body["metadata"] = {"user_id": metadata["user_id"]}
     if others := sorted(metadata.keys() - {"user_id"}):
-        rendered.warnings.append(f"metadata: Anthropic Messages take only user_id; dropped: {', '.join(others)}")
+        rendered.warnings.append(
+            f"metadata: Anthropic Messages take only user_id; dropped: {', '.join(others)}"
+        )
 
 
 # --- in ---------------------------------------------------------------------------------------------------
@@ -238,7 +270,8 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         messages=parse_history(body.get("system"), body.get("messages")),
         model=model,
         tools=[
-            _parse_tool(tool, f"tools[{i}]") for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
+            _parse_tool(tool, f"tools[{i}]")
+            for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
         ],
         tool_choice=_parse_tool_choice(choice),
         parallel_tool_calls=None if parallel is None else not parallel,
@@ -248,7 +281,9 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         max_tokens=_number(body, "max_tokens", (int,)),
         stop=list(sequence_of(body.get("stop_sequences") or (), "stop_sequences")),
         reasoning_effort=effort,
-        metadata={key: value for key, value in _object(body, "metadata").items() if value is not None},
+        metadata={
+            key: value for key, value in _object(body, "metadata").items() if value is not None
+        },
         provider_options={"anthropic": rest} if rest else {},
     )
 

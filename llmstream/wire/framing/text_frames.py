@@ -61,7 +61,9 @@ class TextTemplate:
         self._used = 0
         self._pieces = []
         value = text.encode("utf-8", "surrogatepass") + b'"'
-        places = [key.end() for key in self._key.finditer(data) if data.startswith(value, key.end())]
+        places = [
+            key.end() for key in self._key.finditer(data) if data.startswith(value, key.end())
+        ]
         if len(places) == 1:
             self._head = f"event: {event}\ndata: ".encode() if event else b"data: "
             self._cut(data, (places[0], places[0] + len(value) - 1))
@@ -70,7 +72,8 @@ class TextTemplate:
         """Tell what stands still in a frame from what does not."""
         kinds = (bytes.isdigit, bytes.isalnum)
         spans = [
-            (*free.span(free.lastindex or 0), kinds[(free.lastindex or 1) - 1]) for free in self._free.finditer(data)
+            (*free.span(free.lastindex or 0), kinds[(free.lastindex or 1) - 1])
+            for free in self._free.finditer(data)
         ]
         at, literal, self._pieces = 0, self._head, []
         for start, end, fits in sorted([(*text, None), *spans], key=lambda span: span[0]):

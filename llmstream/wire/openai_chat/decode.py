@@ -72,7 +72,9 @@ class ChatDecoder(Decoder):
         choices = payload.get("choices")
         if not isinstance(choices, list) or not choices or "message" not in choices[0]:
             return False
-        self.parse_frame({**payload, "choices": [{**choices[0], "delta": choices[0]["message"]}]}, "")
+        self.parse_frame(
+            {**payload, "choices": [{**choices[0], "delta": choices[0]["message"]}]}, ""
+        )
         self._complete()
         return True
 
@@ -81,8 +83,14 @@ class ChatDecoder(Decoder):
         self._complete()
 
     def _complete(self) -> None:
-        if self._raw_finish_reason == "error":  # Mistral, OpenRouter; usually an error object says more
-            self._fail(ErrorInfo("invalid_output", "the provider ended the answer with finish_reason 'error'"))
+        if (
+            self._raw_finish_reason == "error"
+        ):  # Mistral, OpenRouter; usually an error object says more
+            self._fail(
+                ErrorInfo(
+                    "invalid_output", "the provider ended the answer with finish_reason 'error'"
+                )
+            )
         else:
             super()._complete()
 
@@ -131,7 +139,9 @@ class ChatDecoder(Decoder):
         for part in content:
             if part.get("type") == "thinking":
                 inner = part.get("thinking") or ()
-                self._reasoning(inner if isinstance(inner, str) else "".join(p.get("text") or "" for p in inner))
+                self._reasoning(
+                    inner if isinstance(inner, str) else "".join(p.get("text") or "" for p in inner)
+                )
             else:
                 self._text(part.get("text") or "")
 
@@ -142,7 +152,9 @@ class ChatDecoder(Decoder):
         if not text and not details:
             return False
         details = [detail for detail in details or () if isinstance(detail, dict)]
-        self._reasoning(text or "".join(detail.get("text") or detail.get("summary") or "" for detail in details))
+        self._reasoning(
+            text or "".join(detail.get("text") or detail.get("summary") or "" for detail in details)
+        )
         for detail in details:
             if detail.get("data"):  # encrypted: nothing to read, but wanted back
                 self._opaque(item=detail)
@@ -161,7 +173,9 @@ class ChatDecoder(Decoder):
             self._call_delta(call, arguments)
             return
         call = self._last_call = self._open_call("" if id in self._by_id else id, name)
-        if extra := delta.get("extra_content"):  # Gemini's compatible endpoint: a thought's signature
+        if extra := delta.get(
+            "extra_content"
+        ):  # Gemini's compatible endpoint: a thought's signature
             call.provider_data = {"format": self.format, "extra_content": extra}
         self._by_id[call.id] = call
         index = delta.get("index")
@@ -175,10 +189,21 @@ class ChatDecoder(Decoder):
         does not. Calls without ids, each whole at the same index, are told apart by their arguments.
         """
         by_id = self._by_id.get(id)
-        known = by_id if by_id is not None else self._last_call if index is None else self._by_index.get(index)
+        known = (
+            by_id
+            if by_id is not None
+            else self._last_call
+            if index is None
+            else self._by_index.get(index)
+        )
         if known is None:
             return None
-        if by_id is not None and index is not None and self._by_index.get(index) is not known and name:
+        if (
+            by_id is not None
+            and index is not None
+            and self._by_index.get(index) is not known
+            and name
+        ):
             return None  # two calls under one id
         if not name:
             return known
@@ -208,13 +233,19 @@ class ChatDecoder(Decoder):
             )
 
     def _parse_citations(self, citations: list[Any], results: Any) -> None:
-        found = {r.get("url"): r for r in results if isinstance(r, dict)} if isinstance(results, list) else {}
+        found = (
+            {r.get("url"): r for r in results if isinstance(r, dict)}
+            if isinstance(results, list)
+            else {}
+        )
         for citation in citations:
             url = as_text(citation.get("url") if isinstance(citation, dict) else citation)
             if url is not None and url not in self._sources:
                 self._sources.add(url)
                 result = found.get(url, {})
-                self._source(Source(title=result.get("title"), url=url, excerpt=result.get("snippet")))
+                self._source(
+                    Source(title=result.get("title"), url=url, excerpt=result.get("snippet"))
+                )
 
     def _bare_error(self, payload: dict[str, Any]) -> dict[str, Any]:
         """An error object in place of a chunk, without the `error` key (vLLM, Mistral)."""
@@ -251,7 +282,9 @@ def parse_usage(usage: dict[str, Any]) -> Usage:
     return Usage(
         input_tokens=as_count(usage.get("prompt_tokens")),
         output_tokens=as_count(usage.get("completion_tokens")),
-        cache_read_tokens=as_count(usage.get("prompt_cache_hit_tokens") if cached is None else cached),  # DeepSeek
+        cache_read_tokens=as_count(
+            usage.get("prompt_cache_hit_tokens") if cached is None else cached
+        ),  # DeepSeek
         cache_write_tokens=as_count(prompt.get("cache_write_tokens")),
         reasoning_tokens=as_count(completion.get("reasoning_tokens")),
     )

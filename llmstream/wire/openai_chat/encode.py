@@ -33,7 +33,9 @@ _REASONS = {
     FinishReason.CONTENT_FILTER: "content_filter",
 }
 _CUTS = frozenset({"truncated", "connection"})
-_TYPES: dict[str, tuple[str, int | None]] = {  # the word for a kind, and the status that says the same
+_TYPES: dict[
+    str, tuple[str, int | None]
+] = {  # the word for a kind, and the status that says the same
     "authentication": ("authentication_error", 401),
     "permission": ("permission_error", 403),
     "not_found": ("not_found_error", 404),
@@ -72,7 +74,9 @@ class ChatEncoder:
             yield self._delta(refusal=event.refusal_delta.content)
         elif event.tool_call_delta is not None:
             delta = event.tool_call_delta
-            yield self._call(delta.index, delta.id, delta.name, delta.arguments, delta.provider_data)
+            yield self._call(
+                delta.index, delta.id, delta.name, delta.arguments, delta.provider_data
+            )
         elif event.tool_call is not None:
             yield from self._whole_call(event.tool_call)
         elif event.source is not None:
@@ -88,7 +92,11 @@ class ChatEncoder:
 
     def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
         self._started = True
-        self._head = {key: value for key, value in (("id", start.id), ("model", start.model)) if value is not None}
+        self._head = {
+            key: value
+            for key, value in (("id", start.id), ("model", start.model))
+            if value is not None
+        }
         yield self._delta(role="assistant", content="")
         for delta in self._early:
             yield self._delta(**delta)
@@ -136,7 +144,9 @@ class ChatEncoder:
 
     def _whole_call(self, call: ToolCall) -> Iterator[dict[str, Any]]:
         if call.executed_by == "caller" and call.id not in self._indexes:
-            yield self._call(len(self._indexes), call.id, call.name, call.arguments, call.provider_data)
+            yield self._call(
+                len(self._indexes), call.id, call.name, call.arguments, call.provider_data
+            )
 
     def _call(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
@@ -145,7 +155,12 @@ class ChatEncoder:
         call: dict[str, Any] = {"index": index, "function": function}
         if id:
             self._indexes[id] = index
-            call = {"index": index, "id": id, "type": "function", "function": {"name": name, **function}}
+            call = {
+                "index": index,
+                "id": id,
+                "type": "function",
+                "function": {"name": name, **function},
+            }
             if provider_data is not None and provider_data.get("format") == FORMAT:
                 call["extra_content"] = provider_data["extra_content"]
         return self._delta(tool_calls=[call])
@@ -154,7 +169,13 @@ class ChatEncoder:
         return self._chunk([{"index": 0, "delta": delta, "finish_reason": None}])
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        return {**self._head, "object": "chat.completion.chunk", "created": 0, "choices": choices, **more}
+        return {
+            **self._head,
+            "object": "chat.completion.chunk",
+            "created": 0,
+            "choices": choices,
+            **more,
+        }
 
 
 def render_signature(signature: str | None, id: str | None, text: str = "") -> dict[str, Any]:

@@ -35,7 +35,9 @@ def is_off(body: Mapping[str, Any]) -> bool:
     thinking, reasoning = body.get("thinking"), body.get("reasoning")
     if isinstance(thinking, Mapping) and thinking.get("type") == "disabled":
         return True
-    if isinstance(reasoning, Mapping) and (reasoning.get("effort") == "none" or reasoning.get("enabled") is False):
+    if isinstance(reasoning, Mapping) and (
+        reasoning.get("effort") == "none" or reasoning.get("enabled") is False
+    ):
         return True
     return body.get("enable_thinking") is False
 
@@ -45,5 +47,7 @@ def readable(message: Message) -> str:
     return "".join(
         part.text
         for part in message.parts
-        if isinstance(part, ReasoningPart) and part.signature is None and part.format in (None, FORMAT)
+        if isinstance(part, ReasoningPart)
+        and part.signature is None
+        and part.format in (None, FORMAT)
     )

@@ -134,7 +134,9 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     if request.tool_choice is not None:
         _render_tool_choice(request.tool_choice, dialect, body, warnings)
     if request.response_format is not None:
-        body["response_format"] = _render_response_format(request.response_format, dialect, warnings)
+        body["response_format"] = _render_response_format(
+            request.response_format, dialect, warnings
+        )
     if request.reasoning_effort is not None:
         _render_reasoning(request.reasoning_effort, dialect, body, warnings)
     for name in sorted(dialect.unsupported & body.keys()):
@@ -151,8 +153,12 @@ def _render_messages(
 ) -> None:
     """Last, because the options say whether the model reasons. Each message depends on nothing that follows it."""
     owed = dialect.reasoning_owed or owed_to(request.model)
-    wanted = dialect.reasoning_back == "all" or (dialect.reasoning_back == "known" and owed is not None)
-    returned = _Returned(text=wanted and not is_off(rendered.body), owed=owed, details=dialect.reasoning_details)
+    wanted = dialect.reasoning_back == "all" or (
+        dialect.reasoning_back == "known" and owed is not None
+    )
+    returned = _Returned(
+        text=wanted and not is_off(rendered.body), owed=owed, details=dialect.reasoning_details
+    )
     for message in request.messages:
         parts, role = message.parts, message.role
         if (
@@ -178,7 +184,9 @@ class _Returned:
     details: bool
 
 
-def _render_reasoning(effort: str, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
+def _render_reasoning(
+    effort: str, dialect: Dialect, body: dict[str, Any], warnings: list[str]
+) -> None:
     if dialect.reasoning is None:
         warnings.append(f"reasoning_effort: not supported by {dialect.name}; dropped")
     elif effort == "none" and dialect.reasoning_off is not None:
@@ -192,11 +200,17 @@ def _render_reasoning(effort: str, dialect: Dialect, body: dict[str, Any], warni
         switch = {"type": "enabled" if wanted else "disabled"}
         body[dialect.reasoning] = switch if dialect.reasoning == "thinking" else wanted
         if wanted:
-            warnings.append(f"reasoning_effort: {dialect.name} only switches reasoning on or off; {effort!r} is on")
+            warnings.append(
+                f"reasoning_effort: {dialect.name} only switches reasoning on or off; {effort!r} is on"
+            )
 
 
 def _render_message(
-    message: Message, dialect: Dialect, returned: _Returned, out: list[dict[str, Any]], warnings: list[str]
+    message: Message,
+    dialect: Dialect,
+    returned: _Returned,
+    out: list[dict[str, Any]],
+    warnings: list[str],
 ) -> None:
     role: str = message.role
     if role == "developer" and not dialect.developer_role:
@@ -275,9 +289,14 @@ def _render_part(part: Part, warnings: list[str]) -> dict[str, Any] | None:
         if part.url is not None:
             warnings.append("file: chat completions take no file by URL; left out")
             return None
-        data = part.data and f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
+        data = (
+            part.data and f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
+        )
         fields = {"file_id": part.id, "filename": part.name, "file_data": data}
-        return {"type": "file", "file": {key: value for key, value in fields.items() if value is not None}}
+        return {
+            "type": "file",
+            "file": {key: value for key, value in fields.items() if value is not None},
+        }
     return None
 
 
@@ -297,14 +316,18 @@ def _loosen(tools: list[dict[str, Any]], dialect: Dialect, warnings: list[str]) 
         warnings.append(f"strict: {dialect.name} knows no strict tools; the schema is advice there")
 
 
-def _render_tool_choice(choice: ToolChoice, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
+def _render_tool_choice(
+    choice: ToolChoice, dialect: Dialect, body: dict[str, Any], warnings: list[str]
+) -> None:
     unknown = "tool_choice" in dialect.unsupported
     if choice.mode in ("required", "tool") and (unknown or dialect.required is None):
         warnings.append(f"tool_choice: {dialect.name} lets nobody force a call; left to the model")
     elif choice.mode == "tool" and dialect.named_tool:
         body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
     elif choice.mode == "tool":
-        warnings.append(f"tool_choice: {dialect.name} lets nobody name the tool; some call is required")
+        warnings.append(
+            f"tool_choice: {dialect.name} lets nobody name the tool; some call is required"
+        )
         body["tool_choice"] = dialect.required
     elif not unknown:
         body["tool_choice"] = dialect.required if choice.mode == "required" else choice.mode
@@ -312,11 +335,15 @@ def _render_tool_choice(choice: ToolChoice, dialect: Dialect, body: dict[str, An
         body.pop("tools", None)  # the one way to say it there
 
 
-def _render_response_format(wanted: ResponseFormat, dialect: Dialect, warnings: list[str]) -> dict[str, Any]:
+def _render_response_format(
+    wanted: ResponseFormat, dialect: Dialect, warnings: list[str]
+) -> dict[str, Any]:
     if wanted.schema is None:
         return {"type": "json_object"}
     if not dialect.json_schema:
-        warnings.append(f"response_format: {dialect.name} takes no schema; asked for JSON of any shape")
+        warnings.append(
+            f"response_format: {dialect.name} takes no schema; asked for JSON of any shape"
+        )
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
     if wanted.strict is not None:

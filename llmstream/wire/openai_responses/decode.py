@@ -108,7 +108,9 @@ class ResponsesDecoder(Decoder):
         response = payload.get("response") or {}
         self._usage = parse_usage(response.get("usage")) or self._usage
         self._parse_output(response.get("output") or ())
-        status = response.get("status") or payload.get("type", "response.completed").rpartition(".")[2]
+        status = (
+            response.get("status") or payload.get("type", "response.completed").rpartition(".")[2]
+        )
         if status in ("failed", "cancelled"):
             self._parse_failure(response, status)
             return
@@ -122,7 +124,9 @@ class ResponsesDecoder(Decoder):
         if response.get("error"):
             self._fail(parse_error({"error": response["error"]}))
         elif status == "cancelled":
-            self._fail(ErrorInfo("server", "the response was cancelled", retryable=False, code=status))
+            self._fail(
+                ErrorInfo("server", "the response was cancelled", retryable=False, code=status)
+            )
         else:
             self._fail(ErrorInfo("server", "the provider reported a failed response", code=status))
 
@@ -132,7 +136,9 @@ class ResponsesDecoder(Decoder):
         for index, item in enumerate(output):
             known = self._items.get(index)
             if alone or (known is not None and not known.done and known.type == item.get("type")):
-                self._end_item(item, self._items.setdefault(index, _Item(item.get("type", ""), whole=True)))
+                self._end_item(
+                    item, self._items.setdefault(index, _Item(item.get("type", ""), whole=True))
+                )
 
     def _parse_error(self, payload: dict[str, Any]) -> None:
         self._fail(parse_error(payload))
@@ -235,7 +241,9 @@ class ResponsesDecoder(Decoder):
             self._annotation(annotation, index, state)
 
     def _parse_annotation(self, payload: dict[str, Any]) -> None:
-        self._annotation(payload.get("annotation"), payload.get("content_index"), self._item(payload))
+        self._annotation(
+            payload.get("annotation"), payload.get("content_index"), self._item(payload)
+        )
 
     def _annotation(self, annotation: Any, index: Any, state: _Item) -> None:
         state.sources[index] = state.sources.get(index, 0) + 1
@@ -245,16 +253,28 @@ class ResponsesDecoder(Decoder):
     # --- reasoning -----------------------------------------------------------------------------------------
 
     def _parse_summary(self, payload: dict[str, Any]) -> None:
-        self._reason(_text(payload.get("delta")), ("summary", payload.get("summary_index")), self._item(payload))
+        self._reason(
+            _text(payload.get("delta")),
+            ("summary", payload.get("summary_index")),
+            self._item(payload),
+        )
 
     def _parse_reasoning(self, payload: dict[str, Any]) -> None:
-        self._reason(_text(payload.get("delta")), ("content", payload.get("content_index")), self._item(payload))
+        self._reason(
+            _text(payload.get("delta")),
+            ("content", payload.get("content_index")),
+            self._item(payload),
+        )
 
     def _parse_summary_done(self, payload: dict[str, Any]) -> None:
-        self._reason_whole(payload.get("text"), ("summary", payload.get("summary_index")), self._item(payload))
+        self._reason_whole(
+            payload.get("text"), ("summary", payload.get("summary_index")), self._item(payload)
+        )
 
     def _parse_reasoning_done(self, payload: dict[str, Any]) -> None:
-        self._reason_whole(payload.get("text"), ("content", payload.get("content_index")), self._item(payload))
+        self._reason_whole(
+            payload.get("text"), ("content", payload.get("content_index")), self._item(payload)
+        )
 
     def _reason(self, content: str, part: Any, state: _Item) -> None:
         if content and state.part not in (None, part):
@@ -287,7 +307,11 @@ class ResponsesDecoder(Decoder):
 
     def _call(self, payload: dict[str, Any]) -> OpenCall | None:
         state = self._item(payload)
-        return (state if state.call is not None else self._callers.get(_text(payload.get("item_id")), state)).call
+        return (
+            state
+            if state.call is not None
+            else self._callers.get(_text(payload.get("item_id")), state)
+        ).call
 
     def _parse_arguments(self, payload: dict[str, Any]) -> None:
         call = self._call(payload)

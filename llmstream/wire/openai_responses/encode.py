@@ -65,7 +65,9 @@ class ResponsesEncoder:
         self._open: OpenItem | None = None  # the message or reasoning item being written
         self._calls: dict[int, OpenItem] = {}  # by the delta's index
         self._by_id: dict[str, OpenItem] = {}  # the same, by the call's id
-        self._begun: dict[str, OpenItem] = {}  # by type: items that providers run, known by their progress
+        self._begun: dict[
+            str, OpenItem
+        ] = {}  # by type: items that providers run, known by their progress
         self._images: set[str | None] = set()  # ids of images that an item already carries
 
     def feed(self, event: StreamEvent) -> bytes:
@@ -88,7 +90,9 @@ class ResponsesEncoder:
             yield from self._text("refusal", event.refusal_delta.content)
         elif event.tool_call_delta is not None:
             yield from self._call_delta(event.tool_call_delta)
-        elif (part := event.tool_call or event.tool_result or event.source or event.file) is not None:
+        elif (
+            part := event.tool_call or event.tool_result or event.source or event.file
+        ) is not None:
             yield from self._whole_part(part)
         elif event.status is not None:
             yield from self._status(event.status, event)
@@ -136,7 +140,9 @@ class ResponsesEncoder:
     def _end(self, event: StreamEvent) -> Iterator[Frame]:
         if self._start is None:
             yield from self._begin(event.start or Start())
-            parts: list[Part] = [TextPart(event.text)] if event.message is None else event.message.parts
+            parts: list[Part] = (
+                [TextPart(event.text)] if event.message is None else event.message.parts
+            )
             for part in parts:
                 yield from self._whole_part(part)
         yield from self._close_all()
@@ -151,7 +157,9 @@ class ResponsesEncoder:
             if part.text:
                 yield from self._text(_KINDS[part.type], part.text)
             if isinstance(part, ReasoningPart) and part.signature is not None:
-                yield from self._signature({"format": part.format, "signature": part.signature, "id": part.id})
+                yield from self._signature(
+                    {"format": part.format, "signature": part.signature, "id": part.id}
+                )
         elif isinstance(part, ToolCall):
             yield from self._tool_call(part)
         elif isinstance(part, ToolResult):
@@ -196,7 +204,10 @@ class ResponsesEncoder:
         opened = self._begun.pop(item.get("type", ""), None)
         if opened is None:
             opened = self._add(item)
-            yield "response.output_item.added", {"output_index": opened.index, "item": {**item, **before}}
+            yield (
+                "response.output_item.added",
+                {"output_index": opened.index, "item": {**item, **before}},
+            )
         opened.item = item
         yield self._done(opened)
 
@@ -224,7 +235,13 @@ class ResponsesEncoder:
             opened = self._open = self._add(
                 {"id": self._id("rs"), "type": type, "summary": []}
                 if type == "reasoning"
-                else {"id": self._id("msg"), "type": type, "status": "in_progress", "role": "assistant", "content": []}
+                else {
+                    "id": self._id("msg"),
+                    "type": type,
+                    "status": "in_progress",
+                    "role": "assistant",
+                    "content": [],
+                }
             )
             yield "response.output_item.added", {"output_index": opened.index, "item": opened.item}
         if opened.kind != kind:
@@ -285,7 +302,11 @@ class ResponsesEncoder:
         else:
             opened.item = {key: value for key, value in opened.item.items() if key != "arguments"}
         status = "completed" if call.complete else "incomplete"
-        yield self._done(opened, **{"type": kind, field: call.arguments, "status": status}, **(data if ours else {}))
+        yield self._done(
+            opened,
+            **{"type": kind, field: call.arguments, "status": status},
+            **(data if ours else {}),
+        )
 
     def _provider_call(self, call: ToolCall, opened: OpenItem | None) -> Iterator[Frame]:
         data = call.provider_data or {}
@@ -319,7 +340,11 @@ class ResponsesEncoder:
         kind, _, subtype = (file.media_type or "").partition("/")
         if file.id in self._images or kind != "image" or not file.data:
             return
-        item = {"id": file.id or self._id("ig"), "type": "image_generation_call", "status": "completed"}
+        item = {
+            "id": file.id or self._id("ig"),
+            "type": "image_generation_call",
+            "status": "completed",
+        }
         yield from self._whole({**item, "output_format": subtype, "result": file.data}, result=None)
 
     # --- STATUS --------------------------------------------------------------------------------------------
@@ -355,10 +380,19 @@ class ResponsesEncoder:
             yield from self._close()
             if data.get("format") != FORMAT:
                 return
-            self._open = self._add({"id": data.get("id") or self._id("rs"), "type": "reasoning", "summary": []})
-            yield "response.output_item.added", {"output_index": self._open.index, "item": self._open.item}
+            self._open = self._add(
+                {"id": data.get("id") or self._id("rs"), "type": "reasoning", "summary": []}
+            )
+            yield (
+                "response.output_item.added",
+                {"output_index": self._open.index, "item": self._open.item},
+            )
         if data.get("format") == FORMAT:
-            self._open.item = {**self._open.item, "id": data.get("id"), "encrypted_content": data.get("signature")}
+            self._open.item = {
+                **self._open.item,
+                "id": data.get("id"),
+                "encrypted_content": data.get("signature"),
+            }
         yield from self._close()
 
 
@@ -379,4 +413,6 @@ def _render_reason(event: StreamEvent) -> str:
 def _before(item: dict[str, Any]) -> dict[str, Any]:
     """How a provider's item looks when it begins: in progress, without an outcome."""
     before: dict[str, Any] = {"status": "in_progress"} if "status" in item else {}
-    return before | {key: None for key in ("output", "outputs", "results", "result") if item.get(key) is not None}
+    return before | {
+        key: None for key in ("output", "outputs", "results", "result") if item.get(key) is not None
+    }

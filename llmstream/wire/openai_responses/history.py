@@ -77,7 +77,9 @@ class History:
         if role == "assistant" and len(content) == 1 and content[0]["type"] == "output_text":
             self.items.append({"type": "message", "role": role, "content": content[0]["text"]})
         else:
-            self.items.append({"type": "message", "role": "user" if role == "tool" else role, "content": content})
+            self.items.append(
+                {"type": "message", "role": "user" if role == "tool" else role, "content": content}
+            )
 
     def _render_item(self, part: Part) -> dict[str, Any] | None:
         """The item that a part is on its own; None for content, and for what only another format understands."""
@@ -135,7 +137,11 @@ def _render_reasoning(part: ReasoningPart) -> dict[str, Any] | None:
     if part.signature is None or part.format != FORMAT:
         return None
     summary = [{"type": "summary_text", "text": part.text}] if part.text else []
-    item: dict[str, Any] = {"type": "reasoning", "summary": summary, "encrypted_content": part.signature}
+    item: dict[str, Any] = {
+        "type": "reasoning",
+        "summary": summary,
+        "encrypted_content": part.signature,
+    }
     return item if part.id is None else {**item, "id": part.id}
 
 
@@ -155,9 +161,19 @@ def _render_input(part: Part) -> dict[str, Any] | None:
         detail = {} if part.detail is None else {"detail": part.detail}
         return {"type": "input_image", "image_url": url, **detail}
     if isinstance(part, File):
-        data = part.data and f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
-        fields = {"file_id": part.id, "filename": part.name, "file_data": data, "file_url": part.url}
-        return {"type": "input_file", **{key: value for key, value in fields.items() if value is not None}}
+        data = (
+            part.data and f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
+        )
+        fields = {
+            "file_id": part.id,
+            "filename": part.name,
+            "file_data": data,
+            "file_url": part.url,
+        }
+        return {
+            "type": "input_file",
+            **{key: value for key, value in fields.items() if value is not None},
+        }
     if isinstance(part, ProviderPart) and part.format == FORMAT:
         return part.data
     return None
@@ -214,9 +230,13 @@ class _Reader:
         if isinstance(content, str):
             parts: list[Part] = [TextPart(_string(content, f"{where}.content"))]
         elif isinstance(content, (list, tuple)):
-            parts = [_parse_part(part, f"{where}.content[{index}]") for index, part in enumerate(content)]
+            parts = [
+                _parse_part(part, f"{where}.content[{index}]") for index, part in enumerate(content)
+            ]
         else:
-            raise TypeError(f"{where}.content must be a string or a list of parts, not {type(content).__name__}")
+            raise TypeError(
+                f"{where}.content must be a string or a list of parts, not {type(content).__name__}"
+            )
         if role == "assistant":
             self._turn(role).extend(parts)
         else:
@@ -241,12 +261,21 @@ class _Reader:
             self.custom.add(id)
             text = _string(item.get("input"), f"{where}.input")
             return ToolCall(
-                id, name, text, parse_arguments(text), provider_data={"format": FORMAT, **data, "type": kind}
+                id,
+                name,
+                text,
+                parse_arguments(text),
+                provider_data={"format": FORMAT, **data, "type": kind},
             )
         text = _string(item.get("arguments"), f"{where}.arguments")
         parsed = parse_arguments(text)
         return ToolCall(
-            id, name, text, parsed, parsed is not None, provider_data={"format": FORMAT, **data} if data else None
+            id,
+            name,
+            text,
+            parsed,
+            parsed is not None,
+            provider_data={"format": FORMAT, **data} if data else None,
         )
 
     def _parse_result(self, item: Mapping[str, Any], where: str) -> ToolResult:
@@ -255,7 +284,9 @@ class _Reader:
         if not isinstance(output, str):
             for index, part in enumerate(sequence_of(output, f"{where}.output")):
                 if not isinstance(part, Mapping):
-                    raise TypeError(f"{where}.output[{index}] must be a dict, not {type(part).__name__}")
+                    raise TypeError(
+                        f"{where}.output[{index}] must be a dict, not {type(part).__name__}"
+                    )
         result = ToolResult(id, output)
         if item["type"] == "custom_tool_call_output" and id not in self.custom:
             result.provider_data = {"format": FORMAT, "item": dict(item)}
@@ -283,11 +314,17 @@ def _parse_part(part: Any, where: str) -> Part:
         media_type, data = parse_data_url(url)
         return ImagePart(url if data is None else None, data, media_type, part.get("detail"))
     if kind == "input_file":
-        media_type, data = parse_data_url(_string(part.get("file_data") or "", f"{where}.file_data"))
-        return File(part.get("file_id"), part.get("filename"), media_type, data, part.get("file_url"))
+        media_type, data = parse_data_url(
+            _string(part.get("file_data") or "", f"{where}.file_data")
+        )
+        return File(
+            part.get("file_id"), part.get("filename"), media_type, data, part.get("file_url")
+        )
     if isinstance(kind, str) and kind.startswith("input_"):
         return ProviderPart(FORMAT, dict(part))
-    raise ValueError(f"{where}.type must be input_text, output_text, input_image or input_file, not {kind!r}")
+    raise ValueError(
+        f"{where}.type must be input_text, output_text, input_image or input_file, not {kind!r}"
+    )
 
 
 def _string(value: Any, where: str) -> str:
@@ -297,7 +334,9 @@ def _string(value: Any, where: str) -> str:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"{where}: not valid Unicode (a lone surrogate at {error.start})") from None
+            raise ValueError(
+                f"{where}: not valid Unicode (a lone surrogate at {error.start})"
+            ) from None
     return value
 
 

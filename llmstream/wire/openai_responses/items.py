@@ -26,7 +26,9 @@ _ARGUMENTS = ("code", "queries", "actions", "revised_prompt", "prompt", "server_
 
 def is_provider_call(kind: str) -> bool:
     """Whether items of this type are calls that the provider runs (the caller's own two types aside)."""
-    return kind in _CALLS or (kind.endswith("_call") and kind not in ("function_call", "custom_tool_call"))
+    return kind in _CALLS or (
+        kind.endswith("_call") and kind not in ("function_call", "custom_tool_call")
+    )
 
 
 def is_provider_result(kind: str) -> bool:
@@ -78,11 +80,15 @@ def _outcome(item: dict[str, Any], call: ToolCall) -> ToolResult | None:
     if content is None:
         return None
     data = {"format": FORMAT}
-    return ToolResult(call.id, content, call.name, bool(error), executed_by="provider", provider_data=data)
+    return ToolResult(
+        call.id, content, call.name, bool(error), executed_by="provider", provider_data=data
+    )
 
 
 def _image(item: dict[str, Any]) -> File | None:
     result = item.get("result")
     if item["type"] != "image_generation_call" or not result or not isinstance(result, str):
         return None
-    return File(id=item.get("id"), media_type=f"image/{item.get('output_format') or 'png'}", data=result)
+    return File(
+        id=item.get("id"), media_type=f"image/{item.get('output_format') or 'png'}", data=result
+    )

@@ -51,7 +51,17 @@ _INCLUDE = "reasoning.encrypted_content"
 _NO_REASONING = re.compile(r"(.*/)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)")
 _TOOL_FIELDS = frozenset({"type", "name", "parameters", "description", "strict"})
 _KNOWN = frozenset(
-    {*_PLAIN, "model", "input", "instructions", "stream", "max_output_tokens", "metadata", "tools", "tool_choice"}
+    {
+        *_PLAIN,
+        "model",
+        "input",
+        "instructions",
+        "stream",
+        "max_output_tokens",
+        "metadata",
+        "tools",
+        "tool_choice",
+    }
 )
 
 
@@ -90,13 +100,21 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
 
 def _warnings(request: ChatRequest, history: History) -> list[str]:
     unknown = {"stop": bool(request.stop), "seed": request.seed is not None, "name": history.named}
-    return [f"{name}: not supported by OpenAI Responses; dropped" for name, given in unknown.items() if given]
+    return [
+        f"{name}: not supported by OpenAI Responses; dropped"
+        for name, given in unknown.items()
+        if given
+    ]
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     if isinstance(tool, HostedTool):
         return tool.definition
-    function: dict[str, Any] = {"type": "function", "name": tool.name, "parameters": tool.parameters}
+    function: dict[str, Any] = {
+        "type": "function",
+        "name": tool.name,
+        "parameters": tool.parameters,
+    }
     if tool.description is not None:
         function["description"] = tool.description
     if tool.strict is not None:
@@ -139,7 +157,8 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         messages=messages,
         model=model,
         tools=[
-            _parse_tool(tool, f"tools[{i}]") for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
+            _parse_tool(tool, f"tools[{i}]")
+            for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
         ],
         tool_choice=_parse_tool_choice(body.get("tool_choice"), rest),
         parallel_tool_calls=body.get("parallel_tool_calls"),
@@ -182,7 +201,9 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     if not isinstance(name, str) or not name:
         raise ValueError(f"{where}: a function tool needs a name")
     parameters = definition.get("parameters")
-    schema = Tool("").parameters if parameters is None else _mapping(parameters, f"{where}.parameters")
+    schema = (
+        Tool("").parameters if parameters is None else _mapping(parameters, f"{where}.parameters")
+    )
     return Tool(name, schema, definition.get("description"), definition.get("strict"))
 
 
@@ -210,6 +231,8 @@ def _parse_response_format(rest: dict[str, Any]) -> ResponseFormat | None:
     if kind == "json_object":
         return ResponseFormat()
     if kind != "json_schema" or not isinstance(wanted.get("schema"), Mapping):
-        raise ValueError("text.format must be of type text or json_object, or of type json_schema with a schema")
+        raise ValueError(
+            "text.format must be of type text or json_object, or of type json_schema with a schema"
+        )
     ensure_json(wanted["schema"], "text.format.schema")
     return ResponseFormat(wanted["schema"], wanted.get("name") or "response", wanted.get("strict"))

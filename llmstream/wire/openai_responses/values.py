@@ -28,7 +28,9 @@ def parse_annotation(annotation: dict[str, Any]) -> Source | None:
     kind = annotation.get("type")
     if kind == "url_citation":
         start, end = annotation.get("start_index"), annotation.get("end_index")
-        return Source(title=annotation.get("title"), url=annotation.get("url") or None, start=start, end=end)
+        return Source(
+            title=annotation.get("title"), url=annotation.get("url") or None, start=start, end=end
+        )
     if kind in ("file_citation", "container_file_citation", "file_path"):
         start = annotation.get("start_index", annotation.get("index"))
         id, name = annotation.get("file_id") or None, annotation.get("filename")
@@ -53,7 +55,9 @@ def parse_usage(usage: Any) -> Usage | None:
 
 def render_usage(usage: Usage) -> dict[str, Any]:
     """The `usage` object; what was not reported is left out."""
-    read = _present(cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens)
+    read = _present(
+        cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens
+    )
     return _present(
         input_tokens=usage.input_tokens,
         input_tokens_details=read,
@@ -75,7 +79,12 @@ def render_annotation(source: Source) -> dict[str, Any]:
     """A citation of a page if there is a `url`, else of a file."""
     if source.url is not None or source.id is None:
         span = _present(start_index=source.start, end_index=source.end)
-        return {"type": "url_citation", **span, **_present(title=source.title), "url": source.url or ""}
+        return {
+            "type": "url_citation",
+            **span,
+            **_present(title=source.title),
+            "url": source.url or "",
+        }
     if source.end is not None:
         span = _present(start_index=source.start, end_index=source.end)
         kind = "container_file_citation"

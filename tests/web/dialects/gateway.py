@@ -12,7 +12,14 @@ import uvicorn
 
 from llmstream import ErrorInfo, EventType, LLMClient, Message, RetryPolicy, StreamEvent, Usage
 from llmstream.events.types import Status, text_delta
-from llmstream.messages import ChatRequest, FinishReason, ReasoningPart, RefusalPart, Source, ToolCall
+from llmstream.messages import (
+    ChatRequest,
+    FinishReason,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    ToolCall,
+)
 from llmstream.providers.base import Call
 from llmstream.providers.script import Item
 from llmstream.testing import ScriptedProvider, VirtualClock
@@ -22,20 +29,26 @@ from llmstream.web import create_app
 HEARTBEAT = 0.05
 USAGE = Usage(input_tokens=7, output_tokens=3, cache_read_tokens=2, reasoning_tokens=1)
 CALL = ToolCall("call-1", "weather", '{"city":"Paris"}', {"city": "Paris"})
-SOURCE = Source(id="s", title="A page", url="https://example.org/a", excerpt="Paris is", start=0, end=5)
+SOURCE = Source(
+    id="s", title="A page", url="https://example.org/a", excerpt="Paris is", start=0, end=5
+)
 OVERLOADED = ErrorInfo("overloaded", "The model is overloaded just now.")
 TOLD = "answer 1 of 2"
 
 SCENARIOS: dict[str, list[Sequence[Item]]] = {
     "text": [["Hel", "lo, wörld\u2028 \r\n\n🙂", USAGE]],
     "tools": [["Let me look.", CALL, USAGE]],
-    "cut-call": [[ToolCall("call-1", "weather", '{"ci', None, complete=False), FinishReason.LENGTH]],
+    "cut-call": [
+        [ToolCall("call-1", "weather", '{"ci', None, complete=False), FinishReason.LENGTH]
+    ],
     "reasoning": [[ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"), "Yes."]],
     "sources": [["Paris", SOURCE, USAGE]],
     "cited": [["Paris", SOURCE, " and Rome", Source(url="https://example.org/b")]],
     "refusal": [[RefusalPart("I can't help with that.")]],
     "length": [["Half", FinishReason.LENGTH]],
-    "progress": [[StreamEvent(EventType.STATUS, status=Status("progress", TOLD, {"done": 1})), "Done."]],
+    "progress": [
+        [StreamEvent(EventType.STATUS, status=Status("progress", TOLD, {"done": 1})), "Done."]
+    ],
     "refused": [[ErrorInfo("rate_limit", "Too many requests just now.", retryable=False)]],
     "retry": [[OVERLOADED], ["Hello"]],
     "midway": [["Half an ", OVERLOADED]],
@@ -90,7 +103,14 @@ class Scripted(LLMClient):
         self.asked: list[Asked] = []
         super().__init__(provider=self.stall)
 
-    async def chat_completion(self, messages: Any, stream: bool = True, *, model: str | None = None, **options: Any):  # noqa: FBT001, FBT002  # as it is
+    async def chat_completion(
+        self,
+        messages: Any,
+        stream: bool = True,  # noqa: FBT001, FBT002  # as it is
+        *,
+        model: str | None = None,
+        **options: Any,
+    ):
         self.asked.append(Asked(messages, model, options))
         events = self._events(messages, stream, model or "text", options)
         async with aclosing(events):

@@ -33,7 +33,9 @@ class Legal:
 def legal_streams(draw: st.DrawFn) -> Legal:
     """Attempts and rounds, joined by RETRY and step, with one end."""
     ids = (f"call-{number}" for number in count())
-    events: list[StreamEvent] = [StreamEvent(EventType.RETRY, retry=r) for r in draw(_retries(discard=False))]
+    events: list[StreamEvent] = [
+        StreamEvent(EventType.RETRY, retry=r) for r in draw(_retries(discard=False))
+    ]
     legal = Legal(events, "", lost=False, torn=False)
     kept = ""  # of the rounds that are over
     here = ""  # of the attempt, and those it goes on from
@@ -48,18 +50,28 @@ def legal_streams(draw: st.DrawFn) -> Legal:
             events.append(error(draw(s.errors)))
         elif how == "step":
             events += _results(attempt)
-            events.append(StreamEvent(EventType.STATUS, status=Status("step", "one more", {"round": 1})))
+            events.append(
+                StreamEvent(EventType.STATUS, status=Status("step", "one more", {"round": 1}))
+            )
             kept, here = kept + here, ""
             continue
         else:
             if any(event.tool_call is not None for event in attempt):
                 continue  # who acted on a call can't take it back: another attempt may not follow
             if how == "go on" and draw(st.booleans()):
-                events.append(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, next(ids), "t")))
+                events.append(
+                    StreamEvent(
+                        EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, next(ids), "t")
+                    )
+                )
                 legal.torn = True
             legal.lost = legal.lost or how == "discard"
             here = "" if how == "discard" else here
-            events.append(StreamEvent(EventType.RETRY, retry=draw(_retries(discard=how == "discard", min_size=1))[0]))
+            events.append(
+                StreamEvent(
+                    EventType.RETRY, retry=draw(_retries(discard=how == "discard", min_size=1))[0]
+                )
+            )
             continue
         legal.text = kept + here
         return legal
@@ -72,7 +84,15 @@ def _words(event: StreamEvent) -> str:
 
 def _retries(*, discard: bool, min_size: int = 0) -> Any:
     return st.lists(
-        st.builds(Retry, st.just(2), st.just(3), s.seconds, s.text, st.just("overloaded"), discard=st.just(discard)),
+        st.builds(
+            Retry,
+            st.just(2),
+            st.just(3),
+            s.seconds,
+            s.text,
+            st.just("overloaded"),
+            discard=st.just(discard),
+        ),
         min_size=min_size,
         max_size=1,
     )
@@ -97,7 +117,10 @@ _plain = st.one_of(
     s.event(EventType.SOURCE, source=s.sources),
     s.event(EventType.FILE, file=s.files),
     s.event(EventType.TOOL_RESULT, tool_result=s.results),
-    s.event(EventType.STATUS, status=st.builds(Status, st.just("progress"), s.text, s.or_none(s.objects))),
+    s.event(
+        EventType.STATUS,
+        status=st.builds(Status, st.just("progress"), s.text, s.or_none(s.objects)),
+    ),
     s.event(EventType.STATUS, status=st.builds(Status, st.just("opaque"), data=_opaque)),
 )
 
@@ -129,7 +152,10 @@ def _calls(draw: st.DrawFn, index: int, id: str) -> list[StreamEvent]:
     cut = draw(st.integers(0, len(arguments)))
     deltas = [ToolCallDelta(index, id, call.name), ToolCallDelta(index, arguments=arguments[:cut])]
     deltas.append(ToolCallDelta(index, arguments=arguments[cut:]))
-    return [*(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas), whole]
+    return [
+        *(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas),
+        whole,
+    ]
 
 
 def _results(events: list[StreamEvent]) -> list[StreamEvent]:

@@ -19,7 +19,10 @@ from llmstream.testing import FaultServer, Reply
 from tests.web.dialects.node import node
 
 TEXT = "Hello, wörld\u2028 \r\n\n🙂"
-CALLS = [ToolCall(f"call-{city}", "weather", f'{{"city":"{city}"}}', {"city": city}) for city in ("Paris", "Rome")]
+CALLS = [
+    ToolCall(f"call-{city}", "weather", f'{{"city":"{city}"}}', {"city": city})
+    for city in ("Paris", "Rome")
+]
 SCENARIOS: dict[str, Sequence[Item]] = {
     "text": [TEXT, Usage(input_tokens=7, output_tokens=3, cache_read_tokens=2)],
     "tools": ["Let me look.", *CALLS],
@@ -47,7 +50,9 @@ class Upstream:
         assert reply.request is not None
         scenario = reply.request.body["model"]
         if scenario == "refused":
-            await reply.whole(429, reply.error_body("rate_limit_error", "secret limit"), {"retry-after": "0"})
+            await reply.whole(
+                429, reply.error_body("rate_limit_error", "secret limit"), {"retry-after": "0"}
+            )
         elif scenario == "stall":
             self.left.clear()
             await reply.head()
@@ -65,7 +70,9 @@ class Upstream:
 
     def bodies(self, scenario: str) -> list[dict[str, Any]]:
         """What was asked of this model."""
-        return [request.body for request in self.server.requests if request.body["model"] == scenario]
+        return [
+            request.body for request in self.server.requests if request.body["model"] == scenario
+        ]
 
 
 @dataclass
@@ -89,7 +96,9 @@ class Served:
     async def play(self, script: str, *scenarios: str, **environment: str) -> dict[str, Any]:
         """What a client written in JavaScript saw."""
         provider = f"{self.provider}:"
-        return json.loads(await node(script, self.url, *scenarios, PROVIDER=provider, **environment))
+        return json.loads(
+            await node(script, self.url, *scenarios, PROVIDER=provider, **environment)
+        )
 
 
 @asynccontextmanager

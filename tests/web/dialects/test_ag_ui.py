@@ -8,14 +8,34 @@ import pytest
 from ag_ui.core import Event, RunAgentInput
 from pydantic import TypeAdapter
 
-from llmstream.messages import File, ImagePart, Message, ReasoningPart, TextPart, ToolCall, ToolResult
+from llmstream.messages import (
+    File,
+    ImagePart,
+    Message,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+)
 from llmstream.web.dialects import AgUi
 from llmstream.web.dialects.ag_ui_messages import parse_messages
 from tests.web.dialects.gateway import TOLD
 from tests.web.dialects.node import Played, play
 
 EVENT = TypeAdapter(Event)
-WHOLE = ("text", "tools", "cut-call", "reasoning", "sources", "refusal", "length", "progress", "retry", "steps", "slow")
+WHOLE = (
+    "text",
+    "tools",
+    "cut-call",
+    "reasoning",
+    "sources",
+    "refusal",
+    "length",
+    "progress",
+    "retry",
+    "steps",
+    "slow",
+)
 BROKEN = {"midway": "overloaded", "cut": "cut before", "restart": "interrupted"}
 
 
@@ -29,7 +49,11 @@ def kinds_of(seen: dict[str, Any]) -> list[str]:
 
 
 def custom(seen: dict[str, Any], name: str) -> Any:
-    (value,) = (event["value"] for event in seen["events"] if event["type"] == "CUSTOM" and event["name"] == name)
+    (value,) = (
+        event["value"]
+        for event in seen["events"]
+        if event["type"] == "CUSTOM" and event["name"] == name
+    )
     return value
 
 
@@ -43,7 +67,11 @@ def test_text_and_usage(agent: Played) -> None:
     seen = agent.seen["text"]
     assert seen["messages"][-1]["content"] == "Hello, wörld\u2028 \r\n\n🙂"
     finished = seen["events"][-1]
-    assert (finished["type"], finished["threadId"], finished["runId"]) == ("RUN_FINISHED", "t-1", "r-text")
+    assert (finished["type"], finished["threadId"], finished["runId"]) == (
+        "RUN_FINISHED",
+        "t-1",
+        "r-text",
+    )
     (usage,) = finished["usage"]
     assert (usage["inputTokens"], usage["outputTokens"], usage["cachedInputTokens"]) == (7, 3, 2)
     assert agent.seen["length"]["result"]["result"] == {"finishReason": "length"}
@@ -65,7 +93,12 @@ def test_a_call_that_was_cut_is_answered_so_that_no_app_runs_it(agent: Played) -
 
 def test_tools_that_the_server_runs_are_steps(agent: Played) -> None:
     seen = agent.seen["steps"]
-    assert [message["role"] for message in seen["messages"]] == ["user", "assistant", "tool", "assistant"]
+    assert [message["role"] for message in seen["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+    ]
     assert seen["messages"][2]["content"] == "sunny in Paris"
     assert kinds_of(seen).count("STEP_STARTED") == kinds_of(seen).count("STEP_FINISHED") == 2
     assert seen["events"][-1]["usage"][0]["inputTokens"] == 27
@@ -73,7 +106,11 @@ def test_tools_that_the_server_runs_are_steps(agent: Played) -> None:
 
 def test_sources_progress_and_retries_are_told(agent: Played) -> None:
     assert custom(agent.seen["sources"], "source")["url"] == "https://example.org/a"
-    assert custom(agent.seen["progress"], "status") == {"kind": "progress", "message": TOLD, "data": {"done": 1}}
+    assert custom(agent.seen["progress"], "status") == {
+        "kind": "progress",
+        "message": TOLD,
+        "data": {"done": 1},
+    }
     assert custom(agent.seen["retry"], "retry")["kind"] == "overloaded"
     assert agent.seen["retry"]["messages"][-1]["content"] == "Hello"
     assert agent.seen["slow"]["messages"][-1]["content"] == "Half an hour."
@@ -115,7 +152,10 @@ def test_a_conversation_comes_back_as_it_was(agent: Played) -> None:
         ("user", [TextPart("hi")]),
         ("assistant", [TextPart("Let me look."), call]),
         ("tool", [ToolResult("call-1", "blue")]),
-        ("assistant", [ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"), TextPart("Yes.")]),
+        (
+            "assistant",
+            [ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"), TextPart("Yes.")],
+        ),
         ("user", [TextPart("and now?")]),
     ]
     assert last.options["tools"][0].name == "weather"
@@ -137,7 +177,9 @@ def test_media_parts() -> None:
         {"type": "document", "source": {"type": "file", "value": "file-1"}},
         {"type": "audio", "source": {"type": "data", "value": "aGk=", "mimeType": "audio/mpeg"}},
     )
-    body = run(messages=[{"id": "1", "role": "user", "content": [{"type": "text", "text": "x"}, *sources]}])
+    body = run(
+        messages=[{"id": "1", "role": "user", "content": [{"type": "text", "text": "x"}, *sources]}]
+    )
     RunAgentInput.model_validate(body)
     assert AgUi().parse(body).messages[0].parts == [
         TextPart("x"),
@@ -156,7 +198,10 @@ def test_calls_that_nobody_answered_and_activities_are_left_out() -> None:
         {"id": "3", "role": "activity", "activityType": "PLAN", "content": {}},
         {"id": "4", "role": "assistant", "content": "Done."},
     ]
-    assert parse_messages(given) == [Message("user", [TextPart("hi")]), Message("assistant", [TextPart("Done.")])]
+    assert parse_messages(given) == [
+        Message("user", [TextPart("hi")]),
+        Message("assistant", [TextPart("Done.")]),
+    ]
 
 
 def test_a_failed_tool_is_told_so() -> None:
@@ -176,9 +221,15 @@ def test_a_failed_tool_is_told_so() -> None:
         (run(messages=None), "messages"),
         (run(messages=[{"role": "nobody"}]), "messages[0].role"),
         (run(messages=[{"role": "user", "content": 3}]), "messages[0].content"),
-        (run(messages=[{"role": "user", "content": [{"type": "binary"}]}]), "messages[0].content[0].type"),
+        (
+            run(messages=[{"role": "user", "content": [{"type": "binary"}]}]),
+            "messages[0].content[0].type",
+        ),
         (run(messages=[{"role": "tool", "content": "x"}]), "messages[0].toolCallId"),
-        (run(messages=[{"role": "assistant", "toolCalls": [{}]}]), "messages[0].toolCalls[0].function"),
+        (
+            run(messages=[{"role": "assistant", "toolCalls": [{}]}]),
+            "messages[0].toolCalls[0].function",
+        ),
         (run(tools=[{"description": "x"}]), "tools[0]"),
         (run(context=[{}]), "context[0].description"),
         (run(forwardedProps={"model": 3}), "forwardedProps.model"),

@@ -21,7 +21,19 @@ from llmstream.web.dialects.ai_sdk_messages import parse_ui_messages
 from tests.web.dialects.gateway import TOLD
 from tests.web.dialects.node import Played, play
 
-READ = ("text", "tools", "cut-call", "reasoning", "sources", "refusal", "length", "progress", "retry", "steps", "slow")
+READ = (
+    "text",
+    "tools",
+    "cut-call",
+    "reasoning",
+    "sources",
+    "refusal",
+    "length",
+    "progress",
+    "retry",
+    "steps",
+    "slow",
+)
 BROKEN = ("midway", "cut", "restart", "restart|hold", "stall")
 CHATS = ("refused|chat", "midway|chat", "restart|chat", "progress|chat", "converse")
 
@@ -84,7 +96,10 @@ def test_progress_and_retries_are_told_in_passing(sdk) -> None:
     seen = sdk[1].seen
     (told,) = seen["progress|chat"]["data"]
     assert told["data"] == {"kind": "progress", "message": TOLD, "data": {"done": 1}}
-    assert [part["type"] for part in seen["progress|chat"]["messages"][-1]["parts"]] == ["step-start", "text"]
+    assert [part["type"] for part in seen["progress|chat"]["messages"][-1]["parts"]] == [
+        "step-start",
+        "text",
+    ]
     (retry,) = (chunk for chunk in seen["retry"]["chunks"] if chunk["type"] == "data-retry")
     assert (retry["data"]["attempt"], retry["data"]["kind"]) == (2, "overloaded")
     assert parts_of(seen["retry"], "text")[0]["text"] == "Hello"
@@ -129,7 +144,12 @@ def test_leaving_stops_the_model(sdk) -> None:
 
 def test_a_conversation_with_a_tool_of_the_app_goes_on_in_one_message(sdk) -> None:
     seen = sdk[1].seen["converse"]
-    assert [message["role"] for message in seen["messages"]] == ["user", "assistant", "user", "assistant"]
+    assert [message["role"] for message in seen["messages"]] == [
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+    ]
     assert [part["type"] for part in seen["messages"][1]["parts"]] == [
         "step-start",
         "text",
@@ -144,7 +164,10 @@ def test_a_conversation_with_a_tool_of_the_app_goes_on_in_one_message(sdk) -> No
         ("user", [TextPart("hi")]),
         ("assistant", [TextPart("Let me look."), call]),
         ("tool", [ToolResult("call-1", {"sky": "blue"})]),
-        ("assistant", [ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"), TextPart("Yes.")]),
+        (
+            "assistant",
+            [ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"), TextPart("Yes.")],
+        ),
         ("user", [TextPart("and now?")]),
     ]
 
@@ -163,7 +186,12 @@ def test_files_and_images() -> None:
     files = (
         {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,aGk="},
         {"type": "file", "mediaType": "image/png", "url": "https://example.org/a.png"},
-        {"type": "file", "mediaType": "application/pdf", "url": "data:application/pdf;base64,aGk=", "filename": "a"},
+        {
+            "type": "file",
+            "mediaType": "application/pdf",
+            "url": "data:application/pdf;base64,aGk=",
+            "filename": "a",
+        },
     )
     assert said(*files, role="user")[0].parts == [
         ImagePart(data="aGk=", media_type="image/png"),
@@ -175,7 +203,9 @@ def test_files_and_images() -> None:
 def test_calls_that_nobody_answered_are_left_out() -> None:
     call = {"type": "tool-t", "toolCallId": "c", "input": {}}
     for state in ("input-streaming", "input-available", "approval-requested"):
-        assert said({"type": "text", "text": "x"}, {**call, "state": state}) == [Message("assistant", [TextPart("x")])]
+        assert said({"type": "text", "text": "x"}, {**call, "state": state}) == [
+            Message("assistant", [TextPart("x")])
+        ]
 
 
 def test_failed_and_denied_calls_are_told_to_the_model() -> None:
@@ -195,15 +225,31 @@ def test_failed_and_denied_calls_are_told_to_the_model() -> None:
 
 def test_what_the_provider_ran_and_wants_back_stays_with_the_answer() -> None:
     kept = {"llmstream": {"format": "f", "item": {"type": "x"}}}
-    call = {"type": "tool-t", "toolCallId": "c", "input": {}, "state": "output-available", "output": 1}
-    (message,) = said({"type": "reasoning", "text": "", "providerMetadata": kept}, {**call, "providerExecuted": True})
+    call = {
+        "type": "tool-t",
+        "toolCallId": "c",
+        "input": {},
+        "state": "output-available",
+        "output": 1,
+    }
+    (message,) = said(
+        {"type": "reasoning", "text": "", "providerMetadata": kept},
+        {**call, "providerExecuted": True},
+    )
     assert message.parts[0] == ProviderPart("f", {"type": "x"})
     assert [part.executed_by for part in message.parts[1:]] == ["provider", "provider"]
 
 
 def test_what_the_user_threw_in_stands_between_the_steps() -> None:
-    steering = {"type": "steering-message", "id": "s", "parts": [{"type": "text", "text": "faster"}]}
-    roles = [message.role for message in said({"type": "text", "text": "a"}, steering, {"type": "text", "text": "b"})]
+    steering = {
+        "type": "steering-message",
+        "id": "s",
+        "parts": [{"type": "text", "text": "faster"}],
+    }
+    roles = [
+        message.role
+        for message in said({"type": "text", "text": "a"}, steering, {"type": "text", "text": "b"})
+    ]
     assert roles == ["assistant", "user", "assistant"]
 
 
@@ -216,15 +262,27 @@ def test_what_the_user_threw_in_stands_between_the_steps() -> None:
         ({"messages": [3]}, "messages[0]"),
         ({"messages": [{"role": "tool", "parts": []}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": "hi"}]}, "messages[0].parts"),
-        ({"messages": [{"role": "user", "parts": [{"type": "text"}]}]}, "messages[0].parts[0].text"),
-        ({"messages": [{"role": "user", "parts": [{"type": "file", "url": 1}]}]}, "messages[0].parts[0]"),
-        ({"messages": [{"role": "assistant", "parts": [{"type": "tool-t"}]}]}, "messages[0].parts[0].toolCallId"),
+        (
+            {"messages": [{"role": "user", "parts": [{"type": "text"}]}]},
+            "messages[0].parts[0].text",
+        ),
+        (
+            {"messages": [{"role": "user", "parts": [{"type": "file", "url": 1}]}]},
+            "messages[0].parts[0]",
+        ),
+        (
+            {"messages": [{"role": "assistant", "parts": [{"type": "tool-t"}]}]},
+            "messages[0].parts[0].toolCallId",
+        ),
         ({"model": 3, "messages": []}, "model"),
         ({"resetStep": "no", "messages": []}, "resetStep"),
         ({"system": 3, "messages": [HI]}, "system"),
         ({"tools": [3], "messages": [HI]}, "tools"),
         ({"tools": {"t": 3}, "messages": [HI]}, "tools.t"),
-        ({"messages": [{"role": "user", "parts": [{"type": "text", "text": "\ud83d"}]}]}, "messages[0]"),
+        (
+            {"messages": [{"role": "user", "parts": [{"type": "text", "text": "\ud83d"}]}]},
+            "messages[0]",
+        ),
     ],
 )
 def test_a_wrong_body_names_the_place(body: Any, place: str) -> None:

@@ -39,27 +39,51 @@ async def streamed(client: anthropic.AsyncAnthropic, model: str, **options) -> A
 
 
 async def whole(client: anthropic.AsyncAnthropic, model: str, **options) -> Answer:
-    answer = await client.messages.create(**{"model": model, "max_tokens": 100, "messages": HI, **options})
+    answer = await client.messages.create(
+        **{"model": model, "max_tokens": 100, "messages": HI, **options}
+    )
     return Answer.model_validate(answer.model_dump())
 
 
 @pytest.mark.parametrize(
-    "model", ["text", "tools", "reasoning", "sources", "refusal", "length", "retry", "progress", "slow", "cut-call"]
+    "model",
+    [
+        "text",
+        "tools",
+        "reasoning",
+        "sources",
+        "refusal",
+        "length",
+        "retry",
+        "progress",
+        "slow",
+        "cut-call",
+    ],
 )
 async def test_the_streamed_answer_is_the_whole_one(client, model) -> None:
     kept = {"type", "text", "thinking", "signature", "id", "name", "input", "citations"}
-    first, second = await streamed(client, model, tools=[WEATHER]), await whole(client, model, tools=[WEATHER])
+    first, second = (
+        await streamed(client, model, tools=[WEATHER]),
+        await whole(client, model, tools=[WEATHER]),
+    )
     if model == "cut-call":  # what can't be parsed is shown as the client's own parser reads it
         assert second.content[0].type == "tool_use"
         assert first.stop_reason == second.stop_reason == "max_tokens"
         return
     shown = [
-        [{k: v for k, v in block.model_dump().items() if k in kept and v is not None} for block in answer.content]
+        [
+            {k: v for k, v in block.model_dump().items() if k in kept and v is not None}
+            for block in answer.content
+        ]
         for answer in (first, second)
     ]
     assert shown[0] == shown[1]
     assert shown[0]
-    assert (first.stop_reason, first.role, first.model) == (second.stop_reason, second.role, second.model)
+    assert (first.stop_reason, first.role, first.model) == (
+        second.stop_reason,
+        second.role,
+        second.model,
+    )
     assert first.usage.output_tokens == second.usage.output_tokens
     assert first.id.startswith("msg_")
 
@@ -68,7 +92,11 @@ async def test_text_and_usage(client) -> None:
     answer = await streamed(client, "text")
     assert answer.content[0].type == "text"
     assert answer.content[0].text == "Hello, wörld\u2028 \r\n\n🙂"
-    assert (answer.usage.input_tokens, answer.usage.cache_read_input_tokens, answer.usage.output_tokens) == (5, 2, 3)
+    assert (
+        answer.usage.input_tokens,
+        answer.usage.cache_read_input_tokens,
+        answer.usage.output_tokens,
+    ) == (5, 2, 3)
     assert answer.stop_reason == "end_turn"
 
 
@@ -118,10 +146,15 @@ async def test_leaving_stops_the_model(client, gateway) -> None:
 
 
 async def test_options_and_history_arrive(client, gateway) -> None:
-    answer = await streamed(client, "reasoning", system="Be brief.", extra_body={"top_k": 3, "odd": 1})
+    answer = await streamed(
+        client, "reasoning", system="Be brief.", extra_body={"top_k": 3, "odd": 1}
+    )
     history = [
         *HI,
-        {"role": "assistant", "content": [*answer.content, {"type": "tool_use", "id": "c", "name": "t", "input": {}}]},
+        {
+            "role": "assistant",
+            "content": [*answer.content, {"type": "tool_use", "id": "c", "name": "t", "input": {}}],
+        },
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "42"}]},
     ]
     await whole(client, "text", messages=history, stop_sequences=["x"])
@@ -147,7 +180,10 @@ async def test_options_and_history_arrive(client, gateway) -> None:
         ({"model": "text", "messages": HI, "max_tokens": 0}, "max_tokens"),
         ({"model": "text", "messages": HI, "stream": 1}, "stream"),
         ({"model": "text", "messages": HI, "metadata": {"user_id": 3}}, "metadata"),
-        ({"model": "text", "messages": [{"role": "user", "content": [3]}]}, "messages[0].content[0]"),
+        (
+            {"model": "text", "messages": [{"role": "user", "content": [3]}]},
+            "messages[0].content[0]",
+        ),
         ({"model": "text", "messages": HI, "tools": [{}]}, "tools[0]"),
     ],
 )
@@ -159,17 +195,30 @@ async def test_a_wrong_body_is_a_400_that_names_the_place(client, body, place) -
 
 
 def test_what_a_tool_showed_follows_its_result_as_the_users() -> None:
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
-    result = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "a shot"}, image]}
+    image = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": "aGk="},
+    }
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "c",
+        "content": [{"type": "text", "text": "a shot"}, image],
+    }
     turn = {"role": "user", "content": [result, {"type": "text", "text": "and?"}]}
     *_, results, said = AnthropicMessages().parse({"model": "m", "messages": [*HI, turn]}).messages
     assert (results.role, results.parts) == ("tool", [ToolResult("c", "a shot")])
-    assert (said.role, said.parts) == ("user", [ImagePart(data="aGk=", media_type="image/png"), TextPart("and?")])
+    assert (said.role, said.parts) == (
+        "user",
+        [ImagePart(data="aGk=", media_type="image/png"), TextPart("and?")],
+    )
 
 
 def test_reasoning_that_nobody_signed_is_not_sent_back() -> None:
     """What another provider's model thought has an empty signature here, which Anthropic would refuse."""
-    turn = {"role": "assistant", "content": [{"type": "thinking", "thinking": "Hm", "signature": ""}]}
+    turn = {
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "Hm", "signature": ""}],
+    }
     messages = AnthropicMessages().parse({"model": "m", "messages": [*HI, turn, *HI]}).messages
     assert messages[1].parts == [ReasoningPart("Hm", format="anthropic-messages")]
     assert "thinking" not in str(render_request(ChatRequest(messages, "claude-x")).body["messages"])

@@ -19,7 +19,10 @@ from llmstream.web import create_app
 from tests.web.serving import fetch, serving
 
 HI = [{"role": "user", "content": "hi"}]
-UI = {"messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}], "resetStep": False}
+UI = {
+    "messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}],
+    "resetStep": False,
+}
 
 
 class Restarting:
@@ -50,7 +53,10 @@ class Restarting:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/chat/completions", {"model": "restarting:restarting", "messages": HI, "stream": True}),
+        (
+            "/v1/chat/completions",
+            {"model": "restarting:restarting", "messages": HI, "stream": True},
+        ),
         ("/v1/messages", {"model": "restarting:restarting", "messages": HI, "stream": True}),
         ("/api/chat", UI),
         ("/agui", {"threadId": "t", "runId": "r", "messages": HI}),
@@ -58,11 +64,15 @@ class Restarting:
 )
 async def test_an_answer_that_ended_in_an_error_asks_the_model_for_no_more(path, body) -> None:
     provider = Restarting()
-    client = LLMClient(provider=provider, retry=RetryPolicy(2, base_delay=0), on_interrupt="restart")
+    client = LLMClient(
+        provider=provider, retry=RetryPolicy(2, base_delay=0), on_interrupt="restart"
+    )
     async with serving(create_app(client)) as port:
         data = json.dumps(body).encode()
         async with asyncio.timeout(5):
-            status, _, answer = await fetch(port, path, "POST", data, content_type="application/json")
+            status, _, answer = await fetch(
+                port, path, "POST", data, content_type="application/json"
+            )
         assert (status, b"interrupted" in answer) == (200, True)
         assert provider.attempts == 1 or provider.closed.is_set()
 
@@ -74,7 +84,12 @@ async def test_the_ai_sdk_hears_that_there_is_nothing_to_resume() -> None:
 
 
 async def test_options_without_a_name_of_ours_reach_whoever_speaks_the_format() -> None:
-    body = {"messages": HI, "frequency_penalty": 0.5, "logit_bias": {"1": 2}, "extra_headers": {"x": "y"}}
+    body = {
+        "messages": HI,
+        "frequency_penalty": 0.5,
+        "logit_bias": {"1": 2},
+        "extra_headers": {"x": "y"},
+    }
     async with FaultServer() as upstream:
         for provider, kept in (("groq", 0.5), ("openai", 0.5), ("anthropic", None)):
             url = upstream.url("anthropic" if provider == "anthropic" else "openai")
@@ -93,7 +108,10 @@ async def test_options_without_a_name_of_ours_reach_whoever_speaks_the_format() 
 @pytest.mark.parametrize(
     ("info", "asked"),
     [
-        (ErrorInfo("authentication", "No.", retryable=False), 1),  # 502: the server's own key is wrong
+        (
+            ErrorInfo("authentication", "No.", retryable=False),
+            1,
+        ),  # 502: the server's own key is wrong
         (ErrorInfo("quota", "No.", retryable=False), 1),
         (ErrorInfo("server", "No.", retryable=True), 2),
     ],

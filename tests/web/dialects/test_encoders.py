@@ -19,7 +19,15 @@ from pydantic import TypeAdapter
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.builder import MessageBuilder
-from llmstream.events.types import EventType, Start, StreamEvent, ToolCallDelta, error, reasoning_delta, text_delta
+from llmstream.events.types import (
+    EventType,
+    Start,
+    StreamEvent,
+    ToolCallDelta,
+    error,
+    reasoning_delta,
+    text_delta,
+)
 from llmstream.messages import (
     File,
     FinishReason,
@@ -33,7 +41,15 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
-from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, Ask, Dialect, OpenAIChat, all_dialects
+from llmstream.web.dialects import (
+    AgUi,
+    AiSdk,
+    AnthropicMessages,
+    Ask,
+    Dialect,
+    OpenAIChat,
+    all_dialects,
+)
 from llmstream.web.dialects.request_checks import pieces_of
 from llmstream.wire import decoder
 from llmstream.wire.error_body import parse_error
@@ -45,9 +61,17 @@ RAW = TypeAdapter(RawMessageStreamEvent)
 AGUI = TypeAdapter(Event)
 HI = [{"role": "user", "content": "hi"}]
 BODIES: dict[type, Any] = {
-    OpenAIChat: {"model": "m", "messages": HI, "stream": True, "stream_options": {"include_usage": True}},
+    OpenAIChat: {
+        "model": "m",
+        "messages": HI,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    },
     AnthropicMessages: {"model": "m", "messages": HI, "stream": True},
-    AiSdk: {"model": "m", "messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]},
+    AiSdk: {
+        "model": "m",
+        "messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}],
+    },
     AgUi: {"threadId": "t", "runId": "r", "messages": [{"id": "1", **HI[0]}]},
 }
 
@@ -82,12 +106,19 @@ def test_chat_chunks_are_the_official_ones(legal: Legal) -> None:
         assert end is not None
         assert end["error"]["message"] is not None
         assert read[-1].type is EventType.ERROR
-        assert all(choice["finish_reason"] is None for chunk in chunks for choice in chunk["choices"])
+        assert all(
+            choice["finish_reason"] is None for chunk in chunks for choice in chunk["choices"]
+        )
     else:
         assert end is None
         assert read[-1].message is not None
-        assert read[-1].message.text + read[-1].message.refusal == _rearranged(legal, read[-1].message)
-        assert sum(bool(choice["finish_reason"]) for chunk in chunks for choice in chunk["choices"]) == 1
+        assert read[-1].message.text + read[-1].message.refusal == _rearranged(
+            legal, read[-1].message
+        )
+        assert (
+            sum(bool(choice["finish_reason"]) for chunk in chunks for choice in chunk["choices"])
+            == 1
+        )
 
 
 def _rearranged(legal: Legal, message: Message) -> str:
@@ -155,7 +186,9 @@ def test_ag_ui_events_are_the_official_ones(legal: Legal) -> None:
     assert kinds[-1] == ("RUN_ERROR" if broke_off(legal) else "RUN_FINISHED")
     assert kinds.count("RUN_FINISHED") + kinds.count("RUN_ERROR") == 1
     if not broke_off(legal):
-        assert "".join(e["delta"] for e in events if e["type"] == "TEXT_MESSAGE_CONTENT") == legal.text
+        assert (
+            "".join(e["delta"] for e in events if e["type"] == "TEXT_MESSAGE_CONTENT") == legal.text
+        )
 
 
 def test_the_npm_clients_accept_every_legal_stream() -> None:
@@ -200,7 +233,9 @@ def test_documents_are_the_official_ones(message: Message, reason: Any, usage: A
             part.executed_by = "caller"
         if part.type == "reasoning":
             part.format = None
-    event = StreamEvent(EventType.MESSAGE_COMPLETE, message=message, finish_reason=reason, usage=usage)
+    event = StreamEvent(
+        EventType.MESSAGE_COMPLETE, message=message, finish_reason=reason, usage=usage
+    )
     chat, messages = OpenAIChat(), AnthropicMessages()
     answer = ChatCompletion.model_validate(chat.document(chat.parse(BODIES[OpenAIChat]), event))
     assert (answer.choices[0].message.content or "") == message.text
@@ -228,9 +263,19 @@ def test_an_error_keeps_its_kind_in_openais_and_anthropics_words(info: ErrorInfo
     shown = ErrorInfo(info.kind, "It did not work.", code=None)
     chat = OpenAIChat().error(shown, "req-1")
     assert {"message", "type", "param", "code", "request_id"} == chat["error"].keys()
-    for body, unsaid in ((chat, ()), (AnthropicMessages().error(shown, "req-1"), ("content_filter",))):
+    for body, unsaid in (
+        (chat, ()),
+        (AnthropicMessages().error(shown, "req-1"), ("content_filter",)),
+    ):
         read = parse_error(body).kind
-        if shown.kind in ("invalid_output", "redirect", "wrong_body", "frame_too_large", "internal", *unsaid):
+        if shown.kind in (
+            "invalid_output",
+            "redirect",
+            "wrong_body",
+            "frame_too_large",
+            "internal",
+            *unsaid,
+        ):
             assert read in ("server", "invalid_request")
         elif read != shown.kind:  # words of the transport, which no API has
             assert (shown.kind, read) in {
@@ -244,7 +289,10 @@ _CUTS = ("truncated", "connection")
 @pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
 def test_nothing_follows_the_end(dialect: Dialect) -> None:
     ask = dialect.parse(BODIES[type(dialect)])
-    for last in (error(ErrorInfo("overloaded", "Overloaded.")), StreamEvent(EventType.MESSAGE_COMPLETE)):
+    for last in (
+        error(ErrorInfo("overloaded", "Overloaded.")),
+        StreamEvent(EventType.MESSAGE_COMPLETE),
+    ):
         encoder = dialect.encoder(ask)
         assert not encoder.ended
         assert encoder.feed(last)
@@ -262,7 +310,9 @@ def test_nothing_follows_the_end(dialect: Dialect) -> None:
         (AgUi(), ("metadata", "requestId")),
     ],
 )
-def test_a_failure_says_by_what_id_the_servers_log_can_be_searched(dialect: Dialect, place: tuple[str, ...]) -> None:
+def test_a_failure_says_by_what_id_the_servers_log_can_be_searched(
+    dialect: Dialect, place: tuple[str, ...]
+) -> None:
     start = StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))
     failure = error(ErrorInfo("overloaded", "Busy.", request_id="req-7"))
     found = payloads(encode(dialect, [start, text_delta("Half"), failure])[1])
@@ -302,12 +352,17 @@ def test_what_is_no_json_and_no_utf8_breaks_nothing(dialect: Dialect) -> None:
         text_delta(half),
         text_delta(half),
         StreamEvent(EventType.TOOL_CALL, tool_call=call),
-        StreamEvent(EventType.TOOL_RESULT, tool_result=ToolResult("c", {"far": math.inf, "near": half})),
+        StreamEvent(
+            EventType.TOOL_RESULT, tool_result=ToolResult("c", {"far": math.inf, "near": half})
+        ),
         StreamEvent(EventType.MESSAGE_COMPLETE),
     ]
     data = encode(dialect, events)[1].decode()
     frames = [frame.split("data: ", 1)[1] for frame in data.split("\n\n") if frame]
-    assert len([json.loads(frame, parse_constant=_refuse) for frame in frames if frame != "[DONE]"]) > 4
+    assert (
+        len([json.loads(frame, parse_constant=_refuse) for frame in frames if frame != "[DONE]"])
+        > 4
+    )
     assert data.count("half a character: \\ud83d") >= 3
 
 
@@ -316,10 +371,18 @@ def test_no_text_cuts_a_line_in_two(dialect: Dialect) -> None:
     """For readers that cut lines as Python's str.splitlines does, oftener than JSON or SSE would have it."""
     odd = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei\r\nj"
     start = StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))
-    call = StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall("c", "t", json.dumps({"q": odd}), {"q": odd}))
+    call = StreamEvent(
+        EventType.TOOL_CALL, tool_call=ToolCall("c", "t", json.dumps({"q": odd}), {"q": odd})
+    )
     end = StreamEvent(EventType.MESSAGE_COMPLETE)
-    data = encode(dialect, [start, reasoning_delta(odd), *[text_delta(odd)] * 3, call, end])[1].decode()
-    said = [line.removeprefix("data: ") for line in data.splitlines() if line and not line.startswith("event: ")]
+    data = encode(dialect, [start, reasoning_delta(odd), *[text_delta(odd)] * 3, call, end])[
+        1
+    ].decode()
+    said = [
+        line.removeprefix("data: ")
+        for line in data.splitlines()
+        if line and not line.startswith("event: ")
+    ]
     read = [json.loads(line) for line in said if line != "[DONE]"]
     assert json.dumps(read).count(json.dumps(odd)) >= 3
     assert read == [payload for payload in payloads(data.encode()) if payload is not None]
@@ -335,23 +398,48 @@ def test_calls_are_numbered_as_they_leave() -> None:
     events = [StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))]
     for index, name in enumerate(("made_up", "offered")):
         deltas = ToolCallDelta(index, f"c{index}", name), ToolCallDelta(index, arguments="{}")
-        events += [StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas]
-        events.append(StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall(f"c{index}", name, "{}", {})))
+        events += [
+            StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas
+        ]
+        events.append(
+            StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall(f"c{index}", name, "{}", {}))
+        )
     events.append(StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.TOOL_CALLS))
     chunks = payloads(encode(OpenAIChat(), events, tools=[tool])[1])[:-1]
-    calls = [call for chunk in chunks for choice in chunk["choices"] for call in choice["delta"].get("tool_calls", ())]
-    assert [(call["index"], call.get("id")) for call in calls] == [(0, "c1"), (0, None), (1, "c0"), (1, None)]
+    calls = [
+        call
+        for chunk in chunks
+        for choice in chunk["choices"]
+        for call in choice["delta"].get("tool_calls", ())
+    ]
+    assert [(call["index"], call.get("id")) for call in calls] == [
+        (0, "c1"),
+        (0, None),
+        (1, "c0"),
+        (1, None),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("dialect", "format"), [(OpenAIChat(), "openai-chat"), (AnthropicMessages(), "anthropic-messages")]
+    ("dialect", "format"),
+    [(OpenAIChat(), "openai-chat"), (AnthropicMessages(), "anthropic-messages")],
 )
-def test_a_call_that_the_provider_runs_is_not_the_clients_though_it_was_seen_coming(dialect, format) -> None:
+def test_a_call_that_the_provider_runs_is_not_the_clients_though_it_was_seen_coming(
+    dialect, format
+) -> None:
     events = [StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))]
-    for index, (id, by) in enumerate((("c0", "caller"), ("c1", "provider"))):  # both under names that nobody offered
+    for index, (id, by) in enumerate(
+        (("c0", "caller"), ("c1", "provider"))
+    ):  # both under names that nobody offered
         deltas = ToolCallDelta(index, id, f"{by}s"), ToolCallDelta(index, arguments="{}")
-        events += [StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas]
-        events.append(StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall(id, f"{by}s", "{}", {}, executed_by=by)))
+        events += [
+            StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta) for delta in deltas
+        ]
+        events.append(
+            StreamEvent(
+                EventType.TOOL_CALL, tool_call=ToolCall(id, f"{by}s", "{}", {}, executed_by=by)
+            )
+        )
     events.append(StreamEvent(EventType.MESSAGE_COMPLETE))
     reader = decoder(format)
     read = [*reader.feed(encode(dialect, events)[1]), *reader.finish()]
@@ -378,7 +466,9 @@ def test_a_whole_answer_is_shown_as_its_stream_would_be() -> None:
         ToolResult("c", "done", executed_by="provider"),
         RefusalPart("No."),
     ]
-    whole = StreamEvent(EventType.MESSAGE_COMPLETE, start=Start("i", "m"), message=Message("assistant", parts))
+    whole = StreamEvent(
+        EventType.MESSAGE_COMPLETE, start=Start("i", "m"), message=Message("assistant", parts)
+    )
     pieces = [*pieces_of(whole), replace(whole, message=None)]
     builder = MessageBuilder()
     for piece in pieces:

@@ -7,7 +7,18 @@ import pytest
 from tests.web.dialects.gateway import MODELS
 from tests.web.dialects.node import Played, play
 
-WHOLE = ("text", "tools", "reasoning", "sources", "cited", "refusal", "length", "retry", "steps", "slow")
+WHOLE = (
+    "text",
+    "tools",
+    "reasoning",
+    "sources",
+    "cited",
+    "refusal",
+    "length",
+    "retry",
+    "steps",
+    "slow",
+)
 BROKEN = {"midway": "overloaded", "cut": "cut before", "restart": "interrupted"}
 
 
@@ -23,7 +34,11 @@ def anthropic() -> Played:
 
 def test_openai_reads_text_usage_and_reasoning(openai: Played) -> None:
     text = openai.seen["text"]
-    assert (text["text"], text["finish"], text["usage"]["total_tokens"]) == ("Hello, wörld\u2028 \r\n\n🙂", "stop", 10)
+    assert (text["text"], text["finish"], text["usage"]["total_tokens"]) == (
+        "Hello, wörld\u2028 \r\n\n🙂",
+        "stop",
+        10,
+    )
     assert openai.seen["reasoning"]["reasoning"] == "Hm, thinking"
     assert openai.seen["refusal"]["added"]["refusal"] == "I can't help with that."
     assert openai.seen["length"]["finish"] == "length"
@@ -72,6 +87,10 @@ def test_anthropic_sees_that_an_answer_broke_off(anthropic: Played, name: str) -
 
 def test_anthropic_sees_http_errors_and_leaves(anthropic: Played) -> None:
     error = anthropic.seen["refused"]["error"]
-    assert (error["name"], error["status"], error["type"]) == ("RateLimitError", 429, "rate_limit_error")
+    assert (error["name"], error["status"], error["type"]) == (
+        "RateLimitError",
+        429,
+        "rate_limit_error",
+    )
     assert anthropic.seen["stall"]["error"]["name"] == "APIUserAbortError"
     assert anthropic.stall_closed

@@ -15,7 +15,10 @@ from llmstream.messages import ReasoningPart, TextPart
 from tests.web.dialects.gateway import MODELS, Gateway, collect
 
 HI = [{"role": "user", "content": "hi"}]
-WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+WEATHER = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 @pytest.fixture
@@ -71,7 +74,12 @@ async def test_a_whole_answer(client) -> None:
 
 async def test_tool_calls_streamed_and_whole(client) -> None:
     chunks = await streamed(client, "tools", tools=[WEATHER])
-    calls = [call for chunk in chunks for choice in chunk.choices for call in choice.delta.tool_calls or ()]
+    calls = [
+        call
+        for chunk in chunks
+        for choice in chunk.choices
+        for call in choice.delta.tool_calls or ()
+    ]
     assert calls[0].id == "call-1"
     assert calls[0].function is not None
     assert calls[0].function.name == "weather"
@@ -93,7 +101,9 @@ async def test_the_sdks_own_accumulating_stream_agrees_with_the_whole_answer(cli
         message = await _accumulated(client, model)
         whole = (await asked(client, model, tools=[WEATHER])).choices[0].message
         assert (message.content or "", message.refusal) == (whole.content or "", whole.refusal)
-        assert [call.id for call in message.tool_calls or ()] == [call.id for call in whole.tool_calls or ()]
+        assert [call.id for call in message.tool_calls or ()] == [
+            call.id for call in whole.tool_calls or ()
+        ]
 
 
 async def test_citations_come_at_once_for_clients_that_add_up_what_they_get(client) -> None:
@@ -111,10 +121,15 @@ async def _accumulated(client, model: str):
 
 async def test_reasoning_refusals_and_sources(client) -> None:
     chunks = await streamed(client, "reasoning")
-    thought = "".join(getattr(chunk.choices[0].delta, "reasoning_content", None) or "" for chunk in chunks)
+    thought = "".join(
+        getattr(chunk.choices[0].delta, "reasoning_content", None) or "" for chunk in chunks
+    )
     assert (thought, text_of(chunks)) == ("Hm, thinking", "Yes.")
     refusal = await asked(client, "refusal")
-    assert (refusal.choices[0].message.refusal, refusal.choices[0].message.content) == ("I can't help with that.", None)
+    assert (refusal.choices[0].message.refusal, refusal.choices[0].message.content) == (
+        "I can't help with that.",
+        None,
+    )
     sources = await asked(client, "sources")
     (cited,) = sources.choices[0].message.annotations or ()
     assert (cited.url_citation.url, cited.url_citation.title) == ("https://example.org/a", "A page")
@@ -157,12 +172,19 @@ async def test_calls_that_the_server_ran_are_not_the_clients(client) -> None:
     chunks = await streamed(client, "steps")
     assert text_of(chunks) == "Let me look.Sunny."
     assert all(choice.delta.tool_calls is None for chunk in chunks for choice in chunk.choices)
-    assert [c.finish_reason for chunk in chunks for c in chunk.choices if c.finish_reason] == ["stop"]
+    assert [c.finish_reason for chunk in chunks for c in chunk.choices if c.finish_reason] == [
+        "stop"
+    ]
 
 
 async def test_a_call_that_the_model_made_up_still_leaves(client) -> None:
     chunks = await streamed(client, "tools")
-    calls = [call for chunk in chunks for choice in chunk.choices for call in choice.delta.tool_calls or ()]
+    calls = [
+        call
+        for chunk in chunks
+        for choice in chunk.choices
+        for call in choice.delta.tool_calls or ()
+    ]
     assert "".join(call.function.arguments for call in calls) == '{"city":"Paris"}'
 
 
@@ -177,7 +199,10 @@ async def test_leaving_stops_the_model(client, gateway) -> None:
 async def test_options_and_history_arrive(client, gateway) -> None:
     history = [
         {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}],
+        },
         {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm"},
         {"role": "user", "content": "go on"},
     ]

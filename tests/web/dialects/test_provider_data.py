@@ -24,7 +24,8 @@ _forged = st.fixed_dictionaries(
         "format": s.formats | s.json_values,
         "signature": s.json_values,
         "id": s.json_values,
-        "item": s.json_values | st.fixed_dictionaries({"type": s.names}, optional={"id": s.json_values}),
+        "item": s.json_values
+        | st.fixed_dictionaries({"type": s.names}, optional={"id": s.json_values}),
         "extra_content": s.json_values,
         "type": s.json_values,
     },
@@ -34,8 +35,18 @@ _forged = st.fixed_dictionaries(
 def histories(kept: object, *, by_provider: bool) -> Iterator[list[Message]]:
     """A call and its reasoning, with this kept beside them, as each UI would send it back."""
     own = {"llmstream": kept}
-    call = {"type": "tool-t", "toolCallId": "c", "state": "output-available", "input": {}, "output": 1}
-    call |= {"providerExecuted": by_provider, "callProviderMetadata": own, "resultProviderMetadata": own}
+    call = {
+        "type": "tool-t",
+        "toolCallId": "c",
+        "state": "output-available",
+        "input": {},
+        "output": 1,
+    }
+    call |= {
+        "providerExecuted": by_provider,
+        "callProviderMetadata": own,
+        "resultProviderMetadata": own,
+    }
     thought = {"type": "reasoning", "text": "Hm", "providerMetadata": own}
     yield parse_ui_messages([{"role": "assistant", "parts": [thought, call]}])
     details = [{"type": "reasoning.text", "text": "Hm", "llmstream": kept}]
@@ -49,7 +60,11 @@ def histories(kept: object, *, by_provider: bool) -> Iterator[list[Message]]:
     yield parse_messages(
         [
             {"id": "1", "role": "reasoning", "content": "Hm", "encryptedValue": value},
-            {"id": "2", "role": "assistant", "toolCalls": [{"id": "c", "function": function, "encryptedValue": value}]},
+            {
+                "id": "2",
+                "role": "assistant",
+                "toolCalls": [{"id": "c", "function": function, "encryptedValue": value}],
+            },
             {"id": "3", "role": "tool", "toolCallId": "c", "content": "1"},
         ]
     )
@@ -72,4 +87,6 @@ def test_what_was_kept_comes_back() -> None:
         assert messages[0].parts[0] == ReasoningPart("Hm", "s", "i", "anthropic-messages")
     item = {"format": "openai-responses", "item": {"type": "reasoning", "id": "i"}}
     for messages in histories(item, by_provider=False):
-        assert messages[0].parts[0] == ProviderPart("openai-responses", {"type": "reasoning", "id": "i"})
+        assert messages[0].parts[0] == ProviderPart(
+            "openai-responses", {"type": "reasoning", "id": "i"}
+        )

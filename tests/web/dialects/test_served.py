@@ -22,7 +22,18 @@ from tests.web.serving import Client, fetch
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one program for all clients
 
 HI: list[Any] = [{"role": "user", "content": "hi"}]
-PLAYED = ("text", "tools", "reasoning", "length", "empty-answer", "midway", "refused", "stall", "after", "nobody")
+PLAYED = (
+    "text",
+    "tools",
+    "reasoning",
+    "length",
+    "empty-answer",
+    "midway",
+    "refused",
+    "stall",
+    "after",
+    "nobody",
+)
 INPUTS = [call.input for call in CALLS]
 TOLD = "Too many requests just now."
 BUSY = "The model is overloaded just now."
@@ -46,17 +57,26 @@ def check_calls_went_up(served: Served) -> None:
 
 
 async def test_openai_python(at: Served) -> None:
-    tool: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    tool: Any = {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object"}},
+    }
     async with openai_client(at) as client:
 
         async def read(scenario: str, messages: list[Any] = HI) -> Any:
             options: Any = {"tools": [tool], "stream_options": {"include_usage": True}}
-            async with client.chat.completions.stream(model=at.model(scenario), messages=messages, **options) as stream:
+            async with client.chat.completions.stream(
+                model=at.model(scenario), messages=messages, **options
+            ) as stream:
                 return await stream.get_final_completion()
 
         answer = await read("text")
         assert answer.choices[0].message.content == TEXT
-        assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (7, 3, 10)
+        assert (
+            answer.usage.prompt_tokens,
+            answer.usage.completion_tokens,
+            answer.usage.total_tokens,
+        ) == (7, 3, 10)
         assert answer.usage.prompt_tokens_details.cached_tokens == 2
         whole = await client.chat.completions.create(model=at.model("text"), messages=HI)
         assert whole.choices[0].message.content == TEXT
@@ -66,8 +86,13 @@ async def test_openai_python(at: Served) -> None:
         assert said.finish_reason == "tool_calls"
         assert [json.loads(call.function.arguments) for call in said.message.tool_calls] == INPUTS
         check_calls_went_up(at)
-        results = [{"role": "tool", "tool_call_id": call.id, "content": "blue"} for call in said.message.tool_calls]
-        assert (await read("text", [*HI, said.message.model_dump(), *results])).choices[0].message.content == TEXT
+        results = [
+            {"role": "tool", "tool_call_id": call.id, "content": "blue"}
+            for call in said.message.tool_calls
+        ]
+        assert (await read("text", [*HI, said.message.model_dump(), *results])).choices[
+            0
+        ].message.content == TEXT
         check_results(at.provider, at.upstream.bodies("text")[-1]["messages"])
 
         thought = (await read("reasoning")).choices[0].message
@@ -75,7 +100,11 @@ async def test_openai_python(at: Served) -> None:
         await read("text", [*HI, thought.model_dump(), *HI])
         sent = at.upstream.bodies("text")[-1]["messages"][1]
         if at.provider == "anthropic":
-            assert sent["content"][0] == {"type": "thinking", "thinking": "Hm, thinking", "signature": "c2ln"}
+            assert sent["content"][0] == {
+                "type": "thinking",
+                "thinking": "Hm, thinking",
+                "signature": "c2ln",
+            }
         else:
             assert sent["reasoning_details"][0]["signature"] == "c2ln"
         with pytest.raises(openai.LengthFinishReasonError):
@@ -90,12 +119,16 @@ async def test_openai_python(at: Served) -> None:
         with pytest.raises(openai.BadRequestError, match="messages is empty"):
             await read("text", [])
 
-        stream = await client.chat.completions.create(model=at.model("stall"), messages=HI, stream=True)
+        stream = await client.chat.completions.create(
+            model=at.model("stall"), messages=HI, stream=True
+        )
         await anext(aiter(stream))
         await at.upstream.server.busy()
         await stream.close()
         await at.upstream.server.idle()
-        waiting = asyncio.create_task(client.chat.completions.create(model=at.model("stall"), messages=HI))
+        waiting = asyncio.create_task(
+            client.chat.completions.create(model=at.model("stall"), messages=HI)
+        )
         await at.upstream.server.busy()
         waiting.cancel()
         await at.upstream.server.idle()
@@ -124,8 +157,14 @@ async def test_anthropic_python(at: Served) -> None:
         assert said.stop_reason == "tool_use"
         assert [call.input for call in calls] == INPUTS
         check_calls_went_up(at)
-        results = [{"type": "tool_result", "tool_use_id": call.id, "content": "blue"} for call in calls]
-        history = [*HI, {"role": "assistant", "content": said.content}, {"role": "user", "content": results}]
+        results = [
+            {"type": "tool_result", "tool_use_id": call.id, "content": "blue"} for call in calls
+        ]
+        history = [
+            *HI,
+            {"role": "assistant", "content": said.content},
+            {"role": "user", "content": results},
+        ]
         assert (await read("text", history)).content[0].text == TEXT
         check_results(at.provider, at.upstream.bodies("text")[-1]["messages"])
 
@@ -146,7 +185,9 @@ async def test_anthropic_python(at: Served) -> None:
         with pytest.raises(anthropic.BadRequestError, match="messages is empty"):
             await read("text", [])
 
-        stream = await client.messages.create(model=at.model("stall"), max_tokens=9, messages=HI, stream=True)
+        stream = await client.messages.create(
+            model=at.model("stall"), max_tokens=9, messages=HI, stream=True
+        )
         await anext(aiter(stream))
         await at.upstream.server.busy()
         await stream.close()
@@ -160,9 +201,13 @@ def check_results(provider: str, messages: list[Any], told: str = "blue") -> Non
         assert [json.loads(call["function"]["arguments"]) for call in said["tool_calls"]] == INPUTS
         assert [(each["role"], each["content"]) for each in results] == [("tool", told)] * 2
     else:
-        assert [block["input"] for block in said["content"] if block["type"] == "tool_use"] == INPUTS
+        assert [
+            block["input"] for block in said["content"] if block["type"] == "tool_use"
+        ] == INPUTS
         (turn,) = results
-        assert [(block["type"], block["content"]) for block in turn["content"]] == [("tool_result", told)] * 2
+        assert [(block["type"], block["content"]) for block in turn["content"]] == [
+            ("tool_result", told)
+        ] * 2
 
 
 async def test_openai_javascript(at: Served) -> None:
@@ -172,10 +217,15 @@ async def test_openai_javascript(at: Served) -> None:
     assert (text["text"], text["finish"], text["usage"]["total_tokens"]) == (TEXT, "stop", 10)
     assert text["added"]["content"] == text["whole"]["content"] == TEXT
     for answer in (seen["tools"]["added"], seen["tools"]["whole"]):
-        assert [json.loads(call["function"]["arguments"]) for call in answer["tool_calls"]] == INPUTS
+        assert [
+            json.loads(call["function"]["arguments"]) for call in answer["tool_calls"]
+        ] == INPUTS
     assert (seen["reasoning"]["reasoning"], seen["reasoning"]["text"]) == ("Hm, thinking", "Yes.")
     assert (seen["length"]["finish"], seen["empty-answer"]["finish"]) == ("length", "stop")
-    assert (seen["midway"]["text"], BUSY in seen["midway"]["error"]["message"]) == ("Half an ", True)
+    assert (seen["midway"]["text"], BUSY in seen["midway"]["error"]["message"]) == (
+        "Half an ",
+        True,
+    )
     # The provider sends two pieces; the client leaves at its first text, with one or both of them read.
     assert seen["stall"]["text"] in ("Half", "Half an ")
     assert seen["after"]["text"] == "After."
@@ -189,14 +239,25 @@ async def test_anthropic_javascript(at: Served) -> None:
     assert seen["text"]["text"] == seen["text"]["whole"]["content"][0]["text"] == TEXT
     assert seen["text"]["added"]["usage"]["input_tokens"] == 5
     for answer in (seen["tools"]["added"], seen["tools"]["whole"]):
-        assert [block["input"] for block in answer["content"] if block["type"] == "tool_use"] == INPUTS
+        assert [
+            block["input"] for block in answer["content"] if block["type"] == "tool_use"
+        ] == INPUTS
         assert answer["stop_reason"] == "tool_use"
     thought = seen["reasoning"]["added"]["content"][0]
-    assert (thought["thinking"], thought["signature"]) == ("Hm, thinking", "c2ln" if at.provider == "anthropic" else "")
+    assert (thought["thinking"], thought["signature"]) == (
+        "Hm, thinking",
+        "c2ln" if at.provider == "anthropic" else "",
+    )
     assert seen["length"]["added"]["stop_reason"] == "max_tokens"
     assert seen["empty-answer"]["whole"]["content"] == []
-    assert (seen["midway"]["text"], BUSY in seen["midway"]["error"]["message"]) == ("Half an ", True)
-    assert (seen["stall"]["error"]["name"], seen["after"]["text"]) == ("APIUserAbortError", "After.")
+    assert (seen["midway"]["text"], BUSY in seen["midway"]["error"]["message"]) == (
+        "Half an ",
+        True,
+    )
+    assert (seen["stall"]["error"]["name"], seen["after"]["text"]) == (
+        "APIUserAbortError",
+        "After.",
+    )
     check_errors(seen, "RateLimitError", "NotFoundError", "BadRequestError")
 
 
@@ -214,11 +275,18 @@ async def test_the_ai_sdk(at: Served, package: str) -> None:
     ]
     assert seen["length"]["chunks"][-1]["finishReason"] == "length"
     assert seen["empty-answer"]["chunks"][-1]["finishReason"] == "stop"
-    assert (parts["midway"][-1]["text"], BUSY in seen["midway"]["error"]["message"]) == ("Half an ", True)
+    assert (parts["midway"][-1]["text"], BUSY in seen["midway"]["error"]["message"]) == (
+        "Half an ",
+        True,
+    )
     assert "aborted" in seen["stall"]["error"]["message"]
     assert parts["after"][-1]["text"] == "After."
-    assert [part["type"] for part in seen["converse"]["messages"][1]["parts"]].count("tool-weather") == 2
-    check_results(at.provider, at.upstream.bodies("reasoning")[-1]["messages"][:-2], '{"sky":"blue"}')
+    assert [part["type"] for part in seen["converse"]["messages"][1]["parts"]].count(
+        "tool-weather"
+    ) == 2
+    check_results(
+        at.provider, at.upstream.bodies("reasoning")[-1]["messages"][:-2], '{"sky":"blue"}'
+    )
     assert seen["resume"] == {"resumed": None}
     check_errors(seen)
 
@@ -230,12 +298,20 @@ async def test_ag_ui(at: Served) -> None:
     assert seen["text"]["events"][-1]["usage"][0]["totalTokens"] == 10
     calls = seen["tools"]["messages"][-1]["toolCalls"]
     assert [json.loads(call["function"]["arguments"]) for call in calls] == INPUTS
-    assert seen["tools"]["events"][-1]["outcome"]["pendingToolCallIds"] == [call.id for call in CALLS]
-    assert [message["content"] for message in seen["reasoning"]["messages"][1:]] == ["Hm, thinking", "Yes."]
+    assert seen["tools"]["events"][-1]["outcome"]["pendingToolCallIds"] == [
+        call.id for call in CALLS
+    ]
+    assert [message["content"] for message in seen["reasoning"]["messages"][1:]] == [
+        "Hm, thinking",
+        "Yes.",
+    ]
     assert seen["length"]["result"]["result"] == {"finishReason": "length"}
     assert seen["empty-answer"]["error"] is None
     assert seen["midway"]["events"][-1]["type"] == "RUN_ERROR"
-    assert (seen["midway"]["messages"][-1]["content"], BUSY in seen["midway"]["events"][-1]["message"]) == (
+    assert (
+        seen["midway"]["messages"][-1]["content"],
+        BUSY in seen["midway"]["events"][-1]["message"],
+    ) == (
         "Half an ",
         True,
     )
@@ -264,7 +340,12 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "openai:text", "messages": HI},
     "/v1/messages": {"model": "openai:text", "max_tokens": 9, "messages": HI},
     "/api/chat": {"model": "openai:text", "messages": UI},
-    "/agui": {"threadId": "t", "runId": "r", "messages": HI, "forwardedProps": {"model": "openai:text"}},
+    "/agui": {
+        "threadId": "t",
+        "runId": "r",
+        "messages": HI,
+        "forwardedProps": {"model": "openai:text"},
+    },
 }
 
 
@@ -282,7 +363,9 @@ async def test_bad_input_is_refused_in_every_clients_own_shape_and_the_server_go
     async with served() as at:
         for path, good in ENDPOINTS.items():
 
-            async def refused(data: Any, path: str = path, **headers: str) -> tuple[int, str, str | None]:
+            async def refused(
+                data: Any, path: str = path, **headers: str
+            ) -> tuple[int, str, str | None]:
                 body = data if isinstance(data, bytes) else json.dumps(data).encode()
                 headers = {"content_type": "application/json", **headers}
                 status, _, answer = await fetch(at.port, path, "POST", body, **headers)
@@ -302,8 +385,16 @@ async def test_bad_input_is_refused_in_every_clients_own_shape_and_the_server_go
                 (unknown, 404, UNKNOWN),
             ):
                 got, said, kind = await refused(data)
-                assert (got, text in said) == (status, True), (path, data[:50] if isinstance(data, bytes) else said)
-                assert kind in ("invalid_request", "invalid_request_error", "not_found", "not_found_error")
+                assert (got, text in said) == (status, True), (
+                    path,
+                    data[:50] if isinstance(data, bytes) else said,
+                )
+                assert kind in (
+                    "invalid_request",
+                    "invalid_request_error",
+                    "not_found",
+                    "not_found_error",
+                )
             got, said, _ = await refused(good, origin="https://elsewhere.example")
             assert (got, "elsewhere" in said) == (403, True)
             await check_too_large(at.port, path)
@@ -312,7 +403,9 @@ async def test_bad_input_is_refused_in_every_clients_own_shape_and_the_server_go
 
 
 async def check_too_large(port: int, path: str) -> None:
-    client = await Client.ask(port, path, "POST", content_length=str(9 * 2**20), content_type="application/json")
+    client = await Client.ask(
+        port, path, "POST", content_length=str(9 * 2**20), content_type="application/json"
+    )
     assert await client.head() == 413
     assert "too large" in told_by(path, await client.body())[0]
     client.leave()
@@ -325,7 +418,9 @@ async def test_a_key_is_asked_for_in_every_clients_own_shape() -> None:
             status, headers, answer = await fetch(at.port, path, "POST", body)
             assert (status, headers["www-authenticate"]) == (401, "Bearer")
             assert told_by(path, answer)[1] in ("authentication", "authentication_error")
-            assert (await fetch(at.port, path, "POST", body, authorization="Bearer sesame"))[0] == 200
+            assert (await fetch(at.port, path, "POST", body, authorization="Bearer sesame"))[
+                0
+            ] == 200
         async with (
             openai_client(at, "guess") as stranger,
             openai_client(at, "sesame") as friend,
@@ -344,8 +439,12 @@ async def test_many_clients_of_every_kind_at_once() -> None:
     async with served() as at:
 
         async def ask(path: str, body: dict[str, Any]) -> bytes:
-            return (await fetch(at.port, path, "POST", json.dumps({**body, "stream": True}).encode()))[2]
+            return (
+                await fetch(at.port, path, "POST", json.dumps({**body, "stream": True}).encode())
+            )[2]
 
-        answers = await asyncio.gather(*(ask(path, body) for path, body in ENDPOINTS.items() for _ in range(10)))
+        answers = await asyncio.gather(
+            *(ask(path, body) for path, body in ENDPOINTS.items() for _ in range(10))
+        )
         for answer in answers:
             assert answer.count("wörld".encode()) == 1

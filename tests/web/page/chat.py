@@ -44,9 +44,13 @@ class Chat:
         page.set_default_timeout(10_000)
         page.on("dialog", self._dialog)
         page.on("pageerror", lambda problem: self.alarms.append(f"error: {problem}"))
-        page.on("console", lambda line: self.alarms.append(line.text) if "Policy" in line.text else None)
+        page.on(
+            "console", lambda line: self.alarms.append(line.text) if "Policy" in line.text else None
+        )
         page.on("popup", lambda popup: self.alarms.append(f"popup: {popup.url}"))
-        page.on("request", lambda request: self.requests.append(request.url.removeprefix(server.url)))
+        page.on(
+            "request", lambda request: self.requests.append(request.url.removeprefix(server.url))
+        )
         self.answer = page.locator(".answer").last
         self.prompt = page.get_by_label("Message")
         self.stop = page.get_by_role("button", name="Stop")
@@ -67,7 +71,9 @@ class Chat:
         return await self.server.asked()
 
     async def settled(self) -> None:
-        await self.page.locator(".answer:last-child:not([aria-busy]) .meta").wait_for(state="attached")
+        await self.page.locator(".answer:last-child:not([aria-busy]) .meta").wait_for(
+            state="attached"
+        )
 
     async def told(self, *items) -> None:
         """Ask, and have these answer to the end."""

@@ -11,7 +11,11 @@ import pytest_asyncio
 from tests.web.page.chat import Chat
 from tests.web.page.server import PageServer
 
-CHROMIUM = os.environ.get("LLMSTREAM_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = (
+    os.environ.get("LLMSTREAM_CHROMIUM")
+    or shutil.which("chromium")
+    or shutil.which("chromium-browser")
+)
 ARGUMENTS = [
     "--no-sandbox",  # CI is root
     "--disable-gpu",

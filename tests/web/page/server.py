@@ -92,7 +92,9 @@ class PageServer:
         self.paths.append(request.url.path)
         if not self.models:
             return JSONResponse({"error": "not here"}, 404)
-        return JSONResponse({"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]})
+        return JSONResponse(
+            {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]}
+        )
 
     async def _other(self, request: Request) -> Response:
         self.paths.append(request.url.path)

@@ -6,9 +6,20 @@ import pytest
 
 from llmstream import EventType, StreamEvent
 from llmstream.events.types import Status, ToolCallDelta, reasoning_delta
-from llmstream.messages import File, FinishReason, Message, Source, TextPart, ToolCall, ToolResult, Usage
+from llmstream.messages import (
+    File,
+    FinishReason,
+    Message,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -33,7 +44,11 @@ async def test_reasoning_and_tools_are_folded(chat):
     asked.start(reasoning_delta("Let me "), reasoning_delta("think."))
     await expect(chat.answer.locator("summary")).to_have_text("Thinking")
     call = ToolCall("c1", "weather", '{"city": "Oslo"}')
-    asked.say(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c1", "weather", '{"city"')))
+    asked.say(
+        StreamEvent(
+            EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(0, "c1", "weather", '{"city"')
+        )
+    )
     await expect(chat.answer.locator("summary").last).to_have_text("Calling weather")
     asked.say(StreamEvent(EventType.TOOL_CALL, tool_call=call))
     await expect(chat.answer.locator("summary").last).to_have_text("Called weather")
@@ -57,12 +72,16 @@ async def test_citations_are_links(chat):
 
     text = "\U0001f600 Cats purr. Dogs bark [2].\n\nBirds `[1]` sing [9]."
     await chat.told(
-        text, source("Cats", "https://cats.example/", start=2, end=12), source("Dogs", "javascript:alert(1)")
+        text,
+        source("Cats", "https://cats.example/", start=2, end=12),
+        source("Dogs", "javascript:alert(1)"),
     )
     cited = chat.answer.locator(".cite")
     assert await cited.all_text_contents() == ["1", "2"]
     assert await cited.first.get_attribute("href") == "https://cats.example/"
-    assert await chat.answer.locator("p").first.text_content() == "\U0001f600 Cats purr.1 Dogs bark 2."
+    assert (
+        await chat.answer.locator("p").first.text_content() == "\U0001f600 Cats purr.1 Dogs bark 2."
+    )
     assert await chat.answer.get_by_role("link").all_text_contents() == ["1", "Cats"]
     await expect(chat.answer.locator(".sources li")).to_have_count(2)
     await expect(chat.answer.locator("code")).to_have_text("[1]")
@@ -70,7 +89,9 @@ async def test_citations_are_links(chat):
 
 async def test_only_the_cited_words_are_marked_where_others_are_the_same(chat):
     def source(end):
-        return StreamEvent(EventType.SOURCE, source=Source(title="S", url="https://s.example/", end=end))
+        return StreamEvent(
+            EventType.SOURCE, source=Source(title="S", url="https://s.example/", end=end)
+        )
 
     text = "Yes.\r\n\r\n- Yes.\n- Yes.\n\n| a |\n|--|\n| Yes. |\n| Yes. |\n\n\ue0001\ue001 Yes."
     places = [text.index("Yes.", at) + 4 for at in (5, 16, 38)]

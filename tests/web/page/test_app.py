@@ -10,7 +10,9 @@ from llmstream.web import create_app
 from llmstream.web.access import Access
 from tests.web.serving import serving
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -9,7 +9,9 @@ from llmstream.events.types import Status, reasoning_delta
 from llmstream.messages import File, Source, ToolCall, ToolResult
 from tests.web.page.chat import cut
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -49,7 +51,9 @@ async def test_hostile_text_does_nothing(chat, size):
     places += [(reasoning_delta, "\n\n".join(HOSTILE)), (status, "\n".join(HOSTILE))]
     for place, text in places:
         await chat.told(*(place(piece) for piece in cut(text, max(size, len(text) // 400))), "end")
-    await chat.page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    await chat.page.evaluate(
+        "for (const fold of document.querySelectorAll('details')) fold.open = true"
+    )
     await chat.page.mouse.move(500, 300)
     assert await chat.page.evaluate(INERT) == []
     assert set(chat.requests[before:]) == {"chat"}
@@ -62,8 +66,12 @@ async def test_hostile_names_do_nothing(chat):
     call = ToolCall("c", evil, evil)
     await chat.told(
         StreamEvent(EventType.TOOL_CALL, tool_call=call),
-        StreamEvent(EventType.TOOL_RESULT, tool_result=ToolResult("c", [{"x": evil}], is_error=True)),
-        StreamEvent(EventType.SOURCE, source=Source(title=evil, url="javascript:alert(2)", excerpt=evil)),
+        StreamEvent(
+            EventType.TOOL_RESULT, tool_result=ToolResult("c", [{"x": evil}], is_error=True)
+        ),
+        StreamEvent(
+            EventType.SOURCE, source=Source(title=evil, url="javascript:alert(2)", excerpt=evil)
+        ),
         StreamEvent(EventType.FILE, file=File(name=evil, url="data:text/html,x")),
         f"```{evil}\nx\n```\n",
     )
@@ -94,5 +102,7 @@ async def test_the_policy_would_stop_what_the_page_let_through(open_chat):
     policies = [answer.headers["content-security-policy"] for answer in (first, second)]
     assert policies[0] != policies[1]
     assert all("unsafe" not in policy and "default-src 'none'" in policy for policy in policies)
-    assert all("frame-ancestors 'none'" in policy and "form-action 'none'" in policy for policy in policies)
+    assert all(
+        "frame-ancestors 'none'" in policy and "form-action 'none'" in policy for policy in policies
+    )
     assert "{{" not in (await first.text()).split("<script", 1)[0]

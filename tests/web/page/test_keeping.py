@@ -12,7 +12,9 @@ from llmstream.messages import File
 from tests.web.page.chat import Chat
 from tests.web.page.server import PageServer
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -54,7 +56,11 @@ async def test_earlier_chats_can_be_had_back_and_deleted(chat):
     await chat.page.get_by_role("button", name="The first").first.click()
     await expect(chat.answer).to_contain_text("Kept first")
     asked = await chat.ask("More")
-    assert [message["content"] for message in asked.body["messages"]] == ["The first", "Kept first", "More"]
+    assert [message["content"] for message in asked.body["messages"]] == [
+        "The first",
+        "Kept first",
+        "More",
+    ]
     asked.end()
     await chat.settled()
     await fresh.click()
@@ -175,7 +181,13 @@ async def test_what_is_kept_is_bounded(chat):
 
 @pytest.mark.parametrize(
     "kept",
-    ["{", "[]", '{"id": 1, "turns": 3}', '{"id": "x", "turns": [null]}', '{"id": "x", "turns": [{"role": "alien"}]}'],
+    [
+        "{",
+        "[]",
+        '{"id": 1, "turns": 3}',
+        '{"id": "x", "turns": [null]}',
+        '{"id": "x", "turns": [{"role": "alien"}]}',
+    ],
 )
 async def test_a_spoilt_store_is_left_aside(chat, kept):
     await chat.page.evaluate("text => localStorage.setItem('llmstream.chat.x', text)", kept)
@@ -209,7 +221,9 @@ async def test_without_a_list_of_models_there_is_no_picker(browser):
 
 
 async def test_a_large_file_is_not_kept_but_its_conversation_is(chat):
-    await chat.told("Look", StreamEvent(EventType.FILE, file=File(name="big.bin", data="AAAA" * 600_000)))
+    await chat.told(
+        "Look", StreamEvent(EventType.FILE, file=File(name="big.bin", data="AAAA" * 600_000))
+    )
     await expect(chat.answer.get_by_role("button", name="Save")).to_be_visible()
     await chat.page.reload()
     await expect(chat.answer).to_contain_text("File: big.bin")

@@ -8,7 +8,9 @@ import pytest
 
 from tests.web.page.chat import MARKDOWN, cut
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -33,7 +35,9 @@ SHAPE_OF = """(root) => {
 async def test_markdown_is_the_same_however_it_is_cut(chat, size):
     await chat.told(*cut(MARKDOWN, size))
     assert await chat.answer.evaluate(SHAPE_OF) == SHAPE
-    links = await chat.answer.locator("a").evaluate_all("all => all.map(a => [a.href, a.rel, a.target])")
+    links = await chat.answer.locator("a").evaluate_all(
+        "all => all.map(a => [a.href, a.rel, a.target])"
+    )
     assert [link[0] for link in links] == ["https://example.org/a", "https://example.org/b_(c)"]
     assert all("noopener" in rel and target == "_blank" for _, rel, target in links)
     await expect(chat.answer.locator("td").nth(1)).to_have_text("x|y")
@@ -47,7 +51,11 @@ async def test_what_is_done_is_not_drawn_again(chat):
     await chat.answer.locator("p").first.evaluate("node => { node.dataset.same = 'yes'; }")
     asked.end(" one.\n\nThird\n")
     await chat.settled()
-    assert await chat.answer.locator("p").evaluate_all("all => all.map(p => p.dataset.same)") == ["yes", None, None]
+    assert await chat.answer.locator("p").evaluate_all("all => all.map(p => p.dataset.same)") == [
+        "yes",
+        None,
+        None,
+    ]
 
 
 async def test_code_is_copied_as_it_was_written(open_chat):
@@ -60,9 +68,24 @@ async def test_code_is_copied_as_it_was_written(open_chat):
 
 
 MARKS = (
-    "# ,## ,- ,  - ,1. ,2) ,> ,>> ,```,```py\n,~~~,---\n,*,**,_,__,~~,`,``,[,],(,],![,|,|-|-|\n,| a | b |\n,- [x] ,\\"
+    "# ,## ,- ,  - ,1. ,2) ,> ,>> ,```,```py\n,~~~,---\n,*,**,_,__,~~,`,``,"
+    "[,],(,],![,|,|-|-|\n,| a | b |\n,- [x] ,\\"
 )
-BITS = [*MARKS.split(","), "\n", "\n\n", "\r\n", "\r", "\t", "  ", "    ", "text", "word ", "a", "\u00e9", "\U0001f600"]
+BITS = [
+    *MARKS.split(","),
+    "\n",
+    "\n\n",
+    "\r\n",
+    "\r",
+    "\t",
+    "  ",
+    "    ",
+    "text",
+    "word ",
+    "a",
+    "\u00e9",
+    "\U0001f600",
+]
 BITS += ["](https://e.example/)", "https://x.example/y ", "[1]", "<br>", "&amp;", "y" * 5_000]
 
 

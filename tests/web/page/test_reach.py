@@ -11,7 +11,9 @@ from llmstream.events.types import error, reasoning_delta
 from llmstream.messages import Source
 from tests.web.page.chat import MARKDOWN, retry
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -33,7 +35,9 @@ async def test_keyboard_alone(chat):
     for _ in range(12):
         await keys.press("Shift+Tab")
         reached.append(
-            await chat.page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+            await chat.page.evaluate(
+                "document.activeElement.ariaLabel ?? document.activeElement.textContent"
+            )
         )
         if reached[-1] == "Retry":
             await keys.press("Enter")
@@ -90,7 +94,9 @@ async def test_names_and_contrast(open_chat, scheme):
     asked = await chat.ask()
     asked.start("Half", error(ErrorInfo("server")))
     await chat.settled()
-    await chat.page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    await chat.page.evaluate(
+        "for (const fold of document.querySelectorAll('details')) fold.open = true"
+    )
     assert await chat.page.evaluate(NAMELESS) == []
     assert await chat.page.evaluate(CONTRAST) == []
     background = await chat.page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -100,11 +106,15 @@ async def test_names_and_contrast(open_chat, scheme):
 async def test_a_phone_needs_no_sideways_scrolling(open_chat):
     chat = await open_chat(viewport={"width": 320, "height": 640}, is_mobile=True, has_touch=True)
     wide = "| " + " | ".join(f"column {n}" for n in range(12)) + " |\n" + "|-" * 12 + "|\n"
-    await chat.told(f"{'w' * 400}\n\n{wide}\n```\n{'c' * 300}\n```\n\n[l](https://example.org/{'p' * 300})")
+    await chat.told(
+        f"{'w' * 400}\n\n{wide}\n```\n{'c' * 300}\n```\n\n[l](https://example.org/{'p' * 300})"
+    )
     asked = await chat.ask("q" * 300)
     asked.say(retry(9))
     await expect(chat.answer).to_contain_text("retrying")
-    widths = "[document.documentElement.scrollWidth, document.getElementById('scroller').scrollWidth]"
+    widths = (
+        "[document.documentElement.scrollWidth, document.getElementById('scroller').scrollWidth]"
+    )
     assert max(await chat.page.evaluate(widths)) <= 320
     small = "all => all.filter(b => b.offsetParent && b.offsetHeight < 24).map(b => b.outerHTML)"
     assert await chat.page.locator("button").evaluate_all(small) == []
@@ -131,7 +141,9 @@ async def test_reading_above_is_not_interrupted(chat):
     place = await chat.page.evaluate("document.getElementById('scroller').scrollTop")
     asked.say(*(f"More {n}\n\n" for n in range(40)))
     await expect(chat.answer).to_contain_text("More 39")
-    assert abs(await chat.page.evaluate("document.getElementById('scroller').scrollTop") - place) < 5
+    assert (
+        abs(await chat.page.evaluate("document.getElementById('scroller').scrollTop") - place) < 5
+    )
     await button.click()
     await expect(chat.answer.get_by_text("More 39")).to_be_in_viewport()
     asked.end()

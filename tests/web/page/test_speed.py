@@ -11,7 +11,9 @@ import pytest
 from llmstream import EventType, StreamEvent
 from llmstream.messages import FinishReason, Message, Source, TextPart
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -44,7 +46,9 @@ def chapters():
         yield f"## Part {number}\n\n"
         yield from (f"{word} " for word in WORDS * 4)
         yield "\n\n"
-        yield from itertools.chain.from_iterable(["1. ", *(f"{word} " for word in WORDS), "\n"] for _ in range(5))
+        yield from itertools.chain.from_iterable(
+            ["1. ", *(f"{word} " for word in WORDS), "\n"] for _ in range(5)
+        )
         yield "\n```python\n"
         yield from ["def", " f", "(x", "):", " return", " x", "\n"] * 20
         yield "```\n\n| a | b |\n|---|---|\n"
@@ -55,12 +59,16 @@ def chapters():
 def table():
     """A table that never ends."""
     rows = (["| x ", f"| {LINK} ", f"| {n} |\n"] for n in itertools.count())
-    return itertools.chain(["| a | b | c |\n", "|---|---|---|\n"], itertools.chain.from_iterable(rows))
+    return itertools.chain(
+        ["| a | b | c |\n", "|---|---|---|\n"], itertools.chain.from_iterable(rows)
+    )
 
 
 def nested_list():
     """A list in a list that never ends."""
-    items = (["- item", f" {n}", " *has* ", LINK, "\n", f"  - nested {n}\n"] for n in itertools.count())
+    items = (
+        ["- item", f" {n}", " *has* ", LINK, "\n", f"  - nested {n}\n"] for n in itertools.count()
+    )
     return itertools.chain.from_iterable(items)
 
 
@@ -88,7 +96,9 @@ async def flood(chat, text, *more):
         await asyncio.sleep(0.001)
     asked.say(*more)
     whole = Message("assistant", [TextPart("".join(text))])
-    asked.say(StreamEvent(EventType.MESSAGE_COMPLETE, message=whole, finish_reason=FinishReason.STOP))
+    asked.say(
+        StreamEvent(EventType.MESSAGE_COMPLETE, message=whole, finish_reason=FinishReason.STOP)
+    )
     await chat.page.evaluate(SHOWN)
     tasks = page_tasks(json.loads(await browser.stop_tracing())["traceEvents"])
     seen = await chat.page.evaluate("frames_seen")
@@ -99,9 +109,17 @@ async def flood(chat, text, *more):
 
 def page_tasks(trace):
     """What the page's main thread did between two chances to draw: processor time, for others share the machine."""
-    threads = {(each["pid"], each["tid"]) for each in trace if each.get("args") == {"name": "CrRendererMain"}}
+    threads = {
+        (each["pid"], each["tid"])
+        for each in trace
+        if each.get("args") == {"name": "CrRendererMain"}
+    }
     mine = (each for each in trace if (each["pid"], each["tid"]) in threads)
-    return [each["tdur"] / 1_000 for each in mine if each["name"] == "ThreadControllerImpl::RunTask" and "tdur" in each]
+    return [
+        each["tdur"] / 1_000
+        for each in mine
+        if each["name"] == "ThreadControllerImpl::RunTask" and "tdur" in each
+    ]
 
 
 @pytest.mark.parametrize("tokens", [chapters, one_line, table, nested_list, code, quotes])
@@ -116,8 +134,13 @@ async def test_100_000_tokens_without_a_frame_over_200_ms(chat, tokens):
 
 async def test_many_citations_are_shown_a_few_a_frame(chat):
     """As above."""
-    text = [piece.replace("[goes]", "[1] [goes]") for piece in itertools.islice(chapters(), 100_000)]
-    sources = [StreamEvent(EventType.SOURCE, source=Source(title="S", url="https://s.example/")) for _ in range(50)]
+    text = [
+        piece.replace("[goes]", "[1] [goes]") for piece in itertools.islice(chapters(), 100_000)
+    ]
+    sources = [
+        StreamEvent(EventType.SOURCE, source=Source(title="S", url="https://s.example/"))
+        for _ in range(50)
+    ]
     longest = await flood(chat, text, *sources)
     assert await chat.answer.locator(".cite").count() == sum("[1]" in piece for piece in text)
     assert longest < 200

@@ -12,7 +12,9 @@ from llmstream import ErrorInfo, EventType, Source, StreamEvent
 from llmstream.events.types import Status, error
 from tests.web.page.chat import retry
 
-expect = pytest.importorskip("playwright.async_api", reason="the page is tested with playwright").expect
+expect = pytest.importorskip(
+    "playwright.async_api", reason="the page is tested with playwright"
+).expect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -29,7 +31,9 @@ async def test_retry_notice_counts_down(chat):
 
 async def test_a_retry_that_starts_over_takes_back_what_was_shown_and_another_does_not(chat):
     asked = await chat.ask()
-    asked.start("Kept of round one.", source("Kept"), StreamEvent(EventType.STATUS, status=Status("step")))
+    asked.start(
+        "Kept of round one.", source("Kept"), StreamEvent(EventType.STATUS, status=Status("step"))
+    )
     asked.start("wrong ", source("Wrong"))
     await expect(chat.answer).to_contain_text("wrong")
     asked.say(retry(0.0, discard=True))
@@ -39,7 +43,10 @@ async def test_a_retry_that_starts_over_takes_back_what_was_shown_and_another_do
     asked.start(" seamless", model="other")
     asked.end()
     await chat.settled()
-    assert await chat.answer.locator("p").all_text_contents() == ["Kept of round one.", "right and seamless"]
+    assert await chat.answer.locator("p").all_text_contents() == [
+        "Kept of round one.",
+        "right and seamless",
+    ]
     await expect(chat.answer.locator(".sources li")).to_have_text(["1Kept"])
 
 
@@ -69,11 +76,23 @@ async def test_an_error_keeps_what_came_and_says_what_to_do(chat):
 @pytest.mark.parametrize(
     ("info", "said"),
     [
-        (ErrorInfo("rate_limit", retry_after=7), "Too many requests just now. Please try again later. Retry in 7 s."),
-        (ErrorInfo("context_length"), "The conversation is too long for this model. Start a new chat"),
+        (
+            ErrorInfo("rate_limit", retry_after=7),
+            "Too many requests just now. Please try again later. Retry in 7 s.",
+        ),
+        (
+            ErrorInfo("context_length"),
+            "The conversation is too long for this model. Start a new chat",
+        ),
         (ErrorInfo("server"), "The model's provider failed. You can retry."),
-        (ErrorInfo("quota"), "what it may ask of the model's provider. Choose another model, or ask whoever runs"),
-        (ErrorInfo("rate_limit", retryable=False), "Please try again later. Choose another model, or ask whoever runs"),
+        (
+            ErrorInfo("quota"),
+            "what it may ask of the model's provider. Choose another model, or ask whoever runs",
+        ),
+        (
+            ErrorInfo("rate_limit", retryable=False),
+            "Please try again later. Choose another model, or ask whoever runs",
+        ),
     ],
 )
 @pytest.mark.parametrize("begun", [True, False])
@@ -92,7 +111,9 @@ async def test_a_stream_without_its_end_and_a_server_that_is_gone(chat):
     await expect(chat.answer.get_by_role("alert")).to_contain_text("cut before its end")
     await chat.page.route("**/chat", lambda route: route.abort())
     await chat.retry.click()
-    await expect(chat.answer.get_by_role("alert")).to_contain_text("See that it is running, then retry.")
+    await expect(chat.answer.get_by_role("alert")).to_contain_text(
+        "See that it is running, then retry."
+    )
 
 
 async def test_an_answer_is_not_given_away_for_one_that_does_not_come(chat):
@@ -120,7 +141,9 @@ KEPT_TURNS = "JSON.parse(localStorage['llmstream.chat.' + sessionStorage['llmstr
 async def test_a_page_in_place_of_an_answer_is_told(chat):
     asked = await chat.ask()
     asked.refuse(HTMLResponse("<p>Log in first</p>"))
-    await expect(chat.answer.get_by_role("alert")).to_contain_text("a login or a proxy may stand between")
+    await expect(chat.answer.get_by_role("alert")).to_contain_text(
+        "a login or a proxy may stand between"
+    )
 
 
 async def test_a_server_that_was_started_anew_says_what_models_it_has(chat):

@@ -112,7 +112,10 @@ CASES = [
     (b"data:  a\n\n", [("message", " a", "")]),
     (b"data\n\n", [("message", "", "")]),
     (b"data: a\ndata\ndata: b\n\n", [("message", "a\n\nb", "")]),
-    (b"data: a\r\n\r\ndata: b\r\rdata: c\n\n", [("message", "a", ""), ("message", "b", ""), ("message", "c", "")]),
+    (
+        b"data: a\r\n\r\ndata: b\r\rdata: c\n\n",
+        [("message", "a", ""), ("message", "b", ""), ("message", "c", "")],
+    ),
     (b"data: a\r\ndata: b\r\n\r\n", [("message", "a\nb", "")]),
     (b"event: e\ndata: a\n\ndata: b\n\n", [("e", "a", ""), ("message", "b", "")]),
     (b"event: e\n\ndata: b\n\n", [("message", "b", "")]),
@@ -120,7 +123,10 @@ CASES = [
     (b"id: 1\n\ndata: a\n\nid\ndata: b\n\n", [("message", "a", "1"), ("message", "b", "")]),
     (b"id: 1\0\ndata: a\n\n", [("message", "a", "")]),
     (b"\xef\xbb\xbfdata: a\n\n", [("message", "a", "")]),
-    (b"data: a\n\n\xef\xbb\xbfdata: b\n\ndata: c\n\n", [("message", "a", ""), ("message", "c", "")]),
+    (
+        b"data: a\n\n\xef\xbb\xbfdata: b\n\ndata: c\n\n",
+        [("message", "a", ""), ("message", "c", "")],
+    ),
     (b": hello\n\ndata: a\n:\n: x\ndata: b\n\n", [("message", "a\nb", "")]),
     (b"Data: a\n data: b\ndata : c\nfoo: d\ndata: e\n\n", [("message", "e", "")]),
     ("data: \u2028\u0085\x0b\x1c\n\n".encode(), [("message", "\u2028\u0085\x0b\x1c", "")]),
@@ -173,7 +179,9 @@ def test_the_last_frame_without_its_blank_line_is_handed_over_marked():
 
 def test_lines_of_no_field_are_handed_over_in_their_place():
     """Bare JSON, HTML and `error:` lines come out as stray frames between the others."""
-    frames, _ = parse([b'event: e\nid: 7\ndata: a\n\nerror: {"x": 1}\n<html>\ndata: b\n\n{"error": 1}'])
+    frames, _ = parse(
+        [b'event: e\nid: 7\ndata: a\n\nerror: {"x": 1}\n<html>\ndata: b\n\n{"error": 1}']
+    )
     assert frames == [
         Frame("e", b"a", "7"),
         Frame("", b'error: {"x": 1}', "7", stray=True),
@@ -262,7 +270,9 @@ def test_an_unfinished_line_counts_together_with_the_lines_before_it():
     assert parser.oversized
 
 
-@pytest.mark.parametrize("head", [b"data: ", b"event: e\ndata: ", b": c\ndata: ", b"data: a\r\ndata: "])
+@pytest.mark.parametrize(
+    "head", [b"data: ", b"event: e\ndata: ", b": c\ndata: ", b"data: a\r\ndata: "]
+)
 def test_one_large_frame_is_refused_in_any_pieces(head):
     """A frame over the limit is refused, whole or in pieces, and those before it are handed over."""
     for size, refused in ((900, False), (1100, True)):
@@ -276,7 +286,9 @@ def test_one_large_frame_is_refused_in_any_pieces(head):
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize("lines", [[b"data: %s"], [b"data: a", b"data: %s"], [b"event: e", b"data: %s"], [b"x%s"]])
+@pytest.mark.parametrize(
+    "lines", [[b"data: %s"], [b"data: a", b"data: %s"], [b"event: e", b"data: %s"], [b"x%s"]]
+)
 def test_the_limit_is_exact(lines, end):
     """`max_frame` counts the bytes of the data lines, or of one other line, without line ends: so many pass."""
     rest = sum(len(line) for line in lines if not line.startswith(b"event")) - 2

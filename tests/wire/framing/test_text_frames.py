@@ -61,14 +61,23 @@ def chat(text: str, more: str) -> dict[str, Any]:
 
 
 def responses(text: str, more: str) -> dict[str, Any]:
-    payload = {"type": "response.output_text.delta", "sequence_number": len(more), "item_id": "i", "content_index": 0}
+    payload = {
+        "type": "response.output_text.delta",
+        "sequence_number": len(more),
+        "item_id": "i",
+        "content_index": 0,
+    }
     payload |= {"output_index": 0, "delta": text}
     if more == "number":
         payload["sequence_number"] = -7
     elif more == "padding":
         payload["obfuscation"] = "x y" if len(text) % 2 else "Ab9"
     elif more == "usage":
-        return {"type": "response.output_item.done", "output_index": 0, "item": {"type": "message", "id": "i"}}
+        return {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": {"type": "message", "id": "i"},
+        }
     elif more == "reason":
         payload["content_index"] = 1
     elif more == "twice":
@@ -86,20 +95,34 @@ def messages(text: str, more: str) -> dict[str, Any]:
     if more == "number":
         payload["index"] = len(text)
     elif more == "usage":
-        return {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": len(text)}}
+        return {
+            "type": "message_delta",
+            "delta": {"stop_reason": None},
+            "usage": {"output_tokens": len(text)},
+        }
     elif more == "reason":
         return {"type": "content_block_stop", "index": 0}
     elif more == "twice":
-        return {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": text}}
+        return {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "text", "text": text},
+        }
     elif more == "same":
         payload["text"] = text
     elif more == "other choice":
-        return {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": text}}
+        return {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "thinking_delta", "thinking": text},
+        }
     return payload
 
 
 PAYLOADS = dict(zip(FORMATS, (chat, responses, messages), strict=True))
-kinds = st.sampled_from(["", "", "", "", "", "number", "padding", "usage", "reason", "twice", "same", "other choice"])
+kinds = st.sampled_from(
+    ["", "", "", "", "", "number", "padding", "usage", "reason", "twice", "same", "other choice"]
+)
 frames = st.lists(st.tuples(texts, kinds, st.booleans(), st.booleans()), max_size=12)
 
 
@@ -108,7 +131,9 @@ def body(format: str, parts: list[tuple[str, str, bool, bool]]) -> list[bytes]:
     for text, more, escaped, spaced in parts:
         payload = PAYLOADS[format](text, more)
         separators = (", ", ": ") if spaced else (",", ":")
-        data = json.dumps(payload, ensure_ascii=escaped, separators=separators).encode("utf-8", "surrogatepass")
+        data = json.dumps(payload, ensure_ascii=escaped, separators=separators).encode(
+            "utf-8", "surrogatepass"
+        )
         name = b"event: %s\n" % payload["type"].encode() if "type" in payload else b""
         made.append(name + b"data: " + data + b"\n\n")
     return made
@@ -137,7 +162,10 @@ def test_what_comes_in_between_may_give_the_same_frame_another_sense() -> None:
     for chunks in (reads, [b"".join(reads)]):
         events = decode("openai-responses", chunks, template=True)
         assert events == decode("openai-responses", chunks, template=False)
-        assert "".join(event["text_delta"]["content"] for event in events if "text_delta" in event) == "a1b1c1a2b2c2"
+        assert (
+            "".join(event["text_delta"]["content"] for event in events if "text_delta" in event)
+            == "a1b1c1a2b2c2"
+        )
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -173,7 +201,9 @@ def test_it_is_used(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     words = [f"word-{number} " for number in range(200)]
     more = "" if format == "anthropic-messages" else "padding"
     events = [
-        event for data in body(format, [(word, more, False, False) for word in words]) for event in decoder.feed(data)
+        event
+        for data in body(format, [(word, more, False, False) for word in words])
+        for event in decoder.feed(data)
     ]
     assert "".join(event.text for event in events) == "".join(words)
     assert parsed < 5
@@ -221,4 +251,6 @@ def test_it_holds_until_an_event_of_another_name() -> None:
 def test_with_raw_every_frame_is_parsed() -> None:
     made = body("openai-chat", [("a", "", False, False)] * 5)
     events = decode("openai-chat", made, template=True, include_raw=True)
-    assert [event["raw"]["choices"][0]["delta"]["content"] for event in events if "raw" in event] == ["a"] * 5
+    assert [
+        event["raw"]["choices"][0]["delta"]["content"] for event in events if "raw" in event
+    ] == ["a"] * 5
