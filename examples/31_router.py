@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, Iterator
 from llmstream import EventType, LLMClient
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
-from llmstream.providers.script import Item
 from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers.simulator_script import Item
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes, by_model, rules
 
 

@@ -36,9 +36,9 @@ from llmstream.providers.endpoint import (
     secret_headers,
     secret_parts,
 )
-from llmstream.providers.perloop import LoopClient, LoopClients
-from llmstream.providers.refused import RefusedError, refuse
-from llmstream.providers.transport import (
+from llmstream.providers.http.error_response import RefusedError, refuse
+from llmstream.providers.http.loop_clients import LoopClient, LoopClients
+from llmstream.providers.http.transport import (
     Abort,
     Exchange,
     HostRefusedError,
@@ -62,7 +62,7 @@ from llmstream.wire.rendered import Rendered
 if TYPE_CHECKING:
     import httpx2
 
-    from llmstream.providers.gate import HostGate
+    from llmstream.providers.http.host_check import HostGate
 
 logger = logging.getLogger("llmstream")
 
@@ -348,7 +348,7 @@ async def _close(response: Any, abort: Abort | None) -> None:
 def _gate(config: ProviderConfig) -> HostGate | None:
     if config.allow_host is None:
         return None
-    from llmstream.providers.gate import HostGate
+    from llmstream.providers.http.host_check import HostGate
 
     return HostGate(config.allow_host)
 

@@ -16,7 +16,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
 from llmstream.providers.base import AnswerReader, Call, Watchdog
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.script import Item, script_events, words
+from llmstream.providers.simulator_script import Item, script_events, words
 from llmstream.wire.rendered import Encoder
 
 Script: TypeAlias = Sequence[Sequence[Item]] | Callable[[ChatRequest], Iterable[Item]]

@@ -9,7 +9,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest, FinishReason
 from llmstream.providers.base import Call, closed
-from llmstream.providers.script import Item, script_events
+from llmstream.providers.simulator_script import Item, script_events
 
 
 class ScriptedProvider:

@@ -14,7 +14,7 @@ from llmstream import ErrorInfo, EventType, LLMClient, Message, RetryPolicy, Str
 from llmstream.events.types import Status, text_delta
 from llmstream.messages import ChatRequest, FinishReason, ReasoningPart, RefusalPart, Source, ToolCall
 from llmstream.providers.base import Call
-from llmstream.providers.script import Item
+from llmstream.providers.simulator_script import Item
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import run_tools
 from llmstream.web import create_app

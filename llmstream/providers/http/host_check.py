@@ -22,7 +22,7 @@ import httpx2
 
 from llmstream.errors import ConfigurationError
 from llmstream.providers.config import AllowHost
-from llmstream.providers.transport import HostRefusedError
+from llmstream.providers.http.transport import HostRefusedError
 
 logger = logging.getLogger("llmstream")
 

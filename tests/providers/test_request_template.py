@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from llmstream import LLMClient, RetryPolicy
-from llmstream.providers import prepared
 from llmstream.providers.config import TRANSPORTS
+from llmstream.providers.http import request_template
 from tests.loopback import APIS, Loopback, answer
 
 QUESTION = [{"role": "user", "content": 'hi "there"\u2028 ü'}]
@@ -27,13 +27,13 @@ def connect(server: Loopback, provider: str, transport: str, **options: Any) -> 
 def made(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The URLs of the requests that were copied."""
     seen: list[bytes] = []
-    send = prepared.PreparedRequest.send
+    send = request_template.PreparedRequest.send
 
     def watch(self: Any, *arguments: Any) -> Any:
         seen.append(self._url)
         return send(self, *arguments)
 
-    monkeypatch.setattr(prepared.PreparedRequest, "send", watch)
+    monkeypatch.setattr(request_template.PreparedRequest, "send", watch)
     return seen
 
 
@@ -101,5 +101,5 @@ async def test_what_can_t_be_sent_is_an_error_of_the_same_kind(transport: str) -
 def test_its_repr_has_no_key() -> None:
     import httpx2
 
-    request = prepared.PreparedRequest(httpx2.Request("POST", "http://x", headers={"Authorization": "canary"}))
+    request = request_template.PreparedRequest(httpx2.Request("POST", "http://x", headers={"Authorization": "canary"}))
     assert "canary" not in repr([getattr(request, name) for name in request.__slots__])

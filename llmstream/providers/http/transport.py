@@ -2,7 +2,7 @@
 
 The SDKs' aiohttp class is an httpx2 client whose connections are aiohttp's, so hooks, headers, redirects and errors are
 the same on both. What is not: how connections are made, how one learns that a pooled one was used, and the way to the
-bytes, which over aiohttp leads past httpx2 (a fraction of the cost per chunk). `aiosession` has what imports aiohttp.
+bytes, which over aiohttp leads past httpx2 (a fraction of the cost per chunk). What imports aiohttp: `aiohttp_session`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmstream.errors import ConfigurationError
 from llmstream.providers.config import TRANSPORTS, ProviderConfig
-from llmstream.providers.pool import READ_SIZE, UnboundedPool
-from llmstream.providers.prepared import PreparedRequest
+from llmstream.providers.http.httpx2_pool import READ_SIZE, UnboundedPool
+from llmstream.providers.http.request_template import PreparedRequest
 
 if TYPE_CHECKING:
-    from llmstream.providers.gate import HostGate
+    from llmstream.providers.http.host_check import HostGate
 
 VARIABLE = "LLMSTREAM_TRANSPORT"
 KEEP_ALIVE = 5.0
@@ -91,7 +91,7 @@ def http_client(name: str, sdk: ModuleType, gate: HostGate | None, hooks: Mappin
         for transport in _transports(client):
             UnboundedPool(transport._pool, _heard)  # noqa: SLF001  # no other way to its connections
         return client
-    from llmstream.providers.aiosession import cut_up, session
+    from llmstream.providers.http.aiohttp_session import cut_up, session
 
     options["event_hooks"]["request"].append(cut_up)
     client = sdk.DefaultAioHttpClient(trust_env=gate is None, **options)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from llmstream.providers.transport import exchanges
+from llmstream.providers.http.transport import exchanges
 
 logger = logging.getLogger("llmstream")
 

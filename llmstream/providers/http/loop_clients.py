@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from llmstream.providers.base import Watchdog
-from llmstream.providers.prepared import PreparedRequest
+from llmstream.providers.http.request_template import PreparedRequest
 
 
 class LoopClients:

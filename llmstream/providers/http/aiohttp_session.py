@@ -10,13 +10,13 @@ import aiohttp
 import httpx2
 from aiohttp.client_proto import ResponseHandler
 
-from llmstream.providers.pool import is_readable
-from llmstream.providers.transport import KEEP_ALIVE, Exchange, exchanges, tls_context
+from llmstream.providers.http.httpx2_pool import is_readable
+from llmstream.providers.http.transport import KEEP_ALIVE, Exchange, exchanges, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from llmstream.providers.gate import HostGate
+    from llmstream.providers.http.host_check import HostGate
 
 HEADER_SIZE = 100 * 1024
 """Bytes of one response header; aiohttp's own 8 KB are too few for some hosts. httpx2 takes as many in all."""
