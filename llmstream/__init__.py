@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         ToolResult,
         Usage,
     )
-    from llmstream.providers.base import Timeouts
+    from llmstream.providers.provider import Timeouts
     from llmstream.retry import RetryBudget, RetryPolicy
 
 __version__ = "0.1.0"
@@ -66,7 +66,7 @@ _HOME = {
         "ToolResult",
         "Usage",
     ),
-    "providers.base": ("Timeouts",),
+    "providers.provider": ("Timeouts",),
     "retry": ("RetryBudget", "RetryPolicy"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

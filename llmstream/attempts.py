@@ -20,7 +20,8 @@ from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call, Provider, Timeouts, Watchdog, abortable, closed, timed_out
+from llmstream.providers.provider import Call, Provider, Timeouts
+from llmstream.providers.watchdog import Watchdog, abortable, closed, timed_out
 from llmstream.retry import RetryPolicy
 
 logger = logging.getLogger("llmstream")

@@ -22,9 +22,10 @@ from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, StreamEvent, TextDelta
 from llmstream.messages import Message
 from llmstream.providers import registry
-from llmstream.providers.base import Call, Provider, Timeouts
 from llmstream.providers.config import AllowHost, ProviderConfig
-from llmstream.providers.endpoint import Secret, check_headers, hide_headers, secret_in_url
+from llmstream.providers.provider import Call, Provider, Timeouts
+from llmstream.providers.secrets import Secret, check_headers, hide_headers
+from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 

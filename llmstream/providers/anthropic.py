@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import SchemaSupport
-from llmstream.providers.endpoint import reveal
+from llmstream.providers.provider import SchemaSupport
 from llmstream.providers.sdk import SDKProvider
+from llmstream.providers.secrets import reveal
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
 from llmstream.wire.rendered import Rendered

@@ -21,9 +21,9 @@ from typing import Any
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call, SchemaSupport
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
+from llmstream.providers.provider import Call, SchemaSupport
 from llmstream.wire.openai_chat.request import Dialect
 
 CONTEXT = 8192

@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import SchemaSupport
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.endpoint import reveal
+from llmstream.providers.provider import SchemaSupport
 from llmstream.providers.sdk import SDKProvider
+from llmstream.providers.secrets import reveal
 from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.openai_chat.request import Dialect, render_request
 from llmstream.wire.openai_responses.decode import ResponsesDecoder

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llmstream.providers.base import Provider
     from llmstream.providers.compatible import Vendor
     from llmstream.providers.config import ProviderConfig
+    from llmstream.providers.provider import Provider
 
     Factory = Callable[[ProviderConfig], Provider]
 

@@ -22,20 +22,8 @@ from urllib.parse import urlsplit
 from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
-from llmstream.providers.base import AnswerReader, Call, Watchdog, abortable, timed_out
+from llmstream.providers.answer_reader import AnswerReader
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.endpoint import (
-    Secret,
-    SecretHeaders,
-    check_base_url,
-    check_headers,
-    check_key,
-    digest,
-    is_loopback,
-    reveal,
-    secret_headers,
-    secret_parts,
-)
 from llmstream.providers.http.error_response import RefusedError, refuse
 from llmstream.providers.http.loop_clients import LoopClient, LoopClients
 from llmstream.providers.http.transport import (
@@ -53,6 +41,19 @@ from llmstream.providers.http.transport import (
     reason,
     transport_name,
 )
+from llmstream.providers.provider import Call
+from llmstream.providers.secrets import (
+    Secret,
+    SecretHeaders,
+    check_headers,
+    check_key,
+    digest,
+    reveal,
+    secret_headers,
+    secret_parts,
+)
+from llmstream.providers.url_checks import check_base_url, is_loopback
+from llmstream.providers.watchdog import Watchdog, abortable, timed_out
 from llmstream.wire.decoding import Decoder
 from llmstream.wire.error_body import parse_error, redact
 from llmstream.wire.fields import parse_json

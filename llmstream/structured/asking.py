@@ -11,7 +11,7 @@ from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoice
-from llmstream.providers.base import Provider, SchemaSupport
+from llmstream.providers.provider import Provider, SchemaSupport
 from llmstream.structured.schema import is_recursive
 from llmstream.structured.target import Target
 from llmstream.wire.openai_chat.arguments import parse_messages

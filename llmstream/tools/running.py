@@ -13,7 +13,7 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, error
 from llmstream.events.unfold import unfold
 from llmstream.messages import FinishReason, HostedTool, Message, Tool, ToolCall, ToolResult, Usage, sequence_of
-from llmstream.providers.endpoint import hide_headers
+from llmstream.providers.secrets import hide_headers
 from llmstream.tools.calls import Calls, Confirm
 from llmstream.tools.function import FunctionTool, tool
 from llmstream.wire.openai_chat.arguments import parse_tool_choice, parse_tools

@@ -43,7 +43,7 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
-from llmstream.providers.base import Call
+from llmstream.providers.provider import Call
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import tool
 from tests.conversations.talk import ALICE, CUT, begin, enter, read, said, scripted

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy, Timeouts
-from llmstream.providers import base
+from llmstream.providers import answer_reader
 from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.http import error_response
 from llmstream.providers.simulator import SimulatorProvider
@@ -126,7 +126,7 @@ async def test_reasoning_signed_in_the_same_read_counts_as_a_piece() -> None:
 
 
 async def test_keep_alives_after_the_finish_reason_do_not_keep_the_answer_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "FINISH_SILENCE", 0.1)
+    monkeypatch.setattr(answer_reader, "FINISH_SILENCE", 0.1)
 
     async def pinging(request: Any, reply: Any) -> None:
         await reply.head()

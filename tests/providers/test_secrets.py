@@ -15,7 +15,7 @@ import pytest
 from llmstream import ConfigurationError, LLMClient, LLMError, RetryPolicy, Timeouts
 from llmstream.providers import ProviderConfig, registry
 from llmstream.providers.config import TRANSPORTS
-from llmstream.providers.endpoint import Secret, SecretHeaders, reveal
+from llmstream.providers.secrets import Secret, SecretHeaders, reveal
 from tests.loopback import APIS, CutError, Loopback, answer, refuse
 
 QUESTION = [{"role": "user", "content": "hi"}]

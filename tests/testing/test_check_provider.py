@@ -11,10 +11,10 @@ import pytest
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers import base, registry
-from llmstream.providers.base import Call, Provider
+from llmstream.providers import answer_reader, registry
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http import error_response
+from llmstream.providers.provider import Call, Provider
 from llmstream.testing import FAULTS, check_provider
 from llmstream.testing.reply import APIS
 from tests.testing.test_conformance import KNOWN
@@ -24,7 +24,7 @@ FEW = ("ok", "stall", "clean-end-without-an-end", "status-500", "closed-between-
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "FINISH_SILENCE", 0.2)
+    monkeypatch.setattr(answer_reader, "FINISH_SILENCE", 0.2)
     monkeypatch.setattr(error_response, "ERROR_BODY_SECONDS", 0.2)
 
 

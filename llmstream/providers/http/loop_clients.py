@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from llmstream.providers.base import Watchdog
 from llmstream.providers.http.request_template import PreparedRequest
+from llmstream.providers.watchdog import Watchdog
 
 
 class LoopClients:

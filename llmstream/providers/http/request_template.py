@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from llmstream.providers.endpoint import Secret
+from llmstream.providers.secrets import Secret
 
 if TYPE_CHECKING:
     import httpx2

@@ -13,7 +13,7 @@ import uvicorn
 from llmstream import ErrorInfo, EventType, LLMClient, Message, RetryPolicy, StreamEvent, Usage
 from llmstream.events.types import Status, text_delta
 from llmstream.messages import ChatRequest, FinishReason, ReasoningPart, RefusalPart, Source, ToolCall
-from llmstream.providers.base import Call
+from llmstream.providers.provider import Call
 from llmstream.providers.simulator_script import Item
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import run_tools

@@ -13,7 +13,7 @@ import pytest
 from llmstream import ErrorInfo, LLMClient, RetryPolicy, StreamEvent
 from llmstream.events.types import Start, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call
+from llmstream.providers.provider import Call
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
 from llmstream.web import create_app
 from tests.web.serving import fetch, serving
