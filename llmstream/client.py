@@ -23,7 +23,7 @@ from llmstream.events.types import EventType, StreamEvent, TextDelta
 from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
-from llmstream.providers.provider import Call, Provider, Timeouts
+from llmstream.providers.provider import Call, Provider, ProviderTraits, Timeouts
 from llmstream.providers.secrets import Secret, check_headers, hide_headers
 from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
@@ -128,13 +128,12 @@ class LLMClient:
         own = {"api_key": key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
         own |= {"transport": transport, "allow_host": allow_host}
         if provider is not None and not isinstance(provider, str):
-            if not hasattr(provider, "stream"):
-                raise TypeError(f"provider must be a name or a Provider object, not {provider!r}")
+            _check_provider(provider, "provider must be a name or a Provider object")
             if any(value is not None for value in own.values()):
                 given = ", ".join(name for name, value in own.items() if value is not None)
                 raise ConfigurationError(f"{given}: belongs to the Provider object you pass; set it there")
             self._provider: Provider = provider
-            self._model = model or getattr(provider, "default_model", None)
+            self._model = model or provider.traits.default_model
         else:
             name, self._model = self._choose(model, provider)
             self._provider = registry.create(
@@ -142,7 +141,7 @@ class LLMClient:
                     name, key, base_url, headers or {}, sdk_client, allow_insecure_http, transport, allow_host
                 )
             )
-            self._model = self._model or getattr(self._provider, "default_model", None)
+            self._model = self._model or self._provider.traits.default_model
         if not self._model:
             raise ConfigurationError(f'provider {self._provider.name} has no default model: pass model="…"')
         self._fallbacks = self._parse_fallbacks(fallbacks)
@@ -272,14 +271,14 @@ class LLMClient:
             raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
         name, colon, rest = model.partition(":")
         if name not in registry.names():
-            if colon and name != "ft" and getattr(self._provider, "vendor", False):  # "ft:…" are OpenAI's fine-tunes
+            if colon and name != "ft" and self._provider.traits.is_vendor:  # "ft:…" are OpenAI's fine-tunes
                 registry.parse_model(model)  # raises: no vendor has such a name, so it is a provider misspelt
             return Target(self._provider, model)
         return self._named(name, rest)
 
     def get_client(self) -> Any:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
-        make = getattr(self._provider, "sdk_client", None)
+        make = self._provider.traits.sdk_client
         if make is None:
             raise ConfigurationError(f"provider {self._provider.name} is not built on a vendor's SDK")
         return make()
@@ -332,7 +331,7 @@ class LLMClient:
                 ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
             )
         other = self._others[name]
-        model = model or getattr(other, "default_model", None)
+        model = model or other.traits.default_model
         if not model:
             raise ConfigurationError(f'provider {name} has no default model: write "{name}:…"')
         return Target(other, model)
@@ -344,12 +343,11 @@ class LLMClient:
         for fallback in fallbacks:
             if isinstance(fallback, str):
                 targets.append(self._named(*registry.parse_model(fallback)))
-            elif hasattr(fallback, "stream"):
-                if not (model := getattr(fallback, "default_model", None)):
-                    raise ConfigurationError(f"fallback {fallback.name}: a Provider object needs a default_model")
-                targets.append(Target(fallback, model))
             else:
-                raise TypeError(f"a fallback is a model string or a Provider object, not {fallback!r}")
+                _check_provider(fallback, "a fallback must be a model string or a Provider object")
+                if not (model := fallback.traits.default_model):
+                    raise ConfigurationError(f"fallback {fallback.name}: its traits need a default_model")
+                targets.append(Target(fallback, model))
         return targets
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
@@ -364,6 +362,14 @@ class LLMClient:
         text = event.message.text if event.message is not None else ""
         message = event.message if self.keep_message else None
         return replace(event, text_delta=TextDelta(text) if text else None, message=message)
+
+
+def _check_provider(provider: object, wanted: str) -> None:
+    """Raise TypeError for what isn't a provider."""
+    if not hasattr(provider, "stream"):
+        raise TypeError(f"{wanted}, not {provider!r}")
+    if not isinstance(getattr(provider, "traits", None), ProviderTraits):
+        raise TypeError(f"{wanted}: {type(provider).__name__} must set traits = ProviderTraits(…)")
 
 
 class Stream:

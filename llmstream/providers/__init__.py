@@ -2,7 +2,7 @@
 
 from llmstream.clock import Clock
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.provider import Call, Provider, SchemaSupport, Timeouts
+from llmstream.providers.provider import Call, Provider, ProviderTraits, SchemaSupport, Timeouts
 from llmstream.providers.registry import names, register
 from llmstream.providers.url_checks import public_hosts_only
 
@@ -11,6 +11,7 @@ __all__ = [
     "Clock",
     "Provider",
     "ProviderConfig",
+    "ProviderTraits",
     "SchemaSupport",
     "Timeouts",
     "names",

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from llmstream.messages import ChatRequest
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.provider import SchemaSupport
+from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk import SDKProvider
 from llmstream.providers.secrets import reveal
 from llmstream.wire.openai_chat.decode import ChatDecoder
@@ -42,19 +42,16 @@ class OpenAIProvider(_OverOpenAI):
     default_model: str | None = "gpt-5-mini"
 
     def __init__(self, config: ProviderConfig, dialect: Dialect | None = None) -> None:
+        self._given = dialect
         super().__init__(config)
+
+    def make_traits(self, **traits: Any) -> ProviderTraits:
+        """What the dialect says."""
         limit = "max_completion_tokens" if self.is_openai() else "max_tokens"
-        self._dialect = dialect or Dialect(config.name, max_tokens=limit)
-
-    def prefills(self, request: ChatRequest) -> bool:
-        """What the dialect says."""
-        return self._dialect.prefill is not None
-
-    def schema_support(self, model: str) -> SchemaSupport:
-        """What the dialect says."""
-        dialect = self._dialect
+        self._dialect = dialect = self._given or Dialect(self.name, max_tokens=limit)
         forced = dialect.required is not None and not {"tools", "tool_choice"} & dialect.unsupported
-        return SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
+        schemas = SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
+        return super().make_traits(prefill=dialect.prefill is not None, schemas=schemas, **traits)
 
     def render(self, request: ChatRequest) -> Rendered:
         """The request as chat completions."""
@@ -68,9 +65,9 @@ class OpenAIResponsesProvider(_OverOpenAI):
     decoder = ResponsesDecoder
     default_model = "gpt-5-mini"
 
-    def schema_support(self, model: str) -> SchemaSupport:
+    def make_traits(self, **traits: Any) -> ProviderTraits:
         """Every model takes schemas here."""
-        return SchemaSupport(native=True, forced_call=True)
+        return super().make_traits(schemas=SchemaSupport(native=True, forced_call=True), **traits)
 
     def render(self, request: ChatRequest) -> Rendered:
         """The request as Responses."""

@@ -6,9 +6,9 @@ belong to the client. Third parties implement `Provider`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import StreamEvent
@@ -49,7 +49,7 @@ class Call:
     clock: Clock = field(default_factory=LoopClock)
 
     def hold(self, seconds: float) -> None:
-        """The consumer held an event for so long: that time does not count."""
+        """Exclude the time the consumer spent on an event."""
         if self.deadline is not None:
             self.deadline += seconds
 
@@ -73,6 +73,39 @@ class SchemaSupport:
     """`response_format` can ask for JSON of any shape."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProviderTraits:
+    """What the client may want to know about a provider. Every trait has a default that is safe.
+
+    Set `traits = ProviderTraits(default_model="…")` on a provider. Where an answer depends on the model, subclass it
+    and override `takes_prefill` or `schema_support`. It must not refer to the provider, or dropping a client would
+    leave its connections to the garbage collector.
+    """
+
+    default_model: str | None = None
+    """The model that is asked when nobody names one."""
+    budget_key: Hashable | None = None
+    """Providers with the same endpoint and key share this value and their retry budget; None: a budget of its own."""
+    keeps_deadline: bool = False
+    """Whether a stream ends by itself at `call.deadline`. Otherwise the client ends it."""
+    is_vendor: bool = False
+    """Whether the vendor itself answers, so that a `name:model` with an unknown name is a misspelt provider."""
+    prefill: bool = False
+    """Whether every model goes on from an assistant message at the end of the request."""
+    schemas: SchemaSupport = SchemaSupport()
+    """How every model can be held to a JSON schema."""
+    sdk_client: Callable[[], Any] | None = None
+    """Returns the vendor SDK's async client for the running loop, for `LLMClient.get_client()`."""
+
+    def takes_prefill(self, request: ChatRequest) -> bool:
+        """Whether the model of this request goes on from an assistant message at its end."""
+        return self.prefill
+
+    def schema_support(self, model: str) -> SchemaSupport:
+        """How this model can be held to a JSON schema."""
+        return self.schemas
+
+
 class Provider(Protocol):
     """Where to send a request, and as whom.
 
@@ -80,14 +113,14 @@ class Provider(Protocol):
     wrong arguments, before any network. Closing the generator closes the connection. Streams may run side by side, so
     nothing about one is kept on `self`. When a refusal taught it to ask otherwise, it yields ERROR with the code
     `llmstream.errors.ADAPTED`, and is asked again at once.
-
-    It may also have: `default_model`, a name; `budget_key`, any hashable value that providers of the same endpoint and
-    key share, else each has a retry budget of its own; `takes_prefill(request) -> bool`, whether the model goes on from
-    an assistant message at the end; `schema_support(model) -> SchemaSupport`, how a model can be held to a JSON schema,
-    else in words alone; `keeps_deadline = True`, when it ends by itself at `call.deadline`.
     """
 
     name: str
+
+    @property
+    def traits(self) -> ProviderTraits:
+        """What it can do; a class attribute or a property."""
+        return ProviderTraits()
 
     def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""

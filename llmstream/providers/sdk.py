@@ -15,7 +15,8 @@ import logging
 import os
 from collections.abc import AsyncGenerator
 from contextvars import copy_context
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -41,7 +42,7 @@ from llmstream.providers.http.transport import (
     reason,
     transport_name,
 )
-from llmstream.providers.provider import Call
+from llmstream.providers.provider import Call, ProviderTraits
 from llmstream.providers.secrets import (
     Secret,
     SecretHeaders,
@@ -68,6 +69,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger("llmstream")
 
 
+@dataclass(frozen=True, kw_only=True)
+class LearnedTraits(ProviderTraits):
+    """Traits that refusals may have corrected."""
+
+    lessons: Lessons
+
+    def takes_prefill(self, request: ChatRequest) -> bool:
+        """Whether the model is known to take a prefill, and never refused one."""
+        return self.lessons.takes_prefill(request.model) and self.knows_prefill(request)
+
+    def knows_prefill(self, request: ChatRequest) -> bool:
+        """Whether the model is known to take a prefill."""
+        return self.prefill
+
+
 class SDKProvider:
     """A provider over one of the official async SDK clients. Subclasses name the SDK and the wire format."""
 
@@ -80,7 +96,6 @@ class SDKProvider:
     stream_class: Any = object
     """The SDK asks for one, and never makes one: what it casts to is the raw response."""
     default_model: str | None = None
-    keeps_deadline = True
 
     def __init__(self, config: ProviderConfig) -> None:
         self.name, self.base_url = config.name, ""
@@ -97,18 +112,16 @@ class SDKProvider:
         self._secrets = _secrets(self._key, config, first)
         check_base_url(str(first.base_url), allow_insecure_http=config.allow_insecure_http)
         self.base_url = str(first.base_url)
-        self.budget_key = digest(self.base_url, self._secrets)
         if self._gate is not None:
             self._gate.check_url(self.base_url)
-
-    @property
-    def vendor(self) -> bool:
-        """Whether the vendor itself answers: nobody gave an address or client of their own."""
-        return self._config.base_url is None and self._config.sdk_client is None
-
-    def takes_prefill(self, request: ChatRequest) -> bool:
-        """Whether the model goes on from an assistant message at the end of the request."""
-        return self._lessons.takes_prefill(request.model) and self.prefills(request)
+        self.traits = self.make_traits(
+            default_model=self.default_model,
+            budget_key=digest(self.base_url, self._secrets),
+            keeps_deadline=True,
+            is_vendor=config.base_url is None and config.sdk_client is None,
+            sdk_client=partial(self._clients.sdk, self._new_client),
+            lessons=self._lessons,
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, base_url={self.base_url!r})"
@@ -126,9 +139,9 @@ class SDKProvider:
         """The request in this provider's format and dialect."""
         raise NotImplementedError
 
-    def prefills(self, request: ChatRequest) -> bool:
-        """Whether it is known that this model takes a prefill."""
-        return False
+    def make_traits(self, **traits: Any) -> ProviderTraits:
+        """The traits of this provider. `traits` are those that all providers of this kind have."""
+        return LearnedTraits(**traits)
 
     # --- Provider ------------------------------------------------------------------------------------------
 

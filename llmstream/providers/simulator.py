@@ -16,7 +16,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
 from llmstream.providers.answer_reader import AnswerReader
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.provider import Call
+from llmstream.providers.provider import Call, ProviderTraits
 from llmstream.providers.simulator_script import Item, script_events, words
 from llmstream.providers.watchdog import Watchdog
 from llmstream.wire.rendered import Encoder
@@ -32,7 +32,7 @@ class SimulatorProvider:
 
     name = "simulator"
     default_model = "echo"
-    keeps_deadline = True
+    traits = ProviderTraits(default_model=default_model, keeps_deadline=True)
 
     def __init__(
         self,
