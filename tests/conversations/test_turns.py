@@ -43,6 +43,7 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
+from llmstream.providers import ProviderTraits
 from llmstream.providers.provider import Call
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import tool
@@ -352,7 +353,7 @@ class Slow:
     """A model that says one word, and then nothing until it is told to go on."""
 
     name = "slow"
-    default_model = "m"
+    traits = ProviderTraits(default_model="m")
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()

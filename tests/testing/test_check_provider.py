@@ -11,7 +11,7 @@ import pytest
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers import answer_reader, registry
+from llmstream.providers import ProviderTraits, answer_reader, registry
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http import error_response
 from llmstream.providers.provider import Call, Provider
@@ -42,6 +42,7 @@ class Wrong:
     """A provider that does what ours does, but for one thing."""
 
     name = "wrong"
+    traits = ProviderTraits()
 
     def __init__(self, base_url: str) -> None:
         self.right: Provider = ours("openai")(base_url)

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 
 from llmstream import ErrorInfo, EventType, LLMClient, Message, RetryPolicy, StreamEvent, Usage
 from llmstream.events.types import Status, text_delta
 from llmstream.messages import ChatRequest, FinishReason, ReasoningPart, RefusalPart, Source, ToolCall
+from llmstream.providers import ProviderTraits
 from llmstream.providers.provider import Call
 from llmstream.providers.simulator_script import Item
 from llmstream.testing import ScriptedProvider, VirtualClock
@@ -56,7 +57,7 @@ class Stall:
     """A provider that says one word and then nothing; in the scenario "slow" for a few heartbeats only."""
 
     name: str = "stall"
-    default_model: str = "stall"
+    traits: ClassVar = ProviderTraits(default_model="stall")
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
