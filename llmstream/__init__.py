@@ -6,6 +6,8 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from llmstream.version import __version__ as __version__  # it is exported
+
 if TYPE_CHECKING:
     from llmstream.client import LLMClient, Stream
     from llmstream.errors import ConfigurationError, ErrorInfo, LLMError, LLMStreamError
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from llmstream.providers.provider import Timeouts
     from llmstream.retry import RetryBudget, RetryPolicy
 
-__version__ = "0.1.0"
 
 # Loaded when first asked for (PEP 562): `import llmstream` itself takes milliseconds and no SDK.
 _HOME = {

@@ -81,7 +81,7 @@ def _sdk_client(servers: Mapping[Path, _Server]) -> Any:
     """The OpenAI client that talks to the model, once it runs."""
     for server in servers.values():
         if server.provider is not None:
-            return server.provider.sdk_client()
+            return server.provider.channel.sdk_client()
     raise ConfigurationError("the local model starts with the first request; there is no client before it")
 
 

@@ -1,4 +1,4 @@
-"""OpenAI over its official SDK: chat completions, and the Responses API. Azure and others through `sdk_client`."""
+"""OpenAI: chat completions, and the Responses API. Azure and others through `sdk_client`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmstream.messages import ChatRequest
+from llmstream.providers.channel import API
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
-from llmstream.providers.sdk import SDKProvider
-from llmstream.providers.secrets import reveal
+from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.openai_chat.request import Dialect, render_request
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
@@ -17,16 +18,18 @@ from llmstream.wire.openai_responses.request import Dialect as ResponsesDialect
 from llmstream.wire.openai_responses.request import render_request as render_responses
 from llmstream.wire.rendered import Rendered
 
+SDK = SDKAdapter("openai", "AsyncOpenAI")
 
-class _OverOpenAI(SDKProvider):
-    sdk = "openai"
-    key_variables: tuple[str, ...] = ("OPENAI_API_KEY",)
 
-    def make_client(self, http_client: Any, /, **options: Any) -> Any:
-        """`openai.AsyncOpenAI`."""
-        import openai
-
-        return openai.AsyncOpenAI(http_client=http_client, **reveal(options))
+class _OverOpenAI(HTTPProvider):
+    api = API(
+        url="https://api.openai.com/v1",
+        url_variable="OPENAI_BASE_URL",
+        keys=("OPENAI_API_KEY",),
+        header_variables={"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"},
+        custom_headers="OPENAI_CUSTOM_HEADERS",
+        sdk=SDK,
+    )
 
     def is_openai(self) -> bool:
         """Whether OpenAI itself answers (or Azure), not a server that only speaks its format."""

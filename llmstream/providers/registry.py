@@ -77,7 +77,7 @@ def create(config: ProviderConfig) -> Provider:
 def listing() -> list[Listing]:
     """Every provider, those over their own SDK first, with what the environment lacks for it."""
     return [
-        *(_listed(name, _load(name).key_variables, _load(name).default_model) for name in _OWN_SDK),
+        *(_listed(name, _load(name).api.keys, _load(name).default_model) for name in _OWN_SDK),
         *(
             _listed(
                 vendor.name,

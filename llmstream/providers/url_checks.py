@@ -12,12 +12,12 @@ from llmstream.errors import ConfigurationError
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def check_base_url(url: str, *, allow_insecure_http: bool = False) -> None:
-    """Raise ConfigurationError unless a request with a key in it may be sent to `url`."""
+def check_base_url(url: str, *, allow_insecure_http: bool = False, name: str = "base_url") -> None:
+    """Raise ConfigurationError unless a request with a key in it may be sent to `url`. `name`: where it is from."""
     flaw = _url_flaw(url, allow_insecure_http=allow_insecure_http)
     del url  # no frame that raises shows it
     if flaw is not None:
-        raise ConfigurationError(flaw)
+        raise ConfigurationError(flaw.replace("base_url", name, 1))
 
 
 def secret_in_url(url: Any) -> str | None:

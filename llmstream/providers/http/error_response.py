@@ -1,12 +1,11 @@
-"""HTTP statuses that are no success, and their bodies: read by us, before the SDKs do."""
+"""Error responses. We read their bodies ourselves because the SDKs may read without limit."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
-from llmstream.providers.http.transport import exchanges
+from llmstream.providers.http.exchange import Response
 
 logger = logging.getLogger("llmstream")
 
@@ -16,27 +15,22 @@ ERROR_BODY_SECONDS = 2.0
 """Seconds given to an HTTP error's body."""
 
 
-class RefusedError(Exception):
-    """An HTTP status that is no success, with as much of its body as is worth reading."""
+class StatusError(Exception):
+    """An HTTP status that isn't a success, with as much of its body as is worth reading."""
 
-    def __init__(self, response: Any, body: bytes, *, cut: bool) -> None:
-        super().__init__(f"HTTP {response.status_code}")
-        self.cut = cut
+    def __init__(self, response: Response, body: bytes, *, cut: bool) -> None:
+        super().__init__(f"HTTP {response.status}")
         self.response = response
         self.body = body
+        self.cut = cut
 
 
-async def refuse(response: Any) -> None:
-    """Read an error's body ourselves: the SDKs read all of it, however long it is, and may lose the status on the way.
-
-    Read to its end the connection goes back to the pool; else it is closed.
-    """
-    if response.is_success or exchanges.get() is None:  # somebody else uses the SDK's client, and wants its own errors
-        return
+async def read_error(response: Response) -> StatusError:
+    """The error that a response is, and close it. Read to its end its connection can be used again."""
     body, cut = b"", False
     try:
         async with asyncio.timeout(ERROR_BODY_SECONDS):
-            async for data in response.aiter_bytes():
+            async for data in response.body():
                 body += data
                 if len(body) > ERROR_BODY:
                     break
@@ -44,4 +38,4 @@ async def refuse(response: Any) -> None:
         cut = True
         logger.debug("an error's body broke off: %s", type(problem).__name__)
     await response.aclose()
-    raise RefusedError(response, body[:ERROR_BODY], cut=cut)
+    return StatusError(response, body[:ERROR_BODY], cut=cut)
