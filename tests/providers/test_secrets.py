@@ -88,14 +88,17 @@ async def test_not_in_what_objects_show_of_themselves(provider: str) -> None:
 
 @api
 async def test_not_in_anybodys_log(provider: str, logs: pytest.LogCaptureFixture) -> None:
-    """The anthropic SDK logs the options of each request, headers among them."""
+    """The anthropic SDK logs the options of each request, headers among them, and httpcore2 what it reads."""
     unauthorized = refuse(401, {"error": {"message": f"no such key: {KEY}"}})
     async with Loopback(answer(APIS[provider]), unauthorized) as server, connect(server, provider) as client:
-        for _ in range(2):
+        for number in range(3):
+            if number == 2:
+                client.get_client()
             async for _event in client.chat_completion(QUESTION, headers={"X-Auth-Token": f"{KEY}-3"}):
                 pass
     assert server.requests[0].headers["x-auth-token"] == f"{KEY}-3"
     assert server.requests[0].headers["x-api-key-2"] == f"{KEY}-2"
+    logging.getLogger("llmstream").debug("so that there is a log")
     assert logs.records
     assert "canary" not in logs.text
 
