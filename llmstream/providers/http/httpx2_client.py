@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import socket
 import sys
@@ -227,10 +228,9 @@ def _proxy_pool(url: str) -> httpcore2.AsyncConnectionPool:
         return httpcore2.AsyncHTTPProxy(
             proxy_url=_core_url(proxy.url), proxy_auth=proxy.raw_auth, socket_options=socket_options(), **_options()
         )
-    try:
-        return httpcore2.AsyncSOCKSProxy(proxy_url=_core_url(proxy.url), proxy_auth=proxy.raw_auth, **_options())
-    except ImportError as missing:
-        raise ConfigurationError(f"a proxy that the environment names needs a package: {missing}") from missing
+    if importlib.util.find_spec("socksio") is None:
+        raise ConfigurationError("the SOCKS proxy set in the environment needs a package: pip install socksio")
+    return httpcore2.AsyncSOCKSProxy(proxy_url=_core_url(proxy.url), proxy_auth=proxy.raw_auth, **_options())
 
 
 def _core_url(url: httpx2.URL) -> httpcore2.URL:

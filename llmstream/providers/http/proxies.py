@@ -61,16 +61,14 @@ class Proxies:
 
 def _parse(name: str) -> _Rule | None:
     """The rule of one name; None if it can't be read, which curl and httpx2 ignore too."""
-    scheme = ""
-    if "://" in name:
-        scheme, _, name = name.partition("://")
-        scheme = "" if scheme == "all" else scheme
+    scheme, exact, name = name.rpartition("://")
+    scheme = "" if scheme == "all" else scheme
     address, slash, size = name.partition("/")
     host, port = _split_port(address)
     try:
         known = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return None if slash else _Rule(_host_matcher(host.lower(), exact=bool(scheme)), scheme, port)
+        return None if slash else _Rule(_host_matcher(host.lower(), exact=bool(exact)), scheme, port)
     if not slash:
         return _Rule(lambda other: _as_address(other) == known, scheme, port)
     try:
