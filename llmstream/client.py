@@ -19,7 +19,8 @@ from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules, Targe
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL, Guard
-from llmstream.events.types import EventType, StreamEvent, TextDelta
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.unfold import as_batch
 from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
@@ -178,7 +179,8 @@ class LLMClient:
         """Ask the model. Yields deltas and one terminal event; with `stream=False` only the terminal event.
 
         `messages` are dicts in OpenAI's shape, or `Message` objects. In batch mode MESSAGE_COMPLETE carries the whole
-        text in `text_delta`, RETRY and STATUS go to the log, and every retryable failure is retried.
+        text in `text_delta`, and a refusal's words in `refusal_delta`. RETRY and STATUS go to the log, and every
+        retryable failure is retried.
 
         Raises TypeError, ValueError or ConfigurationError for wrong arguments, at the first step and before any
         network. Everything else is an ERROR event. To stop early use `client.stream()` or `contextlib.aclosing`:
@@ -359,9 +361,8 @@ class LLMClient:
         return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self.clock)
 
     def _as_batch(self, event: StreamEvent) -> StreamEvent:
-        text = event.message.text if event.message is not None else ""
-        message = event.message if self.keep_message else None
-        return replace(event, text_delta=TextDelta(text) if text else None, message=message)
+        whole = as_batch(event, event.message)
+        return whole if self.keep_message else replace(whole, message=None)
 
 
 def _check_provider(provider: object, wanted: str) -> None:

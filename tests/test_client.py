@@ -31,8 +31,8 @@ from llmstream import (
     Usage,
 )
 from llmstream.errors import AuthenticationError, TruncatedError
-from llmstream.events.types import Start, error, reasoning_delta, text_delta
-from llmstream.messages import FinishReason, Source, ToolCall
+from llmstream.events.types import RefusalDelta, Start, error, reasoning_delta, text_delta
+from llmstream.messages import FinishReason, RefusalPart, Source, ToolCall
 from llmstream.providers import ProviderTraits
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests import strategies
@@ -118,6 +118,16 @@ async def test_batch_is_one_event():
     (last,) = await collect(client_of([ToolCall("1", "f", "{}", input={})]), stream=False)
     assert (last.text_delta, last.text) == (None, "")
     assert last.finish_reason is FinishReason.TOOL_CALLS
+
+
+@pytest.mark.parametrize("keep_message", [True, False])
+async def test_a_refusal_has_its_words_in_batch_mode_too(keep_message):
+    """They are not text: `text_delta` has none of them."""
+    client = client_of(["So: ", RefusalPart("I'd rather "), RefusalPart("not.")], keep_message=keep_message)
+    (last,) = await collect(client, stream=False)
+    assert (last.text, last.refusal_delta) == ("So: ", RefusalDelta("I'd rather not."))
+    streamed = await collect(client_of([RefusalPart("no")]))
+    assert streamed[-1].refusal_delta is None
 
 
 async def test_batch_may_be_an_error():

@@ -51,22 +51,38 @@ async def test_what_is_no_question_is_the_clients_mistake() -> None:
             assert (await fetch(port, "/chat", "POST", body, content_type="application/json"))[0] == status, body
 
 
+async def test_starlette_s_own_response_streams_the_text() -> None:
+    names: dict[str, Any] = {"client": LLMClient("simulator")}
+    exec(compile(SNIPPETS[1], "serving.md", "exec"), names)  # our own page
+    async with serving(names["app"]) as port:
+        status, headers, text = await fetch(port, "/ask?q=hi")
+    assert (status, headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert b"You said: hi" in text
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_command_serves(command: str) -> None:
+def test_the_command_serves(command: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("from llmstream.web import create_app\n\napp = create_app()\n")
     words = shlex.split(command)
     settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
-    arguments = words[words.index(".venv/bin/llmstream") + 1 :]
+    program, *arguments = words[len(settings) :]
+    root = str(Path(__file__).parent.parent)
     with subprocess.Popen(
-        [sys.executable, "-m", "llmstream", *arguments, "--port", "0"],
-        env={**os.environ, **settings, "LLMSTREAM_MODEL": "simulator"},
+        [sys.executable, "-m", program.removeprefix(".venv/bin/"), *arguments, "--port", "0"],
+        cwd=tmp_path,
+        env={**os.environ, **settings, "LLMSTREAM_MODEL": "simulator", "PYTHONPATH": root},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         try:
             assert process.stderr is not None
-            found = re.search(r":(\d+)/ to whoever has a key", process.stderr.readline())
-            assert found is not None
-            with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/healthz", timeout=10) as answer:
+            lines = (
+                re.search(r"at http://[\d.]+:(\d+)/ to|running on http://[\d.]+:(\d+) ", line)
+                for line in process.stderr
+            )
+            found = next(filter(None, lines))
+            port = found[1] or found[2]
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
                 assert answer.status == 200
         finally:
             process.terminate()

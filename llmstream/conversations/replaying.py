@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmstream.conversations.records import Turn
-from llmstream.events.types import EventType, Start, Status, StreamEvent, TextDelta
-from llmstream.events.unfold import unfold
+from llmstream.events.types import EventType, Start, Status, StreamEvent
+from llmstream.events.unfold import as_batch, unfold
 from llmstream.messages import Message
 
 
@@ -19,12 +19,12 @@ def replay_turn(turn: Turn, *, stream: bool) -> Iterator[StreamEvent]:
         yield StreamEvent(EventType.STATUS, status=Status("replayed", "this turn was answered before"))
         yield StreamEvent(EventType.MESSAGE_START, start=start)
         yield from unfold(message)
-    yield StreamEvent(
+    last = StreamEvent(
         EventType.MESSAGE_COMPLETE,
-        text_delta=TextDelta(message.text) if message.text and not stream else None,
         start=start,
         message=message,
         messages=turn.messages[1:],
         finish_reason=message.finish_reason,
         usage=message.usage,
     )
+    yield last if stream else as_batch(last, message)

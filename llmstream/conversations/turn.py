@@ -21,7 +21,8 @@ from llmstream.conversations.replaying import replay_turn
 from llmstream.conversations.stores.protocol import Store
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import EventType, StreamEvent, TextDelta, error
+from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.events.unfold import as_batch
 from llmstream.messages import FinishReason, Message, Source
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ class TurnRun:
         message = replace(message, parts=[*message.parts, *cited])
         messages = [*earlier, message]
         self.turn = replace(turn, state="complete", messages=[turn.question, *messages], error=None)
-        text = None if stream or not message.text else TextDelta(message.text)
-        return replace(event, message=message, messages=event.messages and messages, text_delta=text), cited
+        last = as_batch(event, None if stream else message)
+        return replace(last, message=message, messages=event.messages and messages), cited
 
     async def _store_partial(self, lease: Lease, place: Place, recorder: Recorder, reason: BaseException) -> None:
         """The reader left, or an argument was wrong: keep what had come. Never raises in place of `reason`."""

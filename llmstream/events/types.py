@@ -6,12 +6,13 @@ pydantic model, at a seventh of the memory. `pydantic.TypeAdapter(StreamEvent)` 
 
 from __future__ import annotations
 
+from codecs import lookup
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from llmstream.errors import ErrorInfo, LLMError
+from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.messages import File, FinishReason, Message, Source, ToolCall, ToolResult, Usage, dump, load
 
 
@@ -144,6 +145,25 @@ class StreamEvent:
         """The answer text that this event brings, in stream and in batch mode; else empty."""
         return self.text_delta.content if self.text_delta is not None else ""
 
+    def encode(self, charset: str = "utf-8") -> bytes:
+        """The bytes of this event's words, a refusal's too; empty for events without words.
+
+        Starlette's `StreamingResponse` calls it, so `StreamingResponse(client.chat_completion(…))` streams the text.
+        A character that the charset lacks becomes "?". There is no byte order mark: every event would repeat it.
+
+        Plain text can't say that it failed, or take back what it said. So this raises the LLMError of an ERROR, and of
+        a RETRY that discards the one that caused it, with the code "discarded". Raises LookupError for a charset that
+        Python doesn't know.
+        """
+        if self.retry is not None and self.retry.discard:
+            raise discarded(self.retry, "plain text can't take it back (use llmstream.web.respond)")
+        self.raise_for_error()
+        said = words(self)
+        if not said:
+            return b""
+        name = lookup(charset).name
+        return said.encode(_WITHOUT_MARK.get(name, name), "replace")
+
     def raise_for_error(self) -> None:
         """Raise the LLMError that matches an ERROR; do nothing for other events."""
         if self.type is EventType.ERROR:
@@ -185,6 +205,9 @@ class StreamEvent:
             event.start.warnings = tuple(event.start.warnings)
         return event
 
+
+_WITHOUT_MARK = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+"""Browsers, and Python on nearly every machine, take the last two for little-endian where no mark says otherwise."""
 
 _VALUES: dict[str, type[Any]] = {
     "text_delta": TextDelta,
@@ -231,6 +254,18 @@ def opaque(format: str, **data: Any) -> StreamEvent:
     return StreamEvent(EventType.STATUS, status=Status("opaque", data={"format": format, **data}))
 
 
+def words(event: StreamEvent) -> str:
+    """What a person reads of this event as the answer: its text, and the words of a refusal."""
+    said = event.text_delta.content if event.text_delta is not None else ""
+    return said if event.refusal_delta is None else said + event.refusal_delta.content
+
+
 def error(info: ErrorInfo) -> StreamEvent:
     """An ERROR."""
     return StreamEvent(EventType.ERROR, error=str(info), error_info=info)
+
+
+def discarded(retry: Retry, advice: str) -> LLMError:
+    """For who can't take back the text that a RETRY discards: the error that caused it, with the code "discarded"."""
+    reason = f"{retry.reason}; the text so far is void, and {advice}"
+    return LLMError.from_info(ErrorInfo(cast(ErrorKind, retry.kind), reason, provider=retry.provider, code="discarded"))

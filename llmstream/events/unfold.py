@@ -1,12 +1,15 @@
-"""unfold: a whole message, told as the events that would have added up to it. The inverse of MessageBuilder."""
+"""A whole message as events: those that would have added up to it, or the one of batch mode."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from llmstream.events.types import (
     EventType,
+    RefusalDelta,
     StreamEvent,
+    TextDelta,
     opaque,
     reasoning_delta,
     refusal_delta,
@@ -27,9 +30,23 @@ from llmstream.messages import (
 
 
 def unfold(message: Message) -> Iterator[StreamEvent]:
-    """The events between MESSAGE_START and the terminal one, one for a part; what a user sent in gives none."""
+    """The events between MESSAGE_START and the terminal one, one for a part; what a user sent in gives none.
+
+    The inverse of MessageBuilder.
+    """
     for part in message.parts:
         yield from _events(part)
+
+
+def as_batch(event: StreamEvent, message: Message | None) -> StreamEvent:
+    """A MESSAGE_COMPLETE as batch mode has it: the message's text and its refusal are in the event's own deltas."""
+    text = message.text if message is not None else ""
+    refusal = message.refusal if message is not None else ""
+    return replace(
+        event,
+        text_delta=TextDelta(text) if text else None,
+        refusal_delta=RefusalDelta(refusal) if refusal else None,
+    )
 
 
 def _events(part: Part) -> Iterator[StreamEvent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from llmstream.messages import ChatRequest
@@ -12,10 +13,9 @@ from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
+from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
 from llmstream.wire.rendered import Rendered
 
-API_VERSION = "2026-10-21"
-"""The `anthropic-version` of our requests (https://docs.anthropic.com/en/api/versioning)."""
 _NO_SCHEMA = re.compile(r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)")
 """Claude before 4.1 (https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs)."""
 
@@ -39,7 +39,6 @@ class AnthropicProvider(HTTPProvider):
         url_variable="ANTHROPIC_BASE_URL",
         version_path="/v1",
         keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
-        headers={"anthropic-version": API_VERSION},
         custom_headers="ANTHROPIC_CUSTOM_HEADERS",
         sdk=SDKAdapter("anthropic", "AsyncAnthropic"),
     )
@@ -51,6 +50,22 @@ class AnthropicProvider(HTTPProvider):
         """What Claude's models can do."""
         return _ClaudeTraits(**traits)
 
-    def render(self, request: ChatRequest) -> Rendered:
-        """The request as Messages."""
-        return render_request(request, Dialect(self.name))
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
+        """The request as Messages. A version of the caller's own decides what it may hold."""
+        unsigned = "deepseek" in request.model.lower()
+        return render_request(request, Dialect(self.name, version=given.get(HEADER), unsigned_thinking=unsigned))
+
+    def finish(self, rendered: Rendered, given: Mapping[str, str], sdk: Any) -> None:
+        """Add the API version that takes this body: a header, or a field with Amazon's and Google's clients."""
+        version = version_for(rendered.body)
+        if sdk is None or HEADER in sdk.default_headers:
+            if HEADER not in given:
+                rendered.headers[HEADER] = version
+        elif version == WITH_SAMPLING:
+            rendered.body.setdefault("anthropic_version", _version_in_body(sdk))
+
+
+def _version_in_body(client: Any) -> str:
+    """What the SDK's clients for these hosts sent before there was another version."""
+    modules = {cls.__module__ for cls in type(client).__mro__}
+    return "bedrock-2023-05-31" if any(".bedrock." in name for name in modules) else "vertex-2023-10-16"

@@ -34,6 +34,7 @@ from llmstream.providers.http.loop_clients import LoopClients
 from llmstream.providers.provider import Call
 from llmstream.providers.secrets import (
     Secret,
+    SecretHeaders,
     check_headers,
     check_key,
     digest,
@@ -49,7 +50,7 @@ from llmstream.wire.fields import parse_json
 
 if TYPE_CHECKING:
     from llmstream.providers.http.host_check import HostCheck
-    from llmstream.providers.sdk_adapter import SDKAdapter
+    from llmstream.providers.sdk_adapter import SDKAdapter, SDKConnection
 
 logger = logging.getLogger("llmstream")
 
@@ -130,6 +131,7 @@ class Channel:
             client = self._new_client()
         self._secrets = Secret(self._find_secrets(ambient, added))
         self._headers = Secret(self._merge_headers(ambient))
+        self._given = SecretHeaders(_merge(ambient.reveal(), config.headers))
         self._clients = LoopClients(client, owned=True)
         self.budget_key = digest(self.base_url, self._secrets)
         if self._check is not None:
@@ -162,6 +164,13 @@ class Channel:
         await self._clients.aclose()
         if self._sdks is not None:
             await self._sdks.aclose()
+
+    def given_headers(self, call: Call, sdk: SDKConnection | None) -> SecretHeaders:
+        """The headers that the caller set: on the client, in the environment, with the call. Names in lower case."""
+        of_client = self._given if sdk is None else sdk.custom_headers()
+        return SecretHeaders(
+            {name.lower(): value for headers in (of_client, call.headers) for name, value in headers.items()}
+        )
 
     # --- for its exchanges ---------------------------------------------------------------------------------------
 
@@ -300,7 +309,18 @@ class Exchange:
         self._call = call
         self._sign = sign
         self._response: Response | None = None
+        self._sdk: SDKConnection | None = here.client if hasattr(here.client, "sdk") else None
         self.watchdog = Watchdog(call, here.open)
+
+    @property
+    def sdk(self) -> Any:
+        """The SDK's client that sends the request; None: the channel does."""
+        return None if self._sdk is None else self._sdk.sdk
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The headers that the caller set for this request; their names in lower case."""
+        return self._channel.given_headers(self._call, self._sdk)
 
     async def send(self, outbound: Outbound) -> Response:
         """The answer, if its status is a success; else StatusError. Raises what the transport raises.
@@ -350,17 +370,16 @@ class Exchange:
             self.watchdog.arrived()
 
     async def _ask(self, outbound: Outbound, trace: Trace) -> Response:
-        client, connect = self._here.client, self._call.timeouts.connect
-        if hasattr(client, "sdk"):
+        connect = self._call.timeouts.connect
+        if self._sdk is not None:
             headers = {"Accept": outbound.accept, **outbound.headers}
-            response: Response = await client.send(
+            return await self._sdk.send(
                 outbound.method, outbound.path, outbound.body, headers=headers, trace=trace, connect=connect
             )
-            return response
         request = self._channel.build(outbound, self._call.headers)
         if self._sign is not None:
             self._sign(request)
-        response = await client.send(request, trace, connect)
+        response: Response = await self._here.client.send(request, trace, connect)
         if not 200 <= response.status < 300:
             raise await read_error(response)
         return response

@@ -125,6 +125,7 @@ _ROWS = (
         ("VLLM_API_KEY",),
         None,
         "recorded: vllm-chat; vllm-project/vllm entrypoints/openai/chat_completion/protocol.py",
+        _dialect(reasoning_back="known"),
         key_needed=False,
     ),
     Vendor(
@@ -157,8 +158,9 @@ _ROWS = (
         "https://openrouter.ai/api/v1",
         ("OPENROUTER_API_KEY",),
         "openai/gpt-5.2",
-        "recorded: openrouter-chat; openrouter.ai/docs/use-cases/usage-accounting (usage comes unasked)",
-        _dialect(stream_usage=False, reasoning="reasoning"),
+        "recorded: openrouter-chat; openrouter.ai/docs/use-cases/usage-accounting (usage comes unasked); "
+        "400 `reasoning_content must be passed back` through it (LibreChat#13366)",
+        _dialect(stream_usage=False, reasoning="reasoning", reasoning_back="known", reasoning_details=True),
     ),
     Vendor(
         "deepseek",
@@ -166,7 +168,13 @@ _ROWS = (
         ("DEEPSEEK_API_KEY",),
         "deepseek-v4-flash",
         "recorded: deepseek-chat; api-docs.deepseek.com/guides/thinking_mode; no seed (pipecat), no schema (rig)",
-        _dialect(json_schema=False, reasoning_off={"thinking": {"type": "disabled"}}, unsupported=frozenset({"seed"})),
+        _dialect(
+            json_schema=False,
+            reasoning_off={"thinking": {"type": "disabled"}},
+            reasoning_back="all",
+            reasoning_owed="always",
+            unsupported=frozenset({"seed"}),
+        ),
     ),
     Vendor(
         "mistral",
@@ -204,7 +212,7 @@ _ROWS = (
         ("FIREWORKS_API_KEY",),
         "accounts/fireworks/models/gpt-oss-120b",
         "litellm fireworks_ai; usage comes unasked (pipecat services/fireworks)",
-        _dialect(stream_usage=False),
+        _dialect(stream_usage=False, reasoning_back="known"),
     ),
     Vendor(
         "perplexity",
@@ -244,16 +252,18 @@ _ROWS = (
         "https://api.moonshot.ai/v1",
         ("MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY"),
         "kimi-k3",
-        "recorded: moonshotai-chat; no forced call, no schema (rig dialects.rs), no strict tools (pi-mono)",
-        _dialect(required=None, strict_tools=False, json_schema=False),
+        "recorded: moonshotai-chat; no forced call, no schema (rig dialects.rs), no strict tools (pi-mono); "
+        "platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model (400 `reasoning_content is missing`)",
+        _dialect(required=None, strict_tools=False, json_schema=False, reasoning_back="all", reasoning_owed="calls"),
     ),
     Vendor(
         "zai",
         "https://api.z.ai/api/paas/v4",
         ("ZAI_API_KEY", "ZHIPU_API_KEY"),
         "glm-4.7",
-        "recorded: zai-chat; 400 `Tool choice must be auto` (hindsight#4246), no schema (pydantic-ai)",
-        _dialect(reasoning="thinking", unsupported=frozenset({"tool_choice"}), json_schema=False),
+        "recorded: zai-chat; 400 `Tool choice must be auto` (hindsight#4246), no schema (pydantic-ai); "
+        "docs.z.ai/guides/capabilities/thinking-mode (asks for reasoning_content)",
+        _dialect(reasoning="thinking", reasoning_back="all", unsupported=frozenset({"tool_choice"}), json_schema=False),
     ),
     Vendor(
         "alibaba",
@@ -261,7 +271,7 @@ _ROWS = (
         ("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
         "qwen3-max",
         "recorded: alibaba-chat; vercel/ai packages/alibaba",
-        _dialect(reasoning="enable_thinking"),
+        _dialect(reasoning="enable_thinking", reasoning_back="known"),
     ),
     Vendor(
         "nvidia",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from llmstream.errors import ADAPTED, ConfigurationError
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
 from llmstream.providers.answer_reader import AnswerReader
-from llmstream.providers.channel import API, Channel, Outbound
+from llmstream.providers.channel import API, Channel, Exchange, Outbound
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
@@ -68,13 +68,16 @@ class HTTPProvider:
 
     # --- for subclasses ------------------------------------------------------------------------------------
 
-    def render(self, request: ChatRequest) -> Rendered:
-        """The request in this provider's format and dialect."""
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
+        """The request in this provider's format and dialect; `given`: the caller's own headers, in lower case."""
         raise NotImplementedError
 
+    def finish(self, rendered: Rendered, given: Mapping[str, str], sdk: Any) -> None:
+        """Add what depends on the finished body, or on the SDK's client that sends it (None: the channel does)."""
+
     def outbound(self, request: ChatRequest, rendered: Rendered) -> Outbound:
-        """Where the rendered request goes, and with which headers beside the API's."""
-        return Outbound(self.path, rendered.body)
+        """Where the rendered request goes."""
+        return Outbound(self.path, rendered.body, headers=rendered.headers)
 
     def sign(self, request: HTTPRequest) -> None:
         """Change the whole request just before it is sent, for APIs that want a signature."""
@@ -89,13 +92,10 @@ class HTTPProvider:
         """One attempt."""
         if options := request.provider_options.get(self.name):
             ensure_json(options, f"provider_options[{self.name!r}]")
-        rendered = self.render(request)
-        changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
-        if call.strict and changed:
-            raise ConfigurationError(f"strict: {'; '.join(changed)}")
         exchange = self.channel.exchange(call, self.sign)
         body: Any = None
         try:
+            rendered = self._prepare(request, call, exchange)
             try:
                 response = await exchange.send(self.outbound(request, rendered))
             except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
@@ -119,6 +119,16 @@ class HTTPProvider:
             await exchange.aclose()
             if body is not None:
                 await body.aclose()
+
+    def _prepare(self, request: ChatRequest, call: Call, exchange: Exchange) -> Rendered:
+        """The request, as this host takes it. Raises ConfigurationError for a change that `strict` doesn't allow."""
+        given = exchange.given
+        rendered = self.render(request, given)
+        changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
+        if call.strict and changed:
+            raise ConfigurationError(f"strict: {'; '.join(changed)}")
+        self.finish(rendered, given, exchange.sdk)
+        return rendered
 
     async def aclose(self) -> None:
         """Close this loop's connections. A client that the user gave stays open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,13 +51,16 @@ class OpenAIProvider(_OverOpenAI):
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
         """What the dialect says."""
-        limit = "max_completion_tokens" if self.is_openai() else "max_tokens"
-        self._dialect = dialect = self._given or Dialect(self.name, max_tokens=limit)
+        self._dialect = dialect = self._given or (
+            Dialect(self.name)
+            if self.is_openai()
+            else Dialect(self.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True)
+        )
         forced = dialect.required is not None and not {"tools", "tool_choice"} & dialect.unsupported
         schemas = SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
         return super().make_traits(prefill=dialect.prefill is not None, schemas=schemas, **traits)
 
-    def render(self, request: ChatRequest) -> Rendered:
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as chat completions."""
         return render_request(request, self._dialect)
 
@@ -72,6 +76,6 @@ class OpenAIResponsesProvider(_OverOpenAI):
         """Every model takes schemas here."""
         return super().make_traits(schemas=SchemaSupport(native=True, forced_call=True), **traits)
 
-    def render(self, request: ChatRequest) -> Rendered:
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Responses."""
         return render_responses(request, ResponsesDialect(self.name))

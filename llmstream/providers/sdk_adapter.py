@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llmstream.errors import ConfigurationError
 from llmstream.providers.http.error_response import StatusError, read_error
 from llmstream.providers.http.exchange import Response, Trace, traced, traces
-from llmstream.providers.secrets import Secret, SecretHeaders, reveal
+from llmstream.providers.secrets import Secret, SecretHeaders, reveal, secret_headers
 
 if TYPE_CHECKING:
     import httpx2
@@ -95,10 +95,16 @@ class SDKConnection:
             raise StatusError(_as_ours(refused), refused.content, cut=False) from problem
         return _as_ours(response)
 
+    def custom_headers(self) -> SecretHeaders:
+        """The headers set on the client, with those of the environment, which the SDK has read."""
+        found = getattr(self.sdk, "_custom_headers", None) or {}
+        # A value that isn't a string means that the header isn't to be sent.
+        return SecretHeaders({name: value if isinstance(value, str) else "" for name, value in found.items()})
+
     def secrets(self) -> list[Any]:
         """What the SDK adds of its own variables' that a provider might echo."""
-        headers = getattr(self.sdk, "_custom_headers", None) or {}
-        return [getattr(self.sdk, "api_key", None), getattr(self.sdk, "auth_token", None), *headers.values()]
+        keys = [getattr(self.sdk, name, None) for name in ("api_key", "auth_token")]
+        return [*keys, *secret_headers(self.custom_headers())]
 
     async def close(self) -> None:
         """Close its connections."""

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.grammar import TERMINAL, Guard, is_step
-from llmstream.events.types import EventType, Retry, StreamEvent, error, text_delta
+from llmstream.events.types import EventType, Retry, StreamEvent, error, refusal_delta, text_delta
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.router.calling import call, describe, is_cancelled
 from llmstream.router.whole import pieces
@@ -120,7 +120,9 @@ class Answering:
     def _whole(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """An answer that came in one event (`stream=False`), after what would have come before it as a stream."""
         start = [StreamEvent(EventType.MESSAGE_START, start=event.start)] if event.start is not None else []
-        parts = pieces(event.message) if event.message is not None else [text_delta(event.text)]
+        parts = [*pieces(event.message)] if event.message is not None else [text_delta(event.text)]
+        if event.message is None and event.refusal_delta is not None:
+            parts.append(refusal_delta(event.refusal_delta.content))
         return [left for each in (*start, *parts, event) for left in self._guard.feed(each)]
 
     def _raised(self, problem: BaseException) -> Sequence[StreamEvent]:

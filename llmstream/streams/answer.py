@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.builder import MessageBuilder
-from llmstream.events.types import EventType, Start, StreamEvent, TextDelta, error
+from llmstream.events.types import EventType, RefusalDelta, Start, StreamEvent, TextDelta, error
 from llmstream.messages import Message, ToolResult, Usage
 from llmstream.streams.transformer import Transformer, transform_message, transform_text
 
@@ -54,9 +54,11 @@ class Answer:
         if info is not None and info.partial is not None:
             partial = self._rewritten(info.partial, cut=True)
             info = replace(info, partial=partial if partial is not None and partial.parts else None)
-        text = ""
+        text = refusal = ""
         if event.text_delta is not None:
             text = new.text if new is not None else transform_text(event.text, self._make)
+        if event.refusal_delta is not None:
+            refusal = new.refusal if new is not None else self._refusal(event.refusal_delta)
         messages = event.messages
         if messages is not None:
             messages = [new if new is not None and each == message else self._whole(each) for each in messages]
@@ -64,6 +66,7 @@ class Answer:
             event,
             message=new,
             text_delta=TextDelta(text) if text else None,
+            refusal_delta=RefusalDelta(refusal) if refusal else None,
             messages=messages,
             error_info=info,
         )
@@ -82,6 +85,10 @@ class Answer:
         if self._start is None:
             return self._whole(message)
         return replace(message, parts=(self._builder.partial() if cut else self._builder.message()).parts)
+
+    def _refusal(self, delta: RefusalDelta) -> str:
+        kept = EventType.REFUSAL_DELTA not in self._kinds
+        return delta.content if kept else transform_text(delta.content, self._make)
 
     def _whole(self, message: Message) -> Message:
         return transform_message(message, self._make, self._kinds) if message.role == "assistant" else message

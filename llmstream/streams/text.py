@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from typing import cast
 
-from llmstream.errors import ErrorInfo, ErrorKind, LLMError
+from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.grammar import TERMINAL, is_step
-from llmstream.events.types import Retry, StreamEvent
+from llmstream.events.types import StreamEvent, discarded
 from llmstream.streams.source import Flow, Source
 
 
@@ -33,7 +32,7 @@ async def _text(source: Source, on_discard: Callable[[], None] | None) -> AsyncG
             elif event.retry is not None and event.retry.discard and yielded:
                 yielded = False
                 if on_discard is None:
-                    raise _discarded(event.retry)
+                    raise discarded(event.retry, "`text` can't take it back (give it on_discard=)")
                 on_discard()
             else:
                 yielded = yielded and not is_step(event)  # what came before it stands
@@ -41,11 +40,6 @@ async def _text(source: Source, on_discard: Callable[[], None] | None) -> AsyncG
             ended = event.type in TERMINAL
     if not ended:
         raise stopped_short()
-
-
-def _discarded(retry: Retry) -> LLMError:
-    reason = f"{retry.reason}; the text so far is void, and `text` can't take it back (give it on_discard=)"
-    return LLMError.from_info(ErrorInfo(cast(ErrorKind, retry.kind), reason, provider=retry.provider, code="discarded"))
 
 
 def stopped_short() -> LLMError:

@@ -204,7 +204,7 @@ async def _unfold(events: AsyncGenerator[StreamEvent, None]) -> AsyncGenerator[S
                 yield StreamEvent(EventType.MESSAGE_START, start=event.start)
                 for piece in unfold(event.message):
                     yield piece
-            yield replace(event, text_delta=None)
+            yield replace(event, text_delta=None, refusal_delta=None)
 
 
 def _parse_tools(tools: Sequence[Given]) -> list[FunctionTool | HostedTool]:

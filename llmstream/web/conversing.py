@@ -26,7 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from llmstream.conversations import ChatContext, ConversationError, SessionContext, StreamingChatRequest
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.types import EventType, StreamEvent, words
 from llmstream.messages import Source
 from llmstream.web.encode import Gathered, SseEncoder
 from llmstream.web.errors import RefusedError
@@ -83,7 +83,7 @@ class Chunks:
             self._sources.items.append(event.source)
         if event.retry is not None or event.status is not None:
             return self._turned(event)
-        return {**self._content(event), "is_complete": False} if _words(event) else None
+        return {**self._content(event), "is_complete": False} if words(event) else None
 
     def _turned(self, event: StreamEvent) -> dict[str, Any] | None:
         """An event that says what of the others stands."""
@@ -97,7 +97,7 @@ class Chunks:
         return _restart(0.0, discard=True) if is_gap else None
 
     def _content(self, event: StreamEvent) -> dict[str, str]:
-        said = _words(event)
+        said = words(event)
         if said:
             self._said.items.append(said)
         content, self._again = self._again + said, ""
@@ -184,7 +184,3 @@ def _restart(delay: float, *, discard: bool) -> dict[str, Any]:
 async def _refusing(problem: RefusedError) -> AsyncGenerator[StreamEvent, None]:
     raise problem
     yield  # so that it is one
-
-
-def _words(event: StreamEvent) -> str:
-    return event.refusal_delta.content if event.refusal_delta is not None else event.text

@@ -24,18 +24,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 from llmstream.events.grammar import TERMINAL, is_step
-from llmstream.events.types import EventType, Status, StreamEvent, TextDelta
+from llmstream.events.types import EventType, RefusalDelta, Status, StreamEvent, TextDelta, words
+from llmstream.events.unfold import as_batch
+from llmstream.messages import Message, Part, RefusalPart, TextPart
 from llmstream.web.negotiate import MEDIA_TYPES, Form
 from llmstream.wire.rendered import encode_json
 
 T = TypeVar("T")
 _TEXT = EventType.TEXT_DELTA
+LAST = "-end"
+"""What the id of the last event ends in."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -110,7 +113,7 @@ class SseEncoder:
         """The next frame, with this as its JSON."""
         head, self._head = self._head, ""
         self._count += 1
-        end = "-end" if last else ""
+        end = LAST if last else ""
         return f"{head}id: {self._count}{end}\ndata: ".encode() + render_json(value) + b"\n\n"
 
 
@@ -150,8 +153,7 @@ class TextEncoder:
         """The words of one event. Raises AbortedError."""
         if event.type is EventType.ERROR:
             raise AbortedError("the answer failed")
-        words = event.refusal_delta.content if event.refusal_delta is not None else event.text
-        said = words.encode("utf-8", "replace")
+        said = words(event).encode("utf-8", "replace")
         if self._held is None:
             self._begun = bool(said) or self._stands(event)
             return said
@@ -169,7 +171,7 @@ class TextEncoder:
 
 
 class JsonEncoder:
-    """One document, once the answer is whole."""
+    """One document, once the answer is whole. It is the event of batch mode."""
 
     content_type = MEDIA_TYPES[Form.JSON][0]
     headers = _NONE
@@ -177,18 +179,27 @@ class JsonEncoder:
     ended = False
 
     def __init__(self) -> None:
-        self._text: Gathered[str] = Gathered()
+        self._said: Gathered[TextDelta | RefusalDelta] = Gathered()
 
     def feed(self, event: StreamEvent) -> bytes:
         """The document for MESSAGE_COMPLETE; nothing for what came before."""
         if event.type is EventType.MESSAGE_COMPLETE:
-            text = event.text or (event.message.text if event.message is not None else "".join(self._text.items))
-            return render_json(replace(event, text_delta=TextDelta(text) if text else None).to_dict())
-        if event.text:
-            self._text.items.append(event.text)
+            return render_json(self._whole(event).to_dict())
+        said = event.text_delta or event.refusal_delta
+        if said is not None:
+            self._said.items.append(said)
         else:
-            self._text.heed(event)
+            self._said.heed(event)
         return b""
+
+    def _whole(self, event: StreamEvent) -> StreamEvent:
+        if words(event):  # it was asked for in batch mode
+            return event
+        return as_batch(event, event.message or Message("assistant", [_part(said) for said in self._said.items]))
+
+
+def _part(said: TextDelta | RefusalDelta) -> Part:
+    return TextPart(said.content) if isinstance(said, TextDelta) else RefusalPart(said.content)
 
 
 _ENCODERS: dict[Form, type[SseEncoder | NdjsonEncoder | JsonEncoder]] = {

@@ -77,8 +77,8 @@ class Slots:
 async def read_body(request: Request, limits: Limits) -> bytes:
     """A request's body. Raises RefusedError for one that is too large, too slow or compressed.
 
-    One that is too large is refused at once, and the connection stays open: a client hears of it only if the server
-    goes on taking, and throwing away, what is on its way.
+    One that is too large is refused at once. `llmstream.web.server.HTTP` then takes a little of what is on its way, so
+    that the client hears of it; other servers may take all of it.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise RefusedError(415, "invalid_request", "Send the body as it is, without Content-Encoding.")

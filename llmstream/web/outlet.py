@@ -1,7 +1,8 @@
 """Outlet: one client's end of an answer, watched while somebody writes to it.
 
 1. A client that leaves ends the writing at once, also while there is nothing to write: the writer is cancelled, and
-   `run` is over only when the writer has closed what it reads from.
+   `run` is over only when the writer has closed what it reads from. After `unwatch()` nothing that the client does
+   cancels the writer.
 2. `send` waits while the client does not read, which is what holds the model up. When it waits for longer than
    `write_timeout` seconds, the writer is cancelled and SlowClientError raised.
 3. After `heartbeat` seconds without a word, `beat` may send something; never in the middle of a `send`.
@@ -58,6 +59,7 @@ class Outlet:
         self._last = self._breath = time.monotonic()
         self._since: float | None = None  # when the send began that is under way
         self._beating: asyncio.Future[None] | None = None
+        self._watched = True
 
     async def send(self, message: Message) -> None:
         """Send, when the client has room for it. Raises UnsentError, which the writer lets through."""
@@ -74,16 +76,21 @@ class Outlet:
             self._breath = now
             await asyncio.sleep(0)
 
+    def unwatch(self) -> None:
+        """The last event was read. The application may now clean up at its leisure, and no heartbeat is due."""
+        self._watched, self._heartbeat = False, None
+
     async def run(self, writing: Coroutine[Any, Any, None], left: Coroutine[Any, Any, None]) -> bool:
-        """Write until the end, or until the client has gone, which is when `left` is over; True if it was the end.
+        """Write until the end, or until the client has gone, which is when `left` returns; True if it was the end.
 
         Raises SlowClientError, and what the writer raised. Cancelled, it cancels the writer and waits for it.
         """
         writer, leaving = asyncio.create_task(writing), asyncio.create_task(left)
         self._last = time.monotonic()
         try:
-            while not writer.done() and not leaving.done():
-                await asyncio.wait((writer, leaving), timeout=self._rest(), return_when=asyncio.FIRST_COMPLETED)
+            while not writer.done() and not (self._watched and leaving.done()):
+                waited = (writer,) if leaving.done() else (writer, leaving)
+                await asyncio.wait(waited, timeout=self._rest(), return_when=asyncio.FIRST_COMPLETED)
                 if self._too_slow():
                     raise SlowClientError("the client did not read for too long")
                 if self._silent() and not writer.done() and not leaving.done():

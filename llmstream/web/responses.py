@@ -10,7 +10,8 @@
    is when a client doesn't read for `write_timeout` seconds.
 3. A stream that stops without its end, and one that raises, end in an ERROR like any other; what the client is told of
    an exception is in `llmstream.web.raised`.
-4. However it ends, the events are closed before the response is over: when the client leaves, at once.
+4. However it ends, the events are closed before the response is over: when the client leaves, at once. Once their last
+   one was read, no client's leaving disturbs what the application does to close them.
 5. When the server gives up on a response (its shutdown), the client is told in an ERROR, where it can be.
 """
 
@@ -23,6 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 from starlette.background import BackgroundTask
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,7 +34,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.streams.source import Flow, Source
-from llmstream.web.encode import AbortedError, Outgoing, gap, outgoing, render_json
+from llmstream.web.encode import LAST, AbortedError, Outgoing, SseEncoder, gap, outgoing, render_json
 from llmstream.web.errors import (
     RefusedError,
     error_headers,
@@ -63,7 +65,8 @@ class EventStreamResponse(Response):
     """An answer as it comes. Closes `events`; works wherever a Starlette Response does, FastAPI among it.
 
     `encoder` says how it is written (None: as server-sent events), `render_error` what an HTTP error's body is.
-    `heartbeat` and `write_timeout` are seconds; None: none. `headers` are added to the answer's head.
+    `heartbeat` and `write_timeout` are seconds; None: none. `headers` are added to the answer's head. A request whose
+    Last-Event-ID is one of SseEncoder's is answered as `llmstream.web.encode` says.
     """
 
     def __init__(
@@ -77,13 +80,13 @@ class EventStreamResponse(Response):
         headers: Mapping[str, str] | None = None,
         render_error: RenderError = render_error,
     ) -> None:
-        self._events = Source(events)
+        self._given, self._events = events, Source(events)
         self._encoder = encoder or outgoing(Form.SSE)
         self.request_id = request_id or new_request_id()
         self._heartbeat = heartbeat if self._encoder.keep_alive else None
         self._write_timeout = write_timeout
         self._render_error = render_error
-        self._opened = self._ended = self._over = False
+        self._opened = self._ended = False
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.body = b""
@@ -96,6 +99,14 @@ class EventStreamResponse(Response):
 
         HEAD asks what an answer would look like, so nobody is asked for one.
         """
+        last_event_id = Headers(scope=scope).get("last-event-id", "") if isinstance(self._encoder, SseEncoder) else ""
+        if last_event_id.endswith(LAST):
+            nothing = Refusal(None, self.request_id, self._given)
+            nothing.background = self.background
+            await nothing(scope, receive, send)
+            return
+        if last_event_id:
+            self._events = Source(_after_gap(self._given, last_event_id))
         if scope["method"] == "HEAD":
             await self._events.aclose()
             await self._open(send, b"")
@@ -105,7 +116,7 @@ class EventStreamResponse(Response):
             send, heartbeat=self._heartbeat, write_timeout=self._write_timeout, beat=lambda: self._beat(send)
         )
         try:
-            whole = await outlet.run(self._write(outlet.send), http_client_left(receive))
+            whole = await outlet.run(self._write(outlet), http_client_left(receive))
         except SlowClientError as problem:
             logger.warning("request %s: %s", self.request_id, problem)
             cut(scope)
@@ -123,17 +134,22 @@ class EventStreamResponse(Response):
         if self.background is not None:
             await self.background()
 
-    async def _write(self, send: Send) -> None:
-        feed = self._encoder.feed
+    async def _write(self, outlet: Outlet) -> None:
+        feed, send = self._encoder.feed, outlet.send
         try:
             async with self._events as events:
-                async for event in events:
-                    if event.type is _TEXT and event.raw is None:  # nearly every event
-                        if data := feed(event):
-                            await (self._body(send, data) if self._opened else self._open(send, data))
-                        continue
-                    if await self._tell(send, event):
-                        break
+                try:
+                    async for event in events:
+                        if event.type is _TEXT and event.raw is None:  # nearly every event
+                            if data := feed(event):
+                                await (self._body(send, data) if self._opened else self._open(send, data))
+                            continue
+                        if event.type in TERMINAL:
+                            outlet.unwatch()  # before it is sent: whoever has it may leave
+                        if await self._tell(send, event):
+                            break
+                finally:
+                    outlet.unwatch()
         except (AbortedError, UnsentError):
             raise
         except (Exception, asyncio.CancelledError) as problem:
@@ -142,10 +158,9 @@ class EventStreamResponse(Response):
             await self._fall(send, problem)
         if not self._ended:
             await self._tell(send, error(ErrorInfo("truncated", "the stream stopped without its end")))
-        if not self._over:
-            if not self._opened:  # an answer without a word
-                await self._open(send, b"")
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if not self._opened:  # an answer without a word
+            await self._open(send, b"")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, send: Send, event: StreamEvent) -> bool:
         """Send any event; True if it was the last one."""
@@ -179,11 +194,11 @@ class EventStreamResponse(Response):
         return send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def _fail(self, send: Send, public: ErrorInfo, headers: Mapping[str, str] | None = None) -> None:
-        """A real HTTP error, since nothing has been sent."""
-        self._opened = self._ended = self._over = True
+        """A real HTTP error, since nothing has been sent. It ends when the events are closed, as all answers do."""
+        self._opened = self._ended = True
         response = Refusal(public, self.request_id, render_error=self._render_error, headers=headers)
         for message in whole_messages(response):
-            await send(message)
+            await send({**message, "more_body": True} if "body" in message else message)
 
     async def _refuse(self, send: Send, problem: RefusedError) -> None:
         """What the server itself refuses is told in its own words."""
@@ -207,8 +222,7 @@ class EventStreamResponse(Response):
                 if not self._ended:
                     text = "The server is stopping. Please try again."
                     await self._refuse(send, RefusedError(503, "overloaded", text, retry_after=1.0))
-                if not self._over:
-                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def respond(
@@ -228,19 +242,16 @@ def respond(
     """Answer `request` with `events` in the form that it wants, which `choose(request)` tells beforehand (`choice`).
 
     What of the two modes the events were asked for in need not match: deltas are put together, a whole answer is one
-    delta. A form that isn't on offer is answered with 406, Last-Event-ID as `llmstream.web.encode` says. `flag`,
-    `default` and `offer` are `choose`'s, the others EventStreamResponse's; an `encoder` has to be one of that form.
+    delta. A form that isn't on offer is answered with 406. `flag`, `default` and `offer` are `choose`'s, the others
+    EventStreamResponse's; an `encoder` has to be one of that form.
     """
     request_id = request_id or new_request_id(request.headers.get("x-request-id"))
     try:
         choice = choice or choose(request, flag=flag, default=default, offer=offer)
     except HTTPException as problem:
         return Refusal(http_refusal(problem).info, request_id, events)
-    last_event_id = request.headers.get("last-event-id", "") if choice.form is Form.SSE else ""
-    if last_event_id.endswith("-end"):
-        return Refusal(None, request_id, events)
     return EventStreamResponse(
-        _after_gap(events, last_event_id) if last_event_id else events,
+        events,
         encoder or outgoing(choice.form, whole=choice.mode is ResponseMode.BATCH),
         request_id=request_id,
         heartbeat=heartbeat,

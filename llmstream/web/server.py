@@ -1,12 +1,20 @@
-"""uvicorn, set up for streams that last: what `llmstream serve` runs."""
+"""uvicorn, set up for streams that last and for strangers: what `llmstream serve` runs.
+
+`HTTP` is uvicorn's HTTP/1.1 protocol with `llmstream.web.connections.Bounds`, over httptools where it is installed and
+over h11 else: `uvicorn --http llmstream.web.server:HTTP app:app`. HTTP/2 has no such bounds, and uvicorn refuses
+`--http2` together with it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
+import warnings
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext, suppress
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import uvicorn
@@ -14,22 +22,33 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from llmstream.web.access import REFUSED
+from llmstream.web.connections import Bounds
 from llmstream.web.encode import AbortedError
 
 GRACE = 10.0
 """Seconds that open streams have to end when the server is told to stop; then their clients are told."""
-_HTTP: Any = AutoHTTPProtocol
 
 
-class _CuttingProtocol(_HTTP):  # type: ignore[misc]  # which of two it is depends on what is installed
-    """Lets `llmstream.web.responses.cut` drop a connection, since uvicorn's own close waits for the client to read."""
+def _bounded_protocol() -> Any:
+    """The class `HTTP`, or uvicorn's own where the insides that it stands on have changed."""
+    parser = "httptools" if find_spec("httptools") else "h11"
+    try:
+        module = import_module(f"llmstream.web.protocol_{parser}")
+        absent = module.MISSING
+        if not absent:
+            return module.HTTP
+    except (ImportError, AttributeError) as problem:
+        absent = [str(problem)]
+    text = (
+        f"uvicorn {uvicorn.__version__} has changed inside ({', '.join(absent)}), so requests' heads, connections and "
+        "refused bodies have no bounds. Update llmstream-core, or serve behind a proxy that has them."
+    )
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
+    return AutoHTTPProtocol
 
-    app_state: dict[str, Any]
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        """Pass the connection's abort on to the app."""
-        self.app_state = {**self.app_state, "llmstream.abort": transport.abort}
-        super().connection_made(transport)
+HTTP = _bounded_protocol()
+"""A protocol class for uvicorn's `http`. Subclass it and set `bounds` for others than the default ones."""
 
 
 class _Expected(logging.Filter):
@@ -46,11 +65,19 @@ class _Expected(logging.Filter):
         return not isinstance(record.exc_info[1], AbortedError | asyncio.CancelledError)
 
 
-def make_server(app: ASGIApp, *, max_message: int, grace: float = GRACE) -> uvicorn.Server:
-    """A server for `app`, to be run with the sockets to listen on. `max_message` is in bytes, for WebSockets."""
+def make_server(
+    app: ASGIApp, *, max_message: int, grace: float = GRACE, http: type[asyncio.Protocol] = HTTP
+) -> uvicorn.Server:
+    """A server for `app`, to be run with the sockets to listen on. `max_message` is in bytes, for WebSockets.
+
+    `http` is `HTTP`, or a class of it with other `bounds`.
+    """
+    bounds: Bounds = getattr(http, "bounds", Bounds())
     config = uvicorn.Config(
         app,
-        http=_CuttingProtocol,
+        http=http,
+        # asyncio accepts as many at once before it lets us close any: more would run out of files.
+        backlog=max(16, min(2_048, bounds.most_connections // 4)),
         log_config=None,
         access_log=False,  # it would show the tokens in URLs
         server_header=False,

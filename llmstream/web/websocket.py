@@ -43,9 +43,10 @@ async def send_events(
     """Send the events over an accepted WebSocket, and close them; True if all of them went out.
 
     A client that leaves ends it at once, as does one that doesn't read for `write_timeout` seconds; messages that it
-    sends meanwhile are dropped. What goes wrong is a last message with `error` and `request_id`. The last one leaves
-    when the events are closed, so what the client sends upon it is the caller's to receive. The WebSocket stays open:
-    `if await send_events(…): await websocket.close()`. The server's own pings keep a silent one alive.
+    sends meanwhile are dropped. What goes wrong is a last message with `error` and `request_id`. The last one is sent
+    when the events are closed, so what the client sends upon it is the caller's to receive. A client that leaves then
+    doesn't disturb the closing. The WebSocket stays open: `if await send_events(…): await websocket.close()`. The
+    server's own pings keep a silent one alive.
     """
     sending = _Sending(events, render, request_id or new_request_id(websocket.headers.get("x-request-id")))
     outlet = Outlet(websocket.send, heartbeat=None, write_timeout=write_timeout, beat=_nothing)
@@ -70,12 +71,15 @@ class _Sending:
         """Send all but the last, and close the events."""
         try:
             async with self.source as events:
-                async for event in events:
-                    shown = self._shown(event)
-                    if event.type in TERMINAL:
-                        self._last = shown
-                        break
-                    await self._send(outlet, shown)
+                try:
+                    async for event in events:
+                        shown = self._shown(event)
+                        if event.type in TERMINAL:
+                            self._last = shown
+                            break
+                        await self._send(outlet, shown)
+                finally:
+                    outlet.unwatch()
         except UnsentError:
             raise
         except (Exception, asyncio.CancelledError) as problem:

@@ -21,6 +21,7 @@ OPTIONAL = frozenset(
         "stream_options",
         "temperature",
         "top_p",
+        "top_k",
         "seed",
         "parallel_tool_calls",
         "reasoning_effort",
@@ -58,6 +59,8 @@ _REFUSED = (
     r"unsupported value\W+OPTION\W.*only the default",
     r"extra_forbidden\W+loc\W+(?:body\W+)?OPTION\W",
     r"extra inputs are not permitted\W+(?:field\W+)?OPTION\W",
+    r"(?<!\.)(?:body\.)?OPTION\W+extra inputs are not permitted",
+    r"OPTION\W{0,2} is deprecated for this model",
 )
 _NOT_ALWAYS = re.compile(
     r"\b(together|both|combin\w+|when|while|unless|must be|at most|at least|up to|limit|less than|max\w* \w*of)\b", re.I

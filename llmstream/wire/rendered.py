@@ -15,6 +15,8 @@ class Rendered:
 
     body: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """What must go out beside this body."""
 
     def merge(self, options: Mapping[str, Any]) -> None:
         """The caller's `provider_options`, last: an object is merged into one that is there, anything else replaces."""

@@ -191,7 +191,7 @@ def room_for(files: int) -> None:
 async def main() -> None:
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     clients = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000
-    room_for(clients + 256)
+    room_for(2 * clients + 256)  # the server takes half for clients
     async with running(app()) as url:
         port = int(url.rpartition(":")[2])
         best = await costs(port, events)

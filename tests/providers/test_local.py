@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,47 @@ async def test_llama_cpp_answers_on_each_of_its_apis(local: LLMClient, provider:
         assert events[-1].usage is not None
         assert events[-1].usage.output_tokens
         assert events[-1].finish_reason in ("length", "stop")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_its_responses_api_takes_a_history_of_three_turns(local: LLMClient, *, stream: bool) -> None:
+    """The real server: it refuses an assistant's message that doesn't say that it is one."""
+    await local.complete(QUESTION, max_tokens=1)
+    sdk = local.get_client()
+    messages: list[Any] = [{"role": "system", "content": "Answer in one word."}]
+    async with LLMClient("openai-responses:smollm2", api_key=sdk.api_key, base_url=str(sdk.base_url)) as client:
+        for question in ("Name a colour.", "Another.", "And the last?"):
+            messages.append({"role": "user", "content": question})
+            events = [e async for e in client.chat_completion(messages, stream=stream, max_tokens=4)]
+            assert events[-1].type is EventType.MESSAGE_COMPLETE, events[-1]
+            assert not [e for e in events if e.retry]
+            assert events[-1].message is not None
+            messages.append(events[-1].message)
+    assert all(message.text for message in messages[2::2])
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        [{"role": "assistant", "content": [{"type": "text", "text": "Red."}, {"type": "text", "text": "Blue."}]}],
+        [
+            {
+                "role": "assistant",
+                "content": "I'll look.",
+                "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": "red"},
+        ],
+        [{"role": "assistant", "content": "Red."}, {"role": "developer", "content": "Answer in one word."}],
+    ],
+    ids=["two texts", "a call and its result", "a developer's message"],
+)
+async def test_its_responses_api_takes_a_turn_of_any_kind(local: LLMClient, turn: list[Any]) -> None:
+    await local.complete(QUESTION, max_tokens=1)
+    sdk = local.get_client()
+    async with LLMClient("openai-responses:smollm2", api_key=sdk.api_key, base_url=str(sdk.base_url)) as client:
+        history = [*QUESTION, *turn, {"role": "user", "content": "Again."}]
+        assert (await client.complete(history, max_tokens=2)).finish_reason in ("length", "stop")
 
 
 async def test_ten_calls_in_a_row_without_a_retry(local: LLMClient) -> None:

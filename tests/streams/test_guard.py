@@ -142,6 +142,16 @@ def test_in_batch_mode_nothing_leaves_of_a_stopped_answer():
     assert last.text == last.message.text == "a [secret]word"
 
 
+@pytest.mark.parametrize("keep_message", [True, False])
+def test_the_refusal_of_a_batch_is_redacted_too(keep_message):
+    """By `guard`, which looks at refusals; `transform` leaves them as they are."""
+    events = answer([text_delta("code"), refusal_delta("a code"), refusal_delta("word")], stream=False)
+    (last,) = run(guard(Feed(events), redactor(re.compile("code")), hold=9, keep_message=keep_message))
+    assert (last.text, last.refusal_delta.content) == ("[secret]", "a [secret]word")
+    (last,) = run(map_text(Feed(events), str.upper, keep_message=keep_message))
+    assert (last.text, last.refusal_delta.content) == ("CODE", "a codeword")
+
+
 def test_the_partial_of_a_batch_error_is_redacted_too():
     """What failed on the way says no secrets either."""
     events = answer(["a codeword", ErrorInfo("quota")], stream=False)

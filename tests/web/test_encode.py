@@ -13,16 +13,18 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import (
     EventType,
+    RefusalDelta,
     Retry,
     Status,
     StreamEvent,
+    TextDelta,
     error,
     opaque,
     reasoning_delta,
     refusal_delta,
     text_delta,
 )
-from llmstream.messages import Message
+from llmstream.messages import Message, RefusalPart, TextPart
 from llmstream.web.encode import AbortedError, JsonEncoder, NdjsonEncoder, SseEncoder, TextEncoder
 from tests import strategies as some
 from tests.web.serving import frames
@@ -132,6 +134,19 @@ def test_text_can_go_on_where_only_what_it_never_says_began_anew() -> None:
     assert b"".join(encoder.feed(event) for event in [*ROUND, text_delta("B ")]) == b"A B "
     with pytest.raises(AbortedError):
         encoder.feed(AGAIN)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_refusal_has_its_words_in_text_and_json_whatever_mode_they_came_in(kept, whole) -> None:
+    message = Message("assistant", [TextPart("So: "), RefusalPart("no.")]) if kept else None
+    last = StreamEvent(EventType.MESSAGE_COMPLETE, message=message)
+    batch = replace(last, text_delta=TextDelta("So: "), refusal_delta=RefusalDelta("no."))
+    for events in [text_delta("So: "), refusal_delta("n"), refusal_delta("o."), last], [batch]:
+        text, document = TextEncoder(whole=whole), JsonEncoder()
+        assert b"".join(text.feed(event) for event in events) == b"So: no."
+        said = b"".join(document.feed(event) for event in events)
+        assert StreamEvent.from_dict(json.loads(said)) == batch
 
 
 @pytest.mark.parametrize("kept", [True, False])

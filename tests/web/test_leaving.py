@@ -134,7 +134,7 @@ async def test_a_server_that_raises_for_a_client_that_has_left_ends_it_quietly(s
     async def send(message):
         raise spec("gone")
 
-    await EventStreamResponse(endless())({"type": "http", "method": "GET"}, asyncio.Event().wait, send)
+    await EventStreamResponse(endless())({"type": "http", "method": "GET", "headers": []}, asyncio.Event().wait, send)
     assert closed == [True]
     said = [record for record in caplog.records if record.name == "llmstream.web" and record.levelname != "INFO"]
     assert len(said) == (spec is RuntimeError)

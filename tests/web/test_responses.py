@@ -7,11 +7,13 @@ import json
 
 import httpx2
 import pytest
+from starlette.background import BackgroundTask
 
 from llmstream import ErrorInfo, LLMClient, RetryPolicy
 from llmstream.events.types import EventType, Status, StreamEvent, error, text_delta
 from llmstream.testing import ScriptedProvider
 from llmstream.web import EventStreamResponse, ResponseMode, choose, respond
+from llmstream.web.encode import NdjsonEncoder
 from llmstream.web.errors import TABLE
 from tests.web.serving import Client, app_of, events_of, fetch, frames, serving
 
@@ -188,6 +190,41 @@ async def test_an_event_source_that_comes_back_is_told() -> None:
         first, *_, end = events_of(data)
         assert (first.status.kind, first.status.data) == ("gap", {"last_event_id": "2"})
         assert end.type == "message_complete"
+
+
+async def test_an_event_stream_response_ends_an_event_source_too() -> None:
+    """It has no request, but is asked by one."""
+    closed, asked, after = [], [], []
+
+    class Events:
+        def __aiter__(self):
+            asked.append(True)
+            return told()
+
+        async def aclose(self):
+            closed.append(True)
+
+    async def told():
+        yield text_delta("again")
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+    async def endpoint(request):
+        encoder = NdjsonEncoder() if "lines" in request.query_params else None
+        response = EventStreamResponse(Events(), encoder)
+        response.background = BackgroundTask(after.append, True)
+        return response
+
+    async with serving(app_of(endpoint)) as port:
+        _, _, data = await fetch(port)
+        for method in ("GET", "HEAD", "POST"):
+            client = await Client.ask(port, method=method, last_event_id=frames(data)[-1].id)
+            assert (await client.head(), await client.reader.read()) == (204, b"")
+            assert client.headers["cache-control"] == "no-store"
+        assert (len(asked), len(closed), len(after)) == (1, 4, 4)
+        first, *_, end = events_of((await fetch(port, last_event_id="2"))[2])
+        assert (first.status.kind, first.status.data, end.type) == ("gap", {"last_event_id": "2"}, "message_complete")
+        status, _, lines = await fetch(port, "/?lines", last_event_id="3-end")  # of a form without ids
+        assert (status, json.loads(lines.splitlines()[0])["type"]) == (200, "text_delta")
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])

@@ -598,18 +598,21 @@ def chat_requests(draw):
     body = [message for turn in draw(st.lists(turns, max_size=3)) for message in turn]
     last = draw(users)
     choice = draw(st.none() | choices)
+    model = draw(st.sampled_from(["claude-x", "claude-opus-4-6"]))
+    effort = draw(st.sampled_from([None, "none", "low", "medium", "high", "xhigh", "max"]))
+    sampled = model == "claude-opus-4-6" and effort in (None, "none")
     return ChatRequest(
         messages=[*head, *body, *last],
-        model=draw(st.sampled_from(["claude-x", "claude-opus-4-6"])),
+        model=model,
         tools=draw(st.lists(tools, max_size=2)),
         tool_choice=choice,
         parallel_tool_calls=None if choice is None else draw(st.none() | st.booleans()),
         response_format=draw(st.none() | st.builds(ResponseFormat, schemas)),
-        temperature=draw(st.none() | st.floats(0, 1)),
-        top_p=draw(st.none() | st.floats(0, 1)),
+        temperature=draw(st.none() | st.floats(0, 1)) if sampled else None,
+        top_p=draw(st.none() | st.floats(0, 1)) if sampled else None,
         max_tokens=draw(st.integers(1, 10**5)),
         stop=draw(st.lists(some, max_size=2)),
-        reasoning_effort=draw(st.sampled_from([None, "none", "low", "medium", "high", "xhigh", "max"])),
+        reasoning_effort=effort,
         metadata=draw(st.just({}) | st.builds(lambda v: {"user_id": v}, some)),
         provider_options=draw(st.just({}) | st.just({"anthropic": {"service_tier": "auto", "top_k": 4}})),
     )

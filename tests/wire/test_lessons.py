@@ -70,6 +70,8 @@ def taught(message: Any, *, status: int = 400, sent: dict[str, Any] = SENT, **fi
         ("Model grok-4-latest does not support parameter reasoningEffort.", {}, Lesson("reasoning_effort")),
         ('Invalid JSON payload received. Unknown name "seed": Cannot find field.', {}, Lesson("seed")),
         ("Extra inputs are not permitted, field: 'top_p', value: 0.9", {}, Lesson("top_p")),
+        ("temperature: Extra inputs are not permitted", {"type": "invalid_request_error"}, Lesson("temperature")),
+        ("`top_p` is deprecated for this model.", {"type": "invalid_request_error"}, Lesson("top_p")),
         ("Unsupported parameter", {"param": "stream_options"}, Lesson("stream_options")),
         (
             "messages[0].role: unknown variant `developer`, expected one of `system`, `user`",
@@ -109,6 +111,8 @@ def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], less
         "max_tokens=5000 is not supported: this model supports up to 4096 completion tokens",
         "max_tokens 9000 is not allowed, the limit is 8192",
         "the developer of this prompt should know better",
+        "messages.1.metadata: Extra inputs are not permitted",
+        "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.",
     ],
 )
 def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:

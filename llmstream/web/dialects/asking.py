@@ -8,7 +8,7 @@ from typing import Any
 
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import unfold
-from llmstream.messages import ChatRequest, Message, TextPart
+from llmstream.messages import ChatRequest, Message, Part, RefusalPart, TextPart
 from llmstream.web.dialects.base import Ask
 from llmstream.wire.openai_chat.arguments import build_request, check_type
 
@@ -61,7 +61,10 @@ def pieces_of(event: StreamEvent) -> Iterator[StreamEvent]:
 
 
 def whole(event: StreamEvent) -> StreamEvent:
-    """A MESSAGE_COMPLETE with its message; a client that keeps none still gives the text."""
+    """A MESSAGE_COMPLETE with its message; a client that keeps none still gives the text and the refusal."""
     if event.message is not None:
         return event
-    return replace(event, message=Message("assistant", [TextPart(event.text)] if event.text else []))
+    parts: list[Part] = [TextPart(event.text)] if event.text else []
+    if event.refusal_delta is not None:
+        parts.append(RefusalPart(event.refusal_delta.content))
+    return replace(event, message=Message("assistant", parts))

@@ -31,7 +31,8 @@ _MEDIA_TYPES = frozenset({None, "application/pdf", "text/plain"})
 class History:
     """Takes messages one by one, joins neighbours of one role, and keeps the system messages apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, unsigned_thinking: bool = False) -> None:
+        self._unsigned_thinking = unsigned_thinking
         self.system: list[str] = []
         self.turns: list[dict[str, Any]] = []
         self.warnings: list[str] = []
@@ -81,9 +82,7 @@ class History:
         if isinstance(part, ToolResult):
             return _render_result(part)
         if isinstance(part, ReasoningPart):
-            if part.signature is None or part.format != FORMAT:
-                return None
-            return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+            return self._thinking(part)
         if isinstance(part, ProviderPart):
             return part.data if part.format == FORMAT else None
         if isinstance(part, ImagePart):
@@ -93,6 +92,14 @@ class History:
         if isinstance(part, File):
             return self._file(part)
         return None
+
+    def _thinking(self, part: ReasoningPart) -> dict[str, Any] | None:
+        if part.signature is not None:
+            signed = {"type": "thinking", "thinking": part.text, "signature": part.signature}
+            return signed if part.format == FORMAT else None
+        if not self._unsigned_thinking or part.format not in (None, FORMAT) or not part.text.strip():
+            return None
+        return {"type": "thinking", "thinking": part.text}
 
     def _call(self, call: ToolCall) -> dict[str, Any] | None:
         extra = render_call_data(call.provider_data)

@@ -7,7 +7,8 @@ Format: https://docs.anthropic.com/en/api/messages. Rules:
   are joined.
 - `max_tokens` is required. Empty and blank text is refused, so it is left out.
 - Reasoning and blocks of the provider's own go back only if this format made them, then verbatim.
-- `temperature` and `top_p` are sent as they are: newer SDKs refuse them as arguments, and some models as options.
+- `temperature` and `top_p` are left out, with a warning, where the model or the API version refuses them
+  (`versions.py`). `provider_options` go out as they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice, ensure_json, sequence_of
 from llmstream.wire.anthropic_messages.history import History, parse_history
+from llmstream.wire.anthropic_messages.versions import refusal
 from llmstream.wire.rendered import Rendered
 
 
@@ -30,6 +32,10 @@ class Dialect:
     """The key in `provider_options`."""
     max_tokens: int = 16_384
     """The output limit where the request has none: the API requires one, and all but the oldest models allow this."""
+    version: str | None = None
+    """The caller's own `anthropic-version`; None: the one that suits each body goes with it."""
+    unsigned_thinking: bool = False
+    """Whether reasoning that nobody signed goes back: DeepSeek wants it so, Anthropic refuses it."""
 
 
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
@@ -62,7 +68,7 @@ _KNOWN = frozenset(
 
 def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Rendered:
     """The body to post. Constant work per message."""
-    history = History()
+    history = History(unsigned_thinking=dialect.unsigned_thinking)
     for message in request.messages:
         history.add(message)
     body: dict[str, Any] = {
@@ -74,10 +80,6 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     rendered = Rendered(body, history.warnings)
     if history.system:
         body["system"] = history.rendered_system()
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    if request.top_p is not None:
-        body["top_p"] = request.top_p
     if request.stop:
         body["stop_sequences"] = list(request.stop)
     if request.tools:
@@ -89,6 +91,7 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     if request.seed is not None:
         rendered.warnings.append("seed: not supported by Anthropic Messages; dropped")
     rendered.merge(request.provider_options.get(dialect.name, {}))
+    _render_sampling(request, dialect, rendered)
     return rendered
 
 
@@ -190,6 +193,19 @@ def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
     if begun is None or turns[-1]["role"] == "assistant":
         return False
     return isinstance(begun, str) or begun[0].get("type") not in ("thinking", "redacted_thinking")
+
+
+def _render_sampling(request: ChatRequest, dialect: Dialect, rendered: Rendered) -> None:
+    """Last, because the caller's `provider_options` may make the model reason, and hold the same options."""
+    body = rendered.body
+    version = body.get("anthropic_version", dialect.version)
+    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+        if value is None or name in body:
+            continue
+        if (why := refusal(name, value, body, version)) is None:
+            body[name] = value
+        else:
+            rendered.warnings.append(f"{name}: {why}; dropped")
 
 
 def _render_metadata(metadata: dict[str, str], rendered: Rendered) -> None:

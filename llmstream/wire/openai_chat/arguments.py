@@ -202,7 +202,7 @@ def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:
         elif isinstance(detail, Mapping):
             yield ProviderPart(FORMAT, dict(detail))
     text = value.get("reasoning_content") or value.get("reasoning")
-    if isinstance(text, str) and not details:
+    if isinstance(text, str) and text.strip() and not details:  # a blank one stands where none was
         yield ReasoningPart(text)
 
 

@@ -1,8 +1,8 @@
 """OpenAI chat completions requests, rendered and parsed.
 
-Format: https://platform.openai.com/docs/api-reference/chat/create. What the format can't carry: reasoning of earlier
-turns (left out: history; but what this format signed goes back), results of tools the provider ran, whether a tool's
-result is an error (its text says so), and a file by URL (warned).
+Format: https://platform.openai.com/docs/api-reference/chat/create. What the format can't carry: results of tools the
+provider ran, whether a tool's result is an error (its text says so), and a file by URL (warned). The reasoning of
+earlier turns goes back to the hosts that want it (`reasoning.py`); OpenAI and others refuse it as an unknown key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from llmstream.messages import (
     ChatRequest,
@@ -37,6 +37,7 @@ from llmstream.wire.openai_chat.arguments import (
     parse_tools,
 )
 from llmstream.wire.openai_chat.encode import render_signature
+from llmstream.wire.openai_chat.reasoning import BLANK, KEY, Owed, is_off, owed_to, readable
 from llmstream.wire.rendered import Rendered
 
 
@@ -57,6 +58,14 @@ class Dialect:
     `type`; `enable_thinking`, a boolean; None: no such option."""
     reasoning_off: Mapping[str, Any] | None = None
     """What the body says in place of the effort "none", where it has other words for that."""
+    reasoning_back: Literal["all", "known"] | None = None
+    """Which models get the reasoning of earlier turns back, as `reasoning_content`: all; those that are known to want
+    it, by their names; None: none, for the host refuses keys that it doesn't know, or nobody knows whether it does."""
+    reasoning_owed: Owed | None = None
+    """Which of the assistant's messages must have it, even if it is blank: all, or those with calls. None: the model's
+    name tells."""
+    reasoning_details: bool = False
+    """Whether the signed and the encrypted reasoning of this format goes back, as `reasoning_details`."""
     named_tool: bool = True
     """Whether `tool_choice` may name the tool; else a call is required, of whichever."""
     required: str | None = "required"
@@ -104,14 +113,6 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     """The body to post. Constant work per message."""
     warnings: list[str] = []
     messages: list[dict[str, Any]] = []
-    for message in request.messages:
-        parts = message.parts
-        if len(parts) == 1 and type(parts[0]) is TextPart and message.name is None and message.role != "developer":
-            messages.append({"role": message.role, "content": parts[0].text})
-        else:
-            _render_message(message, dialect, messages, warnings)
-    if dialect.prefill == "prefix" and messages and messages[-1]["role"] == "assistant":
-        messages[-1]["prefix"] = True
     body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
     if dialect.stream_usage:
         body["stream_options"] = {"include_usage": True}
@@ -141,7 +142,40 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
         warnings.append(f"{name}: not supported by {dialect.name}; dropped")
     rendered = Rendered(body, warnings)
     rendered.merge(request.provider_options.get(dialect.name, {}))
+    _render_messages(request, dialect, messages, rendered)
     return rendered
+
+
+def _render_messages(
+    request: ChatRequest, dialect: Dialect, messages: list[dict[str, Any]], rendered: Rendered
+) -> None:
+    """Last, because the options say whether the model reasons. Each message depends on nothing that follows it."""
+    owed = dialect.reasoning_owed or owed_to(request.model)
+    wanted = dialect.reasoning_back == "all" or (dialect.reasoning_back == "known" and owed is not None)
+    returned = _Returned(text=wanted and not is_off(rendered.body), owed=owed, details=dialect.reasoning_details)
+    for message in request.messages:
+        parts, role = message.parts, message.role
+        if (
+            len(parts) == 1
+            and type(parts[0]) is TextPart
+            and message.name is None
+            and role != "developer"
+            and not (returned.text and role == "assistant")
+        ):
+            messages.append({"role": role, "content": parts[0].text})
+        else:
+            _render_message(message, dialect, returned, messages, rendered.warnings)
+    if dialect.prefill == "prefix" and messages and messages[-1]["role"] == "assistant":
+        messages[-1]["prefix"] = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Returned:
+    """What of its earlier reasoning the model of one request gets back."""
+
+    text: bool
+    owed: Owed | None
+    details: bool
 
 
 def _render_reasoning(effort: str, dialect: Dialect, body: dict[str, Any], warnings: list[str]) -> None:
@@ -161,14 +195,16 @@ def _render_reasoning(effort: str, dialect: Dialect, body: dict[str, Any], warni
             warnings.append(f"reasoning_effort: {dialect.name} only switches reasoning on or off; {effort!r} is on")
 
 
-def _render_message(message: Message, dialect: Dialect, out: list[dict[str, Any]], warnings: list[str]) -> None:
+def _render_message(
+    message: Message, dialect: Dialect, returned: _Returned, out: list[dict[str, Any]], warnings: list[str]
+) -> None:
     role: str = message.role
     if role == "developer" and not dialect.developer_role:
         role = "system"
     parts = message.parts
     rendered: dict[str, Any]
     if role == "assistant":
-        rendered = _render_assistant(message, warnings)
+        rendered = _render_assistant(message, returned, warnings)
     elif len(parts) == 1 and isinstance(parts[0], TextPart):
         rendered = {"role": role, "content": parts[0].text}
     else:
@@ -184,15 +220,21 @@ def _render_message(message: Message, dialect: Dialect, out: list[dict[str, Any]
     out.append(rendered)
 
 
-def _render_assistant(message: Message, warnings: list[str]) -> dict[str, Any]:
+def _render_assistant(message: Message, returned: _Returned, warnings: list[str]) -> dict[str, Any]:
     calls = message.tool_calls
     text = message.text
     rendered: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
     if refusal := message.refusal:
         rendered["refusal"] = refusal
         rendered["content"] = text or None
-    if details := [detail for part in message.parts if (detail := _render_detail(part)) is not None]:
+    details = [detail for part in message.parts if (detail := _render_detail(part)) is not None]
+    if details and returned.details:
         rendered["reasoning_details"] = details
+    if returned.text:
+        owed = returned.owed == "always" or (returned.owed == "calls" and bool(calls))
+        reasoning = readable(message)
+        if owed or reasoning.strip():
+            rendered[KEY] = reasoning if reasoning.strip() else BLANK
     if calls:
         rendered["tool_calls"] = [_render_call(call) for call in calls]
     if any(isinstance(part, ImagePart | File) for part in message.parts):

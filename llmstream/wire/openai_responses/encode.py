@@ -81,9 +81,9 @@ class ResponsesEncoder:
         kind = event.type
         if kind is EventType.TEXT_DELTA and event.text_delta is not None:
             yield from self._text("output_text", event.text_delta.content)
-        elif event.reasoning_delta is not None:
+        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
             yield from self._text("summary_text", event.reasoning_delta.content)
-        elif event.refusal_delta is not None:
+        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
             yield from self._text("refusal", event.refusal_delta.content)
         elif event.tool_call_delta is not None:
             yield from self._call_delta(event.tool_call_delta)

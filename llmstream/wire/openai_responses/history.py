@@ -2,6 +2,8 @@
 
 An assistant turn is its messages, reasoning, calls and results one after the other, in the order of its parts; parsing
 joins neighbouring ones to one Message again. Only what this format made goes back verbatim (see `request.py`).
+
+OpenAI lets `"type": "message"` be left out. llama.cpp refuses an assistant's message without it, so each has it.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class History:
         role, parts = message.role, message.parts
         self.named = self.named or message.name is not None
         if len(parts) == 1 and type(parts[0]) is TextPart and role != "tool":
-            self.items.append({"role": role, "content": parts[0].text})
+            self.items.append({"type": "message", "role": role, "content": parts[0].text})
             return
         content: list[dict[str, Any]] = []
         render = _render_output if role == "assistant" else _render_input
@@ -73,9 +75,9 @@ class History:
         if not content:
             return
         if role == "assistant" and len(content) == 1 and content[0]["type"] == "output_text":
-            self.items.append({"role": role, "content": content[0]["text"]})
+            self.items.append({"type": "message", "role": role, "content": content[0]["text"]})
         else:
-            self.items.append({"role": "user" if role == "tool" else role, "content": content})
+            self.items.append({"type": "message", "role": "user" if role == "tool" else role, "content": content})
 
     def _render_item(self, part: Part) -> dict[str, Any] | None:
         """The item that a part is on its own; None for content, and for what only another format understands."""

@@ -1,0 +1,338 @@
+"""What uvicorn's HTTP/1.1 protocols lack: bounds on what comes before the app, and after its answer.
+
+An ASGI app sees a request when its head is complete, so it can't refuse a head without end, or a connection that never
+sends one. And it can't stop a body: uvicorn reads on after the answer, for as long as the client sends.
+
+1. A head that is too large, has too many headers or is too slow is answered (431, 408) and the connection closed. So
+   are trailers, and chunk extensions, without end.
+2. A connection that there is no room for is answered with 503, unless an idle one can be closed in its place.
+3. A body that goes on after its answer is read for a little longer. If it ends, the connection is kept.
+4. A connection that we close while its client sends is closed in two steps: first our half, so that the client finds
+   the answer and its end; then all of it. Closed at once, the kernel would discard the answer as well (RST).
+
+`protocol_h11` and `protocol_httptools` tie these rules to uvicorn's two parsers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from llmstream.web.connections import Bounds, Connections
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.h11_impl import H11Protocol as _Base
+else:
+    _Base = asyncio.Protocol
+
+_METHODS = (
+    "connection_made",
+    "connection_lost",
+    "data_received",
+    "shutdown",
+    "send_400_response",
+    "on_response_complete",
+    "handle_websocket_upgrade",
+    "timeout_keep_alive_handler",
+    "_unset_keepalive_if_required",
+)
+_ATTRIBUTES = (
+    "app_state",
+    "client",
+    "cycle",
+    "flow",
+    "headers",
+    "loop",
+    "timeout_keep_alive",
+    "timeout_keep_alive_task",
+    "transport",
+    "ws_protocol_class",
+)
+_CYCLE = ("disconnected", "keep_alive", "message_event", "response_complete", "response_started")
+_TEXTS = {
+    400: "The request is not valid HTTP.",
+    408: "The request took too long to arrive.",
+    431: "The request has too many headers, or they are too large.",
+    503: "The server has too many connections. Please try again later.",
+}
+_connections: WeakKeyDictionary[ServerState, Connections] = WeakKeyDictionary()
+
+
+def missing(protocol: type, cycle: type, *more: str) -> list[str]:
+    """The names that we use of uvicorn's insides and that this uvicorn doesn't have. `more` are `protocol`'s own."""
+    methods = [name for name in _METHODS if not callable(getattr(protocol, name, None))]
+    return methods + _unset(protocol, (*_ATTRIBUTES, *more)) + _unset(cycle, _CYCLE)
+
+
+def _unset(owner: Any, names: tuple[str, ...]) -> list[str]:
+    """Those that neither the class has nor its `__init__` names."""
+    known = owner.__init__.__code__.co_names
+    return [name for name in names if name not in known and not hasattr(owner, name)]
+
+
+class _Transport:
+    """The transport as uvicorn's protocol sees it, whose `close` is ours."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: Bounded) -> None:
+        self._transport = transport
+        self.write = transport.write  # each piece of an answer goes through it
+        self.close = protocol.close
+        self.is_closing = protocol.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Bounded(_Base):
+    """Stands before one of uvicorn's protocols, which a subclass names. All of it runs in the server's event loop."""
+
+    bounds: ClassVar[Bounds] = Bounds()
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._wire: asyncio.Transport = None  # type: ignore[assignment]  # until there is a connection
+        self._reading_body = False
+        self._ignoring = False  # nothing that still comes is ours
+        self._closing = False  # our half is closed
+        self._drained = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._drain_timer: asyncio.TimerHandle | None = None
+        if server_state not in _connections:
+            _connections[server_state] = Connections(self.bounds, config.forwarded_allow_ips)
+        self._connections = _connections[server_state]
+        self._websocket_class: Any = self.ws_protocol_class
+        if self._websocket_class is not None:
+            self.ws_protocol_class = self._open_websocket  # type: ignore[assignment]  # it is only called
+        self._accepting = _accepting() if config.ssl is not None else None
+        if self._accepting is not None:
+            self._await_tls(self._accepting)
+
+    # What a subclass knows of its parser
+
+    def _parse(self, data: bytes) -> None:
+        """Give it to uvicorn's protocol."""
+        raise NotImplementedError
+
+    def _head_has_begun(self) -> bool:
+        """Whether a part of a head has come."""
+        raise NotImplementedError
+
+    def _has_queue(self) -> bool:
+        """Whether requests wait behind the one that is being answered."""
+        return False
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Start the head's clock, if there is room."""
+        self._wire = transport
+        self.app_state = {**self.app_state, "llmstream.abort": transport.abort}  # for llmstream.web.responses.cut
+        super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]  # it behaves like one
+        self._connections.leave(self._accepting)
+        if self._connections.enter(self, self.client[0] if self.client else None, transport.abort):
+            self._start_head_timer()
+        else:
+            self._refuse(503)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing of it stays behind."""
+        self._connections.leave(self)
+        self._stop_timers()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a request, or throw away what nobody wants."""
+        if self._ignoring:
+            self.flow.pause_reading()
+        elif self._closing:
+            self._drain(len(data))
+        else:
+            self._parse(data)
+            if self._drain_timer is not None:
+                self._drain(len(data))
+            if self._head_timer is None and not self._is_over() and self._head_has_begun():
+                self._start_head_timer()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more can be written."""
+        return self._closing or self._wire.is_closing()
+
+    def close(self) -> None:
+        """What uvicorn's `transport.close()` does. A client that may still be sending gets to read the answer first."""
+        if self.is_closing():
+            return
+        if self._reading_body or self._ignoring:
+            self._close_our_half()
+        else:
+            self._wire.close()
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        if self._drain_timer is not None:
+            self._wire.close()
+        else:
+            super().shutdown()
+
+    # A request's parts, which a subclass reports
+
+    def _head_ended(self) -> None:
+        self._reading_body = True
+        self._stop_head_timer()
+        self._connections.occupy(self)
+
+    def _message_ended(self) -> None:
+        self._reading_body = False
+        if self._drain_timer is not None and not self._closing:
+            self._stop_timers()
+            self._unset_keepalive_if_required()
+            wait, handler = self.timeout_keep_alive, self.timeout_keep_alive_handler
+            self.timeout_keep_alive_task = self.loop.call_later(wait, handler)  # uvicorn forgets it here
+
+    def on_response_complete(self) -> None:
+        """The connection is idle, but for a body that goes on."""
+        super().on_response_complete()
+        if self.is_closing() or not self.cycle.response_complete:  # or the next request's answer has begun
+            return
+        self._connections.rest(self)
+        if not self._reading_body:
+            return
+        if any(name == b"expect" for name, _ in self.headers):
+            self._close_our_half()  # it may not send its body at all, and its next request would be taken for it
+        else:
+            self._start_drain_timer()
+
+    # Ends
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls for a request that the parser refused."""
+        self._refuse(400)
+
+    def _refuse(self, status: int) -> None:
+        """Answer and close, as far as there is no other answer under way."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering and not self._reading_body:  # it is a later request that is wrong
+            self.cycle.keep_alive = False
+            self._ignoring = True
+            self._stop_head_timer()
+            self.flow.pause_reading()
+            return
+        if self._has_queue():  # this answer would be taken for an earlier request's
+            self._wire.abort()
+            return
+        if not answering or not self.cycle.response_started:
+            self._wire.write(_answer(status))
+        self._close_our_half()
+
+    def _close_our_half(self) -> None:
+        self._closing = True
+        self._stop_head_timer()
+        self._unset_keepalive_if_required()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self._wire.can_write_eof():  # TLS can't
+            self._wire.write_eof()
+        self.flow.resume_reading()
+        self._connections.rest(self)
+        self._start_drain_timer()
+
+    def _drain(self, size: int) -> None:
+        self._drained += size
+        if self._drained <= self.bounds.drain_size:
+            return
+        if not self._closing:
+            self._close_our_half()
+        self._wire.pause_reading()
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._head_has_begun() or self._reading_body:
+            self._refuse(408)
+        else:
+            self._wire.close()  # browsers open connections ahead, and would take a 408 for their next answer
+
+    # Timers
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.bounds.head_time, self._head_is_late)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _start_drain_timer(self) -> None:
+        if self._drain_timer is None:
+            self._drained = 0
+            self._drain_timer = self.loop.call_later(self.bounds.drain_time, self._wire.close)
+
+    def _stop_timers(self) -> None:
+        self._stop_head_timer()
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
+            self._drain_timer = None
+
+    def _is_over(self) -> bool:
+        return self._ignoring or self.is_closing()
+
+    # Other protocols on the same connection
+
+    def _await_tls(self, accepting: asyncio.Task[Any]) -> None:
+        """Bound the handshake, for which asyncio gives a minute, and during which there is no transport to close."""
+        timer = self.loop.call_later(self.bounds.head_time, accepting.cancel)
+
+        def accepted(_: asyncio.Task[Any]) -> None:
+            timer.cancel()
+            self._connections.leave(accepting)
+
+        accepting.add_done_callback(accepted)
+        if not self._connections.enter(accepting, None, accepting.cancel):
+            accepting.cancel()
+
+    def handle_websocket_upgrade(self, *request: Any, **named: Any) -> None:
+        """Let uvicorn's WebSockets have the connection as it is."""
+        self._stop_timers()
+        self._connections.occupy(self)
+        self._ignoring = True
+        self.transport = self._wire
+        super().handle_websocket_upgrade(*request, **named)
+        refused = not getattr(self._wire.get_protocol(), "handshake_initiated", True)
+        if refused and not self._wire.is_closing():  # uvicorn would answer nothing, and read on without end
+            self._wire.write(_answer(400))
+            self._wire.close()
+
+    def _open_websocket(self, **settings: Any) -> asyncio.Protocol:
+        websocket: asyncio.Protocol = self._websocket_class(**settings)
+        lost = websocket.connection_lost
+
+        def connection_lost(exc: Exception | None) -> None:
+            self._connections.leave(self)
+            lost(exc)
+
+        websocket.connection_lost = connection_lost  # type: ignore[method-assign]  # nobody else hears of it
+        return websocket
+
+
+def _answer(status: int) -> bytes:
+    text = _TEXTS[status]
+    again = "retry-after: 1\r\n" if status == 503 else ""
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n{again}"
+    return f"{head}content-length: {len(text)}\r\nconnection: close\r\n\r\n{text}".encode("ascii")
+
+
+def _accepting() -> asyncio.Task[Any] | None:
+    """The task in which asyncio opens this connection; uvloop has none, and its own minute for TLS stands."""
+    task = asyncio.current_task()
+    name = getattr(task.get_coro(), "__name__", "") if task is not None else ""
+    return task if name == "_accept_connection2" else None
