@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +102,6 @@ __all__ = [  # sorted without regard to case, as readers do
     "ToolResult",
     "Usage",
 ]
-
-logging.getLogger("llmstream").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

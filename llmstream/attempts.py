@@ -8,7 +8,6 @@ leave no trace but RETRY; after it only what `on_interrupt` allows happens, and 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,12 +18,14 @@ from llmstream.continuation import MAX_CONTINUATIONS, Overlap, continue_request,
 from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
+from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
 from llmstream.providers.provider import Call, Provider, Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, closed, timed_out
 from llmstream.retry import RetryPolicy
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.client")
+provider_logger = get_logger("llmstream.providers")
 
 OnInterrupt = Literal["error", "restart", "continue"]
 ON_INTERRUPT: tuple[OnInterrupt, ...] = ("error", "restart", "continue")
@@ -152,7 +153,8 @@ class Attempts:
         try:
             await self._events.aclose()
         except Exception:
-            logger.debug("the provider raised while it was closed", exc_info=True)
+            name = self.target.provider.name
+            provider_logger.warning("the provider %s raised while it was closed", name, exc_info=True)
         if self._watchdog is not None:
             self._watchdog.stop()
 
@@ -251,9 +253,10 @@ class Attempts:
         wrong = isinstance(problem, ConfigurationError) or type(problem) in (TypeError, ValueError)
         if wrong and not self._guard.begun:
             raise problem
-        logger.debug("the provider raised", exc_info=problem)
         if isinstance(problem, ConfigurationError):  # of a fallback: the request is wrong for it
             return error(ErrorInfo("invalid_request", str(problem)))
+        name = self.target.provider.name
+        provider_logger.error("the provider %s raised %s", name, type(problem).__name__, exc_info=problem)
         return error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}"))
 
     async def _timed(self, watchdog: Watchdog) -> StreamEvent:

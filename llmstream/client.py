@@ -6,7 +6,6 @@ provider yields. One attempt is the provider's; everything between attempts is h
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
+from llmstream.log import get_logger
 from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
     from llmstream.streams import Flow
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.client")
 _ERROR = EventType.ERROR  # looked up once: in Python 3.11 that takes 50 ns, which every event would pay
 
 

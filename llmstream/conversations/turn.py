@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -23,12 +22,13 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.events.unfold import as_batch
+from llmstream.log import get_logger
 from llmstream.messages import FinishReason, Message, Source
 
 if TYPE_CHECKING:
     from llmstream.tools import Confirm
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.conversations")
 
 
 @dataclass(slots=True)
@@ -134,8 +134,8 @@ class TurnRun:
         self.turn = _partial(place.turn, recorder.messages(), info)
         try:
             await lease.write(place.position, self.turn, last=True)
-        except Exception as problem:  # noqa: BLE001  # whatever it is, `reason` is what its caller waits for
-            logger.warning("a partial answer could not be stored: %s", type(problem).__name__)
+        except Exception as problem:  # whatever it is, `reason` is what its caller waits for
+            logger.warning("a partial answer could not be stored: %s", type(problem).__name__, exc_info=problem)
 
 
 def _partial(turn: Turn, new: list[Message], info: ErrorInfo | None) -> Turn:

@@ -27,13 +27,14 @@ _OPEN: dict[EventType, type[Any]] = {
 class MessageBuilder:
     """Adds up one attempt's events. Constant work per event; the text is joined once, in `message()`."""
 
-    __slots__ = ("_calls", "_chunks", "_open", "_parts")
+    __slots__ = ("_calls", "_chunks", "_indexes", "_open", "_parts")
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
         self._open: EventType | None = None
         self._chunks: list[str] = []
         self._calls: dict[int, tuple[ToolCall, list[str]]] = {}  # announced, not yet whole
+        self._indexes: dict[str, list[int]] = {}  # theirs, by id
 
     def add(self, event: StreamEvent) -> None:
         """Take the next event. Lifecycle events add nothing."""
@@ -72,6 +73,7 @@ class MessageBuilder:
         Its reasoning is over too: what the next attempt reasons is signed apart.
         """
         self._calls.clear()
+        self._indexes.clear()
         if self._open is EventType.REASONING_DELTA:
             self._close()
 
@@ -91,6 +93,7 @@ class MessageBuilder:
             delta = event.tool_call_delta
             if delta.index not in self._calls:
                 self._calls[delta.index] = (ToolCall(delta.id, delta.name, complete=False), [])
+                self._indexes.setdefault(delta.id, []).append(delta.index)
             self._calls[delta.index][1].append(delta.arguments)
             return
         part = event.tool_call or event.tool_result or event.source or event.file
@@ -99,8 +102,15 @@ class MessageBuilder:
         self._close()
         self._parts.append(part)
         if event.tool_call is not None:
-            whole = next((i for i, (call, _) in self._calls.items() if call.id == event.tool_call.id), None)
-            self._calls.pop(whole, None)  # type: ignore[arg-type]  # None is simply not there
+            self._end_call(event.tool_call.id)
+
+    def _end_call(self, id: str) -> None:
+        indexes = self._indexes.get(id)
+        if indexes is None:
+            return
+        del self._calls[indexes.pop()]
+        if not indexes:
+            del self._indexes[id]
 
     def _add_opaque(self, data: dict[str, Any]) -> None:
         reasoning = self._open is EventType.REASONING_DELTA

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.log import get_logger
 from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import Watchdog, abortable
 from llmstream.wire.decoding import Decoder
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 FINISH_SILENCE = 5.0
 """Seconds to wait for more after a finish reason that need not be followed by anything."""

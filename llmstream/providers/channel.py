@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
+from llmstream.log import get_logger
 from llmstream.providers.config import TRANSPORTS, ProviderConfig
 from llmstream.providers.http.content_encoding import ACCEPTED
 from llmstream.providers.http.error_response import StatusError, read_error
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from llmstream.providers.http.host_check import HostCheck
     from llmstream.providers.sdk_adapter import SDKAdapter, SDKConnection
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 VARIABLE = "LLMSTREAM_TRANSPORT"
 Sign = Callable[[HTTPRequest], None]

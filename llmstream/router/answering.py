@@ -6,14 +6,14 @@
 - A return without any: ERROR(kind="internal", code="no_answer").
 - Anything else that it gives: ERROR(kind="internal", code="nonsense").
 - An LLMError that it raises is its ERROR; another exception is ERROR(kind="internal", code="raised"), with its type
-  and no more. SystemExit (argparse raises it) is one of them: it ends this answer, and not the server of all others.
+  and no more: its traceback is in the log. SystemExit (argparse raises it) is one of them: it ends this answer, and not
+  the server of all others.
 - Silence for too long: ERROR(kind="timeout", code="first_token" or "idle").
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -21,12 +21,13 @@ from typing import Any, cast
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.grammar import TERMINAL, Guard, is_step
 from llmstream.events.types import EventType, Retry, StreamEvent, error, refusal_delta, text_delta
+from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message, Usage
-from llmstream.router.calling import call, describe, is_cancelled
+from llmstream.router.calling import call, is_cancelled
 from llmstream.router.whole import pieces
 from llmstream.streams.source import Source
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.router")
 
 
 class Answering:
@@ -57,7 +58,8 @@ class Answering:
         except (Exception, asyncio.CancelledError, SystemExit) as problem:
             if isinstance(problem, asyncio.CancelledError) and is_cancelled():
                 raise
-            logger.warning("%s raised %s", self._who, describe(problem))
+            if self._ended or not isinstance(problem, LLMError):  # else it is the ERROR itself
+                logger.exception("%s raised %s", self._who, type(problem).__name__)
             for event in self._raised(problem):
                 yield event
         for event in self._return():

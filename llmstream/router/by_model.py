@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import Any, Unpack
 
 from llmstream import structured
 from llmstream.client import CallOptions, LLMClient
+from llmstream.log import get_logger
 from llmstream.messages import Message, TextPart
 from llmstream.router.decision import Strategy
 from llmstream.router.routes import R, check_routes, defined, parse_route, undefined
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.router")
 
 _TASK = """\
 Choose the one route that fits the user's request. The user's message is a JSON object that quotes the request: it is \

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import PurePath
 from typing import Any, TypeVar
 
 from llmstream.clock import Clock
-from llmstream.errors import ConfigurationError
 from llmstream.thread import in_thread
 
 T = TypeVar("T")
@@ -62,12 +59,3 @@ def is_cancelled() -> bool:
     """Whether this task is being cancelled: a CancelledError may also be somebody's own, raised like any other."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def describe(problem: BaseException) -> str:
-    """For the log: type and place. The message may hold what a person wrote; that of a ConfigurationError is ours."""
-    told = type(problem).__name__
-    if isinstance(problem, ConfigurationError):
-        told += f": {problem}"
-    frames = traceback.extract_tb(problem.__traceback__)
-    return f"{told} at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else told

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Generic
 
 from llmstream.clock import Clock, LoopClock
-from llmstream.router.calling import call, check_seconds, describe, is_cancelled, within
+from llmstream.log import describe, get_logger
+from llmstream.router.calling import call, check_seconds, is_cancelled, within
 from llmstream.router.decision import Answer, Decision, Strategy
 from llmstream.router.routes import R, check_routes, parse_route, undefined
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.router")
 
 
 class Router(Generic[R]):

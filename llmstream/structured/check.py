@@ -1,18 +1,38 @@
 """Does a value follow a JSON schema? For schemas that came as JSON, where no Python type could say.
 
 Specification: https://json-schema.org/draft/2020-12. Checked are the keywords that models are given: `type`, `enum`,
-`const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`, `anyOf`, `oneOf`, `allOf`, `$ref`
-inside the document, and the limits of numbers, strings and lists. Others (`format`, `not`, `if` …) are not.
+`const`, `properties`, `patternProperties`, `required`, `additionalProperties`, `items`, `prefixItems`, `anyOf`,
+`oneOf`, `allOf`, `$ref` inside the document, and the limits of numbers, strings and lists. Others (`format`, `not`,
+`if` …) are not, and a keyword whose value makes no sense limits nothing.
+
+The value comes from a model and the schema often from a stranger, and both are checked in the event loop. So the work
+is bounded: see MAX_STEPS and `llmstream.structured.pattern`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+import json
+import reprlib
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from fractions import Fraction
+from itertools import islice
+from typing import Any, ClassVar, TypeAlias
+
+from llmstream.structured.pattern import compile_pattern
 
 Problem: TypeAlias = tuple[tuple[str | int, ...], str]
 """The path of what is wrong, and what is."""
+Problems: TypeAlias = Generator[Problem, None, None]
+Path: TypeAlias = tuple[str | int, ...]
+_Schema: TypeAlias = Mapping[str, Any]
+_Find: TypeAlias = Callable[[Any, Any, Any, _Schema, Path], Iterable[Problem]]
+
+MAX_STEPS = 200_000
+"""What one check may cost: a step is one value held against one schema. All of them take about half a second."""
+MAX_PROBLEMS = 100
+"""More are not looked for."""
+_MAX_REFS = 50  # a reference to itself describes nothing
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -23,35 +43,47 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "integer": lambda value: type(value) is int or (type(value) is float and value.is_integer()),
 }
-_NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
-    "minimum": lambda value, limit: value >= limit,
-    "maximum": lambda value, limit: value <= limit,
-    "exclusiveMinimum": lambda value, limit: value > limit,
-    "exclusiveMaximum": lambda value, limit: value < limit,
-    "multipleOf": lambda value, limit: value / limit == value // limit,
-}
-_STRINGS: dict[str, Callable[[Any, Any], bool]] = {
-    "minLength": lambda value, limit: len(value) >= limit,
-    "maxLength": lambda value, limit: len(value) <= limit,
-    "pattern": lambda value, limit: re.search(limit, value) is not None,
-}
-_LISTS: dict[str, Callable[[Any, Any], bool]] = {
-    "minItems": lambda value, limit: len(value) >= limit,
-    "maxItems": lambda value, limit: len(value) <= limit,
-    "uniqueItems": lambda value, wanted: not wanted or len({repr(item) for item in value}) == len(value),
-}
-_MAX_REFS = 50  # a reference to itself describes nothing
+_NO_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
+"""Keywords that hold values."""
+_NAMES = 32
+"""Names that can be looked up within a step."""
+_CHARS = 256
+"""Characters that can be compared within a step."""
+_STATES = 50
+"""States of a pattern, times bytes of the text, that can be looked at within a step."""
+
+_shown = reprlib.Repr()
+_shown.maxlist = _shown.maxtuple = _shown.maxdict = 50
+_shown.maxstring = _shown.maxother = _shown.maxlong = 200
 
 
 def check(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong with `value`; empty if nothing is.
+    """What is wrong with `value`, at most MAX_PROBLEMS; empty if nothing is.
 
-    Raises ValueError for a `$ref` that leads nowhere, `properties` that are no object, and what is nested too deeply.
+    Raises ValueError for a `$ref` that leads nowhere, `properties` that are no object, and for what can't be checked:
+    what is nested too deeply, or takes more than MAX_STEPS.
     """
     try:
-        return list(_check(value, schema, (), schema))
+        return list(islice(_Check(schema).problems(value, schema, ()), MAX_PROBLEMS))
     except RecursionError:
         raise ValueError("nested too deeply to be checked") from None
+    except _TooMuchError:
+        raise ValueError("too large or too complex to be checked: make it smaller") from None
+
+
+def compile_patterns(schema: Mapping[str, Any]) -> None:
+    """Prepare the patterns of a schema, so that the log says now which of them can't be checked."""
+    waiting: list[Any] = [schema]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, list):
+            waiting += found
+        elif isinstance(found, Mapping):
+            patterns = [found.get("pattern"), *_mapping(found.get("patternProperties"))]
+            for pattern in patterns:
+                if isinstance(pattern, str):
+                    compile_pattern(pattern)
+            waiting += [inner for name, inner in found.items() if name not in _NO_SCHEMAS]
 
 
 def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -64,9 +96,9 @@ def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, 
     raise ValueError(f"$ref {schema['$ref']!r} leads to itself")
 
 
-def _find(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+def _find(reference: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Any = root
-    head, *steps = reference.split("/")
+    head, *steps = reference.split("/") if isinstance(reference, str) else [reference]
     for step in steps:
         name = step.replace("~1", "/").replace("~0", "~")
         found = found.get(name) if isinstance(found, Mapping) else None
@@ -75,82 +107,251 @@ def _find(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _check(value: Any, schema: Any, path: tuple[str | int, ...], root: Mapping[str, Any]) -> Iterator[Problem]:
-    if not isinstance(schema, Mapping):
-        if schema is False:
-            yield path, "is not allowed"
-        return
-    schema = resolve(schema, root)
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else types
-    if types and not any(_TYPES[name](value) for name in types if name in _TYPES):
-        yield path, f"must be {' or '.join(types)}"
-        return
-    if "enum" in schema and not any(_same(value, allowed) for allowed in schema["enum"]):
-        yield path, f"must be one of {schema['enum']!r}"
-    if "const" in schema and not _same(value, schema["const"]):
-        yield path, f"must be {schema['const']!r}"
-    yield from _check_limits(value, schema, path)
-    yield from _check_choices(value, schema, path, root)
-    if isinstance(value, dict):
-        yield from _check_object(value, schema, path, root)
-    elif isinstance(value, list):
-        yield from _check_list(value, schema, path, root)
+def _limit(keyword: str, type: str, holds: Callable[[Any, Any, Any], bool]) -> _Find:
+    """A keyword that limits values of one type."""
+    is_of = _TYPES[type]
+
+    def find(check: Any, value: Any, limit: Any, _: _Schema, path: Path) -> Sequence[Problem]:
+        if not is_of(value):
+            return ()
+        try:
+            broken = not holds(check, value, limit)
+        except (TypeError, ValueError, ArithmeticError):
+            return ()  # a limit that makes no sense limits nothing
+        return [(path, f"breaks {keyword}: {_shown.repr(limit)}")] if broken else ()
+
+    return find
 
 
-def _check_limits(value: Any, schema: Mapping[str, Any], path: tuple[str | int, ...]) -> Iterator[Problem]:
-    limits: dict[str, Callable[[Any, Any], bool]] = {}
-    if isinstance(value, str):
-        limits = _STRINGS
-    elif isinstance(value, list):
-        limits = _LISTS
-    elif _TYPES["number"](value):
-        limits = _NUMBERS
-    for name, holds in limits.items():
-        if name in schema and not _holds(holds, value, schema[name]):
-            yield path, f"breaks {name}: {schema[name]!r}"
+def _is_unique(check: Any, value: list[Any], wanted: Any) -> bool:
+    return wanted is not True or len(set(map(check.key, value))) == len(value)
 
 
-def _holds(holds: Callable[[Any, Any], bool], value: Any, limit: Any) -> bool:
-    try:
-        return holds(value, limit)
-    except (TypeError, ValueError, ArithmeticError, re.error):
-        return True  # a limit that makes no sense in Python (a pattern of another dialect) limits nothing
+class _TooMuchError(Exception):
+    """The check would take too long."""
 
 
-def _check_choices(
-    value: Any, schema: Mapping[str, Any], path: tuple[str | int, ...], root: Mapping[str, Any]
-) -> Iterator[Problem]:
-    for part in schema.get("allOf", ()):
-        yield from _check(value, part, path, root)
-    for name in ("anyOf", "oneOf"):
-        if name in schema:
-            fits = sum(not any(_check(value, part, path, root)) for part in schema[name])
-            if not fits:
-                yield path, f"fits none of {name}"
-            elif name == "oneOf" and fits > 1:
-                yield path, "fits more than one of oneOf"
+class _Check:
+    """One check of one value: what it may still cost, and what it knows already.
+
+    Problems are looked for only as far as somebody asks for the next one.
+    """
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._left = MAX_STEPS
+        self._resolved: dict[int, Mapping[str, Any]] = {}  # by the identity of the schema
+        # By the identities of value and schema. Without it a recursive schema with two choices doubles the work with
+        # each level. Both outlive the check: they are parts of its value and of its schema.
+        self._fitting: set[tuple[int, int]] = set()
+        self._misfits: set[tuple[int, int]] = set()
+
+    def problems(self, value: Any, schema: Any, path: Path) -> Problems:
+        """What is wrong with one part of the value."""
+        self.spend(1)
+        if not isinstance(schema, Mapping):
+            if schema is False:
+                yield path, "is not allowed"
+            return
+        pair = (id(value), id(schema))
+        if pair in self._fitting:
+            return
+        if "$ref" in schema:
+            schema = self._resolve(schema)
+        if "type" in schema and not self._is_of(value, schema["type"]):
+            yield path, f"must be {_types(schema['type'])}"
+            return
+        fits = True
+        for keyword, limit in schema.items():
+            find = self._KEYWORDS.get(keyword)
+            if find is None:
+                continue
+            for problem in find(self, value, limit, schema, path):
+                fits = False
+                yield problem
+        if fits and isinstance(value, dict | list):
+            self._fitting.add(pair)
+
+    def spend(self, steps: int) -> None:
+        """Count what is done next. Raises _TooMuchError."""
+        self._left -= steps
+        if self._left < 0:
+            raise _TooMuchError
+
+    def fits(self, value: Any, schema: Any) -> bool:
+        """Whether nothing is wrong."""
+        pair = (id(value), id(schema))
+        if pair in self._misfits:
+            return False
+        with closing(self.problems(value, schema, ())) as problems:
+            fits = next(problems, None) is None
+        if not fits and isinstance(value, dict | list) and isinstance(schema, Mapping):
+            self._misfits.add(pair)
+        return fits
+
+    def matches(self, text: str, source: Any) -> bool | None:
+        """Whether the pattern occurs in the text; None for one that can't be checked."""
+        pattern = compile_pattern(source) if isinstance(source, str) else None
+        if pattern is None:
+            return None
+        data = text.encode("utf-8", "replace")
+        self.spend(pattern.states * len(data) // _STATES)
+        return pattern.occurs(data)
+
+    def key(self, value: Any) -> str:
+        """The same text for equal values alone: numbers' hashes could be made to collide, texts' can't."""
+        self.spend(1)
+        if isinstance(value, dict):
+            pairs = (f"{json.dumps(name)}:{self.key(value[name])}" for name in sorted(value))
+            return f"{{{','.join(pairs)}}}"
+        if isinstance(value, list):
+            return f"[{','.join(map(self.key, value))}]"
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        text = json.dumps(value)
+        self.spend(len(text) // _CHARS)
+        return text
+
+    def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = self._resolved.get(id(schema))
+        if found is None:
+            found = self._resolved[id(schema)] = resolve(schema, self._root)
+        self.spend(len(found) // _NAMES)
+        return found
+
+    def _is_of(self, value: Any, types: Any) -> bool:
+        if isinstance(types, str):
+            test = _TYPES.get(types)
+            return test is not None and test(value)
+        names = _list(types)
+        self.spend(len(names) // _NAMES)
+        return not names or any(self._is_of(value, name) for name in names if isinstance(name, str))
+
+    # --- keywords: what each finds wrong, given what it says and the schema in which it stands -------------------
+
+    def _enum(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        allowed = _list(limit)
+        if isinstance(value, str):
+            self.spend(len(allowed) // _NAMES)
+            found = value in allowed
+        else:
+            self.spend(len(allowed))
+            found = any(_same(value, each) for each in allowed)
+        if allowed and not found:
+            yield path, f"must be one of {_shown.repr(allowed)}"
+
+    def _const(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        if not _same(value, limit):
+            yield path, f"must be {_shown.repr(limit)}"
+
+    def _all_of(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        for part in _list(limit):
+            yield from self.problems(value, part, path)
+
+    def _any_of(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        parts = _list(limit)
+        if parts and not any(self.fits(value, part) for part in parts):
+            yield path, "fits none of anyOf"
+
+    def _one_of(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        parts = _list(limit)
+        fitting = list(islice((part for part in parts if self.fits(value, part)), 2))
+        if parts and not fitting:
+            yield path, "fits none of oneOf"
+        elif len(fitting) > 1:
+            yield path, "fits more than one of oneOf"
+
+    def _required(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        if not isinstance(value, dict):
+            return
+        names = _list(limit)
+        self.spend(len(names) // _NAMES)
+        for name in names:
+            if isinstance(name, str) and name not in value:
+                yield (*path, name), "is missing"
+
+    def _properties(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        if not isinstance(limit, Mapping):
+            raise ValueError(f"properties must be an object, not {_shown.repr(limit)}")
+        if not isinstance(value, dict):
+            return
+        self.spend(len(value) // _NAMES)
+        for name, item in value.items():
+            if name in limit:
+                yield from self.problems(item, limit[name], (*path, name))
+
+    def _pattern_properties(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        if not isinstance(value, dict):
+            return
+        for source, part in _mapping(limit).items():
+            self.spend(len(value))
+            for name, item in value.items():
+                if self.matches(name, source):
+                    yield from self.problems(item, part, (*path, name))
+
+    def _additional(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        if not isinstance(value, dict):
+            return
+        known = _mapping(schema.get("properties"))
+        patterns = _mapping(schema.get("patternProperties"))
+        self.spend(len(value) * (1 + len(patterns)) // _NAMES)
+        for name, item in value.items():
+            # A name that may match a pattern which can't be checked isn't additional for sure.
+            if name not in known and all(self.matches(name, source) is False for source in patterns):
+                yield from self.problems(item, limit, (*path, name))
+
+    def _prefix_items(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        if isinstance(value, list):
+            for index, (item, part) in enumerate(zip(value, _list(limit), strict=False)):
+                yield from self.problems(item, part, (*path, index))
+
+    def _items(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
+        if isinstance(value, list):
+            first = len(_list(schema.get("prefixItems")))
+            for index, item in enumerate(islice(value, first, None), first):
+                yield from self.problems(item, limit, (*path, index))
+
+    _KEYWORDS: ClassVar[dict[str, _Find]] = {
+        "enum": _enum,
+        "const": _const,
+        "minimum": _limit("minimum", "number", lambda _, value, limit: value >= limit),
+        "maximum": _limit("maximum", "number", lambda _, value, limit: value <= limit),
+        "exclusiveMinimum": _limit("exclusiveMinimum", "number", lambda _, value, limit: value > limit),
+        "exclusiveMaximum": _limit("exclusiveMaximum", "number", lambda _, value, limit: value < limit),
+        "multipleOf": _limit("multipleOf", "number", lambda _, value, limit: _exact(value) % _exact(limit) == 0),
+        "minLength": _limit("minLength", "string", lambda _, value, limit: len(value) >= limit),
+        "maxLength": _limit("maxLength", "string", lambda _, value, limit: len(value) <= limit),
+        "pattern": _limit("pattern", "string", lambda check, value, limit: check.matches(value, limit) is not False),
+        "minItems": _limit("minItems", "array", lambda _, value, limit: len(value) >= limit),
+        "maxItems": _limit("maxItems", "array", lambda _, value, limit: len(value) <= limit),
+        "uniqueItems": _limit("uniqueItems", "array", _is_unique),
+        "allOf": _all_of,
+        "anyOf": _any_of,
+        "oneOf": _one_of,
+        "required": _required,
+        "properties": _properties,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional,
+        "prefixItems": _prefix_items,
+        "items": _items,
+    }
 
 
-def _check_object(
-    value: dict[str, Any], schema: Mapping[str, Any], path: tuple[str | int, ...], root: Mapping[str, Any]
-) -> Iterator[Problem]:
-    for name in schema.get("required", ()):
-        if name not in value:
-            yield (*path, name), "is missing"
-    known, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
-    if not isinstance(known, Mapping):
-        raise ValueError(f"properties must be an object, not {known!r}")
-    for name, item in value.items():
-        yield from _check(item, known.get(name, rest), (*path, name), root)
+def _list(limit: Any) -> Sequence[Any]:
+    return limit if isinstance(limit, list | tuple) else ()
 
 
-def _check_list(
-    value: list[Any], schema: Mapping[str, Any], path: tuple[str | int, ...], root: Mapping[str, Any]
-) -> Iterator[Problem]:
-    first = schema.get("prefixItems", ())
-    for index, item in enumerate(value):
-        yield from _check(item, first[index] if index < len(first) else schema.get("items"), (*path, index), root)
+def _mapping(limit: Any) -> Mapping[str, Any]:
+    return limit if isinstance(limit, Mapping) else {}
+
+
+def _types(limit: Any) -> str:
+    return limit if isinstance(limit, str) else " or ".join(map(str, limit))
+
+
+def _exact(number: Any) -> Fraction:
+    """The number as it was written: 0.3 is three times 0.1."""
+    return Fraction(number if isinstance(number, int) else repr(number))
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -24,6 +24,10 @@ _TOLD = (
 _SILENT = frozenset({"title", "required", "additionalProperties", "discriminator", "$schema", "$id", "deprecated"})
 
 
+MAX_PARTS = 10_000
+"""More than any vendor takes."""
+
+
 class NotStrictError(ValueError):
     """The schema says something that strict mode has no words for."""
 
@@ -31,10 +35,13 @@ class NotStrictError(ValueError):
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """`schema` in the subset that vendors enforce; the original stays as it is. Raises NotStrictError."""
     definitions = schema.get("$defs", {})
-    root = {**resolve(schema, schema)}
-    strict = _strict(root, definitions, ())
-    if definitions:
-        strict["$defs"] = {name: _strict(inner, definitions, (name,)) for name, inner in definitions.items()}
+    rewriter = _Rewriter(definitions)
+    try:
+        strict = rewriter.strict({**resolve(schema, schema)}, ())
+        if definitions:
+            strict["$defs"] = {name: rewriter.strict(inner, (name,)) for name, inner in definitions.items()}
+    except RecursionError:
+        raise NotStrictError("the schema is nested too deeply to have a strict form") from None
     if strict.get("type") != "object":
         raise NotStrictError("the root must be an object")
     return strict
@@ -43,78 +50,95 @@ def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 def is_recursive(schema: Mapping[str, Any]) -> bool:
     """Whether some definition contains itself."""
     definitions = schema.get("$defs", {})
-    uses = {name: _references(inner) for name, inner in definitions.items()}
-    for name in uses:
-        reached, front = set[str](), {name}
-        while front:
-            front = {used for one in front for used in uses.get(one, ())} - reached
-            reached |= front
-        if name in reached:
-            return True
-    return "#" in _references(schema)
+    uses = {name: _references(inner) & definitions.keys() for name, inner in definitions.items()}
+    used_by: dict[str, list[str]] = {name: [] for name in uses}
+    for name, used in uses.items():
+        for each in used:
+            used_by[each].append(name)
+    # Those that use nothing are taken away until none is left; what stays then uses itself.
+    waiting = {name: len(used) for name, used in uses.items()}
+    front = [name for name, count in waiting.items() if not count]
+    taken = 0
+    while front:
+        taken += 1
+        for name in used_by[front.pop()]:
+            waiting[name] -= 1
+            if not waiting[name]:
+                front.append(name)
+    return taken < len(uses) or "#" in _references(schema)
 
 
 def _references(schema: Any) -> set[str]:
-    if isinstance(schema, Mapping):
-        own = {str(schema["$ref"]).removeprefix("#/$defs/")} if "$ref" in schema else set[str]()
-        return own.union(*(_references(value) for key, value in schema.items() if key != "$defs"))
-    if isinstance(schema, list):
-        return set[str]().union(*map(_references, schema))
-    return set()
+    """The names of the definitions that a schema refers to, and `#` for the whole."""
+    found: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, list):
+            waiting += inner
+        elif isinstance(inner, Mapping):
+            if "$ref" in inner:
+                found.add(str(inner["$ref"]).removeprefix("#/$defs/"))
+            waiting += [value for key, value in inner.items() if key != "$defs"]
+    return found
 
 
-def _strict(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(schema, Mapping):
-        raise NotStrictError(f"a schema that is {schema!r} has no strict form")
-    if "oneOf" in schema:
-        schema = {**{key: value for key, value in schema.items() if key != "oneOf"}, "anyOf": schema["oneOf"]}
-    if len(schema.get("allOf", ())) == 1:
-        schema = {**{key: value for key, value in schema.items() if key != "allOf"}, **schema["allOf"][0]}
-    if "$ref" in schema:
-        return _strict_reference(schema, definitions, inside)
-    types = schema.get("type", "")
-    types = [types] if isinstance(types, str) else types
-    if unknown := sorted(schema.keys() - _KEPT - _SILENT - {*_TOLD}):
-        raise NotStrictError(f"{', '.join(unknown)}: has no strict form")
-    strict = {key: value for key, value in schema.items() if key in _KEPT and key != "$defs"}
-    if schema.get("format") in _FORMATS:
-        strict["format"] = schema["format"]
-    if told := [f"{key}: {_json(schema[key])}" for key in _TOLD if key in schema and key not in strict]:
-        strict["description"] = "\n".join(filter(None, (schema.get("description"), "; ".join(told))))
-    if "anyOf" in strict:
-        strict["anyOf"] = [_strict(inner, definitions, inside) for inner in strict["anyOf"]]
-    elif "object" in types:
-        _close(strict, schema, definitions, inside)
-    elif "array" in types:
-        strict["items"] = _strict(schema.get("items"), definitions, inside)
-    elif not strict.keys() & {"type", "enum", "const"}:
-        raise NotStrictError("a value of any type has no strict form")
-    return strict
+class _Rewriter:
+    """Rewrites one schema. `inside` are the definitions that are being copied."""
 
+    def __init__(self, definitions: Mapping[str, Any]) -> None:
+        self._definitions = definitions
+        self._left = MAX_PARTS
 
-def _close(
-    strict: dict[str, Any], schema: Mapping[str, Any], definitions: Mapping[str, Any], inside: tuple[str, ...]
-) -> None:
-    """An object with these properties and no others."""
-    properties = schema.get("properties")
-    if schema.get("additionalProperties") or properties is None:
-        raise NotStrictError("an object whose keys are not known has no strict form")
-    strict["properties"] = {name: _strict(inner, definitions, inside) for name, inner in properties.items()}
-    strict["required"] = list(properties)
-    strict["additionalProperties"] = False
+    def strict(self, schema: Any, inside: tuple[str, ...]) -> dict[str, Any]:
+        self._left -= 1  # copies of copies double with each level
+        if self._left < 0:
+            raise NotStrictError(f"a schema of more than {MAX_PARTS} parts has no strict form")
+        if not isinstance(schema, Mapping):
+            raise NotStrictError(f"a schema that is {schema!r} has no strict form")
+        if "oneOf" in schema:
+            schema = {**{key: value for key, value in schema.items() if key != "oneOf"}, "anyOf": schema["oneOf"]}
+        if len(schema.get("allOf", ())) == 1:
+            schema = {**{key: value for key, value in schema.items() if key != "allOf"}, **schema["allOf"][0]}
+        if "$ref" in schema:
+            return self._reference(schema, inside)
+        types = schema.get("type", "")
+        types = [types] if isinstance(types, str) else types
+        if unknown := sorted(schema.keys() - _KEPT - _SILENT - {*_TOLD}):
+            raise NotStrictError(f"{', '.join(unknown)}: has no strict form")
+        strict = {key: value for key, value in schema.items() if key in _KEPT and key != "$defs"}
+        if schema.get("format") in _FORMATS:
+            strict["format"] = schema["format"]
+        if told := [f"{key}: {_json(schema[key])}" for key in _TOLD if key in schema and key not in strict]:
+            strict["description"] = "\n".join(filter(None, (schema.get("description"), "; ".join(told))))
+        if "anyOf" in strict:
+            strict["anyOf"] = [self.strict(inner, inside) for inner in strict["anyOf"]]
+        elif "object" in types:
+            self._close(strict, schema, inside)
+        elif "array" in types:
+            strict["items"] = self.strict(schema.get("items"), inside)
+        elif not strict.keys() & {"type", "enum", "const"}:
+            raise NotStrictError("a value of any type has no strict form")
+        return strict
 
+    def _close(self, strict: dict[str, Any], schema: Mapping[str, Any], inside: tuple[str, ...]) -> None:
+        """An object with these properties and no others."""
+        properties = schema.get("properties")
+        if schema.get("additionalProperties") or properties is None:
+            raise NotStrictError("an object whose keys are not known has no strict form")
+        strict["properties"] = {name: self.strict(inner, inside) for name, inner in properties.items()}
+        strict["required"] = list(properties)
+        strict["additionalProperties"] = False
 
-def _strict_reference(
-    schema: Mapping[str, Any], definitions: Mapping[str, Any], inside: tuple[str, ...]
-) -> dict[str, Any]:
-    """A reference stands alone; what stood next to it is merged into a copy of what it names."""
-    name = str(schema["$ref"]).removeprefix("#/$defs/")
-    siblings = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
-    if name not in definitions:
-        raise NotStrictError(f"$ref {schema['$ref']!r}: only definitions in $defs have a strict form")
-    if siblings and name not in inside:
-        return _strict({**definitions[name], **siblings}, definitions, (*inside, name))
-    return {"$ref": schema["$ref"]}
+    def _reference(self, schema: Mapping[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
+        """A reference stands alone; what stood next to it is merged into a copy of what it names."""
+        name = str(schema["$ref"]).removeprefix("#/$defs/")
+        siblings = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
+        if name not in self._definitions:
+            raise NotStrictError(f"$ref {schema['$ref']!r}: only definitions in $defs have a strict form")
+        if siblings and name not in inside:
+            return self.strict({**self._definitions[name], **siblings}, (*inside, name))
+        return {"$ref": schema["$ref"]}
 
 
 def _json(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from llmstream.structured.check import Problem, check, describe, resolve
+from llmstream.structured.check import Problem, check, compile_patterns, describe, resolve
 from llmstream.structured.schema import NotStrictError, strict_schema
 
 T = TypeVar("T")
@@ -111,6 +111,7 @@ def _check_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
         check({}, schema)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"not a JSON schema that can be sent: {error}") from None
+    compile_patterns(schema)
     return dict(schema)
 
 

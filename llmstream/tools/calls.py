@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from llmstream.clock import Clock
+from llmstream.log import get_logger
 from llmstream.messages import ToolCall, ToolResult
 from llmstream.tools.function import ArgumentsError, FunctionTool
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.tools")
 
 Confirm: TypeAlias = Callable[[ToolCall], Awaitable[bool] | bool]
 """Called in the event loop: one that waits for a person is async."""
@@ -49,12 +49,13 @@ class Calls:
         When this is closed or cancelled, what still runs is cancelled and waited for.
         """
         order = {asyncio.ensure_future(self._run(call)): index for index, call in enumerate(calls)}
-        pending = set(order)
+        done: asyncio.Queue[asyncio.Task[ToolResult]] = asyncio.Queue()
+        for running in order:
+            running.add_done_callback(done.put_nowait)
         try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=order.__getitem__):
-                    yield order[task], task.result()
+            for _ in order:
+                task = await done.get()  # waiting for any of many would look at all of them each time
+                yield order[task], task.result()
         finally:
             await _stop(*order)
 
@@ -80,7 +81,8 @@ class Calls:
             async with self._asking:  # a person is asked one thing at a time
                 said = confirm(call)
                 allowed = await said if inspect.isawaitable(said) else said is True  # not a generator, say
-        except Exception as error:  # noqa: BLE001  # no confirmation, whatever the reason
+        except Exception as error:  # no confirmation, whatever the reason
+            logger.warning("confirm raised %s", type(error).__name__, exc_info=error)
             return f"The call could not be confirmed ({type(error).__name__}), so the tool was not run."
         return None if allowed else "The user declined this call, so the tool was not run."
 
@@ -102,8 +104,8 @@ async def _result(tool: FunctionTool, call: ToolCall) -> ToolResult:
         return ToolResult(call.id, await tool.run(call.arguments), call.name)
     except ArgumentsError as error:
         told = f"The arguments don't fit, so the tool was not run:\n{error}"
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # the model is told, and may do something else
-        logger.debug("tool %s raised %s", call.name, type(error).__name__)
+    except (Exception, SystemExit) as error:  # the model is told, and may do something else
+        logger.info("the tool %s raised %s", call.name, type(error).__name__, exc_info=error)
         told = _describe(error)
     except asyncio.CancelledError:
         task = asyncio.current_task()

@@ -17,7 +17,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from llmstream.messages import File, ImagePart, Tool
-from llmstream.structured.check import check, describe
+from llmstream.structured.check import check, compile_patterns, describe
 from llmstream.structured.schema import NotStrictError, strict_schema
 from llmstream.structured.target import adapt, problems_of
 from llmstream.thread import in_thread
@@ -116,7 +116,9 @@ def tool(
 
     The name, the description and those of the parameters come from the function and its docstring (Google, NumPy or
     Sphinx style) or from `Annotated[str, Field(description="…")]`; types and defaults from the signature. `parameters`
-    is a JSON schema in place of the signature: the function gets its properties as keyword arguments. With
+    is a JSON schema in place of the signature: the function gets its properties as keyword arguments. It may be a
+    stranger's: a check takes at most half a second, and a `pattern` with look-around or a backreference is not checked,
+    which the log says. With
     `strict=True` vendors that can hold the model to the schema do; every parameter is then required.
 
     Raises TypeError for a parameter that the model can't be told about, ValueError for a name or a `strict` schema that
@@ -250,6 +252,7 @@ def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any
         check({}, parameters)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"tool {name}: parameters is no JSON schema that can be sent: {error}") from None
+    compile_patterns(parameters)
     return {"type": "object", "properties": {}, **parameters}
 
 

@@ -15,34 +15,38 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from llmstream.errors import ConfigurationError
-from llmstream.web.errors import RefusedError, new_request_id
+from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
 from llmstream.web.limits import Limits, Slots
+from llmstream.web.raised import http_refusal
 from llmstream.web.responses import Refusal, RenderError
+from llmstream.web.server_log import REFUSED
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-REFUSED: ContextVar[bool] = ContextVar("llmstream.refused", default=False)
-"""Whether this task answered a WebSocket with an HTTP refusal, which uvicorn's log takes for no answer at all."""
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
-Authenticate = Callable[[HTTPConnection], Awaitable[str | None]]
-"""Gives the name of whoever asks, None for a stranger."""
+Authenticate = Callable[[HTTPConnection], Awaitable[str | None] | str | None]
+"""Returns the name of whoever asks, None for a stranger. It runs in the event loop: one that waits is async."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who may ask. `keys` are secrets that clients send, or a function that says who they are; None: anybody may ask.
+
+    The function, async or not, returns a client's name. Only a `str` with something in it is a name; whatever else it
+    returns is a stranger. What it raises is a 500, but for an HTTPException or RefusedError, which is told as it is.
 
     `hosts` are the names that the server goes by, without ports or stars; None: the loopback interface's where there
     are no keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
@@ -56,6 +60,9 @@ class Access:
 
     def __post_init__(self) -> None:
         if self.keys is not None and not callable(self.keys):
+            if isinstance(self.keys, Mapping | bytes) or not isinstance(self.keys, Collection):
+                kind = type(self.keys).__name__
+                raise ConfigurationError(f"keys must be a list of keys, a function or None, not a {kind}")
             if not _listed(self.keys):
                 raise ConfigurationError("keys is empty, which lets in nobody; None lets in anybody")
             if not all(map(_is_key, _listed(self.keys))):
@@ -69,7 +76,8 @@ class Access:
         """Raise RefusedError for a name that is not ours."""
         names = self.hosts if self.hosts is not None else None if self.keys is not None else LOOPBACK
         if names is not None and _host(connection) not in {name.lower() for name in names}:
-            raise RefusedError(403, "permission", "The server does not go by this name.")
+            reason = f"Host: {connection.headers.get('host', '')}"
+            raise RefusedError(403, "permission", "The server does not go by this name.", reason=reason)
 
     def check_origin(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a page from elsewhere."""
@@ -77,22 +85,24 @@ class Access:
         if origin is None:
             foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
             opened = connection.headers.get("sec-fetch-mode") == "navigate" and own_path(connection.scope) in PUBLIC
-            if foreign and not opened:
-                raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.")
-        elif origin not in self.origins and not _same(origin, connection.headers.get("host", "")):
-            raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.")
+            foreign = foreign and not opened
+        else:
+            foreign = origin not in self.origins and not _same(origin, connection.headers.get("host", ""))
+        if foreign:
+            reason = f"Origin: {origin or 'none'}"
+            raise RefusedError(403, "permission", "Pages from elsewhere may not use this server.", reason=reason)
 
     async def identify(self, connection: HTTPConnection) -> str:
         """Who asks: a name that is neither a key nor guessable from one. Raises RefusedError for a stranger."""
         if self.keys is None:
             return connection.client.host if connection.client is not None else "unknown"
         if callable(self.keys):
-            name = await self.keys(connection)
+            name, reason = await _answer_of(self.keys, connection)
         else:
-            name = _holder(_key(connection), _listed(self.keys))
+            name, reason = _holder(_key(connection), _listed(self.keys)), ""
         if name is None:
-            headers = {"www-authenticate": "Bearer"}
-            raise RefusedError(401, "authentication", "This server needs a key, and a valid one.", headers=headers)
+            text = "This server needs a key, and a valid one."
+            raise RefusedError(401, "authentication", text, headers={"www-authenticate": "Bearer"}, reason=reason)
         return name
 
 
@@ -124,7 +134,9 @@ class Gate:
 
     async def _refuse(self, problem: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
         render = self._shape(own_path(scope))
-        response = Refusal(problem.info, scope["state"]["request_id"], render_error=render, headers=problem.headers)
+        request_id = scope["state"]["request_id"]
+        log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
+        response = Refusal(problem.info, request_id, render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)
         else:
@@ -140,6 +152,13 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
         await websocket.close(1008)
 
 
+def describe_request(connection: HTTPConnection) -> str:
+    """What was asked for, and from where: for the log, so without what stands behind the path, which may be a token."""
+    method = connection.scope.get("method", "WebSocket")
+    host = connection.client.host if connection.client is not None else "unknown"
+    return f"{method} {connection.scope['path']} from {host}"
+
+
 def own_path(scope: Scope) -> str:
     """The path below where the app is mounted, as Starlette's router reads it.
 
@@ -150,12 +169,36 @@ def own_path(scope: Scope) -> str:
     return path[len(root) :] or "/" if path == root or path.startswith(f"{root}/") else path
 
 
+async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[str | None, str]:
+    """Who asks, by a function of somebody else's; and for the log, why an odd answer is nobody.
+
+    Raises RefusedError for what it raises. Its words may be the key itself (`KeyError`), so they are left out.
+    """
+    try:
+        answer = keys(connection)
+        name: object = await answer if inspect.isawaitable(answer) else answer
+    except RefusedError:
+        raise
+    except HTTPException as problem:
+        raise http_refusal(problem) from problem
+    except Exception as problem:  # noqa: BLE001  # whatever it is, nobody is let in
+        told = f"keys raised {type(problem).__name__}, whose words are left out, since they may hold a key"
+        hidden = ConfigurationError(f"{told}: return a name, or None for a stranger")
+        raise RefusedError(500, "internal", TABLE["internal"].text) from hidden.with_traceback(problem.__traceback__)
+    if isinstance(name, str) and name.strip():
+        return name, ""
+    if name is None or name is False or (isinstance(name, str) and not name):
+        return None, ""
+    odd = "a blank str" if isinstance(name, str) else f"a value of type {type(name).__name__}"
+    return None, f"keys returned {odd}: return a name, or None for a stranger"
+
+
 def _listed(keys: str | Sequence[str]) -> Sequence[str]:
     return (keys,) if isinstance(keys, str) else keys
 
 
-def _is_key(text: str) -> bool:
-    return text.isascii() and len(text.split()) == 1
+def _is_key(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and len(text.split()) == 1
 
 
 def _are_hosts(names: Sequence[str]) -> bool:
@@ -190,6 +233,8 @@ def _key(connection: HTTPConnection) -> str:
 
 def _holder(key: str, keys: Sequence[str]) -> str | None:
     """A name for whoever holds this key. Compares hashes, and all of them, so that time doesn't tell."""
+    if not key:
+        return None
     given = hashlib.sha256(key.encode()).digest()
     found = [hmac.compare_digest(given, hashlib.sha256(each.encode()).digest()) for each in keys]
     return f"key-{hashlib.sha256(given).hexdigest()[:16]}" if any(found) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,10 +18,12 @@ from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
+from llmstream.log import get_logger
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
-from llmstream.web.access import Access, Gate, own_path
+from llmstream.web.access import Access, Gate, describe_request, own_path
 from llmstream.web.conversing import Conversing
 from llmstream.web.dialects import AnthropicMessages, OpenAIChat, all_dialects
+from llmstream.web.encode import AbortedError
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.limits import Limits
 from llmstream.web.mounting import dialect_routes
@@ -32,7 +33,7 @@ from llmstream.web.page import chat_page
 from llmstream.web.responses import Refusal, RenderError
 from llmstream.web.service import Service
 
-logger = logging.getLogger("llmstream.web")
+logger = get_logger("llmstream.web")
 
 
 def create_app(
@@ -131,7 +132,7 @@ class _Failure:
         request_id = getattr(request.state, "request_id", None) or new_request_id()
         headers: Mapping[str, str] | None = None
         if isinstance(problem, RefusedError):
-            log_refusal(problem, request_id)
+            log_refusal(problem, request_id, describe_request(request))
             info, headers = problem.info, problem.headers
         elif isinstance(problem, HTTPException):
             status, headers = problem.status_code, problem.headers
@@ -141,7 +142,8 @@ class _Failure:
         elif isinstance(problem, ClientDisconnect):
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
-            logger.error("request %s: %s, which the server logs as well", request_id, type(problem).__name__)
+            if not isinstance(problem, AbortedError):  # that one is how an answer is cut, and its failure is logged
+                logger.error("request %s: %s, which the server logs as well", request_id, type(problem).__name__)
             info = ErrorInfo("internal", TABLE["internal"].text, status_code=500)
         render = self._shape(own_path(request.scope))
         return Refusal(info, request_id, render_error=render, headers=headers)

@@ -2,8 +2,9 @@
 
 A provider's own words, an exception's text, the name of a host or a key's tail stay in the server: what leaves is the
 kind, the sentence of this table, whether and when to try again, and an id by which the server's log can be searched.
-The log has the kind, the status, the code and the provider's own request id, never what was asked or answered. The
-same holds for a tool that the server runs: that it failed leaves; why it did is for the model to read, and for the log.
+The log has one line for each failure: the kind, the provider's words (without its keys), the status, the code and the
+provider's own request id. The same holds for a tool that the server runs: that it failed leaves; why it did is for the
+model to read, and for the log.
 
 A failure to sign in to a provider, or to pay it, is the server's own business: clients hear `server` and 5xx, since it
 is not their key that is wrong.
@@ -19,15 +20,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from llmstream.errors import ErrorInfo, ErrorKind
+from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
 
 P = TypeVar("P")
-logger = logging.getLogger("llmstream.web")
+logger = get_logger("llmstream.web")
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NO_RESULT = "The tool gave no result."
+_WARNED = frozenset({401, 403, 429})
+"""Statuses of refusals that whoever runs the server should see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,10 @@ TABLE: dict[str, Told] = dict(
 
 
 class RefusedError(Exception):
-    """The server itself refuses a request: `info.message` is fit for strangers, `info.status_code` is set."""
+    """The server itself refuses a request: `info.message` is fit for strangers, `info.status_code` is set.
+
+    `reason` is for the server's log alone.
+    """
 
     def __init__(
         self,
@@ -81,8 +88,10 @@ class RefusedError(Exception):
         *,
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(message)
+        self.reason = reason
         again = retry_after is not None
         self.info = ErrorInfo(kind, message, retryable=again, status_code=status, retry_after=retry_after)
         self.headers = dict(headers or {})
@@ -120,7 +129,7 @@ def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
     elif event.raw is not None:
         event = replace(event, raw=None)
     if event.tool_result is not None and (result := _public_part(event.tool_result)) is not event.tool_result:
-        logger.warning("request %s: tool %s: %.500r", request_id, event.tool_result.name, event.tool_result.content)
+        logger.warning("request %s: tool %s: %s", request_id, event.tool_result.name, event.tool_result.content)
         event = replace(event, tool_result=result)
     if event.message is not None:
         event = replace(event, message=_public_message(event.message))
@@ -161,14 +170,24 @@ def new_request_id(given: str | None = None) -> str:
     return given if given is not None and _SANE.fullmatch(given) else secrets.token_hex(8)
 
 
-def log_failure(info: ErrorInfo, request_id: str) -> None:
-    """Say what went wrong, for whoever runs the server."""
-    parts = {"provider": info.provider, "status": info.status_code, "code": info.code, "theirs": info.request_id}
-    known = " ".join(f"{name}={value}" for name, value in parts.items() if value is not None)
-    logger.warning("request %s: %s %s", request_id, info.kind, known)
+def log_failure(info: ErrorInfo, request_id: str, problem: BaseException | None = None) -> None:
+    """Log why an answer failed, in one record. `problem` is what the events raised, where they raised it."""
+    if problem is not None and not isinstance(problem, LLMError):
+        logger.error("request %s: the events raised %s", request_id, type(problem).__name__, exc_info=problem)
+        return
+    theirs = "" if info.request_id is None else f"; their request id: {info.request_id}"
+    logger.warning("request %s: %s%s", request_id, info, theirs)
 
 
-def log_refusal(problem: RefusedError, request_id: str) -> None:
-    """Say what the server itself could not do; what a client did wrong is the client's to know."""
-    if (problem.info.status_code or 500) >= 500:
-        logger.error("request %s: %s", request_id, problem, exc_info=problem.__cause__)
+def log_refusal(problem: RefusedError, request_id: str, where: str = "") -> None:
+    """Log what the server itself refused, in one record. `where` says what was asked for, and by whom.
+
+    A client's own mistakes are for the client to know, so they are on the level INFO. Refused keys and limits are
+    warnings, and so is a busy server.
+    """
+    status = problem.info.status_code or 500
+    failed = status >= 500 and problem.info.kind != "overloaded"
+    level = logging.ERROR if failed else logging.WARNING if status >= 500 or status in _WARNED else logging.INFO
+    told = "; ".join(filter(None, (str(problem), problem.reason, where)))
+    cause = problem.__cause__ if status >= 500 else None
+    logger.log(level, "request %s: refused with %s: %s", request_id, status, told, exc_info=cause)

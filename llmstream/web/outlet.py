@@ -15,16 +15,17 @@ Timers cost nothing per event: one task sleeps until the next thing could be due
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from starlette.types import Message, Receive, Send
 from starlette.websockets import WebSocketDisconnect
 
-logger = logging.getLogger("llmstream.web")
+from llmstream.log import get_logger
+from llmstream.web.encode import AbortedError
+
+logger = get_logger("llmstream.web")
 _BREATH = 0.0005
 """Seconds that a writer may go on without a turn of the event loop."""
 
@@ -50,11 +51,12 @@ class Outlet:
         self,
         send: Send,
         *,
+        request_id: str,
         heartbeat: float | None,
         write_timeout: float | None,
         beat: Callable[[], Awaitable[None]],
     ) -> None:
-        self._send = send
+        self._send, self._request_id = send, request_id
         self._heartbeat, self._write_timeout, self._beat = heartbeat, write_timeout, beat
         self._last = self._breath = time.monotonic()
         self._since: float | None = None  # when the send began that is under way
@@ -103,16 +105,21 @@ class Outlet:
         if writer.cancelled():
             return False
         if not ended:
-            with suppress(Exception):  # nobody is left to hear of it
-                writer.result()
+            self._log_unheard(writer.exception())
             return False
         try:
             writer.result()
         except UnsentError as problem:
             if not isinstance(problem.__cause__, OSError | WebSocketDisconnect):
-                logger.warning("what was to be sent was refused", exc_info=problem.__cause__)
+                logger.warning("request %s: the server did not send", self._request_id, exc_info=problem.__cause__)
             return False
         return True
+
+    def _log_unheard(self, problem: BaseException | None) -> None:
+        """Log what the writer raised when it was stopped: the client, who has left, is not told."""
+        if problem is not None and not isinstance(problem, UnsentError | AbortedError):
+            told = "request %s: the events raised %s when the client had left"
+            logger.error(told, self._request_id, type(problem).__name__, exc_info=problem)
 
     async def _pulse(self) -> None:
         self._beating = asyncio.get_running_loop().create_future()

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 from starlette.exceptions import HTTPException
@@ -17,7 +16,6 @@ from llmstream.errors import ConfigurationError, ErrorInfo, ErrorKind, LLMError,
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.web.errors import RefusedError
 
-logger = logging.getLogger("llmstream.web")
 _KINDS: dict[int, ErrorKind] = {
     401: "authentication",
     403: "permission",
@@ -41,12 +39,9 @@ def refusal_in(problem: BaseException) -> RefusedError | None:
     return conversation_refusal(problem) if isinstance(problem, ConversationError) else None
 
 
-def failure_in(problem: BaseException, request_id: str) -> ErrorInfo:
-    """The failure that an exception means, which is logged if nobody foresaw it."""
-    if isinstance(problem, LLMError):
-        return problem.info
-    logger.error("request %s: the events raised %s", request_id, type(problem).__name__, exc_info=problem)
-    return ErrorInfo("internal", type(problem).__name__)
+def failure_in(problem: BaseException) -> ErrorInfo:
+    """The failure that an exception means."""
+    return problem.info if isinstance(problem, LLMError) else ErrorInfo("internal", type(problem).__name__)
 
 
 def refusal_event(problem: RefusedError, request_id: str) -> StreamEvent:

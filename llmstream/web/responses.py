@@ -18,7 +18,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -33,6 +32,7 @@ from starlette.types import Message, Receive, Scope, Send
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.log import get_logger
 from llmstream.streams.source import Flow, Source
 from llmstream.web.encode import LAST, AbortedError, Outgoing, SseEncoder, gap, outgoing, render_json
 from llmstream.web.errors import (
@@ -48,8 +48,10 @@ from llmstream.web.errors import (
 from llmstream.web.negotiate import FORMS, Choice, Form, NotAcceptableError, ResponseMode, negotiate
 from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, http_client_left, is_cancelled
 from llmstream.web.raised import failure_in, http_refusal, refusal_event, refusal_in
+from llmstream.web.server_log import filter_server_logs
 
-logger = logging.getLogger("llmstream.web")
+logger = get_logger("llmstream.web")
+filter_server_logs()
 _TEXT = EventType.TEXT_DELTA
 _GOODBYE = 0.5
 """Seconds for a last word to a client when the server stops."""
@@ -113,7 +115,11 @@ class EventStreamResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         outlet = Outlet(
-            send, heartbeat=self._heartbeat, write_timeout=self._write_timeout, beat=lambda: self._beat(send)
+            send,
+            request_id=self.request_id,
+            heartbeat=self._heartbeat,
+            write_timeout=self._write_timeout,
+            beat=lambda: self._beat(send),
         )
         try:
             whole = await outlet.run(self._write(outlet), http_client_left(receive))
@@ -121,9 +127,9 @@ class EventStreamResponse(Response):
             logger.warning("request %s: %s", self.request_id, problem)
             cut(scope)
             raise AbortedError(str(problem)) from None
-        except AbortedError:
+        except AbortedError as problem:
             await _spoil(send)
-            raise
+            raise problem from None  # servers log it, and what the events raised is not theirs to show
         except asyncio.CancelledError:
             await self._announce(send)
             raise
@@ -162,11 +168,11 @@ class EventStreamResponse(Response):
             await self._open(send, b"")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _tell(self, send: Send, event: StreamEvent) -> bool:
-        """Send any event; True if it was the last one."""
+    async def _tell(self, send: Send, event: StreamEvent, problem: BaseException | None = None) -> bool:
+        """Send any event; True if it was the last one. `problem` is what the events raised."""
         if event.type is EventType.ERROR:
-            info = event.error_info or ErrorInfo("internal")
-            log_failure(info, self.request_id)
+            info = event.error_info or ErrorInfo("internal", event.error or "")
+            log_failure(info, self.request_id, problem)
             if not self._opened:
                 await self._fail(send, public_info(info, self.request_id, status=True))
                 return True
@@ -182,7 +188,7 @@ class EventStreamResponse(Response):
         elif (refusal := refusal_in(problem)) is not None:
             await self._refuse(send, refusal)
         else:
-            await self._tell(send, error(failure_in(problem, self.request_id)))
+            await self._tell(send, error(failure_in(problem)), problem)
 
     async def _open(self, send: Send, data: bytes) -> None:
         self._opened = True

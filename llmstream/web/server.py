@@ -21,9 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from llmstream.web.access import REFUSED
 from llmstream.web.connections import Bounds
-from llmstream.web.encode import AbortedError
 
 GRACE = 10.0
 """Seconds that open streams have to end when the server is told to stop; then their clients are told."""
@@ -51,18 +49,9 @@ HTTP = _bounded_protocol()
 """A protocol class for uvicorn's `http`. Subclass it and set `bounds` for others than the default ones."""
 
 
-class _Expected(logging.Filter):
-    """Drops what is no mistake, and of which `llmstream.web` says a line where there is anything to say.
-
-    The tracebacks of what was cut on purpose or stopped with the server, and the error that uvicorn's WebSockets
-    (0.54) make of every refusal that is an HTTP answer.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log it."""
-        if record.exc_info is None:
-            return not (REFUSED.get() and "without completing handshake" in record.getMessage())
-        return not isinstance(record.exc_info[1], AbortedError | asyncio.CancelledError)
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """A filter: what is stopped with the server is no mistake, and its client is told."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def make_server(
@@ -85,10 +74,7 @@ def make_server(
         timeout_graceful_shutdown=grace,  # type: ignore[arg-type]  # it goes to asyncio.wait_for
         lifespan="on",
     )
-    expected = _Expected()
-    logger = logging.getLogger("uvicorn.error")
-    if not any(isinstance(each, _Expected) for each in logger.filters):
-        logger.addFilter(expected)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     return uvicorn.Server(config)
 
 

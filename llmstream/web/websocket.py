@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterable, Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.websockets import WebSocket
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.log import get_logger
 from llmstream.streams.source import Source
 from llmstream.web.encode import is_opaque, render_json
 from llmstream.web.errors import log_failure, log_refusal, new_request_id, public_event, render_error
@@ -19,7 +19,7 @@ from llmstream.web.outlet import Outlet, SlowClientError, UnsentError, is_cancel
 from llmstream.web.raised import failure_in, refusal_event, refusal_in
 from llmstream.web.responses import cut
 
-logger = logging.getLogger("llmstream.web")
+logger = get_logger("llmstream.web")
 
 Render = Callable[[StreamEvent, str], Any]
 """From an event that is fit for strangers, and the request's id, to what is sent; None: nothing."""
@@ -49,7 +49,9 @@ async def send_events(
     server's own pings keep a silent one alive.
     """
     sending = _Sending(events, render, request_id or new_request_id(websocket.headers.get("x-request-id")))
-    outlet = Outlet(websocket.send, heartbeat=None, write_timeout=write_timeout, beat=_nothing)
+    outlet = Outlet(
+        websocket.send, request_id=sending.request_id, heartbeat=None, write_timeout=write_timeout, beat=_nothing
+    )
     try:
         return await outlet.run(sending.write(outlet), _left(websocket)) and await outlet.run(
             sending.end(outlet), _unheard()
@@ -100,11 +102,12 @@ class _Sending:
             log_refusal(refusal, self.request_id)
             self._last = refusal_event(refusal, self.request_id)
         else:
-            self._last = self._shown(error(failure_in(problem, self.request_id)))
+            self._last = self._shown(error(failure_in(problem)), problem)
 
-    def _shown(self, event: StreamEvent) -> StreamEvent:
+    def _shown(self, event: StreamEvent, problem: BaseException | None = None) -> StreamEvent:
         if event.type is EventType.ERROR:
-            log_failure(event.error_info or ErrorInfo("internal"), self.request_id)
+            info = event.error_info or ErrorInfo("internal", event.error or "")
+            log_failure(info, self.request_id, problem)
         return public_event(event, self.request_id)
 
     async def _send(self, outlet: Outlet, event: StreamEvent) -> None:

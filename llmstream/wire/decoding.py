@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from typing import Any, ClassVar
 
 from llmstream.errors import ErrorInfo
@@ -89,7 +90,7 @@ class Decoder:
         self._max_stray = max_frame
         self._started = False
         self._refused = False
-        self._calls: list[OpenCall] = []  # those that have not left, in order
+        self._calls: deque[OpenCall] = deque()  # those that have not left, in order
         self._call_count = 0  # calls for the caller
         self._ran_count = 0  # calls that the provider ran
         self._ids: set[str] = set()  # of the caller's calls: whoever answers two under one id answers neither
@@ -278,7 +279,7 @@ class Decoder:
             if finish_reason is None and not call.done and (call.freeform or parsed is None or not arguments.strip()):
                 call.checked = call.size
                 return  # more may come, even after another call began: deltas can be interleaved
-            del self._calls[0]
+            self._calls.popleft()
             empty = not arguments.strip() and not self._calls and finish_reason in _CUT
             whole = call.done if call.freeform else parsed is not None and not empty
             self._called = self._called or call.executed_by == "caller"

@@ -7,10 +7,11 @@ import json
 import pytest
 import websockets
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from llmstream.errors import ConfigurationError
-from llmstream.web import Access, Limits
+from llmstream.web import Access, Limits, RefusedError
 from tests.web.serving import fetch, serving
 from tests.web.test_app import app_with, post
 from tests.web.test_conversing import begin
@@ -102,6 +103,74 @@ async def test_a_browser_with_a_websocket_may_be_known_by_its_cookie() -> None:
             assert json.loads(await socket.recv()) == {"content": "Hello", "is_complete": False}
 
 
+NAMES = ["ann", " ann ", "0", "False"]
+NOBODY = [None, False, "", 0, 0.0, True, 1, b"ann", " ", "\n\t", [], ["ann"], {"name": "ann"}, object(), ("ann",)]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_only_a_name_with_something_in_it_is_somebody(is_async, caplog) -> None:
+    """Over HTTP, in every client's own words, and over a WebSocket."""
+    answers = iter(())
+
+    async def later(connection):
+        return next(answers)
+
+    app, provider = app_with(*[["ok"]] * len(NAMES), access=Access(keys=later if is_async else lambda _: next(answers)))
+    paths = ["/chat", *SHAPES, "/api/chat/session", "/v1/models", "/openapi.json"]
+    async with serving(app) as port:
+        for nobody in NOBODY:
+            answers = iter([nobody] * (len(paths) + 1))
+            caplog.clear()
+            for path in paths:
+                assert (await post(port, path, {}))[0] == 401, (nobody, path)
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream")
+            assert refused.value.response.status_code == 401
+            said = [each.getMessage() for each in caplog.records if each.name == "llmstream.web"]
+            assert len(said) == len(paths) + 1
+            is_mistake = (nobody is not None and nobody is not False and nobody != "") or type(nobody) in (int, float)
+            assert all(("keys returned" in line) == is_mistake for line in said), (nobody, said)
+        for name in NAMES:
+            answers = iter([name])
+            assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 200
+    assert len(provider.requests) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"),
+    [
+        (HTTPException(403, "not yours"), 403),
+        (RefusedError(429, "rate_limit", "later"), 429),
+        (KeyError("the-key"), 500),
+    ],
+)
+async def test_what_a_function_raises_lets_nobody_in(problem, status, caplog) -> None:
+    def broken(connection):
+        raise problem
+
+    app, _ = app_with(access=Access(keys=broken))
+    async with serving(app) as port:
+        for path, shape in SHAPES.items():
+            got, _, body = await post(port, path, {})
+            assert (got, set(json.loads(body))) == (status, shape)
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(f"ws://127.0.0.1:{port}/api/chat/stream")
+        assert refused.value.response.status_code == status
+    assert len([each for each in caplog.records if f"refused with {status}" in each.getMessage()]) == len(SHAPES) + 1
+    assert "the-key" not in caplog.text
+    assert ("in broken" in caplog.text) == (status == 500)
+
+
+async def test_a_list_of_keys_that_is_changed_later_lets_in_nobody_without_one() -> None:
+    keys = ["good"]
+    app, _ = app_with(["ok"], access=Access(keys=keys))
+    keys[:] = ["", "better"]
+    async with serving(app) as port:
+        for headers in ({}, {"x_api_key": ""}, {"authorization": "Bearer "}, {"authorization": "Bearer"}):
+            assert (await post(port, "/chat", {"prompt": "hi"}, **headers))[0] == 401
+        assert (await post(port, "/chat", {"prompt": "hi"}, x_api_key="better"))[0] == 200
+
+
 async def test_below_a_prefix_the_same_is_public_and_said_in_the_same_words() -> None:
     app, _ = app_with(access=Access(keys="k"))
     async with serving(Starlette(routes=[Mount("/llm", app)])) as port:
@@ -120,6 +189,18 @@ async def test_below_a_prefix_the_same_is_public_and_said_in_the_same_words() ->
         {"keys": ["good", " "]},
         {"keys": ["two words"]},
         {"keys": ["schlüssel"]},
+        {"keys": ["good", ""]},
+        {"keys": {""}},
+        {"keys": ["good", None]},
+        {"keys": [b"good"]},
+        {"keys": [True]},
+        {"keys": [0]},
+        {"keys": b"good"},
+        {"keys": {"ann": "a-key"}},
+        {"keys": {"": "a-key"}},
+        {"keys": iter(["good"])},
+        {"keys": 0},
+        {"keys": False},
         {"hosts": "chat.example.com"},
         {"hosts": []},
         {"hosts": [""]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 
 import httpx2
 import pytest
@@ -12,8 +13,8 @@ from starlette.background import BackgroundTask
 from llmstream import ErrorInfo, LLMClient, RetryPolicy
 from llmstream.events.types import EventType, Status, StreamEvent, error, text_delta
 from llmstream.testing import ScriptedProvider
-from llmstream.web import EventStreamResponse, ResponseMode, choose, respond
-from llmstream.web.encode import NdjsonEncoder
+from llmstream.web import AbortedError, EventStreamResponse, Form, ResponseMode, choose, respond
+from llmstream.web.encode import NdjsonEncoder, outgoing
 from llmstream.web.errors import TABLE
 from tests.web.serving import Client, app_of, events_of, fetch, frames, serving
 
@@ -125,6 +126,22 @@ async def test_an_error_after_words_is_the_last_event_and_cuts_plain_text() -> N
         assert (status, info.kind, info.partial.text) == (502, "connection", "half")
 
 
+async def test_the_exception_that_cuts_an_answer_says_nothing_of_the_one_before_it() -> None:
+    """Servers that don't know it log it with its traceback, where nobody escapes what the events said."""
+
+    async def broken():
+        yield text_delta("half")
+        raise ValueError(SECRET)
+
+    async def send(message):
+        pass
+
+    response = EventStreamResponse(broken(), outgoing(Form.TEXT))
+    with pytest.raises(AbortedError) as cut:
+        await response({"type": "http", "method": "GET"}, asyncio.Event().wait, send)
+    assert SECRET not in "".join(traceback.format_exception(cut.value))
+
+
 @pytest.mark.parametrize("begun", [True, False])
 @pytest.mark.parametrize("problem", [ValueError, asyncio.CancelledError])  # the latter of a task that they waited for
 async def test_events_that_raise_or_stop_short_are_errors(begun, problem, caplog) -> None:
@@ -194,7 +211,8 @@ async def test_an_event_source_that_comes_back_is_told() -> None:
 
 async def test_an_event_stream_response_ends_an_event_source_too() -> None:
     """It has no request, but is asked by one."""
-    closed, asked, after = [], [], []
+    closed, asked = [], []
+    after: asyncio.Queue[bool] = asyncio.Queue()
 
     class Events:
         def __aiter__(self):
@@ -211,7 +229,7 @@ async def test_an_event_stream_response_ends_an_event_source_too() -> None:
     async def endpoint(request):
         encoder = NdjsonEncoder() if "lines" in request.query_params else None
         response = EventStreamResponse(Events(), encoder)
-        response.background = BackgroundTask(after.append, True)
+        response.background = BackgroundTask(after.put, True)
         return response
 
     async with serving(app_of(endpoint)) as port:
@@ -220,7 +238,9 @@ async def test_an_event_stream_response_ends_an_event_source_too() -> None:
             client = await Client.ask(port, method=method, last_event_id=frames(data)[-1].id)
             assert (await client.head(), await client.reader.read()) == (204, b"")
             assert client.headers["cache-control"] == "no-store"
-        assert (len(asked), len(closed), len(after)) == (1, 4, 4)
+        for _ in range(4):
+            await after.get()  # it runs after the client has its answer
+        assert (len(asked), len(closed), after.empty()) == (1, 4, True)
         first, *_, end = events_of((await fetch(port, last_event_id="2"))[2])
         assert (first.status.kind, first.status.data, end.type) == ("gap", {"last_event_id": "2"}, "message_complete")
         status, _, lines = await fetch(port, "/?lines", last_event_id="3-end")  # of a form without ids

@@ -54,7 +54,8 @@ async def test_it_serves_this_machine_and_stops_when_told() -> None:
         assert (await chat(port, host="evil.example"))[0] == 403
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 10) == 0
-        assert await process.stderr.read() == b""
+        (refused,) = (await process.stderr.read()).decode().splitlines()
+        assert re.search(r"llmstream\.web: request \w+: refused with 403: .*; Host: evil\.example; POST /chat", refused)
 
 
 async def test_a_stream_that_is_open_when_it_stops_is_finished() -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError
+from llmstream.conversations.errors import AccessError, ConversationBusyError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores.protocol import parse, render
-from llmstream.conversations.stores.sqlite_file import explain, identify, open_file
+from llmstream.conversations.stores.sqlite_thread import SQLiteThread
 
 T = TypeVar("T")
 
@@ -29,18 +27,16 @@ class SQLiteStore:
     1970; leases go by it, so where a machine's clock is set back, a turn whose program died holds on for as long. The
     file has a version: an older one is brought up to date at once, a newer one is refused.
 
-    All work is done by one thread, so the event loop never waits for the disk.
+    All work is done by one thread, so the event loop never waits for the disk. A process may fork at any time, and both
+    go on with the store: its file is closed for the moment of the fork, which waits for the work that runs.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], *, busy_timeout: float = 10.0, now: Callable[[], float] = time.time
     ) -> None:
         self._path = Path(path).absolute()  # ":memory:" is a file here, too
-        self._busy_timeout = busy_timeout
         self._now = now
-        self._thread: ThreadPoolExecutor | None = None
-        self._db: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._thread = SQLiteThread(self._path, busy_timeout)
 
     def __repr__(self) -> str:
         return f"SQLiteStore({str(self._path)!r})"
@@ -134,32 +130,10 @@ class SQLiteStore:
 
     async def aclose(self) -> None:
         """Close the file and end the thread."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._close)
-            thread.shutdown()
-
-    def _close(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        await self._thread.aclose()
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "llmstream-sqlite")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
-
-    def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            if self._db is None:
-                self._db = open_file(self._path, self._busy_timeout)
-                self._file = identify(self._path)
-            elif identify(self._path) != self._file:  # what is written now would be in a file that nobody finds
-                self._close()
-                raise StoreError(f"{self._path} was moved, deleted or replaced; the next call opens what is there then")
-            return work(self._db)
-        except sqlite3.Error as error:
-            raise explain(error, self._path) from None
+        return await self._thread.run(work)
 
 
 def _one(db: sqlite3.Connection, ask: str, key: str) -> tuple[str, float] | None:

@@ -36,7 +36,8 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the WAL gets the same mode
     except OSError as error:
         raise StoreError(f"{path} can't be opened for writing ({error.strerror}): choose another path") from None
-    db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
+    # Whoever forks closes it, in whatever thread; a lock sees to it that one uses it at a time.
+    db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
         _check(db, path)
         _use_wal(db, busy_timeout)

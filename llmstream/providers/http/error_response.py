@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
+from llmstream.log import get_logger
 from llmstream.providers.http.exchange import Response
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 ERROR_BODY = 64 * 1024
 """Bytes of an HTTP error's body that are read."""

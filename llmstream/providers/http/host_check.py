@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import ipaddress
-import logging
 import socket
 import urllib.request
 from contextvars import ContextVar
@@ -12,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmstream.errors import ConfigurationError
+from llmstream.log import get_logger
 from llmstream.providers.config import AllowHost
 from llmstream.providers.http.exchange import HostRefusedError
 
-logger = logging.getLogger("llmstream")
+logger = get_logger("llmstream.providers")
 
 
 class HostCheck:
@@ -52,7 +52,7 @@ class HostCheck:
         try:
             answer: object = self._allow(host, address)
         except Exception as problem:
-            logger.debug("allow_host raised", exc_info=True)
+            logger.warning("allow_host raised %s", type(problem).__name__, exc_info=problem)
             raise HostRefusedError(f"allow_host raised {type(problem).__name__} about {host}") from problem
         if answer is not True:
             raise HostRefusedError(f"allow_host refused the address of {host}")

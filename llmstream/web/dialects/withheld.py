@@ -23,20 +23,26 @@ class Withheld:
         # A hosted one may be the client's to run, too: Anthropic's bash, its text editor …
         self._offered = {tool.name if isinstance(tool, Tool) else tool.definition.get("name") for tool in tools}
         self._others: dict[int, str] = {}  # calls whose deltas wait: index to id
-        self._held: list[tuple[str, StreamEvent]] = []
+        self._held: dict[int, StreamEvent] = {}  # by place
+        self._places: dict[str, list[int]] = {}  # those of each call
+        self._next = 0
 
     def sift(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """The events that may be encoded now."""
         if event.type is EventType.MESSAGE_COMPLETE:
-            return (*(held for _, held in self._held), event)
+            return (*self._held.values(), event)
         if event.type is EventType.RETRY or is_step(event):
             self._held.clear()
+            self._places.clear()
             self._others.clear()
         if (id := self._waiting(event)) is not None:
-            self._held.append((id, event))
+            self._held[self._next] = event
+            self._places.setdefault(id, []).append(self._next)
+            self._next += 1
             return ()
         if event.tool_call is not None:  # it says all that its deltas did, and that the provider runs it
-            self._held = [(id, held) for id, held in self._held if id != event.tool_call.id]
+            for place in self._places.pop(event.tool_call.id, ()):
+                del self._held[place]
         return (event,)
 
     def _waiting(self, event: StreamEvent) -> str | None:

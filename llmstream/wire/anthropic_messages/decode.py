@@ -38,6 +38,7 @@ FINISH_REASONS = {
 }
 
 _INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_COUNTS = frozenset({*_INPUTS, "output_tokens", "output_tokens_details"})
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 
@@ -63,6 +64,7 @@ class MessagesDecoder(Decoder):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._blocks: dict[int, _Block] = {}
+        self._loose: dict[int, None] = {}  # all but calls, which end when the next begins at the latest
         self._counts: dict[str, Any] = {}  # usage as the provider names it, overlaid
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -114,7 +116,8 @@ class MessagesDecoder(Decoder):
         given = {key: value for key, value in (usage or {}).items() if value is not None}
         if not any(map(given.get, _INPUTS)):  # a prompt of no tokens: a gateway's placeholder
             given = {key: value for key, value in given.items() if key not in _INPUTS or key not in self._counts}
-        counts = self._counts = {**self._counts, **given}
+        counts = self._counts
+        counts.update((key, given[key]) for key in _COUNTS & given.keys())
         if not counts:
             return
         fresh, read, written = (as_count(counts.get(name)) for name in _INPUTS)
@@ -130,6 +133,7 @@ class MessagesDecoder(Decoder):
     def _begin_block(self, index: int, start: dict[str, Any]) -> None:
         self._end_blocks()
         block = self._blocks[index] = _Block(start["type"])
+        self._loose[index] = None
         if block.type == "text":
             self._text(start.get("text") or "")
             for citation in start.get("citations") or ():
@@ -138,14 +142,15 @@ class MessagesDecoder(Decoder):
             self._reasoning(start.get("thinking") or "")
             block.signature.append(_word(start.get("signature")))
         elif block.type in CALLS:
-            self._begin_call(block, start)
+            self._begin_call(index, block, start)
         elif block.type.endswith("_tool_result"):
             self._tool_result(parse_result(start))
         else:
             block.item = dict(start)
 
-    def _begin_call(self, block: _Block, start: dict[str, Any]) -> None:
+    def _begin_call(self, index: int, block: _Block, start: dict[str, Any]) -> None:
         by_provider = block.type != "tool_use"
+        self._loose.pop(index, None)
         call = block.call = self._open_call(_word(start.get("id")), _word(start.get("name")), by_provider=by_provider)
         extra = {key: start[key] for key in start if key not in ("id", "name", "input")}
         if extra != {"type": "tool_use"}:
@@ -164,7 +169,7 @@ class MessagesDecoder(Decoder):
         elif kind == "citations_delta":
             self._source(_parse_citation(delta["citation"]))
         elif kind == "signature_delta":
-            self._blocks.setdefault(index, _Block("thinking")).signature.append(_word(delta.get("signature")))
+            self._parse_signature(index, _word(delta.get("signature")))
         elif kind == "input_json_delta":
             if piece := delta.get("partial_json"):
                 self._parse_input(index, piece)
@@ -175,6 +180,13 @@ class MessagesDecoder(Decoder):
                 else:
                     block.item[key] = delta[key]
 
+    def _parse_signature(self, index: int, piece: str) -> None:
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = _Block("thinking")
+            self._loose[index] = None
+        block.signature.append(piece)
+
     def _parse_input(self, index: int, piece: str) -> None:
         block = self._blocks.get(index)
         if block is None or block.call is None:
@@ -183,11 +195,13 @@ class MessagesDecoder(Decoder):
 
     def _end_blocks(self) -> None:
         """End what has no `content_block_stop`: a lost signature would spoil the next request."""
-        for index in [index for index, block in self._blocks.items() if block.call is None]:
+        loose, self._loose = self._loose, {}
+        for index in loose:
             self._end_block(index)
 
     def _end_block(self, index: int) -> None:
         block = self._blocks.pop(index, None)
+        self._loose.pop(index, None)
         if block is None:
             return
         if block.call is not None:

@@ -23,6 +23,7 @@ from llmstream.messages import FinishReason, Source, Usage, parse_arguments
 from llmstream.wire.decoding import Decoder, OpenCall
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.fields import as_count, as_text
+from llmstream.wire.object_end import ObjectEnd
 
 FINISH_REASONS = {
     "stop": FinishReason.STOP,
@@ -47,6 +48,7 @@ class ChatDecoder(Decoder):
         self._by_id: dict[str, OpenCall] = {}
         self._by_index: dict[int, OpenCall] = {}
         self._last_call: OpenCall | None = None
+        self._whole: dict[int, _Whole] = {}  # what is known of the calls that were asked for
         self._sources: set[str] = set()
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -182,9 +184,15 @@ class ChatDecoder(Decoder):
             return known
         if name != known.name or (id and by_id is None):
             return None
-        if not id and arguments.startswith("{") and parse_arguments("".join(known.chunks)):
+        if not id and arguments.startswith("{") and self._is_whole(known):
             return None
         return known
+
+    def _is_whole(self, call: OpenCall) -> bool:
+        """Whether its arguments are an object already. Some hosts repeat the name with each of many pieces."""
+        if call.index not in self._whole:
+            self._whole[call.index] = _Whole(call)
+        return self._whole[call.index].look()
 
     def _parse_annotation(self, annotation: dict[str, Any]) -> None:
         citation = annotation.get("url_citation") if isinstance(annotation, dict) else None
@@ -213,6 +221,25 @@ class ChatDecoder(Decoder):
         if payload.get("object") == "error" or ("message" in payload and "code" in payload):
             return {**payload, "error": payload}
         return payload
+
+
+class _Whole:
+    """Whether the arguments of one call are an object with something in it, asked again as they come."""
+
+    def __init__(self, call: OpenCall) -> None:
+        self.call = call
+        self._end = ObjectEnd()
+        self._looked_at = 0
+        self._is = False
+
+    def look(self) -> bool:
+        if not self._end.ended:
+            for chunk in self.call.chunks[self._looked_at :]:
+                self._end.feed(chunk)
+            self._looked_at = len(self.call.chunks)
+            if self._end.ended:
+                self._is = bool(parse_arguments("".join(self.call.chunks)))
+        return self._is
 
 
 def parse_usage(usage: dict[str, Any]) -> Usage:

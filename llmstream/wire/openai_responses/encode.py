@@ -64,6 +64,7 @@ class ResponsesEncoder:
         self._output: list[dict[str, Any]] = []  # finished items; empty where one is still open
         self._open: OpenItem | None = None  # the message or reasoning item being written
         self._calls: dict[int, OpenItem] = {}  # by the delta's index
+        self._by_id: dict[str, OpenItem] = {}  # the same, by the call's id
         self._begun: dict[str, OpenItem] = {}  # by type: items that providers run, known by their progress
         self._images: set[str | None] = set()  # ids of images that an item already carries
 
@@ -259,11 +260,12 @@ class ResponsesEncoder:
         else:
             item = {"id": self._id("fc"), "type": "function_call", **common, "arguments": ""}
         opened = self._calls[index] = self._add(item)
+        self._by_id.setdefault(id, opened)
         yield "response.output_item.added", {"output_index": opened.index, "item": item}
         return opened
 
     def _tool_call(self, call: ToolCall) -> Iterator[Frame]:
-        opened = next((o for o in self._calls.values() if o.item["call_id"] == call.id), None)
+        opened = self._by_id.get(call.id)
         if call.executed_by == "provider":
             yield from self._provider_call(call, opened)
             return
