@@ -17,6 +17,7 @@ import importlib
 import inspect
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -97,6 +98,9 @@ MASKS = [
     (re.compile(rb"(req|chatcmpl|msg|resp)[_-][0-9A-Za-z]{6,}"), rb"\1_x"),
     (re.compile(rb"127\.0\.0\.1:\d+"), rb"HOST"),
 ]
+
+
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def digest(value: Any) -> str:
@@ -235,7 +239,7 @@ def names() -> Iterator[tuple[str, Any]]:
         for name in sorted(getattr(module, "__all__", ())):
             value = getattr(module, name)
             try:
-                signature = str(inspect.signature(value)) if callable(value) else type(value).__name__
+                signature = ADDRESS.sub("", str(inspect.signature(value))) if callable(value) else type(value).__name__
             except ValueError:
                 signature = "builtin"
             members = sorted(each for each in vars(value) if each[0] != "_") if inspect.isclass(value) else []
@@ -250,7 +254,10 @@ def lines() -> Iterator[str]:
 
 
 def main() -> int:
+    if os.environ.get("PYTHONHASHSEED") != "0":  # some texts list a set
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
     warnings.simplefilter("ignore")
+    logging.disable()
     if FOLDER is None:
         print("LLMSTREAM_WIRE must name the folder of recordings")
         return 2
