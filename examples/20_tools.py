@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from llmstream import EventType, LLMClient
 from llmstream.messages import ChatRequest, ToolCall, ToolResult
-from llmstream.providers.script import Item
 from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers.simulator_script import Item
 from llmstream.tools import run_tools, tool
 
 

@@ -15,8 +15,8 @@ from llmstream.conversations import (
     SessionContext,
     StreamingChatRequest,
 )
-from llmstream.providers.script import Item
 from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers.simulator_script import Item
 
 QUESTION = "Explain the different tax regimes in Mexico for technology companies"
 FOUND = [

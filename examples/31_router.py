@@ -19,8 +19,8 @@ from starlette.routing import Route
 from llmstream import EventType, LLMClient
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
-from llmstream.providers.script import Item
 from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers.simulator_script import Item
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes, by_model, rules
 from llmstream.web.server import running
 

@@ -8,8 +8,8 @@ from openai import AsyncOpenAI
 
 from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent
 from llmstream.errors import ErrorInfo
-from llmstream.providers.script import Item
 from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers.simulator_script import Item
 from llmstream.web import create_app
 from llmstream.web.server import running
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from llmstream.version import __version__ as __version__  # it is exported
+
 if TYPE_CHECKING:
     from llmstream.client import LLMClient, Stream
     from llmstream.errors import ConfigurationError, ErrorInfo, LLMError, LLMStreamError
@@ -32,10 +34,9 @@ if TYPE_CHECKING:
         ToolResult,
         Usage,
     )
-    from llmstream.providers.base import Timeouts
+    from llmstream.providers.provider import Timeouts
     from llmstream.retry import RetryBudget, RetryPolicy
 
-__version__ = "0.1.0"
 
 # Loaded when first asked for (PEP 562): `import llmstream` itself takes milliseconds and no SDK.
 _HOME = {
@@ -65,7 +66,7 @@ _HOME = {
         "ToolResult",
         "Usage",
     ),
-    "providers.base": ("Timeouts",),
+    "providers.provider": ("Timeouts",),
     "retry": ("RetryBudget", "RetryPolicy"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -20,15 +20,8 @@ from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import (
-    Call,
-    Provider,
-    Timeouts,
-    Watchdog,
-    abortable,
-    closed,
-    timed_out,
-)
+from llmstream.providers.provider import Call, Provider, Timeouts
+from llmstream.providers.watchdog import Watchdog, abortable, closed, timed_out
 from llmstream.retry import RetryPolicy
 
 logger = get_logger("llmstream.client")
@@ -118,13 +111,12 @@ class Attempts:
         partial = self._guard.partial() if self._guard.shown else None
         self._overlap = None
         if partial is not None:
-            takes_prefill = getattr(provider, "takes_prefill", None)
-            prefill = takes_prefill is not None and takes_prefill(request)
+            prefill = provider.traits.takes_prefill(request)
             request = continue_request(request, partial, prefill=prefill)
             self._overlap = Overlap(partial.text, prefill=prefill)
         self._events = _ending() if self._abandoned else _begin(provider, request, self.call)
         self._watchdog = None
-        if self.call.deadline is not None and not getattr(provider, "keeps_deadline", False):
+        if self.call.deadline is not None and not provider.traits.keeps_deadline:
             self._watched = replace(self.call, timeouts=_NO_LIMITS)
             self._watchdog = Watchdog(self._watched)
 
@@ -352,5 +344,5 @@ def _begin(
 
 def _account(provider: Provider) -> Hashable:
     """Whose retry budget a provider draws on: its endpoint's and key's, or its own."""
-    key = getattr(provider, "budget_key", None)
+    key = provider.traits.budget_key
     return key if key and isinstance(key, Hashable) else id(provider)

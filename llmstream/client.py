@@ -24,9 +24,10 @@ from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
 from llmstream.messages import Message
 from llmstream.providers import registry
-from llmstream.providers.base import Call, Provider, Timeouts
 from llmstream.providers.config import AllowHost, ProviderConfig
-from llmstream.providers.endpoint import Secret, check_headers, hide_headers, secret_in_url
+from llmstream.providers.provider import Call, Provider, ProviderTraits, Timeouts
+from llmstream.providers.secrets import Secret, check_headers, hide_headers
+from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -136,15 +137,14 @@ class LLMClient:
         own = {"api_key": key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
         own |= {"transport": transport, "allow_host": allow_host}
         if provider is not None and not isinstance(provider, str):
-            if not hasattr(provider, "stream"):
-                raise TypeError(f"provider must be a name or a Provider object, not {provider!r}")
+            _check_provider(provider, "provider must be a name or a Provider object")
             if any(value is not None for value in own.values()):
                 given = ", ".join(name for name, value in own.items() if value is not None)
                 raise ConfigurationError(
                     f"{given}: belongs to the Provider object you pass; set it there"
                 )
             self._provider: Provider = provider
-            self._model = model or getattr(provider, "default_model", None)
+            self._model = model or provider.traits.default_model
         else:
             name, self._model = self._choose(model, provider)
             self._provider = registry.create(
@@ -159,7 +159,7 @@ class LLMClient:
                     allow_host,
                 )
             )
-            self._model = self._model or getattr(self._provider, "default_model", None)
+            self._model = self._model or self._provider.traits.default_model
         if not self._model:
             raise ConfigurationError(
                 f'provider {self._provider.name} has no default model: pass model="…"'
@@ -300,7 +300,7 @@ class LLMClient:
         name, colon, rest = model.partition(":")
         if name not in registry.names():
             if (
-                colon and name != "ft" and getattr(self._provider, "vendor", False)
+                colon and name != "ft" and self._provider.traits.is_vendor
             ):  # "ft:…" are OpenAI's fine-tunes
                 registry.parse_model(
                     model
@@ -310,7 +310,7 @@ class LLMClient:
 
     def get_client(self) -> Any:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
-        make = getattr(self._provider, "sdk_client", None)
+        make = self._provider.traits.sdk_client
         if make is None:
             raise ConfigurationError(
                 f"provider {self._provider.name} is not built on a vendor's SDK"
@@ -374,7 +374,7 @@ class LLMClient:
                 ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
             )
         other = self._others[name]
-        model = model or getattr(other, "default_model", None)
+        model = model or other.traits.default_model
         if not model:
             raise ConfigurationError(f'provider {name} has no default model: write "{name}:…"')
         return Target(other, model)
@@ -388,16 +388,13 @@ class LLMClient:
         for fallback in fallbacks:
             if isinstance(fallback, str):
                 targets.append(self._named(*registry.parse_model(fallback)))
-            elif hasattr(fallback, "stream"):
-                if not (model := getattr(fallback, "default_model", None)):
+            else:
+                _check_provider(fallback, "a fallback must be a model string or a Provider object")
+                if not (model := fallback.traits.default_model):
                     raise ConfigurationError(
-                        f"fallback {fallback.name}: a Provider object needs a default_model"
+                        f"fallback {fallback.name}: its traits need a default_model"
                     )
                 targets.append(Target(fallback, model))
-            else:
-                raise TypeError(
-                    f"a fallback is a model string or a Provider object, not {fallback!r}"
-                )
         return targets
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
@@ -413,6 +410,14 @@ class LLMClient:
     def _as_batch(self, event: StreamEvent) -> StreamEvent:
         whole = as_batch(event, event.message)
         return whole if self.keep_message else replace(whole, message=None)
+
+
+def _check_provider(provider: object, wanted: str) -> None:
+    """Raise TypeError for what isn't a provider."""
+    if not hasattr(provider, "stream"):
+        raise TypeError(f"{wanted}, not {provider!r}")
+    if not isinstance(getattr(provider, "traits", None), ProviderTraits):
+        raise TypeError(f"{wanted}: {type(provider).__name__} must set traits = ProviderTraits(…)")
 
 
 class Stream:

@@ -32,7 +32,9 @@ sys.path.insert(
 )  # run as a script, the tests' own modules are not to be found
 
 from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts
-from llmstream.providers import base, refused
+from llmstream.clock import LoopClock
+from llmstream.providers import answer_reader
+from llmstream.providers.http import error_response
 from llmstream.testing import ANSWER, FAULTS, Fault, FaultServer
 from llmstream.testing.certificates import ca_file, certificates
 from llmstream.testing.faults import body, connection, content, ending, frames, head, refusal
@@ -52,7 +54,7 @@ SIDE_BY_SIDE = 8
 _own_tasks: contextvars.ContextVar[WeakSet[asyncio.Task[Any]]] = contextvars.ContextVar("own_tasks")
 
 
-class SkippingClock(base.LoopClock):
+class SkippingClock(LoopClock):
     """Real time, except that waits between attempts end at once."""
 
     async def sleep(self, seconds: float) -> None:
@@ -113,16 +115,20 @@ async def run(todo: Sequence[Cell]) -> list[str]:
 def own_settings() -> Iterator[None]:
     """Trust the fault servers' certificate, shorten the two waits that nobody can set, and keep the collector off."""
     certificates()
-    before = os.environ.get("SSL_CERT_FILE"), base.FINISH_SILENCE, refused.ERROR_BODY_SECONDS
+    before = (
+        os.environ.get("SSL_CERT_FILE"),
+        answer_reader.FINISH_SILENCE,
+        error_response.ERROR_BODY_SECONDS,
+    )
     os.environ["SSL_CERT_FILE"] = str(ca_file(certificates()))
-    base.FINISH_SILENCE, refused.ERROR_BODY_SECONDS = LIMIT, LIMIT
+    answer_reader.FINISH_SILENCE, error_response.ERROR_BODY_SECONDS = LIMIT, LIMIT
     gc.collect()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
-        base.FINISH_SILENCE, refused.ERROR_BODY_SECONDS = before[1], before[2]
+        answer_reader.FINISH_SILENCE, error_response.ERROR_BODY_SECONDS = before[1], before[2]
         os.environ.pop("SSL_CERT_FILE")
         if before[0] is not None:
             os.environ["SSL_CERT_FILE"] = before[0]

@@ -41,7 +41,7 @@ with atheris.instrument_imports(include=["llmstream"]) if atheris is not None el
     from llmstream import wire
     from llmstream.errors import ErrorInfo
     from llmstream.messages import ReasoningPart, RefusalPart, Source, ToolCall, Usage
-    from llmstream.providers.script import script_events
+    from llmstream.providers.simulator_script import script_events
     from llmstream.wire.error_body import parse_error, parse_retry_after, redact
     from llmstream.wire.framing.sse import SSEParser
     from llmstream.wire.json_fields import parse_json

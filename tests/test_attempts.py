@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -23,6 +24,7 @@ from llmstream import (
 from llmstream.errors import ADAPTED
 from llmstream.events.types import ToolCallDelta, error, opaque, reasoning_delta, text_delta
 from llmstream.messages import ReasoningPart, TextPart, ToolCall
+from llmstream.providers import ProviderTraits
 from llmstream.retry import RetryBudget
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.grammar_check import check_stream
@@ -40,8 +42,7 @@ class Scripted(ScriptedProvider):
     def __init__(self, name: str, *attempts: Any, prefill: bool = False) -> None:
         super().__init__(*attempts)
         self.name = name
-        self.default_model = f"{name}-1"
-        self.takes_prefill = lambda request: prefill
+        self.traits = ProviderTraits(default_model=f"{name}-1", prefill=prefill)
         self.headers: list[dict[str, str]] = []
 
     async def stream(self, request, call):
@@ -201,7 +202,7 @@ async def test_the_total_clock_ends_the_fallbacks_too() -> None:
 
 
 def account(provider: Scripted, name: object) -> Scripted:
-    provider.budget_key = name  # type: ignore[attr-defined]
+    provider.traits = replace(provider.traits, budget_key=name)
     return provider
 
 
@@ -444,7 +445,7 @@ async def test_a_lesson_about_prefill_changes_how_it_is_asked() -> None:
         async def stream(self, request, call):
             async for event in super().stream(request, call):
                 if event.error_info and event.error_info.code == ADAPTED:
-                    self.takes_prefill = lambda request: False
+                    self.traits = replace(self.traits, prefill=False)
                 yield event
 
     provider = Learning("a", ["one", CUT], [adapted], [" two"], prefill=True)

@@ -75,7 +75,7 @@ class Shown:
     def add_client(self, client: LLMClient) -> None:
         provider: Any = client._provider
         self.add("the client", client)
-        self.add("the provider", provider, provider._config)
+        self.add("the provider", provider, provider.channel, provider.channel._config)
         for keep in (pickle.dumps, copy.copy, copy.deepcopy):
             for thing in (client, provider):
                 try:

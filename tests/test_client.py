@@ -10,7 +10,7 @@ import json
 import logging
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -33,6 +33,7 @@ from llmstream import (
 from llmstream.errors import AuthenticationError, TruncatedError
 from llmstream.events.types import RefusalDelta, Start, error, reasoning_delta, text_delta
 from llmstream.messages import FinishReason, RefusalPart, Source, ToolCall
+from llmstream.providers import ProviderTraits
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests import strategies
 from tests.grammar_check import check_stream
@@ -48,7 +49,7 @@ class Playing:
 
     play: Any
     name: str = "playing"
-    default_model: str = "m"
+    traits: ClassVar = ProviderTraits(default_model="m")
     closed: list[str] = field(default_factory=list)
 
     async def stream(self, request, call):

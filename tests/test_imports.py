@@ -32,10 +32,13 @@ def test_the_client_class_loads_no_sdk_until_one_is_made() -> None:
     assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2"})
 
 
-def test_a_client_loads_the_sdk_of_its_own_provider_only() -> None:
-    modules = loaded_by("from llmstream import LLMClient; LLMClient('openai:m', api_key='k')")
-    assert "openai" in modules
-    assert "anthropic" not in modules
+def test_a_client_loads_no_sdk_until_one_is_asked_for() -> None:
+    for provider, other in (("openai", "anthropic"), ("anthropic", "openai")):
+        code = f"from llmstream import LLMClient; client = LLMClient('{provider}:m', api_key='k')"
+        assert loaded_by(code).isdisjoint({"openai", "anthropic", "pydantic"})
+        modules = loaded_by(f"{code}; client.get_client()")
+        assert provider in modules
+        assert other not in modules
 
 
 def test_the_simulator_needs_no_sdk() -> None:

@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from llmstream import LLMClient
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
+from llmstream.providers import ProviderTraits
 from llmstream.retry import SHARED_BUDGET, RetryBudget, RetryPolicy
 from llmstream.testing import ScriptedProvider, VirtualClock
 
@@ -279,7 +280,8 @@ def test_a_storm_is_weathered() -> None:
     served: dict[int, int] = {}
 
     class Server(ScriptedProvider):
-        name, budget_key = "server", "endpoint and key"
+        name = "server"
+        traits = ProviderTraits(default_model="m", budget_key="endpoint and key")
 
         async def stream(self, request: Any, call: Any) -> Any:
             requests.append(clock.now)

@@ -33,11 +33,11 @@ from llmstream import (
 from llmstream.errors import InvalidOutputError
 from llmstream.events.types import text_delta
 from llmstream.messages import FinishReason, RefusalPart, ToolCall
-from llmstream.providers import SchemaSupport, registry
+from llmstream.providers import ProviderTraits, SchemaSupport, registry
 from llmstream.providers.config import ProviderConfig
 from llmstream.structured.json_in_prose import Preamble, json_texts
 from llmstream.structured.json_schema_check import check
-from llmstream.structured.modes import _choose, _support
+from llmstream.structured.modes import _choose
 from llmstream.structured.schema import NotStrictError, is_recursive, strict_schema
 from llmstream.structured.target import MismatchError, Target
 from llmstream.testing import ScriptedProvider, VirtualClock
@@ -616,7 +616,7 @@ def test_the_way_is_chosen_by_what_the_model_takes(model, into, options, mode):
     """The vendor table says who takes schemas and forced calls; Claude's models differ, and refuse what has no end."""
     name, model = registry.parse_model(model)
     provider = registry.create(ProviderConfig(name, api_key=None if name == "simulator" else "k"))
-    assert _choose(_support(provider, model), Target(into), options) == mode
+    assert _choose(provider.traits.schema_support(model), Target(into), options) == mode
 
 
 @pytest.mark.parametrize(
@@ -628,7 +628,7 @@ async def test_a_third_partys_provider_says_what_it_takes(support, mode):
     """Who says nothing is asked in words; who says that it takes schemas gets one."""
     provider = ScriptedProvider([SOUP_TEXT])
     if support is not None:
-        provider.schema_support = lambda model: support
+        provider.traits = ProviderTraits(default_model="m", schemas=support)
     await structured.parse(LLMClient(provider=provider), HI, Recipe)
     (request,) = provider.requests
     assert (request.response_format is not None) == (mode == "native")

@@ -1,16 +1,17 @@
 """Where requests go. `register` adds a provider of your own; `Provider` says what one must do."""
 
 from llmstream.clock import Clock
-from llmstream.providers.base import Call, Provider, SchemaSupport, Timeouts
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.endpoint import public_hosts_only
+from llmstream.providers.provider import Call, Provider, ProviderTraits, SchemaSupport, Timeouts
 from llmstream.providers.registry import names, register
+from llmstream.providers.url_checks import public_hosts_only
 
 __all__ = [
     "Call",
     "Clock",
     "Provider",
     "ProviderConfig",
+    "ProviderTraits",
     "SchemaSupport",
     "Timeouts",
     "names",

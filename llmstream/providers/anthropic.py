@@ -1,4 +1,4 @@
-"""Anthropic's Messages API over its official SDK."""
+"""Anthropic's Messages API."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import SchemaSupport
-from llmstream.providers.endpoint import reveal
-from llmstream.providers.sdk import SDKProvider
+from llmstream.providers.channel import API
+from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
+from llmstream.providers.provider import ProviderTraits, SchemaSupport
+from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
 from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
@@ -21,23 +22,9 @@ _NO_SCHEMA = re.compile(
 """Claude before 4.1 (https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs)."""
 
 
-class AnthropicProvider(SDKProvider):
-    """Anthropic, or a server that speaks its format. Amazon's and Google's variants through `sdk_client`."""
-
-    sdk = "anthropic"
-    path = "/v1/messages"
-    decoder = MessagesDecoder
-    key_variables = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-    default_model = "claude-sonnet-4-5"
-
-    def make_client(self, http_client: Any, /, **options: Any) -> Any:
-        """`anthropic.AsyncAnthropic`."""
-        import anthropic
-
-        return anthropic.AsyncAnthropic(http_client=http_client, **reveal(options))
-
-    def prefills(self, request: ChatRequest) -> bool:
-        """Claude before 4.6 does."""
+class _ClaudeTraits(LearnedTraits):
+    def knows_prefill(self, request: ChatRequest) -> bool:
+        """Claude before 4.6 takes one."""
         return takes_prefill(request)
 
     def schema_support(self, model: str) -> SchemaSupport:
@@ -47,6 +34,26 @@ class AnthropicProvider(SDKProvider):
             native=native, closed_only=True, forced_call=True, forced_reasoning=False
         )
 
+
+class AnthropicProvider(HTTPProvider):
+    """Anthropic, or a server that speaks its format. Amazon's and Google's variants through `sdk_client`."""
+
+    api = API(
+        url="https://api.anthropic.com",
+        url_variable="ANTHROPIC_BASE_URL",
+        version_path="/v1",
+        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+        custom_headers="ANTHROPIC_CUSTOM_HEADERS",
+        sdk=SDKAdapter("anthropic", "AsyncAnthropic"),
+    )
+    path = "/v1/messages"
+    decoder = MessagesDecoder
+    default_model = "claude-sonnet-4-5"
+
+    def make_traits(self, **traits: Any) -> ProviderTraits:
+        """What Claude's models can do."""
+        return _ClaudeTraits(**traits)
+
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Messages. A version of the caller's own decides what it may hold."""
         unsigned = "deepseek" in request.model.lower()
@@ -54,14 +61,14 @@ class AnthropicProvider(SDKProvider):
             request, Dialect(self.name, version=given.get(HEADER), unsigned_thinking=unsigned)
         )
 
-    def finish(self, rendered: Rendered, given: Mapping[str, str], client: Any) -> None:
+    def finish(self, rendered: Rendered, given: Mapping[str, str], sdk: Any) -> None:
         """Add the API version that takes this body: a header, or a field with Amazon's and Google's clients."""
         version = version_for(rendered.body)
-        if HEADER in client.default_headers:
+        if sdk is None or HEADER in sdk.default_headers:
             if HEADER not in given:
                 rendered.headers[HEADER] = version
         elif version == WITH_SAMPLING:
-            rendered.body.setdefault("anthropic_version", _version_in_body(client))
+            rendered.body.setdefault("anthropic_version", _version_in_body(sdk))
 
 
 def _version_in_body(client: Any) -> str:

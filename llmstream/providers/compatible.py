@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmstream.errors import ConfigurationError
+from llmstream.providers.channel import API
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
+from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.openai_chat.request import Dialect
 
 
@@ -75,22 +78,22 @@ class Vendor:
 
 
 class CompatibleProvider(OpenAIProvider):
-    """A host of the table, over OpenAI's SDK."""
+    """A host of the table. Nothing that OpenAI's environment variables mean goes to it."""
 
     def __init__(self, vendor: Vendor, config: ProviderConfig) -> None:
-        self.key_variables = vendor.key
-        self.key_needed = vendor.key_needed
+        self.api = API(keys=vendor.key, key_needed=vendor.key_needed, sdk=_SDK)
         self.default_model = vendor.default_model
         if config.base_url is None and config.sdk_client is None:
             config = replace(config, base_url=vendor.base_url())
         super().__init__(config, replace(vendor.dialect, name=vendor.name))
 
-    def make_client(self, http_client: Any, /, **options: Any) -> Any:
-        """`openai.AsyncOpenAI`, without what its environment variables mean for OpenAI alone."""
-        client = super().make_client(http_client, **options)
-        client.organization = client.project = client.admin_api_key = None
-        client._custom_headers = options.get("default_headers", {})  # noqa: SLF001  # else OPENAI_CUSTOM_HEADERS go along
-        return client
+
+def _without_openai_s_variables(client: Any, headers: Mapping[str, str]) -> None:
+    client.organization = client.project = client.admin_api_key = None
+    client._custom_headers = dict(headers)  # noqa: SLF001  # else OPENAI_CUSTOM_HEADERS go along
+
+
+_SDK = SDKAdapter("openai", "AsyncOpenAI", _without_openai_s_variables)
 
 
 def _dialect(**differences: Any) -> Dialect:

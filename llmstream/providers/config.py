@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.errors import ConfigurationError
-from llmstream.providers.endpoint import Secret
+from llmstream.providers.secrets import Secret
 
 TRANSPORTS = ("httpx2", "aiohttp")
 

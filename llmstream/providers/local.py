@@ -13,17 +13,18 @@ import importlib.util
 import os
 import secrets
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call, SchemaSupport
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
+from llmstream.providers.provider import Call, ProviderTraits, SchemaSupport
 from llmstream.wire.openai_chat.request import Dialect
 
 CONTEXT = 8192
@@ -44,7 +45,6 @@ class LocalProvider:
 
     name = "local"
     default_model = "smollm2"
-    keeps_deadline = True
 
     def __init__(self, config: ProviderConfig) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
@@ -53,6 +53,14 @@ class LocalProvider:
             )
         config.refuse_endpoint()
         self._servers: dict[Path, _Server] = {}
+        # llama.cpp goes on from an assistant message, and makes a grammar of a schema.
+        self.traits = ProviderTraits(
+            default_model=self.default_model,
+            keeps_deadline=True,
+            prefill=True,
+            schemas=SchemaSupport(native=True, json_object=True),
+            sdk_client=partial(_sdk_client, self._servers),
+        )
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
@@ -66,30 +74,24 @@ class LocalProvider:
         finally:
             await events.aclose()
 
-    def takes_prefill(self, request: ChatRequest) -> bool:
-        """llama.cpp goes on from an assistant message."""
-        return True
-
-    def schema_support(self, model: str) -> SchemaSupport:
-        """llama.cpp makes a grammar of the schema."""
-        return SchemaSupport(native=True, json_object=True)
-
-    def sdk_client(self) -> Any:
-        """The OpenAI client that talks to the model, once it runs."""
-        for server in self._servers.values():
-            if server.provider is not None:
-                return server.provider.sdk_client()
-        raise ConfigurationError(
-            "the local model starts with the first request; there is no client before"
-        )
-
     async def aclose(self) -> None:
-        """Stop the model and free its memory. A later request starts it anew."""
-        servers, self._servers = list(self._servers.values()), {}
+        """Stop the model and free its memory. A later request starts it again."""
+        servers = list(self._servers.values())
+        self._servers.clear()
         for server in servers:
             if server.provider is not None:
                 await server.provider.aclose()
             await asyncio.to_thread(server.stop)
+
+
+def _sdk_client(servers: Mapping[Path, _Server]) -> Any:
+    """The OpenAI client that talks to the model, once it runs."""
+    for server in servers.values():
+        if server.provider is not None:
+            return server.provider.channel.sdk_client()
+    raise ConfigurationError(
+        "the local model starts with the first request; there is no client before it"
+    )
 
 
 class _Server:

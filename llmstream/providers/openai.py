@@ -1,4 +1,4 @@
-"""OpenAI over its official SDK: chat completions, and the Responses API. Azure and others through `sdk_client`."""
+"""OpenAI: chat completions, and the Responses API. Azure and others through `sdk_client`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import SchemaSupport
+from llmstream.providers.channel import API
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.endpoint import reveal
-from llmstream.providers.sdk import SDKProvider
+from llmstream.providers.http_provider import HTTPProvider
+from llmstream.providers.provider import ProviderTraits, SchemaSupport
+from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.openai_chat.request import Dialect, render_request
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
@@ -18,16 +19,21 @@ from llmstream.wire.openai_responses.request import Dialect as ResponsesDialect
 from llmstream.wire.openai_responses.request import render_request as render_responses
 from llmstream.wire.outbound import Rendered
 
+SDK = SDKAdapter("openai", "AsyncOpenAI")
 
-class _OverOpenAI(SDKProvider):
-    sdk = "openai"
-    key_variables: tuple[str, ...] = ("OPENAI_API_KEY",)
 
-    def make_client(self, http_client: Any, /, **options: Any) -> Any:
-        """`openai.AsyncOpenAI`."""
-        import openai
-
-        return openai.AsyncOpenAI(http_client=http_client, **reveal(options))
+class _OverOpenAI(HTTPProvider):
+    api = API(
+        url="https://api.openai.com/v1",
+        url_variable="OPENAI_BASE_URL",
+        keys=("OPENAI_API_KEY",),
+        header_variables={
+            "OpenAI-Organization": "OPENAI_ORG_ID",
+            "OpenAI-Project": "OPENAI_PROJECT_ID",
+        },
+        custom_headers="OPENAI_CUSTOM_HEADERS",
+        sdk=SDK,
+    )
 
     def is_openai(self) -> bool:
         """Whether OpenAI itself answers (or Azure), not a server that only speaks its format."""
@@ -43,24 +49,21 @@ class OpenAIProvider(_OverOpenAI):
     default_model: str | None = "gpt-5-mini"
 
     def __init__(self, config: ProviderConfig, dialect: Dialect | None = None) -> None:
+        self._given = dialect
         super().__init__(config)
-        self._dialect = dialect or (
-            Dialect(config.name)
+
+    def make_traits(self, **traits: Any) -> ProviderTraits:
+        """What the dialect says."""
+        self._dialect = dialect = self._given or (
+            Dialect(self.name)
             if self.is_openai()
             else Dialect(
-                config.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True
+                self.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True
             )
         )
-
-    def prefills(self, request: ChatRequest) -> bool:
-        """What the dialect says."""
-        return self._dialect.prefill is not None
-
-    def schema_support(self, model: str) -> SchemaSupport:
-        """What the dialect says."""
-        dialect = self._dialect
         forced = dialect.required is not None and not {"tools", "tool_choice"} & dialect.unsupported
-        return SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
+        schemas = SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
+        return super().make_traits(prefill=dialect.prefill is not None, schemas=schemas, **traits)
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as chat completions."""
@@ -74,9 +77,9 @@ class OpenAIResponsesProvider(_OverOpenAI):
     decoder = ResponsesDecoder
     default_model = "gpt-5-mini"
 
-    def schema_support(self, model: str) -> SchemaSupport:
+    def make_traits(self, **traits: Any) -> ProviderTraits:
         """Every model takes schemas here."""
-        return SchemaSupport(native=True, forced_call=True)
+        return super().make_traits(schemas=SchemaSupport(native=True, forced_call=True), **traits)
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Responses."""

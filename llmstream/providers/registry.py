@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llmstream.providers.base import Provider
     from llmstream.providers.compatible import Vendor
     from llmstream.providers.config import ProviderConfig
+    from llmstream.providers.provider import Provider
 
     Factory = Callable[[ProviderConfig], Provider]
 
@@ -79,7 +79,7 @@ def create(config: ProviderConfig) -> Provider:
 def listing() -> list[Listing]:
     """Every provider, those over their own SDK first, with what the environment lacks for it."""
     return [
-        *(_listed(name, _load(name).key_variables, _load(name).default_model) for name in _OWN_SDK),
+        *(_listed(name, _load(name).api.keys, _load(name).default_model) for name in _OWN_SDK),
         *(
             _listed(
                 vendor.name,

@@ -14,9 +14,11 @@ from llmstream import wire
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
-from llmstream.providers.base import AnswerReader, Call, Watchdog
+from llmstream.providers.answer_reader import AnswerReader
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.script import Item, script_events, words
+from llmstream.providers.provider import Call, ProviderTraits
+from llmstream.providers.simulator_script import Item, script_events, words
+from llmstream.providers.watchdog import Watchdog
 from llmstream.wire.outbound import Encoder
 
 Script: TypeAlias = Sequence[Sequence[Item]] | Callable[[ChatRequest], Iterable[Item]]
@@ -30,7 +32,7 @@ class SimulatorProvider:
 
     name = "simulator"
     default_model = "echo"
-    keeps_deadline = True
+    traits = ProviderTraits(default_model=default_model, keeps_deadline=True)
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import Message
 from llmstream.providers import registry
-from llmstream.providers.endpoint import hide_headers
+from llmstream.providers.secrets import hide_headers
 from llmstream.router.requirements import Needs, needs_of
 
 

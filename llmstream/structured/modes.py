@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from llmstream.arguments import parse_messages
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoice
-from llmstream.providers.base import Provider, SchemaSupport
+from llmstream.providers.provider import SchemaSupport
 from llmstream.structured.schema import is_recursive
 from llmstream.structured.target import Target
 
@@ -34,7 +34,8 @@ def start(
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
     if options.get("response_format") is not None:
         raise ValueError("response_format is what the type to parse stands for: leave it out")
-    can = _support(*client.target(options.get("model")))
+    asking = client.target(options.get("model"))
+    can = asking.provider.traits.schema_support(asking.model)
     chosen = mode or _choose(can, target, options)
     asked: Sequence[Message | Mapping[str, Any]] = messages
     options = options.copy()
@@ -72,11 +73,6 @@ def _choose(can: SchemaSupport, target: Target[Any], options: CallOptions) -> Mo
     if can.forced_call and not taken and (can.forced_reasoning or not reasons):
         return "tool"
     return "instructions"
-
-
-def _support(provider: Provider, model: str) -> SchemaSupport:
-    told = getattr(provider, "schema_support", None)
-    return SchemaSupport() if told is None else cast("SchemaSupport", told(model))
 
 
 def _instruct(messages: list[Message], target: Target[Any]) -> list[Message]:

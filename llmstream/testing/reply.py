@@ -19,7 +19,7 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import error
 from llmstream.messages import Usage
-from llmstream.providers.script import Item, script_events
+from llmstream.providers.simulator_script import Item, script_events
 from llmstream.wire import encoder
 
 APIS = {

@@ -8,8 +8,9 @@ from dataclasses import replace
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest, FinishReason
-from llmstream.providers.base import Call, closed
-from llmstream.providers.script import Item, script_events
+from llmstream.providers.provider import Call, ProviderTraits
+from llmstream.providers.simulator_script import Item, script_events
+from llmstream.providers.watchdog import closed
 
 
 class ScriptedProvider:
@@ -23,7 +24,7 @@ class ScriptedProvider:
     """
 
     name = "scripted"
-    default_model = "script"
+    traits = ProviderTraits(default_model="script")
 
     def __init__(self, *attempts: Sequence[Item]) -> None:
         self._attempts = list(attempts)

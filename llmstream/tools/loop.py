@@ -23,7 +23,7 @@ from llmstream.messages import (
     Usage,
     sequence_of,
 )
-from llmstream.providers.endpoint import hide_headers
+from llmstream.providers.secrets import hide_headers
 from llmstream.tools.function import FunctionTool, tool
 from llmstream.tools.runner import Calls, Confirm
 

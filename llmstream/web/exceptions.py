@@ -37,8 +37,8 @@ def refusal_in(problem: BaseException) -> RefusedError | None:
     ):
         return None
     from llmstream.conversations import (
-        ConversationError,
-    )  # loaded already if it is one; `respond` does without
+        ConversationError,  # loaded already if it is one; `respond` does without
+    )
 
     return conversation_refusal(problem) if isinstance(problem, ConversationError) else None
 

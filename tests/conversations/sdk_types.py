@@ -31,8 +31,8 @@ def _type(format: str) -> TypeAdapter[Any]:
 
         return TypeAdapter(ResponseCreateParamsStreaming)
     from anthropic.types.beta import (
-        MessageCreateParams,
-    )  # the recordings hold blocks of beta features
+        MessageCreateParams,  # the recordings hold blocks of beta features
+    )
 
     return TypeAdapter(MessageCreateParams)
 

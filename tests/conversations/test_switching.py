@@ -11,6 +11,7 @@ import pytest
 from llmstream import EventType, LLMClient, StreamEvent
 from llmstream.conversations import ConversationClient, MemoryStore
 from llmstream.messages import ImagePart, ReasoningPart, ToolCall, ToolResult
+from llmstream.providers import ProviderTraits
 from llmstream.testing import ScriptedProvider
 from llmstream.tools import FunctionTool, tool
 from llmstream.wire import FORMATS, decoder
@@ -80,7 +81,7 @@ class Player:
     """Plays the recordings it is given; asked for more, it says that it is done."""
 
     name = "player"
-    default_model = "m"
+    traits = ProviderTraits(default_model="m")
 
     def __init__(self) -> None:
         self.recorded: list[list[StreamEvent]] = []

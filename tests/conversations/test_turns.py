@@ -43,7 +43,8 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
-from llmstream.providers.base import Call
+from llmstream.providers import ProviderTraits
+from llmstream.providers.provider import Call
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import tool
 from tests.conversations.talk import ALICE, CUT, begin, enter, read, said, scripted
@@ -381,7 +382,7 @@ class Slow:
     """A model that says one word, and then nothing until it is told to go on."""
 
     name = "slow"
-    default_model = "m"
+    traits = ProviderTraits(default_model="m")
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()

@@ -24,8 +24,8 @@ from llmstream.conversations import (
     TurnError,
 )
 from llmstream.messages import ChatRequest
-from llmstream.providers.script import Item
 from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers.simulator_script import Item
 
 LEASE = 1.0
 

@@ -24,7 +24,7 @@ from llmstream.messages import ChatRequest, Message, TextPart, ToolChoice
 from llmstream.providers import registry
 from llmstream.providers.compatible import VENDORS, CompatibleProvider
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.endpoint import check_base_url
+from llmstream.providers.url_checks import check_base_url
 from llmstream.wire.openai_chat.request import render_request
 from tests.loopback import Handler, Loopback, Reply, Request, answer
 from tests.providers import page

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy, Timeouts
-from llmstream.providers import base, refused
+from llmstream.providers import answer_reader
 from llmstream.providers.config import TRANSPORTS
+from llmstream.providers.http import error_response
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import FaultServer, VirtualClock
 from tests.loopback import APIS, CutError, Loopback, answer, pieces, refuse
@@ -129,7 +130,7 @@ async def test_reasoning_signed_in_the_same_read_counts_as_a_piece() -> None:
 async def test_keep_alives_after_the_finish_reason_do_not_keep_the_answer_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(base, "FINISH_SILENCE", 0.1)
+    monkeypatch.setattr(answer_reader, "FINISH_SILENCE", 0.1)
 
     async def pinging(request: Any, reply: Any) -> None:
         await reply.head()
@@ -220,7 +221,7 @@ async def test_an_endless_error_body_is_read_only_so_far(provider: str) -> None:
 async def test_a_stalling_or_cut_error_body_still_tells_its_status(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refused, "ERROR_BODY_SECONDS", 0.1)
+    monkeypatch.setattr(error_response, "ERROR_BODY_SECONDS", 0.1)
 
     async def stalls(request: Any, reply: Any) -> None:
         await reply.head(429, retry_after="9000")

@@ -177,7 +177,7 @@ async def test_a_model_that_refuses_a_prefill_is_asked_in_words_from_then_on() -
 
 def test_one_endpoint_and_key_have_one_budget() -> None:
     def key(**options: Any) -> str:
-        return str(LLMClient("openai:m", **options)._provider.budget_key)
+        return str(LLMClient("openai:m", **options)._provider.traits.budget_key)
 
     here = {"base_url": "http://127.0.0.1:9/v1"}
     assert key(api_key="sk-one-of-two", **here) == key(api_key="sk-one-of-two", **here)

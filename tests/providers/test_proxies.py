@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -93,8 +93,10 @@ async def test_aiohttp_says_that_it_knows_none_where_it_would_be_used(
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "socksio" else name
+    )
     with pytest.raises(
-        ConfigurationError, match=r"a proxy that the environment names needs a package: .*socksio"
+        ConfigurationError, match=r"the SOCKS proxy set in the environment needs .*socksio"
     ):
         LLMClient("openai:m", api_key="k", transport="httpx2")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmstream import ConfigurationError, LLMClient
-from llmstream.providers import ProviderConfig, names, register, registry
+from llmstream.providers import ProviderConfig, ProviderTraits, names, register, registry
 from llmstream.testing import ScriptedProvider
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -47,7 +47,7 @@ async def test_a_call_may_go_to_another_provider() -> None:
 
 def test_a_provider_without_a_default_model_wants_one() -> None:
     class Nameless(ScriptedProvider):
-        default_model = ""
+        traits = ProviderTraits()
 
     register("bare", lambda config: Nameless())
     with pytest.raises(ConfigurationError, match="no default model"):

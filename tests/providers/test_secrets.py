@@ -15,7 +15,7 @@ import pytest
 from llmstream import ConfigurationError, LLMClient, LLMError, RetryPolicy, Timeouts
 from llmstream.providers import ProviderConfig, registry
 from llmstream.providers.config import TRANSPORTS
-from llmstream.providers.endpoint import Secret, SecretHeaders, reveal
+from llmstream.providers.secrets import Secret, SecretHeaders, reveal
 from tests.loopback import APIS, CutError, Loopback, answer, refuse
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -98,19 +98,22 @@ async def test_not_in_what_objects_show_of_themselves(provider: str) -> None:
 
 @api
 async def test_not_in_anybodys_log(provider: str, logs: pytest.LogCaptureFixture) -> None:
-    """The anthropic SDK logs the options of each request, headers among them."""
+    """The anthropic SDK logs the options of each request, headers among them, and httpcore2 what it reads."""
     unauthorized = refuse(401, {"error": {"message": f"no such key: {KEY}"}})
     async with (
         Loopback(answer(APIS[provider]), unauthorized) as server,
         connect(server, provider) as client,
     ):
-        for _ in range(2):
+        for number in range(3):
+            if number == 2:
+                client.get_client()
             async for _event in client.chat_completion(
                 QUESTION, headers={"X-Auth-Token": f"{KEY}-3"}
             ):
                 pass
     assert server.requests[0].headers["x-auth-token"] == f"{KEY}-3"
     assert server.requests[0].headers["x-api-key-2"] == f"{KEY}-2"
+    logging.getLogger("llmstream").debug("so that there is a log")
     assert logs.records
     assert "canary" not in logs.text
 

@@ -56,7 +56,8 @@ async def last(client: LLMClient, **options: Any) -> Any:
 
 
 def adapter(client: LLMClient) -> str:
-    return type(client.get_client()._client._transport).__name__
+    client_class = type(client._provider.channel._clients.current(None))
+    return client_class.__name__
 
 
 # --- which ----------------------------------------------------------------------------------------------------
@@ -68,15 +69,15 @@ async def test_the_default_is_httpx2_and_aiohttp_a_choice(
 ) -> None:
     async with Loopback(answer(APIS[provider])) as server:
         async with connect(server, provider) as client:
-            assert adapter(client) == "AsyncHTTPTransport"
+            assert adapter(client) == "Httpx2Client"
         async with connect(server, provider, transport="aiohttp") as client:
-            assert adapter(client) == "AiohttpTransport"
+            assert adapter(client) == "AiohttpClient"
             assert (await client.complete(QUESTION)).text == "Hello, world!"
         monkeypatch.setenv("LLMSTREAM_TRANSPORT", "aiohttp")
         async with connect(server, provider) as client:
-            assert adapter(client) == "AiohttpTransport"
+            assert adapter(client) == "AiohttpClient"
         async with connect(server, provider, transport="httpx2") as client:
-            assert adapter(client) == "AsyncHTTPTransport"
+            assert adapter(client) == "Httpx2Client"
 
 
 def test_an_unknown_name_and_a_missing_package_say_what_to_do(

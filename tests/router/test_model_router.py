@@ -16,7 +16,7 @@ from llmstream import (
     TextPart,
 )
 from llmstream.messages import File, ImagePart, ToolCall, ToolResult
-from llmstream.providers import registry
+from llmstream.providers import ProviderTraits, registry
 from llmstream.router import Candidate, ModelRouter
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.grammar_check import check_stream
@@ -157,7 +157,7 @@ async def test_a_bare_name_means_one_vendor_whether_it_is_the_best_or_stands_in(
 ):
     """And not the client's own, whose endpoint may not know it."""
     vendor = scripts["openai"] = ScriptedProvider(["hello"])
-    vendor.name, vendor.default_model = "openai", "its-own"
+    vendor.name, vendor.traits = "openai", ProviderTraits(default_model="its-own")
     registry.register("openai", lambda config: vendor)
     play(scripts, one=[[ErrorInfo("overloaded")]])
     events = await read(

@@ -11,9 +11,10 @@ import pytest
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers import base, refused, registry
-from llmstream.providers.base import Call, Provider
+from llmstream.providers import ProviderTraits, answer_reader, registry
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.http import error_response
+from llmstream.providers.provider import Call, Provider
 from llmstream.testing import FAULTS, check_provider
 from llmstream.testing.reply import APIS
 from tests.testing.test_conformance import KNOWN
@@ -23,8 +24,8 @@ FEW = ("ok", "stall", "clean-end-without-an-end", "status-500", "closed-between-
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "FINISH_SILENCE", 0.2)
-    monkeypatch.setattr(refused, "ERROR_BODY_SECONDS", 0.2)
+    monkeypatch.setattr(answer_reader, "FINISH_SILENCE", 0.2)
+    monkeypatch.setattr(error_response, "ERROR_BODY_SECONDS", 0.2)
 
 
 def ours(api: str, **options: Any) -> Any:
@@ -43,6 +44,7 @@ class Wrong:
     """A provider that does what ours does, but for one thing."""
 
     name = "wrong"
+    traits = ProviderTraits()
 
     def __init__(self, base_url: str) -> None:
         self.right: Provider = ours("openai")(base_url)

@@ -51,7 +51,14 @@ from llmstream.conversations import (
     StreamingChunk,
     Turn,
 )
-from llmstream.providers import Call, Provider, ProviderConfig, SchemaSupport, register
+from llmstream.providers import (
+    Call,
+    Provider,
+    ProviderConfig,
+    ProviderTraits,
+    SchemaSupport,
+    register,
+)
 from llmstream.router import (
     Candidate,
     Decision,
@@ -318,10 +325,16 @@ async def the_serving(client: LLMClient, request: Request, websocket: WebSocket)
     )
 
 
+class ThirdTraits(ProviderTraits):
+    def schema_support(self, model: str) -> SchemaSupport:
+        return SchemaSupport(native=model != "m")
+
+
 class Third:
     """A provider that somebody else wrote."""
 
     name = "third"
+    traits = ThirdTraits(default_model="m")
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config
@@ -331,9 +344,6 @@ class Third:
 
     async def aclose(self) -> None:
         pass
-
-    def schema_support(self, model: str) -> SchemaSupport:
-        return SchemaSupport(native=True)
 
 
 def the_extensions() -> None:

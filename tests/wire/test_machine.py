@@ -22,7 +22,7 @@ from llmstream import wire
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType
 from llmstream.messages import FinishReason, ReasoningPart, ToolCall
-from llmstream.providers.script import script_events
+from llmstream.providers.simulator_script import script_events
 from llmstream.wire.framing.sse import SSEParser
 from tests import strategies
 from tests.grammar_check import TERMINAL, check_calls, check_stream

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 
@@ -20,8 +20,9 @@ from llmstream.messages import (
     Source,
     ToolCall,
 )
-from llmstream.providers.base import Call
-from llmstream.providers.script import Item
+from llmstream.providers import ProviderTraits
+from llmstream.providers.provider import Call
+from llmstream.providers.simulator_script import Item
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import run_tools
 from llmstream.web import create_app
@@ -69,7 +70,7 @@ class Stall:
     """A provider that says one word and then nothing; in the scenario "slow" for a few heartbeats only."""
 
     name: str = "stall"
-    default_model: str = "stall"
+    traits: ClassVar = ProviderTraits(default_model="stall")
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from llmstream import ErrorInfo, Usage
 from llmstream.messages import FinishReason, ReasoningPart, ToolCall
-from llmstream.providers.script import Item
+from llmstream.providers.simulator_script import Item
 from llmstream.testing import FaultServer, Reply
 from tests.web.dialects.node import node
 

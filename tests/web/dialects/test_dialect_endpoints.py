@@ -13,7 +13,8 @@ import pytest
 from llmstream import ErrorInfo, LLMClient, RetryPolicy, StreamEvent
 from llmstream.events.types import Start, error, text_delta
 from llmstream.messages import ChatRequest
-from llmstream.providers.base import Call
+from llmstream.providers import ProviderTraits
+from llmstream.providers.provider import Call
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
 from llmstream.web import create_app
 from tests.web.serving import fetch, serving
@@ -28,7 +29,8 @@ UI = {
 class Restarting:
     """A provider whose first attempt breaks off, and whose second never ends."""
 
-    name = default_model = "restarting"
+    name = "restarting"
+    traits = ProviderTraits(default_model=name)
 
     def __init__(self) -> None:
         self.attempts = 0

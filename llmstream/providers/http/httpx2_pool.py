@@ -8,7 +8,6 @@ out: a request gets the connection that became idle last, or a new one.
 
 from __future__ import annotations
 
-import select
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -176,7 +175,7 @@ def read_ahead(connection: Any) -> None:
     """Let all chunks of a read leave at once. What h11 does otherwise is right too, only dearer."""
     from h11 import _readers
 
-    from llmstream.providers.chunked import ChunkedReader
+    from llmstream.providers.http.chunked_reader import ChunkedReader
 
     state: Any = getattr(innermost(connection), "_h11_state", None)
     if isinstance(reader := getattr(state, "_reader", None), _readers.ChunkedReader):
@@ -200,12 +199,3 @@ def _unread(connection: Any) -> bool:
         or bool(getattr(protocol, "read_queue", None))
         or (encrypted is not None and encrypted.pending > 0)
     )
-
-
-def is_readable(connection: Any) -> bool:
-    """Whether bytes, or the end, have arrived in a socket."""
-    if not hasattr(select, "poll"):  # Windows, whose own select takes any number
-        return bool(select.select([connection.fileno()], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""One SDK client per running event loop, because connections belong to the loop that made them."""
+"""One client per running event loop, because connections belong to the loop that made them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from llmstream.providers.base import Watchdog
-from llmstream.providers.prepared import PreparedRequest
+from llmstream.providers.watchdog import Watchdog
 
 
 class LoopClients:
-    """The SDK's clients of one provider. `owned`: ours to close.
+    """The clients of one channel, each with connections of its own and a `close()`. `owned`: ours to close.
 
     The first is made before any loop runs and taken over by the first that does; the others when they are wanted.
     """
@@ -19,8 +18,6 @@ class LoopClients:
     def __init__(self, first: Any, *, owned: bool) -> None:
         self._first = first
         self._owned = owned
-        self.ours = owned
-        """Nobody else has any of them."""
         self._clients: dict[asyncio.AbstractEventLoop, LoopClient] = {}
 
     def here(self, make: Callable[[], Any]) -> LoopClient:
@@ -29,15 +26,14 @@ class LoopClients:
         if loop not in self._clients:
             for old in [known for known in self._clients if known.is_closed()]:
                 del self._clients[old]
-            sdk, self._first = self._first or make(), None
-            self._clients[loop] = LoopClient(sdk, owned=self._owned)
+            client, self._first = self._first or make(), None
+            self._clients[loop] = LoopClient(client, owned=self._owned)
         return self._clients[loop]
 
-    def sdk(self, make: Callable[[], Any]) -> Any:
-        """The running loop's SDK client, or the one that waits for a loop, for somebody else to use and to change."""
-        self.ours = False
+    def current(self, make: Callable[[], Any]) -> Any:
+        """The running loop's client, or the one that waits for a loop."""
         try:
-            return self.here(make).sdk
+            return self.here(make).client
         except RuntimeError:
             self._first = self._first or make()
             return self._first
@@ -53,19 +49,17 @@ class LoopClients:
 
 
 class LoopClient:
-    """An SDK client that ends with its loop.
+    """A client that ends with its loop.
 
     `asyncio.run` closes suspended async generators before it closes the loop, so a module-level `LLMClient` leaves no
     socket behind although nobody closes it. Nor does one that is dropped: the loop closes a dropped generator.
     """
 
-    def __init__(self, sdk: Any, *, owned: bool) -> None:
-        self.sdk = sdk
-        self.prepared: PreparedRequest | None = None
-        """The requests of this client, if it is ours alone."""
+    def __init__(self, client: Any, *, owned: bool) -> None:
+        self.client = client
         self.open: set[Watchdog] = set()
         """Of the streams that run."""
-        self._guardian = _guard(sdk) if owned else None
+        self._guardian = _guard(client) if owned else None
         self._started = False
 
     async def start(self) -> None:
@@ -84,9 +78,9 @@ class LoopClient:
             await self._guardian.aclose()
 
 
-async def _guard(sdk: Any) -> AsyncGenerator[None, None]:
+async def _guard(client: Any) -> AsyncGenerator[None, None]:
     """Not a method: it must not keep alive what drops it."""
     try:
         yield
     finally:
-        await sdk.close()
+        await client.close()

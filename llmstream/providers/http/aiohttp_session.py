@@ -4,84 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any
+import ssl
+from typing import Any
 
 import aiohttp
-import httpx2
 from aiohttp.client_proto import ResponseHandler
 
-from llmstream.providers.pool import is_readable
-from llmstream.providers.transport import KEEP_ALIVE, Exchange, exchanges, tls_context
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from llmstream.providers.gate import HostGate
+from llmstream.providers.http.exchange import KEEP_ALIVE, Trace, is_readable, traces
+from llmstream.providers.http.host_check import HostCheck
 
 HEADER_SIZE = 100 * 1024
 """Bytes of one response header; aiohttp's own 8 KB are too few for some hosts. httpx2 takes as many in all."""
 HEADERS = 256
 """Response headers."""
-SLICE = 64 * 1024
-"""Bytes of a large body that are handed over at a time."""
-LARGE = 1024 * 1024
-"""Bytes of a body; aiohttp warns of larger ones in one piece, because it sends them without a break."""
+READ_SIZE = 16 * 1024
+"""Bytes read at a time. All that has arrived, up to half a megabyte, costs more: too many events at once."""
 
 
-def session(gate: HostGate | None) -> aiohttp.ClientSession:
-    """A session for the running loop, made at its first request."""
+def make_session(check: HostCheck | None, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+    """A session for the running loop."""
 
     async def connecting(_session: Any, _context: Any, _params: Any) -> None:
-        if (exchange := exchanges.get()) is not None:
-            exchange.reused = False
-
-    async def answered(_session: Any, _context: Any, params: Any) -> None:
-        if (exchange := exchanges.get()) is not None:
-            exchange.answer = params.response
+        if (trace := traces.get()) is not None:
+            trace.reused = False
 
     async def named(_session: Any, _context: Any, params: Any) -> None:
-        if gate is not None:
-            gate.host.set(params.url.host or "")
+        if check is not None:
+            check.host.set(params.url.host or "")
 
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(named)
-    trace.on_connection_create_start.append(connecting)
-    trace.on_request_end.append(answered)
+    watch = aiohttp.TraceConfig()
+    watch.on_request_start.append(named)
+    watch.on_connection_create_start.append(connecting)
     connector = aiohttp.TCPConnector(
         limit=0,  # none
-        ssl=tls_context(),
+        ssl=tls,
         keepalive_timeout=KEEP_ALIVE,
         use_dns_cache=False,  # httpx2 has none either
-        socket_factory=None if gate is None else gate.socket,
+        socket_factory=None if check is None else check.socket,
     )
     protocol: Any = functools.partial(_Protocol, loop=asyncio.get_running_loop())
     connector._factory = protocol  # noqa: SLF001  # no other way to it
     return aiohttp.ClientSession(
         connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),  # httpx2 keeps the cookies
+        cookie_jar=aiohttp.CookieJar(
+            unsafe=True, quote_cookie=False
+        ),  # of addresses too, as over httpx2
         max_line_size=HEADER_SIZE,
         max_field_size=HEADER_SIZE,
         max_headers=HEADERS,
-        trace_configs=[trace],
+        trace_configs=[watch],
     )
 
 
-async def cut_up(request: httpx2.Request) -> None:
-    """Before a request: one with a large body sends it in slices."""
-    if len(request.content) > LARGE:
-        request.stream = _Slices(request.content)
-        del request._content  # noqa: SLF001  # the SDKs' transport would take it before the stream
-
-
-class _Slices(httpx2.AsyncByteStream):
-    """A body, piece by piece."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for at in range(0, len(self._content), SLICE):
-            yield self._content[at : at + SLICE]
+def arrived(content: Any) -> bytes:
+    """What is left in aiohttp's buffer after an error; `read_nowait` raises the error again."""
+    read = getattr(content, "_read_nowait", None)
+    data: bytes = read(-1) if read is not None else b""
+    return data
 
 
 class _Protocol(ResponseHandler):
@@ -94,11 +73,11 @@ class _Protocol(ResponseHandler):
 
     _due = False
     """Whether an answer was asked for, and its head has not come."""
-    _exchange: Exchange | None = None
+    _trace: Trace | None = None
 
     def set_response_params(self, **params: Any) -> None:
         """A request is about to be sent, by the running task."""
-        self._due, self._exchange = True, exchanges.get()
+        self._due, self._trace = True, traces.get()
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -139,8 +118,8 @@ class _Protocol(ResponseHandler):
             if self.transport is not None:
                 self.transport.abort()
             return b""
-        if self._exchange is not None:
-            self._exchange.heard, self._exchange = True, None
+        if self._trace is not None:
+            self._trace.heard, self._trace = True, None
         while self._due and (end := data.find(b"\r\n\r\n") + 4) >= 4:  # 1xx have heads of their own
             ResponseHandler.data_received(self, data[:end])
             data = data[end:]

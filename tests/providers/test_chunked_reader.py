@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmstream import LLMClient, RetryPolicy
-from llmstream.providers import pool
-from llmstream.providers.chunked import ChunkedReader
 from llmstream.providers.config import TRANSPORTS
+from llmstream.providers.http import httpx2_pool
+from llmstream.providers.http.chunked_reader import ChunkedReader
 from llmstream.testing import FaultServer, Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -124,13 +124,13 @@ async def test_what_came_before_broken_framing_is_kept_after_early_hints_too(
 async def test_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """h11 and httpcore2 may change inside; then this fails, and answers only cost more."""
     seen: list[object] = []
-    read_ahead = pool.read_ahead
+    read_ahead = httpx2_pool.read_ahead
 
     def watch(connection: Any) -> None:
         read_ahead(connection)
-        seen.append(pool.innermost(connection)._h11_state._reader)
+        seen.append(httpx2_pool.innermost(connection)._h11_state._reader)
 
-    monkeypatch.setattr(pool, "read_ahead", watch)
+    monkeypatch.setattr(httpx2_pool, "read_ahead", watch)
     async with FaultServer("ok") as server:
         client = LLMClient(
             "openai:m", api_key="k", base_url=server.url("openai"), transport="httpx2"

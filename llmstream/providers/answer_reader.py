@@ -1,0 +1,114 @@
+"""The one reader that turns a response's bytes into events while its clocks run. Third parties may use it too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.log import get_logger
+from llmstream.providers.provider import Call
+from llmstream.providers.watchdog import Watchdog, abortable
+from llmstream.wire.event_decoder import Decoder
+
+logger = get_logger("llmstream.providers")
+
+FINISH_SILENCE = 5.0
+"""Seconds to wait for more after a finish reason that need not be followed by anything."""
+DRAIN = 0.05
+"""Seconds given to the rest of a body after the provider's own end, so that the connection can be used again."""
+
+
+class AnswerReader:
+    """Reads a body to the provider's own end and decodes it, one read at a time, while the clocks run.
+
+        while not reader.done:
+            for event in await reader.read():
+                yield event
+
+    `abort` makes a pending read of `body` return at once, from a plain callback; without one each read runs in a task
+    that can be cancelled, which costs more. Whoever opened the response closes it, and the body. After the provider's
+    own end what is left of the body is drained for at most `DRAIN` seconds; one that was read to its end is closed at
+    once, if it has an `aclose`, so that its connection is free before the last event leaves. No generator: the events
+    of one read leave together, which costs less than a layer per event.
+    """
+
+    def __init__(
+        self,
+        body: AsyncIterator[bytes],
+        decoder: Decoder,
+        call: Call,
+        watchdog: Watchdog,
+        abort: Callable[[], object] | None = None,
+    ) -> None:
+        self._body = body
+        self._decoder = decoder
+        self._call = call
+        self._watchdog = watchdog
+        self._direct = abort is not None
+        if abort is not None:
+            watchdog.abort = abort
+        self._given: float | None = None  # when the consumer got the last events
+        self.done = False
+
+    async def read(self) -> list[StreamEvent]:
+        """The events of the next bytes; at the end the terminal event. Never raises but CancelledError."""
+        decoder, watchdog = self._decoder, self._watchdog
+        if self._given is not None:
+            self._call.hold(self._call.clock.time() - self._given)
+        frames = decoder.frames
+        watchdog.waiting()
+        data: bytes | None
+        try:  # as in `_next`: a coroutine more for each read would be felt
+            if watchdog.expired:  # closed, while the consumer held an event
+                data = None
+            else:
+                data = await (self._body.__anext__() if self._direct else self._abortable())
+        except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
+            data = None
+            await self._ended(problem)
+        watchdog.arrived()
+        if data is not None:
+            events = decoder.feed(data)
+        elif watchdog.expired and not decoder.finishing:
+            events = decoder.abort(watchdog.error())
+        else:
+            events = decoder.finish()
+        if decoder.ended:
+            self.done = True
+            if data is not None and events[-1].type is EventType.MESSAGE_COMPLETE:
+                await self._drain()
+            watchdog.stop()
+        elif decoder.begun and events:
+            watchdog.piece()
+        if decoder.finishing and decoder.frames > frames and not decoder.ended:
+            watchdog.end_within(FINISH_SILENCE)
+        if self._call.deadline is not None:
+            self._given = self._call.clock.time()
+        return events
+
+    def _abortable(self) -> Awaitable[bytes]:
+        return abortable(asyncio.ensure_future(self._body.__anext__()), self._watchdog)
+
+    async def _next(self) -> bytes | None:
+        """The next bytes; None at the end of the body, however it came."""
+        try:
+            return await (self._body.__anext__() if self._direct else self._abortable())
+        except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
+            await self._ended(problem)
+            return None
+
+    async def _ended(self, problem: Exception) -> None:
+        problem.__traceback__ = (
+            None  # aiohttp keeps the exception, and with it every frame that it came through
+        )
+        if not isinstance(problem, StopAsyncIteration):
+            logger.debug("the body broke off: %s", type(problem).__name__)
+        elif (close := getattr(self._body, "aclose", None)) is not None:
+            await close()
+
+    async def _drain(self) -> None:
+        self._watchdog.end_within(DRAIN)
+        self._watchdog.waiting()
+        while await self._next() is not None and not self._watchdog.expired:
+            pass

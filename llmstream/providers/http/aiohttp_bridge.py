@@ -1,0 +1,77 @@
+"""An httpx2 transport over our aiohttp connections, for a vendor's SDK, which speaks to httpx2 alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import httpx2
+
+from llmstream.providers.http.aiohttp_client import AiohttpClient, AiohttpResponse
+from llmstream.providers.http.exchange import HTTPRequest, Trace, traces
+from llmstream.providers.http.host_check import HostCheck
+
+ANSWER = "llmstream_answer"
+"""The extension of a response that holds aiohttp's own: its bytes are read past httpx2."""
+
+
+class AiohttpTransport(httpx2.AsyncBaseTransport):
+    """Sends what httpx2 hands over on connections of aiohttp's."""
+
+    def __init__(self, check: HostCheck | None) -> None:
+        self._client = AiohttpClient(check)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer's head."""
+        limits = request.extensions.get("timeout", {})
+        whole = HTTPRequest(
+            request.method, str(request.url), dict(request.headers), await request.aread()
+        )
+        whole.headers.pop("transfer-encoding", None)
+        with _as_httpx2_raises():
+            response = await self._client.send(
+                whole, traces.get() or Trace(), limits.get("connect"), limits.get("read")
+            )
+        return httpx2.Response(
+            response.status,
+            headers=response.answer.raw_headers,
+            stream=_Stream(response),
+            extensions={"http_version": b"HTTP/1.1", ANSWER: response},
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+class _Stream(httpx2.AsyncByteStream):
+    def __init__(self, response: AiohttpResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx2_raises():
+            async for data in self._response.raw():
+                yield data
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+@contextmanager
+def _as_httpx2_raises() -> Iterator[None]:
+    """Aiohttp's exceptions as those of httpx2, which the SDKs know."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as problem:
+        raise httpx2.ConnectTimeout(str(problem)) from problem
+    except aiohttp.ServerTimeoutError as problem:
+        raise httpx2.ReadTimeout(str(problem)) from problem
+    except aiohttp.ClientConnectorError as problem:
+        raise httpx2.ConnectError(str(problem)) from problem
+    except aiohttp.ServerDisconnectedError as problem:
+        raise httpx2.RemoteProtocolError(str(problem)) from problem
+    except (aiohttp.ClientOSError, aiohttp.ClientPayloadError) as problem:
+        raise httpx2.ReadError(str(problem)) from problem
+    except aiohttp.ClientHttpProxyError as problem:
+        raise httpx2.ProxyError(str(problem)) from problem

@@ -1,0 +1,145 @@
+"""Requests over aiohttp, without httpx2 and without an SDK's transport. Imported only where aiohttp is wanted."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from llmstream.errors import ConfigurationError
+from llmstream.providers.http.aiohttp_session import READ_SIZE, arrived, make_session
+from llmstream.providers.http.content_encoding import decoded
+from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, traced
+from llmstream.providers.http.host_check import HostCheck
+from llmstream.providers.http.proxies import Proxies
+from llmstream.providers.http.tls import tls_context, tls_name
+
+SLICE = 64 * 1024
+"""Bytes of a large body that are handed over at a time."""
+LARGE = 1024 * 1024
+"""Bytes of a body; aiohttp warns of larger ones in one piece, because it sends them without a break."""
+
+
+class AiohttpClient:
+    """One loop's connections. The session is made at the first request, because it belongs to the running loop."""
+
+    def __init__(self, check: HostCheck | None) -> None:
+        self._check = check
+        self._proxies = Proxies() if check is None else None
+        self._tls = tls_context()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(
+        self, request: HTTPRequest, trace: Trace, connect: float | None, read: float | None = None
+    ) -> AiohttpResponse:
+        """The answer's head. `read`: seconds without a byte; None: no limit, because the watchdog sees more."""
+        trace.reused = True
+        if self._session is None:
+            self._session = make_session(self._check, self._tls)
+        large = len(request.content) > LARGE
+        if large:
+            request.headers["Content-Length"] = str(len(request.content))
+        with traced(trace):
+            answer = await self._session.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                data=_slices(request.content) if large else request.content or None,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(
+                    connect=connect, sock_connect=connect, sock_read=read
+                ),
+                server_hostname=tls_name(urlsplit(request.url).hostname or ""),
+                proxy=self._proxy(request.url),
+            )
+        return AiohttpResponse(answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _proxy(self, url: str) -> str | None:
+        proxy = self._proxies.find(url) if self._proxies is not None else None
+        if proxy is not None and not proxy.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                'aiohttp doesn\'t support the SOCKS proxy set in the environment: use transport="httpx2"'
+            )
+        return proxy
+
+
+async def _slices(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), SLICE):
+        yield content[at : at + SLICE]
+
+
+class AiohttpResponse:
+    """An answer over aiohttp."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self.answer = answer
+        self.status = answer.status
+        self.headers: Mapping[str, str] = answer.headers
+        self.sent_headers: Mapping[str, str] = answer.request_info.headers
+        self.abort: Abort = functools.partial(_abort, answer)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the answer was read to its end, or given up."""
+        return self.answer.closed
+
+    def body(self) -> AsyncIterator[bytes]:
+        """The content as it arrives, decompressed."""
+        return decoded(self.raw(), self.headers.get("content-encoding"))
+
+    def raw(self) -> AsyncIterator[bytes]:
+        """The content as it was sent."""
+        return _Body(self.answer.content)
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it."""
+        self.answer.release()
+        await self.answer.wait_for_close()
+
+
+class _Body:
+    """aiohttp's own stream."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            data = await self._content.read(READ_SIZE)
+        except Exception:
+            # A cut overtakes what arrived before it, when the reader was slower than both.
+            data = arrived(self._content)
+            if not data:
+                raise
+            return data
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def aclose(self) -> None:
+        """Whoever opened the response closes it."""
+
+
+def _abort(answer: aiohttp.ClientResponse) -> None:
+    connection, content = answer.connection, answer.content
+    if (
+        connection is None
+    ):  # the answer was read to its end: then the connection belongs to the next request
+        return
+    if connection.transport is not None:
+        connection.transport.abort()
+    # Of a connection that is given up already, or is so before the loop's next turn, nobody else tells the reader.
+    if not content.is_eof() and content.exception() is None:
+        content.set_exception(ConnectionResetError())

@@ -1,0 +1,139 @@
+"""A provider over HTTP: it renders the request, its `Channel` sends it, its decoder reads the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from llmstream.errors import ADAPTED, ConfigurationError
+from llmstream.events.types import StreamEvent, error
+from llmstream.messages import ChatRequest, ensure_json
+from llmstream.providers.answer_reader import AnswerReader
+from llmstream.providers.channel import API, Channel, Exchange, Outbound
+from llmstream.providers.config import ProviderConfig
+from llmstream.providers.http.exchange import HTTPRequest
+from llmstream.providers.provider import Call, ProviderTraits
+from llmstream.wire.event_decoder import Decoder
+from llmstream.wire.outbound import Rendered
+from llmstream.wire.refused_options import Lessons
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedTraits(ProviderTraits):
+    """Traits that refusals may have corrected."""
+
+    lessons: Lessons
+
+    def takes_prefill(self, request: ChatRequest) -> bool:
+        """Whether the model is known to take a prefill, and never refused one."""
+        return self.lessons.takes_prefill(request.model) and self.knows_prefill(request)
+
+    def knows_prefill(self, request: ChatRequest) -> bool:
+        """Whether the model is known to take a prefill."""
+        return self.prefill
+
+
+class HTTPProvider:
+    """One API that answers with a stream. Subclasses say which, where in it, and in which format.
+
+    `api`, `decoder` and `render` are needed; `path`, or `outbound` where it depends on the request.
+    """
+
+    api: API
+    decoder: ClassVar[type[Decoder]]
+    path: ClassVar[str] = ""
+    default_model: str | None = None
+    base_url = ""
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self.name = config.name
+        self.channel = Channel(config, self.api)
+        self.base_url = self.channel.base_url
+        self._lessons = Lessons()
+        self.traits = self.make_traits(
+            default_model=self.default_model,
+            budget_key=self.channel.budget_key,
+            keeps_deadline=True,
+            is_vendor=config.base_url is None and config.sdk_client is None,
+            sdk_client=None if self.api.sdk is None else self.channel.sdk_client,
+            lessons=self._lessons,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, base_url={self.base_url!r})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} can't be pickled or copied: it holds a key and connections"
+        )
+
+    # --- for subclasses ------------------------------------------------------------------------------------
+
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
+        """The request in this provider's format and dialect; `given`: the caller's own headers, in lower case."""
+        raise NotImplementedError
+
+    def finish(self, rendered: Rendered, given: Mapping[str, str], sdk: Any) -> None:
+        """Add what depends on the finished body, or on the SDK's client that sends it (None: the channel does)."""
+
+    def outbound(self, request: ChatRequest, rendered: Rendered) -> Outbound:
+        """Where the rendered request goes."""
+        return Outbound(self.path, rendered.body, headers=rendered.headers)
+
+    def sign(self, request: HTTPRequest) -> None:
+        """Change the whole request just before it is sent, for APIs that want a signature."""
+
+    def make_traits(self, **traits: Any) -> ProviderTraits:
+        """The traits of this provider. `traits` are those that all providers of this kind have."""
+        return LearnedTraits(**traits)
+
+    # --- Provider ------------------------------------------------------------------------------------------
+
+    async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        """One attempt."""
+        if options := request.provider_options.get(self.name):
+            ensure_json(options, f"provider_options[{self.name!r}]")
+        exchange = self.channel.exchange(call, self.sign)
+        body: Any = None
+        try:
+            rendered = self._prepare(request, call, exchange)
+            try:
+                response = await exchange.send(self.outbound(request, rendered))
+            except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
+                info = exchange.explain(problem)
+                if lesson := self._lessons.learn(
+                    request.model, rendered.body, info, strict=call.strict
+                ):
+                    info = replace(info, message=lesson, retryable=True, code=ADAPTED)
+                yield error(info)
+                return
+            self._lessons.answered(request.model)
+            body = response.body()
+            decoder = self.decoder(include_raw=call.include_raw, keep_message=False)
+            decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
+            reader = AnswerReader(body, decoder, call, exchange.watchdog, response.abort)
+            while not reader.done:
+                events = await reader.read()
+                if reader.done:
+                    exchange.redact_event(events[-1])
+                for event in events:
+                    yield event
+        finally:
+            await exchange.aclose()
+            if body is not None:
+                await body.aclose()
+
+    def _prepare(self, request: ChatRequest, call: Call, exchange: Exchange) -> Rendered:
+        """The request, as this host takes it. Raises ConfigurationError for a change that `strict` doesn't allow."""
+        given = exchange.given
+        rendered = self.render(request, given)
+        changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
+        if call.strict and changed:
+            raise ConfigurationError(f"strict: {'; '.join(changed)}")
+        self.finish(rendered, given, exchange.sdk)
+        return rendered
+
+    async def aclose(self) -> None:
+        """Close this loop's connections. A client that the user gave stays open."""
+        await self.channel.aclose()

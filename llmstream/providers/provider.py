@@ -1,0 +1,130 @@
+"""What a provider is: who answers one attempt, and how the client wants it made.
+
+A provider makes exactly one attempt, and yields ERROR instead of raising. Retries, fallbacks and the `total` clock
+belong to the client. Third parties implement `Provider`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from llmstream.clock import Clock, LoopClock
+from llmstream.events.types import StreamEvent
+from llmstream.messages import ChatRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; None means no limit. The clocks run only while we wait for the provider."""
+
+    connect: float | None = 5.0
+    first_token: float | None = 300.0
+    """From the request to the first piece. Until then no other clock but `connect` and `total` runs."""
+    idle: float | None = 120.0
+    """Without a single byte."""
+    progress: float | None = 300.0
+    """With bytes (pings, comments), but nothing for the consumer."""
+    total: float | None = None
+    """The whole call: all attempts and the waits between them."""
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "first_token", "idle", "progress", "total"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"timeouts.{name} must be positive seconds or None, not {value!r}")
+
+
+@dataclass(slots=True)
+class Call:
+    """How one attempt is to be made."""
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    deadline: float | None = None
+    """When `timeouts.total` ends, on `clock`; moves on while the consumer holds an event."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    include_raw: bool = False
+    strict: bool = False
+    clock: Clock = field(default_factory=LoopClock)
+
+    def hold(self, seconds: float) -> None:
+        """Exclude the time the consumer spent on an event."""
+        if self.deadline is not None:
+            self.deadline += seconds
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaSupport:
+    """How a model can be held to a JSON schema. `llmstream.structured` asks in the strictest of these ways.
+
+    None of them: in words alone, which any model reads.
+    """
+
+    native: bool = False
+    """`response_format` takes a schema."""
+    closed_only: bool = False
+    """… but no other than one whose objects are all closed, and that does not contain itself."""
+    forced_call: bool = False
+    """A tool call can be required."""
+    forced_reasoning: bool = True
+    """… also of a model that reasons first."""
+    json_object: bool = False
+    """`response_format` can ask for JSON of any shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderTraits:
+    """What the client may want to know about a provider. Every trait has a default that is safe.
+
+    Set `traits = ProviderTraits(default_model="…")` on a provider. Where an answer depends on the model, subclass it
+    and override `takes_prefill` or `schema_support`. It must not refer to the provider, or dropping a client would
+    leave its connections to the garbage collector.
+    """
+
+    default_model: str | None = None
+    """The model that is asked when nobody names one."""
+    budget_key: Hashable | None = None
+    """Providers with the same endpoint and key share this value and their retry budget; None: a budget of its own."""
+    keeps_deadline: bool = False
+    """Whether a stream ends by itself at `call.deadline`. Otherwise the client ends it."""
+    is_vendor: bool = False
+    """Whether the vendor itself answers, so that a `name:model` with an unknown name is a misspelt provider."""
+    prefill: bool = False
+    """Whether every model goes on from an assistant message at the end of the request."""
+    schemas: SchemaSupport = SchemaSupport()
+    """How every model can be held to a JSON schema."""
+    sdk_client: Callable[[], Any] | None = None
+    """Returns the vendor SDK's async client for the running loop, for `LLMClient.get_client()`."""
+
+    def takes_prefill(self, request: ChatRequest) -> bool:
+        """Whether the model of this request goes on from an assistant message at its end."""
+        return self.prefill
+
+    def schema_support(self, model: str) -> SchemaSupport:
+        """How this model can be held to a JSON schema."""
+        return self.schemas
+
+
+class Provider(Protocol):
+    """Where to send a request, and as whom.
+
+    Contract: `stream` makes one attempt. It yields events and ends with MESSAGE_COMPLETE or ERROR; it raises only for
+    wrong arguments, before any network. Closing the generator closes the connection. Streams may run side by side, so
+    nothing about one is kept on `self`. When a refusal taught it to ask otherwise, it yields ERROR with the code
+    `llmstream.errors.ADAPTED`, and is asked again at once.
+    """
+
+    name: str
+
+    @property
+    def traits(self) -> ProviderTraits:
+        """What it can do; a class attribute or a property."""
+        return ProviderTraits()
+
+    def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        """One attempt."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections. Streams still open end in an ERROR."""

@@ -1,0 +1,101 @@
+"""Which addresses a request may go to: checks made before any network."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from llmstream.errors import ConfigurationError
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def check_base_url(url: str, *, allow_insecure_http: bool = False, name: str = "base_url") -> None:
+    """Raise ConfigurationError unless a request with a key in it may be sent to `url`. `name`: where it is from."""
+    flaw = _url_flaw(url, allow_insecure_http=allow_insecure_http)
+    del url  # no frame that raises shows it
+    if flaw is not None:
+        raise ConfigurationError(flaw.replace("base_url", name, 1))
+
+
+def secret_in_url(url: Any) -> str | None:
+    """What is wrong with an address that may hold a secret; None if it holds none."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+    except ValueError:
+        return None
+    if "@" in parts.netloc:
+        return "base_url must not hold a user name or password: pass api_key or headers instead"
+    if parts.query or parts.fragment:
+        return "base_url must end with the path: what follows it, pass as headers, or as default_query of an sdk_client"
+    return None
+
+
+def _url_flaw(url: Any, *, allow_insecure_http: bool) -> str | None:
+    if not isinstance(url, str):
+        return f"base_url must be a string, not {type(url).__name__}"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as problem:
+        return f"base_url can't be read: {problem}"
+    if parts.scheme not in ("http", "https") or not host:
+        return f"base_url must begin with https:// (or http:// for this machine), not {parts.scheme or 'nothing'!r}"
+    if parts.scheme == "http" and not is_loopback(host) and not allow_insecure_http:
+        return (
+            f"base_url is plain http to {host}: the key and the prompt would travel unencrypted. "
+            "Use https://, or pass allow_insecure_http=True"
+        )
+    return secret_in_url(url)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_AZURE = ipaddress.ip_address("168.63.129.16")
+_SPECIAL = (
+    ipaddress.ip_network("192.0.0.0/24"),
+    ipaddress.ip_network("192.88.99.0/24"),
+)  # Oracle's metadata; 6to4
+
+
+def public_hosts_only(host: str, address: str) -> bool:  # noqa: ARG001  # the hook's signature
+    """An `allow_host` for services whose users choose `base_url`: only addresses of the public internet.
+
+    Refuses loopback, private, link-local, shared, multicast and reserved ranges, the clouds' metadata addresses, and
+    IPv6 addresses that hold such an IPv4 one.
+    """
+    return all(
+        _is_public(found) for found in _embedded(ipaddress.ip_address(address.partition("%")[0]))
+    )
+
+
+def _embedded(address: IPAddress) -> Iterator[IPAddress]:
+    """The address, or what it stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        yield address
+    elif address in _NAT64 or address.ipv4_mapped is not None:
+        yield ipaddress.IPv4Address(address.packed[-4:])
+    else:
+        yield address
+        yield from (address.teredo or ()) if address.sixtofour is None else (address.sixtofour,)
+
+
+def _is_public(address: IPAddress) -> bool:
+    odd = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
+    return (
+        address.is_global
+        and not odd
+        and address != _AZURE
+        and not any(address in net for net in _SPECIAL)
+    )
