@@ -126,7 +126,7 @@ class LLMClient:
                 f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}"
             )
         self._retry = retry
-        self._timeouts = timeouts
+        self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
         self._include_raw = include_raw
         self._strict = strict
@@ -399,11 +399,11 @@ class LLMClient:
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
-        timeouts = self._timeouts if timeouts is None else timeouts
-        if not isinstance(timeouts, Timeouts):
+        if timeouts is not None and not isinstance(timeouts, Timeouts):
             raise TypeError(
                 f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}"
             )
+        timeouts = self._timeouts if timeouts is None else timeouts.over(self._timeouts)
         deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self.clock)
 

@@ -35,6 +35,7 @@ from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts
 from llmstream.clock import LoopClock
 from llmstream.providers import answer_reader
 from llmstream.providers.http import error_response
+from llmstream.providers.timeouts import DEFAULT_TIMEOUTS
 from llmstream.testing import ANSWER, FAULTS, Fault, FaultServer
 from llmstream.testing.certificates import ca_file, certificates
 from llmstream.testing.faults import body, connection, content, ending, frames, head, refusal
@@ -292,7 +293,9 @@ class Attempt:
             self.wrong(f"text {text!r}, not {expected!r}")
 
     async def check_next(self, client: LLMClient) -> None:
-        events = [event async for event in client.chat_completion(QUESTION, timeouts=Timeouts())]
+        events = [
+            event async for event in client.chat_completion(QUESTION, timeouts=DEFAULT_TIMEOUTS)
+        ]
         if events[-1].type is not EventType.MESSAGE_COMPLETE or any(
             event.retry for event in events
         ):

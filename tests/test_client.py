@@ -600,7 +600,11 @@ async def test_include_raw_and_strict_reach_the_provider():
     timeouts = Timeouts(idle=1.0)
     client = LLMClient(provider=Playing(watching), include_raw=True, strict=True, timeouts=timeouts)
     await collect(client, headers={"x-trace": "1"})
-    assert (seen[0].include_raw, seen[0].strict, seen[0].timeouts) == (True, True, timeouts)
+    assert (seen[0].include_raw, seen[0].strict, seen[0].timeouts) == (
+        True,
+        True,
+        timeouts.resolved(),
+    )
     assert seen[0].headers == {"x-trace": "1"}
 
 

@@ -13,40 +13,24 @@ from typing import Any, Protocol
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds; None means no limit. The clocks run only while we wait for the provider."""
-
-    connect: float | None = 5.0
-    first_token: float | None = 300.0
-    """From the request to the first piece. Until then no other clock but `connect` and `total` runs."""
-    idle: float | None = 120.0
-    """Without a single byte."""
-    progress: float | None = 300.0
-    """With bytes (pings, comments), but nothing for the consumer."""
-    total: float | None = None
-    """The whole call: all attempts and the waits between them."""
-
-    def __post_init__(self) -> None:
-        for name in ("connect", "first_token", "idle", "progress", "total"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"timeouts.{name} must be positive seconds or None, not {value!r}")
+from llmstream.providers.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 
 @dataclass(slots=True)
 class Call:
     """How one attempt is to be made."""
 
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    """Every clock is set: those that a caller didn't name have the client's value, or the default."""
     deadline: float | None = None
     """When `timeouts.total` ends, on `clock`; moves on while the consumer holds an event."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     include_raw: bool = False
     strict: bool = False
     clock: Clock = field(default_factory=LoopClock)
+
+    def __post_init__(self) -> None:
+        self.timeouts = self.timeouts.resolved()
 
     def hold(self, seconds: float) -> None:
         """Exclude the time the consumer spent on an event."""

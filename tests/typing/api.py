@@ -122,6 +122,7 @@ async def the_loop() -> None:
 
 async def the_ways_to_ask() -> None:
     timeouts = Timeouts(first_token=30, total=None)
+    assert_type(timeouts.idle, float | None)
     async with LLMClient(
         "openai:gpt-5-mini", api_key="k", retry=RetryPolicy(max_attempts=1), timeouts=timeouts
     ) as client:
