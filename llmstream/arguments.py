@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from operator import is_
 from typing import Any
 
+from llmstream.media import checked, parse_media
 from llmstream.messages import (
     ROLES,
     ChatRequest,
@@ -31,9 +34,9 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.wire.json_fields import parse_data_url
 
 FORMAT = "openai-chat"
+_TEXT_ONLY = "a tool's result is text or JSON; send an image in a user message after it"
 
 
 def build_request(
@@ -151,14 +154,41 @@ def _parse_dumped(value: Mapping[str, Any], where: str) -> Message:
 def _check_message(message: Message, where: str) -> Message:
     if message.role not in ROLES:
         raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {message.role!r}")
-    for part in sequence_of(message.parts, f"{where}.parts"):
-        if type(part) is TextPart:
-            _parse_text(part.text, where)
-        elif not isinstance(part, Part):
-            raise TypeError(
-                f"{where}.parts holds a {type(part).__name__}; give TextPart, ImagePart, ToolCall …"
-            )
-    return message
+    parts = sequence_of(message.parts, f"{where}.parts")
+    ready = [
+        _check_part(part, message.role, f"{where}.parts[{index}]")
+        for index, part in enumerate(parts)
+    ]
+    if all(map(is_, ready, parts)):
+        return message
+    return replace(message, parts=ready)
+
+
+def _check_part(part: Part, role: str, where: str) -> Part:
+    """The part as it can be sent. A model's own files are as they came: nothing that it sent may raise."""
+    if type(part) is TextPart:
+        _parse_text(part.text, where)
+    elif isinstance(part, ImagePart):
+        return checked(part, where)
+    elif isinstance(part, File):
+        return part if role == "assistant" else _as_image(checked(part, where))
+    elif isinstance(part, ToolResult):
+        _check_result(part, where)
+    elif not isinstance(part, Part):
+        raise TypeError(f"{where} is a {type(part).__name__}; give TextPart, ImagePart, ToolCall …")
+    return part
+
+
+def _as_image(file: File) -> File | ImagePart:
+    """A picture is an image to a model, whatever it was given as."""
+    return ImagePart(file.url, file.data, file.media_type) if file.is_image else file
+
+
+def _check_result(result: ToolResult, where: str) -> None:
+    content = result.content
+    for item in content if isinstance(content, list | tuple) else (content,):
+        if isinstance(item, ImagePart | File | bytes | bytearray | memoryview):
+            raise TypeError(f"{where}: {_TEXT_ONLY}, not {type(item).__name__}")
 
 
 def _parse_text(text: Any, where: str) -> str:
@@ -196,16 +226,13 @@ def _parse_part(part: Any, where: str) -> Part:
         image = part.get("image_url")
         image = {"url": image} if isinstance(image, str) else _mapping(image, f"{where}.image_url")
         url, detail = image.get("url"), image.get("detail")
-        if not isinstance(url, str):
+        if url is None:
             raise ValueError(f"{where}.image_url.url is missing")
-        media_type, data = parse_data_url(url)
-        return ImagePart(url if data is None else None, data, media_type, detail)
+        return parse_media(ImagePart, f"{where}.image_url", url=url, detail=detail)
     if kind == "file":
         file = _mapping(part.get("file"), f"{where}.file")
-        media_type, data = parse_data_url(file.get("file_data") or "")
-        return File(
-            id=file.get("file_id"), name=file.get("filename"), media_type=media_type, data=data
-        )
+        id, name, data = file.get("file_id"), file.get("filename"), file.get("file_data") or None
+        return _as_image(parse_media(File, f"{where}.file", id=id, name=name, data=data))
     if kind == "refusal":
         return RefusalPart(_parse_text(part.get("refusal"), where))
     raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
@@ -268,9 +295,7 @@ def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> To
     else:
         texts = list(_parse_content(content, f"{where}.content"))
         if not all(isinstance(part, TextPart) for part in texts):
-            raise ValueError(
-                f"{where}.content: a tool's result is text; send an image in a user message after it"
-            )
+            raise ValueError(f"{where}.content: {_TEXT_ONLY}")
         text = "".join(part.text for part in texts if isinstance(part, TextPart))
     return ToolResult(call_id, text)
 

@@ -14,6 +14,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
+from llmstream.media import File as File  # noqa: PLC0414  # a part of messages to all others
+from llmstream.media import ImagePart as ImagePart  # noqa: PLC0414  # likewise
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -112,29 +115,6 @@ class ReasoningPart:
     id: str | None = None
     format: str | None = None
     """The wire format that `signature` and `id` belong to."""
-
-
-@dataclass(slots=True)
-class ImagePart:
-    """An image for the model: either `url`, or `data` (base64) with its `media_type`."""
-
-    type: ClassVar[str] = "image"
-    url: str | None = None
-    data: str | None = None
-    media_type: str | None = None
-    detail: str | None = None
-
-
-@dataclass(slots=True)
-class File:
-    """A file given to the model, or made by it: `data` (base64), a `url`, or the provider's `id`."""
-
-    type: ClassVar[str] = "file"
-    id: str | None = None
-    name: str | None = None
-    media_type: str | None = None
-    data: str | None = None
-    url: str | None = None
 
 
 @dataclass(slots=True)
@@ -380,7 +360,7 @@ def load_part(data: Mapping[str, Any]) -> Part:
     kind = data.get("type")
     if kind not in _PARTS:
         raise ValueError(f"unknown message part type {kind!r}; known: {', '.join(_PARTS)}")
-    part: Part = load(_PARTS[kind], data)
+    part: Part = ImagePart.stored(data) if kind == "image" else load(_PARTS[kind], data)
     return part
 
 

@@ -115,12 +115,11 @@ files = st.builds(
     data=or_none(text),
     url=or_none(text),
 )
-images = st.builds(
-    ImagePart,
-    url=or_none(text),
-    data=or_none(text),
-    media_type=or_none(text),
-    detail=or_none(st.just("low")),
+details = or_none(st.just("low"))
+urls = names.map("https://example.org/{}".format)
+pictures = st.sampled_from([b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff"])
+images = st.builds(ImagePart, url=urls, detail=details) | st.builds(
+    ImagePart, data=pictures, detail=details
 )
 reasonings = st.builds(
     ReasoningPart, text=text, signature=or_none(text), id=or_none(text), format=or_none(formats)

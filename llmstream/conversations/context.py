@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llmstream.conversations.errors import ContextTooLongError
+from llmstream.media_types import essence
 from llmstream.messages import File, ImagePart, Message, ToolCall, ToolResult, dump_part
 
 CountTokens: TypeAlias = Callable[[Message], int]
@@ -33,9 +34,7 @@ def estimate_tokens(message: Message) -> int:
     """
     tokens = _PER_MESSAGE
     for part in message.parts:
-        if isinstance(part, ImagePart) or (
-            isinstance(part, File) and part.media_type != "text/plain"
-        ):
+        if isinstance(part, ImagePart) or (isinstance(part, File) and not _is_text(part)):
             tokens += _PER_IMAGE
             continue
         text = getattr(part, "text", None)
@@ -43,6 +42,10 @@ def estimate_tokens(message: Message) -> int:
             text = json.dumps(dump_part(part), ensure_ascii=False, default=str)
         tokens += -(-len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
     return tokens
+
+
+def _is_text(file: File) -> bool:
+    return essence(file.media_type).startswith("text/")
 
 
 @dataclass(frozen=True, slots=True)

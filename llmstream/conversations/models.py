@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from llmstream.conversations.documents import Document
+from llmstream.media import checked
 from llmstream.messages import (
     File,
     FinishReason,
@@ -86,6 +87,10 @@ def _parse_attachment(value: Any) -> ImagePart | File:
         raise ValueError(
             'an attachment is an ImagePart or a File, or such a dict with type "image" or "file"'
         )
+    try:
+        checked(part)  # for now only: it is kept as it was given
+    except TypeError as error:
+        raise ValueError(str(error)) from None
     return part
 
 

@@ -44,11 +44,3 @@ def as_text(value: Any) -> str | None:
 def as_count(value: Any) -> int | None:
     """A field that should be a number of tokens; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def parse_data_url(url: str) -> tuple[str | None, str | None]:
-    """Media type and base64 data of a `data:` URL; None and None for any other."""
-    head, found, data = url.partition(";base64,")
-    if not found or not head.startswith("data:"):
-        return None, None
-    return head[5:], data

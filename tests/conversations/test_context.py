@@ -174,4 +174,5 @@ def test_what_things_are_estimated_at():
         estimate_tokens(Message("user", [ImagePart(data="A" * 100_000, media_type="image/png")]))
         == 1504
     )
-    assert estimate_tokens(Message("user", [File(data="A" * 300, media_type="text/plain")])) > 100
+    for kind in ("text/plain", "text/csv; charset=utf-8"):
+        assert 100 < estimate_tokens(Message("user", [File(data="A" * 300, media_type=kind)])) < 200

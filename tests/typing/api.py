@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 from llmstream import (
     ErrorInfo,
     EventType,
+    File,
     FinishReason,
     ImagePart,
     LLMClient,
@@ -130,6 +131,10 @@ async def the_ways_to_ask() -> None:
             Message("system", [TextPart("Be brief.")]),
             {"role": "user", "content": [{"type": "text", "text": "What is this?"}]},
             Message("user", [ImagePart(url="https://example.com/a.png")]),
+            Message(
+                "user",
+                [ImagePart(data=b"GIF89a"), File(data=memoryview(b"%PDF-1.7"), name="a.pdf")],
+            ),
         ]
         message = await client.complete(
             history, tools=[Tool("look")], tool_choice="auto", max_tokens=10
@@ -147,6 +152,9 @@ async def the_ways_to_ask() -> None:
 
 
 def the_values() -> None:
+    assert_type(ImagePart(data=b"GIF89a").data, str | None)
+    assert_type(ImagePart.from_path("a.png"), ImagePart)
+    assert_type(File.from_path("a.pdf", media_type="application/pdf"), File)
     event = StreamEvent(type=EventType.TEXT_DELTA, text_delta=TextDelta(content="hi"))
     assert_type(StreamEvent.from_dict(event.to_dict()), StreamEvent)
     try:

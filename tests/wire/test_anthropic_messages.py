@@ -41,6 +41,7 @@ from llmstream.messages import (
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder
 from llmstream.wire.anthropic_messages.request import parse_request, render_request
+from tests import strategies
 from tests.grammar_check import check_calls, check_stream
 from tests.recordings import bytewise, decode, random_cuts, recordings, two_way
 
@@ -655,10 +656,11 @@ calls = st.builds(
 )
 user_parts = (
     said.map(TextPart)
-    | st.builds(ImagePart, url=some)
-    | st.builds(ImagePart, data=some, media_type=st.just("image/png"))
+    | st.builds(ImagePart, url=strategies.urls)
+    | st.builds(ImagePart, data=strategies.pictures)
     | st.builds(File, id=some, name=st.none() | some)
-    | st.builds(File, data=some, media_type=st.just("application/pdf"))
+    | st.builds(File, data=st.binary(min_size=1).map(b"%PDF-".__add__))
+    | st.builds(File, data=some.map(str.encode), media_type=st.just("text/plain"))
 )
 assistant_parts = (
     said.map(TextPart)

@@ -822,10 +822,7 @@ images = st.builds(
     ImagePart, data=st.just("aGk="), media_type=st.sampled_from(["image/png", "image/webp"])
 )
 files = st.builds(File, id=strategies.some) | st.builds(
-    File,
-    name=st.none() | strategies.some,
-    media_type=st.just("application/pdf"),
-    data=st.just("aGk="),
+    File, name=strategies.some, media_type=st.just("application/pdf"), data=st.just("aGk=")
 )
 speakers = st.builds(
     Message,

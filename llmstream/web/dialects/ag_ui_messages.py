@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.media import parse_media
 from llmstream.messages import (
     File,
     ImagePart,
@@ -117,10 +118,9 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
     url = value if where_from == "url" else None
     data = value if where_from == "data" else None
     if kind == "image" and where_from != "file":
-        return ImagePart(url, data, media_type)
-    return File(
-        id=value if where_from == "file" else None, media_type=media_type, data=data, url=url
-    )
+        return parse_media(ImagePart, f"{where}.source", url=url, data=data, media_type=media_type)
+    id = value if where_from == "file" else None
+    return parse_media(File, f"{where}.source", id=id, media_type=media_type, data=data, url=url)
 
 
 def _parse_call(call: Any, where: str) -> ToolCall:

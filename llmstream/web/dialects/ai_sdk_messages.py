@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llmstream.media import parse_media
 from llmstream.messages import (
     File,
     ImagePart,
@@ -23,7 +24,7 @@ from llmstream.messages import (
 )
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
 from llmstream.web.dialects.request_checks import object_of
-from llmstream.wire.json_fields import as_text, parse_data_url
+from llmstream.wire.json_fields import as_text
 
 _ROLES = ("system", "user", "assistant")
 _DENIED = "The user did not allow this call; it was not run."
@@ -87,6 +88,8 @@ class _Step:
         kind = str(part.get("type"))
         if kind.startswith("tool-") or kind == "dynamic-tool":
             self._add_call(part, where)
+        elif kind == "file":
+            self._said.append(_made_file(part, where))
         elif (parsed := _parse_part(part, where)) is not None:
             self._said.append(parsed)
 
@@ -116,15 +119,26 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part | None:
     return _parse_file(part, where) if kind == "file" else None
 
 
-def _parse_file(part: Mapping[str, Any], where: str) -> Part:
+def _made_file(part: Mapping[str, Any], where: str) -> File:
+    """A file that a model made: its address or type may be odd, and must not end the conversation."""
+    url, media_type = _address(part, where)
+    return File(name=as_text(part.get("filename")), media_type=media_type, url=url)
+
+
+def _address(part: Mapping[str, Any], where: str) -> tuple[str, str]:
     url, media_type = part.get("url"), part.get("mediaType")
     if not isinstance(url, str) or not isinstance(media_type, str):
         raise ValueError(f"{where}: a file needs a url and a mediaType")
-    _, data = parse_data_url(url)
-    kept = url if data is None else None
+    return url, media_type
+
+
+def _parse_file(part: Mapping[str, Any], where: str) -> Part:
+    url, media_type = _address(part, where)
     if media_type.startswith("image/"):
-        return ImagePart(kept, data, media_type)
-    return File(name=as_text(part.get("filename")), media_type=media_type, data=data, url=kept)
+        return parse_media(ImagePart, where, url=url, media_type=media_type)
+    return parse_media(
+        File, where, name=as_text(part.get("filename")), media_type=media_type, url=url
+    )
 
 
 def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> ToolCall:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from llmstream.media import parse_media
+from llmstream.media_types import essence
 from llmstream.messages import (
     File,
     ImagePart,
@@ -25,7 +27,10 @@ from llmstream.messages import (
 from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
 from llmstream.wire.json_fields import as_text
 
-_MEDIA_TYPES = frozenset({None, "application/pdf", "text/plain"})
+_TEXT_TYPES = frozenset(
+    {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
+)
+"""Text, though their names don't begin with `text/`."""
 
 
 class History:
@@ -57,7 +62,7 @@ class History:
         if len(parts) == 1 and type(parts[0]) is TextPart and parts[0].text.strip():
             content: Any = parts[0].text
         else:
-            content = [block for part in parts if (block := self._block(part)) is not None]
+            content = [block for part in parts if (block := self._block(part, role)) is not None]
             if not content:
                 return
         if not self.turns or self.turns[-1]["role"] != role:
@@ -82,7 +87,7 @@ class History:
         if warning not in self.warnings:
             self.warnings.append(warning)
 
-    def _block(self, part: Part) -> dict[str, Any] | None:
+    def _block(self, part: Part, role: str) -> dict[str, Any] | None:
         if isinstance(part, TextPart | RefusalPart):
             return {"type": "text", "text": part.text} if part.text.strip() else None
         if isinstance(part, ToolCall):
@@ -93,11 +98,11 @@ class History:
             return self._thinking(part)
         if isinstance(part, ProviderPart):
             return part.data if part.format == FORMAT else None
-        if isinstance(part, ImagePart):
-            if part.detail is not None:
-                self._warn("image detail: not supported by Anthropic Messages; dropped")
-            return {"type": "image", "source": _render_source(part, "image/png")}
-        if isinstance(part, File):
+        if isinstance(part, ImagePart | File) and role == "assistant":
+            self._warn("file: Anthropic Messages take none from the assistant; left out")
+        elif isinstance(part, ImagePart):
+            return self._image(part)
+        elif isinstance(part, File):
             return self._file(part)
         return None
 
@@ -122,13 +127,38 @@ class History:
             self._warn("tool call: arguments that are no JSON object are not accepted; sent as {}")
         return {"type": "tool_use", "id": call.id, "name": call.name, "input": given or {}, **extra}
 
+    def _image(self, image: ImagePart) -> dict[str, Any]:
+        if image.detail is not None:
+            self._warn("image detail: not supported by Anthropic Messages; dropped")
+        return {"type": "image", "source": _render_source(image)}
+
     def _file(self, file: File) -> dict[str, Any] | None:
-        if file.id is None and file.url is None and file.media_type not in _MEDIA_TYPES:
+        kind = essence(file.media_type)
+        if file.id is not None:
+            source: dict[str, Any] = {"type": "file", "file_id": file.id}
+        elif file.data is None or kind == "application/pdf":
+            source = _render_source(file)
+        elif kind.startswith("text/") or kind in _TEXT_TYPES:
+            source = {"type": "text", "media_type": "text/plain", "data": self._decode(file.data)}
+            if file.media_type != "text/plain":
+                self._warn(
+                    f"file: Anthropic Messages take {file.media_type} as text/plain; sent so"
+                )
+        else:
             self._warn(
-                f"file: Anthropic Messages take PDF and plain text, not {file.media_type}; left out"
+                f"file: Anthropic Messages take PDF and text, not {file.media_type}; left out"
             )
             return None
-        return _render_file(file)
+        block = {"type": "document", "source": source}
+        return block if file.name is None else {**block, "title": file.name}
+
+    def _decode(self, data: str) -> str:
+        raw = base64.b64decode(data)
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            self._warn("file: Anthropic Messages take text in UTF-8; what isn't was replaced")
+            return raw.decode(errors="replace")
 
 
 def _blocks(content: Any) -> list[dict[str, Any]]:
@@ -156,28 +186,10 @@ def _render_result(result: ToolResult) -> dict[str, Any] | None:
     return block
 
 
-def _render_source(part: ImagePart | File, media_type: str) -> dict[str, Any]:
-    if part.url is not None:
-        head, found, data = part.url.partition(";base64,")
-        if found and head.startswith("data:"):  # refused as a URL
-            return {"type": "base64", "media_type": head[5:], "data": data}
+def _render_source(part: ImagePart | File) -> dict[str, Any]:
+    if part.data is None:
         return {"type": "url", "url": part.url}
-    return {"type": "base64", "media_type": part.media_type or media_type, "data": part.data}
-
-
-def _render_file(file: File) -> dict[str, Any]:
-    if file.id is not None:
-        source: dict[str, Any] = {"type": "file", "file_id": file.id}
-    elif file.media_type == "text/plain" and file.data is not None:
-        source = {
-            "type": "text",
-            "media_type": "text/plain",
-            "data": base64.b64decode(file.data).decode(),
-        }
-    else:
-        source = _render_source(file, "application/pdf")
-    block = {"type": "document", "source": source}
-    return block if file.name is None else {**block, "title": file.name}
+    return {"type": "base64", "media_type": part.media_type, "data": part.data}
 
 
 # --- in ---------------------------------------------------------------------------------------------------
@@ -266,9 +278,10 @@ def _parse_block(block: Any, where: str) -> Part:
             raise ValueError(f"{where}.source is missing")
         known = _SOURCES[kind].get(source.get("type"))
         if known is not None and isinstance(source.get(known), str):
-            return (
-                _parse_image(source) if kind == "image" else _parse_file(source, block.get("title"))
-            )
+            given = {"media_type": source.get("media_type"), known: source[known]}
+            if kind == "image":
+                return parse_media(ImagePart, f"{where}.source", **given)
+            return _parse_file(given, source, block.get("title"), f"{where}.source")
     return ProviderPart(FORMAT, dict(block))
 
 
@@ -315,12 +328,9 @@ def _shown_by_results(blocks: Sequence[Any], where: str) -> Iterator[Part]:
                 yield _parse_block(item, f"{where}[{index}].content[{number}]")
 
 
-def _parse_image(source: Mapping[str, Any]) -> ImagePart:
-    return ImagePart(source.get("url"), source.get("data"), source.get("media_type"))
-
-
-def _parse_file(source: Mapping[str, Any], title: str | None) -> File:
-    data = source.get("data")
-    if source.get("type") == "text" and isinstance(data, str):
-        data = base64.b64encode(data.encode()).decode()
-    return File(source.get("file_id"), title, source.get("media_type"), data, source.get("url"))
+def _parse_file(given: dict[str, Any], source: Mapping[str, Any], title: Any, where: str) -> File:
+    if "file_id" in given:
+        return parse_media(File, where, id=given["file_id"], name=title)
+    if source["type"] == "text":
+        given = {"media_type": "text/plain", "data": _text({"text": given["data"]}, where).encode()}
+    return parse_media(File, where, name=title, **given)

@@ -20,6 +20,7 @@ from llmstream.arguments import (
     parse_tool_choice,
     parse_tools,
 )
+from llmstream.media import data_url, file_name
 from llmstream.messages import (
     ChatRequest,
     File,
@@ -226,7 +227,7 @@ def _render_message(
         content = [item for part in parts if (item := _render_part(part, warnings)) is not None]
         if not content and role == "tool":
             return
-        rendered = {"role": role, "content": content}
+        rendered = {"role": "user" if role == "tool" else role, "content": content}
     if message.name is not None and dialect.names:
         rendered["name"] = message.name
     elif message.name is not None:
@@ -281,7 +282,7 @@ def _render_part(part: Part, warnings: list[str]) -> dict[str, Any] | None:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):
-        image = {"url": part.url or f"data:{part.media_type or 'image/png'};base64,{part.data}"}
+        image = {"url": part.url or data_url(part)}
         if part.detail is not None:
             image["detail"] = part.detail
         return {"type": "image_url", "image_url": image}
@@ -289,10 +290,8 @@ def _render_part(part: Part, warnings: list[str]) -> dict[str, Any] | None:
         if part.url is not None:
             warnings.append("file: chat completions take no file by URL; left out")
             return None
-        data = (
-            part.data and f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
-        )
-        fields = {"file_id": part.id, "filename": part.name, "file_data": data}
+        data, name = (data_url(part), file_name(part)) if part.data else (None, part.name)
+        fields = {"file_id": part.id, "filename": name, "file_data": data}
         return {
             "type": "file",
             "file": {key: value for key, value in fields.items() if value is not None},

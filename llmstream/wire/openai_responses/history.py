@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.media import data_url, file_name, parse_media
 from llmstream.messages import (
     File,
     ImagePart,
@@ -25,7 +26,6 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.wire.json_fields import parse_data_url
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,
@@ -157,19 +157,12 @@ def _render_input(part: Part) -> dict[str, Any] | None:
     if isinstance(part, TextPart | RefusalPart):
         return {"type": "input_text", "text": part.text}
     if isinstance(part, ImagePart):
-        url = part.url or f"data:{part.media_type or 'image/png'};base64,{part.data}"
+        url = part.url or data_url(part)
         detail = {} if part.detail is None else {"detail": part.detail}
         return {"type": "input_image", "image_url": url, **detail}
     if isinstance(part, File):
-        data = (
-            part.data and f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
-        )
-        fields = {
-            "file_id": part.id,
-            "filename": part.name,
-            "file_data": data,
-            "file_url": part.url,
-        }
+        data, name = (data_url(part), file_name(part)) if part.data else (None, part.name)
+        fields = {"file_id": part.id, "filename": name, "file_data": data, "file_url": part.url}
         return {
             "type": "input_file",
             **{key: value for key, value in fields.items() if value is not None},
@@ -310,16 +303,13 @@ def _parse_part(part: Any, where: str) -> Part:
         return TextPart(_string(part.get("text"), f"{where}.text"))
     if kind == "refusal":
         return RefusalPart(_string(part.get("refusal"), f"{where}.refusal"))
-    if kind == "input_image" and isinstance(url := part.get("image_url"), str):
-        media_type, data = parse_data_url(url)
-        return ImagePart(url if data is None else None, data, media_type, part.get("detail"))
+    if kind == "input_image" and part.get("image_url") is not None:
+        return parse_media(ImagePart, where, url=part["image_url"], detail=part.get("detail"))
     if kind == "input_file":
-        media_type, data = parse_data_url(
-            _string(part.get("file_data") or "", f"{where}.file_data")
+        id, name, data, url = (
+            part.get(key) or None for key in ("file_id", "filename", "file_data", "file_url")
         )
-        return File(
-            part.get("file_id"), part.get("filename"), media_type, data, part.get("file_url")
-        )
+        return parse_media(File, where, id=id, name=name, data=data, url=url)
     if isinstance(kind, str) and kind.startswith("input_"):
         return ProviderPart(FORMAT, dict(part))
     raise ValueError(

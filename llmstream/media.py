@@ -1,0 +1,396 @@
+"""Images and files for a model: bytes or base64, their types, and what can't be sent.
+
+An ImagePart is checked when it is made. A File may come from a model too, and what a server sent must not raise:
+it is checked when a request with it is read (`checked`). Neither touches the network.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from llmstream.media_types import (
+    HEAD,
+    contradicts,
+    essence,
+    extension_of,
+    is_text_in_place_of,
+    sniff,
+    type_by_name,
+)
+
+Data: TypeAlias = str | bytes | bytearray | memoryview
+
+# --- base64 and URLs --------------------------------------------------------------------------------------
+
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_BREAK = re.compile(rb"[ \t]*[\r\n]+[ \t]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def _encode(data: bytes, media_type: str | None) -> str:
+    """Bytes as base64. Base64 and data URLs that were given as bytes are taken for what they are."""
+    inside = None if sniff(data) or essence(media_type).startswith("text/") else _text_inside(data)
+    return base64.b64encode(data).decode() if inside is None else inside
+
+
+def _text_inside(data: bytes) -> str | None:
+    head = data[: 4 * HEAD].lstrip()
+    if head[:5].lower() == b"data:":
+        head = head.partition(b";base64,")[2]
+    if not sniff(_decode_head(head)):
+        return None
+    return data.decode() if data.isascii() else None
+
+
+def _decode_head(encoded: bytes) -> bytes:
+    """The first bytes of what is encoded; none if it isn't base64."""
+    head = _BREAK.sub(b"", encoded.lstrip()[: 2 * HEAD]).translate(_URL_SAFE).rstrip(b"=")
+    whole = len(head) - (len(head) % 4 == 1)
+    try:
+        return binascii.a2b_base64(head[:whole] + b"=" * (-whole % 4), strict_mode=True)
+    except binascii.Error:
+        return b""
+
+
+def _head_of(data: str) -> bytes:
+    return _decode_head(data[: 4 * HEAD].encode(errors="replace"))
+
+
+def _parse_base64(data: str) -> str:
+    """`data` as strict base64: in one line, in the standard alphabet, padded. Raises ValueError."""
+    if not data.isascii():
+        raise ValueError("not ASCII")
+    encoded = data.encode()
+    rest = encoded.translate(None, _ALPHABET)
+    if rest in (b"", b"=", b"==") and encoded.endswith(rest) and len(encoded) % 4 == 0:
+        return data
+    encoded = _BREAK.sub(b"", encoded.strip()).translate(_URL_SAFE).rstrip(b"=")
+    if not encoded or encoded.translate(None, _ALPHABET) or len(encoded) % 4 == 1:
+        raise ValueError("not base64")
+    return (encoded + b"=" * (-len(encoded) % 4)).decode()
+
+
+def _is_data_url(value: Any) -> bool:
+    return isinstance(value, str) and value[:5].lower() == "data:"
+
+
+def _parse_data_url(url: str) -> tuple[str | None, str] | None:
+    """Media type and base64 of a data URL (RFC 2397); None if it can't be read."""
+    head, comma, data = url[5:].partition(",")
+    if not comma or not url.isascii():
+        return None
+    *parameters, last = head.split(";")
+    if last.strip().lower() == "base64":
+        return ";".join(parameters) or None, unquote(data) if "%" in data else data
+    return head or "text/plain", base64.b64encode(unquote_to_bytes(data)).decode()
+
+
+# --- parts ------------------------------------------------------------------------------------------------
+
+
+class _Media:
+    """Remembers the base64 that was found right, so that a long history isn't read again for each request."""
+
+    __slots__ = ("_right",)
+    _right: str
+
+    def remember(self, data: str | None) -> None:
+        """Note that this base64 was found right."""
+        if data is not None:
+            self._right = data
+
+    def remembers(self, data: str) -> bool:
+        """Whether this very string was found right."""
+        return getattr(self, "_right", None) is data
+
+
+@dataclass(slots=True)
+class ImagePart(_Media):
+    """An image for the model: a `url`, or `data`, which is bytes or base64 and is kept as base64.
+
+    The `media_type` is found from the bytes where it isn't given. A data URL may stand in either place.
+
+    Raises TypeError or ValueError for an image that can't be sent: nothing or both given, no base64, a path in `url`,
+    a type that isn't an image's, is unknown, or contradicts the bytes.
+    """
+
+    type: ClassVar[str] = "image"
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+    detail: str | None = None
+
+    if TYPE_CHECKING:  # what may be given is more than what is kept
+
+        def __init__(
+            self,
+            url: str | None = None,
+            data: Data | None = None,
+            media_type: str | None = None,
+            detail: str | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        _take(self)
+        _check(self)
+
+    @classmethod
+    def from_path(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        media_type: str | None = None,
+        detail: str | None = None,
+    ) -> Self:
+        """Read an image from a file, at once. Raises OSError, and ValueError if it isn't an image."""
+        return cls(data=Path(path).read_bytes(), media_type=media_type, detail=detail)
+
+    @classmethod
+    def stored(cls, data: Mapping[str, Any]) -> Self:
+        """An image as it was stored: unchanged, and not checked before it is sent."""
+        part = cls.__new__(cls)
+        for f in fields(cls):
+            setattr(part, f.name, data.get(f.name, f.default))
+        return part
+
+
+@dataclass(slots=True)
+class File(_Media):
+    """A file given to the model, or made by it: `data`, a `url`, or the provider's `id`.
+
+    `data` is bytes or base64, and kept as base64. The `media_type` is found from the bytes, else from the `name`,
+    where it isn't given. A file that can't be sent raises ValueError when a request is made with it, before any
+    network: nothing or both `data` and `url` given, no base64, a path in `url`, a type that is unknown or contradicts
+    the bytes.
+    """
+
+    type: ClassVar[str] = "file"
+    id: str | None = None
+    name: str | None = None
+    media_type: str | None = None
+    data: str | None = None
+    url: str | None = None
+
+    if TYPE_CHECKING:  # what may be given is more than what is kept
+
+        def __init__(
+            self,
+            id: str | None = None,
+            name: str | None = None,
+            media_type: str | None = None,
+            data: Data | None = None,
+            url: str | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        _take(self)
+
+    @classmethod
+    def from_path(
+        cls, path: str | os.PathLike[str], *, media_type: str | None = None, name: str | None = None
+    ) -> Self:
+        """Read a file at once. Its name is the path's last part, if none is given.
+
+        Raises OSError, and ValueError if its type is unknown or contradicts the bytes.
+        """
+        return checked(
+            cls(name=name or Path(path).name, media_type=media_type, data=Path(path).read_bytes())
+        )
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is a picture that models take as an image, which drawings in SVG aren't."""
+        kind = essence(self.media_type)
+        return kind.startswith("image/") and kind != "image/svg+xml" and bool(self.data or self.url)
+
+
+M = TypeVar("M", bound=ImagePart | File)
+
+
+def checked(part: M, where: str = "") -> M:
+    """The part as it can be sent: itself, or a copy with strict base64 and its media type.
+
+    Raises TypeError or ValueError, which begin with `where`.
+    """
+    ready = copy(part)
+    try:
+        _take(ready)
+        _check(ready)
+    except (TypeError, ValueError) as problem:
+        raise type(problem)(f"{where}: {problem}" if where else str(problem)) from None
+    if ready != part:
+        return ready
+    part.remember(part.data)
+    return part
+
+
+def parse_media(kind: type[M], where: str, **given: Any) -> M:
+    """A part of a request that somebody sent. Raises TypeError or ValueError that begin with `where`."""
+    try:
+        return checked(kind(**given))
+    except (TypeError, ValueError) as problem:
+        raise type(problem)(f"{where}: {problem}") from None
+
+
+def data_url(part: ImagePart | File) -> str:
+    """The part's base64 as a data URL."""
+    return f"data:{part.media_type or 'application/octet-stream'};base64,{part.data}"
+
+
+def file_name(file: File) -> str:
+    """The file's name; OpenAI's formats want one wherever they get data."""
+    return file.name or f"file{extension_of(file.media_type)}"
+
+
+def _take(part: ImagePart | File) -> None:
+    """Make bytes and data URLs base64, and find the type. What can't be read is left for the check."""
+    data: Any = part.data
+    if isinstance(data, bytes | bytearray | memoryview):
+        part.data = data = _encode(
+            bytes(data), part.media_type if isinstance(part.media_type, str) else None
+        )
+    url: Any = data if data is not None else part.url
+    if (
+        _is_data_url(url)
+        and (data is None or part.url is None)
+        and (found := _parse_data_url(url)) is not None
+    ):
+        part.url, part.data = None, found[1]
+        part.media_type = part.media_type or found[0]
+    if not isinstance(part.media_type, str | None):
+        return
+    if plain := essence(part.media_type):
+        _, semicolon, parameters = (part.media_type or "").partition(";")
+        part.media_type = plain if isinstance(part, ImagePart) else plain + semicolon + parameters
+    elif isinstance(part.data, str):
+        part.media_type = _find_type(part, part.data) or part.media_type or None
+
+
+def _find_type(part: ImagePart | File, data: str) -> str | None:
+    head = _head_of(data)
+    sniffed = sniff(head)
+    name = part.name if isinstance(part, File) else None
+    if not isinstance(name, str) or not name or not data:
+        return sniffed
+    by_name = type_by_name(name, head)
+    # Documents are ZIP archives inside; what the name says of anything else counts less than the bytes.
+    inside = (
+        sniffed == "application/zip" and by_name is not None and not contradicts(by_name, sniffed)
+    )
+    return by_name if sniffed is None or inside else sniffed
+
+
+def _check(part: ImagePart | File) -> None:
+    """Raise TypeError or ValueError unless the part can be sent. Makes its base64 strict."""
+    kind = type(part).__name__
+    for f in fields(part):
+        _check_field(kind, f.name, getattr(part, f.name))
+    if part.url is not None and part.data is not None:
+        raise ValueError(f"{kind} has both data and url: give one of them")
+    if part.data is not None:
+        if not part.remembers(part.data):
+            part.data = _check_data(kind, part.data)
+            part.remember(part.data)
+        if not essence(part.media_type):
+            part.media_type = _find_type(part, part.data) or part.media_type
+    elif part.url is not None:
+        _check_url(kind, part.url)
+    elif not isinstance(part, File) or not part.id:
+        raise ValueError(
+            f"{kind} has nothing to send: give data=, url=, or read a file by {kind}.from_path(path)"
+        )
+    _check_type(part)
+
+
+def _check_field(kind: str, name: str, value: Any) -> None:
+    if value is None:
+        return
+    if name in ("data", "url") and isinstance(value, os.PathLike):
+        raise TypeError(f"{name} must not be a path: {kind}.from_path(path) reads a file")
+    if name == "data" and not isinstance(value, str):
+        raise TypeError(f"data must be bytes or base64 in a string, not {type(value).__name__}")
+    if not isinstance(value, str):
+        hint = (
+            ": give the bytes as data="
+            if name == "url" and isinstance(value, bytes | bytearray)
+            else ""
+        )
+        raise TypeError(f"{name} must be a string, not {type(value).__name__}{hint}")
+    if name != "data" and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{name}: not valid Unicode (a lone surrogate at {error.start})"
+            ) from None
+
+
+def _check_data(kind: str, data: str) -> str:
+    if not data.strip():
+        raise ValueError("data is empty")
+    if _is_data_url(data):
+        raise ValueError(
+            "data is a data URL that can't be read: write 'data:image/png;base64,' and then base64"
+        )
+    if _SCHEME.match(data):
+        raise ValueError("data holds a URL: give it as url=")
+    try:
+        return _parse_base64(data)
+    except ValueError:
+        raise ValueError(
+            f"data isn't base64: give bytes, or base64 in a string; a file is read by {kind}.from_path(path)"
+        ) from None
+
+
+def _check_url(kind: str, url: str) -> None:
+    if _is_data_url(url):
+        raise ValueError(
+            "url is a data URL that can't be read: write 'data:image/png;base64,' and then base64"
+        )
+    scheme = _SCHEME.match(url)
+    if scheme is None or scheme[1].lower() in ("file", "blob"):
+        raise ValueError(
+            f"url must begin with https:// or another scheme that the provider can read; "
+            f"a file on this machine is read by {kind}.from_path(path)"
+        )
+    if re.search(r"[\s\0-\x1f\x7f]", url):
+        raise ValueError("url has a space or control character: percent-encode it")
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if scheme[1].lower() in ("http", "https") and not host:
+        raise ValueError("url has no host: write https://host/path")
+
+
+def _check_type(part: ImagePart | File) -> None:
+    kind, declared = type(part).__name__, essence(part.media_type)
+    if declared and not _MEDIA_TYPE.fullmatch(declared):
+        raise ValueError(f"media_type must be of the form 'image/png', not {part.media_type!r}")
+    head = b"" if part.data is None else _head_of(part.data)
+    sniffed = sniff(head) or ("text/plain" if is_text_in_place_of(declared, head) else None)
+    if isinstance(part, ImagePart) and not (declared or sniffed or "image/").startswith("image/"):
+        raise ValueError(f"{declared or sniffed} isn't an image: give it as a File")
+    if declared and contradicts(declared, sniffed):
+        raise ValueError(
+            f"media_type is {declared}, but the bytes are {sniffed}: leave media_type out, or correct it"
+        )
+    if part.data is None or declared:
+        return
+    if isinstance(part, ImagePart):
+        raise ValueError("the type of the image is unknown: give media_type=, such as 'image/png'")
+    if not part.media_type:
+        raise ValueError(
+            f"the type of the file is unknown: give {kind} a media_type= or a name= with an extension"
+        )
