@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         ToolResult,
         Usage,
     )
-    from llmstream.providers.provider import Timeouts
+    from llmstream.providers.timeouts import Timeouts
     from llmstream.retry import RetryBudget, RetryPolicy
 
 
@@ -66,7 +66,7 @@ _HOME = {
         "ToolResult",
         "Usage",
     ),
-    "providers.provider": ("Timeouts",),
+    "providers.timeouts": ("Timeouts",),
     "retry": ("RetryBudget", "RetryPolicy"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -20,7 +20,8 @@ from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
-from llmstream.providers.provider import Call, Provider, Timeouts
+from llmstream.providers.provider import Call, Provider, traits_of
+from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, closed, timed_out
 from llmstream.retry import RetryPolicy
 
@@ -111,12 +112,12 @@ class Attempts:
         partial = self._guard.partial() if self._guard.shown else None
         self._overlap = None
         if partial is not None:
-            prefill = provider.traits.takes_prefill(request)
+            prefill = traits_of(provider).takes_prefill(request)
             request = continue_request(request, partial, prefill=prefill)
             self._overlap = Overlap(partial.text, prefill=prefill)
         self._events = _ending() if self._abandoned else _begin(provider, request, self.call)
         self._watchdog = None
-        if self.call.deadline is not None and not provider.traits.keeps_deadline:
+        if self.call.deadline is not None and not traits_of(provider).keeps_deadline:
             self._watched = replace(self.call, timeouts=_NO_LIMITS)
             self._watchdog = Watchdog(self._watched)
 
@@ -344,5 +345,5 @@ def _begin(
 
 def _account(provider: Provider) -> Hashable:
     """Whose retry budget a provider draws on: its endpoint's and key's, or its own."""
-    key = provider.traits.budget_key
+    key = traits_of(provider).budget_key
     return key if key and isinstance(key, Hashable) else id(provider)

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random, SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack, cast
 from weakref import WeakSet
 
 from llmstream.arguments import build_request, check_type
@@ -25,8 +25,9 @@ from llmstream.log import get_logger
 from llmstream.messages import Message
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
-from llmstream.providers.provider import Call, Provider, ProviderTraits, Timeouts
+from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.secrets import Secret, check_headers, hide_headers
+from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
 
@@ -144,7 +145,7 @@ class LLMClient:
                     f"{given}: belongs to the Provider object you pass; set it there"
                 )
             self._provider: Provider = provider
-            self._model = model or provider.traits.default_model
+            self._model = model or traits_of(provider).default_model
         else:
             name, self._model = self._choose(model, provider)
             self._provider = registry.create(
@@ -159,7 +160,7 @@ class LLMClient:
                     allow_host,
                 )
             )
-            self._model = self._model or self._provider.traits.default_model
+            self._model = self._model or traits_of(self._provider).default_model
         if not self._model:
             raise ConfigurationError(
                 f'provider {self._provider.name} has no default model: pass model="…"'
@@ -300,7 +301,7 @@ class LLMClient:
         name, colon, rest = model.partition(":")
         if name not in registry.names():
             if (
-                colon and name != "ft" and self._provider.traits.is_vendor
+                colon and name != "ft" and traits_of(self._provider).is_vendor
             ):  # "ft:…" are OpenAI's fine-tunes
                 registry.parse_model(
                     model
@@ -310,7 +311,7 @@ class LLMClient:
 
     def get_client(self) -> Any:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
-        make = self._provider.traits.sdk_client
+        make = traits_of(self._provider).sdk_client
         if make is None:
             raise ConfigurationError(
                 f"provider {self._provider.name} is not built on a vendor's SDK"
@@ -374,7 +375,7 @@ class LLMClient:
                 ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
             )
         other = self._others[name]
-        model = model or other.traits.default_model
+        model = model or traits_of(other).default_model
         if not model:
             raise ConfigurationError(f'provider {name} has no default model: write "{name}:…"')
         return Target(other, model)
@@ -390,7 +391,7 @@ class LLMClient:
                 targets.append(self._named(*registry.parse_model(fallback)))
             else:
                 _check_provider(fallback, "a fallback must be a model string or a Provider object")
-                if not (model := fallback.traits.default_model):
+                if not (model := traits_of(fallback).default_model):
                     raise ConfigurationError(
                         f"fallback {fallback.name}: its traits need a default_model"
                     )
@@ -416,8 +417,7 @@ def _check_provider(provider: object, wanted: str) -> None:
     """Raise TypeError for what isn't a provider."""
     if not hasattr(provider, "stream"):
         raise TypeError(f"{wanted}, not {provider!r}")
-    if not isinstance(getattr(provider, "traits", None), ProviderTraits):
-        raise TypeError(f"{wanted}: {type(provider).__name__} must set traits = ProviderTraits(…)")
+    traits_of(cast("Provider", provider))
 
 
 class Stream:

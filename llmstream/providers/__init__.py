@@ -2,9 +2,9 @@
 
 from llmstream.clock import Clock
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.provider import Call, Provider, ProviderTraits, SchemaSupport, Timeouts
+from llmstream.providers.provider import Call, Provider, ProviderTraits, SchemaSupport
 from llmstream.providers.registry import names, register
-from llmstream.providers.timeouts import UNSET
+from llmstream.providers.timeouts import UNSET, Timeouts
 from llmstream.providers.url_checks import public_hosts_only
 
 __all__ = [

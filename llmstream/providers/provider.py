@@ -97,14 +97,11 @@ class Provider(Protocol):
     wrong arguments, before any network. Closing the generator closes the connection. Streams may run side by side, so
     nothing about one is kept on `self`. When a refusal taught it to ask otherwise, it yields ERROR with the code
     `llmstream.errors.ADAPTED`, and is asked again at once.
+
+    It may have `traits`, a ProviderTraits, as a class attribute or a property; without them the defaults hold.
     """
 
     name: str
-
-    @property
-    def traits(self) -> ProviderTraits:
-        """What it can do; a class attribute or a property."""
-        return ProviderTraits()
 
     def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
@@ -112,3 +109,16 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Release connections. Streams still open end in an ERROR."""
+
+
+_DEFAULT_TRAITS = ProviderTraits()
+
+
+def traits_of(provider: Provider) -> ProviderTraits:
+    """The provider's traits, or the defaults where it has none. Raises TypeError for traits of another type."""
+    traits = getattr(provider, "traits", _DEFAULT_TRAITS)
+    if not isinstance(traits, ProviderTraits):
+        raise TypeError(
+            f"{type(provider).__name__}.traits must be ProviderTraits(…), not {traits!r}"
+        )
+    return traits

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from llmstream.clock import Timer
 from llmstream.errors import ErrorInfo
-from llmstream.providers.provider import Call, Timeouts
+from llmstream.providers.provider import Call
+from llmstream.providers.timeouts import Timeouts
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoice
-from llmstream.providers.provider import SchemaSupport
+from llmstream.providers.provider import SchemaSupport, traits_of
 from llmstream.structured.schema import is_recursive
 from llmstream.structured.target import Target
 
@@ -35,7 +35,7 @@ def start(
     if options.get("response_format") is not None:
         raise ValueError("response_format is what the type to parse stands for: leave it out")
     asking = client.target(options.get("model"))
-    can = asking.provider.traits.schema_support(asking.model)
+    can = traits_of(asking.provider).schema_support(asking.model)
     chosen = mode or _choose(can, target, options)
     asked: Sequence[Message | Mapping[str, Any]] = messages
     options = options.copy()

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import ChatRequest, Message, TextPart
-from llmstream.providers.provider import Call, Provider, Timeouts
+from llmstream.providers.provider import Call, Provider
+from llmstream.providers.timeouts import Timeouts
 from llmstream.testing.faults import FAULTS, Fault
 from llmstream.testing.reply import ANSWER, APIS
 from llmstream.testing.rules import broken_rules

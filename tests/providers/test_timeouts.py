@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmstream import EventType, LLMClient, Timeouts
 from llmstream.events.types import StreamEvent, text_delta
 from llmstream.messages import FinishReason
-from llmstream.providers import Call
+from llmstream.providers import Call, ProviderTraits
 from llmstream.providers.timeouts import DEFAULT_TIMEOUTS, UNSET
 from llmstream.testing import FaultServer, VirtualClock
 from llmstream.tools import run_tools
@@ -32,7 +32,7 @@ class Watching:
     """A provider of somebody else's: it keeps the calls that it gets."""
 
     name = "watching"
-    default_model = "m"
+    traits = ProviderTraits(default_model="m")
 
     def __init__(self):
         self.calls = []
