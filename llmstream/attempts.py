@@ -8,22 +8,32 @@ leave no trace but RETRY; after it only what `on_interrupt` allows happens, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from llmstream.continuation import MAX_CONTINUATIONS, Overlap, continue_request, obstacle
 from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
 from llmstream.events.grammar import Guard
-from llmstream.events.types import EventType, Retry, StreamEvent, TextDelta, error, text_delta
+from llmstream.events.types import (
+    EventType,
+    Retry,
+    Status,
+    StreamEvent,
+    TextDelta,
+    error,
+    text_delta,
+)
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
+from llmstream.pauses import Place
 from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, closed, timed_out
 from llmstream.retry import RetryPolicy
+from llmstream.targets import BUDGET_CODE, BUDGET_SPENT, Target, Targets
 
 logger = get_logger("llmstream.client")
 provider_logger = get_logger("llmstream.providers")
@@ -33,13 +43,6 @@ ON_INTERRUPT: tuple[OnInterrupt, ...] = ("error", "restart", "continue")
 OWN_FAULT = frozenset({"invalid_request", "content_filter"})
 """Kinds that no fallback is asked about: the request is at fault, or a filter has spoken."""
 _NO_LIMITS = Timeouts(connect=None, first_token=None, idle=None, progress=None)
-
-
-class Target(NamedTuple):
-    """Whom to ask."""
-
-    provider: Provider
-    model: str
 
 
 @dataclass(slots=True)
@@ -56,8 +59,9 @@ class Rules:
 class Attempts:
     """The attempts of one call, one after another.
 
-    `begin()` an attempt, `advance()` until the guard has finished, `close()` it; then `after()` its ERROR says how it
-    goes on: a RETRY to announce and wait for, or None, and `last()` is the end.
+    `admit()` says what must be announced and waited for first (`wait()`). Then `begin()` an attempt, `advance()` until
+    the guard has finished, `close()` it. `after()` its ERROR says how it goes on: a RETRY to announce and wait for, or
+    None, and `last()` is the end. `leave()` however it ends.
     """
 
     def __init__(
@@ -68,11 +72,10 @@ class Attempts:
         guard: Guard,
         rules: Rules,
     ) -> None:
-        self._targets = targets
+        self._targets = Targets(targets, rules.policy.budget, call.clock)
         self._request = request
         self._guard = guard
         self._rules = rules
-        self._index = 0
         self._attempt = 1  # at this target
         self._failed: list[ErrorInfo] = []  # the last error of each target given up
         self._total = 0
@@ -82,31 +85,64 @@ class Attempts:
         self._watchdog: Watchdog | None = None
         self._wait: Watchdog | None = None
         self._abandoned = False
+        self._sent = 0.0  # when the attempt began
+        self._place: Place | None = None  # in the queue of the target's endpoint
         self.call = call
         """As it goes to the current target."""
-        self._asked = {_account(targets[0].provider)}
-        budget = rules.policy.budget
-        if budget is not None:
-            for account in {_account(target.provider) for target in targets}:
-                budget.deposit(account, call.clock.time())
 
     @property
     def target(self) -> Target:
         """Whom the current attempt asks."""
-        return self._targets[self._index]
+        return self._targets.current
 
     def skip(self) -> StreamEvent | None:
         """At the start: pass over providers that keep failing. The RETRY that says so."""
-        if not self._starved(self.target) or self._index + 1 == len(self._targets):
+        if not self._targets.failing:
             return None
-        info = ErrorInfo(
-            "overloaded", "too many retries of late: not asked", provider=self.target.provider.name
+        return self._fall_back(
+            ErrorInfo("overloaded", f"not asked: {BUDGET_SPENT}", code=BUDGET_CODE)
         )
-        return self._fall_back(info)
+
+    def admit(self) -> StreamEvent | None:
+        """Before an attempt: the STATUS or RETRY to announce and wait for; None: begin it. An ERROR ends the call.
+
+        An endpoint that said how long to stay away has paused all calls of the process; a fallback that has not is
+        asked instead.
+        """
+        now = self.call.clock.time()
+        self._place = self._place or self._targets.endpoint.enter(now)
+        if self._abandoned or self._place is None:
+            return None
+        seconds = self._place.go(now)
+        if not seconds:
+            return None
+        info = ErrorInfo("rate_limit", "not asked: it has paused all calls", retry_after=seconds)
+        if (
+            self._targets.elsewhere
+            and (retry := self._fall_back(info, going_on=self._guard.shown)) is not None
+        ):
+            return retry
+        if (objection := self._too_long(self._place, seconds, now)) is not None:
+            info.message = (
+                f"not asked: it has paused all calls, this one for {seconds:.1f} s, {objection}"
+            )
+            retry = self._fall_back(info, going_on=self._guard.shown)
+            return retry or self._guard.feed(error(self._named(info)))[-1]
+        self._place.announced()
+        name = self.target.provider.name
+        logger.info("queued for %.1f s: %s has paused all calls", seconds, name)
+        words = f"{name} limits the rate: this call waits for {seconds:.1f} s"
+        return StreamEvent(
+            EventType.STATUS, status=Status("queued", words, {"seconds": seconds, "provider": name})
+        )
 
     def begin(self) -> None:
         """Start the next attempt."""
         self._total += 1
+        self.leave()
+        if not self._abandoned:
+            self._sent = self.call.clock.time()
+            self._targets.endpoint.sent(self._sent)
         provider, model = self.target
         request = replace(self._request, model=model)
         partial = self._guard.partial() if self._guard.shown else None
@@ -146,13 +182,24 @@ class Attempts:
             return self._guard.feed(event)
         return self._fit(event, self._overlap)
 
-    async def wait(self, seconds: float) -> None:
-        """Before the next attempt."""
-        self._wait = Watchdog(self.call)
-        if self._abandoned:
-            self._wait.close()
-        with suppress(TimeoutError):
-            await abortable(asyncio.ensure_future(self.call.clock.sleep(seconds)), self._wait)
+    async def wait(self, announced: StreamEvent) -> None:
+        """Until what was announced has come: the next attempt's time, or a further pause."""
+        if (place := self._place) is None:
+            await self._sleep(announced.retry.delay if announced.retry is not None else 0.0)
+            return
+        now = self.call.clock.time()
+        while not self._abandoned and not place.renewed:
+            seconds = place.go(now)
+            if not seconds or self._too_long(place, seconds, now) is not None:
+                return
+            await self._sleep(place.look - now)
+            now = max(self.call.clock.time(), place.look)  # a test's clock may skip the wait
+
+    def leave(self) -> None:
+        """Give up the place in a queue."""
+        if self._place is not None:
+            self._place.leave()
+            self._place = None
 
     def abandon(self) -> None:
         """The client was closed: no wait goes on, and nobody is asked any more."""
@@ -175,8 +222,11 @@ class Attempts:
     def after(self, failed: StreamEvent) -> StreamEvent | None:
         """The RETRY that goes on from this ERROR; None: it is the end."""
         info = failed.error_info or ErrorInfo("internal")
+        if not self._guard.committed:
+            self._targets.endpoint.failed(self._sent)
         if self._abandoned or (info.kind == "timeout" and info.code == "total"):
             return None
+        paused = self._pause(info)
         going_on = False
         if self._rules.streaming and self._guard.shown:
             if (objection := self._objection(info)) is not None:
@@ -184,12 +234,20 @@ class Attempts:
                 return None
             going_on = self._rules.on_interrupt == "continue"
             self._continuations += going_on and self._guard.committed
-        if info.code == ADAPTED and (lesson := (self._index, info.message)) not in self._lessons:
+        if (
+            info.code == ADAPTED
+            and (lesson := (self._targets.index, info.message)) not in self._lessons
+        ):
             self._lessons.add(lesson)  # at once, and not counted, but never twice for the same
             return self._again(info, 0.0, going_on=going_on)
-        left = None if self.call.deadline is None else self.call.deadline - self.call.clock.time()
-        delay = self._rules.policy.delay(self._attempt, info, self._rules.rng, left=left)
-        if delay is not None and self._granted():
+        if (
+            paused
+            and self._targets.elsewhere
+            and (retry := self._fall_back(info, going_on=going_on)) is not None
+        ):
+            return retry
+        left = self._left()
+        if (delay := self._retry_in(info, left, paused=paused)) is not None:
             self._attempt += 1
             return self._again(info, delay, going_on=going_on)
         if info.kind in OWN_FAULT or (left is not None and left <= 0):
@@ -207,6 +265,13 @@ class Attempts:
         return replace(failed, error=str(info), error_info=info)
 
     # --- inside --------------------------------------------------------------------------------------------
+
+    async def _sleep(self, seconds: float) -> None:
+        self._wait = Watchdog(self.call)
+        if self._abandoned:
+            self._wait.close()
+        with suppress(TimeoutError):
+            await abortable(asyncio.ensure_future(self.call.clock.sleep(seconds)), self._wait)
 
     def _objection(self, info: ErrorInfo) -> str | None:
         """Why nothing may follow what was shown."""
@@ -226,43 +291,65 @@ class Attempts:
             info if info.provider is not None else replace(info, provider=self.target.provider.name)
         )
 
-    def _granted(self) -> bool:
-        budget = self._rules.policy.budget
-        return budget is None or budget.withdraw(
-            _account(self.target.provider), self.call.clock.time()
-        )
+    def _left(self) -> float | None:
+        """Seconds left of the call's total time."""
+        return None if self.call.deadline is None else self.call.deadline - self.call.clock.time()
 
-    def _starved(self, target: Target) -> bool:
-        budget = self._rules.policy.budget
-        return budget is not None and budget.empty(
-            _account(target.provider), self.call.clock.time()
-        )
+    def _too_long(self, place: Place, seconds: float, now: float) -> str | None:
+        """Why a wait isn't begun."""
+        left = self._left()
+        if left is not None and seconds >= left:
+            return f"and timeouts.total leaves {max(left, 0.0):.1f} s"
+        most = self._rules.policy.max_retry_after
+        if place.asked(now) > most:
+            return f"and RetryPolicy.max_retry_after is {most:g} s"
+        return None
+
+    def _pause(self, info: ErrorInfo) -> bool:
+        """Pause all calls to the endpoint, if the server named a time before which none should come."""
+        seconds = self._rules.policy.pause(info, self._rules.rng)
+        if seconds is None or info.retry_after is None:
+            return False
+        now = self.call.clock.time()
+        if self._targets.endpoint.refused(self._sent, now, info.retry_after, seconds):
+            logger.info(
+                "%s limits the rate: all calls to it wait for %.1f s",
+                self.target.provider.name,
+                seconds,
+            )
+        return True
+
+    def _retry_in(self, info: ErrorInfo, left: float | None, *, paused: bool) -> float | None:
+        """Seconds until the same provider is asked again; None: it isn't."""
+        delay = self._rules.policy.delay(self._attempt, info, self._rules.rng, left=left)
+        if delay is None:
+            return None
+        if not paused:
+            return delay if self._targets.granted(info) else None
+        now = self.call.clock.time()
+        self._place = self._targets.endpoint.enter(now)
+        if self._place is None:
+            return delay
+        delay = self._place.go(now)
+        if left is None or delay < left:
+            return delay
+        self.leave()
+        return None
 
     def _fall_back(self, info: ErrorInfo, *, going_on: bool = False) -> StreamEvent | None:
-        """On to the next target that may be asked; the last one always may."""
-        following = range(self._index + 1, len(self._targets))
-        index = next(
-            (i for i in following if self._may_ask(self._targets[i], last=i == following[-1])), None
-        )
-        if index is None:
+        """On to the next target that may be asked. None: there is none, and nothing has changed."""
+        provider = self.target.provider
+        if not self._targets.advance(info):
             return None
-        self._failed.append(self._named(info))
-        if self._targets[index].provider is not self.target.provider:
+        self.leave()
+        info.provider = info.provider or provider.name
+        self._failed.append(info)
+        if self.target.provider is not provider:
             self.call = replace(
                 self.call, headers={}
             )  # they are for the provider that they were given for
-        self._index, self._attempt = index, 1
+        self._attempt = 1
         return self._again(info, 0.0, going_on=going_on)
-
-    def _may_ask(self, target: Target, *, last: bool) -> bool:
-        """Whether the budget allows it. The last is asked in any case, but none twice for nothing."""
-        account, budget = _account(target.provider), self._rules.policy.budget
-        if account in self._asked:
-            return budget is None or budget.withdraw(account, self.call.clock.time())
-        if not last and self._starved(target):
-            return False
-        self._asked.add(account)
-        return True
 
     def _again(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
         provider, model = self.target
@@ -341,9 +428,3 @@ def _begin(
         return provider.stream(request, call)
     except Exception as problem:  # noqa: BLE001  # raised again, where it is sorted
         return raising(problem)
-
-
-def _account(provider: Provider) -> Hashable:
-    """Whose retry budget a provider draws on: its endpoint's and key's, or its own."""
-    key = traits_of(provider).budget_key
-    return key if key and isinstance(key, Hashable) else id(provider)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack, cast
 from weakref import WeakSet
 
 from llmstream.arguments import build_request, check_type
-from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules, Target
+from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL, Guard
@@ -30,6 +30,7 @@ from llmstream.providers.secrets import Secret, check_headers, hide_headers
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
+from llmstream.targets import Target
 
 if TYPE_CHECKING:
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
@@ -237,40 +238,49 @@ class LLMClient:
         rules = Rules(self._retry, self._on_interrupt, stream, self._rng)
         attempts = Attempts(targets, request, self._call(timeouts, headers), guard, rules)
         self._calls.add(attempts)
-        retry = attempts.skip()
-        while True:
-            if retry is not None and retry.retry is not None:
-                if stream:
-                    held = self.clock.time()
-                    yield retry
-                    attempts.hold(self.clock.time() - held)
-                await attempts.wait(retry.retry.delay)
-            failed: StreamEvent | None = None
-            attempts.begin()
-            at_once = stream and not attempts.timed_here
-            try:
-                while not guard.finished:
-                    for event in await attempts.advance():
-                        if event.type is _ERROR:
-                            failed = event
-                        elif at_once:
-                            yield event
-                        elif stream:
-                            held = self.clock.time()
-                            yield event
-                            attempts.hold(self.clock.time() - held)
-                        elif event.type is EventType.MESSAGE_COMPLETE:
-                            yield self._as_batch(event)
-                        elif event.status is not None:
-                            logger.info("status: %s %s", event.status.kind, event.status.message)
-            finally:
-                await attempts.close()
-            if failed is None:
-                return
-            retry = attempts.after(failed)
-            if retry is None:
-                yield attempts.last(failed)
-                return
+        announced = attempts.skip() or attempts.admit()
+        try:
+            while True:
+                while announced is not None:
+                    if announced.type is _ERROR:
+                        yield attempts.last(announced)
+                        return
+                    if stream:
+                        held = self.clock.time()
+                        yield announced
+                        attempts.hold(self.clock.time() - held)
+                    await attempts.wait(announced)
+                    announced = attempts.admit()
+                failed: StreamEvent | None = None
+                attempts.begin()
+                at_once = stream and not attempts.timed_here
+                try:
+                    while not guard.finished:
+                        for event in await attempts.advance():
+                            if event.type is _ERROR:
+                                failed = event
+                            elif at_once:
+                                yield event
+                            elif stream:
+                                held = self.clock.time()
+                                yield event
+                                attempts.hold(self.clock.time() - held)
+                            elif event.type is EventType.MESSAGE_COMPLETE:
+                                yield self._as_batch(event)
+                            elif event.status is not None:
+                                logger.info(
+                                    "status: %s %s", event.status.kind, event.status.message
+                                )
+                finally:
+                    await attempts.close()
+                if failed is None:
+                    return
+                announced = attempts.after(failed)
+                if announced is None:
+                    yield attempts.last(failed)
+                    return
+        finally:
+            attempts.leave()
 
     def stream(
         self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]

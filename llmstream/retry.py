@@ -85,7 +85,14 @@ SHARED_BUDGET = RetryBudget()
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a call is tried. Attempts count the first try; delays are in seconds."""
+    """How often and how patiently a call is tried. Attempts count the first try; delays are in seconds.
+
+    `budget` limits what retries add to the calls of all clients together, so that an outage isn't made worse: a retry
+    that it refuses doesn't happen, and the error says so (`code` is "retry_budget" where the provider gave none).
+    A 429 with a delay draws nothing from it. That is the server's schedule: all calls of the process to this endpoint
+    and key wait for it together, and are then let through at the rate at which it had answered. Time spent waiting is
+    no attempt; a call that is then refused again has made one more.
+    """
 
     max_attempts: int = 3
     base_delay: float = 0.5
@@ -93,7 +100,8 @@ class RetryPolicy:
     max_retry_after: float = 60.0
     """The longest wait taken from a server; one that asks for more fails at once, with `retry_after` on the error."""
     budget: RetryBudget | None = field(default=SHARED_BUDGET, compare=False)
-    """What all calls together may add; None: no limit."""
+    """The process's own by default: 100 retries for each endpoint and key, and then one for five calls. None: no limit.
+    Give another `RetryBudget` to have other limits, or to share them with fewer calls."""
 
     def __post_init__(self) -> None:
         if self.max_attempts < 1:
@@ -114,9 +122,25 @@ class RetryPolicy:
         if error.retry_after is not None:
             if error.retry_after > self.max_retry_after:
                 return None
-            delay = error.retry_after + rng.uniform(0, min(1.0, error.retry_after / 10))
+            delay = _honoured(error.retry_after, rng)
         else:
             delay = rng.uniform(
                 0, min(self.max_delay, self.base_delay * 2 ** min(attempts - 1, 30))
             )
         return None if left is not None and delay >= left else delay
+
+    def pause(self, error: ErrorInfo, rng: Random) -> float | None:
+        """Seconds for which `error` stops all calls to its endpoint: a rate limit whose delay the server named.
+
+        None: the call alone is concerned, or the delay is longer than it takes from a server.
+        """
+        if error.kind != "rate_limit" or not error.retryable or error.retry_after is None:
+            return None
+        if not 0 < error.retry_after <= self.max_retry_after:
+            return None
+        return _honoured(error.retry_after, rng)
+
+
+def _honoured(retry_after: float, rng: Random) -> float:
+    """What the server asked for, and a little more: it told other processes the same."""
+    return retry_after + rng.uniform(0, min(1.0, retry_after / 10))

@@ -56,9 +56,16 @@ _own_tasks: contextvars.ContextVar[WeakSet[asyncio.Task[Any]]] = contextvars.Con
 
 
 class SkippingClock(LoopClock):
-    """Real time, except that waits between attempts end at once."""
+    """Real time, except that waits between attempts end at once, as if they had been waited for."""
+
+    def __init__(self) -> None:
+        self._skipped = 0.0
+
+    def time(self) -> float:
+        return time.monotonic() + self._skipped
 
     async def sleep(self, seconds: float) -> None:
+        self._skipped += seconds
         await asyncio.sleep(0)
 
 

@@ -188,7 +188,7 @@ async def test_closing_the_client_closes_its_fallbacks() -> None:
 
 
 async def test_the_total_clock_ends_the_fallbacks_too() -> None:
-    late = ErrorInfo("rate_limit", retry_after=9)
+    late = ErrorInfo("overloaded", retry_after=9)
     first, second = (
         Scripted("a", [late], [ErrorInfo("timeout", "no end within 10 s", code="total")]),
         Scripted("b"),

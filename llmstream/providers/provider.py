@@ -69,7 +69,8 @@ class ProviderTraits:
     default_model: str | None = None
     """The model that is asked when nobody names one."""
     budget_key: Hashable | None = None
-    """Providers with the same endpoint and key share this value and their retry budget; None: a budget of its own."""
+    """Providers with the same endpoint and key share this value, their retry budget and their pauses after a 429.
+    None: the provider has its own."""
     keeps_deadline: bool = False
     """Whether a stream ends by itself at `call.deadline`. Otherwise the client ends it."""
     is_vendor: bool = False

@@ -1,0 +1,135 @@
+"""Which providers a call may ask, in their order, and which of them can be asked now.
+
+One whose endpoint has paused all calls, or whose retry budget is spent, is passed over for a fallback that can answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+from weakref import ref
+
+from llmstream.clock import Clock
+from llmstream.errors import ErrorInfo
+from llmstream.log import get_logger
+from llmstream.pauses import PAUSES, Endpoint
+from llmstream.providers.provider import Provider, traits_of
+from llmstream.retry import RetryBudget
+
+logger = get_logger("llmstream.client")
+
+BUDGET_SPENT = (
+    "the retry budget of this process for this endpoint is spent (see RetryPolicy.budget)"
+)
+BUDGET_CODE = "retry_budget"
+"""The code of an error that would have been tried again, where the provider gave it none."""
+
+
+class Target(NamedTuple):
+    """Whom to ask."""
+
+    provider: Provider
+    model: str
+
+
+class Targets:
+    """The targets of one call; the current one is asked. Each begins with the call's share for its retry budget."""
+
+    def __init__(self, targets: Sequence[Target], budget: RetryBudget | None, clock: Clock) -> None:
+        self._targets = targets
+        self._budget = budget
+        self._now = clock.time
+        self._accounts = [account(target.provider) for target in targets]
+        self._asked = {self._accounts[0]}
+        self.index = 0
+        if budget is not None:
+            for each in {*self._accounts}:
+                budget.deposit(each, clock.time())
+
+    @property
+    def current(self) -> Target:
+        """Whom the current attempt asks."""
+        return self._targets[self.index]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What the process knows of the current target's endpoint and key."""
+        return self._endpoint(self.index)
+
+    @property
+    def failing(self) -> bool:
+        """Whether a retry at the current target would be refused, and there is another to ask."""
+        return self._starved(self.index) and len(self._following()) > 0
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether one of the fallbacks could be asked at once."""
+        return any(
+            not self._starved(index) and not self._paused(index) for index in self._following()
+        )
+
+    def granted(self, info: ErrorInfo) -> bool:
+        """Whether the current target may be asked once more after `info`, which otherwise says why not."""
+        return self._granted(self.index, info)
+
+    def advance(self, info: ErrorInfo) -> bool:
+        """Go on to the next that may be asked, after `info`. False: there is none, and the current one stays."""
+        for index in self._following():
+            if self._may_ask(index, info):
+                self._asked.add(self._accounts[index])
+                self.index = index
+                return True
+        return False
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _following(self) -> range:
+        return range(self.index + 1, len(self._targets))
+
+    def _endpoint(self, index: int) -> Endpoint:
+        return PAUSES.of(self._accounts[index], self._now)
+
+    def _may_ask(self, index: int, info: ErrorInfo) -> bool:
+        """The last is asked in any case, but no endpoint twice for nothing."""
+        last = index + 1 == len(self._targets)
+        if not last and self._paused(index):
+            return False
+        if self._accounts[index] in self._asked:
+            return self._granted(index, info)
+        return last or not self._starved(index)
+
+    def _paused(self, index: int) -> bool:
+        return self._endpoint(index).paused(self._now())
+
+    def _starved(self, index: int) -> bool:
+        return self._budget is not None and self._budget.empty(self._accounts[index], self._now())
+
+    def _granted(self, index: int, info: ErrorInfo) -> bool:
+        if self._budget is None or self._budget.withdraw(self._accounts[index], self._now()):
+            return True
+        if BUDGET_SPENT not in info.message:
+            info.message = f"{info.message or info.kind}; not tried again: {BUDGET_SPENT}"
+            info.code = info.code or BUDGET_CODE
+            name = self._targets[index].provider.name
+            logger.warning("%s is not asked again after %s: %s", name, info.kind, BUDGET_SPENT)
+        return False
+
+
+def account(provider: Provider) -> Hashable:
+    """Whose retry budget and pauses are a provider's: its endpoint's and key's, or its own."""
+    key = traits_of(provider).budget_key
+    if key and _can_be_key(key):
+        return key
+    try:
+        own = ref(provider)  # not its id, which is another's once it is gone
+    except TypeError:
+        return id(provider)
+    return own if _can_be_key(own) else id(provider)
+
+
+def _can_be_key(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
