@@ -264,28 +264,28 @@ OUTCOMES: dict[str, Any] = {
 async def answers() -> list[tuple[str, Any]]:
     found = []
     for outcome, attempt in OUTCOMES.items():
-        provider = ScriptedProvider(
-            *[attempt if isinstance(attempt, list) else [attempt]] * len(BODIES)
-        )
-        app = create_app(
-            LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1)), heartbeat=None
-        )
-        async with serving(app) as port:
-            for number, (method, path, body) in enumerate(BODIES):
+        for number, (method, path, body) in enumerate(BODIES):
+            provider = ScriptedProvider(attempt if isinstance(attempt, list) else [attempt])
+            client = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1))
+            async with serving(create_app(client, heartbeat=None)) as port:
                 data = b"" if body is None else json.dumps(body).encode()
-                status, headers, answer = await fetch(
-                    port, path, method, data, content_type="application/json"
-                )
-                kept = {
-                    name: mask(value.encode()).decode()
-                    for name, value in headers.items()
-                    if name not in ("date", "x-request-id")
-                }
-                shown = mask(answer).decode("utf-8", "replace")
-                if "content-length" in kept and shown.encode() != answer:
-                    del kept["content-length"]
-                found.append((f"http {outcome} {number:02} {method} {path}", [status, kept, shown]))
+                answer = await fetch(port, path, method, data, content_type="application/json")
+            found.append((f"http {outcome} {number:02} {method} {path}", shown(*answer)))
     return found
+
+
+def shown(status: int, headers: dict[str, str], body: bytes) -> list[Any]:
+    """An answer without what is another in each run."""
+    left_out = ("date", "x-request-id")
+    kept = {
+        name: mask(value.encode()).decode()
+        for name, value in headers.items()
+        if name not in left_out
+    }
+    text = mask(body).decode("utf-8", "replace")
+    if text.encode() != body:
+        kept.pop("content-length", None)
+    return [status, kept, text]
 
 
 def mask(data: bytes) -> bytes:
