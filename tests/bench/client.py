@@ -263,6 +263,22 @@ def importing(adapter: Adapter) -> dict[str, float]:
     return {"ms": (import_cost.cpu(f"import {adapter.module}") - nothing) * 1e3}
 
 
+BARE = "import asyncio, sys; sys.path.insert(0, {folder!r}); from adapters import ADAPTERS"
+ONCE = """
+async def once():
+    ask = await ADAPTERS[{name!r}].open({root!r})
+    await ask("flood-20-0", [{{"role": "user", "content": "hi"}}], lambda _: None)
+asyncio.run(once())
+"""
+
+
+def fresh(adapter: Adapter, root: str) -> dict[str, float]:
+    """What the first answer of a process costs with all that is imported for it, beyond this bench's own."""
+    bare = BARE.format(folder=str(Path(__file__).parent))
+    spent = import_cost.cpu(f"{bare}\n{ONCE.format(name=adapter.name, root=root)}")
+    return {"ms": (spent - import_cost.cpu(bare)) * 1e3}
+
+
 def main() -> None:
     name, measure, root, *options = sys.argv[1:]
     adapter = ADAPTERS[name]
@@ -273,6 +289,8 @@ def main() -> None:
     else:
         if measure == "import":
             result["values"] = importing(adapter)
+        elif measure == "fresh":
+            result["values"] = fresh(adapter, root)
         elif measure != "versions":
             result["values"] = asyncio.run(
                 sample(adapter, measure, root, quick="--quick" in options)

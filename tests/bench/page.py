@@ -39,6 +39,8 @@ MEANING = """## What was measured
   is the most that was resident meanwhile, less what was before, by the number of streams; lag is how much later than
   asked the loop wakes. The SDKs' own pool stops at 1,000 connections.
 - **import**: a process that imports and ends, less one that only ends.
+- **a process's first answer**: a process that imports, makes a client, asks for 20 deltas and ends, less one that only
+  ends.
 
 The flood's CPU can be checked on a machine that others use too: `python tests/bench/instructions.py` counts
 instructions per chunk under valgrind, which come out the same within one per cent each time.

@@ -123,7 +123,10 @@ def measure_all(
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     parser.add_argument(
-        "measures", nargs="*", metavar="measure", help=f"{', '.join([*MEASURES, 'import'])}; all"
+        "measures",
+        nargs="*",
+        metavar="measure",
+        help=f"{', '.join([*MEASURES, 'import', 'fresh'])}; all",
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
@@ -143,7 +146,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--write", type=Path, help="the page to write, and its plots beside it")
     arguments = parser.parse_args(argv)
     for measure in arguments.measures:
-        if measure not in MEASURES and measure != "import":
+        if measure not in MEASURES and measure not in ("import", "fresh"):
             parser.error(f"no such measure: {measure}")
     return arguments
 
@@ -155,7 +158,7 @@ def main(argv: list[str] | None = None) -> Results:
         results = Results(**json.loads(arguments.results.read_text()))
     system = f"{platform.system()} {platform.machine()}"
     results.machine = f"Python {platform.python_version()}, {system}, {os.cpu_count()} CPUs"
-    wanted = arguments.measures or [*MEASURES, "import"]
+    wanted = arguments.measures or [*MEASURES, "import", "fresh"]
     with serving() as root:
         found = find(arguments.adapters, [sys.executable, *arguments.python], results)
         for measure in wanted:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -303,3 +305,20 @@ async def test_an_answer_imports_no_sdk(provider: str, transport: str) -> None:
             provider=provider, url=server.url(provider), transport=transport, other=other
         )
         assert await run("-c", code) == "Hello, world!\n[]\n"
+
+
+@over
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+async def test_nor_does_the_command(provider: str, transport: str) -> None:
+    async with Loopback(answer(APIS[provider])) as server:
+        variables = {
+            f"{provider.upper()}_API_KEY": KEY,
+            f"{provider.upper()}_BASE_URL": server.url(provider),
+            "LLMSTREAM_TRANSPORT": transport,
+        }
+        command = ("-X", "importtime", "-m", "llmstream", "--model", f"{provider}:m", "hi")
+        output = await run(*command, **os.environ, **variables)
+    imported = set(re.findall(r"\| +(\w+)$", output, re.M))
+    assert "Hello, world!" in output
+    assert "asyncio" in imported
+    assert imported.isdisjoint({"openai", "anthropic", "pydantic"})
