@@ -12,7 +12,7 @@ from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
-from llmstream.wire.anthropic_messages.request import Dialect, render_request, takes_prefill
+from llmstream.wire.anthropic_messages.request import MessagesVariant, render_request, takes_prefill
 from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
 from llmstream.wire.outbound import Rendered
 
@@ -58,7 +58,8 @@ class AnthropicProvider(HTTPProvider):
         """The request as Messages. A version of the caller's own decides what it may hold."""
         unsigned = "deepseek" in request.model.lower()
         return render_request(
-            request, Dialect(self.name, version=given.get(HEADER), unsigned_thinking=unsigned)
+            request,
+            MessagesVariant(self.name, version=given.get(HEADER), unsigned_thinking=unsigned),
         )
 
     def finish(self, rendered: Rendered, given: Mapping[str, str], sdk: Any) -> None:

@@ -1,6 +1,6 @@
 """The vendor table: hosts that speak OpenAI's chat completions, one row each.
 
-A row says where the host is, whose key it wants, and where its dialect differs from OpenAI's. A flag stands only where
+A row says where the host is, whose key it wants, and where its variant differs from OpenAI's. A flag stands only where
 a recording or the vendor's documentation shows the difference; `source` says which, or that nobody could verify it.
 What a row doesn't know is learned from the first 400 that names an option (`llmstream.wire.refused_options`).
 """
@@ -18,7 +18,7 @@ from llmstream.providers.channel import API
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import SDKAdapter
-from llmstream.wire.openai_chat.request import Dialect
+from llmstream.wire.openai_chat.request import ChatVariant
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Vendor:
     default_model: str | None
     source: str
     """Where its facts are from: a recording, the vendor's documentation or server, or a program that talks to it."""
-    dialect: Dialect = field(default_factory=lambda: _dialect())  # noqa: PLW0108  # defined below
+    variant: ChatVariant = field(default_factory=lambda: _variant())  # noqa: PLW0108  # defined below
     key_needed: bool = True
     verified: bool = True
     """False: nobody could see a document or a program that uses this address."""
@@ -85,7 +85,7 @@ class CompatibleProvider(OpenAIProvider):
         self.default_model = vendor.default_model
         if config.base_url is None and config.sdk_client is None:
             config = replace(config, base_url=vendor.base_url())
-        super().__init__(config, replace(vendor.dialect, name=vendor.name))
+        super().__init__(config, replace(vendor.variant, name=vendor.name))
 
 
 def _without_openai_s_variables(client: Any, headers: Mapping[str, str]) -> None:
@@ -96,9 +96,9 @@ def _without_openai_s_variables(client: Any, headers: Mapping[str, str]) -> None
 _SDK = SDKAdapter("openai", "AsyncOpenAI", _without_openai_s_variables)
 
 
-def _dialect(**differences: Any) -> Dialect:
+def _variant(**differences: Any) -> ChatVariant:
     """What the hosts of the family have in common, against OpenAI itself."""
-    return Dialect(**{"max_tokens": "max_tokens", "developer_role": False, **differences})
+    return ChatVariant(**{"max_tokens": "max_tokens", "developer_role": False, **differences})
 
 
 _ROWS = (
@@ -109,7 +109,7 @@ _ROWS = (
         ("OLLAMA_API_KEY",),
         None,
         "recorded: ollama-v1-chat; ollama/ollama openai/openai.go (its structs lack these fields)",
-        _dialect(unsupported=frozenset({"tool_choice", "parallel_tool_calls"}), strict_tools=False),
+        _variant(unsupported=frozenset({"tool_choice", "parallel_tool_calls"}), strict_tools=False),
         key_needed=False,
     ),
     Vendor(
@@ -118,7 +118,7 @@ _ROWS = (
         ("LLAMACPP_API_KEY",),
         None,
         "recorded: llamacpp-chat; ggml-org/llama.cpp tools/server/server-common.cpp (no named tool)",
-        _dialect(named_tool=False, prefill="plain"),
+        _variant(named_tool=False, prefill="plain"),
         key_needed=False,
     ),
     Vendor(
@@ -127,7 +127,7 @@ _ROWS = (
         ("VLLM_API_KEY",),
         None,
         "recorded: vllm-chat; vllm-project/vllm entrypoints/openai/chat_completion/protocol.py",
-        _dialect(reasoning_back="known"),
+        _variant(reasoning_back="known"),
         key_needed=False,
     ),
     Vendor(
@@ -145,7 +145,7 @@ _ROWS = (
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         "gemini-3.8-flash",
         "ai.google.dev/gemini-api/docs/openai (400 `Cannot find field` on metadata and seed)",
-        _dialect(unsupported=frozenset({"metadata", "seed"})),
+        _variant(unsupported=frozenset({"metadata", "seed"})),
     ),
     Vendor(
         "groq",
@@ -153,7 +153,7 @@ _ROWS = (
         ("GROQ_API_KEY",),
         "openai/gpt-oss-120b",
         "recorded: groq-chat; console.groq.com/docs/openai (400 on a message's name)",
-        _dialect(names=False),
+        _variant(names=False),
     ),
     Vendor(
         "openrouter",
@@ -162,7 +162,7 @@ _ROWS = (
         "openai/gpt-5.2",
         "recorded: openrouter-chat; openrouter.ai/docs/use-cases/usage-accounting (usage comes unasked); "
         "400 `reasoning_content must be passed back` through it (LibreChat#13366)",
-        _dialect(
+        _variant(
             stream_usage=False,
             reasoning="reasoning",
             reasoning_back="known",
@@ -175,7 +175,7 @@ _ROWS = (
         ("DEEPSEEK_API_KEY",),
         "deepseek-v4-flash",
         "recorded: deepseek-chat; api-docs.deepseek.com/guides/thinking_mode; no seed (pipecat), no schema (rig)",
-        _dialect(
+        _variant(
             json_schema=False,
             reasoning_off={"thinking": {"type": "disabled"}},
             reasoning_back="all",
@@ -189,7 +189,7 @@ _ROWS = (
         ("MISTRAL_API_KEY",),
         "mistral-small-latest",
         "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53), metadata (OpenHands#11699)",
-        _dialect(
+        _variant(
             stream_usage=False,
             prefill="prefix",
             required="any",
@@ -211,7 +211,7 @@ _ROWS = (
         ("TOGETHER_API_KEY",),
         "meta-llama/Llama-3.3-70B-Instruct-Turbo",
         "recorded: together-chat; no strict tools (pi-mono openai-completions.ts)",
-        _dialect(strict_tools=False),
+        _variant(strict_tools=False),
     ),
     Vendor(
         "fireworks",
@@ -219,7 +219,7 @@ _ROWS = (
         ("FIREWORKS_API_KEY",),
         "accounts/fireworks/models/gpt-oss-120b",
         "litellm fireworks_ai; usage comes unasked (pipecat services/fireworks)",
-        _dialect(stream_usage=False, reasoning_back="known"),
+        _variant(stream_usage=False, reasoning_back="known"),
     ),
     Vendor(
         "perplexity",
@@ -227,7 +227,7 @@ _ROWS = (
         ("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
         "sonar",
         "recorded: perplexity-chat (usage on every chunk); vercel/ai packages/perplexity (no tools, seed, stop)",
-        _dialect(
+        _variant(
             stream_usage=False,
             unsupported=frozenset({"tools", "tool_choice", "parallel_tool_calls", "seed", "stop"}),
         ),
@@ -238,7 +238,7 @@ _ROWS = (
         ("CEREBRAS_API_KEY",),
         "gpt-oss-120b",
         "recorded: cerebras-chat; inference-docs.cerebras.ai/resources/openai, pydantic-ai, req_llm",
-        _dialect(
+        _variant(
             max_tokens="max_completion_tokens",
             required=None,
             unsupported=frozenset({"parallel_tool_calls"}),
@@ -257,7 +257,7 @@ _ROWS = (
         ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
         None,  # the model is the name of your deployment
         "recorded: azure-openai-chat; learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
-        Dialect(),
+        ChatVariant(),
     ),
     Vendor(
         "moonshot",
@@ -266,7 +266,7 @@ _ROWS = (
         "kimi-k3",
         "recorded: moonshotai-chat; no forced call, no schema (rig dialects.rs), no strict tools (pi-mono); "
         "platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model (400 `reasoning_content is missing`)",
-        _dialect(
+        _variant(
             required=None,
             strict_tools=False,
             json_schema=False,
@@ -281,7 +281,7 @@ _ROWS = (
         "glm-4.7",
         "recorded: zai-chat; 400 `Tool choice must be auto` (hindsight#4246), no schema (pydantic-ai); "
         "docs.z.ai/guides/capabilities/thinking-mode (asks for reasoning_content)",
-        _dialect(
+        _variant(
             reasoning="thinking",
             reasoning_back="all",
             unsupported=frozenset({"tool_choice"}),
@@ -294,7 +294,7 @@ _ROWS = (
         ("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
         "qwen3-max",
         "recorded: alibaba-chat; vercel/ai packages/alibaba",
-        _dialect(reasoning="enable_thinking", reasoning_back="known"),
+        _variant(reasoning="enable_thinking", reasoning_back="known"),
     ),
     Vendor(
         "nvidia",
@@ -302,7 +302,7 @@ _ROWS = (
         ("NVIDIA_API_KEY",),
         "nvidia/nemotron-3-nano-30b-a3b",
         "pipecat services/nvidia; no strict tools (pi-mono), 422 on unknown fields (garak#748)",
-        _dialect(strict_tools=False, unsupported=frozenset({"metadata"})),
+        _variant(strict_tools=False, unsupported=frozenset({"metadata"})),
     ),
     Vendor(
         "databricks",
@@ -310,7 +310,7 @@ _ROWS = (
         ("DATABRICKS_TOKEN",),
         None,  # the model is the name of a serving endpoint
         "recorded: databricks-chat (usage on every chunk); stream_options is a 400 (braintrust lingua#133)",
-        _dialect(stream_usage=False, names=False),
+        _variant(stream_usage=False, names=False),
     ),
     Vendor(
         "snowflake",
@@ -318,7 +318,7 @@ _ROWS = (
         ("SNOWFLAKE_TOKEN", "SNOWFLAKE_PAT"),
         "claude-sonnet-4-6",
         "recorded: snowflake-chat; litellm snowflake (max_completion_tokens), pydantic-ai (no strict tools)",
-        _dialect(max_tokens="max_completion_tokens", strict_tools=False),
+        _variant(max_tokens="max_completion_tokens", strict_tools=False),
     ),
     Vendor(
         "venice",
@@ -326,7 +326,7 @@ _ROWS = (
         ("VENICE_API_KEY",),
         "zai-org-glm-4.7",
         "recorded: venice-chat; Venice's own chat skill (the role developer is taken)",
-        _dialect(developer_role=True),
+        _variant(developer_role=True),
     ),
     Vendor(
         "sambanova",
@@ -341,7 +341,7 @@ _ROWS = (
         ("COHERE_API_KEY", "CO_API_KEY"),
         "command-a-03-2025",
         "docs.cohere.com/docs/compatibility-api; stream_options is refused (strandsagents.com, model provider cohere)",
-        _dialect(stream_usage=False),
+        _variant(stream_usage=False),
     ),
     Vendor(
         "ollama-cloud",
@@ -349,7 +349,7 @@ _ROWS = (
         ("OLLAMA_API_KEY",),
         "gpt-oss:120b",
         "recorded: ollama-cloud-chat; ollama/ollama openai/openai.go",
-        _dialect(unsupported=frozenset({"tool_choice", "parallel_tool_calls"}), strict_tools=False),
+        _variant(unsupported=frozenset({"tool_choice", "parallel_tool_calls"}), strict_tools=False),
     ),
     Vendor(
         "cloudflare",
@@ -378,7 +378,7 @@ _ROWS = (
         ("MINIMAX_API_KEY",),
         "MiniMax-M2.7",
         "agentscope minimax (max_tokens is deprecated)",
-        _dialect(max_tokens="max_completion_tokens"),
+        _variant(max_tokens="max_completion_tokens"),
     ),
     Vendor(
         "deepinfra",

@@ -71,7 +71,7 @@ class HTTPProvider:
     # --- for subclasses ------------------------------------------------------------------------------------
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
-        """The request in this provider's format and dialect; `given`: the caller's own headers, in lower case."""
+        """The request in this provider's format and variant; `given`: the caller's own headers, in lower case."""
         raise NotImplementedError
 
     def finish(self, rendered: Rendered, given: Mapping[str, str], sdk: Any) -> None:

@@ -25,11 +25,11 @@ from llmstream.messages import ChatRequest
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.provider import Call, ProviderTraits, SchemaSupport
-from llmstream.wire.openai_chat.request import Dialect
+from llmstream.wire.openai_chat.request import ChatVariant
 
 CONTEXT = 8192
 """Tokens: what SmolLM2 was trained for."""
-_DIALECT = Dialect(
+_VARIANT = ChatVariant(
     "local",
     max_tokens="max_tokens",
     developer_role=False,
@@ -118,7 +118,7 @@ class _Server:
                 config = ProviderConfig(
                     "local", api_key=key, base_url=f"{self._server.listening_address}/v1"
                 )
-                self.provider = OpenAIProvider(config, _DIALECT)
+                self.provider = OpenAIProvider(config, _VARIANT)
             return self.provider
 
     def stop(self) -> None:

@@ -13,9 +13,9 @@ from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.openai_chat.decode import ChatDecoder
-from llmstream.wire.openai_chat.request import Dialect, render_request
+from llmstream.wire.openai_chat.request import ChatVariant, render_request
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
-from llmstream.wire.openai_responses.request import Dialect as ResponsesDialect
+from llmstream.wire.openai_responses.request import ResponsesVariant
 from llmstream.wire.openai_responses.request import render_request as render_responses
 from llmstream.wire.outbound import Rendered
 
@@ -48,26 +48,26 @@ class OpenAIProvider(_OverOpenAI):
     decoder = ChatDecoder
     default_model: str | None = "gpt-5-mini"
 
-    def __init__(self, config: ProviderConfig, dialect: Dialect | None = None) -> None:
-        self._given = dialect
+    def __init__(self, config: ProviderConfig, variant: ChatVariant | None = None) -> None:
+        self._given = variant
         super().__init__(config)
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
-        """What the dialect says."""
-        self._dialect = dialect = self._given or (
-            Dialect(self.name)
+        """What the variant says."""
+        self._variant = variant = self._given or (
+            ChatVariant(self.name)
             if self.is_openai()
-            else Dialect(
+            else ChatVariant(
                 self.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True
             )
         )
-        forced = dialect.required is not None and not {"tools", "tool_choice"} & dialect.unsupported
-        schemas = SchemaSupport(native=dialect.json_schema, forced_call=forced, json_object=True)
-        return super().make_traits(prefill=dialect.prefill is not None, schemas=schemas, **traits)
+        forced = variant.required is not None and not {"tools", "tool_choice"} & variant.unsupported
+        schemas = SchemaSupport(native=variant.json_schema, forced_call=forced, json_object=True)
+        return super().make_traits(prefill=variant.prefill is not None, schemas=schemas, **traits)
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as chat completions."""
-        return render_request(request, self._dialect)
+        return render_request(request, self._variant)
 
 
 class OpenAIResponsesProvider(_OverOpenAI):
@@ -83,4 +83,4 @@ class OpenAIResponsesProvider(_OverOpenAI):
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Responses."""
-        return render_responses(request, ResponsesDialect(self.name))
+        return render_responses(request, ResponsesVariant(self.name))

@@ -34,11 +34,11 @@ def record(
     has `include_raw`). `at` includes the time that the consumer takes. An OSError of the file reaches the consumer.
     """
     source = Source(events)
-    return Flow(_record(source, _Recording(file, raw=raw), clock or LoopClock()), source)
+    return Flow(_record(source, _RecordingFile(file, raw=raw), clock or LoopClock()), source)
 
 
 async def _record(
-    source: Source, recording: _Recording, clock: Clock
+    source: Source, recording: _RecordingFile, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:
     begun = clock.time()
     try:
@@ -50,7 +50,7 @@ async def _record(
         recording.close()
 
 
-class _Recording:
+class _RecordingFile:
     """The file, once there is something to write."""
 
     def __init__(self, file: str | os.PathLike[str] | TextIO, *, raw: bool) -> None:

@@ -34,12 +34,12 @@ def replay(
     """
     if not speed > 0:
         raise ValueError(f"speed must be above 0, not {speed}")
-    lines = _Recording(file)
+    lines = _RecordedLines(file)
     return Flow(_replay(lines, speed, clock or LoopClock()), lines)
 
 
 async def _replay(
-    lines: _Recording, speed: float, clock: Clock
+    lines: _RecordedLines, speed: float, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:
     builder = MessageBuilder()
     async with lines:
@@ -78,7 +78,7 @@ class _CorruptError(Exception):
         self.info = info
 
 
-class _Recording:
+class _RecordedLines:
     """The lines of a recording, and the file they are from."""
 
     def __init__(self, file: str | os.PathLike[str] | _Lines) -> None:

@@ -41,7 +41,7 @@ def check_decoder(
     problems: list[str] = []
     chance = Random(seed)  # noqa: S311  # reproducible, not secret
     for number, body in enumerate(bodies, 1):
-        check = _Check(make, body)
+        check = _DecoderCheck(make, body)
         check.run(chance, mutations)
         problems += (f"body {number}: {problem}" for problem in check.problems)
     if problems:
@@ -51,7 +51,7 @@ def check_decoder(
         )
 
 
-class _Check:
+class _DecoderCheck:
     """One body."""
 
     def __init__(self, make: Make, body: bytes) -> None:

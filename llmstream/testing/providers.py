@@ -49,7 +49,7 @@ async def check_provider(
     unknown = set(faults or ()) - set(FAULTS)
     if unknown:
         raise ValueError(f"there is no fault {min(unknown)!r}; llmstream.testing.FAULTS lists them")
-    check = _Check(make, api, model)
+    check = _ProviderCheck(make, api, model)
     before = asyncio.all_tasks()
     gate = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -81,7 +81,7 @@ def _concerns(fault: Fault, api: str) -> bool:
     return api in fault.expect and fault.certificate is None and fault.clock != "total"
 
 
-class _Check:
+class _ProviderCheck:
     """What is wrong with one provider."""
 
     def __init__(self, make: Callable[[str], Provider], api: str, model: str) -> None:

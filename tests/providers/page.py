@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from llmstream.providers.compatible import VENDORS, Vendor
-from llmstream.wire.openai_chat.request import Dialect
+from llmstream.wire.openai_chat.request import ChatVariant
 
 PATH = Path(__file__).parents[2] / "docs" / "providers.md"
 HEAD = """# Providers of the compatible family
@@ -32,14 +32,14 @@ def _line(vendor: Vendor) -> str:
     )
     model = f"`{vendor.default_model}`" if vendor.default_model else ""
     source = vendor.source + ("" if vendor.verified else " **(unverified)**")
-    return f"| `{vendor.name}` | `{vendor.url}` | {key} | {model} | {_differences(vendor.dialect)} | {source} |\n"
+    return f"| `{vendor.name}` | `{vendor.url}` | {key} | {model} | {_differences(vendor.variant)} | {source} |\n"
 
 
-def _differences(dialect: Dialect) -> str:
-    usual = Dialect(**_PLAIN)
+def _differences(variant: ChatVariant) -> str:
+    usual = ChatVariant(**_PLAIN)
     found = []
-    for field in fields(Dialect):
-        value = getattr(dialect, field.name)
+    for field in fields(ChatVariant):
+        value = getattr(variant, field.name)
         if value != getattr(usual, field.name):
             shown = ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
             found.append(f"{field.name}: {shown}")

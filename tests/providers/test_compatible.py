@@ -413,7 +413,7 @@ def test_a_vendor_with_a_key_is_found_without_being_named(monkeypatch: pytest.Mo
 
 def test_a_message_s_name_is_left_out_where_none_is_taken() -> None:
     named = ChatRequest([Message("user", [TextPart("hi")], name="ann")], "m")
-    told = {name: render_request(named, vendor.dialect) for name, vendor in VENDORS.items()}
+    told = {name: render_request(named, vendor.variant) for name, vendor in VENDORS.items()}
     without = sorted(name for name, each in told.items() if "name" not in each.body["messages"][0])
     assert without == ["databricks", "groq", "mistral"]
     assert all((len(told[name].warnings) == 1) == (name in without) for name in told)
@@ -422,7 +422,7 @@ def test_a_message_s_name_is_left_out_where_none_is_taken() -> None:
 def test_where_tool_choice_is_unknown_no_call_means_no_tools() -> None:
     request = ChatRequest([], "m", tools=[Tool("t")], tool_choice=ToolChoice("none"))
     for name in ("ollama", "zai"):
-        rendered = render_request(request, VENDORS[name].dialect)
+        rendered = render_request(request, VENDORS[name].variant)
         assert not {"tools", "tool_choice"} & rendered.body.keys()
         assert rendered.warnings == []
 

@@ -26,7 +26,7 @@ from llmstream.providers.compatible import VENDORS
 from llmstream.providers.config import TRANSPORTS, ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.tools.loop import run_rounds
-from llmstream.wire.openai_chat.request import Dialect, parse_request, render_request
+from llmstream.wire.openai_chat.request import ChatVariant, parse_request, render_request
 from tests.loopback import Handler, Loopback, Reply, Request, answer, refuse
 
 USER = {"role": "user", "content": "hi"}
@@ -247,8 +247,8 @@ EVERYTHING = Message(
         CALL,
     ],
 )
-WANTING = {name for name, vendor in VENDORS.items() if vendor.dialect.reasoning_back == "all"}
-DETAILED = {name for name, vendor in VENDORS.items() if vendor.dialect.reasoning_details}
+WANTING = {name for name, vendor in VENDORS.items() if vendor.variant.reasoning_back == "all"}
+DETAILED = {name for name, vendor in VENDORS.items() if vendor.variant.reasoning_details}
 
 
 @pytest.mark.parametrize("name", [name for name in VENDORS if name not in WANTING | DETAILED])
@@ -293,11 +293,11 @@ TURNS = [
 def test_a_message_is_rendered_alike_whatever_follows_and_read_as_it_was(
     turns: list[Message], owed: Any
 ) -> None:
-    dialect = Dialect(reasoning_back="all", reasoning_owed=owed)
+    variant = ChatVariant(reasoning_back="all", reasoning_owed=owed)
     history = [each for turn in turns for each in (Message("user", "hi"), turn)]
-    whole = render_request(ChatRequest(history, "m"), dialect).body
+    whole = render_request(ChatRequest(history, "m"), variant).body
     for length in range(1, len(history)):
-        part = render_request(ChatRequest(history[:length], "m"), dialect).body["messages"]
+        part = render_request(ChatRequest(history[:length], "m"), variant).body["messages"]
         assert part == whole["messages"][:length]
     assert parse_request(whole).messages == history
 

@@ -44,7 +44,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.openai_chat.decode import FINISH_REASONS, ChatDecoder
 from llmstream.wire.openai_chat.encode import ChatEncoder
-from llmstream.wire.openai_chat.request import Dialect, parse_request, render_request
+from llmstream.wire.openai_chat.request import ChatVariant, parse_request, render_request
 from tests import recordings, strategies
 from tests.grammar_check import add_up, check_calls, check_stream
 
@@ -912,17 +912,17 @@ def test_a_request_is_rendered_as_documented():
 
 
 def test_a_dialect_changes_what_its_host_does_not_know():
-    """Field names, the role `developer` and reasoning follow the dialect; what can't be said is warned of."""
+    """Field names, the role `developer` and reasoning follow the variant; what can't be said is warned of."""
     asked = ask(
         Message("developer", "be brief"),
         Message("user", "hi"),
         max_tokens=5,
         reasoning_effort="low",
     )
-    dialect = Dialect(
+    variant = ChatVariant(
         "host", max_tokens="max_tokens", stream_usage=False, developer_role=False, reasoning=None
     )
-    rendered = render_request(asked, dialect)
+    rendered = render_request(asked, variant)
     assert rendered.body == {
         "model": "m",
         "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}],
@@ -930,7 +930,7 @@ def test_a_dialect_changes_what_its_host_does_not_know():
         "max_tokens": 5,
     }
     assert [warning.split(":")[0] for warning in rendered.warnings] == ["reasoning_effort"]
-    assert render_request(asked, Dialect(reasoning="reasoning")).body["reasoning"] == {
+    assert render_request(asked, ChatVariant(reasoning="reasoning")).body["reasoning"] == {
         "effort": "low"
     }
 

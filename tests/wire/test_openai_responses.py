@@ -48,7 +48,7 @@ from llmstream.messages import (
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
 from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT, parse_call, parse_result
-from llmstream.wire.openai_responses.request import Dialect, parse_request, render_request
+from llmstream.wire.openai_responses.request import ResponsesVariant, parse_request, render_request
 
 RESPONSE = {
     "id": "resp_1",
@@ -1318,7 +1318,9 @@ def test_encrypted_reasoning_is_asked_for_only_where_it_is_understood():
         assert include(model) is None
     for model in ("gpt-5", "gpt-5.4-mini", "o4-mini", "grok-4.3", "my-deployment"):
         assert include(model) == ["reasoning.encrypted_content"]
-    body = render_request(ChatRequest([], "gpt-5"), Dialect("lmstudio", stateless=False)).body
+    body = render_request(
+        ChatRequest([], "gpt-5"), ResponsesVariant("lmstudio", stateless=False)
+    ).body
     assert not {"store", "include"} & body.keys()
 
 

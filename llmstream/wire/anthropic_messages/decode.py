@@ -42,7 +42,7 @@ _COUNTS = frozenset({*_INPUTS, "output_tokens", "output_tokens_details"})
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 
-class _Block:
+class _OpenBlock:
     """A content block that has begun."""
 
     __slots__ = ("call", "item", "pieces", "signature", "type")
@@ -63,7 +63,7 @@ class MessagesDecoder(Decoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, _OpenBlock] = {}
         self._loose: dict[
             int, None
         ] = {}  # all but calls, which end when the next begins at the latest
@@ -138,7 +138,7 @@ class MessagesDecoder(Decoder):
 
     def _begin_block(self, index: int, start: dict[str, Any]) -> None:
         self._end_blocks()
-        block = self._blocks[index] = _Block(start["type"])
+        block = self._blocks[index] = _OpenBlock(start["type"])
         self._loose[index] = None
         if block.type == "text":
             self._text(start.get("text") or "")
@@ -154,7 +154,7 @@ class MessagesDecoder(Decoder):
         else:
             block.item = dict(start)
 
-    def _begin_call(self, index: int, block: _Block, start: dict[str, Any]) -> None:
+    def _begin_call(self, index: int, block: _OpenBlock, start: dict[str, Any]) -> None:
         by_provider = block.type != "tool_use"
         self._loose.pop(index, None)
         call = block.call = self._open_call(
@@ -193,7 +193,7 @@ class MessagesDecoder(Decoder):
     def _parse_signature(self, index: int, piece: str) -> None:
         block = self._blocks.get(index)
         if block is None:
-            block = self._blocks[index] = _Block("thinking")
+            block = self._blocks[index] = _OpenBlock("thinking")
             self._loose[index] = None
         block.signature.append(piece)
 

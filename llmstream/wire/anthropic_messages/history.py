@@ -33,7 +33,7 @@ _TEXT_TYPES = frozenset(
 """Text, though their names don't begin with `text/`."""
 
 
-class History:
+class RenderedTurns:
     """Takes messages one by one, joins neighbours of one role, and keeps the system messages apart."""
 
     def __init__(self, *, unsigned_thinking: bool = False) -> None:

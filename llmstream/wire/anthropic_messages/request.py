@@ -27,13 +27,13 @@ from llmstream.messages import (
     ensure_json,
     sequence_of,
 )
-from llmstream.wire.anthropic_messages.history import History, parse_history
+from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
 from llmstream.wire.anthropic_messages.versions import refusal
 from llmstream.wire.outbound import Rendered
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class MessagesVariant:
     """How one server differs from Anthropic itself."""
 
     name: str = "anthropic"
@@ -78,14 +78,14 @@ _KNOWN = frozenset(
 # --- out --------------------------------------------------------------------------------------------------
 
 
-def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Rendered:
+def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVariant()) -> Rendered:
     """The body to post. Constant work per message."""
-    history = History(unsigned_thinking=dialect.unsigned_thinking)
+    history = RenderedTurns(unsigned_thinking=variant.unsigned_thinking)
     for message in request.messages:
         history.add(message)
     body: dict[str, Any] = {
         "model": request.model,
-        "max_tokens": _default_limit(request.model, dialect)
+        "max_tokens": _default_limit(request.model, variant)
         if request.max_tokens is None
         else request.max_tokens,
         "messages": history.turns,
@@ -104,8 +104,8 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     _render_metadata(request.metadata, rendered)
     if request.seed is not None:
         rendered.warnings.append("seed: not supported by Anthropic Messages; dropped")
-    rendered.merge(request.provider_options.get(dialect.name, {}))
-    _render_sampling(request, dialect, rendered)
+    rendered.merge(request.provider_options.get(variant.name, {}))
+    _render_sampling(request, variant, rendered)
     return rendered
 
 
@@ -114,10 +114,10 @@ def takes_prefill(request: ChatRequest) -> bool:
     return bool(_PREFILLED.search(request.model)) and request.reasoning_effort in (None, "none")
 
 
-def _default_limit(model: str, dialect: Dialect) -> int:
+def _default_limit(model: str, variant: MessagesVariant) -> int:
     if _OLDEST.search(model):
-        return min(4096, dialect.max_tokens)
-    return min(8192, dialect.max_tokens) if _OLD.search(model) else dialect.max_tokens
+        return min(4096, variant.max_tokens)
+    return min(8192, variant.max_tokens) if _OLD.search(model) else variant.max_tokens
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
@@ -225,10 +225,10 @@ def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
     return isinstance(begun, str) or begun[0].get("type") not in ("thinking", "redacted_thinking")
 
 
-def _render_sampling(request: ChatRequest, dialect: Dialect, rendered: Rendered) -> None:
+def _render_sampling(request: ChatRequest, variant: MessagesVariant, rendered: Rendered) -> None:
     """Last, because the caller's `provider_options` may make the model reason, and hold the same options."""
     body = rendered.body
-    version = body.get("anthropic_version", dialect.version)
+    version = body.get("anthropic_version", variant.version)
     for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
         if value is None or name in body:
             continue

@@ -15,7 +15,7 @@ PATIENCE = 16
 """Frames that are learned from in vain: then this stream's frames differ in more than their text."""
 
 
-class _Piece(NamedTuple):
+class _Fixed(NamedTuple):
     """Something that stands still, and what follows it."""
 
     literal: bytes
@@ -40,7 +40,7 @@ class TextTemplate:
         names = "|".join(free) or "(?!)"
         self._free = re.compile(rf'"(?:{names})": ?(?:(\d+)(?=[,}}])|"([A-Za-z0-9]+)")'.encode())
         self._head = b""  # the lines before the data; empty: nothing is known
-        self._pieces: list[_Piece] = []
+        self._pieces: list[_Fixed] = []
         self._end = b""
         self._patience = PATIENCE
         self._used = 0
@@ -77,7 +77,7 @@ class TextTemplate:
         ]
         at, literal, self._pieces = 0, self._head, []
         for start, end, fits in sorted([(*text, None), *spans], key=lambda span: span[0]):
-            self._pieces.append(_Piece(literal + data[at:start], data[end : end + 1], fits))
+            self._pieces.append(_Fixed(literal + data[at:start], data[end : end + 1], fits))
             at, literal = end, b""
         self._end = data[at:]
 

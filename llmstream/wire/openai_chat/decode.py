@@ -48,7 +48,9 @@ class ChatDecoder(Decoder):
         self._by_id: dict[str, OpenCall] = {}
         self._by_index: dict[int, OpenCall] = {}
         self._last_call: OpenCall | None = None
-        self._whole: dict[int, _Whole] = {}  # what is known of the calls that were asked for
+        self._whole: dict[
+            int, _WholeArguments
+        ] = {}  # what is known of the calls that were asked for
         self._sources: set[str] = set()
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -216,7 +218,7 @@ class ChatDecoder(Decoder):
     def _is_whole(self, call: OpenCall) -> bool:
         """Whether its arguments are an object already. Some hosts repeat the name with each of many pieces."""
         if call.index not in self._whole:
-            self._whole[call.index] = _Whole(call)
+            self._whole[call.index] = _WholeArguments(call)
         return self._whole[call.index].look()
 
     def _parse_annotation(self, annotation: dict[str, Any]) -> None:
@@ -254,7 +256,7 @@ class ChatDecoder(Decoder):
         return payload
 
 
-class _Whole:
+class _WholeArguments:
     """Whether the arguments of one call are an object with something in it, asked again as they come."""
 
     def __init__(self, call: OpenCall) -> None:

@@ -43,7 +43,7 @@ from llmstream.wire.outbound import Rendered
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ChatVariant:
     """How one host of the compatible family differs from OpenAI itself."""
 
     name: str = "openai"
@@ -110,55 +110,55 @@ _KNOWN = frozenset(
 # --- out --------------------------------------------------------------------------------------------------
 
 
-def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Rendered:
+def render_request(request: ChatRequest, variant: ChatVariant = ChatVariant()) -> Rendered:
     """The body to post. Constant work per message."""
     warnings: list[str] = []
     messages: list[dict[str, Any]] = []
     body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
-    if dialect.stream_usage:
+    if variant.stream_usage:
         body["stream_options"] = {"include_usage": True}
     for name in _PLAIN:
         if (value := getattr(request, name)) is not None:
             body[name] = value
     if request.seed is not None:
-        body[dialect.seed] = request.seed
+        body[variant.seed] = request.seed
     if request.max_tokens is not None:
-        body[dialect.max_tokens] = request.max_tokens
+        body[variant.max_tokens] = request.max_tokens
     if request.stop:
         body["stop"] = list(request.stop)
     if request.metadata:
         body["metadata"] = request.metadata
     if request.tools:
         body["tools"] = [_render_tool(tool) for tool in request.tools]
-        if not dialect.strict_tools:
-            _loosen(body["tools"], dialect, warnings)
+        if not variant.strict_tools:
+            _loosen(body["tools"], variant, warnings)
     if request.tool_choice is not None:
-        _render_tool_choice(request.tool_choice, dialect, body, warnings)
+        _render_tool_choice(request.tool_choice, variant, body, warnings)
     if request.response_format is not None:
         body["response_format"] = _render_response_format(
-            request.response_format, dialect, warnings
+            request.response_format, variant, warnings
         )
     if request.reasoning_effort is not None:
-        _render_reasoning(request.reasoning_effort, dialect, body, warnings)
-    for name in sorted(dialect.unsupported & body.keys()):
+        _render_reasoning(request.reasoning_effort, variant, body, warnings)
+    for name in sorted(variant.unsupported & body.keys()):
         del body[name]
-        warnings.append(f"{name}: not supported by {dialect.name}; dropped")
+        warnings.append(f"{name}: not supported by {variant.name}; dropped")
     rendered = Rendered(body, warnings)
-    rendered.merge(request.provider_options.get(dialect.name, {}))
-    _render_messages(request, dialect, messages, rendered)
+    rendered.merge(request.provider_options.get(variant.name, {}))
+    _render_messages(request, variant, messages, rendered)
     return rendered
 
 
 def _render_messages(
-    request: ChatRequest, dialect: Dialect, messages: list[dict[str, Any]], rendered: Rendered
+    request: ChatRequest, variant: ChatVariant, messages: list[dict[str, Any]], rendered: Rendered
 ) -> None:
     """Last, because the options say whether the model reasons. Each message depends on nothing that follows it."""
-    owed = dialect.reasoning_owed or owed_to(request.model)
-    wanted = dialect.reasoning_back == "all" or (
-        dialect.reasoning_back == "known" and owed is not None
+    owed = variant.reasoning_owed or owed_to(request.model)
+    wanted = variant.reasoning_back == "all" or (
+        variant.reasoning_back == "known" and owed is not None
     )
     returned = _Returned(
-        text=wanted and not is_off(rendered.body), owed=owed, details=dialect.reasoning_details
+        text=wanted and not is_off(rendered.body), owed=owed, details=variant.reasoning_details
     )
     for message in request.messages:
         parts, role = message.parts, message.role
@@ -171,8 +171,8 @@ def _render_messages(
         ):
             messages.append({"role": role, "content": parts[0].text})
         else:
-            _render_message(message, dialect, returned, messages, rendered.warnings)
-    if dialect.prefill == "prefix" and messages and messages[-1]["role"] == "assistant":
+            _render_message(message, variant, returned, messages, rendered.warnings)
+    if variant.prefill == "prefix" and messages and messages[-1]["role"] == "assistant":
         messages[-1]["prefix"] = True
 
 
@@ -186,35 +186,35 @@ class _Returned:
 
 
 def _render_reasoning(
-    effort: str, dialect: Dialect, body: dict[str, Any], warnings: list[str]
+    effort: str, variant: ChatVariant, body: dict[str, Any], warnings: list[str]
 ) -> None:
-    if dialect.reasoning is None:
-        warnings.append(f"reasoning_effort: not supported by {dialect.name}; dropped")
-    elif effort == "none" and dialect.reasoning_off is not None:
-        body.update(dialect.reasoning_off)
-    elif dialect.reasoning == "reasoning":
+    if variant.reasoning is None:
+        warnings.append(f"reasoning_effort: not supported by {variant.name}; dropped")
+    elif effort == "none" and variant.reasoning_off is not None:
+        body.update(variant.reasoning_off)
+    elif variant.reasoning == "reasoning":
         body["reasoning"] = {"effort": effort}
-    elif dialect.reasoning == "reasoning_effort":
+    elif variant.reasoning == "reasoning_effort":
         body["reasoning_effort"] = effort
     else:
         wanted = effort != "none"
         switch = {"type": "enabled" if wanted else "disabled"}
-        body[dialect.reasoning] = switch if dialect.reasoning == "thinking" else wanted
+        body[variant.reasoning] = switch if variant.reasoning == "thinking" else wanted
         if wanted:
             warnings.append(
-                f"reasoning_effort: {dialect.name} only switches reasoning on or off; {effort!r} is on"
+                f"reasoning_effort: {variant.name} only switches reasoning on or off; {effort!r} is on"
             )
 
 
 def _render_message(
     message: Message,
-    dialect: Dialect,
+    variant: ChatVariant,
     returned: _Returned,
     out: list[dict[str, Any]],
     warnings: list[str],
 ) -> None:
     role: str = message.role
-    if role == "developer" and not dialect.developer_role:
+    if role == "developer" and not variant.developer_role:
         role = "system"
     parts = message.parts
     rendered: dict[str, Any]
@@ -228,10 +228,10 @@ def _render_message(
         if not content and role == "tool":
             return
         rendered = {"role": "user" if role == "tool" else role, "content": content}
-    if message.name is not None and dialect.names:
+    if message.name is not None and variant.names:
         rendered["name"] = message.name
     elif message.name is not None:
-        warnings.append(f"name: messages have none at {dialect.name}; left out")
+        warnings.append(f"name: messages have none at {variant.name}; left out")
     out.append(rendered)
 
 
@@ -310,38 +310,38 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _loosen(tools: list[dict[str, Any]], dialect: Dialect, warnings: list[str]) -> None:
+def _loosen(tools: list[dict[str, Any]], variant: ChatVariant, warnings: list[str]) -> None:
     if any(tool.get("function", {}).pop("strict", None) for tool in tools):
-        warnings.append(f"strict: {dialect.name} knows no strict tools; the schema is advice there")
+        warnings.append(f"strict: {variant.name} knows no strict tools; the schema is advice there")
 
 
 def _render_tool_choice(
-    choice: ToolChoice, dialect: Dialect, body: dict[str, Any], warnings: list[str]
+    choice: ToolChoice, variant: ChatVariant, body: dict[str, Any], warnings: list[str]
 ) -> None:
-    unknown = "tool_choice" in dialect.unsupported
-    if choice.mode in ("required", "tool") and (unknown or dialect.required is None):
-        warnings.append(f"tool_choice: {dialect.name} lets nobody force a call; left to the model")
-    elif choice.mode == "tool" and dialect.named_tool:
+    unknown = "tool_choice" in variant.unsupported
+    if choice.mode in ("required", "tool") and (unknown or variant.required is None):
+        warnings.append(f"tool_choice: {variant.name} lets nobody force a call; left to the model")
+    elif choice.mode == "tool" and variant.named_tool:
         body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
     elif choice.mode == "tool":
         warnings.append(
-            f"tool_choice: {dialect.name} lets nobody name the tool; some call is required"
+            f"tool_choice: {variant.name} lets nobody name the tool; some call is required"
         )
-        body["tool_choice"] = dialect.required
+        body["tool_choice"] = variant.required
     elif not unknown:
-        body["tool_choice"] = dialect.required if choice.mode == "required" else choice.mode
+        body["tool_choice"] = variant.required if choice.mode == "required" else choice.mode
     elif choice.mode == "none":
         body.pop("tools", None)  # the one way to say it there
 
 
 def _render_response_format(
-    wanted: ResponseFormat, dialect: Dialect, warnings: list[str]
+    wanted: ResponseFormat, variant: ChatVariant, warnings: list[str]
 ) -> dict[str, Any]:
     if wanted.schema is None:
         return {"type": "json_object"}
-    if not dialect.json_schema:
+    if not variant.json_schema:
         warnings.append(
-            f"response_format: {dialect.name} takes no schema; asked for JSON of any shape"
+            f"response_format: {variant.name} takes no schema; asked for JSON of any shape"
         )
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}

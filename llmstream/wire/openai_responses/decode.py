@@ -47,7 +47,7 @@ _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 _TEXTS = {"output_text": "text", "refusal": "refusal"}
 
 
-class _Item:
+class _ItemState:
     """What is known of one output item."""
 
     __slots__ = ("call", "done", "part", "seen", "sources", "type", "whole")
@@ -71,9 +71,9 @@ class ResponsesDecoder(Decoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._items: dict[Any, _Item] = {}
+        self._items: dict[Any, _ItemState] = {}
         self._last: Any = None  # the output_index last added
-        self._callers: dict[str, _Item] = {}  # the items of calls, by call_id and by item id
+        self._callers: dict[str, _ItemState] = {}  # the items of calls, by call_id and by item id
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
         """One event."""
@@ -137,7 +137,8 @@ class ResponsesDecoder(Decoder):
             known = self._items.get(index)
             if alone or (known is not None and not known.done and known.type == item.get("type")):
                 self._end_item(
-                    item, self._items.setdefault(index, _Item(item.get("type", ""), whole=True))
+                    item,
+                    self._items.setdefault(index, _ItemState(item.get("type", ""), whole=True)),
                 )
 
     def _parse_error(self, payload: dict[str, Any]) -> None:
@@ -153,18 +154,18 @@ class ResponsesDecoder(Decoder):
 
     # --- items ---------------------------------------------------------------------------------------------
 
-    def _item(self, payload: dict[str, Any]) -> _Item:
+    def _item(self, payload: dict[str, Any]) -> _ItemState:
         index = payload.get("output_index", self._last)
         item = self._items.get(index)
         if item is None:
-            item = self._items[index] = _Item("", whole=False)
+            item = self._items[index] = _ItemState("", whole=False)
         return item
 
     def _parse_added(self, payload: dict[str, Any]) -> None:
         item = payload["item"]
         index = payload.get("output_index", len(self._items))
         self._last = index
-        state = self._items[index] = _Item(_text(item["type"]), whole=True)
+        state = self._items[index] = _ItemState(_text(item["type"]), whole=True)
         if state.type in _CALLS:
             self._begin_call(state, item)
 
@@ -174,7 +175,7 @@ class ResponsesDecoder(Decoder):
             state = self._callers.get(_text(item.get("call_id"))) or state
         self._end_item(item, state)
 
-    def _end_item(self, item: dict[str, Any], state: _Item) -> None:
+    def _end_item(self, item: dict[str, Any], state: _ItemState) -> None:
         if state.done:
             return
         state.done = True
@@ -213,7 +214,7 @@ class ResponsesDecoder(Decoder):
     def _parse_part_done(self, payload: dict[str, Any]) -> None:
         self._end_part(payload["part"], payload.get("content_index"), self._item(payload))
 
-    def _end_message(self, parts: Any, state: _Item) -> None:
+    def _end_message(self, parts: Any, state: _ItemState) -> None:
         """A finished message. Its parts are counted, for their `content_index` may have differed (Bedrock)."""
         alone, known = not state.seen, sum(state.sources.values())
         for index, part in enumerate(parts):
@@ -225,7 +226,7 @@ class ResponsesDecoder(Decoder):
                 self._annotation(annotation, index, state)
             known = max(0, known - len(annotations))
 
-    def _end_part(self, part: dict[str, Any], index: Any, state: _Item) -> None:
+    def _end_part(self, part: dict[str, Any], index: Any, state: _ItemState) -> None:
         """What a content part holds beyond its deltas: all of it, if there were none."""
         kind = part.get("type")
         if kind not in _TEXTS or not state.whole:
@@ -245,7 +246,7 @@ class ResponsesDecoder(Decoder):
             payload.get("annotation"), payload.get("content_index"), self._item(payload)
         )
 
-    def _annotation(self, annotation: Any, index: Any, state: _Item) -> None:
+    def _annotation(self, annotation: Any, index: Any, state: _ItemState) -> None:
         state.sources[index] = state.sources.get(index, 0) + 1
         if (source := parse_annotation(annotation or {})) is not None:
             self._source(source)
@@ -276,7 +277,7 @@ class ResponsesDecoder(Decoder):
             payload.get("text"), ("content", payload.get("content_index")), self._item(payload)
         )
 
-    def _reason(self, content: str, part: Any, state: _Item) -> None:
+    def _reason(self, content: str, part: Any, state: _ItemState) -> None:
         if content and state.part not in (None, part):
             self._reasoning("\n\n")
         if content:
@@ -284,11 +285,11 @@ class ResponsesDecoder(Decoder):
             state.seen.add(part)
         self._reasoning(content)
 
-    def _reason_whole(self, content: Any, part: Any, state: _Item) -> None:
+    def _reason_whole(self, content: Any, part: Any, state: _ItemState) -> None:
         if state.whole and part not in state.seen:
             self._reason(_text(content), part, state)
 
-    def _end_reasoning(self, item: dict[str, Any], state: _Item) -> None:
+    def _end_reasoning(self, item: dict[str, Any], state: _ItemState) -> None:
         if not state.seen:  # what streamed as one kind may stand in the item as the other
             for name in ("summary", "content"):
                 for index, part in enumerate(item.get(name) or ()):
@@ -298,7 +299,7 @@ class ResponsesDecoder(Decoder):
 
     # --- calls ---------------------------------------------------------------------------------------------
 
-    def _begin_call(self, state: _Item, item: dict[str, Any]) -> OpenCall:
+    def _begin_call(self, state: _ItemState, item: dict[str, Any]) -> OpenCall:
         id = _text(item.get("call_id")) or _text(item.get("id"))
         call = state.call = self._open_call(id, _text(item.get("name")))
         self._callers |= dict.fromkeys(filter(None, (call.id, _text(item.get("id")))), state)
@@ -323,7 +324,7 @@ class ResponsesDecoder(Decoder):
         if call is not None and not call.chunks:
             self._call_delta(call, _arguments(payload.get("arguments") or payload.get("input")))
 
-    def _end_call(self, item: dict[str, Any], state: _Item) -> None:
+    def _end_call(self, item: dict[str, Any], state: _ItemState) -> None:
         kind = item["type"]
         call = state.call or self._begin_call(state, item)
         if not call.chunks:

@@ -43,7 +43,7 @@ _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 # --- out --------------------------------------------------------------------------------------------------
 
 
-class History:
+class InputItems:
     """The input items of a conversation, as they are rendered."""
 
     __slots__ = ("custom", "items", "named")
@@ -181,13 +181,13 @@ def parse_input(value: Any) -> list[Message]:
         return [Message("user", [TextPart(value)])]
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"input must be a string or a list of items, not {type(value).__name__}")
-    reader = _Reader()
+    reader = _InputReader()
     for index, item in enumerate(value):
         reader.add(item, f"input[{index}]")
     return reader.messages
 
 
-class _Reader:
+class _InputReader:
     """Joins neighbouring items of one side to messages."""
 
     __slots__ = ("custom", "messages")

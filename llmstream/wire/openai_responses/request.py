@@ -31,13 +31,13 @@ from llmstream.messages import (
     ensure_json,
     sequence_of,
 )
-from llmstream.wire.openai_responses.history import History, parse_input
+from llmstream.wire.openai_responses.history import InputItems, parse_input
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.outbound import Rendered
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ResponsesVariant:
     """How one server differs from OpenAI itself."""
 
     name: str = FORMAT
@@ -68,13 +68,15 @@ _KNOWN = frozenset(
 # --- out --------------------------------------------------------------------------------------------------
 
 
-def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Rendered:
+def render_request(
+    request: ChatRequest, variant: ResponsesVariant = ResponsesVariant()
+) -> Rendered:
     """The body to post. Constant work per message."""
-    history = History()
+    history = InputItems()
     for message in request.messages:
         history.add(message)
     body: dict[str, Any] = {"model": request.model, "input": history.items, "stream": True}
-    if dialect.stateless:
+    if variant.stateless:
         body["store"] = False
         if not _NO_REASONING.match(request.model):
             body["include"] = [_INCLUDE]
@@ -94,11 +96,11 @@ def render_request(request: ChatRequest, dialect: Dialect = Dialect()) -> Render
     if request.reasoning_effort is not None:
         body["reasoning"] = {"effort": request.reasoning_effort}
     rendered = Rendered(body, _warnings(request, history))
-    rendered.merge(request.provider_options.get(dialect.name, {}))
+    rendered.merge(request.provider_options.get(variant.name, {}))
     return rendered
 
 
-def _warnings(request: ChatRequest, history: History) -> list[str]:
+def _warnings(request: ChatRequest, history: InputItems) -> list[str]:
     unknown = {"stop": bool(request.stop), "seed": request.seed is not None, "name": history.named}
     return [
         f"{name}: not supported by OpenAI Responses; dropped"
