@@ -43,7 +43,7 @@ with atheris.instrument_imports(include=["llmstream"]) if atheris is not None el
     from llmstream.messages import ReasoningPart, RefusalPart, Source, ToolCall, Usage
     from llmstream.providers.simulator_script import script_events
     from llmstream.wire.error_body import parse_error, parse_retry_after, redact
-    from llmstream.wire.framing.sse import SSEParser
+    from llmstream.wire.framing.sse import SSEFramer
     from llmstream.wire.json_fields import parse_json
     from tests.grammar_check import check_calls, check_stream
     from tests.strategies import KINDS
@@ -71,7 +71,7 @@ def pieces_of(data: bytes) -> tuple[list[bytes], bytes]:
 def fuzz_frames(data: bytes) -> AbstractSet[object]:
     """The same frames in any pieces, and no more in them than came."""
     pieces, body = pieces_of(data)
-    parser, whole = SSEParser(), SSEParser()
+    parser, whole = SSEFramer(), SSEFramer()
     frames = [frame for piece in pieces for frame in parser.feed(piece)] + parser.finish()
     assert frames == whole.feed(body) + whole.finish()
     assert (parser.id, parser.retry, parser.oversized) == (whole.id, whole.retry, False)

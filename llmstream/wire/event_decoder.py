@@ -9,7 +9,6 @@ a whole JSON document, a bare JSON error, an HTML page.
 from __future__ import annotations
 
 import json
-import re
 from collections import deque
 from typing import Any, ClassVar
 
@@ -36,8 +35,7 @@ from llmstream.messages import (
     parse_arguments,
 )
 from llmstream.wire.error_body import is_error, parse_error
-from llmstream.wire.framing.sse import MAX_FRAME, Frame, SSEParser
-from llmstream.wire.framing.text_frames import TextTemplate
+from llmstream.wire.framing.framer import MAX_FRAME, Frame, Framing
 from llmstream.wire.json_fields import as_string, parse_json
 
 _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
@@ -45,12 +43,8 @@ _CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
 
 _TEXT = EventType.TEXT_DELTA
 """Looked up once: Python 3.11 takes 50 ns for a member of an enum, a tenth of what an event costs here."""
-LESSON = 1024
-"""Bytes of a first read that are looked at before the rest of it."""
 AT_ONCE = "stream: the provider answered with one whole document"
 """Said in `start.warnings` where nothing was streamed."""
-_FIELD_CUT = re.compile(rb"d(at?)?|e(v(en?)?)?|i|r(e(tr?)?)?")
-"""A last line cut within its field name: not a line of some other body."""
 
 
 class OpenCall:
@@ -93,19 +87,15 @@ class Decoder:
     """
 
     format: ClassVar[str]
-    text_member: ClassVar[str | None] = None
-    """The JSON member in which a frame of nothing but text has it."""
-    free_members: ClassVar[tuple[str, ...]] = ()
-    """Members that mean nothing and differ from frame to frame."""
+    framing: ClassVar[Framing]
+    """How the bytes are cut into frames: server-sent events, lines …"""
 
     def __init__(
         self, *, include_raw: bool = False, keep_message: bool = True, max_frame: int = MAX_FRAME
     ) -> None:
-        self._parser = SSEParser(max_frame=max_frame)
-        if self.text_member is not None and not include_raw:
-            self._parser.template = TextTemplate(self.text_member, self.free_members)
-        self._learning = True  # from the first frame of a read: the others are taken apart by then
-        self._plain: str | None = None  # what the current frame meant, if it was text alone
+        # A raw event needs the payload of its frame, so that none may be taken for its text.
+        self._framer = self.framing.framer(max_frame=max_frame, shortcuts=not include_raw)
+        self._plain: str | None = None  # the text of the current frame, if the format saw no more
         self._builder = MessageBuilder() if keep_message else None
         self._include_raw = include_raw
         self._out: list[StreamEvent] = []
@@ -136,44 +126,31 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes."""
-        out: list[StreamEvent] = []
-        self._out = out
-        template = self._parser.template
-        if template is not None and not template.known and len(data) > LESSON:
-            # What is learned from the first frames takes apart the others.
-            cut = data.find(b"\n\n", LESSON) + 2
-            if cut > 1:
-                self._feed(data[:cut])
-                data = data[cut:]
-        self._feed(data)
-        return out
-
-    def _feed(self, data: bytes) -> None:
+        out = self._out = list[StreamEvent]()
         if self.ended:
-            return
-        self._learning = True
-        for frame in self._parser.feed(data):
+            return out
+        for frame in self._framer.feed(data):
             if isinstance(frame, str):
                 self.frames += 1
                 self._say(frame)
                 continue
             self._frame(frame)
             if self.ended:
-                return
-        if self._parser.oversized:
+                return out
+        if self._framer.oversized:
             self._too_large()
+        return out
 
     def finish(self) -> list[StreamEvent]:
         """No more bytes will come, for whatever reason: the terminal event, if there was none."""
         out = self._out = list[StreamEvent]()
         if self.ended:
             return out
-        for frame in self._parser.finish():
-            if not frame.stray or not _FIELD_CUT.fullmatch(frame.data):
-                self._frame(frame)
+        for frame in self._framer.finish():
+            self._frame(frame)
             if self.ended:
                 return out
-        if self._parser.oversized:
+        if self._framer.oversized:
             self._too_large()
         else:
             self._at_end()
@@ -225,7 +202,7 @@ class Decoder:
             self._piece(event)
 
     def _plain_text(self, content: str) -> None:
-        """Text from the frame's `text_member`."""
+        """Text of a frame in which the format saw nothing else: others like it need no parser."""
         self._text(content)
         self._plain = content
 
@@ -402,17 +379,10 @@ class Decoder:
         if self._include_raw and len(self._out) > before:
             self._out[before].raw = payload
         if self._plain is not None:
-            said_more = usage is not self._usage or reason is not self._raw_finish_reason
-            self._learn(frame, alone=len(self._out) == before + 1 and not said_more)
-
-    def _learn(self, frame: Frame, *, alone: bool) -> None:
-        """The frame was text, `alone` or with something beside it that a frame like it may say anew."""
-        template, text, self._plain = self._parser.template, self._plain, None
-        if self._learning and template is not None and text and alone:
-            self._learning = False
-            template.learn(frame.event, frame.data, text)
-            if not template.wanted:
-                self._parser.template = None
+            text, self._plain = self._plain, None
+            alone = len(self._out) == before + 1
+            if text and alone and usage is self._usage and reason is self._raw_finish_reason:
+                self._framer.learn(frame, text)
 
     def _bad_frame(self, frame: Frame, problem: str) -> None:
         text = frame.data[:200].decode("utf-8", "replace")

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from llmstream.events.types import StreamEvent
-from llmstream.wire.framing.sse import SSEParser
+from llmstream.wire.framing.sse import SSEFramer
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def fetch(port: int, path: str = "/", method: str = "GET", body: bytes = b
 
 def frames(data: bytes):
     """What a spec-following parser makes of server-sent events."""
-    parser = SSEParser()
+    parser = SSEFramer()
     return [*parser.feed(data), *parser.finish()]
 
 

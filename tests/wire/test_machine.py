@@ -23,7 +23,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType
 from llmstream.messages import FinishReason, ReasoningPart, ToolCall
 from llmstream.providers.simulator_script import script_events
-from llmstream.wire.framing.sse import SSEParser
+from llmstream.wire.framing.sse import SSEFramer
 from tests import strategies
 from tests.grammar_check import TERMINAL, check_calls, check_stream
 
@@ -156,7 +156,7 @@ class Parsing(Feeding):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parser = SSEParser(max_frame=LIMIT)
+        self.parser = SSEFramer(max_frame=LIMIT)
         self.frames: list[Any] = []
 
     def give(self, data: bytes) -> None:
@@ -173,7 +173,7 @@ class Parsing(Feeding):
 
     def teardown(self) -> None:
         self.frames += self.parser.finish()
-        other = SSEParser(max_frame=LIMIT)
+        other = SSEFramer(max_frame=LIMIT)
         assert self.frames == [*other.feed(b"".join(self.fed)), *other.finish()]
         assert (self.parser.oversized, self.parser.id, self.parser.retry) == (
             other.oversized,
@@ -231,7 +231,7 @@ class Decoding(Feeding):
 
     @invariant()
     def bounded(self) -> None:
-        parser = self.decoder._parser
+        parser = self.decoder._framer
         assert sum(map(len, (*parser._pending, *parser._data))) <= LIMIT
         assert len(self.decoder._stray) <= LIMIT + PIECE
 

@@ -22,6 +22,7 @@ from typing import Any
 from llmstream.messages import FinishReason, Source, ToolResult, Usage
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count
 
 FORMAT = "anthropic-messages"
@@ -59,7 +60,7 @@ class MessagesDecoder(Decoder):
     """One Messages answer."""
 
     format = FORMAT
-    text_member = "text"
+    framing = SSE("text")
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -17,31 +17,26 @@ sets `oversized` and takes no more; the frames before it are handed over.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from llmstream.wire.framing.framer import MAX_FRAME, Frame
 from llmstream.wire.framing.text_frames import TextTemplate
-
-MAX_FRAME = 8 * 1024 * 1024
-"""Bytes. Large enough for an image in base64, small enough for 500 streams in one process."""
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_FIELD_CUT = re.compile(rb"d(at?)?|e(v(en?)?)?|i|r(e(tr?)?)?")
+"""A last line cut within its field name: not a line of some other body."""
+LESSON = 1024
+"""Bytes of a first read that are looked at before the rest of it."""
 
 
-@dataclass(slots=True)
-class Frame:
-    """One dispatched event: its name (empty: none given), its data, and the last event id at that time."""
+class SSEFramer:
+    """Feed it the body in any pieces; it returns the frames completed so far.
 
-    event: str
-    data: bytes
-    id: str = ""
-    terminated: bool = True
-    stray: bool = False
-    """Not an event: `data` is a line that is no field of the standard."""
-
-
-class SSEParser:
-    """Feed it the body in any pieces; it gives back the frames completed so far."""
+    With a `template` it learns what the frames of text look like, and returns those as their text. It learns from the
+    first frame of text in each read; by then the others of that read are cut already.
+    """
 
     __slots__ = (
         "_at_start",
@@ -50,16 +45,17 @@ class SSEParser:
         "_event",
         "_id",
         "_max",
+        "_may_learn",
         "_pending",
         "_pending_size",
         "_skip_lf",
+        "_template",
         "id",
         "oversized",
         "retry",
-        "template",
     )
 
-    def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
+    def __init__(self, *, max_frame: int = MAX_FRAME, template: TextTemplate | None = None) -> None:
         self._max = max_frame
         self._pending: list[bytes] = []  # pieces of the unfinished line
         self._pending_size = 0
@@ -73,13 +69,27 @@ class SSEParser:
         """The last event id."""
         self.retry: int | None = None
         """Milliseconds, if the server asked for a reconnection time."""
-        self.template: TextTemplate | None = None
-        """A frame like it is handed over as its text, a str."""
+        self._template = template
+        self._may_learn = True
         self.oversized = False
         """A frame exceeded the limit: whatever comes now is ignored."""
 
-    def feed(self, data: bytes) -> list[Frame | str]:
-        """The frames that `data` completes."""
+    def feed(self, data: bytes) -> Iterable[Frame | str]:
+        """The frames that `data` completes, to be taken before the next call."""
+        template = self._template
+        if template is not None and not template.known and len(data) > LESSON:
+            lesson = data.find(b"\n\n", LESSON) + 2
+            if lesson > 1:
+                return self._feed_in_two(data[:lesson], data[lesson:])
+        return self._feed(data)
+
+    def _feed_in_two(self, lesson: bytes, rest: bytes) -> Iterator[Frame | str]:
+        """The frames of the rest are cut once those of the lesson have been taken, and learned from."""
+        yield from self._feed(lesson)
+        yield from self._feed(rest)
+
+    def _feed(self, data: bytes) -> list[Frame | str]:
+        self._may_learn = True
         if self.oversized:
             return []
         if self._at_start or self._skip_lf:
@@ -100,7 +110,7 @@ class SSEParser:
         """The body is over: the frame that was not ended by a blank line, if there is one."""
         found: list[Frame | str] = []
         line = self._take(b"")
-        if line:
+        if line and not _FIELD_CUT.fullmatch(line):
             self._line(line, found)
         last = bool(self._data) and not self.oversized
         if last:
@@ -109,6 +119,15 @@ class SSEParser:
         if last:
             frames[-1].terminated = False
         return frames
+
+    def learn(self, frame: Frame, text: str) -> None:
+        """`frame`, the last one taken, meant `text` and nothing else."""
+        if self._template is None or not self._may_learn:
+            return
+        self._may_learn = False
+        self._template.learn(frame.event, frame.data, text)
+        if not self._template.wanted:
+            self._template = None
 
     def _open(self, data: bytes) -> bytes:
         """Deal with what only the first bytes, or the byte after a CR, can be."""
@@ -135,7 +154,7 @@ class SSEParser:
             data = data[blank + 2 :]
         blocks = data.split(b"\n\n")
         rest = blocks.pop()
-        template = self.template
+        template = self._template
         for block in blocks:
             if self.oversized:
                 return b""
@@ -207,3 +226,33 @@ class SSEParser:
                 self.retry = int(value)
         elif name:  # no name: a comment
             frames.append(Frame("", line, self.id, stray=True))
+
+
+@dataclass(frozen=True, slots=True)
+class SSE:
+    """The framing of formats whose answers are server-sent events.
+
+    `text_member` is the JSON member in which a frame of nothing but text has it; None: no shortcut for such frames.
+    `free_members` mean nothing and differ from frame to frame.
+    """
+
+    text_member: str | None = None
+    free_members: tuple[str, ...] = ()
+    content_type: str = "text/event-stream"
+    keep_alive: bytes = b": ping\n\n"
+
+    def framer(self, *, max_frame: int = MAX_FRAME, shortcuts: bool = True) -> SSEFramer:
+        """A framer for one body."""
+        template = None
+        if shortcuts and self.text_member is not None:
+            template = TextTemplate(self.text_member, self.free_members)
+        return SSEFramer(max_frame=max_frame, template=template)
+
+    def frame(self, data: bytes, event: str = "") -> bytes:
+        """The bytes of one event. `data` is one line."""
+        name = f"event: {event}\n".encode() if event else b""
+        return b"%sdata: %s\n\n" % (name, data)
+
+    def split(self, body: bytes) -> list[bytes]:
+        """The events of a body whose lines end in LF, each with its blank line."""
+        return [event + b"\n\n" for event in body.split(b"\n\n") if event]

@@ -22,6 +22,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.messages import FinishReason, Source, Usage, parse_arguments
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count, as_text
 from llmstream.wire.object_end import ObjectEnd
 
@@ -40,8 +41,7 @@ class ChatDecoder(Decoder):
     """One chat completions answer; choice 0, if there are several."""
 
     format = "openai-chat"
-    text_member = "content"
-    free_members = ("obfuscation",)
+    framing = SSE("content", ("obfuscation",))
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -28,6 +28,7 @@ from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import FinishReason, parse_arguments
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.framing.sse import SSE
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,
@@ -66,8 +67,7 @@ class ResponsesDecoder(Decoder):
     """One answer of the Responses API."""
 
     format = FORMAT
-    text_member = "delta"
-    free_members = ("sequence_number", "obfuscation")
+    framing = SSE("delta", ("sequence_number", "obfuscation"))
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmstream.wire.framing.sse import Frame, SSEParser
+from llmstream.wire.framing.framer import Frame
+from llmstream.wire.framing.sse import SSEFramer
 from tests.recordings import bytewise, listed, random_cuts, two_way, unbase64
 
 
 def parse(pieces, **options):
     """All frames, and the last event id and reconnection time before an unfinished frame was handed over."""
-    parser = SSEParser(**options)
+    parser = SSEFramer(**options)
     frames = [frame for piece in pieces for frame in parser.feed(piece)]
     state = (parser.id, parser.retry)
     return [*frames, *parser.finish()], state
@@ -255,7 +256,7 @@ def test_any_bytes_in_any_chunks_give_the_standards_events(data, cuts):
 )
 def test_an_unfinished_frame_is_bounded(piece):
     """A frame that never ends is refused once it exceeds the limit, and nothing after it is taken."""
-    parser = SSEParser(max_frame=1000)
+    parser = SSEFramer(max_frame=1000)
     assert not any(parser.feed(piece) for _ in range(20))
     assert parser.oversized
     assert parser.feed(b"\n\ndata: a\n\n") == parser.finish() == []
@@ -263,7 +264,7 @@ def test_an_unfinished_frame_is_bounded(piece):
 
 def test_an_unfinished_line_counts_together_with_the_lines_before_it():
     """The limit is the frame's, not each line's: no more than `max_frame` bytes are ever held."""
-    parser = SSEParser(max_frame=100)
+    parser = SSEFramer(max_frame=100)
     parser.feed(b"data: " + b"x" * 80 + b"\ndata: xxxxxxxx")
     assert not parser.oversized
     parser.feed(b"x")
@@ -278,7 +279,7 @@ def test_one_large_frame_is_refused_in_any_pieces(head):
     for size, refused in ((900, False), (1100, True)):
         body = b"data: before\n\n" + head + b"x" * size + b"\n\n"
         for pieces in ([body], bytewise(body), random_cuts(body, size)):
-            parser = SSEParser(max_frame=1000)
+            parser = SSEFramer(max_frame=1000)
             frames = [frame for piece in pieces for frame in parser.feed(piece)]
             assert parser.oversized == refused
             assert frames[0] == Frame("", b"before")
@@ -295,7 +296,7 @@ def test_the_limit_is_exact(lines, end):
     for size, refused in ((100, False), (101, True)):
         body = b"data: before" + end * 2 + end.join(lines) % (b"x" * (size - rest)) + end * 2
         for pieces in ([body], bytewise(body), *two_way(body)):
-            parser = SSEParser(max_frame=100)
+            parser = SSEFramer(max_frame=100)
             frames = [frame for piece in pieces for frame in parser.feed(piece)]
             assert (parser.oversized, len(frames)) == (refused, 1 if refused else 2)
 
@@ -309,7 +310,7 @@ def test_frames_that_end_never_add_up_to_the_limit():
 def test_a_long_line_in_small_pieces_is_joined_once():
     """4 MB in 64-byte drips: joining at every piece would copy 130 GB and never end within the test's time."""
     drip, count = b"x" * 64, 65536
-    parser = SSEParser()
+    parser = SSEFramer()
     parser.feed(b"data: ")
     assert not any(parser.feed(drip) for _ in range(count))
     (frame,) = parser.feed(b"\n\n")

@@ -143,7 +143,7 @@ def decode(format: str, reads: list[bytes], *, template: bool, **options: Any) -
     decoder: Any = wire.decoder(format)
     decoder = type(decoder)(keep_message=False, **options)
     if not template:
-        decoder._parser.template = None
+        decoder._framer._template = None
     return [event.to_dict() for data in reads for event in decoder.feed(data)] + [
         event.to_dict() for event in decoder.finish()
     ]
@@ -213,7 +213,7 @@ def test_frames_that_always_differ_are_not_learned_from_for_ever() -> None:
     decoder: Any = wire.decoder("openai-chat")
     for number in range(PATIENCE + 2):
         decoder.feed(body("openai-chat", [("x" * number + "y", "number", False, False)])[0])
-    assert decoder._parser.template is None
+    assert decoder._framer._template is None
 
 
 @pytest.mark.parametrize(

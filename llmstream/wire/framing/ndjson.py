@@ -1,0 +1,103 @@
+"""Newline-delimited JSON (https://github.com/ndjson/ndjson-spec): each line is a frame.
+
+- Lines end in LF; a CR before it is dropped, and so is a byte order mark at the start. Blank lines are keep-alives.
+- `finish()` returns a last line without LF as a frame marked `terminated=False`. The format decides if it was cut.
+- A body whose first line isn't an object on that line is not NDJSON: an HTML page, or indented JSON. All its lines are
+  returned as `stray`.
+
+Linear in the input: a line in many pieces is joined once. Bounded by `max_frame` bytes a line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmstream.wire.framing.framer import MAX_FRAME, Frame
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class NDJSONFramer:
+    """Feed it the body in any pieces; it returns the frames completed so far."""
+
+    __slots__ = ("_begun", "_max", "_pending", "_pending_size", "_stray", "oversized")
+
+    def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
+        self._max = max_frame
+        self._pending: list[bytes] = []  # pieces of the unfinished line
+        self._pending_size = 0
+        self._begun = False  # a line came that isn't blank
+        self._stray = False  # the body is something else
+        self.oversized = False
+
+    def feed(self, data: bytes) -> list[Frame | str]:
+        """The frames that `data` completes."""
+        frames: list[Frame | str] = []
+        if self.oversized:
+            return frames
+        first, *lines = data.split(b"\n")
+        self._pending.append(first)
+        self._pending_size += len(first)
+        for line in lines:
+            self._end_line(frames)
+            if self.oversized:
+                return frames
+            self._pending.append(line)
+            self._pending_size = len(line)
+        if self._pending_size > self._max:
+            self._give_up()
+        return frames
+
+    def finish(self) -> list[Frame]:
+        """The body is over: the last line, if it had no end."""
+        found: list[Frame | str] = []
+        if not self.oversized:
+            self._end_line(found)
+        frames = [frame for frame in found if isinstance(frame, Frame)]
+        for frame in frames:
+            frame.terminated = False
+        return frames
+
+    def learn(self, frame: Frame, text: str) -> None:
+        """Nothing: no format over NDJSON is in such a hurry yet."""
+
+    def _end_line(self, frames: list[Frame | str]) -> None:
+        line = b"".join(self._pending)
+        self._pending.clear()
+        self._pending_size = 0
+        if len(line) > self._max:
+            self._give_up()
+            return
+        if not self._begun:
+            line = line.removeprefix(_BOM)
+        line = line.strip(b" \t\r")
+        if not line:
+            return
+        if not self._begun:
+            self._begun = True
+            self._stray = not (line.startswith(b"{") and line.endswith(b"}"))
+        frames.append(Frame("", line, stray=self._stray))
+
+    def _give_up(self) -> None:
+        self.oversized = True
+        self._pending.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class NDJSON:
+    """The framing of formats whose answers are lines of JSON."""
+
+    content_type: str = "application/x-ndjson"
+    keep_alive: bytes = b"\n"
+
+    def framer(self, *, max_frame: int = MAX_FRAME, shortcuts: bool = True) -> NDJSONFramer:
+        """A framer for one body."""
+        return NDJSONFramer(max_frame=max_frame)
+
+    def frame(self, data: bytes, event: str = "") -> bytes:
+        """The bytes of one frame. `data` is one line."""
+        return data + b"\n"
+
+    def split(self, body: bytes) -> list[bytes]:
+        """The lines of a body, each with its LF."""
+        return [line + b"\n" for line in body.split(b"\n") if line.strip()]
