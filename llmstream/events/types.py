@@ -155,6 +155,21 @@ class StreamEvent:
         """The answer text that this event brings, in stream and in batch mode; else empty."""
         return self.text_delta.content if self.text_delta is not None else ""
 
+    @property
+    def discards(self) -> bool:
+        """Whether it voids what came before it: a RETRY with `discard`. It voids nothing before the last step."""
+        return self.retry is not None and self.retry.discard
+
+    @property
+    def ends_round(self) -> bool:
+        """Whether it is the STATUS that ends a round of `run_tools`: what came before it stands for good."""
+        return self.status is not None and self.status.kind == "step"
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether it is the STATUS that only the provider reads, when the message is sent back: show it to nobody."""
+        return self.status is not None and self.status.kind == "opaque"
+
     def encode(self, charset: str = "utf-8") -> bytes:
         """The bytes of this event's words, a refusal's too; empty for events without words.
 
@@ -165,7 +180,7 @@ class StreamEvent:
         a RETRY that discards the one that caused it, with the code "discarded". Raises LookupError for a charset that
         Python doesn't know.
         """
-        if self.retry is not None and self.retry.discard:
+        if self.retry is not None and self.discards:
             raise discarded(self.retry, "plain text can't take it back (use llmstream.web.respond)")
         self.raise_for_error()
         said = words(self)
