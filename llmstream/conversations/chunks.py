@@ -31,16 +31,17 @@ from llmstream.conversations.documents import number_of
 from llmstream.conversations.models import ChatResponse, CitationSource, StreamingChunk
 from llmstream.conversations.turn import TurnRun
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.events.types import PAYLOADS, EventType, Start, StreamEvent
 from llmstream.messages import Message, dump
 
-_VALUES = {
-    EventType.STATUS: "status",
-    EventType.RETRY: "retry",
-    EventType.TOOL_CALL: "tool_call",
-    EventType.TOOL_RESULT: "tool_result",
-    EventType.FILE: "file",
-}
+_SHOWN_WHOLE = (
+    EventType.STATUS,
+    EventType.RETRY,
+    EventType.TOOL_CALL,
+    EventType.TOOL_RESULT,
+    EventType.FILE,
+)
+"""Events whose payload stands in the metadata as it is."""
 _DELTAS = {EventType.REASONING_DELTA: "reasoning", EventType.REFUSAL_DELTA: "refusal"}
 _USELESS = "use_openai has no effect here: name the model instead"
 
@@ -81,8 +82,9 @@ class _Projection:
             return StreamingChunk(
                 metadata={_DELTAS[kind]: delta.content if delta is not None else ""}
             )
-        if kind in _VALUES and (event.status is None or event.status.kind != "opaque"):
-            return StreamingChunk(metadata={_VALUES[kind]: dump(getattr(event, _VALUES[kind]))})
+        if kind in _SHOWN_WHOLE and not event.is_internal:
+            name = PAYLOADS[kind].field
+            return StreamingChunk(metadata={name: dump(getattr(event, name))})
         if kind is EventType.ERROR:
             return self._failed(event)
         return self._last(event) if kind is EventType.MESSAGE_COMPLETE else None

@@ -7,10 +7,11 @@ pydantic model, at a seventh of the memory. `pydantic.TypeAdapter(StreamEvent)` 
 from __future__ import annotations
 
 from codecs import lookup
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
-from typing import Any, Self, cast
+from functools import partial
+from typing import Any, NamedTuple, Self, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.messages import (
@@ -213,7 +214,7 @@ class StreamEvent:
                 value = [message.to_dict() for message in value]
             elif hasattr(value, "to_dict"):
                 value = value.to_dict()
-            elif f.name in _VALUES:
+            elif is_dataclass(value) and not isinstance(value, type):
                 value = dump(value)
             data[f.name] = value
         return data
@@ -225,11 +226,8 @@ class StreamEvent:
         for f in fields(cls)[1:]:
             if (value := data.get(f.name)) is None:
                 continue
-            if f.name in _VALUES:
-                value = load(_VALUES[f.name], value)
-            elif f.name in _READERS:
-                value = _READERS[f.name](value)
-            setattr(event, f.name, value)
+            read = _READERS.get(f.name)
+            setattr(event, f.name, value if read is None else read(value))
         if event.start is not None:
             event.start.warnings = tuple(event.start.warnings)
         return event
@@ -238,29 +236,56 @@ class StreamEvent:
 _WITHOUT_MARK = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 """Browsers, and Python on nearly every machine, take the last two for little-endian where no mark says otherwise."""
 
-_VALUES: dict[str, type[Any]] = {
-    "text_delta": TextDelta,
-    "reasoning_delta": ReasoningDelta,
-    "refusal_delta": RefusalDelta,
-    "tool_call_delta": ToolCallDelta,
-    "tool_call": ToolCall,
-    "tool_result": ToolResult,
-    "source": Source,
-    "file": File,
-    "status": Status,
-    "retry": Retry,
-    "start": Start,
+
+class Payload(NamedTuple):
+    """The field that carries what an event says, and the type of its value."""
+
+    field: str
+    type: type[Any]
+
+
+PAYLOADS: Mapping[EventType, Payload] = {
+    EventType.TEXT_DELTA: Payload("text_delta", TextDelta),
+    EventType.REASONING_DELTA: Payload("reasoning_delta", ReasoningDelta),
+    EventType.REFUSAL_DELTA: Payload("refusal_delta", RefusalDelta),
+    EventType.TOOL_CALL_DELTA: Payload("tool_call_delta", ToolCallDelta),
+    EventType.TOOL_CALL: Payload("tool_call", ToolCall),
+    EventType.TOOL_RESULT: Payload("tool_result", ToolResult),
+    EventType.SOURCE: Payload("source", Source),
+    EventType.FILE: Payload("file", File),
+    EventType.STATUS: Payload("status", Status),
+    EventType.RETRY: Payload("retry", Retry),
+    EventType.MESSAGE_START: Payload("start", Start),
+    EventType.MESSAGE_COMPLETE: Payload("message", Message),
+    EventType.ERROR: Payload("error_info", ErrorInfo),
 }
-_READERS: dict[str, Any] = {
-    "message": Message.from_dict,
+"""What each type of event carries. The other fields of an event are beside it."""
+
+PIECES = frozenset(PAYLOADS) - {
+    EventType.STATUS,
+    EventType.RETRY,
+    EventType.MESSAGE_START,
+    EventType.MESSAGE_COMPLETE,
+    EventType.ERROR,
+}
+"""The types of event that are a piece of the answer."""
+
+
+def _reader(payload: Payload) -> Callable[[Any], Any]:
+    from_dict: Callable[[Any], Any] | None = getattr(payload.type, "from_dict", None)
+    return from_dict or partial(load, payload.type)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **{payload.field: _reader(payload) for payload in PAYLOADS.values()},
     "finish_reason": FinishReason,
     "usage": Usage.from_dict,
     "messages": lambda messages: [Message.from_dict(message) for message in messages],
-    "error_info": ErrorInfo.from_dict,
 }
+"""How a field is read from JSON; the others are as they are there."""
 
 
-# --- the short way to make each kind ----------------------------------------------------------------------
+# --- the short way to make each kind ---------------------------------------------------------------
 
 
 def text_delta(content: str) -> StreamEvent:
@@ -276,6 +301,20 @@ def reasoning_delta(content: str) -> StreamEvent:
 def refusal_delta(content: str) -> StreamEvent:
     """A REFUSAL_DELTA."""
     return StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(content))
+
+
+TEXTS: Mapping[EventType, Callable[[str], StreamEvent]] = {
+    EventType.TEXT_DELTA: text_delta,
+    EventType.REASONING_DELTA: reasoning_delta,
+    EventType.REFUSAL_DELTA: refusal_delta,
+}
+"""The kinds of text, and how to make a delta of each."""
+
+
+def content(event: StreamEvent) -> str:
+    """The text of a delta, whichever kind it is; empty for other events."""
+    delta = event.text_delta or event.reasoning_delta or event.refusal_delta
+    return delta.content if delta is not None else ""
 
 
 def opaque(format: str, **data: Any) -> StreamEvent:

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TypeAlias
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import StreamEvent
+from llmstream.events.types import TEXTS, StreamEvent
 from llmstream.streams.flow import Flow, Source
-from llmstream.streams.message_start import TEXTS
 from llmstream.streams.rewrite import Rewriter, rewrite
 from llmstream.streams.transformer import Halt
 

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from llmstream.events.types import (
-    EventType,
-    StreamEvent,
-    reasoning_delta,
-    refusal_delta,
-    text_delta,
-)
-
-TEXTS: Mapping[EventType, Callable[[str], StreamEvent]] = {
-    EventType.TEXT_DELTA: text_delta,
-    EventType.REASONING_DELTA: reasoning_delta,
-    EventType.REFUSAL_DELTA: refusal_delta,
-}
-"""The kinds of text, and how to make a delta of each."""
-
-
-def content(event: StreamEvent) -> str:
-    """The text of a delta, whichever kind it is."""
-    delta = event.text_delta or event.reasoning_delta or event.refusal_delta
-    return delta.content if delta is not None else ""
+from llmstream.events.types import EventType, StreamEvent
 
 
 def is_notice(event: StreamEvent) -> bool:

@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterable
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.grammar import is_step
-from llmstream.events.types import EventType, Status, StreamEvent
+from llmstream.events.types import TEXTS, EventType, Status, StreamEvent, content
 from llmstream.streams.flow import Flow, Source
-from llmstream.streams.message_start import TEXTS, content
 
 
 def progress(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from llmstream.events.grammar import is_step
-from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.message_start import TEXTS, Opening, content, is_notice
+from llmstream.events.types import TEXTS, EventType, StreamEvent, content
+from llmstream.streams.message_start import Opening, is_notice
 
 Unit = Literal["word", "line", "sentence"]
 

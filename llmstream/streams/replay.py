@@ -13,9 +13,8 @@ from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.grammar import TERMINAL, is_step
-from llmstream.events.types import StreamEvent, error
+from llmstream.events.types import TEXTS, StreamEvent, content, error
 from llmstream.streams.flow import Flow
-from llmstream.streams.message_start import TEXTS, content
 from llmstream.streams.record import VERSION
 
 _Lines = Iterable[str | bytes]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from zlib import crc32
 
 from llmstream.events.grammar import TERMINAL, is_step
-from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.events.types import TEXTS, EventType, Start, StreamEvent, content
 from llmstream.messages import Usage
 from llmstream.streams.flow import Flow, Source
-from llmstream.streams.message_start import TEXTS, Opening, content, is_notice
+from llmstream.streams.message_start import Opening, is_notice
 from llmstream.streams.rewritten_message import Answer
 from llmstream.streams.transformer import Halt, Transformer
 

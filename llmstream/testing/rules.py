@@ -6,23 +6,12 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from llmstream.errors import ErrorKind
-from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.types import PAYLOADS, PIECES, TEXTS, EventType, StreamEvent
 from llmstream.messages import FinishReason, Message
 
-_VALUES = {
-    EventType.TEXT_DELTA: "text_delta",
-    EventType.REASONING_DELTA: "reasoning_delta",
-    EventType.REFUSAL_DELTA: "refusal_delta",
-    EventType.TOOL_CALL_DELTA: "tool_call_delta",
-    EventType.TOOL_CALL: "tool_call",
-    EventType.TOOL_RESULT: "tool_result",
-    EventType.SOURCE: "source",
-    EventType.FILE: "file",
-    EventType.STATUS: "status",
-    EventType.MESSAGE_START: "start",
-}
-_TEXTS = (EventType.TEXT_DELTA, EventType.REASONING_DELTA, EventType.REFUSAL_DELTA)
 _TERMINAL = (EventType.MESSAGE_COMPLETE, EventType.ERROR)
+_ALWAYS_SET = (EventType.STATUS, EventType.MESSAGE_START)
+"""Types beside the pieces whose payload a provider must set."""
 _KINDS = frozenset(get_args(ErrorKind))
 
 
@@ -57,11 +46,7 @@ def _order(events: Sequence[StreamEvent]) -> list[str]:
         broken.append("a RETRY: it is the client's to announce")
     if kinds.count(EventType.MESSAGE_START) > 1:
         broken.append("more than one MESSAGE_START")
-    pieces = [
-        at
-        for at, kind in enumerate(kinds)
-        if kind in _VALUES and kind not in ("status", "message_start")
-    ]
+    pieces = [at for at, kind in enumerate(kinds) if kind in PIECES]
     begun = kinds.index(EventType.MESSAGE_START) if EventType.MESSAGE_START in kinds else len(kinds)
     if pieces and pieces[0] < begun:
         broken.append(f"{kinds[pieces[0]]} comes before MESSAGE_START")
@@ -69,13 +54,13 @@ def _order(events: Sequence[StreamEvent]) -> list[str]:
 
 
 def _value(event: StreamEvent) -> list[str]:
-    name = _VALUES.get(event.type)
-    if name is None:
+    if event.type not in PIECES and event.type not in _ALWAYS_SET:
         return []
+    name = PAYLOADS[event.type].field
     value: Any = getattr(event, name)
     if value is None:
         return [f"{event.type} without its value {name}"]
-    if event.type in _TEXTS and not (isinstance(value.content, str) and value.content):
+    if event.type in TEXTS and not (isinstance(value.content, str) and value.content):
         return [
             f"{event.type} whose content is {value.content!r}: it must be a string, and not empty"
         ]
