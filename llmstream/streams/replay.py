@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
-from llmstream.events.builder import MessageBuilder
-from llmstream.events.grammar import TERMINAL, is_step
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.transcript import Transcript
 from llmstream.events.types import TEXTS, StreamEvent, content, error
 from llmstream.streams.flow import Flow
 from llmstream.streams.record import VERSION
@@ -23,13 +23,13 @@ _Lines = Iterable[str | bytes]
 def replay(
     file: str | os.PathLike[str] | _Lines, *, speed: float = 1.0, clock: Clock | None = None
 ) -> Flow[StreamEvent]:
-    """Give the events of a recording again, at the times they came at; `speed=2` twice as fast, `math.inf` at once.
+    """Yield the events of a recording again, at the times they came at; `speed=2` twice as fast, `math.inf` at once.
 
     A path is opened at the first step and closed with the stream; open files and other lines are read as they are.
-    Raises OSError for a file that can't be read, and ConfigurationError for one that is no recording or of a version
-    that isn't known, at the first step. What is wrong further on is an ERROR, after all events before it: kind
-    "truncated" where the recording was cut, "protocol" where a line is corrupt, with the code "recording". Raises
-    ValueError unless speed is above 0.
+    At the first step it raises OSError if the file can't be read, and ConfigurationError if the file isn't a recording,
+    or has an unknown version. What is wrong further on is an ERROR, after all events before it: kind "truncated" where
+    the recording was cut, "protocol" where a line is corrupt, with the code "recording". Raises ValueError unless speed
+    is above 0.
     """
     if not speed > 0:
         raise ValueError(f"speed must be above 0, not {speed}")
@@ -40,7 +40,7 @@ def replay(
 async def _replay(
     lines: _RecordedLines, speed: float, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:
-    builder = MessageBuilder()
+    transcript = Transcript()
     async with lines:
         lines.open()
         begun = clock.time()
@@ -49,13 +49,7 @@ async def _replay(
                 ahead = begun + at / speed - clock.time()
                 if ahead > 0:
                     await clock.sleep(ahead)
-                if event.retry is not None and event.retry.discard:
-                    builder = MessageBuilder()
-                elif event.retry is not None:
-                    builder.interrupt()
-                elif is_step(event):
-                    builder = MessageBuilder()
-                builder.add(event)
+                transcript.add(event)
                 yield event
                 if event.type in TERMINAL:
                     return
@@ -64,7 +58,7 @@ async def _replay(
             )
         except _CorruptError as problem:
             info = problem.info
-    partial = builder.partial()
+    partial = transcript.partial()
     info.partial = partial if partial.parts else None
     yield error(info)
 
