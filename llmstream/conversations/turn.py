@@ -13,13 +13,13 @@ from llmstream.conversations.documents import cite
 from llmstream.conversations.history import Place, build_messages, place_turn
 from llmstream.conversations.lease import Lease
 from llmstream.conversations.models import ConversationRequest
-from llmstream.conversations.recorder import Recorder
 from llmstream.conversations.records import ConversationRecord, Turn
 from llmstream.conversations.replaying import replay_turn
 from llmstream.conversations.shielded_tasks import Background
 from llmstream.conversations.stores.protocol import Store
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
+from llmstream.events.transcript import Transcript
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
@@ -97,7 +97,7 @@ class TurnRun:
             messages = self._settings.policy.trim(build_messages(self.conversation.system, place))
             await _close_abandoned(lease, place)
             await lease.write(place.position, place.turn)
-            recorder = Recorder()
+            transcript = Transcript()
             ended = error(
                 ErrorInfo("internal", "the client's stream had no end")
             )  # which it promises
@@ -109,11 +109,11 @@ class TurnRun:
                         if event.type in TERMINAL:
                             ended = event
                             break
-                        recorder.add(event)
+                        transcript.add(event)
                         if stream:
                             yield event
             except BaseException as problem:
-                await self._store_partial(lease, place, recorder, problem)
+                await self._store_partial(lease, place, transcript, problem)
                 raise
             last, cited = self._finish(ended, place, stream=stream)
             await lease.write(place.position, self.turn, last=True)
@@ -144,7 +144,7 @@ class TurnRun:
         return replace(last, message=message, messages=event.messages and messages), cited
 
     async def _store_partial(
-        self, lease: Lease, place: Place, recorder: Recorder, reason: BaseException
+        self, lease: Lease, place: Place, transcript: Transcript, reason: BaseException
     ) -> None:
         """The reader left, or an argument was wrong: keep what had come. Never raises in place of `reason`."""
         info = (
@@ -152,7 +152,7 @@ class TurnRun:
             if isinstance(reason, Exception)
             else None
         )
-        self.turn = _partial(place.turn, recorder.messages(), info)
+        self.turn = _partial(place.turn, transcript.messages(), info)
         try:
             await lease.write(place.position, self.turn, last=True)
         except Exception as problem:  # whatever it is, `reason` is what its caller waits for

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, StreamEvent, tools
-from llmstream.conversations.recorder import Recorder
 from llmstream.events.builder import MessageBuilder
+from llmstream.events.transcript import Transcript
 from llmstream.events.grammar import Guard
 from llmstream.events.types import Start, ToolCallDelta, text_delta
 from llmstream.messages import FinishReason, Message, ToolCall, ToolResult
@@ -288,7 +288,7 @@ def rewritten():
 CONSUMERS = {
     "builder": lambda: MessageBuilder().add,
     "guard": lambda: Guard().feed,
-    "recorder": lambda: Recorder().add,
+    "transcript": lambda: Transcript().add,
     "withheld": lambda: Withheld(ask()).sift,
     "operators": rewritten,
     **{name: (lambda name=name: encoder(name).feed) for name in FORMATS},
