@@ -11,8 +11,8 @@ import pytest
 
 from llmstream import EventType, LLMClient, StreamEvent, tools
 from llmstream.events.builder import MessageBuilder
-from llmstream.events.transcript import Transcript
 from llmstream.events.grammar import Guard
+from llmstream.events.transcript import Transcript
 from llmstream.events.types import Start, ToolCallDelta, text_delta
 from llmstream.messages import FinishReason, Message, ToolCall, ToolResult
 from llmstream.streams import map_text
