@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import replace
 from zlib import crc32
 
-from llmstream.events.grammar import TERMINAL, is_step
-from llmstream.events.types import TEXTS, EventType, Start, StreamEvent, content
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import TEXTS, EventType, StreamEvent, content
 from llmstream.messages import Usage
 from llmstream.streams.flow import Flow, Source
 from llmstream.streams.message_start import Opening, is_notice
-from llmstream.streams.rewritten_message import Answer
+from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.streams.transformer import Halt, Transformer
 
 
@@ -46,7 +46,7 @@ class Rewriter:
         self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool
     ) -> None:
         self._make, self._kinds = make, kinds
-        self._answer = Answer(make, kinds, keep_message=keep_message)
+        self._message = RewrittenMessage(make, kinds, keep_message=keep_message)
         self._opening = Opening()
         self._run: Transformer | None = None
         self._kind = EventType.TEXT_DELTA  # of the run
@@ -77,7 +77,7 @@ class Rewriter:
     def _halt(self, halt: Halt, left: list[StreamEvent], usage: Usage | None = None) -> None:
         self._emit(halt.text, left)
         self.halted = True
-        left.append(self._answer.halted(halt.info, usage))
+        left.append(self._message.halted(halt.info, usage))
 
     def _take(self, event: StreamEvent, left: list[StreamEvent]) -> None:
         kind = event.type
@@ -86,7 +86,7 @@ class Rewriter:
         elif kind is EventType.STATUS:
             self._status(event, left)
         elif kind is EventType.MESSAGE_START:
-            self._answer.begin(event.start or Start())
+            self._message.add(event)
             self._opening.hold(event)
         elif kind is EventType.RETRY:
             self._retry(event, left)
@@ -95,9 +95,9 @@ class Rewriter:
             if kind is not EventType.ERROR:
                 left += self._opening.release()
             if kind in TERMINAL:
-                event = self._answer.last(event)
+                event = self._message.last(event)
             else:
-                self._answer.add(event)
+                self._message.add(event)
             self._sums = (0, 0)
             left.append(event)
 
@@ -116,7 +116,7 @@ class Rewriter:
         event = TEXTS[self._kind](text)
         if self._kind is EventType.REASONING_DELTA:
             self._sums = (self._sums[0], _sum(text, self._sums[1]))
-        self._answer.add(event)
+        self._message.add(event)
         left += (*self._opening.release(), event)
 
     def _end_run(self, left: list[StreamEvent]) -> None:
@@ -129,23 +129,21 @@ class Rewriter:
             left.append(event)  # ahead of what is kept back: it must not cut a word in two
             return
         self._end_run(left)
-        if is_step(event):
+        if event.ends_round:
             left += self._opening.step()
-            event = self._answer.step(event)
+            event = self._message.step(event)
         elif self._sums[0] != self._sums[1]:
             return  # the signature of reasoning that was changed: no provider would take it
         else:
-            self._answer.add(event)
+            self._message.add(event)
         left.append(event)
 
     def _retry(self, event: StreamEvent, left: list[StreamEvent]) -> None:
-        if event.retry is not None and event.retry.discard:
+        if event.discards:
             self._run = None
-            self._answer.discard()
-        else:
-            if self._kind is EventType.REASONING_DELTA:
-                self._end_run(left)  # what the next attempt reasons stands apart
-            self._answer.interrupt()
+        elif self._kind is EventType.REASONING_DELTA:
+            self._end_run(left)  # what the next attempt reasons stands apart
+        self._message.add(event)
         left.append(self._opening.retry(event))
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.builder import MessageBuilder
-from llmstream.events.types import EventType, RefusalDelta, Start, StreamEvent, TextDelta, error
+from llmstream.events.transcript import Transcript
+from llmstream.events.types import EventType, RefusalDelta, StreamEvent, TextDelta, error
 from llmstream.messages import Message, ToolResult, Usage
 from llmstream.streams.transformer import Transformer, transform_message, transform_text
 
 
-class Answer:
+class RewrittenMessage:
     """Builds it from what left, so that the deltas still add up to it; in batch mode, from the message that came."""
 
     def __init__(
@@ -20,25 +20,17 @@ class Answer:
     ) -> None:
         self._make, self._kinds = make, kinds
         self._keep = keep_message
-        self._builder = MessageBuilder()
-        self._start: Start | None = None  # None: batch mode, so far
-
-    def begin(self, start: Start) -> None:
-        """A MESSAGE_START has come."""
-        self._start = start
+        self._transcript = Transcript()
+        self._is_streamed = False
+        """A MESSAGE_START has come, so pieces come; in batch mode none do."""
 
     def add(self, event: StreamEvent) -> None:
-        """A piece has left."""
-        if self._keep:
-            self._builder.add(event)
-
-    def discard(self) -> None:
-        """What left is void."""
-        self._builder = MessageBuilder()
-
-    def interrupt(self) -> None:
-        """What left was cut, and goes on."""
-        self._builder.interrupt()
+        """A piece has left; or a MESSAGE_START or a RETRY has come."""
+        if event.type is EventType.MESSAGE_START:
+            self._is_streamed = True
+        elif not self._keep:
+            return
+        self._transcript.add(event)
 
     def step(self, event: StreamEvent) -> StreamEvent:
         """The end of a round with what was made of its text; another message follows."""
@@ -50,8 +42,9 @@ class Answer:
                 if not isinstance(part, ToolResult) or part in came.parts
             ]
             message = replace(message, parts=parts)
-        self._builder = MessageBuilder()
-        return replace(event, message=message)
+        step = replace(event, message=message)
+        self._transcript.add(step)
+        return step
 
     def last(self, event: StreamEvent) -> StreamEvent:
         """The terminal event, with what was made of the text."""
@@ -82,8 +75,8 @@ class Answer:
 
     def halted(self, info: ErrorInfo, usage: Usage | None) -> StreamEvent:
         """The ERROR of a stream that was stopped here."""
-        start = self._start or Start()
-        partial = self._builder.partial(id=start.id, model=start.model, provider=start.provider)
+        start = self._transcript.start
+        partial = self._transcript.partial(id=start.id, model=start.model, provider=start.provider)
         failed = error(
             replace(info, provider=start.provider, partial=partial if partial.parts else None)
         )
@@ -93,11 +86,10 @@ class Answer:
     def _rewritten(self, message: Message | None, *, cut: bool = False) -> Message | None:
         if message is None or not self._keep:
             return None
-        if self._start is None:
+        if not self._is_streamed:
             return self._whole(message)
-        return replace(
-            message, parts=(self._builder.partial() if cut else self._builder.message()).parts
-        )
+        built = self._transcript.partial() if cut else self._transcript.message()
+        return replace(message, parts=built.parts)
 
     def _refusal(self, delta: RefusalDelta) -> str:
         kept = EventType.REFUSAL_DELTA not in self._kinds

@@ -16,7 +16,7 @@ from llmstream.events.transcript import Transcript
 from llmstream.events.types import Start, ToolCallDelta, text_delta
 from llmstream.messages import FinishReason, Message, ToolCall, ToolResult
 from llmstream.streams import map_text
-from llmstream.streams.rewritten_message import Answer
+from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.testing import ScriptedProvider
 from llmstream.web.dialects import Ask, all_dialects
 from llmstream.web.dialects.ag_ui import Run
@@ -281,7 +281,7 @@ def dialect_encoder(index, reply=None):
 
 def rewritten():
     """What operators keep of an answer."""
-    kept = Answer(lambda: None, (), keep_message=True)
+    kept = RewrittenMessage(lambda: None, (), keep_message=True)
     return kept.add
 
 
