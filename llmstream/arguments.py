@@ -7,7 +7,7 @@ raise TypeError or ValueError that name the place (`messages[3].content`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import is_
 from typing import Any
@@ -34,53 +34,18 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
+from llmstream.options import BY_NAME, NAMES, OPTIONS
 
 FORMAT = "openai-chat"
 _TEXT_ONLY = "a tool's result is text or JSON; send an image in a user message after it"
 
 
-def build_request(
-    messages: Any,
-    model: str,
-    *,
-    tools: Any = None,
-    tool_choice: Any = None,
-    parallel_tool_calls: bool | None = None,
-    response_format: Any = None,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    max_tokens: int | None = None,
-    stop: Any = None,
-    seed: int | None = None,
-    reasoning_effort: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    provider_options: Mapping[str, Mapping[str, Any]] | None = None,
-) -> ChatRequest:
-    """The request that a caller's arguments mean."""
-    if max_tokens is not None and (
-        not isinstance(max_tokens, int) or max_tokens is True or max_tokens < 1
-    ):
-        raise ValueError(f"max_tokens must be a positive whole number, not {max_tokens!r}")
-    return ChatRequest(
-        messages=parse_messages(messages),
-        model=model,
-        tools=parse_tools(tools),
-        tool_choice=parse_tool_choice(tool_choice),
-        parallel_tool_calls=check_type(
-            parallel_tool_calls, bool, "parallel_tool_calls must be True or False"
-        ),
-        response_format=parse_response_format(response_format),
-        temperature=check_type(temperature, (int, float), "temperature must be a number"),
-        top_p=check_type(top_p, (int, float), "top_p must be a number"),
-        max_tokens=max_tokens,
-        stop=parse_stop(stop),
-        seed=check_type(seed, int, "seed must be a whole number"),
-        reasoning_effort=check_type(
-            reasoning_effort, str, "reasoning_effort must be a string such as 'low'"
-        ),
-        metadata=_parse_metadata(metadata),
-        provider_options=_parse_provider_options(provider_options),
-    )
+def build_request(messages: Any, model: str, **options: Any) -> ChatRequest:
+    """The request that a caller's arguments mean. `options` are those of `llmstream.options`."""
+    if unknown := options.keys() - BY_NAME.keys():
+        raise TypeError(f"there is no option {min(unknown)!r}; known: {', '.join(NAMES)}")
+    read = {name: _READERS[name](options.get(name)) for name in NAMES}
+    return ChatRequest(parse_messages(messages), model, **read)
 
 
 def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
@@ -403,3 +368,14 @@ def _parse_provider_options(value: Any) -> dict[str, dict[str, Any]]:
         ensure_json(chosen, f"provider_options[{name!r}]")
         options[name] = dict(chosen)
     return options
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **{option.name: option.check for option in OPTIONS},
+    "tools": parse_tools,
+    "tool_choice": parse_tool_choice,
+    "response_format": parse_response_format,
+    "stop": parse_stop,
+    "metadata": _parse_metadata,
+    "provider_options": _parse_provider_options,
+}

@@ -32,6 +32,7 @@ from llmstream.messages import (
     ensure_json,
     load_part,
 )
+from llmstream.options import NAMES
 
 _Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -99,18 +100,9 @@ Attachment: TypeAlias = Annotated[
 ]
 
 
-_OPTIONS = (
-    "model",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "reasoning_effort",
-    "tool_choice",
-    "response_format",
-    "provider_options",
-)
+NOT_FOR_A_TURN = frozenset({"tools", "parallel_tool_calls", "metadata"})
+"""Options that a turn doesn't take: its tools are the ConversationClient's, its metadata the conversation's."""
+_OPTIONS = ("model", *(name for name in NAMES if name not in NOT_FOR_A_TURN))
 
 
 class ConversationRequest(_Given):

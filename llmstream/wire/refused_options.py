@@ -14,20 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstream.errors import ErrorInfo
+from llmstream.options import OPTIONS
 from llmstream.wire.outbound import Rendered
 
 OPTIONAL = frozenset(
-    {
-        "stream_options",
-        "temperature",
-        "top_p",
-        "top_k",
-        "seed",
-        "parallel_tool_calls",
-        "reasoning_effort",
-        "reasoning",
-        "metadata",
-    }
+    {"stream_options", "reasoning", *(option.name for option in OPTIONS if option.droppable)}
 )
 """Options that may be left out: the answer is still one to the question that was asked."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}

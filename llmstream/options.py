@@ -1,0 +1,143 @@
+"""The options of a call: the one list that every place is held against.
+
+`LLMClient.chat_completion` spells them in its signature, `CallOptions` and `ChatRequest` as
+fields. `llmstream.arguments` checks them by this list, and each wire format renders those that it
+has. One test fails where a place lacks an option; docs/options.md is made from the list.
+
+`timeouts`, `headers` and `fallbacks` aren't here: they are about the call, not about the answer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["number", "whole number", "flag", "text", "shape"]
+"""What a value must be. `llmstream.arguments` has a reader for each option of the kind "shape"."""
+
+_TYPES: dict[str, tuple[type[Any], ...]] = {
+    "number": (int, float),
+    "whole number": (int,),
+    "flag": (bool,),
+    "text": (str,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. None always means: the provider decides."""
+
+    name: str
+    kind: Kind
+    wanted: str
+    """What a value must be, in an error's words: "a number from -2 to 2"."""
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    droppable: bool = False
+    """Whether a host that refuses the option is asked again without it: it only tunes an answer."""
+
+    def check(self, value: Any) -> Any:
+        """`value`, if it is None or fits. Raises TypeError or ValueError that names the option."""
+        if value is None or self.kind == "shape":
+            return value
+        if not self._has_type(value):
+            bounded = self.low is not None
+            raise (ValueError if bounded else TypeError)(self._problem(value))
+        if self.kind in ("number", "whole number") and not self._is_in_range(value):
+            raise ValueError(self._problem(value))
+        return value
+
+    def _problem(self, value: Any) -> str:
+        return f"{self.name} must be {self.wanted}, not {value!r}"
+
+    def _has_type(self, value: Any) -> bool:
+        if isinstance(value, bool):  # it is an int to Python, but True isn't a number
+            return self.kind == "flag"
+        return isinstance(value, _TYPES[self.kind])
+
+    def _is_in_range(self, value: float) -> bool:
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
+        if self.low is not None and value < self.low:
+            return False
+        return self.high is None or value <= self.high
+
+
+OPTIONS = (
+    Option("tools", "shape", "a list of tools", "What the model may call."),
+    Option(
+        "tool_choice",
+        "shape",
+        "'auto', 'none', 'required' or a tool's name in a dict",
+        "Whether it must call one, and which.",
+    ),
+    Option(
+        "parallel_tool_calls",
+        "flag",
+        "True or False",
+        "Whether one answer may hold several calls.",
+        droppable=True,
+    ),
+    Option(
+        "response_format",
+        "shape",
+        "a JSON schema, or a dict as OpenAI takes it",
+        "JSON as the answer, of any shape or by a schema.",
+    ),
+    Option(
+        "temperature",
+        "number",
+        "a number",
+        "How freely the next word is chosen; 0: hardly.",
+        droppable=True,
+    ),
+    Option(
+        "top_p",
+        "number",
+        "a number",
+        "Only the likeliest words, up to this share of the probability.",
+        droppable=True,
+    ),
+    Option(
+        "max_tokens",
+        "whole number",
+        "a positive whole number",
+        "The longest answer, reasoning included.",
+        low=1,
+    ),
+    Option(
+        "stop", "shape", "a non-empty string, or a list of them", "Strings that end the answer."
+    ),
+    Option(
+        "seed",
+        "whole number",
+        "a whole number",
+        "The same seed gives the same answer, as far as the host can.",
+        droppable=True,
+    ),
+    Option(
+        "reasoning_effort",
+        "text",
+        "a string such as 'low'",
+        "How long the model thinks; 'none': not at all.",
+        droppable=True,
+    ),
+    Option(
+        "metadata",
+        "shape",
+        "a mapping of strings to strings",
+        "Labels that the provider keeps.",
+        droppable=True,
+    ),
+    Option(
+        "provider_options",
+        "shape",
+        "a mapping keyed by provider",
+        "Fields of the provider's own body, merged last.",
+    ),
+)
+
+NAMES = tuple(option.name for option in OPTIONS)
+BY_NAME = {option.name: option for option in OPTIONS}
