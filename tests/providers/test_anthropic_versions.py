@@ -29,6 +29,7 @@ SAMPLED = [
     "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     "claude-opus-4-6",
 ]
+EXCLUSIVE = SAMPLED[SAMPLED.index("claude-opus-4-1@20250805") :]
 UNSAMPLED = [
     "claude-opus-4-7",
     "claude-opus-4.8",
@@ -59,6 +60,8 @@ def _problem(name: str, body: dict[str, Any], version: str) -> str | None:
         return f"{name}: Extra inputs are not permitted"
     if body["model"] in UNSAMPLED and body[name] != 1:
         return f"`{name}` is deprecated for this model."
+    if body["model"] in EXCLUSIVE and {"temperature", "top_p"} <= body.keys():
+        return "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
     if body.get("thinking", {}).get("type") in ("enabled", "adaptive") and (name, body[name]) != (
         "temperature",
         1,
@@ -109,6 +112,24 @@ async def test_a_claude_up_to_4_6_keeps_them_under_the_older_version(model: str)
         (OLD, ("temperature", 0.2)),
         (NEW,),
     ]
+
+
+@pytest.mark.parametrize("model", SAMPLED)
+async def test_temperature_goes_alone_where_the_two_exclude_each_other(model: str) -> None:
+    own: dict[str, Any] = {"provider_options": {"anthropic": {"top_p": 0.5}}}
+    async with Loopback(claude) as server, connect(server, model) as client:
+        warned = [
+            dropped(await ask(client, temperature=0.2, top_p=0.9)),
+            dropped(await ask(client, temperature=0.2, **own)),
+        ]
+    both = [
+        (OLD, ("temperature", 0.2), ("top_p", 0.9)),
+        (OLD, ("temperature", 0.2), ("top_p", 0.5)),
+    ]
+    one = [(OLD, ("temperature", 0.2)), (OLD, ("top_p", 0.5))]
+    exclusive = model in EXCLUSIVE
+    assert warned == ([["top_p"], ["temperature"]] if exclusive else [[], []])
+    assert [sent(request) for request in server.requests] == (one if exclusive else both)
 
 
 @pytest.mark.parametrize("stream", [True, False])

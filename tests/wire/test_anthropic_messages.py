@@ -698,6 +698,9 @@ def chat_requests(draw):
     model = draw(st.sampled_from(["claude-x", "claude-opus-4-6"]))
     effort = draw(st.sampled_from([None, "none", "low", "medium", "high", "xhigh", "max"]))
     sampled = model == "claude-opus-4-6" and effort in (None, "none")
+    share = st.none() | st.floats(0, 1)
+    pairs = st.tuples(share, st.none()) | st.tuples(st.none(), share)  # the two exclude each other
+    temperature, top_p = draw(pairs) if sampled else (None, None)
     return ChatRequest(
         messages=[*head, *body, *last],
         model=model,
@@ -705,8 +708,8 @@ def chat_requests(draw):
         tool_choice=choice,
         parallel_tool_calls=None if choice is None else draw(st.none() | st.booleans()),
         response_format=draw(st.none() | st.builds(ResponseFormat, schemas)),
-        temperature=draw(st.none() | st.floats(0, 1)) if sampled else None,
-        top_p=draw(st.none() | st.floats(0, 1)) if sampled else None,
+        temperature=temperature,
+        top_p=top_p,
         max_tokens=draw(st.integers(1, 10**5)),
         stop=draw(st.lists(some, max_size=2)),
         reasoning_effort=effort,

@@ -2,7 +2,8 @@
 
 Format: https://docs.anthropic.com/en/api/versioning. 2026-10-21 refuses `temperature`, `top_p` and `top_k` at any
 value, for every model. Under 2023-06-01 Claude up to 4.6 takes them unless it reasons; Claude from 4.7 on doesn't. So
-a body that holds such an option goes out under the older version, and every other body under the newer.
+a body that holds such an option goes out under the older version, and every other body under the newer. From Claude 4.1
+on `temperature` and `top_p` exclude each other.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ SAMPLING = ("temperature", "top_p", "top_k")
 
 _NUMBERED = re.compile(r"claude-(?:[a-z]+-)*v?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
 _LAST_SAMPLED = (4, 6)
+_FIRST_EXCLUSIVE = (4, 1)
+_EXCLUDED_BY = {"temperature": "top_p", "top_p": "temperature"}
 
 
 def version_for(body: Mapping[str, Any]) -> str:
@@ -40,6 +43,9 @@ def refusal(option: str, value: Any, body: Mapping[str, Any], version: str | Non
         return "Claude takes none from 4.7 on"
     if _reasons(body) and not (option == "temperature" and value == 1):
         return "Claude takes none while it reasons"
+    other = _EXCLUDED_BY.get(option)
+    if other in body and _generation(model) >= _FIRST_EXCLUSIVE:
+        return f"Claude takes none beside {other} from 4.1 on"
     return None
 
 
