@@ -56,7 +56,8 @@ class AnthropicProvider(HTTPProvider):
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Messages. A version of the caller's own decides what it may hold."""
-        unsigned = "deepseek" in request.model.lower()
+        model = request.model.lower()
+        unsigned = "deepseek" in model or "kimi" in model
         return render_request(
             request,
             MessagesVariant(self.name, version=given.get(HEADER), unsigned_thinking=unsigned),

@@ -124,6 +124,7 @@ MODELS = [
     ("fireworks:accounts/fireworks/models/deepseek-v4-pro", "deepseek"),
     ("openai:deepseek-v4-flash", "deepseek"),
     ("openai:Pro/moonshotai/Kimi-K2.5", "kimi"),
+    ("openai:kimi-for-coding", "kimi"),
 ]
 
 
@@ -216,13 +217,14 @@ async def test_a_history_from_a_store_has_its_reasoning() -> None:
     [
         {"reasoning_effort": "none"},
         {"provider_options": {"deepseek": {"thinking": {"type": "disabled"}}}},
+        {"provider_options": {"deepseek": {"chat_template_kwargs": {"thinking": False}}}},
     ],
-    ids=["effort", "provider_options"],
+    ids=["effort", "provider_options", "a template's option"],
 )
 async def test_with_reasoning_off_nothing_goes_back(off: dict[str, Any]) -> None:
     said = Message("assistant", [ReasoningPart("I need it."), CALL])
     async with (
-        Loopback(host(refused_by_deepseek)) as server,
+        Loopback(answer("openai-chat")) as server,
         connect(server, "deepseek:deepseek-v4-flash") as client,
     ):
         await client.complete([USER, said, RESULT, USER], tools=TOOLS, **off)
@@ -326,3 +328,87 @@ async def test_unsigned_thinking_goes_back_to_deepseek_in_anthropic_s_format(
     (thinking, *_) = server.requests[0].body["messages"][1]["content"]
     assert (thinking == {"type": "thinking", "thinking": "Hm."}) is goes
     assert (thinking["type"] == "tool_use") is not goes
+
+
+def refused_in_anthropic_s_format(body: dict[str, Any]) -> str | None:
+    """As DeepSeek's server and Kimi's do, unless the model is told not to think."""
+    if body.get("thinking", {}).get("type") == "disabled":
+        return None
+    for turn in body["messages"]:
+        kinds = {block["type"] for block in turn["content"] if isinstance(block, dict)}
+        if turn["role"] == "assistant" and "tool_use" in kinds and "thinking" not in kinds:
+            return "The `content[].thinking` in the thinking mode must be passed back to the API."
+    return None
+
+
+async def anthropic_s_format(request: Request, reply: Reply) -> None:
+    """Calls a tool twice, the second time without a thought; then answers."""
+    body = request.body
+    if problem := refused_in_anthropic_s_format(body):
+        await refuse(400, {"error": {"message": problem, "type": "invalid_request_error"}})(
+            request, reply
+        )
+        return
+    number = sum("tool_result" in str(turn["content"]) for turn in body["messages"])
+    rounds = (
+        (thought("I need it."), CALL),
+        (ToolCall("c2", "get", '{"a":2}', {"a": 2}),),
+        ("done",),
+    )
+    await answer("anthropic-messages", *rounds[min(number, 2)])(request, reply)
+
+
+def thoughts(request: Request) -> list[list[str]]:
+    """The thinking in each of the assistant's turns."""
+    turns = [turn["content"] for turn in request.body["messages"] if turn["role"] == "assistant"]
+    return [
+        [b["thinking"] for b in turn if isinstance(b, dict) and b["type"] == "thinking"]
+        for turn in turns
+    ]
+
+
+THINKING = ["deepseek-v4-flash", "kimi-k2.5", "kimi-k3", "kimi-for-coding"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("model", THINKING)
+async def test_a_tool_loop_goes_on_in_anthropic_s_format_too(model: str, *, stream: bool) -> None:
+    def get(a: int) -> str:
+        """Get it."""
+        return "42"
+
+    async with Loopback(anthropic_s_format) as server:
+        url = server.url("anthropic")
+        async with LLMClient(
+            f"anthropic:{model}", api_key="sk-loopback-key", base_url=url
+        ) as client:
+            rounds = run_rounds(
+                client, [USER], [get], {}, stream=stream, max_rounds=9, confirm=None
+            )
+            events = [event async for event in rounds]
+    assert events[-1].type is EventType.MESSAGE_COMPLETE, events[-1]
+    assert [thoughts(request) for request in server.requests] == [
+        [],
+        [["I need it."]],
+        [["I need it."], [" "]],
+    ]
+
+
+@pytest.mark.parametrize("turns", OTHERS.values(), ids=list(OTHERS))
+@pytest.mark.parametrize("model", [*THINKING, "deepseek-v4-pro[1m]"])
+async def test_a_history_of_others_has_thinking_in_anthropic_s_format_too(
+    model: str, turns: list[Any]
+) -> None:
+    async with Loopback(anthropic_s_format) as server:
+        url = server.url("anthropic")
+        async with LLMClient(
+            f"anthropic:{model}", api_key="sk-loopback-key", base_url=url
+        ) as client:
+            await client.complete([USER, *turns, USER], tools=TOOLS)
+            await client.complete([USER, *turns, USER], tools=TOOLS, reasoning_effort="none")
+            options: Any = {"anthropic": {"thinking": {"type": "disabled"}}}
+            await client.complete([USER, *turns, USER], tools=TOOLS, provider_options=options)
+    said = thoughts(server.requests[0])
+    assert said[-1] == [" "]
+    assert all(said) or "kimi" in model
+    assert not any([" "] in thoughts(request) for request in server.requests[1:])

@@ -26,6 +26,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
 from llmstream.wire.json_fields import as_text
+from llmstream.wire.reasoning import BLANK, Owed
 
 _TEXT_TYPES = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
@@ -36,8 +37,9 @@ _TEXT_TYPES = frozenset(
 class RenderedTurns:
     """Takes messages one by one, joins neighbours of one role, and keeps the system messages apart."""
 
-    def __init__(self, *, unsigned_thinking: bool = False) -> None:
+    def __init__(self, *, unsigned_thinking: bool = False, owed: Owed | None = None) -> None:
         self._unsigned_thinking = unsigned_thinking
+        self._owed = owed
         self.system: list[str] = []
         self.turns: list[dict[str, Any]] = []
         self.warnings: list[str] = []
@@ -65,6 +67,8 @@ class RenderedTurns:
             content = [block for part in parts if (block := self._block(part, role)) is not None]
             if not content:
                 return
+        if role == "assistant" and self._owes_thinking(content):
+            content = [{"type": "thinking", "thinking": BLANK}, *_blocks(content)]
         if not self.turns or self.turns[-1]["role"] != role:
             self.turns.append({"role": role, "content": content})
             return
@@ -105,6 +109,14 @@ class RenderedTurns:
         elif isinstance(part, File):
             return self._file(part)
         return None
+
+    def _owes_thinking(self, content: Any) -> bool:
+        kinds = (
+            {block.get("type") for block in _blocks(content)} if self._owed is not None else set()
+        )
+        if "thinking" in kinds:
+            return False
+        return self._owed == "always" or (self._owed == "calls" and "tool_use" in kinds)
 
     def _thinking(self, part: ReasoningPart) -> dict[str, Any] | None:
         if part.signature is not None:

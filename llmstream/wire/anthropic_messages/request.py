@@ -30,6 +30,7 @@ from llmstream.messages import (
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
 from llmstream.wire.anthropic_messages.versions import refusal
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.reasoning import is_off, owed_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class MessagesVariant:
     version: str | None = None
     """The caller's own `anthropic-version`; None: the one that suits each body goes with it."""
     unsigned_thinking: bool = False
-    """Whether reasoning that nobody signed goes back: DeepSeek wants it so, Anthropic refuses it."""
+    """Whether reasoning that nobody signed goes back: DeepSeek and Kimi want it so, Anthropic refuses it. Then those
+    that owe it (`llmstream.wire.reasoning`) have a blank one where there is none."""
 
 
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
@@ -80,7 +82,8 @@ _KNOWN = frozenset(
 
 def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVariant()) -> Rendered:
     """The body to post. Constant work per message."""
-    history = RenderedTurns(unsigned_thinking=variant.unsigned_thinking)
+    unsigned = variant.unsigned_thinking and not _is_off(request, variant)
+    history = RenderedTurns(unsigned_thinking=unsigned, owed=owed_to(request.model) if unsigned else None)
     for message in request.messages:
         history.add(message)
     body: dict[str, Any] = {
@@ -107,6 +110,12 @@ def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVari
     rendered.merge(request.provider_options.get(variant.name, {}))
     _render_sampling(request, variant, rendered)
     return rendered
+
+
+def _is_off(request: ChatRequest, variant: MessagesVariant) -> bool:
+    """Whether the body that comes of this tells the model not to reason."""
+    options = request.provider_options.get(variant.name, {})
+    return is_off(options) if "thinking" in options else request.reasoning_effort == "none"
 
 
 def takes_prefill(request: ChatRequest) -> bool:

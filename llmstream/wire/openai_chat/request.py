@@ -2,7 +2,8 @@
 
 Format: https://platform.openai.com/docs/api-reference/chat/create. What the format can't carry: results of tools the
 provider ran, whether a tool's result is an error (its text says so), and a file by URL (warned). The reasoning of
-earlier turns goes back to the hosts that want it (`reasoning.py`); OpenAI and others refuse it as an unknown key.
+earlier turns goes back to the hosts that want it (`llmstream.wire.reasoning`). OpenAI and others refuse it, as they do
+any unknown key.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.wire.openai_chat.encode import render_signature
-from llmstream.wire.openai_chat.reasoning import BLANK, KEY, Owed, is_off, owed_to, readable
+from llmstream.wire.openai_chat.reasoning import KEY, readable
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.reasoning import BLANK, Owed, is_off, owed_to
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""Models that must get the reasoning of earlier turns back, told by their names, in any format.
+
+Specification: https://api-docs.deepseek.com/guides/thinking_mode and
+https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model. DeepSeek refuses a history with tools in which any
+message of the assistant lacks its reasoning; Kimi, one in which a message with calls does. Where there is none, as in
+another vendor's turn, a blank stands for it, for an empty text was refused at times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+BLANK = " "
+Owed = Literal["always", "calls"]
+
+_KNOWN: tuple[tuple[re.Pattern[str], Owed], ...] = (
+    (re.compile(r"deepseek-v([4-9]|[1-9]\d)"), "always"),
+    (re.compile(r"kimi-(k2[.p-]?[5-9](?!\d)|k2-thinking|k[3-9]|for-coding)"), "calls"),
+)
+
+
+def owed_to(model: str) -> Owed | None:
+    """The assistant's messages that must have it where this model is served; None: none, as far as its name tells."""
+    return next((owed for pattern, owed in _KNOWN if pattern.search(model.lower())), None)
+
+
+def is_off(body: Mapping[str, Any]) -> bool:
+    """Whether a request tells the model not to reason."""
+    thinking, reasoning = body.get("thinking"), body.get("reasoning")
+    if isinstance(thinking, Mapping) and thinking.get("type") == "disabled":
+        return True
+    if isinstance(reasoning, Mapping) and (
+        reasoning.get("effort") == "none" or reasoning.get("enabled") is False
+    ):
+        return True
+    template = body.get("chat_template_kwargs")  # of vLLM, SGLang and llama.cpp
+    if isinstance(template, Mapping) and (
+        template.get("thinking") is False or template.get("enable_thinking") is False
+    ):
+        return True
+    return body.get("enable_thinking") is False
