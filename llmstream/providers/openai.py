@@ -83,4 +83,4 @@ class OpenAIResponsesProvider(_OverOpenAI):
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Responses."""
-        return render_responses(request, ResponsesVariant(self.name))
+        return render_responses(request, ResponsesVariant(self.name, refusals=self.is_openai()))

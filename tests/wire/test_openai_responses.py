@@ -1177,6 +1177,15 @@ def test_parsing_what_was_rendered_gives_the_same_request(request):
     assert parse_request(json.loads(json.dumps(rendered.body))) == request
 
 
+def test_reasoning_whose_signature_is_empty_has_none():
+    """llama.cpp makes it so, and refuses it."""
+    item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": ""}
+    content = [{"type": "reasoning_text", "text": "Hm."}]
+    request = parse_request({"model": "m", "input": [{**item, "content": content}]})
+    assert request.messages == [Message("assistant", [ReasoningPart("Hm.", None, "rs_1", FORMAT)])]
+    assert render_request(request).body["input"] == []
+
+
 @given(conversations)
 def test_every_item_names_its_type(history):
     """llama.cpp answers 400 to an assistant's message that doesn't, although OpenAI lets it be left out."""

@@ -83,7 +83,9 @@ _KNOWN = frozenset(
 def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVariant()) -> Rendered:
     """The body to post. Constant work per message."""
     unsigned = variant.unsigned_thinking and not _is_off(request, variant)
-    history = RenderedTurns(unsigned_thinking=unsigned, owed=owed_to(request.model) if unsigned else None)
+    history = RenderedTurns(
+        unsigned_thinking=unsigned, owed=owed_to(request.model) if unsigned else None
+    )
     for message in request.messages:
         history.add(message)
     body: dict[str, Any] = {

@@ -46,9 +46,10 @@ _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 class InputItems:
     """The input items of a conversation, as they are rendered."""
 
-    __slots__ = ("custom", "items", "named")
+    __slots__ = ("custom", "items", "named", "refusals")
 
-    def __init__(self) -> None:
+    def __init__(self, *, refusals: bool = True) -> None:
+        self.refusals = refusals
         self.items: list[dict[str, Any]] = []
         self.custom: set[str] = set()  # ids of calls whose answer is a custom_tool_call_output
         self.named = False  # a message had a name, which is lost
@@ -61,7 +62,7 @@ class InputItems:
             self.items.append({"type": "message", "role": role, "content": parts[0].text})
             return
         content: list[dict[str, Any]] = []
-        render = _render_output if role == "assistant" else _render_input
+        render = self._render_output if role == "assistant" else _render_input
         for part in parts:
             if (item := self._render_item(part)) is not None:
                 self._flush(role, content)
@@ -80,6 +81,13 @@ class InputItems:
             self.items.append(
                 {"type": "message", "role": "user" if role == "tool" else role, "content": content}
             )
+
+    def _render_output(self, part: Part) -> dict[str, Any] | None:
+        if isinstance(part, RefusalPart) and self.refusals:
+            return {"type": "refusal", "refusal": part.text}
+        if isinstance(part, TextPart | RefusalPart):
+            return {"type": "output_text", "text": part.text}
+        return None
 
     def _render_item(self, part: Part) -> dict[str, Any] | None:
         """The item that a part is on its own; None for content, and for what only another format understands."""
@@ -134,7 +142,7 @@ def _is_content(data: Mapping[str, Any]) -> bool:
 
 
 def _render_reasoning(part: ReasoningPart) -> dict[str, Any] | None:
-    if part.signature is None or part.format != FORMAT:
+    if not part.signature or part.format != FORMAT:
         return None
     summary = [{"type": "summary_text", "text": part.text}] if part.text else []
     item: dict[str, Any] = {
@@ -143,14 +151,6 @@ def _render_reasoning(part: ReasoningPart) -> dict[str, Any] | None:
         "encrypted_content": part.signature,
     }
     return item if part.id is None else {**item, "id": part.id}
-
-
-def _render_output(part: Part) -> dict[str, Any] | None:
-    if isinstance(part, TextPart):
-        return {"type": "output_text", "text": part.text}
-    if isinstance(part, RefusalPart):
-        return {"type": "refusal", "refusal": part.text}
-    return None
 
 
 def _render_input(part: Part) -> dict[str, Any] | None:
@@ -294,7 +294,8 @@ def _parse_reasoning(item: Mapping[str, Any], where: str) -> ReasoningPart:
     if not all(isinstance(part, Mapping) for part in parts):
         raise TypeError(f"{where}: the parts of reasoning must be dicts with a text")
     text = "\n\n".join(_string(part.get("text"), where) for part in parts)
-    return ReasoningPart(text, item.get("encrypted_content"), item.get("id"), FORMAT)
+    encrypted = item.get("encrypted_content") or None  # llama.cpp says ""
+    return ReasoningPart(text, encrypted, item.get("id"), FORMAT)
 
 
 def _parse_part(part: Any, where: str) -> Part:

@@ -42,6 +42,8 @@ class ResponsesVariant:
 
     name: str = FORMAT
     """The key in `provider_options`."""
+    refusals: bool = True
+    """Whether a message may hold a refusal; else it is sent as text. llama.cpp refuses the whole request."""
     stateless: bool = True
     """Send `store: false` and ask for encrypted reasoning. False: the server knows neither, or is to store."""
 
@@ -72,7 +74,7 @@ def render_request(
     request: ChatRequest, variant: ResponsesVariant = ResponsesVariant()
 ) -> Rendered:
     """The body to post. Constant work per message."""
-    history = InputItems()
+    history = InputItems(refusals=variant.refusals)
     for message in request.messages:
         history.add(message)
     body: dict[str, Any] = {"model": request.model, "input": history.items, "stream": True}
