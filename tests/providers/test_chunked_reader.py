@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from llmstream import LLMClient, RetryPolicy
 from llmstream.providers.config import TRANSPORTS
-from llmstream.providers.http import httpx2_pool
-from llmstream.providers.http.chunked_reader import ChunkedReader
+from llmstream.providers.http.internals import httpx2_pool
+from llmstream.providers.http.internals.chunked_reader import ChunkedReader
 from llmstream.testing import FaultServer, Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

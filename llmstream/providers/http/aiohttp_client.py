@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from llmstream.errors import ConfigurationError
-from llmstream.providers.http.aiohttp_session import READ_SIZE, arrived, make_session
+from llmstream.providers.http.aiohttp_session import READ_SIZE, make_session
 from llmstream.providers.http.content_encoding import decoded
 from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, traced
 from llmstream.providers.http.host_check import HostCheck
+from llmstream.providers.http.internals.aiohttp_protocol import arrived
 from llmstream.providers.http.proxies import Proxies
 from llmstream.providers.http.tls import tls_context, tls_name
 

@@ -8,10 +8,10 @@ import ssl
 from typing import Any
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 
-from llmstream.providers.http.exchange import KEEP_ALIVE, Trace, is_readable, traces
+from llmstream.providers.http.exchange import KEEP_ALIVE, traces
 from llmstream.providers.http.host_check import HostCheck
+from llmstream.providers.http.internals.aiohttp_protocol import AnswerProtocol
 
 HEADER_SIZE = 100 * 1024
 """Bytes of one response header; aiohttp's own 8 KB are too few for some hosts. httpx2 takes as many in all."""
@@ -42,7 +42,7 @@ def make_session(check: HostCheck | None, tls: ssl.SSLContext) -> aiohttp.Client
         use_dns_cache=False,  # httpx2 has none either
         socket_factory=None if check is None else check.socket,
     )
-    protocol: Any = functools.partial(_Protocol, loop=asyncio.get_running_loop())
+    protocol: Any = functools.partial(AnswerProtocol, loop=asyncio.get_running_loop())
     connector._factory = protocol  # noqa: SLF001  # no other way to it
     return aiohttp.ClientSession(
         connector=connector,
@@ -54,73 +54,3 @@ def make_session(check: HostCheck | None, tls: ssl.SSLContext) -> aiohttp.Client
         max_headers=HEADERS,
         trace_configs=[watch],
     )
-
-
-def arrived(content: Any) -> bytes:
-    """What is left in aiohttp's buffer after an error; `read_nowait` raises the error again."""
-    read = getattr(content, "_read_nowait", None)
-    data: bytes = read(-1) if read is not None else b""
-    return data
-
-
-class _Protocol(ResponseHandler):
-    """aiohttp's protocol, with three things put right.
-
-    - What was parsed before the framing broke in the same read is delivered: a head is fed apart from its body.
-    - An answer whose framing breaks fails then, instead of never.
-    - Bytes that nobody asked for end the connection, instead of being the answer to its next request.
-    """
-
-    _due = False
-    """Whether an answer was asked for, and its head has not come."""
-    _trace: Trace | None = None
-
-    def set_response_params(self, **params: Any) -> None:
-        """A request is about to be sent, by the running task."""
-        self._due, self._trace = True, traces.get()
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes from the server; none when a reader has made room for what is held back."""
-        body = self._payload
-        if data and (body is None or body.is_eof()):
-            data = self._head(data)
-        ResponseHandler.data_received(self, data)
-
-    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  # aiohttp's own
-        """A reader took something. It says so for every HTTP chunk, which costs as much as all else it does."""
-        if self._reading_paused or self._buffer_paused:
-            super().resume_reading(resume_parser)
-
-    def is_connected(self) -> bool:
-        """Whether it can be used again; only asked while it is in the pool."""
-        if self.transport is None or self.should_close or not super().is_connected():
-            return False
-        return not is_readable(self.transport.get_extra_info("socket"))
-
-    def feed_data(self, data: Any, size: int = 0) -> None:
-        """A head was parsed."""
-        if data[0].code >= 200:
-            self._due = False
-        super().feed_data(data, size)
-
-    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        """The connection is of no use any more."""
-        super().set_exception(exc, exc if exc_cause is None else exc_cause)
-        body = self._payload
-        if body is not None and not body.is_eof() and body.exception() is None:
-            body.set_exception(aiohttp.ClientPayloadError("the answer can't be read on"))
-
-    def _head(self, data: bytes) -> bytes:
-        """Take the head of an answer, if one is due; what follows it is returned."""
-        if not self._due:
-            self.force_close()
-            if self.transport is not None:
-                self.transport.abort()
-            return b""
-        if self._trace is not None:
-            self._trace.heard, self._trace = True, None
-        while self._due and (end := data.find(b"\r\n\r\n") + 4) >= 4:  # 1xx have heads of their own
-            ResponseHandler.data_received(self, data[:end])
-            data = data[end:]
-        return data

@@ -34,7 +34,7 @@ from llmstream.providers.http.exchange import (
     traces,
 )
 from llmstream.providers.http.host_check import HostCheck
-from llmstream.providers.http.httpx2_pool import UnboundedPool
+from llmstream.providers.http.internals.httpx2_pool import UnboundedPool
 from llmstream.providers.http.proxies import Proxies
 from llmstream.providers.http.tls import tls_context, tls_name
 

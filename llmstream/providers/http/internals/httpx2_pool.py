@@ -175,7 +175,7 @@ def read_ahead(connection: Any) -> None:
     """Let all chunks of a read leave at once. What h11 does otherwise is right too, only dearer."""
     from h11 import _readers
 
-    from llmstream.providers.http.chunked_reader import ChunkedReader
+    from llmstream.providers.http.internals.chunked_reader import ChunkedReader
 
     state: Any = getattr(innermost(connection), "_h11_state", None)
     if isinstance(reader := getattr(state, "_reader", None), _readers.ChunkedReader):
