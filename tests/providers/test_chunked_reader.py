@@ -128,7 +128,7 @@ async def test_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def watch(connection: Any) -> None:
         read_ahead(connection)
-        seen.append(httpx2_pool.innermost(connection)._h11_state._reader)
+        seen.append(httpx2_pool.speaker(connection)._h11_state._reader)
 
     monkeypatch.setattr(httpx2_pool, "read_ahead", watch)
     async with FaultServer("ok") as server:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import ssl
 from typing import Any
 
@@ -11,7 +9,7 @@ import aiohttp
 
 from llmstream.providers.http.exchange import KEEP_ALIVE, traces
 from llmstream.providers.http.host_check import HostCheck
-from llmstream.providers.http.internals.aiohttp_protocol import AnswerProtocol
+from llmstream.providers.http.internals.aiohttp_protocol import install
 
 HEADER_SIZE = 100 * 1024
 """Bytes of one response header; aiohttp's own 8 KB are too few for some hosts. httpx2 takes as many in all."""
@@ -42,8 +40,7 @@ def make_session(check: HostCheck | None, tls: ssl.SSLContext) -> aiohttp.Client
         use_dns_cache=False,  # httpx2 has none either
         socket_factory=None if check is None else check.socket,
     )
-    protocol: Any = functools.partial(AnswerProtocol, loop=asyncio.get_running_loop())
-    connector._factory = protocol  # noqa: SLF001  # no other way to it
+    install(connector)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.CookieJar(

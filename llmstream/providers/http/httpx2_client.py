@@ -34,6 +34,7 @@ from llmstream.providers.http.exchange import (
     traces,
 )
 from llmstream.providers.http.host_check import HostCheck
+from llmstream.providers.http.internals import names
 from llmstream.providers.http.internals.httpx2_pool import UnboundedPool
 from llmstream.providers.http.proxies import Proxies
 from llmstream.providers.http.tls import tls_context, tls_name
@@ -176,7 +177,12 @@ class _Transport(httpx2.AsyncBaseTransport):
             url: _proxy_pool(url) for url in (self._proxies.urls() if self._proxies else ())
         }
         for pool in (self._direct, *self._by_proxy.values()):
-            UnboundedPool(pool, _heard)
+            try:
+                UnboundedPool(pool, _heard)
+            except names.UnknownInsideError as missing:
+                names.step_aside(
+                    missing, "httpcore2 chooses among connections itself, which costs more"
+                )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request on a connection of the right pool."""

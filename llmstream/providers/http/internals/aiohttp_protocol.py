@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from llmstream.providers.http.exchange import Trace, is_readable, traces
+from llmstream.providers.http.internals import names
 
 
 def arrived(content: Any) -> bytes:
     """What is left in aiohttp's buffer after an error; `read_nowait` raises the error again."""
-    read = getattr(content, "_read_nowait", None)
-    data: bytes = read(-1) if read is not None else b""
+    try:
+        read = names.look_up(content, "_read_nowait")
+    except names.UnknownInsideError as missing:
+        names.step_aside(missing, "what came just before a cut may be lost on a slow reader")
+        return b""
+    data: bytes = read(-1)
     return data
+
+
+def install(connector: aiohttp.TCPConnector) -> None:
+    """Let a connector make connections with `AnswerProtocol`, or leave it as it is."""
+    loop = asyncio.get_running_loop()
+    try:
+        names.look_up(connector, "_factory")
+        probe = ResponseHandler(loop)
+        names.look_up(probe, "_payload")
+        names.look_up(probe, "_reading_paused")
+        names.look_up(probe, "_buffer_paused")
+    except names.UnknownInsideError as missing:
+        names.step_aside(missing, "aiohttp's own protocol is used, which costs more")
+        return
+    factory: Any = functools.partial(AnswerProtocol, loop=loop)
+    connector._factory = factory  # noqa: SLF001  # aiohttp has no public hook for this
 
 
 class AnswerProtocol(ResponseHandler):

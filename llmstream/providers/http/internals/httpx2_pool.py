@@ -1,5 +1,5 @@
-# ruff: noqa: SLF001  # httpcore2 and h11 have no other way in; tests say when they change inside
-"""httpx2's connections: which of them a request gets, and what must be true of one that is used again.
+# ruff: noqa: SLF001  # httpcore2, h11 and anyio have no other way in: `names` says when they change inside
+"""httpx2's connections: which connection serves a request, and when an idle one may be reused.
 
 httpcore2 looks at every connection, several times, whenever a request comes or an answer ends; an idle one it asks the
 kernel about. With 500 streams that is most of what they cost. Our pools are unbounded, so there is nothing to share
@@ -8,9 +8,17 @@ out: a request gets the connection that became idle last, or a new one.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import h11
+import httpcore2
+from anyio.streams.tls import TLSStream
+
+from llmstream.providers.http.internals import names
+from llmstream.providers.http.internals.chunked_reader import ChunkedReader
 
 UPLOAD = 64 * 1024
 """Bytes of a request that are on their way at once, whether or not the server reads them."""
@@ -25,12 +33,19 @@ class UnboundedPool:
     """
 
     def __init__(self, pool: Any, heard: Callable[[bool], None]) -> None:
+        """Raises UnknownInsideError, and leaves the pool as it is."""
+        names.look_up(pool, "_requests")
+        names.look_up(pool, "_assign_requests_to_connections")
+        names.look_up(pool, "_connections")
+        request_class = names.look_up(_module_of_pools(), "AsyncPoolRequest")
+        names.look_up(request_class, "assign_to_connection")
+        names.look_up(request_class, "is_queued")
         self._pool = pool
         self._create = pool.create_connection
         self._heard = heard
         self._requests = _Requests()
         self._idle: deque[_Connection] = deque()  # the last is the one that became idle last
-        # No other way to have a say in it.
+        # httpcore2 has no public hook for this.
         pool._requests = self._requests
         pool._assign_requests_to_connections = self._assign
 
@@ -70,6 +85,11 @@ class UnboundedPool:
             self._pool._connections.remove(connection)
         if connection.is_connected():
             closing.append(connection)
+
+
+def _module_of_pools() -> Any:
+    """Where a pool has the class of its requests, in its own package."""
+    return sys.modules.get("httpcore2._async.connection_pool")
 
 
 class _Requests:
@@ -115,7 +135,7 @@ class _Connection:
         return getattr(self._inner, name)
 
     def has_expired(self) -> bool:
-        return self._inner.has_expired() or (self._inner.is_idle() and _unread(self._inner))
+        return self._inner.has_expired() or (self._inner.is_idle() and has_unread(self._inner))
 
     async def handle_async_request(self, request: Any) -> Any:
         if _size(request) > UPLOAD:
@@ -123,7 +143,7 @@ class _Connection:
         try:
             response = await self._inner.handle_async_request(request)
         except Exception:
-            self._heard(_unread(self._inner))
+            self._heard(has_unread(self._inner))
             raise
         read_ahead(self._inner)
         return response
@@ -144,58 +164,76 @@ def listen_while_sending(connection: Any, request: Any) -> None:
 
     async def listening(event: str, info: Any) -> None:
         if event.startswith("http11.send_request_body."):
-            stream: Any = getattr(
-                getattr(innermost(connection), "_network_stream", None), "_stream", None
-            )
-            transport = getattr(getattr(stream, "transport_stream", stream), "_transport", None)
-            if transport is not None and not transport.is_closing():
-                (
-                    transport.resume_reading
-                    if event.endswith(".started")
-                    else transport.pause_reading
-                )()
-            if event.endswith(".failed") and getattr(stream, "_broken", False):
-                stream._broken = (
-                    False  # anyio's TLS would not read any more either, because it can't write
-                )
+            try:
+                _read_while(connection, event.rpartition(".")[2])
+            except names.UnknownInsideError as missing:
+                names.step_aside(missing, "a refusal in the middle of a large request is not heard")
         if trace is not None:
             await trace(event, info)
 
     request.extensions = {**request.extensions, "trace": listening}
 
 
-def innermost(connection: Any) -> Any:
-    """The one that speaks HTTP."""
-    while (inner := getattr(connection, "_connection", None)) is not None:
-        connection = inner
+def _read_while(connection: Any, stage: str) -> None:
+    """Let anyio read while a request's body is being sent: `stage` is "started", "complete" or "failed"."""
+    stream, plain = _streams(connection)
+    transport = names.look_up(plain, "_transport")
+    if not transport.is_closing():
+        if stage == "started":
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+    if stage == "failed" and stream is not plain:
+        names.look_up(stream, "_broken")
+        stream._broken = False  # anyio's TLS would not read any more either, because it can't write
+
+
+def _streams(connection: Any) -> tuple[Any, Any]:
+    """Anyio's stream of a connection, and the one below its TLS; the same where there is none."""
+    network = names.look_up(speaker(connection), "_network_stream")
+    stream = names.look_up(network, "_stream")
+    return stream, stream.transport_stream if isinstance(stream, TLSStream) else stream
+
+
+def speaker(connection: Any) -> Any:
+    """The connection that speaks HTTP, inside one that connects or tunnels. None before it is connected."""
+    while connection is not None and not isinstance(connection, httpcore2.AsyncHTTP11Connection):
+        connection = names.look_up(connection, "_connection")
     return connection
 
 
 def read_ahead(connection: Any) -> None:
-    """Let all chunks of a read leave at once. What h11 does otherwise is right too, only dearer."""
-    from h11 import _readers
-
-    from llmstream.providers.http.internals.chunked_reader import ChunkedReader
-
-    state: Any = getattr(innermost(connection), "_h11_state", None)
-    if isinstance(reader := getattr(state, "_reader", None), _readers.ChunkedReader):
+    """Let all chunks of a read leave at once."""
+    try:
+        state = names.look_up(speaker(connection), "_h11_state")
+        reader = names.look_up(state, "_reader")
+        known = names.look_up(names.look_up(h11, "_readers"), "ChunkedReader")
+    except names.UnknownInsideError as missing:
+        names.step_aside(missing, "h11 hands out one HTTP chunk at a time, which costs more")
+        return
+    if isinstance(reader, known):
         state._reader = ChunkedReader(reader, READ_SIZE)
 
 
-def _unread(connection: Any) -> bool:
+def has_unread(connection: Any) -> bool:
     """Whether bytes came that belong to no answer, or to one whose head is not whole.
 
     httpcore2 itself sees only what is still in the socket; some is in h11, in anyio's queue, or in TLS.
     """
-    connection = innermost(connection)
-    state = getattr(connection, "_h11_state", None)
-    if state is None:  # before it is connected, and for HTTP/2
+    try:
+        return _has_unread(connection)
+    except names.UnknownInsideError as missing:
+        names.step_aside(missing, "each connection is used for one answer alone")
+        return True
+
+
+def _has_unread(connection: Any) -> bool:
+    http = speaker(connection)
+    if http is None:
         return False
-    stream = getattr(connection._network_stream, "_stream", None)
-    encrypted = getattr(stream, "_read_bio", None)
-    protocol = getattr(getattr(stream, "transport_stream", stream), "_protocol", None)
-    return (
-        bool(state.trailing_data[0])
-        or bool(getattr(protocol, "read_queue", None))
-        or (encrypted is not None and encrypted.pending > 0)
-    )
+    stream, plain = _streams(connection)
+    if names.look_up(http, "_h11_state").trailing_data[0]:
+        return True
+    if names.look_up(plain, "_protocol").read_queue:
+        return True
+    return stream is not plain and names.look_up(stream, "_read_bio").pending > 0
