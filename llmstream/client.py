@@ -52,10 +52,15 @@ class CallOptions(TypedDict, total=False):
     response_format: str | Mapping[str, Any] | ResponseFormat | None
     temperature: float | None
     top_p: float | None
+    top_k: int | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
     max_tokens: int | None
     stop: str | Sequence[str] | None
     seed: int | None
     reasoning_effort: str | None
+    verbosity: str | None
+    service_tier: str | None
     metadata: Mapping[str, str] | None
     provider_options: Mapping[str, Mapping[str, Any]] | None
     timeouts: Timeouts | None
@@ -189,10 +194,15 @@ class LLMClient:
         response_format: str | Mapping[str, Any] | ResponseFormat | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
+        top_k: int | None = None,
+        frequency_penalty: float | None = None,
+        presence_penalty: float | None = None,
         max_tokens: int | None = None,
         stop: str | Sequence[str] | None = None,
         seed: int | None = None,
         reasoning_effort: str | None = None,
+        verbosity: str | None = None,
+        service_tier: str | None = None,
         metadata: Mapping[str, str] | None = None,
         provider_options: Mapping[str, Mapping[str, Any]] | None = None,
         timeouts: Timeouts | None = None,
@@ -220,10 +230,15 @@ class LLMClient:
             response_format=response_format,
             temperature=temperature,
             top_p=top_p,
+            top_k=top_k,
+            frequency_penalty=frequency_penalty,
+            presence_penalty=presence_penalty,
             max_tokens=max_tokens,
             stop=stop,
             seed=seed,
             reasoning_effort=reasoning_effort,
+            verbosity=verbosity,
+            service_tier=service_tier,
             metadata=metadata,
             provider_options=provider_options,
         )

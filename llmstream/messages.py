@@ -317,10 +317,15 @@ class ChatRequest:
     response_format: ResponseFormat | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
     max_tokens: int | None = None
     stop: list[str] = field(default_factory=list)
     seed: int | None = None
     reasoning_effort: str | None = None
+    verbosity: str | None = None
+    service_tier: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     provider_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Keyed by provider name; merged into that provider's request body last."""

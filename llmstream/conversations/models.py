@@ -118,10 +118,15 @@ class ConversationRequest(_Given):
     """`"provider:model"`; None: the client's own. Each turn may name another."""
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
     max_tokens: int | None = None
     stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
+    verbosity: str | None = None
+    service_tier: str | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: str | dict[str, Any] | None = None
     provider_options: dict[str, dict[str, Any]] | None = None

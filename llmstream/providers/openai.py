@@ -58,7 +58,12 @@ class OpenAIProvider(_OverOpenAI):
             ChatVariant(self.name)
             if self.is_openai()
             else ChatVariant(
-                self.name, max_tokens="max_tokens", reasoning_back="known", reasoning_details=True
+                self.name,
+                max_tokens="max_tokens",
+                reasoning_back="known",
+                reasoning_details=True,
+                service_tiers=None,
+                unsupported=frozenset(),
             )
         )
         forced = variant.required is not None and not {"tools", "tool_choice"} & variant.unsupported
@@ -79,8 +84,13 @@ class OpenAIResponsesProvider(_OverOpenAI):
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
         """Every model takes schemas here."""
+        self._responses = (
+            ResponsesVariant(self.name)
+            if self.is_openai()
+            else ResponsesVariant(self.name, refusals=False, service_tiers=None)
+        )
         return super().make_traits(schemas=SchemaSupport(native=True, forced_call=True), **traits)
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Responses."""
-        return render_responses(request, ResponsesVariant(self.name, refusals=self.is_openai()))
+        return render_responses(request, self._responses)

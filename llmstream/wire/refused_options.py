@@ -21,6 +21,8 @@ OPTIONAL = frozenset(
     {"stream_options", "reasoning", *(option.name for option in OPTIONS if option.droppable)}
 )
 """Options that may be left out: the answer is still one to the question that was asked."""
+NESTED = ("text.verbosity",)
+"""Likewise, where they stand in an object of the body."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """Options that hosts know by one of two names."""
 DEVELOPER = "role developer"
@@ -86,7 +88,7 @@ class Lesson:
             for message in found:
                 message["role"] = "system"
         else:
-            found = [body.pop(self.option)] if self.option in body else []
+            found = _take(body, self.option)
             if self.option == STREAM:
                 body.pop("stream_options", None)
             if found and self.instead is not None:
@@ -150,14 +152,34 @@ def learn(
     if re.search(r"\bdeveloper\b", message) and _ROLE.search(message):
         roles = {turn.get("role") for turn in sent.get("messages", ()) if isinstance(turn, Mapping)}
         return Lesson(DEVELOPER, "system") if "developer" in roles else None
-    option = next(
-        (name for name in sent if name in OPTIONAL | OTHER_NAME.keys() and _refuses(message, name)),
-        None,
-    )
+    candidates = [name for name in sent if name in OPTIONAL or name in OTHER_NAME]
+    candidates += [name for name in NESTED if _holds(sent, name)]
+    option = next((name for name in candidates if _refuses(message, name)), None)
     other = OTHER_NAME.get(option or "")
     if option is None or any(lesson.option == other for lesson in known):
         return None  # a host that refuses both names has nothing more to teach
     return Lesson(option, other)
+
+
+def _holds(body: Mapping[str, Any], option: str) -> bool:
+    outer, _, inner = option.partition(".")
+    return isinstance(body.get(outer), Mapping) and inner in body[outer]
+
+
+def _take(body: dict[str, Any], option: str) -> list[Any]:
+    """Remove an option from the body, and the object it stood in if that is empty then; [] if it isn't there."""
+    if option in body:
+        return [body.pop(option)]
+    if not _holds(body, option):
+        return []
+    outer, _, inner = option.partition(".")
+    rest = dict(body[outer])  # the caller's own may be in it
+    value = rest.pop(inner)
+    if rest:
+        body[outer] = rest
+    else:
+        del body[outer]
+    return [value]
 
 
 def refuses_prefill(sent: Mapping[str, Any], refusal: ErrorInfo) -> bool:
@@ -173,7 +195,8 @@ def refuses_prefill(sent: Mapping[str, Any], refusal: ErrorInfo) -> bool:
 
 def _refuses(message: str, option: str) -> bool:
     """Whether a sentence of the message says that the option is not taken at all."""
-    name = rf"\b{option.replace('_', '[_ ]?')}\b"  # some hosts say reasoningEffort
+    words = re.escape(option).replace("_", "[_ ]?")  # some hosts say reasoningEffort
+    name = rf"\b{words}\b"
     pattern = re.compile("|".join(form.replace("OPTION", name) for form in _REFUSED), re.I | re.S)
     # "Only the default is supported" is a sentence of its own, and belongs to the one before.
     sentences = re.split(r"(?<=[.;!?])\s+(?!Only the default)", f"{message} ")

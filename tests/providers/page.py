@@ -18,7 +18,12 @@ address is an environment variable. The last column says where a host differs fr
 | name | address | key | default model | differs in | source |
 |---|---|---|---|---|---|
 """
-_PLAIN = {"max_tokens": "max_tokens", "developer_role": False}
+_PLAIN = {
+    "max_tokens": "max_tokens",
+    "developer_role": False,
+    "service_tiers": None,
+    "unsupported": frozenset(),
+}
 
 
 def render() -> str:
@@ -42,6 +47,8 @@ def _differences(variant: ChatVariant) -> str:
         value = getattr(variant, field.name)
         if value != getattr(usual, field.name):
             shown = ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+            if field.name == "service_tiers" and value is not None:
+                shown = ", ".join(dict.fromkeys(value.values()))
             found.append(f"{field.name}: {shown}")
     return "; ".join(found)
 

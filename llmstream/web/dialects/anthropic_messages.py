@@ -24,7 +24,7 @@ from llmstream.wire.anthropic_messages.decode import FINISH_REASONS
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
 from llmstream.wire.anthropic_messages.request import parse_request
 
-_PASSED = frozenset({"cache_control", "output_config", "thinking", "top_k"})
+_PASSED = frozenset({"cache_control", "output_config", "thinking"})
 """Options without a name of ours that go to a provider of this format; others are ignored."""
 _FINISH = {FinishReason.OTHER: FinishReason.STOP, FinishReason.UNKNOWN: FinishReason.STOP}
 _NOTHING = {"input_tokens": 0, "output_tokens": 0}

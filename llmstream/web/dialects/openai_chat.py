@@ -35,14 +35,11 @@ from llmstream.wire.openai_chat.request import parse_request
 
 _PASSED = frozenset(
     {
-        "frequency_penalty",
-        "presence_penalty",
         "logit_bias",
         "prediction",
         "prompt_cache_key",
         "safety_identifier",
         "user",
-        "verbosity",
         "web_search_options",
     }
 )

@@ -7,7 +7,7 @@ Format: https://docs.anthropic.com/en/api/messages. Rules:
   are joined.
 - `max_tokens` is required. Empty and blank text is refused, so it is left out.
 - Reasoning and blocks of the provider's own go back only if this format made them, then verbatim.
-- `temperature` and `top_p` are left out, with a warning, where the model or the API version refuses them
+- `temperature`, `top_p` and `top_k` are left out, with a warning, where the model or the API version refuses them
   (`versions.py`). `provider_options` go out as they are.
 """
 
@@ -28,7 +28,8 @@ from llmstream.messages import (
     sequence_of,
 )
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
-from llmstream.wire.anthropic_messages.versions import refusal
+from llmstream.wire.anthropic_messages.versions import SAMPLING, refusal
+from llmstream.wire.option_values import tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import is_off, owed_to
 
@@ -57,6 +58,8 @@ _PREFILLED = re.compile(
     r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)"
 )
 _BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
+_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_UNKNOWN = ("seed", "frequency_penalty", "presence_penalty", "verbosity")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _KNOWN = frozenset(
     {
@@ -68,6 +71,8 @@ _KNOWN = frozenset(
         "stop_sequences",
         "temperature",
         "top_p",
+        "top_k",
+        "service_tier",
         "tools",
         "tool_choice",
         "metadata",
@@ -107,8 +112,10 @@ def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVari
     _render_response_format(request.response_format, rendered)
     _render_reasoning(request, rendered)
     _render_metadata(request.metadata, rendered)
-    if request.seed is not None:
-        rendered.warnings.append("seed: not supported by Anthropic Messages; dropped")
+    for name in _UNKNOWN:
+        if getattr(request, name) is not None:
+            rendered.warnings.append(f"{name}: not supported by Anthropic Messages; dropped")
+    _render_service_tier(request.service_tier, variant, rendered)
     rendered.merge(request.provider_options.get(variant.name, {}))
     _render_sampling(request, variant, rendered)
     return rendered
@@ -240,13 +247,25 @@ def _render_sampling(request: ChatRequest, variant: MessagesVariant, rendered: R
     """Last, because the caller's `provider_options` may make the model reason, and hold the same options."""
     body = rendered.body
     version = body.get("anthropic_version", variant.version)
-    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+    for name in SAMPLING:
+        value = getattr(request, name)
         if value is None or name in body:
+            continue
+        if name == "top_k" and value < 1:
+            rendered.warnings.append("top_k: Anthropic Messages take 1 or more; dropped")
             continue
         if (why := refusal(name, value, body, version)) is None:
             body[name] = value
         else:
             rendered.warnings.append(f"{name}: {why}; dropped")
+
+
+def _render_service_tier(tier: str | None, variant: MessagesVariant, rendered: Rendered) -> None:
+    if tier is None:
+        return
+    word = tier_for(tier, _TIERS, variant.name, rendered.warnings)
+    if word is not None:
+        rendered.body["service_tier"] = word
 
 
 def _render_metadata(metadata: dict[str, str], rendered: Rendered) -> None:
@@ -289,14 +308,20 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         response_format=response_format,
         temperature=_number(body, "temperature", (int, float)),
         top_p=_number(body, "top_p", (int, float)),
+        top_k=_number(body, "top_k", (int,)),
         max_tokens=_number(body, "max_tokens", (int,)),
         stop=list(sequence_of(body.get("stop_sequences") or (), "stop_sequences")),
         reasoning_effort=effort,
+        service_tier=_parse_service_tier(body.get("service_tier")),
         metadata={
             key: value for key, value in _object(body, "metadata").items() if value is not None
         },
         provider_options={"anthropic": rest} if rest else {},
     )
+
+
+def _parse_service_tier(tier: Any) -> Any:
+    return "default" if tier == _TIERS["default"] else tier
 
 
 def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:

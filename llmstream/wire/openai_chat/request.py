@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmstream.arguments import (
@@ -40,6 +40,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.openai_chat.encode import render_signature
 from llmstream.wire.openai_chat.reasoning import KEY, readable
+from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import BLANK, Owed, is_off, owed_to
 
@@ -84,11 +85,24 @@ class ChatVariant:
     prefill: str | None = None
     """How the host is made to go on from an assistant message at the end: `plain`, it does so unasked; `prefix`, the
     message says so; None: it begins a new answer."""
-    unsupported: frozenset[str] = frozenset()
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Options whose range is narrower here; a value outside of it is moved to the nearer end, with a warning."""
+    service_tiers: Mapping[str, str] | None = field(default_factory=lambda: OPENAI_TIERS)
+    """The host's word for each tier; a tier that isn't listed is dropped, with a warning. None: every word goes as it
+    is, for nobody knows the host's."""
+    unsupported: frozenset[str] = frozenset({"top_k"})
     """Options (fields of the body) that the host refuses or ignores: left out, with a warning."""
 
 
-_PLAIN = ("temperature", "top_p", "parallel_tool_calls")
+_PLAIN = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "frequency_penalty",
+    "presence_penalty",
+    "verbosity",
+    "parallel_tool_calls",
+)
 _KNOWN = frozenset(
     {
         *_PLAIN,
@@ -102,6 +116,7 @@ _KNOWN = frozenset(
         "max_completion_tokens",
         "stop",
         "reasoning_effort",
+        "service_tier",
         "metadata",
         "stream",
         "stream_options",
@@ -120,8 +135,13 @@ def render_request(request: ChatRequest, variant: ChatVariant = ChatVariant()) -
     if variant.stream_usage:
         body["stream_options"] = {"include_usage": True}
     for name in _PLAIN:
-        if (value := getattr(request, name)) is not None:
-            body[name] = value
+        value = getattr(request, name)
+        if value is not None:
+            body[name] = fit(name, value, variant.bounds, variant.name, warnings)
+    if request.service_tier is not None:
+        tier = tier_for(request.service_tier, variant.service_tiers, variant.name, warnings)
+        if tier is not None:
+            body["service_tier"] = tier
     if request.seed is not None:
         body[variant.seed] = request.seed
     if request.max_tokens is not None:
@@ -374,10 +394,15 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         response_format=parse_response_format(body.get("response_format")),
         temperature=body.get("temperature"),
         top_p=body.get("top_p"),
+        top_k=body.get("top_k"),
+        frequency_penalty=body.get("frequency_penalty"),
+        presence_penalty=body.get("presence_penalty"),
         max_tokens=body.get("max_tokens") if limit is None else limit,
         stop=parse_stop(body.get("stop")),
         seed=body.get("seed"),
         reasoning_effort=body.get("reasoning_effort"),
+        verbosity=body.get("verbosity"),
+        service_tier=body.get("service_tier"),
         metadata=dict(body.get("metadata") or {}),
         provider_options={"openai": rest} if rest else {},
     )

@@ -8,7 +8,7 @@ Format: https://platform.openai.com/docs/api-reference/responses/create. Rules a
   back. OpenAI answers that `include` with 400 for models that don't reason (gpt-4o …), so it is left out for them.
 - Reasoning, opaque items and provider-run calls go back only if this format made them, then verbatim. Results of a
   custom tool are `custom_tool_call_output`; any other kind of answer is a ToolResult with the item in `provider_data`.
-- `stop` and `seed` don't exist here, nor does a message's `name`: dropped with a warning.
+- `stop`, `seed`, `top_k` and the penalties don't exist here, nor does a message's `name`: dropped with a warning.
 - Dicts in `provider_options` are merged into those that the body has: `{"text": {"verbosity": "low"}}` keeps the
   response format. Fields we have no name for are parsed into `provider_options`.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.messages import (
@@ -33,7 +33,10 @@ from llmstream.messages import (
 )
 from llmstream.wire.openai_responses.history import InputItems, parse_input
 from llmstream.wire.openai_responses.items import FORMAT
+from llmstream.wire.option_values import OPENAI_TIERS, tier_for
 from llmstream.wire.outbound import Rendered
+
+_TIERS: Mapping[str, str] = {**OPENAI_TIERS, "ultrafast": "ultrafast"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,15 @@ class ResponsesVariant:
     """The key in `provider_options`."""
     refusals: bool = True
     """Whether a message may hold a refusal; else it is sent as text. llama.cpp refuses the whole request."""
+    service_tiers: Mapping[str, str] | None = field(default_factory=lambda: _TIERS)
+    """The server's word for each service tier; one that isn't listed is dropped, with a warning. None: every word goes
+    as it is."""
     stateless: bool = True
     """Send `store: false` and ask for encrypted reasoning. False: the server knows neither, or is to store."""
 
 
 _PLAIN = ("temperature", "top_p", "parallel_tool_calls")
+_UNKNOWN = ("stop", "seed", "top_k", "frequency_penalty", "presence_penalty")
 _INCLUDE = "reasoning.encrypted_content"
 _NO_REASONING = re.compile(r"(.*/)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)")
 _TOOL_FIELDS = frozenset({"type", "name", "parameters", "description", "strict"})
@@ -61,6 +68,7 @@ _KNOWN = frozenset(
         "stream",
         "max_output_tokens",
         "metadata",
+        "service_tier",
         "tools",
         "tool_choice",
     }
@@ -93,22 +101,30 @@ def render_request(
         body["tools"] = [_render_tool(tool) for tool in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = _render_tool_choice(request.tool_choice)
+    text: dict[str, Any] = {}
     if request.response_format is not None:
-        body["text"] = {"format": _render_response_format(request.response_format)}
+        text["format"] = _render_response_format(request.response_format)
+    if request.verbosity is not None:
+        text["verbosity"] = request.verbosity
+    if text:
+        body["text"] = text
     if request.reasoning_effort is not None:
         body["reasoning"] = {"effort": request.reasoning_effort}
-    rendered = Rendered(body, _warnings(request, history))
+    warnings = _warnings(request, history)
+    if request.service_tier is not None:
+        tier = tier_for(request.service_tier, variant.service_tiers, variant.name, warnings)
+        if tier is not None:
+            body["service_tier"] = tier
+    rendered = Rendered(body, warnings)
     rendered.merge(request.provider_options.get(variant.name, {}))
     return rendered
 
 
 def _warnings(request: ChatRequest, history: InputItems) -> list[str]:
-    unknown = {"stop": bool(request.stop), "seed": request.seed is not None, "name": history.named}
-    return [
-        f"{name}: not supported by OpenAI Responses; dropped"
-        for name, given in unknown.items()
-        if given
-    ]
+    dropped = [name for name in _UNKNOWN if getattr(request, name) not in (None, [])]
+    if history.named:
+        dropped.append("name")
+    return [f"{name}: not supported by OpenAI Responses; dropped" for name in dropped]
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
@@ -171,6 +187,8 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         top_p=body.get("top_p"),
         max_tokens=body.get("max_output_tokens"),
         reasoning_effort=_take(rest, "reasoning", "effort"),
+        verbosity=_take(rest, "text", "verbosity"),
+        service_tier=body.get("service_tier"),
         metadata=_mapping(body.get("metadata") or {}, "metadata"),
         provider_options={FORMAT: rest} if rest else {},
     )
