@@ -710,12 +710,14 @@ def chat_requests(draw):
         response_format=draw(st.none() | st.builds(ResponseFormat, schemas)),
         temperature=temperature,
         top_p=top_p,
+        top_k=draw(st.none() | st.integers(1, 100)) if sampled else None,
+        service_tier=draw(st.sampled_from([None, "auto", "default"])),
         max_tokens=draw(st.integers(1, 10**5)),
         stop=draw(st.lists(some, max_size=2)),
         reasoning_effort=effort,
         metadata=draw(st.just({}) | st.builds(lambda v: {"user_id": v}, some)),
         provider_options=draw(
-            st.just({}) | st.just({"anthropic": {"service_tier": "auto", "top_k": 4}})
+            st.just({}) | st.just({"anthropic": {"inference_geo": "us", "container": "c"}})
         ),
     )
 

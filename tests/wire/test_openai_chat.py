@@ -863,7 +863,7 @@ shapes = st.just(ResponseFormat()) | st.builds(
     ResponseFormat, strategies.objects, name=names, strict=st.none() | st.booleans()
 )
 own_options = st.dictionaries(
-    st.sampled_from(["logprobs", "user", "service_tier", "store"]),
+    st.sampled_from(["logprobs", "user", "prompt_cache_key", "store"]),
     strategies.json_values,
     min_size=1,
 )
@@ -877,6 +877,10 @@ requests = st.builds(
     response_format=st.none() | shapes,
     temperature=st.none() | st.floats(0, 2),
     top_p=st.none() | st.floats(0, 1),
+    frequency_penalty=st.none() | st.floats(-2, 2),
+    presence_penalty=st.none() | st.floats(-2, 2),
+    verbosity=st.none() | st.sampled_from(["low", "high"]),
+    service_tier=st.none() | st.sampled_from(["auto", "default", "flex", "priority"]),
     max_tokens=st.none() | st.integers(1, 10**6),
     stop=st.lists(strategies.some, max_size=3),
     seed=st.none() | st.integers(0, 2**31),

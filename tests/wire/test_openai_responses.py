@@ -1143,7 +1143,7 @@ choices = st.sampled_from([ToolChoice(mode) for mode in ("auto", "none", "requir
 options = st.fixed_dictionaries(
     {},
     optional={
-        "text": st.just({"verbosity": "low"}),
+        "text": st.just({"stop": "x"}),
         "reasoning": st.just({"summary": "auto"}),
         "store": st.just(True),
         "include": st.just(["message.output_text.logprobs"]),
@@ -1161,6 +1161,8 @@ requests = st.builds(
     response_format=st.none() | formats,
     temperature=st.none() | st.floats(0, 2),
     top_p=st.none() | st.floats(0, 1),
+    verbosity=st.none() | st.sampled_from(["low", "high"]),
+    service_tier=st.none() | st.sampled_from(["auto", "default", "flex", "priority"]),
     max_tokens=st.none() | st.integers(1, 10**6),
     reasoning_effort=st.none() | st.sampled_from(["low", "high"]),
     metadata=st.dictionaries(names, words, max_size=2),
@@ -1360,8 +1362,9 @@ def test_a_request_of_the_vendors_sdk():
     )
     assert request.messages == [Message("system", "Be brief."), Message("user", "hi")]
     assert request.tools == [HostedTool({"type": "web_search"})]
+    assert request.verbosity == "low"
     assert request.provider_options == {
-        FORMAT: {"store": True, "tool_choice": {"type": "web_search"}, "text": {"verbosity": "low"}}
+        FORMAT: {"store": True, "tool_choice": {"type": "web_search"}}
     }
 
 

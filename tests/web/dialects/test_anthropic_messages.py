@@ -160,7 +160,7 @@ async def test_options_and_history_arrive(client, gateway) -> None:
     await whole(client, "text", messages=history, stop_sequences=["x"])
     first, *_, last = gateway.asks
     assert first.messages[0].text == "Be brief."
-    assert first.options == {"max_tokens": 100, "provider_options": {"anthropic": {"top_k": 3}}}
+    assert first.options == {"max_tokens": 100, "top_k": 3}
     assert last.options == {"max_tokens": 100, "stop": ["x"]}
     assert last.messages[1].parts[:2] == [
         ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"),
