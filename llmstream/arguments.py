@@ -45,7 +45,21 @@ def build_request(messages: Any, model: str, **options: Any) -> ChatRequest:
     if unknown := options.keys() - BY_NAME.keys():
         raise TypeError(f"there is no option {min(unknown)!r}; known: {', '.join(NAMES)}")
     read = {name: _READERS[name](options.get(name)) for name in NAMES}
-    return ChatRequest(parse_messages(messages), model, **read)
+    return ChatRequest(parse_messages(messages), model, **read, checked=True)
+
+
+def take_request(request: ChatRequest, **beside: Any) -> ChatRequest:
+    """A request that is ready. It is checked, unless `build_request` has made it.
+
+    `beside` are arguments that were given with it. Raises TypeError if one isn't None.
+    """
+    given = [name for name, value in beside.items() if value is not None]
+    if given:
+        raise TypeError(f"{', '.join(given)}: a ChatRequest has its own; set it there")
+    if request.checked:
+        return request
+    own = {name: getattr(request, name) for name in NAMES}
+    return build_request(request.messages, request.model, **own)
 
 
 def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack, cast
 from weakref import WeakSet
 
-from llmstream.arguments import build_request, check_type
+from llmstream.arguments import build_request, check_type, take_request
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
@@ -22,7 +22,7 @@ from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
-from llmstream.messages import Message
+from llmstream.messages import ChatRequest, Message
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.provider import Call, Provider, traits_of
@@ -184,7 +184,7 @@ class LLMClient:
 
     async def chat_completion(
         self,
-        messages: Sequence[Message | Mapping[str, Any]],
+        messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
         stream: bool = True,  # noqa: FBT001, FBT002  # the user's own signature
         *,
         model: str | None = None,
@@ -211,7 +211,8 @@ class LLMClient:
     ) -> AsyncGenerator[StreamEvent, None]:
         """Ask the model. Yields deltas and one terminal event; with `stream=False` only the terminal event.
 
-        `messages` are dicts in OpenAI's shape, or `Message` objects. In batch mode MESSAGE_COMPLETE carries the whole
+        `messages` are dicts in OpenAI's shape, or `Message` objects; or a ChatRequest, which holds the options too (its
+        `model` is what `model=` would be, or "" for the client's own). In batch mode MESSAGE_COMPLETE carries the whole
         text in `text_delta`, and a refusal's words in `refusal_delta`. RETRY and STATUS go to the log, and every
         retryable failure is retried.
 
@@ -220,10 +221,9 @@ class LLMClient:
         the connection closes when the generator is closed or dropped.
         """
         headers = hide_headers(headers)
-        target = self.target(model)
-        request = build_request(
+        target, request = self._read(
             messages,
-            target.model,
+            model=model,
             tools=tools,
             tool_choice=tool_choice,
             parallel_tool_calls=parallel_tool_calls,
@@ -298,7 +298,9 @@ class LLMClient:
             attempts.leave()
 
     def stream(
-        self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]
+        self,
+        messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
+        **options: Unpack[CallOptions],
     ) -> Stream:
         """The same call as a context manager: `async with client.stream(…) as stream: async for event in stream`.
 
@@ -309,7 +311,9 @@ class LLMClient:
         return Stream(self.chat_completion(messages, **options))
 
     async def complete(
-        self, messages: Sequence[Message | Mapping[str, Any]], **options: Unpack[CallOptions]
+        self,
+        messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
+        **options: Unpack[CallOptions],
     ) -> Message:
         """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
         if "headers" in options:
@@ -422,6 +426,20 @@ class LLMClient:
                     )
                 targets.append(Target(fallback, model))
         return targets
+
+    def _read(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
+        model: str | None,
+        **options: Any,
+    ) -> tuple[Target, ChatRequest]:
+        """Whom a call asks, and for what. The arguments are read here, or a ChatRequest is taken as it is."""
+        if not isinstance(messages, ChatRequest):
+            target = self.target(model)
+            return target, build_request(messages, target.model, **options)
+        request = take_request(messages, model=model, **options)
+        target = self.target(request.model or None)
+        return target, replace(request, model=target.model)
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})

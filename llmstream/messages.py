@@ -329,6 +329,8 @@ class ChatRequest:
     metadata: dict[str, str] = field(default_factory=dict)
     provider_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Keyed by provider name; merged into that provider's request body last."""
+    checked: bool = field(default=False, repr=False, compare=False)
+    """Set by `llmstream.arguments.build_request`, which has checked every field: nobody checks it again."""
 
 
 # --- plain values as JSON -------------------------------------------------------------------------------

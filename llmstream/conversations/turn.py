@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from llmstream.arguments import build_request
 from llmstream.client import CallOptions, LLMClient
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
@@ -61,7 +62,8 @@ class Settings:
     ) -> AsyncGenerator[StreamEvent, None]:
         """The model's answer; with tools, all its rounds, as a stream in any case."""
         if not self.tools:
-            return self.client.chat_completion(messages, stream, **options)
+            model = options.pop("model", "")
+            return self.client.chat_completion(build_request(messages, model, **options), stream)
         from llmstream.tools.loop import run_rounds
 
         limits: dict[str, Any] = {"max_rounds": self.max_rounds, "confirm": self.confirm}

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from llmstream.arguments import build_request
 from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.events.types import StreamEvent
+from llmstream.messages import ChatRequest
 from llmstream.router import RouterWithDispatcher
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, check_messages
@@ -41,19 +42,21 @@ class Service:
     write_timeout: float | None
     started: float = field(default_factory=time.time)
 
-    def events(
-        self, messages: Any, *, model: str | None, stream: bool, options: Mapping[str, Any]
-    ) -> AsyncGenerator[StreamEvent, None]:
-        """The answer to `messages`. Raises RefusedError for what the client can't ask."""
-        name = self.model(model)
+    def read(self, messages: Any, options: Mapping[str, Any]) -> ChatRequest:
+        """The request that these messages and options mean. Raises RefusedError."""
         check_messages(messages, self.limits)
         try:
-            request = build_request(messages, name or "", **options)
+            return build_request(messages, "", **options)
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
-        if not request.messages:
-            raise invalid("messages must not be empty")
-        return self.client.chat_completion(request.messages, stream, model=name, **options)
+
+    def events(
+        self, request: ChatRequest, *, model: str | None, stream: bool
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """The answer to a request that was read. Raises RefusedError for a model that isn't on the list."""
+        name = self.model(model)
+        check_messages(request.messages, self.limits)
+        return self.client.chat_completion(replace(request, model=name or ""), stream)
 
     async def is_ready(self) -> bool:
         """Whether the store of the conversations can be read: asked for a session that nobody began, it says so."""

@@ -65,9 +65,7 @@ class Mounted:
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
         self._address_options(ask)
-        events = self._service.events(
-            ask.messages, model=ask.model, stream=ask.stream, options=ask.options
-        )
+        events = self._service.events(ask.request, model=ask.model, stream=ask.stream)
         return EventStreamResponse(
             events,
             (Streamed if ask.stream else Whole)(self._dialect, ask),
@@ -79,12 +77,12 @@ class Mounted:
 
     def _address_options(self, ask: Ask) -> None:
         """Options of OpenAI's format without a name of ours go to whoever answers, if that is what they speak."""
-        given = ask.options.get("provider_options", {}).get("openai")
+        given = ask.request.provider_options.get("openai")
         if given is None:
             return
         provider = self._service.client.target(self._service.model(ask.model)).provider
         if isinstance(provider, OpenAIProvider):
-            ask.options["provider_options"] = {provider.name: given}
+            ask.request.provider_options = {provider.name: given}
 
 
 class Models:

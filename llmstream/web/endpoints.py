@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from llmstream.arguments import build_request
+from llmstream.arguments import parse_messages
 from llmstream.conversations import ChatContext, StreamingChatRequest
 from llmstream.events.types import EventType, Start, StreamEvent, text_delta
 from llmstream.messages import FinishReason, Message, TextPart
@@ -87,6 +87,8 @@ class UserRequest(BaseModel):
     request: Text
 
 
+NOT_FOR_STRANGERS = frozenset({"metadata", "provider_options"})
+"""Options that `POST /chat` doesn't take: what a provider keeps, and what nobody here could check."""
 _TALK = frozenset(
     {"messages", "prompt", "stream", "model", "conversation_id", "session_id", "token"}
 )
@@ -145,8 +147,12 @@ class Native:
             for name in body.model_fields_set - _TALK
             if (value := getattr(body, name)) is not None
         }
+        self._service.model(
+            body.model
+        )  # a name that isn't on the list is a 404, whatever else is wrong
+        request = self._service.read(messages, options)
         stream = choice.mode is ResponseMode.STREAM
-        return self._service.events(messages, model=body.model, stream=stream, options=options)
+        return self._service.events(request, model=body.model, stream=stream)
 
     def _kept(self, body: ChatBody, choice: Choice) -> AsyncGenerator[StreamEvent, None]:
         asked = _next_turn(body)
@@ -225,7 +231,7 @@ def _next_turn(body: ChatBody) -> Message:
         (body.messages or []) if body.prompt is None else [{"role": "user", "content": body.prompt}]
     )
     try:
-        last = build_request(messages[-1:], "").messages[-1]
+        last = parse_messages(messages[-1:])[-1]
     except (TypeError, ValueError) as problem:
         raise invalid(str(problem).replace("messages[0]", "the last message")) from None
     if last.role != "user":

@@ -69,9 +69,8 @@ class AgUi:
         check_type(model, str, "forwardedProps.model must be a string")
         messages = parse_context(body.get("context")) + parse_messages(body.get("messages"))
         request = build_request(messages, model or "", tools=body.get("tools"))
-        ask = ask_for(request, stream=True, reply=Run(body["threadId"], body["runId"]))
-        ask.model = model
-        return ask
+        reply = Run(body["threadId"], body["runId"])
+        return ask_for(request, model=model, stream=True, reply=reply)
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""

@@ -81,11 +81,8 @@ class AiSdk:
         if system:
             messages.insert(0, Message("system", [TextPart(system)]))
         request = build_request(messages, model or "", tools=parse_tools(body.get("tools")))
-        ask = ask_for(
-            request, stream=True, reply=Reply(_continued(body["messages"]), resets is not False)
-        )
-        ask.model = model
-        return ask
+        reply = Reply(_continued(body["messages"]), resets is not False)
+        return ask_for(request, model=model, stream=True, reply=reply)
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""

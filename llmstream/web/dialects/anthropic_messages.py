@@ -56,7 +56,8 @@ class AnthropicMessages:
         body = object_of(body)
         request = parse_request(body)
         keep_options(request, "anthropic", _PASSED)
-        return ask_for(request, stream=body.get("stream"), reply=f"msg_{self.new_id()}")
+        reply = f"msg_{self.new_id()}"
+        return ask_for(request, model=request.model, stream=body.get("stream"), reply=reply)
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""

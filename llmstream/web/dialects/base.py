@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
-from llmstream.messages import Message
+from llmstream.messages import ChatRequest
 from llmstream.wire.outbound import Encoder
 
 
@@ -19,11 +19,11 @@ from llmstream.wire.outbound import Encoder
 class Ask:
     """What a client of a dialect asked for."""
 
-    messages: list[Message]
+    request: ChatRequest
+    """Read and checked once, here; the client takes it as it is."""
     model: str | None
+    """The name that the client gave; None: it gave none."""
     stream: bool
-    options: dict[str, Any]
-    """Keyword arguments for `LLMClient.chat_completion` (tools, temperature …): only those that were given."""
     reply: Any = None
     """Whatever the dialect needs in order to answer (ids …)."""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import HostedTool, Tool
+from llmstream.messages import Tool
 from llmstream.web.dialects.base import Ask
 
 
@@ -19,7 +19,7 @@ class Withheld:
     """One per answer."""
 
     def __init__(self, ask: Ask) -> None:
-        tools: list[Tool | HostedTool] = ask.options.get("tools", [])
+        tools = ask.request.tools
         # A hosted one may be the client's to run, too: Anthropic's bash, its text editor …
         self._offered = {
             tool.name if isinstance(tool, Tool) else tool.definition.get("name") for tool in tools

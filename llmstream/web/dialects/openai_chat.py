@@ -120,7 +120,7 @@ class OpenAIChat:
             message.parts = [_kept(part) for part in message.parts]
         usage = (body.get("stream_options") or {}).get("include_usage") is True
         reply = Reply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
-        return ask_for(request, stream=body.get("stream"), reply=reply)
+        return ask_for(request, model=request.model, stream=body.get("stream"), reply=reply)
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""

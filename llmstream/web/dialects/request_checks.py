@@ -6,31 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from llmstream.arguments import build_request, check_type
+from llmstream.arguments import check_type
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import unfold
 from llmstream.messages import ChatRequest, Message, Part, RefusalPart, TextPart
 from llmstream.web.dialects.base import Ask
-
-_OPTIONS = (
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "response_format",
-    "temperature",
-    "top_p",
-    "top_k",
-    "frequency_penalty",
-    "presence_penalty",
-    "max_tokens",
-    "stop",
-    "seed",
-    "reasoning_effort",
-    "verbosity",
-    "service_tier",
-    "metadata",
-    "provider_options",
-)
 
 
 def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
@@ -40,14 +20,10 @@ def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
     return body
 
 
-def ask_for(request: ChatRequest, *, stream: Any, reply: Any = None) -> Ask:
-    """The call that a parsed request stands for, checked as `LLMClient` would, so that a wrong one is a 400."""
+def ask_for(request: ChatRequest, *, model: str | None, stream: Any, reply: Any = None) -> Ask:
+    """The call that a request stands for. Raises TypeError for a wrong `stream`."""
     check_type(stream, bool, "stream must be true or false")
-    given = {
-        name: value for name in _OPTIONS if (value := getattr(request, name)) not in (None, [], {})
-    }
-    build_request(request.messages, request.model, **given)
-    return Ask(request.messages, request.model, bool(stream), given, reply)
+    return Ask(request, model, bool(stream), reply)
 
 
 def keep_options(request: ChatRequest, name: str, known: frozenset[str]) -> None:

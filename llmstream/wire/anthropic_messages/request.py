@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmstream.arguments import build_request
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -296,9 +297,9 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     response_format = _parse_response_format(config.pop("format", None))
     if config:
         rest["output_config"] = config
-    return ChatRequest(
-        messages=parse_history(body.get("system"), body.get("messages")),
-        model=model,
+    return build_request(
+        parse_history(body.get("system"), body.get("messages")),
+        model,
         tools=[
             _parse_tool(tool, f"tools[{i}]")
             for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
@@ -306,10 +307,10 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         tool_choice=_parse_tool_choice(choice),
         parallel_tool_calls=None if parallel is None else not parallel,
         response_format=response_format,
-        temperature=_number(body, "temperature", (int, float)),
-        top_p=_number(body, "top_p", (int, float)),
-        top_k=_number(body, "top_k", (int,)),
-        max_tokens=_number(body, "max_tokens", (int,)),
+        temperature=body.get("temperature"),
+        top_p=body.get("top_p"),
+        top_k=body.get("top_k"),
+        max_tokens=body.get("max_tokens"),
         stop=list(sequence_of(body.get("stop_sequences") or (), "stop_sequences")),
         reasoning_effort=effort,
         service_tier=_parse_service_tier(body.get("service_tier")),
@@ -341,8 +342,8 @@ def _number(body: Mapping[str, Any], name: str, types: tuple[type, ...]) -> Any:
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     if not isinstance(tool, Mapping):
         raise TypeError(f"{where} must be an object")
-    ensure_json(tool, where)
     if (tool.get("type") or "custom") != "custom":
+        ensure_json(tool, where)
         return HostedTool(dict(tool))
     if not isinstance(tool.get("name"), str) or not isinstance(tool.get("input_schema"), dict):
         raise ValueError(f"{where} needs a name and an input_schema")

@@ -13,14 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from llmstream.arguments import (
-    FORMAT,
-    parse_messages,
-    parse_response_format,
-    parse_stop,
-    parse_tool_choice,
-    parse_tools,
-)
+from llmstream.arguments import FORMAT, build_request
 from llmstream.media import data_url, file_name
 from llmstream.messages import (
     ChatRequest,
@@ -385,24 +378,24 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         raise ValueError("model: name the model as a string")
     rest = {key: value for key, value in body.items() if key not in _KNOWN}
     limit = body.get("max_completion_tokens")
-    return ChatRequest(
-        messages=parse_messages(body.get("messages")),
-        model=model,
-        tools=parse_tools(body.get("tools")),
-        tool_choice=parse_tool_choice(body.get("tool_choice")),
+    return build_request(
+        body.get("messages"),
+        model,
+        tools=body.get("tools"),
+        tool_choice=body.get("tool_choice"),
         parallel_tool_calls=body.get("parallel_tool_calls"),
-        response_format=parse_response_format(body.get("response_format")),
+        response_format=body.get("response_format"),
         temperature=body.get("temperature"),
         top_p=body.get("top_p"),
         top_k=body.get("top_k"),
         frequency_penalty=body.get("frequency_penalty"),
         presence_penalty=body.get("presence_penalty"),
         max_tokens=body.get("max_tokens") if limit is None else limit,
-        stop=parse_stop(body.get("stop")),
+        stop=body.get("stop"),
         seed=body.get("seed"),
         reasoning_effort=body.get("reasoning_effort"),
         verbosity=body.get("verbosity"),
         service_tier=body.get("service_tier"),
-        metadata=dict(body.get("metadata") or {}),
+        metadata=body.get("metadata"),
         provider_options={"openai": rest} if rest else {},
     )

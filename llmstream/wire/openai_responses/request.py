@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmstream.arguments import build_request
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -173,9 +174,9 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         del rest["store"]
     if rest.get("include") == [_INCLUDE]:
         del rest["include"]
-    return ChatRequest(
-        messages=messages,
-        model=model,
+    return build_request(
+        messages,
+        model,
         tools=[
             _parse_tool(tool, f"tools[{i}]")
             for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
@@ -216,8 +217,8 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     definition = _mapping(tool, where)
-    ensure_json(definition, where)
     if definition.get("type") != "function" or definition.keys() - _TOOL_FIELDS:
+        ensure_json(definition, where)
         return HostedTool(definition)
     name = definition.get("name")
     if not isinstance(name, str) or not name:
