@@ -20,6 +20,7 @@ from llmstream.messages import (
     Source,
     ToolCall,
 )
+from llmstream.options import NAMES
 from llmstream.providers import ProviderTraits
 from llmstream.providers.provider import Call
 from llmstream.providers.simulator_script import Item
@@ -92,8 +93,9 @@ class Asked:
     """What the app's client was asked for."""
 
     messages: list[Message]
-    model: str | None
+    model: str
     options: dict[str, Any]
+    """Only those that were given."""
 
 
 class Scripted(LLMClient):
@@ -106,14 +108,13 @@ class Scripted(LLMClient):
 
     async def chat_completion(
         self,
-        messages: Any,
+        request: ChatRequest,
         stream: bool = True,  # noqa: FBT001, FBT002  # as it is
-        *,
-        model: str | None = None,
-        **options: Any,
     ):
-        self.asked.append(Asked(messages, model, options))
-        events = self._events(messages, stream, model or "text", options)
+        options = {name: getattr(request, name) for name in NAMES}
+        given = {name: value for name, value in options.items() if value not in (None, [], {})}
+        self.asked.append(Asked(request.messages, request.model, given))
+        events = self._events(request.messages, stream, request.model or "text", given)
         async with aclosing(events):
             async for event in events:
                 yield event

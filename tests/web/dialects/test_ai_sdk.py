@@ -299,7 +299,7 @@ def test_the_app_may_say_more() -> None:
     }
     ask = AiSdk().parse(body)
     assert (ask.model, ask.stream) == ("m", True)
-    assert [message.role for message in ask.messages] == ["system", "user"]
-    assert ask.options["tools"][0].name == "t"
+    assert [message.role for message in ask.request.messages] == ["system", "user"]
+    assert ask.request.tools[0].name == "t"
     with pytest.raises(TypeError, match="streams"):
         AiSdk().document(ask, None)
