@@ -24,6 +24,7 @@ from llmstream.wire.anthropic_messages import request as anthropic
 from llmstream.wire.openai_chat import request as chat
 from llmstream.wire.openai_responses import request as responses
 from llmstream.wire.refused_options import NESTED, OPTIONAL
+from tests import options_page
 from tests.option_values import GIVEN, PLAIN, READ
 
 HI = [{"role": "user", "content": "hi"}]
@@ -146,6 +147,11 @@ def test_what_may_be_left_out_of_a_refused_request_follows_from_the_list():
     droppable = {option.name for option in OPTIONS if option.droppable}
     assert droppable | {"stream_options", "reasoning"} == OPTIONAL
     assert {name.split(".")[1] for name in NESTED} <= droppable
+
+
+def test_the_page_is_up_to_date():
+    page = options_page.PATH.read_text("utf-8")
+    assert page == options_page.render(), "run: python tests/options_page.py"
 
 
 # --- values ---------------------------------------------------------------------------------------------------

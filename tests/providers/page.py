@@ -18,7 +18,7 @@ address is an environment variable. The last column says where a host differs fr
 | name | address | key | default model | differs in | source |
 |---|---|---|---|---|---|
 """
-_PLAIN = {
+USUAL = {
     "max_tokens": "max_tokens",
     "developer_role": False,
     "service_tiers": None,
@@ -41,7 +41,7 @@ def _line(vendor: Vendor) -> str:
 
 
 def _differences(variant: ChatVariant) -> str:
-    usual = ChatVariant(**_PLAIN)
+    usual = ChatVariant(**USUAL)
     found = []
     for field in fields(ChatVariant):
         value = getattr(variant, field.name)
