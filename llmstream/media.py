@@ -63,7 +63,8 @@ def _decode_head(encoded: bytes) -> bytes:
         return b""
 
 
-def _head_of(data: str) -> bytes:
+def head_of(data: str) -> bytes:
+    """The first bytes of base64; none if it isn't base64."""
     return _decode_head(data[: 4 * HEAD].encode(errors="replace"))
 
 
@@ -278,7 +279,7 @@ def _take(part: ImagePart | File) -> None:
 
 
 def _find_type(part: ImagePart | File, data: str) -> str | None:
-    head = _head_of(data)
+    head = head_of(data)
     sniffed = sniff(head)
     name = part.name if isinstance(part, File) else None
     if not isinstance(name, str) or not name or not data:
@@ -378,7 +379,7 @@ def _check_type(part: ImagePart | File) -> None:
     kind, declared = type(part).__name__, essence(part.media_type)
     if declared and not _MEDIA_TYPE.fullmatch(declared):
         raise ValueError(f"media_type must be of the form 'image/png', not {part.media_type!r}")
-    head = b"" if part.data is None else _head_of(part.data)
+    head = b"" if part.data is None else head_of(part.data)
     sniffed = sniff(head) or ("text/plain" if is_text_in_place_of(declared, head) else None)
     if isinstance(part, ImagePart) and not (declared or sniffed or "image/").startswith("image/"):
         raise ValueError(f"{declared or sniffed} isn't an image: give it as a File")

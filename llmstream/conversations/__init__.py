@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from llmstream.conversations.client import ConversationClient
-from llmstream.conversations.context import ContextPolicy, estimate_tokens
+from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.conversation import Conversation
 from llmstream.conversations.documents import Document
 from llmstream.conversations.errors import (
@@ -39,6 +39,7 @@ from llmstream.conversations.models import (
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores.memory import MemoryStore
 from llmstream.conversations.stores.protocol import Store
+from llmstream.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from llmstream.conversations.stores.redis import RedisStore

@@ -9,43 +9,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from llmstream.conversations.errors import ContextTooLongError
-from llmstream.media_types import essence
-from llmstream.messages import File, ImagePart, Message, ToolCall, ToolResult, dump_part
+from llmstream.messages import Message, ToolCall, ToolResult
+from llmstream.token_estimate import estimate_tokens
 
 CountTokens: TypeAlias = Callable[[Message], int]
-
-_PER_MESSAGE = 4
-_PER_IMAGE = 1500
-_BYTES_PER_TOKEN = 3
-
-
-def estimate_tokens(message: Message) -> int:
-    """About how many tokens a message takes, without any vendor's tokenizer; mostly too many rather than too few.
-
-    One for every 3 bytes of UTF-8 of all its parts, 4 for the message, 1,500 for an image or a file that isn't text.
-    On 22 recorded answers that is 1.4 times the vendor's own count (median; 0.6 to 2.0): leave a margin where the
-    budget is the model's limit, or give a real tokenizer's count.
-    """
-    tokens = _PER_MESSAGE
-    for part in message.parts:
-        if isinstance(part, ImagePart) or (isinstance(part, File) and not _is_text(part)):
-            tokens += _PER_IMAGE
-            continue
-        text = getattr(part, "text", None)
-        if not isinstance(text, str):
-            text = json.dumps(dump_part(part), ensure_ascii=False, default=str)
-        tokens += -(-len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
-    return tokens
-
-
-def _is_text(file: File) -> bool:
-    return essence(file.media_type).startswith("text/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,47 +41,47 @@ class ContextPolicy:
         """The messages that are sent, in their order. Raises ContextTooLongError."""
         if self.max_tokens is None:
             return list(messages)
-        system = [
-            index
-            for index, message in enumerate(messages)
-            if message.role in ("system", "developer")
-        ]
-        kept = set(system)
-        spent = sum(self.count(messages[index]) for index in system)
-        for age, turn in enumerate(
-            reversed(_turns(messages) or [[]])
-        ):  # the system prompt alone may be too long
-            cost = sum(self.count(messages[index]) for index in turn)
-            if spent + cost > self.max_tokens:
-                if age == 0:
-                    raise ContextTooLongError(
-                        f"the newest turn and the system prompt take about {spent + cost} tokens, more than the "
-                        f"{self.max_tokens} of ContextPolicy(max_tokens=…): shorten it, give "
-                        "fewer documents, or allow more"
-                    )
+        system = [index for index, message in enumerate(messages) if _is_system(message)]
+        newest, *older = reversed(_turns(messages) or [[]])
+        kept = {*system, *newest}
+        spent = self._cost(messages, kept)
+        if spent > self.max_tokens:
+            raise ContextTooLongError(
+                f"the newest turn and the system prompt take about {spent} tokens, more than the "
+                f"{self.max_tokens} of ContextPolicy(max_tokens=…): shorten it, give "
+                "fewer documents, or allow more"
+            )
+        for turn in older:
+            spent += self._cost(messages, turn)
+            if spent > self.max_tokens:
                 break
-            spent += cost
             kept.update(turn)
         return [message for index, message in enumerate(messages) if index in kept]
 
+    def _cost(self, messages: Sequence[Message], places: Iterable[int]) -> int:
+        return sum(self.count(messages[index]) for index in places)
+
+
+def _is_system(message: Message) -> bool:
+    return message.role in ("system", "developer")
+
 
 def _turns(messages: Sequence[Message]) -> list[list[int]]:
-    """The places of the messages that belong together, system messages left out."""
+    """The places of the messages that belong together, without system messages."""
     turns: list[list[int]] = []
-    made: dict[str, int] = {}  # the turn of each call
+    turn_of: dict[str, int] = {}  # by the id of a call
     for index, message in enumerate(messages):
-        if message.role in ("system", "developer"):
+        if _is_system(message):
             continue
         if message.role == "user" or not turns:
             turns.append([])
         turns[-1].append(index)
+        answered = [part.tool_call_id for part in message.parts if isinstance(part, ToolResult)]
+        first = min((turn_of[id] for id in answered if id in turn_of), default=len(turns) - 1)
+        if first < len(turns) - 1:
+            turns[first:] = [[place for turn in turns[first:] for place in turn]]
+            turn_of = {id: min(turn, first) for id, turn in turn_of.items()}
         for part in message.parts:
-            if (
-                isinstance(part, ToolResult)
-                and (first := made.get(part.tool_call_id, len(turns))) < len(turns) - 1
-            ):
-                turns[first:] = [[place for turn in turns[first:] for place in turn]]
-                made = {id: min(turn, first) for id, turn in made.items()}
-            elif isinstance(part, ToolCall):
-                made[part.id] = len(turns) - 1
+            if isinstance(part, ToolCall):
+                turn_of[part.id] = len(turns) - 1
     return turns
