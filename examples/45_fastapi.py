@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from typing import Annotated
 
 import httpx2
-from fastapi import FastAPI, Form, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel
 
 from llmstream import EventType, LLMClient, StreamEvent
@@ -21,18 +20,6 @@ class PromptData(BaseModel):
 
     prompt: str
     stream: bool = False
-
-
-@app.post("/prompt_data")
-async def prompt_data(data: PromptData) -> PromptData:
-    """What was sent."""
-    return data
-
-
-@app.post("/completion")
-async def completion(request: Request, prompt: Annotated[str, Form()]) -> Response:
-    """A form's prompt, answered as it comes."""
-    return respond(request, client.chat_completion([{"role": "user", "content": prompt}]))
 
 
 @app.post("/chat")
@@ -59,14 +46,11 @@ async def show(response: httpx2.Response) -> None:
 
 
 async def main() -> None:
-    """Ask each of them."""
+    """Ask in both modes."""
     async with client, running(app) as url, httpx2.AsyncClient(base_url=url, timeout=60) as http:
-        print((await http.post("/prompt_data", json={"prompt": "hi"})).json())
         print((await http.post("/chat", json={"prompt": " "})).json())
         whole = StreamEvent.from_dict((await http.post("/chat", json={"prompt": "hi"})).json())
         print(whole.text)
-        async with http.stream("POST", "/completion", data={"prompt": "hi"}) as response:
-            await show(response)
         async with http.stream("POST", "/chat", json={"prompt": "hi", "stream": True}) as response:
             await show(response)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from llmstream.arguments import parse_messages
 from llmstream.conversations import ChatContext, StreamingChatRequest
-from llmstream.events.types import EventType, Start, StreamEvent, text_delta
-from llmstream.messages import FinishReason, Message, TextPart
+from llmstream.events.types import StreamEvent
+from llmstream.messages import Message, TextPart
 from llmstream.web.app_state import Service, invalid, refusal_of
-from llmstream.web.errors import RefusedError
-from llmstream.web.limits import parse_json, read_body, read_json
+from llmstream.web.limits import read_json
 from llmstream.web.negotiation import Choice, Form, ResponseMode
 from llmstream.web.responses import choose
 
@@ -71,14 +69,6 @@ class ChatBody(BaseModel):
     parallel_tool_calls: StrictBool | None = None
 
 
-class PromptData(BaseModel):
-    """What `POST /prompt_data` takes and gives."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    prompt: Text
-
-
 class UserRequest(BaseModel):
     """What `POST /streaming_chat` takes."""
 
@@ -110,21 +100,6 @@ class Native:
             self._kept(body, choice) if body.session_id is not None else self._asked(body, choice)
         )
         return self._service.respond(request, events, choice)
-
-    async def completion(self, request: Request) -> Response:
-        """`POST /completion`: a form's `prompt`, answered as server-sent events."""
-        prompt = await self._prompt(request)
-        choice = choose(request)
-        return self._service.respond(request, self._asked(ChatBody(prompt=prompt), choice), choice)
-
-    async def prompt_data(self, request: Request) -> Response:
-        """`POST /prompt_data`: what was sent, once it is known to be right."""
-        return JSONResponse((await self._body(request, PromptData)).model_dump())
-
-    async def stream_example(self, request: Request) -> Response:
-        """`GET /stream-example`: some words, to see that streaming works all the way to the client."""
-        choice = choose(request)
-        return self._service.respond(request, _example(), choice)
 
     async def streaming_chat(self, request: Request) -> Response:
         """`POST /streaming_chat`: plain text from whichever handler the router finds."""
@@ -184,27 +159,6 @@ class Native:
             async for event in events:
                 yield event
 
-    async def _prompt(self, request: Request) -> str:
-        """The prompt of a form, or of JSON."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        data = await read_body(request, self._service.limits)
-        if kind == "application/json":
-            prompt = _object(parse_json(data)).get("prompt")
-        elif kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-            request._body = data  # noqa: SLF001  # Starlette's own place for a body that was read, which form() looks at
-            try:
-                async with request.form(max_files=0, max_fields=100) as form:
-                    prompt = form.get("prompt")
-            except (
-                ValueError
-            ):  # python-multipart's own; newer Starlettes make an HTTPException of it
-                raise invalid("The form can't be read.") from None
-        else:
-            raise RefusedError(415, "invalid_request", "Send a form with the field prompt.")
-        if not isinstance(prompt, str):
-            raise invalid("The field prompt is missing.")
-        return prompt
-
     async def _body(self, request: Request, model: type[B]) -> B:
         data = await read_json(request, self._service.limits)
         for unknown in (
@@ -215,14 +169,6 @@ class Native:
             return model.model_validate(data)
         except ValidationError as problem:
             raise refusal_of(problem) from None
-
-
-async def _example() -> AsyncGenerator[StreamEvent, None]:
-    yield StreamEvent(EventType.MESSAGE_START, start=Start(provider="example"))
-    for word in ["These", "words", "come", "one", "by", "one,", "as", "an", "answer's", "do."]:
-        yield text_delta(f"{word} ")
-        await asyncio.sleep(0.05)
-    yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
 
 
 def _next_turn(body: ChatBody) -> Message:

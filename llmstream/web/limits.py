@@ -78,12 +78,16 @@ class Slots:
                 del self._clients[client]
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """A request's body. Raises RefusedError for one that is too large, too slow or compressed.
+async def read_json(request: Request, limits: Limits) -> Any:
+    """A request's body, which is JSON. Raises RefusedError, also for one that is too large, too slow or compressed.
 
     One that is too large is refused at once. `llmstream.web.server.HTTP` then takes a little of what is on its way, so
     that the client hears of it; other servers may take all of it.
     """
+    return parse_json(await _read_body(request, limits))
+
+
+async def _read_body(request: Request, limits: Limits) -> bytes:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise RefusedError(
             415, "invalid_request", "Send the body as it is, without Content-Encoding."
@@ -102,11 +106,6 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         text = "The request took too long to arrive."
         raise RefusedError(408, "timeout", text, headers={"connection": "close"}) from None
     return bytes(data)
-
-
-async def read_json(request: Request, limits: Limits) -> Any:
-    """A request's body, which is JSON. Raises RefusedError."""
-    return parse_json(await read_body(request, limits))
 
 
 def parse_json(data: bytes | str) -> Any:

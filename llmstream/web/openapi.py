@@ -19,7 +19,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.web.access import PUBLIC
 from llmstream.web.conversation_endpoints import Query
 from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat
-from llmstream.web.endpoints import ChatBody, PromptData, UserRequest
+from llmstream.web.endpoints import ChatBody, UserRequest
 
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
@@ -83,11 +83,6 @@ def _paths() -> dict[str, Any]:
         },
         resume,
     ]
-    form = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
-    forms = {
-        kind: {"schema": form}
-        for kind in ("application/x-www-form-urlencoded", "multipart/form-data")
-    }
     plain = {
         "200": {"description": "The words, as they come.", "content": {"text/plain": _string()}}
     }
@@ -106,20 +101,9 @@ def _paths() -> dict[str, Any]:
                 "Ask, and be answered in either mode", _answers(), _body("ChatBody"), modes
             )
         },
-        "/completion": {
-            "post": _operation(
-                "Ask by a form", _answers(), {"content": forms, "required": True}, modes
-            )
+        "/streaming_chat": {
+            "post": _operation("Route a request to a handler", plain, _body("UserRequest"))
         },
-        "/prompt_data": {
-            "post": _operation(
-                "What was sent", {"200": _json(_ref("PromptData"))}, _body("PromptData")
-            )
-        },
-        "/stream-example": {
-            "get": _operation("Some words, one by one", _answers(), parameters=modes)
-        },
-        "/streaming_chat": {"post": _operation("Ask whoever knows", plain, _body("UserRequest"))},
         "/api/chat/session": {"post": _operation("Begin a conversation", {"201": _json(session)})},
         "/api/chat/stream-http": {
             "get": _operation(
@@ -243,7 +227,7 @@ def _sse(model: str) -> dict[str, Any]:
 
 def _schemas() -> Mapping[str, Any]:
     taken: list[tuple[type[BaseModel], Any]] = [
-        (each, "validation") for each in (ChatBody, PromptData, UserRequest, Query)
+        (each, "validation") for each in (ChatBody, UserRequest, Query)
     ]
     schemas = dict(models_json_schema(taken, ref_template=_REF)[1]["$defs"])
     for name, kind in (("StreamEvent", StreamEvent), ("ErrorInfo", ErrorInfo)):
