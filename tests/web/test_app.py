@@ -14,7 +14,6 @@ from llmstream import LLMClient, RetryPolicy
 from llmstream.conversations import ConversationClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
-from llmstream.providers.simulator import SimulatorProvider
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.testing import ScriptedProvider
 from llmstream.web import Access, Limits, create_app
@@ -182,38 +181,9 @@ async def test_only_models_on_the_list_can_be_asked_for() -> None:
         assert (status, json.loads(body)["error"]["type"]) == (404, "not_found_error")
 
 
-FORM = b'--x\r\ncontent-disposition: form-data; name="prompt"\r\n\r\nhi\r\n--x--\r\n'
-
-
-@pytest.mark.parametrize(
-    ("kind", "body"),
-    [
-        ("application/x-www-form-urlencoded", b"prompt=hi"),
-        ("multipart/form-data; boundary=x", FORM),
-        ("application/json", b'{"prompt": "hi"}'),
-    ],
-)
-async def test_completion_takes_a_form_and_streams(kind, body) -> None:
-    app, provider = app_with(["Hello"])
-    async with serving(app) as port:
-        status, headers, data = await post(port, "/completion", body, content_type=kind)
-        assert (status, headers["content-type"]) == (200, "text/event-stream")
-        assert "".join(event.text for event in events_of(data)) == "Hello"
-        assert provider.requests[0].messages[0].text == "hi"
-        assert (await post(port, "/completion", b"prompt=", content_type=kind))[0] == 400
-        assert (await post(port, "/completion", b"prompt=hi", content_type="text/plain"))[0] == 415
-
-
 async def test_the_simple_endpoints() -> None:
     app, _ = app_with()
     async with serving(app) as port:
-        assert json.loads((await post(port, "/prompt_data", {"prompt": "hi"}))[2]) == {
-            "prompt": "hi"
-        }
-        assert (await post(port, "/prompt_data", {"prompt": 1}))[0] == 400
-        _, headers, data = await fetch(port, "/stream-example", accept="text/event-stream")
-        assert headers["content-type"] == "text/event-stream"
-        assert len(events_of(data)) > 5
         for path in ("/healthz", "/readyz"):
             assert (await fetch(port, path))[0] == 200
         status, headers, body = await fetch(port, "/")
@@ -298,7 +268,6 @@ def test_a_model_without_a_key_is_told_when_the_app_is_made(models, monkeypatch)
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/prompt_data", {"prompt": "half a \ud83d"}),
         ("/streaming_chat", {"request": "half a \ud83d"}),
         ("/chat", {"prompt": "half a \ud83d"}),
         ("/chat", {"\ud83d": 1}),
@@ -310,28 +279,59 @@ async def test_half_a_character_is_refused_and_a_whole_one_taken(path, body) -> 
     async with serving(app) as port:
         assert (await post(port, path, body))[0] == 400
         assert provider.requests == []
-        assert (await post(port, "/prompt_data", {"prompt": "a whole 😀"}))[0] == 200
+        assert (await post(port, "/chat", {"prompt": "a whole 😀"}))[0] == 200
+
+
+def waiting_router(go_on):
+    """A router whose only handler waits for the event after its first word."""
+    dispatcher = Dispatcher(Allowed)
+
+    @dispatcher.handler(Allowed.BILLING)
+    async def wait(_):
+        yield "one "
+        await go_on.wait()
+        yield "two"
+
+    async def always(_):
+        return Allowed.BILLING
+
+    return RouterWithDispatcher(Allowed, [always], dispatcher)
+
+
+async def begin_waiting(port):
+    """A client that has the first word of an answer."""
+    body = b'{"request": "wait"}'
+    client = await Client.ask(
+        port, "/streaming_chat", "POST", body, content_type="application/json"
+    )
+    assert await client.head() == 200
+    return client
 
 
 async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> None:
-    provider = SimulatorProvider(pace=0.005)
-    app = create_app(
-        LLMClient(provider=provider), limits=Limits(per_client=2, total=3, retry_after=1.5)
+    go_on = asyncio.Event()
+    app, _ = app_with(
+        ["ok"],
+        router=waiting_router(go_on),
+        limits=Limits(per_client=2, total=3, retry_after=1.5),
     )
     async with serving(app) as port:
-        open_ones = [await Client.ask(port, "/stream-example") for _ in range(2)]
-        for client in open_ones:
-            await client.head()
+        open_ones = [await begin_waiting(port) for _ in range(2)]
         status, headers, body = await post(port, "/chat", {"prompt": "hi"})
         assert (status, headers["retry-after"]) == (429, "2")
         assert json.loads(body)["error_info"]["kind"] == "rate_limit"
+        go_on.set()
         for client in open_ones:
-            await client.body()
+            assert await client.body() == b"one two"
         assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 200
-    app = create_app(LLMClient(provider=provider), limits=Limits(total=1))
+
+
+async def test_a_client_that_leaves_makes_room_for_another() -> None:
+    app, _ = app_with(
+        *[["ok"]] * 1_000, router=waiting_router(asyncio.Event()), limits=Limits(total=1)
+    )
     async with serving(app) as port:
-        client = await Client.ask(port, "/stream-example")
-        await client.head()
+        client = await begin_waiting(port)
         assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 503
         client.leave()
         async with asyncio.timeout(2):
