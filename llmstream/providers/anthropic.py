@@ -11,7 +11,6 @@ from llmstream.providers.channel import API
 from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
-from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.request import MessagesVariant, render_request, takes_prefill
 from llmstream.wire.anthropic_messages.versions import HEADER, WITH_SAMPLING, version_for
 from llmstream.wire.outbound import Rendered
@@ -46,8 +45,7 @@ class AnthropicProvider(HTTPProvider):
         custom_headers="ANTHROPIC_CUSTOM_HEADERS",
         sdk=SDKAdapter("anthropic", "AsyncAnthropic"),
     )
-    path = "/v1/messages"
-    decoder = MessagesDecoder
+    format = "anthropic-messages"
     default_model = "claude-sonnet-4-5"
 
     def make_traits(self, **traits: Any) -> ProviderTraits:

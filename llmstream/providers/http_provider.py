@@ -14,7 +14,7 @@ from llmstream.providers.channel import API, Channel, Exchange, Outbound
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
-from llmstream.wire.event_decoder import Decoder
+from llmstream.wire.formats import find_format
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.refused_options import Lessons
 
@@ -37,17 +37,18 @@ class LearnedTraits(ProviderTraits):
 class HTTPProvider:
     """One API that answers with a stream. Subclasses say which, where in it, and in which format.
 
-    `api`, `decoder` and `render` are needed; `path`, or `outbound` where it depends on the request.
+    `api`, `format` (a name in `wire.FORMATS`) and `render` are needed; `outbound` where the path isn't the format's.
     """
 
     api: API
-    decoder: ClassVar[type[Decoder]]
-    path: ClassVar[str] = ""
+    format: ClassVar[str]
     default_model: str | None = None
     base_url = ""
 
     def __init__(self, config: ProviderConfig) -> None:
         self.name = config.name
+        self._format = find_format(self.format)
+        self._format.load()
         self.channel = Channel(config, self.api)
         self.base_url = self.channel.base_url
         self._lessons = Lessons()
@@ -79,7 +80,7 @@ class HTTPProvider:
 
     def outbound(self, request: ChatRequest, rendered: Rendered) -> Outbound:
         """Where the rendered request goes."""
-        return Outbound(self.path, rendered.body, headers=rendered.headers)
+        return Outbound(self._format.path, rendered.body, headers=rendered.headers)
 
     def sign(self, request: HTTPRequest) -> None:
         """Change the whole request just before it is sent, for APIs that want a signature."""
@@ -110,7 +111,7 @@ class HTTPProvider:
                 return
             self._lessons.answered(request.model)
             body = response.body()
-            decoder = self.decoder(include_raw=call.include_raw, keep_message=False)
+            decoder = self._format.make_decoder(include_raw=call.include_raw, keep_message=False)
             decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
             reader = AnswerReader(body, decoder, call, exchange.watchdog, response.abort)
             while not reader.done:

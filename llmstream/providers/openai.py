@@ -12,9 +12,7 @@ from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
-from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.openai_chat.request import ChatVariant, render_request
-from llmstream.wire.openai_responses.decode import ResponsesDecoder
 from llmstream.wire.openai_responses.request import ResponsesVariant
 from llmstream.wire.openai_responses.request import render_request as render_responses
 from llmstream.wire.outbound import Rendered
@@ -44,8 +42,7 @@ class _OverOpenAI(HTTPProvider):
 class OpenAIProvider(_OverOpenAI):
     """Chat completions, of OpenAI or of a server that speaks the same format."""
 
-    path = "/chat/completions"
-    decoder = ChatDecoder
+    format = "openai-chat"
     default_model: str | None = "gpt-5-mini"
 
     def __init__(self, config: ProviderConfig, variant: ChatVariant | None = None) -> None:
@@ -78,8 +75,7 @@ class OpenAIProvider(_OverOpenAI):
 class OpenAIResponsesProvider(_OverOpenAI):
     """The Responses API."""
 
-    path = "/responses"
-    decoder = ResponsesDecoder
+    format = "openai-responses"
     default_model = "gpt-5-mini"
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
