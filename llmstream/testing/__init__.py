@@ -1,6 +1,6 @@
 """For your own tests: servers and providers that fail as told, a clock that does not make you wait, and checks.
 
-- `FaultServer`: the three APIs on the loopback interface, with every fault of `FAULTS` by name.
+- `FaultServer`: the APIs of all wire formats on the loopback interface, with every fault of `FAULTS` by name.
 - `ScriptedProvider`: a provider whose attempts you write down as events; no network.
 - `VirtualClock`: waits that end at once, for scripted providers.
 - `check_provider`, `check_decoder`: for authors of a provider or a wire format; they raise AssertionError and list

@@ -154,21 +154,21 @@ class _DecoderCheck:
             self._report("mutated", broken_rules(events))
 
     def _growth(self) -> None:
+        begun = self._make().framing.frame(b"x").partition(b"x")[0]
         if (parts := self._repeatable()) is not None:
             head, frame, tail = parts
             self._grows("many frames", lambda n: [head, *[frame] * (1000 * n), tail])
-        self._grows("one long frame", lambda n: [b"data: ", *[b"x" * 1024] * (300 * n)])
+        self._grows("one long frame", lambda n: [begun, *[b"x" * 1024] * (300 * n)])
 
     def _repeatable(self) -> tuple[bytes, bytes, bytes] | None:
         """A frame that may come any number of times, and what stands before and after it."""
-        frames = self._body.split(b"\n\n")
+        frames = self._make().framing.split(self._body)
         before = len(_text(self._decode([self._body], "whole") or []))
         for at, frame in enumerate(frames[:-1]):
-            head = b"".join(f + b"\n\n" for f in frames[:at])
-            tail = b"\n\n".join(frames[at + 1 :])
-            twice = self._decode([head, frame + b"\n\n", frame + b"\n\n", tail], "a frame twice")
+            head, tail = b"".join(frames[:at]), b"".join(frames[at + 1 :])
+            twice = self._decode([head, frame, frame, tail], "a frame twice")
             if twice is not None and len(_text(twice)) > before:
-                return head, frame + b"\n\n", tail
+                return head, frame, tail
         return None
 
     def _grows(self, what: str, pieces: Callable[[int], list[bytes]]) -> None:

@@ -11,9 +11,10 @@ from llmstream.messages import ChatRequest, Message, TextPart
 from llmstream.providers.provider import Call, Provider
 from llmstream.providers.timeouts import Timeouts
 from llmstream.testing.faults import FAULTS, Fault
-from llmstream.testing.reply import ANSWER, APIS
+from llmstream.testing.reply import ANSWER
 from llmstream.testing.rules import broken_rules
 from llmstream.testing.server import FaultServer
+from llmstream.wire.formats import FORMATS
 
 LIMIT = 0.2
 """Seconds of the clock that a fault is about."""
@@ -36,16 +37,16 @@ async def check_provider(
         await check_provider(lambda base_url: MyProvider(base_url=base_url, api_key="any"), "openai-chat")
 
     `make` gets the base URL of a FaultServer (plain http, on this machine) and returns a provider for it; it is
-    called once for each check, and the provider is closed after it. `format` is the wire format that it speaks:
-    "openai-chat", "openai-responses" or "anthropic-messages". `faults` are the ones to play; by default all that
+    called once for each check, and the provider is closed after it. `format` is the wire format that it speaks, a
+    name in `wire.FORMATS`. `faults` are the ones to play; by default all that
     need no TLS. Checked: each ends in exactly one terminal event that is true of it, after exactly one attempt,
     with all the text that came before it, within the clocks of the Call; nothing is raised; streams can be closed,
     cancelled and run side by side; closing the provider ends them; every connection is let go. Takes some seconds.
     ValueError for unknown formats and faults.
     """
-    api = next((api for api, spoken in APIS.items() if spoken == format), None)
-    if api is None:
-        raise ValueError(f"format must be one of {', '.join(APIS.values())}, not {format!r}")
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+    api = FORMATS[format].provider
     unknown = set(faults or ()) - set(FAULTS)
     if unknown:
         raise ValueError(f"there is no fault {min(unknown)!r}; llmstream.testing.FAULTS lists them")

@@ -20,14 +20,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import error
 from llmstream.messages import Usage
 from llmstream.providers.simulator_script import Item, script_events
-from llmstream.wire import encoder
-
-APIS = {
-    "openai": "openai-chat",
-    "openai-responses": "openai-responses",
-    "anthropic": "anthropic-messages",
-}
-"""The APIs a FaultServer speaks, by provider name, and their wire formats."""
+from llmstream.wire.formats import find_format, format_at
 
 ANSWER = "one two three vier fünf 六 seven 🙂"
 """What a FaultServer answers: eight words, not all of them ASCII."""
@@ -64,14 +57,16 @@ class Reply:
     ) -> None:
         self.request = request
         """None for faults that are played before anything was asked."""
-        self.api = api_of(request.path) if request is not None else "openai"
+        self.format = format_at(request.path) if request is not None else find_format("openai-chat")
+        """The wire format that was asked for."""
+        self.framing = self.format.framing
         self._reader = reader
         self._writer = writer
         self._chunked = False
         pieces = self._encode(ANSWER, Usage(input_tokens=7, output_tokens=8))
         self.opening = pieces[0]
         self._words = pieces[1:-1]
-        self.ending = frames_of(pieces[-1])
+        self.ending = self.framing.split(pieces[-1])
         """The frames after the last word; the last of them is the provider's own end."""
 
     # --- what a proper answer is made of -------------------------------------------------------------------
@@ -83,52 +78,36 @@ class Reply:
     @property
     def frames(self) -> list[bytes]:
         """Every frame of the whole answer."""
-        return frames_of(self.words() + b"".join(self.ending))
+        return self.framing.split(self.words() + b"".join(self.ending))
 
     def script(self, *items: Item) -> list[bytes]:
         """The frames of another answer; items as in a SimulatorProvider's script."""
-        return frames_of(b"".join(self._encode(*items)))
+        return self.framing.split(b"".join(self._encode(*items)))
 
     def error_frame(self, kind: Any = "overloaded", message: str = "no capacity") -> bytes:
         """The frame by which a provider reports a failure inside a stream."""
-        return encoder(APIS[self.api]).feed(error(ErrorInfo(kind, message)))
+        return self.format.make_encoder().feed(error(ErrorInfo(kind, message)))
 
     def data_frame(self, data: str | bytes) -> bytes:
         """A frame that holds `data`, whatever it is."""
-        return b"data: " + (data.encode() if isinstance(data, str) else data) + b"\n\n"
+        return self.framing.frame(data.encode() if isinstance(data, str) else data)
+
+    @property
+    def content_type(self) -> dict[str, str]:
+        """The header of a stream."""
+        return {"content-type": self.framing.content_type}
 
     def error_body(self, type: str, message: str, **more: Any) -> dict[str, Any]:
         """The JSON body of an HTTP error."""
-        body: dict[str, Any] = {"error": {"type": type, "message": message, **more}}
-        return {"type": "error", **body} if self.api == "anthropic" else body
+        return self.format.samples.refusal({"type": type, "message": message, **more})
 
     def document(self) -> dict[str, Any]:
         """The whole answer as the one JSON document that the API gives to those who don't stream."""
-        if self.api == "openai":
-            choice = {
-                "index": 0,
-                "message": {"role": "assistant", "content": ANSWER},
-                "finish_reason": "stop",
-            }
-            return {"id": "msg-1", "object": "chat.completion", "model": "m-1", "choices": [choice]}
-        if self.api == "anthropic":
-            text = {"type": "text", "text": ANSWER}
-            head = {"id": "msg-1", "type": "message", "role": "assistant", "model": "m-1"}
-            return {**head, "content": [text], "stop_reason": "end_turn"}
-        part = {"type": "output_text", "text": ANSWER, "annotations": []}
-        item = {"id": "item-1", "type": "message", "role": "assistant", "content": [part]}
-        return {
-            "id": "msg-1",
-            "object": "response",
-            "model": "m-1",
-            "status": "completed",
-            "output": [item],
-        }
+        return self.format.samples.document(ANSWER)
 
     def _encode(self, *items: Item) -> list[bytes]:
-        format = APIS[self.api]
-        feed = encoder(format).feed
-        events = script_events(items, id="msg-1", model="m-1", format=format)
+        feed = self.format.make_encoder().feed
+        events = script_events(items, id="msg-1", model="m-1", format=self.format.name)
         return [data for event in events if (data := feed(event))]
 
     # --- HTTP ----------------------------------------------------------------------------------------------
@@ -141,8 +120,8 @@ class Reply:
         chunked: bool = True,
         version: str = "1.1",
     ) -> None:
-        """The status line and headers. `content-type` is an event stream's unless `headers` say otherwise."""
-        fields = {"content-type": "text/event-stream", **(headers or {})}
+        """The status line and headers. `content-type` is that of the format's stream unless `headers` say otherwise."""
+        fields = {**self.content_type, **(headers or {})}
         if chunked:
             fields["transfer-encoding"] = "chunked"
         self._chunked = chunked
@@ -225,14 +204,3 @@ class Reply:
     def _socket(self) -> socket.socket:
         """A duplicate: the loop's own socket object refuses to be shut down on some loops."""
         return socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno()))
-
-
-def api_of(path: str) -> str:
-    """The API that a request's path belongs to; KeyError if none."""
-    last = path.partition("?")[0].rpartition("/")[2]
-    return {"completions": "openai", "responses": "openai-responses", "messages": "anthropic"}[last]
-
-
-def frames_of(data: bytes) -> list[bytes]:
-    """Server-sent events, one by one."""
-    return [frame + b"\n\n" for frame in data.split(b"\n\n") if frame]

@@ -16,21 +16,22 @@ from typing import Self
 from llmstream.testing.certificates import ca_file, certificates, server_context
 from llmstream.testing.faults import FAULTS, Fault
 from llmstream.testing.faults.catalogue import Play
-from llmstream.testing.reply import APIS, CutError, Received, Reply, api_of
+from llmstream.testing.reply import CutError, Received, Reply
+from llmstream.wire.formats import FORMATS, format_at, format_of
 
 GOODBYE = 0.2
 """Seconds that a client is given to take what was written last, and to answer TLS's goodbye."""
 
 
 class FaultServer:
-    """Speaks the chat completions, Responses and Messages APIs, and goes wrong in the ways you name.
+    """Speaks every wire format, and goes wrong in the ways you name.
 
         async with FaultServer("status-529", "stall") as server:
             client = LLMClient("anthropic:any", api_key="any", base_url=server.url("anthropic"))
 
     Each argument is played for one request: the name of a fault (`FAULTS` has them all, `describe(name)` says what one
     does), `"ok"` for a proper answer, or a coroutine function of your own that takes a `Reply`. The last is played ever
-    after. The API is recognised by the request's path, so one server serves all three. The answer is `ANSWER`.
+    after. The API is recognised by the request's path, so one server serves all. The answer is `ANSWER`.
 
     `tls=True` serves https, and so do faults that need it; `ca_file` is then the certificate to trust, for instance
     through the environment's SSL_CERT_FILE. It is made by the `openssl` program; RuntimeError if there is none.
@@ -81,11 +82,12 @@ class FaultServer:
             self._listener.close()
 
     def url(self, api: str) -> str:
-        """The base URL as the SDK of "openai", "openai-responses" or "anthropic" wants it; other APIs: ValueError."""
-        if api not in APIS:
-            raise ValueError(f"api must be one of {', '.join(APIS)}, not {api!r}")
+        """The base URL for the provider `api`, such as "openai" or "anthropic"; other names: ValueError."""
+        providers = [row.provider for row in FORMATS.values()]
+        if api not in providers:
+            raise ValueError(f"api must be one of {', '.join(providers)}, not {api!r}")
         scheme = "https" if self._tls else "http"
-        return f"{scheme}://127.0.0.1:{self.port}" + ("" if api == "anthropic" else "/v1")
+        return f"{scheme}://127.0.0.1:{self.port}{format_of(api).base_path}"
 
     def play(self, *faults: str | Play) -> None:
         """From the next request on play these, as if they had been given at first; what is under way goes on.
@@ -210,7 +212,7 @@ def _named(faults: Sequence[str | Play]) -> list[Fault]:
     plays = []
     for number, fault in enumerate(faults):
         if callable(fault):
-            plays.append(Fault(getattr(fault, "__name__", "own"), "own", "", fault, {}))
+            plays.append(Fault(getattr(fault, "__name__", "own"), "own", "", fault, ()))
             continue
         if fault not in FAULTS:
             raise ValueError(f"there is no fault {fault!r}; llmstream.testing.FAULTS lists them")
@@ -244,6 +246,6 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Received:
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     path = first.split()[1]
     with suppress(KeyError):
-        api_of(path)
+        format_at(path)
         return Received(path, headers, json.loads(body) if body else None, connection)
     raise CutError

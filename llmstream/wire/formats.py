@@ -157,3 +157,11 @@ def format_of(provider: str) -> Format:
         if row.provider == provider:
             return row
     raise KeyError(provider)
+
+
+def format_at(path: str) -> Format:
+    """The row of the format that a request to this path asks for; KeyError if there is none."""
+    for row in FORMATS.values():
+        if row.is_path(path):
+            return row
+    raise KeyError(path)

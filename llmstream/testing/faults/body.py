@@ -19,20 +19,25 @@ def _all(reply: Reply) -> bytes:
     return b"".join(reply.frames)
 
 
+def _begun(reply: Reply) -> bytes:
+    """How a frame begins."""
+    return reply.data_frame("x").partition(b"x")[0]
+
+
 # --- length ---------------------------------------------------------------------------------------------------
 
 
 @fault("complete")
 async def content_length(reply: Reply) -> None:
     """A whole answer of announced length."""
-    await reply.whole(200, _all(reply), {"content-type": "text/event-stream"})
+    await reply.whole(200, _all(reply), reply.content_type)
 
 
 @fault("truncated", words=3)
 async def content_length_too_short(reply: Reply) -> None:
     """A length that ends after three words; the rest follows as junk on the connection."""
     shown = reply.words(0, 3)
-    await reply.whole(200, shown, {"content-type": "text/event-stream", "connection": "close"})
+    await reply.whole(200, shown, {**reply.content_type, "connection": "close"})
     await reply.pause()
     await reply.raw(_all(reply)[len(shown) :])
     await reply.fin()
@@ -42,26 +47,20 @@ async def content_length_too_short(reply: Reply) -> None:
 async def content_length_too_short_at_once(reply: Reply) -> None:
     """A length that ends after three words; the rest comes in the same packet."""
     shown = len(reply.words(0, 3))
-    await reply.whole(
-        200, _all(reply), {"content-type": "text/event-stream", "content-length": str(shown)}
-    )
+    await reply.whole(200, _all(reply), {**reply.content_type, "content-length": str(shown)})
 
 
 @fault("complete")
 async def content_length_too_long(reply: Reply) -> None:
     """A whole answer, but more bytes were announced; they never come."""
-    await reply.whole(
-        200, _all(reply), {"content-type": "text/event-stream", "content-length": "99999"}
-    )
+    await reply.whole(200, _all(reply), {**reply.content_type, "content-length": "99999"})
     await reply.hang()
 
 
 @fault("truncated", words=3)
 async def content_length_cut(reply: Reply) -> None:
     """Three words of an announced length, then FIN."""
-    await reply.whole(
-        200, reply.words(0, 3), {"content-type": "text/event-stream", "content-length": "99999"}
-    )
+    await reply.whole(200, reply.words(0, 3), {**reply.content_type, "content-length": "99999"})
     await reply.fin()
 
 
@@ -204,7 +203,7 @@ async def two_answers_glued(reply: Reply) -> None:
     """A second HTTP answer behind the first, which the next call must not take for its own."""
     other = b"".join(reply.script("not what you asked"))
     glued = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(other), other)
-    await reply.whole(200, _all(reply), {"content-type": "text/event-stream"})
+    await reply.whole(200, _all(reply), reply.content_type)
     await reply.pause()
     await reply.raw(glued)
 
@@ -268,7 +267,7 @@ async def gzip_bomb(reply: Reply) -> None:
     """64 MB of one frame in 64 kB of gzip."""
     packer = zlib.compressobj(wbits=31)
     await reply.head(headers={"content-encoding": "gzip"})
-    await reply.send(packer.compress(b"data: ") + packer.flush(zlib.Z_SYNC_FLUSH))
+    await reply.send(packer.compress(_begun(reply)) + packer.flush(zlib.Z_SYNC_FLUSH))
     for _ in range(64):
         await reply.send(packer.compress(b"x" * 1_000_000) + packer.flush(zlib.Z_SYNC_FLUSH))
     await reply.end()
@@ -304,7 +303,7 @@ async def coding_unknown(reply: Reply) -> None:
 @fault("complete", alone=True)
 async def frames_by_the_thousand(reply: Reply) -> None:
     """A proper answer among 5,000 events that mean nothing."""
-    events = b'event: ping\ndata: {"type": "ping"}\n\n' * 5000
+    events = reply.framing.frame(b'{"type": "ping"}', "ping") * 5000
     await reply.stream(reply.words(0, 3), events, reply.words(3), *reply.ending)
 
 
@@ -322,12 +321,12 @@ async def line_without_end(reply: Reply) -> None:
     """Three words, then one line that never ends."""
     await reply.head()
     await reply.send(reply.words(0, 3))
-    await reply.send(b"data: ")
+    await reply.send(_begun(reply))
     while True:
         await reply.send(b"x" * 65536)
 
 
-@fault("frame_too_large", words=3, alone=True)
+@fault("frame_too_large", words=3, alone=True, group="sse")
 async def frame_without_end(reply: Reply) -> None:
     """Three words, then one frame of ever more `data:` lines."""
     await reply.head()
@@ -336,7 +335,7 @@ async def frame_without_end(reply: Reply) -> None:
         await reply.send((b"data: " + b"x" * 1000 + b"\n") * 64)
 
 
-@fault("frame_too_large", words=3, alone=True)
+@fault("frame_too_large", words=3, alone=True, group="sse")
 async def page_without_end(reply: Reply) -> None:
     """Three words, then lines without end that belong to no event."""
     await reply.head()

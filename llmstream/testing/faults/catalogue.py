@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from llmstream.errors import RETRYABLE
-from llmstream.testing.reply import ANSWER, APIS, Reply
+from llmstream.testing.reply import ANSWER, Reply
+from llmstream.wire.formats import FORMATS, Format
+from llmstream.wire.framing.sse import SSE
 
 Play: TypeAlias = Callable[[Reply], Awaitable[None]]
+Group: TypeAlias = Literal["all", "sse", "done"]
+"""The wire formats that a fault concerns: all, those over server-sent events, those whose last frame is `[DONE]`."""
 Outcomes: TypeAlias = str | tuple[str, ...]
 """`"complete"` or the kind of an ERROR; several, where more than one is true, the best first."""
 
@@ -28,8 +32,12 @@ class Fault:
     description: str
     """One line: what the server does."""
     play: Play
-    expect: dict[str, tuple[str, ...]]
-    """By API: the right outcomes, the best first. APIs that it does not concern are left out."""
+    outcomes: tuple[str, ...]
+    """The right outcomes, the best first."""
+    after_reason: tuple[str, ...] | None = None
+    """Those of formats whose answers are complete after their finish reason, if they are others."""
+    group: Group = "all"
+    """The wire formats that it concerns."""
     words: int = 0
     """How many words of the answer come before the failure, and are delivered before the ERROR."""
     text: str | None = ANSWER
@@ -51,6 +59,21 @@ class Fault:
     alone: bool = False
     """It costs much time or memory, so that runs with clocks should not run beside it."""
 
+    @property
+    def expect(self) -> dict[str, tuple[str, ...]]:
+        """The right outcomes by API, the best first. APIs that the fault doesn't concern are left out."""
+        return {row.provider: self._expect(row) for row in FORMATS.values() if self._concerns(row)}
+
+    def _concerns(self, row: Format) -> bool:
+        if self.group == "sse":
+            return isinstance(row.framing, SSE)
+        return self.group == "all" or row.samples.done_marker
+
+    def _expect(self, row: Format) -> tuple[str, ...]:
+        if self.after_reason is not None and row.samples.reason_ends:
+            return self.after_reason
+        return self.outcomes
+
     def attempts(self, outcome: str, *, batch: bool = False, max_attempts: int = 3) -> int:
         """How many attempts a client makes that has `outcome` in the end. In batch mode nothing is ever shown."""
         if outcome == "complete" or (outcome == "timeout" and self.clock == "total"):
@@ -67,10 +90,8 @@ FAULTS: dict[str, Fault] = {}
 def fault(
     expect: Outcomes,
     *,
-    chat: Outcomes | None = None,
-    responses: Outcomes | None = None,
-    anthropic: Outcomes | None = None,
-    only: tuple[str, ...] = tuple(APIS),
+    after_reason: Outcomes | None = None,
+    group: Group = "all",
     words: int = 0,
     text: str | None = ANSWER,
     shown: bool = False,
@@ -84,10 +105,8 @@ def fault(
 ) -> Callable[[Play], Play]:
     """Enter the decorated function under its own name, with dashes; its docstring is the description.
 
-    `chat`, `responses` and `anthropic` replace `expect` where an API has its own rule.
+    `after_reason` replaces `expect` for formats whose answers are complete after their finish reason.
     """
-    own = {"openai": chat, "openai-responses": responses, "anthropic": anthropic}
-    expected = {api: _outcomes(own[api] or expect) for api in only}
 
     def enter(play: Play) -> Play:
         name = play.__name__.strip("_").replace("_", "-")
@@ -98,7 +117,9 @@ def fault(
             theme=play.__module__.rpartition(".")[2],
             description=" ".join((play.__doc__ or "").split()).rstrip("."),
             play=play,
-            expect=expected,
+            outcomes=_outcomes(expect),
+            after_reason=None if after_reason is None else _outcomes(after_reason),
+            group=group,
             words=words,
             text=text,
             shown=shown,

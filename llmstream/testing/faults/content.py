@@ -25,7 +25,8 @@ async def labelled_html(reply: Reply) -> None:
 @fault("complete")
 async def labelled_latin_1(reply: Reply) -> None:
     """A proper stream in UTF-8, labelled Latin-1."""
-    await reply.stream(headers={"content-type": "text/event-stream; charset=iso-8859-1"})
+    label = f"{reply.framing.content_type}; charset=iso-8859-1"
+    await reply.stream(headers={"content-type": label})
 
 
 @fault("complete")
@@ -48,7 +49,7 @@ async def json_document(reply: Reply) -> None:
 async def json_document_labelled_as_stream(reply: Reply) -> None:
     """The whole answer as one indented JSON document, labelled as a stream."""
     body = json.dumps(reply.document(), indent=2).encode()
-    await reply.whole(200, body, {"content-type": "text/event-stream"})
+    await reply.whole(200, body, reply.content_type)
 
 
 @fault("overloaded")

@@ -7,8 +7,6 @@ import asyncio
 from llmstream.testing.faults.catalogue import fault
 from llmstream.testing.reply import ANSWER, Reply
 
-_PING = b": ping\n\n"
-
 
 async def _begin(reply: Reply, words: int = 3) -> None:
     await reply.head()
@@ -16,7 +14,7 @@ async def _begin(reply: Reply, words: int = 3) -> None:
 
 
 async def _finish(reply: Reply) -> None:
-    """All but the provider's own end; a chat answer has its finish reason then, and a Messages answer its stop."""
+    """All but the provider's own end; a finish reason has come then."""
     await _begin(reply, 8)
     for frame in reply.ending[:-1]:
         await reply.send(frame)
@@ -24,7 +22,7 @@ async def _finish(reply: Reply) -> None:
 
 async def _ping_for_ever(reply: Reply) -> None:
     while True:
-        await reply.send(_PING)
+        await reply.send(reply.framing.keep_alive)
         await asyncio.sleep(0.01)
 
 
@@ -34,7 +32,7 @@ async def _ping_for_ever(reply: Reply) -> None:
 @fault("truncated")
 async def empty_body(reply: Reply) -> None:
     """200 and a body of no bytes."""
-    await reply.whole(200, b"", {"content-type": "text/event-stream"})
+    await reply.whole(200, b"", reply.content_type)
 
 
 @fault("truncated")
@@ -47,7 +45,7 @@ async def empty_chunked_body(reply: Reply) -> None:
 @fault("truncated")
 async def only_comments(reply: Reply) -> None:
     """Keep-alives, then a proper end of the body."""
-    await reply.stream(_PING, _PING)
+    await reply.stream(reply.framing.keep_alive, reply.framing.keep_alive)
 
 
 @fault("truncated")
@@ -196,35 +194,35 @@ async def endless_answer(reply: Reply) -> None:
 # --- after the finish reason, before the provider's own end ---------------------------------------------------
 
 
-@fault("truncated", chat="complete", words=8)
+@fault("truncated", after_reason="complete", words=8)
 async def finish_then_end_of_body(reply: Reply) -> None:
     """All but the provider's own end, then a proper end of the body."""
     await _finish(reply)
     await reply.end()
 
 
-@fault("truncated", chat="complete", words=8)
+@fault("truncated", after_reason="complete", words=8)
 async def finish_then_fin(reply: Reply) -> None:
     """All but the provider's own end, then FIN where a chunk should be."""
     await _finish(reply)
     await reply.fin()
 
 
-@fault("truncated", chat="complete", words=8)
+@fault("truncated", after_reason="complete", words=8)
 async def finish_then_reset(reply: Reply) -> None:
     """All but the provider's own end, then RST."""
     await _finish(reply)
     await reply.reset()
 
 
-@fault("timeout", chat="complete", words=8, clock="idle")
+@fault("timeout", after_reason="complete", words=8, clock="idle")
 async def finish_then_silence(reply: Reply) -> None:
     """All but the provider's own end, then silence."""
     await _finish(reply)
     await reply.hang()
 
 
-@fault("timeout", chat="complete", words=8, clock="progress")
+@fault("timeout", after_reason="complete", words=8, clock="progress")
 async def finish_then_pings(reply: Reply) -> None:
     """All but the provider's own end, then keep-alives for ever."""
     await _finish(reply)
@@ -239,19 +237,19 @@ async def finish_then_error(reply: Reply) -> None:
     await reply.end()
 
 
-@fault("complete", only=("openai",))
+@fault("complete", group="done")
 async def done_without_a_reason(reply: Reply) -> None:
     """Every word and `[DONE]`, but no finish reason."""
     await reply.stream(reply.words(), reply.ending[-1])
 
 
-@fault("truncated", only=("openai",))
+@fault("truncated", group="done")
 async def done_without_words(reply: Reply) -> None:
     """`[DONE]` and nothing before it."""
     await reply.stream(reply.ending[-1])
 
 
-@fault("complete", only=("openai",), text=f"{ANSWER} nine")
+@fault("complete", group="done", text=f"{ANSWER} nine")
 async def text_after_the_reason(reply: Reply) -> None:
     """A finish reason, then another word, then the end: the word belongs to the answer."""
     more = next(frame for frame in reply.script(" nine") if b"nine" in frame)
@@ -300,9 +298,8 @@ async def end_then_bad_chunk(reply: Reply) -> None:
 async def end_then_bad_chunk_at_once(reply: Reply) -> None:
     """A whole answer and a chunk that is none, in one packet."""
     data = b"".join(reply.frames)
-    head = (
-        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-    )
+    label = reply.framing.content_type.encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ntransfer-encoding: chunked\r\n\r\n" % label
     await reply.raw(b"%s%x\r\n%s\r\nwhat is this\r\n" % (head, len(data), data))
     await reply.hang()
 
@@ -342,7 +339,7 @@ async def end_then_floods(reply: Reply) -> None:
     """A whole answer, and then bytes without end."""
     await _whole(reply)
     while True:
-        await reply.send(_PING * 10_000)
+        await reply.send(reply.framing.keep_alive * 10_000)
 
 
 @fault("complete")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
-from typing import Any
 
 from llmstream.messages import ToolCall
 from llmstream.testing.faults.catalogue import fault
@@ -19,9 +18,8 @@ async def _between(reply: Reply, *frames: bytes) -> None:
     await reply.stream(reply.words(0, 3), *frames, reply.words(3), *reply.ending)
 
 
-def _payloads(reply: Reply) -> list[dict[str, Any]]:
-    found = re.findall(rb"^data: (\{.*\})$", b"".join(reply.frames), re.M)
-    return [json.loads(data) for data in found]
+def _text_member(reply: Reply) -> str:
+    return reply.format.samples.text_member
 
 
 # --- server-sent events, as the standard has them --------------------------------------------------------------
@@ -47,7 +45,7 @@ async def crlf_split(reply: Reply) -> None:
     )
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def cr(reply: Reply) -> None:
     """Lines end in CR."""
     await reply.stream(*(frame.replace(b"\n", b"\r") for frame in reply.frames))
@@ -79,7 +77,7 @@ async def odd_line_separators(reply: Reply) -> None:
     await reply.stream(*reply.script("a\u2028b\u0085c\x0bd"))
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def id_and_retry_only(reply: Reply) -> None:
     """Frames that have only an id, or only a retry time."""
     await reply.stream(
@@ -87,13 +85,13 @@ async def id_and_retry_only(reply: Reply) -> None:
     )
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def empty_frames(reply: Reply) -> None:
     """Blank lines, and an event name without data."""
     await _between(reply, b"\n\n\n", b"event: nothing\n\n")
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def comments(reply: Reply) -> None:
     """Comments between frames and inside them."""
     await reply.stream(
@@ -101,7 +99,7 @@ async def comments(reply: Reply) -> None:
     )
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def data_over_several_lines(reply: Reply) -> None:
     """JSON over several `data:` lines."""
     await reply.stream(
@@ -112,25 +110,25 @@ async def data_over_several_lines(reply: Reply) -> None:
     )
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def no_space_after_the_colon(reply: Reply) -> None:
     """`data:{…}`."""
     await reply.stream(*(frame.replace(b": ", b":", 1) for frame in reply.frames))
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def fields_unknown(reply: Reply) -> None:
     """Fields that the standard does not know."""
     await reply.stream(*(b"time: 12\nfoo\n" + frame for frame in reply.frames))
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def event_names_missing(reply: Reply) -> None:
     """No `event:` lines: the JSON says what it is."""
     await reply.stream(*(re.sub(rb"(?m)^event: .*\n", b"", frame) for frame in reply.frames))
 
 
-@fault("complete")
+@fault("complete", group="sse")
 async def event_names_wrong(reply: Reply) -> None:
     """Every event is called `message`: the JSON says what it is."""
     await reply.stream(
@@ -144,7 +142,8 @@ async def event_names_wrong(reply: Reply) -> None:
 @fault("complete")
 async def pings(reply: Reply) -> None:
     """Keep-alive events among the words."""
-    await _between(reply, b'event: ping\ndata: {"type": "ping"}\n\n', b": ping\n\n")
+    ping = reply.framing.frame(b'{"type": "ping"}', "ping")
+    await _between(reply, ping, reply.framing.keep_alive)
 
 
 @fault("complete")
@@ -152,68 +151,39 @@ async def unknown_events(reply: Reply) -> None:
     """Events of tomorrow."""
     await _between(
         reply,
-        b'event: novelty\ndata: {"type": "novelty", "value": [1, 2]}\n\n',
-        b'data: {"type": "response.novelty.delta", "delta": "x"}\n\n',
-        b'data: {"object": "novelty"}\n\n',
+        reply.framing.frame(b'{"type": "novelty", "value": [1, 2]}', "novelty"),
+        reply.data_frame('{"type": "response.novelty.delta", "delta": "x"}'),
+        reply.data_frame('{"object": "novelty"}'),
     )
 
 
 @fault("complete")
 async def unknown_fields(reply: Reply) -> None:
     """Fields of tomorrow in every event."""
-    payloads = [
-        {**payload, "novelty": {"deep": [None]}, "obfuscation": "xY"}
-        for payload in _payloads(reply)
-    ]
-    end = [b"data: [DONE]\n\n"] if reply.api == "openai" else []
-    await reply.stream(*(reply.data_frame(json.dumps(payload)) for payload in payloads), *end)
+    await reply.stream(*(_with_more(reply, frame) for frame in reply.frames))
+
+
+def _with_more(reply: Reply, frame: bytes) -> bytes:
+    data = reply.framing.unframe(frame)
+    if not data.startswith(b"{"):
+        return frame
+    more = {"novelty": {"deep": [None]}, "obfuscation": "xY"}
+    return reply.data_frame(json.dumps(json.loads(data) | more))
 
 
 @fault("complete")
 async def unknown_parts(reply: Reply) -> None:
     """A content part of tomorrow inside a proper answer."""
-    novelty: dict[str, list[Any]] = {
-        "openai": [{"choices": [{"index": 0, "delta": {"hologram": {"x": 1}}}]}],
-        "openai-responses": [
-            {
-                "type": "response.output_item.added",
-                "output_index": 7,
-                "item": {"id": "n", "type": "hologram"},
-            },
-            {"type": "response.hologram.delta", "output_index": 7, "delta": "x"},
-            {
-                "type": "response.output_item.done",
-                "output_index": 7,
-                "item": {"id": "n", "type": "hologram"},
-            },
-        ],
-        "anthropic": [
-            {
-                "type": "content_block_start",
-                "index": 7,
-                "content_block": {"type": "hologram", "x": 1},
-            },
-            {
-                "type": "content_block_delta",
-                "index": 7,
-                "delta": {"type": "hologram_delta", "y": "z"},
-            },
-            {"type": "content_block_stop", "index": 7},
-        ],
-    }
-    added = b"".join(reply.data_frame(json.dumps(payload)) for payload in novelty[reply.api])
+    payloads = reply.format.samples.unknown
+    added = b"".join(reply.data_frame(json.dumps(payload)) for payload in payloads)
     await reply.stream(reply.opening, added, reply.words()[len(reply.opening) :], *reply.ending)
 
 
 @fault("complete")
 async def opening_missing(reply: Reply) -> None:
     """The answer begins with its first word."""
-    openings = {
-        "openai": b'"role"',
-        "openai-responses": b"response.created",
-        "anthropic": b"message_start",
-    }
-    frames = [frame for frame in reply.frames if openings[reply.api] not in frame]
+    opening = reply.format.samples.opening
+    frames = [frame for frame in reply.frames if opening not in frame]
     await reply.stream(*frames)
 
 
@@ -254,11 +224,12 @@ async def finish_reason_unknown(reply: Reply) -> None:
 @fault("complete")
 async def empty_deltas(reply: Reply) -> None:
     """Pieces of no characters among the words."""
+    text = re.compile(rf'("{_text_member(reply)}":)"[^"]*"'.encode())
     frames = [reply.opening]
     for word in range(8):
         frame = reply.words(0, 1)[len(reply.opening) :] if not word else reply.words(word, word + 1)
-        last = frame.rstrip(b"\n").rpartition(b"\n\n")[2] + b"\n\n"
-        empty = re.sub(rb'"(content|text|delta)":"[^"]*"', rb'"\1":""', last)
+        last = reply.framing.split(frame)[-1]
+        empty = text.sub(rb'\1""', last)
         frames += [frame, empty, empty]
     await reply.stream(*frames, *reply.ending)
 
@@ -312,7 +283,7 @@ async def error_then_open(reply: Reply) -> None:
     await reply.hang()
 
 
-@fault("server", words=3)
+@fault("server", words=3, group="sse")
 async def error_as_text(reply: Reply) -> None:
     """Three words, then `event: error` with plain text."""
     await reply.stream(reply.words(0, 3), b"event: error\ndata: something broke\n\n")
@@ -403,24 +374,22 @@ async def lone_surrogate(reply: Reply) -> None:
 @fault("protocol", words=3)
 async def text_of_another_type(reply: Reply) -> None:
     """Three words, then a word that is a number."""
-    await _between(reply, re.sub(rb'"(content|text|delta)":" vier"', rb'"\1":4', reply.words(3, 4)))
+    member = _text_member(reply)
+    word, number = f'"{member}":" vier"'.encode(), f'"{member}":4'.encode()
+    await _between(reply, reply.words(3, 4).replace(word, number))
 
 
 @fault("protocol", words=3)
 async def structure_of_another_type(reply: Reply) -> None:
     """Three words, then an event whose objects are numbers."""
-    broken = {
-        "openai": {"choices": 5},
-        "openai-responses": {"type": "response.output_item.done", "output_index": 0, "item": 5},
-        "anthropic": {"type": "content_block_delta", "index": 0, "delta": 5},
-    }
-    await _between(reply, reply.data_frame(json.dumps(broken[reply.api])))
+    broken = json.dumps(reply.format.samples.broken)
+    await _between(reply, reply.data_frame(broken))
 
 
 @fault("complete")
 async def duplicate_keys(reply: Reply) -> None:
     """Every object names its keys twice."""
-    twice = (re.sub(rb"(?m)^data: \{(.+)\}$", rb"data: {\1,\1}", frame) for frame in reply.frames)
+    twice = (re.sub(rb"(?m)\{(.+)\}$", rb"{\1,\1}", frame) for frame in reply.frames)
     await reply.stream(*twice)
 
 

@@ -60,9 +60,8 @@ async def interim_answers_endless(reply: Reply) -> None:
 @fault("complete")
 async def no_reason_phrase(reply: Reply) -> None:
     """A status line that ends after the number."""
-    await reply.raw(
-        b"HTTP/1.1 200 \r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
-    )
+    label = reply.framing.content_type.encode()
+    await reply.raw(b"HTTP/1.1 200 \r\ncontent-type: %s\r\nconnection: close\r\n\r\n" % label)
     await reply.raw(b"".join(reply.frames))
     await reply.fin()
 

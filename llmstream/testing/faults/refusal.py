@@ -95,13 +95,9 @@ async def rate_limit_do_not_retry(reply: Reply) -> None:
 @fault("quota")
 async def quota_spent(reply: Reply) -> None:
     """429 that means money: no waiting helps."""
-    details = {"details": {"error_code": "enforced_spend_limit_reached"}}
-    if reply.api == "anthropic":
-        await reply.whole(429, reply.error_body("rate_limit_error", "spend limit", **details))
-    else:
-        await reply.whole(
-            429, reply.error_body("insufficient_quota", "no quota", code="insufficient_quota")
-        )
+    kind, code = reply.format.samples.quota
+    details = {"code": code, "details": {"error_code": code}}
+    await reply.whole(429, reply.error_body(kind, "no quota", **details))
 
 
 # --- other statuses -------------------------------------------------------------------------------------------

@@ -66,6 +66,10 @@ class Framing(Protocol):
         """The bytes of one frame. `data` is one line; framings without names ignore `event`."""
         ...
 
+    def unframe(self, frame: bytes) -> bytes:
+        """The data of one frame as `split` returns it; empty if it has none."""
+        ...
+
     def split(self, body: bytes) -> list[bytes]:
         """The frames of a body, each with its end."""
         ...

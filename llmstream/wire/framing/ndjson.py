@@ -3,7 +3,7 @@
 - Lines end in LF; a CR before it is dropped, and so is a byte order mark at the start. Blank lines are keep-alives.
 - `finish()` returns a last line without LF as a frame marked `terminated=False`. The format decides if it was cut.
 - A body whose first line isn't an object on that line is not NDJSON: an HTML page, or indented JSON. All its lines are
-  returned as `stray`.
+  returned as `stray`. So is a body of one line without LF: a whole JSON document, or an error.
 
 Linear in the input: a line in many pieces is joined once. Bounded by `max_frame` bytes a line.
 """
@@ -52,6 +52,7 @@ class NDJSONFramer:
         """The body is over: the last line, if it had no end."""
         found: list[Frame | str] = []
         if not self.oversized:
+            self._stray = self._stray or not self._begun
             self._end_line(found)
         frames = [frame for frame in found if isinstance(frame, Frame)]
         for frame in frames:
@@ -75,7 +76,7 @@ class NDJSONFramer:
             return
         if not self._begun:
             self._begun = True
-            self._stray = not (line.startswith(b"{") and line.endswith(b"}"))
+            self._stray = self._stray or not (line.startswith(b"{") and line.endswith(b"}"))
         frames.append(Frame("", line, stray=self._stray))
 
     def _give_up(self) -> None:
@@ -97,6 +98,10 @@ class NDJSON:
     def frame(self, data: bytes, event: str = "") -> bytes:
         """The bytes of one frame. `data` is one line."""
         return data + b"\n"
+
+    def unframe(self, frame: bytes) -> bytes:
+        """The data of one frame."""
+        return frame.strip()
 
     def split(self, body: bytes) -> list[bytes]:
         """The lines of a body, each with its LF."""

@@ -253,6 +253,11 @@ class SSE:
         name = f"event: {event}\n".encode() if event else b""
         return b"%sdata: %s\n\n" % (name, data)
 
+    def unframe(self, frame: bytes) -> bytes:
+        """The data of one event whose lines end in LF; empty if it has none."""
+        data = [line[6:] for line in frame.split(b"\n") if line.startswith(b"data: ")]
+        return b"\n".join(data)
+
     def split(self, body: bytes) -> list[bytes]:
         """The events of a body whose lines end in LF, each with its blank line."""
         return [event + b"\n\n" for event in body.split(b"\n\n") if event]
