@@ -39,7 +39,7 @@ from llmstream.providers.timeouts import DEFAULT_TIMEOUTS
 from llmstream.testing import ANSWER, FAULTS, Fault, FaultServer
 from llmstream.testing.certificates import ca_file, certificates
 from llmstream.testing.faults import body, connection, content, ending, frames, head, refusal
-from llmstream.testing.reply import APIS
+from llmstream.wire.formats import FORMATS
 from tests.grammar_check import check_stream
 
 THEMES = (frames, ending, content, body, head, refusal, connection)
@@ -337,7 +337,9 @@ A dash: the fault does not concern that API. **WRONG**: the cell fails one of th
 def page(done: Sequence[Cell]) -> str:
     """The table, in Markdown."""
     columns = [
-        (api, transport) for transport in dict.fromkeys(c.transport for c in done) for api in APIS
+        (row.provider, transport)
+        for transport in dict.fromkeys(c.transport for c in done)
+        for row in FORMATS.values()
     ]
     found = {(cell.fault.name, cell.api, cell.transport): cell for cell in done}
     named = list(dict.fromkeys(cell.fault.name for cell in done))

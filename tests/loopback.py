@@ -17,12 +17,9 @@ from llmstream.events.types import error
 from llmstream.messages import Usage
 from llmstream.providers.simulator_script import Item, script_events
 from llmstream.wire import encoder
+from llmstream.wire.formats import FORMATS
 
-APIS = {
-    "openai": "openai-chat",
-    "openai-responses": "openai-responses",
-    "anthropic": "anthropic-messages",
-}
+APIS = {row.provider: row.name for row in FORMATS.values()}
 """Provider names and the wire formats they speak."""
 
 
@@ -110,8 +107,9 @@ class Loopback:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def url(self, provider: str) -> str:
-        """The base URL as this provider's SDK wants it."""
-        return f"http://127.0.0.1:{self.port}" + ("" if provider == "anthropic" else "/v1")
+        """The base URL as this provider wants it; a compatible vendor's as OpenAI does."""
+        row = FORMATS[APIS.get(provider, "openai-chat")]
+        return f"http://127.0.0.1:{self.port}{row.base_path}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -34,6 +34,7 @@ from llmstream import LLMClient, RetryPolicy, Timeouts
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import error
 from llmstream.wire import encoder
+from llmstream.wire.formats import format_at, format_of
 from tests.loopback import APIS, CutError, Loopback, Reply, Request, pieces
 
 WORDS = " ".join(f"word-{number}" for number in range(40))
@@ -66,17 +67,8 @@ class Server(Loopback):
         return self
 
 
-def format_of(path: str) -> str:
-    endings = {
-        "completions": "openai-chat",
-        "responses": "openai-responses",
-        "messages": "anthropic-messages",
-    }
-    return endings[path.rpartition("/")[2]]
-
-
 async def play(request: Request, reply: Reply) -> None:
-    format, doing = format_of(request.path), request.body["model"]
+    format, doing = format_at(request.path).name, request.body["model"]
     first, *others = pieces(format, WORDS)
     await reply.head()
     await reply.send(first + others[0])
@@ -213,7 +205,7 @@ async def one_round(streams: int, transport: str, port: int, seed: int) -> Count
         LLMClient(
             f"{api}:any",
             api_key="any-key",
-            base_url=f"http://127.0.0.1:{port}" + ("" if api == "anthropic" else "/v1"),
+            base_url=f"http://127.0.0.1:{port}{format_of(api).base_path}",
             transport=transport,
             retry=RetryPolicy(max_attempts=1),
             timeouts=Timeouts(connect=60, idle=idle(streams)),

@@ -34,6 +34,7 @@ from llmstream.messages import (
     ToolResult,
     Usage,
 )
+from llmstream.wire.formats import FORMATS
 
 KINDS = typing.get_args(ErrorKind)
 
@@ -62,7 +63,7 @@ json_values = st.recursive(
     max_leaves=6,
 )
 objects = st.dictionaries(text, json_values, max_size=3)
-formats = st.sampled_from(["openai-chat", "openai-responses", "anthropic-messages"])
+formats = st.sampled_from(sorted(FORMATS))
 
 usages = st.builds(
     Usage,

@@ -16,15 +16,9 @@ from llmstream.wire import FORMATS, decoder
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.openai_chat.decode import ChatDecoder
 
-PATHS = {
-    "openai-chat": "/chat/completions",
-    "openai-responses": "/responses",
-    "anthropic-messages": "/messages",
-}
-
 
 def bodies(format: str) -> list[bytes]:
-    reply = Reply(None, None, Received(PATHS[format], {}, None, 1))  # type: ignore[arg-type]
+    reply = Reply(None, None, Received(FORMATS[format].path, {}, None, 1))  # type: ignore[arg-type]
     call = ToolCall("call-1", "weather", '{"city": "Zürich", "days": [1, 2]}')
     return [
         b"".join(reply.frames),

@@ -16,7 +16,7 @@ from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http import error_response
 from llmstream.providers.provider import Call, Provider
 from llmstream.testing import FAULTS, check_provider
-from llmstream.testing.reply import APIS
+from llmstream.wire.formats import FORMATS
 from tests.testing.test_conformance import KNOWN
 
 FEW = ("ok", "stall", "clean-end-without-an-end", "status-500", "closed-between-chunks")
@@ -32,12 +32,11 @@ def ours(api: str, **options: Any) -> Any:
     return lambda base_url: registry.create(ProviderConfig(api, "a-test-key", base_url, **options))
 
 
-@pytest.mark.parametrize("api", APIS)
-async def test_our_providers_keep_the_rules(api: str) -> None:
+@pytest.mark.parametrize("format", FORMATS)
+async def test_our_providers_keep_the_rules(format: str) -> None:
     known = {name for name, transport in KNOWN if transport == "httpx2"}
-    await check_provider(
-        ours(api), APIS[api], faults=[name for name in FAULTS if name not in known]
-    )
+    faults = [name for name in FAULTS if name not in known]
+    await check_provider(ours(FORMATS[format].provider), format, faults=faults)
 
 
 class Wrong:

@@ -83,9 +83,7 @@ def test_every_fault_says_what_it_is_and_what_to_expect() -> None:
 def test_a_wrong_cell_is_found() -> None:
     """The checks can fail: a client that is not right by the catalogue has wrong cells."""
     cell = cells(["clean-end-without-an-end"])[0]
-    wrong = Cell(
-        replace(cell.fault, expect={cell.api: ("complete",)}, words=2), cell.api, cell.transport
-    )
+    wrong = Cell(replace(cell.fault, outcomes=("complete",), words=2), cell.api, cell.transport)
     asyncio.run(run([wrong]))
     assert any("truncated, not complete" in problem for problem in wrong.problems)
     assert any("text 'one two three', not 'one two'" in problem for problem in wrong.problems)

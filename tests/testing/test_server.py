@@ -11,9 +11,10 @@ import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy, Timeouts
 from llmstream.testing import ANSWER, FAULTS, FaultServer, Reply, describe
+from llmstream.wire import FORMATS
 
 QUESTION = [{"role": "user", "content": "hi"}]
-APIS = ["openai", "openai-responses", "anthropic"]
+APIS = [row.provider for row in FORMATS.values()]
 
 api = pytest.mark.parametrize("api", APIS)
 
@@ -43,16 +44,13 @@ async def test_faults_are_played_in_turn_and_the_last_ever_after(api: str) -> No
     assert server.played == len(server.requests) == 4
 
 
-async def test_one_server_speaks_all_three_apis() -> None:
+async def test_one_server_speaks_all_apis() -> None:
     async with FaultServer() as server:
         for name in APIS:
             async with connect(server, name) as client:
                 assert (await ask(client))[-1].message.text == ANSWER
-    assert [request.path for request in server.requests] == [
-        "/v1/chat/completions",
-        "/v1/responses",
-        "/v1/messages",
-    ]
+    paths = [row.base_path + row.path for row in FORMATS.values()]
+    assert [request.path for request in server.requests] == paths
 
 
 async def test_it_remembers_what_was_asked() -> None:
