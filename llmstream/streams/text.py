@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
 from llmstream.errors import ErrorInfo, LLMError
-from llmstream.events.grammar import TERMINAL, is_step
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.transcript import Standing
 from llmstream.events.types import StreamEvent, discarded
 from llmstream.streams.flow import Flow, Source
 
@@ -18,27 +19,27 @@ def text(
     Raises LLMError where the stream has an ERROR or stops without its end. Text can't be taken back: when a RETRY
     discards some that was yielded, `on_discard()` is called, and the new answer follows from its beginning; without
     `on_discard` the LLMError that caused the retry is raised, with code "discarded". Of the answers that
-    `run_tools` joins, only the last one's text is void then: who has to tell it from the others' reads the events.
+    `run_tools` joins, only the last one's text is void then; a consumer that must tell it from the others' reads the
+    events.
     """
     source = Source(events)
     return Flow(_text(source, on_discard), source)
 
 
 async def _text(source: Source, on_discard: Callable[[], None] | None) -> AsyncGenerator[str, None]:
-    yielded = ended = False
+    yielded = Standing(0)  # pieces
+    ended = False
     async with source as events:
         async for event in events:
-            if event.text_delta is not None and event.text:
-                yielded = True
+            event.raise_for_error()
+            if event.text:
+                yielded.value += 1
                 yield event.text
-            elif event.retry is not None and event.retry.discard and yielded:
-                yielded = False
+            elif event.retry is not None and event.discards and yielded.is_revocable:
                 if on_discard is None:
                     raise discarded(event.retry, "`text` can't take it back (give it on_discard=)")
                 on_discard()
-            else:
-                yielded = yielded and not is_step(event)  # what came before it stands
-                event.raise_for_error()
+            yielded.add(event)
             ended = event.type in TERMINAL
     if not ended:
         raise stopped_short()
