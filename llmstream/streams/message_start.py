@@ -10,10 +10,7 @@ from llmstream.events.types import EventType, StreamEvent
 
 def is_notice(event: StreamEvent) -> bool:
     """Whether it stands for nothing in the answer, so that it may pass ahead of text that is held back."""
-    status = event.status
-    return event.type is EventType.STATUS and (
-        status is None or status.kind not in ("opaque", "step")
-    )
+    return event.type is EventType.STATUS and not event.is_internal and not event.ends_round
 
 
 class Opening:

@@ -1,11 +1,11 @@
-"""progress: say now and then how far the answer has come."""
+"""progress: report now and then how far the answer has come."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
 from llmstream.clock import Clock, LoopClock
-from llmstream.events.grammar import is_step
+from llmstream.events.transcript import Standing
 from llmstream.events.types import TEXTS, EventType, Status, StreamEvent, content
 from llmstream.streams.flow import Flow, Source
 
@@ -28,29 +28,25 @@ def progress(
 async def _progress(
     source: Source, seconds: float, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:
-    begun = said = clock.time()
+    begun = reported = clock.time()
     first: float | None = None
-    chars = deltas = 0
-    standing = (0, 0)
+    count = Standing((0, 0))  # characters, deltas
     async with source as events:
         async for event in events:
             yield event
-            if event.type in TEXTS:
-                chars += len(content(event))
-                deltas += 1
-                now = clock.time()
-                first = now - begun if first is None else first
-                if now - said >= seconds:
-                    said = now
-                    yield _status(
-                        chars=chars, deltas=deltas, seconds=now - begun, first_after=first
-                    )
-            elif event.retry is not None and event.retry.discard:
-                chars, deltas = standing
-            elif is_step(event):
-                standing = (chars, deltas)
+            count.add(event)
+            if event.type not in TEXTS:
+                continue
+            chars, deltas = count.value
+            count.value = (chars + len(content(event)), deltas + 1)
+            now = clock.time()
+            first = now - begun if first is None else first
+            if now - reported >= seconds:
+                reported = now
+                yield _status(*count.value, seconds=now - begun, first_after=first)
 
 
-def _status(**data: float) -> StreamEvent:
-    message = f"{data['chars']} characters in {data['seconds']:.1f} s"
-    return StreamEvent(EventType.STATUS, status=Status("progress", message, dict(data)))
+def _status(chars: int, deltas: int, *, seconds: float, first_after: float) -> StreamEvent:
+    data = {"chars": chars, "deltas": deltas, "seconds": seconds, "first_after": first_after}
+    message = f"{chars} characters in {seconds:.1f} s"
+    return StreamEvent(EventType.STATUS, status=Status("progress", message, data))
