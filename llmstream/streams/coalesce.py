@@ -9,7 +9,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.streams.branch import Branch
 from llmstream.streams.flow import Flow, Source
 from llmstream.streams.pump import Pump
-from llmstream.streams.recut_buffer import CHARS, ENDS, Held, Unit
+from llmstream.streams.recut_buffer import CHARS, ENDS, RecutBuffer, Unit
 
 _AHEAD = 64
 
@@ -41,7 +41,7 @@ def coalesce(
         raise ValueError(
             f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}"
         )
-    held = Held(by, seconds, CHARS[by] if chars is None else chars)
+    held = RecutBuffer(by, seconds, CHARS[by] if chars is None else chars)
     if seconds is None:
         source = Source(events)
         return Flow(_untimed(source, held), source)
@@ -49,7 +49,7 @@ def coalesce(
     return Flow(_timed(branch, held, clock or LoopClock()), branch)
 
 
-async def _untimed(source: Source, held: Held) -> AsyncGenerator[StreamEvent, None]:
+async def _untimed(source: Source, held: RecutBuffer) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
         try:
             async for event in events:
@@ -63,7 +63,9 @@ async def _untimed(source: Source, held: Held) -> AsyncGenerator[StreamEvent, No
             yield each
 
 
-async def _timed(branch: Branch, held: Held, clock: Clock) -> AsyncGenerator[StreamEvent, None]:
+async def _timed(
+    branch: Branch, held: RecutBuffer, clock: Clock
+) -> AsyncGenerator[StreamEvent, None]:
     timer: Timer | None = None
 
     def ring() -> None:

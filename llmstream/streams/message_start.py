@@ -1,10 +1,11 @@
-"""What operators that hold text back have to know of an answer's beginning and of its kinds of text."""
+"""What operators that hold text back have to know: when MESSAGE_START leaves, and what may pass ahead of text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from llmstream.events.transcript import Standing
 from llmstream.events.types import EventType, StreamEvent
 
 
@@ -13,46 +14,45 @@ def is_notice(event: StreamEvent) -> bool:
     return event.type is EventType.STATUS and not event.is_internal and not event.ends_round
 
 
-class Opening:
+class HeldStart:
     """Keeps MESSAGE_START until the first piece leaves, which may be later than it came.
 
-    So that an attempt of which everything was held back, and then discarded, leaves no trace.
+    So an attempt of which everything was held back, and then discarded, leaves no trace.
     """
 
-    __slots__ = ("_held", "_start", "shown")
+    __slots__ = ("_shown", "_start", "_waits")
 
     def __init__(self) -> None:
         self._start: StreamEvent | None = None
-        self._held = False
-        self.shown = False
-        """Something of the message has left since the last RETRY that discards, or step."""
+        self._waits = False  # the start has not left
+        self._shown = Standing(0)  # pieces
 
     def hold(self, start: StreamEvent) -> None:
         """Keep a MESSAGE_START."""
-        self._start, self._held = start, True
+        self._start, self._waits = start, True
 
     def release(self) -> Sequence[StreamEvent]:
-        """A piece leaves: what has to leave before it."""
-        self.shown = True
-        if not self._held or self._start is None:
+        """A piece leaves: return what has to leave before it."""
+        self._shown.value += 1
+        if not self._waits or self._start is None:
             return ()
-        self._held = False
+        self._waits = False
         return (self._start,)
 
-    def step(self) -> Sequence[StreamEvent]:
-        """The message is over and stands, and another follows: what has to leave before that is said."""
-        left = self.release()
-        self._start, self.shown = None, False
-        return left
+    def step(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        """The message is over and stands, and another follows: return what has to leave, the step last."""
+        before = self.release()
+        self._shown.add(event)
+        self._start = None
+        return (*before, event)
 
     def retry(self, event: StreamEvent) -> StreamEvent:
         """The RETRY as it may leave: it asks to discard only what was shown."""
-        retry = event.retry
-        if retry is None or not retry.discard:
-            self._held = (
-                self._start is not None
-            )  # text kept back until after the RETRY needs its start again
+        if event.retry is None or not event.discards:
+            # Text that is held back until after the RETRY needs its start again.
+            self._waits = self._start is not None
             return event
-        self._held = False
-        shown, self.shown = self.shown, False
-        return event if shown else replace(event, retry=replace(retry, discard=False))
+        self._waits = False
+        was_shown = self._shown.is_revocable
+        self._shown.add(event)
+        return event if was_shown else replace(event, retry=replace(event.retry, discard=False))

@@ -34,8 +34,8 @@ async def _progress(
     async with source as events:
         async for event in events:
             yield event
-            count.add(event)
             if event.type not in TEXTS:
+                count.add(event)
                 continue
             chars, deltas = count.value
             count.value = (chars + len(content(event)), deltas + 1)

@@ -6,15 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from llmstream.events.grammar import is_step
 from llmstream.events.types import TEXTS, EventType, StreamEvent, content
-from llmstream.streams.message_start import Opening, is_notice
+from llmstream.streams.message_start import HeldStart, is_notice
 
 Unit = Literal["word", "line", "sentence"]
 
-_ALONE = (
-    "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # kana and Chinese characters: written without spaces
-)
+_ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Kana and Chinese characters, which are written without spaces."""
 ENDS = {
     "word": re.compile(rf"[^\s{_ALONE}]\s|[{_ALONE}]|[^\s{_ALONE}](?=[{_ALONE}])"),
     "line": re.compile(r"\n"),
@@ -25,14 +23,14 @@ _REACH = 8
 CHARS = {None: 4_000, "word": 80, "line": 4_000, "sentence": 1_000}
 
 
-class Held:
+class RecutBuffer:
     """Feed it a stream's events; what it returns may leave. Times are seconds of one clock."""
 
     def __init__(self, by: Unit | None, seconds: float | None, chars: int) -> None:
         self._end = ENDS[by] if by is not None else None
         self._seconds = seconds
         self._chars = chars
-        self._opening = Opening()
+        self._start = HeldStart()
         self._kind = EventType.TEXT_DELTA
         self._text = ""
         self._left: float | None = None  # when something left last
@@ -47,19 +45,19 @@ class Held:
             self._kind = kind
             return (*turned, *self._add(content(event), now))
         if kind is EventType.MESSAGE_START:
-            self._opening.hold(event)
+            self._start.hold(event)
             return ()
         if kind is EventType.RETRY:
-            if event.retry is not None and event.retry.discard:
+            if event.discards:
                 self._text, self.due = "", None
-            return (*self.flush(now), self._opening.retry(event))
+            return (*self.flush(now), self._start.retry(event))
         if is_notice(event):
             return (event,)
-        if is_step(event):
-            return (*self.flush(now), *self._opening.step(), event)
+        if event.ends_round:
+            return (*self.flush(now), *self._start.step(event))
         if kind in (EventType.STATUS, EventType.ERROR):
             return (*self.flush(now), event)
-        return (*self.flush(now), *self._opening.release(), event)
+        return (*self.flush(now), *self._start.release(), event)
 
     def flush(self, now: float) -> Sequence[StreamEvent]:
         """All that is held."""
@@ -94,4 +92,4 @@ class Held:
 
     def _leave(self, text: str, now: float) -> Sequence[StreamEvent]:
         self._left = now
-        return (*self._opening.release(), TEXTS[self._kind](text))
+        return (*self._start.release(), TEXTS[self._kind](text))

@@ -10,7 +10,7 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import TEXTS, EventType, StreamEvent, content
 from llmstream.messages import Usage
 from llmstream.streams.flow import Flow, Source
-from llmstream.streams.message_start import Opening, is_notice
+from llmstream.streams.message_start import HeldStart, is_notice
 from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.streams.transformer import Halt, Transformer
 
@@ -47,7 +47,7 @@ class Rewriter:
     ) -> None:
         self._make, self._kinds = make, kinds
         self._message = RewrittenMessage(make, kinds, keep_message=keep_message)
-        self._opening = Opening()
+        self._start = HeldStart()
         self._run: Transformer | None = None
         self._kind = EventType.TEXT_DELTA  # of the run
         self._sums = (0, 0)  # of what came and what left in a run: whether it was changed
@@ -87,13 +87,13 @@ class Rewriter:
             self._status(event, left)
         elif kind is EventType.MESSAGE_START:
             self._message.add(event)
-            self._opening.hold(event)
+            self._start.hold(event)
         elif kind is EventType.RETRY:
             self._retry(event, left)
         else:
             self._end_run(left)
             if kind is not EventType.ERROR:
-                left += self._opening.release()
+                left += self._start.release()
             if kind in TERMINAL:
                 event = self._message.last(event)
             else:
@@ -117,7 +117,7 @@ class Rewriter:
         if self._kind is EventType.REASONING_DELTA:
             self._sums = (self._sums[0], _sum(text, self._sums[1]))
         self._message.add(event)
-        left += (*self._opening.release(), event)
+        left += (*self._start.release(), event)
 
     def _end_run(self, left: list[StreamEvent]) -> None:
         if self._run is not None:
@@ -130,12 +130,11 @@ class Rewriter:
             return
         self._end_run(left)
         if event.ends_round:
-            left += self._opening.step()
-            event = self._message.step(event)
-        elif self._sums[0] != self._sums[1]:
+            left += self._start.step(self._message.step(event))
+            return
+        if self._sums[0] != self._sums[1]:
             return  # the signature of reasoning that was changed: no provider would take it
-        else:
-            self._message.add(event)
+        self._message.add(event)
         left.append(event)
 
     def _retry(self, event: StreamEvent, left: list[StreamEvent]) -> None:
@@ -144,7 +143,7 @@ class Rewriter:
         elif self._kind is EventType.REASONING_DELTA:
             self._end_run(left)  # what the next attempt reasons stands apart
         self._message.add(event)
-        left.append(self._opening.retry(event))
+        left.append(self._start.retry(event))
 
 
 def _sum(text: str, before: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Standing
-from llmstream.events.types import StreamEvent, discarded
+from llmstream.events.types import Retry, StreamEvent, discarded
 from llmstream.streams.flow import Flow, Source
 
 
@@ -31,18 +31,23 @@ async def _text(source: Source, on_discard: Callable[[], None] | None) -> AsyncG
     ended = False
     async with source as events:
         async for event in events:
-            event.raise_for_error()
             if event.text:
                 yielded.value += 1
                 yield event.text
-            elif event.retry is not None and event.discards and yielded.is_revocable:
-                if on_discard is None:
-                    raise discarded(event.retry, "`text` can't take it back (give it on_discard=)")
-                on_discard()
-            yielded.add(event)
+            else:
+                if event.retry is not None and event.discards and yielded.is_revocable:
+                    _void(event.retry, on_discard)
+                yielded.add(event)
+                event.raise_for_error()
             ended = event.type in TERMINAL
     if not ended:
         raise stopped_short()
+
+
+def _void(retry: Retry, on_discard: Callable[[], None] | None) -> None:
+    if on_discard is None:
+        raise discarded(retry, "`text` can't take it back (give it on_discard=)")
+    on_discard()
 
 
 def stopped_short() -> LLMError:
