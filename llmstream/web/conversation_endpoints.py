@@ -31,13 +31,14 @@ from llmstream.conversations import (
     StreamingChatRequest,
 )
 from llmstream.events.grammar import TERMINAL
+from llmstream.events.transcript import Gathered
 from llmstream.events.types import EventType, StreamEvent, words
 from llmstream.messages import Source
 from llmstream.web.app_state import Service, refusal_of
 from llmstream.web.errors import RefusedError
 from llmstream.web.exceptions import conversation_refusal
 from llmstream.web.limits import parse_json
-from llmstream.web.native_encoders import Gathered, SseEncoder
+from llmstream.web.native_encoders import SseEncoder
 from llmstream.web.negotiation import Choice, Form, ResponseMode
 from llmstream.web.websocket import send_events
 
@@ -94,10 +95,10 @@ class Chunks:
 
     def _turned(self, event: StreamEvent) -> dict[str, Any] | None:
         """An event that says what of the others stands."""
-        self._sources.heed(event)
-        self._said.heed(event)
+        self._sources.add(event)
+        self._said.add(event)
         if event.retry is not None:
-            if event.retry.discard:
+            if event.discards:
                 self._again = "".join(self._said.items)
             return _restart(event.retry.delay, discard=event.retry.discard)
         is_gap = event.status is not None and event.status.kind == "gap"

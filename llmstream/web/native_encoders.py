@@ -26,16 +26,16 @@ import json
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
 from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
-from llmstream.events.grammar import TERMINAL, is_step
-from llmstream.events.types import EventType, RefusalDelta, Status, StreamEvent, TextDelta, words
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.transcript import Gathered, Standing, Transcript
+from llmstream.events.types import EventType, Status, StreamEvent, TextDelta, words
 from llmstream.events.unfold import as_batch
-from llmstream.messages import Message, Part, RefusalPart, TextPart
+from llmstream.messages import Message
 from llmstream.web.negotiation import MEDIA_TYPES, Form
 from llmstream.wire.outbound import encode_json
 
-T = TypeVar("T")
 _TEXT = EventType.TEXT_DELTA
 LAST = "-end"
 """What the id of the last event ends in."""
@@ -74,21 +74,6 @@ class Outgoing(Protocol):
         ...
 
 
-class Gathered(Generic[T]):
-    """What came of an answer so far: a RETRY voids what came since the last step, and no more."""
-
-    def __init__(self) -> None:
-        self.items: list[T] = []
-        self._standing = 0
-
-    def heed(self, event: StreamEvent) -> None:
-        """Take note of an event that isn't gathered."""
-        if event.retry is not None and event.retry.discard:
-            del self.items[self._standing :]
-        elif is_step(event):
-            self._standing = len(self.items)
-
-
 class SseEncoder:
     """Server-sent events. `reconnect` is the time after which EventSource asks again, in seconds."""
 
@@ -107,7 +92,9 @@ class SseEncoder:
             head, self._head = self._head, ""
             self._count += 1
             return encode_json(f"{head}id: {self._count}\ndata: {_text_json(event.text_delta)}\n\n")
-        return b"" if is_opaque(event) else self.frame(event.to_dict(), last=event.type in TERMINAL)
+        return (
+            b"" if event.is_internal else self.frame(event.to_dict(), last=event.type in TERMINAL)
+        )
 
     def frame(self, value: Any, *, last: bool) -> bytes:
         """The next frame, with this as its JSON."""
@@ -134,7 +121,7 @@ class NdjsonEncoder:
         """One line."""
         if event.type is _TEXT and event.text_delta is not None and event.raw is None:
             return encode_json(f"{_text_json(event.text_delta)}\n")
-        return b"" if is_opaque(event) else render_json(event.to_dict()) + b"\n"
+        return b"" if event.is_internal else render_json(event.to_dict()) + b"\n"
 
 
 class TextEncoder:
@@ -146,28 +133,30 @@ class TextEncoder:
     ended = False
 
     def __init__(self, *, whole: bool = False) -> None:
-        self._begun = False  # with words that a RETRY could void
-        self._held: Gathered[bytes] | None = Gathered() if whole else None
+        self._sent = Standing(0)  # events with words
+        self._whole: Gathered[bytes] | None = Gathered() if whole else None
 
     def feed(self, event: StreamEvent) -> bytes:
         """The words of one event. Raises AbortedError."""
         if event.type is EventType.ERROR:
             raise AbortedError("the answer failed")
-        said = words(event).encode("utf-8", "replace")
-        if self._held is None:
-            self._begun = bool(said) or self._stands(event)
-            return said
-        if said:
-            self._held.items.append(said)
-        else:
-            self._held.heed(event)
-        return b"".join(self._held.items) if event.type is EventType.MESSAGE_COMPLETE else b""
+        encoded = words(event).encode("utf-8", "replace")
+        if self._whole is None:
+            return self._stream(event, encoded)
+        if encoded:
+            self._whole.items.append(encoded)
+        self._whole.add(event)
+        is_end = event.type is EventType.MESSAGE_COMPLETE
+        return b"".join(self._whole.items) if is_end else b""
 
-    def _stands(self, event: StreamEvent) -> bool:
-        """`_begun` after an event without words."""
-        if self._begun and event.retry is not None and event.retry.discard:
-            raise AbortedError("the answer begins anew")
-        return self._begun and not is_step(event)
+    def _stream(self, event: StreamEvent, encoded: bytes) -> bytes:
+        if encoded:
+            self._sent.value += 1
+        elif event.discards and self._sent.is_revocable:
+            raise AbortedError("the answer begins again")
+        else:
+            self._sent.add(event)
+        return encoded
 
 
 class JsonEncoder:
@@ -179,29 +168,19 @@ class JsonEncoder:
     ended = False
 
     def __init__(self) -> None:
-        self._said: Gathered[TextDelta | RefusalDelta] = Gathered()
+        self._transcript = Transcript()
 
     def feed(self, event: StreamEvent) -> bytes:
         """The document for MESSAGE_COMPLETE; nothing for what came before."""
         if event.type is EventType.MESSAGE_COMPLETE:
             return render_json(self._whole(event).to_dict())
-        said = event.text_delta or event.refusal_delta
-        if said is not None:
-            self._said.items.append(said)
-        else:
-            self._said.heed(event)
+        self._transcript.add(event)
         return b""
 
     def _whole(self, event: StreamEvent) -> StreamEvent:
         if words(event):  # it was asked for in batch mode
             return event
-        return as_batch(
-            event, event.message or Message("assistant", [_part(said) for said in self._said.items])
-        )
-
-
-def _part(said: TextDelta | RefusalDelta) -> Part:
-    return TextPart(said.content) if isinstance(said, TextDelta) else RefusalPart(said.content)
+        return as_batch(event, event.message or Message("assistant", self._transcript.parts))
 
 
 _ENCODERS: dict[Form, type[SseEncoder | NdjsonEncoder | JsonEncoder]] = {
@@ -222,11 +201,6 @@ def gap(last_event_id: str) -> StreamEvent:
     return StreamEvent(
         EventType.STATUS, status=Status("gap", text, {"last_event_id": last_event_id})
     )
-
-
-def is_opaque(event: StreamEvent) -> bool:
-    """Whether an event is only for the provider that it came from."""
-    return event.status is not None and event.status.kind == "opaque"
 
 
 def render_json(value: Any, *, default: Callable[[Any], Any] | None = None) -> bytes:

@@ -22,7 +22,7 @@ from llmstream.web.errors import (
     render_error,
 )
 from llmstream.web.exceptions import failure_in, refusal_event, refusal_in
-from llmstream.web.native_encoders import is_opaque, render_json
+from llmstream.web.native_encoders import render_json
 from llmstream.web.responses import cut
 
 logger = get_logger("llmstream.web")
@@ -35,7 +35,7 @@ def render_event(event: StreamEvent, request_id: str) -> Any:
     """An event's own JSON; an ERROR's has `request_id` beside `error`."""
     if event.error_info is not None:
         return render_error(event.error_info, request_id)
-    return None if is_opaque(event) else event.to_dict()
+    return None if event.is_internal else event.to_dict()
 
 
 async def send_events(
