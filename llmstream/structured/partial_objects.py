@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast, overload
 
 from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
-from llmstream.events.grammar import TERMINAL, is_step
-from llmstream.events.types import StreamEvent
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
 from llmstream.messages import FinishReason, ToolCall
 from llmstream.streams.flow import Flow, Source
 from llmstream.structured.growth import FieldComplete, Growing
@@ -65,7 +65,7 @@ def objects(events: AsyncIterable[StreamEvent], into: Any) -> Flow[Partial[Any]]
     `events` are those of any stream whose answer is the value as JSON: `structured.ask(...)`, or `chat_completion` with
     a `response_format`. `into` is a pydantic model, a dataclass, a TypedDict, another type or a JSON schema (then the
     parts are dicts and lists). One `Partial` for each event that brought something, none before there is a value. After
-    a RETRY that discards, the value begins anew. Code fences and text around the JSON are passed over. Linear in the
+    a RETRY that discards, the value begins again. Code fences and text around the JSON are passed over. Linear in the
     answer, but for a very long string, whose every state is a string of its own where it is looked at.
 
     Raises TypeError for a type without a schema, at once; LLMError where the stream has an ERROR, and
@@ -77,21 +77,21 @@ def objects(events: AsyncIterable[StreamEvent], into: Any) -> Flow[Partial[Any]]
 
 
 async def _objects(source: Source, target: Target[T]) -> AsyncGenerator[Partial[T], None]:
-    reader = _Reader(target)
+    value = _ValueText(target)
     async with source as events:
         async for event in events:
             if event.type in TERMINAL:
                 event.raise_for_error()
-                yield Partial(result=finish(event, target, reader.text))
+                yield Partial(result=finish(event, target, value.text))
                 return
-            completed = reader.feed(event)
-            if completed is not None and reader.growing.begun:
-                yield Partial(completed, None, reader.growing)
+            completed = value.feed(event)
+            if completed is not None and value.growing.begun:
+                yield Partial(completed, None, value.growing)
     raise TruncatedError(ErrorInfo("truncated", "the events stopped before the answer's end"))
 
 
-class _Reader:
-    """Finds the value in an answer's events: its text, or the arguments of the tool that stands for it."""
+class _ValueText:
+    """The text of the value in an answer's events: its text, or the arguments of the tool that stands for it."""
 
     def __init__(self, target: Target[Any]) -> None:
         self._target = target
@@ -101,6 +101,7 @@ class _Reader:
         self.growing = Growing(self._target)
         self._chunks: list[str] = []
         self._call: int | None = None
+        """The index of the tool's call, once it has been announced."""
 
     @property
     def text(self) -> str:
@@ -110,17 +111,22 @@ class _Reader:
     def feed(self, event: StreamEvent) -> list[FieldComplete] | None:
         """The parts that became whole; None if the event brought nothing of the value."""
         delta = event.tool_call_delta
-        if delta is not None and delta.name == self._target.name and self._call is None:
-            self._begin()
-            self._call = delta.index
-        if delta is not None and delta.index == self._call and delta.arguments:
-            return self._take(delta.arguments)
-        if self._call is None and event.text_delta is not None:
-            return self._take(event.text_delta.content)
-        started_over = event.retry is not None and (event.retry.discard or self._call is not None)
-        if started_over or is_step(event):
+        if delta is not None:
+            return self._take_call(delta)
+        if event.text_delta is not None:
+            return self._take(event.text_delta.content) if self._call is None else None
+        # A call that was cut is void even where the text before it stands.
+        cuts_call = event.type is EventType.RETRY and self._call is not None
+        if event.discards or event.ends_round or cuts_call:
             self._begin()
         return None
+
+    def _take_call(self, delta: ToolCallDelta) -> list[FieldComplete] | None:
+        if self._call is None and delta.name == self._target.name:
+            self._begin()
+            self._call = delta.index
+        is_ours = delta.index == self._call and bool(delta.arguments)
+        return self._take(delta.arguments) if is_ours else None
 
     def _take(self, text: str) -> list[FieldComplete]:
         self._chunks.append(text)
@@ -153,9 +159,9 @@ def _failure(
     event: StreamEvent, target: Target[Any], text: str, failed: MismatchError
 ) -> ValidationFailedError:
     lines = str(failed).split("\n")
-    told = "; ".join(lines[:_TOLD]) + (
-        f"; and {len(lines) - _TOLD} more" if len(lines) > _TOLD else ""
-    )
+    told = "; ".join(lines[:_TOLD])
+    if len(lines) > _TOLD:
+        told += f"; and {len(lines) - _TOLD} more"
     reason = event.finish_reason
     if event.message is not None and event.message.refusal:
         told = "the model refused"
