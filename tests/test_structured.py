@@ -848,7 +848,7 @@ def test_the_messages_of_a_failure_are_short():
         message=Message("assistant", json.dumps({"title": "", "steps": steps})),
     )
     with pytest.raises(structured.ValidationFailedError, match="; and 4 more") as caught:
-        structured.reading.finish(event, Target(Recipe))
+        structured.partial_objects.finish(event, Target(Recipe))
     assert len(caught.value.problems) == 9
 
 
