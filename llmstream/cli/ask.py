@@ -12,7 +12,7 @@ from llmstream.cli.arguments import Options, help_text
 from llmstream.cli.interrupt import stoppable
 from llmstream.cli.screen import DIM, can_draw, is_terminal
 from llmstream.cli.show import JsonShow, Show
-from llmstream.cli.turn import USAGE, Turn, When, open_client, play
+from llmstream.cli.turn import USAGE, CallOutcome, When, open_client, play
 from llmstream.client import LLMClient
 from llmstream.messages import Message, TextPart
 
@@ -28,29 +28,29 @@ def ask(options: Options) -> int:
     messages = [Message("user", [TextPart(question)])]
     if options.system:
         messages.insert(0, Message("system", [TextPart(options.system)]))
-    turn = Turn()
+    outcome = CallOutcome()
     when: When = "streaming" if not options.no_stream else "batch" if options.json else "whole"
     with stoppable() as stop:
         try:
-            asyncio.run(stop.over(_answer(turn, client, messages, show, when)))
+            asyncio.run(stop.over(_answer(outcome, client, messages, show, when)))
         finally:
             show.end()
-        conclude(turn, show, usage=options.usage or is_terminal(sys.stderr), quiet=options.json)
-    return turn.code
+        conclude(outcome, show, usage=options.usage or is_terminal(sys.stderr), quiet=options.json)
+    return outcome.code
 
 
 async def _answer(
-    turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, when: When
+    outcome: CallOutcome, client: LLMClient, messages: Sequence[Message], show: Show, when: When
 ) -> None:
     try:
-        await play(turn, client, messages, show, when)
+        await play(outcome, client, messages, show, when)
     finally:
         await client.aclose()
 
 
-def conclude(turn: Turn, show: Show, *, usage: bool, quiet: bool = False) -> None:
+def conclude(outcome: CallOutcome, show: Show, *, usage: bool, quiet: bool = False) -> None:
     """After the answer: what went wrong, and the closing line. Quiet: the events have said it."""
-    problem, closing = turn.problem(), turn.closing_line()
+    problem, closing = outcome.problem(), outcome.closing_line()
     if problem is not None and not quiet:
         show.fail(problem)
     if closing is not None and usage and not quiet:

@@ -14,7 +14,7 @@ from llmstream.cli.ask import clean, conclude, open_show
 from llmstream.cli.interrupt import stoppable
 from llmstream.cli.screen import is_terminal
 from llmstream.cli.transcript_file import save
-from llmstream.cli.turn import Turn, UsageError, model_for, open_client, play
+from llmstream.cli.turn import CallOutcome, UsageError, model_for, open_client, play
 from llmstream.errors import ConfigurationError
 from llmstream.messages import Message, Role, TextPart
 from llmstream.providers.registry import default_model, parse_model
@@ -95,9 +95,7 @@ class Chat:
 
     def _read(self) -> str:
         if self._interactive and is_terminal(sys.stdout):
-            return input(
-                "> "
-            )  # with readline, where Python has it: editing, and the arrow keys' history
+            return input("> ")  # with readline, where Python has it
         if self._interactive:
             sys.stderr.write("> ")
             sys.stderr.flush()
@@ -119,11 +117,11 @@ class Chat:
     def _ask(self, question: str) -> None:
         self._asked = question, list(self._history)
         messages = [*self._start(), *self._history, _message("user", question)]
-        turn, self._show = Turn(), open_show(self._options, self._seen)
+        outcome, self._show = CallOutcome(), open_show(self._options, self._seen)
         refused = None
         with stoppable() as stop:
             try:
-                self._runner.run(stop.over(play(turn, self.client, messages, self._show)))
+                self._runner.run(stop.over(play(outcome, self.client, messages, self._show)))
             except UsageError as problem:
                 refused = str(problem)
             finally:
@@ -132,16 +130,16 @@ class Chat:
                 self._code = 2
                 self._show.fail(refused)
                 return
-            conclude(turn, self._show, usage=self._options.usage or is_terminal(sys.stderr))
-            self._code = turn.code
-            self._remember(turn, question)
+            conclude(outcome, self._show, usage=self._options.usage or is_terminal(sys.stderr))
+            self._code = outcome.code
+            self._remember(outcome, question)
 
-    def _remember(self, turn: Turn, question: str) -> None:
+    def _remember(self, outcome: CallOutcome, question: str) -> None:
         """Keep a whole answer, or the shown part of one that was stopped; a failed turn leaves no trace."""
-        if turn.message is not None:
-            answer = turn.message
-        elif turn.last is None and turn.text:
-            answer = _message("assistant", turn.text)
+        if outcome.message is not None:
+            answer = outcome.message
+        elif outcome.last is None and outcome.text:
+            answer = _message("assistant", outcome.text)
         else:
             return
         self._history += [_message("user", question), answer]

@@ -11,6 +11,7 @@ import time
 from typing import TextIO
 
 from llmstream.cli.screen import DIM, RED, Harmless, Region, can_draw, is_terminal, one_line, styled
+from llmstream.events.transcript import Gathered
 from llmstream.events.types import EventType, Retry, StreamEvent
 from llmstream.messages import Source
 
@@ -39,7 +40,7 @@ class Show:
         self._harmless: Harmless | None = Harmless() if is_terminal(out) else None
         self._same_screen = is_terminal(out) and is_terminal(err)
         self._spinner = Spinner(Region(err)) if can_draw(err) else None
-        self._sources: list[Source] = []
+        self._sources: Gathered[Source] = Gathered()
         self._out_open = self._err_open = False
         """Whether the last row has no line end yet."""
 
@@ -54,15 +55,16 @@ class Show:
         elif event.type is EventType.REASONING_DELTA and event.reasoning_delta is not None:
             self.think(event.reasoning_delta.content)
         elif event.source is not None:
-            self._sources.append(event.source)
+            self._sources.items.append(event.source)
         elif event.retry is not None:
             self.retry(event.retry)
         elif event.status is not None:
-            if event.status.message and event.status.kind != "opaque":
+            if event.status.message and not event.is_internal:
                 self.wait(one_line(event.status.message))
         elif event.start is not None:
             for warning in event.start.warnings:
                 self.warn(warning)
+        self._sources.add(event)
         self._tools(event)
 
     def wait(self, label: str, seconds: float | None = None) -> None:
@@ -101,21 +103,13 @@ class Show:
 
     def retry(self, retry: Retry) -> None:
         """Another attempt: why, when, and what becomes of the text so far."""
-        if (
-            retry.kind == "invalid_request" and retry.delay == 0
-        ):  # nothing else is tried again after a refusal
+        # Nothing else is tried again after a refusal.
+        if retry.kind == "invalid_request" and retry.delay == 0:
             self.note("asking again without what the server refuses")
             self.wait("waiting")
             return
         why = _REASONS.get(retry.kind, retry.kind.replace("_", " "))
-        when = (
-            "at once"
-            if retry.delay < 0.05
-            else f"in {retry.delay:.1g} s"
-            if retry.delay < 1
-            else None
-        )
-        when = when or f"in {retry.delay:.0f} s"
+        when = _when(retry.delay)
         self.note(f"{why}, retrying {when} (attempt {retry.attempt} of {retry.max_attempts})")
         if retry.discard:
             self.note("the answer starts again:")
@@ -144,10 +138,12 @@ class Show:
             self.out.write("\n")
             self._out_open = False
         self.out.flush()
-        places = dict.fromkeys((source.url or "", source.title or "") for source in self._sources)
+        places = dict.fromkeys(
+            (source.url or "", source.title or "") for source in self._sources.items
+        )
         for number, (url, title) in enumerate(places, 1):
             self.note(f"[{number}] {title} {url}")
-        self._sources.clear()
+        self._sources = Gathered()
 
     # --- inside --------------------------------------------------------------------------------------------
 
@@ -230,6 +226,12 @@ class Spinner:
     def hide(self) -> None:
         """Take it away until the next frame."""
         self._region.clear()
+
+
+def _when(delay: float) -> str:
+    if delay < 0.05:
+        return "at once"
+    return f"in {delay:.1g} s" if delay < 1 else f"in {delay:.0f} s"
 
 
 def _short(text: str, limit: int = 60) -> str:

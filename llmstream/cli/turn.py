@@ -19,6 +19,8 @@ from llmstream.cli.show import Show
 from llmstream.cli.summary_line import Timing, closing_line
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.transcript import Transcript
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Message
 
@@ -43,6 +45,8 @@ _BESIDE = (
     EventType.ERROR,
 )
 """What is shown at once, even where the answer waits until it is whole."""
+_NO_SIGNALS = (NotImplementedError, RuntimeError, AttributeError)
+"""Raised where no handler can be set: on Windows, or outside the main thread."""
 _PIECES = (*_SHOWN, EventType.REASONING_DELTA, EventType.TOOL_CALL_DELTA, EventType.TOOL_CALL)
 
 
@@ -55,18 +59,23 @@ class UsageError(Exception):
 
 
 @dataclass(slots=True)
-class Turn:
-    """How one call went. `text` is what was shown, whether or not the answer became whole."""
+class CallOutcome:
+    """How one call went, and what of its answer was shown, whether or not it became whole."""
 
     timing: Timing = field(default_factory=lambda: Timing(time.monotonic()))
-    shown: list[str] = field(default_factory=list)
-    model: str = ""
+    transcript: Transcript = field(default_factory=Transcript)
     last: StreamEvent | None = None
 
     @property
     def text(self) -> str:
         """The answer so far."""
-        return "".join(self.shown)
+        return self.transcript.text
+
+    @property
+    def model(self) -> str:
+        """`provider:model`, as far as the answer has said it."""
+        start = self.transcript.start
+        return ":".join(name for name in (start.provider, start.model) if name)
 
     @property
     def message(self) -> Message | None:
@@ -80,9 +89,9 @@ class Turn:
             return INTERRUPTED
         if self.last.type is EventType.MESSAGE_COMPLETE:
             return NOT_WHOLE if self.last.finish_reason in _CUT else OK
-        info = self.last.error_info or ErrorInfo("internal")
-        if self.shown:
+        if self.text:
             return NOT_WHOLE
+        info = self.last.error_info or ErrorInfo("internal")
         if info.kind in _ADVICE:
             return USAGE
         return TRY_LATER if info.retryable else FAILED
@@ -91,33 +100,26 @@ class Turn:
         """Take note of an event."""
         if self.timing.first is None and event.type in _PIECES:
             self.timing.first = time.monotonic()
-        if event.retry is not None and event.retry.discard:
-            self.shown.clear()
-        if event.text:
-            self.shown.append(event.text)
-        elif event.refusal_delta is not None:
-            self.shown.append(event.refusal_delta.content)
-        if event.start is not None:
-            self.model = ":".join(
-                name for name in (event.start.provider, event.start.model) if name
-            )
-        if event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR):
+        self.transcript.add(event)
+        if event.type in TERMINAL:
             self.timing.ended, self.last = time.monotonic(), event
+
+    def forget(self) -> None:
+        """Nothing of the answer was shown."""
+        self.transcript = Transcript()
 
     def problem(self) -> str | None:
         """Why the answer is not whole or not there, for people."""
         if self.last is None:
             return "stopped"
         if self.last.type is EventType.MESSAGE_COMPLETE:
-            return (
-                _CUT.get(self.last.finish_reason) if self.last.finish_reason is not None else None
-            )
+            reason = self.last.finish_reason
+            return _CUT.get(reason) if reason is not None else None
         info = self.last.error_info or ErrorInfo("internal")
-        after = f"; {_ADVICE[info.kind]}" if info.kind in _ADVICE else ""
+        before = "the answer is not whole: " if self.text else ""
         tries = f" (after {info.attempts} attempts)" if info.attempts > 1 else ""
-        return (
-            "the answer is not whole: " if self.shown else ""
-        ) + f"{self.last.error}{tries}{after}"
+        after = f"; {_ADVICE[info.kind]}" if info.kind in _ADVICE else ""
+        return f"{before}{self.last.error}{tries}{after}"
 
     def closing_line(self) -> str | None:
         """Tokens and times, where there was an answer."""
@@ -127,7 +129,11 @@ class Turn:
 
 
 async def play(
-    turn: Turn, client: LLMClient, messages: Sequence[Message], show: Show, when: When = "streaming"
+    outcome: CallOutcome,
+    client: LLMClient,
+    messages: Sequence[Message],
+    show: Show,
+    when: When = "streaming",
 ) -> None:
     """Ask, and show the answer. Cancelling stops it and closes the connection.
 
@@ -147,15 +153,15 @@ async def play(
                     raise UsageError(str(problem)) from problem
                 if event is None:
                     return
-                turn.feed(event)
+                outcome.feed(event)
                 if when == "whole":
-                    event = _hold(event, held, turn, show)
+                    event = _hold(event, held, outcome, show)
                 if event is not None:
                     show.event(event)
 
 
 def _hold(
-    event: StreamEvent, held: list[StreamEvent], turn: Turn, show: Show
+    event: StreamEvent, held: list[StreamEvent], outcome: CallOutcome, show: Show
 ) -> StreamEvent | None:
     """Keep back what belongs to the answer until it is whole; one that never becomes whole is not shown."""
     if event.type is EventType.MESSAGE_COMPLETE:
@@ -165,12 +171,11 @@ def _hold(
         held.append(event)
         return None
     elif event.type is EventType.ERROR:
-        turn.shown.clear()
-    elif event.retry is not None and event.retry.discard:
+        outcome.forget()
+    elif event.retry is not None and event.discards:
         held.clear()
-        return replace(
-            event, retry=replace(event.retry, discard=False)
-        )  # nothing on the screen starts again
+        # Nothing on the screen starts again.
+        return replace(event, retry=replace(event.retry, discard=False))
     return event
 
 
@@ -202,17 +207,14 @@ async def _ticking(show: Show, keys: Keys) -> AsyncGenerator[None, None]:
     """Tick `show` meanwhile. What goes wrong there stops what runs here, and is raised."""
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     task = asyncio.create_task(_tick(show, here))
-    with suppress(
-        NotImplementedError, RuntimeError, AttributeError
-    ):  # Windows; not the main thread
+    with suppress(*_NO_SIGNALS):
         loop.add_signal_handler(signal.SIGTSTP, _suspend, show)
-        loop.add_signal_handler(
-            signal.SIGCONT, keys.hide
-        )  # meanwhile a shell made the terminal its own
+        # Meanwhile a shell made the terminal its own.
+        loop.add_signal_handler(signal.SIGCONT, keys.hide)
     try:
         yield
     finally:
-        with suppress(NotImplementedError, RuntimeError, AttributeError):
+        with suppress(*_NO_SIGNALS):
             loop.remove_signal_handler(signal.SIGTSTP)
             loop.remove_signal_handler(signal.SIGCONT)
         task.cancel()
