@@ -30,7 +30,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.builder import MessageBuilder
+from llmstream.events.transcript import Transcript
 from llmstream.events.types import (
     PAYLOADS,
     PIECES,
@@ -40,16 +40,12 @@ from llmstream.events.types import (
     Start,
     StreamEvent,
     TextDelta,
+    ToolCallDelta,
     error,
 )
 from llmstream.messages import FinishReason, Message, Usage
 
 TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
-
-
-def is_step(event: StreamEvent) -> bool:
-    """Whether a round of `run_tools` is over: its answer stands, and no RETRY can discard it."""
-    return event.status is not None and event.status.kind == "step"
 
 
 # Looked up once: in Python 3.11 that takes 50 ns, which every event would pay.
@@ -66,12 +62,11 @@ class Guard:
 
     __slots__ = (
         "_billed",
-        "_builder",
         "_carried",
         "_held",
-        "_keep",
         "_raw",
         "_start",
+        "_transcript",
         "_usage",
         "_warnings",
         "begun",
@@ -82,7 +77,7 @@ class Guard:
     )
 
     def __init__(self, *, keep_message: bool = True, warnings: tuple[str, ...] = ()) -> None:
-        self._keep = keep_message
+        self._transcript = Transcript() if keep_message else None
         self._warnings = warnings
         self._billed: list[Usage] = []
         self._usage: Usage | None = None  # of the attempt that failed last
@@ -92,12 +87,11 @@ class Guard:
 
     def _begin(self, *, going_on: bool = False) -> None:
         if not going_on:
-            self._builder = MessageBuilder() if self._keep else None
             self._carried: list[Usage | None] = []
             self.shown = False
             """Something of the message has left, in this attempt or in one that it goes on from."""
             self.called = False
-            """So has a TOOL_CALL for the caller: whoever acted on it can't take it back."""
+            """So has a TOOL_CALL for the caller: a caller that acted on it can't take it back."""
         self._start: Start | None = None
         self._raw: object = None  # of the MESSAGE_START that is held back
         self._held: list[StreamEvent] = []
@@ -107,45 +101,34 @@ class Guard:
 
     def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """The events that may leave now. Whatever follows the attempt's terminal event is dropped."""
-        if (
-            self.committed
-            and not self.finished
-            and type(event) is StreamEvent
-            and event.type is _TEXT
-        ):
-            delta = (
-                event.text_delta
-            )  # nearly every event: the way below would take it too, in twice the time
+        is_open = self.committed and not self.finished
+        if is_open and type(event) is StreamEvent and event.type is _TEXT:
+            # Nearly every event. The way below would take it too, in twice the time.
+            delta = event.text_delta
             if type(delta) is TextDelta and type(delta.content) is str and delta.content:
-                if self._builder is not None:
-                    self._builder.add(event)
+                if self._transcript is not None:
+                    self._transcript.add(event)
                 return (event,)
         self.begun = True
         if self.finished:
             return ()
-        if type(event) is not StreamEvent and not isinstance(event, StreamEvent):
-            return (
-                self._fail(ErrorInfo("internal", f"the provider yielded a {type(event).__name__}")),
-            )
+        flaw = _flaw(event)
+        if flaw is not None:
+            return (self._fail(ErrorInfo("internal", flaw)),)
+        return self._piece(event) if event.type in PIECES else self._take(event)
+
+    def _take(self, event: StreamEvent) -> Sequence[StreamEvent]:
         kind = event.type
-        if (odd := _odd(event)) is not None:
-            return (
-                self._fail(ErrorInfo("internal", f"a {kind} event whose {odd} is of a wrong type")),
-            )
-        if kind in PIECES:
-            return self._piece(event)
         if kind is EventType.MESSAGE_START:
             if self._start is None:
                 self._start, self._raw = event.start or Start(), event.raw
             return ()
         if kind is EventType.STATUS:
-            if event.status is None:
-                return (self._fail(ErrorInfo("internal", "a STATUS event without status")),)
-            if event.status.kind == "opaque" and not self.committed:
+            if event.is_internal and not self.committed:
                 self._held.append(event)
                 return ()
-            if self._builder is not None:
-                self._builder.add(event)
+            if self._transcript is not None:
+                self._transcript.add(event)
             return (event,)
         if kind is EventType.MESSAGE_COMPLETE:
             return self._complete(event)
@@ -165,49 +148,34 @@ class Guard:
     def retry(self, retry: Retry, *, going_on: bool = False) -> StreamEvent:
         """Begin the next attempt, announced by the RETRY that this returns. `going_on`: it adds to what was shown."""
         retry.discard = self.shown and not going_on
-        if going_on and self._builder is not None:
-            self._builder.interrupt()
-            if self.committed:
+        announced = StreamEvent(EventType.RETRY, retry=retry)
+        if self._transcript is not None:
+            self._transcript.add(announced)
+            if going_on and self.committed:
                 self._carried.append(self._usage)
         self._begin(going_on=going_on)
-        return StreamEvent(EventType.RETRY, retry=retry)
+        return announced
 
     def partial(self) -> Message | None:
         """What was shown and stays, as a message; None with `keep_message=False`."""
-        return self._builder.message() if self._builder is not None else None
+        return self._transcript.message() if self._transcript is not None else None
 
     def _piece(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        value = getattr(event, PAYLOADS[event.type].field)
-        if value is None:
-            return (self._fail(ErrorInfo("internal", f"a {event.type} event without its value")),)
-        if event.type in TEXTS:
-            if type(value.content) is not str:
-                return (
-                    self._fail(
-                        ErrorInfo("internal", f"a {event.type} event whose content is no string")
-                    ),
-                )
-            if not value.content:
-                return ()
-        if event.tool_call_delta is not None and type(event.tool_call_delta.arguments) is not str:
-            return (
-                self._fail(
-                    ErrorInfo("internal", f"a {event.type} event whose arguments are no string")
-                ),
-            )
-        opening = () if self.committed else self._commit()
-        if self._builder is not None:
-            self._builder.add(event)
+        if event.type in TEXTS and not getattr(event, PAYLOADS[event.type].field).content:
+            return ()
+        before = () if self.committed else self._commit()
+        if self._transcript is not None:
+            self._transcript.add(event)
         if event.tool_call is not None and event.tool_call.executed_by == "caller":
             self.called = True
-        return (*opening, event)
+        return (*before, event)
 
     def _commit(self) -> Sequence[StreamEvent]:
         """What was held back."""
         self.committed = self.shown = True
-        if self._builder is not None:
+        if self._transcript is not None:
             for held in self._held:
-                self._builder.add(held)
+                self._transcript.add(held)
         start = self._start or Start()
         self._start = replace(start, warnings=(*self._warnings, *start.warnings))
         return (*self._held, StreamEvent(EventType.MESSAGE_START, start=self._start, raw=self._raw))
@@ -235,17 +203,17 @@ class Guard:
 
     def _fail(self, info: ErrorInfo, event: StreamEvent | None = None) -> StreamEvent:
         self.finished = True
+        others_billed = bool(self._billed)
         usage = self._usage = event.usage if event is not None else None
         if usage is not None:
             self._billed.append(usage)
         if self._carried:
             usage = _sum([*self._carried, usage])
         partial = self._message(None, usage, cut=True)
-        failed = error(
-            replace(info, partial=partial if partial is not None and partial.parts else None)
-        )
+        has_parts = partial is not None and bool(partial.parts)
+        failed = error(replace(info, partial=partial if has_parts else None))
         failed.usage = usage
-        if len(self._billed) > (self._usage is not None):
+        if others_billed:
             failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
         failed.raw = event.raw if event is not None else None
         return failed
@@ -253,10 +221,10 @@ class Guard:
     def _message(
         self, finish_reason: FinishReason | None, usage: Usage | None, *, cut: bool = False
     ) -> Message | None:
-        if self._builder is None:
+        if self._transcript is None:
             return None
         start = self._start or Start()
-        build = self._builder.partial if cut else self._builder.message
+        build = self._transcript.partial if cut else self._transcript.message
         return build(
             id=start.id,
             model=start.model,
@@ -272,15 +240,36 @@ _VALUES: dict[str, type[Any]] = {
     **{value.field: value.type for kind, value in PAYLOADS.items() if kind not in _NOT_THEIRS},
     "usage": Usage,
 }
-_FREQUENT = {kind: (PAYLOADS[kind].field,) for kind in (*TEXTS, EventType.TOOL_CALL_DELTA)}
+_DELTAS = frozenset({*TEXTS, EventType.TOOL_CALL_DELTA})
 
 
-def _odd(event: StreamEvent) -> str | None:
-    """The field of a third party's event that holds something else than it should."""
-    # Of what comes for every chunk only its own field is looked at: the others would cost a microsecond each time.
-    for name in _FREQUENT.get(event.type, _VALUES):
-        if (value := getattr(event, name)) is not None and not isinstance(value, _VALUES[name]):
-            return name
+def _flaw(event: object) -> str | None:
+    """What is wrong with what a third party yielded, in words for its author."""
+    if not isinstance(event, StreamEvent):
+        return f"the provider yielded a {type(event).__name__}"
+    if event.type in _DELTAS:  # they come often, so only their own field is looked at
+        return _delta_flaw(event)
+    for name, type_ in _VALUES.items():
+        value = getattr(event, name)
+        if value is not None and not isinstance(value, type_):
+            return f"a {event.type} event whose {name} is of a wrong type"
+    if event.type is EventType.STATUS and event.status is None:
+        return "a STATUS event without status"
+    if event.type in PIECES and getattr(event, PAYLOADS[event.type].field) is None:
+        return f"a {event.type} event without its value"
+    return None
+
+
+def _delta_flaw(event: StreamEvent) -> str | None:
+    name, type_ = PAYLOADS[event.type]
+    value = getattr(event, name)
+    if value is None:
+        return f"a {event.type} event without its value"
+    if not isinstance(value, type_):
+        return f"a {event.type} event whose {name} is of a wrong type"
+    written, verb = ("arguments", "are") if type_ is ToolCallDelta else ("content", "is")
+    if type(getattr(value, written)) is not str:
+        return f"a {event.type} event whose {written} {verb} no string"
     return None
 
 
@@ -300,9 +289,9 @@ def _sum(usages: Sequence[Usage | None]) -> Usage | None:
         return None
     counts: dict[str, Any] = {}
     for name in _COUNTS:
-        reported = [count for usage in known if (count := getattr(usage, name)) is not None]
+        reported = [getattr(usage, name) for usage in known]
+        reported = [count for count in reported if count is not None]
         if reported:
             counts[name] = sum(reported)
-    return Usage(
-        **counts, estimated=len(known) < len(usages) or any(usage.estimated for usage in known)
-    )
+    is_estimate = len(known) < len(usages) or any(usage.estimated for usage in known)
+    return Usage(**counts, estimated=is_estimate)

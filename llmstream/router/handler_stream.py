@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.events.grammar import TERMINAL, Guard, is_step
+from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, error, refusal_delta, text_delta
 from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message, Usage
@@ -110,7 +110,7 @@ class Answering:
         if left and left[-1].type in TERMINAL:
             self._ended = True
             _restore(left[-1], item)
-        elif is_step(item):
+        elif item.ends_round:
             self._guard, self._promised, self._earlier = Guard(keep_message=self._keep), False, True
         return left
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import Tool
 from llmstream.web.dialects.base import Ask
@@ -33,7 +32,7 @@ class Withheld:
         """The events that may be encoded now."""
         if event.type is EventType.MESSAGE_COMPLETE:
             return (*self._held.values(), event)
-        if event.type is EventType.RETRY or is_step(event):
+        if event.type is EventType.RETRY or event.ends_round:
             self._held.clear()
             self._places.clear()
             self._others.clear()

@@ -20,7 +20,6 @@ from uuid import uuid4
 
 from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
-from llmstream.events.grammar import is_step
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.web.dialects.base import Answer, Ask
@@ -194,7 +193,7 @@ class _Chunks(ChatEncoder):
             citation["url_citation"] = {**_CITATION, **citation["url_citation"]}
             self._lists.setdefault("annotations", []).append(citation)
             return
-        if is_step(event):
+        if event.ends_round:
             self._lists.pop(
                 "reasoning_details", None
             )  # they belong to a call that the client was not told of
