@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.types import EventType, Start, StreamEvent
-from llmstream.events.unfold import unfold
+from llmstream.events.unfold import unfold_answer
 from llmstream.messages import Message, Part, RefusalPart, Source, TextPart, ToolResult, Usage
 
 T = TypeVar("T")
@@ -99,16 +99,9 @@ class Transcript(MessageBuilder):
     def _complete(self, event: StreamEvent) -> None:
         self.usage = event.usage
         self.start = event.start or self.start
-        if not self.is_empty:
-            return
-        if event.message is not None:
-            for piece in unfold(event.message):
+        if self.is_empty:
+            for piece in unfold_answer(event):
                 self.add(piece)
-            return
-        if event.text_delta is not None:
-            self.add(StreamEvent(EventType.TEXT_DELTA, event.text_delta))
-        if event.refusal_delta is not None:
-            self.add(StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=event.refusal_delta))
 
 
 class Standing(Generic[T]):

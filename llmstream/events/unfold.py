@@ -38,6 +38,17 @@ def unfold(message: Message) -> Iterator[StreamEvent]:
         yield from _events(part)
 
 
+def unfold_answer(event: StreamEvent) -> Iterator[StreamEvent]:
+    """The pieces of an answer that came in one MESSAGE_COMPLETE: its message's, or else its own words."""
+    if event.message is not None:
+        yield from unfold(event.message)
+        return
+    if event.text_delta is not None:
+        yield StreamEvent(EventType.TEXT_DELTA, event.text_delta)
+    if event.refusal_delta is not None:
+        yield StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=event.refusal_delta)
+
+
 def as_batch(event: StreamEvent, message: Message | None) -> StreamEvent:
     """A MESSAGE_COMPLETE as batch mode has it: the message's text and its refusal are in the event's own deltas."""
     text = message.text if message is not None else ""
@@ -58,9 +69,8 @@ def _events(part: Part) -> Iterator[StreamEvent]:
             yield reasoning_delta(part.text)
         if part.format is not None:
             kept = {"signature": part.signature, "id": part.id}
-            yield opaque(
-                part.format, **{name: value for name, value in kept.items() if value is not None}
-            )
+            known = {name: value for name, value in kept.items() if value is not None}
+            yield opaque(part.format, **known)
     elif isinstance(part, ProviderPart):
         yield opaque(part.format, item=part.data)
     elif isinstance(part, ToolCall):

@@ -20,11 +20,11 @@ from typing import Any, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.grammar import TERMINAL, Guard
-from llmstream.events.types import EventType, Retry, StreamEvent, error, refusal_delta, text_delta
+from llmstream.events.types import EventType, Retry, StreamEvent, error, text_delta
+from llmstream.events.unfold import unfold_answer
 from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.router.user_functions import call, is_cancelled
-from llmstream.router.whole import pieces
 from llmstream.streams.flow import Source
 
 logger = get_logger("llmstream.router")
@@ -131,15 +131,10 @@ class Answering:
 
     def _whole(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """An answer that came in one event (`stream=False`), after what would have come before it as a stream."""
-        start = (
-            [StreamEvent(EventType.MESSAGE_START, start=event.start)]
-            if event.start is not None
-            else []
-        )
-        parts = [*pieces(event.message)] if event.message is not None else [text_delta(event.text)]
-        if event.message is None and event.refusal_delta is not None:
-            parts.append(refusal_delta(event.refusal_delta.content))
-        return [left for each in (*start, *parts, event) for left in self._guard.feed(each)]
+        start = StreamEvent(EventType.MESSAGE_START, start=event.start)
+        before = [start] if event.start is not None else []
+        given = (*before, *unfold_answer(event), event)
+        return [left for each in given for left in self._guard.feed(each)]
 
     def _raised(self, problem: BaseException) -> Sequence[StreamEvent]:
         if self._stopped:
