@@ -30,7 +30,7 @@ async def _progress(
 ) -> AsyncGenerator[StreamEvent, None]:
     begun = reported = clock.time()
     first: float | None = None
-    count = Standing((0, 0))  # characters, deltas
+    count: Standing[tuple[int, int]] = Standing((0, 0))  # characters, deltas
     async with source as events:
         async for event in events:
             yield event
