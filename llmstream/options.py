@@ -4,7 +4,7 @@
 fields. `llmstream.arguments` checks them by this list, and each wire format renders those that it
 has. One test fails where a place lacks an option; docs/options.md is made from the list.
 
-`timeouts`, `headers` and `fallbacks` aren't here: they are about the call, not about the answer.
+`OF_THE_CALL` are the others: they are about the call, not about the answer.
 """
 
 from __future__ import annotations
@@ -181,3 +181,4 @@ OPTIONS = (
 
 NAMES = tuple(option.name for option in OPTIONS)
 BY_NAME = {option.name: option for option in OPTIONS}
+OF_THE_CALL = ("timeouts", "headers", "fallbacks")

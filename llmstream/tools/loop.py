@@ -7,13 +7,14 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeAlias, Unpack, cast
 
-from llmstream.arguments import parse_tool_choice, parse_tools
+from llmstream.arguments import build_request, parse_tools
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, error
 from llmstream.events.unfold import unfold
 from llmstream.messages import (
+    ChatRequest,
     FinishReason,
     HostedTool,
     Message,
@@ -23,6 +24,7 @@ from llmstream.messages import (
     Usage,
     sequence_of,
 )
+from llmstream.options import OF_THE_CALL
 from llmstream.providers.secrets import hide_headers
 from llmstream.tools.function import FunctionTool, tool
 from llmstream.tools.runner import Calls, Confirm
@@ -140,7 +142,11 @@ class _Run:
             )
         self._client = client
         self._messages = messages
-        self._options: CallOptions = {**options, "tools": tools}
+        self._options: dict[str, Any] = {**options, "tools": tools}
+        self._of_each_call = {
+            name: self._options.pop(name) for name in OF_THE_CALL if name in self._options
+        }
+        self._request: ChatRequest | None = None
         self._max_rounds = max_rounds
         self._stream = stream
         self._rounds = 0
@@ -153,14 +159,22 @@ class _Run:
     def ask(self) -> AsyncGenerator[StreamEvent, None]:
         """The next answer."""
         self._rounds += 1
-        if self._rounds == 2:
-            choice = parse_tool_choice(self._options.get("tool_choice"))
-            if choice is not None and choice.mode in ("required", "tool"):
-                self._options["tool_choice"] = None  # it would force a call in every round
-        events = self._client.chat_completion(
-            [*self._messages, *self._new], self._stream, **self._options
-        )
+        request = self._next_request()
+        events = self._client.chat_completion(request, self._stream, **self._of_each_call)
         return events if self._stream else _unfold(events)
+
+    def _next_request(self) -> ChatRequest:
+        """The arguments are read in the first round; later ones add the messages that are new."""
+        if self._request is None:
+            model = self._options.pop("model", None)
+            self._client.target(model)  # raises for a model that isn't one
+            self._request = build_request(self._messages, model or "", **self._options)
+            return self._request
+        asked = replace(self._request, messages=[*self._request.messages, *self._new])
+        choice = asked.tool_choice
+        if choice is not None and choice.mode in ("required", "tool"):
+            asked.tool_choice = None  # it would force a call in every round
+        return asked
 
     def ends(self, event: StreamEvent) -> bool:
         """Whether the answer ends with this event, which is then kept back."""
