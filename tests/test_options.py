@@ -15,7 +15,7 @@ from llmstream.arguments import build_request
 from llmstream.client import CallOptions
 from llmstream.conversations.models import NOT_FOR_A_TURN, ConversationRequest, StreamingChatRequest
 from llmstream.messages import ChatRequest
-from llmstream.options import BY_NAME, NAMES, OPTIONS
+from llmstream.options import BY_NAME, NAMES, OF_THE_CALL, OPTIONS
 from llmstream.providers.compatible import VENDORS
 from llmstream.testing import FaultServer, ScriptedProvider
 from llmstream.web.dialects import AnthropicMessages, OpenAIChat
@@ -28,8 +28,6 @@ from tests import options_page
 from tests.option_values import GIVEN, PLAIN, READ
 
 HI = [{"role": "user", "content": "hi"}]
-OF_THE_CALL = ("timeouts", "headers", "fallbacks")
-"""What a call takes beside the options of the answer."""
 
 
 def names_of(function: Any) -> tuple[str, ...]:

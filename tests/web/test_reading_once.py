@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from llmstream import LLMClient, arguments
+from llmstream import ChatRequest, LLMClient, ToolCall, arguments
+from llmstream.conversations import ChatContext, ConversationClient, SessionContext
 from llmstream.testing import FaultServer, ScriptedProvider
 from llmstream.web import create_app
 from tests.web.serving import fetch, serving
@@ -54,6 +55,11 @@ READING = {
     arguments.parse_tool_choice.__code__: "tool_choice",
     arguments._parse_provider_options.__code__: "provider_options",
 }
+
+
+def weather(city: str = "Bern") -> str:
+    """The weather in a city."""
+    return f"sunny in {city}"
 
 
 @contextmanager
@@ -155,10 +161,27 @@ async def test_a_conversation_makes_one_request_of_each_turn() -> None:
             assert calls["request"] == 3
 
 
+async def test_a_loop_of_tools_reads_its_arguments_in_the_first_round() -> None:
+    """And so does a turn of a conversation with tools, whatever number of rounds it takes."""
+    call = ToolCall("c1", "weather", '{"city": "Bern"}', {"city": "Bern"})
+    again = ToolCall("c2", "weather", "{}", {})
+    client = client_of([call], [again], ["Sunny."])
+    async with ConversationClient(client, tools=[weather]) as conversations:
+        context = SessionContext(instance_id="i", user_id="u", project_id="p")
+        session = await conversations.session(context)
+        opened = ChatContext(session_id=session.session_id, token=session.token)
+        conversation = await conversations.start_conversation(opened)
+        with counted() as calls:
+            answer = await conversation.chat("hi", tool_choice="required")
+    assert answer.message_content.endswith("Sunny.")
+    assert (calls["request"], calls["message"], calls["tool"]) == (1, 1, 1)
+    requests = client._provider.requests
+    assert [len(request.messages) for request in requests] == [1, 3, 5]
+    assert [request.tool_choice is None for request in requests] == [False, True, True]
+
+
 async def test_a_request_of_somebodys_own_is_checked_once_and_then_taken() -> None:
     """A ChatRequest made by hand may hold anything; one that was checked isn't looked at again."""
-    from llmstream import ChatRequest
-
     client = client_of(["a"], ["b"])
     with counted() as calls:
         await client.complete(ChatRequest([{"role": "user", "content": "hi"}], ""))

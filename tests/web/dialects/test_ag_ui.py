@@ -181,7 +181,7 @@ def test_media_parts() -> None:
         messages=[{"id": "1", "role": "user", "content": [{"type": "text", "text": "x"}, *sources]}]
     )
     RunAgentInput.model_validate(body)
-    assert AgUi().parse(body).messages[0].parts == [
+    assert AgUi().parse(body).request.messages[0].parts == [
         TextPart("x"),
         ImagePart(url="https://example.org/a.png"),
         ImagePart(data="aGk=", media_type="image/png"),
