@@ -560,7 +560,7 @@ def test_a_file_that_a_model_made_comes_back_from_an_app():
         {"role": "user", "parts": [{"type": "text", "text": "draw"}]},
         {"role": "assistant", "parts": [made, {"type": "text", "text": "Here."}]},
     ]
-    (_, answer_) = AiSdk().parse({"messages": messages}).messages
+    (_, answer_) = AiSdk().parse({"messages": messages}).request.messages
     assert answer_.parts == [
         File(media_type="image/png", url="sandbox:/mnt/a.png"),
         TextPart("Here."),

@@ -205,7 +205,9 @@ def test_what_a_tool_showed_follows_its_result_as_the_users() -> None:
         "content": [{"type": "text", "text": "a shot"}, image],
     }
     turn = {"role": "user", "content": [result, {"type": "text", "text": "and?"}]}
-    *_, results, said = AnthropicMessages().parse({"model": "m", "messages": [*HI, turn]}).request.messages
+    *_, results, said = (
+        AnthropicMessages().parse({"model": "m", "messages": [*HI, turn]}).request.messages
+    )
     assert (results.role, results.parts) == ("tool", [ToolResult("c", "a shot")])
     assert (said.role, said.parts) == (
         "user",
@@ -219,7 +221,9 @@ def test_reasoning_that_nobody_signed_is_not_sent_back() -> None:
         "role": "assistant",
         "content": [{"type": "thinking", "thinking": "Hm", "signature": ""}],
     }
-    messages = AnthropicMessages().parse({"model": "m", "messages": [*HI, turn, *HI]}).request.messages
+    messages = (
+        AnthropicMessages().parse({"model": "m", "messages": [*HI, turn, *HI]}).request.messages
+    )
     assert messages[1].parts == [ReasoningPart("Hm", format="anthropic-messages")]
     assert "thinking" not in str(render_request(ChatRequest(messages, "claude-x")).body["messages"])
 

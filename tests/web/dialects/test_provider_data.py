@@ -54,7 +54,7 @@ def histories(kept: object, *, by_provider: bool) -> Iterator[list[Message]]:
     asked = {"id": "c", "function": {"name": "t", "arguments": "{}"}, "extra_content": extra}
     said = {"role": "assistant", "reasoning_details": details, "tool_calls": [asked]}
     chat = {"model": "m", "messages": [said, {"role": "tool", "tool_call_id": "c", "content": "1"}]}
-    yield OpenAIChat().parse(chat).messages
+    yield OpenAIChat().parse(chat).request.messages
     value = json.dumps(kept)
     function = {"name": "t", "arguments": "{}"}
     yield parse_messages(
