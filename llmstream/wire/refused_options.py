@@ -74,7 +74,9 @@ class Lesson:
     def __str__(self) -> str:
         if self.option == STREAM:
             return "stream: refused by the provider; asked for the whole answer at once"
-        return f"{self.option}: refused by the provider; {f'sent as {self.instead}' if self.instead else 'dropped'}"
+        name = self.option.rpartition(".")[2]
+        change = "dropped" if self.instead is None else f"sent as {self.instead}"
+        return f"{name}: refused by the provider; {change}"
 
     def apply(self, rendered: Rendered) -> bool:
         """Mend a body before it is sent, and say so; False if the lesson doesn't concern it."""
