@@ -53,6 +53,38 @@ def warnings(events: list[StreamEvent]) -> tuple[str, ...]:
     return start.warnings
 
 
+@pytest.mark.parametrize(
+    ("provider", "option", "value", "told"),
+    [
+        ("openai", "top_k", 5, "Unrecognized request argument supplied: top_k"),
+        ("openai", "frequency_penalty", 1, "frequency_penalty is not supported by this model"),
+        ("openai", "presence_penalty", 1, "property 'presence_penalty' is unsupported"),
+        ("openai", "verbosity", "low", "Unknown parameter: 'verbosity'."),
+        ("openai", "service_tier", "flex", "service_tier is not supported with this model."),
+        ("openai-responses", "verbosity", "low", "Unsupported parameter: 'text.verbosity'."),
+        ("openai-responses", "service_tier", "flex", "Unknown parameter: 'service_tier'."),
+        ("anthropic", "top_k", 5, "top_k: Extra inputs are not permitted"),
+        ("anthropic", "service_tier", "auto", "service_tier: Extra inputs are not permitted"),
+    ],
+)
+async def test_an_option_that_only_tunes_is_left_out_once_a_host_has_refused_it(
+    provider: str, option: str, value: Any, told: str
+) -> None:
+    body = {"error": {"message": told, "type": "invalid_request_error"}}
+    refusal = {"type": "error", **body} if provider == "anthropic" else body
+    async with (
+        Loopback(refuse(400, refusal), answer(APIS[provider])) as server,
+        connect(server, provider, model="claude-opus-4-6") as client,
+    ):
+        events = await collect(client, **{option: value})
+        again = await collect(client, **{option: value})
+    assert events[-1].type is EventType.MESSAGE_COMPLETE
+    assert warnings(events) == warnings(again) == (f"{option}: refused by the provider; dropped",)
+    bodies = [request.body for request in server.requests]
+    assert [option in {**each, **each.get("text", {})} for each in bodies] == [True, False, False]
+    assert all("text" not in each for each in bodies[1:])
+
+
 @api
 async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so(
     provider: str,

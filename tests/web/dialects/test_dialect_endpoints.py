@@ -85,15 +85,35 @@ async def test_the_ai_sdk_hears_that_there_is_nothing_to_resume() -> None:
         assert (status, body) == (204, b"")
 
 
+async def test_options_with_a_name_of_ours_reach_every_provider_or_are_named() -> None:
+    """Each provider gets its own words; what it has none for is dropped by the client, which knows."""
+    body = {"messages": HI, "top_k": 5, "presence_penalty": 1, "service_tier": "default"}
+    async with FaultServer() as upstream:
+        for provider, sent in (
+            ("vllm", {"top_k": 5, "presence_penalty": 1, "service_tier": "default"}),
+            ("groq", {"top_k": 5, "presence_penalty": 1, "service_tier": "on_demand"}),
+            ("anthropic", {"top_k": 5, "service_tier": "standard_only"}),
+        ):
+            url = upstream.url("anthropic" if provider == "anthropic" else "openai")
+            async with (
+                LLMClient(f"{provider}:claude-opus-4-6", api_key="k", base_url=url) as client,
+                serving(create_app(client)) as port,
+            ):
+                data = json.dumps({**body, "model": f"{provider}:claude-opus-4-6"}).encode()
+                status, _, _ = await fetch(port, "/v1/chat/completions", "POST", data)
+                assert status == 200
+            got = upstream.requests[-1].body
+            assert {name: got[name] for name in body if name in got and name != "messages"} == sent
+
+
 async def test_options_without_a_name_of_ours_reach_whoever_speaks_the_format() -> None:
     body = {
         "messages": HI,
-        "frequency_penalty": 0.5,
         "logit_bias": {"1": 2},
         "extra_headers": {"x": "y"},
     }
     async with FaultServer() as upstream:
-        for provider, kept in (("groq", 0.5), ("openai", 0.5), ("anthropic", None)):
+        for provider, kept in (("groq", {"1": 2}), ("openai", {"1": 2}), ("anthropic", None)):
             url = upstream.url("anthropic" if provider == "anthropic" else "openai")
             async with (
                 LLMClient(f"{provider}:m", api_key="k", base_url=url) as client,
@@ -103,7 +123,7 @@ async def test_options_without_a_name_of_ours_reach_whoever_speaks_the_format() 
                 status, _, _ = await fetch(port, "/v1/chat/completions", "POST", data)
                 assert status == 200
             sent = upstream.requests[-1].body
-            assert sent.get("frequency_penalty") == kept
+            assert sent.get("logit_bias") == kept
             assert "extra_headers" not in sent
 
 
