@@ -12,7 +12,8 @@ from llmstream.clock import Clock, LoopClock
 from llmstream.log import describe, get_logger
 from llmstream.router.decision import Answer, Decision, Strategy
 from llmstream.router.routes import R, check_routes, parse_route, undefined
-from llmstream.router.user_functions import call, check_seconds, is_cancelled, within
+from llmstream.router.user_functions import call, check_seconds
+from llmstream.tasks import is_cancelled, within
 
 logger = get_logger("llmstream.router")
 

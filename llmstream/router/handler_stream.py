@@ -24,8 +24,9 @@ from llmstream.events.types import EventType, Retry, StreamEvent, error, text_de
 from llmstream.events.unfold import unfold_answer
 from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message, Usage
-from llmstream.router.user_functions import call, is_cancelled
+from llmstream.router.user_functions import call
 from llmstream.streams.flow import Source
+from llmstream.tasks import is_cancelled
 
 logger = get_logger("llmstream.router")
 

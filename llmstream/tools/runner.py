@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from llmstream.clock import Clock
 from llmstream.log import get_logger
 from llmstream.messages import ToolCall, ToolResult
+from llmstream.tasks import is_cancelled, stop, within
 from llmstream.tools.function import ArgumentsError, FunctionTool
 
 logger = get_logger("llmstream.tools")
@@ -59,7 +60,7 @@ class Calls:
                 )  # waiting for any of many would look at all of them each time
                 yield order[task], task.result()
         finally:
-            await _stop(*order)
+            await stop(*order)
 
     async def _run(self, call: ToolCall) -> ToolResult:
         async with self._slots:
@@ -91,19 +92,10 @@ class Calls:
         return None if allowed else "The user declined this call, so the tool was not run."
 
     async def _timed(self, tool: FunctionTool, call: ToolCall) -> ToolResult:
-        running = asyncio.ensure_future(_result(tool, call))
-        limits = (
-            []
-            if self._timeout is None
-            else [asyncio.ensure_future(self._clock.sleep(self._timeout))]
-        )
         try:
-            await asyncio.wait((running, *limits), return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                return running.result()
-        finally:
-            await _stop(running, *limits)
-        told = f"The tool did not answer within {self._timeout:g} seconds and was stopped."
+            return await within(self._timeout, self._clock, _result(tool, call))
+        except TimeoutError:
+            told = f"The tool did not answer within {self._timeout:g} seconds and was stopped."
         return ToolResult(call.id, told, call.name, is_error=True)
 
 
@@ -116,8 +108,7 @@ async def _result(tool: FunctionTool, call: ToolCall) -> ToolResult:
         logger.info("the tool %s raised %s", call.name, type(error).__name__, exc_info=error)
         told = _describe(error)
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if is_cancelled():
             raise
         told = "The tool was cancelled."  # by itself, not by us
     return ToolResult(call.id, told, call.name, is_error=True)
@@ -130,10 +121,3 @@ def _describe(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  # an exception that can't be printed is still one
         message = ""
     return f"{type(error).__name__}: {message}".encode(errors="replace").decode()
-
-
-async def _stop(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel what still runs, and wait until it is over."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

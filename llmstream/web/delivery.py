@@ -38,12 +38,6 @@ class UnsentError(Exception):
     """The server did not take it, since the client has gone: nothing that the writer can do anything about."""
 
 
-def is_cancelled() -> bool:
-    """Whether it is this task that somebody cancelled: a CancelledError may as well be that of a task it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 class Outlet:
     """Give it to `run` a coroutine that writes with `send`. Times are seconds; None: no limit, no heartbeat."""
 

@@ -34,12 +34,12 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
 from llmstream.streams.flow import Flow, Source
+from llmstream.tasks import is_cancelled
 from llmstream.web.delivery import (
     Outlet,
     SlowClientError,
     UnsentError,
     http_client_left,
-    is_cancelled,
 )
 from llmstream.web.errors import (
     RefusedError,

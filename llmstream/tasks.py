@@ -1,0 +1,44 @@
+"""Tasks that somebody may cancel: the one way to race work against time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from llmstream.clock import Clock
+
+T = TypeVar("T")
+
+
+async def within(seconds: float | None, clock: Clock, work: Awaitable[T]) -> T:
+    """The result of `work`. Raises TimeoutError after `seconds` of `clock` (None: no limit).
+
+    On time-out, and when the caller is cancelled, `work` is cancelled and waited for: nothing of it is left. What it
+    returns or raises after the limit is dropped. Otherwise raises what `work` raises.
+    """
+    task = asyncio.ensure_future(work)
+    limits = [] if seconds is None else [asyncio.ensure_future(clock.sleep(seconds))]
+    try:
+        await asyncio.wait((task, *limits), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+    finally:
+        await stop(task, *limits)
+    return task.result()
+
+
+async def stop(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel the tasks that still run, and wait until they are over. Raises nothing that they raise."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def is_cancelled() -> bool:
+    """Whether the current task is being cancelled.
+
+    A CancelledError may also come from a task that it waited for, or be raised like any other exception.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
