@@ -35,7 +35,7 @@ from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
 from llmstream.streams.flow import Flow, Source
 from llmstream.tasks import is_cancelled
-from llmstream.web.delivery import (
+from llmstream.web.client_writer import (
     Outlet,
     SlowClientError,
     UnsentError,

@@ -14,7 +14,7 @@ from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
 from llmstream.streams.flow import Source
 from llmstream.tasks import is_cancelled
-from llmstream.web.delivery import Outlet, SlowClientError, UnsentError
+from llmstream.web.client_writer import Outlet, SlowClientError, UnsentError
 from llmstream.web.errors import (
     log_failure,
     log_refusal,
