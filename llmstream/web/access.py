@@ -30,7 +30,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
 from llmstream.web.exceptions import http_refusal
 from llmstream.web.limits import Limits, Slots
-from llmstream.web.responses import Refusal, RenderError
+from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.server_log import REFUSED
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

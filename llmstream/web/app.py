@@ -31,7 +31,7 @@ from llmstream.web.limits import Limits
 from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
-from llmstream.web.responses import Refusal, RenderError
+from llmstream.web.refusals import Refusal, RenderError
 
 logger = get_logger("llmstream.web")
 

@@ -140,7 +140,7 @@ class Bounded(_Base):
         self.app_state = {
             **self.app_state,
             "llmstream.abort": transport.abort,
-        }  # for llmstream.web.responses.cut
+        }  # for llmstream.web.delivery.cut_off
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]  # it behaves like one
         self._connections.leave(self._accepting)
         if self._connections.enter(self, self.client[0] if self.client else None, transport.abort):

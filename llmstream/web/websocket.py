@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
+from starlette.types import Send
 from starlette.websockets import WebSocket
 
-from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import EventType, StreamEvent, error
-from llmstream.log import get_logger
+from llmstream.events.types import StreamEvent
 from llmstream.streams.flow import Source
-from llmstream.tasks import is_cancelled
-from llmstream.web.client_writer import Outlet, SlowClientError, UnsentError
-from llmstream.web.errors import (
-    log_failure,
-    log_refusal,
-    new_request_id,
-    public_event,
-    render_error,
-)
-from llmstream.web.exceptions import failure_in, refusal_event, refusal_in
+from llmstream.web.client_writer import SlowClientError
+from llmstream.web.delivery import Delivery, cut_off
+from llmstream.web.errors import new_request_id, render_error
 from llmstream.web.native_encoders import render_json
-from llmstream.web.responses import cut
-
-logger = get_logger("llmstream.web")
 
 Render = Callable[[StreamEvent, str], Any]
 """From an event that is fit for strangers, and the request's id, to what is sent; None: nothing."""
@@ -55,91 +44,85 @@ async def send_events(
     doesn't disturb the closing. The WebSocket stays open: `if await send_events(…): await websocket.close()`. The
     server's own pings keep a silent one alive.
     """
-    sending = _Sending(
-        events, render, request_id or new_request_id(websocket.headers.get("x-request-id"))
-    )
-    outlet = Outlet(
-        websocket.send,
-        request_id=sending.request_id,
-        heartbeat=None,
+    delivery = WebSocketDelivery(
+        websocket,
+        Source(events),
+        render,
+        request_id=request_id or new_request_id(websocket.headers.get("x-request-id")),
         write_timeout=write_timeout,
-        beat=_nothing,
     )
     try:
-        return await outlet.run(sending.write(outlet), _left(websocket)) and await outlet.run(
-            sending.end(outlet), _unheard()
-        )
+        return await delivery.run(_left(websocket)) and await delivery.send_last()
     except SlowClientError as problem:
-        logger.warning("request %s: %s", sending.request_id, problem)
-        cut(websocket.scope)
+        cut_off(websocket.scope, delivery.request_id, problem)
         return False
     finally:
-        await sending.source.aclose()  # if it never began
+        await delivery.events.aclose()  # if it never began
 
 
-class _Sending:
-    def __init__(self, events: AsyncIterable[StreamEvent], render: Render, request_id: str) -> None:
-        self.source, self._render, self.request_id = Source(events), render, request_id
+class WebSocketDelivery(Delivery):
+    """Sends events as `render` makes them. Keeps the last one, which `send_last` sends."""
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        events: Source,
+        render: Render,
+        *,
+        request_id: str,
+        write_timeout: float | None,
+    ) -> None:
+        super().__init__(
+            events,
+            websocket.send,
+            request_id=request_id,
+            heartbeat=None,
+            write_timeout=write_timeout,
+        )
+        self._render = render
         self._last: StreamEvent | None = None
 
-    async def write(self, outlet: Outlet) -> None:
-        """Send all but the last, and close the events."""
-        try:
-            async with self.source as events:
-                try:
-                    async for event in events:
-                        shown = self._shown(event)
-                        if event.type in TERMINAL:
-                            self._last = shown
-                            break
-                        await self._send(outlet, shown)
-                finally:
-                    outlet.unwatch()
-        except UnsentError:
-            raise
-        except (Exception, asyncio.CancelledError) as problem:
-            if is_cancelled():
-                raise
-            self._fall(problem)
+    async def write_events(self, events: AsyncIterator[StreamEvent]) -> None:
+        """Write the events up to the last one."""
+        async for event in events:
+            await self.write(event)
+            if self.ended:
+                break
 
-    async def end(self, outlet: Outlet) -> None:
-        """Send the last one."""
-        truncated = ErrorInfo("truncated", "the stream stopped without its end")
-        await self._send(outlet, self._last or self._shown(error(truncated)))
-
-    def _fall(self, problem: BaseException) -> None:
-        """Keep what the events raised for the end."""
-        if self._last is not None:  # only closing went wrong
-            logger.error(
-                "request %s: the events could not be closed", self.request_id, exc_info=problem
-            )
-        elif (refusal := refusal_in(problem)) is not None:
-            log_refusal(refusal, self.request_id)
-            self._last = refusal_event(refusal, self.request_id)
+    async def send_event(self, event: StreamEvent) -> None:
+        """Send an event; keep the last one until the events are closed."""
+        if event.type in TERMINAL:
+            self._last, self.ended = event, True
         else:
-            self._last = self._shown(error(failure_in(problem)), problem)
+            await self._send(event)
 
-    def _shown(self, event: StreamEvent, problem: BaseException | None = None) -> StreamEvent:
-        if event.type is EventType.ERROR:
-            info = event.error_info or ErrorInfo("internal", event.error or "")
-            log_failure(info, self.request_id, problem)
-        return public_event(event, self.request_id)
+    async def send_heartbeat(self, send: Send) -> None:
+        """Send nothing: the server's own pings keep a silent WebSocket alive."""
 
-    async def _send(self, outlet: Outlet, event: StreamEvent) -> None:
-        said = self._render(event, self.request_id)
-        if said is not None:
-            await outlet.send({"type": "websocket.send", "text": render_json(said).decode()})
+    async def finish(self) -> None:
+        """Send nothing: the last event waits for `send_last`."""
+
+    async def send_last(self) -> bool:
+        """Send the last event. True if the client took it."""
+        return await self.client.run(self._send_last(), _unheard(), self.send_heartbeat)
+
+    async def _send_last(self) -> None:
+        if self._last is not None:
+            await self._send(self._last)
+
+    async def _send(self, event: StreamEvent) -> None:
+        content = self._render(event, self.request_id)
+        if content is not None:
+            text = render_json(content).decode()
+            await self.client.send({"type": "websocket.send", "text": text})
 
 
 async def _left(websocket: WebSocket) -> None:
+    """Return when the client disconnects."""
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass
 
 
 async def _unheard() -> None:
-    """Nobody listens for the client's leaving while the last message goes out: sending it says so."""
+    """Wait for ever: while the last message goes out, only sending it can show that the client has left."""
     await asyncio.Event().wait()
-
-
-async def _nothing() -> None:
-    """No heartbeat: WebSockets have their own."""

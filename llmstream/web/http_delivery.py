@@ -1,0 +1,137 @@
+"""HttpDelivery: an answer over HTTP, whose status waits for the first bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+
+from starlette.types import Message, Receive, Send
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.streams.flow import Source
+from llmstream.web.delivery import Delivery
+from llmstream.web.errors import RefusedError, public_info
+from llmstream.web.native_encoders import Outgoing
+from llmstream.web.refusals import Refusal, RenderError, whole_messages
+
+_TEXT = EventType.TEXT_DELTA
+_LAST_BODY: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+_GOODBYE = 0.5
+"""Seconds for a last word to a client when the server stops."""
+
+
+class HttpDelivery(Delivery):
+    """Sends `head` with the first bytes that `encoder` makes; a failure before them is an HTTP error."""
+
+    def __init__(
+        self,
+        events: Source,
+        send: Send,
+        *,
+        encoder: Outgoing,
+        head: Message,
+        render_error: RenderError,
+        request_id: str,
+        heartbeat: float | None,
+        write_timeout: float | None,
+    ) -> None:
+        super().__init__(
+            events,
+            send,
+            request_id=request_id,
+            heartbeat=heartbeat,
+            write_timeout=write_timeout,
+        )
+        self._encoder, self._head, self._render_error = encoder, head, render_error
+        self._opened = False
+
+    async def write_events(self, events: AsyncIterator[StreamEvent]) -> None:
+        """Write the events up to the last one."""
+        feed, send = self._encoder.feed, self.client.send
+        async for event in events:
+            if event.type is _TEXT and event.raw is None:  # nearly every event
+                data = feed(event)
+                if data and self._opened:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                elif data:
+                    await self._send(data)
+                continue
+            if event.type in TERMINAL:
+                self.client.unwatch()  # before it is sent: a client that has it may leave
+            await self.write(event)
+            if self.ended:
+                break
+
+    async def send_event(self, event: StreamEvent) -> None:
+        """Send an event, if the form has a place for it."""
+        data = self._encoder.feed(event)
+        if data:
+            await self._send(data)
+        self.ended = event.type in TERMINAL or self._encoder.ended
+
+    async def send_failure(self, info: ErrorInfo, public: StreamEvent) -> None:
+        """Send an HTTP error, or the last event where bytes were sent."""
+        if self._opened:
+            await self.send_event(public)
+        else:
+            await self._send_error(public_info(info, self.request_id, status=True))
+
+    async def send_refusal(self, refusal: RefusedError) -> None:
+        """Send an HTTP error, or the last event where bytes were sent."""
+        if self._opened:
+            await super().send_refusal(refusal)
+        else:
+            await self._send_error(refusal.info, refusal.headers)
+
+    async def send_heartbeat(self, send: Send) -> None:
+        """Send bytes that mean nothing; the head, if they are the first."""
+        if not self._opened:
+            self._opened = True
+            await send(self._head)
+        await send(
+            {"type": "http.response.body", "body": self._encoder.keep_alive, "more_body": True}
+        )
+
+    async def finish(self) -> None:
+        """End the body, also of an answer without a word."""
+        await self._send(b"")
+        await self.client.send(_LAST_BODY)
+
+    async def say_goodbye(self) -> None:
+        """Tell the client that the server stops, as far as that can be said."""
+        with suppress(Exception):
+            async with asyncio.timeout(_GOODBYE):
+                if not self.ended:
+                    text = "The server is stopping. Please try again."
+                    await self.refuse(RefusedError(503, "overloaded", text, retry_after=1.0))
+                await self.client.send(_LAST_BODY)
+
+    # --- inside ---------------------------------------------------------------------------------------------
+
+    async def _send(self, data: bytes) -> None:
+        if not self._opened:
+            self._opened = True
+            await self.client.send(self._head)
+        if data:
+            await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _send_error(
+        self, public: ErrorInfo, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """An HTTP error in place of the answer. Its body ends when the events are closed, as all answers do."""
+        self._opened = self.ended = True
+        response = Refusal(
+            public, self.request_id, render_error=self._render_error, headers=headers
+        )
+        head, body = whole_messages(response)
+        await self.client.send(head)
+        await self.client.send({**body, "more_body": True})
+
+
+async def http_client_left(receive: Receive) -> None:
+    """Return when the client of an HTTP request disconnects."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
