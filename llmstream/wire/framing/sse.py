@@ -17,8 +17,9 @@ sets `oversized` and takes no more; the frames before it are handed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from llmstream.wire.framing.framer import MAX_FRAME, Frame
 from llmstream.wire.framing.text_frames import TextTemplate
@@ -80,13 +81,10 @@ class SSEFramer:
         if template is not None and not template.known and len(data) > LESSON:
             lesson = data.find(b"\n\n", LESSON) + 2
             if lesson > 1:
-                return self._feed_in_two(data[:lesson], data[lesson:])
+                # `chain` cuts the rest once the frames of the lesson have been taken, and learned from.
+                parts = (data[:lesson], data[lesson:])
+                return chain.from_iterable(map(self._feed, parts))
         return self._feed(data)
-
-    def _feed_in_two(self, lesson: bytes, rest: bytes) -> Iterator[Frame | str]:
-        """The frames of the rest are cut once those of the lesson have been taken, and learned from."""
-        yield from self._feed(lesson)
-        yield from self._feed(rest)
 
     def _feed(self, data: bytes) -> list[Frame | str]:
         self._may_learn = True
