@@ -21,9 +21,10 @@ from typing import Any
 
 from llmstream.messages import FinishReason, Source, ToolResult, Usage
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count
+from llmstream.wire.open_calls import OpenCall
 
 FORMAT = "anthropic-messages"
 

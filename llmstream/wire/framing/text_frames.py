@@ -1,4 +1,4 @@
-"""What the frames of an answer's text have in common: all but the text.
+"""Fast path: recognise frames of text that differ only in their text.
 
 Nearly every frame of a stream is, byte for byte, the one before it with another string in one place, and perhaps with
 another number or padding. Such a frame needs no JSON parser and no look at its fields: comparing what stands still
@@ -15,14 +15,23 @@ PATIENCE = 16
 """Frames that are learned from in vain: then this stream's frames differ in more than their text."""
 
 
+class _Value(NamedTuple):
+    """A value that differs from frame to frame: the text, or one that means nothing."""
+
+    start: int
+    end: int
+    fits: Callable[[bytes], bool] | None
+    """Whether other bytes may stand there; None: it is the text."""
+
+
 class _Fixed(NamedTuple):
-    """Something that stands still, and what follows it."""
+    """Bytes that all these frames share, and the value after them."""
 
     literal: bytes
     closing: bytes
-    """The byte that ends what follows, and begins the next literal."""
+    """The byte that ends the value, and begins the next literal."""
     fits: Callable[[bytes], bool] | None
-    """Whether it is a value that may stand there; None: it is the text."""
+    """As in `_Value`."""
 
 
 class TextTemplate:
@@ -64,21 +73,30 @@ class TextTemplate:
         places = [
             key.end() for key in self._key.finditer(data) if data.startswith(value, key.end())
         ]
-        if len(places) == 1:
-            self._head = f"event: {event}\ndata: ".encode() if event else b"data: "
-            self._cut(data, (places[0], places[0] + len(value) - 1))
+        if len(places) != 1:
+            return
+        start = places[0]
+        self._head = f"event: {event}\ndata: ".encode() if event else b"data: "
+        self._cut(data, _Value(start, start + len(value) - 1, None))
 
-    def _cut(self, data: bytes, text: tuple[int, int]) -> None:
-        """Tell what stands still in a frame from what does not."""
-        kinds = (bytes.isdigit, bytes.isalnum)
-        spans = [
-            (*free.span(free.lastindex or 0), kinds[(free.lastindex or 1) - 1])
-            for free in self._free.finditer(data)
-        ]
-        at, literal, self._pieces = 0, self._head, []
-        for start, end, fits in sorted([(*text, None), *spans], key=lambda span: span[0]):
-            self._pieces.append(_Fixed(literal + data[at:start], data[end : end + 1], fits))
-            at, literal = end, b""
+    def _cut(self, data: bytes, text: _Value) -> None:
+        """Keep the bytes between the values of a frame, with the value that follows each."""
+        values = [text]
+        for match in self._free.finditer(data):
+            number, word = match.span(1), match.span(2)
+            if match[1] is not None:
+                values.append(_Value(*number, bytes.isdigit))
+            else:
+                values.append(_Value(*word, bytes.isalnum))
+        self._pieces = []
+        at = 0
+        literal = self._head
+        for value in sorted(values, key=lambda value: value.start):
+            literal += data[at : value.start]
+            closing = data[value.end : value.end + 1]
+            self._pieces.append(_Fixed(literal, closing, value.fits))
+            at = value.end
+            literal = b""
         self._end = data[at:]
 
     def text(self, block: bytes) -> str | None:
@@ -86,8 +104,9 @@ class TextTemplate:
         at, text = 0, b""
         for literal, closing, fits in self._pieces:
             if not block.startswith(literal, at):
-                if not at:
-                    self._pieces = []  # something else is told in between, which may give the same frame another sense
+                if at == 0:
+                    # An event of another name: after it the same frame may have another meaning.
+                    self._pieces = []
                 return None
             at += len(literal)
             end = block.find(closing, at)

@@ -21,10 +21,11 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.messages import FinishReason, Source, Usage, parse_arguments
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count, as_text
 from llmstream.wire.object_end import ObjectEnd
+from llmstream.wire.open_calls import OpenCall
 
 FINISH_REASONS = {
     "stop": FinishReason.STOP,
@@ -191,27 +192,19 @@ class ChatDecoder(Decoder):
         does not. Calls without ids, each whole at the same index, are told apart by their arguments.
         """
         by_id = self._by_id.get(id)
-        known = (
-            by_id
-            if by_id is not None
-            else self._last_call
-            if index is None
-            else self._by_index.get(index)
-        )
-        if known is None:
-            return None
-        if (
-            by_id is not None
-            and index is not None
-            and self._by_index.get(index) is not known
-            and name
-        ):
-            return None  # two calls under one id
-        if not name:
+        at_place = self._last_call if index is None else self._by_index.get(index)
+        known = at_place if by_id is None else by_id
+        if known is None or not name:
             return known
-        if name != known.name or (id and by_id is None):
+        if name != known.name:
             return None
-        if not id and arguments.startswith("{") and self._is_whole(known):
+        if by_id is not None:
+            # Its id at another index: two calls under one id.
+            moved = index is not None and at_place is not known
+            return None if moved else known
+        if id:
+            return None
+        if arguments.startswith("{") and self._is_whole(known):
             return None
         return known
 

@@ -27,8 +27,9 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import FinishReason, parse_arguments
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_decoder import Decoder, OpenCall
+from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
+from llmstream.wire.open_calls import OpenCall
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,
