@@ -1,4 +1,4 @@
-"""The chat page, `chat.html`: one file that loads nothing from elsewhere, and may do next to nothing.
+"""The chat page, `chat.html` and `transcript.js`, sent as one file that loads nothing and may do next to nothing.
 
 What a model writes is shown by it, so the page is locked in twice. Its script makes text nodes and never HTML; and if
 it had a hole, the policy sent with it lets no script or style run but those with this response's nonce, nothing be
@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 _NONCE = "{{nonce}}"
+_SCRIPT = "transcript.js"
+"""Joined into the page where its name stands; apart, so that tests can load it."""
 
 
 async def chat_page(_request: Request) -> Response:
@@ -51,4 +53,9 @@ def page_policy(nonce: str) -> str:
 
 @cache
 def _template() -> str:
-    return files("llmstream.web").joinpath("chat.html").read_text(encoding="utf-8")
+    page, script = (_read(name) for name in ("chat.html", _SCRIPT))
+    return page.replace(f"{{{{{_SCRIPT}}}}}", script)
+
+
+def _read(name: str) -> str:
+    return files("llmstream.web").joinpath(name).read_text(encoding="utf-8")
