@@ -10,8 +10,8 @@ export class Transcript {
   constructor(parts = [], sources = []) {
     this.parts = parts;
     this.sources = sources;
-    this.model = undefined;
-    this.usage = undefined;
+    this.model = undefined; // who answers in this round
+    this.usage = undefined; // of the last answer that ended
     this.round = 0; // the first part of this round: a retry that discards takes back all from there
     this.found = 0; // the first source of this round
     this.calls = new Map(); // those that are being written, by their index
@@ -93,6 +93,7 @@ export class Transcript {
     this.found = this.sources.length;
     this.calls.clear();
     this.open = null;
+    this.model = undefined;
     this.usage = usage;
     return [];
   }
