@@ -39,6 +39,7 @@ from llmstream.messages import (
     Usage,
 )
 from tests import strategies
+from tests.events.transcript_cases import CASES, standing
 from tests.grammar_check import add_up
 
 CALL = ToolCall("1", "look_up", "{}", input={})
@@ -223,3 +224,15 @@ def test_an_event_says_what_it_does():
         assert all(getattr(event, name) for event in events)
         wrong = [each for other, found in told.items() if other != name for each in found]
         assert not any(getattr(event, name) for event in (*others, *wrong))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_the_cases_that_the_page_runs_too(case):
+    """tests/web/page/test_transcript.py gives them to the page's own fold."""
+    assert standing(case["events"]) == case["stands"]
+
+
+def test_the_cases_have_every_type_of_event():
+    """So that neither twin can forget one."""
+    types = {event["type"] for case in CASES for event in case["events"]}
+    assert types == set(EventType)
