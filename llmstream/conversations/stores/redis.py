@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -96,6 +97,7 @@ class RedisStore:
         if ttl is not None and not ttl > 0:
             raise ValueError(f"ttl must be seconds, or None for no end, not {ttl!r}")
         self._redis = redis
+        self._process = os.getpid()
         self._prefix = prefix
         self._ttl = 0 if ttl is None else max(1, round(ttl * 1000))
         scripts = {
@@ -193,6 +195,14 @@ class RedisStore:
     async def aclose(self) -> None:
         """Nothing: the connection is yours to close."""
 
+    def _leave_parent(self) -> None:
+        """In a forked child: on one connection two processes read each other's replies, which redis-py allows."""
+        self._process = os.getpid()
+        pool = getattr(self._redis, "connection_pool", None)  # a cluster has one for each node
+        if pool is not None:
+            _left.append(dict(vars(pool)))
+            pool.reset()
+
     async def _keep_listed(self, owner: Owner) -> None:
         """Its list may be on another node than the conversation, whose turns therefore can't keep it."""
         if (
@@ -217,6 +227,8 @@ class RedisStore:
     async def _ask(self, reply: Any) -> Any:
         from redis.exceptions import RedisError
 
+        if self._process != os.getpid():
+            self._leave_parent()
         try:
             return await cast("Awaitable[Any]", reply)
         except (RedisError, OSError) as error:
@@ -227,6 +239,10 @@ class RedisStore:
             raise StoreError(
                 f"Redis: {error}; a client serves one event loop: make another for each"
             ) from None
+
+
+_left: list[Any] = []
+"""What pools held of a parent process. Closing it would disturb the connections that the parent still uses."""
 
 
 def _is_blocking(redis: Any) -> bool:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from llmstream.errors import ConfigurationError
 from llmstream.providers.watchdog import Watchdog
+
+_left: list[LoopClient] = []
+"""Clients of a parent process. Closing one would end connections that the parent still uses."""
+_FORKED = (
+    "this event loop was begun before the process was forked, and shares its sockets with the parent: "
+    "use a loop of its own in each process, such as asyncio.run(…)"
+)
 
 
 class LoopClients:
@@ -19,10 +28,15 @@ class LoopClients:
         self._first = first
         self._owned = owned
         self._clients: dict[asyncio.AbstractEventLoop, LoopClient] = {}
+        self._process = os.getpid()
+        self._parents: set[asyncio.AbstractEventLoop] = set()  # loops that this process can't use
 
     def here(self, make: Callable[[], Any]) -> LoopClient:
-        """The running loop's. RuntimeError if none runs."""
+        """The running loop's. RuntimeError if none runs, ConfigurationError for a loop of a parent process."""
         loop = asyncio.get_running_loop()
+        self._leave_parent()
+        if loop in self._parents:
+            raise ConfigurationError(_FORKED)
         if loop not in self._clients:
             for old in [known for known in self._clients if known.is_closed()]:
                 del self._clients[old]
@@ -40,12 +54,22 @@ class LoopClients:
 
     async def aclose(self) -> None:
         """Close those of the running loop."""
+        self._leave_parent()
         if self._first is not None and self._owned:
             await self._first.close()
         self._first = None
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose()
+
+    def _leave_parent(self) -> None:
+        """In a forked child: two processes on one connection would read each other's answers."""
+        if self._process == os.getpid():
+            return
+        self._process = os.getpid()
+        self._parents.update(self._clients)
+        _left.extend(self._clients.values())
+        self._clients.clear()
 
 
 class LoopClient:
