@@ -84,7 +84,7 @@ _WORDS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
     (
         re.compile(
             r"(context (length|window|size)|input tokens exceed|prompt (is )?too long|too many tokens"
-            r"|maximum number of tokens|exceed\w* .{0,30}context)",
+            r"|maximum number of tokens|exceed\w{0,3} .{0,30}context)",
             re.I,
         ),
         "context_length",
