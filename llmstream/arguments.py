@@ -34,7 +34,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.options import BY_NAME, NAMES, OPTIONS
+from llmstream.options import NAMES, OPTIONS
 
 FORMAT = "openai-chat"
 _TEXT_ONLY = "a tool's result is text or JSON; send an image in a user message after it"
@@ -42,9 +42,12 @@ _TEXT_ONLY = "a tool's result is text or JSON; send an image in a user message a
 
 def build_request(messages: Any, model: str, **options: Any) -> ChatRequest:
     """The request that a caller's arguments mean. `options` are those of `llmstream.options`."""
-    if unknown := options.keys() - BY_NAME.keys():
-        raise TypeError(f"there is no option {min(unknown)!r}; known: {', '.join(NAMES)}")
-    read = {name: _READERS[name](options.get(name)) for name in NAMES}
+    read: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in _READERS:
+            raise TypeError(f"there is no option {name!r}; known: {', '.join(NAMES)}")
+        if value is not None:
+            read[name] = _READERS[name](value)
     return ChatRequest(parse_messages(messages), model, **read, checked=True)
 
 
