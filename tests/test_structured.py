@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NotRequired
 
 import pytest
 import typing_extensions
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, create_model
 from typing_extensions import TypedDict
@@ -41,6 +41,7 @@ from llmstream.structured.modes import _choose
 from llmstream.structured.schema import NotStrictError, is_recursive, strict_schema
 from llmstream.structured.target import MismatchError, Target
 from llmstream.testing import ScriptedProvider, VirtualClock
+from tests.example_counts import examples
 from tests.loopback import APIS, Loopback, answer
 
 HI = [{"role": "user", "content": "a soup, please"}]
@@ -350,7 +351,7 @@ def prefix_of(part, whole):
     )
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(values)
 def test_every_prefix_of_a_document_is_a_valid_partial_or_not_yet(value):
     """A thousand documents, character by character: an instance whose parts are prefixes of the final ones."""
@@ -741,7 +742,7 @@ def test_what_strict_mode_cannot_say_goes_into_the_description():
     assert minutes["anyOf"][0] == {"type": "integer", "description": "minimum: 0"}
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(recipes | pets)
 def test_what_fits_a_type_fits_its_strict_form(value):
     """The strict form refuses nothing that the type writes, and its answers validate."""

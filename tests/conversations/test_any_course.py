@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream import LLMClient, LLMError, RetryPolicy
@@ -13,6 +13,7 @@ from llmstream.conversations import ConversationClient, TurnError
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.conversations.sdk_types import RENDERERS, accepted
 from tests.conversations.talk import CUT, begin
+from tests.example_counts import examples
 
 OUTCOMES = {
     "whole": ["an ", "answer"],
@@ -96,7 +97,7 @@ def check_request(request, query, turns):
         accepted(format, request)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(steps, max_size=6))
 def test_any_course(course):
     """Answers, cuts, readers that leave, ids given twice or not at all."""

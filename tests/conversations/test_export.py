@@ -6,7 +6,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream import LLMError
@@ -27,6 +27,7 @@ from llmstream.messages import (
 from llmstream.tools import tool
 from tests.conversations.sdk_types import RENDERERS
 from tests.conversations.talk import CUT, begin, enter, read, scripted
+from tests.example_counts import examples
 from tests.strategies import json_values
 
 
@@ -97,7 +98,7 @@ def test_what_was_exported_is_taken(export):
     assert [turn.to_dict() for turn in turns] == export["turns"]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(data=st.data())
 def test_any_one_wrong_value_is_refused_or_harmless(export, data):
     """Wherever it is: ImportFormatError, or a conversation that can be stored, exported and sent in every format."""

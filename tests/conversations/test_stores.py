@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -39,6 +39,7 @@ from llmstream.conversations import (
 from llmstream.conversations.stores import sqlite_file
 from llmstream.messages import TextPart
 from llmstream.testing import ScriptedProvider
+from tests.example_counts import examples
 from tests.strategies import errors, messages
 
 OWNER = Owner("i", "u", "p")
@@ -141,7 +142,7 @@ async def test_of_many_at_once_one_gets_it(store):
     ]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(messages, min_size=1, max_size=3), st.none() | errors, st.text(max_size=5))
 def test_any_turn_survives_every_store(given_messages, error, text):
     """Every part that a message can have, any error; in a file, over again."""

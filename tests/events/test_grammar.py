@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.errors import ErrorInfo
@@ -24,6 +24,7 @@ from llmstream.events.types import (
 )
 from llmstream.messages import FinishReason, Usage
 from tests import strategies
+from tests.example_counts import examples
 from tests.grammar_check import check_stream
 
 DONE = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
@@ -50,7 +51,7 @@ def types(events):
 events = st.lists(strategies.events | strategies.bare_events, max_size=8)
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.lists(events, min_size=1, max_size=3), st.booleans())
 def test_any_events_leave_as_a_legal_stream(attempts, keep_message):
     """Legal or not, in any order, over any attempts: what leaves follows the grammar and adds up."""

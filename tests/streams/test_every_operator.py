@@ -8,13 +8,14 @@ import itertools
 from contextlib import aclosing, suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream import ErrorInfo, EventType, LLMClient, Status, StreamEvent
 from llmstream.events.types import reasoning_delta, text_delta
 from llmstream.streams import collect, replay, text
 from llmstream.testing import ScriptedProvider
+from tests.example_counts import examples
 from tests.grammar_check import TERMINAL, add_up, check_stream
 from tests.streams.sources import (
     CALL,
@@ -59,7 +60,7 @@ def check_same(got, events):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(answers, pauses)
-@settings(max_examples=40)
+@examples(40)
 def test_the_same_comes_out(made, name, events, pauses):
     """Text, order and end are the source's; the result is a legal stream; the source is closed."""
 
@@ -73,7 +74,7 @@ def test_the_same_comes_out(made, name, events, pauses):
 
 
 @given(answers, st.lists(st.sampled_from(NAMES), min_size=3, max_size=3), pauses)
-@settings(max_examples=150)
+@examples(150)
 def test_any_three_compose(made, events, names, pauses):
     """An operator's output is a stream like any other."""
     if names.count("record") > 1:
@@ -251,7 +252,7 @@ async def test_who_leaves_at_the_end_interrupts_no_source(made, name, source, tu
 
 @pytest.mark.parametrize("name", NAMES)
 @given(answers, pauses)
-@settings(max_examples=20)
+@examples(20)
 def test_tasks_may_begin_at_once(made, name, events, pauses):
     """Under `asyncio.eager_task_factory`, too, nobody waits for what has come already."""
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import uvicorn
 import websockets
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +21,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.testing.certificates import server_context
 from llmstream.web.connections import Bounds
 from llmstream.web.server import HTTP
+from tests.example_counts import examples
 from tests.web.serving import app_of, serving
 from tests.web.strangers import http, nothing_is_left, over_both, peak_memory, program, stranger
 
@@ -135,7 +136,7 @@ async def test_trailers_count_as_headers_but_are_none(parser) -> None:
 @given(
     cuts=st.lists(st.integers(1, 90_000), max_size=6), size=st.sampled_from([10, 64_000, 70_000])
 )
-@settings(max_examples=15, deadline=None)
+@examples(15)
 async def test_it_doesn_t_matter_how_a_head_is_cut_into_pieces(parser, cuts, size) -> None:
     request = BEGUN + b"connection: close\r\na: " + b"b" * size + b"\r\n\r\n"
     places = sorted({0, *(cut for cut in cuts if cut < len(request)), len(request)})

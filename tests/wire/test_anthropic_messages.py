@@ -6,7 +6,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.errors import ErrorInfo
@@ -42,6 +42,7 @@ from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder
 from llmstream.wire.anthropic_messages.request import parse_request, render_request
 from tests import strategies
+from tests.example_counts import examples
 from tests.grammar_check import check_calls, check_stream
 from tests.recordings import bytewise, decode, random_cuts, recordings, two_way
 
@@ -565,7 +566,7 @@ def as_stream(drawn):
 
 
 @given(answers())
-@settings(max_examples=200)
+@examples(200)
 def test_decoding_what_was_encoded_gives_the_same_events(drawn):
     events = as_stream(drawn)
     assert decode(MessagesDecoder, [written(events)]) == events
@@ -723,7 +724,7 @@ def chat_requests(draw):
 
 
 @given(chat_requests())
-@settings(max_examples=200)
+@examples(200)
 def test_parsing_what_was_rendered_gives_the_same_request(request):
     rendered = render_request(request)
     assert rendered.warnings == []
@@ -731,7 +732,7 @@ def test_parsing_what_was_rendered_gives_the_same_request(request):
 
 
 @given(chat_requests())
-@settings(max_examples=40)
+@examples(40)
 def test_the_vendors_types_accept_what_is_rendered(request):
     from anthropic.types import MessageCreateParams
     from pydantic import TypeAdapter
@@ -1041,7 +1042,7 @@ def test_bad_requests_name_the_place(body, place):
     value=JSON
     | st.dictionaries(st.sampled_from(["type", "format", "name", "user_id", "budget_tokens"]), JSON)
 )
-@settings(max_examples=50)
+@examples(50)
 def test_a_field_of_any_content_is_taken_or_refused(name, value):
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], name: value}
     try:

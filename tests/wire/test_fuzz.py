@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import fuzz
+from tests.example_counts import examples
 
 each_target = pytest.mark.parametrize("name", list(fuzz.TARGETS))
 
@@ -25,7 +26,7 @@ def test_the_promises_hold_for_known_inputs(name):
 @each_target
 def test_the_promises_hold_for_other_inputs(name):
     """As many as take less than a second, the same each time."""
-    settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])(
+    settings(examples(100), suppress_health_check=[HealthCheck.too_slow])(
         fuzz.check_with_hypothesis(name)
     )()
 

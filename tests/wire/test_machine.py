@@ -25,6 +25,7 @@ from llmstream.messages import FinishReason, ReasoningPart, ToolCall
 from llmstream.providers.simulator_script import script_events
 from llmstream.wire.framing.sse import SSEFramer
 from tests import strategies
+from tests.example_counts import examples
 from tests.grammar_check import TERMINAL, check_calls, check_stream
 
 LIMIT = 2000
@@ -258,9 +259,9 @@ class Decoding(Feeding):
 def test_a_decoder_is_right_in_any_order_of_calls(format):
     """One end, last, and only the provider's own; text that adds up; bounded memory; whatever is called."""
     machine = type("Machine", (Decoding,), {"format": format})
-    run_state_machine_as_test(machine, settings=settings(max_examples=60, stateful_step_count=15))
+    run_state_machine_as_test(machine, settings=settings(examples(60), stateful_step_count=15))
 
 
 def test_a_parser_is_right_in_any_order_of_calls():
     """The same frames however the bytes come, and never more than one of them held."""
-    run_state_machine_as_test(Parsing, settings=settings(max_examples=50, stateful_step_count=15))
+    run_state_machine_as_test(Parsing, settings=settings(examples(50), stateful_step_count=15))

@@ -49,6 +49,7 @@ from llmstream.wire.openai_responses.decode import ResponsesDecoder
 from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT, parse_call, parse_result
 from llmstream.wire.openai_responses.request import ResponsesVariant, parse_request, render_request
+from tests.example_counts import examples
 
 RESPONSE = {
     "id": "resp_1",
@@ -926,7 +927,7 @@ def answers(draw):
 
 
 @given(answers())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_decoding_what_was_encoded_gives_the_same_events(events):
     assert decode(encode(events)) == events
 
@@ -943,7 +944,7 @@ def test_no_text_breaks_a_frame():
 
 
 @given(answers())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_a_batch_event_comes_out_as_if_it_had_been_streamed(events):
     end = events[-1]
     whole = replace(end, text_delta=TextDelta(end.message.text) if end.message.text else None)
@@ -1171,7 +1172,7 @@ requests = st.builds(
 
 
 @given(requests)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_parsing_what_was_rendered_gives_the_same_request(request):
     rendered = render_request(request)
     assert rendered.warnings == []
@@ -1411,7 +1412,7 @@ def test_bad_requests_name_the_place(body, words):
 
 
 @given(requests)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_sdk_accepts_what_is_rendered(request):
     pydantic = pytest.importorskip("pydantic")
     params = pytest.importorskip("openai.types.responses.response_create_params")

@@ -9,10 +9,11 @@ from functools import partial
 
 import jiter
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.wire.partial_json import MAX_DEPTH, PartialJSON
+from tests.example_counts import examples
 from tests.strategies import json_values
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -59,7 +60,7 @@ def same(a, b):
     return json.dumps(a) == json.dumps(b)  # 1 is not True, and 1 is not 1.0
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(documents)
 def test_every_prefix_shows_a_prefix_of_the_final_value(text):
     """A thousand documents, each cut at every character: what is shown is what comes, or nothing yet."""
@@ -118,7 +119,7 @@ def test_every_value_is_announced_once_when_it_is_whole(text):
 mutations = st.text(st.sampled_from('{}[]",:\\u0d8aDCntrue1-+.eE \n\x01'), max_size=14)
 
 
-@settings(max_examples=2000)
+@examples(2000)
 @given(
     mutations
     | st.tuples(documents, mutations, st.integers(0, 30)).map(
