@@ -1,17 +1,82 @@
-"""Settings every test shares, and a guard: no key of `test_canary.py` in what any test of the run writes."""
+"""Settings that every test shares: lanes, workers, and a guard against keys in what a test writes.
+
+`pytest` leaves the lanes out, and `pytest -m browser` runs one of them. A lane is a marker. Most tests get theirs by
+the fixture that they use; the others say it with `pytest.mark`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
-settings.register_profile("ci", deadline=None, derandomize=True, max_examples=100)
-settings.load_profile("ci")
+from tests import example_counts
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
+example_counts.register()
 
 CANARY = "llmstream-canary"
-"""Part of every key that must not be seen."""
+"""Part of every key that must not be seen. `test_canary.py` makes them."""
+
+LANES_BY_FIXTURE = {"browser": "browser", "redis_port": "services"}
+"""Fixtures that start a program, and the lane of the tests that use them."""
+
+NEEDS = {
+    "web": "starlette",
+    "test_serving_page.py": "starlette",
+    "test_media.py": "starlette",
+    "test_batch_refusal.py": "starlette",
+    "conversations": "redis",
+    "cli": "pexpect",
+}
+"""Tests that the extra `dev` can't run, and the package that they want. The extra `test` has all of them."""
+
+CLOCKS = {
+    "tests/providers/test_backpressure.py",
+    "tests/providers/test_timeouts.py",
+    "tests/router/test_strategies.py",
+    "tests/test_closing.py",
+    "tests/testing/test_check_provider.py",
+    "tests/testing/test_conformance.py",
+    "tests/web/page/test_speed.py",
+    "tests/web/test_connections.py",
+    "tests/web/test_leaving.py",
+    "tests/web/test_proxy.py",
+    "tests/wire/test_fuzz.py",
+}
+"""Files whose tests measure real time: one worker runs them, so that they never wait for one another."""
+
+LEFT_OUT = {path: package for path, package in NEEDS.items() if find_spec(package) is None}
+collect_ignore = list(LEFT_OUT)
+
+
+def pytest_report_header() -> list[str]:
+    """Name the tests that can't be collected here."""
+    return [f"left out: tests/{path} needs {package}" for path, package in LEFT_OUT.items()]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Put a test that uses a lane's fixture into that lane."""
+    for fixture, lane in LANES_BY_FIXTURE.items():
+        if fixture in getattr(item, "fixturenames", ()):
+            item.add_marker(lane)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """With `-n 2`, give a worker whole files: their servers start once. Files with clocks count as one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "clocks" if file in CLOCKS else file
+
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 def test_the_command_measures_checks_and_writes(tmp_path):
     page = tmp_path / "page.md"
     options = [

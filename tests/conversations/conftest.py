@@ -53,7 +53,7 @@ async def redis(redis_port: int) -> AsyncIterator[Redis]:
         yield client
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=pytest.mark.services)])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """Each store, empty."""
     if request.param == "memory":

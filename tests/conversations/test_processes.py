@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from llmstream import LLMClient
@@ -87,6 +88,7 @@ def check(conversations: list[list[Turn]]) -> None:
     assert all(turn.error is not None and turn.error.code == "abandoned" for turn in left)
 
 
+@pytest.mark.slow
 async def test_eight_programs_on_one_sqlite_file(tmp_path):
     """And the file is sound afterwards."""
     path = tmp_path / "conversations.db"
@@ -96,6 +98,7 @@ async def test_eight_programs_on_one_sqlite_file(tmp_path):
     await store.aclose()
 
 
+@pytest.mark.slow
 async def test_eight_programs_on_one_redis_server(redis: Redis, redis_port: int):
     """The same."""
     check(await run_all(redis_port, RedisStore(redis)))

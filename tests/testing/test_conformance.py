@@ -33,6 +33,7 @@ def done(request: pytest.FixtureRequest) -> tuple[list[Cell], list[str]]:
     return todo, asyncio.run(run(todo))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "transport"),
     [
@@ -52,6 +53,7 @@ def test_a_fault_is_told_for_what_it_is(
     assert {cell.api: cell.problems for cell in found if cell.problems} == {}
 
 
+@pytest.mark.slow
 def test_nothing_was_raised_or_left_beside_them(done: tuple[list[Cell], list[str]]) -> None:
     assert done[1] == []
 

@@ -32,7 +32,10 @@ FORMS = ["text/event-stream", "application/x-ndjson", "text/plain"]
 LEFT: list[float] = []
 """When answers were closed."""
 
-pytestmark = pytest.mark.skipif(not NGINX, reason="no nginx: apt-get install nginx-light")
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.skipif(not NGINX, reason="no nginx: apt-get install nginx-light"),
+]
 
 
 @asynccontextmanager

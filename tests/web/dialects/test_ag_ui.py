@@ -22,6 +22,8 @@ from llmstream.web.dialects.ag_ui_messages import parse_messages
 from tests.web.dialects.gateway import TOLD
 from tests.web.dialects.node import Played, play
 
+pytestmark = pytest.mark.sdk
+
 EVENT = TypeAdapter(Event)
 WHOLE = (
     "text",

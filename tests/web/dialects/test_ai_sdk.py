@@ -21,6 +21,8 @@ from llmstream.web.dialects.ai_sdk_messages import parse_ui_messages
 from tests.web.dialects.gateway import TOLD
 from tests.web.dialects.node import Played, play
 
+pytestmark = pytest.mark.sdk
+
 READ = (
     "text",
     "tools",

@@ -12,7 +12,7 @@ import pytest
 from ag_ui.core import Event
 from anthropic.types import Message as AnthropicAnswer
 from anthropic.types import RawMessageStreamEvent
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
@@ -54,6 +54,7 @@ from llmstream.web.dialects.request_checks import pieces_of
 from llmstream.wire import decoder
 from llmstream.wire.error_body import parse_error
 from tests import strategies as s
+from tests.example_counts import examples
 from tests.web.dialects.legal import Legal, legal_streams
 from tests.web.dialects.node import check_streams
 
@@ -191,11 +192,12 @@ def test_ag_ui_events_are_the_official_ones(legal: Legal) -> None:
         )
 
 
+@pytest.mark.sdk
 def test_the_npm_clients_accept_every_legal_stream() -> None:
     """The clients check order as well as shape, so 200 streams go through each of them."""
     streams: list[dict[str, str]] = []
 
-    @settings(max_examples=200)
+    @examples(200)
     @given(legal_streams())
     def gather(legal: Legal) -> None:
         streams.append(
@@ -214,6 +216,7 @@ def test_the_npm_clients_accept_every_legal_stream() -> None:
             assert problem is None, (client, problem, stream[client])
 
 
+@pytest.mark.sdk
 def test_the_npm_clients_object_to_what_is_wrong() -> None:
     reset = 'data: {"type":"start-step"}\n\ndata: {"type":"reset-step"}\n\n'
     late = 'data: {"type":"text-end","id":"1"}\n\n'

@@ -7,6 +7,8 @@ import pytest
 from tests.web.dialects.gateway import MODELS
 from tests.web.dialects.node import Played, play
 
+pytestmark = pytest.mark.sdk
+
 WHOLE = (
     "text",
     "tools",

@@ -19,7 +19,10 @@ from tests.web.dialects.node import require_node
 from tests.web.dialects.served import CALLS, TEXT, Served, served
 from tests.web.serving import Client, fetch
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one program for all clients
+pytestmark = [
+    pytest.mark.sdk,
+    pytest.mark.asyncio(loop_scope="module"),  # one program for all clients
+]
 
 HI: list[Any] = [{"role": "user", "content": "hi"}]
 PLAYED = (
