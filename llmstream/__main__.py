@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from llmstream.cli import main
+from llmstream.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -6,6 +6,6 @@ everything else to stderr, and the exit code says how it went (`llmstream --help
 
 from __future__ import annotations
 
-from llmstream.cli.command import main
+from llmstream.cli.command import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

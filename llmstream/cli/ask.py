@@ -30,7 +30,7 @@ def ask(options: Options) -> int:
         messages.insert(0, Message("system", [TextPart(options.system)]))
     outcome = CallOutcome()
     when: When = "streaming" if not options.no_stream else "batch" if options.json else "whole"
-    with stoppable() as stop:
+    with stoppable(ends_program=True) as stop:
         try:
             asyncio.run(stop.over(_answer(outcome, client, messages, show, when)))
         finally:

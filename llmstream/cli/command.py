@@ -13,6 +13,22 @@ from typing import NoReturn, TextIO
 
 from llmstream.cli.arguments import Options, parse_arguments
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C. Stated here too, since `turn`, which has the others, loads slowly."""
+
+
+def run() -> NoReturn:
+    """Run the program and exit with its code.
+
+    Once the code is known, Ctrl-C can't change it: pressed again while Python shuts down, it would kill the program.
+    """
+    code = INTERRUPTED
+    with suppress(KeyboardInterrupt):
+        code = main()
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code. SystemExit comes only from argparse: 2, or 0 after `--help`."""
@@ -24,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             finally:
                 sys.stdout.flush()
         except KeyboardInterrupt:
-            return 130
+            return INTERRUPTED
         except BrokenPipeError:
             code = 141
         except OSError as problem:

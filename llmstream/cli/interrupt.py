@@ -20,6 +20,11 @@ class Stop:
         self._task: asyncio.Task[object] | None = None
         self._pressed: float | None = None
 
+    @property
+    def was_pressed(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._pressed is not None
+
     async def over(self, answer: Coroutine[object, object, None]) -> None:
         """Run `answer` until it ends or is stopped. Raises what it raises; being stopped is no error."""
         self._task = asyncio.create_task(answer)
@@ -45,8 +50,12 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Ctrl-C within raises no KeyboardInterrupt. Where somebody else handles it, or nobody may, it stays with them."""
+def stoppable(*, ends_program: bool = False) -> Iterator[Stop]:
+    """Within the block, Ctrl-C stops an answer and raises no KeyboardInterrupt.
+
+    If somebody else handles Ctrl-C, or this isn't the main thread, nothing changes. `ends_program`: after a stopped
+    answer the program ends, so Ctrl-C is ignored from then on. One pressed at that moment would kill the program.
+    """
     stop = Stop()
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -58,4 +67,5 @@ def stoppable() -> Iterator[Stop]:
         yield stop
     finally:
         if before is signal.default_int_handler:
-            signal.signal(signal.SIGINT, before)
+            over = ends_program and stop.was_pressed
+            signal.signal(signal.SIGINT, signal.SIG_IGN if over else before)

@@ -407,3 +407,62 @@ sys.exit(main(["hi"]))
         [sys.executable, "-c", script], capture_output=True, env=environment(), check=False
     )
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+@pytest.mark.parametrize(("stopped", "code"), [(False, 0), (True, 130)])
+def test_an_interrupt_at_the_very_end_changes_nothing(*, stopped: bool, code: int) -> None:
+    """Ctrl-C, or another one, when the exit code is known: the program isn't killed by it."""
+    script = f"""
+import builtins, os, signal, sys
+from llmstream.cli import run
+real = builtins.__import__
+def stop(name, *rest, **options):
+    if {stopped} and name == "llmstream.cli.ask":
+        raise KeyboardInterrupt
+    return real(name, *rest, **options)
+def press_again(code):
+    os.kill(os.getpid(), signal.SIGINT)
+    exit(code)
+exit, sys.exit, builtins.__import__ = sys.exit, press_again, stop
+sys.argv = ["llmstream", "hi"]
+run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, env=environment(), check=False
+    )
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    assert bool(done.stdout) != stopped
+
+
+def test_further_interrupts_after_a_stopped_answer_change_nothing() -> None:
+    """Pressed as soon as the answer has been stopped, while the program still has things to do."""
+    script = """
+import os, signal, sys
+from llmstream.cli import ask, run
+conclude, play = ask.conclude, ask.play
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+async def stopped(*rest):
+    press()
+    await play(*rest)
+def concluded(*rest, **options):
+    press()
+    conclude(*rest, **options)
+    press()
+ask.play, ask.conclude = stopped, concluded
+class Out:
+    def __getattr__(self, name):
+        return getattr(real, name)
+    def flush(self):
+        press()
+        real.flush()
+sys.argv = ["llmstream", "hi"]
+real, sys.stdout = sys.stdout, Out()
+run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stdout) == (130, b"")
+    assert b"Traceback" not in done.stderr
