@@ -11,7 +11,7 @@ import aiohttp
 from llmstream.errors import ConfigurationError
 from llmstream.providers.http.aiohttp_session import READ_SIZE, make_session
 from llmstream.providers.http.content_encoding import decoded
-from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, traced
+from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, has_cookie, traced
 from llmstream.providers.http.host_check import HostCheck
 from llmstream.providers.http.internals.aiohttp_protocol import arrived
 from llmstream.providers.http.proxies import Proxies
@@ -36,7 +36,7 @@ class AiohttpClient:
         self, request: HTTPRequest, trace: Trace, connect: float | None, read: float | None = None
     ) -> AiohttpResponse:
         """The answer's head. `read`: seconds without a byte; None: no limit, because the watchdog sees more."""
-        trace.reused = True
+        trace.reused, trace.own_cookie = True, has_cookie(request)
         if self._session is None:
             self._session = make_session(self._check, self._tls)
         large = len(request.content) > LARGE

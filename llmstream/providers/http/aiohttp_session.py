@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from http.cookies import BaseCookie, SimpleCookie
 from typing import Any
 
 import aiohttp
+import yarl
 
 from llmstream.providers.http.exchange import KEEP_ALIVE, traces
 from llmstream.providers.http.host_check import HostCheck
@@ -43,11 +45,20 @@ def make_session(check: HostCheck | None, tls: ssl.SSLContext) -> aiohttp.Client
     install(connector)
     return aiohttp.ClientSession(
         connector=connector,
-        cookie_jar=aiohttp.CookieJar(
-            unsafe=True, quote_cookie=False
-        ),  # of addresses too, as over httpx2
+        cookie_jar=_CookieJar(unsafe=True, quote_cookie=False),  # of addresses too, as over httpx2
         max_line_size=HEADER_SIZE,
         max_field_size=HEADER_SIZE,
         max_headers=HEADERS,
         trace_configs=[watch],
     )
+
+
+class _CookieJar(aiohttp.CookieJar):
+    """Adds nothing to a request whose caller gave a cookie: aiohttp would write that one in its own way."""
+
+    def filter_cookies(self, request_url: yarl.URL = yarl.URL()) -> BaseCookie[str]:  # noqa: B008  # as aiohttp has it
+        """The cookies for a request."""
+        trace = traces.get()
+        if trace is not None and trace.own_cookie:
+            return SimpleCookie()
+        return super().filter_cookies(request_url)

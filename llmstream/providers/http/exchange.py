@@ -42,6 +42,8 @@ class Trace:
     """The call's own. Over a client of an SDK they stay out of its options, which it logs."""
     reused: bool | None = None
     """Whether its connection came from the pool; None: not reported."""
+    own_cookie: bool = False
+    """Whether the caller gave a cookie, which then is the only one."""
     heard: bool = False
     """Whether a byte of an answer came on it, if none can be read."""
 
