@@ -241,6 +241,18 @@ async def test_cookies_are_those_of_now(transport: str) -> None:
 
 
 @over
+async def test_a_cookie_of_the_caller_s_is_the_only_one(transport: str) -> None:
+    mine = 'mine="a b"; odd name=1'
+    async with (
+        Loopback(setting("a=1; Path=/")) as server,
+        connect(server, "openai", transport, headers={"Cookie": mine}) as client,
+    ):
+        for _ in range(3):
+            await client.complete(QUESTION)
+    assert [request.headers["cookie"] for request in server.requests] == [mine] * 3
+
+
+@over
 async def test_whoever_has_the_sdk_s_client_may_change_it(transport: str) -> None:
     async with (
         Loopback(answer("openai-chat")) as server,
