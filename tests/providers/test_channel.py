@@ -19,7 +19,6 @@ from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import Call
 from llmstream.testing import check_provider
-from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.outbound import Rendered
 from tests.loopback import Loopback, answer, refuse
 
@@ -40,7 +39,7 @@ class ToyProvider(HTTPProvider):
         key_form="{}",
         headers={"X-Toy-Version": "1"},
     )
-    decoder = ChatDecoder
+    format = "openai-chat"
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         return Rendered({"say": [message.text for message in request.messages]})
