@@ -43,7 +43,13 @@ AROUND = [
     ("exceed ", "x"),
     ("```", "x"),
 ]
-MATCHED = ("llmstream.cli.", "chunked_reader._HEADER", "request._NO_REASONING", "registry.")
+MATCHED = (
+    "llmstream.cli.",
+    "media._MEDIA_TYPE",
+    "chunked_reader._HEADER",
+    "request._NO_REASONING",
+    "registry.",
+)
 """Where they are held against the beginning of a line or name alone."""
 
 
