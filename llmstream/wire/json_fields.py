@@ -44,3 +44,8 @@ def as_text(value: Any) -> str | None:
 def as_count(value: Any) -> int | None:
     """A field that should be a number of tokens; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def present(**fields: Any) -> dict[str, Any]:
+    """The fields that have a value: neither None nor an empty object."""
+    return {key: value for key, value in fields.items() if value is not None and value != {}}

@@ -27,6 +27,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.anthropic_messages.decode import FINISH_REASONS, FORMAT, render_call_data
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import encode_json
 
 _REASONS = {
@@ -191,11 +192,7 @@ class MessagesEncoder:
             "content": [],
             "stop_reason": None,
         }
-        message |= {
-            key: value
-            for key, value in (("id", start.id), ("model", start.model))
-            if value is not None
-        }
+        message |= present(id=start.id, model=start.model)
         # Null, not zero: what the tokens were is known at the end only.
         usage = {"input_tokens": None, "output_tokens": None}
         yield {
@@ -258,11 +255,9 @@ def render_usage(usage: Usage | None) -> dict[str, Any]:
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": None
-        if usage.reasoning_tokens is None
-        else {"thinking_tokens": usage.reasoning_tokens},
+        "output_tokens_details": present(thinking_tokens=usage.reasoning_tokens),
     }
-    return {key: value for key, value in fields.items() if value is not None}
+    return present(**fields)
 
 
 def render_error(info: ErrorInfo) -> dict[str, Any]:
@@ -304,7 +299,7 @@ def _render_citation(source: Source) -> dict[str, Any]:
             "end_char_index": source.end,
         }
     fields |= {"cited_text": source.excerpt, "file_id": source.id}
-    return {key: value for key, value in fields.items() if value is not None}
+    return present(**fields)
 
 
 def _whole_input(arguments: str) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from llmstream.messages import (
     Usage,
 )
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.decode import FINISH_REASONS
 from llmstream.wire.outbound import encode_json
 
@@ -92,11 +93,7 @@ class ChatEncoder:
 
     def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
         self._started = True
-        self._head = {
-            key: value
-            for key, value in (("id", start.id), ("model", start.model))
-            if value is not None
-        }
+        self._head = present(id=start.id, model=start.model)
         yield self._delta(role="assistant", content="")
         for delta in self._early:
             yield self._delta(**delta)
@@ -180,19 +177,19 @@ class ChatEncoder:
 
 def render_signature(signature: str | None, id: str | None, text: str = "") -> dict[str, Any]:
     """The reasoning detail that signs a text."""
-    return {"type": "reasoning.text", "signature": signature, **_present(id=id, text=text or None)}
+    return {"type": "reasoning.text", "signature": signature, **present(id=id, text=text or None)}
 
 
 def render_usage(usage: Usage) -> dict[str, Any]:
     """OpenAI's usage object."""
-    rendered: dict[str, Any] = _present(
+    rendered: dict[str, Any] = present(
         prompt_tokens=usage.input_tokens,
         completion_tokens=usage.output_tokens,
         total_tokens=usage.total_tokens,
-        prompt_tokens_details=_present(
+        prompt_tokens_details=present(
             cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens
         ),
-        completion_tokens_details=_present(reasoning_tokens=usage.reasoning_tokens),
+        completion_tokens_details=present(reasoning_tokens=usage.reasoning_tokens),
     )
     return rendered
 
@@ -219,7 +216,7 @@ def _render_reason(event: StreamEvent) -> str | None:
 
 def render_annotation(source: Source) -> dict[str, Any]:
     """OpenAI's citation object."""
-    citation = _present(
+    citation = present(
         title=source.title,
         url=source.url,
         content=source.excerpt,
@@ -227,10 +224,6 @@ def render_annotation(source: Source) -> dict[str, Any]:
         end_index=source.end,
     )
     return {"type": "url_citation", "url_citation": citation}
-
-
-def _present(**fields: Any) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None and value != {}}
 
 
 def _frame(payload: dict[str, Any]) -> bytes:

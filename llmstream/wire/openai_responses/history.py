@@ -26,6 +26,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,
@@ -150,7 +151,7 @@ def _render_reasoning(part: ReasoningPart) -> dict[str, Any] | None:
         "summary": summary,
         "encrypted_content": part.signature,
     }
-    return item if part.id is None else {**item, "id": part.id}
+    return item | present(id=part.id)
 
 
 def _render_input(part: Part) -> dict[str, Any] | None:
@@ -158,14 +159,13 @@ def _render_input(part: Part) -> dict[str, Any] | None:
         return {"type": "input_text", "text": part.text}
     if isinstance(part, ImagePart):
         url = part.url or data_url(part)
-        detail = {} if part.detail is None else {"detail": part.detail}
-        return {"type": "input_image", "image_url": url, **detail}
+        return {"type": "input_image", "image_url": url, **present(detail=part.detail)}
     if isinstance(part, File):
         data, name = (data_url(part), file_name(part)) if part.data else (None, part.name)
         fields = {"file_id": part.id, "filename": name, "file_data": data, "file_url": part.url}
         return {
             "type": "input_file",
-            **{key: value for key, value in fields.items() if value is not None},
+            **present(**fields),
         }
     if isinstance(part, ProviderPart) and part.format == FORMAT:
         return part.data

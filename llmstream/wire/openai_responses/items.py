@@ -48,10 +48,10 @@ def parse_call(item: dict[str, Any]) -> tuple[ToolCall, ToolResult | None, File 
 
 def parse_result(item: dict[str, Any]) -> ToolResult:
     """The outcome that came as an item of its own."""
-    content = next((item[key] for key in _OUTCOMES if item.get(key) is not None), "")
+    content = _content(item)
     return ToolResult(
         str(item.get("call_id") or item.get("id") or ""),
-        content,
+        "" if content is None else content,
         item["type"],
         executed_by="provider",
         provider_data={"format": FORMAT, "item": item},
@@ -71,10 +71,18 @@ def _arguments(item: dict[str, Any]) -> str:
     return compact(named) if named else ""
 
 
+def _content(item: dict[str, Any]) -> Any:
+    """The first field that holds an outcome; None if there is none."""
+    for key in _OUTCOMES:
+        if item.get(key) is not None:
+            return item[key]
+    return None
+
+
 def _outcome(item: dict[str, Any], call: ToolCall) -> ToolResult | None:
     """The outcome inside the item. Its `provider_data` names no item: the call's has it all."""
     error = item.get("error")
-    content = error or next((item[key] for key in _OUTCOMES if item.get(key) is not None), None)
+    content = error or _content(item)
     if content is None and isinstance(action := item.get("action"), dict):
         content = action.get("sources")
     if content is None:

@@ -7,7 +7,7 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.messages import Source, Usage
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.json_fields import as_count
+from llmstream.wire.json_fields import as_count, present
 
 _CODES = {
     "authentication": "invalid_api_key",
@@ -55,14 +55,14 @@ def parse_usage(usage: Any) -> Usage | None:
 
 def render_usage(usage: Usage) -> dict[str, Any]:
     """The `usage` object; what was not reported is left out."""
-    read = _present(
+    read = present(
         cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens
     )
-    return _present(
+    return present(
         input_tokens=usage.input_tokens,
         input_tokens_details=read,
         output_tokens=usage.output_tokens,
-        output_tokens_details=_present(reasoning_tokens=usage.reasoning_tokens),
+        output_tokens_details=present(reasoning_tokens=usage.reasoning_tokens),
         total_tokens=usage.total_tokens,
     )
 
@@ -78,21 +78,17 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 def render_annotation(source: Source) -> dict[str, Any]:
     """A citation of a page if there is a `url`, else of a file."""
     if source.url is not None or source.id is None:
-        span = _present(start_index=source.start, end_index=source.end)
+        span = present(start_index=source.start, end_index=source.end)
         return {
             "type": "url_citation",
             **span,
-            **_present(title=source.title),
+            **present(title=source.title),
             "url": source.url or "",
         }
     if source.end is not None:
-        span = _present(start_index=source.start, end_index=source.end)
+        span = present(start_index=source.start, end_index=source.end)
         kind = "container_file_citation"
     else:
-        span = _present(index=source.start)
+        span = present(index=source.start)
         kind = "file_path" if source.title is None else "file_citation"
-    return {"type": kind, "file_id": source.id, **_present(filename=source.title), **span}
-
-
-def _present(**fields: Any) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None and value != {}}
+    return {"type": kind, "file_id": source.id, **present(filename=source.title), **span}
