@@ -311,7 +311,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         top_p=body.get("top_p"),
         top_k=body.get("top_k"),
         max_tokens=body.get("max_tokens"),
-        stop=list(sequence_of(body.get("stop_sequences") or (), "stop_sequences")),
+        stop=_parse_stop(body.get("stop_sequences")),
         reasoning_effort=effort,
         service_tier=_parse_service_tier(body.get("service_tier")),
         metadata={
@@ -319,6 +319,13 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         },
         provider_options={"anthropic": rest} if rest else {},
     )
+
+
+def _parse_stop(value: Any) -> list[str]:
+    stops = list(sequence_of(value or (), "stop_sequences"))
+    if not all(isinstance(stop, str) and stop for stop in stops):
+        raise TypeError("stop_sequences must be a list of non-empty strings")
+    return stops
 
 
 def _parse_service_tier(tier: Any) -> Any:
