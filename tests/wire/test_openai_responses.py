@@ -1154,7 +1154,7 @@ options = st.fixed_dictionaries(
 )
 requests = st.builds(
     ChatRequest,
-    messages=conversations,
+    messages=conversations.filter(bool),
     model=st.sampled_from(["gpt-5", "o3", "gpt-4o", "openai/gpt-4.1", "grok-4"]),
     tools=st.lists(tools, max_size=2),
     tool_choice=st.none() | choices,
