@@ -34,7 +34,6 @@ Data: TypeAlias = str | bytes | bytearray | memoryview
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_BREAK = re.compile(rb"[ \t]*[\r\n]+[ \t]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
@@ -55,12 +54,19 @@ def _text_inside(data: bytes) -> str | None:
 
 def _decode_head(encoded: bytes) -> bytes:
     """The first bytes of what is encoded; none if it isn't base64."""
-    head = _BREAK.sub(b"", encoded.lstrip()[: 2 * HEAD]).translate(_URL_SAFE).rstrip(b"=")
+    head = _in_one_line(encoded.lstrip()[: 2 * HEAD]).translate(_URL_SAFE).rstrip(b"=")
     whole = len(head) - (len(head) % 4 == 1)
     try:
         return binascii.a2b_base64(head[:whole] + b"=" * (-whole % 4), strict_mode=True)
     except binascii.Error:
         return b""
+
+
+def _in_one_line(encoded: bytes) -> bytes:
+    """Without line breaks and the blanks around them. No pattern: one would look for each blank's end again."""
+    if b"\n" not in encoded and b"\r" not in encoded:
+        return encoded
+    return b"".join(line.strip(b" \t") for line in encoded.splitlines())
 
 
 def head_of(data: str) -> bytes:
@@ -76,7 +82,7 @@ def _parse_base64(data: str) -> str:
     rest = encoded.translate(None, _ALPHABET)
     if rest in (b"", b"=", b"==") and encoded.endswith(rest) and len(encoded) % 4 == 0:
         return data
-    encoded = _BREAK.sub(b"", encoded.strip()).translate(_URL_SAFE).rstrip(b"=")
+    encoded = _in_one_line(encoded.strip()).translate(_URL_SAFE).rstrip(b"=")
     if not encoded or encoded.translate(None, _ALPHABET) or len(encoded) % 4 == 1:
         raise ValueError("not base64")
     return (encoded + b"=" * (-len(encoded) % 4)).decode()
