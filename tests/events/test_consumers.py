@@ -1,8 +1,8 @@
 """Every consumer of events, run on a stream with each type of event: the table of what the event does there.
 
-A cell has three signs: for an answer that goes on after the event, one that a RETRY voids, one that is cut and goes on.
-Each says what the event changes there: "." nothing, "+" its own output is added and all else stays, "x" other output
-changes too. A consumer that forgets a type has another cell, and a type that is new has no column.
+A cell has a sign for each of PLACES, which says what the event changes there: "." nothing, "+" its own output is added
+and all else stays, "x" other output changes too. A consumer that forgets a type has another cell, and a new type has no
+column.
 """
 
 from __future__ import annotations
@@ -86,11 +86,14 @@ BEFORE = [
     text_delta("1"),
 ]
 AFTER = [text_delta(", 5")]
-AFTERS = {
-    "goes on": AFTER,
-    "is voided": [*AFTER, retry(discard=True), text_delta("[3]")],
-    "is cut": [retry(discard=False), *AFTER],
-}
+PLACES = [
+    (BEFORE, AFTER),
+    (BEFORE, [*AFTER, retry(discard=True), text_delta("[3]")]),
+    (BEFORE, [retry(discard=True), text_delta("[3]")]),
+    (BEFORE, [retry(discard=False), *AFTER]),
+    (BEFORE[:1], [*BEFORE[1:], *AFTER]),
+]
+"""Where the event comes: in an answer that goes on; in one that is voided later, or at once; that is cut; first."""
 
 
 def fed(make):
@@ -114,7 +117,8 @@ def run_transcript(events):
 
 def run_guard(events):
     guard = Guard()
-    return [*(out for event in events for out in guard.feed(event)), guard.end(), guard.partial()]
+    left = [tuple(guard.feed(event)) for event in events]
+    return [*filter(None, left), guard.end(), guard.partial()]
 
 
 def flowing(make):
@@ -188,7 +192,7 @@ CONSUMERS = {
     "progress": flowing(lambda events, _: progress(events, seconds=0, clock=VirtualClock())),
     "coalesce": flowing(lambda events, _: coalesce(events, "sentence")),
     "transform": flowing(lambda events, _: transform(events, Pairs)),
-    "replay": flowing(lambda events, _: replay(recorded(events.events), speed=math.inf)),
+    "replay": flowing(lambda events, _: replay(recorded(events.events[:-1]), speed=math.inf)),
     "objects": flowing(growing),
     "sse": sent(SseEncoder),
     "ndjson": sent(NdjsonEncoder),
@@ -202,9 +206,9 @@ CONSUMERS = {
 END = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
 
 
-def effect(run, event, after):
+def effect(run, event, before, after):
     """One sign of the table."""
-    without, given = run([*BEFORE, *after, END]), run([*BEFORE, event, *after, END])
+    without, given = run([*before, *after, END]), run([*before, event, *after, END])
     if given == without:
         return "."
     rest = iter(given)
@@ -214,22 +218,22 @@ def effect(run, event, after):
 
 TABLE = """
             text  reas  refu  args  call  resu  sour  file  step  opaq  note  void  cut   start end   error
-transcript  x.x   x.x   x.x   x..   x.x   x.x   x.x   x.x   xxx   x.x   ...   x.x   x..   xxx   ...   ...
-guard       xxx   xxx   xxx   +++   xxx   xxx   xxx   xxx   xxx   xxx   +++   ...   ...   ...   xxx   xxx
-text        +++   ...   ...   ...   ...   ...   ...   ...   ...   ...   ...   +++   ...   ...   ...   xxx
-progress    xxx   xxx   xxx   +++   +++   +++   +++   +++   +x+   +++   +++   xxx   +++   +++   +++   +++
-coalesce    x.x   x++   x++   x++   x++   x++   x++   x++   xxx   x++   +++   x+x   x++   +.x   x++   x++
-transform   xxx   xxx   xxx   xxx   xxx   xxx   xxx   xxx   xxx   xxx   +++   xxx   +++   ++x   xxx   xxx
-replay      +++   +++   +++   +++   +++   +++   +++   +++   +++   +++   +++   +++   +++   +++   xxx   xxx
-objects     xxx   ...   ...   ...   ...   ...   ...   ...   xxx   ...   ...   xxx   ...   ...   xxx   xxx
-sse         +++   +++   +++   +++   +++   +++   +++   +++   +++   ...   +++   +++   +++   +++   +++   +++
-ndjson      +++   +++   +++   +++   +++   +++   +++   +++   +++   ...   +++   +++   +++   +++   +++   +++
-text/plain  +++   ...   +++   ...   ...   ...   ...   ...   ...   ...   ...   xxx   ...   ...   ...   xxx
-whole text  x.x   ...   x.x   ...   ...   ...   ...   ...   .x.   ...   ...   x.x   ...   ...   +++   xxx
-json        x.x   ...   x.x   ...   ...   ...   ...   ...   .x.   ...   ...   x.x   ...   ...   +++   ...
-chunks      +++   ...   +++   ...   ...   ...   x.x   ...   .x.   ...   ...   x+x   +++   ...   +++   +++
-cli outcome x.x   ...   x.x   ...   ...   ...   ...   ...   xxx   ...   ...   x.x   ...   xxx   ...   ...
-cli show    xxx   xxx   xxx   ...   xxx   xxx   x.x   xxx   .x.   ...   ...   xxx   xxx   ...   ...   ...
+transcript  x..xx x..xx x..xx x...x x..xx x..xx x..xx x..xx xxxxx x..xx ..... x..x. x.... xxxxx ....x .....
+guard       xxxxx xxxxx xxxxx ++++x xxxxx xxxxx xxxxx xxxxx xxxx+ xxxxx +++++ ..... ..... ..... xxxxx xxxxx
+text        +++++ ..... ..... ..... ..... ..... ..... ..... ..x.. ..... ..... ++.+. ..... ..... ..... xxxxx
+progress    xx+xx xx+xx xx+xx +++++ +++++ +++++ +++++ +++++ +xx++ +++++ +++++ xx+x+ +++++ +++++ +++++ +++++
+coalesce    x..xx x++++ x++++ x++++ x++++ x++++ x++++ x++++ xxxx+ x++++ +++++ x++xx x++++ +..xx x++++ x++++
+transform   xx+xx xx+x+ xx+x+ xx+x+ xx+x+ xx+x+ xx+x+ xx+x+ xxxx+ xx+x+ +++++ xx+xx +++++ ++.xx xx+x+ xx+x+
+replay      x++xx x++xx x++xx x+++x x++xx x++xx x++xx x++xx x++x+ x++xx +++++ x++x+ x++++ +++++ xxxxx xxxxx
+objects     xx+xx ..... ..... ..... ..... ..... ..... ..... xx.x. ..... ..... xx.x. ..... ..... xxxxx xxxxx
+sse         +++++ +++++ +++++ +++++ +++++ +++++ +++++ +++++ +++++ ..... +++++ +++++ +++++ +++++ +++++ +++++
+ndjson      +++++ +++++ +++++ +++++ +++++ +++++ +++++ +++++ +++++ ..... +++++ +++++ +++++ +++++ +++++ +++++
+text/plain  +++++ ..... +++++ ..... ..... ..... ..... ..... ..x.. ..... ..... xx.x. ..... ..... ..... xx.xx
+whole text  x..xx ..... x..xx ..... ..... ..... ..... ..... .xx.. ..... ..... x..x. ..... ..... ++++. xxxxx
+json        x..xx ..... x..xx ..... ..... ..... ..... ..... .xx.. ..... ..... x..x. ..... ..... +++++ .....
+chunks      +++++ ..... +++++ ..... ..... ..... x..xx ..... .xx.. ..... ..... x++x+ +++++ ..... +++++ +++++
+cli outcome x..xx ..... x..xx ..... ..... ..... ..... ..... xxxxx ..... ..... x..x. ..... xxxxx ....x .....
+cli show    xxxxx xxxxx xxxxx ..... xxxxx xxxxx x..xx xxxxx .xx.. ..... ..... xxxxx xxxxx ..... ..... .....
 """
 
 
@@ -238,8 +242,7 @@ def table():
     rows = [f"{'':12}" + " ".join(f"{name:5}" for name in EVENTS)]
     for consumer, run in CONSUMERS.items():
         cells = [
-            "".join(effect(run, event, after) for after in AFTERS.values())
-            for event in EVENTS.values()
+            "".join(effect(run, event, *place) for place in PLACES) for event in EVENTS.values()
         ]
         rows.append(f"{consumer:12}" + " ".join(f"{cell:5}" for cell in cells))
     return [row.rstrip() for row in rows]
