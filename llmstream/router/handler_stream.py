@@ -25,7 +25,7 @@ from llmstream.events.unfold import unfold_answer
 from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.router.user_functions import call
-from llmstream.streams.flow import Source
+from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
 
 logger = get_logger("llmstream.router")
@@ -48,7 +48,7 @@ class Answering:
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
         """A legal stream, whatever the handler does. Raises nothing but cancellation."""
         try:
-            async with Source(await self._call()) as items:
+            async with Upstream(await self._call()) as items:
                 async for item in items:
                     if self._stopped:
                         break

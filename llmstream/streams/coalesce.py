@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.types import StreamEvent
 from llmstream.streams.branch import Branch
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.pump import Pump
 from llmstream.streams.recut_buffer import CHARS, ENDS, RecutBuffer, Unit
 
@@ -43,13 +43,13 @@ def coalesce(
         )
     held = RecutBuffer(by, seconds, CHARS[by] if chars is None else chars)
     if seconds is None:
-        source = Source(events)
+        source = Upstream(events)
         return Flow(_untimed(source, held), source)
     branch = Branch(Pump(events, high=_AHEAD, low=_AHEAD // 2))
     return Flow(_timed(branch, held, clock or LoopClock()), branch)
 
 
-async def _untimed(source: Source, held: RecutBuffer) -> AsyncGenerator[StreamEvent, None]:
+async def _untimed(source: Upstream, held: RecutBuffer) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
         try:
             async for event in events:

@@ -8,7 +8,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message
-from llmstream.streams.flow import Source
+from llmstream.streams.flow import Upstream
 from llmstream.streams.text import stopped_short
 
 
@@ -19,7 +19,7 @@ async def collect(events: AsyncIterable[StreamEvent]) -> Message:
     not to keep its message. The source is closed in any case.
     """
     last: StreamEvent | None = None
-    async with Source(events) as source:
+    async with Upstream(events) as source:
         async for event in source:
             last = event
     if last is None or last.type not in TERMINAL:

@@ -1,4 +1,4 @@
-"""What every operator is made of: a Source it reads and closes, and the Flow it gives."""
+"""What every operator is made of: the Upstream it reads and closes, and the Flow it gives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Closable(Protocol):
         """Close."""
 
 
-class Source:
+class Upstream:
     """The events that an operator reads, closed once: `async with source as events`.
 
     `events` is any async iterable; it is closed if it has an `aclose`, and so is the iterator it gave.

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import TEXTS, StreamEvent
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.rewrite import Rewriter, rewrite
 from llmstream.streams.transformer import Halt
 
@@ -34,7 +34,7 @@ def guard(
     if hold < 0:
         raise ValueError(f"hold must be 0 or more characters, not {hold}")
     return rewrite(
-        Source(events), Rewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message)
+        Upstream(events), Rewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message)
     )
 
 

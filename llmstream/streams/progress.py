@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.transcript import Standing
 from llmstream.events.types import TEXTS, EventType, Status, StreamEvent, content
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 
 
 def progress(
@@ -21,12 +21,12 @@ def progress(
     """
     if not seconds >= 0:
         raise ValueError(f"seconds must be 0 or more, not {seconds}")
-    source = Source(events)
+    source = Upstream(events)
     return Flow(_progress(source, seconds, clock or LoopClock()), source)
 
 
 async def _progress(
-    source: Source, seconds: float, clock: Clock
+    source: Upstream, seconds: float, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:
     begun = reported = clock.time()
     first: float | None = None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Callable
 
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Source
+from llmstream.streams.flow import Upstream
 
 
 class Queue:
@@ -43,7 +43,7 @@ class Pump:
         on_pause: Callable[[], None] | None = None,
         on_resume: Callable[[], None] | None = None,
     ) -> None:
-        self._source = Source(events)
+        self._source = Upstream(events)
         self._high, self._low = high, low
         self._on_pause, self._on_resume = on_pause, on_resume
         self._queues: list[Queue] = []

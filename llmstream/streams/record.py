@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 
 VERSION = 1
 HEADER = {"llmstream": "recording", "version": VERSION}
@@ -33,12 +33,12 @@ def record(
     replaced. A file object is flushed and stays open. `raw=True` keeps the provider's own frames too (where the client
     has `include_raw`). `at` includes the time that the consumer takes. An OSError of the file reaches the consumer.
     """
-    source = Source(events)
+    source = Upstream(events)
     return Flow(_record(source, _RecordingFile(file, raw=raw), clock or LoopClock()), source)
 
 
 async def _record(
-    source: Source, recording: _RecordingFile, clock: Clock
+    source: Upstream, recording: _RecordingFile, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:
     begun = clock.time()
     try:

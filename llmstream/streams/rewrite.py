@@ -9,18 +9,18 @@ from zlib import crc32
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import TEXTS, EventType, StreamEvent, content
 from llmstream.messages import Usage
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.message_start import HeldStart, is_notice
 from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.streams.transformer import Halt, Transformer
 
 
-def rewrite(source: Source, rewriter: Rewriter) -> Flow[StreamEvent]:
+def rewrite(source: Upstream, rewriter: Rewriter) -> Flow[StreamEvent]:
     """The source's events as the rewriter leaves them; closed before the ERROR of a Halt is handed out."""
     return Flow(_rewrite(source, rewriter), source)
 
 
-async def _rewrite(source: Source, rewriter: Rewriter) -> AsyncGenerator[StreamEvent, None]:
+async def _rewrite(source: Upstream, rewriter: Rewriter) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
         try:
             async for event in events:

@@ -8,7 +8,7 @@ from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Standing
 from llmstream.events.types import Retry, StreamEvent, discarded
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 
 
 def text(
@@ -22,11 +22,13 @@ def text(
     `run_tools` joins, only the last one's text is void then; a consumer that must tell it from the others' reads the
     events.
     """
-    source = Source(events)
+    source = Upstream(events)
     return Flow(_text(source, on_discard), source)
 
 
-async def _text(source: Source, on_discard: Callable[[], None] | None) -> AsyncGenerator[str, None]:
+async def _text(
+    source: Upstream, on_discard: Callable[[], None] | None
+) -> AsyncGenerator[str, None]:
     yielded = Standing(0)  # pieces
     ended = False
     async with source as events:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable
 
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.rewrite import Rewriter, rewrite
 from llmstream.streams.transformer import Transformer
 
@@ -28,7 +28,7 @@ def transform(
     The rewritten answer is kept once, for the message; with `keep_message=False` it isn't, and the messages are None.
     What the Transformer raises reaches the consumer, and the source is closed.
     """
-    return rewrite(Source(events), Rewriter(make, _ANSWER, keep_message=keep_message))
+    return rewrite(Upstream(events), Rewriter(make, _ANSWER, keep_message=keep_message))
 
 
 def map_text(

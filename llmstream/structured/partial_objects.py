@@ -10,7 +10,7 @@ from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
 from llmstream.messages import FinishReason, ToolCall
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 from llmstream.structured.growth import FieldComplete, Growing
 from llmstream.structured.json_in_prose import json_texts
 from llmstream.structured.target import MismatchError, Target
@@ -72,11 +72,11 @@ def objects(events: AsyncIterable[StreamEvent], into: Any) -> Flow[Partial[Any]]
     ValidationFailedError for an answer that is not the value. Closed as all operators are, and its source with it.
     """
     target: Target[Any] = Target(into)
-    source = Source(events)
+    source = Upstream(events)
     return Flow(_objects(source, target), source)
 
 
-async def _objects(source: Source, target: Target[T]) -> AsyncGenerator[Partial[T], None]:
+async def _objects(source: Upstream, target: Target[T]) -> AsyncGenerator[Partial[T], None]:
     value = _ValueText(target)
     async with source as events:
         async for event in events:

@@ -27,7 +27,7 @@ from llmstream.messages import (
 from llmstream.options import OF_THE_CALL
 from llmstream.providers.secrets import hide_headers
 from llmstream.tools.function import FunctionTool, tool
-from llmstream.tools.runner import Calls, Confirm
+from llmstream.tools.runner import CallRunner, Confirm
 
 Given: TypeAlias = Callable[..., Any] | FunctionTool | HostedTool | Mapping[str, Any]
 
@@ -97,9 +97,9 @@ async def run_rounds(
     if "headers" in options:  # a traceback may show the locals of a frame that raises
         options["headers"] = hide_headers(options["headers"])
     known = _parse_tools(tools)
-    run = _Run(client, messages, known, options, max_rounds, stream=stream)
+    run = _ToolRounds(client, messages, known, options, max_rounds, stream=stream)
     own = [tool for tool in known if isinstance(tool, FunctionTool)]
-    calls = Calls(own, client.clock, parallel=parallel, timeout=timeout, confirm=confirm)
+    calls = CallRunner(own, client.clock, parallel=parallel, timeout=timeout, confirm=confirm)
     while True:
         async with aclosing(run.ask()) as events:
             async for event in events:
@@ -115,7 +115,7 @@ async def run_rounds(
         yield run.step()
 
 
-class _Run:
+class _ToolRounds:
     """What is known between the rounds."""
 
     def __init__(

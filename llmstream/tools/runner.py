@@ -19,7 +19,7 @@ Confirm: TypeAlias = Callable[[ToolCall], Awaitable[bool] | bool]
 """Called in the event loop: one that waits for a person is async."""
 
 
-class Calls:
+class CallRunner:
     """Runs calls: at most `parallel` at a time, each for at most `timeout` seconds (None: no limit) of `clock`."""
 
     def __init__(

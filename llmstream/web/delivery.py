@@ -17,7 +17,7 @@ from starlette.types import Scope, Send
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error
 from llmstream.log import get_logger
-from llmstream.streams.flow import Source
+from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
 from llmstream.web.client_writer import ClientWriter, SlowClientError, UnsentError
 from llmstream.web.errors import RefusedError, log_failure, log_refusal, public_event
@@ -32,7 +32,7 @@ class Delivery(ABC):
 
     def __init__(
         self,
-        events: Source,
+        events: Upstream,
         send: Send,
         *,
         request_id: str,

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Send
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.flow import Source
+from llmstream.streams.flow import Upstream
 from llmstream.web.delivery import Delivery
 from llmstream.web.errors import RefusedError, public_info
 from llmstream.web.native_encoders import Outgoing
@@ -28,7 +28,7 @@ class HttpDelivery(Delivery):
 
     def __init__(
         self,
-        events: Source,
+        events: Upstream,
         send: Send,
         *,
         encoder: Outgoing,

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Source
+from llmstream.streams.flow import Upstream
 from llmstream.web.errors import error_headers, render_error
 from llmstream.web.native_encoders import render_json
 
@@ -50,7 +50,7 @@ class Refusal(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and close the events."""
         if self._events is not None:
-            await Source(self._events).aclose()
+            await Upstream(self._events).aclose()
         await super().__call__(scope, receive, send)
 
 

@@ -30,7 +30,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
-from llmstream.streams.flow import Flow, Source
+from llmstream.streams.flow import Flow, Upstream
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import cut_off
 from llmstream.web.errors import new_request_id, render_error
@@ -71,7 +71,7 @@ class EventStreamResponse(Response):
         headers: Mapping[str, str] | None = None,
         render_error: RenderError = render_error,
     ) -> None:
-        self._given, self._events = events, Source(events)
+        self._given, self._events = events, Upstream(events)
         self._encoder = encoder or outgoing(Form.SSE)
         self.request_id = request_id or new_request_id()
         self._heartbeat = heartbeat if self._encoder.keep_alive else None
@@ -103,7 +103,7 @@ class EventStreamResponse(Response):
             await nothing(scope, receive, send)
             return
         if last_event_id:
-            self._events = Source(_after_gap(self._given, last_event_id))
+            self._events = Upstream(_after_gap(self._given, last_event_id))
         if scope["method"] == "HEAD":
             await self._events.aclose()
             await send(self._head())
@@ -214,7 +214,7 @@ def choose(
 
 
 def _after_gap(events: AsyncIterable[StreamEvent], last_event_id: str) -> Flow[StreamEvent]:
-    source = Source(events)
+    source = Upstream(events)
     return Flow(_with_gap(source, gap(last_event_id)), source)
 
 
@@ -230,7 +230,7 @@ async def _spoil(send: Send) -> None:
         await send({"type": "http.response.body", "body": buffer, "more_body": True})
 
 
-async def _with_gap(source: Source, status: StreamEvent) -> AsyncGenerator[StreamEvent, None]:
+async def _with_gap(source: Upstream, status: StreamEvent) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
         first = True
         async for event in events:

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket
 
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Source
+from llmstream.streams.flow import Upstream
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import Delivery, cut_off
 from llmstream.web.errors import new_request_id, render_error
@@ -46,7 +46,7 @@ async def send_events(
     """
     delivery = WebSocketDelivery(
         websocket,
-        Source(events),
+        Upstream(events),
         render,
         request_id=request_id or new_request_id(websocket.headers.get("x-request-id")),
         write_timeout=write_timeout,
@@ -66,7 +66,7 @@ class WebSocketDelivery(Delivery):
     def __init__(
         self,
         websocket: WebSocket,
-        events: Source,
+        events: Upstream,
         render: Render,
         *,
         request_id: str,
