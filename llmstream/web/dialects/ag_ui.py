@@ -9,24 +9,22 @@ as an encrypted value. Nothing shown can be taken back: an answer that would beg
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.arguments import build_request, check_type
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, Retry, Start, Status, StreamEvent, ToolCallDelta
+from llmstream.events.types import Retry, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import FinishReason, ToolCall, ToolResult, Usage, dump
 from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
+from llmstream.web.dialects.answers import CUT_CALL, Frames, StepAnswer
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.frames import RunsOfText, render_frame
-from llmstream.web.dialects.interruption import Ending
-from llmstream.web.dialects.request_checks import ask_for, object_of, pieces_of
+from llmstream.web.dialects.frames import RunsOfText
+from llmstream.web.dialects.request_checks import ask_for, object_of
 from llmstream.web.native_encoders import render_json
 
-_Events = Iterator[dict[str, Any]]
 _VERSION = "1.0"
-_CUT_CALL = "The arguments of this call are cut or no JSON object; it was not run."
 _COUNTS = {
     "inputTokens": "input_tokens",
     "outputTokens": "output_tokens",
@@ -74,7 +72,7 @@ class AgUi:
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
-        return RunsOfText(_Answer(ask.reply))
+        return RunsOfText(_RunAnswer(ask.reply))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """There is none: raises TypeError."""
@@ -85,112 +83,59 @@ class AgUi:
         return {"message": info.message, "code": info.kind, "requestId": request_id}
 
 
-class _Answer:
+class _RunAnswer(StepAnswer):
     """One run."""
 
     def __init__(self, run: Run) -> None:
+        super().__init__()
         self._run = run
-        self._ending = Ending()
-        self._started = False
         self._steps = 0
-        self._in_step = False
-        self._early: list[dict[str, Any]] = []  # opaque data that came before its step
         self._ids = 0
-        self._message: tuple[str, str] | None = (
-            None  # the open text, refusal or reasoning: kind, id
-        )
+        self._message: tuple[str, str] | None = None  # what is open: kind, id
         self._parent: str | None = None  # the message that this step's calls belong to
-        self._indexes: dict[int, str] = {}  # announced calls: index to id
         self._open: set[str] = set()  # calls whose arguments have begun
         self._pending: dict[str, None] = {}  # calls that nobody has answered, in order
-        self._known: set[str] = set()
-
-    @property
-    def ended(self) -> bool:
-        """Nothing that follows will be sent."""
-        return self._ending.ended
-
-    def feed(self, event: StreamEvent) -> bytes:
-        """The bytes for one event; empty for those that the format has no place for."""
-        admitted = self._ending.admit(event)
-        return b"" if admitted is None else b"".join(map(render_frame, self._events(admitted)))
-
-    def _events(self, event: StreamEvent) -> _Events:
-        kind = event.type
-        if not self._started:
-            self._started = True
-            yield {"type": "RUN_STARTED", **self._names(), "protocolVersion": _VERSION}
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield from self._write("text", event.text_delta.content)
-        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
-            yield from self._write("reasoning", event.reasoning_delta.content)
-        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
-            yield from self._write("refusal", event.refusal_delta.content)
-        elif kind is EventType.MESSAGE_START:
-            yield from self._begin()
-        elif kind is EventType.MESSAGE_COMPLETE:
-            yield from self._complete(event)
-        elif event.error_info is not None:
-            yield _render_failure(event.error_info, event)
-        elif event.status is not None:
-            yield from self._status(event.status)
-        elif event.retry is not None:
-            yield _custom("retry", _render_retry(event.retry))
-        elif event.tool_call_delta is not None:
-            yield from self._call_delta(event.tool_call_delta)
-        elif event.tool_call is not None:
-            yield from self._call(event.tool_call)
-        else:
-            yield from self._piece(event.tool_result or event.source or event.file)
 
     # --- the run and its steps -----------------------------------------------------------------------------
 
     def _names(self) -> dict[str, Any]:
         return {"threadId": self._run.thread_id, "runId": self._run.run_id}
 
-    def _begin(self) -> _Events:
-        if not self._in_step:  # it is still open where an answer goes on
-            self._in_step = True
-            self._steps += 1
-            yield {"type": "STEP_STARTED", "stepName": f"answer-{self._steps}"}
-        for data in self._early:
-            yield from self._opaque(data)
-        self._early.clear()
+    def _start(self) -> dict[str, Any]:
+        return {"type": "RUN_STARTED", **self._names(), "protocolVersion": _VERSION}
 
-    def _end_step(self) -> _Events:
-        yield from self._close()
-        if self._in_step:
-            yield {"type": "STEP_FINISHED", "stepName": f"answer-{self._steps}"}
-        self._in_step = False
+    def _step_start(self) -> dict[str, Any]:
+        self._steps += 1
+        return {"type": "STEP_STARTED", "stepName": f"answer-{self._steps}"}
+
+    def _step_end(self) -> dict[str, Any]:
+        return {"type": "STEP_FINISHED", "stepName": f"answer-{self._steps}"}
+
+    def _end_step(self) -> Frames:
+        yield from super()._end_step()
         self._parent = None
-        self._indexes.clear()
 
-    def _complete(self, event: StreamEvent) -> _Events:
-        if not self._in_step:
-            for each in pieces_of(event):
-                yield from self._events(each)
-        yield from self._end_step()
+    def _finish(self, event: StreamEvent) -> dict[str, Any]:
+        outcome: dict[str, Any] = {"type": "success"}
+        if self._pending:
+            outcome["pendingToolCallIds"] = [*self._pending]
         reason = event.finish_reason or FinishReason.UNKNOWN
-        yield {
+        return {
             "type": "RUN_FINISHED",
             **self._names(),
-            "outcome": {
-                "type": "success",
-                **({"pendingToolCallIds": [*self._pending]} if self._pending else {}),
-            },
+            "outcome": outcome,
             "result": {"finishReason": reason.value},
             **_usage(event.usage, event.start),
         }
 
-    def _status(self, status: Status) -> _Events:
-        if status.kind == "step":
-            yield from self._end_step()
-        elif status.kind != "opaque":
-            yield _custom("status", dump(status))
-        elif self._in_step:
-            yield from self._opaque(status.data or {})
-        else:
-            self._early.append(status.data or {})
+    def _fail(self, info: ErrorInfo, event: StreamEvent) -> Frames:
+        yield _render_failure(info, event)
+
+    def _notice(self, status: Status) -> dict[str, Any]:
+        return _custom("status", dump(status))
+
+    def _retry(self, retry: Retry) -> Frames:
+        yield _custom("retry", _render_retry(retry))
 
     # --- pieces --------------------------------------------------------------------------------------------
 
@@ -198,7 +143,7 @@ class _Answer:
         self._ids += 1
         return f"{self._run.run_id}-{self._ids}"
 
-    def _write(self, kind: str, content: str) -> _Events:
+    def _write(self, kind: str, content: str) -> Frames:
         if self._message is None or self._message[0] != kind:
             yield from self._close()
             yield from self._open_message(kind)
@@ -206,7 +151,7 @@ class _Answer:
         what = "REASONING_MESSAGE_CONTENT" if kind == "reasoning" else "TEXT_MESSAGE_CONTENT"
         yield {"type": what, "messageId": self._message[1], "delta": content}
 
-    def _open_message(self, kind: str) -> _Events:
+    def _open_message(self, kind: str) -> Frames:
         id = self._new_id()
         self._message = (kind, id)
         if kind == "reasoning":
@@ -216,7 +161,7 @@ class _Answer:
             self._parent = id
             yield {"type": "TEXT_MESSAGE_START", "messageId": id, "role": "assistant"}
 
-    def _close(self) -> _Events:
+    def _close(self) -> Frames:
         if self._message is None:
             return
         (kind, id), self._message = self._message, None
@@ -226,7 +171,7 @@ class _Answer:
         else:
             yield {"type": "TEXT_MESSAGE_END", "messageId": id}
 
-    def _opaque(self, data: dict[str, Any]) -> _Events:
+    def _opaque(self, data: dict[str, Any]) -> Frames:
         if self._message is None or self._message[0] != "reasoning" or "item" in data:
             yield from self._close()
             yield from self._open_message("reasoning")
@@ -234,14 +179,14 @@ class _Answer:
         yield _encrypted("message", self._message[1], data)
         yield from self._close()
 
-    def _call_delta(self, delta: ToolCallDelta) -> _Events:
+    def _call_delta(self, delta: ToolCallDelta) -> Frames:
         if delta.id and self._indexes.get(delta.index) != delta.id:
             self._indexes[delta.index] = delta.id
             yield from self._announce(delta.id, delta.name)
         if delta.arguments and (id := self._indexes.get(delta.index)) in self._open:
             yield {"type": "TOOL_CALL_ARGS", "toolCallId": id, "delta": delta.arguments}
 
-    def _announce(self, id: str, name: str) -> _Events:
+    def _announce(self, id: str, name: str) -> Frames:
         yield from self._close()
         self._parent = self._parent or self._new_id()
         self._open.add(id)
@@ -253,7 +198,7 @@ class _Answer:
             "parentMessageId": self._parent,
         }
 
-    def _call(self, call: ToolCall) -> _Events:
+    def _call(self, call: ToolCall) -> Frames:
         if call.id not in self._open:
             yield from self._announce(call.id, call.name)
             if call.arguments:
@@ -263,17 +208,17 @@ class _Answer:
         if call.provider_data:
             yield _encrypted("tool-call", call.id, call.provider_data)
         if not call.complete or call.input is None:  # answered, so that no client runs it
-            yield from self._result(ToolResult(call.id, _CUT_CALL, is_error=True))
+            yield from self._result(ToolResult(call.id, CUT_CALL, is_error=True))
         elif call.executed_by == "caller":
             self._pending[call.id] = None
 
-    def _piece(self, piece: Any) -> _Events:
+    def _piece(self, piece: Any) -> Frames:
         if isinstance(piece, ToolResult):
             yield from self._result(piece)
         elif piece is not None and piece.type in ("source", "file"):
             yield _custom(piece.type, dump(piece))
 
-    def _result(self, result: ToolResult) -> _Events:
+    def _result(self, result: ToolResult) -> Frames:
         if result.tool_call_id not in self._known:
             return
         self._pending.pop(result.tool_call_id, None)

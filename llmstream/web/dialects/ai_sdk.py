@@ -12,13 +12,13 @@ travels in `providerMetadata.llmstream`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.arguments import build_request, check_type
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, Retry, Status, StreamEvent, ToolCallDelta
+from llmstream.events.types import Retry, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import (
     File,
     FinishReason,
@@ -31,12 +31,11 @@ from llmstream.messages import (
     dump,
 )
 from llmstream.web.dialects.ai_sdk_messages import parse_tools, parse_ui_messages
+from llmstream.web.dialects.answers import CUT_CALL, Frames, StepAnswer
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.frames import RunsOfText, render_frame
-from llmstream.web.dialects.interruption import Ending
-from llmstream.web.dialects.request_checks import ask_for, object_of, pieces_of
+from llmstream.web.dialects.frames import RunsOfText
+from llmstream.web.dialects.request_checks import ask_for, object_of
 
-_Parts = Iterator[dict[str, Any]]
 _FINISH = {
     FinishReason.STOP: "stop",
     FinishReason.LENGTH: "length",
@@ -44,11 +43,10 @@ _FINISH = {
     FinishReason.CONTENT_FILTER: "content-filter",
     FinishReason.REFUSAL: "content-filter",
 }
-_CUT_CALL = "The arguments of this call are cut or no JSON object; it was not run."
 
 
 @dataclass(slots=True)
-class Reply:
+class UiReply:
     """How to answer."""
 
     message_id: str | None
@@ -81,12 +79,12 @@ class AiSdk:
         if system:
             messages.insert(0, Message("system", [TextPart(system)]))
         request = build_request(messages, model or "", tools=parse_tools(body.get("tools")))
-        reply = Reply(_continued(body["messages"]), resets is not False)
+        reply = UiReply(_continued(body["messages"]), resets is not False)
         return ask_for(request, model=model, stream=True, reply=reply)
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
-        return RunsOfText(_Answer(ask.reply))
+        return RunsOfText(_UiAnswer(ask.reply))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """There is none: raises TypeError."""
@@ -97,109 +95,49 @@ class AiSdk:
         return {"error": info.message, "code": info.kind, "request_id": request_id}
 
 
-class _Answer:
-    """One streamed answer: one UI message, of as many steps as it takes."""
+class _UiAnswer(StepAnswer):
+    """One UI message."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: UiReply) -> None:
+        super().__init__(takes_back=reply.resets)
         self._message_id = reply.message_id
-        self._ending = Ending(takes_back=reply.resets)
-        self._started = False
-        self._in_step = False
-        self._early: list[Status] = []  # opaque data that came before its step
-        self._block: tuple[str, str, str] | None = (
-            None  # the open text or reasoning: kind, part, id
-        )
+        self._block: tuple[str, str, str] | None = None  # what is open: kind, part, id
         self._blocks = 0
         self._sources = 0
-        self._indexes: dict[int, str] = {}  # announced calls: index to id
-        self._known: set[str] = set()  # the ids of calls that the client has seen
 
-    @property
-    def ended(self) -> bool:
-        """Nothing that follows will be sent."""
-        return self._ending.ended
-
-    def feed(self, event: StreamEvent) -> bytes:
-        """The bytes for one event; empty for those that the format has no place for."""
-        admitted = self._ending.admit(event)
-        if admitted is None:
-            return b""
-        parts = b"".join(map(render_frame, self._parts(admitted)))
-        return parts + b"data: [DONE]\n\n" if self._ending.ended else parts
-
-    def _parts(self, event: StreamEvent) -> _Parts:
-        kind = event.type
-        if not self._started:
-            self._started = True
-            yield {"type": "start", **_present(messageId=self._message_id)}
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield from self._write("text", event.text_delta.content)
-        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
-            yield from self._write("reasoning", event.reasoning_delta.content)
-        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
-            yield from self._write("refusal", event.refusal_delta.content)
-        elif kind is EventType.MESSAGE_START:
-            yield from self._begin()
-        elif kind is EventType.MESSAGE_COMPLETE:
-            yield from self._complete(event)
-        elif event.error_info is not None:
-            yield from self._fail(event.error_info, event.usage)
-        elif event.status is not None:
-            yield from self._status(event.status)
-        elif event.retry is not None:
-            yield from self._retry(event.retry)
-        elif event.tool_call_delta is not None:
-            yield from self._call_delta(event.tool_call_delta)
-        elif event.tool_call is not None:
-            yield from self._call(event.tool_call)
-        else:
-            yield from self._piece(event.tool_result or event.source or event.file)
+    def _encode(self, event: StreamEvent) -> bytes:
+        frames = super()._encode(event)
+        return frames + b"data: [DONE]\n\n" if self.ended else frames
 
     # --- steps ---------------------------------------------------------------------------------------------
 
-    def _begin(self) -> _Parts:
-        if not self._in_step:  # it is still open after `reset-step`, and where an answer goes on
-            self._in_step = True
-            yield {"type": "start-step"}
-        for status in self._early:
-            yield from self._opaque(status)
-        self._early.clear()
+    def _start(self) -> dict[str, Any]:
+        return {"type": "start", **_present(messageId=self._message_id)}
 
-    def _end_step(self) -> _Parts:
-        yield from self._close()
-        if self._in_step:
-            yield {"type": "finish-step"}
-        self._in_step = False
-        self._indexes.clear()
+    def _step_start(self) -> dict[str, Any]:
+        return {"type": "start-step"}
 
-    def _complete(self, event: StreamEvent) -> _Parts:
-        if not self._in_step:
-            for each in pieces_of(event):
-                yield from self._parts(each)
-        yield from self._end_step()
+    def _step_end(self) -> dict[str, Any]:
+        return {"type": "finish-step"}
+
+    def _finish(self, event: StreamEvent) -> dict[str, Any]:
         model = event.start.model if event.start is not None else None
         metadata = _present(
             model=model, finishReason=event.finish_reason, usage=_render_usage(event.usage)
         )
         reason = _FINISH.get(event.finish_reason or FinishReason.UNKNOWN, "other")
-        yield {"type": "finish", "finishReason": reason, **_present(messageMetadata=metadata)}
+        return {"type": "finish", "finishReason": reason, **_present(messageMetadata=metadata)}
 
-    def _fail(self, info: ErrorInfo, usage: Usage | None) -> _Parts:
-        if metadata := _present(usage=_render_usage(usage), requestId=info.request_id):
+    def _fail(self, info: ErrorInfo, event: StreamEvent) -> Frames:
+        metadata = _present(usage=_render_usage(event.usage), requestId=info.request_id)
+        if metadata:
             yield {"type": "message-metadata", "messageMetadata": metadata}
         yield {"type": "error", "errorText": info.message or "Something went wrong."}
 
-    def _status(self, status: Status) -> _Parts:
-        if status.kind == "step":
-            yield from self._end_step()
-        elif status.kind != "opaque":
-            yield {"type": "data-status", "data": dump(status), "transient": True}
-        elif self._in_step:
-            yield from self._opaque(status)
-        else:
-            self._early.append(status)
+    def _notice(self, status: Status) -> dict[str, Any]:
+        return {"type": "data-status", "data": dump(status), "transient": True}
 
-    def _retry(self, retry: Retry) -> _Parts:
+    def _retry(self, retry: Retry) -> Frames:
         told = {
             "attempt": retry.attempt,
             "maxAttempts": retry.max_attempts,
@@ -215,7 +153,7 @@ class _Answer:
 
     # --- pieces --------------------------------------------------------------------------------------------
 
-    def _write(self, kind: str, content: str) -> _Parts:
+    def _write(self, kind: str, content: str) -> Frames:
         if self._block is None or self._block[0] != kind:
             yield from self._close()
             yield self._open(kind)
@@ -231,18 +169,18 @@ class _Answer:
         self._block = (kind, part, f"{part}-{self._blocks}")
         return {"type": f"{part}-start", "id": self._block[2]}
 
-    def _close(self, metadata: dict[str, Any] | None = None) -> _Parts:
+    def _close(self, metadata: dict[str, Any] | None = None) -> Frames:
         if self._block is not None:
             yield {"type": f"{self._block[1]}-end", "id": self._block[2], **_metadata(metadata)}
             self._block = None
 
-    def _opaque(self, status: Status) -> _Parts:
-        if self._block is None or self._block[0] != "reasoning" or "item" in (status.data or {}):
+    def _opaque(self, data: dict[str, Any]) -> Frames:
+        if self._block is None or self._block[0] != "reasoning" or "item" in data:
             yield from self._close()
             yield self._open("reasoning")
-        yield from self._close(status.data)
+        yield from self._close(data)
 
-    def _call_delta(self, delta: ToolCallDelta) -> _Parts:
+    def _call_delta(self, delta: ToolCallDelta) -> Frames:
         if delta.id and self._indexes.get(delta.index) != delta.id:
             yield from self._close()
             self._indexes[delta.index] = delta.id
@@ -251,7 +189,7 @@ class _Answer:
         if delta.arguments and (id := self._indexes.get(delta.index)) is not None:
             yield {"type": "tool-input-delta", "toolCallId": id, "inputTextDelta": delta.arguments}
 
-    def _call(self, call: ToolCall) -> _Parts:
+    def _call(self, call: ToolCall) -> Frames:
         yield from self._close()
         self._known.add(call.id)
         named: dict[str, Any] = {
@@ -268,10 +206,10 @@ class _Answer:
                 "type": "tool-input-error",
                 **named,
                 "input": call.arguments,
-                "errorText": _CUT_CALL,
+                "errorText": CUT_CALL,
             }
 
-    def _piece(self, piece: Any) -> _Parts:
+    def _piece(self, piece: Any) -> Frames:
         if isinstance(piece, ToolResult):
             yield from self._result(piece)
         elif isinstance(piece, Source):
@@ -282,7 +220,7 @@ class _Answer:
             url = piece.url or f"data:{media_type};base64,{piece.data}"
             yield {"type": "file", "url": url, "mediaType": media_type}
 
-    def _result(self, result: ToolResult) -> _Parts:
+    def _result(self, result: ToolResult) -> Frames:
         if result.tool_call_id not in self._known:
             return  # the client would fail on it
         named: dict[str, Any] = {

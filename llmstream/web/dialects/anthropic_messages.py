@@ -15,10 +15,9 @@ from uuid import uuid4
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Source, parse_arguments
+from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.web.dialects.frames import RunsOfText
-from llmstream.web.dialects.interruption import Ending
 from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, whole
 from llmstream.wire.anthropic_messages.decode import FINISH_REASONS
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
@@ -61,7 +60,7 @@ class AnthropicMessages:
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
-        return RunsOfText(_Answer(ask))
+        return RunsOfText(_MessagesAnswer(ask))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
@@ -82,29 +81,15 @@ class AnthropicMessages:
         }
 
 
-class _Answer:
+class _MessagesAnswer(ProviderAnswer):
     """One streamed answer."""
 
     def __init__(self, ask: Ask) -> None:
+        super().__init__(ask)
         self._frames = _Frames(ask)
-        self._ending = Ending()
-        self._withheld = Withheld(ask)
-        self._begun = False
 
-    @property
-    def ended(self) -> bool:
-        """Nothing that follows will be sent."""
-        return self._ending.ended
-
-    def feed(self, event: StreamEvent) -> bytes:
-        """The bytes for one event."""
-        admitted = self._ending.admit(event)
-        if admitted is None or (self._begun and event.type is EventType.MESSAGE_START):
-            return b""  # one answer to the client, however many attempts and rounds it took
-        self._begun = self._begun or event.type is EventType.MESSAGE_START
-        return b"".join(
-            self._frames.feed(_official(each)) for each in self._withheld.sift(admitted)
-        )
+    def _render(self, event: StreamEvent) -> bytes:
+        return self._frames.feed(_official(event))
 
 
 class _Frames(MessagesEncoder):

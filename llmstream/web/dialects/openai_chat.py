@@ -22,10 +22,9 @@ from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.messages import FinishReason, Part, ProviderPart
+from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.web.dialects.frames import RunsOfText
-from llmstream.web.dialects.interruption import Ending
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, pieces_of, whole
 from llmstream.wire.json_fields import as_text
@@ -83,7 +82,7 @@ _CITATION = {"title": "", "url": "", "start_index": 0, "end_index": 0}
 
 
 @dataclass(slots=True)
-class Reply:
+class ChatReply:
     """What an answer says of itself."""
 
     id: str
@@ -118,12 +117,12 @@ class OpenAIChat:
         for message in request.messages:
             message.parts = [_kept(part) for part in message.parts]
         usage = (body.get("stream_options") or {}).get("include_usage") is True
-        reply = Reply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
+        reply = ChatReply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
         return ask_for(request, model=request.model, stream=body.get("stream"), reply=reply)
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""
-        return RunsOfText(_Answer(ask))
+        return RunsOfText(_ChatAnswer(ask))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
@@ -145,31 +144,16 @@ class OpenAIChat:
         return {"error": {**_render_error(info), "request_id": request_id}}
 
 
-class _Answer:
+class _ChatAnswer(ProviderAnswer):
     """One streamed answer."""
 
     def __init__(self, ask: Ask) -> None:
+        super().__init__(ask)
         self._usage = ask.reply.usage
         self._chunks = _Chunks(ask)
-        self._ending = Ending()
-        self._withheld = Withheld(ask)
-        self._begun = False
 
-    @property
-    def ended(self) -> bool:
-        """Nothing that follows will be sent."""
-        return self._ending.ended
-
-    def feed(self, event: StreamEvent) -> bytes:
-        """The bytes for one event."""
-        admitted = self._ending.admit(event)
-        if admitted is None or (self._begun and event.type is EventType.MESSAGE_START):
-            return b""  # one answer to the client, however many attempts and rounds it took
-        self._begun = self._begun or event.type is EventType.MESSAGE_START
-        return b"".join(
-            self._chunks.feed(_official(each, usage=self._usage))
-            for each in self._withheld.sift(admitted)
-        )
+    def _render(self, event: StreamEvent) -> bytes:
+        return self._chunks.feed(_official(event, usage=self._usage))
 
 
 class _Chunks(ChatEncoder):
@@ -177,7 +161,7 @@ class _Chunks(ChatEncoder):
 
     def __init__(self, ask: Ask) -> None:
         super().__init__()
-        self._reply: Reply = ask.reply
+        self._reply: ChatReply = ask.reply
         self._model = ask.model
         self._numbers: dict[int, int] = {}
         self._lists: dict[str, list[Any]] = {}  # what comes at the end

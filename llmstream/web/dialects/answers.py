@@ -1,0 +1,189 @@
+"""What the encoders of all dialects share: how an answer ends, and for those of UIs, its steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Retry, Status, StreamEvent, ToolCallDelta
+from llmstream.messages import ToolCall
+from llmstream.web.dialects.base import Ask
+from llmstream.web.dialects.foreign_tool_calls import Withheld
+from llmstream.web.dialects.frames import render_frame
+from llmstream.web.dialects.interruption import Ending
+from llmstream.web.dialects.request_checks import pieces_of
+
+Frames: TypeAlias = Iterator[dict[str, Any]]
+CUT_CALL = "The arguments of this call are cut or no JSON object; it was not run."
+
+
+class AnswerEncoder(ABC):
+    """One streamed answer. `takes_back`: the format has a word for "drop what you showed"."""
+
+    def __init__(self, *, takes_back: bool = False) -> None:
+        self._ending = Ending(takes_back=takes_back)
+
+    @property
+    def ended(self) -> bool:
+        """Nothing that follows will be sent."""
+        return self._ending.ended
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The bytes for one event; empty for those that the format has no place for."""
+        admitted = self._ending.admit(event)
+        return b"" if admitted is None else self._encode(admitted)
+
+    @abstractmethod
+    def _encode(self, event: StreamEvent) -> bytes:
+        """The bytes for an event of which every one is wanted."""
+
+
+class ProviderAnswer(AnswerEncoder):
+    """An answer in a provider's own format, whose clients know neither attempts nor rounds nor the server's tools."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self._withheld = Withheld(ask)
+        self._begun = False
+
+    def _encode(self, event: StreamEvent) -> bytes:
+        if event.type is EventType.MESSAGE_START:
+            if self._begun:
+                return b""  # one answer to the client, however many attempts and rounds it took
+            self._begun = True
+        return b"".join(map(self._render, self._withheld.sift(event)))
+
+    @abstractmethod
+    def _render(self, event: StreamEvent) -> bytes:
+        """The bytes for an event that the client may see."""
+
+
+class StepAnswer(AnswerEncoder):
+    """An answer to a UI: JSON frames, in as many steps as it takes rounds."""
+
+    def __init__(self, *, takes_back: bool = False) -> None:
+        super().__init__(takes_back=takes_back)
+        self._started = False
+        self._in_step = False
+        self._early: list[dict[str, Any]] = []  # opaque data that came before its step
+        self._indexes: dict[int, str] = {}  # announced calls: index to id
+        self._known: set[str] = set()  # the ids of calls that the client has seen
+
+    def _encode(self, event: StreamEvent) -> bytes:
+        return b"".join(map(render_frame, self._frames(event)))
+
+    def _frames(self, event: StreamEvent) -> Frames:
+        kind = event.type
+        if not self._started:
+            self._started = True
+            yield self._start()
+        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
+            yield from self._write("text", event.text_delta.content)
+        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
+            yield from self._write("reasoning", event.reasoning_delta.content)
+        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
+            yield from self._write("refusal", event.refusal_delta.content)
+        elif kind is EventType.MESSAGE_START:
+            yield from self._begin_step()
+        elif kind is EventType.MESSAGE_COMPLETE:
+            yield from self._complete(event)
+        elif event.error_info is not None:
+            yield from self._fail(event.error_info, event)
+        elif event.status is not None:
+            yield from self._status(event.status)
+        elif event.retry is not None:
+            yield from self._retry(event.retry)
+        elif event.tool_call_delta is not None:
+            yield from self._call_delta(event.tool_call_delta)
+        elif event.tool_call is not None:
+            yield from self._call(event.tool_call)
+        else:
+            yield from self._piece(event.tool_result or event.source or event.file)
+
+    def _begin_step(self) -> Frames:
+        if not self._in_step:  # it is still open where an answer goes on
+            self._in_step = True
+            yield self._step_start()
+        for data in self._early:
+            yield from self._opaque(data)
+        self._early.clear()
+
+    def _end_step(self) -> Frames:
+        yield from self._close()
+        if self._in_step:
+            yield self._step_end()
+        self._in_step = False
+        self._indexes.clear()
+
+    def _complete(self, event: StreamEvent) -> Frames:
+        if not self._in_step:
+            for each in pieces_of(event):
+                yield from self._frames(each)
+        yield from self._end_step()
+        yield self._finish(event)
+
+    def _status(self, status: Status) -> Frames:
+        if status.kind == "step":
+            yield from self._end_step()
+        elif status.kind != "opaque":
+            yield self._notice(status)
+        elif self._in_step:
+            yield from self._opaque(status.data or {})
+        else:
+            self._early.append(status.data or {})
+
+    # --- what a format says -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _start(self) -> dict[str, Any]:
+        """The first frame."""
+
+    @abstractmethod
+    def _step_start(self) -> dict[str, Any]:
+        """A step begins."""
+
+    @abstractmethod
+    def _step_end(self) -> dict[str, Any]:
+        """A step ends."""
+
+    @abstractmethod
+    def _finish(self, event: StreamEvent) -> dict[str, Any]:
+        """The answer is complete."""
+
+    @abstractmethod
+    def _fail(self, info: ErrorInfo, event: StreamEvent) -> Frames:
+        """The answer failed."""
+
+    @abstractmethod
+    def _notice(self, status: Status) -> dict[str, Any]:
+        """A STATUS that a person may want to see."""
+
+    @abstractmethod
+    def _retry(self, retry: Retry) -> Frames:
+        """The answer goes on, or begins again."""
+
+    @abstractmethod
+    def _write(self, kind: str, content: str) -> Frames:
+        """Words of the answer: "text", "reasoning" or "refusal"."""
+
+    @abstractmethod
+    def _close(self) -> Frames:
+        """The end of the words that are open, if any are."""
+
+    @abstractmethod
+    def _opaque(self, data: dict[str, Any]) -> Frames:
+        """What a provider wants sent back."""
+
+    @abstractmethod
+    def _call_delta(self, delta: ToolCallDelta) -> Frames:
+        """A part of a call."""
+
+    @abstractmethod
+    def _call(self, call: ToolCall) -> Frames:
+        """A whole call."""
+
+    @abstractmethod
+    def _piece(self, piece: Any) -> Frames:
+        """A tool's result, a source, a file, or None."""
