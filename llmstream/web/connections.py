@@ -58,7 +58,7 @@ class Bounds:
         return self.connections or min(MOST_CONNECTIONS, max(1, _files() // 2))
 
 
-class _Open(NamedTuple):
+class _OpenConnection(NamedTuple):
     address: str | None
     close: Callable[[], object]
 
@@ -70,7 +70,7 @@ class Connections:
         self._most = bounds.most_connections
         self._most_of_one = bounds.per_address or max(1, self._most // 2)
         self._proxies = _networks(proxies)
-        self._open: dict[Hashable, _Open] = {}
+        self._open: dict[Hashable, _OpenConnection] = {}
         self._idle: dict[Hashable, None] = {}  # the one that has been idle longest is first
         self._counts: Counter[str | None] = Counter()
 
@@ -84,7 +84,7 @@ class Connections:
         None, such as a Unix socket's, is bound by the total alone.
         """
         address = self._address(host)
-        self._open[key] = _Open(address, close)
+        self._open[key] = _OpenConnection(address, close)
         self._counts[address] += 1
         while self._is_full(address):
             victim = self._oldest_idle(None if len(self._open) > self._most else address)

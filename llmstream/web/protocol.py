@@ -75,7 +75,7 @@ def _unset(owner: Any, names: tuple[str, ...]) -> list[str]:
     return [name for name in names if name not in known and not hasattr(owner, name)]
 
 
-class _Transport:
+class _WatchedTransport:
     """The transport as uvicorn's protocol sees it, whose `close` is ours."""
 
     def __init__(self, transport: asyncio.Transport, protocol: Bounded) -> None:
@@ -141,7 +141,7 @@ class Bounded(_Base):
             **self.app_state,
             "llmstream.abort": transport.abort,
         }  # for llmstream.web.delivery.cut_off
-        super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]  # it behaves like one
+        super().connection_made(_WatchedTransport(transport, self))  # type: ignore[arg-type]  # it behaves like one
         self._connections.leave(self._accepting)
         if self._connections.enter(self, self.client[0] if self.client else None, transport.abort):
             self._start_head_timer()

@@ -26,7 +26,7 @@ class HTTP(Bounded, H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn: _Connection = _Connection(
+        self.conn: _BoundedConnection = _BoundedConnection(
             self, config.h11_max_incomplete_event_size or self.bounds.head_size
         )
 
@@ -41,7 +41,7 @@ class HTTP(Bounded, H11Protocol):
         self._refuse(431 if self.conn.is_too_large else 400)
 
 
-class _Connection(h11.Connection):
+class _BoundedConnection(h11.Connection):
     """Refuses what h11 lets pass because it came in one piece, and reports the parts of a request."""
 
     def __init__(self, protocol: HTTP, head_size: int) -> None:
