@@ -10,6 +10,7 @@ from llmstream.version import __version__ as __version__  # it is exported
 if TYPE_CHECKING:
     from llmstream.client import LLMClient, Stream
     from llmstream.errors import ConfigurationError, ErrorInfo, LLMError, LLMStreamError
+    from llmstream.events.any_event import AnyEvent
     from llmstream.events.types import (
         EventType,
         ReasoningDelta,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _HOME = {
     "client": ("LLMClient", "Stream"),
     "errors": ("ConfigurationError", "ErrorInfo", "LLMError", "LLMStreamError"),
+    "events.any_event": ("AnyEvent",),
     "events.types": (
         "EventType",
         "ReasoningDelta",
@@ -72,6 +74,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [  # sorted without regard to case, as readers do
+    "AnyEvent",
     "ChatRequest",
     "ConfigurationError",
     "ErrorInfo",

@@ -18,6 +18,7 @@ from llmstream.arguments import build_request, check_type, take_request
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
@@ -182,6 +183,7 @@ class LLMClient:
     def __reduce__(self) -> Any:
         raise TypeError("LLMClient can't be pickled or copied: it holds keys and connections")
 
+    @narrow
     async def chat_completion(
         self,
         messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
@@ -470,9 +472,9 @@ class Stream:
     task, cancel the task that reads.
     """
 
-    def __init__(self, events: AsyncGenerator[StreamEvent, None]) -> None:
+    def __init__(self, events: AsyncGenerator[AnyEvent, None]) -> None:
         self._events = events
-        self._last: StreamEvent | None = None
+        self._last: AnyEvent | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -485,10 +487,10 @@ class Stream:
     ) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+    def __aiter__(self) -> AsyncIterator[AnyEvent]:
         return self
 
-    async def __anext__(self) -> StreamEvent:
+    async def __anext__(self) -> AnyEvent:
         event = await self._events.__anext__()
         if event.type in TERMINAL:
             self._last = event

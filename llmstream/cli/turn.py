@@ -148,7 +148,7 @@ async def play(
         ):
             while True:
                 try:
-                    event = await anext(events, None)
+                    event: StreamEvent | None = await anext(events, None)
                 except (ConfigurationError, TypeError, ValueError) as problem:
                     raise UsageError(str(problem)) from problem
                 if event is None:

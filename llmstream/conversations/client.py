@@ -35,7 +35,7 @@ from llmstream.conversations.stores.protocol import Store
 from llmstream.conversations.stores.redis import MAKE
 from llmstream.conversations.turn import Settings, TurnRun
 from llmstream.errors import ConfigurationError
-from llmstream.events.types import StreamEvent
+from llmstream.events.any_event import AnyEvent
 
 if TYPE_CHECKING:
     from llmstream.tools import Confirm
@@ -136,7 +136,7 @@ class ConversationClient:
 
     async def events(
         self, context: ChatContext, request: ConversationRequest
-    ) -> AsyncGenerator[StreamEvent, None]:
+    ) -> AsyncGenerator[AnyEvent, None]:
         """Answer a turn as StreamEvents, which the operators of `llmstream.streams` take. An ERROR is an event here."""
         run = await self._run(context, request)
         async with aclosing(run.events(stream=getattr(request, "stream", True))) as events:

@@ -15,7 +15,7 @@ from llmstream.conversations.models import (
     StreamingChunk,
 )
 from llmstream.conversations.records import ConversationRecord, Turn
-from llmstream.events.types import StreamEvent
+from llmstream.events.any_event import AnyEvent
 from llmstream.messages import File, ImagePart, Message
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Conversation:
         """As `ConversationClient.chat`."""
         return await self._client.chat(self._context, StreamingChatRequest(query=query, **options))
 
-    def events(self, query: str, **options: Any) -> AsyncGenerator[StreamEvent, None]:
+    def events(self, query: str, **options: Any) -> AsyncGenerator[AnyEvent, None]:
         """As `ConversationClient.events`."""
         return self._client.events(self._context, StreamingChatRequest(query=query, **options))
 

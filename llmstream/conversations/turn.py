@@ -19,6 +19,7 @@ from llmstream.conversations.replaying import replay_turn
 from llmstream.conversations.shielded_tasks import Background
 from llmstream.conversations.stores.protocol import Store
 from llmstream.errors import ErrorInfo
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import EventType, StreamEvent, error
@@ -59,7 +60,7 @@ class Settings:
 
     def ask(
         self, messages: list[Message], options: dict[str, Any], *, stream: bool
-    ) -> AsyncGenerator[StreamEvent, None]:
+    ) -> AsyncGenerator[AnyEvent, None]:
         """The model's answer; with tools, all its rounds, as a stream in any case."""
         if not self.tools:
             model = options.pop("model", "")
@@ -83,6 +84,7 @@ class TurnRun:
         self.conversation = conversation
         self.turn: Turn | None = None
 
+    @narrow
     async def events(self, *, stream: bool) -> AsyncGenerator[StreamEvent, None]:
         """The answer's events; its last one leaves when the turn is stored. With `stream=False` only that one.
 

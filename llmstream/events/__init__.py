@@ -1,5 +1,6 @@
 """What a stream says (`types`), its rules (`grammar`), the message it adds up to (`builder`) and back (`unfold`)."""
 
+from llmstream.events.any_event import AnyEvent
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.types import (
     EventType,
@@ -14,6 +15,7 @@ from llmstream.events.types import (
 )
 
 __all__ = [
+    "AnyEvent",
     "EventType",
     "MessageBuilder",
     "ReasoningDelta",

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.errors import ConfigurationError
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.types import StreamEvent
 from llmstream.router.classify import check_request
 from llmstream.router.handler_stream import Answering
@@ -83,7 +84,7 @@ class Dispatcher(Generic[R]):
 
     async def dispatch(
         self, route: R, text: str, *, ahead: Sequence[StreamEvent] = ()
-    ) -> AsyncGenerator[StreamEvent, None]:
+    ) -> AsyncGenerator[AnyEvent, None]:
         """The stream that answers; the handler begins with its first step, and closing it closes the handler at once.
 
         `ahead` are events to be given before the handler's: STATUS. Raises before there is a stream: ConfigurationError
@@ -100,6 +101,7 @@ class Dispatcher(Generic[R]):
             )
         return self._stream(Answering(handler, route.value, text, keep_message=self._keep), ahead)
 
+    @narrow
     async def _stream(
         self, answering: Answering, ahead: Sequence[StreamEvent]
     ) -> AsyncGenerator[StreamEvent, None]:

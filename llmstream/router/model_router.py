@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, Unpack
 
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
+from llmstream.events.any_event import narrow
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import Message
 from llmstream.providers import registry
@@ -125,6 +126,7 @@ class ModelRouter:
         last = self._answered.get(conversation)
         return sorted(roomy, key=lambda candidate: candidate is not last)
 
+    @narrow
     async def chat_completion(
         self,
         messages: Sequence[Message | Mapping[str, Any]],

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from llmstream.clock import Clock
 from llmstream.errors import ConfigurationError
-from llmstream.events.types import StreamEvent
+from llmstream.events.any_event import AnyEvent
 from llmstream.router.classify import Router
 from llmstream.router.decision import Strategy
 from llmstream.router.dispatch import Dispatcher
@@ -37,7 +37,7 @@ class RouterWithDispatcher(Router[R]):
         dispatcher.check()
         self.dispatcher = dispatcher
 
-    async def route_request(self, text: str) -> AsyncGenerator[StreamEvent, None]:
+    async def route_request(self, text: str) -> AsyncGenerator[AnyEvent, None]:
         """Classify the request and give the stream that answers it, which begins with STATUS(kind="routed").
 
         The status's `data` has `route`, `by` (the strategy), and where there are any `score` and `failed`. What goes

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Self
 
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.types import StreamEvent
 from llmstream.streams.flow import Flow
 from llmstream.streams.pump import Pump
@@ -63,11 +64,12 @@ class Branch:
         return False
 
 
-def flow(branch: Branch) -> Flow[StreamEvent]:
+def flow(branch: Branch) -> Flow[AnyEvent]:
     """A branch's events as they are."""
     return Flow(_flow(branch), branch)
 
 
+@narrow
 async def _flow(branch: Branch) -> AsyncGenerator[StreamEvent, None]:
     async with branch:
         while await branch.wait():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
 
+from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import StreamEvent
 from llmstream.streams.branch import Branch, flow
 from llmstream.streams.flow import Flow
@@ -17,7 +18,7 @@ def buffer(
     low: int | None = None,
     on_pause: Callable[[], None] | None = None,
     on_resume: Callable[[], None] | None = None,
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     """Read ahead, in a task of its own, up to `high` events; then pause until the consumer has brought it to `low`.
 
     While paused nothing is read, so the network's own flow control slows the provider down. `low` is half of `high`

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable
 
 from llmstream.clock import Clock, LoopClock, Timer
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.types import StreamEvent
 from llmstream.streams.branch import Branch
 from llmstream.streams.flow import Flow, Upstream
@@ -21,7 +22,7 @@ def coalesce(
     seconds: float | None = None,
     chars: int | None = None,
     clock: Clock | None = None,
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     """Re-cut text, reasoning and refusals; their text stays the same, and all other events and their order do too.
 
     `by`: every delta is one whole "word" (with the space after it), "line" or "sentence", however the text came; a
@@ -49,6 +50,7 @@ def coalesce(
     return Flow(_timed(branch, held, clock or LoopClock()), branch)
 
 
+@narrow
 async def _untimed(source: Upstream, held: RecutBuffer) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
         try:
@@ -63,6 +65,7 @@ async def _untimed(source: Upstream, held: RecutBuffer) -> AsyncGenerator[Stream
             yield each
 
 
+@narrow
 async def _timed(
     branch: Branch, held: RecutBuffer, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:

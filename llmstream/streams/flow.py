@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from llmstream.events.types import StreamEvent
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Closable(Protocol):
@@ -50,7 +50,7 @@ class Upstream:
                 await each.aclose()
 
 
-class Flow(Generic[T]):
+class Flow(Generic[T_co]):
     """What an operator gives: iterate over it; close it with `aclose()`, `contextlib.aclosing`, or by dropping it.
 
     An async generator but for one thing: closed before its first step, it closes its source all the same.
@@ -58,14 +58,14 @@ class Flow(Generic[T]):
 
     __slots__ = ("_generator", "_source")
 
-    def __init__(self, generator: AsyncGenerator[T, None], source: Closable) -> None:
+    def __init__(self, generator: AsyncGenerator[T_co, None], source: Closable) -> None:
         self._generator = generator
         self._source = source
 
-    def __aiter__(self) -> AsyncIterator[T]:
+    def __aiter__(self) -> AsyncIterator[T_co]:
         return self._generator  # not self: a call less for every event
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         return await self._generator.__anext__()
 
     async def aclose(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TypeAlias
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import TEXTS, StreamEvent
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.rewrite import Rewriter, rewrite
@@ -18,7 +19,7 @@ Check: TypeAlias = Callable[[str], Iterable[Edit]]
 
 def guard(
     events: AsyncIterable[StreamEvent], check: Check, *, hold: int, keep_message: bool = True
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     r"""Let `check` see all text that a person could read, with the last `hold` characters always held back.
 
     `check(text)` gives the edits to make: `(start, end, replacement)`, or `(start, end, None)` to stop there. A

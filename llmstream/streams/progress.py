@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable
 
 from llmstream.clock import Clock, LoopClock
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.transcript import Standing
 from llmstream.events.types import TEXTS, EventType, Status, StreamEvent, content
 from llmstream.streams.flow import Flow, Upstream
@@ -12,7 +13,7 @@ from llmstream.streams.flow import Flow, Upstream
 
 def progress(
     events: AsyncIterable[StreamEvent], *, seconds: float = 1.0, clock: Clock | None = None
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     """Add a STATUS of kind "progress" after a delta, at most once every `seconds`; all else passes as it is.
 
     Its `data`: `chars` and `deltas` that have come of text, reasoning and refusals (without what a RETRY discarded),
@@ -25,6 +26,7 @@ def progress(
     return Flow(_progress(source, seconds, clock or LoopClock()), source)
 
 
+@narrow
 async def _progress(
     source: Upstream, seconds: float, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any, TextIO
 
 from llmstream.clock import Clock, LoopClock
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.types import StreamEvent
 from llmstream.streams.flow import Flow, Upstream
 
@@ -26,7 +27,7 @@ def record(
     *,
     raw: bool = False,
     clock: Clock | None = None,
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     """Pass the events on, each after its line is in the file: a crash costs at most the line being written.
 
     A path is opened at the first event, a new file for the owner only, and closed with the stream; what stood there is
@@ -37,6 +38,7 @@ def record(
     return Flow(_record(source, _RecordingFile(file, raw=raw), clock or LoopClock()), source)
 
 
+@narrow
 async def _record(
     source: Upstream, recording: _RecordingFile, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import TEXTS, StreamEvent, content, error
@@ -22,7 +23,7 @@ _Lines = Iterable[str | bytes]
 
 def replay(
     file: str | os.PathLike[str] | _Lines, *, speed: float = 1.0, clock: Clock | None = None
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     """Yield the events of a recording again, at the times they came at; `speed=2` twice as fast, `math.inf` at once.
 
     A path is opened at the first step and closed with the stream; open files and other lines are read as they are.
@@ -37,6 +38,7 @@ def replay(
     return Flow(_replay(lines, speed, clock or LoopClock()), lines)
 
 
+@narrow
 async def _replay(
     lines: _RecordedLines, speed: float, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:

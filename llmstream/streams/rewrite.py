@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import replace
 from zlib import crc32
 
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import TEXTS, EventType, StreamEvent, content
 from llmstream.messages import Usage
@@ -15,11 +16,12 @@ from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.streams.transformer import Halt, Transformer
 
 
-def rewrite(source: Upstream, rewriter: Rewriter) -> Flow[StreamEvent]:
+def rewrite(source: Upstream, rewriter: Rewriter) -> Flow[AnyEvent]:
     """The source's events as the rewriter leaves them; closed before the ERROR of a Halt is handed out."""
     return Flow(_rewrite(source, rewriter), source)
 
 
+@narrow
 async def _rewrite(source: Upstream, rewriter: Rewriter) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
+from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import StreamEvent
 from llmstream.streams.branch import Branch, flow
 from llmstream.streams.flow import Flow
@@ -12,7 +13,7 @@ from llmstream.streams.pump import Pump
 
 def tee(
     events: AsyncIterable[StreamEvent], count: int = 2, *, limit: int = 64
-) -> tuple[Flow[StreamEvent], ...]:
+) -> tuple[Flow[AnyEvent], ...]:
     """`count` streams that each give every event, each at its own speed: one to show, one to store.
 
     The source runs at most `limit` events ahead of the slowest, so who stops reading holds the others up until it is

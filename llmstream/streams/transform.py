@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
 
+from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.rewrite import Rewriter, rewrite
@@ -17,7 +18,7 @@ def transform(
     make: Callable[[], Transformer],
     *,
     keep_message: bool = True,
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     """Pass the answer's text through a Transformer (`feed(text)`, `finish()`), and all else as it is.
 
     `make()` gives one for every run of text: up to the next piece of another kind, the end, or a RETRY that discards.
@@ -33,7 +34,7 @@ def transform(
 
 def map_text(
     events: AsyncIterable[StreamEvent], function: Callable[[str], str], *, keep_message: bool = True
-) -> Flow[StreamEvent]:
+) -> Flow[AnyEvent]:
     """Pass each delta of the answer's text through a function, such as `str.upper`; as `transform` in all else.
 
     The function sees deltas, which may cut words anywhere: put `coalesce(by="word")` before it, or use `transform` or

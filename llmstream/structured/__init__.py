@@ -17,7 +17,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ErrorInfo, TruncatedError
-from llmstream.events.types import StreamEvent
+from llmstream.events.any_event import AnyEvent
 from llmstream.messages import Message
 from llmstream.structured.growth import FieldComplete
 from llmstream.structured.json_schema_check import describe
@@ -35,7 +35,7 @@ def ask(
     *,
     mode: Mode | None = None,
     **options: Unpack[CallOptions],
-) -> AsyncGenerator[StreamEvent, None]:
+) -> AsyncGenerator[AnyEvent, None]:
     """The events of a request for a value of type `into`, to be given to `objects`. Takes `chat_completion`'s options.
 
     `mode` overrides what is chosen for the model asked; with `fallbacks` at other vendors choose one that all take.

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from llmstream.arguments import parse_messages
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
-from llmstream.events.types import StreamEvent
+from llmstream.events.any_event import AnyEvent
 from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoice
 from llmstream.providers.provider import SchemaSupport, traits_of
 from llmstream.structured.schema import is_recursive
@@ -28,7 +28,7 @@ def start(
     options: CallOptions,
     *,
     stream: bool,
-) -> AsyncGenerator[StreamEvent, None]:
+) -> AsyncGenerator[AnyEvent, None]:
     """The request that asks for `target`. Raises for arguments that can't go together."""
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")

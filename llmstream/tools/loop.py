@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, Unpack, cast
 from llmstream.arguments import build_request, parse_tools
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Status, StreamEvent, error
 from llmstream.events.unfold import unfold
@@ -45,7 +46,7 @@ def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options pass 
     timeout: float | None = 60.0,
     confirm: Confirm | None = None,
     **options: Unpack[CallOptions],  # pyright: ignore[reportGeneralTypeIssues]  # likewise
-) -> AsyncGenerator[StreamEvent, None]:
+) -> AsyncGenerator[AnyEvent, None]:
     """Ask the model, run the tools it calls, and go on until it answers without a call: one stream, one end.
 
     Takes `chat_completion`'s options. `tools` are functions, what `tool()` made of them, or hosted tools, which the
@@ -78,6 +79,7 @@ def run_tools(  # type: ignore[misc]  # `tools` is ours, the other options pass 
     )
 
 
+@narrow
 async def run_rounds(
     client: LLMClient,
     messages: Sequence[Message | Mapping[str, Any]],
