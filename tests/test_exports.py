@@ -18,7 +18,9 @@ def test_every_name_can_be_imported(name):
     """Each public name is there, from a module of this package, and listed by `dir`."""
     value = getattr(llmstream, name)
     assert value.__module__.startswith("llmstream.")
-    assert value.__name__ == name
+    assert value.__name__ == (
+        "StreamEvent" if name == "AnyEvent" else name
+    )  # told apart by checkers alone
     assert name in dir(llmstream)
 
 

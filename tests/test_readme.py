@@ -78,3 +78,36 @@ def test_what_a_stream_costs_is_what_was_measured() -> None:
 
 def test_it_is_short_enough_to_be_read() -> None:
     assert README.count("\n") <= 200
+
+
+def test_the_program_is_right_for_mypy_and_a_wrong_one_is_not(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="mypy is not installed (the extra `lint` has it)")
+    options = ("--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}")
+    right, wrong = _programs(tmp_path)
+    done = _check("mypy", *options, right, wrong)
+    assert done.stdout.count(": error:") == 1, done.stdout
+    assert 'wrong.py:9: error: "TextDelta" has no attribute "contents"' in done.stdout
+
+
+@pytest.mark.slow
+def test_the_program_is_right_for_pyright_and_a_wrong_one_is_not(tmp_path: Path) -> None:
+    pytest.importorskip("pyright", reason="pyright is not installed (the extra `lint` has it)")
+    right, wrong = _programs(tmp_path)
+    done = _check("pyright", "--pythonpath", sys.executable, right, wrong)
+    assert done.stdout.count(" - error:") == 1, done.stdout
+    assert 'Cannot access attribute "contents" for class "TextDelta"' in done.stdout
+
+
+def _programs(place: Path) -> tuple[str, str]:
+    """README's program, and one that reads a field which isn't there."""
+    right, wrong = place / "right.py", place / "wrong.py"
+    right.write_text(PROGRAM)
+    wrong.write_text(PROGRAM.replace("event.text_delta.content", "event.text_delta.contents"))
+    return str(right), str(wrong)
+
+
+def _check(checker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(__file__).parent.parent)
+    env = {**os.environ, "PYTHONPATH": root, "MYPYPATH": root}
+    command = [sys.executable, "-m", checker, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from llmstream import (
+    AnyEvent,
     ErrorInfo,
     EventType,
     File,
@@ -109,15 +110,15 @@ async def the_loop() -> None:
     async for event in client.chat_completion(
         messages=[{"role": "user", "content": "what's up?"}], stream=True
     ):
-        assert_type(event, StreamEvent)
-        if event.type == EventType.TEXT_DELTA and event.text_delta is not None:
+        assert_type(event, AnyEvent)
+        if event.type == EventType.TEXT_DELTA:
             assert_type(event.text_delta.content, str)
         elif event.type == EventType.MESSAGE_COMPLETE:
-            assert_type(event.finish_reason, FinishReason | None)
+            assert_type(event.finish_reason, FinishReason)
             assert_type(event.usage, Usage | None)
         elif event.type == EventType.ERROR:
-            assert_type(event.error, str | None)
-            assert_type(event.error_info, ErrorInfo | None)
+            assert_type(event.error, str)
+            assert_type(event.error_info, ErrorInfo)
         assert_type(event.text, str)
 
 
@@ -145,7 +146,7 @@ async def the_ways_to_ask() -> None:
         history += [message, Message("tool", [ToolResult(message.tool_calls[0].id, "a cat")])]
         async with client.stream(history) as stream:
             async for event in stream:
-                assert_type(event, StreamEvent)
+                assert_type(event, AnyEvent)
             async for piece in stream.text():
                 assert_type(piece, str)
             assert_type(await stream.message(), Message)
@@ -186,7 +187,7 @@ async def the_operators(client: LLMClient) -> None:
         transform(events, Words),
         *tee(events, 3),
     ):
-        assert_type(flow, Flow[StreamEvent])
+        assert_type(flow, Flow[AnyEvent])
     async for piece in text(coalesce(events, by="line")):
         assert_type(piece, str)
     assert_type(await collect(buffer(events)), Message)
@@ -222,7 +223,7 @@ async def the_tools(client: LLMClient) -> None:
     async for event in run_tools(
         client, messages, tools, confirm=confirm, timeout=None, temperature=0.5
     ):
-        assert_type(event, StreamEvent)
+        assert_type(event, AnyEvent)
         assert_type(event.messages, list[Message] | None)
 
 
@@ -277,7 +278,7 @@ async def the_conversations(client: LLMClient, redis: Redis) -> None:
     assert_type(response.message_content, str)
     assert_type([source.relevance_score for source in response.sources], list[float | None])
     assert_type(conversation.chat_stream("hi"), AsyncGenerator[StreamingChunk, None])
-    assert_type(conversation.events("hi"), AsyncGenerator[StreamEvent, None])
+    assert_type(conversation.events("hi"), AsyncGenerator[AnyEvent, None])
     assert_type(await conversation.fork(1), Conversation)
     assert_type(await conversation.turns(), list[Turn])
 
@@ -305,12 +306,12 @@ async def the_routing(client: LLMClient) -> None:
     router_w = RouterWithDispatcher(AllowedValues, strategies, dispatcher)
     assert_type(await router_w.classify("hi"), AllowedValues)
     async for event in await router_w.route_request("hi"):
-        assert_type(event, StreamEvent)
+        assert_type(event, AnyEvent)
     models = ModelRouter(client, [Candidate("openai:gpt-5-mini", cost=0.2)], prefer="speed")
     async for event in models.chat_completion(
         [{"role": "user", "content": "hi"}], conversation="c", temperature=0.5
     ):
-        assert_type(event, StreamEvent)
+        assert_type(event, AnyEvent)
 
 
 async def the_serving(client: LLMClient, request: Request, websocket: WebSocket) -> None:
