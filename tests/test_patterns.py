@@ -9,9 +9,11 @@ import subprocess
 import sys
 from itertools import product
 
+import pytest
+
 import llmstream
 
-SIZE = 20_000
+SIZE = 10_000
 """Characters. A quadratic pattern takes seconds for each text of this size, a linear one a millisecond."""
 UNITS = [
     *' \t-|`#*=:.[{(<"\\\n\r0a',
@@ -86,6 +88,7 @@ def try_all():
     print("done")
 
 
+@pytest.mark.slow
 def test_no_pattern_of_ours_backtracks_over_a_long_text():
     """The rule of a table did over a line of spaces. In a process of its own: `re` can't be interrupted."""
     try:
