@@ -7,13 +7,14 @@ backreferences, and large counts make it slow as well: the time grows with the p
 
 from __future__ import annotations
 
-import logging
 import re
 from functools import lru_cache
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-logger = logging.getLogger("llmstream")
+from llmstream.log import get_logger
+
+logger = get_logger("llmstream.tools")
 
 MAX_STATES = 10_000
 """Places of a pattern that is checked, each count written out: `a{1,50}` has 50."""
@@ -54,8 +55,7 @@ def compile_pattern(source: str) -> Pattern | None:
     try:
         return Pattern(source)
     except ValueError as error:
-        shown = ascii(source[:100])
-        logger.warning("the pattern %s of a JSON schema is not checked: %s", shown, error)
+        logger.warning("the pattern %s of a JSON schema is not checked: %s", source[:100], error)
         return None
 
 

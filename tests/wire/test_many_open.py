@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, StreamEvent, tools
+from llmstream.arguments import build_request
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.grammar import Guard
 from llmstream.events.transcript import Transcript
@@ -20,7 +21,7 @@ from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.testing import ScriptedProvider
 from llmstream.web.dialects import Ask, all_dialects
 from llmstream.web.dialects.ag_ui import Run
-from llmstream.web.dialects.ai_sdk import Reply as UIReply
+from llmstream.web.dialects.ai_sdk import UiReply
 from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.wire import FORMATS, decoder, encoder
 from llmstream.wire.object_end import ObjectEnd
@@ -261,7 +262,9 @@ def events(n, order):
 
 def ask():
     """A client that offered one of the two tools."""
-    return Ask([], None, True, {"tools": [tools.tool(lambda: "", name="mine")]})
+    messages = [{"role": "user", "content": "x"}]
+    request = build_request(messages, "m", tools=[tools.tool(lambda: "", name="mine")])
+    return Ask(request, None, True)
 
 
 def dialect_encoder(index, reply=None):
@@ -294,7 +297,7 @@ CONSUMERS = {
     **{name: (lambda name=name: encoder(name).feed) for name in FORMATS},
     "chat dialect": lambda: dialect_encoder(0),
     "messages dialect": lambda: dialect_encoder(1),
-    "ai sdk": lambda: dialect_encoder(2, UIReply(None, True)),
+    "ai sdk": lambda: dialect_encoder(2, UiReply(None, True)),
     "ag-ui": lambda: dialect_encoder(3, Run("t", "r")),
 }
 
