@@ -117,6 +117,8 @@ class Channel:
         check_headers(config.headers)
         self._config = config
         self._api = api
+        if config.sdk_client is None:
+            self.base_url = _find_url(config, api)  # a wrong address is told before a missing key
         self._key = None if config.sdk_client is not None else _find_key(config, api)
         self._check = _host_check(config)
         self._transport = _transport_name(config)
@@ -133,7 +135,6 @@ class Channel:
             check_base_url(str(first.sdk.base_url), allow_insecure_http=config.allow_insecure_http)
             self.base_url = str(first.sdk.base_url)
         else:
-            self.base_url = _find_url(config, api)
             ambient = Secret(_ambient_headers(api))
             # Made now, so that imports and the TLS context never fall into the first request.
             client = self._new_client()
