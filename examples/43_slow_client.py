@@ -1,7 +1,9 @@
 """Backpressure: a client that reads slowly slows the model down, and one that stops reading is dropped."""
 
 import asyncio
+import logging
 import socket
+import sys
 from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
 
@@ -83,4 +85,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    # The server says whom it dropped; without this, on stderr.
+    logging.basicConfig(stream=sys.stdout, format="log: %(message)s")
     asyncio.run(main())

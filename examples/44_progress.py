@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import logging
+import sys
 from collections.abc import AsyncGenerator
 
 import httpx2
@@ -68,4 +70,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    # The server logs what failed; without this, on stderr.
+    logging.basicConfig(stream=sys.stdout, format="log: %(message)s")
     asyncio.run(main())
