@@ -20,6 +20,8 @@ from llmstream.conversations.documents import render_documents
 from llmstream.conversations.errors import TurnError
 from llmstream.conversations.models import ConversationRequest
 from llmstream.conversations.records import Turn
+from llmstream.events.types import EventType, Start, Status, StreamEvent
+from llmstream.events.unfold import as_batch, unfold
 from llmstream.messages import (
     File,
     ImagePart,
@@ -117,3 +119,25 @@ def _is_sendable(part: Part, results: set[str], *, cut: bool) -> bool:
     if isinstance(part, ToolCall):
         return part.id in results or (part.executed_by == "provider" and not cut)
     return not (cut and isinstance(part, ReasoningPart | ProviderPart))
+
+
+def replay_turn(turn: Turn, *, stream: bool) -> Iterator[StreamEvent]:
+    """The events of its last answer, after STATUS(kind="replayed"). With `stream=False` only the terminal one."""
+    answers = [message for message in turn.messages[1:] if message.role == "assistant"]
+    message = answers[-1] if answers else Message("assistant")
+    start = Start(message.id, message.model, message.provider)
+    if stream:
+        yield StreamEvent(
+            EventType.STATUS, status=Status("replayed", "this turn was answered before")
+        )
+        yield StreamEvent(EventType.MESSAGE_START, start=start)
+        yield from unfold(message)
+    last = StreamEvent(
+        EventType.MESSAGE_COMPLETE,
+        start=start,
+        message=message,
+        messages=turn.messages[1:],
+        finish_reason=message.finish_reason,
+        usage=message.usage,
+    )
+    yield last if stream else as_batch(last, message)

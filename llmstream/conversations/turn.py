@@ -11,11 +11,10 @@ from llmstream.arguments import build_request
 from llmstream.client import CallOptions, LLMClient
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
-from llmstream.conversations.history import Place, build_messages, place_turn
+from llmstream.conversations.history import Place, build_messages, place_turn, replay_turn
 from llmstream.conversations.lease import Lease
 from llmstream.conversations.models import ConversationRequest
 from llmstream.conversations.records import ConversationRecord, Turn
-from llmstream.conversations.replaying import replay_turn
 from llmstream.conversations.shielded_tasks import Background
 from llmstream.conversations.stores.protocol import Store
 from llmstream.errors import ErrorInfo
