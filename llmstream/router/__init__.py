@@ -19,12 +19,11 @@ handler does.
 
 from llmstream.router.by_model import by_model
 from llmstream.router.by_similarity import Embed, by_similarity
-from llmstream.router.classify import Router
 from llmstream.router.decision import Decision, Strategy
 from llmstream.router.dispatch import Dispatcher, Handler
 from llmstream.router.model_router import Candidate, ModelRouter, Prefer
+from llmstream.router.router import Router, RouterWithDispatcher
 from llmstream.router.routes import Routes
-from llmstream.router.routing import RouterWithDispatcher
 from llmstream.router.rules import rules
 
 __all__ = [

@@ -10,12 +10,10 @@ from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.types import StreamEvent
-from llmstream.router.classify import check_request
 from llmstream.router.handler_stream import Answering
-from llmstream.router.routes import R, check_routes, defined, parse_route, undefined
+from llmstream.router.routes import R, check_request, check_routes, defined, parse_route, undefined
 from llmstream.router.user_functions import check_seconds
-from llmstream.streams.branch import Branch
-from llmstream.streams.pump import Pump
+from llmstream.streams.read_ahead import Branch, Pump
 
 Items: TypeAlias = (
     AsyncIterable[str] | AsyncIterable[StreamEvent] | AsyncIterable[str | StreamEvent]

@@ -80,3 +80,11 @@ def parse_route(routes: type[R], value: Any) -> R:
         raise ConfigurationError(
             f"{type(value).__name__} that is no route of {routes.__name__}: {named}"
         ) from None
+
+
+def check_request(text: str) -> None:
+    """Raise TypeError or ValueError for what can't be classified."""
+    if not isinstance(text, str):
+        raise TypeError(f"a request must be a string, not {type(text).__name__}")
+    if not text.strip():
+        raise ValueError("the request is empty: give the text that a person wrote")

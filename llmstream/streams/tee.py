@@ -6,9 +6,8 @@ from collections.abc import AsyncIterable
 
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import StreamEvent
-from llmstream.streams.branch import Branch, flow
 from llmstream.streams.flow import Flow
-from llmstream.streams.pump import Pump
+from llmstream.streams.read_ahead import Branch, Pump, flow
 
 
 def tee(

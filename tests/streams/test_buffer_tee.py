@@ -224,7 +224,7 @@ async def test_a_task_cancelled_from_outside_ends_the_stream():
     await anext(flow)
     waiting = asyncio.ensure_future(anext(flow))
     await turns(5)
-    (pump,) = [task for task in asyncio.all_tasks() if "pump" in task.get_name()]
+    (pump,) = [task for task in asyncio.all_tasks() if "read_ahead" in task.get_name()]
     pump.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
