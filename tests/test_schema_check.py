@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream import tools
+from llmstream.structured.answer_type import AnswerType, MismatchError
 from llmstream.structured.json_schema_check import MAX_STEPS, _Check, check
 from llmstream.structured.pattern import MAX_STATES, _count_states, compile_pattern
 from llmstream.structured.schema import NotStrictError, is_recursive, strict_schema
-from llmstream.structured.target import MismatchError, Target
 from llmstream.tools.function import ArgumentsError
 
 TREE = {
@@ -139,7 +139,7 @@ HOSTILE = {
 def outcome(value, schema):
     """What becomes of a model's answer."""
     rest = {name: part for name, part in schema.items() if name != "$defs"}
-    target = Target({"allOf": [rest], "$defs": schema.get("$defs", {})})
+    target = AnswerType({"allOf": [rest], "$defs": schema.get("$defs", {})})
     try:
         target.parse(json.dumps({"value": value}))
     except MismatchError as error:
@@ -292,7 +292,7 @@ def test_a_schema_that_leads_to_itself_is_refused():
     with pytest.raises(TypeError, match=r"\$ref 5 names nothing"):
         tools.tool(lambda: "", name="odd", parameters={"$ref": 5})
     with pytest.raises(TypeError, match="nested too deeply"):
-        Target({"anyOf": [{"$ref": "#"}]})
+        AnswerType({"anyOf": [{"$ref": "#"}]})
 
 
 def test_the_log_names_a_pattern_that_is_not_checked(caplog):
@@ -302,7 +302,7 @@ def test_the_log_names_a_pattern_that_is_not_checked(caplog):
     with caplog.at_level(logging.WARNING, "llmstream"):
         made = tools.tool(lambda pattern: pattern, name="find", parameters=parameters)
         made.parse('{"pattern": "x"}')
-        Target(parameters).parse('{"pattern": "x"}')
+        AnswerType(parameters).parse('{"pattern": "x"}')
     (record,) = caplog.records
     assert record.getMessage().startswith(
         r"the pattern (?!once)\n\x1b[31m of a JSON schema is not checked: look-around"

@@ -35,11 +35,11 @@ from llmstream.events.types import text_delta
 from llmstream.messages import FinishReason, RefusalPart, ToolCall
 from llmstream.providers import ProviderTraits, SchemaSupport, registry
 from llmstream.providers.config import ProviderConfig
+from llmstream.structured.answer_type import AnswerType, MismatchError
 from llmstream.structured.json_in_prose import Preamble, json_texts
 from llmstream.structured.json_schema_check import check
 from llmstream.structured.modes import _choose
 from llmstream.structured.schema import NotStrictError, is_recursive, strict_schema
-from llmstream.structured.target import MismatchError, Target
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.example_counts import examples
 from tests.loopback import APIS, Loopback, answer
@@ -617,7 +617,7 @@ def test_the_way_is_chosen_by_what_the_model_takes(model, into, options, mode):
     """The vendor table says who takes schemas and forced calls; Claude's models differ, and refuse what has no end."""
     name, model = registry.parse_model(model)
     provider = registry.create(ProviderConfig(name, api_key=None if name == "simulator" else "k"))
-    assert _choose(provider.traits.schema_support(model), Target(into), options) == mode
+    assert _choose(provider.traits.schema_support(model), AnswerType(into), options) == mode
 
 
 @pytest.mark.parametrize(
@@ -724,7 +724,7 @@ def objects_in(schema):
 @pytest.mark.parametrize("into", SHAPES, ids=str)
 def test_the_strict_form_is_what_vendors_take(into):
     """Every object closed, every property required, no keyword that is refused, no sibling of a reference."""
-    strict = Target(into).strict()
+    strict = AnswerType(into).strict()
     assert strict["type"] == "object"
     for found in objects_in(strict):
         assert found["additionalProperties"] is False
@@ -756,7 +756,7 @@ def test_what_fits_a_type_fits_its_strict_form(value):
 )
 def test_what_has_no_strict_form_is_sent_as_it_is(into):
     """Open objects, tuples and anything: the schema is advice then."""
-    target = Target(into)
+    target = AnswerType(into)
     assert target.strict() is None
     with pytest.raises(NotStrictError):
         strict_schema(target.schema)
@@ -821,7 +821,7 @@ def test_a_schema_of_json_is_checked_too(value, schema, problem):
 def test_what_is_nested_too_deeply_is_no_value():
     """A model that never stops opening brackets is told so, as any wrong answer is."""
     with pytest.raises(MismatchError, match="nested too deeply"):
-        Target({"type": "array", "items": {"$ref": "#"}}).parse("[" * 900 + "]" * 900)
+        AnswerType({"type": "array", "items": {"$ref": "#"}}).parse("[" * 900 + "]" * 900)
 
 
 @pytest.mark.parametrize("reference", ["#/nowhere", "http://else/where", "#/$defs/loop"])
@@ -834,11 +834,11 @@ def test_a_reference_that_leads_nowhere_is_refused(reference):
 
 def test_a_root_model_and_a_schema_without_a_type():
     """What is no object is wrapped, whatever says so."""
-    assert Target(RootModel[list[int]]).wrapped
-    assert Target({"enum": ["a", "b"]}).parse('{"value": "a"}') == "a"
+    assert AnswerType(RootModel[list[int]]).wrapped
+    assert AnswerType({"enum": ["a", "b"]}).parse('{"value": "a"}') == "a"
     with pytest.raises(MismatchError, match="must be one of"):
-        Target({"enum": ["a", "b"]}).parse('{"value": "c"}')
-    assert Target(TypeAdapter(list[int]).json_schema()).parse("[1]") == [1]
+        AnswerType({"enum": ["a", "b"]}).parse('{"value": "c"}')
+    assert AnswerType(TypeAdapter(list[int]).json_schema()).parse("[1]") == [1]
 
 
 def test_the_messages_of_a_failure_are_short():
@@ -849,7 +849,7 @@ def test_the_messages_of_a_failure_are_short():
         message=Message("assistant", json.dumps({"title": "", "steps": steps})),
     )
     with pytest.raises(structured.ValidationFailedError, match="; and 4 more") as caught:
-        structured.partial_objects.finish(event, Target(Recipe))
+        structured.partial_objects.finish(event, AnswerType(Recipe))
     assert len(caught.value.problems) == 9
 
 

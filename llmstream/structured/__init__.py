@@ -19,11 +19,11 @@ from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ErrorInfo, TruncatedError
 from llmstream.events.any_event import AnyEvent
 from llmstream.messages import Message
+from llmstream.structured.answer_type import AnswerType
 from llmstream.structured.growth import FieldComplete
 from llmstream.structured.json_schema_check import describe
 from llmstream.structured.modes import Mode, ask_again, start
 from llmstream.structured.partial_objects import Partial, ValidationFailedError, finish, objects
-from llmstream.structured.target import Target
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def ask(
     `mode` overrides what is chosen for the model asked; with `fallbacks` at other vendors choose one that all take.
     Raises TypeError for a type without a JSON schema, and ValueError for options that contradict the mode, at once.
     """
-    return start(client, messages, Target(into), mode, options, stream=True)
+    return start(client, messages, AnswerType(into), mode, options, stream=True)
 
 
 @overload
@@ -78,28 +78,30 @@ async def parse(
     With `repair=True` an answer that doesn't validate is sent back once, with what is wrong with it. Raises
     ValidationFailedError, which has the text, for an answer that is not the value; other LLMErrors as `complete` does.
     """
-    target: Target[Any] = Target(into)
+    answer_type: AnswerType[Any] = AnswerType(into)
     try:
-        return await _parse(client, messages, target, mode, options)
+        return await _parse(client, messages, answer_type, mode, options)
     except ValidationFailedError as failed:
         if not repair or not failed.info.retryable:
             raise
         messages = ask_again(messages, failed.text, describe(failed.problems))
-    return await _parse(client, messages, target, mode, options)
+    return await _parse(client, messages, answer_type, mode, options)
 
 
 async def _parse(
     client: LLMClient,
     messages: Sequence[Message | Mapping[str, Any]],
-    target: Target[T],
+    answer_type: AnswerType[T],
     mode: Mode | None,
     options: CallOptions,
 ) -> T:
     # In batch mode nothing is shown before the end, so every failure that may be retried is.
-    async with aclosing(start(client, messages, target, mode, options, stream=False)) as events:
+    async with aclosing(
+        start(client, messages, answer_type, mode, options, stream=False)
+    ) as events:
         async for event in events:
             event.raise_for_error()
-            return finish(event, target)
+            return finish(event, answer_type)
     raise TruncatedError(ErrorInfo("truncated", "no answer came"))
 
 

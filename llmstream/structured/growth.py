@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from llmstream.structured.answer_type import WRAPPER, AnswerType
 from llmstream.structured.json_in_prose import Preamble
 from llmstream.structured.shapes import Shape, shape_of, wrapper
-from llmstream.structured.target import WRAPPER, Target
 from llmstream.wire.partial_json import PartialJSON, Path
 
 
@@ -19,15 +19,15 @@ class FieldComplete(NamedTuple):
 
 
 class Growing:
-    """Feed it the answer's text; `value` is what has come, in the shape of the target's type.
+    """Feed it the answer's text; `value` is what has come, in the shape of the type asked for.
 
     Linear in the text: a part is checked once, when it is whole (a part of a part with each level that it is in), and
     everything that holds it grows in place.
     """
 
-    def __init__(self, target: Target[Any]) -> None:
-        self._shape = shape_of(Any if target.adapter is None else target.into)
-        self._wrapped = target.wrapped
+    def __init__(self, answer_type: AnswerType[Any]) -> None:
+        self._shape = shape_of(Any if answer_type.adapter is None else answer_type.into)
+        self._wrapped = answer_type.wrapped
         self._preamble = Preamble()
         self._parser = PartialJSON()
         self._open: list[tuple[Shape, Any]] = []  # from the root to what is being written

@@ -67,7 +67,7 @@ def check(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
         return list(islice(_Check(schema).problems(value, schema, ()), MAX_PROBLEMS))
     except RecursionError:
         raise ValueError("nested too deeply to be checked") from None
-    except _TooMuchError:
+    except _CheckTooLongError:
         raise ValueError("too large or too complex to be checked: make it smaller") from None
 
 
@@ -127,7 +127,7 @@ def _is_unique(check: Any, value: list[Any], wanted: Any) -> bool:
     return wanted is not True or len(set(map(check.key, value))) == len(value)
 
 
-class _TooMuchError(Exception):
+class _CheckTooLongError(Exception):
     """The check would take too long."""
 
 
@@ -173,10 +173,10 @@ class _Check:
             self._fitting.add(pair)
 
     def spend(self, steps: int) -> None:
-        """Count what is done next. Raises _TooMuchError."""
+        """Count what is done next. Raises _CheckTooLongError."""
         self._left -= steps
         if self._left < 0:
-            raise _TooMuchError
+            raise _CheckTooLongError
 
     def fits(self, value: Any, schema: Any) -> bool:
         """Whether nothing is wrong."""

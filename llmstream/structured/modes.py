@@ -13,8 +13,8 @@ from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent
 from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoice
 from llmstream.providers.provider import SchemaSupport, traits_of
+from llmstream.structured.answer_type import AnswerType
 from llmstream.structured.schema import is_recursive
-from llmstream.structured.target import Target
 
 Mode: TypeAlias = Literal["native", "tool", "instructions"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -23,26 +23,26 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 def start(
     client: LLMClient,
     messages: Sequence[Message | Mapping[str, Any]],
-    target: Target[Any],
+    answer_type: AnswerType[Any],
     mode: Mode | None,
     options: CallOptions,
     *,
     stream: bool,
 ) -> AsyncGenerator[AnyEvent, None]:
-    """The request that asks for `target`. Raises for arguments that can't go together."""
+    """The request that asks for `answer_type`. Raises for arguments that can't go together."""
     if mode is not None and mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
     if options.get("response_format") is not None:
         raise ValueError("response_format is what the type to parse stands for: leave it out")
     asking = client.target(options.get("model"))
     can = traits_of(asking.provider).schema_support(asking.model)
-    chosen = mode or _choose(can, target, options)
+    chosen = mode or _choose(can, answer_type, options)
     asked: Sequence[Message | Mapping[str, Any]] = messages
     options = options.copy()
     if chosen == "native":
-        strict = target.strict()
+        strict = answer_type.strict()
         options["response_format"] = ResponseFormat(
-            strict or target.schema, target.name, strict is not None
+            strict or answer_type.schema, answer_type.name, strict is not None
         )
     elif chosen == "tool":
         if options.get("tools") or options.get("tool_choice"):
@@ -53,19 +53,22 @@ def start(
             raise ConfigurationError(
                 "the answer is a tool call here: make the client without keep_message=False"
             )
-        tool = Tool(target.name, target.strict() or target.schema, "Give the answer.")
+        tool = Tool(
+            answer_type.name, answer_type.strict() or answer_type.schema, "Give the answer."
+        )
         options["tools"], options["tool_choice"] = [tool], ToolChoice("required")
     else:
-        asked = _instruct(parse_messages(messages), target)
+        asked = _instruct(parse_messages(messages), answer_type)
         if can.json_object:
             options["response_format"] = ResponseFormat()
     return client.chat_completion(asked, stream, **options)
 
 
-def _choose(can: SchemaSupport, target: Target[Any], options: CallOptions) -> Mode:
+def _choose(can: SchemaSupport, answer_type: AnswerType[Any], options: CallOptions) -> Mode:
     """The strictest way that whom we ask is known to take."""
     if can.native and (
-        not can.closed_only or (target.strict() is not None and not is_recursive(target.schema))
+        not can.closed_only
+        or (answer_type.strict() is not None and not is_recursive(answer_type.schema))
     ):
         return "native"
     taken = options.get("tools") or options.get("tool_choice")
@@ -75,9 +78,9 @@ def _choose(can: SchemaSupport, target: Target[Any], options: CallOptions) -> Mo
     return "instructions"
 
 
-def _instruct(messages: list[Message], target: Target[Any]) -> list[Message]:
+def _instruct(messages: list[Message], answer_type: AnswerType[Any]) -> list[Message]:
     """The messages with instructions in the system message: some models take only one."""
-    schema = json.dumps(target.strict() or target.schema, ensure_ascii=False)
+    schema = json.dumps(answer_type.strict() or answer_type.schema, ensure_ascii=False)
     text = (
         f"Answer with JSON alone, no other text around it, that follows this JSON schema:\n{schema}"
     )

@@ -11,9 +11,9 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
 from llmstream.messages import FinishReason, ToolCall
 from llmstream.streams.flow import Flow, Upstream
+from llmstream.structured.answer_type import AnswerType, MismatchError
 from llmstream.structured.growth import FieldComplete, Growing
 from llmstream.structured.json_in_prose import json_texts
-from llmstream.structured.target import MismatchError, Target
 
 T = TypeVar("T")
 
@@ -71,18 +71,20 @@ def objects(events: AsyncIterable[StreamEvent], into: Any) -> Flow[Partial[Any]]
     Raises TypeError for a type without a schema, at once; LLMError where the stream has an ERROR, and
     ValidationFailedError for an answer that is not the value. Closed as all operators are, and its source with it.
     """
-    target: Target[Any] = Target(into)
+    answer_type: AnswerType[Any] = AnswerType(into)
     source = Upstream(events)
-    return Flow(_objects(source, target), source)
+    return Flow(_objects(source, answer_type), source)
 
 
-async def _objects(source: Upstream, target: Target[T]) -> AsyncGenerator[Partial[T], None]:
-    value = _ValueText(target)
+async def _objects(
+    source: Upstream, answer_type: AnswerType[T]
+) -> AsyncGenerator[Partial[T], None]:
+    value = _ValueText(answer_type)
     async with source as events:
         async for event in events:
             if event.type in TERMINAL:
                 event.raise_for_error()
-                yield Partial(result=finish(event, target, value.text))
+                yield Partial(result=finish(event, answer_type, value.text))
                 return
             completed = value.feed(event)
             if completed is not None and value.growing.begun:
@@ -93,12 +95,12 @@ async def _objects(source: Upstream, target: Target[T]) -> AsyncGenerator[Partia
 class _ValueText:
     """The text of the value in an answer's events: its text, or the arguments of the tool that stands for it."""
 
-    def __init__(self, target: Target[Any]) -> None:
-        self._target = target
+    def __init__(self, answer_type: AnswerType[Any]) -> None:
+        self._answer_type = answer_type
         self._begin()
 
     def _begin(self) -> None:
-        self.growing = Growing(self._target)
+        self.growing = Growing(self._answer_type)
         self._chunks: list[str] = []
         self._call: int | None = None
         """The index of the tool's call, once it has been announced."""
@@ -122,7 +124,7 @@ class _ValueText:
         return None
 
     def _take_call(self, delta: ToolCallDelta) -> list[FieldComplete] | None:
-        if self._call is None and delta.name == self._target.name:
+        if self._call is None and delta.name == self._answer_type.name:
             self._begin()
             self._call = delta.index
         is_ours = delta.index == self._call and bool(delta.arguments)
@@ -133,9 +135,9 @@ class _ValueText:
         return self.growing.feed(text)
 
 
-def finish(event: StreamEvent, target: Target[T], text: str = "") -> T:
+def finish(event: StreamEvent, answer_type: AnswerType[T], text: str = "") -> T:
     """The value of an answer that has ended. Raises ValidationFailedError."""
-    call = _call_of(event, target)
+    call = _call_of(event, answer_type)
     if call is not None:
         text = call.arguments
     elif event.message is not None:
@@ -144,19 +146,19 @@ def finish(event: StreamEvent, target: Target[T], text: str = "") -> T:
     failed: MismatchError | None = None
     for candidate in json_texts(text):
         try:
-            return target.parse(candidate)
+            return answer_type.parse(candidate)
         except MismatchError as error:
             failed = failed or error
-    raise _failure(event, target, text, failed or MismatchError([((), "nothing came")]))
+    raise _failure(event, answer_type, text, failed or MismatchError([((), "nothing came")]))
 
 
-def _call_of(event: StreamEvent, target: Target[Any]) -> ToolCall | None:
+def _call_of(event: StreamEvent, answer_type: AnswerType[Any]) -> ToolCall | None:
     calls = event.message.tool_calls if event.message is not None else []
-    return next((call for call in calls if call.name == target.name), None)
+    return next((call for call in calls if call.name == answer_type.name), None)
 
 
 def _failure(
-    event: StreamEvent, target: Target[Any], text: str, failed: MismatchError
+    event: StreamEvent, answer_type: AnswerType[Any], text: str, failed: MismatchError
 ) -> ValidationFailedError:
     lines = str(failed).split("\n")
     told = "; ".join(lines[:_TOLD])
@@ -169,7 +171,7 @@ def _failure(
         told = f"it was cut at max_tokens; {told}"
     elif reason in (FinishReason.CONTENT_FILTER, FinishReason.REFUSAL):
         told = f"it ended with {reason}; {told}"
-    message = f"the answer is no {target.name}: {told}"
+    message = f"the answer is no {answer_type.name}: {told}"
     # Asking again may cure what the model got wrong, not what stopped it.
     info = ErrorInfo(
         "invalid_output", message, repairable(event), code="validation", partial=event.message

@@ -50,7 +50,7 @@ class NotStrictError(ValueError):
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """`schema` in the subset that vendors enforce; the original stays as it is. Raises NotStrictError."""
     definitions = schema.get("$defs", {})
-    rewriter = _Rewriter(definitions)
+    rewriter = _SchemaRewriter(definitions)
     try:
         strict = rewriter.strict({**resolve(schema, schema)}, ())
         if definitions:
@@ -100,7 +100,7 @@ def _references(schema: Any) -> set[str]:
     return found
 
 
-class _Rewriter:
+class _SchemaRewriter:
     """Rewrites one schema. `inside` are the definitions that are being copied."""
 
     def __init__(self, definitions: Mapping[str, Any]) -> None:

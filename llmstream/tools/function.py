@@ -17,9 +17,9 @@ from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from llmstream.messages import File, ImagePart, Tool
+from llmstream.structured.answer_type import adapt, problems_of
 from llmstream.structured.json_schema_check import check, compile_patterns, describe
 from llmstream.structured.schema import NotStrictError, strict_schema
-from llmstream.structured.target import adapt, problems_of
 from llmstream.thread import in_thread
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")

@@ -34,7 +34,7 @@ class MismatchError(ValueError):
         self.problems = problems
 
 
-class Target(Generic[T]):
+class AnswerType(Generic[T]):
     """One type to parse into. Raises TypeError at once for a type that has no JSON schema."""
 
     def __init__(self, into: type[T] | Mapping[str, Any]) -> None:
