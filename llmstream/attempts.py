@@ -28,7 +28,7 @@ from llmstream.events.types import (
 )
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
-from llmstream.pauses import Place
+from llmstream.pauses import QueuePlace
 from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, closed, timed_out
@@ -86,7 +86,7 @@ class Attempts:
         self._wait: Watchdog | None = None
         self._abandoned = False
         self._sent = 0.0  # when the attempt began
-        self._place: Place | None = None  # in the queue of the target's endpoint
+        self._place: QueuePlace | None = None  # in the queue of the target's endpoint
         self.call = call
         """As it goes to the current target."""
 
@@ -295,7 +295,7 @@ class Attempts:
         """Seconds left of the call's total time."""
         return None if self.call.deadline is None else self.call.deadline - self.call.clock.time()
 
-    def _too_long(self, place: Place, seconds: float, now: float) -> str | None:
+    def _too_long(self, place: QueuePlace, seconds: float, now: float) -> str | None:
         """Why a wait isn't begun."""
         left = self._left()
         if left is not None and seconds >= left:

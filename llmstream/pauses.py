@@ -67,7 +67,7 @@ class Sends:
         return sum(self._counts[first:last])
 
 
-class Place:
+class QueuePlace:
     """One call's place in the queue of a paused endpoint. Given up by `leave`, or with the last reference to it."""
 
     __slots__ = ("__weakref__", "_endpoint", "_pause", "due", "gone", "look", "number", "told")
@@ -119,7 +119,7 @@ class Pause:
         self.until = now + seconds
         self.asked_until = now + delay
         self.number = 1
-        self.waiting: WeakSet[Place] = WeakSet()
+        self.waiting: WeakSet[QueuePlace] = WeakSet()
         self._delay = delay
         self._entered = 0
         self._last_due = self.until
@@ -154,13 +154,13 @@ class Pause:
         self.until = max(self.until, now + seconds)
         self.number += 1
 
-    def enter(self, place: Place) -> None:
+    def enter(self, place: QueuePlace) -> None:
         """At the end of the queue."""
         place.number = self._entered
         self._entered += 1
         self.waiting.add(place)
 
-    def wait(self, place: Place, now: float, sends: Sends) -> float:
+    def wait(self, place: QueuePlace, now: float, sends: Sends) -> float:
         """Seconds until this place's turn; 0 takes it."""
         pace = self._counted(sends) if self._pace is None else self._pace
         ready = max(self.until, self._next)
@@ -247,19 +247,19 @@ class Endpoint:
         with self.lock:
             return self._current(now) is not None
 
-    def enter(self, now: float) -> Place | None:
-        """A place in the queue, which `Place.go` moves up; None: nothing waits."""
+    def enter(self, now: float) -> QueuePlace | None:
+        """A place in the queue, which `QueuePlace.go` moves up; None: nothing waits."""
         if self._pause is None:
             return None
         with self.lock:
             if (pause := self._current(now)) is None:
                 return None
-            place = Place(self, pause, 0)
+            place = QueuePlace(self, pause, 0)
             pause.enter(place)
             return place
 
-    def wait(self, pause: Pause, place: Place, now: float) -> float:
-        """`Place.go`, under the lock."""
+    def wait(self, pause: Pause, place: QueuePlace, now: float) -> float:
+        """`QueuePlace.go`, under the lock."""
         return pause.wait(place, now, self._sends) if pause is self._pause else 0.0
 
     def _current(self, now: float) -> Pause | None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from llmstream import ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts
 from llmstream.clock import LoopClock
 from llmstream.events.types import error, text_delta
-from llmstream.pauses import PAUSES, SHARE, Endpoint, Pauses, Place, Sends
+from llmstream.pauses import PAUSES, SHARE, Endpoint, Pauses, QueuePlace, Sends
 from llmstream.providers import ProviderTraits
 from llmstream.retry import RetryBudget
 from llmstream.targets import account
@@ -669,14 +669,14 @@ def paused_endpoint(answered: int = 100, *, delay: float = 1.0) -> tuple[Endpoin
     return endpoint, 2 * delay
 
 
-def enter(endpoint: Endpoint, now: float) -> Place:
+def enter(endpoint: Endpoint, now: float) -> QueuePlace:
     place = endpoint.enter(now)
     assert place is not None
     return place
 
 
 def let_through(
-    waiting: list[Place], now: float, step: Callable[[], float] = lambda: 0.0
+    waiting: list[QueuePlace], now: float, step: Callable[[], float] = lambda: 0.0
 ) -> list[float]:
     """When each goes, if they ask whenever they were told to, or as much later as `step` says."""
     due = [(now + place.go(now), number, place) for number, place in enumerate(waiting)]

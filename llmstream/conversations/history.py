@@ -36,7 +36,7 @@ from llmstream.messages import (
 
 
 @dataclass(slots=True)
-class Place:
+class TurnPlace:
     """Where a turn goes: after the turns `before`. It is `complete` if it was answered already."""
 
     turn: Turn
@@ -48,7 +48,7 @@ class Place:
         return len(self.before)
 
 
-def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> Place:
+def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> TurnPlace:
     """Find the place of a request's turn among those there are. Raises TurnError."""
     documents = [document.model_dump(exclude_none=True) for document in request.context]
     before = [turn.abandoned() if turn.state == "open" else turn for turn in turns]
@@ -58,7 +58,7 @@ def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> Place:
         known = len(before) - 1 if last.state == "partial" and _asks(request, last) else None
     if known is None:
         question = Message("user", [*request.attachments, TextPart(request.query)])
-        return Place(
+        return TurnPlace(
             Turn(request.turn_id or secrets.token_hex(16), [question], documents=documents), before
         )
     turn = before[known]
@@ -72,7 +72,7 @@ def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> Place:
                 f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it"
             )
         turn = replace(turn, state="open", documents=documents, error=None)
-    return Place(turn, before[:known])
+    return TurnPlace(turn, before[:known])
 
 
 def _asks(request: ConversationRequest, turn: Turn) -> bool:
@@ -81,7 +81,7 @@ def _asks(request: ConversationRequest, turn: Turn) -> bool:
     return (turn.question.text, attached) == (request.query, request.attachments)
 
 
-def build_messages(system: str | None, place: Place) -> list[Message]:
+def build_messages(system: str | None, place: TurnPlace) -> list[Message]:
     """All that could be sent: the system prompt, the turns before, and the question with its documents."""
     messages = [Message("system", [TextPart(system)])] if system else []
     for turn in place.before:

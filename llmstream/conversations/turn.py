@@ -11,7 +11,7 @@ from llmstream.arguments import build_request
 from llmstream.client import CallOptions, LLMClient
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
-from llmstream.conversations.history import Place, build_messages, place_turn, replay_turn
+from llmstream.conversations.history import TurnPlace, build_messages, place_turn, replay_turn
 from llmstream.conversations.lease import Lease
 from llmstream.conversations.models import ConversationRequest
 from llmstream.conversations.records import ConversationRecord, Turn
@@ -126,7 +126,7 @@ class TurnRun:
             yield last
 
     def _finish(
-        self, event: StreamEvent, place: Place, *, stream: bool
+        self, event: StreamEvent, place: TurnPlace, *, stream: bool
     ) -> tuple[StreamEvent, list[Source]]:
         """The terminal event as it leaves, and the documents it cites; `turn` is set to what is stored of it."""
         turn = place.turn
@@ -147,7 +147,7 @@ class TurnRun:
         return replace(last, message=message, messages=event.messages and messages), cited
 
     async def _store_partial(
-        self, lease: Lease, place: Place, transcript: Transcript, reason: BaseException
+        self, lease: Lease, place: TurnPlace, transcript: Transcript, reason: BaseException
     ) -> None:
         """The reader left, or an argument was wrong: keep what had come. Never raises in place of `reason`."""
         info = (
@@ -172,7 +172,7 @@ def _partial(turn: Turn, new: list[Message], info: ErrorInfo | None) -> Turn:
     )
 
 
-async def _close_abandoned(lease: Lease, place: Place) -> None:
+async def _close_abandoned(lease: Lease, place: TurnPlace) -> None:
     """Store that the turn before this one is over: its program died."""
     for position, turn in enumerate(lease.turns[: place.position]):
         if turn.state == "open":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llmstream import LLMError
 from llmstream.conversations import Document, ImportFormatError
 from llmstream.conversations.export import parse_export, render_export
-from llmstream.conversations.history import Place, build_messages
+from llmstream.conversations.history import TurnPlace, build_messages
 from llmstream.conversations.records import ConversationRecord, Owner, Turn
 from llmstream.conversations.stores.protocol import render
 from llmstream.messages import (
@@ -118,7 +118,7 @@ def test_any_one_wrong_value_is_refused_or_harmless(export, data):
     assert parse_export(json.dumps(render_export(record, turns)))[1] == turns
     assert [Turn.from_dict(json.loads(render(turn))) for turn in turns] == turns
     asked = build_messages(
-        record.system, Place(Turn("t", [Message("user", [TextPart("so?")])]), turns)
+        record.system, TurnPlace(Turn("t", [Message("user", [TextPart("so?")])]), turns)
     )
     for renderer in RENDERERS.values():
         json.dumps(renderer(ChatRequest(asked, "m")).body)
