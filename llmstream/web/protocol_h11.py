@@ -15,8 +15,8 @@ from llmstream.web.protocol import Bounded, missing
 MISSING = missing(H11Protocol, RequestResponseCycle, "conn")
 
 
-class HTTP(Bounded, H11Protocol):
-    """`uvicorn --http llmstream.web.protocol_h11:HTTP app:app`."""
+class BoundedH11(Bounded, H11Protocol):
+    """`uvicorn --http llmstream.web.protocol_h11:BoundedH11 app:app`."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class HTTP(Bounded, H11Protocol):
 class _BoundedConnection(h11.Connection):
     """Refuses what h11 lets pass because it came in one piece, and reports the parts of a request."""
 
-    def __init__(self, protocol: HTTP, head_size: int) -> None:
+    def __init__(self, protocol: BoundedH11, head_size: int) -> None:
         super().__init__(h11.SERVER, head_size)
         self._protocol = protocol
         self._head_size = head_size

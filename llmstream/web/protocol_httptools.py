@@ -23,12 +23,12 @@ MISSING = missing(
 )
 
 
-class _TooMuchError(Exception):
+class _OverBoundError(Exception):
     """Ends the parser from within one of its callbacks."""
 
 
-class HTTP(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bounded is typed as if it stood on h11's
-    """`uvicorn --http llmstream.web.protocol_httptools:HTTP app:app`."""
+class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bounded is typed as if it stood on h11's
+    """`uvicorn --http llmstream.web.protocol_httptools:BoundedHttptools app:app`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class HTTP(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bounded is type
     def on_message_begin(self) -> None:
         """Bound what waits behind an answer."""
         if len(self.pipeline) >= self.bounds.pipelined:
-            raise _TooMuchError
+            raise _OverBoundError
         self._headers = 0
         super().on_message_begin()
 
@@ -79,7 +79,7 @@ class HTTP(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bounded is type
         self._headers += 1
         if self._headers > self.bounds.headers:
             self._flaw = 431
-            raise _TooMuchError
+            raise _OverBoundError
         if not self._reading_body:
             super().on_header(name, value)
 

@@ -27,6 +27,9 @@ GRACE = 10.0
 """Seconds that open streams have to end when the server is told to stop; then their clients are told."""
 
 
+_PROTOCOLS = {"h11": "BoundedH11", "httptools": "BoundedHttptools"}
+
+
 def _bounded_protocol() -> Any:
     """The class `HTTP`, or uvicorn's own where the insides that it stands on have changed."""
     parser = "httptools" if find_spec("httptools") else "h11"
@@ -34,7 +37,7 @@ def _bounded_protocol() -> Any:
         module = import_module(f"llmstream.web.protocol_{parser}")
         absent = module.MISSING
         if not absent:
-            return module.HTTP
+            return getattr(module, _PROTOCOLS[parser])
     except (ImportError, AttributeError) as problem:
         absent = [str(problem)]
     text = (

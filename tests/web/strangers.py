@@ -17,7 +17,7 @@ from llmstream.web import protocol_h11, protocol_httptools
 from llmstream.web.connections import Bounds
 from llmstream.web.protocol import _connections
 
-PARSERS = {"h11": protocol_h11.HTTP, "httptools": protocol_httptools.HTTP}
+PARSERS = {"h11": protocol_h11.BoundedH11, "httptools": protocol_httptools.BoundedHttptools}
 BACKLOG = 16_000_000
 """Bytes that the kernel's own buffers hold at most on the loopback interface, several times over."""
 
