@@ -158,7 +158,9 @@ class Renderer:
             markdown = _with_all_cells(markdown)
         pad = _margin(piece)
         with self._console.capture() as capture:
-            self._console.print(Document(markdown), width=max(8, self._size[0] - pad), end="")
+            self._console.print(
+                RenderedMarkdown(markdown), width=max(8, self._size[0] - pad), end=""
+            )
         rows = capture.get().split("\n")
         rows = [row.rstrip(" ") for row in rows]
         if piece.kind in ("fence", "code"):
@@ -237,7 +239,7 @@ class _Table(TableElement):
             yield table
 
 
-class Document(Markdown):
+class RenderedMarkdown(Markdown):
     """rich's Markdown, with nothing left out: HTML and link definitions are shown as text, links with their address."""
 
     elements: ClassVar[dict[str, Any]] = {

@@ -9,7 +9,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import TEXTS, StreamEvent
 from llmstream.streams.flow import Flow, Upstream
-from llmstream.streams.rewrite import Rewriter, rewrite
+from llmstream.streams.rewrite import TextRewriter, rewrite
 from llmstream.streams.transformer import Halt
 
 Edit: TypeAlias = tuple[int, int, str | None]
@@ -35,7 +35,8 @@ def guard(
     if hold < 0:
         raise ValueError(f"hold must be 0 or more characters, not {hold}")
     return rewrite(
-        Upstream(events), Rewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message)
+        Upstream(events),
+        TextRewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message),
     )
 
 

@@ -16,13 +16,13 @@ from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.streams.transformer import Halt, Transformer
 
 
-def rewrite(source: Upstream, rewriter: Rewriter) -> Flow[AnyEvent]:
+def rewrite(source: Upstream, rewriter: TextRewriter) -> Flow[AnyEvent]:
     """The source's events as the rewriter leaves them; closed before the ERROR of a Halt is handed out."""
     return Flow(_rewrite(source, rewriter), source)
 
 
 @narrow
-async def _rewrite(source: Upstream, rewriter: Rewriter) -> AsyncGenerator[StreamEvent, None]:
+async def _rewrite(source: Upstream, rewriter: TextRewriter) -> AsyncGenerator[StreamEvent, None]:
     async with source as events:
         try:
             async for event in events:
@@ -41,7 +41,7 @@ async def _rewrite(source: Upstream, rewriter: Rewriter) -> AsyncGenerator[Strea
             yield each
 
 
-class Rewriter:
+class TextRewriter:
     """Feed it a stream's events; what it returns may leave. Every run of text of these kinds gets a Transformer."""
 
     def __init__(

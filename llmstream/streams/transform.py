@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Callable
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.streams.flow import Flow, Upstream
-from llmstream.streams.rewrite import Rewriter, rewrite
+from llmstream.streams.rewrite import TextRewriter, rewrite
 from llmstream.streams.transformer import Transformer
 
 _ANSWER = frozenset({EventType.TEXT_DELTA})
@@ -29,7 +29,7 @@ def transform(
     The rewritten answer is kept once, for the message; with `keep_message=False` it isn't, and the messages are None.
     What the Transformer raises reaches the consumer, and the source is closed.
     """
-    return rewrite(Upstream(events), Rewriter(make, _ANSWER, keep_message=keep_message))
+    return rewrite(Upstream(events), TextRewriter(make, _ANSWER, keep_message=keep_message))
 
 
 def map_text(

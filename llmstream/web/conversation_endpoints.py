@@ -63,7 +63,7 @@ class ChunkEncoder(SseEncoder):
     def __init__(self, request_id: str) -> None:
         super().__init__()
         self._request_id = request_id
-        self._chunks = Chunks()
+        self._chunks = ChunkBuilder()
 
     def feed(self, event: StreamEvent) -> bytes:
         """One frame, where the event is one for readers."""
@@ -71,7 +71,7 @@ class ChunkEncoder(SseEncoder):
         return b"" if chunk is None else self.frame(chunk, last=event.type in TERMINAL)
 
 
-class Chunks:
+class ChunkBuilder:
     """One answer's chunks."""
 
     def __init__(self) -> None:
@@ -163,7 +163,11 @@ class Conversing:
             return
         request_id, limit = websocket.state.request_id, self._service.write_timeout
         if await send_events(
-            websocket, events, render=Chunks().render, request_id=request_id, write_timeout=limit
+            websocket,
+            events,
+            render=ChunkBuilder().render,
+            request_id=request_id,
+            write_timeout=limit,
         ):
             with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
                 await websocket.close(code)

@@ -36,7 +36,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status,
             headers=response.answer.raw_headers,
-            stream=_Stream(response),
+            stream=_BridgedStream(response),
             extensions={"http_version": b"HTTP/1.1", ANSWER: response},
         )
 
@@ -45,7 +45,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         await self._client.close()
 
 
-class _Stream(httpx2.AsyncByteStream):
+class _BridgedStream(httpx2.AsyncByteStream):
     def __init__(self, response: AiohttpResponse) -> None:
         self._response = response
 

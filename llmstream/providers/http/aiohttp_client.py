@@ -99,7 +99,7 @@ class AiohttpResponse:
 
     def raw(self) -> AsyncIterator[bytes]:
         """The content as it was sent."""
-        return _Body(self.answer.content)
+        return _AiohttpContent(self.answer.content)
 
     async def aclose(self) -> None:
         """Give the connection back, or close it."""
@@ -107,13 +107,13 @@ class AiohttpResponse:
         await self.answer.wait_for_close()
 
 
-class _Body:
+class _AiohttpContent:
     """aiohttp's own stream."""
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
 
-    def __aiter__(self) -> _Body:
+    def __aiter__(self) -> _AiohttpContent:
         return self
 
     async def __anext__(self) -> bytes:

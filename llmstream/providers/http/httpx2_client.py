@@ -120,14 +120,14 @@ class Httpx2Response:
             self._response.is_stream_consumed
         ):  # by a user's hook; the connection may be somebody else's by now
             return self._response.aiter_bytes()
-        return decoded(_Body(self._response), self.headers.get("content-encoding"))
+        return decoded(_ContentChunks(self._response), self.headers.get("content-encoding"))
 
     async def aclose(self) -> None:
         """Give the connection back, or close it."""
         await self._response.aclose()
 
 
-class _Body:
+class _ContentChunks:
     """httpcore2's own stream, or the response's. `aiter_raw` would count and cut the bytes again, a fifth of all."""
 
     def __init__(self, response: Any) -> None:
@@ -135,7 +135,7 @@ class _Body:
         content = response.extensions.get(CONTENT) or response.stream
         self._chunks: AsyncGenerator[bytes, None] = content.__aiter__()
 
-    def __aiter__(self) -> _Body:
+    def __aiter__(self) -> _ContentChunks:
         return self
 
     def __anext__(self) -> Awaitable[bytes]:
@@ -204,7 +204,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status,
             headers=response.headers,
-            stream=_Stream(response),
+            stream=_ResponseStream(response),
             extensions={**response.extensions, CONTENT: response.stream},
         )
 
@@ -214,7 +214,7 @@ class _Transport(httpx2.AsyncBaseTransport):
             await pool.aclose()
 
 
-class _Stream(httpx2.AsyncByteStream):
+class _ResponseStream(httpx2.AsyncByteStream):
     def __init__(self, response: httpcore2.Response) -> None:
         self._response = response
 

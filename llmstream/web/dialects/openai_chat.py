@@ -126,7 +126,7 @@ class OpenAIChat:
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
-        chunks = [*_Chunks(ask).chunks(_official(whole(event), usage=True))]
+        chunks = [*_OfficialChunks(ask).chunks(_official(whole(event), usage=True))]
         message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         document = {**chunks[0], "object": "chat.completion", "choices": [choice]}
@@ -150,13 +150,13 @@ class _ChatAnswer(ProviderAnswer):
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask)
         self._usage = ask.reply.usage
-        self._chunks = _Chunks(ask)
+        self._chunks = _OfficialChunks(ask)
 
     def _render(self, event: StreamEvent) -> bytes:
         return self._chunks.feed(_official(event, usage=self._usage))
 
 
-class _Chunks(ChatEncoder):
+class _OfficialChunks(ChatEncoder):
     """Chunks with all that the official clients' types promise."""
 
     def __init__(self, ask: Ask) -> None:
