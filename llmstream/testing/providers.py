@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
+from typing import TypeAlias
 
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import ChatRequest, Message, TextPart
@@ -19,9 +21,14 @@ from llmstream.wire.formats import FORMATS
 LIMIT = 0.2
 """Seconds of the clock that a fault is about."""
 LONG = 10.0
-"""Seconds of the others, and of a whole attempt."""
+"""Seconds of the other clocks."""
+SILENCE = 2 * LONG
+"""Seconds without an event, or without the end of a stream, after which a provider hangs: its clocks should have run
+out. However long it takes, a provider that goes on doesn't hang."""
 AT_ONCE = 4.0
 """Seconds within which a connection must be let go. One that is leaked never is; a busy machine takes a second."""
+MANY_EVENTS = 10_000
+"""Events of one attempt after which a provider doesn't stop. No answer of a FaultServer has as many pieces."""
 SIDE_BY_SIDE = 8
 
 
@@ -36,13 +43,16 @@ async def check_provider(
 
         await check_provider(lambda base_url: MyProvider(base_url=base_url, api_key="any"), "openai-chat")
 
-    `make` gets the base URL of a FaultServer (plain http, on this machine) and returns a provider for it; it is
-    called once for each check, and the provider is closed after it. `format` is the wire format that it speaks, a
-    name in `wire.FORMATS`. `faults` are the ones to play; by default all that
-    need no TLS. Checked: each ends in exactly one terminal event that is true of it, after exactly one attempt,
-    with all the text that came before it, within the clocks of the Call; nothing is raised; streams can be closed,
-    cancelled and run side by side; closing the provider ends them; every connection is let go. Takes some seconds.
-    ValueError for unknown formats and faults.
+    `make` gets the base URL of a FaultServer (plain http, on this machine) and returns a provider for it. It is
+    called once for each check, and the provider is closed after the check. `format` is the wire format that it
+    speaks, a name in `wire.FORMATS`. `faults` are the ones to play; by default all that need no TLS.
+
+    Checked: each attempt ends in exactly one terminal event that is true of it, after one request, with all the text
+    that came before it, within the clocks of the Call. Nothing is raised. Streams can be closed, cancelled and run
+    side by side. Closing the provider ends them. Every connection is let go.
+
+    It takes some seconds. A provider may be slow: it hangs only after 20 seconds without an event. ValueError for
+    unknown formats and faults.
     """
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
@@ -50,31 +60,27 @@ async def check_provider(
     unknown = set(faults or ()) - set(FAULTS)
     if unknown:
         raise ValueError(f"there is no fault {min(unknown)!r}; llmstream.testing.FAULTS lists them")
-    check = _ProviderCheck(make, api, model)
+    played = [FAULTS[name] for name in faults or FAULTS]
+    checks: dict[str, Check] = {
+        fault.name: partial(_Checked.fault, fault=fault)
+        for fault in played
+        if _concerns(fault, api)
+    }
+    checks |= OTHER_CHECKS
     before = asyncio.all_tasks()
     gate = asyncio.Semaphore(SIDE_BY_SIDE)
 
-    async def one(name: str, checking: Awaitable[None]) -> None:
+    async def problems(name: str, check: Check) -> list[str]:
         async with gate:
-            try:
-                async with asyncio.timeout(2 * LONG):
-                    await checking
-            except TimeoutError:
-                check.wrong(name, "hangs: it neither ends nor lets itself be closed")
-            except Exception as problem:  # noqa: BLE001  # that nothing is raised is the rule
-                check.wrong(name, f"raises {type(problem).__name__}: {problem}")
+            return await _Checked(make, api, model).problems_of(name, check)
 
-    played = [FAULTS[name] for name in faults or FAULTS]
-    cases = [(fault.name, check.fault(fault)) for fault in played if _concerns(fault, api)]
-    cases += [("closed early", check.closing()), ("side by side", check.side_by_side())]
-    cases.append(("closed under a stream", check.closed_under()))
-    cases += [("cancelled", check.cancelling(fault)) for fault in ("no-head", "stall")]
-    await asyncio.gather(*(one(name, case) for name, case in cases))
+    found = await asyncio.gather(*(problems(name, check) for name, check in checks.items()))
+    broken = [problem for some in found for problem in some]
     left = asyncio.all_tasks() - before
     if left:
-        check.wrong("at the end", f"{len(left)} tasks are still running")
-    if check.problems:
-        raise AssertionError("the provider breaks these rules:\n" + "\n".join(check.problems))
+        broken.append(f"at the end: {len(left)} tasks are still running")
+    if broken:
+        raise AssertionError("the provider breaks these rules:\n" + "\n".join(broken))
 
 
 def _concerns(fault: Fault, api: str) -> bool:
@@ -82,53 +88,78 @@ def _concerns(fault: Fault, api: str) -> bool:
     return api in fault.expect and fault.certificate is None and fault.clock != "total"
 
 
-class _ProviderCheck:
-    """What is wrong with one provider."""
+class _Checked:
+    """One provider in one check, and what is wrong with it."""
 
     def __init__(self, make: Callable[[str], Provider], api: str, model: str) -> None:
         self._make = make
         self._api = api
         self._request = ChatRequest([Message("user", [TextPart("hi")])], model)
-        self.problems: list[str] = []
+        self._silence = asyncio.timeout(SILENCE)
+        self._problems: list[str] = []
 
-    def wrong(self, where: str, problem: str) -> None:
-        self.problems.append(f"{where}: {problem}")
+    async def problems_of(self, name: str, check: Check) -> list[str]:
+        """Run the check, and return each rule that is broken, after the check's name."""
+        try:
+            async with self._silence:
+                self._goes_on()
+                await check(self)
+        except TimeoutError:
+            self._wrong("hangs: it neither ends nor lets itself be closed")
+        except Exception as problem:  # noqa: BLE001  # that nothing is raised is the rule
+            self._wrong(f"raises {type(problem).__name__}: {problem}")
+        return [f"{name}: {problem}" for problem in self._problems]
 
-    def _stream(
+    def _wrong(self, problem: str) -> None:
+        self._problems.append(problem)
+
+    def _goes_on(self) -> None:
+        """Wait for the next event as long as for the first."""
+        with suppress(RuntimeError):  # the check is over
+            self._silence.reschedule(asyncio.get_running_loop().time() + SILENCE)
+
+    async def _stream(
         self, provider: Provider, clock: str | None = None
     ) -> AsyncGenerator[StreamEvent, None]:
         limits = {
             name: LIMIT if name == clock else LONG
             for name in ("connect", "first_token", "idle", "progress")
         }
-        return provider.stream(self._request, Call(Timeouts(**limits)))
+        stream = provider.stream(self._request, Call(Timeouts(**limits)))
+        count = 0
+        try:
+            async for event in stream:
+                self._goes_on()
+                yield event
+                count += 1
+                if count == MANY_EVENTS:
+                    self._wrong(f"doesn't stop: {count:,} events, and more")
+                    return
+        finally:
+            self._goes_on()
+            await stream.aclose()
 
-    async def _let_go(self, waiting: Awaitable[float], where: str, problem: str) -> None:
+    async def _let_go(self, waiting: Awaitable[float], problem: str) -> None:
         try:
             await waiting
         except TimeoutError:
-            self.wrong(where, problem)
+            self._wrong(problem)
 
     async def fault(self, fault: Fault) -> None:
-        """One attempt while the server plays `fault`, and a good one after it."""
+        """One attempt while the server plays `fault`, and the connections after it."""
         async with FaultServer(fault.name) as server:
             provider = self._make(server.url(self._api))
             try:
                 events = [event async for event in self._stream(provider, fault.clock)]
-                for problem in broken_rules(events):
-                    self.wrong(fault.name, problem)
+                self._problems += broken_rules(events)
                 self._outcome(fault, events)
                 if server.played != 1 and fault.stage != "listen":
-                    self.wrong(fault.name, f"{server.played} requests in one attempt")
+                    self._wrong(f"{server.played} requests in one attempt")
                 if not fault.lingers:
-                    await self._let_go(
-                        server.idle(AT_ONCE), fault.name, "the connection is held after the end"
-                    )
+                    await self._let_go(server.idle(AT_ONCE), "the connection is held after the end")
             finally:
                 await provider.aclose()
-            await self._let_go(
-                server.left(AT_ONCE), fault.name, "aclose() leaves a connection open"
-            )
+            await self._let_go(server.left(AT_ONCE), "aclose() leaves a connection open")
 
     def _outcome(self, fault: Fault, events: list[StreamEvent]) -> None:
         ends = [
@@ -146,9 +177,7 @@ class _ProviderCheck:
         )
         expected = fault.expect[self._api]
         if outcome not in expected:
-            self.wrong(
-                fault.name, f"ends in {outcome}, not {' or '.join(expected)} ({fault.description})"
-            )
+            self._wrong(f"ends in {outcome}, not {' or '.join(expected)} ({fault.description})")
             return
         if fault.text is not None:
             text = "".join(event.text for event in events)
@@ -156,9 +185,9 @@ class _ProviderCheck:
                 fault.text if outcome == "complete" else " ".join(ANSWER.split()[: fault.words])
             )
             if text != wanted:
-                self.wrong(fault.name, f"delivers {text!r}, not {wanted!r}")
+                self._wrong(f"delivers {text!r}, not {wanted!r}")
         if outcome == "timeout" and info is not None and fault.clock not in (None, info.code):
-            self.wrong(fault.name, f"says that the clock {info.code} ran out, not {fault.clock}")
+            self._wrong(f"says that the clock {info.code} ran out, not {fault.clock}")
 
     async def closing(self) -> None:
         """Leaving a stream that goes on closes its connection, and not the provider."""
@@ -170,11 +199,9 @@ class _ProviderCheck:
                     if event.text:
                         break
                 await stream.aclose()
-                await self._let_go(
-                    server.idle(AT_ONCE), "closed early", "the connection outlives its stream"
-                )
+                await self._let_go(server.idle(AT_ONCE), "the connection outlives its stream")
                 server.play("ok")
-                await self._answers("closed early", provider)
+                await self._answers(provider)
             finally:
                 await provider.aclose()
                 await provider.aclose()  # twice is allowed
@@ -194,16 +221,10 @@ class _ProviderCheck:
                 async with asyncio.timeout(AT_ONCE):
                     events += await reading
                 if events[-1].type is not EventType.ERROR:
-                    self.wrong(
-                        "closed under a stream", f"it ends in {events[-1].type}, not in an ERROR"
-                    )
-                await self._let_go(
-                    server.left(AT_ONCE),
-                    "closed under a stream",
-                    "aclose() leaves a connection open",
-                )
+                    self._wrong(f"it ends in {events[-1].type}, not in an ERROR")
+                await self._let_go(server.left(AT_ONCE), "aclose() leaves a connection open")
             except TimeoutError:
-                self.wrong("closed under a stream", "aclose() does not end it")
+                self._wrong("aclose() does not end it")
             finally:
                 await stream.aclose()
 
@@ -211,23 +232,16 @@ class _ProviderCheck:
         """Cancelling the one who reads closes the connection, and is not swallowed."""
         async with FaultServer(fault) as server:
             provider = self._make(server.url(self._api))
-
-            async def read() -> None:
-                async for _ in self._stream(provider):
-                    pass
-
             try:
-                task = asyncio.create_task(read())
+                task = asyncio.create_task(_rest(self._stream(provider)))
                 with suppress(TimeoutError):
                     await server.busy(AT_ONCE)
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
                 if not task.cancelled():
-                    self.wrong("cancelled", "the cancellation is swallowed")
-                await self._let_go(
-                    server.idle(AT_ONCE), "cancelled", "the connection outlives the one who read"
-                )
+                    self._wrong("the cancellation is swallowed")
+                await self._let_go(server.idle(AT_ONCE), "the connection outlives the one who read")
             finally:
                 await provider.aclose()
 
@@ -236,15 +250,27 @@ class _ProviderCheck:
         async with FaultServer("one-byte-at-a-time") as server:
             provider = self._make(server.url(self._api))
             try:
-                await asyncio.gather(*(self._answers("side by side", provider) for _ in range(3)))
+                await asyncio.gather(*(self._answers(provider) for _ in range(3)))
             finally:
                 await provider.aclose()
 
-    async def _answers(self, where: str, provider: Provider) -> None:
+    async def _answers(self, provider: Provider) -> None:
         events = [event async for event in self._stream(provider)]
         text = "".join(event.text for event in events)
         if text != ANSWER or events[-1].type is not EventType.MESSAGE_COMPLETE:
-            self.wrong(where, f"a good answer is not delivered: {text!r}, then {events[-1:]}")
+            self._wrong(f"a good answer is not delivered: {text!r}, then {events[-1:]}")
+
+
+Check: TypeAlias = Callable[[_Checked], Awaitable[None]]
+
+OTHER_CHECKS: dict[str, Check] = {
+    "closed early": _Checked.closing,
+    "side by side": _Checked.side_by_side,
+    "closed under a stream": _Checked.closed_under,
+    "cancelled before the head": partial(_Checked.cancelling, fault="no-head"),
+    "cancelled in a stall": partial(_Checked.cancelling, fault="stall"),
+}
+"""What is checked beside the faults."""
 
 
 async def _rest(stream: AsyncGenerator[StreamEvent, None]) -> list[StreamEvent]:

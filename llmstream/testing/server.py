@@ -77,9 +77,11 @@ class FaultServer:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._listener is not None:
-            self._listener.close()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            if self._listener is not None:
+                self._listener.close()
 
     def url(self, api: str) -> str:
         """The base URL for the provider `api`, such as "openai" or "anthropic"; other names: ValueError."""

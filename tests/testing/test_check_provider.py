@@ -154,6 +154,36 @@ class NeverCloses(Wrong):
         pass
 
 
+class NeverStops(Wrong):
+    """Without ever giving the event loop a turn."""
+
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        while True:
+            yield text_delta("more")
+
+
+class IsSlow(Wrong):
+    """It takes its time for each event, and is right in all else."""
+
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        async for event in self.right.stream(request, call):
+            await asyncio.sleep(SLOW)
+            yield event
+
+
+SLOW = 0.1
+"""Seconds before each event."""
+
+
+async def test_a_provider_that_is_slow_but_goes_on_does_not_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("llmstream.testing.providers.SILENCE", 10 * SLOW)
+    began = asyncio.get_running_loop().time()
+    await check_provider(IsSlow, "openai-chat", faults=["ok"])
+    assert asyncio.get_running_loop().time() - began > 10 * SLOW
+
+
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
@@ -163,8 +193,9 @@ class NeverCloses(Wrong):
         (Misnames, "status-500: ends in internal, not server"),
         (Retries, "status-500: 2 requests in one attempt"),
         (HasNoClocks, "stall: hangs"),
+        (NeverStops, "ok: doesn't stop: 10,000 events, and more"),
         (Leaks, "closed early: the connection outlives its stream"),
-        (Swallows, "cancelled: the cancellation is swallowed"),
+        (Swallows, "cancelled in a stall: the cancellation is swallowed"),
         (SharesItsState, "side by side: "),
         (NeverCloses, "closed under a stream: aclose.. does not end it"),
         (NeverCloses, "ok: aclose.. leaves a connection open"),
@@ -174,6 +205,7 @@ async def test_a_provider_that_breaks_a_rule_is_found(
     make: Any, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llmstream.testing.providers.LONG", 1.0)
+    monkeypatch.setattr("llmstream.testing.providers.SILENCE", 2.0)
     monkeypatch.setattr("llmstream.testing.providers.AT_ONCE", 0.3)
     made = []
     with pytest.raises(AssertionError, match=problem):
