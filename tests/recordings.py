@@ -1,7 +1,7 @@
 """Recorded streams of real providers, and ways to feed them.
 
 They are not part of this repository: `LLMSTREAM_WIRE` names the folder that holds them. Without it one skipped test
-stands in wherever they would be used.
+stands in wherever they alone would be used. The answers of `tests/corpus` are there for everybody.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from llmstream.events.types import StreamEvent
+from llmstream.messages import parse_arguments
 from llmstream.wire.event_decoder import Decoder
+from tests.corpus.answers import answers
 
 FOLDER = os.environ.get("LLMSTREAM_WIRE")
 NO_FOLDER = pytest.mark.skip(reason="LLMSTREAM_WIRE doesn't name the folder of recordings")
@@ -40,6 +42,18 @@ class Recording:
     def expect(self) -> dict[str, Any]:
         return dict(json.loads(self.path.read_text("utf-8")))
 
+    @property
+    def format(self) -> str:
+        return str(self.expect["api"])
+
+    @property
+    def calls(self) -> list[tuple[str, Any]]:
+        """The calls for the caller: the name, and the arguments as a dict (None: no JSON object)."""
+        return [
+            (made["name"], made["arguments_json"] or parse_arguments(made["arguments"]))
+            for made in self.expect["tool_calls"]
+        ]
+
 
 def recordings(api: str, *, below: int | None = None) -> list[Any]:
     """All recordings of one wire format (of fewer bytes than `below`), as parameters; one to be skipped if none."""
@@ -53,6 +67,13 @@ def recordings(api: str, *, below: int | None = None) -> list[Any]:
                 )
             )
     return found or [skipped()]
+
+
+def all_answers(format: str, *, below: int | None = None) -> list[Any]:
+    """The answers of the corpus in one format, and the recordings if there are any, as parameters."""
+    ours = [pytest.param(case, id=f"corpus/{case.name}") for case in answers(format)]
+    found = recordings(format, below=below)
+    return ours + [each for each in found if each.values[0] is not None]
 
 
 def listed(file: str, *keys: str) -> list[Any]:

@@ -39,7 +39,6 @@ from llmstream.messages import (
     ToolCall,
     ToolChoice,
     ToolResult,
-    parse_arguments,
 )
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import ScriptedProvider, VirtualClock
@@ -48,7 +47,7 @@ from llmstream.tools.function import render_result
 from llmstream.tools.loop import run_rounds
 from tests.grammar_check import check_stream
 from tests.loopback import APIS, Loopback, answer, cut
-from tests.recordings import recordings
+from tests.recordings import all_answers
 
 HI = [{"role": "user", "content": "what's the weather?"}]
 
@@ -567,18 +566,19 @@ async def test_all_three_formats_over_real_bytes(provider, arguments):
 RECORDED = [
     pytest.param(provider, *found.values, id=f"{found.id}", marks=found.marks)
     for provider, format in APIS.items()
-    for found in recordings(format)
-    if found.values[0] is None or found.values[0].expect["tool_calls"]
+    for found in all_answers(format)
+    if found.values[0].calls
 ]
 
 
 @pytest.mark.parametrize(("provider", "recording"), RECORDED)
 async def test_the_calls_that_real_models_made(provider, recording):
-    """Every recorded answer that calls tools: each call is run once, as it was meant, and its result goes back.
+    """Every answer of the corpus, and every recorded one, that calls tools: each call is run once, as it was meant,
+    and its result goes back.
 
     None is run of an answer that was cut, nor a call whose arguments are no object; the model is told of the latter.
     """
-    wanted = recording.expect["tool_calls"]
+    wanted = recording.calls
     ran = []
 
     def take(name):
@@ -593,7 +593,7 @@ async def test_the_calls_that_real_models_made(provider, recording):
         await reply.send(recording.body)
         await reply.end()
 
-    names = dict.fromkeys(made["name"] for made in wanted)
+    names = dict.fromkeys(name for name, _ in wanted)
     async with (
         Loopback(play, answer(APIS[provider], "Done.")) as server,
         LLMClient(f"{provider}:m", api_key="k", base_url=server.url(provider)) as client,
@@ -605,13 +605,9 @@ async def test_the_calls_that_real_models_made(provider, recording):
         assert len(server.requests) == 1
         return
     assert last.message.text == "Done."
-    given = [
-        (made["name"], made["arguments_json"] or parse_arguments(made["arguments"]))
-        for made in wanted
-    ]
     results = [result for result in results_of(events).values() if result.executed_by == "caller"]
-    assert [result.name for result in results] == [made["name"] for made in wanted]
-    assert ran == [(name, arguments) for name, arguments in given if arguments is not None]
+    assert [result.name for result in results] == [name for name, _ in wanted]
+    assert ran == [(name, arguments) for name, arguments in wanted if arguments is not None]
     sent = json.dumps(server.requests[1].body)
     assert all(f"result of {name}" in sent for name, _ in ran)
 

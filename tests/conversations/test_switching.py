@@ -17,8 +17,9 @@ from llmstream.tools import FunctionTool, tool
 from llmstream.wire import FORMATS, decoder
 from tests.conversations.sdk_types import RENDERERS, accepted
 from tests.conversations.talk import begin
+from tests.corpus.answers import Answer
 from tests.loopback import APIS, Loopback, answer
-from tests.recordings import NO_FOLDER, Recording, recordings
+from tests.recordings import Recording, all_answers
 
 # --- over real bytes ----------------------------------------------------------------------------------------
 
@@ -97,8 +98,8 @@ class Player:
         """Nothing."""
 
 
-def events_of(recording: Recording) -> list[StreamEvent]:
-    made = decoder(recording.expect["api"])
+def events_of(recording: Recording | Answer) -> list[StreamEvent]:
+    made = decoder(recording.format)
     return [*made.feed(recording.body), *made.finish()]
 
 
@@ -116,19 +117,13 @@ def stand_ins(events: list[StreamEvent]) -> list[FunctionTool]:
 
 
 def mixed() -> list[Any]:
-    """Every recording of the three formats once, three to a conversation, one of each as long as they last."""
+    """Every answer of the corpus and every recording, once: one of each format to a conversation, while they last."""
     found = {}
     for format in FORMATS:
-        whole = [
-            each.values[0]
-            for each in recordings(format, below=60_000)
-            if each.values[0] is not None
-        ]
+        whole = [each.values[0] for each in all_answers(format, below=60_000)]
         found[format] = [
             each for each in whole if events_of(each)[-1].type is EventType.MESSAGE_COMPLETE
         ]
-    if not any(found.values()):
-        return [pytest.param(None, marks=NO_FOLDER, id="no-recordings")]
     rows = itertools.zip_longest(*found.values())
     return [
         pytest.param([each for each in row if each is not None], id=f"{number}")
