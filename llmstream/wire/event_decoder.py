@@ -12,7 +12,7 @@ import json
 from collections import deque
 from typing import Any, ClassVar
 
-from llmstream.errors import ErrorInfo
+from llmstream.errors import ErrorInfo, ErrorKind
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.types import (
     EventType,
@@ -32,7 +32,8 @@ from llmstream.messages import (
     ToolResult,
     Usage,
 )
-from llmstream.wire.error_body import is_error, parse_error
+from llmstream.wire.error_body import MAX_CODE, is_error, parse_error
+from llmstream.wire.finish_words import read_finish_word
 from llmstream.wire.framing.framer import MAX_FRAME, Frame, Framing
 from llmstream.wire.json_fields import as_string, parse_json
 from llmstream.wire.open_calls import OpenCall
@@ -80,6 +81,7 @@ class Decoder:
         self._usage: Usage | None = None
         self._finish_reason: FinishReason | None = None
         self._raw_finish_reason: str | None = None
+        self._failure: ErrorKind | None = None  # what the finish word says that went wrong
         self.finishing = False
         """A finish reason came after which a cut, or 5 s of silence, still completes the answer."""
         self.ended = False
@@ -250,8 +252,33 @@ class Decoder:
             self._called = self._called or call.executed_by == "caller"
             self._emit(StreamEvent(EventType.TOOL_CALL, tool_call=tool_call))
 
+    def _finish_word(self, word: str, *, native: Any = None, raw: str | None = None) -> bool:
+        """The provider's word for why the answer ends; False if it says that more comes.
+
+        `native`: the word of whom the provider asked. `raw`: what is kept as `raw_finish_reason`, if not the word.
+        """
+        meaning = read_finish_word(word, self.format)
+        if meaning is None:
+            return False
+        failed = not isinstance(meaning, FinishReason)
+        if failed and isinstance(native, str):
+            closer = read_finish_word(native, self.format)
+            if closer is not None and not isinstance(closer, FinishReason):
+                word, meaning = native, closer
+        self._raw_finish_reason = raw or word
+        if isinstance(meaning, FinishReason):
+            self._finish_reason, self._failure = meaning, None
+        else:
+            self._finish_reason, self._failure = None, meaning
+        return True
+
     def _complete(self) -> None:
         """The provider's own end came."""
+        if self._failure is not None:
+            word = (self._raw_finish_reason or "")[:MAX_CODE]
+            told = f"the provider ended the answer with the finish reason {word!r}"
+            self._fail(ErrorInfo(self._failure, told, code=word))
+            return
         reason = self._finish_reason or FinishReason.UNKNOWN
         if reason is FinishReason.UNKNOWN and not self._started and not self._calls:
             self._fail(ErrorInfo("truncated", "the provider ended the stream without an answer"))

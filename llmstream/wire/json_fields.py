@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from jiter import from_json
@@ -44,6 +45,17 @@ def as_text(value: Any) -> str | None:
 def as_count(value: Any) -> int | None:
     """A field that should be a number of tokens; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_BETWEEN = re.compile(r"[\s._-]+")
+
+
+def snake_case(word: str) -> str:
+    """A vendor's word in one spelling: "ContentFilter", "CONTENT-FILTER" and "content filter" are "content_filter"."""
+    if word.islower() and word.isidentifier():
+        return word
+    return _BETWEEN.sub("_", _HUMP.sub("_", word).lower()).strip("_")
 
 
 def present(**fields: Any) -> dict[str, Any]:

@@ -608,8 +608,11 @@ def test_phases_of_a_providers_tool_are_progress():
         ("completed", None, FinishReason.STOP),
         ("incomplete", "max_output_tokens", FinishReason.LENGTH),
         ("incomplete", "content_filter", FinishReason.CONTENT_FILTER),
-        ("incomplete", "steered", FinishReason.OTHER),
-        ("incomplete", None, FinishReason.OTHER),
+        ("incomplete", "max_messages", FinishReason.LENGTH),
+        ("incomplete", "max_tokens", FinishReason.LENGTH),
+        ("incomplete", "steered", FinishReason.PAUSE),
+        ("incomplete", "a word of nobody", FinishReason.OTHER),
+        ("incomplete", None, FinishReason.LENGTH),
     ],
 )
 def test_finish_reasons(status, reason, expected):
@@ -618,6 +621,23 @@ def test_finish_reasons(status, reason, expected):
     assert events[-1].finish_reason is expected
     assert events[-1].raw_finish_reason == (f"{status}:{reason}" if reason else status)
     assert decode(encode(events)) == events
+
+
+@pytest.mark.parametrize(
+    ("type", "status", "expected"),
+    [
+        ("response.completed", "requires_action", FinishReason.TOOL_CALLS),
+        ("response.requires_action", "requires_action", FinishReason.TOOL_CALLS),
+        ("response.done", "completed", FinishReason.STOP),
+        ("response.done", "incomplete", FinishReason.LENGTH),
+        ("response.completed", "in_progress", FinishReason.STOP),
+        ("response.incomplete", "queued", FinishReason.LENGTH),
+    ],
+)
+def test_ends_of_other_servers(type, status, expected):
+    """Realtime's `response.done`, calls that wait, and a status that the server forgot to change."""
+    last = decode(sse(CREATED, {"type": type, "response": {**RESPONSE, "status": status}}))[-1]
+    assert last.finish_reason is expected
 
 
 FLAT = {"type": "error", "code": "rate_limit_exceeded", "message": "slow down", "param": None}

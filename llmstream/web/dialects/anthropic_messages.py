@@ -19,9 +19,10 @@ from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, whole
-from llmstream.wire.anthropic_messages.decode import FINISH_REASONS
+from llmstream.wire.anthropic_messages.decode import FORMAT
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
 from llmstream.wire.anthropic_messages.request import parse_request
+from llmstream.wire.finish_words import render_finish_word
 
 _PASSED = frozenset({"cache_control", "output_config", "thinking"})
 """Options without a name of ours that go to a provider of this format; others are ignored."""
@@ -132,7 +133,7 @@ def _official(event: StreamEvent) -> StreamEvent:
     if event.type is not EventType.MESSAGE_COMPLETE:
         return event
     reason = event.finish_reason or FinishReason.UNKNOWN
-    raw = event.raw_finish_reason if event.raw_finish_reason in FINISH_REASONS else None
+    raw = render_finish_word(event.raw_finish_reason, None, FORMAT)
     return replace(event, finish_reason=_FINISH.get(reason, reason), raw_finish_reason=raw)
 
 

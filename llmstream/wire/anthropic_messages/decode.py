@@ -19,25 +19,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmstream.messages import FinishReason, Source, ToolResult, Usage
+from llmstream.messages import Source, ToolResult, Usage
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
-from llmstream.wire.json_fields import as_count
+from llmstream.wire.json_fields import as_count, as_string
 from llmstream.wire.open_calls import OpenCall
 
 FORMAT = "anthropic-messages"
-
-FINISH_REASONS = {
-    "end_turn": FinishReason.STOP,
-    "stop_sequence": FinishReason.STOP,
-    "max_tokens": FinishReason.LENGTH,
-    "model_context_window_exceeded": FinishReason.LENGTH,
-    "tool_use": FinishReason.TOOL_CALLS,
-    "refusal": FinishReason.REFUSAL,
-    "pause_turn": FinishReason.PAUSE,
-    "compaction": FinishReason.PAUSE,
-}
 
 _INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _COUNTS = frozenset({*_INPUTS, "output_tokens", "output_tokens_details"})
@@ -113,8 +102,7 @@ class MessagesDecoder(Decoder):
 
     def _parse_stop(self, stop: dict[str, Any]) -> None:
         if reason := stop.get("stop_reason"):
-            self._raw_finish_reason = reason
-            self._finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER)
+            self._finish_word(as_string(reason))
 
     def _parse_usage(self, usage: dict[str, Any] | None) -> None:
         given = {key: value for key, value in (usage or {}).items() if value is not None}

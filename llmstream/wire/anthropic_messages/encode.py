@@ -25,8 +25,9 @@ from llmstream.messages import (
     Usage,
     parse_arguments,
 )
-from llmstream.wire.anthropic_messages.decode import FINISH_REASONS, FORMAT, render_call_data
+from llmstream.wire.anthropic_messages.decode import FORMAT, render_call_data
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import encode_json
 
@@ -271,8 +272,8 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 
 def _render_reason(event: StreamEvent) -> str | None:
     raw, reason = event.raw_finish_reason, event.finish_reason
-    if raw is not None and (raw in FINISH_REASONS or reason is FinishReason.OTHER):
-        return raw
+    if (word := render_finish_word(raw, reason, FORMAT)) is not None:
+        return word
     return _REASONS.get(reason or FinishReason.UNKNOWN)
 
 

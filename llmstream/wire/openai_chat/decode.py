@@ -18,24 +18,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmstream.errors import ErrorInfo
-from llmstream.messages import FinishReason, Source, Usage, parse_arguments
+from llmstream.messages import Source, Usage, parse_arguments
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count, as_text
 from llmstream.wire.object_end import ObjectEnd
 from llmstream.wire.open_calls import OpenCall
-
-FINISH_REASONS = {
-    "stop": FinishReason.STOP,
-    "end": FinishReason.STOP,  # some Ollama and LM Studio versions
-    "length": FinishReason.LENGTH,
-    "model_length": FinishReason.LENGTH,  # Mistral
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,
-    "content_filter": FinishReason.CONTENT_FILTER,
-}
 
 
 class ChatDecoder(Decoder):
@@ -85,18 +74,6 @@ class ChatDecoder(Decoder):
         """`[DONE]`: the provider's own end."""
         self._complete()
 
-    def _complete(self) -> None:
-        if (
-            self._raw_finish_reason == "error"
-        ):  # Mistral, OpenRouter; usually an error object says more
-            self._fail(
-                ErrorInfo(
-                    "invalid_output", "the provider ended the answer with finish_reason 'error'"
-                )
-            )
-        else:
-            super()._complete()
-
     def _parse_choice(self, payload: dict[str, Any], choices: list[dict[str, Any]]) -> None:
         choice = choices[0]
         if choice.get("index"):
@@ -107,10 +84,10 @@ class ChatDecoder(Decoder):
         delta = choice.get("delta")
         if delta:
             self._parse_delta(delta)
-        if (reason := choice.get("finish_reason")) and isinstance(reason, str):
-            self._raw_finish_reason = reason
-            self._finish_reason = FINISH_REASONS.get(reason, FinishReason.OTHER)
-            self.finishing = True
+        reason = choice.get("finish_reason")
+        if reason and isinstance(reason, str):
+            native = choice.get("native_finish_reason")
+            self.finishing |= self._finish_word(reason, native=native)
         if usage := choice.get("usage"):  # Kimi
             self._usage = parse_usage(usage)
 

@@ -24,8 +24,8 @@ from llmstream.messages import (
     Usage,
 )
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
-from llmstream.wire.openai_chat.decode import FINISH_REASONS
 from llmstream.wire.outbound import encode_json
 
 _REASONS = {
@@ -207,8 +207,8 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 
 def _render_reason(event: StreamEvent) -> str | None:
     raw, reason = event.raw_finish_reason, event.finish_reason
-    if raw is not None and (raw in FINISH_REASONS or reason is FinishReason.OTHER):
-        return raw
+    if (word := render_finish_word(raw, reason, FORMAT)) is not None:
+        return word
     if reason is FinishReason.UNKNOWN and raw is None:
         return None
     return _REASONS.get(reason or FinishReason.STOP, "stop")

@@ -3,8 +3,9 @@
 Format: https://platform.openai.com/docs/api-reference/responses-streaming. Rules, and what real servers add, all seen
 in recordings:
 
-- The end is `response.completed` or `.incomplete` (MESSAGE_COMPLETE), `.failed`, `.cancelled` or `error` (ERROR; the
-  first one counts). Nothing else ends the answer: a cut before it is `truncated`. `[DONE]` (OpenRouter) says nothing.
+- The end is `response.completed` or `.incomplete` (MESSAGE_COMPLETE; elsewhere also `.done` and `.requires_action`),
+  `.failed`, `.cancelled` or `error` (ERROR; the first one counts). Nothing else ends the answer: a cut before it is
+  `truncated`. `[DONE]` (OpenRouter) says nothing.
 - The JSON `type` decides; `event:` lines may be absent (OpenRouter, Bedrock), and so may `output_index` on `.done`.
 - State is kept by `output_index`: item ids change from event to event behind Copilot's proxy. A call whose index
   changes is still known by its `call_id` or item id: it must not be made twice.
@@ -25,7 +26,7 @@ from typing import Any, ClassVar
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Status, StreamEvent
-from llmstream.messages import FinishReason, parse_arguments
+from llmstream.messages import parse_arguments
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
@@ -40,11 +41,6 @@ from llmstream.wire.openai_responses.items import (
 )
 from llmstream.wire.openai_responses.values import parse_annotation, parse_usage
 
-FINISH_REASONS = {
-    "completed": FinishReason.STOP,
-    "incomplete:max_output_tokens": FinishReason.LENGTH,
-    "incomplete:content_filter": FinishReason.CONTENT_FILTER,
-}
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 _TEXTS = {"output_text": "text", "refusal": "refusal"}
 
@@ -109,21 +105,22 @@ class ResponsesDecoder(Decoder):
         response = payload.get("response") or {}
         self._usage = parse_usage(response.get("usage")) or self._usage
         self._parse_output(response.get("output") or ())
-        status = (
-            response.get("status") or payload.get("type", "response.completed").rpartition(".")[2]
-        )
-        if status in ("failed", "cancelled"):
-            self._parse_failure(response, status)
+        named = payload.get("type", "response.completed").rpartition(".")[2]
+        status = response.get("status") or named
+        if status in ("in_progress", "queued"):  # a server that forgets to change it
+            status = named
+        failure = _find_error(payload, response)
+        if failure or status in ("failed", "cancelled"):
+            self._parse_failure(failure, status)
             return
-        details = response.get("incomplete_details") or {}
-        reason = details.get("reason")
-        self._raw_finish_reason = f"{status}:{reason}" if reason else str(status)
-        self._finish_reason = FINISH_REASONS.get(self._raw_finish_reason, FinishReason.OTHER)
+        reason = (response.get("incomplete_details") or {}).get("reason")
+        raw = f"{status}:{reason}" if reason else str(status)
+        self._finish_word(str(reason or status), raw=raw)
         self._complete()
 
-    def _parse_failure(self, response: dict[str, Any], status: str) -> None:
-        if response.get("error"):
-            self._fail(parse_error({"error": response["error"]}))
+    def _parse_failure(self, failure: Any, status: str) -> None:
+        if failure:
+            self._fail(parse_error({"error": failure}))
         elif status == "cancelled":
             self._fail(
                 ErrorInfo("server", "the response was cancelled", retryable=False, code=status)
@@ -361,6 +358,8 @@ class ResponsesDecoder(Decoder):
         "response.incomplete": _parse_end,
         "response.failed": _parse_end,
         "response.cancelled": _parse_end,
+        "response.done": _parse_end,
+        "response.requires_action": _parse_end,
         "error": _parse_error,
         "response.output_item.added": _parse_added,
         "response.output_item.done": _parse_item_done,
@@ -379,6 +378,13 @@ class ResponsesDecoder(Decoder):
         "response.custom_tool_call_input.delta": _parse_arguments,
         "response.custom_tool_call_input.done": _parse_arguments_done,
     }
+
+
+def _find_error(payload: dict[str, Any], response: dict[str, Any]) -> Any:
+    """The error of a terminal event: in the response, beside it, or in its status's details (Realtime)."""
+    details = response.get("status_details")
+    detailed = details.get("error") if isinstance(details, dict) else None
+    return response.get("error") or payload.get("error") or detailed
 
 
 def _text(value: Any) -> str:
