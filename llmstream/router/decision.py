@@ -32,6 +32,7 @@ class Decision(Generic[R]):
         )
 
 
-Answer: TypeAlias = Decision[R] | R | str | None
-"""What a strategy says: a route, its value, a Decision; None leaves it to the next strategy."""
-Strategy: TypeAlias = Callable[[str], Answer[R] | Awaitable[Answer[R]]]
+Verdict: TypeAlias = Decision[R] | R | str | None
+"""A strategy's word: a route, its value, or a Decision; None leaves it to the next strategy."""
+Strategy: TypeAlias = Callable[[str], Verdict[R] | Awaitable[Verdict[R]]]
+"""From a request's text to its route. An async function runs in the loop, another one in a thread."""

@@ -12,7 +12,7 @@ from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent
 from llmstream.log import describe, get_logger
-from llmstream.router.decision import Answer, Decision, Strategy
+from llmstream.router.decision import Decision, Strategy, Verdict
 from llmstream.router.dispatch import Dispatcher
 from llmstream.router.routes import R, check_request, check_routes, parse_route, undefined
 from llmstream.router.user_functions import call, check_seconds
@@ -88,10 +88,10 @@ class Router(Generic[R]):
                 return replace(decision, by=decision.by or name)
         return None
 
-    def _parse(self, answer: Answer[R]) -> Decision[R] | None:
-        if isinstance(answer, Decision):
-            return replace(answer, route=parse_route(self.routes, answer.route))
-        return None if answer is None else Decision(parse_route(self.routes, answer))
+    def _parse(self, verdict: Verdict[R]) -> Decision[R] | None:
+        if isinstance(verdict, Decision):
+            return replace(verdict, route=parse_route(self.routes, verdict.route))
+        return None if verdict is None else Decision(parse_route(self.routes, verdict))
 
 
 class RouterWithDispatcher(Router[R]):
