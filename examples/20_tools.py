@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 from llmstream import EventType, LLMClient
 from llmstream.messages import ChatRequest, ToolCall, ToolResult
-from llmstream.providers.simulator import SimulatorProvider
-from llmstream.providers.simulator_script import Item
+from llmstream.providers import ScriptItem, SimulatorProvider
 from llmstream.tools import run_tools, tool
 
 
@@ -28,7 +27,7 @@ def add(a: float, b: float) -> float:
     return a + b
 
 
-def play(request: ChatRequest) -> Iterator[Item]:
+def play(request: ChatRequest) -> Iterator[ScriptItem]:
     """What a model would do: call two tools, then tell what they said."""
     results = [part for part in request.messages[-1].parts if isinstance(part, ToolResult)]
     if not results:

@@ -9,7 +9,7 @@ import json
 from pydantic import BaseModel, Field
 
 from llmstream import EventType, LLMClient, structured
-from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers import SimulatorProvider
 
 
 class Step(BaseModel):

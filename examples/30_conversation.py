@@ -15,8 +15,7 @@ from llmstream.conversations import (
     SessionContext,
     StreamingChatRequest,
 )
-from llmstream.providers.simulator import SimulatorProvider
-from llmstream.providers.simulator_script import Item
+from llmstream.providers import ScriptItem, SimulatorProvider
 
 QUESTION = "Explain the different tax regimes in Mexico for technology companies"
 FOUND = [
@@ -100,7 +99,10 @@ async def streaming_with_sources() -> dict[str, Any]:
 
 async def streaming_with_error_handling() -> None:
     """The connection breaks in the middle; the same question, asked again, is the same turn and not a second one."""
-    broken: list[Item] = ["Companies pay ", ErrorInfo("connection", "connection reset by peer")]
+    broken: list[ScriptItem] = [
+        "Companies pay ",
+        ErrorInfo("connection", "connection reset by peer"),
+    ]
     provider = SimulatorProvider(script=[broken, ["Companies pay 30%."]])
     model = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1))
     async with ConversationClient(model) as client:

@@ -19,10 +19,9 @@ from starlette.routing import Route
 from llmstream import EventType, LLMClient
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
-from llmstream.providers.simulator import SimulatorProvider
-from llmstream.providers.simulator_script import Item
+from llmstream.providers import ScriptItem, SimulatorProvider
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes, by_model, rules
-from llmstream.web.server import running
+from llmstream.web import running
 
 
 class AllowedValues(Routes):
@@ -33,7 +32,7 @@ class AllowedValues(Routes):
     NOT_DEFINED = "not_defined"
 
 
-def play(request: ChatRequest) -> Iterator[Item]:
+def play(request: ChatRequest) -> Iterator[ScriptItem]:
     """What a model would do: name a route when asked for one, else answer."""
     asked = request.messages[-1].text
     if request.messages[0].role == "system":

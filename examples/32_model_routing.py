@@ -8,8 +8,7 @@ import asyncio
 
 from llmstream import ErrorInfo, EventType, LLMClient, Message
 from llmstream.messages import ImagePart, TextPart
-from llmstream.providers import registry
-from llmstream.providers.simulator import SimulatorProvider
+from llmstream.providers import SimulatorProvider, register
 from llmstream.router import Candidate, ModelRouter
 
 small = SimulatorProvider(
@@ -47,8 +46,8 @@ async def ask(router: ModelRouter, message: Message, conversation: str) -> None:
 async def main() -> None:
     """By cost, by what is needed, and by who answered before."""
     small.name, large.name = "small", "large"
-    registry.register("small", lambda _: small)
-    registry.register("large", lambda _: large)
+    register("small", lambda _: small)
+    register("large", lambda _: large)
     async with LLMClient("small:s1") as client:
         router = ModelRouter(client, CANDIDATES)
         text = Message("user", [TextPart("Hello!")])

@@ -10,8 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llmstream import EventType, LLMClient, StreamEvent
-from llmstream.web import EventStreamResponse
-from llmstream.web.server import running
+from llmstream.web import EventStreamResponse, running
 
 client = LLMClient()
 

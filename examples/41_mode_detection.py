@@ -10,8 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llmstream import LLMClient
-from llmstream.web import ResponseMode, choose, respond
-from llmstream.web.server import running
+from llmstream.web import ResponseMode, choose, respond, running
 
 client = LLMClient()
 WAYS = [

@@ -8,13 +8,11 @@ from openai import AsyncOpenAI
 
 from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent
 from llmstream.errors import ErrorInfo
-from llmstream.providers.simulator import SimulatorProvider
-from llmstream.providers.simulator_script import Item
-from llmstream.web import create_app
-from llmstream.web.server import running
+from llmstream.providers import ScriptItem, SimulatorProvider
+from llmstream.web import create_app, running
 
 QUESTION = [{"role": "user", "content": "Tell me about streams."}]
-script: list[list[Item]] = [
+script: list[list[ScriptItem]] = [
     [ErrorInfo("rate_limit", "slow down", retry_after=0.2)],
     ["Streams begin small, and grow on the way."],
 ]

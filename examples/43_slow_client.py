@@ -13,8 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llmstream import EventType, StreamEvent, TextDelta
-from llmstream.web import respond
-from llmstream.web.server import running
+from llmstream.web import respond, running
 
 PIECES = 20_000
 made = 0

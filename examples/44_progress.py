@@ -13,8 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from llmstream import ErrorInfo, EventType, FinishReason, Status, StreamEvent, TextDelta
-from llmstream.web import respond
-from llmstream.web.server import running
+from llmstream.web import respond, running
 
 FILES = ["laws.pdf", "rates.pdf", "forms.pdf", "annex.pdf"]
 

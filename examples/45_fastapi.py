@@ -8,8 +8,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel
 
 from llmstream import EventType, LLMClient, StreamEvent
-from llmstream.web import ResponseMode, choose, respond
-from llmstream.web.server import running
+from llmstream.web import ResponseMode, choose, respond, running
 
 app = FastAPI()
 client = LLMClient()

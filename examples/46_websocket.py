@@ -10,8 +10,7 @@ import websockets
 
 from llmstream import LLMClient
 from llmstream.conversations import ConversationClient
-from llmstream.web import create_app
-from llmstream.web.server import running
+from llmstream.web import create_app, running
 
 SCRIPT = Path(__file__).with_suffix(".js")
 

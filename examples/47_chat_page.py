@@ -16,8 +16,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from llmstream import EventType, FinishReason, LLMClient, StreamEvent, TextDelta
-from llmstream.web import respond
-from llmstream.web.server import running
+from llmstream.web import respond, running
 
 PAGE = """<!doctype html>
 <html lang="en">

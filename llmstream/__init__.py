@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from llmstream.lazy_names import lazy_names
 from llmstream.version import __version__ as __version__  # it is exported
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llmstream.retry import RetryBudget, RetryPolicy
 
 
-# Loaded when first asked for (PEP 562): `import llmstream` itself takes milliseconds and no SDK.
+# `import llmstream` itself takes milliseconds and no SDK.
 _HOME = {
     "client": ("LLMClient", "Stream"),
     "errors": ("ConfigurationError", "ErrorInfo", "LLMError", "LLMStreamError"),
@@ -71,8 +71,6 @@ _HOME = {
     "providers.timeouts": ("Timeouts",),
     "retry": ("RetryBudget", "RetryPolicy"),
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-
 __all__ = [  # sorted without regard to case, as readers do
     "AnyEvent",
     "ChatRequest",
@@ -106,14 +104,4 @@ __all__ = [  # sorted without regard to case, as readers do
     "Usage",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'llmstream' has no attribute {name!r}")
-    value = getattr(import_module(f"llmstream.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

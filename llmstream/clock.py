@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+__all__ = ["Clock", "LoopClock", "Timer"]
+
 
 class Timer(Protocol):
     """What `Clock.call_later` returns."""

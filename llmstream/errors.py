@@ -26,6 +26,34 @@ from typing import Any, ClassVar, Literal, Self
 
 from llmstream.messages import Message, dump, load
 
+__all__ = [
+    "AuthenticationError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "ErrorInfo",
+    "ErrorKind",
+    "FrameTooLargeError",
+    "InternalError",
+    "InvalidOutputError",
+    "InvalidRequestError",
+    "LLMError",
+    "LLMStreamError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "QuotaError",
+    "RateLimitError",
+    "RedirectError",
+    "ResponseTimeoutError",
+    "ServerError",
+    "ToolUseFailedError",
+    "TruncatedError",
+    "WrongBodyError",
+]
+
 ErrorKind = Literal[
     "authentication",
     "permission",
@@ -48,6 +76,7 @@ ErrorKind = Literal[
     "redirect",
     "internal",
 ]
+"""What went wrong, as one of a closed list."""
 
 RETRYABLE: frozenset[str] = frozenset(
     {

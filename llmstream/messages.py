@@ -14,10 +14,32 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-from llmstream.media import File as File  # noqa: PLC0414  # a part of messages to all others
-from llmstream.media import ImagePart as ImagePart  # noqa: PLC0414  # likewise
+from llmstream.media import File, ImagePart
+
+__all__ = [
+    "ChatRequest",
+    "File",
+    "FinishReason",
+    "HostedTool",
+    "ImagePart",
+    "Message",
+    "Part",
+    "ProviderPart",
+    "ReasoningPart",
+    "RefusalPart",
+    "ResponseFormat",
+    "Role",
+    "Source",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "ToolChoice",
+    "ToolResult",
+    "Usage",
+]
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+"""Who speaks; "tool" is a tool's answer."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -183,6 +205,8 @@ Part: TypeAlias = (
     | Source
     | ProviderPart
 )
+"""One piece of a message; its `type` says which."""
+
 _PARTS: dict[str, type[Any]] = {
     part.type: part
     for part in (
@@ -346,9 +370,8 @@ def dump(value: Any) -> dict[str, Any]:
     return data
 
 
-_NAMES: dict[
-    type[Any], tuple[str, ...]
-] = {}  # asking a class for its fields costs more than all the rest
+# Asking a class for its fields costs more than all the rest.
+_NAMES: dict[type[Any], tuple[str, ...]] = {}
 
 
 def load(cls: type[Any], data: Mapping[str, Any]) -> Any:

@@ -14,6 +14,8 @@ from random import Random
 
 from llmstream.errors import ErrorInfo
 
+__all__ = ["RetryBudget", "RetryPolicy"]
+
 
 @dataclass(slots=True)
 class _Bucket:

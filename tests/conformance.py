@@ -36,9 +36,10 @@ from llmstream.clock import LoopClock
 from llmstream.providers import answer_reader
 from llmstream.providers.http import error_response
 from llmstream.providers.timeouts import DEFAULT_TIMEOUTS
-from llmstream.testing import ANSWER, FAULTS, Fault, FaultServer
+from llmstream.testing import FAULTS, Fault, FaultServer
 from llmstream.testing.certificates import ca_file, certificates
 from llmstream.testing.faults import body, connection, content, ending, frames, head, refusal
+from llmstream.testing.reply import ANSWER
 from llmstream.wire.formats import FORMATS
 from tests.grammar_check import check_stream
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import error
 from llmstream.messages import Usage
-from llmstream.providers.simulator_script import Item, script_events
+from llmstream.providers.simulator_script import ScriptItem, script_events
 from llmstream.wire import encoder
 from llmstream.wire.formats import FORMATS
 
@@ -146,7 +146,7 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
     return Request(first.split()[1], headers, json.loads(body) if body else None, connection)
 
 
-def pieces(format: str, *items: Item) -> list[bytes]:
+def pieces(format: str, *items: ScriptItem) -> list[bytes]:
     """The wire bytes of an answer, one piece per event."""
     feed = encoder(format).feed
     return [
@@ -156,7 +156,7 @@ def pieces(format: str, *items: Item) -> list[bytes]:
     ]
 
 
-def answer(format: str, *items: Item) -> Handler:
+def answer(format: str, *items: ScriptItem) -> Handler:
     """A proper answer, each event in its own chunk."""
     items = items or ("Hello, world!", Usage(input_tokens=7, output_tokens=3))
 
@@ -178,7 +178,7 @@ def refuse(status: int, body: Any, **headers: str) -> Handler:
     return handler
 
 
-def cut(format: str, after: int, *items: Item) -> Handler:
+def cut(format: str, after: int, *items: ScriptItem) -> Handler:
     """The first `after` pieces of an answer, then the connection is cut inside the chunked body."""
     items = items or ("one two three four five",)
 

@@ -15,16 +15,10 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import ChatRequest, FinishReason, Usage
-from llmstream.providers.channel import API, Outbound
-from llmstream.providers.http.exchange import HTTPRequest
-from llmstream.providers.http_provider import HTTPProvider
-from llmstream.wire import Format
-from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_decoder import Decoder
-from llmstream.wire.framing.ndjson import NDJSON
+from llmstream.providers import API, HTTPProvider, HTTPRequest, Outbound
+from llmstream.wire import NDJSON, Decoder, Format, Rendered, Specimen, parse_error
 from llmstream.wire.json_fields import as_count, as_text
-from llmstream.wire.outbound import Rendered, encode_json
-from llmstream.wire.specimen import Specimen
+from llmstream.wire.outbound import encode_json
 
 REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 

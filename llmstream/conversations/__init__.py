@@ -9,8 +9,7 @@ async for chunk in conversation.chat_stream("What is VAT?"): ...
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmstream.conversations.client import ConversationClient
 from llmstream.conversations.context import ContextPolicy
@@ -36,16 +35,17 @@ from llmstream.conversations.models import (
     StreamingChatRequest,
     StreamingChunk,
 )
-from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
+from llmstream.conversations.records import Turn
 from llmstream.conversations.stores.memory import MemoryStore
 from llmstream.conversations.stores.protocol import Store
+from llmstream.lazy_names import lazy_names
 from llmstream.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from llmstream.conversations.stores.redis import RedisStore
     from llmstream.conversations.stores.sqlite import SQLiteStore
 
-_STORES = {"RedisStore": "redis", "SQLiteStore": "sqlite"}  # loaded when one is asked for
+_HOME = {"stores.redis": ("RedisStore",), "stores.sqlite": ("SQLiteStore",)}
 
 __all__ = [
     "AccessError",
@@ -58,17 +58,14 @@ __all__ = [
     "ConversationBusyError",
     "ConversationClient",
     "ConversationError",
-    "ConversationRecord",
     "ConversationRequest",
     "Document",
     "ImportFormatError",
     "MemoryStore",
-    "Owner",
     "RedisStore",
     "SQLiteStore",
     "Session",
     "SessionContext",
-    "SessionRecord",
     "StartConversation",
     "Store",
     "StoreError",
@@ -79,8 +76,4 @@ __all__ = [
     "estimate_tokens",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _STORES:
-        raise AttributeError(f"module 'llmstream.conversations' has no attribute {name!r}")
-    return getattr(import_module(f"llmstream.conversations.stores.{_STORES[name]}"), name)
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -17,11 +17,11 @@ from llmstream.messages import ChatRequest, Usage
 from llmstream.providers.answer_reader import AnswerReader
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.provider import Call, ProviderTraits
-from llmstream.providers.simulator_script import Item, script_events, words
+from llmstream.providers.simulator_script import ScriptItem, script_events, words
 from llmstream.providers.watchdog import Watchdog
 from llmstream.wire.outbound import Encoder
 
-Script: TypeAlias = Sequence[Sequence[Item]] | Callable[[ChatRequest], Iterable[Item]]
+Script: TypeAlias = Sequence[Sequence[ScriptItem]] | Callable[[ChatRequest], Iterable[ScriptItem]]
 
 
 class SimulatorProvider:
@@ -86,7 +86,7 @@ class SimulatorProvider:
         for watchdog in [*self._open]:
             watchdog.close()
 
-    def _items(self, request: ChatRequest) -> Iterable[Item]:
+    def _items(self, request: ChatRequest) -> Iterable[ScriptItem]:
         script = self._script or _echo
         self._turn += 1
         if callable(script):
@@ -111,7 +111,7 @@ class SimulatorProvider:
             )
 
 
-def _echo(request: ChatRequest) -> Iterator[Item]:
+def _echo(request: ChatRequest) -> Iterator[ScriptItem]:
     asked = next((m.text for m in reversed(request.messages) if m.role == "user"), "")
     answer = f"This is the simulator, not a model. You said: {asked}"
     yield answer

@@ -28,7 +28,7 @@ from llmstream.messages import (
     Usage,
 )
 
-Item: TypeAlias = (
+ScriptItem: TypeAlias = (
     str
     | TextPart
     | ReasoningPart
@@ -44,7 +44,7 @@ Item: TypeAlias = (
 
 
 def script_events(
-    items: Iterable[Item],
+    items: Iterable[ScriptItem],
     *,
     id: str | None = None,
     model: str | None = None,

@@ -19,6 +19,7 @@ Items: TypeAlias = (
     AsyncIterable[str] | AsyncIterable[StreamEvent] | AsyncIterable[str | StreamEvent]
 )
 Handler: TypeAlias = Callable[[str], Items | Awaitable[Items | str] | str]
+"""Answers a request: with events or pieces of text as they come, or with the whole text."""
 H = TypeVar("H", bound=Handler)
 
 _AHEAD = 16

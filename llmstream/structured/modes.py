@@ -17,6 +17,7 @@ from llmstream.structured.answer_type import AnswerType
 from llmstream.structured.schema import is_recursive
 
 Mode: TypeAlias = Literal["native", "tool", "instructions"]
+"""How JSON is asked for: the vendor's own mode for schemas, a tool, or words in the prompt."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 

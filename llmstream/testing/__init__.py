@@ -11,14 +11,13 @@ Nothing here needs a test framework.
 
 from llmstream.testing.clock import VirtualClock
 from llmstream.testing.decoders import check_decoder
-from llmstream.testing.faults import FAULTS, Fault, describe
+from llmstream.testing.faults import FAULTS, Fault
 from llmstream.testing.providers import check_provider
-from llmstream.testing.reply import ANSWER, Received, Reply
-from llmstream.testing.scripted import ScriptedProvider
+from llmstream.testing.reply import Received, Reply
+from llmstream.testing.scripted_provider import ScriptedProvider
 from llmstream.testing.server import FaultServer
 
 __all__ = [
-    "ANSWER",
     "FAULTS",
     "Fault",
     "FaultServer",
@@ -28,5 +27,4 @@ __all__ = [
     "VirtualClock",
     "check_decoder",
     "check_provider",
-    "describe",
 ]

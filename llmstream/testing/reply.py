@@ -19,7 +19,7 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import error
 from llmstream.messages import Usage
-from llmstream.providers.simulator_script import Item, script_events
+from llmstream.providers.simulator_script import ScriptItem, script_events
 from llmstream.wire.formats import find_format, format_at
 
 ANSWER = "one two three vier fünf 六 seven 🙂"
@@ -80,7 +80,7 @@ class Reply:
         """Every frame of the whole answer."""
         return self.framing.split(self.words() + b"".join(self.ending))
 
-    def script(self, *items: Item) -> list[bytes]:
+    def script(self, *items: ScriptItem) -> list[bytes]:
         """The frames of another answer; items as in a SimulatorProvider's script."""
         return self.framing.split(b"".join(self._encode(*items)))
 
@@ -105,7 +105,7 @@ class Reply:
         """The whole answer as the one JSON document that the API gives to those who don't stream."""
         return self.format.samples.document(ANSWER)
 
-    def _encode(self, *items: Item) -> list[bytes]:
+    def _encode(self, *items: ScriptItem) -> list[bytes]:
         feed = self.format.make_encoder().feed
         events = script_events(items, id="msg-1", model="m-1", format=self.format.name)
         return [data for event in events if (data := feed(event))]

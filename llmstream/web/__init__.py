@@ -13,9 +13,9 @@ WebSocket. `create_app(client)` is a whole application, and `llmstream serve` ru
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from llmstream.lazy_names import lazy_names
 from llmstream.web.negotiation import Choice, Form, NotAcceptableError, ResponseMode, negotiate
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from llmstream.web.limits import Limits
     from llmstream.web.native_encoders import AbortedError
     from llmstream.web.responses import EventStreamResponse, choose, respond
+    from llmstream.web.server import running
     from llmstream.web.websocket import send_events
 
-# Loaded when first asked for, since `create_app` brings conversations and pydantic: twice what `respond` takes.
+# `create_app` brings conversations and pydantic: twice what `respond` takes.
 _HOME = {
     "access": ("Access",),
     "app": ("create_app",),
@@ -35,10 +36,9 @@ _HOME = {
     "errors": ("RefusedError",),
     "limits": ("Limits",),
     "responses": ("EventStreamResponse", "choose", "respond"),
+    "server": ("running",),
     "websocket": ("send_events",),
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-
 __all__ = [
     "AbortedError",
     "Access",
@@ -53,17 +53,8 @@ __all__ = [
     "create_app",
     "negotiate",
     "respond",
+    "running",
     "send_events",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'llmstream.web' has no attribute {name!r}")
-    value = getattr(import_module(f"llmstream.web.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

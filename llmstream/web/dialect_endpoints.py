@@ -11,7 +11,8 @@ from starlette.routing import Route
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.web.app_state import Service, invalid
-from llmstream.web.dialects import AiSdk, Ask, Dialect, model_document, models_document
+from llmstream.web.dialects import AiSdk, Ask, Dialect
+from llmstream.web.dialects.openai_models import model_document, models_document
 from llmstream.web.limits import read_json
 from llmstream.web.native_encoders import render_json
 from llmstream.web.responses import EventStreamResponse

@@ -23,9 +23,10 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from llmstream.web.connections import Bounds
 
+__all__ = ["GRACE", "HTTP", "Bounds", "listen", "make_server", "running"]
+
 GRACE = 10.0
 """Seconds that open streams have to end when the server is told to stop; then their clients are told."""
-
 
 _PROTOCOLS = {"h11": "BoundedH11", "httptools": "BoundedHttptools"}
 

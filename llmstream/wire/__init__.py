@@ -1,14 +1,45 @@
-"""Wire formats, sans-I/O: bytes to events (`decode`), events to bytes (`encode`), requests both ways (`request`)."""
+"""Wire formats, sans-I/O: bytes to events (`decode`), events to bytes (`encode`), requests both ways (`request`).
+
+A format of your own is a subclass of `Decoder` over `SSE` or `NDJSON`, and a `Format` row in `FORMATS`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmstream.lazy_names import lazy_names
 from llmstream.wire.formats import FORMATS, Format, find_format
 
 if TYPE_CHECKING:
+    from llmstream.wire.error_body import parse_error
     from llmstream.wire.event_decoder import Decoder
-    from llmstream.wire.outbound import Encoder
+    from llmstream.wire.framing.ndjson import NDJSON
+    from llmstream.wire.framing.sse import SSE
+    from llmstream.wire.outbound import Encoder, Rendered
+    from llmstream.wire.specimen import Specimen
+
+_HOME = {
+    "error_body": ("parse_error",),
+    "event_decoder": ("Decoder",),
+    "framing.ndjson": ("NDJSON",),
+    "framing.sse": ("SSE",),
+    "outbound": ("Encoder", "Rendered"),
+    "specimen": ("Specimen",),
+}
+
+__all__ = [
+    "FORMATS",
+    "NDJSON",
+    "SSE",
+    "Decoder",
+    "Encoder",
+    "Format",
+    "Rendered",
+    "Specimen",
+    "decoder",
+    "encoder",
+    "parse_error",
+]
 
 
 def decoder(format: str, **options: Any) -> Decoder:
@@ -24,4 +55,4 @@ def encoder(format: str) -> Encoder:
     return find_format(format).make_encoder()
 
 
-__all__ = ["FORMATS", "Format", "decoder", "encoder"]
+__getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -27,15 +27,13 @@ from llmstream.conversations import (
     AccessError,
     ConversationBusyError,
     ConversationClient,
-    ConversationRecord,
     MemoryStore,
-    Owner,
     RedisStore,
-    SessionRecord,
     SQLiteStore,
     StoreError,
     Turn,
 )
+from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord
 from llmstream.conversations.stores import sqlite_file
 from llmstream.messages import TextPart
 from llmstream.testing import ScriptedProvider
@@ -319,7 +317,8 @@ async def opened(path):
 
 OPEN = """
 import asyncio, sys
-from llmstream.conversations import Owner, SQLiteStore, SessionRecord
+from llmstream.conversations import SQLiteStore
+from llmstream.conversations.records import Owner, SessionRecord
 async def main():
     store = SQLiteStore(sys.argv[1])
     sys.stdin.read(1)

@@ -25,12 +25,12 @@ from llmstream.conversations import (
 )
 from llmstream.messages import ChatRequest
 from llmstream.providers.simulator import SimulatorProvider
-from llmstream.providers.simulator_script import Item
+from llmstream.providers.simulator_script import ScriptItem
 
 LEASE = 1.0
 
 
-def play(request: ChatRequest) -> Iterator[Item]:
+def play(request: ChatRequest) -> Iterator[ScriptItem]:
     """An answer that only this question has."""
     yield f"answer to {request.messages[-1].text}"
 

@@ -12,7 +12,8 @@ import llmstream
 from llmstream import LLMClient, RetryPolicy, Timeouts
 from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.http.internals import names
-from llmstream.testing import ANSWER, FaultServer
+from llmstream.testing import FaultServer
+from llmstream.testing.reply import ANSWER
 
 PACKAGE = Path(llmstream.__file__).parent
 INTERNALS = PACKAGE / "providers" / "http" / "internals"

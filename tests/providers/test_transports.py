@@ -19,7 +19,8 @@ import pytest
 from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy, Timeouts
 from llmstream.providers import public_hosts_only
 from llmstream.providers.config import TRANSPORTS
-from llmstream.testing import ANSWER, FaultServer
+from llmstream.testing import FaultServer
+from llmstream.testing.reply import ANSWER
 from tests.loopback import APIS, CutError, Loopback, answer, pieces
 
 QUESTION = [{"role": "user", "content": "hi"}]

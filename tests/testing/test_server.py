@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy, Timeouts
-from llmstream.testing import ANSWER, FAULTS, FaultServer, Reply, describe
+from llmstream.testing import FAULTS, FaultServer, Reply
+from llmstream.testing.faults.catalogue import describe
+from llmstream.testing.reply import ANSWER
 from llmstream.wire import FORMATS
 
 QUESTION = [{"role": "user", "content": "hi"}]

@@ -23,8 +23,8 @@ from llmstream.testing import (
     Reply,
     check_decoder,
     check_provider,
-    describe,
 )
+from llmstream.testing.faults.catalogue import describe
 from tests import toy
 from tests.testing.test_conformance import KNOWN
 

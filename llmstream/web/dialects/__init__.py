@@ -5,7 +5,6 @@ from llmstream.web.dialects.ai_sdk import AiSdk
 from llmstream.web.dialects.anthropic_messages import AnthropicMessages
 from llmstream.web.dialects.base import Ask, Dialect
 from llmstream.web.dialects.openai_chat import OpenAIChat
-from llmstream.web.dialects.openai_models import model_document, models_document
 
 __all__ = [
     "AgUi",
@@ -15,8 +14,6 @@ __all__ = [
     "Dialect",
     "OpenAIChat",
     "all_dialects",
-    "model_document",
-    "models_document",
 ]
 
 

@@ -23,7 +23,7 @@ from llmstream.messages import (
 from llmstream.options import NAMES
 from llmstream.providers import ProviderTraits
 from llmstream.providers.provider import Call
-from llmstream.providers.simulator_script import Item
+from llmstream.providers.simulator_script import ScriptItem
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import run_tools
 from llmstream.web import create_app
@@ -37,7 +37,7 @@ SOURCE = Source(
 OVERLOADED = ErrorInfo("overloaded", "The model is overloaded just now.")
 TOLD = "answer 1 of 2"
 
-SCENARIOS: dict[str, list[Sequence[Item]]] = {
+SCENARIOS: dict[str, list[Sequence[ScriptItem]]] = {
     "text": [["Hel", "lo, wörld\u2028 \r\n\n🙂", USAGE]],
     "tools": [["Let me look.", CALL, USAGE]],
     "cut-call": [

@@ -14,7 +14,7 @@ from typing import Any
 
 from llmstream import ErrorInfo, Usage
 from llmstream.messages import FinishReason, ReasoningPart, ToolCall
-from llmstream.providers.simulator_script import Item
+from llmstream.providers.simulator_script import ScriptItem
 from llmstream.testing import FaultServer, Reply
 from tests.web.dialects.node import node
 
@@ -23,7 +23,7 @@ CALLS = [
     ToolCall(f"call-{city}", "weather", f'{{"city":"{city}"}}', {"city": city})
     for city in ("Paris", "Rome")
 ]
-SCENARIOS: dict[str, Sequence[Item]] = {
+SCENARIOS: dict[str, Sequence[ScriptItem]] = {
     "text": [TEXT, Usage(input_tokens=7, output_tokens=3, cache_read_tokens=2)],
     "tools": ["Let me look.", *CALLS],
     "reasoning": [ReasoningPart("Hm, thinking", "c2ln"), "Yes."],

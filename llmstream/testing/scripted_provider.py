@@ -9,7 +9,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, text_delta
 from llmstream.messages import ChatRequest, FinishReason
 from llmstream.providers.provider import Call, ProviderTraits
-from llmstream.providers.simulator_script import Item, script_events
+from llmstream.providers.simulator_script import ScriptItem, script_events
 from llmstream.providers.watchdog import closed
 
 
@@ -26,7 +26,7 @@ class ScriptedProvider:
     name = "scripted"
     traits = ProviderTraits(default_model="script")
 
-    def __init__(self, *attempts: Sequence[Item]) -> None:
+    def __init__(self, *attempts: Sequence[ScriptItem]) -> None:
         self._attempts = list(attempts)
         self.requests: list[ChatRequest] = []
         self.closed = 0
@@ -36,7 +36,7 @@ class ScriptedProvider:
         """The next attempt of the script."""
         self.requests.append(request)
         number = len(self.requests)
-        script: Sequence[Item] = [
+        script: Sequence[ScriptItem] = [
             ErrorInfo(
                 "internal",
                 f"the script has {len(self._attempts)} attempts; this is number {number}",
@@ -64,7 +64,7 @@ class ScriptedProvider:
         self._closings += 1
 
 
-def _as_event(item: Item) -> Item:
+def _as_event(item: ScriptItem) -> ScriptItem:
     # A string is one delta here, not words: the script says exactly what comes. (A FinishReason is a str, too.)
     return (
         text_delta(item) if isinstance(item, str) and not isinstance(item, FinishReason) else item
