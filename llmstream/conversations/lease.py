@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from contextlib import suppress
 from typing import Self
 
@@ -24,12 +25,40 @@ _LEAVING = 0.05
 """Seconds that a stream which was left by `break` has to close: the event loop does that, some turns later."""
 
 
+class OldLeases:
+    """The leases that this program has let go lately.
+
+    A database that fails over may have forgotten that they were: then they are this program's own,
+    and nobody has to wait until they run out.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, list[str]] = {}
+        self._oldest: deque[tuple[float, str, str]] = deque()
+
+    def add(self, conversation_id: str, name: str, now: float, seconds: float) -> None:
+        """Remember one for as long as it could still run. Forgets those that have run out."""
+        while self._oldest and self._oldest[0][0] <= now:
+            _, id, old = self._oldest.popleft()
+            names = self._names.get(id, [])
+            if old in names:
+                names.remove(old)
+            if not names:
+                self._names.pop(id, None)
+        self._oldest.append((now + seconds, conversation_id, name))
+        self._names.setdefault(conversation_id, []).append(name)
+
+    def take(self, conversation_id: str) -> list[str]:
+        """Those of a conversation, which are forgotten with that."""
+        return self._names.pop(conversation_id, [])
+
+
 class Lease:
     """`async with Lease(…) as lease`: the conversation's turns are ours to write, until the block ends.
 
     It is renewed every third of its `seconds`, and others may have the conversation that long after this program dies.
     Entering waits for up to `wait` seconds while another turn is being answered, 50 ms at least (it may have been left
-    and be closing), and raises ConversationBusyError then.
+    and be closing), and raises ConversationBusyError then. `old` is shared by all leases of a program.
     """
 
     def __init__(
@@ -38,12 +67,13 @@ class Lease:
         conversation_id: str,
         clock: Clock,
         background: Background,
+        old: OldLeases,
         *,
         seconds: float,
         wait: float,
     ) -> None:
         self._store, self._conversation_id, self._clock = store, conversation_id, clock
-        self._background = background
+        self._background, self._old = background, old
         self._seconds, self._wait = seconds, wait
         self._name = secrets.token_hex(16)
         self._held = False
@@ -71,12 +101,10 @@ class Lease:
     async def write(self, position: int, turn: Turn, *, last: bool = False) -> None:
         """Store a turn; `last` lets the conversation go with it. Raises TurnError where another has it by now."""
         if last:
-            self._held = (
-                False  # also where we are cancelled now: letting go must not overtake the write
-            )
-        work = self._store.write(self._conversation_id, self._name, position, turn, release=last)
+            # Also where we are cancelled now: letting go must not overtake the write.
+            self._held = False
         try:
-            stored = await self._background.run(work)
+            stored = await self._background.run(self._write(position, turn, last=last))
         except Exception as problem:
             self._held = True  # it took nothing, so it let nothing go
             if isinstance(problem, ConversationError):
@@ -91,6 +119,23 @@ class Lease:
             refused.unsaved = turn
             raise refused
 
+    async def _write(self, position: int, turn: Turn, *, last: bool) -> bool:
+        try:
+            return await self._store.write(
+                self._conversation_id, self._name, position, turn, release=last
+            )
+        finally:
+            if last:
+                self._remember()
+
+    def _remember(self) -> None:
+        """We are done with this lease, whatever the database has heard of that."""
+        self._old.add(self._conversation_id, self._name, self._clock.time(), self._seconds)
+
+    async def _release(self, name: str) -> None:
+        with suppress(StoreError):  # it runs out by itself
+            await self._store.release(self._conversation_id, name)
+
     async def _acquire(self) -> list[Turn]:
         until = self._clock.time() + max(self._wait, _LEAVING)
         pause = _FIRST_PAUSE
@@ -98,6 +143,11 @@ class Lease:
             try:
                 return await self._store.acquire(self._conversation_id, self._name, self._seconds)
             except ConversationBusyError as busy:
+                old = self._old.take(self._conversation_id)
+                for name in old:
+                    await self._release(name)
+                if old:
+                    continue
                 left = until - self._clock.time()
                 if left <= 0:
                     told = f"{busy}: ask again when it is over (wait= waits in line); if you left it, close its stream"
@@ -108,8 +158,8 @@ class Lease:
     async def _let_go(self) -> None:
         if self._held:
             self._held = False
-            with suppress(StoreError):  # it runs out by itself
-                await self._background.run(self._store.release(self._conversation_id, self._name))
+            await self._background.run(self._release(self._name))
+            self._remember()
 
     async def _renew(self) -> None:
         while True:

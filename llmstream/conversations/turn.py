@@ -12,7 +12,7 @@ from llmstream.client import CallOptions, LLMClient
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
 from llmstream.conversations.history import TurnPlace, build_messages, place_turn, replay_turn
-from llmstream.conversations.lease import Lease
+from llmstream.conversations.lease import Lease, OldLeases
 from llmstream.conversations.models import ConversationRequest
 from llmstream.conversations.records import ConversationRecord, Turn
 from llmstream.conversations.shielded_tasks import Background
@@ -45,6 +45,7 @@ class Settings:
     lease: float
     wait: float
     background: Background = field(default_factory=Background)
+    old_leases: OldLeases = field(default_factory=OldLeases)
 
     def hold(self, conversation_id: str) -> Lease:
         """The lease of a conversation, to be entered."""
@@ -53,6 +54,7 @@ class Settings:
             conversation_id,
             self.client.clock,
             self.background,
+            self.old_leases,
             seconds=self.lease,
             wait=self.wait,
         )

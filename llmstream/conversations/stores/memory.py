@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 
 from llmstream.conversations.errors import AccessError, ConversationBusyError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
-from llmstream.conversations.stores.protocol import parse, parse_turns, render
+from llmstream.conversations.stores.protocol import (
+    BUSY,
+    find_rest,
+    parse,
+    parse_turns,
+    render,
+    takes_without_lease,
+)
 
 
 @dataclass(slots=True)
@@ -17,16 +24,18 @@ class _Kept:
     record: str
     turns: list[str] = field(default_factory=list)
     lease: str | None = None
-    until: float = 0.0
+    renewed: float = 0.0
+    seconds: float = 0.0
 
 
 class MemoryStore:
-    """For tests, and for programs that may forget. Keeps JSON, so that whatever works here works in every store.
+    """For tests, and for programs that may forget. It keeps JSON, as every store does.
 
-    `now` gives seconds since 1970. One process, one thread.
+    `now` gives the seconds of a clock that never goes back; leases run by it. One process, one
+    thread.
     """
 
-    def __init__(self, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._sessions: dict[str, str] = {}
         self._conversations: dict[str, _Kept] = {}
@@ -72,26 +81,32 @@ class MemoryStore:
         if kept is None:
             raise AccessError
         now = self._now()
-        if kept.lease is not None and kept.until > now:
-            raise ConversationBusyError(
-                "another turn of this conversation is being answered", kept.until - now
-            )
-        kept.lease, kept.until = lease, now + seconds
+        rest = find_rest(now, kept.renewed, kept.seconds)
+        if kept.lease is not None and rest > 0:
+            raise ConversationBusyError(BUSY, rest)
+        kept.lease, kept.renewed, kept.seconds = lease, now, seconds
         return await self.turns(conversation_id)
 
     async def renew(self, conversation_id: str, lease: str, seconds: float) -> bool:
         """Hold the lease on."""
-        if (kept := self._held(conversation_id, lease)) is None:
+        kept = self._held(conversation_id, lease)
+        if kept is None:
             return False
-        kept.until = self._now() + seconds
+        kept.renewed, kept.seconds = self._now(), seconds
         return True
 
     async def write(
         self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
     ) -> bool:
         """Store the turn, if the lease is held."""
-        if (kept := self._held(conversation_id, lease)) is None:
+        kept = self._conversations.get(conversation_id)
+        if kept is None:
             return False
+        if kept.lease != lease:
+            last = parse(Turn, kept.turns[-1]) if kept.turns else None
+            free = kept.lease is None
+            if not free or not takes_without_lease(len(kept.turns), last, position, turn):
+                return False
         kept.turns[position : position + 1] = [render(turn)]
         if release:
             kept.lease = None
@@ -99,7 +114,8 @@ class MemoryStore:
 
     async def release(self, conversation_id: str, lease: str) -> None:
         """Let the lease go."""
-        if (kept := self._held(conversation_id, lease)) is not None:
+        kept = self._held(conversation_id, lease)
+        if kept is not None:
             kept.lease = None
 
     async def aclose(self) -> None:

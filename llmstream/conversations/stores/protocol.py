@@ -1,12 +1,16 @@
 """Store: what conversations need of a database. Small, so that another one is an afternoon's work.
 
 1. Records go in and come out by value: changing one afterwards changes nothing that is stored.
-2. A turn is written only under the conversation's lease. `acquire` gives it to one caller at a time, for some seconds;
-   whoever holds it may `renew` it. A lease that ran out can be acquired by another, and from then on the first one's
-   writes are refused: that is what keeps turns in order between processes, and lets others go on when one dies.
-3. When `write` returns True, the turn is stored as safely as the database stores anything.
-4. Every method may raise StoreError, and leaves things as they were then. Nobody is identified here: that a caller may
-   see a conversation is checked before.
+2. A turn is written under the conversation's lease. `acquire` gives it to one caller at a time, for
+   some seconds; its holder may `renew` it. A lease that ran out can be acquired by another, and
+   while that one holds it the first one's writes are refused: this keeps turns in order between
+   processes, and lets others go on when one dies. Where nobody holds the lease, a turn that still
+   fits is stored (`takes_without_lease`): a database may lose a lease, and an answer is worth more.
+3. A lease runs out by time that passed, never because a machine's date was changed: a clock that
+   jumps neither ends a lease nor prolongs it.
+4. When `write` returns True, the turn is stored as safely as the database stores anything.
+5. Every method may raise StoreError, and leaves things as they were then. Nobody is identified
+   here: that a caller may see a conversation is checked before.
 """
 
 from __future__ import annotations
@@ -23,12 +27,14 @@ from llmstream.thread import in_thread
 
 Record = TypeVar("Record", SessionRecord, ConversationRecord, Turn)
 
+BUSY = "another turn of this conversation is being answered"
+"""What a ConversationBusyError says in every store."""
 _FEW = 100
 """Turns that take a few milliseconds to parse: less than it is worth to change threads for."""
 
 
 class Store(Protocol):
-    """Keeps sessions, conversations and turns. The four rules are in this module's docstring."""
+    """Keeps sessions, conversations and turns. The five rules are in this module's docstring."""
 
     async def add_session(self, session: SessionRecord) -> None:
         """Keep a new session."""
@@ -71,9 +77,10 @@ class Store(Protocol):
     async def write(
         self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
     ) -> bool:
-        """Store the turn at `position` (from 0), in place of the one there or after the last; and let go if `release`.
+        """Store the turn at `position` (from 0), and let the lease go if `release`.
 
-        False: another has the lease, or had it meanwhile; nothing was stored.
+        It takes the place of the turn there, or follows the last one. False: another has the lease,
+        or had it meanwhile and wrote; nothing was stored.
         """
         ...
 
@@ -82,6 +89,31 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Close what the store itself opened; using it afterwards opens it again."""
+
+
+def find_rest(now: float, renewed: float, seconds: float) -> float:
+    """How many seconds a lease still has, by a clock that counts from the machine's start.
+
+    A lease that was renewed after `now` is of an earlier start, and its program is gone: 0.
+    """
+    passed = now - renewed
+    return seconds - passed if 0 <= passed < seconds else 0.0
+
+
+def takes_without_lease(count: int, last: Turn | None, position: int, turn: Turn) -> bool:
+    """Whether a turn is stored though its writer's lease is gone, where nobody else has one.
+
+    `count` turns are stored, and `last` is the last of them. The turn follows it, or is that very
+    turn and nobody has answered it meanwhile.
+    """
+    if position == count:
+        return True
+    return (
+        position == count - 1
+        and last is not None
+        and last.id == turn.id
+        and last.state != "complete"
+    )
 
 
 def render(record: SessionRecord | ConversationRecord | Turn) -> str:

@@ -2,76 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
-from llmstream.conversations.stores.protocol import parse, parse_turns, render
+from llmstream.conversations.stores import redis_scripts
+from llmstream.conversations.stores.protocol import BUSY, parse, parse_turns, render
+from llmstream.conversations.stores.redis_errors import ADVICE, NOEVICTION, explain
+from llmstream.log import get_logger
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-# Leases run by the server's clock, so that machines whose clocks differ agree; TIME makes it work from Redis 5 on.
-# KEYS of a conversation: 1 its record, 2 its turns (a list), 3 its lease (a hash: name, until in ms). ARGV[1]: the TTL.
-# redis-py sends a script again where the connection broke before the reply, so each does the same the second time.
-_HEAD = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function keep()
-  if ARGV[1] ~= '0' then for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end end
-end
-local function held(name) return redis.call('HGET', KEYS[3], 'name') == name end
-"""
-_ADD = (
-    _HEAD
-    + """
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('DEL', KEYS[2])
-for i = 3, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[i]) end
-keep()
-"""
-)
-_ACQUIRE = (
-    _HEAD
-    + """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'none' end
-local lease = redis.call('HMGET', KEYS[3], 'name', 'until')
-if lease[1] and lease[1] ~= ARGV[2] and tonumber(lease[2]) > now then return tonumber(lease[2]) - now end
-redis.call('HSET', KEYS[3], 'name', ARGV[2], 'until', now + ARGV[3])
-keep()
-return redis.call('LRANGE', KEYS[2], 0, -1)
-"""
-)
-_RENEW = (
-    _HEAD
-    + """
-if not held(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[3], 'until', now + ARGV[3])
-keep()
-return 1
-"""
-)
-_WRITE = (
-    _HEAD
-    + """
-if not held(ARGV[2]) then return redis.call('LINDEX', KEYS[2], ARGV[3]) == ARGV[4] and 1 or 0 end
-if redis.call('LLEN', KEYS[2]) == tonumber(ARGV[3]) then redis.call('RPUSH', KEYS[2], ARGV[4])
-else redis.call('LSET', KEYS[2], ARGV[3], ARGV[4]) end
-if ARGV[5] == '1' then redis.call('DEL', KEYS[3]) end
-keep()
-return 1
-"""
-)
-_RELEASE = (
-    _HEAD
-    + """
-if held(ARGV[2]) then redis.call('DEL', KEYS[3]) end
-"""
-)
+logger = get_logger("llmstream.conversations")
 
-
+_MOST_WATCHED = 1000
+"""Leases of others that are remembered: enough for all who wait at one moment."""
 MAKE = 'make RedisStore(redis.asyncio.from_url("redis://…"))'
 """What whoever has a URL must do: the connection stays theirs."""
 
@@ -79,33 +29,38 @@ MAKE = 'make RedisStore(redis.asyncio.from_url("redis://…"))'
 class RedisStore:
     """Conversations on the server of `redis`, a `redis.asyncio.Redis` that you make and close.
 
-    A turn is written by one script, so all of it is there or nothing. It is as safe as your Redis: with its default of
-    writing to disk now and then, the server's crash may lose the last turns; `appendonly yes` with `appendfsync always`
-    loses none. `ttl`: seconds after its last turn at which a conversation is forgotten, and after its beginning a
-    session; None: never. `prefix` begins every key. Raises TypeError for what is no such client.
+    A turn is written by one script, so all of it is there or nothing. It is as safe as your Redis:
+    with its default of writing to disk now and then, the server's crash may lose the last turns;
+    `appendonly yes` with `appendfsync always` loses none. Set `maxmemory-policy noeviction`: with any
+    other, a full server deletes whole conversations, never a part of one.
+
+    `ttl`: seconds after its last turn at which a conversation is forgotten, and after its beginning a
+    session; None: never. `prefix` begins every key. Leases run by time that passed: a server's clock
+    that is set ends none, and one whose program died is free as long after the first question for it
+    as it would have run. Raises TypeError for what is no such client.
     """
 
     def __init__(
         self, redis: Redis, *, prefix: str = "llmstream:", ttl: float | None = None
     ) -> None:
-        if not hasattr(redis, "register_script") or _is_blocking(
-            redis
-        ):  # a URL may hold a password: not repeated
+        # A URL may hold a password, so it isn't repeated.
+        if not hasattr(redis, "register_script") or _is_blocking(redis):
             raise TypeError(
                 f"redis must be a redis.asyncio.Redis, not {type(redis).__qualname__}: {MAKE}"
             )
-        if ttl is not None and not ttl > 0:
+        if ttl is not None and not 0 < ttl < math.inf:
             raise ValueError(f"ttl must be seconds, or None for no end, not {ttl!r}")
         self._redis = redis
         self._process = os.getpid()
         self._prefix = prefix
         self._ttl = 0 if ttl is None else max(1, round(ttl * 1000))
+        self._watched: dict[str, tuple[str, float]] = {}
         scripts = {
-            "add": _ADD,
-            "acquire": _ACQUIRE,
-            "renew": _RENEW,
-            "write": _WRITE,
-            "release": _RELEASE,
+            "add": redis_scripts.ADD,
+            "acquire": redis_scripts.ACQUIRE,
+            "renew": redis_scripts.RENEW,
+            "write": redis_scripts.WRITE,
+            "release": redis_scripts.RELEASE,
         }
         self._scripts = {name: redis.register_script(text) for name, text in scripts.items()}
 
@@ -124,57 +79,63 @@ class RedisStore:
         self, conversation: ConversationRecord, turns: Sequence[Turn] = ()
     ) -> None:
         """Keep a new conversation and its turns."""
-        mine = self._owner_key(conversation.owner)
-        # Listed first: cut off in between, the list names one that isn't there, which is no harm.
-        await self._ask(self._redis.zadd(mine, {conversation.id: conversation.created}))
-        await self._keep_listed(conversation.owner)
-        await self._run(
-            "add", conversation.id, render(conversation), *(render(turn) for turn in turns)
-        )
+        # Listed first: cut off in between, the list names one that isn't there, which does no harm.
+        await self._list(conversation)
+        unfinished = _unfinished(turns[-1]) if turns else ""
+        given = [render(turn) for turn in turns]
+        await self._run("add", conversation.id, render(conversation), unfinished, *given)
 
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
-        kept = await self._ask(self._redis.get(self._keys(conversation_id)[0]))
+        kept = await self._ask(self._redis.hget(self._key(conversation_id), "data"))
         if kept is None:
             return None
         conversation = parse(ConversationRecord, kept)
-        await self._keep_listed(conversation.owner)
+        await self._list(conversation)
         return conversation
 
     async def conversations(self, owner: Owner) -> list[ConversationRecord]:
-        """All of one owner's, oldest first. Drops from the list those whose TTL is over."""
+        """All of one owner's, oldest first. Drops from the list those that are gone."""
         mine = self._owner_key(owner)
         found = []
         for listed in await self._ask(self._redis.zrange(mine, 0, -1)):
-            id = listed.decode() if isinstance(listed, bytes) else listed
-            if (conversation := await self.conversation(id)) is not None:
+            id = _text(listed)
+            conversation = await self.conversation(id)
+            if conversation is not None:
                 found.append(conversation)
-            else:
-                await self._ask(self._redis.zrem(mine, id))
+                continue
+            await self._ask(self._redis.zrem(mine, id))
+            if not self._ttl:
+                logger.warning("a conversation is gone that was never deleted: %s", NOEVICTION)
         return found
 
     async def delete_conversation(self, conversation_id: str) -> None:
         """Forget it with all its turns."""
-        if (conversation := await self.conversation(conversation_id)) is not None:
-            await self._ask(self._redis.delete(*self._keys(conversation_id)))
+        conversation = await self.conversation(conversation_id)
+        if conversation is not None:
+            # Off the list first, which takes one on again that is used meanwhile.
             await self._ask(self._redis.zrem(self._owner_key(conversation.owner), conversation_id))
+            await self._ask(self._redis.delete(self._key(conversation_id)))
 
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns in order."""
-        return await parse_turns(
-            await self._ask(self._redis.lrange(self._keys(conversation_id)[1], 0, -1))
-        )
+        kept = await self._ask(self._redis.hgetall(self._key(conversation_id)))
+        return await parse_turns(_turns({_text(name): value for name, value in kept.items()}))
 
     async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:
         """Take the lease, and give all turns."""
-        given = await self._run("acquire", conversation_id, lease, round(seconds * 1000))
-        if isinstance(given, int):
-            raise ConversationBusyError(
-                "another turn of this conversation is being answered", given / 1000
-            )
-        if not isinstance(given, list):
+        held, since = self._watched.pop(conversation_id, ("", 0.0))
+        watched = round((time.monotonic() - since) * 1000)
+        length = round(seconds * 1000)
+        given = await self._run("acquire", conversation_id, lease, length, held, watched)
+        if given is None:
             raise AccessError
-        return await parse_turns(given)
+        if isinstance(given[0], int):
+            rest, holder = given[0], _text(given[1])
+            self._watch(conversation_id, holder, since if holder == held else time.monotonic())
+            raise ConversationBusyError(BUSY, rest / 1000)
+        pairs = zip(given[::2], given[1::2], strict=True)
+        return await parse_turns(_turns({_text(name): value for name, value in pairs}))
 
     async def renew(self, conversation_id: str, lease: str, seconds: float) -> bool:
         """Hold the lease on."""
@@ -184,9 +145,8 @@ class RedisStore:
         self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
     ) -> bool:
         """Store the turn, if the lease is held."""
-        return bool(
-            await self._run("write", conversation_id, lease, position, render(turn), int(release))
-        )
+        given = (lease, position, render(turn), turn.id, _unfinished(turn), int(release))
+        return bool(await self._run("write", conversation_id, *given))
 
     async def release(self, conversation_id: str, lease: str) -> None:
         """Let the lease go."""
@@ -203,12 +163,19 @@ class RedisStore:
             _left.append(dict(vars(pool)))
             pool.reset()
 
-    async def _keep_listed(self, owner: Owner) -> None:
-        """Its list may be on another node than the conversation, whose turns therefore can't keep it."""
-        if (
-            self._ttl
-        ):  # twice, because a turn ends some time after the conversation was looked up for it
-            await self._ask(self._redis.pexpire(self._owner_key(owner), 2 * self._ttl))
+    def _watch(self, conversation_id: str, held: str, since: float) -> None:
+        """Remember since when another's lease has stood unrenewed, by a clock that nobody sets."""
+        self._watched[conversation_id] = held, since
+        if len(self._watched) > _MOST_WATCHED:
+            del self._watched[next(iter(self._watched))]
+
+    async def _list(self, conversation: ConversationRecord) -> None:
+        """Its owner's list may be on another node, evicted by itself, and isn't kept by its turns."""
+        mine = self._owner_key(conversation.owner)
+        await self._ask(self._redis.zadd(mine, {conversation.id: conversation.created}))
+        if self._ttl:
+            # Twice, because a turn ends some time after the conversation was looked up for it.
+            await self._ask(self._redis.pexpire(mine, 2 * self._ttl))
 
     def _session_key(self, session_id: str) -> str:
         return f"{self._prefix}session:{session_id}"
@@ -216,29 +183,49 @@ class RedisStore:
     def _owner_key(self, owner: Owner) -> str:
         return f"{self._prefix}owner:{owner.key}"
 
-    def _keys(self, conversation_id: str) -> tuple[str, str, str]:
-        head = f"{self._prefix}{{{conversation_id}}}:"  # the braces put all three on one node of a cluster
-        return f"{head}conversation", f"{head}turns", f"{head}lease"
+    def _key(self, conversation_id: str) -> str:
+        return f"{self._prefix}conversation:{conversation_id}"
 
     async def _run(self, script: str, conversation_id: str, *arguments: str | int) -> Any:
         run = self._scripts[script]
-        return await self._ask(run(keys=self._keys(conversation_id), args=(self._ttl, *arguments)))
+        key = self._key(conversation_id)
+        return await self._ask(run(keys=[key], args=(self._ttl, *arguments)))
 
     async def _ask(self, reply: Any) -> Any:
-        from redis.exceptions import RedisError
+        from redis.exceptions import ChildDeadlockedError, RedisClusterException, RedisError
 
         if self._process != os.getpid():
             self._leave_parent()
         try:
             return await cast("Awaitable[Any]", reply)
-        except (RedisError, OSError) as error:
-            raise StoreError(
-                f"Redis: {type(error).__name__}: {error}; is the server up, and is there room?"
-            ) from None
-        except RuntimeError as error:  # asyncio's own, of a connection that an earlier loop left
+        # ValueError: an id or a reply that isn't text
+        except (RedisError, RedisClusterException, OSError, ValueError) as error:
+            raise explain(error) from None
+        # RuntimeError: asyncio's own, of a connection that an earlier loop left
+        except (RuntimeError, ChildDeadlockedError) as error:
             raise StoreError(
                 f"Redis: {error}; a client serves one event loop: make another for each"
             ) from None
+
+
+def _text(value: str | bytes) -> str:
+    """A name, from a client that decodes or from one that doesn't."""
+    return value if isinstance(value, str) else value.decode(errors="replace")
+
+
+def _unfinished(turn: Turn) -> str:
+    """The id by which a turn is known that may still be answered, else nothing."""
+    return "" if turn.state == "complete" else turn.id
+
+
+def _turns(fields: dict[str, Any]) -> list[Any]:
+    """The turns of a conversation's hash, as they are stored. Raises StoreError where some are gone."""
+    if not fields:
+        return []
+    try:
+        return [fields[str(position)] for position in range(int(fields["count"]))]
+    except (LookupError, ValueError):
+        raise StoreError(ADVICE["MISSING"]) from None
 
 
 _left: list[Any] = []

@@ -12,7 +12,14 @@ from typing import TypeVar
 
 from llmstream.conversations.errors import AccessError, ConversationBusyError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
-from llmstream.conversations.stores.protocol import parse, render
+from llmstream.conversations.stores.protocol import (
+    BUSY,
+    find_rest,
+    parse,
+    render,
+    takes_without_lease,
+)
+from llmstream.conversations.stores.sqlite_file import empty_log
 from llmstream.conversations.stores.sqlite_thread import SQLiteThread
 
 T = TypeVar("T")
@@ -21,14 +28,18 @@ T = TypeVar("T")
 class SQLiteStore:
     """The embedded store: a file at `path`, made when first used, readable by its owner alone.
 
-    Crash-safe: a turn that was acknowledged survives kill -9 and a power cut (WAL with synchronous=FULL: one fsync per
-    write, well under a millisecond on an SSD, where an answer takes seconds). Not for network file systems, where WAL
-    doesn't work. `busy_timeout`: seconds that a write waits for those of other processes. `now` gives seconds since
-    1970; leases go by it, so where a machine's clock is set back, a turn whose program died holds on for as long. The
-    file has a version: an older one is brought up to date at once, a newer one is refused.
+    Crash-safe: a turn that was acknowledged survives kill -9 and a power cut (WAL with
+    synchronous=FULL: one fsync per write, well under a millisecond on an SSD, where an answer takes
+    seconds). Not for network file systems, where WAL doesn't work. What is deleted is overwritten in
+    the file and in its log, so no tool finds it there; backups and the disk's own spare blocks are
+    yours. `busy_timeout`: seconds that a write waits for those of other processes. `now`: seconds of
+    the clock that leases run by. It is the same for all processes of the machine and never set, so a
+    changed date ends no turn. The file has a version: an older one is brought up to date at once, a
+    newer one is refused.
 
-    All work is done by one thread, so the event loop never waits for the disk. A process may fork at any time, and both
-    go on with the store: its file is closed for the moment of the fork, which waits for the work that runs.
+    All work is done by one thread, so the event loop never waits for the disk. A process may fork at
+    any time, and both go on with the store: its file is closed for the moment of the fork, which
+    waits for the work that runs.
     """
 
     def __init__(
@@ -36,7 +47,7 @@ class SQLiteStore:
         path: str | os.PathLike[str],
         *,
         busy_timeout: float = 10.0,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = Path(path).absolute()  # ":memory:" is a file here, too
         self._now = now
@@ -93,10 +104,14 @@ class SQLiteStore:
         return [parse(ConversationRecord, row[0]) for row in rows]
 
     async def delete_conversation(self, conversation_id: str) -> None:
-        """Forget it with all its turns."""
-        await self._run(
-            lambda db: db.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,))
-        )
+        """Forget it with all its turns, and leave none of its text in the file or its log."""
+
+        def delete(db: sqlite3.Connection) -> None:
+            gone = db.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,)).rowcount
+            if gone:
+                empty_log(db)
+
+        await self._run(delete)
 
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns in order."""
@@ -107,26 +122,25 @@ class SQLiteStore:
 
         def take(db: sqlite3.Connection) -> list[Turn]:
             with _transaction(db):
-                row = _one(
-                    db, "SELECT lease, until FROM conversation WHERE id = ?", conversation_id
-                )
+                ask = "SELECT lease, renewed, seconds FROM conversation WHERE id = ?"
+                row = db.execute(ask, (conversation_id,)).fetchone()
                 if row is None:
                     raise AccessError
+                holder, renewed, length = row
                 now = self._now()
-                if row[0] is not None and row[1] > now:
-                    raise ConversationBusyError(
-                        "another turn of this conversation is being answered", row[1] - now
-                    )
-                held = (lease, now + seconds, conversation_id)
-                db.execute("UPDATE conversation SET lease = ?, until = ? WHERE id = ?", held)
+                rest = find_rest(now, renewed, length)
+                if holder is not None and rest > 0:
+                    raise ConversationBusyError(BUSY, rest)
+                ask = "UPDATE conversation SET lease = ?, renewed = ?, seconds = ? WHERE id = ?"
+                db.execute(ask, (lease, now, seconds, conversation_id))
             return _turns(db, conversation_id)  # nobody else writes them now
 
         return await self._run(take)
 
     async def renew(self, conversation_id: str, lease: str, seconds: float) -> bool:
         """Hold the lease on."""
-        ask = "UPDATE conversation SET until = ? WHERE id = ? AND lease = ?"
-        values = (self._now() + seconds, conversation_id, lease)
+        ask = "UPDATE conversation SET renewed = ?, seconds = ? WHERE id = ? AND lease = ?"
+        values = (self._now(), seconds, conversation_id, lease)
         return await self._run(lambda db: db.execute(ask, values).rowcount == 1)
 
     async def write(
@@ -134,22 +148,27 @@ class SQLiteStore:
     ) -> bool:
         """Store the turn, if the lease is held."""
         row = (conversation_id, position, turn.id, render(turn))
-        held = (None if release else lease, conversation_id, lease)
 
         def put(db: sqlite3.Connection) -> bool:
             with _transaction(db):
-                if (
-                    db.execute(
-                        "UPDATE conversation SET lease = ? WHERE id = ? AND lease = ?", held
-                    ).rowcount
-                    != 1
-                ):
+                found = _one(db, "SELECT lease FROM conversation WHERE id = ?", conversation_id)
+                if found is None:
                     return False
+                holder = found[0]
+                if holder != lease:
+                    free = holder is None
+                    if not free or not _takes_without_lease(db, conversation_id, position, turn):
+                        return False
                 db.execute(
                     "INSERT INTO turn (conversation_id, position, id, data) VALUES (?, ?, ?, ?)"
-                    " ON CONFLICT (conversation_id, position) DO UPDATE SET id = excluded.id, data = excluded.data",
+                    " ON CONFLICT (conversation_id, position)"
+                    " DO UPDATE SET id = excluded.id, data = excluded.data",
                     row,
                 )
+                if release:
+                    db.execute(
+                        "UPDATE conversation SET lease = NULL WHERE id = ?", (conversation_id,)
+                    )
                 return True
 
         return await self._run(put)
@@ -167,9 +186,19 @@ class SQLiteStore:
         return await self._thread.run(work)
 
 
-def _one(db: sqlite3.Connection, ask: str, key: str) -> tuple[str, float] | None:
-    row: tuple[str, float] | None = db.execute(ask, (key,)).fetchone()
+def _one(db: sqlite3.Connection, ask: str, key: str) -> tuple[str] | None:
+    row: tuple[str] | None = db.execute(ask, (key,)).fetchone()
     return row
+
+
+def _takes_without_lease(
+    db: sqlite3.Connection, conversation_id: str, position: int, turn: Turn
+) -> bool:
+    ask = "SELECT position, data FROM turn WHERE conversation_id = ? ORDER BY position DESC LIMIT 1"
+    row = db.execute(ask, (conversation_id,)).fetchone()
+    if row is None:
+        return takes_without_lease(0, None, position, turn)
+    return takes_without_lease(row[0] + 1, parse(Turn, row[1]), position, turn)
 
 
 def _turns(db: sqlite3.Connection, conversation_id: str) -> list[Turn]:

@@ -17,7 +17,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE session (id TEXT PRIMARY KEY, data TEXT NOT NULL)",
         (
             "CREATE TABLE conversation (id TEXT PRIMARY KEY, owner TEXT NOT NULL, created REAL NOT NULL,"
-            " data TEXT NOT NULL, lease TEXT, until REAL NOT NULL DEFAULT 0)"
+            " data TEXT NOT NULL, lease TEXT, renewed REAL NOT NULL DEFAULT 0,"
+            " seconds REAL NOT NULL DEFAULT 0)"
         ),
         "CREATE INDEX conversation_owner ON conversation (owner, created)",
         (
@@ -30,14 +31,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 """What brings a file from each version to the next; `user_version` counts those done. Never change one: add one."""
 
 
+LOG_SIZE = 4 << 20
+"""Bytes that the write-ahead log keeps on the disk once it was copied into the file."""
+
+
 def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
     """Open or make the file, and bring it up to date. Raises StoreError or sqlite3.Error."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the WAL gets the same mode
-    except OSError as error:
-        raise StoreError(
-            f"{path} can't be opened for writing ({error.strerror}): choose another path"
-        ) from None
+    except (OSError, ValueError) as error:  # ValueError: no path can have such a character
+        reason = error.strerror if isinstance(error, OSError) else error
+        told = f"{str(path)!r} can't be opened for writing ({reason}): choose another path"
+        raise StoreError(told) from None
     # Whoever forks closes it, in whatever thread; a lock sees to it that one uses it at a time.
     db = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     try:
@@ -45,11 +50,22 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
         _use_wal(db, busy_timeout)
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
+        # Python's own build overwrites what is deleted, others don't.
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute(f"PRAGMA journal_size_limit = {LOG_SIZE}")
         _migrate(db, path)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def empty_log(db: sqlite3.Connection) -> None:
+    """Copy the log into the file and cut it to nothing: it still has the text that was deleted.
+
+    Where another program reads at this moment, its own next writes overwrite the log.
+    """
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def identify(path: Path) -> tuple[int, int] | None:

@@ -65,16 +65,17 @@ class SQLiteThread:
                 if self._db is None:
                     self._db = open_file(self._path, self._busy_timeout)
                     self._file = identify(self._path)
-                elif (
-                    identify(self._path) != self._file
-                ):  # what is written now would be in a file that nobody finds
+                elif identify(self._path) != self._file:
+                    # What is written now would be in a file that nobody finds.
                     self._close_file()
-                    raise StoreError(
-                        f"{self._path} was moved, deleted or replaced; the next call opens what is there then"
-                    )
+                    told = "was moved, deleted or replaced; the next call opens what is there then"
+                    raise StoreError(f"{self._path} {told}")
                 return work(self._db)
             except sqlite3.Error as error:
                 raise explain(error, self._path) from None
+            except UnicodeEncodeError as error:
+                told = f"{error.reason}: an id must be text that has a UTF-8 form"
+                raise StoreError(f"{self._path}: {told}") from None
 
     def _close(self) -> None:
         with self._working:

@@ -1,0 +1,100 @@
+"""The scripts of RedisStore. Redis runs each as one step, so all of it is done or nothing.
+
+A conversation is one hash, so that Redis evicts or expires all of it or nothing:
+
+    data                        its record, as JSON
+    count                       how many turns there are
+    0, 1, 2 …                   the turns, as JSON, by position
+    unfinished                  the id of the last turn, unless that is complete
+    lease, seconds, beat, seen  the lease: who has it, its length in ms, a number that each renewal
+                                raises, and when another first asked for it since then
+
+KEYS[1] is that hash, ARGV[1] its TTL in ms (0: none). redis-py sends a script again where the
+connection broke before the reply, so each does the same the second time.
+
+**Leases and clocks.** Redis has the time of day alone, and that jumps. So a lease isn't given a
+moment at which it ends. Who asks for a lease that another holds leaves a mark (`seen`), a renewal
+wipes it away, and the lease is taken over once a mark is as old as the lease is long. A jump of the
+server's clock between the mark and the next question is noticed by the process that left it, since
+that one has watched the mark by a clock of its own (`ARGV[5]`).
+"""
+
+_KEEP = """
+local function keep()
+  if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+end
+"""
+# ARGV: 2 the record, 3 the id of the last turn unless it is complete, 4… the turns
+ADD = (
+    _KEEP
+    + """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'data', ARGV[2], 'count', #ARGV - 3, 'unfinished', ARGV[3])
+for i = 4, #ARGV do redis.call('HSET', KEYS[1], i - 4, ARGV[i]) end
+keep()
+"""
+)
+# ARGV: 2 the new lease, 3 its length, 4 the lease and beat that the asker has watched, 5 for how long.
+# Gives everything; or the rest of another's lease in ms, and that lease and its beat; or nothing.
+ACQUIRE = (
+    _KEEP
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+local kept = redis.call('HMGET', KEYS[1], 'lease', 'seconds', 'beat', 'seen')
+if kept[1] and kept[1] ~= ARGV[2] then
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local length, seen = tonumber(kept[2]), tonumber(kept[4] or now)
+  if not kept[4] or seen > now then
+    seen = now
+    redis.call('HSET', KEYS[1], 'seen', string.format('%.0f', now))
+  end
+  local stood, held = now - seen, kept[1] .. ':' .. kept[3]
+  if ARGV[4] == held then stood = math.min(stood, tonumber(ARGV[5])) end
+  if stood < length then return {length - stood, held} end
+end
+redis.call('HSET', KEYS[1], 'lease', ARGV[2], 'seconds', ARGV[3], 'beat', 0)
+redis.call('HDEL', KEYS[1], 'seen')
+keep()
+return redis.call('HGETALL', KEYS[1])
+"""
+)
+# ARGV: 2 the lease, 3 its length
+RENEW = (
+    _KEEP
+    + """
+if redis.call('HGET', KEYS[1], 'lease') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'seconds', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'beat', 1)
+redis.call('HDEL', KEYS[1], 'seen')
+keep()
+return 1
+"""
+)
+# ARGV: 2 the lease, 3 the position, 4 the turn, 5 its id, 6 the same unless it is complete, 7 release?
+WRITE = (
+    _KEEP
+    + """
+local kept = redis.call('HMGET', KEYS[1], 'count', 'lease', ARGV[3], 'unfinished')
+if not kept[1] then return 0 end
+local count, position = tonumber(kept[1]), tonumber(ARGV[3])
+if kept[2] ~= ARGV[2] then
+  if kept[3] == ARGV[4] then return 1 end
+  if kept[2] then return 0 end
+  local follows = position == count
+  local finishes = position == count - 1 and kept[4] == ARGV[5]
+  if not follows and not finishes then return 0 end
+end
+if position > count then return redis.error_reply('MISSING turns before this one') end
+redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
+if position == count then redis.call('HSET', KEYS[1], 'count', count + 1) end
+if position >= count - 1 then redis.call('HSET', KEYS[1], 'unfinished', ARGV[6]) end
+if ARGV[7] == '1' then redis.call('HDEL', KEYS[1], 'lease', 'seen') end
+keep()
+return 1
+"""
+)
+# ARGV: 2 the lease
+RELEASE = """
+if redis.call('HGET', KEYS[1], 'lease') == ARGV[2] then redis.call('HDEL', KEYS[1], 'lease', 'seen') end
+"""
