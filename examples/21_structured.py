@@ -53,9 +53,8 @@ async def main() -> None:
             "properties": {"title": {"type": "string"}},
             "required": ["title"],
         }
-        async for event in structured.ask(
-            client, messages, schema
-        ):  # the events themselves, for a JSON schema
+        # The events themselves, for a JSON schema.
+        async for event in structured.ask(client, messages, schema):
             if event.type == EventType.MESSAGE_COMPLETE and event.message:
                 print(
                     f"{event.type.name}: {event.finish_reason}, {json.loads(event.message.text)['title']}"

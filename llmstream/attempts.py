@@ -345,9 +345,8 @@ class Attempts:
         info.provider = info.provider or provider.name
         self._failed.append(info)
         if self.target.provider is not provider:
-            self.call = replace(
-                self.call, headers={}
-            )  # they are for the provider that they were given for
+            # Headers belong to the provider that they were given for.
+            self.call = replace(self.call, headers={})
         self._attempt = 1
         return self._again(info, 0.0, going_on=going_on)
 

@@ -332,12 +332,10 @@ class LLMClient:
             raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
         name, colon, rest = model.partition(":")
         if name not in registry.names():
-            if (
-                colon and name != "ft" and traits_of(self._provider).is_vendor
-            ):  # "ft:…" are OpenAI's fine-tunes
-                registry.parse_model(
-                    model
-                )  # raises: no vendor has such a name, so it is a provider misspelt
+            # "ft:…" names one of OpenAI's fine-tunes.
+            if colon and name != "ft" and traits_of(self._provider).is_vendor:
+                # Raises: no vendor has such a model, so the provider's name is misspelt.
+                registry.parse_model(model)
             return Target(self._provider, model)
         return self._named(name, rest)
 

@@ -23,9 +23,8 @@ _FIRST_LINES, _LAST_LINES = 100, 300
 """Lines of a traceback that are kept of a longer one."""
 _NUMBERS = (int, float, bool, type(None))
 
-logging.getLogger("llmstream.client").addHandler(
-    logging.NullHandler()
-)  # else Python prints what nobody handles
+# Without a handler Python prints the records itself.
+logging.getLogger("llmstream.client").addHandler(logging.NullHandler())
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -56,9 +55,8 @@ def _escape_record(record: logging.LogRecord) -> bool:
     given = record.args if isinstance(record.args, tuple) else (record.args,)
     record.args = tuple(map(_escape_argument, given))
     if record.exc_info:
-        record.exc_text = _format_traceback(
-            record.exc_info
-        )  # formatters use it in place of their own
+        # Formatters use this text in place of their own.
+        record.exc_text = _format_traceback(record.exc_info)
     return True
 
 

@@ -139,9 +139,8 @@ def type_by_name(name: str, head: bytes) -> str | None:
         guessed = None
     if guessed is not None and not guessed.startswith(("audio/", "video/")):
         return guessed
-    return (
-        "text/plain" if is_text(head) else guessed
-    )  # `.ts` is a video to the table, `.rs` nothing
+    # In the table `.ts` is a video, and `.rs` is missing.
+    return "text/plain" if is_text(head) else guessed
 
 
 def is_text(head: bytes) -> bool:
@@ -157,9 +156,8 @@ def is_text(head: bytes) -> bool:
 def _extensions() -> MimeTypes:
     from mimetypes import MimeTypes  # seldom needed
 
-    return (
-        MimeTypes()
-    )  # Python's own types: what the module's functions know differs from machine to machine
+    # Python's own table: that of the module's functions differs from machine to machine.
+    return MimeTypes()
 
 
 def extension_of(media_type: str | None) -> str:

@@ -128,9 +128,8 @@ class Pause:
         self._refused_at = (sent + now) / 2
         self._resumed = -math.inf
         self._before = math.inf  # the pace before this pause
-        self._pace: float | None = (
-            None  # None until the pause is over: answers to what was sent before it still come
-        )
+        # None until the pause is over, since answers to requests from before it still come.
+        self._pace: float | None = None
         self._faster_at = math.inf
         self._gain = 0.0
 
@@ -143,9 +142,8 @@ class Pause:
     def refused(self, sent: float, now: float, delay: float, seconds: float) -> None:
         """One more request was refused."""
         self.asked_until = max(self.asked_until, now + delay)
-        if (
-            self._pace is None or sent < self._resumed
-        ):  # it was on its way before the pause was known
+        # The request was on its way before the pause was known.
+        if self._pace is None or sent < self._resumed:
             self.until = max(self.until, self.asked_until)
             return
         self._before, self._pace = self._pace, None

@@ -25,9 +25,8 @@ async def in_thread(function: Callable[[], T]) -> T:
     done: asyncio.Future[None] = loop.create_future()
     context = copy_context()
     results: list[T] = []
-    failures: list[
-        BaseException
-    ] = []  # not the future's own, which refuses a StopIteration and is never done then
+    # A future refuses a StopIteration as its exception, and would never be done.
+    failures: list[BaseException] = []
 
     def settle() -> None:
         if not done.done():

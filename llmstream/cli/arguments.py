@@ -54,9 +54,8 @@ def parse_arguments(argv: Sequence[str]) -> Options:
     """The options. Wrong ones, `--help` and `--version` end the program (argparse's SystemExit: 2, 0, 0)."""
     parser = _parser()
     argv = list(argv)
-    end = (
-        argv.index("--") if "--" in argv else len(argv)
-    )  # argparse would look for options behind it
+    # argparse would look for options behind it.
+    end = argv.index("--") if "--" in argv else len(argv)
     options = parser.parse_intermixed_args(argv[:end], Options())
     options.words = [*options.words, *argv[end + 1 :]]
     options.command = None

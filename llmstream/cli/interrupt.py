@@ -44,9 +44,8 @@ class Stop:
         if self._pressed is None or now - self._pressed > PATIENCE:
             self._pressed = now
             if self._task is not None:
-                self._task.get_loop().call_soon_threadsafe(
-                    self._task.cancel
-                )  # wakes the loop up, too
+                # This wakes the loop up, too.
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
 
 @contextmanager

@@ -96,16 +96,12 @@ class Keys:
             return None
         try:
             number = self._stream.fileno()
-            if (
-                os.tcgetpgrp(number) != os.getpgrp()
-            ):  # in the background: touching the terminal would stop us
+            # In the background: touching the terminal would stop us.
+            if os.tcgetpgrp(number) != os.getpgrp():
                 return None
             return termios.tcgetattr(number)
-        except (
-            OSError,
-            ValueError,
-            termios.error,
-        ):  # it is not the controlling terminal, or it is gone
+        # It isn't the controlling terminal, or it is gone.
+        except (OSError, ValueError, termios.error):
             return None
 
     def _set(self, attributes: list[Any]) -> None:
@@ -146,10 +142,9 @@ class Region:
             return
         back = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
         region = _HIDE_CURSOR + _NO_WRAP + "\r\n".join(rows) + RESET + _WRAP + "\r" + back
-        erase, self._drawn = (
-            (_ERASE if self._drawn else ""),
-            True,
-        )  # before the write, which a signal may end
+        erase = _ERASE if self._drawn else ""
+        # Set before the write, which a signal may end.
+        self._drawn = True
         self._write(_TOGETHER + erase + above + region + _SHOWN)
 
     def clear(self, *, above: str = "") -> None:

@@ -57,10 +57,11 @@ def serve(options: Options) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     server = make_server(app, max_message=limits.max_body)
     _say(client, options.host, listener.getsockname()[1], guarded=bool(keys))
+    # uvicorn raises the signal that ended it once more.
     with (
         listener,
         suppress(KeyboardInterrupt, SystemExit),
-    ):  # uvicorn raises the signal that ended it once more
+    ):
         server.run(sockets=[listener])
     return 0 if server.started else 1
 

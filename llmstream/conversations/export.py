@@ -96,9 +96,8 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _check(kind: Any, fields: dict[str, Any]) -> None:
-    _adapter(kind).validate_json(
-        json.dumps(fields), strict=True
-    )  # as JSON, where strict takes a dict for a dataclass
+    # From JSON, where strict mode takes an object for a dataclass.
+    _adapter(kind).validate_json(json.dumps(fields), strict=True)
 
 
 def _parse_turn(data: Any, where: str) -> Turn:

@@ -103,9 +103,8 @@ class TurnRun:
             await _close_abandoned(lease, place)
             await lease.write(place.position, place.turn)
             transcript = Transcript()
-            ended = error(
-                ErrorInfo("internal", "the client's stream had no end")
-            )  # which it promises
+            # Stored only if the client breaks its promise of an end.
+            ended = error(ErrorInfo("internal", "the client's stream had no end"))
             try:
                 async with aclosing(
                     self._settings.ask(messages, self.request.options(), stream=stream)

@@ -99,9 +99,8 @@ class AnswerReader:
             return None
 
     async def _ended(self, problem: Exception) -> None:
-        problem.__traceback__ = (
-            None  # aiohttp keeps the exception, and with it every frame that it came through
-        )
+        # aiohttp keeps the exception, and with it every frame that it came through.
+        problem.__traceback__ = None
         if not isinstance(problem, StopAsyncIteration):
             logger.debug("the body broke off: %s", type(problem).__name__)
         elif (close := getattr(self._body, "aclose", None)) is not None:

@@ -138,9 +138,8 @@ class _Server:
     def leave_parent(self) -> None:
         """In a forked child: the model's threads are not here, and freeing it without them never ends."""
         if self._server is not None:
-            ctypes.pythonapi.Py_IncRef(
-                ctypes.py_object(self._server)
-            )  # not even when the program ends
+            # So it isn't freed even when the program ends.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._server))
         self._lock = threading.Lock()
         self._server = self.provider = None
 

@@ -81,9 +81,8 @@ class SDKConnection:
 
         sdk = self.sdk
         if trace.headers and self._given:
-            sdk = sdk.with_options(
-                default_headers=trace.headers
-            )  # ours go by the trace; options would be logged
+            # Our own headers go by the trace, since the SDK logs options.
+            sdk = sdk.with_options(default_headers=trace.headers)
         options: dict[str, Any] = {
             "max_retries": 0,
             "follow_redirects": False,

@@ -63,10 +63,11 @@ def is_loopback(host: str) -> bool:
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _AZURE = ipaddress.ip_address("168.63.129.16")
+# Oracle's metadata service, and 6to4.
 _SPECIAL = (
     ipaddress.ip_network("192.0.0.0/24"),
     ipaddress.ip_network("192.88.99.0/24"),
-)  # Oracle's metadata; 6to4
+)
 
 
 def public_hosts_only(host: str, address: str) -> bool:  # noqa: ARG001  # the hook's signature

@@ -39,9 +39,8 @@ class Watchdog:
         self._since: float | None = None  # when we began to wait for the provider
         self._quiet = 0.0  # time waited since the consumer last got something
         self._pieces = False
-        self._ending: float | None = (
-            None  # seconds left to a nearer end: after the finish reason, or draining
-        )
+        # Seconds left to a nearer end: after the finish reason, or while draining.
+        self._ending: float | None = None
         self._turns = 0  # of the loop, since a limit was first seen to be over
         self.expired: str | None = None
 

@@ -123,9 +123,8 @@ class Answering:
         provider, model, attempt = self._asked
         retry = replace(retry)  # the guard writes on it
         if (retry.provider, retry.model) in ((provider, model), (None, None)):
-            retry.attempt = max(
-                retry.attempt, attempt + bool(retry.delay)
-            )  # two clients may count each its own
+            # Two clients may each count their own attempts.
+            retry.attempt = max(retry.attempt, attempt + bool(retry.delay))
         self._asked = (retry.provider, retry.model, retry.attempt)
         self._promised = going_on = self._guard.shown and not retry.discard
         return (self._guard.retry(retry, going_on=going_on),)
@@ -195,6 +194,5 @@ def _restore(left: StreamEvent, given: StreamEvent) -> None:
     if whole is not None and whole is not partial:
         whole.usage = left.usage
         if given.messages is not None and isinstance(given.message, Message):
-            whole.usage = (
-                given.message.usage
-            )  # of the last of several rounds; the event's lists all
+            # That of the last round; the event's own usage covers all rounds.
+            whole.usage = given.message.usage

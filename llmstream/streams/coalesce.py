@@ -79,9 +79,8 @@ async def _timed(
         async with branch:
             going = True
             while going:
-                while (
-                    branch.items
-                ):  # all that has come, before looking at the clock: a slow consumer gets it in one
+                # Take all that has come before looking at the clock: a slow consumer gets it in one piece.
+                while branch.items:
                     for each in held.feed(branch.take(), clock.time()):
                         yield each
                 now = clock.time()

@@ -51,9 +51,8 @@ class Pump:
         self._queues: list[Queue] = []
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._more: asyncio.Future[None] | None = (
-            None  # after the terminal event: until somebody wants more
-        )
+        # After the terminal event: resolved when somebody wants more.
+        self._more: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
         self.ended = False
 
@@ -183,9 +182,8 @@ class Branch:
         """Until something comes, or `wake()`. False at the end; then raises what the source raised."""
         if not self.items:
             self._pump.go_on()
-        if (
-            not self.items and not self._pump.ended
-        ):  # looked at again: an eager task has read by now
+        # Looked at again, since an eager task has read by now.
+        if not self.items and not self._pump.ended:
             self._queue.waiting = asyncio.get_running_loop().create_future()
             try:
                 await self._queue.waiting

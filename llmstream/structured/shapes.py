@@ -142,9 +142,8 @@ class Fields(Shape):
             return {}
         names = [name for name, _ in self._fields.values()]
         value = self._class.__new__(self._class)
-        if issubclass(
-            self._class, BaseModel
-        ):  # as model_construct does, but without the class's own hooks
+        # As model_construct does, but without the class's own hooks.
+        if issubclass(self._class, BaseModel):
             object.__setattr__(value, "__dict__", dict.fromkeys(names))
             object.__setattr__(value, "__pydantic_fields_set__", set())
             object.__setattr__(value, "__pydantic_extra__", None)

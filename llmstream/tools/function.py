@@ -177,9 +177,8 @@ class _Documentation:
     """What a docstring says."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        text = (
-            inspect.getdoc(function) if hasattr(function, "__name__") else None
-        )  # not that of partial itself
+        # Without a name it is a `partial`, whose docstring is its class's.
+        text = inspect.getdoc(function) if hasattr(function, "__name__") else None
         self.text: str | None = text
         self.parameters: dict[str, str] = {}
         try:

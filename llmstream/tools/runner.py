@@ -55,9 +55,8 @@ class CallRunner:
             running.add_done_callback(done.put_nowait)
         try:
             for _ in order:
-                task = (
-                    await done.get()
-                )  # waiting for any of many would look at all of them each time
+                # `asyncio.wait` would look at all tasks each time.
+                task = await done.get()
                 yield order[task], task.result()
         finally:
             await stop(*order)
@@ -83,9 +82,8 @@ class CallRunner:
         try:
             async with self._asking:  # a person is asked one thing at a time
                 said = confirm(call)
-                allowed = (
-                    await said if inspect.isawaitable(said) else said is True
-                )  # not a generator, say
+                # Only True allows it: a generator, say, is truthy too.
+                allowed = await said if inspect.isawaitable(said) else said is True
         except Exception as error:  # no confirmation, whatever the reason
             logger.warning("confirm raised %s", type(error).__name__, exc_info=error)
             return f"The call could not be confirmed ({type(error).__name__}), so the tool was not run."

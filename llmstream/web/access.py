@@ -153,9 +153,8 @@ class Gate:
             scope["state"]["who"] = who = "" if public else await self._access.identify(connection)
             scope["state"]["keyed"] = self._access.keys is not None
             with nullcontext() if public else self._slots.taken(who):
-                await self._app(
-                    scope, receive, send
-                )  # which turns its own RefusedErrors into responses
+                # The app turns its own RefusedErrors into responses.
+                await self._app(scope, receive, send)
         except RefusedError as problem:
             await self._refuse(problem, scope, receive, send)
 

@@ -79,9 +79,8 @@ def create_app(
     shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
 
     def shape(path: str) -> RenderError:
-        if path.startswith(
-            "/v1/"
-        ):  # with what its clients ask beside their one endpoint (`count_tokens`, `models` …)
+        # Also what clients ask beside their one endpoint (`count_tokens`, `models` …).
+        if path.startswith("/v1/"):
             return (
                 AnthropicMessages() if path.startswith(AnthropicMessages.path) else OpenAIChat()
             ).error
@@ -153,9 +152,8 @@ class _Failure:
         elif isinstance(problem, ClientDisconnect):
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
-            if not isinstance(
-                problem, AbortedError
-            ):  # that one is how an answer is cut, and its failure is logged
+            # An AbortedError cuts an answer, whose failure is logged already.
+            if not isinstance(problem, AbortedError):
                 logger.error(
                     "request %s: %s, which the server logs as well",
                     request_id,
@@ -178,9 +176,8 @@ def _names(
         )
     names = dict(models) if isinstance(models, Mapping) else {name: name for name in models}
     for model in names.values():
-        client.target(
-            model
-        )  # raises for what nobody could ask; loads its SDK, which would hold up everybody's streams
+        # Raises now for a wrong name, and loads the SDK now: later that would delay other streams.
+        client.target(model)
     return names
 
 

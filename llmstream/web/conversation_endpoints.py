@@ -77,9 +77,8 @@ class ChunkBuilder:
     def __init__(self) -> None:
         self._sources: Gathered[Source] = Gathered()
         self._said: Gathered[str] = Gathered()
-        self._again = (
-            ""  # from rounds before the one that began anew: clients dropped it with the rest
-        )
+        # Text of the rounds before the one that began again: clients dropped it with the rest.
+        self._again = ""
 
     def render(self, event: StreamEvent, request_id: str) -> dict[str, Any] | None:
         """The JSON of an event; None where readers need not see it."""

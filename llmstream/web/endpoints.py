@@ -122,9 +122,8 @@ class Native:
             for name in body.model_fields_set - _TALK
             if (value := getattr(body, name)) is not None
         }
-        self._service.model(
-            body.model
-        )  # a name that isn't on the list is a 404, whatever else is wrong
+        # A name that isn't on the list is a 404, whatever else is wrong.
+        self._service.model(body.model)
         request = self._service.read(messages, options)
         stream = choice.mode is ResponseMode.STREAM
         return self._service.events(request, model=body.model, stream=stream)
@@ -161,9 +160,8 @@ class Native:
 
     async def _body(self, request: Request, model: type[B]) -> B:
         data = await read_json(request, self._service.limits)
-        for unknown in (
-            _object(data).keys() - model.model_fields.keys()
-        ):  # pydantic would list them all
+        # pydantic would list them all.
+        for unknown in _object(data).keys() - model.model_fields.keys():
             raise invalid(f"{unknown[:50]}: there is no such field.")
         try:
             return model.model_validate(data)

@@ -36,9 +36,8 @@ def refusal_in(problem: BaseException) -> RefusedError | None:
         problem, LLMError | ConfigurationError
     ):
         return None
-    from llmstream.conversations import (
-        ConversationError,  # loaded already if it is one; `respond` does without
-    )
+    # Loaded already if it is one; `respond` does without.
+    from llmstream.conversations import ConversationError
 
     return conversation_refusal(problem) if isinstance(problem, ConversationError) else None
 

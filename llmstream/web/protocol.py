@@ -137,10 +137,11 @@ class Bounded(_Base):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the head's clock, if there is room."""
         self._wire = transport
+        # `llmstream.web.delivery.cut_off` reads it.
         self.app_state = {
             **self.app_state,
             "llmstream.abort": transport.abort,
-        }  # for llmstream.web.delivery.cut_off
+        }
         super().connection_made(_WatchedTransport(transport, self))  # type: ignore[arg-type]  # it behaves like one
         self._connections.leave(self._accepting)
         if self._connections.enter(self, self.client[0] if self.client else None, transport.abort):
@@ -200,16 +201,14 @@ class Bounded(_Base):
             self._stop_timers()
             self._unset_keepalive_if_required()
             wait, handler = self.timeout_keep_alive, self.timeout_keep_alive_handler
-            self.timeout_keep_alive_task = self.loop.call_later(
-                wait, handler
-            )  # uvicorn forgets it here
+            # uvicorn doesn't start this clock here.
+            self.timeout_keep_alive_task = self.loop.call_later(wait, handler)
 
     def on_response_complete(self) -> None:
         """The connection is idle, but for a body that goes on."""
         super().on_response_complete()
-        if (
-            self.is_closing() or not self.cycle.response_complete
-        ):  # or the next request's answer has begun
+        # The second is true when the next request's answer has begun.
+        if self.is_closing() or not self.cycle.response_complete:
             return
         self._connections.rest(self)
         if not self._reading_body:
@@ -315,9 +314,8 @@ class Bounded(_Base):
         self.transport = self._wire
         super().handle_websocket_upgrade(*request, **named)
         refused = not getattr(self._wire.get_protocol(), "handshake_initiated", True)
-        if (
-            refused and not self._wire.is_closing()
-        ):  # uvicorn would answer nothing, and read on without end
+        # uvicorn would send nothing, and read on without end.
+        if refused and not self._wire.is_closing():
             self._wire.write(_answer(400))
             self._wire.close()
 

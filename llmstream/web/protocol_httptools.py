@@ -38,9 +38,8 @@ class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bou
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._silent = (
-            0  # bytes since the parser last reported a head, a piece of a body or a message's end
-        )
+        # Bytes since the parser last reported a head, a piece of a body or a message's end.
+        self._silent = 0
         self._headers = 0
         self._flaw = 400
 

@@ -112,7 +112,6 @@ async def running(
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    with suppress(
-        SystemExit
-    ):  # uvicorn's word for an app that can't start, which would end the program
+    # uvicorn exits when an app can't start; that must not end the program.
+    with suppress(SystemExit):
         await server.serve(sockets=[listener])

@@ -114,9 +114,8 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for version in range(
-            _check(db, path), len(MIGRATIONS)
-        ):  # again: another process may have been quicker
+        # Checked again, since another process may have been quicker.
+        for version in range(_check(db, path), len(MIGRATIONS)):
             for statement in MIGRATIONS[version]:
                 db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -135,9 +135,8 @@ class _AiohttpContent:
 
 def _abort(answer: aiohttp.ClientResponse) -> None:
     connection, content = answer.connection, answer.content
-    if (
-        connection is None
-    ):  # the answer was read to its end: then the connection belongs to the next request
+    # After the answer's end the connection belongs to the next request.
+    if connection is None:
         return
     if connection.transport is not None:
         connection.transport.abort()

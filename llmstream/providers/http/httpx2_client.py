@@ -116,9 +116,8 @@ class Httpx2Response:
 
     def body(self) -> AsyncIterator[bytes]:
         """The content as it arrives, decompressed."""
-        if (
-            self._response.is_stream_consumed
-        ):  # by a user's hook; the connection may be somebody else's by now
+        # A user's hook has read it, and the connection may be somebody else's by now.
+        if self._response.is_stream_consumed:
             return self._response.aiter_bytes()
         return decoded(_ContentChunks(self._response), self.headers.get("content-encoding"))
 

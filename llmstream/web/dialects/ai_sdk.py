@@ -163,9 +163,8 @@ class _UiAnswer(StepAnswer):
 
     def _open(self, kind: str) -> dict[str, Any]:
         self._blocks += 1
-        part = (
-            "reasoning" if kind == "reasoning" else "text"
-        )  # a refusal's words are text, in a block of their own
+        # A refusal's words are text, in a block of their own.
+        part = "reasoning" if kind == "reasoning" else "text"
         self._block = (kind, part, f"{part}-{self._blocks}")
         return {"type": f"{part}-start", "id": self._block[2]}
 

@@ -67,9 +67,8 @@ def _parse_message(message: Mapping[str, Any], where: str) -> Iterator[Message]:
     for part, at in parts:
         if part.get("type") == "step-start":
             yield from step.end()
-        elif (
-            part.get("type") == "steering-message"
-        ):  # what the user threw in while the model worked
+        # The user added this while the model worked.
+        elif part.get("type") == "steering-message":
             yield from step.end()
             yield from _parse_message({"role": "user", "parts": part.get("parts")}, at)
         else:

@@ -41,9 +41,8 @@ class Withheld:
             self._places.setdefault(id, []).append(self._next)
             self._next += 1
             return ()
-        if (
-            event.tool_call is not None
-        ):  # it says all that its deltas did, and that the provider runs it
+        # The whole call repeats its deltas, and says that the provider runs it.
+        if event.tool_call is not None:
             for place in self._places.pop(event.tool_call.id, ()):
                 del self._held[place]
         return (event,)

@@ -178,9 +178,8 @@ class _OfficialChunks(ChatEncoder):
             self._lists.setdefault("annotations", []).append(citation)
             return
         if event.ends_round:
-            self._lists.pop(
-                "reasoning_details", None
-            )  # they belong to a call that the client was not told of
+            # They belong to a call that the client doesn't know of.
+            self._lists.pop("reasoning_details", None)
         if event.reasoning_delta is not None:
             self._thought.append(event.reasoning_delta.content)
         yield from super()._chunks(event)

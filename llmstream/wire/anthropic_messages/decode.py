@@ -55,9 +55,8 @@ class MessagesDecoder(Decoder):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._blocks: dict[int, _OpenBlock] = {}
-        self._loose: dict[
-            int, None
-        ] = {}  # all but calls, which end when the next begins at the latest
+        # All but calls, which end at the latest when the next begins.
+        self._loose: dict[int, None] = {}
         self._counts: dict[str, Any] = {}  # usage as the provider names it, overlaid
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:

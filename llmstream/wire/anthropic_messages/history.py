@@ -75,9 +75,8 @@ class RenderedTurns:
         blocks = self.turns[-1]["content"] = _blocks(self.turns[-1]["content"])
         if message.role == "tool" and blocks[-1]["type"] != "tool_result":
             first = next(i for i, block in enumerate(blocks) if block["type"] != "tool_result")
-            blocks[first:first] = _blocks(
-                content
-            )  # results must come before whatever else the turn says
+            # Results must come before whatever else the turn says.
+            blocks[first:first] = _blocks(content)
         else:
             blocks.extend(_blocks(content))
 
@@ -274,9 +273,8 @@ def _parse_block(block: Any, where: str) -> Part:
     if kind == "text":
         return TextPart(_text(block, where))
     if kind == "thinking":
-        signature = (
-            as_text(block.get("signature")) or None
-        )  # a gateway's answer from elsewhere has an empty one
+        # A gateway sends an empty one with another vendor's reasoning.
+        signature = as_text(block.get("signature")) or None
         return ReasoningPart(as_text(block.get("thinking")) or "", signature, format=FORMAT)
     if kind in CALLS:
         return _parse_call(block, kind, where)

@@ -52,9 +52,8 @@ class MessagesVariant:
 
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
 _OLD = re.compile(r"claude-3-5")  # at most 8,192
-_BUDGETED = re.compile(
-    r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))"
-)  # before adaptive thinking
+# These models have no adaptive thinking.
+_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))")
 _PREFILLED = re.compile(
     r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)"
 )
@@ -204,9 +203,8 @@ def _render_reasoning(request: ChatRequest, rendered: Rendered) -> None:
         body["output_config"] = {**body.get("output_config", {}), "effort": effort}
         return
     wanted = _BUDGETS.get(effort, _BUDGETS["high"])
-    budget = min(
-        wanted, body["max_tokens"] - 1024
-    )  # the budget is part of max_tokens: leave room for the answer
+    # The budget is part of max_tokens: leave room for the answer.
+    budget = min(wanted, body["max_tokens"] - 1024)
     if budget < 1024:
         rendered.warnings.append(
             "reasoning_effort: this model needs max_tokens of 2,048 or more to reason; dropped"

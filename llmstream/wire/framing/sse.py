@@ -218,9 +218,8 @@ class SSEFramer:
             if b"\0" not in value:
                 self._id = value.decode("utf-8", "replace")
         elif name == b"retry":
-            if (
-                value.isdigit() and len(value) <= 18
-            ):  # int() of a hostile line would be quadratic, then an error
+            # int() of a hostile line is quadratic, then an error.
+            if value.isdigit() and len(value) <= 18:
                 self.retry = int(value)
         elif name:  # no name: a comment
             frames.append(Frame("", line, self.id, stray=True))

@@ -38,9 +38,8 @@ class ChatDecoder(Decoder):
         self._by_id: dict[str, OpenCall] = {}
         self._by_index: dict[int, OpenCall] = {}
         self._last_call: OpenCall | None = None
-        self._whole: dict[
-            int, _WholeArguments
-        ] = {}  # what is known of the calls that were asked for
+        # By the call's index, for the calls that `_is_whole` was asked about.
+        self._whole: dict[int, _WholeArguments] = {}
         self._sources: set[str] = set()
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -153,9 +152,8 @@ class ChatDecoder(Decoder):
             self._call_delta(call, arguments)
             return
         call = self._last_call = self._open_call("" if id in self._by_id else id, name)
-        if extra := delta.get(
-            "extra_content"
-        ):  # Gemini's compatible endpoint: a thought's signature
+        # Gemini's compatible endpoint puts a thought's signature here.
+        if extra := delta.get("extra_content"):
             call.provider_data = {"format": self.format, "extra_content": extra}
         self._by_id[call.id] = call
         index = delta.get("index")
@@ -254,9 +252,10 @@ def parse_usage(usage: dict[str, Any]) -> Usage:
     return Usage(
         input_tokens=as_count(usage.get("prompt_tokens")),
         output_tokens=as_count(usage.get("completion_tokens")),
+        # DeepSeek has a field of its own for cached tokens.
         cache_read_tokens=as_count(
             usage.get("prompt_cache_hit_tokens") if cached is None else cached
-        ),  # DeepSeek
+        ),
         cache_write_tokens=as_count(prompt.get("cache_write_tokens")),
         reasoning_tokens=as_count(completion.get("reasoning_tokens")),
     )

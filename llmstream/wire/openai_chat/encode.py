@@ -34,9 +34,8 @@ _REASONS = {
     FinishReason.CONTENT_FILTER: "content_filter",
 }
 _CUTS = frozenset({"truncated", "connection"})
-_TYPES: dict[
-    str, tuple[str, int | None]
-] = {  # the word for a kind, and the status that says the same
+# The word for a kind, and the status that says the same.
+_TYPES: dict[str, tuple[str, int | None]] = {
     "authentication": ("authentication_error", 401),
     "permission": ("permission_error", 403),
     "not_found": ("not_found_error", 404),

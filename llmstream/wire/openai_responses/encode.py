@@ -65,9 +65,8 @@ class ResponsesEncoder:
         self._open: OpenItem | None = None  # the message or reasoning item being written
         self._calls: dict[int, OpenItem] = {}  # by the delta's index
         self._by_id: dict[str, OpenItem] = {}  # the same, by the call's id
-        self._begun: dict[
-            str, OpenItem
-        ] = {}  # by type: items that providers run, known by their progress
+        # By type: items that providers run, known by their progress.
+        self._begun: dict[str, OpenItem] = {}
         self._images: set[str | None] = set()  # ids of images that an item already carries
 
     def feed(self, event: StreamEvent) -> bytes:
