@@ -1,4 +1,4 @@
-"""What happens between the attempts of one call: whom to ask next, when, for what, and what fits what was shown.
+"""The attempts of one call: which provider to try next, when, and how a continuation joins the text already shown.
 
 An attempt is a provider's. After one that failed there are four ways: the same provider again (retry), the next of the
 fallbacks, on from what was shown (`on_interrupt="continue"`), or the end. Before the commit point retries and fallbacks

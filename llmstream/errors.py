@@ -1,4 +1,4 @@
-"""What can go wrong, as values and as exceptions.
+"""Failures, as values and as exceptions.
 
 Failures of a provider, a proxy or the network are *events*: an ERROR carries an `ErrorInfo`, whose `kind`
 is one of a closed list. Code that prefers exceptions calls `event.raise_for_error()`, `client.complete()`

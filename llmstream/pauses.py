@@ -1,4 +1,4 @@
-"""What a server's "429, come back in a second" means for every call of the process to that endpoint and key.
+"""Pauses after a server's "429, come back in a second", for all calls of the process to that endpoint and key.
 
 It is the server's own schedule, so all of them wait it out together, in one queue. After the pause they are let
 through one by one at 95 % of the rate at which the endpoint had answered before it. Let through all at once, or each

@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait first: pure, so that it can be tested without a clock.
+"""RetryPolicy and RetryBudget: when to try again, and after which wait. Pure, so that tests need no clock.
 
 The policy decides; `LLMClient` waits. Delays follow "full jitter"
 (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). The budget is a token bucket as in

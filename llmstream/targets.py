@@ -1,4 +1,4 @@
-"""Which providers a call may ask, in their order, and which of them can be asked now.
+"""The targets of a call: the providers it may ask, in their order, and which of them can be asked now.
 
 One whose endpoint has paused all calls, or whose retry budget is spent, is passed over for a fallback that can answer.
 """

@@ -53,3 +53,12 @@ def test_modules_are_nouns():
     """No module is named by a participle or a gerund, and no exception is listed in vain."""
     names = {path.stem if path.stem != "__init__" else path.parent.name for path in MODULES}
     assert {name for name in names if is_participle(name)} == NOUNS.keys()
+
+
+def test_a_module_says_first_what_it_is_and_not_what_it_answers():
+    """The first line of a module's docstring names the thing: it is no question or clause that begins with "what"."""
+    clauses = {"Does", "How", "What", "When", "Where", "Which", "Who", "Whoever", "Why"}
+    for path in MODULES:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert text, f"{path} has no docstring"
+        assert text.split()[0] not in clauses, f"{path}: {text.splitlines()[0]}"

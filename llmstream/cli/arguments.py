@@ -1,4 +1,4 @@
-"""What may stand on the command line. Imports argparse and nothing else, so that `--help` is instant."""
+"""The command line. Imports argparse and nothing else, so that `--help` is instant."""
 
 from __future__ import annotations
 

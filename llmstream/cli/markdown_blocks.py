@@ -1,4 +1,4 @@
-"""What a line of Markdown is, and whether it belongs to the block before it: CommonMark's rules for blocks, by line.
+"""The kind of a line of Markdown, and whether it belongs to the block before it, by CommonMark's rules for blocks.
 
 Specified in https://spec.commonmark.org/0.31.2/; tables as in https://github.github.com/gfm/.
 """

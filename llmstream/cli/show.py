@@ -1,4 +1,4 @@
-"""What a person sees of one answer: plain text on stdout, everything else on stderr.
+"""One answer on the terminal: plain text on stdout, everything else on stderr.
 
 `Show` is the one interface; `MarkdownShow` (rich) and `JsonShow` (scripts) are its other forms. Feed it the events of
 one call, `tick` it about ten times a second, and `end` it however the call ended.

@@ -1,4 +1,4 @@
-"""What can go wrong with a conversation, apart from the model's own failures.
+"""Errors of conversations, apart from the model's own failures.
 
     LLMStreamError
     └── ConversationError

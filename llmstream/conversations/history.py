@@ -1,4 +1,4 @@
-"""Where a new turn goes, and what of the turns before it is sent.
+"""A conversation's turns: the place of a new one, and the messages that are sent for it.
 
 1. A turn is answered once. Its id given again tells the answer again and asks nobody; if it failed, it is asked again
    in its old place, and its new answer replaces what had come of the old one.

@@ -1,4 +1,4 @@
-"""What goes into a ConversationClient and comes out of it, as pydantic models: they stand at a program's borders.
+"""The values that a ConversationClient takes and returns, as pydantic models: they stand at a program's borders.
 
 No message of a validation error shows what was given, because that may hold a token.
 """

@@ -1,4 +1,4 @@
-"""What a store keeps: sessions, conversations and their turns, each with one JSON form.
+"""The records in a store: sessions, conversations and their turns, each with one JSON form.
 
 A conversation is a list of turns. A turn begins with what the user said and holds every message that came of it, so
 that a tool call is never parted from its result, and an answer never from its question.

@@ -1,4 +1,4 @@
-"""What a stream says (`types`), its rules (`grammar`), the message it adds up to (`builder`) and back (`unfold`)."""
+"""A stream's events (`types`), its rules (`grammar`), the message it adds up to (`builder`) and back (`unfold`)."""
 
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.builder import MessageBuilder

@@ -1,4 +1,4 @@
-"""What a checker is told of the events that a stream yields: one class per type, so that `event.type` narrows.
+"""AnyEvent, the events of a stream for type checkers: one class per type, so that `event.type` narrows.
 
     if event.type == EventType.TEXT_DELTA:  # or `is`, or `match event.type`
         print(event.text_delta.content)

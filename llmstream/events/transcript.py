@@ -1,4 +1,4 @@
-"""What stands of a stream, folded once for everybody who keeps, counts or shows it.
+"""The part of a stream that still stands, folded once for everybody who keeps, counts or shows it.
 
 An event may change what the events before it are worth:
 

@@ -1,4 +1,4 @@
-"""Where requests go. `register` adds a provider of your own; `Provider` says what one must do.
+"""Providers, which answer requests. `register` adds one of your own; `Provider` says what one must do.
 
 `SimulatorProvider` pretends to answer, from a script of `ScriptItem`s if you like. A provider over HTTP is a subclass
 of `HTTPProvider`, whose `API` says where and how its requests are sent.

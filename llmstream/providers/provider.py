@@ -1,4 +1,4 @@
-"""What a provider is: who answers one attempt, and how the client wants it made.
+"""Provider: makes one attempt at an answer, in the way that the client wants.
 
 A provider makes exactly one attempt, and yields ERROR instead of raising. Retries, fallbacks and the `total` clock
 belong to the client. Third parties implement `Provider`.

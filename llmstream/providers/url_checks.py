@@ -1,4 +1,4 @@
-"""Which addresses a request may go to: checks made before any network."""
+"""Checks of the addresses that requests go to, made before any network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request goes: to one of your handlers (Router, Dispatcher), or to one of several models (ModelRouter).
+"""Routers: a request goes to one of your handlers (Router, Dispatcher), or to one of several models (ModelRouter).
 
     class AllowedValues(Routes):
         BILLING = "billing", "Invoices, payments and refunds"

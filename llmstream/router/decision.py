@@ -1,4 +1,4 @@
-"""What a strategy is, and what comes of one."""
+"""Strategies, and the decisions that come of them."""
 
 from __future__ import annotations
 

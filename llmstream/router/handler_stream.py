@@ -1,4 +1,4 @@
-"""What a handler gives, made into one legal stream.
+"""A handler's events or text, made into one legal stream.
 
 - Text is a TEXT_DELTA. A StreamEvent leaves as it is; the first MESSAGE_COMPLETE or ERROR is the end.
 - A return after text or other pieces is MESSAGE_COMPLETE. But a handler that has begun an answer with MESSAGE_START

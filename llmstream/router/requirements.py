@@ -1,4 +1,4 @@
-"""What a call asks of a model."""
+"""The requirements of a call on its model."""
 
 from __future__ import annotations
 

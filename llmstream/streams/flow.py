@@ -1,4 +1,4 @@
-"""What every operator is made of: the Upstream it reads and closes, and the Flow it gives."""
+"""The two ends of every operator: the Upstream it reads and closes, and the Flow it returns."""
 
 from __future__ import annotations
 

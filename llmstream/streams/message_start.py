@@ -1,4 +1,4 @@
-"""What operators that hold text back have to know: when MESSAGE_START leaves, and what may pass ahead of text."""
+"""MESSAGE_START in operators that hold text back: when it leaves, and what may pass ahead of text."""
 
 from __future__ import annotations
 

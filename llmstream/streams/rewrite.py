@@ -1,4 +1,4 @@
-"""What changes an answer's text wherever it stands: in the deltas and in the message they add up to."""
+"""Changes to an answer's text wherever it stands: in the deltas and in the message they add up to."""
 
 from __future__ import annotations
 

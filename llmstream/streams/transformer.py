@@ -1,4 +1,4 @@
-"""What a Transformer is, and what it makes of a whole message."""
+"""Transformer: changes text as it passes, or a whole message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer is to become: a type or a JSON schema, as the schema that is sent and the check that is made."""
+"""AnswerType: the type or JSON schema of an answer, as the schema that is sent and the check that is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in an answer the JSON stands: models put it in a code fence, and prose around it, though asked not to."""
+"""JSON within an answer's prose: models put it in a code fence, and words around it, though asked not to."""
 
 from __future__ import annotations
 

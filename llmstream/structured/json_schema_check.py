@@ -1,4 +1,4 @@
-"""Does a value follow a JSON schema? For schemas that came as JSON, where no Python type could say.
+"""A check of values against JSON schemas, for schemas that came as JSON, without a Python type.
 
 Specification: https://json-schema.org/draft/2020-12. Checked are the keywords that models are given: `type`, `enum`,
 `const`, `properties`, `patternProperties`, `required`, `additionalProperties`, `items`, `prefixItems`, `anyOf`,

@@ -1,4 +1,4 @@
-"""How to ask for JSON: in the vendor's own words for it, through a tool, or by plain instructions."""
+"""The ways to ask for JSON: the vendor's own words for it, a tool, or plain instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a value of a type looks while it is written: which of its parts can be shown, and what they are.
+"""Shapes of values that are still being written: which of their parts can be shown, and as what.
 
 A shape knows how to begin an empty value of its type, to put a part into it, and to check a part that is whole. A model
 under construction is a real instance of its class: what has not come is None (a key of a TypedDict is absent), and its

@@ -1,4 +1,4 @@
-"""What strangers are told of a failure: a fixed table from its kind to an HTTP status and a sentence.
+"""Errors for strangers: a fixed table from a failure's kind to an HTTP status and a sentence.
 
 A provider's own words, an exception's text, the name of a host or a key's tail stay in the server: what leaves is the
 kind, the sentence of this table, whether and when to try again, and an id by which the server's log can be searched.

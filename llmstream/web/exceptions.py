@@ -1,4 +1,4 @@
-"""What an exception that the events raised tells the client, in every answer alike.
+"""Exceptions that the events raised, as errors for the client, the same in every answer.
 
 1. **RefusedError**, an **HTTPException** and what a conversation refuses are answers to the request: the client reads
    their words, with their status where nothing has been sent.

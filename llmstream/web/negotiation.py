@@ -1,4 +1,4 @@
-"""Which form an answer takes: pure, from what the client said to one of the forms on offer.
+"""The form of an answer: pure, from the client's words to one of the forms on offer.
 
 Precedence, the strongest first:
 

@@ -1,4 +1,4 @@
-"""What uvicorn's HTTP/1.1 protocols lack: bounds on what comes before the app, and after its answer.
+"""Bounds that uvicorn's HTTP/1.1 protocols lack: on what comes before the app, and after its answer.
 
 An ASGI app sees a request when its head is complete, so it can't refuse a head without end, or a connection that never
 sends one. And it can't stop a body: uvicorn reads on after the answer, for as long as the client sends.

@@ -1,4 +1,4 @@
-"""What vendors' JSON holds, taken as what it should be: extra keys and odd types must not end an answer."""
+"""Fields of vendors' JSON, read as the type they should have: extra keys and odd types must not end an answer."""
 
 from __future__ import annotations
 

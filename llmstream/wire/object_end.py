@@ -1,4 +1,4 @@
-"""Where a JSON object ends, found while its text comes: every character is looked at once."""
+"""The end of a JSON object, found while its text comes: every character is looked at once."""
 
 from __future__ import annotations
 

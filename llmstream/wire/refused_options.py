@@ -1,4 +1,4 @@
-"""What a refused request teaches about the host: an option it doesn't know, or knows by another name.
+"""Lessons of a refused request: an option that the host doesn't know, or knows by another name.
 
 Hosts of one format differ, and what they take changes with the model and the month. A 400 that names an option is
 therefore read once: the request goes out again without it, or with it under its other name, and later requests from

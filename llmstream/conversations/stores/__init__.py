@@ -1,1 +1,1 @@
-"""Where conversations are kept: one small protocol, and three databases behind it."""
+"""Stores of conversations: one small protocol, and three databases behind it."""

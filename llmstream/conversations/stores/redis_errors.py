@@ -1,4 +1,4 @@
-"""What is said when Redis fails: what happened, and what to do about this very failure."""
+"""Errors of Redis in words: what happened, and what to do about this very failure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a provider's requests go over: httpx2 or aiohttp, connections, TLS, and what comes back."""
+"""The HTTP beneath providers: httpx2 or aiohttp, connections, TLS, and the responses."""

@@ -1,4 +1,4 @@
-"""What the parts of this package share: a request, a response, and what is learned on the way. Imports none of them."""
+"""The values that this package shares: a request, a response, and what is learned on the way. Imports no other part."""
 
 from __future__ import annotations
 

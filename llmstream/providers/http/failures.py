@@ -1,4 +1,4 @@
-"""Why there was no answer, by the exceptions of httpx2, httpcore2, h11 and aiohttp.
+"""Reasons for a missing answer, by the exceptions of httpx2, httpcore2, h11 and aiohttp.
 
 They are told apart by name, so that nothing is imported that isn't in use.
 """

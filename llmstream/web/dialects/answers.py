@@ -1,4 +1,4 @@
-"""What the encoders of all dialects share: how an answer ends, and for those of UIs, its steps."""
+"""The shared part of all dialects' encoders: an answer's end, and for those of UIs, its steps."""
 
 from __future__ import annotations
 

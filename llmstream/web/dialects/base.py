@@ -1,4 +1,4 @@
-"""What every dialect is: a request read, an answer written, and the errors of both, in one client's own words.
+"""Dialect: reads a request, writes its answer, and reports errors, all in one client's own words.
 
 A dialect is pure: values in, bytes or JSON values out. The app that mounts it does the reading, waiting and sending.
 """

@@ -1,4 +1,4 @@
-"""What leaves, as bytes: one JSON value per SSE event, and runs of text at a tenth of the price."""
+"""Frames of an answer as bytes: one JSON value per SSE event, and runs of text at a tenth of the price."""
 
 from __future__ import annotations
 

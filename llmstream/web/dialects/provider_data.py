@@ -1,4 +1,4 @@
-"""What a provider wants sent back, after a client has kept it: read as what anybody may have written.
+"""Provider data that comes back after a client has kept it: treated as untrusted input.
 
 A reasoning signature, an item that only its provider understands, a note on a tool call: they leave as JSON objects
 with the wire format that they belong to, and come back in the next request. What no longer looks like one is dropped.

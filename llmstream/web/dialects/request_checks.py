@@ -1,4 +1,4 @@
-"""What dialects share: a body checked, the call that a request stands for, and an answer that came whole."""
+"""The shared part of reading requests: a body checked, the call that it stands for, and an answer that came whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the framings have in common: a framer cuts the bytes of a body into frames, a framing knows both directions."""
+"""The protocols of framing: a Framer cuts the bytes of a body into frames, a Framing knows both directions."""
 
 from __future__ import annotations
 
