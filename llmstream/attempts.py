@@ -159,14 +159,14 @@ class Attempts:
 
     @property
     def timed_here(self) -> bool:
-        """Nobody else looks at the deadline: `hold` must be told how long the consumer holds each event."""
+        """True when this class, not the provider, enforces the deadline: then call `exclude` after each event."""
         return self._watchdog is not None
 
-    def hold(self, seconds: float) -> None:
-        """The consumer held an event for so long: that time does not count."""
-        self.call.hold(seconds)
+    def exclude(self, seconds: float) -> None:
+        """Exclude the time that the consumer spent on an event."""
+        self.call.exclude(seconds)
         if self._watchdog is not None:
-            self._watched.hold(seconds)
+            self._watched.exclude(seconds)
 
     async def advance(self) -> Sequence[StreamEvent]:
         """The events of the provider's next step that may leave. Raises for wrong arguments alone."""

@@ -266,7 +266,7 @@ class LLMClient:
                     if stream:
                         held = self.clock.time()
                         yield announced
-                        attempts.hold(self.clock.time() - held)
+                        attempts.exclude(self.clock.time() - held)
                     await attempts.wait(announced)
                     announced = attempts.admit()
                 failed: StreamEvent | None = None
@@ -282,7 +282,7 @@ class LLMClient:
                             elif stream:
                                 held = self.clock.time()
                                 yield event
-                                attempts.hold(self.clock.time() - held)
+                                attempts.exclude(self.clock.time() - held)
                             elif event.type is EventType.MESSAGE_COMPLETE:
                                 yield self._as_batch(event)
                             elif event.status is not None:

@@ -47,7 +47,7 @@ class Settings:
     background: Background = field(default_factory=Background)
     old_leases: OldLeases = field(default_factory=OldLeases)
 
-    def hold(self, conversation_id: str) -> Lease:
+    def lease_for(self, conversation_id: str) -> Lease:
         """The lease of a conversation, to be entered."""
         return Lease(
             self.store,
@@ -92,7 +92,7 @@ class TurnRun:
         Raises ConversationError, and for wrong options what `chat_completion` raises. However it is left, the model is
         stopped first, and then what had come is stored as partial.
         """
-        async with self._settings.hold(self.conversation.id) as lease:
+        async with self._settings.lease_for(self.conversation.id) as lease:
             place = place_turn(lease.turns, self.request)
             self.turn = place.turn
             if place.turn.state == "complete":

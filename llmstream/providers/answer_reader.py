@@ -55,7 +55,7 @@ class AnswerReader:
         """The events of the next bytes; at the end the terminal event. Never raises but CancelledError."""
         decoder, watchdog = self._decoder, self._watchdog
         if self._given is not None:
-            self._call.hold(self._call.clock.time() - self._given)
+            self._call.exclude(self._call.clock.time() - self._given)
         frames = decoder.frames
         watchdog.waiting()
         data: bytes | None

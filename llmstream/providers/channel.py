@@ -371,7 +371,7 @@ class Exchange:
         try:
             self._response = await self._attempt(outbound, trace)
         except Exception as problem:
-            if not trace.reused or trace.heard or not is_disconnect(causes(problem)):
+            if not trace.reused or trace.answered or not is_disconnect(causes(problem)):
                 raise
             logger.debug("a kept-alive connection was dead; sending the request again")
             self._response = await self._attempt(outbound, trace)

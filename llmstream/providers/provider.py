@@ -32,7 +32,7 @@ class Call:
     def __post_init__(self) -> None:
         self.timeouts = self.timeouts.resolved()
 
-    def hold(self, seconds: float) -> None:
+    def exclude(self, seconds: float) -> None:
         """Exclude the time the consumer spent on an event."""
         if self.deadline is not None:
             self.deadline += seconds

@@ -44,7 +44,7 @@ class Trace:
     """Whether its connection came from the pool; None: not reported."""
     own_cookie: bool = False
     """Whether the caller gave a cookie, which then is the only one."""
-    heard: bool = False
+    answered: bool = False
     """Whether a byte of an answer came on it, if none can be read."""
 
 

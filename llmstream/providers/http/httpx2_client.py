@@ -177,7 +177,7 @@ class _Transport(httpx2.AsyncBaseTransport):
         }
         for pool in (self._direct, *self._by_proxy.values()):
             try:
-                UnboundedPool(pool, _heard)
+                UnboundedPool(pool, _report_unread)
             except names.UnknownInsideError as missing:
                 names.step_aside(
                     missing, "httpcore2 chooses among connections itself, which costs more"
@@ -305,6 +305,6 @@ def socket_options() -> list[tuple[int, int, int]]:
     return options
 
 
-def _heard(unread: bool) -> None:  # noqa: FBT001  # its name says it
+def _report_unread(unread: bool) -> None:  # noqa: FBT001  # its name says it
     if (trace := traces.get()) is not None:
-        trace.heard = unread
+        trace.answered = unread

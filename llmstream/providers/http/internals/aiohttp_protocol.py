@@ -96,7 +96,7 @@ class AnswerProtocol(ResponseHandler):
                 self.transport.abort()
             return b""
         if self._trace is not None:
-            self._trace.heard, self._trace = True, None
+            self._trace.answered, self._trace = True, None
         while self._due and (end := data.find(b"\r\n\r\n") + 4) >= 4:  # 1xx have heads of their own
             ResponseHandler.data_received(self, data[:end])
             data = data[end:]

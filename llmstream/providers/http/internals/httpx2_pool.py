@@ -27,12 +27,12 @@ READ_SIZE = 16 * 1024
 
 
 class UnboundedPool:
-    """The choice of connections in a pool of httpcore2's, from now on. `heard` is called when a request failed.
+    """The choice of connections in a pool of httpcore2's, from now on.
 
-    It is told whether bytes came that belong to no answer.
+    When a request failed, `report_unread` is called with whether bytes came that nobody has read.
     """
 
-    def __init__(self, pool: Any, heard: Callable[[bool], None]) -> None:
+    def __init__(self, pool: Any, report_unread: Callable[[bool], None]) -> None:
         """Raises UnknownInsideError, and leaves the pool as it is."""
         names.look_up(pool, "_requests")
         names.look_up(pool, "_assign_requests_to_connections")
@@ -42,7 +42,7 @@ class UnboundedPool:
         names.look_up(request_class, "is_queued")
         self._pool = pool
         self._create = pool.create_connection
-        self._heard = heard
+        self._report_unread = report_unread
         self._requests = _Requests()
         self._idle: deque[_Connection] = deque()  # the last is the one that became idle last
         # httpcore2 has no public hook for this.
@@ -52,7 +52,7 @@ class UnboundedPool:
     def _assign(self) -> list[_Connection]:
         """A request came, or one was answered or given up. The connections to close."""
         closing: list[_Connection] = []
-        arrived, released = self._requests.news()
+        arrived, released = self._requests.changes()
         for connection in released:
             if connection.is_idle() and not connection.is_closed():
                 self._idle.append(connection)
@@ -71,7 +71,7 @@ class UnboundedPool:
                 if connection.is_available() and not connection.has_expired():
                     return connection
                 self._drop(connection, closing)
-        connection = _Connection(self._create(origin), self._heard)
+        connection = _Connection(self._create(origin), self._report_unread)
         self._pool._connections.append(connection)
         return connection
 
@@ -111,7 +111,7 @@ class _Requests:
         del self._all[request]
         self._released.append(request.connection)
 
-    def news(self) -> tuple[list[Any], list[Any]]:
+    def changes(self) -> tuple[list[Any], list[Any]]:
         """The requests that want a connection, and the connections that were let go."""
         arrived, self._arrived = self._arrived, []
         released, self._released = self._released, []
@@ -127,9 +127,9 @@ class _Connection:
     h11 keeps what follows an answer in the same read, and would take it for the next one.
     """
 
-    def __init__(self, inner: Any, heard: Callable[[bool], None]) -> None:
+    def __init__(self, inner: Any, report_unread: Callable[[bool], None]) -> None:
         self._inner = inner
-        self._heard = heard
+        self._report_unread = report_unread
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -143,7 +143,7 @@ class _Connection:
         try:
             response = await self._inner.handle_async_request(request)
         except Exception:
-            self._heard(has_unread(self._inner))
+            self._report_unread(has_unread(self._inner))
             raise
         read_ahead(self._inner)
         return response
@@ -167,7 +167,7 @@ def listen_while_sending(connection: Any, request: Any) -> None:
             try:
                 _read_while(connection, event.rpartition(".")[2])
             except names.UnknownInsideError as missing:
-                names.step_aside(missing, "a refusal in the middle of a large request is not heard")
+                names.step_aside(missing, "a refusal in the middle of a large request is not read")
         if trace is not None:
             await trace(event, info)
 
