@@ -23,11 +23,17 @@ def run() -> NoReturn:
     Once the code is known, Ctrl-C can't change it: pressed again while Python shuts down, it would kill the program.
     """
     code = INTERRUPTED
-    with suppress(KeyboardInterrupt):
+    try:
         code = main()
+        _ignore_interrupts()
+    except KeyboardInterrupt:  # it may come after the code was known, too
+        _ignore_interrupts()
+    sys.exit(code)
+
+
+def _ignore_interrupts() -> None:
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

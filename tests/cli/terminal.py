@@ -23,12 +23,13 @@ ENTER, CTRL_C, CTRL_D, CTRL_Z, UP = "\r", "\x03", "\x04", "\x1a", "\x1b[A"
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """No keys, no settings of the machine."""
+    """No keys, no settings of the machine, and no local model: on a busy machine it takes minutes for a word."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {
         **kept,
         "TERM": "xterm-256color",
         "LANG": "C.UTF-8",
+        "LLMSTREAM_MODEL": "simulator",
         "PYTHONPATH": str(Path.cwd()),
         **extra,
     }

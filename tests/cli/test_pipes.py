@@ -338,7 +338,7 @@ def test_what_argparse_says_into_a_full_stream() -> None:
 
 
 def test_models_say_what_is_missing_and_never_a_key() -> None:
-    done = run("models", OPENAI_API_KEY="sk-secret-value-1234")
+    done = run("models", LLMSTREAM_MODEL="", OPENAI_API_KEY="sk-secret-value-1234")
     told = done.stdout.decode()
     assert done.returncode == 0
     assert "sk-secret" not in told + done.stderr.decode()
@@ -433,6 +433,29 @@ run()
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
     assert bool(done.stdout) != stopped
+
+
+def test_an_interrupt_just_before_they_are_ignored_changes_nothing() -> None:
+    """Between the moment at which the exit code is known and the one from which Ctrl-C is ignored."""
+    script = """
+import os, signal, sys
+from llmstream.cli import run
+real = signal.signal
+def press_first(number, handler):
+    if handler is signal.SIG_IGN:
+        signal.signal = real
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(number, handler)
+signal.signal = press_first
+sys.argv = ["llmstream", "hi"]
+run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, env=environment(), check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout
+    assert b"Traceback" not in done.stderr
 
 
 def test_further_interrupts_after_a_stopped_answer_change_nothing() -> None:
