@@ -119,6 +119,20 @@ def random_cuts(data: bytes, seed: int) -> list[bytes]:
     return pieces
 
 
+def sizes(end: int, count: int) -> list[int]:
+    """Where to cut bytes of which `end` matter: everywhere, or at `count` places; the same each time."""
+    if end <= count:
+        return list(range(end))
+    return sorted(random.Random(end).sample(range(end), count))
+
+
+FEW_SIZES, MANY_SIZES = 25, 6000
+each_count = pytest.mark.parametrize(
+    "count", [FEW_SIZES, pytest.param(MANY_SIZES, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+"""How many prefixes of each recording a test tries: a few, and in the lane of slow tests up to all of them."""
+
+
 def decode(make: Callable[[], Decoder], pieces: Iterable[bytes]) -> list[StreamEvent]:
     """All events of a body that came in these pieces and then ended."""
     decoder = make()

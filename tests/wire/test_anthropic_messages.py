@@ -44,7 +44,15 @@ from llmstream.wire.anthropic_messages.request import parse_request, render_requ
 from tests import strategies
 from tests.example_counts import examples
 from tests.grammar_check import check_calls, check_stream
-from tests.recordings import bytewise, decode, random_cuts, recordings, two_way
+from tests.recordings import (
+    bytewise,
+    decode,
+    each_count,
+    random_cuts,
+    recordings,
+    sizes,
+    two_way,
+)
 
 FORMAT = "anthropic-messages"
 START = {
@@ -1129,13 +1137,13 @@ def test_a_recordings_events_survive_chunking_and_the_round_trip(recording):
     assert decode(MessagesDecoder, [written(events)]) == events
 
 
+@each_count
 @pytest.mark.parametrize("recording", recordings(FORMAT))
-def test_a_recordings_prefixes_are_truncated(recording):
+def test_a_recordings_prefixes_are_truncated(recording, count):
     body = recording.body.rstrip(b"\r\n ")
     own_end = body.rindex(b'"message_stop"')
-    step = 1 if len(body) < 6000 else len(body) // 200
     text = recording.expect["text"]
-    for size in range(0, own_end, step):
+    for size in sizes(own_end, count):
         last = check_stream(decode(MessagesDecoder, [body[:size]]))
         assert last.error_info.kind == "truncated"
         if last.error_info.partial is not None:

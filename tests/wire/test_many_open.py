@@ -302,7 +302,11 @@ CONSUMERS = {
 }
 
 
-@pytest.mark.parametrize("order", [list, reversed], ids=["in order", "last first"])
+@pytest.mark.parametrize(
+    "order",
+    [pytest.param(list, marks=pytest.mark.slow), reversed],
+    ids=["in order", "last first"],
+)
 @pytest.mark.parametrize("name", CONSUMERS)
 def test_taking_events_is_linear_in_what_is_open(name, order):
     """Whoever keeps calls finds each of them at once."""

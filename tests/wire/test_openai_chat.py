@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 
 import pytest
 from hypothesis import given
@@ -171,20 +170,18 @@ def own_end(body):
     return position + len(line.rstrip())
 
 
+@recordings.each_count
 @pytest.mark.parametrize("recording", recordings.recordings("openai-chat"))
-def test_a_recording_cut_before_its_end_is_truncated(recording):
+def test_a_recording_cut_before_its_end_is_truncated(recording, count):
     """Every prefix that lacks the provider's own end is ERROR(truncated), with all complete text before it."""
     body = recording.body
     if recording.expect["error"]:
         return  # its end is the error
     end = own_end(body)
-    sizes = (
-        range(end) if len(body) < 6000 else sorted(random.Random(len(body)).sample(range(end), 40))
-    )
     whole = "".join(event.text for event in decode(body))
     whole_frames = ChatDecoder(keep_message=False)
     fed, came = 0, ""
-    for size in sizes:
+    for size in recordings.sizes(end, count):
         came += "".join(event.text for event in whole_frames.feed(body[fed:size]))
         fed = size
         decoder = ChatDecoder(keep_message=False)

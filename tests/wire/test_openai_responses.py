@@ -1,11 +1,9 @@
 """The OpenAI Responses format: bytes to events, events to bytes, requests both ways."""
 
 import json
-import os
 import random
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +48,7 @@ from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT, parse_call, parse_result
 from llmstream.wire.openai_responses.request import ResponsesVariant, parse_request, render_request
 from tests.example_counts import examples
+from tests.recordings import MANY_SIZES, each_count, recordings, sizes
 
 RESPONSE = {
     "id": "resp_1",
@@ -742,11 +741,11 @@ def test_a_whole_document_is_an_answer():
 # --- every cut, every chunking, any bytes ------------------------------------------------------------------
 
 
-def assert_prefixes(data, step=1):
+def assert_prefixes(data, count=MANY_SIZES):
     """No prefix completes before the provider's end; each delivers what was whole in it."""
     whole = decode(data)
     end = data.rindex(b"}") + 1
-    for size in range(0, end, step):
+    for size in sizes(end, count):
         events = decode(data[:size])
         assert events[-1].type is EventType.ERROR, size
         assert events[-1].error_info.kind == "truncated", size
@@ -1467,26 +1466,9 @@ def test_the_sdk_accepts_what_is_rendered(request):
 # --- recordings -------------------------------------------------------------------------------------------
 
 
-def recordings():
-    folder = os.environ.get("LLMSTREAM_WIRE")
-    if not folder:
-        return [
-            pytest.param(
-                None, marks=pytest.mark.skip(reason="LLMSTREAM_WIRE names no folder of recordings")
-            )
-        ]
-    found = []
-    for path in sorted(Path(folder).glob("*/*.expect.json")):
-        expect = json.loads(path.read_text())
-        if expect["api"] == FORMAT:
-            data = path.with_name(path.name.replace(".expect.json", ".sse")).read_bytes()
-            found.append(pytest.param((data, expect), id=path.name.removesuffix(".expect.json")))
-    return found
-
-
-@pytest.fixture(params=recordings())
+@pytest.fixture(params=recordings(FORMAT))
 def recording(request):
-    return request.param
+    return request.param.body, request.param.expect
 
 
 def test_a_recording_gives_what_is_expected(recording):
@@ -1560,7 +1542,8 @@ def test_a_recording_in_any_pieces(recording):
     )
 
 
-def test_a_recordings_prefixes_are_truncated(recording):
+@each_count
+def test_a_recordings_prefixes_are_truncated(recording, count):
     data, expect = recording
     if not expect["error"] and b"[DONE]" not in data:
-        assert_prefixes(data, step=1 if len(data) < 8_000 else max(1, len(data) // 150))
+        assert_prefixes(data, count)
