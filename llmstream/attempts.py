@@ -1,48 +1,39 @@
-"""The attempts of one call: which provider to try next, when, and how a continuation joins the text already shown.
+"""Which provider to try next, when, and for what: the attempts of one call, one after another.
 
-An attempt is a provider's. After one that failed there are four ways: the same provider again (retry), the next of the
-fallbacks, on from what was shown (`on_interrupt="continue"`), or the end. Before the commit point retries and fallbacks
-leave no trace but RETRY; after it only what `on_interrupt` allows happens, and never once the caller got a tool call.
+After an attempt that failed there are four ways: the same provider again (retry), the next of the
+fallbacks, on from what was shown (`on_interrupt="continue"`), or the end. Before the commit point
+retries and fallbacks leave no trace but RETRY; after it only what `on_interrupt` allows happens,
+and never once the caller got a tool call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-from llmstream.continuation import MAX_CONTINUATIONS, Overlap, continue_request, obstacle
-from llmstream.errors import ADAPTED, ConfigurationError, ErrorInfo
+from llmstream.attempt import Attempt
+from llmstream.continuation import MAX_CONTINUATIONS, obstacle
+from llmstream.errors import ADAPTED, ErrorInfo
 from llmstream.events.grammar import Guard
-from llmstream.events.types import (
-    EventType,
-    Retry,
-    Status,
-    StreamEvent,
-    TextDelta,
-    error,
-    text_delta,
-)
+from llmstream.events.types import EventType, Retry, Status, StreamEvent, error
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
 from llmstream.pauses import QueuePlace
-from llmstream.providers.provider import Call, Provider, traits_of
-from llmstream.providers.timeouts import Timeouts
-from llmstream.providers.watchdog import Watchdog, abortable, closed, timed_out
+from llmstream.providers.provider import Call
+from llmstream.providers.watchdog import Watchdog, abortable, closed
 from llmstream.retry import RetryPolicy
 from llmstream.targets import BUDGET_CODE, BUDGET_SPENT, Target, Targets
 
 logger = get_logger("llmstream.client")
-provider_logger = get_logger("llmstream.providers")
 
 OnInterrupt = Literal["error", "restart", "continue"]
 ON_INTERRUPT: tuple[OnInterrupt, ...] = ("error", "restart", "continue")
 OWN_FAULT = frozenset({"invalid_request", "content_filter"})
-"""Kinds that no fallback is asked about: the request is at fault, or a filter has spoken."""
-_NO_LIMITS = Timeouts(connect=None, first_token=None, idle=None, progress=None)
+"""Kinds that fallbacks can't fix: a bad request or a content filter."""
 
 
 @dataclass(slots=True)
@@ -52,16 +43,14 @@ class Rules:
     policy: RetryPolicy
     on_interrupt: OnInterrupt
     streaming: bool
-    """In batch mode nothing has left before the end, so every failure may be tried again."""
+    """In batch mode nothing leaves before the end, so every failure may be tried again."""
     rng: Random
 
 
 class Attempts:
-    """The attempts of one call, one after another.
+    """All attempts of one call, and the waits between them, as one sequence of events.
 
-    `admit()` says what must be announced and waited for first (`wait()`). Then `begin()` an attempt, `advance()` until
-    the guard has finished, `close()` it. `after()` its ERROR says how it goes on: a RETRY to announce and wait for, or
-    None, and `last()` is the end. `leave()` however it ends.
+    `advance()` until it returns None, and `aclose()` in any case.
     """
 
     def __init__(
@@ -74,226 +63,184 @@ class Attempts:
     ) -> None:
         self._targets = Targets(targets, rules.policy.budget, call.clock)
         self._request = request
+        self._call = call  # as it goes to the current target
         self._guard = guard
         self._rules = rules
-        self._attempt = 1  # at this target
-        self._failed: list[ErrorInfo] = []  # the last error of each target given up
+        self._attempt: Attempt | None = None  # the one that runs
+        self._number = 1  # of the attempt, at this target
         self._total = 0
         self._continuations = 0
+        self._failed: list[ErrorInfo] = []  # the last error of each target given up
         self._lessons: set[tuple[int, str]] = set()
-        self._overlap: Overlap | None = None
-        self._watchdog: Watchdog | None = None
+        self._announced: StreamEvent | None = None  # a RETRY or STATUS whose wait comes next
         self._wait: Watchdog | None = None
-        self._abandoned = False
         self._sent = 0.0  # when the attempt began
         self._place: QueuePlace | None = None  # in the queue of the target's endpoint
-        self.call = call
-        """As it goes to the current target."""
+        self._is_new = True
+        self._is_over = False
+        self._is_abandoned = False
+        self.timed_here = True
+        """Whether `exclude` must be called for each event: nobody else stops the deadline's clock."""
 
-    @property
-    def target(self) -> Target:
-        """Whom the current attempt asks."""
-        return self._targets.current
+    def advance(self) -> Awaitable[Sequence[StreamEvent] | None]:
+        """The events of the next step that may leave, perhaps none; None: the call is over.
 
-    def skip(self) -> StreamEvent | None:
-        """At the start: pass over providers that keep failing. The RETRY that says so."""
-        if not self._targets.failing:
-            return None
-        return self._fall_back(
-            ErrorInfo("overloaded", f"not asked: {BUDGET_SPENT}", code=BUDGET_CODE)
-        )
-
-    def admit(self) -> StreamEvent | None:
-        """Before an attempt: the STATUS or RETRY to announce and wait for; None: begin it. An ERROR ends the call.
-
-        An endpoint that said how long to stay away has paused all calls of the process; a fallback that has not is
-        asked instead.
+        In batch mode what announces a wait isn't among them. Raises only for wrong arguments.
         """
-        now = self.call.clock.time()
-        self._place = self._place or self._targets.endpoint.enter(now)
-        if self._abandoned or self._place is None:
-            return None
-        seconds = self._place.go(now)
-        if not seconds:
-            return None
-        info = ErrorInfo("rate_limit", "not asked: it has paused all calls", retry_after=seconds)
-        if (
-            self._targets.elsewhere
-            and (retry := self._fall_back(info, going_on=self._guard.shown)) is not None
-        ):
-            return retry
-        if (objection := self._too_long(self._place, seconds, now)) is not None:
-            info.message = (
-                f"not asked: it has paused all calls, this one for {seconds:.1f} s, {objection}"
-            )
-            retry = self._fall_back(info, going_on=self._guard.shown)
-            return retry or self._guard.feed(error(self._named(info)))[-1]
-        self._place.announced()
-        name = self.target.provider.name
-        logger.info("queued for %.1f s: %s has paused all calls", seconds, name)
-        words = f"{name} limits the rate: this call waits for {seconds:.1f} s"
-        return StreamEvent(
-            EventType.STATUS, status=Status("queued", words, {"seconds": seconds, "provider": name})
-        )
-
-    def begin(self) -> None:
-        """Start the next attempt."""
-        self._total += 1
-        self.leave()
-        if not self._abandoned:
-            self._sent = self.call.clock.time()
-            self._targets.endpoint.sent(self._sent)
-        provider, model = self.target
-        request = replace(self._request, model=model)
-        partial = self._guard.partial() if self._guard.shown else None
-        self._overlap = None
-        if partial is not None:
-            prefill = traits_of(provider).takes_prefill(request)
-            request = continue_request(request, partial, prefill=prefill)
-            self._overlap = Overlap(partial.text, prefill=prefill)
-        self._events = _ending() if self._abandoned else _begin(provider, request, self.call)
-        self._watchdog = None
-        if self.call.deadline is not None and not traits_of(provider).keeps_deadline:
-            self._watched = replace(self.call, timeouts=_NO_LIMITS)
-            self._watchdog = Watchdog(self._watched)
-
-    @property
-    def timed_here(self) -> bool:
-        """True when this class, not the provider, enforces the deadline: then call `exclude` after each event."""
-        return self._watchdog is not None
+        if self._attempt is None or self._guard.finished:
+            return self._change()
+        return self._attempt.advance()
 
     def exclude(self, seconds: float) -> None:
         """Exclude the time that the consumer spent on an event."""
-        self.call.exclude(seconds)
-        if self._watchdog is not None:
-            self._watched.exclude(seconds)
-
-    async def advance(self) -> Sequence[StreamEvent]:
-        """The events of the provider's next step that may leave. Raises for wrong arguments alone."""
-        try:
-            event = await (
-                self._events.__anext__() if self._watchdog is None else self._timed(self._watchdog)
-            )
-        except StopAsyncIteration:
-            return [*self._flush(), *self._guard.end()]
-        except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
-            event = self._as_error(problem)
-        if self._overlap is None or not isinstance(event, StreamEvent):
-            return self._guard.feed(event)
-        return self._fit(event, self._overlap)
-
-    async def wait(self, announced: StreamEvent) -> None:
-        """Until what was announced has come: the next attempt's time, or a further pause."""
-        if (place := self._place) is None:
-            await self._sleep(announced.retry.delay if announced.retry is not None else 0.0)
-            return
-        now = self.call.clock.time()
-        while not self._abandoned and not place.renewed:
-            seconds = place.go(now)
-            if not seconds or self._too_long(place, seconds, now) is not None:
-                return
-            await self._sleep(place.look - now)
-            now = max(self.call.clock.time(), place.look)  # a test's clock may skip the wait
-
-    def leave(self) -> None:
-        """Give up the place in a queue."""
-        if self._place is not None:
-            self._place.leave()
-            self._place = None
+        self._call.exclude(seconds)
+        if self._attempt is not None:
+            self._attempt.exclude(seconds)
 
     def abandon(self) -> None:
-        """The client was closed: no wait goes on, and nobody is asked any more."""
-        self._abandoned = True
+        """The client was closed: end the wait that runs, and ask nobody any more."""
+        self._is_abandoned = True
         if self._wait is not None:
             self._wait.close()
 
-    async def close(self) -> None:
-        """Close the provider's stream; what a third party's cleanup raises is not the consumer's business."""
+    async def aclose(self) -> None:
+        """Close the attempt that runs, and give up the place in a queue."""
         try:
-            await self._events.aclose()
-        except Exception:
-            name = self.target.provider.name
-            provider_logger.warning(
-                "the provider %s raised while it was closed", name, exc_info=True
-            )
-        if self._watchdog is not None:
-            self._watchdog.stop()
+            if self._attempt is not None:
+                await self._attempt.close()
+        finally:
+            self._leave()
 
-    def after(self, failed: StreamEvent) -> StreamEvent | None:
-        """The RETRY that goes on from this ERROR; None: it is the end."""
-        info = failed.error_info or ErrorInfo("internal")
-        if not self._guard.committed:
-            self._targets.endpoint.failed(self._sent)
-        if self._abandoned or (info.kind == "timeout" and info.code == "total"):
-            return None
-        paused = self._pause(info)
-        going_on = False
-        if self._rules.streaming and self._guard.shown:
-            if (objection := self._objection(info)) is not None:
-                info.message += objection
-                return None
-            going_on = self._rules.on_interrupt == "continue"
-            self._continuations += going_on and self._guard.committed
-        if (
-            info.code == ADAPTED
-            and (lesson := (self._targets.index, info.message)) not in self._lessons
-        ):
-            self._lessons.add(lesson)  # at once, and not counted, but never twice for the same
-            return self._again(info, 0.0, going_on=going_on)
-        if (
-            paused
-            and self._targets.elsewhere
-            and (retry := self._fall_back(info, going_on=going_on)) is not None
-        ):
-            return retry
-        left = self._left()
-        if (delay := self._retry_in(info, left, paused=paused)) is not None:
-            self._attempt += 1
-            return self._again(info, delay, going_on=going_on)
-        if info.kind in OWN_FAULT or (left is not None and left <= 0):
-            return None
-        return self._fall_back(info, going_on=going_on)
+    # --- the steps between two attempts ------------------------------------------------------------------------
 
-    def last(self, failed: StreamEvent) -> StreamEvent:
-        """The ERROR that ends the call: the first provider's, with what became of the others."""
+    async def _change(self) -> Sequence[StreamEvent] | None:
+        """End an attempt, wait, or begin the next one."""
+        if self._is_over:
+            return None
+        if self._attempt is not None:
+            return await self._finish(self._attempt)
+        if self._announced is not None:
+            await self._sit_out(self._announced)
+            self._announced = None
+        announced = self._skip() or self._admit()
+        if announced is not None:
+            return self._announce(announced)
+        self._total += 1
+        self._leave()
+        if self._is_abandoned:
+            return self._end(self._guard.feed(error(closed()))[-1])
+        self._attempt = self._begin()
+        return ()
+
+    async def _finish(self, attempt: Attempt) -> Sequence[StreamEvent] | None:
+        self._attempt = None
+        self.timed_here = True
+        await attempt.close()
+        failed = attempt.failed
+        if failed is None:
+            self._is_over = True
+            return None
+        retry = self._after(failed)
+        return self._end(failed) if retry is None else self._announce(retry)
+
+    def _announce(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        """A RETRY or STATUS, and then the wait that it names; an ERROR ends the call."""
+        if event.type is EventType.ERROR:
+            return self._end(event)
+        self._announced = event
+        return (event,) if self._rules.streaming else ()
+
+    def _end(self, failed: StreamEvent) -> Sequence[StreamEvent]:
+        """The call's ERROR: the first provider's, with what became of the others."""
+        self._is_over = True
         info = self._named(failed.error_info or ErrorInfo("internal"))
         first, *others = [*self._failed, info]
         if others:
             told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
             info = replace(first, message=f"{first.message}; then {told}", partial=info.partial)
         info = replace(info, attempts=self._total)
-        return replace(failed, error=str(info), error_info=info)
+        return (replace(failed, error=str(info), error_info=info),)
 
-    # --- inside --------------------------------------------------------------------------------------------
+    def _begin(self) -> Attempt:
+        self._sent = self._call.clock.time()
+        self._targets.endpoint.sent(self._sent)
+        attempt = Attempt(self._targets.current, self._request, self._call, self._guard)
+        self.timed_here = attempt.timed_here
+        return attempt
+
+    # --- before an attempt -------------------------------------------------------------------------------------
+
+    def _skip(self) -> StreamEvent | None:
+        """At the start: the RETRY that passes over a provider that keeps failing."""
+        if not self._is_new:
+            return None
+        self._is_new = False
+        if not self._targets.failing:
+            return None
+        info = ErrorInfo("overloaded", f"not asked: {BUDGET_SPENT}", code=BUDGET_CODE)
+        return self._fall_back(info, going_on=False)
+
+    def _admit(self) -> StreamEvent | None:
+        """The STATUS or RETRY to announce and wait for; None: begin an attempt. An ERROR ends the call.
+
+        An endpoint that said how long to stay away has paused all calls of the process. A fallback
+        that has not is asked instead.
+        """
+        now = self._call.clock.time()
+        place = self._place = self._place or self._targets.endpoint.enter(now)
+        if self._is_abandoned or place is None:
+            return None
+        seconds = place.go(now)
+        if not seconds:
+            return None
+        info = ErrorInfo("rate_limit", "not asked: it has paused all calls", retry_after=seconds)
+        going_on = self._guard.shown
+        retry = self._fall_back_at_once(info, going_on=going_on)
+        if retry is not None:
+            return retry
+        objection = self._too_long(place, seconds, now)
+        if objection is None:
+            return self._queued(place, seconds)
+        info.message += f", this one for {seconds:.1f} s, {objection}"
+        retry = self._fall_back(info, going_on=going_on)
+        if retry is not None:
+            return retry
+        return self._guard.feed(error(self._named(info)))[-1]
+
+    def _queued(self, place: QueuePlace, seconds: float) -> StreamEvent:
+        place.announced()
+        name = self._targets.current.provider.name
+        logger.info("queued for %.1f s: %s has paused all calls", seconds, name)
+        words = f"{name} limits the rate: this call waits for {seconds:.1f} s"
+        status = Status("queued", words, {"seconds": seconds, "provider": name})
+        return StreamEvent(EventType.STATUS, status=status)
+
+    async def _sit_out(self, announced: StreamEvent) -> None:
+        """Wait for what was announced: the next attempt's time, or a further pause."""
+        place = self._place
+        if place is None:
+            await self._sleep(announced.retry.delay if announced.retry is not None else 0.0)
+            return
+        now = self._call.clock.time()
+        while not self._is_abandoned and not place.renewed:
+            seconds = place.go(now)
+            if not seconds or self._too_long(place, seconds, now) is not None:
+                return
+            await self._sleep(place.look - now)
+            now = max(self._call.clock.time(), place.look)  # a test's clock may skip the wait
 
     async def _sleep(self, seconds: float) -> None:
-        self._wait = Watchdog(self.call)
-        if self._abandoned:
+        self._wait = Watchdog(self._call)
+        if self._is_abandoned:
             self._wait.close()
         with suppress(TimeoutError):
-            await abortable(asyncio.ensure_future(self.call.clock.sleep(seconds)), self._wait)
+            await abortable(asyncio.ensure_future(self._call.clock.sleep(seconds)), self._wait)
 
-    def _objection(self, info: ErrorInfo) -> str | None:
-        """Why nothing may follow what was shown."""
-        if self._rules.on_interrupt == "error":
-            return ""
-        if self._guard.called:
-            return f"; no {self._rules.on_interrupt}, because a tool call was handed out"
-        if self._rules.on_interrupt == "continue":
-            if (why := obstacle(self._request, self._guard.partial())) is not None:
-                return f"; not continued: {why}"
-            if self._continuations + self._guard.committed > MAX_CONTINUATIONS:
-                return f"; continued {MAX_CONTINUATIONS} times already"
-        return None
-
-    def _named(self, info: ErrorInfo) -> ErrorInfo:
-        return (
-            info if info.provider is not None else replace(info, provider=self.target.provider.name)
-        )
-
-    def _left(self) -> float | None:
-        """Seconds left of the call's total time."""
-        return None if self.call.deadline is None else self.call.deadline - self.call.clock.time()
+    def _leave(self) -> None:
+        """Give up the place in a queue."""
+        if self._place is not None:
+            self._place.leave()
+            self._place = None
 
     def _too_long(self, place: QueuePlace, seconds: float, now: float) -> str | None:
         """Why a wait isn't begun."""
@@ -305,125 +252,134 @@ class Attempts:
             return f"and RetryPolicy.max_retry_after is {most:g} s"
         return None
 
+    # --- after an attempt that failed --------------------------------------------------------------------------
+
+    def _after(self, failed: StreamEvent) -> StreamEvent | None:
+        """The RETRY that goes on from this ERROR; None: it is the end."""
+        info = failed.error_info or ErrorInfo("internal")
+        if not self._guard.committed:
+            self._targets.endpoint.failed(self._sent)
+        is_out_of_time = info.kind == "timeout" and info.code == "total"
+        if self._is_abandoned or is_out_of_time:
+            return None
+        paused = self._pause(info)
+        going_on = False
+        if self._rules.streaming and self._guard.shown:
+            objection = self._objection(info)
+            if objection is not None:
+                info.message += objection
+                return None
+            going_on = self._rules.on_interrupt == "continue"
+            if going_on and self._guard.committed:
+                self._continuations += 1
+        if self._is_new_lesson(info):  # at once, and not counted
+            return self._retry(info, 0.0, going_on=going_on)
+        if paused:
+            retry = self._fall_back_at_once(info, going_on=going_on)
+            if retry is not None:
+                return retry
+        return self._ask_again(info, paused=paused, going_on=going_on)
+
+    def _ask_again(self, info: ErrorInfo, *, paused: bool, going_on: bool) -> StreamEvent | None:
+        """The RETRY at the same provider, or else at a fallback."""
+        left = self._left()
+        delay = self._retry_in(info, left, paused=paused)
+        if delay is not None:
+            self._number += 1
+            return self._retry(info, delay, going_on=going_on)
+        is_out_of_time = left is not None and left <= 0
+        if info.kind in OWN_FAULT or is_out_of_time:
+            return None
+        return self._fall_back(info, going_on=going_on)
+
+    def _objection(self, info: ErrorInfo) -> str | None:
+        """Why nothing may follow what was shown."""
+        wanted = self._rules.on_interrupt
+        if wanted == "error":
+            return ""
+        if self._guard.called:
+            return f"; no {wanted}, because a tool call was handed out"
+        if wanted == "restart":
+            return None
+        why = obstacle(self._request, self._guard.partial())
+        if why is not None:
+            return f"; not continued: {why}"
+        made = self._continuations + (1 if self._guard.committed else 0)
+        if made > MAX_CONTINUATIONS:
+            return f"; continued {MAX_CONTINUATIONS} times already"
+        return None
+
+    def _is_new_lesson(self, info: ErrorInfo) -> bool:
+        """Whether the provider left out an option that its host refused: each time another one."""
+        lesson = (self._targets.index, info.message)
+        if info.code != ADAPTED or lesson in self._lessons:
+            return False
+        self._lessons.add(lesson)
+        return True
+
     def _pause(self, info: ErrorInfo) -> bool:
         """Pause all calls to the endpoint, if the server named a time before which none should come."""
         seconds = self._rules.policy.pause(info, self._rules.rng)
         if seconds is None or info.retry_after is None:
             return False
-        now = self.call.clock.time()
-        if self._targets.endpoint.refused(self._sent, now, info.retry_after, seconds):
-            logger.info(
-                "%s limits the rate: all calls to it wait for %.1f s",
-                self.target.provider.name,
-                seconds,
-            )
+        now = self._call.clock.time()
+        is_first = self._targets.endpoint.refused(self._sent, now, info.retry_after, seconds)
+        if is_first:
+            name = self._targets.current.provider.name
+            logger.info("%s limits the rate: all calls to it wait for %.1f s", name, seconds)
         return True
 
     def _retry_in(self, info: ErrorInfo, left: float | None, *, paused: bool) -> float | None:
         """Seconds until the same provider is asked again; None: it isn't."""
-        delay = self._rules.policy.delay(self._attempt, info, self._rules.rng, left=left)
+        delay = self._rules.policy.delay(self._number, info, self._rules.rng, left=left)
         if delay is None:
             return None
         if not paused:
-            return delay if self._targets.granted(info) else None
-        now = self.call.clock.time()
+            return delay if self._targets.withdraw(info) else None
+        now = self._call.clock.time()
         self._place = self._targets.endpoint.enter(now)
         if self._place is None:
             return delay
         delay = self._place.go(now)
         if left is None or delay < left:
             return delay
-        self.leave()
+        self._leave()
         return None
 
-    def _fall_back(self, info: ErrorInfo, *, going_on: bool = False) -> StreamEvent | None:
-        """On to the next target that may be asked. None: there is none, and nothing has changed."""
-        provider = self.target.provider
+    def _fall_back_at_once(self, info: ErrorInfo, *, going_on: bool) -> StreamEvent | None:
+        """The RETRY at a fallback that has neither a pause nor a spent budget; None without one."""
+        if not self._targets.elsewhere:
+            return None
+        return self._fall_back(info, going_on=going_on)
+
+    def _fall_back(self, info: ErrorInfo, *, going_on: bool) -> StreamEvent | None:
+        """The RETRY at the next target that may be asked. None: there is none, and nothing changed."""
+        provider = self._targets.current.provider
         if not self._targets.advance(info):
             return None
-        self.leave()
+        self._leave()
         info.provider = info.provider or provider.name
         self._failed.append(info)
-        if self.target.provider is not provider:
-            # Headers belong to the provider that they were given for.
-            self.call = replace(self.call, headers={})
-        self._attempt = 1
-        return self._again(info, 0.0, going_on=going_on)
+        if self._targets.current.provider is not provider:
+            # The caller gave these headers for the other provider.
+            self._call = replace(self._call, headers={})
+        self._number = 1
+        return self._retry(info, 0.0, going_on=going_on)
 
-    def _again(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
-        provider, model = self.target
-        most = self._rules.policy.max_attempts
-        logger.info(
-            "attempt %d of %d at %s in %.1f s: %s",
-            self._attempt,
-            most,
-            provider.name,
-            delay,
-            info.kind,
-        )
-        retry = Retry(self._attempt, most, delay, str(info), info.kind, provider.name, model)
+    def _retry(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
+        provider, model = self._targets.current
+        number, most = self._number, self._rules.policy.max_attempts
+        words = "attempt %d of %d at %s in %.1f s: %s"
+        logger.info(words, number, most, provider.name, delay, info.kind)
+        retry = Retry(number, most, delay, str(info), info.kind, provider.name, model)
         return self._guard.retry(retry, going_on=going_on)
 
-    def _as_error(self, problem: Exception) -> StreamEvent:
-        """What a provider raised, as an event; wrong arguments are raised again."""
-        # Subclasses of ValueError are somebody's bug (JSONDecodeError, UnicodeError), not the caller's argument.
-        wrong = isinstance(problem, ConfigurationError) or type(problem) in (TypeError, ValueError)
-        if wrong and not self._guard.begun:
-            raise problem
-        if isinstance(problem, ConfigurationError):  # of a fallback: the request is wrong for it
-            return error(ErrorInfo("invalid_request", str(problem)))
-        name = self.target.provider.name
-        provider_logger.error(
-            "the provider %s raised %s", name, type(problem).__name__, exc_info=problem
-        )
-        return error(ErrorInfo("internal", f"the provider raised {type(problem).__name__}"))
+    def _named(self, info: ErrorInfo) -> ErrorInfo:
+        if info.provider is not None:
+            return info
+        return replace(info, provider=self._targets.current.provider.name)
 
-    async def _timed(self, watchdog: Watchdog) -> StreamEvent:
-        """A step of a provider that doesn't look at the deadline: it is cut short, not the consumer."""
-        pending = asyncio.ensure_future(_step(self._events))
-        watchdog.waiting()
-        try:
-            return await abortable(pending, watchdog)
-        except TimeoutError:
-            if watchdog.expired is None:
-                raise
-            return error(timed_out("total", self.call.timeouts))
-        finally:
-            watchdog.arrived()
-
-    def _fit(self, event: StreamEvent, overlap: Overlap) -> Sequence[StreamEvent]:
-        """What may leave of a continuation, without what repeats the text shown before."""
-        if event.type is EventType.TEXT_DELTA and event.text_delta is not None:
-            fresh = overlap.feed(event.text_delta.content)
-            return self._guard.feed(replace(event, text_delta=TextDelta(fresh))) if fresh else ()
-        if event.type in (EventType.MESSAGE_START, EventType.STATUS):
-            return self._guard.feed(event)
-        return [*self._flush(cut=event.type is EventType.ERROR), *self._guard.feed(event)]
-
-    def _flush(self, *, cut: bool = True) -> Sequence[StreamEvent]:
-        held = self._overlap.finish(cut=cut) if self._overlap is not None else ""
-        return self._guard.feed(text_delta(held)) if held else ()
-
-
-async def _ending() -> AsyncGenerator[StreamEvent, None]:
-    """The stream of a client that was closed."""
-    yield error(closed())
-
-
-async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:
-    return await events.__anext__()
-
-
-def _begin(
-    provider: Provider, request: ChatRequest, call: Call
-) -> AsyncGenerator[StreamEvent, None]:
-    """The provider's stream; one that raises at once is a stream that raises at its first step."""
-
-    async def raising(problem: Exception) -> AsyncGenerator[StreamEvent, None]:
-        raise problem
-        yield
-
-    try:
-        return provider.stream(request, call)
-    except Exception as problem:  # noqa: BLE001  # raised again, where it is sorted
-        return raising(problem)
+    def _left(self) -> float | None:
+        """Seconds left of the call's total time."""
+        deadline = self._call.deadline
+        return None if deadline is None else deadline - self._call.clock.time()

@@ -7,7 +7,7 @@ provider yields. One attempt is the provider's; everything between attempts is h
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random, SystemRandom
 from types import TracebackType
@@ -24,6 +24,7 @@ from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
+from llmstream.options import NAMES, OF_THE_CALL
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.provider import Call, Provider, traits_of
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["CallOptions", "LLMClient", "Stream"]
 
 logger = get_logger("llmstream.client")
-# Looked up once: in Python 3.11 that takes 50 ns, which every event would pay.
-_ERROR = EventType.ERROR
+_OPTIONS = frozenset({"model", *NAMES, *OF_THE_CALL})
 
 
 class CallOptions(TypedDict, total=False):
@@ -224,81 +224,20 @@ class LLMClient:
         the connection closes when the generator is closed or dropped.
         """
         headers = hide_headers(headers)
-        target, request = self._read(
-            messages,
-            model=model,
-            tools=tools,
-            tool_choice=tool_choice,
-            parallel_tool_calls=parallel_tool_calls,
-            response_format=response_format,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            frequency_penalty=frequency_penalty,
-            presence_penalty=presence_penalty,
-            max_tokens=max_tokens,
-            stop=stop,
-            seed=seed,
-            reasoning_effort=reasoning_effort,
-            verbosity=verbosity,
-            service_tier=service_tier,
-            metadata=metadata,
-            provider_options=provider_options,
-        )
-        targets = [
-            target,
-            *(self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks)),
-        ]
-        guard = Guard(
-            keep_message=self.keep_message or not stream,
-            warnings=self._warnings if target.provider is self._provider else (),
-        )
-        rules = Rules(self._retry, self._on_interrupt, stream, self._rng)
-        attempts = Attempts(targets, request, self._call(timeouts, headers), guard, rules)
-        self._calls.add(attempts)
-        announced = attempts.skip() or attempts.admit()
+        # Read from `locals()`, so that each option is spelled once.
+        options = {name: value for name, value in [*locals().items()] if name in _OPTIONS}
+        attempts = self._attempts(messages, streaming=stream, **options)
         try:
-            while True:
-                while announced is not None:
-                    if announced.type is _ERROR:
-                        yield attempts.last(announced)
-                        return
-                    if stream:
-                        held = self.clock.time()
-                        yield announced
-                        attempts.exclude(self.clock.time() - held)
-                    await attempts.wait(announced)
-                    announced = attempts.admit()
-                failed: StreamEvent | None = None
-                attempts.begin()
-                at_once = stream and not attempts.timed_here
-                try:
-                    while not guard.finished:
-                        for event in await attempts.advance():
-                            if event.type is _ERROR:
-                                failed = event
-                            elif at_once:
-                                yield event
-                            elif stream:
-                                held = self.clock.time()
-                                yield event
-                                attempts.exclude(self.clock.time() - held)
-                            elif event.type is EventType.MESSAGE_COMPLETE:
-                                yield self._as_batch(event)
-                            elif event.status is not None:
-                                logger.info(
-                                    "status: %s %s", event.status.kind, event.status.message
-                                )
-                finally:
-                    await attempts.close()
-                if failed is None:
-                    return
-                announced = attempts.after(failed)
-                if announced is None:
-                    yield attempts.last(failed)
-                    return
+            while (events := await attempts.advance()) is not None:
+                for event in events if stream else self._whole(events):
+                    if not attempts.timed_here:
+                        yield event
+                        continue
+                    held = self.clock.time()
+                    yield event
+                    attempts.exclude(self.clock.time() - held)
         finally:
-            attempts.leave()
+            await attempts.aclose()
 
     def stream(
         self,
@@ -452,9 +391,39 @@ class LLMClient:
         deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self.clock)
 
-    def _as_batch(self, event: StreamEvent) -> StreamEvent:
-        whole = as_batch(event, event.message)
-        return whole if self.keep_message else replace(whole, message=None)
+    def _attempts(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
+        *,
+        streaming: bool,
+        timeouts: Timeouts | None,
+        headers: Mapping[str, str] | None,
+        fallbacks: Sequence[str | Provider] | None,
+        **options: Any,
+    ) -> Attempts:
+        """A call that is ready to begin. Raises for wrong arguments."""
+        target, request = self._read(messages, **options)
+        others = self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks)
+        guard = Guard(
+            keep_message=self.keep_message or not streaming,
+            warnings=self._warnings if target.provider is self._provider else (),
+        )
+        rules = Rules(self._retry, self._on_interrupt, streaming, self._rng)
+        call = self._call(timeouts, headers)
+        attempts = Attempts([target, *others], request, call, guard, rules)
+        self._calls.add(attempts)
+        return attempts
+
+    def _whole(self, events: Sequence[StreamEvent]) -> Iterator[StreamEvent]:
+        """Of these events the one that batch mode yields: the terminal one. STATUS goes to the log."""
+        for event in events:
+            if event.type is EventType.MESSAGE_COMPLETE:
+                whole = as_batch(event, event.message)
+                yield whole if self.keep_message else replace(whole, message=None)
+            elif event.type is EventType.ERROR:
+                yield event
+            elif event.status is not None:
+                logger.info("status: %s %s", event.status.kind, event.status.message)
 
 
 def _check_provider(provider: object, wanted: str) -> None:

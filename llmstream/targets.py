@@ -68,17 +68,30 @@ class Targets:
             not self._starved(index) and not self._paused(index) for index in self._following()
         )
 
-    def granted(self, info: ErrorInfo) -> bool:
-        """Whether the current target may be asked once more after `info`, which otherwise says why not."""
-        return self._granted(self.index, info)
+    def withdraw(self, info: ErrorInfo) -> bool:
+        """Take one more request at the current target from the retry budget.
+
+        False: the budget is spent. `info`, the error that would be retried, then says so.
+        """
+        return self._withdraw(self.index, info)
 
     def advance(self, info: ErrorInfo) -> bool:
-        """Go on to the next that may be asked, after `info`. False: there is none, and the current one stays."""
+        """Go on to the next that may be asked, after `info`. False: there is none; the current stays.
+
+        The last is asked in any case, but no endpoint twice unless the budget pays for it.
+        """
         for index in self._following():
-            if self._may_ask(index, info):
-                self._asked.add(self._accounts[index])
-                self.index = index
-                return True
+            is_last = index + 1 == len(self._targets)
+            was_asked = self._accounts[index] in self._asked
+            if not is_last and self._paused(index):
+                continue
+            if was_asked and not self._withdraw(index, info):
+                continue
+            if not was_asked and not is_last and self._starved(index):
+                continue
+            self._asked.add(self._accounts[index])
+            self.index = index
+            return True
         return False
 
     # --- inside --------------------------------------------------------------------------------------------
@@ -89,22 +102,13 @@ class Targets:
     def _endpoint(self, index: int) -> Endpoint:
         return PAUSES.of(self._accounts[index], self._now)
 
-    def _may_ask(self, index: int, info: ErrorInfo) -> bool:
-        """The last is asked in any case, but no endpoint twice for nothing."""
-        last = index + 1 == len(self._targets)
-        if not last and self._paused(index):
-            return False
-        if self._accounts[index] in self._asked:
-            return self._granted(index, info)
-        return last or not self._starved(index)
-
     def _paused(self, index: int) -> bool:
         return self._endpoint(index).paused(self._now())
 
     def _starved(self, index: int) -> bool:
         return self._budget is not None and self._budget.empty(self._accounts[index], self._now())
 
-    def _granted(self, index: int, info: ErrorInfo) -> bool:
+    def _withdraw(self, index: int, info: ErrorInfo) -> bool:
         if self._budget is None or self._budget.withdraw(self._accounts[index], self._now()):
             return True
         if BUDGET_SPENT not in info.message:

@@ -1,0 +1,176 @@
+"""One attempt of a call: one provider's stream, until it completes or fails.
+
+Nothing foreign is raised: what a provider raises becomes an ERROR event. An attempt that continues
+an answer drops the text that repeats what was already shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+
+from llmstream.continuation import Overlap, continue_request
+from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.events.grammar import Guard
+from llmstream.events.types import EventType, StreamEvent, TextDelta, error, text_delta
+from llmstream.log import get_logger
+from llmstream.messages import ChatRequest
+from llmstream.providers.provider import Call, Provider, traits_of
+from llmstream.providers.timeouts import Timeouts
+from llmstream.providers.watchdog import Watchdog, abortable, timed_out
+from llmstream.targets import Target
+
+logger = get_logger("llmstream.providers")
+
+_NO_LIMITS = Timeouts(connect=None, first_token=None, idle=None, progress=None)
+
+
+class Attempt:
+    """Call `advance()` until the guard has finished; `failed` is then the ERROR, if there is one.
+
+    The caller closes it.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        request: ChatRequest,
+        call: Call,
+        guard: Guard,
+    ) -> None:
+        provider, model = target
+        request = replace(request, model=model)
+        self._provider = provider
+        self._call = call
+        self._guard = guard
+        self._overlap: Overlap | None = None
+        self.failed: StreamEvent | None = None
+        """The ERROR that ended the attempt."""
+        partial = guard.partial() if guard.shown else None
+        if partial is not None:
+            prefill = traits_of(provider).takes_prefill(request)
+            request = continue_request(request, partial, prefill=prefill)
+            self._overlap = Overlap(partial.text, prefill=prefill)
+        self._watchdog: Watchdog | None = None
+        if call.deadline is not None and not traits_of(provider).keeps_deadline:
+            self._watched = replace(call, timeouts=_NO_LIMITS)
+            self._watchdog = Watchdog(self._watched)
+        self._events = _stream(provider, request, call)
+
+    @property
+    def timed_here(self) -> bool:
+        """True when this class, not the provider, enforces the deadline."""
+        return self._watchdog is not None
+
+    def exclude(self, seconds: float) -> None:
+        """Exclude the time that the consumer spent on an event."""
+        if self._watchdog is not None:
+            self._watched.exclude(seconds)
+
+    async def advance(self) -> Sequence[StreamEvent]:
+        """The events of the provider's next step that may leave, without the ERROR of a failure.
+
+        Raises only for wrong arguments.
+        """
+        watchdog = self._watchdog
+        try:
+            step = self._events.__anext__() if watchdog is None else self._timed(watchdog)
+            event = await step
+        except StopAsyncIteration:
+            return self._keep_error([*self._flush(), *self._guard.end()])
+        except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
+            event = self._as_error(problem)
+        if self._overlap is None or not isinstance(event, StreamEvent):
+            events = self._guard.feed(event)
+        else:
+            events = self._fit(event, self._overlap)
+        return self._keep_error(events) if self._guard.finished else events
+
+    async def close(self) -> None:
+        """Close the provider's stream. What a third party's cleanup raises goes to the log."""
+        try:
+            await self._events.aclose()
+        except Exception:
+            logger.warning(
+                "the provider %s raised while it was closed", self._provider.name, exc_info=True
+            )
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _keep_error(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+        """The attempt's last events. Its ERROR stays here: the call may still go on."""
+        if not events or events[-1].type is not EventType.ERROR:
+            return events
+        self.failed = events[-1]
+        return events[:-1]
+
+    async def _timed(self, watchdog: Watchdog) -> StreamEvent:
+        """The next event of a provider that doesn't keep the deadline; an ERROR once it's over.
+
+        The provider's step is cut short, not the consumer.
+        """
+        pending = asyncio.ensure_future(_step(self._events))
+        watchdog.waiting()
+        try:
+            return await abortable(pending, watchdog)
+        except TimeoutError:
+            if watchdog.expired is None:
+                raise
+            return error(timed_out("total", self._call.timeouts))
+        finally:
+            watchdog.arrived()
+
+    def _as_error(self, problem: Exception) -> StreamEvent:
+        """What a provider raised, as an event; wrong arguments are raised again."""
+        # A subclass of ValueError is somebody's bug (JSONDecodeError, UnicodeError), not the
+        # caller's argument.
+        is_wrong_value = type(problem) in (TypeError, ValueError)
+        is_configuration = isinstance(problem, ConfigurationError)
+        if (is_wrong_value or is_configuration) and not self._guard.begun:
+            raise problem
+        if is_configuration:  # of a fallback: the request is wrong for it
+            return error(ErrorInfo("invalid_request", str(problem)))
+        kind = type(problem).__name__
+        logger.error("the provider %s raised %s", self._provider.name, kind, exc_info=problem)
+        return error(ErrorInfo("internal", f"the provider raised {kind}"))
+
+    def _fit(self, event: StreamEvent, overlap: Overlap) -> Sequence[StreamEvent]:
+        """The events of a continuation, without the text that repeats what was shown."""
+        if event.type is EventType.TEXT_DELTA and event.text_delta is not None:
+            fresh = overlap.feed(event.text_delta.content)
+            if not fresh:
+                return ()
+            return self._guard.feed(replace(event, text_delta=TextDelta(fresh)))
+        if event.type in (EventType.MESSAGE_START, EventType.STATUS):
+            return self._guard.feed(event)
+        before = self._flush(cut=event.type is EventType.ERROR)
+        return [*before, *self._guard.feed(event)]
+
+    def _flush(self, *, cut: bool = True) -> Sequence[StreamEvent]:
+        """The text that was held back as a possible repetition, where it turned out to be new."""
+        if self._overlap is None:
+            return ()
+        held = self._overlap.finish(cut=cut)
+        return self._guard.feed(text_delta(held)) if held else ()
+
+
+async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:
+    return await events.__anext__()
+
+
+def _stream(
+    provider: Provider, request: ChatRequest, call: Call
+) -> AsyncGenerator[StreamEvent, None]:
+    """The provider's stream. One that raises at once becomes one that raises at its first step."""
+    try:
+        return provider.stream(request, call)
+    except Exception as problem:  # noqa: BLE001  # raised again, where it is sorted
+        return _raising(problem)
+
+
+async def _raising(problem: Exception) -> AsyncGenerator[StreamEvent, None]:
+    raise problem
+    yield
