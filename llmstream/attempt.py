@@ -1,4 +1,4 @@
-"""One attempt of a call: one provider's stream, until it completes or fails.
+"""The steps of a call: an attempt at one provider, and what is announced between attempts.
 
 Nothing foreign is raised: what a provider raises becomes an ERROR event. An attempt that continues
 an answer drops the text that repeats what was already shown.
@@ -26,10 +26,25 @@ logger = get_logger("llmstream.providers")
 _NO_LIMITS = Timeouts(connect=None, first_token=None, idle=None, progress=None)
 
 
-class Attempt:
-    """Call `advance()` until the guard has finished; `failed` is then the ERROR, if there is one.
+class Announcement:
+    """One event of our own: a RETRY or STATUS before a wait, or the ERROR that ends the call."""
 
-    The caller closes it.
+    timed_here = True
+
+    def __init__(self, event: StreamEvent) -> None:
+        self._event = event
+        self.is_over = False
+
+    async def advance(self) -> Sequence[StreamEvent]:
+        """The event."""
+        self.is_over = True
+        return (self._event,)
+
+
+class Attempt:
+    """One provider's stream: call `advance()` until it `is_over`. Whoever made it closes it.
+
+    `failed` is then the ERROR that ended it. It isn't among the events, for the call may go on.
     """
 
     def __init__(
@@ -45,23 +60,20 @@ class Attempt:
         self._call = call
         self._guard = guard
         self._overlap: Overlap | None = None
+        self.is_over = False
         self.failed: StreamEvent | None = None
-        """The ERROR that ended the attempt."""
         partial = guard.partial() if guard.shown else None
         if partial is not None:
             prefill = traits_of(provider).takes_prefill(request)
             request = continue_request(request, partial, prefill=prefill)
             self._overlap = Overlap(partial.text, prefill=prefill)
         self._watchdog: Watchdog | None = None
-        if call.deadline is not None and not traits_of(provider).keeps_deadline:
+        self.timed_here = call.deadline is not None and not traits_of(provider).keeps_deadline
+        """True when this class, not the provider, enforces the deadline: it needs `exclude`."""
+        if self.timed_here:
             self._watched = replace(call, timeouts=_NO_LIMITS)
             self._watchdog = Watchdog(self._watched)
         self._events = _stream(provider, request, call)
-
-    @property
-    def timed_here(self) -> bool:
-        """True when this class, not the provider, enforces the deadline."""
-        return self._watchdog is not None
 
     def exclude(self, seconds: float) -> None:
         """Exclude the time that the consumer spent on an event."""
@@ -69,23 +81,20 @@ class Attempt:
             self._watched.exclude(seconds)
 
     async def advance(self) -> Sequence[StreamEvent]:
-        """The events of the provider's next step that may leave, without the ERROR of a failure.
-
-        Raises only for wrong arguments.
-        """
+        """The events that may leave now, perhaps none. Raises only for wrong arguments."""
         watchdog = self._watchdog
         try:
             step = self._events.__anext__() if watchdog is None else self._timed(watchdog)
             event = await step
         except StopAsyncIteration:
-            return self._keep_error([*self._flush(), *self._guard.end()])
+            return self._end([*self._flush(), *self._guard.end()])
         except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
             event = self._as_error(problem)
         if self._overlap is None or not isinstance(event, StreamEvent):
             events = self._guard.feed(event)
         else:
             events = self._fit(event, self._overlap)
-        return self._keep_error(events) if self._guard.finished else events
+        return self._end(events) if self._guard.finished else events
 
     async def close(self) -> None:
         """Close the provider's stream. What a third party's cleanup raises goes to the log."""
@@ -100,8 +109,9 @@ class Attempt:
 
     # --- inside --------------------------------------------------------------------------------------------
 
-    def _keep_error(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
-        """The attempt's last events. Its ERROR stays here: the call may still go on."""
+    def _end(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+        """The last events, without the ERROR."""
+        self.is_over = True
         if not events or events[-1].type is not EventType.ERROR:
             return events
         self.failed = events[-1]

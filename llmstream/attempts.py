@@ -9,13 +9,13 @@ and never once the caller got a tool call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-from llmstream.attempt import Attempt
+from llmstream.attempt import Announcement, Attempt
 from llmstream.continuation import MAX_CONTINUATIONS, obstacle
 from llmstream.errors import ADAPTED, ErrorInfo
 from llmstream.events.grammar import Guard
@@ -50,7 +50,7 @@ class Rules:
 class Attempts:
     """All attempts of one call, and the waits between them, as one sequence of events.
 
-    `advance()` until it returns None, and `aclose()` in any case.
+    Take each `next_step()` to its end until there is none, and `aclose()` in any case.
     """
 
     def __init__(
@@ -79,17 +79,21 @@ class Attempts:
         self._is_new = True
         self._is_over = False
         self._is_abandoned = False
-        self.timed_here = True
-        """Whether `exclude` must be called for each event: nobody else stops the deadline's clock."""
 
-    def advance(self) -> Awaitable[Sequence[StreamEvent] | None]:
-        """The events of the next step that may leave, perhaps none; None: the call is over.
+    async def next_step(self) -> Attempt | Announcement | None:
+        """The next attempt, or an event of our own, which the wait that it names follows.
 
-        In batch mode what announces a wait isn't among them. Raises only for wrong arguments.
+        Call it when the last step is over. None: the call is over. Raises only for wrong arguments.
         """
-        if self._attempt is None or self._guard.finished:
-            return self._change()
-        return self._attempt.advance()
+        step: Attempt | Announcement | None = None
+        if self._attempt is not None:
+            step = await self._finish(self._attempt)
+        while step is None and not self._is_over:
+            if self._announced is not None:
+                await self._sit_out(self._announced)
+                self._announced = None
+            step = self._enter()
+        return step
 
     def exclude(self, seconds: float) -> None:
         """Exclude the time that the consumer spent on an event."""
@@ -111,17 +115,10 @@ class Attempts:
         finally:
             self._leave()
 
-    # --- the steps between two attempts ------------------------------------------------------------------------
+    # --- from one step to the next ------------------------------------------------------------------------------
 
-    async def _change(self) -> Sequence[StreamEvent] | None:
-        """End an attempt, wait, or begin the next one."""
-        if self._is_over:
-            return None
-        if self._attempt is not None:
-            return await self._finish(self._attempt)
-        if self._announced is not None:
-            await self._sit_out(self._announced)
-            self._announced = None
+    def _enter(self) -> Attempt | Announcement | None:
+        """An attempt, or what has to be announced before it. None: wait without a word."""
         announced = self._skip() or self._admit()
         if announced is not None:
             return self._announce(announced)
@@ -129,28 +126,29 @@ class Attempts:
         self._leave()
         if self._is_abandoned:
             return self._end(self._guard.feed(error(closed()))[-1])
-        self._attempt = self._begin()
-        return ()
+        self._sent = self._call.clock.time()
+        self._targets.endpoint.sent(self._sent)
+        self._attempt = Attempt(self._targets.current, self._request, self._call, self._guard)
+        return self._attempt
 
-    async def _finish(self, attempt: Attempt) -> Sequence[StreamEvent] | None:
+    async def _finish(self, attempt: Attempt) -> Announcement | None:
+        """Close an attempt. If it failed: what comes next."""
         self._attempt = None
-        self.timed_here = True
         await attempt.close()
-        failed = attempt.failed
-        if failed is None:
+        if attempt.failed is None:
             self._is_over = True
             return None
-        retry = self._after(failed)
-        return self._end(failed) if retry is None else self._announce(retry)
+        retry = self._after(attempt.failed)
+        return self._end(attempt.failed) if retry is None else self._announce(retry)
 
-    def _announce(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        """A RETRY or STATUS, and then the wait that it names; an ERROR ends the call."""
+    def _announce(self, event: StreamEvent) -> Announcement | None:
+        """A RETRY or STATUS, which the caller of batch mode isn't shown; an ERROR ends the call."""
         if event.type is EventType.ERROR:
             return self._end(event)
         self._announced = event
-        return (event,) if self._rules.streaming else ()
+        return Announcement(event) if self._rules.streaming else None
 
-    def _end(self, failed: StreamEvent) -> Sequence[StreamEvent]:
+    def _end(self, failed: StreamEvent) -> Announcement:
         """The call's ERROR: the first provider's, with what became of the others."""
         self._is_over = True
         info = self._named(failed.error_info or ErrorInfo("internal"))
@@ -159,14 +157,7 @@ class Attempts:
             told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
             info = replace(first, message=f"{first.message}; then {told}", partial=info.partial)
         info = replace(info, attempts=self._total)
-        return (replace(failed, error=str(info), error_info=info),)
-
-    def _begin(self) -> Attempt:
-        self._sent = self._call.clock.time()
-        self._targets.endpoint.sent(self._sent)
-        attempt = Attempt(self._targets.current, self._request, self._call, self._guard)
-        self.timed_here = attempt.timed_here
-        return attempt
+        return Announcement(replace(failed, error=str(info), error_info=info))
 
     # --- before an attempt -------------------------------------------------------------------------------------
 

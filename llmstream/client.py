@@ -228,14 +228,16 @@ class LLMClient:
         options = {name: value for name, value in [*locals().items()] if name in _OPTIONS}
         attempts = self._attempts(messages, streaming=stream, **options)
         try:
-            while (events := await attempts.advance()) is not None:
-                for event in events if stream else self._whole(events):
-                    if not attempts.timed_here:
+            while (step := await attempts.next_step()) is not None:
+                while not step.is_over:
+                    events = await step.advance()
+                    for event in events if stream else self._whole(events):
+                        if not step.timed_here:
+                            yield event
+                            continue
+                        held = self.clock.time()
                         yield event
-                        continue
-                    held = self.clock.time()
-                    yield event
-                    attempts.exclude(self.clock.time() - held)
+                        attempts.exclude(self.clock.time() - held)
         finally:
             await attempts.aclose()
 
