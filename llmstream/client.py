@@ -122,18 +122,7 @@ class LLMClient:
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
         self._calls: WeakSet[Attempts] = WeakSet()
-        if not isinstance(retry, RetryPolicy):
-            raise TypeError(
-                f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}"
-            )
-        if not isinstance(timeouts, Timeouts):
-            raise TypeError(
-                f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}"
-            )
-        if on_interrupt not in ON_INTERRUPT:
-            raise ValueError(
-                f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}"
-            )
+        _check_policies(retry, timeouts, on_interrupt)
         self._retry = retry
         self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
@@ -143,36 +132,18 @@ class LLMClient:
         self.clock: Final[Clock] = clock or LoopClock()
         self._rng = rng or SystemRandom()  # has no state that forked workers would share
         self._transport, self._allow_host = transport, allow_host
-        own = {"api_key": key, "base_url": base_url, "headers": headers, "sdk_client": sdk_client}
-        own |= {"transport": transport, "allow_host": allow_host}
-        if provider is not None and not isinstance(provider, str):
-            _check_provider(provider, "provider must be a name or a Provider object")
-            if any(value is not None for value in own.values()):
-                given = ", ".join(name for name, value in own.items() if value is not None)
-                raise ConfigurationError(
-                    f"{given}: belongs to the Provider object you pass; set it there"
-                )
-            self._provider: Provider = provider
-            self._model = model or traits_of(provider).default_model
-        else:
-            name, self._model = self._choose(model, provider)
-            self._provider = registry.create(
-                ProviderConfig(
-                    name,
-                    key,
-                    base_url,
-                    headers or {},
-                    sdk_client,
-                    allow_insecure_http,
-                    transport,
-                    allow_host,
-                )
-            )
-            self._model = self._model or traits_of(self._provider).default_model
-        if not self._model:
-            raise ConfigurationError(
-                f'provider {self._provider.name} has no default model: pass model="…"'
-            )
+        own = {
+            "api_key": key,
+            "base_url": base_url,
+            "headers": headers,
+            "sdk_client": sdk_client,
+            "transport": transport,
+            "allow_host": allow_host,
+        }
+        settings = {name: value for name, value in own.items() if value is not None}
+        self._provider, self._model = self._own_target(
+            provider, model, settings, allow_insecure_http=allow_insecure_http
+        )
         self._fallbacks = self._parse_fallbacks(fallbacks)
 
     def __repr__(self) -> str:
@@ -317,6 +288,32 @@ class LLMClient:
 
     # --- inside --------------------------------------------------------------------------------------------
 
+    def _own_target(
+        self,
+        provider: str | Provider | None,
+        model: str | None,
+        settings: dict[str, Any],
+        *,
+        allow_insecure_http: bool,
+    ) -> Target:
+        """The provider and model of calls that name none; `settings` are those given for it."""
+        if provider is None or isinstance(provider, str):
+            name, model = self._choose(model, provider)
+            config = ProviderConfig(name, allow_insecure_http=allow_insecure_http, **settings)
+            provider = registry.create(config)
+        else:
+            _check_provider(provider, "provider must be a name or a Provider object")
+            if settings:
+                raise ConfigurationError(
+                    f"{', '.join(settings)}: belongs to the Provider object you pass; set it there"
+                )
+        model = model or traits_of(provider).default_model
+        if not model:
+            raise ConfigurationError(
+                f'provider {provider.name} has no default model: pass model="…"'
+            )
+        return Target(provider, model)
+
     def _choose(self, model: str | None, provider: str | None) -> tuple[str, str | None]:
         if provider is not None:
             head, colon, rest = (model or "").partition(":")
@@ -333,7 +330,7 @@ class LLMClient:
         if warning is not None:
             if self._strict:
                 raise ConfigurationError(warning)
-            warnings.warn(warning, stacklevel=3)
+            warnings.warn(warning, stacklevel=4)
             logger.warning("%s", warning)
             self._warnings = (warning,)
         return name, model
@@ -385,10 +382,8 @@ class LLMClient:
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
-        if timeouts is not None and not isinstance(timeouts, Timeouts):
-            raise TypeError(
-                f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}"
-            )
+        if timeouts is not None:
+            _check_timeouts(timeouts)
         timeouts = self._timeouts if timeouts is None else timeouts.over(self._timeouts)
         deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self.clock)
@@ -433,6 +428,24 @@ def _check_provider(provider: object, wanted: str) -> None:
     if not hasattr(provider, "stream"):
         raise TypeError(f"{wanted}, not {provider!r}")
     traits_of(cast("Provider", provider))
+
+
+def _check_policies(retry: object, timeouts: object, on_interrupt: object) -> None:
+    """Raise TypeError or ValueError for what can't be a client's."""
+    if not isinstance(retry, RetryPolicy):
+        raise TypeError(
+            f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}"
+        )
+    _check_timeouts(timeouts)
+    if on_interrupt not in ON_INTERRUPT:
+        raise ValueError(
+            f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}"
+        )
+
+
+def _check_timeouts(timeouts: object) -> None:
+    if not isinstance(timeouts, Timeouts):
+        raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
 
 
 class Stream:
