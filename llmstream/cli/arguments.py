@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from llmstream import __version__
 
+Add = Callable[..., Any]
+"""A parser's or a group's `add_argument`."""
 COMMANDS = ("chat", "models", "serve")
 _USAGE = """llmstream [options] question …
        … | llmstream [options] [question …]
        llmstream chat [options]
        llmstream models [--json]
        llmstream serve [--host ADDRESS] [--port NUMBER] [options]"""
+_DESCRIPTION = (
+    "Ask a language model and read the answer as it comes. Piped text is added to the question."
+)
+_SERVE = "a chat page and APIs; keys in LLMSTREAM_SERVE_KEYS let others in"
+_REPEATED = (
+    ("--allow-model", "NAME", "another model that may be asked for"),
+    ("--allow-host", "NAME", "a name that the server goes by"),
+    ("--allow-origin", "URL", "pages from there may use it"),
+)
 _EPILOG = """\
 A question that is itself a command: llmstream -- chat
 
@@ -53,13 +65,10 @@ class Options(argparse.Namespace):
 def parse_arguments(argv: Sequence[str]) -> Options:
     """The options. Wrong ones, `--help` and `--version` end the program (argparse's SystemExit: 2, 0, 0)."""
     parser = _parser()
-    argv = list(argv)
-    # argparse would look for options behind it.
-    end = argv.index("--") if "--" in argv else len(argv)
-    options = parser.parse_intermixed_args(argv[:end], Options())
-    options.words = [*options.words, *argv[end + 1 :]]
+    before, *behind = _split_at_dashes(list(argv))
+    options = parser.parse_intermixed_args(before, Options())
     options.command = None
-    if options.words and options.words[0] in COMMANDS and end == len(argv):
+    if options.words and options.words[0] in COMMANDS and not behind:
         options.command, *rest = options.words
         if rest:
             ask = " ".join(options.words)
@@ -68,7 +77,17 @@ def parse_arguments(argv: Sequence[str]) -> Options:
             )
     if options.command in ("chat", "serve") and (options.json or options.no_stream):
         parser.error("--json and --no-stream go with a single question")
+    for words in behind:
+        options.words = [*options.words, *words]
     return options
+
+
+def _split_at_dashes(argv: list[str]) -> list[list[str]]:
+    """What stands before the first `--`, and behind it: argparse would look for options there."""
+    if "--" not in argv:
+        return [argv]
+    end = argv.index("--")
+    return [argv[:end], argv[end + 1 :]]
 
 
 def help_text() -> str:
@@ -80,76 +99,37 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="llmstream",
         usage=_USAGE,
-        description="Ask a language model and read the answer as it comes. Piped text is added to the question.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add(
-        "words",
-        nargs="*",
-        metavar="question",
-        help="the question, or a command: chat, models, serve",
-    )
-    add(
-        "-m",
-        "--model",
-        metavar="NAME",
-        help='"provider:model", such as openai:gpt-5-mini (default: LLMSTREAM_MODEL)',
-    )
+    _add_asking(parser.add_argument)
+    _add_serving(parser.add_argument_group("serve", _SERVE).add_argument)
+    parser.add_argument("--version", action="version", version=f"llmstream {__version__}")
+    return parser
+
+
+def _add_asking(add: Add) -> None:
+    question = "the question, or a command: chat, models, serve"
+    add("words", nargs="*", metavar="question", help=question)
+    model = '"provider:model", such as openai:gpt-5-mini (default: LLMSTREAM_MODEL)'
+    add("-m", "--model", metavar="NAME", help=model)
     add("-s", "--system", metavar="TEXT", help="instructions that stand before the question")
     add("--base-url", metavar="URL", help="another server that speaks the provider's format")
     add("--json", action="store_true", help="every event as a line of JSON")
     add("--no-stream", action="store_true", help="show the answer only when it is whole")
     add("--show-reasoning", action="store_true", help="show the model's reasoning, too")
-    add(
-        "--usage",
-        action="store_true",
-        help="the closing line (tokens, times) even where stderr is not a terminal",
-    )
-    serving = parser.add_argument_group(
-        "serve", "a chat page and APIs; keys in LLMSTREAM_SERVE_KEYS let others in"
-    )
-    more = serving.add_argument
-    more(
-        "--host",
-        metavar="ADDRESS",
-        default="127.0.0.1",
-        help="where to listen (127.0.0.1: only this machine)",
-    )
-    more(
-        "--port",
-        metavar="NUMBER",
-        type=int,
-        default=8000,
-        help="0: any that is free (default: 8000)",
-    )
-    more(
-        "--allow-model",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="another model that may be asked for",
-    )
-    more(
-        "--allow-host",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a name that the server goes by",
-    )
-    more(
-        "--allow-origin",
-        metavar="URL",
-        action="append",
-        default=[],
-        help="pages from there may use it",
-    )
-    more(
-        "--conversations",
-        metavar="FILE",
-        help="keep conversations in this SQLite file (default: in memory)",
-    )
-    add("--version", action="version", version=f"llmstream {__version__}")
-    return parser
+    usage = "the closing line (tokens, times) even where stderr is not a terminal"
+    add("--usage", action="store_true", help=usage)
+
+
+def _add_serving(add: Add) -> None:
+    host = "where to listen (127.0.0.1: only this machine)"
+    add("--host", metavar="ADDRESS", default="127.0.0.1", help=host)
+    port = "0: any that is free (default: 8000)"
+    add("--port", metavar="NUMBER", type=int, default=8000, help=port)
+    for name, metavar, meaning in _REPEATED:
+        add(name, metavar=metavar, action="append", default=[], help=meaning)
+    conversations = "keep conversations in this SQLite file (default: in memory)"
+    add("--conversations", metavar="FILE", help=conversations)

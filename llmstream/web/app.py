@@ -24,7 +24,7 @@ from llmstream.web.access import Access, Gate, describe_request, own_path
 from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
 from llmstream.web.dialect_endpoints import dialect_routes
-from llmstream.web.dialects import AnthropicMessages, OpenAIChat, all_dialects
+from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat, all_dialects
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.limits import Limits
@@ -58,45 +58,53 @@ def create_app(
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
     Raises ConfigurationError for models that can't be asked, for want of a key for one.
     """
-    own_client = LLMClient() if client is None else None
-    client = client or own_client
+    owned: list[LLMClient | ConversationClient] = []
+    if client is None:
+        client = LLMClient()
+        owned.append(client)
     if not isinstance(client, LLMClient):
         raise TypeError(f"client must be an LLMClient, not {type(client).__name__}")
-    kept = ConversationClient(client) if conversations is None else conversations
+    if conversations is None:
+        conversations = ConversationClient(client)
+        owned.insert(0, conversations)
     names = _names(client, models)
     router = router or _everything(client, next(iter(names.values())))
-    service = Service(client, names, limits, kept, router, heartbeat, write_timeout)
+    service = Service(client, names, limits, conversations, router, heartbeat, write_timeout)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
         yield
-        if conversations is None:
-            await kept.aclose()
-        if own_client is not None:
-            await own_client.aclose()
+        for made_here in owned:
+            await made_here.aclose()
 
     dialects = all_dialects()
-    shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
-
-    def shape(path: str) -> RenderError:
-        # Also what clients ask beside their one endpoint (`count_tokens`, `models` …).
-        if path.startswith("/v1/"):
-            return (
-                AnthropicMessages() if path.startswith(AnthropicMessages.path) else OpenAIChat()
-            ).error
-        return shapes.get(path, render_error)
-
+    shape = _ErrorShapes(dialects)
     middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
     if access.origins:
         middleware.insert(0, _cors(access))
-    handlers = {
-        kind: _Failure(shape).respond
-        for kind in (RefusedError, HTTPException, ClientDisconnect, Exception)
-    }
-    routes = [*_routes(service), *dialect_routes(service, dialects)]
+    respond = _Failure(shape).respond
+    kinds = (RefusedError, HTTPException, ClientDisconnect, Exception)
     return Starlette(
-        routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=lifespan
+        routes=[*_routes(service), *dialect_routes(service, dialects)],
+        middleware=middleware,
+        exception_handlers=dict.fromkeys(kinds, respond),
+        lifespan=lifespan,
     )
+
+
+class _ErrorShapes:
+    """How an error is written at a path: as the clients of its dialect expect it."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        self._shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
+
+    def __call__(self, path: str) -> RenderError:
+        # Their clients also ask for what stands beside the one endpoint: `count_tokens`, `models` …
+        if path.startswith(AnthropicMessages.path):
+            return AnthropicMessages().error
+        if path.startswith("/v1/"):
+            return OpenAIChat().error
+        return self._shapes.get(path, render_error)
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
@@ -140,28 +148,26 @@ class _Failure:
             log_refusal(problem, request_id, describe_request(request))
             info, headers = problem.info, problem.headers
         elif isinstance(problem, HTTPException):
-            status, headers = problem.status_code, problem.headers
-            info = ErrorInfo("invalid_request", problem.detail, status_code=status)
-            if status == 404:
-                info = ErrorInfo(
-                    "not_found",
-                    "There is nothing at this path.",
-                    status_code=404,
-                    code="no_such_path",
-                )
+            info, headers = _explain(problem), problem.headers
         elif isinstance(problem, ClientDisconnect):
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
-            # An AbortedError cuts an answer, whose failure is logged already.
+            # An AbortedError is how an answer is cut; its failure is in the log already.
             if not isinstance(problem, AbortedError):
-                logger.error(
-                    "request %s: %s, which the server logs as well",
-                    request_id,
-                    type(problem).__name__,
-                )
+                name = type(problem).__name__
+                logger.error("request %s: %s, which the server logs as well", request_id, name)
             info = ErrorInfo("internal", TABLE["internal"].text, status_code=500)
         render = self._shape(own_path(request.scope))
         return Refusal(info, request_id, render_error=render, headers=headers)
+
+
+def _explain(problem: HTTPException) -> ErrorInfo:
+    """Why Starlette refuses a request."""
+    status = problem.status_code
+    if status == 404:
+        text = "There is nothing at this path."
+        return ErrorInfo("not_found", text, status_code=status, code="no_such_path")
+    return ErrorInfo("invalid_request", problem.detail, status_code=status)
 
 
 def _names(
@@ -176,7 +182,7 @@ def _names(
         )
     names = dict(models) if isinstance(models, Mapping) else {name: name for name in models}
     for model in names.values():
-        # Raises now for a wrong name, and loads the SDK now: later that would delay other streams.
+        # Raises for what nobody could ask, and imports now what would hold up everybody's streams.
         client.target(model)
     return names
 
@@ -192,7 +198,7 @@ def _cors(access: Access) -> Middleware:
 
 
 class _Anything(Routes):
-    """The one way that every request goes."""
+    """Catch-all route."""
 
     ANSWER = "answer", "Anything"
     NOT_DEFINED = "not_defined"

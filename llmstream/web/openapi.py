@@ -40,6 +40,8 @@ _ERRORS = {
 }
 _OVER = {"204": {"description": "To an EventSource that has seen the end: there is no more."}}
 
+_RESUME = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
+
 
 def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """The document, for `GET /openapi.json`. WebSockets have no place in OpenAPI: the description says where it is."""
@@ -66,12 +68,31 @@ def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict
 
 
 def _paths() -> dict[str, Any]:
-    token = {"name": "X-Session-Token", "in": "header", "schema": {"type": "string"}}
-    resume = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}}
-    query = [
-        {"name": name, "in": "query", "required": name != "token", "schema": {"type": "string"}}
-        for name in Query.model_fields
-    ]
+    return {
+        **_pages(),
+        **_asking(),
+        **_conversations(),
+        **_models(),
+    }
+
+
+def _pages() -> dict[str, Any]:
+    """The chat page, and what monitors and tools ask."""
+    status = _json(_object("status"))
+    answers = {
+        "/": ("The chat page", {"200": _given("text/html", {"type": "string"})}, {}),
+        "/healthz": ("Whether the server runs", {"200": status}, {}),
+        "/readyz": ("Whether its store can be read", {"200": status}, {"503": status}),
+        "/openapi.json": ("This document", {"200": _json({"type": "object"})}, {}),
+    }
+    return {
+        path: {"get": _operation(summary, answer, more=more)}
+        for path, (summary, answer, more) in answers.items()
+    }
+
+
+def _asking() -> dict[str, Any]:
+    """Single questions."""
     modes = [
         {"name": "mode", "in": "query", "schema": {"enum": ["stream", "batch"]}},
         {"name": "stream", "in": "query", "schema": {"type": "boolean"}},
@@ -81,58 +102,62 @@ def _paths() -> dict[str, Any]:
             "description": "What the client can read, with commas.",
             **_string(),
         },
-        resume,
+        _RESUME,
     ]
-    plain = {
-        "200": {"description": "The words, as they come.", "content": {"text/plain": _string()}}
-    }
-    session, status = _object("session_id", "conversation_id", "token"), _json(_object("status"))
+    words = {"description": "The words, as they come.", "content": {"text/plain": _string()}}
     return {
-        "/": {"get": _operation("The chat page", {"200": _given("text/html", {"type": "string"})})},
-        "/healthz": {"get": _operation("Whether the server runs", {"200": status})},
-        "/readyz": {
-            "get": _operation(
-                "Whether its store can be read", {"200": status}, more={"503": status}
-            )
-        },
-        "/openapi.json": {"get": _operation("This document", {"200": _json({"type": "object"})})},
         "/chat": {
             "post": _operation(
                 "Ask, and be answered in either mode", _answers(), _body("ChatBody"), modes
             )
         },
         "/streaming_chat": {
-            "post": _operation("Route a request to a handler", plain, _body("UserRequest"))
+            "post": _operation("Route a request to a handler", {"200": words}, _body("UserRequest"))
         },
+    }
+
+
+def _conversations() -> dict[str, Any]:
+    """Questions in a conversation that the server keeps."""
+    session = _object("session_id", "conversation_id", "token")
+    token = {"name": "X-Session-Token", "in": "header", "schema": {"type": "string"}}
+    query = [
+        {"name": name, "in": "query", "required": name != "token", "schema": {"type": "string"}}
+        for name in Query.model_fields
+    ]
+    chunks = _given("text/event-stream", _sse("Chunk"), item=True)
+    return {
         "/api/chat/session": {"post": _operation("Begin a conversation", {"201": _json(session)})},
         "/api/chat/stream-http": {
             "get": _operation(
                 "Ask in a conversation",
-                {"200": _given("text/event-stream", _sse("Chunk"), item=True), **_OVER},
-                parameters=[*query, token, resume],
+                {"200": chunks, **_OVER},
+                parameters=[*query, token, _RESUME],
             )
         },
         "/api/chat/{chat}/stream": {
             "get": _operation(
                 "Whether an answer to a client of AiSdk is under way: none ever is",
                 {"204": {"description": "None is."}},
-                parameters=[
-                    {"name": "chat", "in": "path", "required": True, "schema": {"type": "string"}}
-                ],
+                parameters=[_in_path("chat")],
             )
         },
+    }
+
+
+def _models() -> dict[str, Any]:
+    """OpenAI's list of models."""
+    one = _foreign("One of them", _json({"type": "object"}))
+    return {
         "/v1/models": {
             "get": _foreign("The models that may be asked for", _json({"type": "object"}))
         },
-        "/v1/models/{model}": {
-            "get": {
-                **_foreign("One of them", _json({"type": "object"})),
-                "parameters": [
-                    {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
-                ],
-            }
-        },
+        "/v1/models/{model}": {"get": {**one, "parameters": [_in_path("model")]}},
     }
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _answers() -> dict[str, Any]:
