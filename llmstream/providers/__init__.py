@@ -17,14 +17,18 @@ from llmstream.providers.timeouts import UNSET, Timeouts
 from llmstream.providers.url_checks import public_hosts_only
 
 if TYPE_CHECKING:
-    from llmstream.providers.channel import API, Channel, Outbound
+    from llmstream.providers.api import API
+    from llmstream.providers.channel import Channel
+    from llmstream.providers.exchange import Outbound
     from llmstream.providers.http.exchange import HTTPRequest
     from llmstream.providers.http_provider import HTTPProvider
     from llmstream.providers.simulator import SimulatorProvider
     from llmstream.providers.simulator_script import ScriptItem
 
 _HOME = {
-    "channel": ("API", "Channel", "Outbound"),
+    "api": ("API",),
+    "channel": ("Channel",),
+    "exchange": ("Outbound",),
     "http.exchange": ("HTTPRequest",),
     "http_provider": ("HTTPProvider",),
     "simulator": ("SimulatorProvider",),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.messages import ChatRequest
-from llmstream.providers.channel import API
+from llmstream.providers.api import API
 from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmstream.errors import ConfigurationError
-from llmstream.providers.channel import API
+from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import SDKAdapter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from llmstream.errors import ConfigurationError
 from llmstream.providers.secrets import Secret
 
+VARIABLE = "LLMSTREAM_TRANSPORT"
 TRANSPORTS = ("httpx2", "aiohttp")
 
 AllowHost = Callable[[str, str], bool]
@@ -35,3 +38,18 @@ class ProviderConfig:
         named = {"api_key": self.api_key, "base_url": self.base_url, "sdk_client": self.sdk_client}
         if given := [name for name, value in named.items() if value is not None]:
             raise ConfigurationError(f"{', '.join(given)}: provider {self.name} takes none")
+
+
+def find_transport(config: ProviderConfig) -> str:
+    """The transport to use. Raises ConfigurationError for an unknown name, or a missing package."""
+    name, origin = config.transport, "transport"
+    if name is None:
+        name, origin = os.environ.get(VARIABLE) or TRANSPORTS[0], VARIABLE
+    if name not in TRANSPORTS:
+        names = ", ".join(TRANSPORTS)
+        raise ConfigurationError(f"{origin} must be one of {names}, not {name!r}")
+    if importlib.util.find_spec(name) is None:
+        raise ConfigurationError(
+            f"{origin}={name!r} needs a package: pip install 'llmstream-core[{name}]'"
+        )
+    return name

@@ -10,8 +10,10 @@ from llmstream.errors import ADAPTED, ConfigurationError
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
 from llmstream.providers.answer_reader import AnswerReader
-from llmstream.providers.channel import API, Channel, Exchange, Outbound
+from llmstream.providers.api import API
+from llmstream.providers.channel import Channel
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.exchange import Exchange, Outbound
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
 from llmstream.wire.formats import find_format

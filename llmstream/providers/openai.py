@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmstream.messages import ChatRequest
-from llmstream.providers.channel import API
+from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import ProviderTraits, SchemaSupport

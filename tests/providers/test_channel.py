@@ -13,8 +13,10 @@ import pytest
 from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy
 from llmstream.messages import ChatRequest
 from llmstream.providers import ProviderConfig
-from llmstream.providers.channel import API, Channel, Outbound
+from llmstream.providers.api import API
+from llmstream.providers.channel import Channel
 from llmstream.providers.config import TRANSPORTS
+from llmstream.providers.exchange import Outbound
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import Call
