@@ -11,16 +11,29 @@ from llmstream.clock import Clock
 T = TypeVar("T")
 
 
+async def first_of(*tasks: asyncio.Future[Any]) -> None:
+    """Wait until one of the tasks is over; the others go on.
+
+    When the caller is cancelled, all of them are cancelled and waited for. So CancelledError means
+    that the caller was cancelled, never that a task was.
+    """
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        await stop(*tasks)
+        raise
+
+
 async def within(seconds: float | None, clock: Clock, work: Awaitable[T]) -> T:
     """The result of `work`. Raises TimeoutError after `seconds` of `clock` (None: no limit).
 
-    On time-out, and when the caller is cancelled, `work` is cancelled and waited for: nothing of it is left. What it
-    returns or raises after the limit is dropped. Otherwise raises what `work` raises.
+    On time-out, and when the caller is cancelled, `work` is cancelled and waited for: nothing of it
+    is left. What it returns or raises after the limit is dropped. Otherwise raises what `work` raises.
     """
     task = asyncio.ensure_future(work)
     limits = [] if seconds is None else [asyncio.ensure_future(clock.sleep(seconds))]
     try:
-        await asyncio.wait((task, *limits), return_when=asyncio.FIRST_COMPLETED)
+        await first_of(task, *limits)
         if not task.done():
             raise TimeoutError
     finally:
@@ -38,7 +51,8 @@ async def stop(*tasks: asyncio.Future[Any]) -> None:
 def is_cancelled() -> bool:
     """Whether the current task is being cancelled.
 
-    A CancelledError may also come from a task that it waited for, or be raised like any other exception.
+    A CancelledError may also come from a task that it waited for, or be raised like any other
+    exception.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

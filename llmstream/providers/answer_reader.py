@@ -26,11 +26,12 @@ class AnswerReader:
             for event in await reader.read():
                 yield event
 
-    `abort` makes a pending read of `body` return at once, from a plain callback; without one each read runs in a task
-    that can be cancelled, which costs more. Whoever opened the response closes it, and the body. After the provider's
-    own end what is left of the body is drained for at most `DRAIN` seconds; one that was read to its end is closed at
-    once, if it has an `aclose`, so that its connection is free before the last event leaves. No generator: the events
-    of one read leave together, which costs less than a layer per event.
+    `abort` makes a pending read of `body` return at once, from a plain callback; without one each
+    read runs in a task that can be cancelled, which costs more. Whoever opened the response closes
+    it, and the body. After the provider's own end the rest of the body is drained for at most
+    `DRAIN` seconds. One that was read to its end is closed at once, if it has an `aclose`, so that
+    its connection is free before the last event leaves. No generator: the events of one read leave
+    together, which costs less than a layer per event.
     """
 
     def __init__(
@@ -52,33 +53,23 @@ class AnswerReader:
         self.done = False
 
     async def read(self) -> list[StreamEvent]:
-        """The events of the next bytes; at the end the terminal event. Never raises but CancelledError."""
+        """The events of the next bytes; at the end the terminal event. Raises only CancelledError."""
         decoder, watchdog = self._decoder, self._watchdog
         if self._given is not None:
             self._call.exclude(self._call.clock.time() - self._given)
         frames = decoder.frames
         watchdog.waiting()
-        data: bytes | None
-        try:  # as in `_next`: a coroutine more for each read would be felt
-            if watchdog.expired:  # closed, while the consumer held an event
-                data = None
-            else:
+        data: bytes | None = None
+        if not watchdog.expired:  # it is, if the client was closed while the consumer held an event
+            # As in `_next`, without a further coroutine for each read, which would be felt.
+            try:
                 data = await (self._body.__anext__() if self._direct else self._abortable())
-        except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
-            data = None
-            await self._ended(problem)
+            except Exception as problem:  # noqa: BLE001  # whatever it is, the answer ends here
+                await self._ended(problem)
         watchdog.arrived()
-        if data is not None:
-            events = decoder.feed(data)
-        elif watchdog.expired and not decoder.finishing:
-            events = decoder.abort(watchdog.error())
-        else:
-            events = decoder.finish()
+        events = decoder.feed(data) if data is not None else self._finish()
         if decoder.ended:
-            self.done = True
-            if data is not None and events[-1].type is EventType.MESSAGE_COMPLETE:
-                await self._drain()
-            watchdog.stop()
+            await self._end(events, is_open=data is not None)
         elif decoder.begun and events:
             watchdog.piece()
         if decoder.finishing and decoder.frames > frames and not decoder.ended:
@@ -87,6 +78,19 @@ class AnswerReader:
             self._given = self._call.clock.time()
         return events
 
+    def _finish(self) -> list[StreamEvent]:
+        """The last events, when no more bytes come."""
+        if self._watchdog.expired and not self._decoder.finishing:
+            return self._decoder.abort(self._watchdog.error())
+        return self._decoder.finish()
+
+    async def _end(self, events: list[StreamEvent], *, is_open: bool) -> None:
+        """The provider's own end came, or there is nothing more to read."""
+        self.done = True
+        if is_open and events[-1].type is EventType.MESSAGE_COMPLETE:
+            await self._drain()
+        self._watchdog.stop()
+
     def _abortable(self) -> Awaitable[bytes]:
         return abortable(asyncio.ensure_future(self._body.__anext__()), self._watchdog)
 
@@ -94,7 +98,7 @@ class AnswerReader:
         """The next bytes; None at the end of the body, however it came."""
         try:
             return await (self._body.__anext__() if self._direct else self._abortable())
-        except Exception as problem:  # noqa: BLE001  # whatever the transport raises, the answer ends here
+        except Exception as problem:  # noqa: BLE001  # whatever it is, the answer ends here
             await self._ended(problem)
             return None
 
@@ -103,11 +107,14 @@ class AnswerReader:
         problem.__traceback__ = None
         if not isinstance(problem, StopAsyncIteration):
             logger.debug("the body broke off: %s", type(problem).__name__)
-        elif (close := getattr(self._body, "aclose", None)) is not None:
+            return
+        close = getattr(self._body, "aclose", None)
+        if close is not None:
             await close()
 
     async def _drain(self) -> None:
         self._watchdog.end_within(DRAIN)
         self._watchdog.waiting()
-        while await self._next() is not None and not self._watchdog.expired:
-            pass
+        while not self._watchdog.expired:
+            if await self._next() is None:
+                return

@@ -68,7 +68,8 @@ def create(config: ProviderConfig) -> Provider:
     """The provider that `config.name` names."""
     if config.name in _registered:
         return _registered[config.name](config)
-    if (vendor := _vendors().get(config.name)) is not None:
+    vendor = _vendors().get(config.name)
+    if vendor is not None:
         return vendor.create(config)
     if config.name not in _BUILT_IN:
         raise ConfigurationError(f"unknown provider {config.name!r}{_advice(config.name)}")
@@ -140,7 +141,8 @@ def parse_model(model: str) -> tuple[str, str | None]:
 
 def default_model() -> tuple[str, str | None, str | None]:
     """What `LLMClient()` talks to: provider, model (None: its default), and a warning when it is only a stand-in."""
-    if model := os.environ.get("LLMSTREAM_MODEL"):
+    model = os.environ.get("LLMSTREAM_MODEL")
+    if model:
         return (*parse_model(model), None)
     keyed = [
         known for known in listing() if known.ready and any(map(os.environ.get, known.variables))

@@ -11,7 +11,11 @@ from llmstream.errors import ConfigurationError
 
 T = TypeVar("T")
 
+_OF_THE_TRANSPORT = ("content-length", "transfer-encoding", "host")
 _SECRET_HEADER = re.compile(r"key|auth|token|secret|password|cookie|credential", re.I)
+
+_SHORTEST = 8
+"""Characters of a secret that is hidden wherever it stands in a text."""
 
 
 class Secret(Generic[T]):
@@ -58,7 +62,7 @@ class SecretHeaders(Mapping[str, str]):
 
 
 def hide_headers(headers: Any) -> Any:
-    """Headers as they may stand in a frame of ours. What are none is hidden too, for the check that says so."""
+    """Headers in a form that no traceback shows. Non-mappings are wrapped too; validation rejects them."""
     if headers is None:
         return None
     return SecretHeaders(headers) if isinstance(headers, Mapping) else Secret(headers)
@@ -75,7 +79,8 @@ def check_key(key: str | Secret[str], name: str) -> Secret[str]:
     """The key without blanks around it. Raise ConfigurationError for what can't stand in an HTTP header."""
     hidden = key if isinstance(key, Secret) else Secret(key)
     del key  # no frame that raises shows it
-    if flaw := _key_flaw(hidden.reveal(), name):
+    flaw = _key_flaw(hidden.reveal(), name)
+    if flaw is not None:
         raise ConfigurationError(flaw)
     return Secret(hidden.reveal().strip(" \t"))
 
@@ -86,29 +91,34 @@ def _key_flaw(key: Any, name: str) -> str | None:
     key = key.strip(" \t")
     if not key:
         return f"{name} is empty"
-    if not key.isascii() or not key.isprintable():
+    if not _is_plain(key):
         return f"{name} holds a line break or another character that no key has; was it read from a file? Strip it"
     return None
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raise ConfigurationError for a header that can't be sent."""
-    flaws = [flaw for name, value in headers.items() if (flaw := _header_flaw(name, value))]
-    del headers
-    if flaws:
-        raise ConfigurationError(flaws[0])
+    flaws = [_header_flaw(name, value) for name, value in headers.items()]
+    del headers  # no frame that raises shows them
+    for flaw in flaws:
+        if flaw is not None:
+            raise ConfigurationError(flaw)
 
 
 def _header_flaw(name: Any, value: Any) -> str | None:
     if not isinstance(name, str) or not isinstance(value, str):
         return "headers must map strings to strings"
-    if not name.isascii() or not name.isprintable() or not name or set(name) & set(" :"):
+    if not name or not _is_plain(name) or set(name) & set(" :"):
         return f"header name {name!r} can't be sent"
-    if name.lower() in ("content-length", "transfer-encoding", "host"):
+    if name.lower() in _OF_THE_TRANSPORT:
         return f"header {name!r} is the transport's to set"
-    if not value.isascii() or not value.isprintable():
+    if not _is_plain(value):
         return f"the value of header {name!r} holds a character that can't be sent"
     return None
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def secret_headers(headers: Mapping[str, str]) -> list[str]:
@@ -121,13 +131,12 @@ def secret_parts(secrets: Iterable[Any]) -> tuple[str, ...]:
 
     Too short ones would redact innocent words.
     """
-    parts = {
-        part
-        for secret in secrets
-        if isinstance(secret, str)
-        for part in (secret, *re.split(r"[\s=;,]+", secret))
-    }
-    return tuple(sorted((part for part in parts if len(part) >= 8), key=len, reverse=True))
+    parts: set[str] = set()
+    for secret in secrets:
+        if isinstance(secret, str):
+            parts |= {secret, *re.split(r"[\s=;,]+", secret)}
+    long_enough = [part for part in parts if len(part) >= _SHORTEST]
+    return tuple(sorted(long_enough, key=len, reverse=True))
 
 
 def digest(base_url: str, secrets: Secret[tuple[str, ...]]) -> str:

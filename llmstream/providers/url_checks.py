@@ -22,8 +22,10 @@ def check_base_url(url: str, *, allow_insecure_http: bool = False, name: str = "
 
 def secret_in_url(url: Any) -> str | None:
     """What is wrong with an address that may hold a secret; None if it holds none."""
+    if not isinstance(url, str):
+        return None
     try:
-        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+        parts = urlsplit(url)
     except ValueError:
         return None
     if "@" in parts.netloc:
@@ -63,10 +65,9 @@ def is_loopback(host: str) -> bool:
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _AZURE = ipaddress.ip_address("168.63.129.16")
-# Oracle's metadata service, and 6to4.
 _SPECIAL = (
-    ipaddress.ip_network("192.0.0.0/24"),
-    ipaddress.ip_network("192.88.99.0/24"),
+    ipaddress.ip_network("192.0.0.0/24"),  # Oracle's metadata
+    ipaddress.ip_network("192.88.99.0/24"),  # 6to4
 )
 
 
@@ -76,27 +77,29 @@ def public_hosts_only(host: str, address: str) -> bool:  # noqa: ARG001  # the h
     Refuses loopback, private, link-local, shared, multicast and reserved ranges, the clouds' metadata addresses, and
     IPv6 addresses that hold such an IPv4 one.
     """
-    return all(
-        _is_public(found) for found in _embedded(ipaddress.ip_address(address.partition("%")[0]))
-    )
+    known = ipaddress.ip_address(address.partition("%")[0])
+    return all(map(_is_public, _embedded(known)))
 
 
 def _embedded(address: IPAddress) -> Iterator[IPAddress]:
-    """The address, or what it stands for."""
+    """The addresses that this one stands for; its own where it stands for none."""
     if isinstance(address, ipaddress.IPv4Address):
         yield address
-    elif address in _NAT64 or address.ipv4_mapped is not None:
+        return
+    if address in _NAT64 or address.ipv4_mapped is not None:
         yield ipaddress.IPv4Address(address.packed[-4:])
-    else:
-        yield address
-        yield from (address.teredo or ()) if address.sixtofour is None else (address.sixtofour,)
+        return
+    yield address
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    elif address.teredo is not None:
+        yield from address.teredo
 
 
 def _is_public(address: IPAddress) -> bool:
-    odd = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
-    return (
-        address.is_global
-        and not odd
-        and address != _AZURE
-        and not any(address in net for net in _SPECIAL)
-    )
+    if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    is_site_local = getattr(address, "is_site_local", False)  # IPv6 addresses alone have it
+    if is_site_local or address == _AZURE:
+        return False
+    return not any(address in network for network in _SPECIAL)

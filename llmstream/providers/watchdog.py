@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from llmstream.clock import Timer
 from llmstream.errors import ErrorInfo
 from llmstream.providers.provider import Call
 from llmstream.providers.timeouts import Timeouts
+from llmstream.tasks import first_of
 
 T = TypeVar("T")
 
 TURNS = 3
 """Extra loop iterations granted before a timeout fires, so bytes already received are read."""
+EARLY = 1e-6
+"""Seconds by which a loop's timer may fire too soon."""
 CLOSED = "closed"
 """The error code of a stream whose client was closed."""
 
 
 class Watchdog:
-    """All clocks of one attempt in one timer, which is re-armed only when it fires or a limit becomes shorter.
+    """All clocks of one attempt, in one timer: several for each read would be felt.
 
-    `expired` names the clock that ran out, or is "closed". `abort` is then called, and must make the pending read
-    return. Until `stop` it is one of `open`, for a provider to `close` those that run when it is closed itself.
+    The clocks run from `waiting()` to `arrived()`. When one runs out, `expired` is its name, and
+    `abort` is called: it must make the pending read return. `close()` ends the attempt in the same
+    way, with `expired` "closed". Until `stop()` it is one of `open`, so that a provider finds those
+    that run when it is closed itself.
     """
 
     def __init__(self, call: Call, open: set[Watchdog] | None = None) -> None:
@@ -35,14 +39,13 @@ class Watchdog:
         self._clock = call.clock
         self._now = call.clock.time
         self.abort: Callable[[], object] = _nothing
-        self._timer: Timer | None = None
-        self._since: float | None = None  # when we began to wait for the provider
-        self._quiet = 0.0  # time waited since the consumer last got something
-        self._pieces = False
-        # Seconds left to a nearer end: after the finish reason, or while draining.
-        self._ending: float | None = None
-        self._turns = 0  # of the loop, since a limit was first seen to be over
         self.expired: str | None = None
+        self._timer: Timer | None = None
+        self._since: float | None = None  # when the wait that goes on began
+        self._waited = 0.0  # in earlier waits, since the consumer last got something
+        self._has_pieces = False
+        self._left_to_end: float | None = None  # seconds; None: the end isn't near
+        self._turns = 0  # of the loop, since a clock was first seen to be over
 
     def waiting(self) -> None:
         """We wait for the provider from now on."""
@@ -51,26 +54,26 @@ class Watchdog:
             self._arm(now)
 
     def arrived(self) -> None:
-        """Bytes came: we no longer wait."""
+        """Bytes came: we no longer wait. The timer stays, for the next wait."""
         since = self._since
         if since is None:
             return
         self._since = None
         waited = self._now() - since
-        self._quiet += waited
-        if self._ending is not None:
-            self._ending -= waited
+        self._waited += waited
+        if self._left_to_end is not None:
+            self._left_to_end -= waited
 
     def piece(self) -> None:
         """The consumer gets something."""
-        self._quiet = 0.0
-        if not self._pieces:
-            self._pieces = True
+        self._waited = 0.0
+        if not self._has_pieces:
+            self._has_pieces = True
             self._disarm()
 
     def end_within(self, seconds: float) -> None:
-        """What matters has come: from now on, so long without more of it is the end."""
-        self._ending = seconds
+        """What matters has come: the wait for more of it ends after `seconds`."""
+        self._left_to_end = seconds
         self._disarm()
 
     def stop(self) -> None:
@@ -81,61 +84,60 @@ class Watchdog:
             self._open.discard(self)
 
     def close(self) -> None:
-        """The provider is closed: whatever is pending ends now, and nothing more begins."""
+        """The provider is closed: end what is pending, and let nothing more begin."""
         self.expired = self.expired or CLOSED
         self.abort()
 
     def error(self) -> ErrorInfo:
         """Why the attempt ends, once `expired` says that it does."""
-        return (
-            closed()
-            if self.expired == CLOSED
-            else timed_out(self.expired or "total", self._call.timeouts)
-        )
+        if self.expired == CLOSED:
+            return closed()
+        return timed_out(self.expired or "total", self._call.timeouts)
 
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _limits(self, since: float) -> list[tuple[float, str]]:
+    def _ends(self, since: float) -> list[tuple[float, str]]:
+        """When each clock runs out, if nothing arrives."""
         timeouts = self._call.timeouts
-        named: list[tuple[float | None, str]]
-        if self._pieces:
-            named = [(timeouts.idle, "idle"), (_minus(timeouts.progress, self._quiet), "progress")]
+        limits: dict[str, float | None]
+        if self._has_pieces:
+            progress = _minus(timeouts.progress, self._waited)
+            limits = {"idle": timeouts.idle, "progress": progress}
         else:
-            named = [(_minus(timeouts.first_token, self._quiet), "first_token")]
-        limits = [(since + limit, code) for limit, code in named if limit is not None]
-        if self._ending is not None:
-            limits.append((since + self._ending, "end"))
+            limits = {"first_token": _minus(timeouts.first_token, self._waited)}
+        limits["end"] = self._left_to_end
+        ends = [(since + seconds, name) for name, seconds in limits.items() if seconds is not None]
         if self._call.deadline is not None:
-            limits.append((self._call.deadline, "total"))
-        return limits
+            ends.append((self._call.deadline, "total"))
+        return ends
 
     def _arm(self, since: float) -> None:
-        limits = self._limits(since)
-        if limits:
-            left = min(limits)[0] - self._now()
-            # uvloop's timers know only whole milliseconds: 0 would come again and again until the rest is over.
-            self._timer = self._clock.call_later(max(left, 0.001) if left > 0 else 0.0, self._fire)
+        ends = self._ends(since)
+        if not ends:
+            return
+        first, _ = min(ends)
+        left = first - self._now()
+        # uvloop's timers count whole milliseconds: 0 would fire again and again until it's time.
+        delay = max(left, 0.001) if left > 0 else 0.0
+        self._timer = self._clock.call_later(delay, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
         if self._since is None:
-            return
-        first, code = min(self._limits(self._since))
-        # Loop timers may fire a hair early; a microsecond is below any limit that makes sense.
-        if first > self._now() + 1e-6:
+            return  # the next wait arms it again
+        first, name = min(self._ends(self._since))
+        if first > self._now() + EARLY:  # something arrived meanwhile
             self._turns = 0
             self._arm(self._since)
-            return
-        if self._turns < TURNS:
-            # A loop that was busy past the limit has not read yet what came in time.
+        elif self._turns < TURNS:
             self._turns += 1
             self._timer = self._clock.call_later(0.0, self._fire)
-            return
-        self.expired = code
-        self.abort()
+        else:
+            self.expired = name
+            self.abort()
 
 
 def _nothing() -> None:
@@ -167,21 +169,16 @@ def timed_out(code: str, timeouts: Timeouts) -> ErrorInfo:
 
 
 async def abortable(pending: asyncio.Future[T], watchdog: Watchdog) -> T:
-    """Wait for a task that the watchdog may cancel; TimeoutError if it did.
+    """The result of a task that the watchdog may cancel; TimeoutError if it did.
 
-    Cancelling the one who waits is told apart from that without looking at the task's history: only then does the wait
-    itself raise. It cancels `pending` and waits for it, so that whatever it holds is let go.
+    When the caller is cancelled, `pending` is cancelled and waited for, so that whatever it holds
+    is released.
     """
     watchdog.abort = pending.cancel
     if watchdog.expired:
         pending.cancel()
     try:
-        await asyncio.wait({pending})
-    except asyncio.CancelledError:
-        pending.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({pending})
-        raise
+        await first_of(pending)
     finally:
         watchdog.abort = _nothing
     if pending.cancelled():

@@ -16,28 +16,27 @@ DISCONNECT = {
 
 
 def is_connect_timeout(found: list[BaseException]) -> bool:
-    """Whether no connection was made in time. Over aiohttp the SDKs call every failed connection a ConnectTimeout."""
-    return bool(CONNECT_TIMEOUT & _names(found)) and any(
-        isinstance(cause, TimeoutError) for cause in found
-    )
+    """Whether no connection was made in time. Over aiohttp the SDKs call any failed one that."""
+    if CONNECT_TIMEOUT.isdisjoint(_names(found)):
+        return False
+    return any(isinstance(cause, TimeoutError) for cause in found)
 
 
 def is_disconnect(found: list[BaseException]) -> bool:
     """Whether the other side left before it answered."""
-    return bool(DISCONNECT & _names(found)) and not is_garbled(found)
+    return not DISCONNECT.isdisjoint(_names(found)) and not is_garbled(found)
 
 
 def is_garbled(found: list[BaseException]) -> bool:
     """Whether an answer came that isn't HTTP."""
-    return any(
-        (_package(cause) == "h11" and type(cause).__name__ == "RemoteProtocolError")
-        or type(cause).__module__ == "aiohttp.http_exceptions"
-        for cause in found
-    )
+    return any(_is_parser_error(cause) for cause in found)
 
 
 def causes(problem: BaseException) -> list[BaseException]:
-    """The exception, and what it comes from. httpcore2 raises "from None", and leaves the cause in the context."""
+    """The exception, and those that it comes from.
+
+    httpcore2 raises "from None", and leaves the cause in the context.
+    """
     found: list[BaseException] = []
     cause: BaseException | None = problem
     while cause is not None and cause not in found:
@@ -50,14 +49,26 @@ def causes(problem: BaseException) -> list[BaseException]:
 def reason(found: list[BaseException]) -> str:
     """What went wrong, in a line."""
     last = found[-1]
-    silent = isinstance(last, ConnectionError) or _package(last) == "anyio"
-    if is_disconnect(found) or (silent and not str(last)):
-        reset = any(getattr(cause, "errno", None) == errno.ECONNRESET for cause in found)
-        return "the server reset the connection" if reset else "the server closed the connection"
-    texts = (
-        " ".join(str(getattr(cause, "message", None) or cause).split()) for cause in reversed(found)
-    )
-    return next((text.removesuffix(" ^")[:200] for text in texts if text), type(last).__name__)
+    is_connection_lost = isinstance(last, ConnectionError) or _package(last) == "anyio"
+    if is_disconnect(found) or (is_connection_lost and not str(last)):
+        return f"the server {'reset' if _is_reset(found) else 'closed'} the connection"
+    for cause in reversed(found):
+        message = getattr(cause, "message", None) or cause
+        text = " ".join(str(message).split())
+        if text:
+            return text.removesuffix(" ^")[:200]
+    return type(last).__name__
+
+
+def _is_parser_error(cause: BaseException) -> bool:
+    """Whether h11's or aiohttp's parser gave up."""
+    if type(cause).__module__ == "aiohttp.http_exceptions":
+        return True
+    return _package(cause) == "h11" and type(cause).__name__ == "RemoteProtocolError"
+
+
+def _is_reset(found: list[BaseException]) -> bool:
+    return any(getattr(cause, "errno", None) == errno.ECONNRESET for cause in found)
 
 
 def _names(found: list[BaseException]) -> set[str]:

@@ -25,9 +25,9 @@ class _Rule:
         """Whether a request to `url` goes without a proxy."""
         if self.scheme and self.scheme != url.scheme:
             return False
-        if self.port is not None and self.port != (
-            url.port if url.port != PORTS.get(url.scheme) else None
-        ):
+        is_usual_port = url.port == PORTS.get(url.scheme)  # httpx2 takes it for no port at all
+        port = None if is_usual_port else url.port
+        if self.port is not None and self.port != port:
             return False
         return self.matches(url.hostname or "")
 
@@ -37,15 +37,16 @@ class Proxies:
 
     def __init__(self) -> None:
         found = urllib.request.getproxies()
-        self._by_scheme = {
-            scheme: found[scheme] if "://" in found[scheme] else f"http://{found[scheme]}"
-            for scheme in ("http", "https", "all")
-            if found.get(scheme)
-        }
+        self._by_scheme: dict[str, str] = {}
+        for scheme in ("http", "https", "all"):
+            url = found.get(scheme)
+            if url:
+                self._by_scheme[scheme] = url if "://" in url else f"http://{url}"
         names = [name.strip() for name in found.get("no", "").split(",")]
         if "*" in names:
             self._by_scheme = {}
-        self._rules = [rule for name in names if name and (rule := _parse(name)) is not None]
+        rules = [_parse(name) for name in names if name]
+        self._rules = [rule for rule in rules if rule is not None]
 
     def urls(self) -> list[str]:
         """All that there are."""
@@ -63,25 +64,35 @@ class Proxies:
 
 def _parse(name: str) -> _Rule | None:
     """The rule of one name; None if it can't be read, which curl and httpx2 ignore too."""
-    scheme, exact, name = name.rpartition("://")
+    scheme, has_scheme, name = name.rpartition("://")
     scheme = "" if scheme == "all" else scheme
     address, slash, size = name.partition("/")
     host, port = _split_port(address)
-    try:
-        known = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return (
-            None if slash else _Rule(_host_matcher(host.lower(), exact=bool(exact)), scheme, port)
-        )
-    if not slash:
-        return _Rule(lambda other: _as_address(other) == known, scheme, port)
+    known = _parse_address(host.strip("[]"))
+    if slash:
+        matches = _network_matcher(known, size)
+    elif known is not None:
+        matches = _address_matcher(known)
+    else:
+        matches = _host_matcher(host.lower(), exact=bool(has_scheme))
+    return None if matches is None else _Rule(matches, scheme, port)
+
+
+def _network_matcher(known: Address | None, size: str) -> Matches | None:
     try:
         network = ipaddress.ip_network(f"{known}/{size}", strict=False)
     except ValueError:
         return None
-    return _Rule(
-        lambda other: (found := _as_address(other)) is not None and found in network, scheme, port
-    )
+
+    def matches(host: str) -> bool:
+        address = _as_address(host)
+        return address is not None and address in network
+
+    return matches
+
+
+def _address_matcher(known: Address) -> Matches:
+    return lambda host: _as_address(host) == known
 
 
 def _split_port(address: str) -> tuple[str, int | None]:
@@ -104,7 +115,12 @@ def _host_matcher(name: str, *, exact: bool) -> Matches:
 
 
 def _as_address(host: str) -> Address | None:
+    """The address that a URL's host is, without its zone."""
+    return _parse_address(host.partition("%")[0])
+
+
+def _parse_address(text: str) -> Address | None:
     try:
-        return ipaddress.ip_address(host.partition("%")[0])
+        return ipaddress.ip_address(text)
     except ValueError:
         return None

@@ -12,6 +12,8 @@ from aiohttp.client_proto import ResponseHandler
 from llmstream.providers.http.exchange import Trace, is_readable, traces
 from llmstream.providers.http.internals import names
 
+_HEAD_END = b"\r\n\r\n"
+
 
 def arrived(content: Any) -> bytes:
     """What is left in aiohttp's buffer after an error; `read_nowait` raises the error again."""
@@ -48,24 +50,25 @@ class AnswerProtocol(ResponseHandler):
     - Bytes that nobody asked for end the connection, instead of being the answer to its next request.
     """
 
-    _due = False
-    """Whether an answer was asked for, and its head has not come."""
+    _is_head_due = False
+    """Whether a request was sent, and the head of its answer hasn't come."""
     _trace: Trace | None = None
 
     def set_response_params(self, **params: Any) -> None:
         """A request is about to be sent, by the running task."""
-        self._due, self._trace = True, traces.get()
+        self._is_head_due = True
+        self._trace = traces.get()
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the server; none when a reader has made room for what is held back."""
         body = self._payload
         if data and (body is None or body.is_eof()):
-            data = self._head(data)
+            data = self._take_head(data)
         ResponseHandler.data_received(self, data)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  # aiohttp's own
-        """A reader took something. It says so for every HTTP chunk, which costs as much as all else it does."""
+        """A reader took something. It calls this for each HTTP chunk, which would double its cost."""
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
@@ -78,7 +81,7 @@ class AnswerProtocol(ResponseHandler):
     def feed_data(self, data: Any, size: int = 0) -> None:
         """A head was parsed."""
         if data[0].code >= 200:
-            self._due = False
+            self._is_head_due = False
         super().feed_data(data, size)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
@@ -88,16 +91,21 @@ class AnswerProtocol(ResponseHandler):
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(aiohttp.ClientPayloadError("the answer can't be read on"))
 
-    def _head(self, data: bytes) -> bytes:
-        """Take the head of an answer, if one is due; what follows it is returned."""
-        if not self._due:
+    def _take_head(self, data: bytes) -> bytes:
+        """Feed the head of an answer, if one is due. What follows it is returned."""
+        if not self._is_head_due:
             self.force_close()
             if self.transport is not None:
                 self.transport.abort()
             return b""
         if self._trace is not None:
-            self._trace.answered, self._trace = True, None
-        while self._due and (end := data.find(b"\r\n\r\n") + 4) >= 4:  # 1xx have heads of their own
+            self._trace.answered = True
+            self._trace = None
+        while self._is_head_due:  # still, after a head of 1xx
+            end = data.find(_HEAD_END)
+            if end < 0:
+                break
+            end += len(_HEAD_END)
             ResponseHandler.data_received(self, data[:end])
             data = data[end:]
         return data

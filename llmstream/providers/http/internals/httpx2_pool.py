@@ -1,9 +1,10 @@
 # ruff: noqa: SLF001  # httpcore2, h11 and anyio have no other way in: `names` says when they change inside
 """httpx2's connections: which connection serves a request, and when an idle one may be reused.
 
-httpcore2 looks at every connection, several times, whenever a request comes or an answer ends; an idle one it asks the
-kernel about. With 500 streams that is most of what they cost. Our pools are unbounded, so there is nothing to share
-out: a request gets the connection that became idle last, or a new one.
+httpcore2 looks at every connection, several times, whenever a request comes or an answer ends, and
+asks the kernel about each idle one. With 500 streams that is most of what they cost. Our pools are
+unbounded, so there is nothing to share out: a request gets the connection that became idle last,
+or a new one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ READ_SIZE = 16 * 1024
 
 
 class UnboundedPool:
-    """The choice of connections in a pool of httpcore2's, from now on.
+    """Chooses the connections in a pool of httpcore2's, from now on.
 
     When a request failed, `report_unread` is called with whether bytes came that nobody has read.
     """
@@ -44,7 +45,7 @@ class UnboundedPool:
         self._create = pool.create_connection
         self._report_unread = report_unread
         self._requests = _Requests()
-        self._idle: deque[_Connection] = deque()  # the last is the one that became idle last
+        self._idle: deque[_Connection] = deque()  # in the order in which they became idle
         # httpcore2 has no public hook for this.
         pool._requests = self._requests
         pool._assign_requests_to_connections = self._assign
@@ -52,18 +53,20 @@ class UnboundedPool:
     def _assign(self) -> list[_Connection]:
         """A request came, or one was answered or given up. The connections to close."""
         closing: list[_Connection] = []
-        arrived, released = self._requests.changes()
+        waiting, released = self._requests.changes()
         for connection in released:
             if connection.is_idle() and not connection.is_closed():
                 self._idle.append(connection)
             else:
                 self._drop(connection, closing)
-        for request in arrived:
+        for request in waiting:
             self._expire(closing)
-            request.assign_to_connection(self._choose(request.request.url.origin, closing))
+            connection = self._choose(request.request.url.origin, closing)
+            request.assign_to_connection(connection)
         return closing
 
     def _choose(self, origin: Any, closing: list[_Connection]) -> _Connection:
+        """The idle one that was used last and still works; else a new one."""
         for place in reversed(range(len(self._idle))):
             connection = self._idle[place]
             if connection.can_handle_request(origin):
@@ -76,12 +79,15 @@ class UnboundedPool:
         return connection
 
     def _expire(self, closing: list[_Connection]) -> None:
-        """Let go of those that were idle for too long, or were closed by the server."""
-        while self._idle and (self._idle[0].is_closed() or self._idle[0].has_expired()):
+        """Drop those that were idle for too long, or were closed by the server."""
+        while self._idle:
+            oldest = self._idle[0]
+            if not oldest.is_closed() and not oldest.has_expired():
+                return
             self._drop(self._idle.popleft(), closing)
 
     def _drop(self, connection: _Connection, closing: list[_Connection]) -> None:
-        if connection in self._pool._connections:  # no more, once the pool was closed
+        if connection in self._pool._connections:  # it isn't, once the pool was closed
             self._pool._connections.remove(connection)
         if connection.is_connected():
             closing.append(connection)
@@ -93,7 +99,7 @@ def _module_of_pools() -> Any:
 
 
 class _Requests:
-    """The requests that a pool has in hand, as it uses its own list of them; and what changed in it."""
+    """The requests that a pool has in hand, in place of its own list, and what changed in it."""
 
     def __init__(self) -> None:
         self._all: dict[Any, None] = {}
@@ -112,13 +118,14 @@ class _Requests:
         self._released.append(request.connection)
 
     def changes(self) -> tuple[list[Any], list[Any]]:
-        """The requests that want a connection, and the connections that were let go."""
+        """The requests that wait for a connection, and the connections released since the last call."""
         arrived, self._arrived = self._arrived, []
         released, self._released = self._released, []
         if not arrived and not released:
-            arrived = list(self._all)  # the connection of one was closed before it was used
-        wanting = [request for request in arrived if request.is_queued() and request in self._all]
-        return wanting, [connection for connection in released if connection is not None]
+            # A connection was closed before its request used it: the request waits again.
+            arrived = list(self._all)
+        waiting = [request for request in arrived if request.is_queued() and request in self._all]
+        return waiting, [connection for connection in released if connection is not None]
 
 
 class _Connection:
@@ -135,7 +142,9 @@ class _Connection:
         return getattr(self._inner, name)
 
     def has_expired(self) -> bool:
-        return self._inner.has_expired() or (self._inner.is_idle() and has_unread(self._inner))
+        if self._inner.has_expired():
+            return True
+        return self._inner.is_idle() and has_unread(self._inner)
 
     async def handle_async_request(self, request: Any) -> Any:
         if _size(request) > UPLOAD:
@@ -150,15 +159,17 @@ class _Connection:
 
 
 def _size(request: Any) -> int:
-    return next(
-        (int(value) for name, value in request.headers if name.lower() == b"content-length"), 0
-    )
+    for name, value in request.headers:
+        if name.lower() == b"content-length":
+            return int(value)
+    return 0
 
 
 def listen_while_sending(connection: Any, request: Any) -> None:
-    """Take in what the server says before it has the whole request: why it refuses it, before it hangs up.
+    """Read the server's answer while the request is still being sent.
 
-    anyio doesn't read meanwhile, and what is in the socket is lost with the connection.
+    A server may refuse a large request and hang up. anyio doesn't read while it sends, and what is
+    in the socket is lost with the connection.
     """
     trace = request.extensions.get("trace")
 
@@ -185,14 +196,16 @@ def _read_while(connection: Any, stage: str) -> None:
             transport.pause_reading()
     if stage == "failed" and stream is not plain:
         names.look_up(stream, "_broken")
-        stream._broken = False  # anyio's TLS would not read any more either, because it can't write
+        stream._broken = False  # anyio's TLS stops reading, too, once it can't write
 
 
 def _streams(connection: Any) -> tuple[Any, Any]:
     """Anyio's stream of a connection, and the one below its TLS; the same where there is none."""
     network = names.look_up(speaker(connection), "_network_stream")
     stream = names.look_up(network, "_stream")
-    return stream, stream.transport_stream if isinstance(stream, TLSStream) else stream
+    if isinstance(stream, TLSStream):
+        return stream, stream.transport_stream
+    return stream, stream
 
 
 def speaker(connection: Any) -> Any:
