@@ -1,4 +1,4 @@
-"""Going on with an answer that was cut: what to ask, and how the two pieces fit together.
+"""How a cut answer goes on: the request for the rest, and how the two pieces join.
 
 Only text is resumed. A model that takes a prefill is given its own words as the beginning of its answer; any other is
 shown them and told to go on, and may then repeat some of them: `Overlap` takes that out. Unfinished tool calls and
@@ -16,9 +16,9 @@ MAX_CONTINUATIONS = 2
 WINDOW = 500
 """Characters of the shown text that a continuation may repeat."""
 CHANCE = 8
-"""Characters from which on a repetition is believed to be one; a shorter one may be chance, such as a bracket."""
+"""Characters that a repetition has at least; a shorter one may be chance, such as a bracket."""
 WORD = 3
-"""The same for letters that begin the cut word anew ("bro", "brown")."""
+"""The same for letters that begin the cut word again ("bro", "brown")."""
 
 _GO_ON = (
     "The connection was lost while you were answering. Above is the beginning of your answer, exactly as far as it "
@@ -69,37 +69,42 @@ class Overlap:
         self._prefill = prefill
         self._held: list[str] = []
         self._size = 0
-        self._anew = not prefill  # so far it is the beginning of `shown` again
+        self._is_all_again = not prefill  # so far it is the beginning of `shown`
         self.done = not self._tail
 
     def feed(self, text: str) -> str:
         """The new text that may be shown now."""
         if self.done:
             return text
-        left = len(self._shown) - self._size
-        self._anew = self._anew and self._shown.startswith(text[: max(left, 0)], self._size)
+        left = max(len(self._shown) - self._size, 0)
+        self._is_all_again = self._is_all_again and self._shown.startswith(text[:left], self._size)
         self._held.append(text)
         self._size += len(text)
-        if (self._anew and self._size < len(self._shown)) or self._in_tail():
-            return ""
-        return self.finish()
+        return "" if self._is_undecided() else self.finish()
 
     def finish(self, *, cut: bool = False) -> str:
-        """What was held. `cut`: the text did not come to its end, so what is still undecided is no text of its own."""
+        """The text held back, without its repetition.
+
+        `cut`: the text didn't come to its end. What is still undecided is then dropped.
+        """
         if self.done:
             return ""
-        undecided = (self._anew and self._size < len(self._shown)) or self._in_tail()
+        is_undecided = self._is_undecided()
         self.done = True
         held = "".join(self._held)
         self._held.clear()
-        if undecided and (cut or (not self._prefill and _is_much(held))):
+        is_repetition = not self._prefill and _is_much(held)
+        if is_undecided and (cut or is_repetition):
             return ""
-        if self._anew and self._size >= len(self._shown) and _is_much(self._shown):
+        says_all_again = self._is_all_again and self._size >= len(self._shown)
+        if says_all_again and _is_much(self._shown):
             return held[len(self._shown) :]
-        for size in range(min(len(held), len(self._tail)), 0, -1):
-            if held.startswith(self._tail[-size:]) and self._believed(size):
-                return held[size:]
-        return held
+        return held[self._count_repeated(held) :]
+
+    def _is_undecided(self) -> bool:
+        """Whether what is held may still turn out to be a repetition, or to be none."""
+        may_be_all = self._is_all_again and self._size < len(self._shown)
+        return may_be_all or self._in_tail()
 
     def _in_tail(self) -> bool:
         if self._size >= len(self._tail):
@@ -107,12 +112,20 @@ class Overlap:
         held, tail = "".join(self._held), self._tail
         return any(tail.startswith(held, start) for start in range(len(tail) - len(held)))
 
-    def _believed(self, size: int) -> bool:
+    def _count_repeated(self, held: str) -> int:
+        """How many characters at the beginning of `held` repeat the end of what was shown."""
+        for size in range(min(len(held), len(self._tail)), 0, -1):
+            if held.startswith(self._tail[-size:]) and self._is_believed(size):
+                return size
+        return 0
+
+    def _is_believed(self, size: int) -> bool:
+        """Whether so many equal characters are a repetition, and not chance."""
         if self._prefill:
             return True
-        repeated, before = self._shown[-size:], self._shown[: -size or None][-1:]
-        begun_anew = size >= WORD and repeated.isalpha() and not before.isalnum()
-        return begun_anew or _is_much(repeated)
+        repeated, before = self._shown[-size:], self._shown[:-size][-1:]
+        is_cut_word = size >= WORD and repeated.isalpha() and not before.isalnum()
+        return is_cut_word or _is_much(repeated)
 
 
 def _is_much(text: str) -> bool:

@@ -5,7 +5,7 @@ Pure: no terminal, no rich. Three rules make it safe to print a piece and forget
 1. The `text` of all pieces, in order, is the text that was fed. Nothing is lost, moved or repeated.
 2. A piece is a whole block of CommonMark (a paragraph, a fence, one item of a list, a quote, a table), and renders on
    its own as it would in its place.
-3. What is still open is never longer than about LIMIT characters or LINES lines, so that rendering it anew costs the
+3. What is still open is never longer than about LIMIT characters or LINES lines, so that rendering it again costs the
    same however long the answer is. A block that grows beyond is cut: code at a line, a table at a row (its head is
    repeated), a paragraph at a space; `join` says how the rest follows.
 """
@@ -38,6 +38,8 @@ LIMIT = 800
 LINES = 20
 """Lines that an open block may have; twice as many in a table, and where a cut would split a string or comment."""
 
+_JOINER = "\u200d"
+_JOINED = "\u200d\ufe0e\ufe0f"
 _PARTS = re.compile(r"[^\n]*\n|[^\n]+")
 
 
@@ -64,7 +66,7 @@ class Splitter:
         return self._taken()
 
     def finish(self) -> list[Piece]:
-        """What was still open. The splitter can then be fed anew."""
+        """What was still open. The splitter can then be fed another text."""
         if self._line:
             line, self._line = self._line, ""
             self._take(line)
@@ -93,45 +95,51 @@ class Splitter:
                 self._close()
             return
         shown = self._dedented(line)
-        if (
-            self._inset
-            and line.strip()
-            and indent(line) < self._inset
-            and (ITEM.match(line) or not is_lazy(block, line))
-        ):
+        if self._leaves_item(block, line):
             self._close()
-            self._inset, self._after_item, block = 0, True, None
-        if block is not None and not continues(block, shown):
+            self._inset, self._after_item = 0, True
+        elif block is not None and not continues(block, shown):
             self._close()
-            block = None
-        if block is None:
+        if self._block is None:
             self._start(line, shown)
         else:
-            self._add(block, line, shown)
+            self._add(self._block, line, shown)
+
+    def _leaves_item(self, block: Block | None, line: str) -> bool:
+        """Whether a line ends the list item whose columns are cut from its lines."""
+        if not self._inset or not line.strip() or indent(line) >= self._inset:
+            return False
+        return ITEM.match(line) is not None or not is_lazy(block, line)
 
     def _add(self, block: Block, line: str, shown: str) -> None:
-        began = block.lines == 0
+        is_first = block.lines == 0
         block.add(line, shown)
-        if block.kind == "fence":
-            if (block.opening or not began) and closes(block.fence, shown):
-                block.shown = "" if began else block.shown
-                self._close()
-        elif block.kind in ("item", "quote"):
-            track_fence(
-                block,
-                QUOTE.sub("", shown, count=1)
-                if block.kind == "quote"
-                else inside_item(block, shown),
-            )
-            if block.kind == "quote" and block.blank:
-                self._close()
-        elif block.kind in ("paragraph", "table"):
-            if block.lines == 2 and "|" in shown and TABLE_RULE.match(shown) and not block.opening:
-                block.kind = "table"
-            if block.blank or (block.kind == "paragraph" and not began and UNDERLINE.match(shown)):
-                self._close()
-        elif block.kind == "heading":
+        if self._is_over(block, shown, is_first=is_first):
             self._close()
+
+    def _is_over(self, block: Block, shown: str, *, is_first: bool) -> bool:
+        """Take note of a line that was added. Whether it is the block's last."""
+        match block.kind:
+            case "heading":
+                return True
+            case "fence":
+                return _ends_fence(block, shown, is_first=is_first)
+            case "quote":
+                track_fence(block, QUOTE.sub("", shown, count=1))
+                return block.blank
+            case "item":
+                track_fence(block, inside_item(block, shown))
+                return False
+            case "paragraph":
+                if block.lines == 2 and _is_table_rule(block, shown):
+                    block.kind = "table"
+                    return block.blank
+                is_underlined = not is_first and UNDERLINE.match(shown) is not None
+                return block.blank or is_underlined
+            case "table":
+                return block.blank
+            case "code":
+                return False
 
     def _start(self, line: str, shown: str) -> None:
         if not shown.strip():
@@ -169,11 +177,9 @@ class Splitter:
             return len(self._line) > LIMIT
         if len(block.shown) + len(self._line) > LIMIT or block.lines > 2 * LINES:
             return True
-        return (
-            block.lines > LINES
-            and block.kind != "table"
-            and not (block.fence and _inside_quotes(block.shown))
-        )
+        if block.lines <= LINES or block.kind == "table":
+            return False
+        return not block.fence or not _inside_quotes(block.shown)
 
     def _cut(self) -> None:
         block = self._block
@@ -190,9 +196,8 @@ class Splitter:
         hidden = 0 if block.mid_line else len(self._line) - len(self._dedented(self._line))
         end = _cut_at(self._line)
         text, self._line = self._line[:end], self._line[end:]
-        self._pieces.append(
-            block.piece(text, text[hidden:], cut=block.kind in ("paragraph", "item"))
-        )
+        is_row_cut = block.kind in ("paragraph", "item")
+        self._pieces.append(block.piece(text, text[hidden:], cut=is_row_cut))
         self._block = self._rest(block, inside_line=True, spaced=text[-1:].isspace())
 
     def _rest(self, block: Block, *, inside_line: bool, spaced: bool = True) -> Block:
@@ -205,24 +210,23 @@ class Splitter:
             fence=block.fence,
             mid_line=inside_line,
         )
-        if block.kind == "paragraph" or (block.kind == "item" and inside_line):
-            rest.kind, rest.join, rest.opening = "paragraph", "row", " " if spaced else ""
-        elif block.kind == "fence":
-            rest.opening = _line(block.fence)
-        elif block.kind == "quote":
-            rest.opening = ("> " + _line(block.fence) if block.fence else "") + (
-                "> " if inside_line else ""
-            )
-        elif block.kind == "table":
-            rest.opening = block.opening or "".join(block.shown.splitlines(keepends=True)[:2])
-        if block.kind == "item":
-            rest.inset = self._inset = block.inset + block.offset + indent(block.fence)
-            if not inside_line:
-                rest.kind, rest.fence = (
-                    ("fence" if block.fence else "paragraph"),
-                    block.fence.lstrip(),
-                )
-                rest.opening = _line(rest.fence) if rest.fence else ""
+        match block.kind:
+            case "paragraph":
+                _continue_row(rest, spaced=spaced)
+            case "item":
+                rest.inset = self._inset = block.inset + block.offset + indent(block.fence)
+                if inside_line:
+                    _continue_row(rest, spaced=spaced)
+                else:
+                    _continue_item(rest)
+            case "fence":
+                rest.opening = _line(block.fence)
+            case "quote":
+                fence = f"> {_line(block.fence)}" if block.fence else ""
+                rest.opening = f"{fence}> " if inside_line else fence
+            case "table":
+                head = block.shown.splitlines(keepends=True)[:2]
+                rest.opening = block.opening or "".join(head)
         return rest
 
     # --- small things --------------------------------------------------------------------------------------
@@ -236,36 +240,65 @@ class Splitter:
         return line[min(self._inset, indent(line)) :] if self._inset else line
 
 
+def _ends_fence(block: Block, shown: str, *, is_first: bool) -> bool:
+    is_code = not is_first or bool(block.opening)  # else the line opens the fence
+    if not is_code or not closes(block.fence, shown):
+        return False
+    if is_first:
+        block.shown = ""  # the part before was the last one with code
+    return True
+
+
+def _is_table_rule(block: Block, shown: str) -> bool:
+    return "|" in shown and not block.opening and TABLE_RULE.match(shown) is not None
+
+
+def _continue_row(rest: Block, *, spaced: bool) -> None:
+    """Go on in the same row, after a cut inside a line or a paragraph."""
+    rest.kind, rest.join = "paragraph", "row"
+    rest.opening = " " if spaced else ""
+
+
+def _continue_item(rest: Block) -> None:
+    """Go on inside a list item, after a cut between two of its lines."""
+    rest.kind = "fence" if rest.fence else "paragraph"
+    rest.fence = rest.fence.lstrip()
+    rest.opening = _line(rest.fence) if rest.fence else ""
+
+
 def _line(text: str) -> str:
     return text.rstrip("\r\n") + "\n"
 
 
 def _cut_at(text: str) -> int:
     """Where to cut a line longer than LIMIT: after a space outside of inline marks, if there is one near."""
-    ends = [space.end() for space in re.finditer(r"[ \t]+", text[LIMIT // 2 : LIMIT])][-50:]
-    for end in reversed(ends):
-        head = text[: LIMIT // 2 + end]
-        if not (head.count("`") % 2 or head.count("**") % 2 or head.count("[") > head.count("]")):
-            return len(head)
-    if ends:
-        return LIMIT // 2 + ends[-1]
+    half = LIMIT // 2
+    spaces = [half + space.end() for space in re.finditer(r"[ \t]+", text[half:LIMIT])][-50:]
+    for end in reversed(spaces):
+        if not _has_open_mark(text[:end]):
+            return end
+    if spaces:
+        return spaces[-1]
     end = LIMIT
-    while end > LIMIT - 50 and (text[end - 1] == "\u200d" or _joins(text[end])):
+    while end > LIMIT - 50 and _joins(text[end - 1 : end], text[end]):
         end -= 1
     return end
 
 
+def _has_open_mark(text: str) -> bool:
+    """Whether code, bold text or a link may go on after `text`."""
+    is_odd = any(text.count(mark) % 2 for mark in ("`", "**"))
+    return is_odd or text.count("[") > text.count("]")
+
+
 def _inside_quotes(code: str) -> bool:
     """Whether code may end inside a string or comment of several lines: the next part would get the wrong colours."""
-    return any(code.count(mark) % 2 for mark in ('"""', "'''")) or code.count("/*") > code.count(
-        "*/"
-    )
+    is_odd = any(code.count(mark) % 2 for mark in ('"""', "'''"))
+    return is_odd or code.count("/*") > code.count("*/")
 
 
-def _joins(char: str) -> bool:
+def _joins(before: str, char: str) -> bool:
     """Whether a character is drawn together with the one before it."""
-    return (
-        char in "\u200d\ufe0e\ufe0f"
-        or unicodedata.combining(char) != 0
-        or "\U0001f3fb" <= char <= "\U0001f3ff"
-    )
+    if before == _JOINER or char in _JOINED:
+        return True
+    return unicodedata.combining(char) != 0 or "\U0001f3fb" <= char <= "\U0001f3ff"

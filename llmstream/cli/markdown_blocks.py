@@ -18,6 +18,16 @@ _RULE = re.compile(r" {0,3}([-*_])(?:[ \t]*\1){2,}\s*$")
 QUOTE = re.compile(r" {0,3}> ?")
 ITEM = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)])(?=\s)")
 _INTERRUPTING_ITEM = re.compile(r" {0,3}(?:[-+*]|1[.)])[ \t]+\S")
+_OPENINGS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (_FENCE, "fence"),
+    (_HEADING, "heading"),
+    (_RULE, "heading"),
+    (QUOTE, "quote"),
+    (ITEM, "item"),
+)
+"""The first that a line matches says what it begins."""
+_INTERRUPTING = (_FENCE, _HEADING, _RULE, QUOTE, _INTERRUPTING_ITEM)
+"""Lines that end a paragraph without a blank line before them."""
 UNDERLINE = re.compile(r" {0,3}(?:=+|-+)\s*$")
 # Possessive: spaces that two of these could take were tried in every division between them.
 TABLE_RULE = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?\s*+$")
@@ -69,11 +79,8 @@ class Block:
 
     def piece(self, text: str, shown: str, *, cut: bool = False) -> Piece:
         """The block as a piece, made of `text` that renders as `shown`."""
-        markdown = (
-            self.opening + shown
-            if shown.strip() or (shown and self.kind in ("fence", "code"))
-            else ""
-        )
+        is_blank_code = bool(shown) and self.kind in ("fence", "code")
+        markdown = self.opening + shown if shown.strip() or is_blank_code else ""
         return Piece(text, markdown, self.kind, self.join, self.inset, cut)
 
 
@@ -81,37 +88,37 @@ def kind_of(line: str) -> Kind:
     """What a line begins, where nothing is open."""
     if indent(line) >= 4:
         return "code"
-    if _FENCE.match(line):
-        return "fence"
-    if _HEADING.match(line) or _RULE.match(line):
-        return "heading"
-    if QUOTE.match(line):
-        return "quote"
-    return "item" if ITEM.match(line) else "paragraph"
+    for pattern, kind in _OPENINGS:
+        if pattern.match(line):
+            return kind
+    return "paragraph"
 
 
 def continues(block: Block, line: str) -> bool:
     """Whether a line belongs to the open block."""
-    if block.kind in ("fence", "heading"):
-        return True
-    blank = not line.strip()
-    if block.kind in ("item", "code") and (blank or indent(line) >= block.offset):
-        return True
-    if block.kind == "quote" and not blank and QUOTE.match(line):
-        return True
-    return block.kind != "code" and (blank or is_lazy(block, line))
+    is_blank = not line.strip()
+    match block.kind:
+        case "fence" | "heading":
+            return True
+        case "code":
+            return is_blank or indent(line) >= block.offset
+        case "item" if indent(line) >= block.offset:
+            return True
+        case "quote" if QUOTE.match(line):
+            return True
+    return is_blank or is_lazy(block, line)
 
 
 def is_lazy(block: Block | None, line: str) -> bool:
     """Whether a line goes on with an open paragraph, without the marks of the blocks that it stands in."""
     if block is None or block.blank or block.kind == "fence":
         return False
-    if block.kind in ("item", "quote") and (block.fence or ITEM.match(line)):
-        return False
-    if block.kind == "paragraph" and block.lines and UNDERLINE.match(line):
+    if block.kind in ("item", "quote"):
+        if block.fence or ITEM.match(line):
+            return False
+    elif block.kind == "paragraph" and block.lines and UNDERLINE.match(line):
         return True
-    interrupts = _FENCE, _HEADING, _RULE, QUOTE, _INTERRUPTING_ITEM
-    return not any(pattern.match(line) for pattern in interrupts)
+    return not any(pattern.match(line) for pattern in _INTERRUPTING)
 
 
 def indent(line: str) -> int:

@@ -79,15 +79,16 @@ class _Projection:
             return StreamingChunk(metadata={"start": self._start(event.start), **self._ids()})
         if kind in _DELTAS:
             delta = event.reasoning_delta or event.refusal_delta
-            return StreamingChunk(
-                metadata={_DELTAS[kind]: delta.content if delta is not None else ""}
-            )
+            text = delta.content if delta is not None else ""
+            return StreamingChunk(metadata={_DELTAS[kind]: text})
         if kind in _SHOWN_WHOLE and not event.is_internal:
             name = PAYLOADS[kind].field
             return StreamingChunk(metadata={name: dump(getattr(event, name))})
         if kind is EventType.ERROR:
             return self._failed(event)
-        return self._last(event) if kind is EventType.MESSAGE_COMPLETE else None
+        if kind is EventType.MESSAGE_COMPLETE:
+            return self._last(event)
+        return None
 
     def response(self, event: StreamEvent) -> ChatResponse:
         """The answer of a turn that was not streamed."""
@@ -135,7 +136,8 @@ class _Projection:
 
     def _cited(self) -> list[CitationSource]:
         """What the turn cites in all its rounds."""
-        if (turn := self._run.turn) is None:
+        turn = self._run.turn
+        if turn is None:
             return []
         sources = [source for message in turn.messages for source in message.sources]
         return [CitationSource.of(source, number_of(source, turn.documents)) for source in sources]

@@ -32,9 +32,10 @@ class ContextPolicy:
 
     def __post_init__(self) -> None:
         limit = self.max_tokens
-        if limit is not None and (
-            not isinstance(limit, int) or isinstance(limit, bool) or limit < 1
-        ):
+        if limit is None:
+            return
+        is_whole = isinstance(limit, int) and not isinstance(limit, bool)
+        if not is_whole or limit < 1:
             raise ValueError(f"max_tokens must be a whole number from 1 on, or None, not {limit!r}")
 
     def trim(self, messages: Sequence[Message]) -> list[Message]:
@@ -68,20 +69,21 @@ def _is_system(message: Message) -> bool:
 
 def _turns(messages: Sequence[Message]) -> list[list[int]]:
     """The places of the messages that belong together, without system messages."""
-    turns: list[list[int]] = []
-    turn_of: dict[str, int] = {}  # by the id of a call
-    for index, message in enumerate(messages):
+    starts: list[int] = []  # where each turn begins
+    places: dict[str, int] = {}  # of the calls, by their ids
+    for place, message in enumerate(messages):
         if _is_system(message):
             continue
-        if message.role == "user" or not turns:
-            turns.append([])
-        turns[-1].append(index)
+        if message.role == "user" or not starts:
+            starts.append(place)
         answered = [part.tool_call_id for part in message.parts if isinstance(part, ToolResult)]
-        first = min((turn_of[id] for id in answered if id in turn_of), default=len(turns) - 1)
-        if first < len(turns) - 1:
-            turns[first:] = [[place for turn in turns[first:] for place in turn]]
-            turn_of = {id: min(turn, first) for id, turn in turn_of.items()}
-        for part in message.parts:
-            if isinstance(part, ToolCall):
-                turn_of[part.id] = len(turns) - 1
-    return turns
+        earliest = min((places[id] for id in answered if id in places), default=place)
+        while starts[-1] > earliest:  # the call stands before this turn, which so is one with it
+            starts.pop()
+        calls = [part.id for part in message.parts if isinstance(part, ToolCall)]
+        places |= dict.fromkeys(calls, place)
+    ends = [*starts[1:], len(messages)]
+    return [
+        [place for place in range(start, end) if not _is_system(messages[place])]
+        for start, end in zip(starts, ends, strict=True)
+    ]

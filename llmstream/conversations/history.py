@@ -52,27 +52,34 @@ def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> TurnPlace
     """Find the place of a request's turn among those there are. Raises TurnError."""
     documents = [document.model_dump(exclude_none=True) for document in request.context]
     before = [turn.abandoned() if turn.state == "open" else turn for turn in turns]
-    known = next((index for index, turn in enumerate(turns) if turn.id == request.turn_id), None)
-    if known is None and request.turn_id is None and before:
-        last = before[-1]
-        known = len(before) - 1 if last.state == "partial" and _asks(request, last) else None
+    known = _find(before, request)
     if known is None:
         question = Message("user", [*request.attachments, TextPart(request.query)])
-        return TurnPlace(
-            Turn(request.turn_id or secrets.token_hex(16), [question], documents=documents), before
-        )
+        id = request.turn_id or secrets.token_hex(16)
+        return TurnPlace(Turn(id, [question], documents=documents), before)
     turn = before[known]
     if not _asks(request, turn):
         raise TurnError(
             f"turn {turn.id!r} asked something else: give each question a turn_id of its own, or none"
         )
-    if turn.state != "complete":
-        if known < len(before) - 1:
-            raise TurnError(
-                f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it"
-            )
-        turn = replace(turn, state="open", documents=documents, error=None)
+    if turn.state == "complete":
+        return TurnPlace(turn, before[:known])
+    if known < len(before) - 1:
+        raise TurnError(
+            f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it"
+        )
+    turn = replace(turn, state="open", documents=documents, error=None)
     return TurnPlace(turn, before[:known])
+
+
+def _find(turns: list[Turn], request: ConversationRequest) -> int | None:
+    """The place of the turn that is asked again: by its id, or the last one by its question."""
+    if request.turn_id is not None:
+        ids = [turn.id for turn in turns]
+        return ids.index(request.turn_id) if request.turn_id in ids else None
+    if turns and turns[-1].state == "partial" and _asks(request, turns[-1]):
+        return len(turns) - 1
+    return None
 
 
 def _asks(request: ConversationRequest, turn: Turn) -> bool:
@@ -88,9 +95,8 @@ def build_messages(system: str | None, place: TurnPlace) -> list[Message]:
         messages += sendable(turn)
     question = place.turn.question
     if place.turn.documents:
-        question = replace(
-            question, parts=[render_documents(place.turn.documents), *question.parts]
-        )
+        documents = render_documents(place.turn.documents)
+        question = replace(question, parts=[documents, *question.parts])
     return [*messages, question]
 
 
@@ -101,24 +107,25 @@ def sendable(turn: Turn) -> list[Message]:
 
 
 def _answers(turn: Turn) -> Iterator[Message]:
-    results = {
-        part.tool_call_id
-        for message in turn.messages
-        for part in message.parts
-        if isinstance(part, ToolResult)
-    }
+    answered: set[str] = set()
+    for message in turn.messages:
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        answered.update(result.tool_call_id for result in results)
     last = turn.messages[-1]
     for message in turn.messages[1:]:
-        cut = message is last and turn.state != "complete"
-        parts = [part for part in message.parts if _is_sendable(part, results, cut=cut)]
-        if parts:
-            yield message if len(parts) == len(message.parts) else replace(message, parts=parts)
+        is_cut = message is last and turn.state != "complete"
+        parts = [part for part in message.parts if _is_sendable(part, answered, is_cut=is_cut)]
+        if len(parts) == len(message.parts) and parts:
+            yield message
+        elif parts:
+            yield replace(message, parts=parts)
 
 
-def _is_sendable(part: Part, results: set[str], *, cut: bool) -> bool:
+def _is_sendable(part: Part, answered: set[str], *, is_cut: bool) -> bool:
     if isinstance(part, ToolCall):
-        return part.id in results or (part.executed_by == "provider" and not cut)
-    return not (cut and isinstance(part, ReasoningPart | ProviderPart))
+        ran_at_provider = part.executed_by == "provider" and not is_cut
+        return part.id in answered or ran_at_provider
+    return not is_cut or not isinstance(part, ReasoningPart | ProviderPart)
 
 
 def replay_turn(turn: Turn, *, stream: bool) -> Iterator[StreamEvent]:

@@ -4,7 +4,7 @@
 - A return after text or other pieces is MESSAGE_COMPLETE. But a handler that has begun an answer with MESSAGE_START
   must end it: what stops in the middle is ERROR(kind="truncated").
 - A return without any: ERROR(kind="internal", code="no_answer").
-- Anything else that it gives: ERROR(kind="internal", code="nonsense").
+- Anything else that it yields: ERROR(kind="internal", code="nonsense").
 - An LLMError that it raises is its ERROR; another exception is ERROR(kind="internal", code="raised"), with its type
   and no more: its traceback is in the log. SystemExit (argparse raises it) is one of them: it ends this answer, and not
   the server of all others.
@@ -32,15 +32,15 @@ logger = get_logger("llmstream.router")
 
 
 class Answering:
-    """One handler's answer to one request: `events()` is read to its end, or `stop()`ped and closed."""
+    """One handler's answer to one request: read `events()` to its end, or `stop()` and close it."""
 
     def __init__(self, handler: Any, route: str, text: str, *, keep_message: bool) -> None:
         self._handler, self._text = handler, text
         self._who = f"the handler for {route!r}"
         self._keep = keep_message
         self._guard = Guard(keep_message=keep_message)
-        self._promised = False  # the handler itself said MESSAGE_START, so it must say the end
-        self._earlier = False  # an answer before this one ended in a step
+        self._must_end = False  # the handler began an answer itself, so it has to end it, too
+        self._has_earlier = False  # an answer before this one ended in a step
         self._asked: tuple[str | None, str | None, int] = (None, None, 1)
         self._ended = False  # the terminal event is made
         self._stopped = False
@@ -59,84 +59,88 @@ class Answering:
         except (Exception, asyncio.CancelledError, SystemExit) as problem:
             if isinstance(problem, asyncio.CancelledError) and is_cancelled():
                 raise
-            if self._ended or not isinstance(problem, LLMError):  # else it is the ERROR itself
-                logger.exception("%s raised %s", self._who, type(problem).__name__)
             for event in self._raised(problem):
                 yield event
         for event in self._return():
             yield event
 
     def stop(self) -> None:
-        """Whatever the handler still gives is not wanted."""
+        """Ignore whatever the handler still yields."""
         self._stopped = True
 
     def expire(self, seconds: float) -> Sequence[StreamEvent]:
         """The ERROR of a handler that gave nothing for so long; nothing if it has ended."""
-        code = "idle" if self._guard.shown or self._earlier else "first_token"
+        code = "idle" if self._guard.shown or self._has_earlier else "first_token"
         return self._fail("timeout", f"gave nothing for {seconds:g} s", code)
 
     # --- inside --------------------------------------------------------------------------------------------
 
     async def _call(self) -> AsyncIterable[StreamEvent]:
         result = await call(self._handler, self._text)
-        return cast(
-            "AsyncIterable[StreamEvent]", result if hasattr(result, "__aiter__") else _one(result)
-        )
+        items = result if hasattr(result, "__aiter__") else _one(result)
+        return cast("AsyncIterable[StreamEvent]", items)
 
     def _take(self, item: object) -> Sequence[StreamEvent]:
         try:
             return self._feed(item)
         except Exception as problem:  # noqa: BLE001  # values of wrong types, deep inside an event
             logger.warning("%s gave an odd event: %s", self._who, describe(problem))
-            return self._fail(
-                "internal", f"gave {_name(item)} with a value of a wrong type", "nonsense"
-            )
+            return self._nonsense(f"{_name(item)} with a value of a wrong type")
 
     def _feed(self, item: object) -> Sequence[StreamEvent]:
         if isinstance(item, str):
             return self._guard.feed(text_delta(str(item)))
         if not isinstance(item, StreamEvent):
-            return self._fail(
-                "internal", f"gave {type(item).__name__}: give text or StreamEvents", "nonsense"
-            )
+            return self._nonsense(f"{type(item).__name__}: give text or StreamEvents")
         if not isinstance(item.type, EventType):
-            return self._fail(
-                "internal", "gave a StreamEvent whose type is no EventType", "nonsense"
-            )
+            return self._nonsense("a StreamEvent whose type is no EventType")
         if item.type is EventType.RETRY:
             return self._retry(item.retry)
-        whole = item.type is EventType.MESSAGE_COMPLETE and not self._guard.shown
-        left = self._whole(item) if whole else self._guard.feed(item)
-        self._promised = self._promised or item.type is EventType.MESSAGE_START
+        if item.type is EventType.MESSAGE_START:
+            self._must_end = True
+        is_batch = item.type is EventType.MESSAGE_COMPLETE and not self._guard.shown
+        left = self._whole(item) if is_batch else self._guard.feed(item)
         if left and left[-1].type in TERMINAL:
             self._ended = True
             _restore(left[-1], item)
         elif item.ends_round:
-            self._guard, self._promised, self._earlier = Guard(keep_message=self._keep), False, True
+            self._begin_round()
         return left
 
+    def _begin_round(self) -> None:
+        """A step was the end of an answer, and another follows."""
+        self._guard = Guard(keep_message=self._keep)
+        self._must_end = False
+        self._has_earlier = True
+
     def _retry(self, retry: Retry | None) -> Sequence[StreamEvent]:
-        """A client's, on its way through: the guard begins anew, or goes on."""
-        if not isinstance(retry, Retry) or self._guard.called:
-            odd = "after a tool call" if self._guard.called else "without its value"
-            return self._fail("internal", f"gave a RETRY {odd}", "nonsense")
-        provider, model, attempt = self._asked
+        """A RETRY of the client that the handler asks. The guard begins again, or goes on."""
+        if self._guard.called:
+            return self._nonsense("a RETRY after a tool call")
+        if not isinstance(retry, Retry):
+            return self._nonsense("a RETRY without its value")
         retry = replace(retry)  # the guard writes on it
-        if (retry.provider, retry.model) in ((provider, model), (None, None)):
-            # Two clients may each count their own attempts.
-            retry.attempt = max(retry.attempt, attempt + bool(retry.delay))
+        *asked, attempt = self._asked
+        if [retry.provider, retry.model] in (asked, [None, None]):
+            # A handler may ask two clients, one after the other, and each counts its own attempts.
+            least = attempt + 1 if retry.delay else attempt
+            retry.attempt = max(retry.attempt, least)
         self._asked = (retry.provider, retry.model, retry.attempt)
-        self._promised = going_on = self._guard.shown and not retry.discard
+        going_on = self._guard.shown and not retry.discard
+        self._must_end = going_on
         return (self._guard.retry(retry, going_on=going_on),)
 
     def _whole(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        """An answer that came in one event (`stream=False`), after what would have come before it as a stream."""
-        start = StreamEvent(EventType.MESSAGE_START, start=event.start)
-        before = [start] if event.start is not None else []
-        given = (*before, *unfold_answer(event), event)
-        return [left for each in given for left in self._guard.feed(each)]
+        """An answer that came in one event (`stream=False`), with the events that a stream would have had."""
+        pieces = [*unfold_answer(event), event]
+        if event.start is not None:
+            pieces.insert(0, StreamEvent(EventType.MESSAGE_START, start=event.start))
+        return [left for piece in pieces for left in self._guard.feed(piece)]
 
     def _raised(self, problem: BaseException) -> Sequence[StreamEvent]:
+        is_the_error = isinstance(problem, LLMError) and not self._ended
+        if not is_the_error:
+            logger.error("%s raised %s", self._who, type(problem).__name__, exc_info=problem)
         if self._stopped:
             return ()
         if isinstance(problem, LLMError):
@@ -146,7 +150,7 @@ class Answering:
     def _return(self) -> Sequence[StreamEvent]:
         if self._ended or self._stopped:
             return ()
-        if self._promised:
+        if self._must_end:
             return self._fail("truncated", "stopped in the middle of an answer", None)
         if not self._guard.shown:
             return self._fail("internal", "ended without an answer", "no_answer")
@@ -154,6 +158,9 @@ class Answering:
         return self._guard.feed(
             StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
         )
+
+    def _nonsense(self, given: str) -> Sequence[StreamEvent]:
+        return self._fail("internal", f"gave {given}", "nonsense")
 
     def _fail(self, kind: ErrorKind, told: str, code: str | None) -> Sequence[StreamEvent]:
         return self._end(ErrorInfo(kind, f"{self._who} {told}", retryable=False, code=code))
@@ -166,7 +173,7 @@ class Answering:
         failed = error(info)
         try:
             (left,) = self._guard.feed(failed)
-        except Exception:  # noqa: BLE001  # odd events came before: it can't add them up, or has ended over one
+        except Exception:  # noqa: BLE001  # odd events came before, which the guard can't add up
             return (failed,)
         _restore(left, failed)
         return (left,)
@@ -181,18 +188,27 @@ async def _one(item: Any) -> AsyncGenerator[Any, None]:
 
 
 def _restore(left: StreamEvent, given: StreamEvent) -> None:
-    """What the guard can't know of an answer that was made elsewhere: its bill, and what a batch had received."""
-    info, partial = (
-        left.error_info,
-        given.error_info.partial if isinstance(given.error_info, ErrorInfo) else None,
-    )
-    if info is not None and info.partial is None and isinstance(partial, Message):
-        info.partial = partial
+    """Put back on a terminal event what the guard can't know of an answer that was made elsewhere.
+
+    That is its usage, and the partial answer that a batch call had received.
+    """
     if isinstance(given.usage, Usage):
         left.usage = given.usage
-    whole = left.message if info is None else info.partial
-    if whole is not None and whole is not partial:
-        whole.usage = left.usage
-        if given.messages is not None and isinstance(given.message, Message):
-            # That of the last round; the event's own usage covers all rounds.
-            whole.usage = given.message.usage
+    if left.message is not None:
+        left.message.usage = _usage_of_message(left, given)
+    if left.error_info is None:
+        return
+    info, partial = left.error_info, None
+    if isinstance(given.error_info, ErrorInfo):
+        partial = given.error_info.partial
+    if info.partial is None and isinstance(partial, Message):
+        info.partial = partial
+    elif info.partial is not None and info.partial is not partial:
+        info.partial.usage = _usage_of_message(left, given)
+
+
+def _usage_of_message(left: StreamEvent, given: StreamEvent) -> Usage | None:
+    """The event's usage; where it sums up several rounds, that of the last, whose message this is."""
+    if given.messages is not None and isinstance(given.message, Message):
+        return given.message.usage
+    return left.usage

@@ -37,7 +37,9 @@ def coalesce(
         raise ValueError(f'by must be "word", "line" or "sentence", not {by!r}')
     if by is None and seconds is None and chars is None:
         raise ValueError("say what to wait for: by=, seconds= or chars=")
-    if (seconds is not None and not seconds > 0) or (chars is not None and chars < 1):
+    has_bad_seconds = seconds is not None and not seconds > 0
+    has_bad_chars = chars is not None and chars < 1
+    if has_bad_seconds or has_bad_chars:
         raise ValueError(
             f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}"
         )
@@ -68,18 +70,12 @@ async def _untimed(source: Upstream, held: RecutBuffer) -> AsyncGenerator[Stream
 async def _timed(
     branch: Branch, held: RecutBuffer, clock: Clock
 ) -> AsyncGenerator[StreamEvent, None]:
-    timer: Timer | None = None
-
-    def ring() -> None:
-        nonlocal timer
-        timer = None
-        branch.wake()
-
-    try:
-        async with branch:
-            going = True
-            while going:
-                # Take all that has come before looking at the clock: a slow consumer gets it in one piece.
+    alarm = _Alarm(clock, branch)
+    async with branch:
+        try:
+            is_going = True
+            while is_going:
+                # All that has come, before the clock counts: a slow consumer gets it in one delta.
                 while branch.items:
                     for each in held.feed(branch.take(), clock.time()):
                         yield each
@@ -88,16 +84,36 @@ async def _timed(
                     for each in held.flush(now):
                         yield each
                     continue
-                if held.due is not None and timer is None:
-                    timer = clock.call_later(held.due - now, ring)
-                try:
-                    going = await branch.wait()
-                except Exception:
-                    for each in held.flush(now):
-                        yield each
-                    raise
+                if held.due is not None:
+                    alarm.set(held.due - now)
+                is_going = await branch.wait()
+        except Exception:
             for each in held.flush(clock.time()):
                 yield each
-    finally:
-        if timer is not None:
-            timer.cancel()
+            raise
+        finally:
+            alarm.cancel()
+        for each in held.flush(clock.time()):
+            yield each
+
+
+class _Alarm:
+    """Wakes a branch after some time."""
+
+    def __init__(self, clock: Clock, branch: Branch) -> None:
+        self._clock = clock
+        self._branch = branch
+        self._timer: Timer | None = None
+
+    def set(self, seconds: float) -> None:
+        """Ring once, unless it is set already."""
+        if self._timer is None:
+            self._timer = self._clock.call_later(seconds, self._ring)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._branch.wake()

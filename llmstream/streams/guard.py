@@ -12,6 +12,7 @@ from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.rewrite import TextRewriter, rewrite
 from llmstream.streams.transformer import Halt
 
+_STOPPED = ErrorInfo("content_filter", "the guard stopped the answer", code="guard")
 Edit: TypeAlias = tuple[int, int, str | None]
 """From where to where, and what to put there; None stops the stream before it."""
 Check: TypeAlias = Callable[[str], Iterable[Edit]]
@@ -25,7 +26,8 @@ def guard(
     `check(text)` gives the edits to make: `(start, end, replacement)`, or `(start, end, None)` to stop there. A
     redactor: `lambda text: [(*m.span(), "[key]") for m in re.finditer(r"sk-\w{8,48}", text)]`, with `hold=64`. What
     fits into `hold` is found however it was cut, and once; give a pattern's repetitions a limit, or the longest match
-    may be taken for a shorter one. `text` begins with up to `hold` characters that have left, so that `\b` is right.
+    may be taken for a shorter one. `text` starts with up to `hold` characters already emitted, for context, so that
+    `\b` is right.
 
     A stop ends the stream with ERROR (kind "content_filter", code "guard"; the partial is what had left), its source
     closed before that. The answer, reasoning and refusals are checked, each run of text on its own: other pieces (tool
@@ -41,13 +43,13 @@ def guard(
 
 
 class _Window:
-    """A Transformer: the text held back, after some that has left."""
+    """A Transformer that holds text back, so that the check finds what came in several pieces."""
 
     def __init__(self, check: Check, hold: int) -> None:
         self._check = check
         self._hold = hold
         self._text = ""
-        self._begin = 0  # of what is held back; before it stands what has left
+        self._begin = 0  # where the text held back begins; before it stands what has left
 
     def feed(self, text: str) -> str:
         self._text += text
@@ -57,45 +59,46 @@ class _Window:
         return self._release(len(self._text) + 1)  # beyond the end, where an edit may still insert
 
     def _release(self, until: int) -> str:
-        """What leaves: up to there, and to the end of an edit that begins before."""
+        """What leaves: the text up to there, and every edit that begins before, to its end."""
         if until <= self._begin:
             return ""
         out: list[str] = []
-        seen: list[tuple[int, int]] = []
+        made: list[tuple[int, int]] = []
         at = self._begin
         for start, end, replacement in self._edits():
             if start >= until:
                 break
-            seen.append((start, end))
-            if start < at >= end:
-                continue  # it has left, edited
+            made.append((start, end))
+            if start < at and end <= at:
+                continue  # it was made before
             out.append(self._text[at:start])
             if replacement is None:
-                raise Halt(
-                    "".join(out),
-                    ErrorInfo("content_filter", "the guard stopped the answer", code="guard"),
-                )
+                raise Halt("".join(out), _STOPPED)
             out.append(replacement)
             at = end
         out.append(self._text[at:until])
-        self._forget(max(at, until), seen)
+        self._forget(max(at, until), made)
         return "".join(out)
 
     def _edits(self) -> list[Edit]:
-        """What the check says, in order: one of several patterns gives the matches of each."""
+        """The check's edits, in order: a check with several patterns returns the matches of each."""
         edits = sorted(self._check(self._text), key=_place)
         for start, end, _ in edits:
             if not 0 <= start <= end <= len(self._text):
+                size = len(self._text)
                 raise ValueError(
-                    f"the check gave an edit from {start} to {end}, of {len(self._text)} characters"
+                    f"the check gave an edit from {start} to {end}, of {size} characters"
                 )
         return edits
 
-    def _forget(self, begin: int, seen: list[tuple[int, int]]) -> None:
-        """Keep what is held back and some before it, but no half of an edit, or the next search would find another."""
+    def _forget(self, begin: int, made: list[tuple[int, int]]) -> None:
+        """Keep the text held back from `begin` on, and up to `hold` characters before it."""
         first = max(0, begin - self._hold)
-        first = min((start for start, end in seen if start < first < end), default=first)
-        self._text, self._begin = self._text[first:], begin - first
+        # Half of an edit would look like another match to the next search.
+        halved = [start for start, end in made if start < first < end]
+        first = min(halved, default=first)
+        self._text = self._text[first:]
+        self._begin = begin - first
 
 
 def _place(edit: Edit) -> tuple[int, int]:

@@ -10,37 +10,38 @@ from llmstream.events.types import EventType, StreamEvent
 
 
 def is_notice(event: StreamEvent) -> bool:
-    """Whether it stands for nothing in the answer, so that it may pass ahead of text that is held back."""
+    """Whether the event isn't part of the answer, so that it may pass ahead of text held back."""
     return event.type is EventType.STATUS and not event.is_internal and not event.ends_round
 
 
 class HeldStart:
     """Keeps MESSAGE_START until the first piece leaves, which may be later than it came.
 
-    So an attempt of which everything was held back, and then discarded, leaves no trace.
+    An attempt whose text was all held back, and then discarded, leaves no trace that way.
     """
 
-    __slots__ = ("_shown", "_start", "_waits")
+    __slots__ = ("_is_due", "_shown", "_start")
 
     def __init__(self) -> None:
         self._start: StreamEvent | None = None
-        self._waits = False  # the start has not left
-        self._shown = Standing(0)  # pieces
+        self._is_due = False  # the start hasn't left
+        self._shown = Standing(0)  # how many pieces have left
 
     def hold(self, start: StreamEvent) -> None:
         """Keep a MESSAGE_START."""
-        self._start, self._waits = start, True
+        self._start = start
+        self._is_due = True
 
     def release(self) -> Sequence[StreamEvent]:
         """A piece leaves: return what has to leave before it."""
         self._shown.value += 1
-        if not self._waits or self._start is None:
+        if not self._is_due or self._start is None:
             return ()
-        self._waits = False
+        self._is_due = False
         return (self._start,)
 
     def step(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        """The message is over and stands, and another follows: return what has to leave, the step last."""
+        """The message is over and stands, and another follows: return what leaves, the step last."""
         before = self.release()
         self._shown.add(event)
         self._start = None
@@ -50,9 +51,11 @@ class HeldStart:
         """The RETRY as it may leave: it asks to discard only what was shown."""
         if event.retry is None or not event.discards:
             # Text that is held back until after the RETRY needs its start again.
-            self._waits = self._start is not None
+            self._is_due = self._start is not None
             return event
-        self._waits = False
+        self._is_due = False
         was_shown = self._shown.is_revocable
         self._shown.add(event)
-        return event if was_shown else replace(event, retry=replace(event.retry, discard=False))
+        if was_shown:
+            return event
+        return replace(event, retry=replace(event.retry, discard=False))

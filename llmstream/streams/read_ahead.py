@@ -1,4 +1,10 @@
-"""Reading ahead: a Pump reads a source in a task of its own, up to a limit; a Branch is one consumer's end of it."""
+"""Reading ahead: a Pump reads a source in a task of its own, up to a limit, for one or more Branches.
+
+A Branch is one consumer's end. Two futures join the two sides:
+
+- `Pump._room`: the pump waits on it while a branch is full; `check_room()` ends the wait.
+- `Pump._more`: the pump waits on it after the terminal event; `want_more()` ends the wait.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +30,17 @@ class Queue:
 
     def wake(self) -> None:
         """End the consumer's wait."""
-        if self.waiting is not None and not self.waiting.done():
-            self.waiting.set_result(None)
+        _set(self.waiting)
 
 
 class Pump:
-    """Hands every event to each of its branches. Stops reading while one of them holds `high`, until all have `low`.
+    """Hands every event to each of its branches.
 
-    The task starts with the first wait, and ends with the source or with the last branch; it closes the source itself.
-    After the terminal event it goes on when a branch asks for more, so that who leaves there interrupts no source that
-    is storing what it gave: it is closed there, as it would be without a task between.
+    Stops reading while one of them holds `high` events, until all hold `low` or fewer. The task
+    starts with the first wait, and ends with the source or with the last branch; it closes the
+    source itself. After the terminal event it goes on only when a branch asks for more. So a
+    consumer that leaves there closes the source just there, as it would without a task between,
+    and doesn't interrupt a source that is storing its answer.
     """
 
     def __init__(
@@ -51,7 +58,6 @@ class Pump:
         self._queues: list[Queue] = []
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        # After the terminal event: resolved when somebody wants more.
         self._more: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
         self.ended = False
@@ -62,17 +68,17 @@ class Pump:
         self._queues.append(queue)
         return queue
 
-    def go_on(self) -> None:
-        """A consumer has nothing left: begin to read, or look at what follows the terminal event."""
+    def want_more(self) -> None:
+        """A consumer has nothing left: begin to read, or read on after the terminal event."""
         if self._task is None and not self.ended:
             self._task = asyncio.create_task(self._read(), name="llmstream.streams.read_ahead")
-        elif self._more is not None and not self._more.done():
-            self._more.set_result(None)
+        else:
+            _set(self._more)
 
-    def made_room(self) -> None:
-        """Something was taken, or somebody left: go on reading if that is enough."""
-        if self._room is not None and not self._room.done() and self._fits(self._low):
-            self._room.set_result(None)
+    def check_room(self) -> None:
+        """Something was taken, or a consumer left: read on if that is enough."""
+        if self._room is not None and self._fits(self._low):
+            _set(self._room)
 
     def raise_failure(self) -> None:
         """Raise what the source raised."""
@@ -85,7 +91,7 @@ class Pump:
             return False
         self._queues.remove(queue)
         if self._queues:
-            self.made_room()
+            self.check_room()
             return False
         if self._task is not None:
             self._task.cancel()
@@ -93,12 +99,13 @@ class Pump:
 
     async def aclose(self) -> None:
         """Wait until the source is closed. Raises what closing it raised."""
-        going = self._task is not None and not self.ended
+        was_reading = self._task is not None and not self.ended
         if self._task is not None:
             await asyncio.wait((self._task,))
         self.ended = True
-        await self._source.aclose()  # a task that was cancelled before its first step has not
-        if going and isinstance(self._failure, Exception):
+        # A task that was cancelled before its first step hasn't closed it.
+        await self._source.aclose()
+        if was_reading and isinstance(self._failure, Exception):
             raise self._failure
 
     async def _read(self) -> None:
@@ -109,9 +116,9 @@ class Pump:
                         queue.items.append(event)
                         queue.wake()
                     if event.type in TERMINAL:
-                        await self._rest()
+                        await self._wait_until_more_is_wanted()
                     if not self._fits(self._high - 1):
-                        await self._pause()
+                        await self._wait_for_room()
         except BaseException as failure:
             self._failure = failure
             if not isinstance(failure, Exception):
@@ -124,19 +131,19 @@ class Pump:
     def _fits(self, mark: int) -> bool:
         return all(len(queue.items) <= mark for queue in self._queues)
 
-    async def _rest(self) -> None:
+    async def _wait_until_more_is_wanted(self) -> None:
         self._more = asyncio.get_running_loop().create_future()
         try:
             await self._more
         finally:
             self._more = None
 
-    async def _pause(self) -> None:
+    async def _wait_for_room(self) -> None:
         if self._on_pause is not None:
             self._on_pause()
         self._room = asyncio.get_running_loop().create_future()
         try:
-            self.made_room()  # on_pause may have taken
+            self.check_room()  # on_pause may have taken some
             await self._room
         finally:
             self._room = None
@@ -144,8 +151,14 @@ class Pump:
             self._on_resume()
 
 
+def _set(future: asyncio.Future[None] | None) -> None:
+    """End the wait on a future, if there is one."""
+    if future is not None and not future.done():
+        future.set_result(None)
+
+
 class Branch:
-    """Takes what a Pump reads. Leaves when closed or dropped, so that it holds nobody up."""
+    """One consumer's end of a Pump. It leaves when it is closed or dropped."""
 
     __slots__ = ("_pump", "_queue", "items")
 
@@ -161,6 +174,7 @@ class Branch:
         await self.aclose()
 
     def __del__(self) -> None:
+        # A consumer that drops its branch would stop the pump for all others.
         self._pump.leave(self._queue)
 
     async def aclose(self) -> None:
@@ -171,7 +185,7 @@ class Branch:
     def take(self) -> StreamEvent:
         """The next event; there must be one."""
         event = self.items.popleft()
-        self._pump.made_room()
+        self._pump.check_room()
         return event
 
     def wake(self) -> None:
@@ -181,8 +195,8 @@ class Branch:
     async def wait(self) -> bool:
         """Until something comes, or `wake()`. False at the end; then raises what the source raised."""
         if not self.items:
-            self._pump.go_on()
-        # Looked at again, since an eager task has read by now.
+            self._pump.want_more()
+        # Asked again: an eager task has read by now.
         if not self.items and not self._pump.ended:
             self._queue.waiting = asyncio.get_running_loop().create_future()
             try:

@@ -52,7 +52,7 @@ class TextRewriter:
         self._start = HeldStart()
         self._run: Transformer | None = None
         self._kind = EventType.TEXT_DELTA  # of the run
-        self._sums = (0, 0)  # of what came and what left in a run: whether it was changed
+        self._reasoning = _Comparison()  # of the run
         self.halted = False
 
     def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
@@ -63,7 +63,7 @@ class TextRewriter:
         except Halt as halt:
             self._halt(halt, left, event.usage)
         except BaseException:
-            self._run = None  # it is not in a state to go on
+            self._run = None  # it may be in any state
             raise
         return left
 
@@ -100,16 +100,18 @@ class TextRewriter:
                 event = self._message.last(event)
             else:
                 self._message.add(event)
-            self._sums = (0, 0)
+            self._reasoning = _Comparison()
             left.append(event)
 
     def _text(self, kind: EventType, text: str, left: list[StreamEvent]) -> None:
         if self._run is None or self._kind is not kind:
             self._end_run(left)
-            self._run, self._kind, self._sums = self._make(), kind, (0, 0)
+            self._run = self._make()
+            self._kind = kind
+            self._reasoning = _Comparison()
         out = self._run.feed(text)
         if kind is EventType.REASONING_DELTA:
-            self._sums = (_sum(text, self._sums[0]), self._sums[1])
+            self._reasoning.came(text)
         self._emit(out, left)
 
     def _emit(self, text: str, left: list[StreamEvent]) -> None:
@@ -117,7 +119,7 @@ class TextRewriter:
             return
         event = TEXTS[self._kind](text)
         if self._kind is EventType.REASONING_DELTA:
-            self._sums = (self._sums[0], _sum(text, self._sums[1]))
+            self._reasoning.left(text)
         self._message.add(event)
         left += (*self._start.release(), event)
 
@@ -128,14 +130,14 @@ class TextRewriter:
 
     def _status(self, event: StreamEvent, left: list[StreamEvent]) -> None:
         if is_notice(event):
-            left.append(event)  # ahead of what is kept back: it must not cut a word in two
+            left.append(event)  # ahead of the text held back: it must not cut a word in two
             return
         self._end_run(left)
         if event.ends_round:
             left += self._start.step(self._message.step(event))
             return
-        if self._sums[0] != self._sums[1]:
-            return  # the signature of reasoning that was changed: no provider would take it
+        if self._reasoning.is_changed:
+            return  # this is the signature of the reasoning, and no provider would take it
         self._message.add(event)
         left.append(event)
 
@@ -148,5 +150,18 @@ class TextRewriter:
         left.append(self._start.retry(event))
 
 
-def _sum(text: str, before: int) -> int:
-    return crc32(text.encode("utf-8", "surrogatepass"), before)
+class _Comparison:
+    """Whether a run's text left as it came. Keeps a checksum of each instead of the texts."""
+
+    def __init__(self) -> None:
+        self._came = self._left = 0
+
+    def came(self, text: str) -> None:
+        self._came = crc32(text.encode("utf-8", "surrogatepass"), self._came)
+
+    def left(self, text: str) -> None:
+        self._left = crc32(text.encode("utf-8", "surrogatepass"), self._left)
+
+    @property
+    def is_changed(self) -> bool:
+        return self._came != self._left

@@ -8,12 +8,15 @@ from dataclasses import replace
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import EventType, RefusalDelta, StreamEvent, TextDelta, error
-from llmstream.messages import Message, ToolResult, Usage
+from llmstream.messages import Message, Part, ToolResult, Usage
 from llmstream.streams.transformer import Transformer, transform_message, transform_text
 
 
 class RewrittenMessage:
-    """Builds it from what left, so that the deltas still add up to it; in batch mode, from the message that came."""
+    """Built from the events that left, so that the deltas still add up to it.
+
+    In batch mode no pieces come; the message is then made from the one that came.
+    """
 
     def __init__(
         self, make: Callable[[], Transformer], kinds: Collection[EventType], *, keep_message: bool
@@ -33,45 +36,46 @@ class RewrittenMessage:
         self._transcript.add(event)
 
     def step(self, event: StreamEvent) -> StreamEvent:
-        """The end of a round with what was made of its text; another message follows."""
+        """The end of a round with its rewritten text; another message follows."""
         message, came = self._rewritten(event.message), event.message
-        if message is not None and came is not None:  # not what the tools gave after it
-            parts = [
-                part
-                for part in message.parts
-                if not isinstance(part, ToolResult) or part in came.parts
-            ]
-            message = replace(message, parts=parts)
+        if message is not None and came is not None:
+            message = replace(message, parts=_without_results_of_tools(message, came))
         step = replace(event, message=message)
         self._transcript.add(step)
         return step
 
     def last(self, event: StreamEvent) -> StreamEvent:
-        """The terminal event, with what was made of the text."""
-        message, info = event.message, event.error_info
-        new = self._rewritten(message)
-        if info is not None and info.partial is not None:
-            partial = self._rewritten(info.partial, cut=True)
-            info = replace(info, partial=partial if partial is not None and partial.parts else None)
+        """The terminal event with the rewritten text."""
+        new = self._rewritten(event.message)
         text = refusal = ""
         if event.text_delta is not None:
             text = new.text if new is not None else transform_text(event.text, self._make)
         if event.refusal_delta is not None:
             refusal = new.refusal if new is not None else self._refusal(event.refusal_delta)
-        messages = event.messages
-        if messages is not None:
-            messages = [
-                new if new is not None and each == message else self._whole(each)
-                for each in messages
-            ]
         return replace(
             event,
             message=new,
             text_delta=TextDelta(text) if text else None,
             refusal_delta=RefusalDelta(refusal) if refusal else None,
-            messages=messages,
-            error_info=info,
+            messages=self._all_rounds(event, new),
+            error_info=self._with_partial(event.error_info),
         )
+
+    def _all_rounds(self, event: StreamEvent, new: Message | None) -> list[Message] | None:
+        if event.messages is None:
+            return None
+        rounds: list[Message] = []
+        for message in event.messages:
+            is_this_round = new is not None and message == event.message
+            rounds.append(new if new is not None and is_this_round else self._whole(message))
+        return rounds
+
+    def _with_partial(self, info: ErrorInfo | None) -> ErrorInfo | None:
+        if info is None or info.partial is None:
+            return info
+        partial = self._rewritten(info.partial, cut=True)
+        has_parts = partial is not None and bool(partial.parts)
+        return replace(info, partial=partial if has_parts else None)
 
     def halted(self, info: ErrorInfo, usage: Usage | None) -> StreamEvent:
         """The ERROR of a stream that was stopped here."""
@@ -96,8 +100,13 @@ class RewrittenMessage:
         return delta.content if kept else transform_text(delta.content, self._make)
 
     def _whole(self, message: Message) -> Message:
-        return (
-            transform_message(message, self._make, self._kinds)
-            if message.role == "assistant"
-            else message
-        )
+        if message.role != "assistant":
+            return message
+        return transform_message(message, self._make, self._kinds)
+
+
+def _without_results_of_tools(message: Message, came: Message) -> list[Part]:
+    """The message's parts without the results that tools gave after it, unless it had them itself."""
+    return [
+        part for part in message.parts if not isinstance(part, ToolResult) or part in came.parts
+    ]

@@ -10,6 +10,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType
 from llmstream.messages import Message, Part, ProviderPart, ReasoningPart, RefusalPart, TextPart
 
+_Text = (TextPart, ReasoningPart, RefusalPart)
 _KINDS: dict[type[Any], EventType] = {
     TextPart: EventType.TEXT_DELTA,
     ReasoningPart: EventType.REASONING_DELTA,
@@ -45,14 +46,17 @@ def transform_message(
     parts: list[Part] = []
     altered = False
     for part in message.parts:
-        if isinstance(part, (TextPart, ReasoningPart, RefusalPart)) and _KINDS[type(part)] in kinds:
+        if isinstance(part, _Text) and _KINDS[type(part)] in kinds:
             text = transform_text(part.text, make)
             altered = isinstance(part, ReasoningPart) and text != part.text
-            if text or not part.text:
+            was_taken_out = bool(part.text) and not text
+            if not was_taken_out:
                 parts.append(ReasoningPart(text) if altered else replace(part, text=text))
-        elif not (altered and isinstance(part, ProviderPart)):
-            altered = False
-            parts.append(part)
+            continue
+        if altered and isinstance(part, ProviderPart):
+            continue  # it belongs to the reasoning before it
+        altered = False
+        parts.append(part)
     return replace(message, parts=parts)
 
 
@@ -62,6 +66,5 @@ def transform_text(text: str, make: Callable[[], Transformer]) -> str:
     try:
         return run.feed(text) + run.finish()
     except Halt as halt:
-        raise Halt(
-            "", halt.info
-        ) from None  # it is not a stream: nothing has left, and nothing will
+        # This isn't a stream: nothing has left, and nothing will.
+        raise Halt("", halt.info) from None

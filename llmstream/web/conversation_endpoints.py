@@ -77,8 +77,11 @@ class ChunkBuilder:
     def __init__(self) -> None:
         self._sources: Gathered[Source] = Gathered()
         self._said: Gathered[str] = Gathered()
-        # Text of the rounds before the one that began again: clients dropped it with the rest.
-        self._again = ""
+        self._dropped = ""
+        """Text of earlier rounds, which stands, but which a client dropped at a RETRY with the rest.
+
+        It goes out again with the next content.
+        """
 
     def render(self, event: StreamEvent, request_id: str) -> dict[str, Any] | None:
         """The JSON of an event; None where readers need not see it."""
@@ -86,11 +89,13 @@ class ChunkBuilder:
             return {"error": event.error, "request_id": request_id}
         if event.type is EventType.MESSAGE_COMPLETE:
             return {**self._content(event), **self._cited(event), "is_complete": True}
-        if event.type is EventType.SOURCE and event.source is not None:
-            self._sources.items.append(event.source)
         if event.retry is not None or event.status is not None:
             return self._turned(event)
-        return {**self._content(event), "is_complete": False} if words(event) else None
+        if event.type is EventType.SOURCE and event.source is not None:
+            self._sources.items.append(event.source)
+        if words(event):
+            return {**self._content(event), "is_complete": False}
+        return None
 
     def _turned(self, event: StreamEvent) -> dict[str, Any] | None:
         """An event that says what of the others stands."""
@@ -98,7 +103,7 @@ class ChunkBuilder:
         self._said.add(event)
         if event.retry is not None:
             if event.discards:
-                self._again = "".join(self._said.items)
+                self._dropped = "".join(self._said.items)
             return _restart(event.retry.delay, discard=event.retry.discard)
         is_gap = event.status is not None and event.status.kind == "gap"
         return _restart(0.0, discard=True) if is_gap else None
@@ -107,18 +112,16 @@ class ChunkBuilder:
         said = words(event)
         if said:
             self._said.items.append(said)
-        content, self._again = self._again + said, ""
+        content = self._dropped + said
+        self._dropped = ""
         return {"content": content} if content else {}
 
     def _cited(self, event: StreamEvent) -> dict[str, Any]:
-        sources = self._sources.items or (
-            event.message.sources if event.message is not None else []
-        )
-        return {
-            "sources": [
-                {"title": source.title, "relevance": source.relevance_score} for source in sources
-            ]
-        }
+        sources = self._sources.items
+        if not sources and event.message is not None:
+            sources = event.message.sources
+        cited = [{"title": each.title, "relevance": each.relevance_score} for each in sources]
+        return {"sources": cited}
 
 
 class Conversing:

@@ -52,7 +52,8 @@ class HttpDelivery(Delivery):
         """Write the events up to the last one."""
         feed, send = self._encoder.feed, self.client.send
         async for event in events:
-            if event.type is _TEXT and event.raw is None:  # nearly every event
+            if event.type is _TEXT and event.raw is None:
+                # Nearly every event. `write` would send it too, through four more calls.
                 data = feed(event)
                 if data and self._opened:
                     await send({"type": "http.response.body", "body": data, "more_body": True})
