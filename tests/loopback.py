@@ -18,6 +18,7 @@ from llmstream.messages import Usage
 from llmstream.providers.simulator_script import ScriptItem, script_events
 from llmstream.wire import encoder
 from llmstream.wire.formats import FORMATS
+from tests.patience import PATIENCE
 
 APIS = {row.provider: row.name for row in FORMATS.values()}
 """Provider names and the wire formats they speak."""
@@ -69,7 +70,7 @@ class Reply:
         await self.head(status, chunked=False, content_length=str(len(data)), **headers)
         await self.raw(data)
 
-    async def client_left(self, limit: float = 5.0) -> float:
+    async def client_left(self, limit: float = PATIENCE) -> float:
         """Seconds until the client closes the connection."""
         began = time.monotonic()
         while await asyncio.wait_for(self.reader.read(1024), limit):

@@ -15,10 +15,11 @@ from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
 from tests.loopback import APIS
+from tests.patience import PATIENCE
 
 QUESTION = [{"role": "user", "content": "hi"}]
-SOON = 0.5
-"""Seconds within which a stream ends; an idle clock of 120 s is what it must not wait for."""
+SOON = 20
+"""Seconds within which a stream ends. It must not wait for a retry in 30 s, or for an idle clock of 120 s."""
 
 over = pytest.mark.parametrize("transport", TRANSPORTS)
 api = pytest.mark.parametrize("provider", list(APIS))
@@ -51,7 +52,7 @@ async def close_under(client: LLMClient, reading: asyncio.Task[None], events: li
     """Close the client, wait for the reader, and give its last event."""
     began = time.monotonic()
     await client.aclose()
-    await asyncio.wait_for(reading, 5)
+    await asyncio.wait_for(reading, PATIENCE)
     assert time.monotonic() - began < SOON
     return check(events)
 
@@ -72,9 +73,9 @@ async def test_a_stream_that_waits_for_the_first_byte_ends(
     async with FaultServer("no-head") as server:
         client, events = client_of(server, provider, transport), list[Any]()
         reading = asyncio.create_task(read(client, events, stream=stream))
-        await server.busy(2)
+        await server.busy(PATIENCE)
         await close_under(client, reading, events)
-        await server.left(1)
+        await server.left(PATIENCE)
         assert server.played == 1
 
 
@@ -91,7 +92,7 @@ async def test_a_stream_in_the_middle_ends_and_keeps_what_came(
             await asyncio.sleep(0.005)
         info = await close_under(client, reading, events)
         assert info.partial.text == "".join(event.text for event in events) != ""
-        await server.left(1)
+        await server.left(PATIENCE)
         assert server.played == 1
 
 
@@ -103,7 +104,7 @@ async def test_a_stream_whose_consumer_holds_an_event_ends_at_its_next_step(tran
         while not (await anext(events)).text:
             pass
         await client.aclose()
-        await server.left(1)
+        await server.left(PATIENCE)
         rest = [event async for event in events]
         assert check(rest).partial.text.startswith("one")
         assert server.played == 1
@@ -116,7 +117,7 @@ async def test_the_client_answers_again_after_it_was_closed(transport: str) -> N
         for _ in range(2):
             assert (await client.complete(QUESTION)).text
             await client.aclose()
-        await server.left(1)
+        await server.left(PATIENCE)
 
 
 async def test_a_wait_before_a_retry_ends() -> None:

@@ -30,6 +30,7 @@ from llmstream.targets import account
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.grammar_check import check_stream
 from tests.loopback import Loopback, Reply, Request, answer, refuse
+from tests.patience import PATIENCE
 
 HI = [{"role": "user", "content": "hi"}]
 Take = Callable[[float], bool]
@@ -402,7 +403,7 @@ async def test_threads_share_the_pause() -> None:
         traits = ProviderTraits(default_model="m", budget_key="test_threads_share_the_pause")
 
     def other() -> None:
-        assert refused.wait(30)
+        assert refused.wait(PATIENCE)
         events.extend(asyncio.run(collect(LLMClient(provider=Shared(["ok"])))))
 
     thread = threading.Thread(target=other)
@@ -548,7 +549,7 @@ async def test_closing_the_client_ends_a_call_in_the_queue_at_once(*, stream: bo
         await asyncio.sleep(0)
         attempts = next(iter(client._calls), None)
     await client.aclose()
-    await asyncio.wait_for(reading, 10)
+    await asyncio.wait_for(reading, PATIENCE)
     assert types(events) == [*["status"] * stream, "error"]
     assert events[-1].error_info.code == "closed"
     assert provider.requests == []

@@ -47,6 +47,7 @@ from llmstream.tools.function import render_result
 from llmstream.tools.loop import run_rounds
 from tests.grammar_check import check_stream
 from tests.loopback import APIS, Loopback, answer, cut
+from tests.patience import PATIENCE
 from tests.recordings import all_answers
 
 HI = [{"role": "user", "content": "what's the weather?"}]
@@ -294,7 +295,7 @@ async def test_threads_are_not_the_loops_own():
     together = threading.Barrier(40)
 
     def meet(n: int) -> int:
-        together.wait(timeout=10)
+        together.wait(timeout=PATIENCE)
         return n
 
     calls = [call(f"c{n}", "meet", n=n) for n in range(40)]
@@ -307,7 +308,7 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end_of_the_program():
     end, ended = threading.Event(), threading.Event()
 
     def hang() -> None:
-        end.wait(10)
+        end.wait(PATIENCE)
         ended.set()
 
     events = asyncio.run(collect(client_of([call("c1", "hang")], ["Done."]), [hang], timeout=1))
@@ -317,7 +318,7 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end_of_the_program():
     )
     assert not ended.is_set()
     end.set()
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE)
 
 
 async def test_a_generator_is_read_in_its_thread():

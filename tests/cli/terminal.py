@@ -17,6 +17,7 @@ import pexpect
 import pyte
 
 from tests.loopback import CutError, Handler, Loopback, Reply, Request, pieces
+from tests.patience import PATIENCE
 
 PROGRAM = [sys.executable, "-W", "error", "-m", "llmstream"]
 ENTER, CTRL_C, CTRL_D, CTRL_Z, UP = "\r", "\x03", "\x04", "\x1a", "\x1b[A"
@@ -48,7 +49,7 @@ class Terminal:
             [*PROGRAM[1:], *arguments],
             env=environment(**env),
             dimensions=(rows, columns),
-            timeout=20,
+            timeout=PATIENCE,
         )
         self.child.delaybeforesend = None
 
@@ -80,7 +81,7 @@ class Terminal:
         self._stream.feed(re.sub("[\u200d\u2060\ufe0f]", "", self._decoder.decode(data)))
         return True
 
-    def wait(self, wanted: str | Callable[[list[str]], bool], limit: float = 20) -> None:
+    def wait(self, wanted: str | Callable[[list[str]], bool], limit: float = PATIENCE) -> None:
         """Read until the screen shows `wanted`."""
         end = time.monotonic() + limit
         while not (wanted(self.rows()) if callable(wanted) else wanted in "\n".join(self.rows())):
@@ -105,7 +106,7 @@ class Terminal:
     def cursor_hidden(self) -> bool:
         return bool(self._screen.cursor.hidden)
 
-    def end(self, limit: float = 30) -> int:
+    def end(self, limit: float = PATIENCE) -> int:
         """Read to the end; the exit code (negative: the signal)."""
         latest = time.monotonic() + limit
         while self.read(1):
@@ -128,7 +129,7 @@ class Server:
         self._ready, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(PATIENCE)
         self.options = ["-m", "openai:m-1", "--base-url", self.loopback.url("openai")]
 
     async def _run(self) -> None:
@@ -137,7 +138,7 @@ class Server:
             while not self._over.is_set():
                 await asyncio.sleep(0.005)
 
-    def wait_until(self, condition: Callable[[Loopback], bool], limit: float = 10) -> float:
+    def wait_until(self, condition: Callable[[Loopback], bool], limit: float = PATIENCE) -> float:
         """Seconds until the server has seen something."""
         began = time.monotonic()
         while not condition(self.loopback):
@@ -147,7 +148,7 @@ class Server:
 
     def close(self) -> None:
         self._over.set()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
 
 from tests.cli.terminal import PROGRAM, Steps, environment, serving
+from tests.patience import PATIENCE
 
 CHAT = "openai-chat"
 
@@ -35,7 +36,7 @@ def run(
         [*PROGRAM, *arguments],
         capture_output=True,
         env=environment(**env),
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         **stdin,
     )
@@ -98,7 +99,7 @@ def test_utf_8_split_between_two_writes_and_bytes_that_are_none() -> None:
                 process.stdin.flush()
                 time.sleep(0.02)
             process.stdin.close()
-            process.wait(20)
+            process.wait(PATIENCE)
         assert server.loopback.requests[0].body["messages"][0]["content"] == "a漢\ufffd b"
 
 
@@ -280,7 +281,7 @@ def test_a_reader_that_closes_the_pipe_ends_it_at_once() -> None:
         os.read(process.stdout.fileno(), 3)
         process.stdout.close()  # the model is silent: no write can tell
         server.wait_until(lambda loopback: loopback.open == 0)
-        assert process.wait(10) == 141
+        assert process.wait(PATIENCE) == 141
         assert process.stderr.read() == b""
         process.stderr.close()
 
@@ -289,7 +290,11 @@ def test_a_pipeline_with_head() -> None:
     with serving(answer(CHAT, "line of text\n" * 5_000)) as server:
         line = f"{' '.join([*PROGRAM, *server.options])} hi </dev/null | head -1; echo ${{PIPESTATUS[0]}}"
         done = subprocess.run(
-            ["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False
+            ["bash", "-c", line],
+            capture_output=True,
+            env=environment(),
+            timeout=PATIENCE,
+            check=False,
         )
         assert done.stdout.split(b"\n")[:2] == [b"line of text", b"141"]
         assert done.stderr == b""
@@ -316,7 +321,7 @@ def test_streams_that_are_closed_or_full(
             ["bash", "-c", line],
             capture_output=True,
             env=environment(),
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
             text=True,
         )
@@ -331,7 +336,11 @@ def test_what_argparse_says_into_a_full_stream() -> None:
     for option, redirection, code in (("--help", ">/dev/full", 1), ("--bogus", "2>/dev/full", 2)):
         line = f"{' '.join(PROGRAM)} {option} {redirection}"
         done = subprocess.run(
-            ["bash", "-c", line], capture_output=True, env=environment(), timeout=60, check=False
+            ["bash", "-c", line],
+            capture_output=True,
+            env=environment(),
+            timeout=PATIENCE,
+            check=False,
         )
         assert done.returncode == code
         assert b"Traceback" not in done.stderr
@@ -384,7 +393,7 @@ main(sys.argv[1:])
             capture_output=True,
             env=environment(),
             check=True,
-            timeout=20,
+            timeout=PATIENCE,
         )
         assert said in done.stdout
         assert heavy.isdisjoint(done.stderr.decode().split())

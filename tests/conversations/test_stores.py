@@ -39,6 +39,7 @@ from llmstream.conversations.stores import sqlite_file
 from llmstream.messages import TextPart
 from llmstream.testing import ScriptedProvider
 from tests.example_counts import examples
+from tests.patience import PATIENCE
 from tests.strategies import errors, messages
 
 OWNER = Owner("i", "u", "p")
@@ -599,7 +600,7 @@ async def test_long_conversations_leave_the_loop_free(store):
     hung = asyncio.ensure_future(asyncio.to_thread(go_on.wait, 30))
     try:
         assert (
-            await asyncio.wait_for(store.acquire("c", "l", 30), 10)
+            await asyncio.wait_for(store.acquire("c", "l", 30), PATIENCE)
             == await store.turns("c")
             == turns
         )

@@ -10,6 +10,7 @@ import pytest
 
 from llmstream import EventType, LLMClient, Timeouts
 from tests.loopback import APIS, CutError, Loopback, Reply, Request, pieces
+from tests.patience import PATIENCE
 
 PIECE = "word " * 200  # a thousand bytes
 KERNEL = 8 * 1024 * 1024
@@ -22,7 +23,7 @@ MEMORY = 3 * 1024 * 1024
 @pytest.mark.parametrize("provider", list(APIS))
 async def test_a_slow_consumer_stops_an_endless_server(provider: str, transport: str) -> None:
     sent = 0
-    stalled = asyncio.Event()
+    stopped, stalled = asyncio.Event(), asyncio.Event()
 
     async def endless(request: Request, reply: Reply) -> None:
         nonlocal sent
@@ -38,11 +39,13 @@ async def test_a_slow_consumer_stops_an_endless_server(provider: str, transport:
         )
         while True:
             writing = asyncio.ensure_future(reply.send(delta))
-            done, _ = await asyncio.wait({writing}, timeout=0.2)
-            if not done:
-                stalled.set()
-                writing.cancel()
-                raise CutError
+            while not writing.done():
+                idle = stopped.is_set()
+                done, _ = await asyncio.wait({writing}, timeout=0.2)
+                if idle and not done:
+                    stalled.set()
+                    writing.cancel()
+                    raise CutError
             sent += len(delta)
 
     options = {"transport": transport, "keep_message": False, "timeouts": Timeouts(total=None)}
@@ -60,7 +63,8 @@ async def test_a_slow_consumer_stops_an_endless_server(provider: str, transport:
                 taken += len(event.text)
                 if taken > 100_000:
                     break
-            await asyncio.wait_for(stalled.wait(), 5)
+            stopped.set()
+            await asyncio.wait_for(stalled.wait(), PATIENCE)
             grown = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

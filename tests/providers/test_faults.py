@@ -18,6 +18,7 @@ from llmstream.providers.http import error_response
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import FaultServer, VirtualClock
 from tests.loopback import APIS, CutError, Loopback, answer, pieces, refuse
+from tests.patience import PATIENCE
 
 QUESTION = [{"role": "user", "content": "hi"}]
 KEY = "sk-canary-1234567890"
@@ -77,7 +78,7 @@ def test_clocks_and_leaving_work_on_uvloop_too() -> None:
                 async for event in stream:
                     if event.text:
                         break
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE):
                 while server.open:
                     await asyncio.sleep(0.001)
 
@@ -171,7 +172,7 @@ async def test_cancelling_at_any_moment_leaves_no_connection_open(provider: str)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while server.open:
                 await asyncio.sleep(0.001)
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []

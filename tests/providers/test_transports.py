@@ -22,6 +22,7 @@ from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import FaultServer
 from llmstream.testing.reply import ANSWER
 from tests.loopback import APIS, CutError, Loopback, answer, pieces
+from tests.patience import PATIENCE
 
 QUESTION = [{"role": "user", "content": "hi"}]
 ONCE = RetryPolicy(max_attempts=1)
@@ -132,7 +133,7 @@ async def test_one_over_aiohttp_works_like_any_other(provider: str) -> None:
         assert server.requests[0].headers["x-call"] == "9"
         event = await last(client, timeouts=Timeouts(first_token=0.2, idle=0.2))
         assert event.error_info.kind == "timeout"
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             while server.open:
                 await asyncio.sleep(0.001)
     async with make(
@@ -159,7 +160,7 @@ async def test_there_may_be_more_streams_than_a_pool_usually_holds(transport: st
         Loopback(together) as server,
         connect(server, "openai", transport=transport) as client,
     ):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             answers = await asyncio.gather(*(client.complete(QUESTION) for _ in range(count)))
     assert {message.text for message in answers} == {"Hello, world!"}
 
@@ -171,7 +172,7 @@ def test_nothing_is_left_of_a_client_that_was_dropped_or_outlived_its_loop(trans
             client = connect(server, "openai", transport=transport)
             await client.complete(QUESTION)
             del client
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE):
                 while server.open:
                     await asyncio.sleep(0.001)
 
@@ -387,7 +388,7 @@ async def test_looking_up_the_host_counts_as_connecting(
         transport=transport,
         retry=ONCE,
     )
-    async with client, asyncio.timeout(5):
+    async with client, asyncio.timeout(PATIENCE):
         event = await last(client, timeouts=Timeouts(connect=0.1))
     assert (event.error_info.kind, event.error_info.code) == ("timeout", "connect")
 

@@ -30,6 +30,7 @@ from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import run_tools
 from tests import strategies as values
 from tests.grammar_check import check_stream
+from tests.patience import PATIENCE
 from tests.router.routes import AllowedValues, read
 from tests.test_tools import check_steps
 
@@ -448,7 +449,7 @@ async def test_a_thread_that_hangs_is_left_behind():
     go_on = threading.Event()
     clock = VirtualClock()
     reading = asyncio.ensure_future(
-        read(await stream_of(lambda request: go_on.wait(10), timeout=30, clock=clock))
+        read(await stream_of(lambda request: go_on.wait(PATIENCE), timeout=30, clock=clock))
     )
     await clock.sleep(31)
     assert (await reading)[-1].error_info.code == "first_token"

@@ -14,6 +14,7 @@ import pytest
 from llmstream import ConfigurationError, ErrorInfo, LLMClient, RetryPolicy
 from llmstream.router import Decision, Router, Routes, by_model, by_similarity, rules
 from llmstream.testing import ScriptedProvider, VirtualClock
+from tests.patience import PATIENCE
 from tests.router.routes import AllowedValues
 
 BILLING, SUPPORT, NOT_DEFINED = AllowedValues
@@ -100,7 +101,7 @@ async def test_a_function_that_blocks_does_not_block_the_loop():
 
     def slow(text):
         inside.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         return BILLING
 
     blocked = asyncio.ensure_future(router_of(slow).classify("x"))
@@ -121,7 +122,7 @@ async def test_those_that_hang_keep_no_thread_from_others():
         return [[1.0] for _ in texts]
 
     def hang(text):
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE)
 
     hung = router_of(hang, timeout=1, clock=clock)
     waiting = [asyncio.ensure_future(hung.decide(str(n))) for n in range(in_pool + 1)]
@@ -132,7 +133,7 @@ async def test_those_that_hang_keep_no_thread_from_others():
         await asyncio.wait_for(router_of(by_similarity(embed, {SUPPORT: ["x"]})).classify("x"), 10)
         is SUPPORT
     )
-    assert await asyncio.wait_for(asyncio.to_thread(str, 1), 10) == "1"
+    assert await asyncio.wait_for(asyncio.to_thread(str, 1), PATIENCE) == "1"
     go_on.set()
 
 

@@ -17,6 +17,7 @@ from llmstream.streams import collect, replay, text
 from llmstream.testing import ScriptedProvider
 from tests.example_counts import examples
 from tests.grammar_check import TERMINAL, add_up, check_stream
+from tests.patience import PATIENCE
 from tests.streams.sources import (
     CALL,
     HI,
@@ -238,7 +239,7 @@ async def test_who_leaves_at_the_end_interrupts_no_source(made, name, source, tu
     """Closing it at the terminal event lets a source finish what it does then, and waits for no other."""
     over = []
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(PATIENCE),
         aclosing(made[name](source(await answered(["a b"]), over))) as flow,
     ):
         async for event in flow:
@@ -258,7 +259,7 @@ def test_tasks_may_begin_at_once(made, name, events, pauses):
 
     async def run():
         asyncio.get_running_loop().set_task_factory(eager_task_factory)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return [event async for event in made[name](Feed(events, pauses))]
 
     check_same(asyncio.run(run()), events)

@@ -16,6 +16,7 @@ import pytest
 from llmstream.web import protocol_h11, protocol_httptools
 from llmstream.web.connections import Bounds
 from llmstream.web.protocol import _connections
+from tests.patience import PATIENCE
 
 PARSERS = {"h11": protocol_h11.BoundedH11, "httptools": protocol_httptools.BoundedHttptools}
 BACKLOG = 16_000_000
@@ -48,14 +49,14 @@ class Stranger:
         self._closed = True
         self._news.set()
 
-    async def closed(self, seconds: float = 30) -> bytes:
+    async def closed(self, seconds: float = PATIENCE) -> bytes:
         """All that it heard, when the server has closed its half."""
         async with asyncio.timeout(seconds):
             while not self._closed:
                 await self._next()
         return bytes(self.heard)
 
-    async def hears(self, text: bytes, seconds: float = 30) -> bytes:
+    async def hears(self, text: bytes, seconds: float = PATIENCE) -> bytes:
         """Wait for it; gives what was heard up to there, and forgets that."""
         async with asyncio.timeout(seconds):
             while text not in self.heard:
@@ -105,7 +106,7 @@ def open_connections() -> int:
 
 async def nothing_is_left() -> None:
     """Wait for all connections to be gone, and see that no timer outlives them."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while open_connections():
             await asyncio.sleep(0.01)
     timers = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]

@@ -20,6 +20,7 @@ from llmstream.web import Access, Limits, create_app
 from llmstream.web.access import PUBLIC
 from llmstream.web.dialects import AgUi, AiSdk
 from llmstream.web.endpoints import ChatBody
+from tests.patience import PATIENCE
 from tests.web.serving import Client, events_of, fetch, serving
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -334,7 +335,7 @@ async def test_a_client_that_leaves_makes_room_for_another() -> None:
         client = await begin_waiting(port)
         assert (await post(port, "/chat", {"prompt": "hi"}))[0] == 503
         client.leave()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             while (await post(port, "/chat", {"prompt": "hi"}))[0] != 200:
                 await asyncio.sleep(0.01)
 

@@ -22,6 +22,7 @@ from llmstream.events.types import text_delta
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.web import Access, create_app, respond
 from llmstream.web.server import listen, make_server, running
+from tests.patience import PATIENCE
 from tests.web.serving import Client, app_of, events_of, fetch
 
 KEY = "llmstream-canary-serve"
@@ -242,8 +243,8 @@ async def test_a_client_that_does_not_read_loses_its_connection_at_once() -> Non
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(listener.getsockname())
         client.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        await asyncio.wait_for(closed.wait(), 5)
-        async with asyncio.timeout(1):
+        await asyncio.wait_for(closed.wait(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
             while server.server_state.connections:
                 await asyncio.sleep(0.01)
     server.should_exit = True

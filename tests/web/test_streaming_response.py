@@ -16,6 +16,7 @@ from llmstream.router import Dispatcher, RouterWithDispatcher, Routes, rules
 from llmstream.streams import map_text
 from llmstream.testing import FaultServer, ScriptedProvider
 from llmstream.tools import run_tools, tool
+from tests.patience import PATIENCE
 from tests.web.serving import Client, app_of, fetch, serving
 from tests.web.test_leaving import QUESTION, flowing, stalling
 
@@ -249,7 +250,7 @@ async def test_a_client_that_leaves_unread_text_closes_the_events(http) -> None:
             before = made
             await asyncio.sleep(0.02)
         client.leave()
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), PATIENCE)
 
 
 async def test_middleware_that_ends_a_body_properly_hides_a_failure_that_only_respond_can_show(

@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.web import send_events
+from tests.patience import PATIENCE
 from tests.web.serving import serving
 
 
@@ -98,4 +99,4 @@ async def test_a_client_that_goes_while_the_events_close_did_not_hear_the_end() 
         socket = await websockets.connect(f"ws://127.0.0.1:{port}/")
         await closing.wait()
         socket.transport.abort()
-        assert await asyncio.wait_for(whole.get(), 2) is False
+        assert await asyncio.wait_for(whole.get(), PATIENCE) is False

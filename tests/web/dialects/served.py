@@ -16,6 +16,7 @@ from llmstream import ErrorInfo, Usage
 from llmstream.messages import FinishReason, ReasoningPart, ToolCall
 from llmstream.providers.simulator_script import ScriptItem
 from llmstream.testing import FaultServer, Reply
+from tests.patience import PATIENCE
 from tests.web.dialects.node import node
 
 TEXT = "Hello, wörld\u2028 \r\n\n🙂"
@@ -62,7 +63,7 @@ class Upstream:
             finally:
                 self.left.set()
         elif scenario == "after":
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await self.left.wait()
             await reply.stream(*reply.script("After."))
         else:

@@ -17,6 +17,7 @@ from llmstream.providers import ProviderTraits
 from llmstream.providers.provider import Call
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
 from llmstream.web import create_app
+from tests.patience import PATIENCE
 from tests.web.serving import fetch, serving
 
 HI = [{"role": "user", "content": "hi"}]
@@ -71,7 +72,7 @@ async def test_an_answer_that_ended_in_an_error_asks_the_model_for_no_more(path,
     )
     async with serving(create_app(client)) as port:
         data = json.dumps(body).encode()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             status, _, answer = await fetch(
                 port, path, "POST", data, content_type="application/json"
             )
