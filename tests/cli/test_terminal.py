@@ -216,12 +216,13 @@ def test_a_block_taller_than_the_terminal_shows_its_end_and_leaves_everything() 
         assert [row.strip() for row in terminal.text().splitlines()][:200] == lines
 
 
-def test_an_answer_of_100_000_characters_is_drawn_whole() -> None:
+@pytest.mark.parametrize("length", [20_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_a_long_answer_is_drawn_whole(length: int) -> None:
     paragraph = (
         "Lorem ipsum dolor sit amet, **consectetur** adipiscing elit, sed do `eiusmod` tempor. " * 3
     )
     block = f"## Part\n\n{paragraph}\n\n- one\n- two\n\n```py\nfor x in range(10):\n    print(x)\n```\n\n"
-    count = 100_000 // len(block) + 1
+    count = length // len(block) + 1
     with serving(answer(CHAT, *[block] * count)) as server:
         terminal = Terminal(*server.options, "hi")
         assert terminal.end() == 0
