@@ -73,7 +73,9 @@ class ToolCallDelta:
     index: int
     """The call's place among this answer's calls, from 0."""
     id: str = ""
+    """On the first delta of a call."""
     name: str = ""
+    """On the first delta of a call."""
     arguments: str = ""
     """The next characters of the arguments; empty when this delta only announces the call."""
     provider_data: dict[str, Any] | None = None
@@ -85,8 +87,11 @@ class Start:
     """Who answers. `warnings` names every option that was dropped or changed for this provider."""
 
     id: str | None = None
+    """The provider's id of the answer."""
     model: str | None = None
+    """The model that answers, in the provider's words."""
     provider: str | None = None
+    """The name of our provider, such as "openai"."""
     warnings: tuple[str, ...] = ()
 
 
@@ -141,8 +146,11 @@ class StreamEvent:
     message: Message | None = None
     """On MESSAGE_COMPLETE: the whole answer, ready to be appended to the history."""
     finish_reason: FinishReason | None = None
+    """On MESSAGE_COMPLETE: why the answer ended."""
     raw_finish_reason: str | None = None
+    """The same in the provider's own word, where it gave one."""
     usage: Usage | None = None
+    """On the terminal event: the tokens that were billed, as far as they were reported."""
     messages: list[Message] | None = None
     """On the terminal event of `run_tools`: the new messages of all rounds."""
     error: str | None = None
