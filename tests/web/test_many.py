@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCH = Path(__file__).parent.parent / "bench" / "serving.py"
 
 
+@pytest.mark.slow
 def test_a_thousand_clients_are_served_and_an_event_costs_at_most_twice_starlettes_bare_bytes() -> (
     None
 ):

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
 from llmstream import LLMClient
+from llmstream.cli import main
 from llmstream.events.types import text_delta
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.web import Access, create_app, respond
@@ -117,23 +118,36 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
         ),
         (["--allow-model", ""], "model must be"),
         (["--conversations", "redis://127.0.0.1:6379"], "not a URL"),
-        (["--port", "99999"], "can't listen"),
-        (["--port", "-1"], "can't listen"),
     ],
 )
-async def test_what_cannot_be_served_is_told(arguments, said) -> None:
-    command = [sys.executable, "-m", "llmstream", "serve", *arguments]
-    env = {
-        **os.environ,
+def test_what_cannot_be_served_is_told(arguments, said, monkeypatch, capsys) -> None:
+    settings = {
         "LLMSTREAM_MODEL": "simulator",
         "LLMSTREAM_SERVE_KEYS": "",
         "ANTHROPIC_API_KEY": "",
     }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        code = main(["serve", *arguments])
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    err = capsys.readouterr().err
+    assert (code, said in err) == (2, True), err
+
+
+@pytest.mark.parametrize("port", ["99999", "-1"])
+async def test_a_port_that_cannot_be_is_told(port) -> None:
+    command = [sys.executable, "-m", "llmstream", "serve", "--port", port]
+    env = {**os.environ, "LLMSTREAM_MODEL": "simulator"}
     process = await asyncio.create_subprocess_exec(
         *command, stderr=asyncio.subprocess.PIPE, env=env
     )
     _, err = await process.communicate()
-    assert (process.returncode, said in err.decode()) == (2, True), err
+    assert (process.returncode, "can't listen" in err.decode()) == (2, True), err
 
 
 async def test_a_port_that_is_taken_is_told() -> None:
