@@ -126,11 +126,11 @@ def sizes(end: int, count: int) -> list[int]:
     return sorted(random.Random(end).sample(range(end), count))
 
 
-FEW_SIZES, MANY_SIZES = 25, 6000
+FEW_SIZES, MANY_SIZES = 25, 300
 each_count = pytest.mark.parametrize(
     "count", [FEW_SIZES, pytest.param(MANY_SIZES, marks=pytest.mark.slow)], ids=["few", "many"]
 )
-"""How many prefixes of each recording a test tries: a few, and in the lane of slow tests up to all of them."""
+"""How many prefixes of each recording a test tries, in the core and in the lane of slow tests."""
 
 
 def decode(make: Callable[[], Decoder], pieces: Iterable[bytes]) -> list[StreamEvent]:
