@@ -42,9 +42,10 @@ with atheris.instrument_imports(include=["llmstream"]) if atheris is not None el
     from llmstream.errors import ErrorInfo
     from llmstream.messages import ReasoningPart, RefusalPart, Source, ToolCall, Usage
     from llmstream.providers.simulator_script import script_events
-    from llmstream.wire.error_body import parse_error, parse_retry_after, redact
+    from llmstream.wire.error_body import parse_error, redact
     from llmstream.wire.framing.sse import SSEFramer
     from llmstream.wire.json_fields import parse_json
+    from llmstream.wire.retry_delay import parse_retry_after
     from tests.grammar_check import check_calls, check_stream
     from tests.strategies import KINDS
 

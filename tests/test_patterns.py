@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 import re
@@ -35,6 +36,12 @@ UNITS += [
     "unsupported value x ",
     "security token ",
     "last message ",
+    "max_tokens ",
+    "prompt token count of 1 ",
+    "input length ",
+    "insufficient account ",
+    "account ",
+    "ratelimit",
 ]
 AROUND = [
     ("", ""),
@@ -75,6 +82,9 @@ def collect(found, name, value, depth=0):
     elif depth < 4 and isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             collect(found, f"{name}.{index}", inner, depth + 1)
+    elif depth < 4 and dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            collect(found, f"{name}.{field.name}", getattr(value, field.name), depth + 1)
 
 
 def try_all():

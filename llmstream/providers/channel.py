@@ -202,11 +202,7 @@ class Channel:
     def _refused(self, refused: StatusError, call: Call) -> ErrorInfo:
         response = refused.response
         text = redact(refused.body.decode("utf-8", "replace"), self._all_secrets(call, response))
-        try:
-            body: Any = parse_json(text.encode())
-        except ValueError:
-            body = text
-        info = parse_error(body, status=response.status, headers=response.headers)
+        info = parse_error(text, status=response.status, headers=response.headers)
         if refused.cut and not refused.body:
             info.message = f"HTTP {response.status}, and its body did not arrive"
         return self.named(info, call, response)

@@ -1,134 +1,69 @@
-"""Error bodies of every provider, in HTTP answers and inside streams: parsed and classified in one place.
+"""Error bodies of every provider, in HTTP answers and inside streams: found and read in one place.
 
 Shapes seen (recordings): OpenAI family `{"error": {message, type, code, param}}`, Anthropic `{"type": "error",
-"error": {type, message}, "request_id"}`, Google `{"error": {code, message, status, details[]}}`, Cohere `{message,
-error_type}`, Mistral `{message, type, code}` or `{"detail": "…"}`, xAI `{"code": "…", "error": "text"}`, Ollama and
-others `{"error": "text"}`, Bedrock `{"message"}` with the class in `x-amzn-errortype`.
+"error": {type, message}, "request_id"}`, Google `{"error": {code, message, status, details[]}}`, alone or in a list,
+Cohere `{message, error_type}`, Mistral `{message, type, code}` or `{"detail": "…"}`, xAI `{"code": "…", "error":
+"text"}`, Ollama and others `{"error": "text"}`, Bedrock `{"message"}` with the class in `x-amzn-errortype`, MiniMax
+`{"base_resp": {status_code, status_msg}}`, Cloudflare `{"errors": [{code, message}]}`, others `{code, msg}`. Each may
+come as server-sent events.
 
-A code or type decides first, then words of the message, then the status: 400 may mean a wrong key (Gemini, xAI), an
-unknown model (OpenAI Responses, DeepSeek) or a prompt that is too long (most).
+`error_kinds.py` has what codes and words mean, `retry_delay.py` how long to wait.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from llmstream.errors import ErrorInfo, ErrorKind
+from llmstream.errors import ErrorInfo
+from llmstream.wire.error_kinds import classify
+from llmstream.wire.json_fields import parse_json
+from llmstream.wire.retry_delay import parse_retry_after
 
 MAX_MESSAGE = 1000
 """Characters of a provider's text that an error carries."""
 MAX_CODE = 100
 """Characters of its code."""
 
-_CODES: dict[str, ErrorKind] = {
-    "authentication_error": "authentication",
-    "invalid_api_key": "authentication",
-    "api_key_invalid": "authentication",
-    "unauthenticated": "authentication",
-    "unrecognizedclientexception": "authentication",
-    "permission_error": "permission",
-    "permission_denied": "permission",
-    "accessdeniedexception": "permission",
-    "not_found_error": "not_found",
-    "model_not_found": "not_found",
-    "invalid_model": "not_found",
-    "deploymentnotfound": "not_found",
-    "resourcenotfoundexception": "not_found",
-    "not_found": "not_found",
-    "context_length_exceeded": "context_length",
-    "exceed_context_size_error": "context_length",
-    "too_many_tokens": "context_length",
-    "request_too_large": "context_length",
-    "content_filter": "content_filter",
-    "content_policy_violation": "content_filter",
-    "insufficient_quota": "quota",
-    "enforced_spend_limit_reached": "quota",
-    "billing_error": "quota",
-    "billing_hard_limit_reached": "quota",
-    "rate_limit_error": "rate_limit",
-    "rate_limit_exceeded": "rate_limit",
-    "resource_exhausted": "rate_limit",
-    "throttlingexception": "rate_limit",
-    "overloaded_error": "overloaded",
-    "service_unavailable": "overloaded",
-    "serviceunavailableexception": "overloaded",
-    "unavailable": "overloaded",
-    "api_error": "server",
-    "server_error": "server",
-    "internal_error": "server",
-    "internalserverexception": "server",
-    "modelstreamerrorexception": "server",
-    "timeout_error": "server",
-    "tool_use_failed": "tool_use_failed",
-    "invalid_request_error": "invalid_request",
-    "invalid_argument": "invalid_request",
-    "validationexception": "invalid_request",
-}
-_VAGUE = frozenset(
-    {
-        "invalid_request_error",
-        "api_error",
-        "server_error",
-        "invalid_argument",
-        "validationexception",
-    }
+_DEPTH = 5
+"""How deep the error may lie in its body."""
+_WRAPPERS = ("error", "base_resp", "Error", "response", "status_details", "detail", "message")
+"""Members that may hold the error as an object, the likeliest first."""
+_TEXTS = (
+    *("message", "msg", "detail", "Message", "status_msg", "error_msg", "error_message", "errmsg"),
+    *("error_description", "description", "error", "title"),
 )
-"""Types that say little: the message, then the status, may know better."""
-
-_WORDS: tuple[tuple[re.Pattern[str], ErrorKind], ...] = (
-    (
-        re.compile(
-            r"(context (length|window|size)|input tokens exceed|prompt (is )?too long|too many tokens"
-            r"|maximum number of tokens|exceed\w{0,3} .{0,30}context)",
-            re.I,
-        ),
-        "context_length",
-    ),
-    (
-        re.compile(
-            r"(incorrect|invalid|missing|not valid).{0,20}api[ _-]?key|api key not valid", re.I
-        ),
-        "authentication",
-    ),
-    (re.compile(r"security token .{0,40}invalid", re.I), "authentication"),
-    (
-        re.compile(
-            r"model.{0,80}(does not exist|not found|was removed)|(invalid|unknown) model|model identifier is invalid"
-            r"|supported api model names are",
-            re.I,
-        ),
-        "not_found",
-    ),
-    (re.compile(r"credit balance is too low|insufficient (credits|balance)", re.I), "quota"),
-    (re.compile(r"overloaded", re.I), "overloaded"),
-    (re.compile(r"rate.?limit", re.I), "rate_limit"),
+"""Members that hold an error's words."""
+_CODES = (
+    *("code", "type", "status", "error_type", "error_code", "errcode", "status_code", "Code"),
+    "__type",
 )
+"""Members that hold a code, the most specific first."""
+_CODES_AROUND = ("code", "error_type", "error_code", "__type")
+"""Those that count where they stand around the error."""
+_STATUSES = ("status_code", "code", "status", "statusCode", "http_code", "raw_status_code")
+"""Members that hold the HTTP status which an error inside a stream would have had."""
+_SAYS_NOTHING = frozenset({"error", "failed", "fail"})
+_SUCCESS = frozenset({"", "0", "200", "20000", "ok", "success", "none", "null"})
+"""Codes of those who send one with every answer."""
+_FAILURES = frozenset({"error", "errors", "base_resp"})
+_FIELD = re.compile(r"^(?:data|error):[ \t]*(.*)$", re.M)
+"""A line of server-sent events; `error:` is GPUStack's."""
 
-_UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-"""Seconds, by how a unit begins; of those that fit, the first counts."""
-_DURATION = re.compile(
-    r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h)(?![a-z])", re.I
-)
-_TOLD_DELAY = re.compile(rf"\b(?:try again|retry) (?:in|after) ((?:{_DURATION.pattern} ?)+)", re.I)
-"""OpenAI's "Please try again in 6m0s", where an error inside a stream has no headers."""
 
-_STATUSES: dict[int, ErrorKind] = {
-    401: "authentication",
-    402: "quota",
-    403: "permission",
-    404: "not_found",
-    408: "timeout",
-    409: "server",
-    413: "context_length",
-    429: "rate_limit",
-    503: "overloaded",
-    529: "overloaded",
-}
+@dataclass(slots=True)
+class _Report:
+    """What an error's body says."""
+
+    message: str = ""
+    codes: list[str] = field(default_factory=list)
+    """The most specific first. Some numbers stand behind their vendor: "minimax/1008"."""
+    status: int | None = None
+    """The status that the body itself names."""
+    hint: str = ""
+    """Words that say its kind, beside those of the message."""
 
 
 def parse_error(
@@ -138,27 +73,27 @@ def parse_error(
     headers: Mapping[str, str] | None = None,
     provider: str | None = None,
 ) -> ErrorInfo:
-    """What went wrong, from a parsed JSON body, or the body's text.
+    """What went wrong, from a parsed JSON body, or the body's text: JSON, server-sent events, a page, or words.
 
     `status` and `headers` (lower-case names) are those of an HTTP error; leave them out for an error inside a stream.
     """
     headers = headers or {}
-    message, words = _read(body)
+    body = _open(body)
+    report = _read(body)
     if (amazon := headers.get("x-amzn-errortype")) is not None:
-        words.insert(0, amazon.partition(":")[0])
-    kind = _classify(words, message, status or _status_in(body))
+        report.codes.insert(0, amazon.partition(":")[0])
+    kind = classify(report.codes, f"{report.message} {report.hint}", status or report.status)
+    may_pass = kind in ("rate_limit", "overloaded")
+    told = report.message if may_pass else ""
     info = ErrorInfo(
         kind,
-        message[:MAX_MESSAGE]
-        or (f"HTTP {status} without a body" if status else "the provider reported an error"),
+        report.message[:MAX_MESSAGE] or _without_words(status),
         provider=provider,
         status_code=status,
-        code=next((word[:MAX_CODE] for word in words if not word.isdigit()), None),
-        retry_after=parse_retry_after(headers, body),
+        code=_shown_code(report.codes),
+        retry_after=parse_retry_after(headers, body, told, resets=may_pass),
         request_id=headers.get("x-request-id") or headers.get("request-id") or _request_id(body),
     )
-    if info.retry_after is None and kind in ("rate_limit", "overloaded"):
-        info.retry_after = _told_delay(message)
     if kind == "server" and status is not None and status < 500 and status != 409:
         info.retryable = False
     if (verdict := headers.get("x-should-retry")) in ("true", "false"):
@@ -170,11 +105,32 @@ def parse_error(
     return info
 
 
+def carries_error(payload: Mapping[str, Any]) -> bool:
+    """Whether a frame says that the answer failed, whatever else it holds."""
+    if _FAILURES.isdisjoint(payload):
+        return False
+    if _is_failure(payload.get("error")) or payload.get("errors"):
+        return True
+    base = payload.get("base_resp")
+    return isinstance(base, dict) and not _is_success(base.get("status_code"))
+
+
 def is_error(payload: Mapping[str, Any]) -> bool:
     """Whether a JSON object that came in place of a chunk is an error of any of the shapes above."""
-    if payload.get("error"):
+    if carries_error(payload) or payload.get("object") == "error":
         return True
-    return payload.get("object") == "error" or payload.get("type") == "error" or "detail" in payload
+    kind = payload.get("type")
+    if isinstance(kind, str) and re.search(r"(?:^|[._])error$", kind):
+        return True
+    if payload.get("success") is False:
+        return True
+    if any(payload.get(name) for name in ("detail", "error_msg", "error_message", "__type")):
+        return True
+    has_words = any(isinstance(payload.get(name), str) for name in ("message", "msg", "errmsg"))
+    codes = [payload[name] for name in ("code", "errcode") if name in payload]
+    if has_words and codes:
+        return not any(map(_is_success, codes))
+    return has_words and _status_of([payload]) is not None
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -189,72 +145,163 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def parse_retry_after(headers: Mapping[str, str], body: Any = None) -> float | None:
-    """Seconds to wait: milliseconds before seconds before a date, else Google's `retryDelay`.
-
-    None when the server named no usable delay; zero, negative and unreadable values count as none.
-    A date is read against the response's own `date`, so that a wrong clock here does no harm.
-    """
-    candidates = [
-        _number(headers.get("retry-after-ms"), 0.001),
-        _number(headers.get("retry-after"), 1.0),
-    ]
-    if candidates[1] is None and (date := headers.get("retry-after")) is not None:
-        candidates.append(_until(date, headers.get("date")))
-    candidates.append(_google_delay(body))
-    return next(
-        (seconds for seconds in candidates if seconds is not None and 0 < seconds < math.inf), None
-    )
+# --- bodies ------------------------------------------------------------------------------------------------------
 
 
-def _classify(words: list[str], message: str, status: int | None) -> ErrorKind:
-    known = [word.lower() for word in words if word.lower() in _CODES]
-    precise = next((word for word in known if word not in _VAGUE), None)
-    if precise is not None:
-        return _CODES[precise]
-    if status not in (401, 402, 404, 429):
-        for pattern, kind in _WORDS:
-            if pattern.search(message):
-                return kind
-    if status is not None:
-        if status in _STATUSES:
-            return _STATUSES[status]
-        if 300 <= status < 400:
-            return "redirect"
-        if status < 200:
-            return "protocol"
-        return "server" if status >= 500 else "invalid_request"
-    return _CODES[known[0]] if known else "server"
+def _open(body: Any) -> Any:
+    """A body as JSON, if there is some in it: in a text, in server-sent events, in a list, in OpenRouter's `raw`."""
+    if isinstance(body, str):
+        body = _open_text(body.lstrip("\ufeff"))
+    if isinstance(body, list):
+        body = _first_error(body)
+    error = body.get("error") if isinstance(body, dict) else None
+    metadata = error.get("metadata") if isinstance(error, dict) else None
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if isinstance(metadata, dict) and isinstance(error, dict) and isinstance(raw, str):
+        opened = {**metadata, "raw": _open_text(raw)}
+        return {**body, "error": {**error, "metadata": opened}}
+    return body
 
 
-def _read(body: Any) -> tuple[str, list[str]]:
-    """The message, and every code or type in the body, the most specific first."""
-    if not isinstance(body, dict):
-        return _plain(str(body or "")), []
-    inner = body.get("error")
-    error: dict[str, Any] = inner if isinstance(inner, dict) else body
-    text = inner if isinstance(inner, str) else error.get("message") or error.get("detail")
-    details = error.get("details")
-    if not isinstance(details, list):
-        details = [details]
-    words = [
-        *(
-            detail.get("error_code") or detail.get("reason")
-            for detail in details
-            if isinstance(detail, dict)
-        ),
-        error.get("code"),
-        error.get("type") if error.get("type") != "error" else None,
-        error.get("status"),
-        error.get("error_type"),
-    ]
-    if not text:
+def _open_text(text: str) -> Any:
+    parsed = _json_in(text)
+    if parsed is not None:
+        return parsed
+    fields = _FIELD.findall(text[: 64 * 1024])
+    if not fields:
+        return text
+    payloads = [payload for data in fields if (payload := _json_in(data)) is not None]
+    if not payloads:
+        whole = _json_in("\n".join(fields))
+        return "\n".join(fields) if whole is None else whole
+    return _first_error(payloads)
+
+
+def _first_error(items: list[Any]) -> Any:
+    """The error among the objects of a list; where none looks like one, the last of them."""
+    objects = [item for item in items if isinstance(item, dict)]
+    found = next((item for item in objects if is_error(item)), None)
+    if found is None and objects:
+        return objects[-1]
+    return found or next((item for item in items if isinstance(item, str)), None)
+
+
+def _json_in(text: str) -> Any:
+    """The object, list or string that a text is; None if it is no JSON."""
+    if text.lstrip()[:1] not in ("{", "[", '"'):
+        return None
+    try:
+        return parse_json(text.encode("utf-8", "replace"))
+    except ValueError:
+        return None
+
+
+def _chain(body: Any) -> list[dict[str, Any]]:
+    """The object and those that it wraps: the error itself is the last."""
+    chain: list[dict[str, Any]] = []
+    while isinstance(body, dict) and len(chain) < _DEPTH:
+        chain.append(body)
+        body = _inner(body)
+    return chain
+
+
+def _inner(body: dict[str, Any]) -> Any:
+    errors = body.get("errors")
+    if isinstance(errors, list) and errors and not body.get("error"):
+        return errors[0] if isinstance(errors[0], dict) else {"message": errors[0]}
+    for name in _WRAPPERS:
+        value = body.get(name)
+        if isinstance(value, str) and name != "message":
+            value = _json_in(value)
+        if isinstance(value, dict) and (value or name == "error"):
+            return value
+    return None
+
+
+# --- what they say -----------------------------------------------------------------------------------------------
+
+
+def _read(body: Any) -> _Report:
+    chain = _chain(body)
+    if not chain:
+        return _Report(_plain(str(body or "")))
+    error = chain[-1]
+    report = _Report(_message(error), _codes(chain), _status_of(chain))
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict):
+        _add_metadata(report, metadata)
+    return report
+
+
+def _message(error: dict[str, Any]) -> str:
+    text = next((error[name] for name in _TEXTS if error.get(name)), None)
+    if text is None or text is True:
         text = str(error) if error else ""
-    if isinstance(text, str) and isinstance(param := error.get("param"), str) and param not in text:
+    param = error.get("param")
+    if isinstance(text, str) and isinstance(param, str) and param not in text:
         text = f"{text.rstrip('.')}: {param[:100]}"
-    return _plain(text if isinstance(text, str) else str(text)), [
-        str(word) for word in words if word
-    ]
+    return _plain(str(text))
+
+
+def _add_metadata(report: _Report, metadata: dict[str, Any]) -> None:
+    """OpenRouter's: the answer of whom it asked, and why a filter spoke."""
+    if metadata.get("reasons"):
+        report.hint = "requires moderation"
+    raw = metadata.get("raw")
+    if not raw:
+        return
+    inner = _read(raw)
+    report.codes += inner.codes
+    report.status = report.status or inner.status
+    if inner.message and inner.message not in report.message:
+        report.message = f"{report.message}: {inner.message}"
+
+
+def _codes(chain: list[dict[str, Any]]) -> list[str]:
+    """Every code or type, the most specific first."""
+    *around, error = chain
+    found = [*_detailed_codes(error), *(error.get(name) for name in _CODES)]
+    if error.get("message") or error.get("error_description"):  # `error` isn't the message, then
+        found.append(error.get("error"))
+    found += [outer.get(name) for outer in reversed(around) for name in _CODES_AROUND]
+    vendor = "mistral/" if error.get("object") == "error" else ""
+    if around and around[-1].get("base_resp") is error:
+        vendor = "minimax/"
+    named = [code for code in map(_as_code, found) if code and code not in _SAYS_NOTHING]
+    return [f"{vendor}{code}" if code.isdecimal() else code for code in named]
+
+
+def _detailed_codes(error: dict[str, Any]) -> Iterator[Any]:
+    """Google's and Anthropic's details, Azure's inner error."""
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else [details]:
+        if isinstance(detail, dict):
+            yield detail.get("error_code") or detail.get("reason")
+    inner = error.get("innererror")
+    if isinstance(inner, dict):
+        yield inner.get("code")
+
+
+def _as_code(value: Any) -> str:
+    """A code as text: AWS's "service#Class" without the service, an object in its place as nothing."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return ""
+    return str(value).rpartition("#")[2]
+
+
+def _shown_code(codes: list[str]) -> str | None:
+    """The first word; else a vendor's own number, which an HTTP status isn't."""
+    words = [code for code in codes if not _number(code).isdecimal()]
+    numbers = [_number(code) for code in codes if len(_number(code)) > 3]
+    return next((code[:MAX_CODE] for code in (*words, *numbers)), None)
+
+
+def _number(code: str) -> str:
+    return code.rpartition("/")[2]
+
+
+def _without_words(status: int | None) -> str:
+    return f"HTTP {status} without a body" if status else "the provider reported an error"
 
 
 def _plain(text: str) -> str:
@@ -265,54 +312,32 @@ def _plain(text: str) -> str:
     return " ".join(text[: 8 * MAX_MESSAGE].split())
 
 
-def _status_in(body: Any) -> int | None:
+def _status_of(chain: Sequence[Mapping[str, Any]]) -> int | None:
     """Some in-stream errors carry the status they would have had (Groq `status_code`, OpenRouter `code`)."""
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict):
-        for key in ("status_code", "code"):
-            value = str(error.get(key))
+    for error in reversed(chain):
+        for name in _STATUSES:
+            value = str(error.get(name))
             if re.fullmatch("[45][0-9]{2}", value):
                 return int(value)
     return None
 
 
 def _request_id(body: Any) -> str | None:
-    value = body.get("request_id") if isinstance(body, dict) else None
-    return value if isinstance(value, str) else None
-
-
-def _number(text: str | None, scale: float) -> float | None:
-    try:
-        return float(cast(str, text)) * scale
-    except (TypeError, ValueError):
-        return None
-
-
-def _until(date: str, now: str | None) -> float | None:
-    try:
-        here = parsedate_to_datetime(now) if now else datetime.now(UTC)
-        return (parsedate_to_datetime(date) - here).total_seconds()
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-
-
-def _told_delay(message: str) -> float | None:
-    told = _TOLD_DELAY.search(message)
-    if told is None:
-        return None
-    parts = _DURATION.findall(told[1])
-    units = (
-        (number, next(_UNITS[unit] for unit in _UNITS if name.lower().startswith(unit)))
-        for number, name in parts
-    )
-    return sum(float(number) * unit for number, unit in units) or None
-
-
-def _google_delay(body: Any) -> float | None:
-    error = body.get("error") if isinstance(body, dict) else None
-    details = error.get("details") if isinstance(error, dict) else None
-    for detail in details if isinstance(details, list) else ():
-        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
-        if isinstance(delay, str) and delay.endswith("s"):
-            return _number(delay[:-1], 1.0)
+    for error in _chain(body):
+        value = error.get("request_id") or error.get("requestId")
+        if isinstance(value, str):
+            return value
     return None
+
+
+def _is_failure(error: Any) -> bool:
+    """Whether an `error` member says that something failed: some send one with every chunk, empty or with code 0."""
+    if not isinstance(error, dict):
+        return bool(error)
+    if str(error.get("code")).lower() in ("0", "ok", "success"):
+        return False
+    return any(value for value in error.values())
+
+
+def _is_success(code: Any) -> bool:
+    return str(code).lower() in _SUCCESS

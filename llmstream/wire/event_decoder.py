@@ -334,10 +334,7 @@ class Decoder:
                 self._bad_frame(frame, str(problem))
             return  # the last frame, cut: `finish` says so
         if type(payload) is not dict:
-            if frame.event == "error":
-                self._fail(parse_error(payload))
-            else:
-                self._bad_frame(frame, "not a JSON object")
+            self._parse_other(payload, frame)
             return
         before, usage, reason = len(self._out), self._usage, self._raw_finish_reason
         try:
@@ -345,6 +342,8 @@ class Decoder:
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
             # A field of an unexpected type: checking every one on the way would cost more than all the rest.
             self._bad_frame(frame, f"{type(problem).__name__} in {self.format}")
+        if frame.event == "error" and not self.ended:
+            self._fail(parse_error(payload))
         if self._include_raw and len(self._out) > before:
             self._out[before].raw = payload
         if self._plain is not None:
@@ -352,6 +351,14 @@ class Decoder:
             alone = len(self._out) == before + 1
             if text and alone and usage is self._usage and reason is self._raw_finish_reason:
                 self._framer.learn(frame, text)
+
+    def _parse_other(self, payload: Any, frame: Frame) -> None:
+        """A frame whose JSON isn't an object: Google sends errors in a list."""
+        is_list_of_errors = isinstance(payload, list) and any(map(_is_error, payload))
+        if is_list_of_errors or frame.event == "error":
+            self._fail(parse_error(payload))
+        else:
+            self._bad_frame(frame, "not a JSON object")
 
     def _bad_frame(self, frame: Frame, problem: str) -> None:
         text = frame.data[:200].decode("utf-8", "replace")
@@ -384,8 +391,8 @@ class Decoder:
                 payload = parse_json(text)
             except ValueError:
                 payload = None
-            if isinstance(payload, list) and payload:
-                payload = payload[0]  # Google wraps errors in a list
+            if isinstance(payload, list):
+                payload = next(filter(_is_error, payload), None)  # Google wraps errors in a list
             if isinstance(payload, dict) and self._body(payload):
                 return
         if self.finishing:
@@ -412,3 +419,7 @@ class Decoder:
                 shown = json.dumps(payload)[:200]
                 self._fail(ErrorInfo("wrong_body", f"JSON that is not an answer: {shown}"))
         return True
+
+
+def _is_error(item: Any) -> bool:
+    return isinstance(item, dict) and is_error(item)

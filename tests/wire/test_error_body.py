@@ -15,9 +15,9 @@ from llmstream.wire.error_body import (
     MAX_MESSAGE,
     is_error,
     parse_error,
-    parse_retry_after,
     redact,
 )
+from llmstream.wire.retry_delay import parse_retry_after
 from tests import strategies
 from tests.recordings import listed
 
@@ -405,7 +405,7 @@ def test_googles_delay_is_in_the_body():
     body = google(429, "RESOURCE_EXHAUSTED", details=["x", {"@type": "x"}, {"retryDelay": "48.5s"}])
     assert parse_retry_after({}, body) == 48.5
     assert parse_error(body, status=429).retry_after == 48.5
-    for odd in ("48", "s", 48, None):
+    for odd in ("s", "48 pieces", [48], None):
         assert parse_retry_after({}, google(429, "X", details=[{"retryDelay": odd}])) is None
 
 

@@ -54,3 +54,145 @@ FINISH = {
     "ai-sdk.dev finishReason": "stop length content-filter tool-calls error",
 }
 """Words by the package or page that lists them. None of them may be OTHER."""
+
+CODES_BY_PAGE: dict[str, dict[str, str]] = {
+    "platform.openai.com/docs/guides/error-codes; openai ResponseError": {
+        "authentication": "invalid_api_key",
+        "quota": "insufficient_quota billing_hard_limit_reached",
+        "rate_limit": "rate_limit_exceeded",
+        "context_length": "context_length_exceeded",
+        "not_found": "model_not_found previous_response_not_found",
+        "overloaded": "service_unavailable slow_down engine_overloaded",
+        "content_filter": (
+            "invalid_prompt bio_policy misalignment_policy_violation image_content_policy_violation cyber_policy"
+            " cyber_policy_violation moderation_blocked content_policy_violation content_filter"
+        ),
+        "invalid_request": (
+            "data_residency_mismatch invalid_image invalid_image_format invalid_base64_image invalid_image_url"
+            " image_too_large image_too_small image_parse_error invalid_image_mode image_file_too_large"
+            " unsupported_image_media_type empty_image_file failed_to_download_image image_file_not_found"
+            " string_above_max_length invalid_value unsupported_value unknown_parameter missing_required_parameter"
+        ),
+        "server": "server_error vector_store_timeout",
+    },
+    "docs.claude.com/en/api/errors; anthropic ErrorType": {
+        "authentication": "authentication_error",
+        "permission": "permission_error",
+        "not_found": "not_found_error skill_not_found_error",
+        "context_length": "request_too_large prompt_too_long",
+        "quota": "billing_error enforced_spend_limit_reached contract_spend_limit_reached",
+        "rate_limit": "rate_limit_error model_rate_limited_error session_rate_limited_error",
+        "overloaded": "overloaded_error overloaded model_overloaded_error",
+        "server": "api_error timeout_error",
+        "invalid_request": "invalid_request_error",
+    },
+    "cloud.google.com/apis/design/errors (google.rpc.Code)": {
+        "invalid_request": "INVALID_ARGUMENT FAILED_PRECONDITION OUT_OF_RANGE ALREADY_EXISTS UNIMPLEMENTED",
+        "authentication": "UNAUTHENTICATED API_KEY_INVALID",
+        "permission": "PERMISSION_DENIED",
+        "not_found": "NOT_FOUND",
+        "rate_limit": "RESOURCE_EXHAUSTED",
+        "overloaded": "UNAVAILABLE",
+        "server": "INTERNAL UNKNOWN ABORTED CANCELLED DEADLINE_EXCEEDED DATA_LOSS",
+    },
+    "docs.aws.amazon.com/bedrock CommonErrors; botocore bedrock-runtime": {
+        "authentication": (
+            "ExpiredTokenException UnrecognizedClientException InvalidClientTokenId IncompleteSignature"
+            " MissingAuthenticationToken RequestExpired InvalidSignatureException"
+        ),
+        "permission": "AccessDeniedException NotAuthorized",
+        "not_found": "ResourceNotFoundException",
+        "quota": "ServiceQuotaExceededException",
+        "rate_limit": "ThrottlingException",
+        "overloaded": "ServiceUnavailableException ModelNotReadyException",
+        "server": (
+            "InternalServerException ModelErrorException ModelStreamErrorException ModelTimeoutException"
+            " ConflictException"
+        ),
+        "invalid_request": "ValidationException",
+    },
+    "docs.z.ai/api-reference/api-code; docs.bigmodel.cn/cn/api/api-code": {
+        "authentication": "1000 1001 1002 1003 1004",
+        "permission": "1110 1111 1112 1121 1220",
+        "quota": "1113 1304 1308 1309 1310 1311 1313 1314 1315 1316 1317 1318 1319 1320 1321",
+        "not_found": "1211 1221 1222",
+        "invalid_request": "1210 1212 1213 1214 1215 1231",
+        "server": "1120 1230 1234",
+        "context_length": "1261",
+        "content_filter": "1301",
+        "rate_limit": "1302 1303 1305",
+        "overloaded": "1312",
+    },
+    "platform.moonshot.ai/docs/api/chat": {
+        "quota": "exceeded_current_quota_error",
+        "overloaded": "engine_overloaded_error",
+        "rate_limit": "rate_limit_reached_error",
+        "content_filter": "content_filter",
+        "authentication": "invalid_authentication_error incorrect_api_key_error",
+        "permission": "permission_denied_error",
+        "not_found": "resource_not_found_error",
+        "invalid_request": "invalid_request_error",
+    },
+    "docs.mistral.ai/api": {
+        "rate_limit": "rate_limited",
+        "overloaded": "service_tier_capacity_exceeded",
+        "not_found": "invalid_model",
+    },
+    "console.groq.com/docs/errors": {
+        "tool_use_failed": "tool_use_failed",
+        "invalid_output": "json_validate_failed output_parse_failed",
+        "not_found": "model_decommissioned",
+    },
+    "help.aliyun.com/zh/model-studio/error-code": {
+        "authentication": "InvalidApiKey invalid_api_key",
+        "quota": "Arrearage AllocationQuota.FreeTierOnly",
+        "rate_limit": "Throttling Throttling.RateQuota Throttling.AllocationQuota limit_requests",
+        "content_filter": "DataInspectionFailed data_inspection_failed",
+        "permission": "AccessDenied AccessDenied.Unpurchased Model.AccessDenied",
+        "not_found": "ModelNotFound model_not_found",
+        "invalid_request": "InvalidParameter invalid_parameter_error",
+    },
+    "volcengine.com/docs/82379/1299023": {
+        "quota": "AccountOverdueError QuotaExceeded",
+        "rate_limit": (
+            "RateLimitExceeded.EndpointRPMExceeded ModelAccountRpmRateLimitExceeded RequestBurstTooFast"
+        ),
+        "overloaded": "ServerOverloaded",
+        "content_filter": "SensitiveContentDetected InputTextSensitiveContentDetected",
+        "authentication": "AuthenticationError",
+    },
+    "docs.litellm.ai/docs/exception_mapping": {
+        "rate_limit": "RateLimitError throttling_error",
+        "context_length": "ContextWindowExceededError",
+        "content_filter": "ContentPolicyViolationError",
+        "authentication": "AuthenticationError auth_error",
+        "not_found": "NotFoundError",
+        "permission": "PermissionDeniedError team_model_access_denied",
+        "invalid_request": "BadRequestError",
+        "overloaded": "ServiceUnavailableError",
+        "quota": "budget_exceeded",
+        "server": "InternalServerError",
+    },
+    "ggml-org/llama.cpp tools/server": {
+        "context_length": "exceed_context_size_error",
+        "overloaded": "unavailable_error",
+        "authentication": "authentication_error",
+        "server": "server_error",
+    },
+    "docs.github.com/github-models; Copilot": {
+        "context_length": "model_max_prompt_tokens_exceeded tokens_limit_reached",
+        "not_found": "unknown_model",
+        "quota": "quota_exceeded",
+    },
+}
+"""Codes by the page that lists them, and by the kind that it describes. MiniMax's stand in `base_resp`, below."""
+
+MINIMAX = {
+    "server": "1000 1001 1024 1033",
+    "rate_limit": "1002 1039 1041",
+    "authentication": "1004 2049",
+    "quota": "1008",
+    "content_filter": "1026 1027",
+    "invalid_request": "2013 1042",
+}
+"""platform.minimax.io/docs/api-reference/errorcode"""

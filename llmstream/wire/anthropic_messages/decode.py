@@ -20,7 +20,7 @@ import json
 from typing import Any
 
 from llmstream.messages import Source, ToolResult, Usage
-from llmstream.wire.error_body import parse_error
+from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count, as_string
@@ -68,6 +68,8 @@ class MessagesDecoder(Decoder):
             self._begin_block(payload["index"], payload["content_block"])
         elif kind == "content_block_stop":
             self._end_block(payload["index"])
+        elif carries_error(payload):
+            self._fail(parse_error(payload))
         elif kind == "message_delta":
             self._end_blocks()
             self._parse_usage(payload.get("usage"))
@@ -77,7 +79,7 @@ class MessagesDecoder(Decoder):
         elif kind == "message_stop":
             self._end_blocks()
             self._complete()
-        elif kind == "error" or payload.get("error"):
+        elif kind == "error" or is_error(payload):
             self._fail(parse_error(payload))
 
     def parse_document(self, payload: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ recordings:
 - `content` null, empty, or a list of parts (Mistral). The same reasoning under two names (counted once). The whole
   answer again in `message` beside `delta` (Perplexity, Writer): only `delta` is read.
 - Tool deltas without index, with ids and names repeated or emptied, arguments null or whole.
-- An `error` beside a normal chunk, after the finish reason (OpenRouter).
+- An `error` beside a normal chunk, after the finish reason (OpenRouter), in its choice or in its delta.
 - Citations as a cumulative top-level list (Perplexity), or as `annotations` in the delta.
 """
 
@@ -19,7 +19,7 @@ import json
 from typing import Any
 
 from llmstream.messages import Source, Usage, parse_arguments
-from llmstream.wire.error_body import parse_error
+from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count, as_text
@@ -41,22 +41,23 @@ class ChatDecoder(Decoder):
         # By the call's index, for the calls that `_is_whole` was asked about.
         self._whole: dict[int, _WholeArguments] = {}
         self._sources: set[str] = set()
+        self._choice_error: Any = None  # what stands in a choice or its delta
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
         """One chunk."""
         choices = payload.get("choices")
         if choices:
             self._parse_choice(payload, choices)
-        elif choices is None and "error" not in payload:
-            payload = self._bare_error(payload)
         if usage := payload.get("usage"):
             self._usage = parse_usage(usage)
         elif isinstance(groq := payload.get("x_groq"), dict) and groq.get("usage"):
             self._usage = parse_usage(groq["usage"])
         if isinstance(citations := payload.get("citations"), list):
             self._parse_citations(citations, payload.get("search_results"))
-        if payload.get("error"):
+        if carries_error(payload) or (not choices and is_error(payload)):
             self._fail(parse_error(payload))
+        elif self._choice_error and carries_error(told := {"error": self._choice_error}):
+            self._fail(parse_error(told))
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A `chat.completion` object: its message is one large delta."""
@@ -89,6 +90,8 @@ class ChatDecoder(Decoder):
             self.finishing |= self._finish_word(reason, native=native)
         if usage := choice.get("usage"):  # Kimi
             self._usage = parse_usage(usage)
+        if "error" in choice:
+            self._choice_error = choice["error"]
 
     def _parse_delta(self, delta: dict[str, Any]) -> None:
         content = delta.get("content")
@@ -104,6 +107,7 @@ class ChatDecoder(Decoder):
             self._parse_reasoning(delta)
         if refusal := delta.get("refusal"):
             self._refusal(refusal)
+        self._choice_error = delta.get("error")
         for call in delta.get("tool_calls") or ():
             self._parse_tool_call(call)
         if function := delta.get("function_call"):  # the form before tools
@@ -216,12 +220,6 @@ class ChatDecoder(Decoder):
                 self._source(
                     Source(title=result.get("title"), url=url, excerpt=result.get("snippet"))
                 )
-
-    def _bare_error(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """An error object in place of a chunk, without the `error` key (vLLM, Mistral)."""
-        if payload.get("object") == "error" or ("message" in payload and "code" in payload):
-            return {**payload, "error": payload}
-        return payload
 
 
 class _WholeArguments:

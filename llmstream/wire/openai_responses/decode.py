@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.messages import parse_arguments
-from llmstream.wire.error_body import parse_error
+from llmstream.wire.error_body import is_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.open_calls import OpenCall
@@ -78,7 +78,7 @@ class ResponsesDecoder(Decoder):
         handler = self._HANDLERS.get(kind)
         if handler is not None:
             handler(self, payload)
-        elif event == "error" or ("type" not in payload and payload.get("error")):
+        elif is_error(payload):
             self._fail(parse_error(payload))
         else:
             self._parse_progress(kind, payload)
