@@ -23,7 +23,7 @@ _DURATION = re.compile(
     r"(milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)(?![a-z])",
     re.I,
 )
-_DURATIONS = re.compile(rf"\s*(?:{_DURATION.pattern}[\s,]*)+", re.I)
+_DURATIONS = re.compile(rf"(?:{_DURATION.pattern}[ ,]*)+", re.I)
 _TOLD = re.compile(
     r"\b(?:try again|retry|retrying|wait|resets?)"
     r"(?: (?:in|after|for|at least|about|another))* "
@@ -113,7 +113,7 @@ def _delay(value: Any, unit: float) -> float | None:
 
 def _seconds(text: str) -> float | None:
     """The seconds of "1m30s", "500ms" or "2 hours"."""
-    return _sum(text) if _DURATIONS.fullmatch(text[:100]) else None
+    return _sum(text) if _DURATIONS.fullmatch(text.strip()[:100]) else None
 
 
 def _sum(text: str) -> float:
