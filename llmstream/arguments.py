@@ -12,6 +12,7 @@ from dataclasses import replace
 from operator import is_
 from typing import Any
 
+from llmstream.cache_marks import Cache, check_cache, parse_cache
 from llmstream.media import checked, parse_media
 from llmstream.messages import (
     ROLES,
@@ -37,7 +38,9 @@ from llmstream.messages import (
 from llmstream.options import NAMES, OPTIONS
 
 FORMAT = "openai-chat"
-_TEXT_ONLY = "a tool's result is text or JSON; send an image in a user message after it"
+OURS = "llmstream"
+"""The member of a reasoning detail that holds what a gateway of ours put there."""
+_SHOWN = "a tool's result is text, JSON, or a list of TextPart, ImagePart and File"
 
 
 def build_request(messages: Any, model: str, **options: Any) -> ChatRequest:
@@ -114,6 +117,7 @@ def _parse_message(value: Any, where: str) -> Message:
     if role == "tool":
         return Message("tool", [_parse_tool_result(value, content, where)])
     parts = list(_parse_content(content, f"{where}.content"))
+    _mark_last(parts, parse_cache(value, where))
     if role == "assistant":
         parts = [*_parse_reasoning(value), *parts, *_parse_assistant(value, where)]
     elif content is None:
@@ -150,12 +154,13 @@ def _check_part(part: Part, role: str, where: str) -> Part:
     """The part as it can be sent. A model's own files are as they came: nothing that it sent may raise."""
     if type(part) is TextPart:
         _parse_text(part.text, where)
+        check_cache(part.cache, where)
     elif isinstance(part, ImagePart):
         return checked(part, where)
     elif isinstance(part, File):
         return part if role == "assistant" else _as_image(checked(part, where))
     elif isinstance(part, ToolResult):
-        _check_result(part, where)
+        return _check_result(part, where)
     elif not isinstance(part, Part):
         raise TypeError(f"{where} is a {type(part).__name__}; give TextPart, ImagePart, ToolCall …")
     return part
@@ -163,14 +168,29 @@ def _check_part(part: Part, role: str, where: str) -> Part:
 
 def _as_image(file: File) -> File | ImagePart:
     """A picture is an image to a model, whatever it was given as."""
-    return ImagePart(file.url, file.data, file.media_type) if file.is_image else file
+    if not file.is_image:
+        return file
+    return ImagePart(file.url, file.data, file.media_type, cache=file.cache)
 
 
-def _check_result(result: ToolResult, where: str) -> None:
+def _check_result(result: ToolResult, where: str) -> ToolResult:
+    check_cache(result.cache, where)
     content = result.content
-    for item in content if isinstance(content, list | tuple) else (content,):
-        if isinstance(item, ImagePart | File | bytes | bytearray | memoryview):
-            raise TypeError(f"{where}: {_TEXT_ONLY}, not {type(item).__name__}")
+    if isinstance(content, ImagePart | File | TextPart):
+        content = [content]
+    if isinstance(content, bytes | bytearray | memoryview):
+        raise TypeError(f"{where}: {_SHOWN}, not {type(content).__name__}")
+    if not isinstance(content, list | tuple):
+        return result
+    if not any(isinstance(item, Part | bytes | bytearray | memoryview) for item in content):
+        return result
+    for item in content:
+        if not isinstance(item, TextPart | ImagePart | File):
+            raise TypeError(f"{where}: {_SHOWN}, not {type(item).__name__}")
+    ready = [
+        _check_part(item, "tool", f"{where}.content[{index}]") for index, item in enumerate(content)
+    ]
+    return replace(result, content=ready)
 
 
 def _parse_text(text: Any, where: str) -> str:
@@ -198,23 +218,21 @@ def _parse_content(content: Any, where: str) -> Iterator[Part]:
 
 def _parse_part(part: Any, where: str) -> Part:
     kind = part.get("type") if isinstance(part, Mapping) else None
-    if kind is not None and "cache_control" in part:
-        raise ValueError(
-            f'{where}.cache_control: give it for the whole prompt, as provider_options={{"anthropic": …}}'
-        )
+    cache = parse_cache(part, where) if kind is not None else None
     if kind in ("text", "input_text", "output_text"):
-        return TextPart(_parse_text(part.get("text"), where))
+        return TextPart(_parse_text(part.get("text"), where), cache)
     if kind == "image_url":
         image = part.get("image_url")
         image = {"url": image} if isinstance(image, str) else _mapping(image, f"{where}.image_url")
         url, detail = image.get("url"), image.get("detail")
         if url is None:
             raise ValueError(f"{where}.image_url.url is missing")
-        return parse_media(ImagePart, f"{where}.image_url", url=url, detail=detail)
+        return parse_media(ImagePart, f"{where}.image_url", url=url, detail=detail, cache=cache)
     if kind == "file":
         file = _mapping(part.get("file"), f"{where}.file")
         id, name, data = file.get("file_id"), file.get("filename"), file.get("file_data") or None
-        return _as_image(parse_media(File, f"{where}.file", id=id, name=name, data=data))
+        parsed = parse_media(File, f"{where}.file", id=id, name=name, data=data, cache=cache)
+        return _as_image(parsed)
     if kind == "refusal":
         return RefusalPart(_parse_text(part.get("refusal"), where))
     raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
@@ -226,18 +244,40 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     return value
 
 
+def _mark_last(parts: list[Part], cache: Cache | None) -> None:
+    """A mark on a message is one on its last part."""
+    last = parts[-1] if cache is not None and parts else None
+    if isinstance(last, TextPart | ImagePart | File):
+        last.cache = cache
+
+
 def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:
-    details = sequence_of(value.get("reasoning_details") or (), "reasoning_details")
-    for detail in details:
-        if isinstance(detail, Mapping) and detail.get("signature"):
-            yield ReasoningPart(
-                detail.get("text") or "", detail["signature"], detail.get("id"), FORMAT
-            )
-        elif isinstance(detail, Mapping):
-            yield ProviderPart(FORMAT, dict(detail))
+    given = sequence_of(value.get("reasoning_details") or (), "reasoning_details")
+    details = [dict(detail) for detail in given if isinstance(detail, Mapping)]
     text = value.get("reasoning_content") or value.get("reasoning")
-    if isinstance(text, str) and text.strip() and not details:  # a blank one stands where none was
+    # Ours hold what a gateway of ours keeps for a provider of another format.
+    yield from (ProviderPart(FORMAT, detail) for detail in details if OURS in detail)
+    signed = [detail for detail in details if OURS not in detail]
+    if signed:
+        yield _detailed_reasoning(signed, text)
+    elif (
+        not details and isinstance(text, str) and text.strip()
+    ):  # a blank one stands where none was
         yield ReasoningPart(text)
+
+
+def _detailed_reasoning(details: list[dict[str, Any]], text: Any) -> ReasoningPart:
+    """Reasoning with what its host signed. The details go back whole and in order."""
+    told = [detail.get("text") or detail.get("summary") for detail in details]
+    read = "".join(each for each in told if isinstance(each, str))
+    signed = next((detail for detail in details if detail.get("signature")), {})
+    return ReasoningPart(
+        text if isinstance(text, str) and text.strip() else read,
+        signed.get("signature"),
+        signed.get("id"),
+        FORMAT,
+        {"format": FORMAT, "reasoning_details": details},
+    )
 
 
 def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
@@ -263,6 +303,7 @@ def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
             input=parsed,
             complete=parsed is not None,
             provider_data=data,
+            cache=parse_cache(call, at),
         )
 
 
@@ -272,14 +313,19 @@ def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> To
         raise ValueError(
             f"{where}.tool_call_id is missing: name the call that this message answers"
         )
+    result = ToolResult(call_id, cache=parse_cache(value, where))
     if isinstance(content, str):
-        text = _parse_text(content, where)
+        result.content = _parse_text(content, where)
+        return result
+    shown = list(_parse_content(content, f"{where}.content"))
+    if not all(isinstance(part, TextPart | ImagePart | File) for part in shown):
+        raise ValueError(f"{where}.content: {_SHOWN}")
+    lone = shown[0] if len(shown) == 1 else None
+    if isinstance(lone, TextPart):
+        result.content, result.cache = lone.text, result.cache or lone.cache
     else:
-        texts = list(_parse_content(content, f"{where}.content"))
-        if not all(isinstance(part, TextPart) for part in texts):
-            raise ValueError(f"{where}.content: {_TEXT_ONLY}")
-        text = "".join(part.text for part in texts if isinstance(part, TextPart))
-    return ToolResult(call_id, text)
+        result.content = shown or ""
+    return result
 
 
 def parse_tools(value: Any) -> list[Tool | HostedTool]:
@@ -300,7 +346,10 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
         if not isinstance(name, str) or not name:
             raise ValueError(f"{where}: a function tool needs a name")
         schema = function.get("parameters", function.get("input_schema"))
+        cache = parse_cache(tool, where)
+        extra = _tool_fields(tool, where)
         tool = Tool(name, description=function.get("description"), strict=function.get("strict"))
+        tool.cache, tool.provider_data = cache, extra
         if schema is not None:
             tool.parameters = schema
     if not isinstance(tool, (Tool, HostedTool)):
@@ -310,6 +359,30 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
             raise TypeError(f"{where} ({tool.name}): parameters must be a JSON schema as a dict")
         ensure_json(tool.parameters, f"{where} ({tool.name}): parameters")
     return tool
+
+
+_TOOL_FIELDS = frozenset(
+    {
+        *("type", "name", "description", "parameters", "strict", "function"),
+        *("input_schema", "cache", "cache_control", "prompt_cache_breakpoint"),
+    }
+)
+
+
+def _tool_fields(tool: Mapping[str, Any], where: str) -> dict[str, Any] | None:
+    """Further fields of a function, which are those of the format in whose shape it was given."""
+    function = tool.get("function")
+    if isinstance(function, Mapping):
+        format, given = FORMAT, function
+    else:
+        format, given = "openai-responses", tool
+        if "input_schema" in tool:
+            format = "anthropic-messages"
+    rest = {name: given[name] for name in given if name not in _TOOL_FIELDS}
+    if not rest:
+        return None
+    ensure_json(rest, where)
+    return {"format": format, **rest}
 
 
 def parse_tool_choice(value: Any) -> ToolChoice | None:

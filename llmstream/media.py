@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from llmstream.cache_marks import Cache, check_cache
 from llmstream.media_types import (
     HEAD,
     contradicts,
@@ -137,6 +138,8 @@ class ImagePart(_Media):
     data: str | None = None
     media_type: str | None = None
     detail: str | None = None
+    cache: Cache | None = None
+    """Keep the prompt up to here in the provider's cache."""
 
     if TYPE_CHECKING:  # what may be given is more than what is kept
 
@@ -146,6 +149,7 @@ class ImagePart(_Media):
             data: Data | None = None,
             media_type: str | None = None,
             detail: str | None = None,
+            cache: Cache | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -188,16 +192,19 @@ class File(_Media):
     media_type: str | None = None
     data: str | None = None
     url: str | None = None
+    cache: Cache | None = None
+    """Keep the prompt up to here in the provider's cache."""
 
     if TYPE_CHECKING:  # what may be given is more than what is kept
 
-        def __init__(
+        def __init__(  # noqa: PLR0917  # as it was: its fields in their order
             self,
             id: str | None = None,
             name: str | None = None,
             media_type: str | None = None,
             data: Data | None = None,
             url: str | None = None,
+            cache: Cache | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -303,6 +310,7 @@ def _check(part: ImagePart | File) -> None:
     kind = type(part).__name__
     for f in fields(part):
         _check_field(kind, f.name, getattr(part, f.name))
+    check_cache(part.cache, kind)
     if part.url is not None and part.data is not None:
         raise ValueError(f"{kind} has both data and url: give one of them")
     if part.data is not None:

@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
+from llmstream.cache_marks import Cache
 from llmstream.media import File, ImagePart
 
 __all__ = [
@@ -116,6 +117,10 @@ class TextPart:
 
     type: ClassVar[str] = "text"
     text: str
+    cache: Cache | None = None
+    """Keep the prompt up to here in the provider's cache. Providers that cache by themselves need no mark."""
+    provider_data: dict[str, Any] | None = None
+    """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
 
 
 @dataclass(slots=True)
@@ -137,6 +142,8 @@ class ReasoningPart:
     id: str | None = None
     format: str | None = None
     """The wire format that `signature` and `id` belong to."""
+    provider_data: dict[str, Any] | None = None
+    """What else that format wants back, in its own words, such as OpenRouter's `reasoning_details`."""
 
 
 @dataclass(slots=True)
@@ -156,11 +163,16 @@ class ToolCall:
     executed_by: Literal["caller", "provider"] = "caller"
     provider_data: dict[str, Any] | None = None
     """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
+    cache: Cache | None = None
+    """Keep the prompt up to here in the provider's cache."""
 
 
 @dataclass(slots=True)
 class ToolResult:
-    """What a tool answered. `content` is text, or JSON where the provider ran the tool."""
+    """What a tool answered.
+
+    `content` is text or JSON, or a list of TextPart, ImagePart and File for a tool that shows something.
+    """
 
     type: ClassVar[str] = "tool_result"
     tool_call_id: str
@@ -169,6 +181,18 @@ class ToolResult:
     is_error: bool = False
     executed_by: Literal["caller", "provider"] = "caller"
     provider_data: dict[str, Any] | None = None
+    cache: Cache | None = None
+    """Keep the prompt up to here in the provider's cache."""
+
+    @property
+    def shown(self) -> list[TextPart | ImagePart | File] | None:
+        """The parts of a result that is a list of them; None for text and JSON."""
+        content = self.content
+        if not isinstance(content, list) or not content:
+            return None
+        if not all(isinstance(part, TextPart | ImagePart | File) for part in content):
+            return None
+        return content
 
 
 @dataclass(slots=True)
@@ -303,6 +327,10 @@ class Tool:
     parameters: dict[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
     description: str | None = None
     strict: bool | None = None
+    cache: Cache | None = None
+    """Keep the prompt up to the end of this tool in the provider's cache."""
+    provider_data: dict[str, Any] | None = None
+    """More fields of the definition; they go only to the wire format named in it (`provider_data["format"]`)."""
 
 
 @dataclass(slots=True)
@@ -382,7 +410,12 @@ def load(cls: type[Any], data: Mapping[str, Any]) -> Any:
 
 def dump_part(part: Part) -> dict[str, Any]:
     """A part as a dict with its `type`."""
-    return {"type": part.type, **dump(part)}
+    data = {"type": part.type, **dump(part)}
+    shown = part.shown if isinstance(part, ToolResult) else None
+    if shown is not None:
+        del data["content"]
+        data["shown"] = [dump_part(each) for each in shown]
+    return data
 
 
 def load_part(data: Mapping[str, Any]) -> Part:
@@ -391,6 +424,8 @@ def load_part(data: Mapping[str, Any]) -> Part:
     if kind not in _PARTS:
         raise ValueError(f"unknown message part type {kind!r}; known: {', '.join(_PARTS)}")
     part: Part = ImagePart.stored(data) if kind == "image" else load(_PARTS[kind], data)
+    if isinstance(part, ToolResult) and "shown" in data:
+        part.content = [load_part(each) for each in data["shown"]]
     return part
 
 

@@ -21,6 +21,7 @@ from llmstream import (
     Message,
     StreamEvent,
     TextPart,
+    ToolCall,
     ToolResult,
 )
 from llmstream.arguments import parse_messages
@@ -74,6 +75,8 @@ def document(provider, data, media_type, name):
         if media_type.startswith("text/"):
             source = {"type": "text", "media_type": "text/plain", "data": data.decode()}
         return {"type": "document", "source": source, **({"title": name} if name else {})}
+    if provider == "openai" and media_type.startswith("text/"):  # its files are PDF
+        return {"type": "text", "text": f"[Document: {name}]\n{data.decode()}"}
     fields = {"filename": name or "file.pdf", "file_data": url_of(media_type, data)}
     return (
         {"type": "file", "file": fields}
@@ -453,17 +456,42 @@ async def test_what_was_changed_or_stored_is_checked_too(provider):
         await never_sent(provider, ask, ValueError, match)
 
 
-@pytest.mark.parametrize(
-    "content", [ImagePart(data=PNG), [ImagePart(data=PNG)], File(id="f"), PNG, ["see", PNG]]
-)
+def asked_about(content):
+    call = ToolCall("c", "look", "{}", {})
+    messages = [Message("user", "hi"), Message("assistant", [call])]
+    return [*messages, Message("tool", [ToolResult("c", content)])]
+
+
+@pytest.mark.parametrize("content", [PNG, ["see", PNG], [ImagePart(data=PNG), "see"]])
 @api
-async def test_a_tools_result_with_an_image_is_refused(provider, content):
+async def test_a_tools_result_of_bytes_is_refused(provider, content):
     async def ask(client):
-        await client.complete([Message("user", "hi"), Message("tool", [ToolResult("c", content)])])
+        await client.complete(asked_about(content))
 
     await never_sent(
-        provider, ask, TypeError, r"messages\[1\]\.parts\[0\]: a tool's result is text or JSON"
+        provider, ask, TypeError, r"messages\[2\]\.parts\[0\]: a tool's result is text, JSON, or a"
     )
+
+
+@pytest.mark.parametrize("lone", [True, False])
+@api
+async def test_a_tools_result_may_show_an_image(provider, *, lone):
+    """Each format has its own place for it: in the result, or behind the results as the user's."""
+    image = ImagePart(data=PNG)
+    content = image if lone else [TextPart("Look."), image]
+    async with Loopback(answer(APIS[provider])) as server:
+        async with LLMClient(f"{provider}:m", api_key="k", base_url=server.url(provider)) as client:
+            await client.complete(asked_about(content))
+        body = server.requests[0].body
+    shown = picture(provider, PNG, "image/png")
+    *_, called, last = body.get("messages") or body["input"]
+    if provider == "openai":
+        assert called["content"] == ("The tool shows what follows." if lone else "Look.")
+        assert last == {"role": "user", "content": [shown]}
+        return
+    blocks = last["content"][0]["content"] if provider == "anthropic" else last["output"]
+    assert blocks[-1] == shown
+    assert [block["text"] for block in blocks[:-1]] == ([] if lone else ["Look."])
 
 
 PLACES = {

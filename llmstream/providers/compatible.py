@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from llmstream.cache_marks import CONTROL
 from llmstream.errors import ConfigurationError
 from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import SDKAdapter
+from llmstream.wire.fitting.rules import ANY_ID, ID_OF_40, MISTRAL_ID, SystemPlace
 from llmstream.wire.openai_chat.request import ChatVariant
 
 
@@ -101,6 +103,7 @@ def _variant(**differences: Any) -> ChatVariant:
     usual = {
         "max_tokens": "max_tokens",
         "developer_role": False,
+        "ids": ANY_ID,
         "service_tiers": None,
         "unsupported": frozenset(),
     }
@@ -132,10 +135,12 @@ _ROWS = (
         "http://localhost:8080/v1",
         ("LLAMACPP_API_KEY",),
         None,
-        "recorded: llamacpp-chat; ggml-org/llama.cpp tools/server/server-common.cpp (no named tool, verbosity, tier)",
+        "recorded: llamacpp-chat; ggml-org/llama.cpp tools/server/server-common.cpp (no named tool, verbosity, tier); "
+        "Qwen's chat template raises `System message must be at the beginning`",
         _variant(
             named_tool=False,
             prefill="plain",
+            system=SystemPlace.FRONT,
             unsupported=frozenset({"verbosity", "service_tier"}),
         ),
         key_needed=False,
@@ -145,8 +150,9 @@ _ROWS = (
         "http://localhost:8000/v1",
         ("VLLM_API_KEY",),
         None,
-        "recorded: vllm-chat; vllm-project/vllm entrypoints/openai/chat_completion/protocol.py",
-        _variant(reasoning_back="known"),
+        "recorded: vllm-chat; vllm-project/vllm entrypoints/openai/chat_completion/protocol.py; "
+        "Qwen's chat template raises `System message must be at the beginning`",
+        _variant(reasoning_back="known", system=SystemPlace.FRONT),
         key_needed=False,
     ),
     Vendor(
@@ -154,7 +160,9 @@ _ROWS = (
         "http://localhost:1234/v1",
         ("LMSTUDIO_API_KEY",),
         None,
-        "lmstudio-ai/docs 1_developer/3_openai-compat/chat-completions.md",
+        "lmstudio-ai/docs 1_developer/3_openai-compat/chat-completions.md; "
+        "Qwen's chat template raises `System message must be at the beginning`",
+        _variant(system=SystemPlace.FRONT),
         key_needed=False,
     ),
     # --- hosts ---
@@ -163,8 +171,9 @@ _ROWS = (
         "https://generativelanguage.googleapis.com/v1beta/openai/",
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         "gemini-3.8-flash",
-        "ai.google.dev/gemini-api/docs/openai (400 `Cannot find field` on metadata and seed)",
-        _variant(unsupported=frozenset({"metadata", "seed"})),
+        "ai.google.dev/gemini-api/docs/openai (400 `Cannot find field` on metadata and seed; "
+        "`extra_content` goes back)",
+        _variant(call_data=True, unsupported=frozenset({"metadata", "seed"})),
     ),
     Vendor(
         "groq",
@@ -181,12 +190,15 @@ _ROWS = (
         ("OPENROUTER_API_KEY",),
         "openai/gpt-5.2",
         "recorded: openrouter-chat; openrouter.ai/docs/use-cases/usage-accounting (usage comes unasked); "
-        "400 `reasoning_content must be passed back` through it (LibreChat#13366)",
+        "400 `reasoning_content must be passed back` through it (LibreChat#13366); "
+        "openrouter.ai/docs/features/prompt-caching (`cache_control`)",
         _variant(
             stream_usage=False,
             reasoning="reasoning",
             reasoning_back="known",
             reasoning_details=True,
+            ids=ID_OF_40,
+            cache=CONTROL,
         ),
     ),
     Vendor(
@@ -208,12 +220,14 @@ _ROWS = (
         "https://api.mistral.ai/v1",
         ("MISTRAL_API_KEY",),
         "mistral-small-latest",
-        "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53), metadata (OpenHands#11699)",
+        "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53), metadata (OpenHands#11699); "
+        "400 `Tool call id … must be a-z, A-Z, 0-9, with a length of 9`",
         _variant(
             stream_usage=False,
             prefill="prefix",
             required="any",
             names=False,
+            ids=MISTRAL_ID,
             seed="random_seed",
             unsupported=frozenset({"metadata"}),
         ),

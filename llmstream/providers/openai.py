@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from llmstream.cache_marks import BREAKPOINT
 from llmstream.messages import ChatRequest
 from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
@@ -52,13 +53,14 @@ class OpenAIProvider(_OverOpenAI):
     def make_traits(self, **traits: Any) -> ProviderTraits:
         """What the variant says."""
         self._variant = variant = self._given or (
-            ChatVariant(self.name)
+            ChatVariant(self.name, cache=BREAKPOINT)
             if self.is_openai()
             else ChatVariant(
                 self.name,
                 max_tokens="max_tokens",
                 reasoning_back="known",
                 reasoning_details=True,
+                call_data=True,
                 service_tiers=None,
                 unsupported=frozenset(),
             )
@@ -81,7 +83,7 @@ class OpenAIResponsesProvider(_OverOpenAI):
     def make_traits(self, **traits: Any) -> ProviderTraits:
         """Every model takes schemas here."""
         self._responses = (
-            ResponsesVariant(self.name)
+            ResponsesVariant(self.name, cache_marks=True)
             if self.is_openai()
             else ResponsesVariant(self.name, refusals=False, service_tiers=None)
         )

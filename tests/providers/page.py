@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from llmstream.providers.compatible import VENDORS, Vendor
+from llmstream.wire.fitting.rules import ANY_ID
 from llmstream.wire.openai_chat.request import ChatVariant
 
 PATH = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -21,6 +22,7 @@ address is an environment variable. The last column says where a host differs fr
 USUAL = {
     "max_tokens": "max_tokens",
     "developer_role": False,
+    "ids": ANY_ID,
     "service_tiers": None,
     "unsupported": frozenset(),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -296,12 +297,22 @@ def test_a_message_is_rendered_alike_whatever_follows_and_read_as_it_was(
     turns: list[Message], owed: Any
 ) -> None:
     variant = ChatVariant(reasoning_back="all", reasoning_owed=owed)
-    history = [each for turn in turns for each in (Message("user", "hi"), turn)]
+    history: list[Message] = []
+    for number, turn in enumerate(turns):
+        history += [Message("user", "hi"), *answered(turn, f"c{number}")]
     whole = render_request(ChatRequest(history, "m"), variant).body
     for length in range(1, len(history)):
         part = render_request(ChatRequest(history[:length], "m"), variant).body["messages"]
         assert part == whole["messages"][:length]
     assert parse_request(whole).messages == history
+
+
+def answered(turn: Message, id: str) -> list[Message]:
+    """The turn with its call under an id of its own, and the call's result."""
+    if not turn.tool_calls:
+        return [turn]
+    parts: Any = [replace(part, id=id) if part is CALL else part for part in turn.parts]
+    return [Message("assistant", parts), Message("tool", [ToolResult(id, "42")])]
 
 
 @pytest.mark.parametrize(

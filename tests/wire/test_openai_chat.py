@@ -833,37 +833,36 @@ images = st.builds(
 files = st.builds(File, id=strategies.some) | st.builds(
     File, name=strategies.some, media_type=st.just("application/pdf"), data=st.just("aGk=")
 )
+
+spoken = st.builds(TextPart, strategies.some) | images | files
 speakers = st.builds(
-    Message,
-    role=st.sampled_from(["system", "developer", "user"]),
-    parts=st.lists(st.builds(TextPart, strategies.text) | images | files, max_size=3),
-    name=st.none() | names,
-)
-tool_answers = st.builds(
-    lambda call_id, text: Message("tool", [ToolResult(call_id, text)]),
-    names,
-    strategies.text | st.just('{"x": 1}'),
+    lambda role, parts, name: [Message(role, parts, name=name)],
+    st.sampled_from(["system", "developer", "user"]),
+    st.lists(spoken, max_size=3),
+    st.none() | names,
 )
 
 
 @st.composite
-def assistants(draw):
-    """An assistant's turn in the order that the format gives it: text, refusal, calls."""
-    parts = [TextPart(text) for text in draw(st.lists(strategies.some, max_size=1))]
-    parts += [RefusalPart(text) for text in draw(st.lists(strategies.some, max_size=1))]
-    for id, name, text in draw(
-        st.lists(st.tuples(names, names, arguments | strategies.some), max_size=2)
-    ):
-        parsed = parse_arguments(text)
-        parts.append(ToolCall(id, name, text, input=parsed, complete=parsed is not None))
-    return Message("assistant", parts or [TextPart("")], name=draw(st.none() | names))
+def rounds(draw):
+    """An assistant's turn in the order that the format gives it: text, refusal, calls; then the answers to them."""
+    said = strategies.some.filter(str.strip)
+    parts = [TextPart(text) for text in draw(st.lists(said, max_size=1))]
+    parts += [RefusalPart(text) for text in draw(st.lists(said, max_size=1))]
+    answers = []
+    for name, text in draw(st.lists(st.tuples(names, arguments), max_size=2)):
+        id = f"call_{draw(st.uuids())}"[:40]
+        parts.append(ToolCall(id, name, text, input=parse_arguments(text)))
+        answers.append(Message("tool", [ToolResult(id, draw(strategies.text))]))
+    name = draw(st.none() | names)
+    return [Message("assistant", parts or [TextPart("ok")], name=name), *answers]
 
 
 tools = st.builds(
     Tool, names, objects, description=st.none() | strategies.text, strict=st.none() | st.booleans()
 ) | st.builds(
     HostedTool,
-    st.fixed_dictionaries({"type": st.just("web_search")}, optional={"x": strategies.json_values}),
+    st.fixed_dictionaries({"type": st.just("builtin")}, optional={"x": strategies.json_values}),
 )
 tool_choices = st.builds(ToolChoice, st.sampled_from(["auto", "none", "required"])) | st.builds(
     ToolChoice, st.just("tool"), names
@@ -878,7 +877,9 @@ own_options = st.dictionaries(
 )
 requests = st.builds(
     ChatRequest,
-    messages=st.lists(speakers | assistants() | tool_answers, min_size=1, max_size=4),
+    messages=st.lists(speakers | rounds(), min_size=1, max_size=4).map(
+        lambda turns: [message for turn in turns for message in turn]
+    ),
     model=strategies.some,
     tools=st.lists(tools, max_size=2),
     tool_choice=st.none() | tool_choices,
@@ -985,11 +986,10 @@ def test_another_providers_answer_can_be_sent():
 
 def test_several_results_in_one_message_become_several():
     """Chat completions wants one message for each tool's answer."""
+    calls = Message("assistant", [ToolCall("a", "f", "{}", {}), ToolCall("b", "f", "{}", {})])
     results = Message("tool", [ToolResult("a", "1"), ToolResult("b", "2")])
-    assert [sent["tool_call_id"] for sent in render_request(ask(results)).body["messages"]] == [
-        "a",
-        "b",
-    ]
+    sent = render_request(ask(calls, results)).body["messages"]
+    assert [message.get("tool_call_id") for message in sent] == [None, "a", "b"]
 
 
 def test_a_file_by_url_is_warned_of():

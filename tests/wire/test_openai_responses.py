@@ -1136,15 +1136,25 @@ def turns(draw):
                 data = {"format": FORMAT, "type": "custom_tool_call"}
                 call = ToolCall(id, draw(names), text, parse_arguments(text), provider_data=data)
             else:
-                text = draw(arguments | st.just("{oops"))
-                parsed = parse_arguments(text)
-                call = ToolCall(id, draw(names), text, parsed, parsed is not None)
+                text = draw(arguments)
+                call = ToolCall(id, draw(names), text, parse_arguments(text))
             parts.append(call)
             results.append(ToolResult(id, draw(contents)))
-    turn = [Message("assistant", parts)]
+    parts.append(draw(text_parts))  # the item that reasoning must not lack
+    turn = [Message("assistant", _parted(parts))]
     if results:
         turn.append(Message("tool", results))
     return turn
+
+
+def _parted(parts):
+    """Each piece of reasoning with something behind it, as answers have it."""
+    parted = []
+    for part in parts:
+        if parted and isinstance(parted[-1], ReasoningPart) and isinstance(part, ReasoningPart):
+            parted.append(TextPart("So."))
+        parted.append(part)
+    return parted
 
 
 conversations = st.lists(

@@ -110,8 +110,6 @@ class OpenAIChat:
         for name, harmless in _REFUSED.items():
             if body.get(name) not in harmless:
                 raise ValueError(f"{name}: {body[name]!r} is not supported here")
-        if isinstance(messages := body.get("messages"), list):
-            body["messages"] = [_without_cache_marks(each) for each in messages]
         request = parse_request(body)
         keep_options(request, "openai", _PASSED)
         for message in request.messages:
@@ -243,19 +241,6 @@ def _kept(part: Part) -> Part:
     if not isinstance(part, ProviderPart) or not isinstance(ours, Mapping):
         return part
     return reasoning_of(as_text(part.data.get("text")) or "", ours)
-
-
-def _without_cache_marks(message: Any) -> Any:
-    """A message without `cache_control` on its parts, which clients of other gateways set; here it is ignored."""
-    content = message.get("content") if isinstance(message, Mapping) else None
-    if not isinstance(content, list):
-        return message
-    mark = "cache_control"
-    parts = [
-        {k: v for k, v in part.items() if k != mark} if isinstance(part, Mapping) else part
-        for part in content
-    ]
-    return {**message, "content": parts}
 
 
 def _official(event: StreamEvent, *, usage: bool) -> StreamEvent:

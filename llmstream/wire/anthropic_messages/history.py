@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llmstream.cache_marks import CONTROL, mark, parse_cache
 from llmstream.media import parse_media
 from llmstream.media_types import essence
 from llmstream.messages import (
@@ -21,183 +21,172 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     ToolResult,
-    parse_arguments,
     sequence_of,
 )
 from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
+from llmstream.wire.fitting.history import is_plain
+from llmstream.wire.fitting.labelled_text import is_text, labelled, text_of
+from llmstream.wire.fitting.system import is_system
 from llmstream.wire.json_fields import as_text
-from llmstream.wire.reasoning import BLANK, Owed
 
-_TEXT_TYPES = frozenset(
-    {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
-)
-"""Text, though their names don't begin with `text/`."""
+_DEFAULT_CALLER = {"type": "direct"}
+"""Left out of a call: hosts with older schemas refuse the field."""
 
 
 class RenderedTurns:
-    """Takes messages one by one, joins neighbours of one role, and keeps the system messages apart."""
+    """Takes the messages of a fitted history one by one, and joins neighbours of one role."""
 
-    def __init__(self, *, unsigned_thinking: bool = False, owed: Owed | None = None) -> None:
-        self._unsigned_thinking = unsigned_thinking
-        self._owed = owed
-        self.system: list[str] = []
+    def __init__(self, warnings: list[str]) -> None:
+        self._warnings = warnings
+        self._system: list[dict[str, Any]] = []
         self.turns: list[dict[str, Any]] = []
-        self.warnings: list[str] = []
 
     def add(self, message: Message) -> None:
         """The next message."""
         if message.name is not None:
             self._warn("name: not supported by Anthropic Messages; dropped")
-        if message.role in ("system", "developer"):
-            if self.turns:
-                self._warn(
-                    "system: Anthropic Messages take it only before the conversation; moved there"
-                )
-            self.system.extend(
-                part.text
-                for part in message.parts
-                if isinstance(part, TextPart) and part.text.strip()
-            )
+        if is_system(message) and not self.turns:
+            self._system += self._blocks(message)
             return
-        role = "assistant" if message.role == "assistant" else "user"
-        parts = message.parts
-        if len(parts) == 1 and type(parts[0]) is TextPart and parts[0].text.strip():
-            content: Any = parts[0].text
-        else:
-            content = [block for part in parts if (block := self._block(part, role)) is not None]
-            if not content:
-                return
-        if role == "assistant" and self._owes_thinking(content):
-            content = [{"type": "thinking", "thinking": BLANK}, *_blocks(content)]
+        role = "user" if message.role == "tool" else message.role
+        content = message.parts[0].text if is_plain(message) else self._blocks(message)  # type: ignore[union-attr]
+        if not content:
+            return
         if not self.turns or self.turns[-1]["role"] != role:
             self.turns.append({"role": role, "content": content})
             return
-        blocks = self.turns[-1]["content"] = _blocks(self.turns[-1]["content"])
-        if message.role == "tool" and blocks[-1]["type"] != "tool_result":
-            first = next(i for i, block in enumerate(blocks) if block["type"] != "tool_result")
-            # Results must come before whatever else the turn says.
-            blocks[first:first] = _blocks(content)
-        else:
-            blocks.extend(_blocks(content))
+        turn = self.turns[-1]
+        turn["content"] = _as_blocks(turn["content"])
+        turn["content"] += _as_blocks(content)
 
-    def rendered_system(self) -> Any:
-        """One text as a string, several as blocks."""
-        if len(self.system) == 1:
-            return self.system[0]
-        return [{"type": "text", "text": text} for text in self.system]
+    @property
+    def system(self) -> Any:
+        """What stands apart from the turns: one text as a string, others as blocks; None if there is nothing."""
+        if not self._system:
+            return None
+        if len(self._system) == 1 and self._system[0].keys() == {"type", "text"}:
+            return self._system[0]["text"]
+        return self._system
 
-    def _warn(self, warning: str) -> None:
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+    @property
+    def blocks(self) -> Iterator[dict[str, Any]]:
+        """All blocks, in the order of the prompt."""
+        yield from self._system
+        for turn in self.turns:
+            for block in turn["content"] if isinstance(turn["content"], list) else ():
+                inside = block.get("content")
+                if block.get("type") == "tool_result" and isinstance(inside, list):
+                    yield from inside
+                yield block
 
-    def _block(self, part: Part, role: str) -> dict[str, Any] | None:
-        if isinstance(part, TextPart | RefusalPart):
-            return {"type": "text", "text": part.text} if part.text.strip() else None
+    def _blocks(self, message: Message) -> list[dict[str, Any]]:
+        blocks = []
+        for part in message.parts:
+            block = self._block(part)
+            if block is not None:
+                blocks.append(block)
+        return blocks
+
+    def _block(self, part: Part) -> dict[str, Any] | None:
+        if isinstance(part, TextPart):
+            return _text(part)
+        if isinstance(part, RefusalPart):
+            return {"type": "text", "text": part.text}
         if isinstance(part, ToolCall):
-            return self._call(part)
+            return _call(part)
         if isinstance(part, ToolResult):
-            return _render_result(part)
+            return self._result(part)
         if isinstance(part, ReasoningPart):
-            return self._thinking(part)
+            return _thinking(part)
         if isinstance(part, ProviderPart):
-            return part.data if part.format == FORMAT else None
-        if isinstance(part, ImagePart | File) and role == "assistant":
-            self._warn("file: Anthropic Messages take none from the assistant; left out")
-        elif isinstance(part, ImagePart):
+            return dict(part.data)
+        if isinstance(part, ImagePart):
             return self._image(part)
-        elif isinstance(part, File):
+        if isinstance(part, File):
             return self._file(part)
         return None
 
-    def _owes_thinking(self, content: Any) -> bool:
-        kinds = (
-            {block.get("type") for block in _blocks(content)} if self._owed is not None else set()
-        )
-        if "thinking" in kinds:
-            return False
-        return self._owed == "always" or (self._owed == "calls" and "tool_use" in kinds)
+    def _result(self, result: ToolResult) -> dict[str, Any]:
+        extra = render_call_data(result.provider_data)
+        if result.executed_by == "provider":
+            return {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
+        block: dict[str, Any] = {
+            "type": "tool_result",
+            "tool_use_id": result.tool_call_id,
+            "content": extra.get("blocks") or self._result_content(result),
+        }
+        if result.is_error:
+            block["is_error"] = True
+        return mark(block, result.cache, CONTROL)
 
-    def _thinking(self, part: ReasoningPart) -> dict[str, Any] | None:
-        if part.signature is not None:
-            signed = {"type": "thinking", "thinking": part.text, "signature": part.signature}
-            return signed if part.format == FORMAT else None
-        if (
-            not self._unsigned_thinking
-            or part.format not in (None, FORMAT)
-            or not part.text.strip()
-        ):
-            return None
-        return {"type": "thinking", "thinking": part.text}
-
-    def _call(self, call: ToolCall) -> dict[str, Any] | None:
-        extra = render_call_data(call.provider_data)
-        if call.executed_by == "provider" and "type" not in extra:
-            return None
-        given = parse_arguments(call.arguments) if call.input is None else call.input
-        if given is None:
-            self._warn("tool call: arguments that are no JSON object are not accepted; sent as {}")
-        return {"type": "tool_use", "id": call.id, "name": call.name, "input": given or {}, **extra}
+    def _result_content(self, result: ToolResult) -> Any:
+        if isinstance(result.content, str):
+            return result.content
+        shown = result.shown
+        if shown is None:
+            return json.dumps(result.content, ensure_ascii=False, separators=(",", ":"))
+        blocks = [self._block(part) for part in shown]
+        return [block for block in blocks if block is not None]
 
     def _image(self, image: ImagePart) -> dict[str, Any]:
         if image.detail is not None:
             self._warn("image detail: not supported by Anthropic Messages; dropped")
-        return {"type": "image", "source": _render_source(image)}
+        return mark({"type": "image", "source": _source(image)}, image.cache, CONTROL)
 
     def _file(self, file: File) -> dict[str, Any] | None:
-        kind = essence(file.media_type)
-        if file.id is not None:
-            source: dict[str, Any] = {"type": "file", "file_id": file.id}
-        elif file.data is None or kind == "application/pdf":
-            source = _render_source(file)
-        elif kind.startswith("text/") or kind in _TEXT_TYPES:
-            source = {"type": "text", "media_type": "text/plain", "data": self._decode(file.data)}
-            if file.media_type != "text/plain":
-                self._warn(
-                    f"file: Anthropic Messages take {file.media_type} as text/plain; sent so"
-                )
-        else:
+        source = self._file_source(file)
+        if source is None:
             self._warn(
-                f"file: Anthropic Messages take PDF and text, not {file.media_type}; left out"
+                f"file: Anthropic Messages take PDF and text, not {essence(file.media_type)}; left out"
             )
             return None
         block = {"type": "document", "source": source}
-        return block if file.name is None else {**block, "title": file.name}
+        if file.name is not None:
+            block["title"] = file.name
+        return mark(block, file.cache, CONTROL)
 
-    def _decode(self, data: str) -> str:
-        raw = base64.b64decode(data)
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
+    def _file_source(self, file: File) -> dict[str, Any] | None:
+        if file.id is not None:
+            return {"type": "file", "file_id": file.id}
+        if file.data is None or essence(file.media_type) == "application/pdf":
+            return _source(file)
+        if not is_text(file):
+            return None
+        if file.media_type != "text/plain":
+            self._warn(f"file: Anthropic Messages take {file.media_type} as text/plain; sent so")
+        text = text_of(file)
+        if "\ufffd" in text:
             self._warn("file: Anthropic Messages take text in UTF-8; what isn't was replaced")
-            return raw.decode(errors="replace")
+        return {"type": "text", "media_type": "text/plain", "data": text}
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self._warnings:
+            self._warnings.append(warning)
 
 
-def _blocks(content: Any) -> list[dict[str, Any]]:
+def _as_blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _render_result(result: ToolResult) -> dict[str, Any] | None:
-    if result.executed_by == "provider":
-        extra = render_call_data(result.provider_data)
-        return (
-            {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
-            if "type" in extra
-            else None
-        )
-    content = result.content
-    if not isinstance(content, str):
-        content = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    block: dict[str, Any] = {
-        "type": "tool_result",
-        "tool_use_id": result.tool_call_id,
-        "content": content,
-    }
-    if result.is_error:
-        block["is_error"] = True
-    return block
+def _text(part: TextPart) -> dict[str, Any]:
+    block = {"type": "text", "text": part.text, **render_call_data(part.provider_data)}
+    return mark(block, part.cache, CONTROL)
 
 
-def _render_source(part: ImagePart | File) -> dict[str, Any]:
+def _thinking(part: ReasoningPart) -> dict[str, Any]:
+    block = {"type": "thinking", "thinking": part.text}
+    return block if part.signature is None else {**block, "signature": part.signature}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    extra = render_call_data(call.provider_data)
+    if extra.get("caller") == _DEFAULT_CALLER:
+        del extra["caller"]
+    block = {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input or {}}
+    return mark({**block, **extra}, call.cache, CONTROL)
+
+
+def _source(part: ImagePart | File) -> dict[str, Any]:
     if part.data is None:
         return {"type": "url", "url": part.url}
     return {"type": "base64", "media_type": part.media_type, "data": part.data}
@@ -240,7 +229,6 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
     if role == "user":
         results = [part for part in parts if isinstance(part, ToolResult)]
         parts = [part for part in parts if not isinstance(part, ToolResult)]
-        parts[:0] = _shown_by_results(blocks, f"{where}.content")
     if results:
         yield Message("tool", results)
     if parts or not results:
@@ -250,10 +238,17 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
 def _parse_texts(content: Any, where: str) -> list[Part]:
     if isinstance(content, str):
         content = [{"text": content}]
-    return [TextPart(_text(block, where)) for block in sequence_of(content, where)]
+    return [_parse_text(block, where) for block in sequence_of(content, where)]
 
 
-def _text(block: Any, where: str) -> str:
+def _parse_text(block: Any, where: str) -> TextPart:
+    text = _string_of(block, where)
+    citations = block.get("citations")
+    data = {"format": FORMAT, "citations": citations} if citations else None
+    return TextPart(text, parse_cache(block, where), data)
+
+
+def _string_of(block: Any, where: str) -> str:
     text = block.get("text") if isinstance(block, Mapping) else None
     if not isinstance(text, str):
         raise TypeError(f"{where}: a text block needs its text as a string")
@@ -271,7 +266,7 @@ def _parse_block(block: Any, where: str) -> Part:
     if not isinstance(kind, str):
         raise ValueError(f"{where}.type is missing")
     if kind == "text":
-        return TextPart(_text(block, where))
+        return _parse_text(block, where)
     if kind == "thinking":
         # A gateway sends an empty one with another vendor's reasoning.
         signature = as_text(block.get("signature")) or None
@@ -282,65 +277,85 @@ def _parse_block(block: Any, where: str) -> Part:
         return _parse_result(block, where)
     if kind.endswith("_tool_result"):
         return parse_result(dict(block))
-    if kind in ("image", "document"):
-        source = block.get("source")
-        if not isinstance(source, Mapping):
-            raise ValueError(f"{where}.source is missing")
-        known = _SOURCES[kind].get(source.get("type"))
-        if known is not None and isinstance(source.get(known), str):
-            given = {"media_type": source.get("media_type"), known: source[known]}
-            if kind == "image":
-                return parse_media(ImagePart, f"{where}.source", **given)
-            return _parse_file(given, source, block.get("title"), f"{where}.source")
-    return ProviderPart(FORMAT, dict(block))
+    media = _parse_media(block, kind, where) if kind in _SOURCES else None
+    return media or ProviderPart(FORMAT, dict(block))
+
+
+def _parse_media(block: Mapping[str, Any], kind: str, where: str) -> ImagePart | File | None:
+    """An image or a document; None if one of our parts can't say all that the block says."""
+    source = block.get("source")
+    if not isinstance(source, Mapping):
+        raise ValueError(f"{where}.source is missing")
+    known = _SOURCES[kind].get(source.get("type"))
+    if known is None or not isinstance(source.get(known), str):
+        return None
+    said = {name for name, value in block.items() if value is not None}
+    if said - {"type", "source", "title", "cache_control"}:
+        return None
+    cache = parse_cache(block, where)
+    given = {"media_type": source.get("media_type"), known: source[known], "cache": cache}
+    if kind == "image":
+        return parse_media(ImagePart, f"{where}.source", **given)
+    return _parse_file(given, source, block.get("title"), f"{where}.source")
 
 
 def _parse_call(block: Mapping[str, Any], kind: str, where: str) -> ToolCall:
     given = block.get("input") or {}
     if not isinstance(given, dict) or not block.get("id") or not block.get("name"):
         raise ValueError(f"{where} needs an id, a name and an input that is an object")
-    extra = {key: value for key, value in block.items() if key not in ("id", "name", "input")}
+    rest = {key: block[key] for key in block if key not in ("id", "name", "input", "cache_control")}
     return ToolCall(
         block["id"],
         block["name"],
         json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else "",
         input=given,
         executed_by="caller" if kind == "tool_use" else "provider",
-        provider_data=None if extra == {"type": "tool_use"} else {"format": FORMAT, **extra},
+        provider_data=None if rest == {"type": "tool_use"} else {"format": FORMAT, **rest},
+        cache=parse_cache(block, where),
     )
 
 
 def _parse_result(block: Mapping[str, Any], where: str) -> ToolResult:
     if not isinstance(block.get("tool_use_id"), str):
         raise ValueError(f"{where}.tool_use_id is missing")
-    content = block.get("content") or ""
-    if not isinstance(content, str):
-        content = "".join(
-            _result_texts(sequence_of(content, f"{where}.content"), f"{where}.content")
-        )
-    return ToolResult(block["tool_use_id"], content, is_error=bool(block.get("is_error")))
+    result = ToolResult(
+        block["tool_use_id"],
+        block.get("content") or "",
+        is_error=bool(block.get("is_error")),
+        cache=parse_cache(block, where),
+    )
+    if not isinstance(result.content, str):
+        _parse_result_blocks(result, f"{where}.content")
+    return result
 
 
-def _result_texts(blocks: Sequence[Any], where: str) -> Iterator[str]:
-    for block in blocks:
+def _parse_result_blocks(result: ToolResult, where: str) -> None:
+    """A result's blocks as parts. A lone text is a string; blocks that no part of ours can hold stay as they are."""
+    blocks = sequence_of(result.content, where)
+    parts = []
+    for index, block in enumerate(blocks):
         if not isinstance(block, Mapping):
             raise TypeError(f"{where}: a block must be an object, not {type(block).__name__}")
-        if block.get("type") == "text":
-            yield _text(block, where)
+        parts.append(_parse_block(block, f"{where}[{index}]"))
+    shown = [part for part in map(_as_shown, parts) if part is not None]
+    result.content = shown or ""
+    if len(shown) == 1 and shown[0] == TextPart(getattr(shown[0], "text", "")):
+        result.content = shown[0].text
+    if not all(isinstance(part, TextPart | ImagePart | File) for part in parts):
+        result.provider_data = {"format": FORMAT, "blocks": [dict(block) for block in blocks]}
 
 
-def _shown_by_results(blocks: Sequence[Any], where: str) -> Iterator[Part]:
-    """Images and documents in results: a result of ours is text, so they follow it as the user's."""
-    for index, block in enumerate(blocks):
-        inside = block.get("content") if block.get("type") == "tool_result" else None
-        for number, item in enumerate(inside if isinstance(inside, list) else ()):
-            if item.get("type") in _SOURCES:
-                yield _parse_block(item, f"{where}[{index}].content[{number}]")
+def _as_shown(part: Part) -> Part | None:
+    """What a block in a result says to anybody."""
+    if isinstance(part, ProviderPart):
+        return labelled(part)
+    return part if isinstance(part, TextPart | ImagePart | File) else None
 
 
 def _parse_file(given: dict[str, Any], source: Mapping[str, Any], title: Any, where: str) -> File:
     if "file_id" in given:
-        return parse_media(File, where, id=given["file_id"], name=title)
+        return parse_media(File, where, id=given["file_id"], name=title, cache=given["cache"])
     if source["type"] == "text":
-        given = {"media_type": "text/plain", "data": _text({"text": given["data"]}, where).encode()}
+        text = _string_of({"text": given["data"]}, where)
+        given = {**given, "media_type": "text/plain", "data": text.encode()}
     return parse_media(File, where, name=title, **given)

@@ -2,9 +2,9 @@
 
 Format: https://docs.anthropic.com/en/api/messages. Rules:
 
-- `system` stands outside the conversation; a system message in its middle is moved there, with a warning.
-- Only user and assistant speak, in turns: tool results are blocks of a user message and come first in it; neighbours
-  are joined.
+- `system` stands outside the conversation. Claude from Opus 4.8 on takes a system message amid the turns, too; for
+  other models it is moved, with a warning.
+- User and assistant speak in turns, and neighbours are joined. Tool results are blocks of a user message.
 - `max_tokens` is required. Empty and blank text is refused, so it is left out.
 - Reasoning and blocks of the provider's own go back only if this format made them, then verbatim.
 - `temperature`, `top_p` and `top_k` are left out, with a warning, where the model or the API version refuses them
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstream.arguments import build_request
+from llmstream.cache_marks import CONTROL, drop_surplus, mark, parse_cache
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -28,8 +29,12 @@ from llmstream.messages import (
     ensure_json,
     sequence_of,
 )
+from llmstream.wire.anthropic_messages.decode import FORMAT, render_call_data
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
-from llmstream.wire.anthropic_messages.versions import SAMPLING, refusal
+from llmstream.wire.anthropic_messages.versions import SAMPLING, refusal, takes_system_amid_turns
+from llmstream.wire.fitting.history import fit_history
+from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
+from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
 from llmstream.wire.option_values import tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import is_off, owed_to
@@ -61,6 +66,7 @@ _BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _UNKNOWN = ("seed", "frequency_penalty", "presence_penalty", "verbosity")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_TOOL_FIELDS = frozenset({"type", "name", "input_schema", "description", "strict", "cache_control"})
 _KNOWN = frozenset(
     {
         "messages",
@@ -87,11 +93,9 @@ _KNOWN = frozenset(
 
 def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVariant()) -> Rendered:
     """The body to post. Constant work per message."""
-    unsigned = variant.unsigned_thinking and not _is_off(request, variant)
-    history = RenderedTurns(
-        unsigned_thinking=unsigned, owed=owed_to(request.model) if unsigned else None
-    )
-    for message in request.messages:
+    fitted = fit_history(request.messages, _history_rules(request, variant))
+    history = RenderedTurns(fitted.warnings)
+    for message in fitted.messages:
         history.add(message)
     body: dict[str, Any] = {
         "model": request.model,
@@ -101,13 +105,15 @@ def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVari
         "messages": history.turns,
         "stream": True,
     }
-    rendered = Rendered(body, history.warnings)
-    if history.system:
-        body["system"] = history.rendered_system()
+    rendered = Rendered(body, fitted.warnings)
+    if history.system is not None:
+        body["system"] = history.system
     if request.stop:
         body["stop_sequences"] = list(request.stop)
-    if request.tools:
-        body["tools"] = [_render_tool(tool) for tool in request.tools]
+    tools = fit_tools(request.tools, ANTHROPIC_TOOLS, rendered.warnings)
+    if tools:
+        body["tools"] = [_render_tool(tool) for tool in tools]
+    drop_surplus([*body.get("tools", ()), *history.blocks], CONTROL, rendered.warnings)
     _render_tool_choice(request, rendered)
     _render_response_format(request.response_format, rendered)
     _render_reasoning(request, rendered)
@@ -119,6 +125,25 @@ def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVari
     rendered.merge(request.provider_options.get(variant.name, {}))
     _render_sampling(request, variant, rendered)
     return rendered
+
+
+def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRules:
+    unsigned = variant.unsigned_thinking and not _is_off(request, variant)
+    amid = takes_system_amid_turns(request.model)
+    return HistoryRules(
+        format=FORMAT,
+        label="Anthropic Messages",
+        host=variant.name,
+        model=request.model,
+        ids=ANTHROPIC_ID,
+        system=SystemPlace.AFTER_USER if amid else SystemPlace.ABOVE,
+        blank=Blank.SPACE,
+        unsigned_reasoning=unsigned,
+        signed_reasoning=True,
+        owed=owed_to(request.model) if unsigned else None,
+        reasoning_leads=True,
+        trims_last_text=bool(_PREFILLED.search(request.model)),
+    )
 
 
 def _is_off(request: ChatRequest, variant: MessagesVariant) -> bool:
@@ -140,13 +165,14 @@ def _default_limit(model: str, variant: MessagesVariant) -> int:
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     if isinstance(tool, HostedTool):
-        return tool.definition
+        return dict(tool.definition)
     rendered: dict[str, Any] = {"name": tool.name, "input_schema": tool.parameters}
     if tool.description is not None:
         rendered["description"] = tool.description
     if tool.strict is not None:
         rendered["strict"] = tool.strict
-    return rendered
+    rendered.update(render_call_data(tool.provider_data))
+    return mark(rendered, tool.cache, CONTROL)
 
 
 def _render_tool_choice(request: ChatRequest, rendered: Rendered) -> None:
@@ -352,7 +378,16 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
         return HostedTool(dict(tool))
     if not isinstance(tool.get("name"), str) or not isinstance(tool.get("input_schema"), dict):
         raise ValueError(f"{where} needs a name and an input_schema")
-    return Tool(tool["name"], tool["input_schema"], tool.get("description"), tool.get("strict"))
+    rest = {name: value for name, value in tool.items() if name not in _TOOL_FIELDS}
+    ensure_json(rest, where)
+    return Tool(
+        tool["name"],
+        tool["input_schema"],
+        tool.get("description"),
+        tool.get("strict"),
+        parse_cache(tool, where),
+        {"format": FORMAT, **rest} if rest else None,
+    )
 
 
 def _parse_tool_choice(choice: Mapping[str, Any]) -> ToolChoice | None:

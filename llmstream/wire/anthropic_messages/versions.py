@@ -20,6 +20,8 @@ SAMPLING = ("temperature", "top_p", "top_k")
 _NUMBERED = re.compile(r"claude-(?:[a-z]+-)*v?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
 _LAST_SAMPLED = (4, 6)
 _FIRST_EXCLUSIVE = (4, 1)
+_FIRST_WITH_SYSTEM = (4, 8)
+_LAST_WITHOUT_SYSTEM = (5, 0)
 _EXCLUDED_BY = {"temperature": "top_p", "top_p": "temperature"}
 
 
@@ -47,6 +49,21 @@ def refusal(option: str, value: Any, body: Mapping[str, Any], version: str | Non
     if other in body and _generation(model) >= _FIRST_EXCLUSIVE:
         return f"Claude takes none beside {other} from 4.1 on"
     return None
+
+
+def takes_system_amid_turns(model: str) -> bool:
+    """Whether a system message may stand amid the turns: at Claude from Opus 4.8 on, but not at Sonnet 5.
+
+    Specification: platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages. Others answer 400
+    `role 'system' is not supported on this model`.
+    """
+    name = model.lower()
+    if "claude" not in name:
+        return False
+    generation = _generation(name)
+    if "sonnet" in name or "haiku" in name:
+        return generation > _LAST_WITHOUT_SYSTEM
+    return generation >= _FIRST_WITH_SYSTEM
 
 
 def _generation(model: str) -> tuple[int, int]:

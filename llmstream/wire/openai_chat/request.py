@@ -8,34 +8,26 @@ any unknown key.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmstream.arguments import FORMAT, build_request
-from llmstream.media import data_url, file_name
+from llmstream.cache_marks import BREAKPOINT, drop_surplus, openai_word
 from llmstream.messages import (
     ChatRequest,
-    File,
     HostedTool,
-    ImagePart,
-    Message,
-    Part,
-    ProviderPart,
-    ReasoningPart,
     ResponseFormat,
-    TextPart,
     Tool,
-    ToolCall,
     ToolChoice,
-    ToolResult,
 )
-from llmstream.wire.openai_chat.encode import render_signature
-from llmstream.wire.openai_chat.reasoning import KEY, readable
+from llmstream.wire.fitting.history import fit_history
+from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemPlace
+from llmstream.wire.fitting.tools import CHAT_TOOLS, ToolRules, fit_tools
+from llmstream.wire.openai_chat.history import ChatMessages, ChatWords
 from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
 from llmstream.wire.outbound import Rendered
-from llmstream.wire.reasoning import BLANK, Owed, is_off, owed_to
+from llmstream.wire.reasoning import Owed, is_off, owed_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +55,16 @@ class ChatVariant:
     name tells."""
     reasoning_details: bool = False
     """Whether the signed and the encrypted reasoning of this format goes back, as `reasoning_details`."""
+    call_data: bool = False
+    """Whether what this host added to a call goes back (`extra_content`, in which Gemini signs it)."""
+    ids: IdRule = ID_OF_40
+    """The call ids that the host takes."""
+    system: SystemPlace = SystemPlace.ANYWHERE
+    """Where the host takes system messages."""
+    cache: str | None = None
+    """The host's word for a cache mark on a part; None: it has none, or caches by itself."""
+    tools: ToolRules = CHAT_TOOLS
+    """The tools that the host takes beside functions."""
     named_tool: bool = True
     """Whether `tool_choice` may name the tool; else a call is required, of whichever."""
     required: str | None = "required"
@@ -143,8 +145,9 @@ def render_request(request: ChatRequest, variant: ChatVariant = ChatVariant()) -
         body["stop"] = list(request.stop)
     if request.metadata:
         body["metadata"] = request.metadata
-    if request.tools:
-        body["tools"] = [_render_tool(tool) for tool in request.tools]
+    tools = fit_tools(request.tools, variant.tools, warnings)
+    if tools:
+        body["tools"] = [_render_tool(tool) for tool in tools]
         if not variant.strict_tools:
             _loosen(body["tools"], variant, warnings)
     if request.tool_choice is not None:
@@ -168,36 +171,53 @@ def _render_messages(
     request: ChatRequest, variant: ChatVariant, messages: list[dict[str, Any]], rendered: Rendered
 ) -> None:
     """Last, because the options say whether the model reasons. Each message depends on nothing that follows it."""
-    owed = variant.reasoning_owed or owed_to(request.model)
-    wanted = variant.reasoning_back == "all" or (
-        variant.reasoning_back == "known" and owed is not None
+    rules = _history_rules(request, variant, is_reasoning=not is_off(rendered.body))
+    fitted = fit_history(request.messages, rules)
+    word = openai_word(request.model) if variant.cache == BREAKPOINT else variant.cache
+    words = ChatWords(
+        host=variant.name,
+        developer_role=variant.developer_role,
+        names=variant.names,
+        reasoning_text=rules.unsigned_reasoning,
+        reasoning_details=rules.signed_reasoning,
+        cache=word,
     )
-    returned = _Returned(
-        text=wanted and not is_off(rendered.body), owed=owed, details=variant.reasoning_details
-    )
-    for message in request.messages:
-        parts, role = message.parts, message.role
-        if (
-            len(parts) == 1
-            and type(parts[0]) is TextPart
-            and message.name is None
-            and role != "developer"
-            and not (returned.text and role == "assistant")
-        ):
-            messages.append({"role": role, "content": parts[0].text})
-        else:
-            _render_message(message, variant, returned, messages, rendered.warnings)
+    history = ChatMessages(words, fitted.warnings)
+    for message in fitted.messages:
+        history.add(message)
+    messages += history.messages
+    rendered.warnings += fitted.warnings
+    if word is not None:
+        drop_surplus(_parts_of(messages), word, rendered.warnings)
     if variant.prefill == "prefix" and messages and messages[-1]["role"] == "assistant":
         messages[-1]["prefix"] = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Returned:
-    """What of its earlier reasoning the model of one request gets back."""
+def _history_rules(
+    request: ChatRequest, variant: ChatVariant, *, is_reasoning: bool
+) -> HistoryRules:
+    owed = variant.reasoning_owed or owed_to(request.model)
+    is_known = variant.reasoning_back == "known" and owed is not None
+    goes_back = is_reasoning and (variant.reasoning_back == "all" or is_known)
+    return HistoryRules(
+        format=FORMAT,
+        label="chat completions",
+        host=variant.name,
+        model=request.model,
+        ids=variant.ids,
+        system=variant.system,
+        unsigned_reasoning=goes_back,
+        signed_reasoning=variant.reasoning_details,
+        owed=owed if goes_back else None,
+        text_as_file=False,
+        call_data=variant.call_data,
+    )
 
-    text: bool
-    owed: Owed | None
-    details: bool
+
+def _parts_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts that may have a cache mark."""
+    contents = [message["content"] for message in messages]
+    return [part for content in contents if isinstance(content, list) for part in content]
 
 
 def _render_reasoning(
@@ -221,99 +241,6 @@ def _render_reasoning(
             )
 
 
-def _render_message(
-    message: Message,
-    variant: ChatVariant,
-    returned: _Returned,
-    out: list[dict[str, Any]],
-    warnings: list[str],
-) -> None:
-    role: str = message.role
-    if role == "developer" and not variant.developer_role:
-        role = "system"
-    parts = message.parts
-    rendered: dict[str, Any]
-    if role == "assistant":
-        rendered = _render_assistant(message, returned, warnings)
-    elif len(parts) == 1 and isinstance(parts[0], TextPart):
-        rendered = {"role": role, "content": parts[0].text}
-    else:
-        out.extend(_render_tool_result(part) for part in parts if isinstance(part, ToolResult))
-        content = [item for part in parts if (item := _render_part(part, warnings)) is not None]
-        if not content and role == "tool":
-            return
-        rendered = {"role": "user" if role == "tool" else role, "content": content}
-    if message.name is not None and variant.names:
-        rendered["name"] = message.name
-    elif message.name is not None:
-        warnings.append(f"name: messages have none at {variant.name}; left out")
-    out.append(rendered)
-
-
-def _render_assistant(message: Message, returned: _Returned, warnings: list[str]) -> dict[str, Any]:
-    calls = message.tool_calls
-    text = message.text
-    rendered: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
-    if refusal := message.refusal:
-        rendered["refusal"] = refusal
-        rendered["content"] = text or None
-    details = [detail for part in message.parts if (detail := _render_detail(part)) is not None]
-    if details and returned.details:
-        rendered["reasoning_details"] = details
-    if returned.text:
-        owed = returned.owed == "always" or (returned.owed == "calls" and bool(calls))
-        reasoning = readable(message)
-        if owed or reasoning.strip():
-            rendered[KEY] = reasoning if reasoning.strip() else BLANK
-    if calls:
-        rendered["tool_calls"] = [_render_call(call) for call in calls]
-    if any(isinstance(part, ImagePart | File) for part in message.parts):
-        warnings.append("file: chat completions take none from the assistant; left out")
-    return rendered
-
-
-def _render_detail(part: Part) -> dict[str, Any] | None:
-    if isinstance(part, ReasoningPart) and part.format == FORMAT and part.signature is not None:
-        return render_signature(part.signature, part.id, part.text)
-    return part.data if isinstance(part, ProviderPart) and part.format == FORMAT else None
-
-
-def _render_call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments or "{}"}
-    rendered = {"id": call.id, "type": "function", "function": function}
-    if call.provider_data is not None and call.provider_data.get("format") == FORMAT:
-        rendered["extra_content"] = call.provider_data["extra_content"]
-    return rendered
-
-
-def _render_tool_result(result: ToolResult) -> dict[str, Any]:
-    content = result.content
-    if not isinstance(content, str):
-        content = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return {"role": "tool", "tool_call_id": result.tool_call_id, "content": content}
-
-
-def _render_part(part: Part, warnings: list[str]) -> dict[str, Any] | None:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, ImagePart):
-        image = {"url": part.url or data_url(part)}
-        if part.detail is not None:
-            image["detail"] = part.detail
-        return {"type": "image_url", "image_url": image}
-    if isinstance(part, File):
-        if part.url is not None:
-            warnings.append("file: chat completions take no file by URL; left out")
-            return None
-        data, name = (data_url(part), file_name(part)) if part.data else (None, part.name)
-        fields = {"file_id": part.id, "filename": name, "file_data": data}
-        return {
-            "type": "file",
-            "file": {key: value for key, value in fields.items() if value is not None},
-        }
-    return None
-
-
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     if isinstance(tool, HostedTool):
         return tool.definition
@@ -322,6 +249,9 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
         function["description"] = tool.description
     if tool.strict is not None:
         function["strict"] = tool.strict
+    data = tool.provider_data or {}
+    if data.get("format") == FORMAT:
+        function |= {name: value for name, value in data.items() if name != "format"}
     return {"type": "function", "function": function}
 
 

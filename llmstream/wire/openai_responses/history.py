@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.cache_marks import mark, parse_cache
 from llmstream.media import data_url, file_name, parse_media
 from llmstream.messages import (
     File,
@@ -39,102 +40,168 @@ from llmstream.wire.openai_responses.items import (
 _INPUT_PARTS = frozenset({"input_text", "input_image", "input_file"})
 _ROLES = ("system", "developer", "user", "assistant")
 _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
+_OF_CALL_AND_OUTPUT = ("namespace", "caller")
+"""Fields of a call that its output has, too."""
 
 
 # --- out --------------------------------------------------------------------------------------------------
 
 
 class InputItems:
-    """The input items of a conversation, as they are rendered."""
+    """The input items of a fitted history, as they are rendered."""
 
-    __slots__ = ("custom", "items", "named", "refusals")
+    __slots__ = ("_cache", "_calls", "_refusals", "items", "named")
 
-    def __init__(self, *, refusals: bool = True) -> None:
-        self.refusals = refusals
+    def __init__(self, *, refusals: bool = True, cache: str | None = None) -> None:
+        self._refusals = refusals
+        self._cache = cache
+        self._calls: dict[str, dict[str, Any]] = {}  # what calls had beside the usual, by their ids
         self.items: list[dict[str, Any]] = []
-        self.custom: set[str] = set()  # ids of calls whose answer is a custom_tool_call_output
         self.named = False  # a message had a name, which is lost
 
     def add(self, message: Message) -> None:
         """Append one message's items."""
-        role, parts = message.role, message.parts
+        role = "user" if message.role == "tool" else message.role
         self.named = self.named or message.name is not None
-        if len(parts) == 1 and type(parts[0]) is TextPart and role != "tool":
-            self.items.append({"type": "message", "role": role, "content": parts[0].text})
+        if len(message.parts) == 1 and type(message.parts[0]) is TextPart:
+            self._add_text(role, message.parts[0])
             return
-        content: list[dict[str, Any]] = []
-        render = self._render_output if role == "assistant" else _render_input
-        for part in parts:
-            if (item := self._render_item(part)) is not None:
-                self._flush(role, content)
-                content = []
+        content = _Content(role)
+        for part in message.parts:
+            item = self._item(part)
+            if item is not None:
+                self.items += content.take()
                 self.items.append(item)
-            elif (rendered := render(part)) is not None:
-                content.append(rendered)
-        self._flush(role, content)
+                continue
+            phase = _own(part).get("phase")
+            if phase != content.phase:
+                self.items += content.take()
+                content.phase = phase
+            said = self._said(part) if role == "assistant" else self._given(part)
+            if said is not None:
+                content.parts.append(said)
+        self.items += content.take()
 
-    def _flush(self, role: str, content: list[dict[str, Any]]) -> None:
-        if not content:
-            return
-        if role == "assistant" and len(content) == 1 and content[0]["type"] == "output_text":
-            self.items.append({"type": "message", "role": role, "content": content[0]["text"]})
-        else:
-            self.items.append(
-                {"type": "message", "role": "user" if role == "tool" else role, "content": content}
-            )
+    def _add_text(self, role: str, part: TextPart) -> None:
+        """A lone text, which is a string unless it says more."""
+        content = _Content(role, _own(part).get("phase"))
+        said = self._said(part) if role == "assistant" else self._given(part)
+        if said is not None:
+            content.parts.append(said)
+        self.items += content.take()
 
-    def _render_output(self, part: Part) -> dict[str, Any] | None:
-        if isinstance(part, RefusalPart) and self.refusals:
+    def _said(self, part: Part) -> dict[str, Any] | None:
+        """Content of an assistant's message."""
+        if isinstance(part, RefusalPart) and self._refusals:
             return {"type": "refusal", "refusal": part.text}
         if isinstance(part, TextPart | RefusalPart):
-            return {"type": "output_text", "text": part.text}
+            annotations = _own(part).get("annotations")
+            return {"type": "output_text", "text": part.text, **present(annotations=annotations)}
         return None
 
-    def _render_item(self, part: Part) -> dict[str, Any] | None:
-        """The item that a part is on its own; None for content, and for what only another format understands."""
+    def _given(self, part: Part) -> dict[str, Any] | None:
+        """Content of a message that isn't the assistant's, or of a tool's result."""
+        if isinstance(part, TextPart):
+            item: dict[str, Any] = {"type": "input_text", "text": part.text}
+        elif isinstance(part, ImagePart):
+            url = part.url or data_url(part)
+            item = {"type": "input_image", "image_url": url, **present(detail=part.detail)}
+        elif isinstance(part, File):
+            item = _file(part)
+        elif isinstance(part, ProviderPart):
+            return part.data
+        elif isinstance(part, RefusalPart):
+            return {"type": "input_text", "text": part.text}
+        else:
+            return None
+        return mark(item, part.cache, self._cache)
+
+    def _item(self, part: Part) -> dict[str, Any] | None:
+        """The item that a part is on its own; None for content of a message."""
         if isinstance(part, ToolCall):
-            return self._render_call(part)
+            return self._call(part)
         if isinstance(part, ToolResult):
-            return self._render_result(part)
+            return self._result(part)
         if isinstance(part, ReasoningPart):
-            return _render_reasoning(part)
-        if isinstance(part, ProviderPart) and part.format == FORMAT and not _is_content(part.data):
+            return _reasoning(part)
+        if isinstance(part, ProviderPart) and not _is_content(part.data):
             return part.data
         return None
 
-    def _render_call(self, call: ToolCall) -> dict[str, Any] | None:
-        data = call.provider_data or {}
-        ours = data.get("format") == FORMAT
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        extra = _own(call)
         if call.executed_by == "provider":
-            return data.get("item") if ours else None
-        item = {"type": "function_call", "call_id": call.id, "name": call.name}
-        if ours:
-            item |= {key: value for key, value in data.items() if key != "format"}
-        if item["type"] == "custom_tool_call":
-            self.custom.add(call.id)
-            return {**item, "input": call.arguments}
-        return {**item, "arguments": call.arguments or "{}"}
-
-    def _render_result(self, result: ToolResult) -> dict[str, Any] | None:
-        data = result.provider_data or {}
-        if data.get("format") == FORMAT and "item" in data:
-            item: dict[str, Any] = data["item"]
+            item: dict[str, Any] = extra["item"]
             return item
-        if result.executed_by == "provider":
-            return None
-        custom = result.tool_call_id in self.custom
-        kind = "custom_tool_call_output" if custom else "function_call_output"
-        output = result.content if _is_output(result.content) else compact(result.content)
-        return {"type": kind, "call_id": result.tool_call_id, "output": output}
+        self._calls[call.id] = extra
+        named = {"type": "function_call", "call_id": call.id, "name": call.name, **extra}
+        field = "input" if named["type"] == "custom_tool_call" else "arguments"
+        return {**named, field: call.arguments}
+
+    def _result(self, result: ToolResult) -> dict[str, Any] | None:
+        item: dict[str, Any] | None = _own(result).get("item")
+        if item is not None or result.executed_by == "provider":
+            return item  # None: the call's item holds the outcome
+        extra = self._calls.get(result.tool_call_id, {})
+        is_custom = extra.get("type") == "custom_tool_call"
+        return {
+            "type": "custom_tool_call_output" if is_custom else "function_call_output",
+            "call_id": result.tool_call_id,
+            "output": self._output(result),
+            **{name: extra[name] for name in _OF_CALL_AND_OUTPUT if name in extra},
+        }
+
+    def _output(self, result: ToolResult) -> Any:
+        if result.shown is not None:
+            given = [self._given(part) for part in result.shown]
+            output: Any = [part for part in given if part is not None]
+        elif _is_output(result.content):
+            output = result.content
+        else:
+            output = compact(result.content)
+        if result.cache is None or self._cache is None:
+            return output
+        parts = [{"type": "input_text", "text": output}] if isinstance(output, str) else output
+        return [*parts[:-1], mark(parts[-1], result.cache, self._cache)]
+
+
+class _Content:
+    """The content of one message item, as far as it has come."""
+
+    __slots__ = ("parts", "phase", "role")
+
+    def __init__(self, role: str, phase: str | None = None) -> None:
+        self.role = role
+        self.phase = phase
+        self.parts: list[dict[str, Any]] = []
+
+    def take(self) -> list[dict[str, Any]]:
+        """The item, if there is something in it; the next content begins."""
+        parts, self.parts = self.parts, []
+        if not parts:
+            return []
+        content: Any = parts
+        if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
+            content = parts[0]["text"]
+        item = {"type": "message", "role": self.role, "content": content}
+        return [item if self.phase is None else {**item, "phase": self.phase}]
+
+
+def _own(part: Part) -> dict[str, Any]:
+    """What this format had put into a part's `provider_data`; nothing if another one did."""
+    data = getattr(part, "provider_data", None) or {}
+    if data.get("format") != FORMAT:
+        return {}
+    return {name: value for name, value in data.items() if name != "format"}
 
 
 def _is_output(content: Any) -> bool:
     """Whether a result can be sent as it is: text, or a list of input parts."""
-    return isinstance(content, str) or (
-        isinstance(content, list)
-        and bool(content)
-        and all(isinstance(part, dict) and part.get("type") in _INPUT_PARTS for part in content)
-    )
+    if isinstance(content, str):
+        return True
+    if not isinstance(content, list) or not content:
+        return False
+    return all(isinstance(part, dict) and part.get("type") in _INPUT_PARTS for part in content)
 
 
 def _is_content(data: Mapping[str, Any]) -> bool:
@@ -142,34 +209,17 @@ def _is_content(data: Mapping[str, Any]) -> bool:
     return str(data.get("type")).startswith("input_")
 
 
-def _render_reasoning(part: ReasoningPart) -> dict[str, Any] | None:
-    if not part.signature or part.format != FORMAT:
-        return None
+def _reasoning(part: ReasoningPart) -> dict[str, Any]:
     summary = [{"type": "summary_text", "text": part.text}] if part.text else []
-    item: dict[str, Any] = {
-        "type": "reasoning",
-        "summary": summary,
-        "encrypted_content": part.signature,
-    }
-    return item | present(id=part.id)
+    encrypted = {"encrypted_content": part.signature}
+    return {"type": "reasoning", "summary": summary, **encrypted, **present(id=part.id)}
 
 
-def _render_input(part: Part) -> dict[str, Any] | None:
-    if isinstance(part, TextPart | RefusalPart):
-        return {"type": "input_text", "text": part.text}
-    if isinstance(part, ImagePart):
-        url = part.url or data_url(part)
-        return {"type": "input_image", "image_url": url, **present(detail=part.detail)}
-    if isinstance(part, File):
-        data, name = (data_url(part), file_name(part)) if part.data else (None, part.name)
-        fields = {"file_id": part.id, "filename": name, "file_data": data, "file_url": part.url}
-        return {
-            "type": "input_file",
-            **present(**fields),
-        }
-    if isinstance(part, ProviderPart) and part.format == FORMAT:
-        return part.data
-    return None
+def _file(part: File) -> dict[str, Any]:
+    fields = {"file_id": part.id, "filename": part.name, "file_url": part.url}
+    if part.data is not None:
+        fields |= {"filename": file_name(part), "file_data": data_url(part)}
+    return {"type": "input_file", **present(**fields)}
 
 
 # --- in ---------------------------------------------------------------------------------------------------
@@ -231,6 +281,7 @@ class _InputReader:
                 f"{where}.content must be a string or a list of parts, not {type(content).__name__}"
             )
         if role == "assistant":
+            _note_phase(parts, item.get("phase"))
             self._turn(role).extend(parts)
         else:
             self.messages.append(Message(role, parts))
@@ -249,7 +300,7 @@ class _InputReader:
     def _parse_call(self, kind: str, item: Mapping[str, Any], where: str) -> ToolCall:
         id = _name(item.get("call_id"), f"{where}.call_id")
         name = _name(item.get("name"), f"{where}.name")
-        data = {key: item[key] for key in ("namespace", "caller") if item.get(key)}
+        data = {key: item[key] for key in _OF_CALL_AND_OUTPUT if item.get(key)}
         if kind == "custom_tool_call":
             self.custom.add(id)
             text = _string(item.get("input"), f"{where}.input")
@@ -301,21 +352,39 @@ def _parse_reasoning(item: Mapping[str, Any], where: str) -> ReasoningPart:
 def _parse_part(part: Any, where: str) -> Part:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if kind in ("input_text", "output_text", "text"):
-        return TextPart(_string(part.get("text"), f"{where}.text"))
+        return _parse_text(part, where)
     if kind == "refusal":
         return RefusalPart(_string(part.get("refusal"), f"{where}.refusal"))
     if kind == "input_image" and part.get("image_url") is not None:
-        return parse_media(ImagePart, where, url=part["image_url"], detail=part.get("detail"))
+        url, detail = part["image_url"], part.get("detail")
+        cache = parse_cache(part, where)
+        return parse_media(ImagePart, where, url=url, detail=detail, cache=cache)
     if kind == "input_file":
         id, name, data, url = (
             part.get(key) or None for key in ("file_id", "filename", "file_data", "file_url")
         )
-        return parse_media(File, where, id=id, name=name, data=data, url=url)
+        cache = parse_cache(part, where)
+        return parse_media(File, where, id=id, name=name, data=data, url=url, cache=cache)
     if isinstance(kind, str) and kind.startswith("input_"):
         return ProviderPart(FORMAT, dict(part))
     raise ValueError(
         f"{where}.type must be input_text, output_text, input_image or input_file, not {kind!r}"
     )
+
+
+def _parse_text(part: Mapping[str, Any], where: str) -> TextPart:
+    annotations = part.get("annotations")
+    data = {"format": FORMAT, "annotations": annotations} if annotations else None
+    return TextPart(_string(part.get("text"), f"{where}.text"), parse_cache(part, where), data)
+
+
+def _note_phase(parts: list[Part], phase: Any) -> None:
+    """Keep with each text whether its message was commentary or the answer."""
+    if not isinstance(phase, str):
+        return
+    for part in parts:
+        if isinstance(part, TextPart):
+            part.provider_data = {"format": FORMAT, **(part.provider_data or {}), "phase": phase}
 
 
 def _string(value: Any, where: str) -> str:

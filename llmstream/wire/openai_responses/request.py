@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.arguments import build_request
+from llmstream.cache_marks import BREAKPOINT, drop_surplus, openai_word
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -32,6 +33,9 @@ from llmstream.messages import (
     ensure_json,
     sequence_of,
 )
+from llmstream.wire.fitting.history import fit_history
+from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
+from llmstream.wire.fitting.tools import RESPONSES_TOOLS, fit_tools
 from llmstream.wire.openai_responses.history import InputItems, parse_input
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.option_values import OPENAI_TIERS, tier_for
@@ -51,12 +55,18 @@ class ResponsesVariant:
     service_tiers: Mapping[str, str] | None = field(default_factory=lambda: _TIERS)
     """The server's word for each service tier; one that isn't listed is dropped, with a warning. None: every word goes
     as it is."""
+    system: SystemPlace = SystemPlace.ANYWHERE
+    """Where the server takes system messages."""
+    cache_marks: bool = False
+    """Whether it knows OpenAI's explicit cache breakpoints."""
     stateless: bool = True
     """Send `store: false` and ask for encrypted reasoning. False: the server knows neither, or is to store."""
 
 
 _PLAIN = ("temperature", "top_p", "parallel_tool_calls")
 _UNKNOWN = ("stop", "seed", "top_k", "frequency_penalty", "presence_penalty")
+_CONTINUED = ("previous_response_id", "conversation")
+"""Options that name a conversation which the server has: it knows calls that this history lacks."""
 _INCLUDE = "reasoning.encrypted_content"
 _NO_REASONING = re.compile(r"(.*/)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)")
 _TOOL_FIELDS = frozenset({"type", "name", "parameters", "description", "strict"})
@@ -83,8 +93,12 @@ def render_request(
     request: ChatRequest, variant: ResponsesVariant = ResponsesVariant()
 ) -> Rendered:
     """The body to post. Constant work per message."""
-    history = InputItems(refusals=variant.refusals)
-    for message in request.messages:
+    fitted = fit_history(request.messages, _history_rules(request, variant))
+    history = InputItems(
+        refusals=variant.refusals,
+        cache=openai_word(request.model) if variant.cache_marks else None,
+    )
+    for message in fitted.messages:
         history.add(message)
     body: dict[str, Any] = {"model": request.model, "input": history.items, "stream": True}
     if variant.stateless:
@@ -98,8 +112,11 @@ def render_request(
         body["max_output_tokens"] = request.max_tokens
     if request.metadata:
         body["metadata"] = request.metadata
-    if request.tools:
-        body["tools"] = [_render_tool(tool) for tool in request.tools]
+    warnings = [*fitted.warnings, *_warnings(request, history)]
+    tools = fit_tools(request.tools, RESPONSES_TOOLS, warnings)
+    if tools:
+        body["tools"] = [_render_tool(tool) for tool in tools]
+    drop_surplus(_parts_of(history.items), BREAKPOINT, warnings)
     if request.tool_choice is not None:
         body["tool_choice"] = _render_tool_choice(request.tool_choice)
     text: dict[str, Any] = {}
@@ -111,7 +128,6 @@ def render_request(
         body["text"] = text
     if request.reasoning_effort is not None:
         body["reasoning"] = {"effort": request.reasoning_effort}
-    warnings = _warnings(request, history)
     if request.service_tier is not None:
         tier = tier_for(request.service_tier, variant.service_tiers, variant.name, warnings)
         if tier is not None:
@@ -119,6 +135,29 @@ def render_request(
     rendered = Rendered(body, warnings)
     rendered.merge(request.provider_options.get(variant.name, {}))
     return rendered
+
+
+def _history_rules(request: ChatRequest, variant: ResponsesVariant) -> HistoryRules:
+    options = request.provider_options.get(variant.name, {})
+    return HistoryRules(
+        format=FORMAT,
+        label="OpenAI Responses",
+        host=variant.name,
+        model=request.model,
+        ids=ID_OF_64,
+        system=variant.system,
+        signed_reasoning=True,
+        reasoning_leads=True,
+        reasoning_pairs=True,
+        assistant_files=True,
+        keeps_orphans=any(options.get(name) for name in _CONTINUED),
+    )
+
+
+def _parts_of(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parts that may have a cache mark."""
+    contents = [item.get("content", item.get("output")) for item in items]
+    return [part for content in contents if isinstance(content, list) for part in content]
 
 
 def _warnings(request: ChatRequest, history: InputItems) -> list[str]:
@@ -140,6 +179,9 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
         function["description"] = tool.description
     if tool.strict is not None:
         function["strict"] = tool.strict
+    data = tool.provider_data or {}
+    if data.get("format") == FORMAT:
+        function |= {name: value for name, value in data.items() if name != "format"}
     return function
 
 
@@ -217,8 +259,8 @@ def _mapping(value: Any, where: str) -> dict[str, Any]:
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     definition = _mapping(tool, where)
-    if definition.get("type") != "function" or definition.keys() - _TOOL_FIELDS:
-        ensure_json(definition, where)
+    ensure_json(definition, where)
+    if definition.get("type") != "function":
         return HostedTool(definition)
     name = definition.get("name")
     if not isinstance(name, str) or not name:
@@ -227,7 +269,11 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     schema = (
         Tool("").parameters if parameters is None else _mapping(parameters, f"{where}.parameters")
     )
-    return Tool(name, schema, definition.get("description"), definition.get("strict"))
+    rest = {key: value for key, value in definition.items() if key not in _TOOL_FIELDS}
+    parsed = Tool(name, schema, definition.get("description"), definition.get("strict"))
+    if rest:
+        parsed.provider_data = {"format": FORMAT, **rest}
+    return parsed
 
 
 def _parse_tool_choice(value: Any, rest: dict[str, Any]) -> ToolChoice | None:

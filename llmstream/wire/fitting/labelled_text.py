@@ -1,0 +1,72 @@
+"""Documents and search results as text with a label, for a target that has no block for them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from llmstream.media_types import essence
+from llmstream.messages import File, Part, ProviderPart, TextPart
+
+TEXT_TYPES = frozenset(
+    {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
+)
+"""Text, though their names don't begin with `text/`."""
+
+
+def is_text(file: File) -> bool:
+    """Whether a file's data is text."""
+    kind = essence(file.media_type)
+    return file.data is not None and (kind.startswith("text/") or kind in TEXT_TYPES)
+
+
+def text_of(file: File) -> str:
+    """The text in a file. What isn't UTF-8 is replaced."""
+    return base64.b64decode(file.data or "").decode(errors="replace")
+
+
+def document(title: str | None, text: str) -> TextPart:
+    """A document's text under its title."""
+    label = f"[Document: {title}]" if title else "[Document]"
+    return TextPart(f"{label}\n{text}")
+
+
+def labelled(part: ProviderPart) -> Part | None:
+    """What another format's block says to anybody; None if only that format understands it."""
+    reader = _READERS.get(str(part.data.get("type")))
+    return None if reader is None else reader(part.data)
+
+
+def _search_result(block: Mapping[str, Any]) -> TextPart:
+    title, source = block.get("title"), block.get("source")
+    named = ", ".join(str(each) for each in (title, source) if each)
+    return TextPart(f"[Search result: {named}]\n{_texts(block.get('content'))}")
+
+
+def _document(block: Mapping[str, Any]) -> Part | None:
+    source = block.get("source")
+    if not isinstance(source, Mapping):
+        return None
+    title, context = block.get("title"), block.get("context")
+    kind = source.get("type")
+    if kind == "base64":
+        return File(name=title, media_type=source.get("media_type"), data=source.get("data"))
+    if kind == "url":
+        return File(name=title, media_type="application/pdf", url=source.get("url"))
+    said = source.get("data") if kind == "text" else _texts(source.get("content"))
+    if not isinstance(said, str) or not said:
+        return None
+    return document(title, f"{context}\n\n{said}" if isinstance(context, str) else said)
+
+
+def _texts(content: Any) -> str:
+    """The texts of blocks, apart by a blank line."""
+    if isinstance(content, str):
+        return content
+    blocks = content if isinstance(content, list) else []
+    texts = [block.get("text") for block in blocks if isinstance(block, Mapping)]
+    return "\n\n".join(text for text in texts if isinstance(text, str))
+
+
+_READERS = {"search_result": _search_result, "document": _document}

@@ -1,0 +1,79 @@
+"""System messages, at the places where the target takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import takewhile
+
+from llmstream.messages import Message, Part, TextPart
+from llmstream.wire.fitting.rules import HistoryRules, SystemPlace
+
+_BETWEEN = "\n\n"
+"""What parts the texts of several system messages."""
+
+
+def is_system(message: Message) -> bool:
+    """Whether it speaks for the application. Developer is OpenAI's newer word for it."""
+    return message.role in ("system", "developer")
+
+
+def place_system(
+    messages: list[Message], rules: HistoryRules, warnings: list[str]
+) -> list[Message]:
+    """The messages in the order that the target takes. Moving one from amid the turns to the front gives a warning."""
+    if rules.system is SystemPlace.ANYWHERE or not any(map(is_system, messages)):
+        return messages
+    leading = len(list(takewhile(is_system, messages)))
+    later = messages[leading:]
+    amid = any(map(is_system, later))
+    if rules.system is SystemPlace.AFTER_USER:
+        return [*messages[:leading], *_behind_users(later, warnings)] if amid else messages
+    if amid:
+        warnings.append(f"system: {rules.label} take it only before the conversation; moved there")
+    spoken = [message for message in messages if is_system(message)]
+    turns = [message for message in later if not is_system(message)]
+    if rules.system is SystemPlace.FRONT:
+        spoken = [_merged(spoken)]
+    return [*spoken, *turns]
+
+
+def _merged(spoken: Sequence[Message]) -> Message:
+    """Several system messages as one. It is one text, because many templates can't read a list of parts."""
+    if len(spoken) == 1:
+        return spoken[0]
+    parts = [part for message in spoken for part in message.parts]
+    if not all(isinstance(part, TextPart) for part in parts):
+        return replace(spoken[0], parts=parts)
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    marks = [part.cache for part in parts if isinstance(part, TextPart) and part.cache]
+    cache = marks[-1] if marks else None
+    return replace(spoken[0], parts=[TextPart(_BETWEEN.join(texts), cache)])
+
+
+def _behind_users(messages: Sequence[Message], warnings: list[str]) -> list[Message]:
+    """Each turn's system messages as one, behind what the user says in that turn."""
+    placed: list[Message] = []
+    said: list[Message] = []
+    for message in messages:
+        if message.role == "assistant":
+            placed += [*_turn(said, warnings), message]
+            said = []
+        else:
+            said.append(message)
+    return [*placed, *_turn(said, warnings)]
+
+
+def _turn(said: Sequence[Message], warnings: list[str]) -> list[Message]:
+    """What stands between two of the assistant's messages."""
+    spoken = [message for message in said if is_system(message)]
+    others = [message for message in said if not is_system(message)]
+    if not spoken:
+        return others
+    parts: list[Part] = [part for message in spoken for part in message.parts]
+    if others:
+        return [*others, replace(spoken[0], role="system", parts=parts, name=None)]
+    warning = "system: it follows no user's turn; sent as the user's"
+    if warning not in warnings:
+        warnings.append(warning)
+    return [Message("user", parts)]

@@ -1,0 +1,173 @@
+"""Tools as the target takes them: another vendor's own are left out, groups and custom tools become functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from llmstream.messages import HostedTool, Tool, ToolCall
+
+LONGEST_NAME = 64
+"""OpenAI's functions: `^[a-zA-Z0-9_-]{1,64}$`. Anthropic takes 128."""
+
+_DATED = re.compile(r"\w+_20\d{6}")
+"""Anthropic's own tools have the date of their version in their type: `web_search_20250305`."""
+_RESPONSES = frozenset(
+    {
+        "apply_patch",
+        "code_interpreter",
+        "computer",
+        "computer_use_preview",
+        "custom",
+        "file_search",
+        "image_generation",
+        "local_shell",
+        "mcp",
+        "namespace",
+        "programmatic_tool_calling",
+        "shell",
+        "tool_search",
+        "web_search",
+    }
+)
+"""The types in `openai.types.responses.ToolParam`."""
+_PREVIEW = re.compile(r"(web_search|computer_use)_preview\w*")
+"""More of them: `web_search_preview_2025_03_11`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRules:
+    """Which tools a target takes beside functions."""
+
+    format: str
+    label: str
+    """What warnings call the target."""
+    own: frozenset[str] = frozenset()
+    """Types of tools that the target runs itself, or reads itself."""
+    own_pattern: re.Pattern[str] | None = None
+    """More types of its own."""
+    takes_unknown: bool = True
+    """Whether a type goes along that no vendor is known for."""
+
+    def takes(self, kind: str) -> bool:
+        """Whether a tool of this type goes to the target."""
+        if kind in self.own:
+            return True
+        if self.own_pattern is not None and self.own_pattern.fullmatch(kind):
+            return True
+        return self.takes_unknown and not _is_known(kind)
+
+
+CHAT_TOOLS = ToolRules(format="openai-chat", label="chat completions", own=frozenset({"custom"}))
+"""OpenAI's chat completions: functions and custom tools (openai.types.chat.ChatCompletionToolUnionParam)."""
+RESPONSES_TOOLS = ToolRules(
+    format="openai-responses",
+    label="OpenAI Responses",
+    own=_RESPONSES,
+    own_pattern=_PREVIEW,
+)
+ANTHROPIC_TOOLS = ToolRules(
+    format="anthropic-messages",
+    label="Anthropic Messages",
+    own=frozenset({"mcp_toolset"}),
+    own_pattern=_DATED,
+    takes_unknown=False,
+)
+"""anthropic.types.ToolUnionParam: every type but `custom` is dated; `mcp_toolset` is of the beta."""
+
+
+def _is_known(kind: str) -> bool:
+    """Whether a vendor whose tools we know has a tool of this type."""
+    if kind in _RESPONSES or kind == "mcp_toolset":
+        return True
+    return _PREVIEW.fullmatch(kind) is not None or _DATED.fullmatch(kind) is not None
+
+
+def fit_tools(
+    tools: Sequence[Tool | HostedTool], rules: ToolRules, warnings: list[str]
+) -> list[Tool | HostedTool]:
+    """The tools that go to the target."""
+    return [fitted for tool in tools for fitted in _fit(tool, rules, warnings)]
+
+
+def _fit(
+    tool: Tool | HostedTool, rules: ToolRules, warnings: list[str]
+) -> Iterator[Tool | HostedTool]:
+    if isinstance(tool, Tool):
+        yield _without_foreign_fields(tool, rules, warnings)
+        return
+    kind = str(tool.definition.get("type"))
+    inner = tool.definition.get(kind)
+    is_chats = kind == "custom" and isinstance(inner, Mapping)
+    if rules.takes(kind) and (kind != "custom" or is_chats == (rules.format == "openai-chat")):
+        yield tool
+    elif kind == "namespace":
+        warnings.append(f"tools: {rules.label} have no namespaces; sent as functions")
+        yield from _flattened(tool.definition, rules, warnings)
+    elif kind == "custom":
+        yield _as_function(
+            inner if isinstance(inner, Mapping) else tool.definition, rules, warnings
+        )
+    else:
+        warnings.append(f"tools: {rules.label} don't have {kind!r}; left out")
+
+
+def _without_foreign_fields(tool: Tool, rules: ToolRules, warnings: list[str]) -> Tool:
+    data = tool.provider_data
+    if data is not None and data.get("format") != rules.format:
+        names = ", ".join(sorted(data.keys() - {"format"}))
+        warnings.append(f"tools: {rules.label} don't have {names}; left out")
+    return tool
+
+
+def _flattened(
+    group: Mapping[str, Any], rules: ToolRules, warnings: list[str]
+) -> Iterator[Tool | HostedTool]:
+    """The tools of a namespace, each under a name that tells which namespace it is from."""
+    members = group.get("tools")
+    for member in members if isinstance(members, list) else ():
+        if not isinstance(member, Mapping):
+            continue
+        name = joined_name(str(group.get("name") or ""), str(member.get("name") or ""))
+        if member.get("type") == "custom":
+            yield _as_function({**member, "name": name}, rules, warnings)
+            continue
+        schema = member.get("parameters")
+        tool = Tool(name, description=member.get("description"), strict=member.get("strict"))
+        if isinstance(schema, Mapping):
+            tool.parameters = dict(schema)
+        yield tool
+
+
+def _as_function(tool: Mapping[str, Any], rules: ToolRules, warnings: list[str]) -> Tool:
+    """A tool whose argument is any text. The text becomes the argument `input`."""
+    name = str(tool.get("name"))
+    warnings.append(
+        f"tools: {rules.label} don't take {name!r} as a custom tool; sent as a function"
+    )
+    schema = {
+        "type": "object",
+        "properties": {"input": {"type": "string"}},
+        "required": ["input"],
+    }
+    return Tool(name, schema, tool.get("description"))
+
+
+def joined_name(namespace: str, name: str) -> str:
+    """One name for a tool in a namespace. A name that is too long ends in a hash of itself."""
+    if not namespace:
+        return name
+    joined = f"{namespace.removesuffix('__')}__{name}"
+    if len(joined) <= LONGEST_NAME:
+        return joined
+    digest = sha256(joined.encode()).hexdigest()[:8]
+    return f"{joined[: LONGEST_NAME - 9]}_{digest}"
+
+
+def flat_name(call: ToolCall) -> str:
+    """The name of a call where there are no namespaces: that of the function which its tool became."""
+    namespace = (call.provider_data or {}).get("namespace")
+    return joined_name(namespace, call.name) if isinstance(namespace, str) else call.name

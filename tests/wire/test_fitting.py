@@ -1,0 +1,874 @@
+"""A history that any vendor takes: ids, answers, arguments, blanks, reasoning, system messages, files, tools, marks."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmstream.arguments import build_request
+from llmstream.messages import (
+    ChatRequest,
+    File,
+    HostedTool,
+    ImagePart,
+    Message,
+    ProviderPart,
+    ReasoningPart,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from llmstream.providers.compatible import VENDORS
+from llmstream.wire.anthropic_messages.request import parse_request as parse_messages
+from llmstream.wire.anthropic_messages.request import render_request as render_messages
+from llmstream.wire.fitting.call_ids import CallIds
+from llmstream.wire.fitting.rules import ANTHROPIC_ID, ANY_ID, ID_OF_40, ID_OF_64, MISTRAL_ID
+from llmstream.wire.openai_chat.request import ChatVariant
+from llmstream.wire.openai_chat.request import parse_request as parse_chat
+from llmstream.wire.openai_chat.request import render_request as render_chat
+from llmstream.wire.openai_responses.request import ResponsesVariant
+from llmstream.wire.openai_responses.request import parse_request as parse_responses
+from llmstream.wire.openai_responses.request import render_request as render_responses
+
+USER = Message("user", "hi")
+RENDERERS = {
+    "openai-chat": render_chat,
+    "openai-responses": render_responses,
+    "anthropic-messages": render_messages,
+}
+each_format = pytest.mark.parametrize("format", sorted(RENDERERS))
+
+
+def render(format: str, *messages: Message, model: str = "some-model", **options: Any) -> Any:
+    return RENDERERS[format](ChatRequest(list(messages), model, **options))
+
+
+def called(*ids: str, name: str = "get") -> Message:
+    return Message("assistant", [ToolCall(id, name, "{}", {}) for id in ids])
+
+
+def answered(*ids: str) -> Message:
+    return Message("tool", [ToolResult(id, f"of {id}") for id in ids])
+
+
+def course(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a body says, in order, in one shape for all formats: kinds and ids or texts."""
+    found = []
+    for item in body.get("messages") or body["input"]:
+        kind = item.get("type", "message")
+        if kind == "function_call":
+            found.append(("call", item["call_id"]))
+        elif kind == "function_call_output":
+            found.append(("result", item["call_id"]))
+        elif item.get("role") == "tool":
+            found.append(("result", item["tool_call_id"]))
+        else:
+            found += _said(item)
+            found += [("call", call["id"]) for call in item.get("tool_calls", ())]
+    return found
+
+
+def _said(item: dict[str, Any]) -> list[tuple[str, str]]:
+    content = item["content"]
+    if isinstance(content, str):
+        return [(item["role"], content)]
+    found = []
+    for block in content or ():
+        if block["type"] == "tool_use":
+            found.append(("call", block["id"]))
+        elif block["type"] == "tool_result":
+            found.append(("result", block["tool_use_id"]))
+        elif "text" in block:
+            found.append((item["role"], block["text"]))
+    return found
+
+
+# --- ids --------------------------------------------------------------------------------------------------
+
+FITTING = {
+    ANY_ID: ["x", "functions.get:0", "ü" * 200],
+    ID_OF_40: ["x" * 40, "functions.get_weather:0"],
+    ID_OF_64: ["x" * 64],
+    ANTHROPIC_ID: ["toolu_1", "a-b_C", "x" * 64],
+    MISTRAL_ID: ["abcDEF123"],
+}
+UNFIT = {
+    ANY_ID: [""],
+    ID_OF_40: ["", "x" * 41],
+    ID_OF_64: ["", "x" * 65],
+    ANTHROPIC_ID: ["", "functions.get:0", "call ü", "x" * 65, "a|b", "a\n"],
+    MISTRAL_ID: ["", "call_abc", "abcdefgh", "abcdefghij", "abcdefgh-"],
+}
+anything = st.text(max_size=80) | st.sampled_from(
+    [id for ids in (*FITTING.values(), *UNFIT.values()) for id in ids]
+)
+
+
+@pytest.mark.parametrize(("rule", "id"), [(r, id) for r, ids in FITTING.items() for id in ids])
+def test_an_id_that_fits_stays(rule, id):
+    assert CallIds(rule).take(id) == id
+
+
+@pytest.mark.parametrize(("rule", "id"), [(r, id) for r, ids in UNFIT.items() for id in ids])
+def test_another_becomes_one_that_fits_and_always_the_same(rule, id):
+    made = CallIds(rule).take(id)
+    assert made != id
+    assert rule.pattern.fullmatch(made)
+    after_others = CallIds(rule)
+    after_others.take("x" * 9)
+    assert after_others.take(id) == made
+
+
+@given(st.sampled_from(list(FITTING)), st.lists(anything, max_size=12))
+def test_no_two_calls_have_one_id(rule, given_ids):
+    ids = CallIds(rule)
+    made = [ids.take(id) for id in given_ids]
+    assert len(set(made)) == len(made)
+    assert all(rule.pattern.fullmatch(id) for id in made)
+
+
+def test_an_id_of_ours_that_somebody_else_has_is_not_given_twice():
+    ids = CallIds(MISTRAL_ID)
+    first = ids.take("call_1")
+    assert ids.take(first) != first
+
+
+@each_format
+@pytest.mark.parametrize("id", ["", "functions.get:0", "x" * 200, "a b"])
+def test_call_and_result_keep_together_for_a_whole_conversation(format, id):
+    rounds = [USER, called(id, "b"), answered(id, "b"), USER, called(id), answered(id), USER]
+    rendered = render(format, *rounds)
+    ids = [id for kind, id in course(rendered.body) if kind in ("call", "result")]
+    first, second, *results, third, last = ids
+    assert results == [first, second]
+    assert third == last
+    assert len({first, second, third}) == 3
+    earlier = render(format, *rounds[:4])
+    assert course(rendered.body)[:6] == course(earlier.body)[:6]
+
+
+# --- calls and their results ------------------------------------------------------------------------------
+
+ONE, TWO = Message("user", "one"), Message("user", "two")
+COURSES = {
+    "a result twice": ([called("a"), answered("a"), answered("a")], ["call a", "result a"], 1),
+    "a result without its call": ([ONE, answered("a"), TWO], ["user one", "user two"], 1),
+    "before its call": ([answered("a"), called("a"), ONE], ["call a", "result a", "user one"], 0),
+    "the user between": ([called("a"), ONE, answered("a")], ["call a", "result a", "user one"], 0),
+    "another round between": (
+        [called("a"), called("b"), answered("b"), answered("a")],
+        ["call a", "result a", "call b", "result b"],
+        0,
+    ),
+    "parallel, in another order": (
+        [called("a", "b"), answered("b"), answered("a"), ONE],
+        ["call a", "call b", "result b", "result a", "user one"],
+        0,
+    ),
+    "nobody answered": ([called("a"), ONE], ["call a", "result a", "user one"], 1),
+    "one of two answered": (
+        [called("a", "b"), answered("b"), ONE],
+        ["call a", "call b", "result b", "result a", "user one"],
+        1,
+    ),
+    "a call that waits": ([ONE, called("a")], ["user one", "call a"], 0),
+    "a result amid the user's words": (
+        [called("a"), Message("user", [TextPart("one"), ToolResult("a", "1")])],
+        ["call a", "result a", "user one"],
+        0,
+    ),
+}
+
+
+@each_format
+@pytest.mark.parametrize("name", COURSES)
+def test_each_result_stands_behind_its_call(format, name):
+    history, expected, lost = COURSES[name]
+    rendered = render(format, *history)
+    assert [f"{kind} {said}" for kind, said in course(rendered.body)] == expected
+    assert len(rendered.warnings) == lost
+
+
+@each_format
+def test_one_id_in_two_rounds_gives_each_call_its_own_result(format):
+    rounds = [USER]
+    for number in "12":
+        rounds += [called("a"), Message("tool", [ToolResult("a", number)])]
+    body = render(format, *rounds).body
+    kinds = [kind for kind, _ in course(body)]
+    assert kinds == ["user", "call", "result", "call", "result"]
+    said = [said for kind, said in course(body) if kind != "user"]
+    assert said[0] == said[1] == "a"
+    assert said[2] == said[3] != "a"
+
+
+def test_results_whose_calls_the_server_has_go_along():
+    request = ChatRequest(
+        [answered("a")],
+        "gpt-5",
+        provider_options={"openai-responses": {"previous_response_id": "r"}},
+    )
+    rendered = render_responses(request)
+    assert course(rendered.body) == [("result", "a")]
+    assert not rendered.warnings
+
+
+# --- arguments --------------------------------------------------------------------------------------------
+
+
+def arguments_of(format: str, body: dict[str, Any]) -> Any:
+    item = (body.get("messages") or body["input"])[1]
+    if format == "openai-chat":
+        return item["tool_calls"][0]["function"]["arguments"]
+    return item["arguments"] if format == "openai-responses" else item["content"][0]["input"]
+
+
+@each_format
+@pytest.mark.parametrize(
+    "text", ['{"a": ', "[1]", "null", '"x"', "5", "oops", "{'a': 1}", '{"a": NaN}']
+)
+def test_broken_arguments_are_an_object(format, text):
+    call = ToolCall("a", "get", text, None, complete=False)
+    rendered = render(format, USER, Message("assistant", [call]), answered("a"), USER)
+    assert arguments_of(format, rendered.body) in ({}, "{}")
+    assert [w.partition(":")[0] for w in rendered.warnings] == ["tool call"]
+    assert call.arguments == text
+
+
+@each_format
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (ToolCall("a", "get", '{ "a": 1 }', {"a": 1}), '{ "a": 1 }'),
+        (ToolCall("a", "get", '{"a":1}'), '{"a":1}'),
+        (ToolCall("a", "get", "", {"a": 1}), '{"a":1}'),
+        (ToolCall("a", "get"), "{}"),
+        (ToolCall("a", "get", " "), "{}"),
+    ],
+)
+def test_right_arguments_stay_as_they_are(format, call, expected):
+    rendered = render(format, USER, Message("assistant", [call]), answered("a"))
+    found = arguments_of(format, rendered.body)
+    assert found == (expected if isinstance(found, str) else {"a": 1} if "1" in expected else {})
+    assert not rendered.warnings
+
+
+CUSTOM = {"openai-chat": "custom", "openai-responses": "custom_tool_call"}
+
+
+@pytest.mark.parametrize("made_by", CUSTOM)
+@each_format
+def test_a_custom_tools_text_is_kept(format, made_by):
+    data = {"format": made_by, "type": CUSTOM[made_by]}
+    call = ToolCall("a", "patch", "*** Begin", None, provider_data=data)
+    rendered = render(format, USER, Message("assistant", [call]), answered("a"))
+    assert not rendered.warnings
+    item = (rendered.body.get("messages") or rendered.body["input"])[1]
+    if format != made_by:
+        assert arguments_of(format, rendered.body) in (
+            {"input": "*** Begin"},
+            '{"input":"*** Begin"}',
+        )
+    elif format == "openai-chat":
+        assert item["tool_calls"][0]["custom"] == {"name": "patch", "input": "*** Begin"}
+    else:
+        assert (item["type"], item["input"]) == ("custom_tool_call", "*** Begin")
+
+
+# --- texts ------------------------------------------------------------------------------------------------
+
+
+@each_format
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+def test_an_assistants_message_that_says_nothing_is_left_out(format, blank):
+    silent = Message("assistant", [TextPart(blank)])
+    for message in (silent, Message("assistant", [])):
+        rendered = render(format, ONE, message, TWO)
+        assert "assistant" not in [kind for kind, _ in course(rendered.body)]
+        assert not rendered.warnings
+
+
+@each_format
+def test_blank_texts_beside_others_are_left_out(format):
+    message = Message("user", [TextPart(""), TextPart("one"), TextPart("")])
+    assert course(render(format, message).body) == [("user", "one")]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("claude-sonnet-4-5", "So:"),
+        ("claude-3-haiku-20240307", "So:"),
+        ("claude-opus-4-6", "So: \n"),
+    ],
+)
+def test_white_space_at_the_end_goes_where_the_model_refuses_it(model, said):
+    message = Message("assistant", [TextPart(" a "), TextPart("So: \n")])
+    for history in ([USER, message], [USER, message, USER]):
+        body = render_messages(ChatRequest(history, model)).body
+        assert course(body)[1:3] == [("assistant", " a "), ("assistant", said)]
+    thought = Message(
+        "assistant", [ReasoningPart("Hm. ", "s", format="anthropic-messages"), TextPart("a")]
+    )
+    body = render_messages(ChatRequest([USER, thought], model)).body
+    assert body["messages"][1]["content"][0]["thinking"] == "Hm. "
+
+
+# --- reasoning --------------------------------------------------------------------------------------------
+
+
+def signed(format: str, text: str = "Hm.") -> ReasoningPart:
+    return ReasoningPart(text, "sig", "r1", format)
+
+
+@each_format
+@pytest.mark.parametrize("made_by", sorted(RENDERERS))
+def test_a_signature_goes_back_to_its_own_format_alone(format, made_by):
+    message = Message("assistant", [signed(made_by), TextPart("a")])
+    rendered = render(format, USER, message)
+    goes = format == made_by and format != "openai-chat"  # which OpenAI itself doesn't take
+    assert ("sig" in str(rendered.body)) is goes
+    assert bool(rendered.warnings) is (format != made_by)
+
+
+@pytest.mark.parametrize(
+    ("made_by", "model", "goes"),
+    [
+        ("claude-opus-5-5", "claude-sonnet-5-5", True),
+        ("anthropic.claude-opus-5-5-v1:0", "claude-opus-5-5", True),
+        ("deepseek-v4-pro", "claude-opus-5-5", False),
+        ("claude-opus-5-5", "deepseek-v4-pro", False),
+        (None, "claude-opus-5-5", True),
+    ],
+)
+def test_what_another_host_of_the_format_signed_does_not_go(made_by, model, goes):
+    message = Message("assistant", [signed("anthropic-messages"), TextPart("a")], model=made_by)
+    rendered = render_messages(ChatRequest([USER, message], model))
+    assert ("sig" in str(rendered.body)) is goes
+    assert bool(rendered.warnings) is not goes
+
+
+@pytest.mark.parametrize(
+    ("provider", "goes"), [("openai-responses", True), ("other", False), (None, True)]
+)
+def test_encrypted_reasoning_goes_to_the_provider_that_made_it(provider, goes):
+    parts = [signed("openai-responses"), TextPart("a")]
+    message = Message("assistant", parts, provider=provider, model="gpt-5")
+    rendered = render_responses(ChatRequest([USER, message], "gpt-5"))
+    assert ("sig" in str(rendered.body)) is goes
+    assert bool(rendered.warnings) is not goes
+
+
+DETAILS = [
+    {"type": "reasoning.summary", "summary": "Hm.", "index": 0, "format": "x"},
+    {"type": "reasoning.encrypted", "data": "abc", "id": "e1", "index": 1},
+    {"type": "reasoning.new", "odd": True, "index": 2},
+    {"type": "reasoning.text", "text": "So.", "signature": "s", "index": 3},
+]
+
+
+def test_reasoning_details_go_back_whole_and_in_order():
+    given = {"role": "assistant", "content": "a", "reasoning_details": DETAILS}
+    request = build_request([{"role": "user", "content": "hi"}, given], "some-model")
+    assert request.messages[1].reasoning == "Hm.So."
+    variant = VENDORS["openrouter"].variant
+    assert render_chat(request, variant).body["messages"][1]["reasoning_details"] == DETAILS
+    for name in ("mistral", "groq"):
+        assert "reasoning" not in str(render_chat(request, VENDORS[name].variant).body["messages"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "kinds"),
+    [
+        ([signed("openai-responses")], []),
+        ([TextPart("a"), signed("openai-responses")], ["message"]),
+        ([signed("openai-responses"), TextPart("")], []),
+        (
+            [signed("openai-responses"), signed("openai-responses"), TextPart("a")],
+            ["reasoning", "message"],
+        ),
+        ([signed("openai-responses"), TextPart("a")], ["reasoning", "message"]),
+        (
+            [signed("openai-responses"), ToolCall("a", "get", "{}", {})],
+            ["reasoning", "function_call"],
+        ),
+    ],
+)
+def test_reasoning_that_no_item_follows_is_left_out(parts, kinds):
+    rendered = render_responses(ChatRequest([USER, Message("assistant", parts)], "gpt-5"))
+    assert [item["type"] for item in rendered.body["input"][1:]] == kinds
+
+
+def test_thinking_is_never_the_last_block():
+    thought = Message("assistant", [TextPart("a"), signed("anthropic-messages")])
+    rendered = render_messages(ChatRequest([USER, thought, USER], "claude-opus-4-6"))
+    assert course(rendered.body)[1] == ("assistant", "a")
+    assert "thinking" not in str(rendered.body["messages"])
+    assert rendered.warnings
+
+
+# --- system messages --------------------------------------------------------------------------------------
+
+AMID = [Message("system", "s1"), ONE, Message("system", "s2"), TWO, Message("assistant", "a"), ONE]
+
+
+@pytest.mark.parametrize("name", ["vllm", "llamacpp", "lmstudio"])
+def test_a_host_whose_template_wants_it_gets_one_system_message_first(name):
+    rendered = render_chat(ChatRequest(AMID, "qwen3"), VENDORS[name].variant)
+    said = [
+        ("system", "s1\n\ns2"),
+        ("user", "one"),
+        ("user", "two"),
+        ("assistant", "a"),
+        ("user", "one"),
+    ]
+    assert course(rendered.body) == said
+    assert [w.partition(":")[0] for w in rendered.warnings] == ["system"]
+    leading = [Message("system", "s1"), Message("developer", "s2"), ONE]
+    rendered = render_chat(ChatRequest(leading, "qwen3"), VENDORS[name].variant)
+    assert course(rendered.body) == [("system", "s1\n\ns2"), ("user", "one")]
+    assert not rendered.warnings
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "openai-responses"])
+def test_openai_gets_them_where_they_stand(format):
+    rendered = render(format, *AMID)
+    assert [kind for kind, _ in course(rendered.body)][:3] == ["system", "user", "system"]
+    assert not rendered.warnings
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-opus-4-8", "claude-opus-5", "claude-sonnet-5-5", "claude-fable-5"]
+)
+def test_newer_claudes_get_them_behind_a_user_s_turn(model):
+    rendered = render_messages(ChatRequest(AMID, model))
+    assert rendered.body["system"] == "s1"
+    said = [("user", "one"), ("user", "two"), ("system", "s2"), ("assistant", "a"), ("user", "one")]
+    assert course(rendered.body) == said
+    assert not rendered.warnings
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-opus-4-7", "claude-sonnet-5", "claude-haiku-4-5", "deepseek-v4"]
+)
+def test_others_get_them_apart(model):
+    rendered = render_messages(ChatRequest(AMID, model))
+    assert [block["text"] for block in rendered.body["system"]] == ["s1", "s2"]
+    assert "system" not in [turn["role"] for turn in rendered.body["messages"]]
+    assert [w.partition(":")[0] for w in rendered.warnings] == ["system"]
+
+
+def test_a_system_message_without_a_user_s_turn_is_said_by_the_user():
+    history = [
+        ONE,
+        Message("assistant", "a"),
+        Message("system", "s"),
+        Message("assistant", "b"),
+        TWO,
+    ]
+    rendered = render_messages(ChatRequest(history, "claude-opus-4-8"))
+    assert [turn["role"] for turn in rendered.body["messages"]] == ["user", "assistant"] * 2 + [
+        "user"
+    ]
+    assert rendered.warnings
+
+
+# --- documents --------------------------------------------------------------------------------------------
+
+SEARCH = {
+    "type": "search_result",
+    "source": "https://a.example",
+    "title": "A",
+    "content": [{"type": "text", "text": "found"}],
+}
+DOCUMENT = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "said"},
+    "title": "D",
+    "context": "old",
+    "citations": {"enabled": True},
+}
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "openai-responses"])
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        (SEARCH, "[Search result: A, https://a.example]\nfound"),
+        (DOCUMENT, "[Document: D]\nold\n\nsaid"),
+    ],
+)
+def test_a_vendor_without_documents_gets_their_text(format, block, text):
+    body = {"model": "m", "messages": [{"role": "user", "content": [block]}]}
+    request = parse_messages(body)
+    rendered = RENDERERS[format](request)
+    assert course(rendered.body) == [("user", text)]
+    assert not rendered.warnings
+    assert render_messages(request).body["messages"] == body["messages"]
+
+
+def test_a_text_file_is_text_to_chat_completions():
+    file = File(data=base64.b64encode(b"a,b").decode(), media_type="text/csv", name="t.csv")
+    body = render_chat(ChatRequest([Message("user", [file])], "m")).body
+    assert course(body) == [("user", "[Document: t.csv]\na,b")]
+
+
+@each_format
+def test_what_only_another_format_understands_is_named(format):
+    owner = "anthropic-messages" if format != "anthropic-messages" else "openai-responses"
+    parts = [ProviderPart(owner, {"type": "compaction"}), TextPart("a")]
+    rendered = render(format, USER, Message("assistant", parts))
+    assert course(rendered.body)[1] == ("assistant", "a")
+    assert rendered.warnings == ["compaction: only another provider understands it; left out"]
+
+
+@each_format
+def test_a_tool_that_another_provider_ran_is_named(format):
+    owner = "anthropic-messages" if format != "anthropic-messages" else "openai-responses"
+    data = {"format": owner, "type": "server_tool_use", "item": {"type": "web_search_call"}}
+    call = ToolCall("s", "web_search", "{}", {}, executed_by="provider", provider_data=data)
+    result = ToolResult("s", [], "web_search", executed_by="provider", provider_data=data)
+    rendered = render(format, USER, Message("assistant", [call, result, TextPart("a")]), USER)
+    assert "web_search" not in str(rendered.body)
+    assert len(rendered.warnings) == 2
+
+
+# --- tool results -----------------------------------------------------------------------------------------
+
+
+def test_blocks_of_a_result_stay_apart():
+    content = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": content}
+    turns = [("user", "hi"), ("assistant", [call]), ("user", [result])]
+    body = {"model": "m", "messages": [{"role": role, "content": said} for role, said in turns]}
+    request = parse_messages(body)
+    assert render_messages(request).body["messages"] == body["messages"]
+    assert render_chat(request).body["messages"][-1]["content"] == "a\n\nb"
+    output = render_responses(request).body["input"][-1]["output"]
+    assert [part["text"] for part in output] == ["a", "b"]
+
+
+def test_blocks_of_a_result_that_only_one_format_has_go_back_to_it():
+    content = [{"type": "tool_reference", "tool_name": "x"}, SEARCH]
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": content}
+    turns = [("user", "hi"), ("assistant", [call]), ("user", [result])]
+    body = {"model": "m", "messages": [{"role": role, "content": said} for role, said in turns]}
+    request = parse_messages(body)
+    assert render_messages(request).body["messages"] == body["messages"]
+    said = render_chat(request).body["messages"][-1]["content"]
+    assert said == "[Search result: A, https://a.example]\nfound"
+
+
+def test_images_of_a_round_follow_all_its_results():
+    image = ImagePart("https://a.example/x.png")
+    results = Message("tool", [ToolResult("a", [image]), ToolResult("b", [TextPart("2"), image])])
+    body = render_chat(ChatRequest([USER, called("a", "b"), results, USER], "m")).body
+    assert [message["role"] for message in body["messages"]] == [
+        *("user", "assistant", "tool", "tool", "user", "user")
+    ]
+    assert [part["type"] for part in body["messages"][4]["content"]] == ["image_url"] * 2
+
+
+def test_a_result_with_parts_survives_storing():
+    result = ToolResult("a", [TextPart("x", "5m"), ImagePart(data="aGk=", media_type="image/png")])
+    stored = Message("tool", [result]).to_dict()
+    assert Message.from_dict(stored) == Message("tool", [result])
+    plain = Message("tool", [ToolResult("a", [{"type": "text", "text": "JSON of a tool"}])])
+    assert Message.from_dict(plain.to_dict()) == plain
+
+
+# --- what Responses keeps beside a text -------------------------------------------------------------------
+
+
+def test_phase_caller_namespace_and_annotations_go_back():
+    citation = {
+        "type": "url_citation",
+        "url": "https://a",
+        "title": "A",
+        "start_index": 0,
+        "end_index": 1,
+    }
+    said = {"type": "output_text", "text": "b", "annotations": [citation]}
+    caller = {"type": "program", "caller_id": "p"}
+    named = {"call_id": "c", "namespace": "crm", "caller": caller}
+    items = [
+        {"type": "message", "role": "user", "content": "hi"},
+        {"type": "message", "role": "assistant", "content": "a", "phase": "commentary"},
+        {"type": "message", "role": "assistant", "content": [said], "phase": "final_answer"},
+        {"type": "function_call", "name": "f", "arguments": "{}", **named},
+        {"type": "function_call_output", "output": "1", **named},
+    ]
+    request = parse_responses({"model": "gpt-5", "input": items})
+    assert render_responses(request).body["input"] == items
+    assert render_chat(request).body["messages"][1]["content"] == "ab"
+    call = render_chat(request).body["messages"][1]["tool_calls"][0]
+    assert call["function"]["name"] == "crm__f"
+
+
+def test_anthropic_s_default_caller_is_left_out():
+    for caller, goes in (({"type": "direct"}, False), ({"type": "code_execution_20260120"}, True)):
+        call = {"type": "tool_use", "id": "t", "name": "f", "input": {}, "caller": caller}
+        messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [call]}]
+        body = render_messages(parse_messages({"model": "m", "messages": messages})).body
+        assert ("caller" in body["messages"][1]["content"][0]) is goes
+
+
+def test_citations_go_back_whole_and_apart():
+    cited = {"type": "web_search_result_location", "encrypted_index": "x", "url": "https://a"}
+    content = [
+        {"type": "text", "text": "See "},
+        {"type": "text", "text": "this", "citations": [cited]},
+        {"type": "text", "text": "."},
+    ]
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": content}]
+    request = parse_messages({"model": "m", "messages": messages})
+    assert render_messages(request).body["messages"] == messages
+    assert course(render_chat(request).body)[1] == ("assistant", "See this.")
+
+
+# --- tools ------------------------------------------------------------------------------------------------
+
+ANTHROPIC_SEARCH = HostedTool({"type": "web_search_20250305", "name": "web_search"})
+OPENAI_SEARCH = HostedTool({"type": "web_search"})
+UNKNOWN = HostedTool({"type": "builtin_function", "function": {"name": "$web_search"}})
+
+
+@pytest.mark.parametrize(
+    ("tool", "goes_to"),
+    [
+        (ANTHROPIC_SEARCH, {"anthropic-messages"}),
+        (OPENAI_SEARCH, {"openai-responses"}),
+        (HostedTool({"type": "web_search_preview_2025_03_11"}), {"openai-responses"}),
+        (HostedTool({"type": "mcp_toolset", "mcp_server_name": "x"}), {"anthropic-messages"}),
+        (UNKNOWN, {"openai-chat", "openai-responses"}),
+    ],
+)
+@each_format
+def test_another_vendors_hosted_tool_is_left_out(format, tool, goes_to):
+    rendered = render(format, USER, tools=[tool, Tool("f")])
+    kinds = [each.get("type") for each in rendered.body["tools"]]
+    assert (tool.definition["type"] in kinds) is (format in goes_to)
+    assert bool(rendered.warnings) is (format not in goes_to)
+    if format not in goes_to:
+        assert "tools" not in render(format, USER, tools=[tool]).body
+
+
+NAMESPACE = {
+    "type": "namespace",
+    "name": "mcp__files__",
+    "description": "Files.",
+    "tools": [
+        {
+            "type": "function",
+            "name": "read",
+            "parameters": {"type": "object"},
+            "description": "Read.",
+        },
+        {"type": "custom", "name": "patch", "description": "Patch."},
+    ],
+}
+
+
+@each_format
+def test_a_namespace_becomes_functions(format):
+    request = parse_responses({"model": "m", "input": "hi", "tools": [NAMESPACE]})
+    rendered = RENDERERS[format](request)
+    if format == "openai-responses":
+        assert rendered.body["tools"] == [NAMESPACE]
+        return
+    functions = [tool.get("function", tool) for tool in rendered.body["tools"]]
+    assert [each["name"] for each in functions] == ["mcp__files__read", "mcp__files__patch"]
+    assert rendered.warnings
+
+
+def test_names_in_a_long_namespace_stay_within_bounds_and_apart():
+    tools = [{"type": "function", "name": f"{'x' * 60}{end}"} for end in "ab"]
+    group = {"type": "namespace", "name": "n" * 30, "tools": tools}
+    rendered = render_chat(ChatRequest([USER], "m", tools=[HostedTool(group)]))
+    names = [tool["function"]["name"] for tool in rendered.body["tools"]]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("format", "tool"),
+    [
+        (
+            "anthropic-messages",
+            {
+                "name": "f",
+                "input_schema": {"type": "object"},
+                "defer_loading": True,
+                "input_examples": [{}],
+            },
+        ),
+        (
+            "openai-responses",
+            {
+                "type": "function",
+                "name": "f",
+                "parameters": {"type": "object"},
+                "defer_loading": True,
+            },
+        ),
+        (
+            "openai-chat",
+            {
+                "type": "function",
+                "function": {"name": "f", "parameters": {"type": "object"}, "odd": 1},
+            },
+        ),
+    ],
+)
+def test_further_fields_of_a_tool_go_to_their_own_format(format, tool):
+    request = build_request([{"role": "user", "content": "hi"}], "m", tools=[tool])
+    rendered = RENDERERS[format](request)
+    sent = rendered.body["tools"][0]
+    assert (sent.get("function", sent).items()) >= (tool.get("function", tool).items())
+    assert not rendered.warnings
+    for other in RENDERERS.keys() - {format}:
+        rendered = RENDERERS[other](request)
+        assert [w.partition(":")[0] for w in rendered.warnings] == ["tools"]
+        assert "defer_loading" not in str(rendered.body)
+
+
+# --- cache marks ------------------------------------------------------------------------------------------
+
+MARKED = [
+    Message("system", [TextPart("s", "1h")]),
+    Message("user", [TextPart("a", "5m"), ImagePart("https://a.example/x.png", cache="5m")]),
+]
+
+
+def marks(value: Any) -> list[Any]:
+    """All marks in a body, in order."""
+    if isinstance(value, list):
+        return [mark for each in value for mark in marks(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value[word] for word in ("cache_control", "prompt_cache_breakpoint") if word in value]
+    return own + [mark for each in value.values() for mark in marks(each)]
+
+
+def test_anthropic_gets_marks_on_all_kinds_of_parts():
+    file = File(data=base64.b64encode(b"%PDF-1").decode(), media_type="application/pdf", cache="1h")
+    call = ToolCall("c", "get", "{}", {}, cache="5m")
+    result = ToolResult("c", "1", cache="1h")
+    for part, ttl in (
+        (file, "1h"),
+        (TextPart("x", "5m"), "5m"),
+        (ImagePart("https://a", cache="5m"), "5m"),
+    ):
+        body = render_messages(ChatRequest([Message("user", [part])], "m")).body
+        assert marks(body) == [{"type": "ephemeral", **({"ttl": ttl} if ttl == "1h" else {})}]
+    history = [USER, Message("assistant", [call]), Message("tool", [result])]
+    request = ChatRequest([*MARKED[:1], *history], "m", tools=[Tool("get", cache="1h")])
+    rendered = render_messages(request)
+    assert len(marks(rendered.body)) == 4
+    assert marks(rendered.body["tools"]) == [{"type": "ephemeral", "ttl": "1h"}]
+    assert not rendered.warnings
+
+
+def test_more_marks_than_a_request_takes_lose_the_first():
+    history = [Message("user", [TextPart(f"{n}", "5m") for n in range(6)])]
+    for body in (
+        render_messages(ChatRequest(history, "m")).body,
+        render_chat(
+            ChatRequest(history, "gpt-5.6"), ChatVariant(cache="prompt_cache_breakpoint")
+        ).body,
+        render_responses(ChatRequest(history, "gpt-5.6"), ResponsesVariant(cache_marks=True)).body,
+    ):
+        assert len(marks(body)) == 4
+        said = (body.get("messages") or body["input"])[0]["content"]
+        assert [part["text"] for part in said if marks(part)] == list("2345")
+
+
+@pytest.mark.parametrize(
+    ("model", "marked"), [("gpt-5.6", True), ("gpt-6-sol", True), ("gpt-5.5", False)]
+)
+def test_openai_gets_breakpoints_where_its_models_know_them(model, marked):
+    for rendered in (
+        render_chat(ChatRequest(MARKED, model), ChatVariant(cache="prompt_cache_breakpoint")),
+        render_responses(ChatRequest(MARKED, model), ResponsesVariant(cache_marks=True)),
+    ):
+        explicit = {"mode": "explicit"}
+        expected = [{**explicit, "ttl": "12h"}, explicit, explicit] if marked else []
+        assert marks(rendered.body) == expected
+        assert not rendered.warnings
+
+
+@pytest.mark.parametrize("name", sorted(VENDORS.keys() - {"openrouter"}))
+def test_a_host_that_caches_by_itself_gets_none_and_no_warning(name):
+    rendered = render_chat(ChatRequest(MARKED, "m"), VENDORS[name].variant)
+    assert not marks(rendered.body)
+    assert not rendered.warnings
+
+
+def test_openrouter_gets_anthropic_s():
+    rendered = render_chat(
+        ChatRequest(MARKED, "anthropic/claude-opus-5-5"), VENDORS["openrouter"].variant
+    )
+    assert len(marks(rendered.body)) == 3
+
+
+CONTROL = {"type": "ephemeral"}
+
+
+def test_marks_in_dicts_are_read():
+    """On parts, whole messages, calls, results and tools, in either vendor's word."""
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}, "cache_control": CONTROL}
+    image = {
+        "type": "image_url",
+        "image_url": "https://a",
+        "prompt_cache_breakpoint": {"mode": "explicit"},
+    }
+    messages = [
+        {"role": "system", "content": "s", "cache_control": {**CONTROL, "ttl": "1h"}},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "a", "cache_control": CONTROL}, image],
+        },
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "1", "cache_control": CONTROL},
+    ]
+    tool = {"type": "function", "function": {"name": "f"}, "cache_control": CONTROL}
+    request = build_request(messages, "m", tools=[tool])
+    parts = [part for message in request.messages for part in message.parts]
+    assert [getattr(part, "cache", None) for part in parts] == ["1h", "5m", "5m", "5m", "5m"]
+    assert request.tools[0].cache == "5m"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "parse", [parse_messages, parse_chat], ids=["anthropic-messages", "openai-chat"]
+)
+@pytest.mark.parametrize("control", [{"type": "forever"}, {"type": "ephemeral", "ttl": "2h"}, "5m"])
+def test_a_mark_that_nobody_knows_is_named(parse, control):
+    content = [{"type": "text", "text": "a", "cache_control": control}]
+    with pytest.raises(ValueError, match=r"messages\[0\]\.content.*cache_control must be"):
+        parse({"model": "m", "messages": [{"role": "user", "content": content}]})
+
+
+def test_a_mark_of_ours_that_is_none_is_named():
+    with pytest.raises(ValueError, match=r"messages\[0\].*cache must be '5m' or '1h', not '2h'"):
+        build_request([Message("user", [TextPart("a", "2h")])], "m")  # type: ignore[arg-type]
+
+
+def test_what_anthropic_marked_survives_the_gateway():
+    system = [{"type": "text", "text": "s", "cache_control": CONTROL}]
+    tools = [
+        {"name": "f", "input_schema": {"type": "object"}, "cache_control": {**CONTROL, "ttl": "1h"}}
+    ]
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": CONTROL}]}
+    ]
+    body = {"model": "m", "system": system, "tools": tools, "messages": messages}
+    sent = render_messages(parse_messages(body)).body
+    assert {key: sent[key] for key in body} == body
