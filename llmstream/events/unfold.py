@@ -49,6 +49,12 @@ def unfold_answer(event: StreamEvent) -> Iterator[StreamEvent]:
         yield StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=event.refusal_delta)
 
 
+def unfold_stream(event: StreamEvent) -> Iterator[StreamEvent]:
+    """The events that a stream would have had before a MESSAGE_COMPLETE that came alone."""
+    yield StreamEvent(EventType.MESSAGE_START, start=event.start)
+    yield from unfold_answer(event)
+
+
 def as_batch(event: StreamEvent, message: Message | None) -> StreamEvent:
     """A MESSAGE_COMPLETE as batch mode has it: the message's text and its refusal are in the event's own deltas."""
     text = message.text if message is not None else ""
@@ -61,23 +67,29 @@ def as_batch(event: StreamEvent, message: Message | None) -> StreamEvent:
 
 
 def _events(part: Part) -> Iterator[StreamEvent]:
-    if isinstance(part, TextPart | RefusalPart):
-        if part.text:
-            yield text_delta(part.text) if isinstance(part, TextPart) else refusal_delta(part.text)
-    elif isinstance(part, ReasoningPart):
-        if part.text:
-            yield reasoning_delta(part.text)
-        if part.format is not None:
-            kept = {"signature": part.signature, "id": part.id}
-            known = {name: value for name, value in kept.items() if value is not None}
-            yield opaque(part.format, **known)
-    elif isinstance(part, ProviderPart):
-        yield opaque(part.format, item=part.data)
-    elif isinstance(part, ToolCall):
-        yield StreamEvent(EventType.TOOL_CALL, tool_call=part)
-    elif isinstance(part, ToolResult):
-        yield StreamEvent(EventType.TOOL_RESULT, tool_result=part)
-    elif isinstance(part, Source):
-        yield StreamEvent(EventType.SOURCE, source=part)
-    elif isinstance(part, File):
-        yield StreamEvent(EventType.FILE, file=part)
+    match part:
+        case TextPart() if part.text:
+            yield text_delta(part.text)
+        case RefusalPart() if part.text:
+            yield refusal_delta(part.text)
+        case ReasoningPart():
+            yield from _reasoning(part)
+        case ProviderPart():
+            yield opaque(part.format, item=part.data)
+        case ToolCall():
+            yield StreamEvent(EventType.TOOL_CALL, tool_call=part)
+        case ToolResult():
+            yield StreamEvent(EventType.TOOL_RESULT, tool_result=part)
+        case Source():
+            yield StreamEvent(EventType.SOURCE, source=part)
+        case File():
+            yield StreamEvent(EventType.FILE, file=part)
+
+
+def _reasoning(part: ReasoningPart) -> Iterator[StreamEvent]:
+    if part.text:
+        yield reasoning_delta(part.text)
+    if part.format is not None:
+        kept = {"signature": part.signature, "id": part.id}
+        known = {name: value for name, value in kept.items() if value is not None}
+        yield opaque(part.format, **known)

@@ -21,7 +21,7 @@ from typing import Any, cast
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.types import EventType, Retry, StreamEvent, error, text_delta
-from llmstream.events.unfold import unfold_answer
+from llmstream.events.unfold import unfold_stream
 from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.router.user_functions import call
@@ -132,10 +132,7 @@ class Answering:
 
     def _whole(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """An answer that came in one event (`stream=False`), with the events that a stream would have had."""
-        pieces = [*unfold_answer(event), event]
-        if event.start is not None:
-            pieces.insert(0, StreamEvent(EventType.MESSAGE_START, start=event.start))
-        return [left for piece in pieces for left in self._guard.feed(piece)]
+        return [left for each in (*unfold_stream(event), event) for left in self._guard.feed(each)]
 
     def _raised(self, problem: BaseException) -> Sequence[StreamEvent]:
         is_the_error = isinstance(problem, LLMError) and not self._ended

@@ -11,11 +11,14 @@ import asyncio
 import io
 import json
 import math
+from contextlib import aclosing
 
+from llmstream import LLMClient
 from llmstream.cli.show import Show
 from llmstream.cli.turn import CallOutcome
+from llmstream.conversations import ConversationClient
 from llmstream.errors import ErrorInfo
-from llmstream.events.grammar import Guard
+from llmstream.events.grammar import TERMINAL, Guard
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import (
     EventType,
@@ -34,8 +37,9 @@ from llmstream.messages import File, FinishReason, Message, Source, ToolCall, To
 from llmstream.streams import coalesce, progress, replay, text, transform
 from llmstream.streams.record import HEADER
 from llmstream.structured import objects
-from llmstream.testing import VirtualClock
+from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.web.conversation_endpoints import ChunkEncoder
+from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, OpenAIChat
 from llmstream.web.native_encoders import (
     AbortedError,
     JsonEncoder,
@@ -43,6 +47,7 @@ from llmstream.web.native_encoders import (
     SseEncoder,
     TextEncoder,
 )
+from tests.conversations.talk import begin
 from tests.streams.sources import Feed, Pairs
 
 
@@ -61,7 +66,7 @@ EVENTS = {
     "refu": refusal_delta("no"),
     "args": StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=ToolCallDelta(7, "d", "f")),
     "call": StreamEvent(EventType.TOOL_CALL, tool_call=ToolCall("c", "f", "{}", input={})),
-    "resu": StreamEvent(EventType.TOOL_RESULT, tool_result=ToolResult("c", "sunny")),
+    "resu": StreamEvent(EventType.TOOL_RESULT, tool_result=ToolResult("b", "sunny")),
     "sour": StreamEvent(EventType.SOURCE, source=Source(url="https://a.example")),
     "file": StreamEvent(EventType.FILE, file=File("1", name="n")),
     "step": status("step", "round 1"),
@@ -185,6 +190,45 @@ def growing(events, got):
     return values()
 
 
+class Given(LLMClient):
+    """A client whose stream is written down, up to its end."""
+
+    def __init__(self, events):
+        super().__init__(provider=ScriptedProvider(), clock=VirtualClock())
+        self.events = events
+
+    async def chat_completion(self, messages, *stream, **options):
+        for event in self.events:
+            yield event
+
+
+def run_turn(events):
+    """What is stored of a turn that its reader leaves before the end; a failed one stores its error."""
+
+    async def keep():
+        async with ConversationClient(Given(events)) as client:
+            conversation = await begin(client)
+            async with aclosing(conversation.events("hi")) as came:
+                for _ in events[:-1]:
+                    if (await anext(came)).type in TERMINAL:
+                        break
+            (turn,) = await conversation.turns()
+            return [part for message in turn.messages for part in message.parts]
+
+    return asyncio.run(keep())
+
+
+ASKED = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+AT_UI = {"id": "1", "role": "user", "content": "hi", "parts": [{"type": "text", "text": "hi"}]}
+UI = {"threadId": "t", "runId": "r", "state": {}, "tools": [], "context": [], "forwardedProps": {}}
+RUN = {**UI, "id": "chat", "trigger": "submit-message", "messages": [AT_UI]}
+
+
+def spoken(dialect, body):
+    """A dialect's answer to a request that offers no tools."""
+    return sent(lambda: dialect.encoder(dialect.parse(body)))
+
+
 CONSUMERS = {
     "transcript": run_transcript,
     "guard": run_guard,
@@ -200,6 +244,11 @@ CONSUMERS = {
     "whole text": sent(lambda: TextEncoder(whole=True)),
     "json": sent(JsonEncoder),
     "chunks": sent(lambda: ChunkEncoder("r")),
+    "chat": spoken(OpenAIChat(now=lambda: 0, new_id=lambda: "x"), ASKED),
+    "messages": spoken(AnthropicMessages(new_id=lambda: "x"), {**ASKED, "max_tokens": 9}),
+    "ag-ui": spoken(AgUi(), RUN),
+    "ai sdk": spoken(AiSdk(), RUN),
+    "stored turn": run_turn,
     "cli outcome": run_outcome,
     "cli show": run_show,
 }
@@ -232,6 +281,11 @@ text/plain  +++++ ..... +++++ ..... ..... ..... ..... ..... ..x.. ..... ..... xx
 whole text  x..xx ..... x..xx ..... ..... ..... ..... ..... .xx.. ..... ..... x..x. ..... ..... ++++. xxxxx
 json        x..xx ..... x..xx ..... ..... ..... ..... ..... .xx.. ..... ..... x..x. ..... ..... +++++ .....
 chunks      +++++ ..... +++++ ..... ..... ..... x..xx ..... .xx.. ..... ..... x++x+ +++++ ..... +++++ +++++
+chat        +++++ +++++ +++++ ..... +..x+ ..... xxxxx ..... ..... xxxxx ..... xx..x xx... ..... xxxxx xxxxx
+messages    +++++ xx++x +++++ ..... +..x+ ..... +++++ ..... ..... ..... ..... xx..x xx... ..... xxxxx xxxxx
+ag-ui       +++++ xx++x xx++x xx++x xx+xx ++++. +++++ +++++ xx++x xx++x +++++ xx..x xx..+ ..... xxxxx xxxxx
+ai sdk      +++++ xxx+x xxx+x xx+++ xx+x+ ++++. ++++x ..... xx+++ xxx+x +++++ xx+x+ xxx.+ ..... xxxxx xxxxx
+stored turn x..xx x..x+ x..x+ +...+ x..x+ x..x+ x..x+ x..x+ x..x. x..x+ ..... x..x. x.... ..... xxxxx xxxxx
 cli outcome x..xx ..... x..xx ..... ..... ..... ..... ..... xxxxx ..... ..... x..x. ..... xxxxx ....x .....
 cli show    xxxxx xxxxx xxxxx ..... xxxxx xxxxx x..xx xxxxx .xx.. ..... ..... xxxxx xxxxx ..... ..... .....
 """

@@ -7,15 +7,28 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, Retry, Status, StreamEvent, ToolCallDelta
+from llmstream.events.types import (
+    PAYLOADS,
+    EventType,
+    Retry,
+    Status,
+    StreamEvent,
+    ToolCallDelta,
+)
+from llmstream.events.unfold import unfold_stream
 from llmstream.messages import ToolCall
 from llmstream.web.dialects.base import Ask
 from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.web.dialects.frames import render_frame
 from llmstream.web.dialects.interruption import Ending
-from llmstream.web.dialects.request_checks import pieces_of
 
 Frames: TypeAlias = Iterator[dict[str, Any]]
+_WORDS = {
+    EventType.TEXT_DELTA: "text",
+    EventType.REASONING_DELTA: "reasoning",
+    EventType.REFUSAL_DELTA: "refusal",
+}
+_LIFECYCLE = (EventType.MESSAGE_START, EventType.MESSAGE_COMPLETE)
 CUT_CALL = "The arguments of this call are cut or no JSON object; it was not run."
 
 
@@ -75,32 +88,33 @@ class StepAnswer(AnswerEncoder):
         return b"".join(map(render_frame, self._frames(event)))
 
     def _frames(self, event: StreamEvent) -> Frames:
-        kind = event.type
         if not self._started:
             self._started = True
             yield self._start()
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield from self._write("text", event.text_delta.content)
-        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
-            yield from self._write("reasoning", event.reasoning_delta.content)
-        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
-            yield from self._write("refusal", event.refusal_delta.content)
-        elif kind is EventType.MESSAGE_START:
-            yield from self._begin_step()
-        elif kind is EventType.MESSAGE_COMPLETE:
-            yield from self._complete(event)
-        elif event.error_info is not None:
-            yield from self._fail(event.error_info, event)
-        elif event.status is not None:
-            yield from self._status(event.status)
-        elif event.retry is not None:
-            yield from self._retry(event.retry)
-        elif event.tool_call_delta is not None:
-            yield from self._call_delta(event.tool_call_delta)
-        elif event.tool_call is not None:
-            yield from self._call(event.tool_call)
-        else:
-            yield from self._piece(event.tool_result or event.source or event.file)
+        kind = event.type
+        payload = getattr(event, PAYLOADS[kind].field)
+        if payload is None and kind not in _LIFECYCLE:
+            return  # an event of somebody else's that lacks its value
+        if kind in _WORDS:
+            yield from self._write(_WORDS[kind], payload.content)
+            return
+        match kind:
+            case EventType.MESSAGE_START:
+                yield from self._begin_step()
+            case EventType.MESSAGE_COMPLETE:
+                yield from self._complete(event)
+            case EventType.ERROR:
+                yield from self._fail(payload, event)
+            case EventType.STATUS:
+                yield from self._status(payload)
+            case EventType.RETRY:
+                yield from self._retry(payload)
+            case EventType.TOOL_CALL_DELTA:
+                yield from self._call_delta(payload)
+            case EventType.TOOL_CALL:
+                yield from self._call(payload)
+            case EventType.TOOL_RESULT | EventType.SOURCE | EventType.FILE:
+                yield from self._piece(payload)
 
     def _begin_step(self) -> Frames:
         if not self._in_step:  # it is still open where an answer goes on
@@ -119,7 +133,7 @@ class StepAnswer(AnswerEncoder):
 
     def _complete(self, event: StreamEvent) -> Frames:
         if not self._in_step:
-            for each in pieces_of(event):
+            for each in unfold_stream(event):
                 yield from self._frames(each)
         yield from self._end_step()
         yield self._finish(event)

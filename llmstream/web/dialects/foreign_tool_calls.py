@@ -1,62 +1,54 @@
-"""Calls of tools that the client did not offer: perhaps the server runs them itself, and then they are not its affair.
+"""Calls of tools that the client didn't offer. Perhaps the server runs them itself.
 
-Formats without a word for "somebody else answers this call" would make the client run it. So such calls wait: for the
-step that shows that the server ran them (they are dropped), or for the end of the answer (they leave: the model made
-them up, and the client should know).
+Formats without a word for "somebody else answers this call" would make the client run it. So such
+calls wait. At a step it is clear that the server ran them: they are dropped. At the end of the
+answer they leave, since the model made them up and the client should know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import Tool
+from llmstream.events.transcript import Transcript
+from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
+from llmstream.messages import Tool, ToolCall
 from llmstream.web.dialects.base import Ask
 
 
 class Withheld:
-    """One per answer."""
+    """The foreign calls of one answer."""
 
     def __init__(self, ask: Ask) -> None:
-        tools = ask.request.tools
-        # A hosted one may be the client's to run, too: Anthropic's bash, its text editor …
+        # A hosted tool may be the client's to run, too: Anthropic's bash, its text editor …
         self._offered = {
-            tool.name if isinstance(tool, Tool) else tool.definition.get("name") for tool in tools
+            tool.name if isinstance(tool, Tool) else tool.definition.get("name")
+            for tool in ask.request.tools
         }
-        self._others: dict[int, str] = {}  # calls whose deltas wait: index to id
-        self._held: dict[int, StreamEvent] = {}  # by place
-        self._places: dict[str, list[int]] = {}  # those of each call
-        self._next = 0
+        self._foreign: set[int] = set()  # the indexes of such calls, as their deltas have them
+        self._calls = Transcript()  # of the foreign calls alone
 
     def sift(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        """The events that may be encoded now."""
+        """The events that may be encoded now. A foreign call's deltas never are: the call repeats them."""
         if event.type is EventType.MESSAGE_COMPLETE:
-            return (*self._held.values(), event)
-        if event.type is EventType.RETRY or event.ends_round:
-            self._held.clear()
-            self._places.clear()
-            self._others.clear()
-        if (id := self._waiting(event)) is not None:
-            self._held[self._next] = event
-            self._places.setdefault(id, []).append(self._next)
-            self._next += 1
+            calls = self._calls.message().tool_calls
+            return (*(StreamEvent(EventType.TOOL_CALL, tool_call=call) for call in calls), event)
+        if event.retry is not None or event.ends_round:
+            self._calls.add(event)
+            self._foreign.clear()
+        elif event.tool_call is not None and self._is_foreign(event.tool_call):
+            self._calls.add(event)
             return ()
-        # The whole call repeats its deltas, and says that the provider runs it.
-        if event.tool_call is not None:
-            for place in self._places.pop(event.tool_call.id, ()):
-                del self._held[place]
+        elif event.tool_call_delta is not None and self._is_foreign_delta(event.tool_call_delta):
+            return ()
         return (event,)
 
-    def _waiting(self, event: StreamEvent) -> str | None:
-        """The id of the call that an event waits with."""
-        if (delta := event.tool_call_delta) is not None:
-            if delta.id and delta.name not in self._offered:
-                self._others[delta.index] = delta.id
-            elif delta.id:
-                self._others.pop(delta.index, None)
-            return self._others.get(delta.index)
-        call = event.tool_call
-        is_other = (
-            call is not None and call.executed_by == "caller" and call.name not in self._offered
-        )
-        return call.id if call is not None and is_other else None
+    def _is_foreign(self, call: ToolCall) -> bool:
+        return call.executed_by == "caller" and call.name not in self._offered
+
+    def _is_foreign_delta(self, delta: ToolCallDelta) -> bool:
+        """Only a call's first delta has its id and name."""
+        if delta.id and delta.name not in self._offered:
+            self._foreign.add(delta.index)
+        elif delta.id:
+            self._foreign.discard(delta.index)
+        return delta.index in self._foreign

@@ -20,13 +20,15 @@ from uuid import uuid4
 
 from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
+from llmstream.events.transcript import Gathered
 from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.events.unfold import unfold_stream
 from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.provider_data import reasoning_of
-from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, pieces_of, whole
+from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, whole
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
@@ -162,22 +164,25 @@ class _OfficialChunks(ChatEncoder):
         self._reply: ChatReply = ask.reply
         self._model = ask.model
         self._numbers: dict[int, int] = {}
-        self._lists: dict[str, list[Any]] = {}  # what comes at the end
+        # Both come in one chunk at the end.
+        self._annotations: Gathered[Any] = Gathered()
+        self._details: list[Any] = []
         self._thought: list[str] = []
 
     def chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         """The chunks of one event, not yet bytes."""
         if event.type is EventType.MESSAGE_COMPLETE and not self._started:
-            for each in pieces_of(event):
+            for each in unfold_stream(event):
                 yield from self.chunks(each)
         if event.source is not None:
             citation = render_annotation(event.source)
             citation["url_citation"] = {**_CITATION, **citation["url_citation"]}
-            self._lists.setdefault("annotations", []).append(citation)
+            self._annotations.items.append(citation)
             return
-        if event.ends_round:
-            # They belong to a call that the client doesn't know of.
-            self._lists.pop("reasoning_details", None)
+        self._annotations.add(event)
+        if event.discards or event.ends_round:
+            # After a step they belong to a call that the client doesn't know of.
+            self._details.clear()
         if event.reasoning_delta is not None:
             self._thought.append(event.reasoning_delta.content)
         yield from super()._chunks(event)
@@ -190,19 +195,16 @@ class _OfficialChunks(ChatEncoder):
 
     def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         if data is not None:
-            self._lists.setdefault("reasoning_details", []).append(self._detail(data))
+            self._details.append(self._detail(data))
         yield from ()
 
     def _detail(self, data: dict[str, Any]) -> dict[str, Any]:
         text = "".join(self._thought)
         self._thought.clear()
+        is_own = data["format"] == FORMAT
         if "item" in data:
-            return (
-                data["item"]
-                if data["format"] == FORMAT
-                else {"type": "reasoning.encrypted", "llmstream": data}
-            )
-        if data["format"] == FORMAT:
+            return data["item"] if is_own else {"type": "reasoning.encrypted", "llmstream": data}
+        if is_own:
             return render_signature(data.get("signature"), data.get("id"))
         return {"type": "reasoning.text", "text": text, "llmstream": data}
 
@@ -211,9 +213,12 @@ class _OfficialChunks(ChatEncoder):
         yield from super()._end(event)
 
     def _end_lists(self) -> Iterator[dict[str, Any]]:
-        if self._lists:
-            yield self._delta(**self._lists)
-        self._lists = {}
+        lists = {"annotations": self._annotations.items, "reasoning_details": self._details}
+        given = {name: items for name, items in lists.items() if items}
+        if given:
+            yield self._delta(**given)
+        self._annotations = Gathered()
+        self._details = []
 
     def _call(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None

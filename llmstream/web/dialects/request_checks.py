@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from llmstream.arguments import check_type
-from llmstream.events.types import EventType, StreamEvent
-from llmstream.events.unfold import unfold
-from llmstream.messages import ChatRequest, Message, Part, RefusalPart, TextPart
+from llmstream.events.transcript import Transcript
+from llmstream.events.types import StreamEvent
+from llmstream.messages import ChatRequest
 from llmstream.web.dialects.base import Ask
 
 
@@ -36,18 +36,10 @@ def keep_options(request: ChatRequest, name: str, known: frozenset[str]) -> None
     request.provider_options = {name: rest} if rest else {}
 
 
-def pieces_of(event: StreamEvent) -> Iterator[StreamEvent]:
-    """What would have come before a MESSAGE_COMPLETE that came alone, for formats that know streams only."""
-    yield StreamEvent(EventType.MESSAGE_START, start=event.start)
-    if event.message is not None:
-        yield from unfold(event.message)
-
-
 def whole(event: StreamEvent) -> StreamEvent:
-    """A MESSAGE_COMPLETE with its message; a client that keeps none still gives the text and the refusal."""
+    """A MESSAGE_COMPLETE with its message, also from a client that keeps none."""
     if event.message is not None:
         return event
-    parts: list[Part] = [TextPart(event.text)] if event.text else []
-    if event.refusal_delta is not None:
-        parts.append(RefusalPart(event.refusal_delta.content))
-    return replace(event, message=Message("assistant", parts))
+    transcript = Transcript()
+    transcript.add(event)
+    return replace(event, message=transcript.message())

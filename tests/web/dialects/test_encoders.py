@@ -28,6 +28,7 @@ from llmstream.events.types import (
     reasoning_delta,
     text_delta,
 )
+from llmstream.events.unfold import unfold_stream
 from llmstream.messages import (
     File,
     FinishReason,
@@ -50,7 +51,6 @@ from llmstream.web.dialects import (
     OpenAIChat,
     all_dialects,
 )
-from llmstream.web.dialects.request_checks import pieces_of
 from llmstream.wire import decoder
 from llmstream.wire.error_body import parse_error
 from tests import strategies as s
@@ -396,7 +396,7 @@ def _refuse(constant: str) -> None:
 
 
 def test_calls_are_numbered_as_they_leave() -> None:
-    """One that waits, because its tool was not offered, leaves no gap in the list that clients make of them."""
+    """One that waits, because its tool was not offered, leaves whole, and no gap in the clients' list of calls."""
     tool = {"type": "function", "function": {"name": "offered", "parameters": {}}}
     events = [StreamEvent(EventType.MESSAGE_START, start=Start("i", "m"))]
     for index, name in enumerate(("made_up", "offered")):
@@ -418,8 +418,7 @@ def test_calls_are_numbered_as_they_leave() -> None:
     assert [(call["index"], call.get("id")) for call in calls] == [
         (0, "c1"),
         (0, None),
-        (1, "c0"),
-        (1, None),
+        (1, "c0"),  # whole
     ]
 
 
@@ -472,7 +471,7 @@ def test_a_whole_answer_is_shown_as_its_stream_would_be() -> None:
     whole = StreamEvent(
         EventType.MESSAGE_COMPLETE, start=Start("i", "m"), message=Message("assistant", parts)
     )
-    pieces = [*pieces_of(whole), replace(whole, message=None)]
+    pieces = [*unfold_stream(whole), replace(whole, message=None)]
     builder = MessageBuilder()
     for piece in pieces:
         builder.add(piece)

@@ -11,7 +11,17 @@ import pytest
 from openai.types import Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from llmstream.messages import ReasoningPart, TextPart
+from llmstream.events.types import (
+    EventType,
+    Start,
+    Status,
+    StreamEvent,
+    opaque,
+    reasoning_delta,
+    text_delta,
+)
+from llmstream.messages import FinishReason, ReasoningPart, TextPart
+from llmstream.web.dialects import OpenAIChat
 from tests.web.dialects.gateway import MODELS, Gateway, collect
 
 HI = [{"role": "user", "content": "hi"}]
@@ -270,3 +280,20 @@ async def test_the_models_are_listed(client) -> None:
     assert [model.id for model in listed] == MODELS
     for model in listed:
         Model.model_validate(json.loads(model.model_dump_json()))
+
+
+def test_reasoning_that_goes_back_is_the_last_rounds_and_has_its_words() -> None:
+    """A step's reasoning belongs to a call that the client never saw."""
+    dialect = OpenAIChat()
+    encoder = dialect.encoder(dialect.parse({"model": "m", "messages": HI}))
+    start = StreamEvent(EventType.MESSAGE_START, start=Start())
+    first = [start, reasoning_delta("look"), opaque("anthropic-messages", signature="one")]
+    step = StreamEvent(EventType.STATUS, status=Status("step", "round 1"))
+    last = [start, reasoning_delta("so"), opaque("anthropic-messages", signature="two")]
+    end = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
+    sent = b"".join(map(encoder.feed, [*first, step, *last, text_delta("Yes."), end]))
+    chunks = [json.loads(frame[6:]) for frame in sent.split(b"\n\n") if frame[6:7] == b"{"]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    (details,) = [delta["reasoning_details"] for delta in deltas if delta.get("reasoning_details")]
+    assert [detail["llmstream"]["signature"] for detail in details] == ["two"]
+    assert [detail["text"] for detail in details] == ["so"]
