@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import is_
-from typing import Any
+from typing import Any, TypeGuard
 
 from llmstream.cache_marks import Cache, check_cache, parse_cache
 from llmstream.media import checked, parse_media
@@ -40,6 +40,8 @@ from llmstream.options import NAMES, OPTIONS
 FORMAT = "openai-chat"
 OURS = "llmstream"
 """The member of a reasoning detail that holds what a gateway of ours put there."""
+_Shown = (TextPart, ImagePart, File)
+_Bytes = (bytes, bytearray, memoryview)
 _SHOWN = "a tool's result is text, JSON, or a list of TextPart, ImagePart and File"
 
 
@@ -70,9 +72,10 @@ def take_request(request: ChatRequest, **beside: Any) -> ChatRequest:
 
 def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
     """`value` if it is None or of these types (True is no number), else TypeError."""
-    if value is not None and (
-        not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool)
-    ):
+    if value is None:
+        return None
+    is_flag_for_another = isinstance(value, bool) and kinds is not bool
+    if is_flag_for_another or not isinstance(value, kinds):
         raise TypeError(f"{problem}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{problem}, not {value!r}")
@@ -176,16 +179,15 @@ def _as_image(file: File) -> File | ImagePart:
 def _check_result(result: ToolResult, where: str) -> ToolResult:
     check_cache(result.cache, where)
     content = result.content
-    if isinstance(content, ImagePart | File | TextPart):
-        content = [content]
-    if isinstance(content, bytes | bytearray | memoryview):
+    if isinstance(content, _Bytes):
         raise TypeError(f"{where}: {_SHOWN}, not {type(content).__name__}")
-    if not isinstance(content, list | tuple):
-        return result
-    if not any(isinstance(item, Part | bytes | bytearray | memoryview) for item in content):
-        return result
+    if isinstance(content, _Shown):
+        content = [content]
+    is_list = isinstance(content, list | tuple)
+    if not is_list or not any(isinstance(item, (Part, *_Bytes)) for item in content):
+        return result  # it is sent as JSON
     for item in content:
-        if not isinstance(item, TextPart | ImagePart | File):
+        if not isinstance(item, _Shown):
             raise TypeError(f"{where}: {_SHOWN}, not {type(item).__name__}")
     ready = [
         _check_part(item, "tool", f"{where}.content[{index}]") for index, item in enumerate(content)
@@ -219,23 +221,32 @@ def _parse_content(content: Any, where: str) -> Iterator[Part]:
 def _parse_part(part: Any, where: str) -> Part:
     kind = part.get("type") if isinstance(part, Mapping) else None
     cache = parse_cache(part, where) if kind is not None else None
-    if kind in ("text", "input_text", "output_text"):
-        return TextPart(_parse_text(part.get("text"), where), cache)
-    if kind == "image_url":
-        image = part.get("image_url")
-        image = {"url": image} if isinstance(image, str) else _mapping(image, f"{where}.image_url")
-        url, detail = image.get("url"), image.get("detail")
-        if url is None:
-            raise ValueError(f"{where}.image_url.url is missing")
-        return parse_media(ImagePart, f"{where}.image_url", url=url, detail=detail, cache=cache)
-    if kind == "file":
-        file = _mapping(part.get("file"), f"{where}.file")
-        id, name, data = file.get("file_id"), file.get("filename"), file.get("file_data") or None
-        parsed = parse_media(File, f"{where}.file", id=id, name=name, data=data, cache=cache)
-        return _as_image(parsed)
-    if kind == "refusal":
-        return RefusalPart(_parse_text(part.get("refusal"), where))
+    match kind:
+        case "text" | "input_text" | "output_text":
+            return TextPart(_parse_text(part.get("text"), where), cache)
+        case "image_url":
+            return _parse_image(part.get("image_url"), f"{where}.image_url", cache)
+        case "file":
+            return _parse_file(part.get("file"), f"{where}.file", cache)
+        case "refusal":
+            return RefusalPart(_parse_text(part.get("refusal"), where))
     raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
+
+
+def _parse_image(image: Any, where: str, cache: Cache | None) -> ImagePart:
+    if isinstance(image, str):
+        image = {"url": image}
+    image = _mapping(image, where)
+    url, detail = image.get("url"), image.get("detail")
+    if url is None:
+        raise ValueError(f"{where}.url is missing")
+    return parse_media(ImagePart, where, url=url, detail=detail, cache=cache)
+
+
+def _parse_file(file: Any, where: str, cache: Cache | None) -> File | ImagePart:
+    file = _mapping(file, where)
+    id, name, data = file.get("file_id"), file.get("filename"), file.get("file_data") or None
+    return _as_image(parse_media(File, where, id=id, name=name, data=data, cache=cache))
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
@@ -246,8 +257,10 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 def _mark_last(parts: list[Part], cache: Cache | None) -> None:
     """A mark on a message is one on its last part."""
-    last = parts[-1] if cache is not None and parts else None
-    if isinstance(last, TextPart | ImagePart | File):
+    if cache is None or not parts:
+        return
+    last = parts[-1]
+    if isinstance(last, _Shown):
         last.cache = cache
 
 
@@ -255,29 +268,32 @@ def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:
     given = sequence_of(value.get("reasoning_details") or (), "reasoning_details")
     details = [dict(detail) for detail in given if isinstance(detail, Mapping)]
     text = value.get("reasoning_content") or value.get("reasoning")
-    # Ours hold what a gateway of ours keeps for a provider of another format.
-    yield from (ProviderPart(FORMAT, detail) for detail in details if OURS in detail)
-    signed = [detail for detail in details if OURS not in detail]
+    signed: list[dict[str, Any]] = []
+    for detail in details:
+        if OURS in detail:  # a gateway of ours keeps it for a provider of another format
+            yield ProviderPart(FORMAT, detail)
+        else:
+            signed.append(detail)
     if signed:
         yield _detailed_reasoning(signed, text)
-    elif (
-        not details and isinstance(text, str) and text.strip()
-    ):  # a blank one stands where none was
+    elif not details and _has_words(text):
         yield ReasoningPart(text)
+
+
+def _has_words(text: Any) -> TypeGuard[str]:
+    """A blank text stands where there was no reasoning."""
+    return isinstance(text, str) and bool(text.strip())
 
 
 def _detailed_reasoning(details: list[dict[str, Any]], text: Any) -> ReasoningPart:
     """Reasoning with what its host signed. The details go back whole and in order."""
-    told = [detail.get("text") or detail.get("summary") for detail in details]
-    read = "".join(each for each in told if isinstance(each, str))
+    words = text if isinstance(text, str) else ""
+    if not words.strip():
+        told = [detail.get("text") or detail.get("summary") for detail in details]
+        words = "".join(each for each in told if isinstance(each, str))
     signed = next((detail for detail in details if detail.get("signature")), {})
-    return ReasoningPart(
-        text if isinstance(text, str) and text.strip() else read,
-        signed.get("signature"),
-        signed.get("id"),
-        FORMAT,
-        {"format": FORMAT, "reasoning_details": details},
-    )
+    data = {"format": FORMAT, "reasoning_details": details}
+    return ReasoningPart(words, signed.get("signature"), signed.get("id"), FORMAT, data)
 
 
 def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
@@ -318,11 +334,10 @@ def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> To
         result.content = _parse_text(content, where)
         return result
     shown = list(_parse_content(content, f"{where}.content"))
-    if not all(isinstance(part, TextPart | ImagePart | File) for part in shown):
+    if not all(isinstance(part, _Shown) for part in shown):
         raise ValueError(f"{where}.content: {_SHOWN}")
-    lone = shown[0] if len(shown) == 1 else None
-    if isinstance(lone, TextPart):
-        result.content, result.cache = lone.text, result.cache or lone.cache
+    if len(shown) == 1 and isinstance(shown[0], TextPart):
+        result.content, result.cache = shown[0].text, result.cache or shown[0].cache
     else:
         result.content = shown or ""
     return result
@@ -338,26 +353,31 @@ def parse_tools(value: Any) -> list[Tool | HostedTool]:
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     if isinstance(tool, Mapping):
-        if tool.get("type", "function") != "function":
-            ensure_json(tool, where)
-            return HostedTool(dict(tool))
-        function = tool.get("function", tool)
-        name = function.get("name") if isinstance(function, Mapping) else None
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"{where}: a function tool needs a name")
-        schema = function.get("parameters", function.get("input_schema"))
-        cache = parse_cache(tool, where)
-        extra = _tool_fields(tool, where)
-        tool = Tool(name, description=function.get("description"), strict=function.get("strict"))
-        tool.cache, tool.provider_data = cache, extra
-        if schema is not None:
-            tool.parameters = schema
-    if not isinstance(tool, (Tool, HostedTool)):
+        tool = _parse_tool_dict(tool, where)
+    if isinstance(tool, HostedTool):
+        return tool
+    if not isinstance(tool, Tool):
         raise TypeError(f"{where} must be a Tool or a dict, not {type(tool).__name__}")
-    if isinstance(tool, Tool):
-        if not isinstance(tool.parameters, dict):
-            raise TypeError(f"{where} ({tool.name}): parameters must be a JSON schema as a dict")
-        ensure_json(tool.parameters, f"{where} ({tool.name}): parameters")
+    if not isinstance(tool.parameters, dict):
+        raise TypeError(f"{where} ({tool.name}): parameters must be a JSON schema as a dict")
+    ensure_json(tool.parameters, f"{where} ({tool.name}): parameters")
+    return tool
+
+
+def _parse_tool_dict(given: Mapping[str, Any], where: str) -> Tool | HostedTool:
+    if given.get("type", "function") != "function":
+        ensure_json(given, where)
+        return HostedTool(dict(given))
+    function = given.get("function", given)
+    name = function.get("name") if isinstance(function, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{where}: a function tool needs a name")
+    cache, extra = parse_cache(given, where), _tool_fields(given, where)
+    tool = Tool(name, description=function.get("description"), strict=function.get("strict"))
+    tool.cache, tool.provider_data = cache, extra
+    schema = function.get("parameters", function.get("input_schema"))
+    if schema is not None:
+        tool.parameters = schema
     return tool
 
 
@@ -387,16 +407,17 @@ def _tool_fields(tool: Mapping[str, Any], where: str) -> dict[str, Any] | None:
 
 def parse_tool_choice(value: Any) -> ToolChoice | None:
     """`"auto"`, `"none"`, `"required"` (or `"any"`), a tool's name in OpenAI's dict, or a ToolChoice."""
-    if value is None or isinstance(value, ToolChoice):
-        return value
-    if value in ("auto", "none", "required"):
-        return ToolChoice(value)
-    if value == "any":  # Mistral and Anthropic say it so
-        return ToolChoice("required")
-    if isinstance(value, Mapping):
-        name = _mapping(value.get("function", value), "tool_choice.function").get("name")
-        if isinstance(name, str):
-            return ToolChoice("tool", name)
+    match value:
+        case None | ToolChoice():
+            return value
+        case "auto" | "none" | "required":
+            return ToolChoice(value)
+        case "any":  # Mistral and Anthropic say it so
+            return ToolChoice("required")
+        case Mapping():
+            name = _mapping(value.get("function", value), "tool_choice.function").get("name")
+            if isinstance(name, str):
+                return ToolChoice("tool", name)
     raise ValueError(
         "tool_choice must be 'auto', 'none', 'required' or "
         f"{{'type': 'function', 'function': {{'name': …}}}}, not {value!r}"
@@ -405,37 +426,41 @@ def parse_tool_choice(value: Any) -> ToolChoice | None:
 
 def parse_response_format(value: Any) -> ResponseFormat | None:
     """OpenAI's `response_format` dict, a bare JSON schema, `"json"`, or a ResponseFormat."""
-    if value is None or isinstance(value, ResponseFormat):
-        return value
-    if value == "json":
-        return ResponseFormat()
-    kind = value.get("type") if isinstance(value, Mapping) else None
-    if kind == "text":
-        return None
-    if kind == "json_object":
-        return ResponseFormat()
-    if kind == "json_schema":
-        inner = _mapping(value.get("json_schema", value), "response_format.json_schema")
-        if not isinstance(inner.get("schema"), dict):
-            raise ValueError("response_format.json_schema.schema is missing")
-        ensure_json(inner["schema"], "response_format")
-        return ResponseFormat(inner["schema"], inner.get("name") or "response", inner.get("strict"))
-    if isinstance(value, Mapping) and (
-        kind in ("object", "array") or "$ref" in value or "anyOf" in value
-    ):
-        ensure_json(value, "response_format")
-        return ResponseFormat(dict(value))
+    match value:
+        case None | ResponseFormat():
+            return value
+        case "json" | {"type": "json_object"}:
+            return ResponseFormat()
+        case {"type": "text"}:
+            return None
+        case {"type": "json_schema"}:
+            return _parse_named_schema(value)
+        case {"type": "object" | "array"} | {"$ref": _} | {"anyOf": _}:
+            ensure_json(value, "response_format")
+            return ResponseFormat(dict(value))
     raise ValueError(
         "response_format must be {'type': 'json_object'}, {'type': 'json_schema', …} or a JSON schema, "
         f"not {value!r}"
     )
 
 
+def _parse_named_schema(value: Mapping[str, Any]) -> ResponseFormat:
+    where = "response_format.json_schema"
+    named = _mapping(value.get("json_schema", value), where)
+    schema = named.get("schema")
+    if not isinstance(schema, dict):
+        raise ValueError(f"{where}.schema is missing")
+    ensure_json(schema, "response_format")
+    return ResponseFormat(schema, named.get("name") or "response", named.get("strict"))
+
+
 def parse_stop(value: Any) -> list[str]:
     """One stop sequence or several."""
     if value is None:
         return []
-    stops = [value] if isinstance(value, str) else list(sequence_of(value, "stop"))
+    if isinstance(value, str):
+        value = [value]
+    stops = list(sequence_of(value, "stop"))
     if not all(isinstance(stop, str) and stop for stop in stops):
         raise TypeError("stop must be a non-empty string, or a list of them")
     return stops

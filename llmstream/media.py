@@ -28,6 +28,7 @@ from llmstream.media_types import (
     type_by_name,
 )
 
+_Bytes = (bytes, bytearray, memoryview)
 Data: TypeAlias = str | bytes | bytearray | memoryview
 
 # --- base64 and URLs --------------------------------------------------------------------------------------
@@ -40,7 +41,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 def _encode(data: bytes, media_type: str | None) -> str:
     """Bytes as base64. Base64 and data URLs that were given as bytes are taken for what they are."""
-    inside = None if sniff(data) or essence(media_type).startswith("text/") else _text_inside(data)
+    is_raw = sniff(data) is not None or essence(media_type).startswith("text/")
+    inside = None if is_raw else _text_inside(data)
     return base64.b64encode(data).decode() if inside is None else inside
 
 
@@ -48,9 +50,9 @@ def _text_inside(data: bytes) -> str | None:
     head = data[: 4 * HEAD].lstrip()
     if head[:5].lower() == b"data:":
         head = head.partition(b";base64,")[2]
-    if not sniff(_decode_head(head)):
+    if not data.isascii() or not sniff(_decode_head(head)):
         return None
-    return data.decode() if data.isascii() else None
+    return data.decode()
 
 
 def _decode_head(encoded: bytes) -> bytes:
@@ -81,11 +83,14 @@ def _parse_base64(data: str) -> str:
         raise ValueError("not ASCII")
     encoded = data.encode()
     rest = encoded.translate(None, _ALPHABET)
-    if rest in (b"", b"=", b"==") and encoded.endswith(rest) and len(encoded) % 4 == 0:
+    is_strict = rest in (b"", b"=", b"==") and encoded.endswith(rest)
+    if is_strict and len(encoded) % 4 == 0:
         return data
     encoded = _in_one_line(encoded.strip()).translate(_URL_SAFE).rstrip(b"=")
-    if not encoded or encoded.translate(None, _ALPHABET) or len(encoded) % 4 == 1:
+    if encoded.translate(None, _ALPHABET) or len(encoded) % 4 == 1:
         raise ValueError("not base64")
+    if not encoded:
+        raise ValueError("empty")
     return (encoded + b"=" * (-len(encoded) % 4)).decode()
 
 
@@ -269,26 +274,37 @@ def file_name(file: File) -> str:
 
 def _take(part: ImagePart | File) -> None:
     """Make bytes and data URLs base64, and find the type. What can't be read is left for the check."""
-    data: Any = part.data
-    if isinstance(data, bytes | bytearray | memoryview):
-        part.data = data = _encode(
-            bytes(data), part.media_type if isinstance(part.media_type, str) else None
-        )
-    url: Any = data if data is not None else part.url
-    if (
-        _is_data_url(url)
-        and (data is None or part.url is None)
-        and (found := _parse_data_url(url)) is not None
-    ):
-        part.url, part.data = None, found[1]
-        part.media_type = part.media_type or found[0]
-    if not isinstance(part.media_type, str | None):
+    given: Any = part.data
+    if isinstance(given, _Bytes):
+        declared = part.media_type if isinstance(part.media_type, str) else None
+        part.data = _encode(bytes(given), declared)
+    _take_data_url(part)
+    if isinstance(part.media_type, str | None):
+        _settle_type(part)
+
+
+def _take_data_url(part: ImagePart | File) -> None:
+    """Take a data URL apart, whether it was given as `url` or as `data`."""
+    if part.data is not None and part.url is not None:
         return
-    if plain := essence(part.media_type):
-        _, semicolon, parameters = (part.media_type or "").partition(";")
-        part.media_type = plain if isinstance(part, ImagePart) else plain + semicolon + parameters
-    elif isinstance(part.data, str):
-        part.media_type = _find_type(part, part.data) or part.media_type or None
+    url: Any = part.url if part.data is None else part.data
+    found = _parse_data_url(url) if _is_data_url(url) else None
+    if found is None:
+        return
+    media_type, data = found
+    part.url, part.data = None, data
+    part.media_type = part.media_type or media_type
+
+
+def _settle_type(part: ImagePart | File) -> None:
+    """Write the media type plainly, or find it. Parameters stay where a file's type has some."""
+    plain = essence(part.media_type)
+    if not plain:
+        if isinstance(part.data, str):
+            part.media_type = _find_type(part, part.data) or part.media_type or None
+        return
+    _, semicolon, parameters = (part.media_type or "").partition(";")
+    part.media_type = plain if isinstance(part, ImagePart) else plain + semicolon + parameters
 
 
 def _find_type(part: ImagePart | File, data: str) -> str | None:
@@ -298,11 +314,11 @@ def _find_type(part: ImagePart | File, data: str) -> str | None:
     if not isinstance(name, str) or not name or not data:
         return sniffed
     by_name = type_by_name(name, head)
-    # Documents are ZIP archives inside; what the name says of anything else counts less than the bytes.
-    inside = (
-        sniffed == "application/zip" and by_name is not None and not contradicts(by_name, sniffed)
-    )
-    return by_name if sniffed is None or inside else sniffed
+    if sniffed is None or by_name is None:
+        return sniffed or by_name
+    # Documents are ZIP archives inside. Otherwise the bytes count more than the name.
+    is_document = sniffed == "application/zip" and not contradicts(by_name, sniffed)
+    return by_name if is_document else sniffed
 
 
 def _check(part: ImagePart | File) -> None:
@@ -314,11 +330,7 @@ def _check(part: ImagePart | File) -> None:
     if part.url is not None and part.data is not None:
         raise ValueError(f"{kind} has both data and url: give one of them")
     if part.data is not None:
-        if not part.remembers(part.data):
-            part.data = _check_data(kind, part.data)
-            part.remember(part.data)
-        if not essence(part.media_type):
-            part.media_type = _find_type(part, part.data) or part.media_type
+        _settle_data(part, part.data)
     elif part.url is not None:
         _check_url(kind, part.url)
     elif not isinstance(part, File) or not part.id:
@@ -328,27 +340,38 @@ def _check(part: ImagePart | File) -> None:
     _check_type(part)
 
 
+def _settle_data(part: ImagePart | File, data: str) -> None:
+    if not part.remembers(data):
+        part.data = data = _check_data(type(part).__name__, data)
+        part.remember(data)
+    if not essence(part.media_type):
+        part.media_type = _find_type(part, data) or part.media_type
+
+
 def _check_field(kind: str, name: str, value: Any) -> None:
     if value is None:
         return
-    if name in ("data", "url") and isinstance(value, os.PathLike):
-        raise TypeError(f"{name} must not be a path: {kind}.from_path(path) reads a file")
-    if name == "data" and not isinstance(value, str):
-        raise TypeError(f"data must be bytes or base64 in a string, not {type(value).__name__}")
     if not isinstance(value, str):
-        hint = (
-            ": give the bytes as data="
-            if name == "url" and isinstance(value, bytes | bytearray)
-            else ""
-        )
-        raise TypeError(f"{name} must be a string, not {type(value).__name__}{hint}")
-    if name != "data" and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"{name}: not valid Unicode (a lone surrogate at {error.start})"
-            ) from None
+        raise TypeError(_wrong_kind(kind, name, value))
+    if name == "data" or value.isascii():
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        place = error.start
+        raise ValueError(f"{name}: not valid Unicode (a lone surrogate at {place})") from None
+
+
+def _wrong_kind(kind: str, name: str, value: Any) -> str:
+    """What is wrong with a field that isn't a string, and what to give."""
+    if name in ("data", "url") and isinstance(value, os.PathLike):
+        return f"{name} must not be a path: {kind}.from_path(path) reads a file"
+    given = type(value).__name__
+    if name == "data":
+        return f"data must be bytes or base64 in a string, not {given}"
+    if name == "url" and isinstance(value, bytes | bytearray):
+        return f"url must be a string, not {given}: give the bytes as data="
+    return f"{name} must be a string, not {given}"
 
 
 def _check_data(kind: str, data: str) -> str:
@@ -390,22 +413,33 @@ def _check_url(kind: str, url: str) -> None:
 
 
 def _check_type(part: ImagePart | File) -> None:
-    kind, declared = type(part).__name__, essence(part.media_type)
+    declared = essence(part.media_type)
     if declared and not _MEDIA_TYPE.fullmatch(declared):
         raise ValueError(f"media_type must be of the form 'image/png', not {part.media_type!r}")
-    head = b"" if part.data is None else head_of(part.data)
-    sniffed = sniff(head) or ("text/plain" if is_text_in_place_of(declared, head) else None)
-    if isinstance(part, ImagePart) and not (declared or sniffed or "image/").startswith("image/"):
-        raise ValueError(f"{declared or sniffed} isn't an image: give it as a File")
+    sniffed = None if part.data is None else _sniff(part.data, declared)
+    known = declared or sniffed or ""
+    if isinstance(part, ImagePart) and known and not known.startswith("image/"):
+        raise ValueError(f"{known} isn't an image: give it as a File")
     if declared and contradicts(declared, sniffed):
         raise ValueError(
             f"media_type is {declared}, but the bytes are {sniffed}: leave media_type out, or correct it"
         )
-    if part.data is None or declared:
-        return
+    if part.data is not None and not declared:
+        _check_unknown_type(part)
+
+
+def _check_unknown_type(part: ImagePart | File) -> None:
     if isinstance(part, ImagePart):
         raise ValueError("the type of the image is unknown: give media_type=, such as 'image/png'")
     if not part.media_type:
         raise ValueError(
-            f"the type of the file is unknown: give {kind} a media_type= or a name= with an extension"
+            "the type of the file is unknown: give File a media_type= or a name= with an extension"
         )
+
+
+def _sniff(data: str, declared: str) -> str | None:
+    """The type that the bytes show; text where they should be something else."""
+    head = head_of(data)
+    if is_text_in_place_of(declared, head):
+        return sniff(head) or "text/plain"
+    return sniff(head)
