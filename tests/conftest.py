@@ -27,7 +27,10 @@ LANES_BY_FIXTURE = {"browser": "browser", "redis_port": "services"}
 
 NEEDS = {
     "web": "starlette",
+    "events/test_consumers.py": "starlette",
     "test_serving_page.py": "starlette",
+    "test_options.py": "starlette",
+    "test_forks.py": "redis",
     "test_media.py": "starlette",
     "test_batch_refusal.py": "starlette",
     "conversations": "redis",
