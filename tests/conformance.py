@@ -38,12 +38,21 @@ from llmstream.providers.http import error_response
 from llmstream.providers.timeouts import DEFAULT_TIMEOUTS
 from llmstream.testing import FAULTS, Fault, FaultServer
 from llmstream.testing.certificates import ca_file, certificates
-from llmstream.testing.faults import body, connection, content, ending, frames, head, refusal
+from llmstream.testing.faults import (
+    body,
+    connection,
+    content,
+    ending,
+    frames,
+    head,
+    refusal,
+    wild,
+)
 from llmstream.testing.reply import ANSWER
 from llmstream.wire.formats import FORMATS
 from tests.grammar_check import check_stream
 
-THEMES = (frames, ending, content, body, head, refusal, connection)
+THEMES = (frames, ending, content, body, head, refusal, connection, wild)
 QUESTION = [{"role": "user", "content": "hi"}]
 KEY = "sk-canary-1234567890"
 LIMIT = 0.15
@@ -266,6 +275,9 @@ class Attempt:
             self.check_text("".join(event.text for event in events), self.fault.text)
         else:
             self.check_error(events, outcome)
+        if self.fault.expected is not None:
+            for difference in self.fault.expected.differences(events):
+                self.wrong(difference)
         attempts = self.fault.attempts(outcome, batch=self.batch)
         asked = (
             server.played
@@ -329,11 +341,15 @@ A cell says how the stream ended: **complete**, or the kind of its ERROR; for a 
 three attempts. Each cell was also run with `stream=False`, and holds only if in both modes
 
 - there was exactly one terminal event, of a kind that is true of the fault, after as many requests as that kind allows;
-- the text is exactly what the server had sent before the fault, and the error's `partial` holds the same;
+- the text is exactly what the server had sent before the fault, and the error's `partial` holds the same; so are calls,
+  reasoning, files, finish reason, counts and the error's code where the fault names them;
 - nothing foreign was raised, no key was shown, no task and no connection was left, with the garbage collector off;
 - the next call on the same client succeeded.
 
 A dash: the fault does not concern that API. **WRONG**: the cell fails one of these.
+
+Play them against code of your own with `FaultServer("wild-finish-abort", …)`. What real servers send, by public
+reports, has the theme `wild` in `FAULTS`, and `fault.expected.differences(events)` names what an answer got wrong.
 """
 
 

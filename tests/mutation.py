@@ -17,10 +17,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 WANTED = 0.85
-SOURCES = ["llmstream/wire/framing/sse.py", "llmstream/wire/error_body.py", "llmstream/retry.py"]
+SOURCES = [
+    "llmstream/wire/framing/sse.py",
+    "llmstream/wire/error_body.py",
+    "llmstream/wire/error_kinds.py",
+    "llmstream/wire/finish_words.py",
+    "llmstream/wire/retry_delay.py",
+    "llmstream/retry.py",
+]
 TESTS = [
     "tests/wire/framing/test_sse.py",
     "tests/wire/test_error_body.py",
+    "tests/wire/test_error_kinds.py",
+    "tests/wire/test_finish_words.py",
+    "tests/wire/test_retry_delay.py",
     "tests/test_retry.py",
     "tests/test_attempts.py",
 ]

@@ -73,6 +73,7 @@ EXPORTS = {
         """,
 }
 INTERNAL = {
+    "llmstream.testing.faults.wild",
     "llmstream.conversations.stores",
     "llmstream.providers.http",
     "llmstream.providers.http.internals",

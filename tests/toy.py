@@ -14,13 +14,11 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import ChatRequest, FinishReason, Usage
+from llmstream.messages import ChatRequest, Usage
 from llmstream.providers import API, HTTPProvider, HTTPRequest, Outbound
 from llmstream.wire import NDJSON, Decoder, Format, Rendered, Specimen, parse_error
 from llmstream.wire.json_fields import as_count, as_text
 from llmstream.wire.outbound import encode_json
-
-REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
 
 class ToyDecoder(Decoder):
@@ -41,8 +39,7 @@ class ToyDecoder(Decoder):
         if usage := payload.get("usage"):
             self._usage = Usage(as_count(usage.get("in_tokens")), as_count(usage.get("out_tokens")))
         if reason := payload.get("done"):
-            self._raw_finish_reason = reason
-            self._finish_reason = REASONS.get(reason, FinishReason.OTHER)
+            self._finish_word(reason)
             self._complete()
 
     def parse_document(self, payload: dict[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """For your own tests: servers and providers that fail as told, a clock that does not make you wait, and checks.
 
-- `FaultServer`: the APIs of all wire formats on the loopback interface, with every fault of `FAULTS` by name.
+- `FaultServer`: the APIs of all wire formats on the loopback interface, with every fault of `FAULTS` by name. Those of
+  the theme `wild` are what real servers send, by public reports; `fault.expected` says what is right.
 - `ScriptedProvider`: a provider whose attempts you write down as events; no network.
 - `VirtualClock`: waits that end at once, for scripted providers.
 - `check_provider`, `check_decoder`: for authors of a provider or a wire format; they raise AssertionError and list

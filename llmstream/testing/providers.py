@@ -179,6 +179,8 @@ class _Checked:
         if outcome not in expected:
             self._wrong(f"ends in {outcome}, not {' or '.join(expected)} ({fault.description})")
             return
+        if fault.expected is not None:
+            self._problems += fault.expected.differences(events)
         if fault.text is not None:
             text = "".join(event.text for event in events)
             wanted = (

@@ -29,11 +29,14 @@ MAX_CODE = 100
 
 _DEPTH = 5
 """How deep the error may lie in its body."""
-_WRAPPERS = ("error", "base_resp", "Error", "response", "status_details", "detail", "message")
+_WRAPPERS = (
+    *("error", "base_resp", "Error", "ErrorMsg", "fault", "response", "Response"),
+    *("status_details", "detail", "message"),
+)
 """Members that may hold the error as an object, the likeliest first."""
 _TEXTS = (
     *("message", "msg", "detail", "Message", "status_msg", "error_msg", "error_message", "errmsg"),
-    *("error_description", "description", "error", "title"),
+    *("error_description", "faultstring", "description", "error", "title", "Msg"),
 )
 """Members that hold an error's words."""
 _CODES = (
@@ -48,6 +51,8 @@ _STATUSES = ("status_code", "code", "status", "statusCode", "http_code", "raw_st
 _SAYS_NOTHING = frozenset({"error", "failed", "fail"})
 _SUCCESS = frozenset({"", "0", "200", "20000", "ok", "success", "none", "null"})
 """Codes of those who send one with every answer."""
+_ALONE = ("detail", "error_msg", "error_message", "__type", "Error", "ErrorMsg", "fault")
+"""Members that only errors have."""
 _FAILURES = frozenset({"error", "errors", "base_resp"})
 _FIELD = re.compile(r"^(?:data|error):[ \t]*(.*)$", re.M)
 """A line of server-sent events; `error:` is GPUStack's."""
@@ -124,9 +129,11 @@ def is_error(payload: Mapping[str, Any]) -> bool:
         return True
     if payload.get("success") is False:
         return True
-    if any(payload.get(name) for name in ("detail", "error_msg", "error_message", "__type")):
+    if any(payload.get(name) for name in _ALONE):
         return True
     has_words = any(isinstance(payload.get(name), str) for name in ("message", "msg", "errmsg"))
+    if has_words and payload.get("status") in _SAYS_NOTHING:
+        return True
     codes = [payload[name] for name in ("code", "errcode") if name in payload]
     if has_words and codes:
         return not any(map(_is_success, codes))
@@ -207,6 +214,8 @@ def _chain(body: Any) -> list[dict[str, Any]]:
 
 def _inner(body: dict[str, Any]) -> Any:
     errors = body.get("errors")
+    if isinstance(errors, dict):
+        errors = [errors]
     if isinstance(errors, list) and errors and not body.get("error"):
         return errors[0] if isinstance(errors[0], dict) else {"message": errors[0]}
     for name in _WRAPPERS:
@@ -227,6 +236,8 @@ def _read(body: Any) -> _Report:
         return _Report(_plain(str(body or "")))
     error = chain[-1]
     report = _Report(_message(error), _codes(chain), _status_of(chain))
+    if isinstance(error.get("detail"), list):
+        report.status = report.status or 422  # FastAPI's: fields of the request
     metadata = error.get("metadata")
     if isinstance(metadata, dict):
         _add_metadata(report, metadata)

@@ -1,8 +1,10 @@
-"""Which kind of failure a vendor's code, or its words, mean: one table, each row with its source.
+"""Error kinds: what vendors' codes and words mean, as one table with a source for each row.
 
 A code decides first. Then come words of the message, then the HTTP status: 400 may mean a wrong key, an unknown model
 or a prompt that is too long. Vague codes ("invalid_request_error") only count where nothing else does. Words of money
 count more than a rate limit: many vendors send 429 for both, and no wait brings money.
+
+It is a long file because it is one table.
 """
 
 from __future__ import annotations
@@ -254,8 +256,9 @@ _CONTEXT_WORDS = (
     _words(
         "context_length",
         "recorded: the family; " + _VLLM,
-        r"context (?:length|window|size)",
-        r"input tokens exceed",
+        r"context (?:length|window|size|limit)",
+        r"input tokens (?:\(\d+\) )?exceed",
+        r"too long: \d+ tokens",
         r"prompt (?:is )?too long",
         r"too many (?:input )?tokens",
         r"maximum number of tokens",
@@ -286,7 +289,13 @@ _CONTEXT_WORDS = (
         r"`?inputs`? (?:tokens )?(?:\+ `?max_new_tokens`? )?must (?:be <=|have less than) \d+",
     ),
     _words("context_length", _VLLM, r"prompt .{0,30}longer than the maximum model length"),
+    _words(
+        "context_length",
+        _VOLCENGINE,
+        r"exceeds? (?:the )?(?:model's )?max(?:imum)? (?:input|prompt|message) (?:length|tokens)",
+    ),
     _words("context_length", _BAIDU, r"prompt tokens too long|max input characters"),
+    _words("context_length", _ZAI, r"prompt ?超长|超(?:过|出)(?:了)?(?:模型)?最大(?:长度|上下文)"),
     _words("context_length", "recorded: ollama-cloud-chat", r"exceeded max context"),
 )
 
@@ -334,7 +343,7 @@ WORDS: tuple[Words, ...] = (
     _words("content_filter", "DeepSeek-V3#570", r"content exists risk"),
     _words("content_filter", _MOONSHOT, r"considered high risk"),
     _words("content_filter", _ALIBABA, r"may contain inappropriate content"),
-    _words("content_filter", _ZAI, r"unsafe or sensitive content"),
+    _words("content_filter", _ZAI, r"unsafe or sensitive content|不安全或敏感内容"),
     _words("content_filter", _MINIMAX, r"new_sensitive|(?:input|output) .{0,10}sensitive"),
     # --- no room, too often ---
     _words(
@@ -352,6 +361,8 @@ WORDS: tuple[Words, ...] = (
         r"too many requests",
         r"(?:requests|tokens) per (?:second|minute|hour|day)",
     ),
+    _words("rate_limit", _ZAI, r"并发数过高|频率过高|流量限制"),
+    _words("overloaded", _ZAI, r"访问量过大"),
 )
 """Words of messages, the first that fits counts. Those of money stand apart."""
 
@@ -363,14 +374,14 @@ MONEY: tuple[Words, ...] = (
         r"insufficient[ _](?:account )?(?:balance|credits?|funds|quota)",
     ),
     _words("quota", "opencode#24462; " + _MOONSHOT, r"(?:please |account.{0,20}|and )recharge"),
+    _words("quota", _ZAI, r"余额不足|欠费|请充值|使用上限|套餐已到期"),
     _words("quota", _ZAI, r"no resource package|account .{0,20}in arrears|usage limit reached for"),
     _words("quota", _OPENROUTER, r"free-models-per-(?:day|month)|requires more credits"),
-    _words(
-        "quota", _OPENROUTER, r"(?:key|daily|weekly|monthly) limit exceeded.{0,20}(?:key|credit)"
-    ),
+    _words("quota", _OPENROUTER, r"key limit exceeded"),
+    _words("quota", "docs.ollama.com/cloud; Kimi", r"reached your .{0,20}usage limit"),
     _words("quota", _XAI, r"used all available credits|spending limit|doesn't have any credits"),
     _words("quota", "ai.google.dev/gemini-api/docs/billing", r"(?:prepay\w*|prepaid) credits"),
-    _words("quota", _TOGETHER, r"credit limit exceeded|out of credits|no credits (?:left|remain)"),
+    _words("quota", _TOGETHER, r"credit limit exceeded|(?:out of|no remaining) credits"),
     _words("quota", _SILICONFLOW + "; " + _BAIDU, r"balance (?:is )?(?:insufficient|not enough)"),
     _words("quota", "huggingface.co/docs/inference-providers/pricing", r"monthly included credits"),
     _words("quota", _ALIBABA, r"overdue.payment|account is in good standing"),

@@ -81,7 +81,7 @@ class Decoder:
         self._usage: Usage | None = None
         self._finish_reason: FinishReason | None = None
         self._raw_finish_reason: str | None = None
-        self._failure: ErrorKind | None = None  # what the finish word says that went wrong
+        self._failure: tuple[ErrorKind, str] | None = None  # of a finish word that means one
         self.finishing = False
         """A finish reason came after which a cut, or 5 s of silence, still completes the answer."""
         self.ended = False
@@ -269,15 +269,15 @@ class Decoder:
         if isinstance(meaning, FinishReason):
             self._finish_reason, self._failure = meaning, None
         else:
-            self._finish_reason, self._failure = None, meaning
+            self._finish_reason, self._failure = None, (meaning, word[:MAX_CODE])
         return True
 
     def _complete(self) -> None:
         """The provider's own end came."""
         if self._failure is not None:
-            word = (self._raw_finish_reason or "")[:MAX_CODE]
+            kind, word = self._failure
             told = f"the provider ended the answer with the finish reason {word!r}"
-            self._fail(ErrorInfo(self._failure, told, code=word))
+            self._fail(ErrorInfo(kind, told, code=word))
             return
         reason = self._finish_reason or FinishReason.UNKNOWN
         if reason is FinishReason.UNKNOWN and not self._started and not self._calls:

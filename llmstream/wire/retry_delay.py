@@ -1,4 +1,4 @@
-"""How long a server asks us to wait: the one place that reads delays, wherever vendors put them.
+"""Delays that servers ask for: the one place that reads them, wherever vendors put them.
 
 In the order in which they are asked: `retry-after-ms`, `retry-after` (seconds, "0.3s", a date), the body's own fields
 (Google's `retryDelay`, OpenRouter's `metadata` and the headers in it), words ("Please try again in 1.2s"), and the
@@ -59,8 +59,8 @@ def parse_retry_after(
 ) -> float | None:
     """Seconds to wait; None when the server named no usable delay: zero, negative and unreadable values count as none.
 
-    `headers` have lower-case names. `message` and, with `resets`, the resets of used-up limits are asked last. A date
-    is read against the response's own `date`, so that a wrong clock here does no harm.
+    `headers` are found by lower-case names. `message` and, with `resets`, the resets of used-up limits are asked last.
+    A date is read against the response's own `date`, so that a wrong clock here does no harm.
     """
     now = headers.get("date")
     inner = list(_objects(body))
@@ -70,7 +70,7 @@ def parse_retry_after(
         *(delay for object in inner for delay in _in_fields(object, now)),
         *(delay for given in passed_on for delay in _in_headers(given, now)),
         _in_words(message),
-        *(_reset(given, now) for given in (headers, *passed_on) if resets),
+        *(_reset(given, now) for given in (_lower(headers), *passed_on) if resets),
     ]
     usable = (delay for delay in candidates if delay is not None and 0 < delay < math.inf)
     return next(usable, None)

@@ -116,6 +116,12 @@ MONEY_WORDS = [
     "Access denied, please make sure your account is in good standing.",
     "The free tier of the model has been exhausted.",
     "Your prepayment credits are depleted. Please go to AI Studio.",
+    "您的账户已欠费 请充值后重试",
+    "余额不足或无可用资源包 请充值",
+    "已达到 5 小时的使用上限 您的限额将在 10:00 重置",
+    "you've reached your weekly usage limit",
+    "Key limit exceeded (monthly limit). Manage it using https://openrouter.ai/settings/keys",
+    "You have no remaining credits",
     "litellm.RateLimitError: You exceeded your current quota, please check your plan and billing details.",
 ]
 """As vendors word it; sources stand in the table."""
@@ -150,6 +156,11 @@ CONTEXT_WORDS = [
     "invalid params, context window exceeds limit (2013)",
     "Request body too large for gpt-4o model. Max size: 8000 tokens.",
     "the prompt is too long",
+    "messages too long: 210000 tokens > 200000",
+    "Total tokens of image and text exceed max message tokens.",
+    "The prompt exceeds the model's maximum input length",
+    "input tokens (20000) exceed limit 16000",
+    "Model context limit exceeded",
 ]
 
 
@@ -168,6 +179,7 @@ def test_an_overflow_is_told_in_every_vendors_words(words: str) -> None:
         "max_tokens is too large: 100000. This model supports at most 16384 completion tokens",
         "`max_tokens` must be less than or equal to `8192`, the maximum value for this model",
         "max_completion_tokens is too large: 9. This model supports at most 8 completion tokens",
+        "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens",
         "tools.0.custom.name: String should have at most 64 characters",
         "Too many strict tools (21). The maximum number of strict tools supported is 20.",
         "too many stop sequences: at most 4",
@@ -206,6 +218,10 @@ def test_googles_quota_is_a_rate_limit() -> None:
         (400, "Too many requests in the last minute", "rate_limit"),
         (500, "Limit of 20 requests per minute reached", "rate_limit"),
         (403, "The security token included in the request is expired", "authentication"),
+        (400, "您当前使用该 API 的并发数过高 请降低并发", "rate_limit"),
+        (400, "该模型当前访问量过大 请您稍后再试", "overloaded"),
+        (400, "系统检测到输入或生成内容可能包含不安全或敏感内容", "content_filter"),
+        (400, "Prompt 超长", "context_length"),
         (403, "no access to this model", "permission"),
         (404, "insufficient balance", "not_found"),
     ],
@@ -241,6 +257,12 @@ SHAPES = [
     ({"error": '{"error": {"code": "rate_limit_exceeded", "message": "m"}}'}, "rate_limit", "rate_limit_exceeded", "m"),
     ({"error": {"error": {"type": "overloaded_error", "message": "m"}}}, "overloaded", "overloaded_error", "m"),
     ({"error": {"innererror": {"code": "content_filter"}}}, "content_filter", "content_filter", None),
+    ({"status": "error", "message": "rate limit"}, "rate_limit", None, "rate limit"),
+    ({"Error": {"Code": "rate_limited", "Message": "m"}}, "rate_limit", "rate_limited", "m"),
+    ({"ErrorMsg": {"Msg": "rate limit", "Code": 4001}}, "rate_limit", "4001", "rate limit"),
+    ({"fault": {"faultstring": "Rate limit quota violation"}}, "rate_limit", None, "Rate limit quota violation"),
+    ({"errors": {"message": "m", "code": "rate_limit_exceeded"}}, "rate_limit", "rate_limit_exceeded", "m"),
+    ({"detail": [{"loc": ["body", "x"], "msg": "field required"}]}, "invalid_request", None, None),
     ({"error": True, "message": "the server is busy"}, "overloaded", None, "the server is busy"),
 ]  # fmt: skip
 """Body, kind, code (None: none), message (None: any)."""

@@ -224,7 +224,7 @@ def test_a_word_for_failure_is_an_error(format: str, word: str) -> None:
     info = event.error_info
     assert info.kind == FAILURES[word]
     assert info.retryable
-    assert word in (info.code or "")
+    assert info.code == word
     assert word in info.message
     assert info.partial.text == "Half"
 
@@ -301,3 +301,29 @@ def test_a_failure_without_the_end_marker_is_one_too() -> None:
     """A server that aborts doesn't always say `[DONE]`."""
     body = ending_in("openai-chat", "abort").removesuffix(b"data: [DONE]\n\n")
     assert last_event("openai-chat", body).error_info.kind == "server"
+
+
+def document_ending_in(format: str, word: str) -> bytes:
+    """A whole JSON answer that ends in a word."""
+    if format == "openai-chat":
+        message = {"role": "assistant", "content": "Half"}
+        body = {"choices": [{"index": 0, "message": message, "finish_reason": word}]}
+    elif format == "anthropic-messages":
+        content = [{"type": "text", "text": "Half"}]
+        body = {"type": "message", "content": content, "stop_reason": word}
+    else:
+        part = {"type": "output_text", "text": "Half", "annotations": []}
+        output = [{"type": "message", "content": [part]}]
+        details = {"reason": word}
+        body = {"output": output, "status": "incomplete", "incomplete_details": details}
+    return json.dumps(body).encode()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_document_ends_in_words_too(format: str) -> None:
+    """Servers that don't stream use the same words."""
+    failed = last_event(format, document_ending_in(format, "abort")).error_info
+    assert (failed.kind, failed.code, failed.partial.text) == ("server", "abort", "Half")
+    ended = last_event(format, document_ending_in(format, "SENSITIVE"))
+    assert ended.finish_reason is FinishReason.CONTENT_FILTER
+    assert ended.message.text == "Half"

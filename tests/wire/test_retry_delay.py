@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from multidict import CIMultiDict
 
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.retry_delay import parse_retry_after
@@ -111,6 +112,8 @@ def test_the_reset_of_a_used_up_limit_is_a_delay(headers: dict[str, str]) -> Non
     """For rate limits alone: a failure of the server has another reason. OpenRouter puts them in the body, too."""
     headers = {**headers, "date": NOON}
     assert parse_error("", status=429, headers=headers).retry_after == pytest.approx(7)
+    as_sent = CIMultiDict((name.title(), value) for name, value in headers.items())
+    assert parse_error("", status=429, headers=as_sent).retry_after == pytest.approx(7)
     assert parse_error("", status=500, headers=headers).retry_after is None
     assert parse_error("", status=401, headers=headers).retry_after is None
     shown = {name.title(): value for name, value in headers.items()}

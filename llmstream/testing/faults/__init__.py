@@ -8,6 +8,7 @@ from llmstream.testing.faults import (  # noqa: F401  # importing a theme fills 
     frames,
     head,
     refusal,
+    wild,
 )
 from llmstream.testing.faults.catalogue import FAULTS, Fault
 

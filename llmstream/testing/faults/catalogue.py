@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from llmstream.errors import RETRYABLE
+from llmstream.testing.faults.expectation import Expected
 from llmstream.testing.reply import ANSWER, Reply
 from llmstream.wire.formats import FORMATS, Format
 from llmstream.wire.framing.sse import SSE
@@ -28,7 +29,7 @@ class Fault:
 
     name: str
     theme: str
-    """The module it is in: connection, refusal, head, body, content, frames or ending."""
+    """What it is about: connection, refusal, head, body, content, frames, ending, or what servers do in the wild."""
     description: str
     """One line: what the server does."""
     play: Play
@@ -38,6 +39,10 @@ class Fault:
     """Those of formats whose answers are complete after their finish reason, if they are others."""
     group: Group = "all"
     """The wire formats that it concerns."""
+    formats: tuple[str, ...] = ()
+    """Those that it concerns by name; none: as the group says."""
+    expected: Expected | None = None
+    """What else must be true of the answer."""
     words: int = 0
     """How many words of the answer come before the failure, and are delivered before the ERROR."""
     text: str | None = ANSWER
@@ -65,6 +70,8 @@ class Fault:
         return {row.provider: self._expect(row) for row in FORMATS.values() if self._concerns(row)}
 
     def _concerns(self, row: Format) -> bool:
+        if self.formats:
+            return row.name in self.formats
         if self.group == "sse":
             return isinstance(row.framing, SSE)
         return self.group == "all" or row.samples.done_marker
@@ -85,6 +92,13 @@ class Fault:
 
 FAULTS: dict[str, Fault] = {}
 """All faults by name."""
+
+
+def enter_fault(fault: Fault) -> None:
+    """Add a fault to the catalogue; ValueError if its name is taken."""
+    if fault.name in FAULTS:
+        raise ValueError(f"two faults are called {fault.name!r}")
+    FAULTS[fault.name] = fault
 
 
 def fault(
@@ -109,11 +123,8 @@ def fault(
     """
 
     def enter(play: Play) -> Play:
-        name = play.__name__.strip("_").replace("_", "-")
-        if name in FAULTS:
-            raise ValueError(f"two faults are called {name!r}")
-        FAULTS[name] = Fault(
-            name=name,
+        entry = Fault(
+            name=play.__name__.strip("_").replace("_", "-"),
             theme=play.__module__.rpartition(".")[2],
             description=" ".join((play.__doc__ or "").split()).rstrip("."),
             play=play,
@@ -131,6 +142,7 @@ def fault(
             lingers=lingers,
             alone=alone,
         )
+        enter_fault(entry)
         return play
 
     return enter
