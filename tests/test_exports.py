@@ -78,6 +78,7 @@ INTERNAL = {
     "llmstream.providers.http",
     "llmstream.providers.http.internals",
     "llmstream.wire.anthropic_messages",
+    "llmstream.wire.fitting",
     "llmstream.wire.framing",
     "llmstream.wire.openai_chat",
     "llmstream.wire.openai_responses",

@@ -96,8 +96,10 @@ class _PartFitting:
         alone = len(message.parts) == 1 and not is_assistant
         for part in message.parts:
             if isinstance(part, TextPart | RefusalPart):
-                if self._says_something(part.text) or (alone and self._rules.blank is Blank.EMPTY):
+                if self._says_something(part.text):
                     yield part
+                elif alone and self._rules.blank is Blank.EMPTY:
+                    yield TextPart("")  # a mark on nothing is refused
             elif isinstance(part, ToolCall):
                 yield from self._call(part, same_host=same_host)
             elif isinstance(part, ToolResult):
@@ -128,7 +130,7 @@ class _PartFitting:
         is_freeform = str(data.get("type")) in FREEFORM
         if call.executed_by == "provider":
             if is_own and same_host:
-                yield call
+                yield from [call] if self._rules.hosted_calls else ()
             else:
                 self._warn(f"tool call: another provider ran {call.name}; left out")
             return
@@ -162,7 +164,7 @@ class _PartFitting:
         is_own = data.get("format") == self._rules.format and same_host
         if result.executed_by == "provider" or "item" in data:
             if is_own:
-                yield result
+                yield from [result] if self._rules.hosted_calls else ()
             else:
                 name = result.name or "a tool"
                 self._warn(
@@ -192,7 +194,8 @@ class _PartFitting:
     def _provider_part(self, part: ProviderPart, *, same_host: bool) -> Iterator[Part]:
         rules = self._rules
         if part.format == rules.format and same_host:
-            yield part
+            if rules.signed_reasoning or not _is_detail(part):
+                yield part
             return
         said = labelled(part)
         if said is None:
@@ -258,6 +261,11 @@ def _is_thinking(part: Part) -> bool:
     if isinstance(part, ProviderPart):
         return part.data.get("type") == "redacted_thinking"
     return isinstance(part, ReasoningPart)
+
+
+def _is_detail(part: ProviderPart) -> bool:
+    """Whether it is one of chat completions' `reasoning_details`."""
+    return str(part.data.get("type")).startswith("reasoning.")
 
 
 def _is_providers(part: Part) -> bool:

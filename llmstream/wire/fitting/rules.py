@@ -94,6 +94,8 @@ class HistoryRules:
 
     Responses: 400 `Item 'rs_…' of type 'reasoning' was provided without its required following item`.
     """
+    hosted_calls: bool = True
+    """Whether the format has a place for calls that the provider ran, and for their results."""
     call_data: bool = True
     """Whether what this format's hosts add to a call goes back, to the host that added it."""
     assistant_files: bool = False

@@ -1,0 +1,97 @@
+"""A body's messages against the types in the vendor's own package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import pytest
+
+
+@cache
+def _adapter(format: str) -> Any:
+    pydantic = pytest.importorskip("pydantic")
+    if format == "openai-chat":
+        chat = pytest.importorskip("openai.types.chat")
+        return pydantic.TypeAdapter(list[chat.ChatCompletionMessageParam])
+    if format == "openai-responses":
+        responses = pytest.importorskip("openai.types.responses")
+        return pydantic.TypeAdapter(responses.ResponseInputParam)
+    beta = pytest.importorskip("anthropic.types.beta")
+    return pydantic.TypeAdapter(list[beta.BetaMessageParam])
+
+
+def check_types(body: dict[str, Any], format: str) -> None:
+    """Raise unless the vendor's types take the messages."""
+    messages = deepcopy(body["input"] if format == "openai-responses" else body["messages"])
+    if format == "openai-responses":
+        messages = [item for item in messages if not _is_the_providers(item)]
+        _fill_in(messages)
+    if format == "anthropic-messages" and "claude" not in body["model"]:
+        _sign(messages)
+    _force(_adapter(format).validate_python(messages))
+
+
+def _is_the_providers(item: dict[str, Any]) -> bool:
+    """Items of tools that the provider ran go back as they came, whatever the package's types know of them."""
+    kind = str(item.get("type"))
+    return kind.endswith("_call") and kind not in ("function_call", "custom_tool_call")
+
+
+def _fill_in(value: Any) -> None:
+    """What these types require and the API does not: `detail` has a default, an assistant's text needs no id."""
+    for each in value if isinstance(value, list) else ():
+        if not isinstance(each, dict):
+            continue
+        if each.get("type") == "input_image":
+            each.setdefault("detail", "auto")
+        if each.get("type") == "output_text":
+            each.setdefault("annotations", [])
+        if each.get("role") == "assistant" and isinstance(each["content"], list):
+            each.update({"id": "msg_1", "status": "completed"})
+        _fill_in(each.get("content", each.get("output")))
+
+
+def _sign(turns: list[Any]) -> None:
+    """DeepSeek and Kimi want thinking that nobody signed; these types are Claude's."""
+    for turn in turns:
+        for block in turn["content"] if isinstance(turn["content"], list) else ():
+            if block["type"] == "thinking":
+                block.setdefault("signature", "")
+
+
+def _force(value: Any) -> None:
+    """Look at everything: an Iterable in these types is validated only as it is read."""
+    if isinstance(value, dict):
+        for each in value.values():
+            _force(each)
+    elif isinstance(value, list | tuple) or type(value).__name__ == "ValidatorIterator":
+        for each in value:
+            _force(each)
+
+
+def flattened(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each thing that a body's messages say, in order, without cache marks; one form for a text and a list of one."""
+    for item in body.get("messages") or body.get("input") or ():
+        # Mistral's `prefix` is about this request: go on from the last message.
+        rest = {key: value for key, value in item.items() if key not in ("content", "prefix")}
+        content = item.get("content")
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        said = [_without_marks(block) for block in content or ()]
+        if "messages" in body and set(rest) == {"role"}:
+            yield from ((str(item["role"]), str(block)) for block in said)
+        else:
+            yield str(item.get("role")), str([_without_marks(rest), said])
+
+
+def _without_marks(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_marks(each)
+            for key, each in value.items()
+            if key not in ("cache_control", "prompt_cache_breakpoint")
+        }
+    return [_without_marks(each) for each in value] if isinstance(value, list) else value
