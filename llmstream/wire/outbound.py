@@ -29,6 +29,12 @@ class Rendered:
             )
 
 
+def warn_once(warnings: list[str], warning: str) -> None:
+    """Add a warning, unless it is there: what is lost in each of many messages is told once."""
+    if warning not in warnings:
+        warnings.append(warning)
+
+
 def encode_json(text: str) -> bytes:
     """JSON as UTF-8, or frames of it, for clients that know more ends of a line than JSON does.
 

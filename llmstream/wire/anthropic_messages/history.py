@@ -28,6 +28,7 @@ from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, labelled, text_of
 from llmstream.wire.fitting.system import is_system
 from llmstream.wire.json_fields import as_text
+from llmstream.wire.outbound import warn_once
 
 _DEFAULT_CALLER = {"type": "direct"}
 """Left out of a call: hosts with older schemas refuse the field."""
@@ -44,7 +45,7 @@ class RenderedTurns:
     def add(self, message: Message) -> None:
         """The next message."""
         if message.name is not None:
-            self._warn("name: not supported by Anthropic Messages; dropped")
+            warn_once(self._warnings, "name: not supported by Anthropic Messages; dropped")
         if is_system(message) and not self.turns:
             self._system += self._blocks(message)
             return
@@ -130,14 +131,15 @@ class RenderedTurns:
 
     def _image(self, image: ImagePart) -> dict[str, Any]:
         if image.detail is not None:
-            self._warn("image detail: not supported by Anthropic Messages; dropped")
+            warn_once(self._warnings, "image detail: not supported by Anthropic Messages; dropped")
         return mark({"type": "image", "source": _source(image)}, image.cache, CONTROL)
 
     def _file(self, file: File) -> dict[str, Any] | None:
         source = self._file_source(file)
         if source is None:
-            self._warn(
-                f"file: Anthropic Messages take PDF and text, not {essence(file.media_type)}; left out"
+            warn_once(
+                self._warnings,
+                f"file: Anthropic Messages take PDF and text, not {essence(file.media_type)}; left out",
             )
             return None
         block = {"type": "document", "source": source}
@@ -153,15 +155,17 @@ class RenderedTurns:
         if not is_text(file):
             return None
         if file.media_type != "text/plain":
-            self._warn(f"file: Anthropic Messages take {file.media_type} as text/plain; sent so")
+            warn_once(
+                self._warnings,
+                f"file: Anthropic Messages take {file.media_type} as text/plain; sent so",
+            )
         text = text_of(file)
         if "\ufffd" in text:
-            self._warn("file: Anthropic Messages take text in UTF-8; what isn't was replaced")
+            warn_once(
+                self._warnings,
+                "file: Anthropic Messages take text in UTF-8; what isn't was replaced",
+            )
         return {"type": "text", "media_type": "text/plain", "data": text}
-
-    def _warn(self, warning: str) -> None:
-        if warning not in self._warnings:
-            self._warnings.append(warning)
 
 
 def _as_blocks(content: Any) -> list[dict[str, Any]]:

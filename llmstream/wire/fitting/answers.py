@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeGuard
 
 from llmstream.messages import Message, Part, ToolCall, ToolResult
 from llmstream.wire.fitting.call_ids import CallIds
+from llmstream.wire.outbound import warn_once
 
 UNANSWERED = "The tool was not run."
 """The answer to a call that nobody answered: every vendor refuses a history in which one lacks."""
@@ -151,7 +152,10 @@ class Arrangement:
         return result if result.tool_call_id == id else replace(result, tool_call_id=id)
 
     def _unanswered(self, call: ToolCall) -> ToolResult:
-        self._warn(f"tool call: nobody answered {call.name}; sent with an answer that says so")
+        warn_once(
+            self._warnings,
+            f"tool call: nobody answered {call.name}; sent with an answer that says so",
+        )
         return ToolResult(call.id, UNANSWERED, call.name, is_error=True)
 
     def _without_results(self, index: int, message: Message) -> Message | None:
@@ -165,7 +169,10 @@ class Arrangement:
             elif self._keeps_orphans:
                 rest.append(part)
             else:
-                self._warn("tool result: it repeats another, or its call is not there; left out")
+                warn_once(
+                    self._warnings,
+                    "tool result: it repeats another, or its call is not there; left out",
+                )
         if len(rest) == len(message.parts):
             return message
         return replace(message, parts=rest) if rest else None
@@ -176,10 +183,6 @@ class Arrangement:
             if not all(map(is_result, self._history[index].parts)):
                 return index
         return -1
-
-    def _warn(self, warning: str) -> None:
-        if warning not in self._warnings:
-            self._warnings.append(warning)
 
 
 def _place(answer: tuple[Place, ToolResult]) -> Place:

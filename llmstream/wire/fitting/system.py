@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from llmstream.messages import Message, Part, TextPart
 from llmstream.wire.fitting.rules import HistoryRules, SystemPlace
+from llmstream.wire.outbound import warn_once
 
 _BETWEEN = "\n\n"
 """What parts the texts of several system messages."""
@@ -74,6 +75,5 @@ def _turn(said: Sequence[Message], warnings: list[str]) -> list[Message]:
     if others:
         return [*others, replace(spoken[0], role="system", parts=parts, name=None)]
     warning = "system: it follows no user's turn; sent as the user's"
-    if warning not in warnings:
-        warnings.append(warning)
+    warn_once(warnings, warning)
     return [Message("user", parts)]

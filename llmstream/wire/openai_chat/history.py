@@ -27,6 +27,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.openai_chat.encode import render_signature
+from llmstream.wire.outbound import warn_once
 
 REASONING = "reasoning_content"
 _BETWEEN = "\n\n"
@@ -84,7 +85,7 @@ class ChatMessages:
         if message.name is not None and self._words.names:
             rendered["name"] = message.name
         elif message.name is not None:
-            self._warn(f"name: messages have none at {self._words.host}; left out")
+            warn_once(self._warnings, f"name: messages have none at {self._words.host}; left out")
         self.messages.append(rendered)
 
     def _content(self, parts: Iterable[Part]) -> Any:
@@ -100,7 +101,7 @@ class ChatMessages:
         elif isinstance(part, ImagePart):
             item = _image(part)
         elif isinstance(part, File) and part.url is not None:
-            self._warn("file: chat completions take no file by URL; left out")
+            warn_once(self._warnings, "file: chat completions take no file by URL; left out")
             return []
         elif isinstance(part, File):
             item = _file(part)
@@ -123,10 +124,6 @@ class ChatMessages:
         if result.cache is not None and self._words.cache is not None:
             content = [_marked_text(text, result.cache, self._words.cache)]
         return {"role": "tool", "tool_call_id": result.tool_call_id, "content": content}
-
-    def _warn(self, warning: str) -> None:
-        if warning not in self._warnings:
-            self._warnings.append(warning)
 
 
 def _marked_text(text: str, cache: Cache | None, word: str | None) -> dict[str, Any]:

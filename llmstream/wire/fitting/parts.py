@@ -1,0 +1,194 @@
+"""The parts of one message as the target takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from llmstream.messages import (
+    File,
+    ImagePart,
+    Message,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    parse_arguments,
+)
+from llmstream.wire.fitting.labelled_text import document, is_text, labelled, text_of
+from llmstream.wire.fitting.rules import Blank, HistoryRules, is_same_host
+from llmstream.wire.fitting.tools import flat_name
+from llmstream.wire.outbound import warn_once
+
+FREEFORM = frozenset({"custom", "custom_tool_call"})
+"""The types of calls whose arguments are any text, in OpenAI's two formats."""
+
+Fitted = Iterable[Part]
+"""What a part becomes: itself, another, or nothing."""
+
+
+class PartFitting:
+    """Fits the parts of one message."""
+
+    def __init__(self, message: Message, rules: HistoryRules, warnings: list[str]) -> None:
+        self._message = message
+        self._rules = rules
+        self._warnings = warnings
+        self._same_host = is_same_host(rules, message.provider, message.model)
+        self._is_assistant = message.role == "assistant"
+
+    def parts(self) -> list[Part]:
+        """The parts that go out, in their order."""
+        fitted: list[Part] = []
+        for part in self._message.parts:
+            fit = self._FITTERS.get(type(part))
+            fitted += [part] if fit is None else fit(self, part)
+        return fitted
+
+    def _is_own(self, data: Mapping[str, Any]) -> bool:
+        return data.get("format") == self._rules.format
+
+    def _warn(self, warning: str) -> None:
+        warn_once(self._warnings, warning)
+
+    # --- texts and files -----------------------------------------------------------------------------------
+
+    def _text(self, part: TextPart | RefusalPart) -> Fitted:
+        takes_space = self._rules.blank is Blank.EMPTY
+        says_something = bool(part.text if takes_space else part.text.strip())
+        if says_something:
+            return (part,)
+        is_alone = len(self._message.parts) == 1
+        if takes_space and is_alone and not self._is_assistant:
+            return (TextPart(""),)  # a mark on nothing is refused
+        return ()
+
+    def _image(self, part: ImagePart) -> Fitted:
+        return self._refused_file() if self._is_assistant else (part,)
+
+    def _file(self, part: File) -> Fitted:
+        return self._refused_file() if self._is_assistant else (self._readable_file(part),)
+
+    def _refused_file(self) -> Fitted:
+        """No target takes files from the assistant. The items of its own tools may hold them."""
+        ran_tools = any(map(is_providers_call, self._message.parts))
+        if not (self._rules.assistant_files and ran_tools):
+            self._warn(f"file: {self._rules.label} take none from the assistant; left out")
+        return ()
+
+    def _readable_file(self, file: File) -> Part:
+        if self._rules.text_as_file or not is_text(file):
+            return file
+        return replace(document(file.name, text_of(file)), cache=file.cache)
+
+    # --- calls and results ---------------------------------------------------------------------------------
+
+    def _call(self, call: ToolCall) -> Fitted:
+        data = call.provider_data or {}
+        is_freeform = str(data.get("type")) in FREEFORM
+        if call.executed_by == "provider":
+            return self._of_provider(call, data, f"tool call: another provider ran {call.name}")
+        if not self._is_own(data):
+            flat = replace(call, name=flat_name(call), provider_data=None) if data else call
+            return (self._with_object(flat, is_freeform=is_freeform),)
+        if is_freeform:
+            return (call,)
+        if not (self._rules.call_data and self._same_host):
+            self._warn(f"tool call: another provider signed {call.name}; its signature is left out")
+            call = replace(call, provider_data=None)
+        return (self._with_object(call, is_freeform=False),)
+
+    def _of_provider(
+        self, part: ToolCall | ToolResult, data: Mapping[str, Any], problem: str
+    ) -> Fitted:
+        """What a provider's own tool did goes back to that provider alone."""
+        if self._is_own(data) and self._same_host:
+            return (part,) if self._rules.hosted_calls else ()
+        self._warn(f"{problem}; left out")
+        return ()
+
+    def _with_object(self, call: ToolCall, *, is_freeform: bool) -> ToolCall:
+        """The call with arguments that are an object: many hosts refuse the whole history otherwise."""
+        text = call.arguments.strip()
+        if text and call.complete and call.input is not None:
+            return call
+        if is_freeform:
+            return _with_input(call, {"input": call.arguments})
+        if not text:
+            return _with_input(call, call.input or {})
+        given = parse_arguments(text)
+        if given is not None:
+            return replace(call, input=given)
+        self._warn(
+            f"tool call: the arguments of {call.name} were cut or aren't a JSON object; sent as {{}}"
+        )
+        return _with_input(call, {})
+
+    def _result(self, result: ToolResult) -> Fitted:
+        data = result.provider_data or {}
+        if result.executed_by == "provider" or "item" in data:
+            name = result.name or "a tool"
+            problem = f"tool result: only another provider understands that of {name}"
+            return self._of_provider(result, data, problem)
+        if result.shown is None:
+            return (result,)
+        shown = [self._readable_file(p) if isinstance(p, File) else p for p in result.shown]
+        return (replace(result, content=shown),)
+
+    # --- reasoning, and what only one provider understands -------------------------------------------------
+
+    def _reasoning(self, part: ReasoningPart) -> Fitted:
+        rules = self._rules
+        is_own = part.format == rules.format
+        is_unsigned = part.signature is None
+        is_readable = is_unsigned and (is_own or part.format is None)
+        if is_readable and rules.unsigned_reasoning and part.text.strip():
+            return (part if self._same_host else replace(part, provider_data=None),)
+        if is_unsigned and part.provider_data is None:
+            return ()
+        if is_own and self._same_host:
+            return (part,) if rules.signed_reasoning else ()
+        self._warn("reasoning: another provider signed it; left out")
+        return ()
+
+    def _opaque(self, part: ProviderPart) -> Fitted:
+        if part.format == self._rules.format and self._same_host:
+            goes = self._rules.signed_reasoning or not _is_detail(part)
+            return (part,) if goes else ()
+        said = labelled(part)
+        if said is None:
+            kind = part.data.get("type", "a part")
+            self._warn(f"{kind}: only another provider understands it; left out")
+            return ()
+        return (self._readable_file(said) if isinstance(said, File) else said,)
+
+    _FITTERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], Fitted]]] = {
+        TextPart: _text,
+        RefusalPart: _text,
+        ImagePart: _image,
+        File: _file,
+        ToolCall: _call,
+        ToolResult: _result,
+        ReasoningPart: _reasoning,
+        ProviderPart: _opaque,
+    }
+
+
+def _with_input(call: ToolCall, value: dict[str, Any]) -> ToolCall:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return replace(call, arguments=text, input=value, complete=True)
+
+
+def _is_detail(part: ProviderPart) -> bool:
+    """Whether it is one of chat completions' `reasoning_details`."""
+    return str(part.data.get("type")).startswith("reasoning.")
+
+
+def is_providers_call(part: Part) -> bool:
+    """Whether it is a call that the provider ran."""
+    return isinstance(part, ToolCall) and part.executed_by == "provider"
