@@ -354,7 +354,7 @@ async def test_what_is_deleted_is_in_no_file(tmp_path):
         await begin(store, id, [turn(f"t-{n}", f"{id} words {n} " * 900) for n in range(5)])
         await store.acquire(id, "l", 30)
         assert await store.write(id, "l", 4, turn("t-4", f"{id} again"), release=True)
-    await store._run(lambda db: db.execute("PRAGMA wal_checkpoint"))
+    await store._run(lambda db: db.execute("PRAGMA wal_checkpoint").fetchall())
     assert on_the_disk(tmp_path, "gone words")
     await store.delete_conversation("gone")
     assert not on_the_disk(tmp_path, "gone")

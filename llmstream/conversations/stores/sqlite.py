@@ -123,10 +123,10 @@ class SQLiteStore:
         def take(db: sqlite3.Connection) -> list[Turn]:
             with _transaction(db):
                 ask = "SELECT lease, renewed, seconds FROM conversation WHERE id = ?"
-                row = db.execute(ask, (conversation_id,)).fetchone()
-                if row is None:
+                rows = db.execute(ask, (conversation_id,)).fetchall()
+                if not rows:
                     raise AccessError
-                holder, renewed, length = row
+                holder, renewed, length = rows[0]
                 now = self._now()
                 rest = find_rest(now, renewed, length)
                 if holder is not None and rest > 0:
@@ -187,18 +187,19 @@ class SQLiteStore:
 
 
 def _one(db: sqlite3.Connection, ask: str, key: str) -> tuple[str] | None:
-    row: tuple[str] | None = db.execute(ask, (key,)).fetchone()
-    return row
+    rows: list[tuple[str]] = db.execute(ask, (key,)).fetchall()  # all, so that none is left to read
+    return rows[0] if rows else None
 
 
 def _takes_without_lease(
     db: sqlite3.Connection, conversation_id: str, position: int, turn: Turn
 ) -> bool:
     ask = "SELECT position, data FROM turn WHERE conversation_id = ? ORDER BY position DESC LIMIT 1"
-    row = db.execute(ask, (conversation_id,)).fetchone()
-    if row is None:
+    rows = db.execute(ask, (conversation_id,)).fetchall()
+    if not rows:
         return takes_without_lease(0, None, position, turn)
-    return takes_without_lease(row[0] + 1, parse(Turn, row[1]), position, turn)
+    last, text = rows[0]
+    return takes_without_lease(last + 1, parse(Turn, text), position, turn)
 
 
 def _turns(db: sqlite3.Connection, conversation_id: str) -> list[Turn]:

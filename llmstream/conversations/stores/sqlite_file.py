@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from llmstream.conversations.errors import StoreError
@@ -63,9 +64,10 @@ def open_file(path: Path, busy_timeout: float) -> sqlite3.Connection:
 def empty_log(db: sqlite3.Connection) -> None:
     """Copy the log into the file and cut it to nothing: it still has the text that was deleted.
 
-    Where another program reads at this moment, its own next writes overwrite the log.
+    Where somebody reads at this moment, the text is overwritten later, with the log.
     """
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    with suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def identify(path: Path) -> tuple[int, int] | None:
