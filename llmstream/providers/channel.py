@@ -94,6 +94,7 @@ class Channel:
             ambient = Secret(ambient_headers(api))
             # Made now, so that imports and the TLS context never fall into the first request.
             client = self._new_client()
+            client.prepare(self.base_url)
         self._secrets = Secret(self._find_secrets(ambient, added))
         self._headers = Secret(self._merge_headers(ambient))
         self._given = SecretHeaders(_merge(ambient.reveal(), config.headers))
@@ -164,10 +165,13 @@ class Channel:
             raw = redact(json.dumps(event.raw), self._all_secrets(call, response))
             event.raw = parse_json(raw.encode())
 
-    def explain(self, problem: Exception, call: Call, watchdog: Watchdog) -> ErrorInfo:
-        """Why there is no answer."""
+    def explain(
+        self, problem: Exception, call: Call, watchdog: Watchdog, proxy: str | None = None
+    ) -> ErrorInfo:
+        """Why there is no answer. `proxy`: what the request went through."""
+        through = "" if proxy is None else f" through {proxy}"
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
-            return self.named(watchdog.error(), call)
+            return self._late(watchdog.error(), call, through)
         found = causes(problem)
         for cause in found:
             if isinstance(cause, StatusError):
@@ -176,18 +180,20 @@ class Channel:
                 info = ErrorInfo("connection", str(cause), retryable=False, code="host_refused")
                 return self.named(info, call)
         if is_connect_timeout(found) and call.timeouts.connect is not None:
-            return self.named(timed_out("connect", call.timeouts), call)
-        return self.named(self._failure(found), call)
+            return self._late(timed_out("connect", call.timeouts), call, through)
+        return self.named(self._failure(found, through), call)
 
-    def _failure(self, found: list[BaseException]) -> ErrorInfo:
+    def _failure(self, found: list[BaseException], through: str) -> ErrorInfo:
         last = found[-1]
         is_ours = isinstance(last, (TypeError, ValueError, ConfigurationError))
         if is_ours and not isinstance(last, OSError):
             return ErrorInfo("invalid_request", f"the request can't be sent: {last}")
         host = urlsplit(self.base_url).netloc
         if is_garbled(found):
-            return ErrorInfo("protocol", f"the answer of {host} can't be read: {reason(found)}")
-        return ErrorInfo("connection", f"no answer from {host}: {reason(found)}")
+            return ErrorInfo(
+                "protocol", f"the answer of {host}{through} can't be read: {reason(found)}"
+            )
+        return ErrorInfo("connection", f"no answer from {host}{through}: {reason(found)}")
 
     def named(self, info: ErrorInfo, call: Call, response: Response | None = None) -> ErrorInfo:
         """An error of this provider, without any secret."""
@@ -198,6 +204,9 @@ class Channel:
         return replace(info, provider=self.name, message=message, code=code, request_id=request_id)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _late(self, info: ErrorInfo, call: Call, through: str) -> ErrorInfo:
+        return self.named(replace(info, message=f"{info.message}{through}"), call)
 
     def _refused(self, refused: StatusError, call: Call) -> ErrorInfo:
         response = refused.response

@@ -49,6 +49,7 @@ class Exchange:
         self._here = here
         self._call = call
         self._sign = sign
+        self._proxy: str | None = None
         self._response: Response | None = None
         self._sdk: SDKConnection | None = here.client if hasattr(here.client, "sdk") else None
         self.watchdog = Watchdog(call, here.open)
@@ -72,15 +73,17 @@ class Exchange:
         try:
             self._response = await self._attempt(outbound, trace)
         except Exception as problem:
+            self._proxy = trace.proxy
             if not trace.reused or trace.answered or not is_disconnect(causes(problem)):
                 raise
             logger.debug("a kept-alive connection was dead; sending the request again")
             self._response = await self._attempt(outbound, trace)
+        self._proxy = trace.proxy
         return self._response
 
     def explain(self, problem: Exception) -> ErrorInfo:
         """Why there is no answer. Lets go of the frames that the exception came through."""
-        info = self._channel.explain(problem, self._call, self.watchdog)
+        info = self._channel.explain(problem, self._call, self.watchdog, self._proxy)
         for cause in causes(problem):
             cause.__traceback__ = None  # the frames hold each other, the request and the response
         return info

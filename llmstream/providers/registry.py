@@ -143,7 +143,10 @@ def default_model() -> tuple[str, str | None, str | None]:
     """What `LLMClient()` talks to: provider, model (None: its default), and a warning when it is only a stand-in."""
     model = os.environ.get("LLMSTREAM_MODEL")
     if model:
-        return (*parse_model(model), None)
+        try:
+            return (*parse_model(model), None)
+        except ConfigurationError as flaw:
+            raise ConfigurationError(f"LLMSTREAM_MODEL: {flaw}") from None
     keyed = [
         known for known in listing() if known.ready and any(map(os.environ.get, known.variables))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,17 +41,37 @@ def _url_flaw(url: Any, *, allow_insecure_http: bool) -> str | None:
         return f"base_url must be a string, not {type(url).__name__}"
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, port = parts.hostname, parts.port
     except ValueError as problem:
         return f"base_url can't be read: {problem}"
     if parts.scheme not in ("http", "https") or not host:
         return f"base_url must begin with https:// (or http:// for this machine), not {parts.scheme or 'nothing'!r}"
+    if not is_host(host) or port == 0:
+        return "base_url names no host that can be looked up: write it as https://host:port/path"
     if parts.scheme == "http" and not is_loopback(host) and not allow_insecure_http:
         return (
             f"base_url is plain http to {host}: the key and the prompt would travel unencrypted. "
             "Use https://, or pass allow_insecure_http=True"
         )
     return secret_in_url(url)
+
+
+_HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+
+
+def is_host(host: str) -> bool:
+    """Whether a host name, as `urlsplit` gives it, is an address or can be looked up."""
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            return False
+        return True
+    try:
+        encoded = host.encode("idna").decode("ascii")
+    except ValueError:  # a label that is empty or longer than 63 characters, half a character
+        return False
+    return _HOST.fullmatch(encoded) is not None
 
 
 def is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from llmstream.providers.http.content_encoding import decoded
 from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, has_cookie, traced
 from llmstream.providers.http.host_check import HostCheck
 from llmstream.providers.http.internals.aiohttp_protocol import arrived
-from llmstream.providers.http.proxies import Proxies
+from llmstream.providers.http.proxies import PORTS, Proxies, Proxy
 from llmstream.providers.http.tls import tls_context, tls_name
 
 SLICE = 64 * 1024
@@ -29,8 +30,13 @@ class AiohttpClient:
     def __init__(self, check: HostCheck | None) -> None:
         self._check = check
         self._proxies = Proxies() if check is None else None
-        self._tls = tls_context()
         self._session: aiohttp.ClientSession | None = None
+
+    def prepare(self, url: str) -> None:
+        """Find out whether requests to `url` can be made. Raises ConfigurationError."""
+        if self._proxies is not None:
+            self._proxies.find(url)
+        _tls_for(url)
 
     async def send(
         self, request: HTTPRequest, trace: Trace, connect: float | None, read: float | None = None
@@ -38,10 +44,12 @@ class AiohttpClient:
         """The answer's head. `read`: seconds without a byte; None: no limit, because the watchdog sees more."""
         trace.reused, trace.own_cookie = True, has_cookie(request)
         if self._session is None:
-            self._session = make_session(self._check, self._tls)
+            self._session = make_session(self._check)
         large = len(request.content) > LARGE
         if large:
             request.headers["Content-Length"] = str(len(request.content))
+        proxy = self._proxy(request.url)
+        trace.proxy = None if proxy is None else str(proxy)
         with traced(trace):
             answer = await self._session.request(
                 request.method,
@@ -54,7 +62,8 @@ class AiohttpClient:
                     connect=connect, sock_connect=connect, sock_read=read
                 ),
                 server_hostname=tls_name(urlsplit(request.url).hostname or ""),
-                proxy=self._proxy(request.url),
+                ssl=_tls_for(request.url if proxy is None else f"{proxy.scheme}:", request.url),
+                proxy=None if proxy is None else proxy.url,
             )
         return AiohttpResponse(answer)
 
@@ -64,13 +73,18 @@ class AiohttpClient:
             await self._session.close()
             self._session = None
 
-    def _proxy(self, url: str) -> str | None:
+    def _proxy(self, url: str) -> Proxy | None:
         proxy = self._proxies.find(url) if self._proxies is not None else None
-        if proxy is not None and not proxy.startswith(("http://", "https://")):
+        if proxy is not None and proxy.scheme not in PORTS:
             raise ConfigurationError(
-                'aiohttp doesn\'t support the SOCKS proxy set in the environment: use transport="httpx2"'
+                f'aiohttp doesn\'t support the SOCKS proxy of {proxy.variable}: use transport="httpx2"'
             )
         return proxy
+
+
+def _tls_for(*urls: str) -> ssl.SSLContext | bool:
+    """The TLS context, if any of these addresses needs one: loading it may fail."""
+    return tls_context() if any(url.startswith("https:") for url in urls) else True
 
 
 async def _slices(content: bytes) -> AsyncIterator[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from http.cookies import BaseCookie, SimpleCookie
 from typing import Any
 
@@ -21,7 +20,7 @@ READ_SIZE = 16 * 1024
 """Bytes read at a time. All that has arrived, up to half a megabyte, costs more: too many events at once."""
 
 
-def make_session(check: HostCheck | None, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+def make_session(check: HostCheck | None) -> aiohttp.ClientSession:
     """A session for the running loop."""
 
     async def connecting(_session: Any, _context: Any, _params: Any) -> None:
@@ -37,7 +36,6 @@ def make_session(check: HostCheck | None, tls: ssl.SSLContext) -> aiohttp.Client
     watch.on_connection_create_start.append(connecting)
     connector = aiohttp.TCPConnector(
         limit=0,  # none
-        ssl=tls,
         keepalive_timeout=KEEP_ALIVE,
         use_dns_cache=False,  # httpx2 has none either
         socket_factory=None if check is None else check.socket,

@@ -46,6 +46,8 @@ class Trace:
     """Whether the caller gave a cookie, which then is the only one."""
     answered: bool = False
     """Whether a byte of an answer came on it, if none can be read."""
+    proxy: str | None = None
+    """The proxy that the request goes through, as it may be shown."""
 
 
 traces: ContextVar[Trace | None] = ContextVar("llmstream_trace", default=None)
@@ -101,6 +103,10 @@ class Response(Protocol):
 
 class HTTPClient(Protocol):
     """The connections of one event loop."""
+
+    def prepare(self, url: str) -> None:
+        """Make what requests to `url` need, and no more. Raises ConfigurationError."""
+        ...
 
     async def send(self, request: HTTPRequest, trace: Trace, connect: float | None) -> Response:
         """The answer's head. `connect`: seconds for a connection. Raises what the transport raises."""

@@ -41,6 +41,9 @@ def causes(problem: BaseException) -> list[BaseException]:
     cause: BaseException | None = problem
     while cause is not None and cause not in found:
         found.append(cause)
+        if isinstance(cause, BaseExceptionGroup):  # anyio's task groups; the first says why
+            cause = cause.exceptions[0]
+            continue
         hidden = cause.__context__ if _package(cause) == "httpcore2" else None
         cause = cause.__cause__ or hidden
     return found
@@ -53,8 +56,7 @@ def reason(found: list[BaseException]) -> str:
     if is_disconnect(found) or (is_connection_lost and not str(last)):
         return f"the server {'reset' if _is_reset(found) else 'closed'} the connection"
     for cause in reversed(found):
-        message = getattr(cause, "message", None) or cause
-        text = " ".join(str(message).split())
+        text = " ".join(_text(cause).split())
         if text:
             return text.removesuffix(" ^")[:200]
     return type(last).__name__
@@ -69,6 +71,12 @@ def _is_parser_error(cause: BaseException) -> bool:
 
 def _is_reset(found: list[BaseException]) -> bool:
     return any(getattr(cause, "errno", None) == errno.ECONNRESET for cause in found)
+
+
+def _text(cause: BaseException) -> str:
+    status = getattr(cause, "status", None)  # of a proxy, over aiohttp
+    text = str(getattr(cause, "message", None) or cause)
+    return f"{status} {text}" if isinstance(status, int) else text
 
 
 def _names(found: list[BaseException]) -> set[str]:

@@ -36,7 +36,7 @@ from llmstream.providers.http.exchange import (
 from llmstream.providers.http.host_check import HostCheck
 from llmstream.providers.http.internals import names
 from llmstream.providers.http.internals.httpx2_pool import UnboundedPool
-from llmstream.providers.http.proxies import Proxies
+from llmstream.providers.http.proxies import PORTS, Proxies, Proxy
 from llmstream.providers.http.tls import tls_context, tls_name
 
 KEEPALIVE_SECONDS = 60
@@ -49,7 +49,12 @@ class Httpx2Client:
     """One loop's connections. `http` is the httpx2 client, for a vendor's SDK to use too."""
 
     def __init__(self, check: HostCheck | None) -> None:
-        self.http = httpx2.AsyncClient(transport=_Transport(check), follow_redirects=False)
+        self._transport = _Transport(check)
+        self.http = httpx2.AsyncClient(transport=self._transport, follow_redirects=False)
+
+    def prepare(self, url: str) -> None:
+        """Make the pool for requests to `url`. Raises ConfigurationError."""
+        self._transport.pool(url)
 
     async def send(
         self, request: HTTPRequest, trace: Trace, connect: float | None
@@ -167,27 +172,44 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 class _Transport(httpx2.AsyncBaseTransport):
-    """A pool for direct connections, and one for each proxy. With a host check there is no proxy."""
+    """A pool for each proxy and for direct connections, with TLS and without, made when it is needed.
+
+    With a host check there is no proxy.
+    """
 
     def __init__(self, check: HostCheck | None) -> None:
-        self._direct = _direct_pool(check)
+        self._check = check
         self._proxies = Proxies() if check is None else None
-        self._by_proxy = {
-            url: _proxy_pool(url) for url in (self._proxies.urls() if self._proxies else ())
-        }
-        for pool in (self._direct, *self._by_proxy.values()):
-            try:
-                UnboundedPool(pool, _report_unread)
-            except names.UnknownInsideError as missing:
-                names.step_aside(
-                    missing, "httpcore2 chooses among connections itself, which costs more"
-                )
+        self._pools: dict[tuple[Proxy | None, bool], httpcore2.AsyncConnectionPool] = {}
+
+    def pool(self, url: str) -> httpcore2.AsyncConnectionPool:
+        """The one for requests to `url`. Raises ConfigurationError."""
+        proxy = self._proxies.find(url) if self._proxies is not None else None
+        return self._pool(proxy, tls=url.startswith("https:"))
+
+    def _pool(self, proxy: Proxy | None, *, tls: bool) -> httpcore2.AsyncConnectionPool:
+        found = self._pools.get((proxy, tls))
+        if found is not None:
+            return found
+        options = _options(tls=tls)
+        pool = _direct_pool(self._check, options) if proxy is None else _proxy_pool(proxy, options)
+        try:
+            UnboundedPool(pool, _report_unread)
+        except names.UnknownInsideError as missing:
+            names.step_aside(
+                missing, "httpcore2 chooses among connections itself, which costs more"
+            )
+        self._pools[proxy, tls] = pool
+        return pool
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request on a connection of the right pool."""
         url = request.url
-        proxy = self._proxies.find(str(url)) if self._by_proxy and self._proxies else None
-        pool = self._direct if proxy is None else self._by_proxy[proxy]
+        proxy = self._proxies.find(str(url)) if self._proxies is not None else None
+        pool = self._pool(proxy, tls=url.scheme == "https")
+        trace = traces.get()
+        if trace is not None:
+            trace.proxy = None if proxy is None else str(proxy)
         with _as_httpx2_raises():
             response = await pool.handle_async_request(
                 httpcore2.Request(
@@ -209,7 +231,7 @@ class _Transport(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for pool in (self._direct, *self._by_proxy.values()):
+        for pool in self._pools.values():
             await pool.aclose()
 
 
@@ -248,9 +270,10 @@ def _as_httpx2_raises() -> Iterator[None]:
         raise getattr(httpx2, type(problem).__name__)(str(problem)) from problem
 
 
-def _options() -> dict[str, Any]:
+def _options(*, tls: bool) -> dict[str, Any]:
     return {
-        "ssl_context": tls_context(),
+        # Only where there is TLS: loading the certificates takes its time, and may fail.
+        "ssl_context": tls_context() if tls else None,
         # The SDKs stop at 1,000 connections; a service decides itself how many streams it runs.
         "max_connections": None,
         "max_keepalive_connections": None,
@@ -258,29 +281,36 @@ def _options() -> dict[str, Any]:
     }
 
 
-def _direct_pool(check: HostCheck | None) -> httpcore2.AsyncConnectionPool:
+def _direct_pool(check: HostCheck | None, options: dict[str, Any]) -> httpcore2.AsyncConnectionPool:
     backend = None if check is None else CheckedBackend(check)
     return httpcore2.AsyncConnectionPool(
-        socket_options=socket_options(), network_backend=backend, **_options()
+        socket_options=socket_options(), network_backend=backend, **options
     )
 
 
-def _proxy_pool(url: str) -> httpcore2.AsyncConnectionPool:
+def _proxy_pool(proxy: Proxy, options: dict[str, Any]) -> httpcore2.AsyncConnectionPool:
     """Raises ConfigurationError."""
-    proxy = httpx2.Proxy(url)
-    if proxy.url.scheme in ("http", "https"):
+    try:
+        parsed = httpx2.Proxy(proxy.url)
+    except (httpx2.InvalidURL, ValueError):  # repeats what may hold a password
+        raise ConfigurationError(
+            f"{proxy.variable} isn't an address of a proxy: write it as http://host:port, or unset it"
+        ) from None
+    if proxy.scheme in PORTS:
         return httpcore2.AsyncHTTPProxy(
-            proxy_url=_core_url(proxy.url),
-            proxy_auth=proxy.raw_auth,
+            proxy_url=_core_url(parsed.url),
+            proxy_auth=parsed.raw_auth,
+            proxy_ssl_context=tls_context() if proxy.scheme == "https" else None,
             socket_options=socket_options(),
-            **_options(),
+            **options,
         )
     if importlib.util.find_spec("socksio") is None:
         raise ConfigurationError(
-            "the SOCKS proxy set in the environment needs a package: pip install socksio"
+            "the SOCKS proxy set in the environment needs a package, since "
+            f"{proxy.variable} names it: pip install socksio"
         )
     return httpcore2.AsyncSOCKSProxy(
-        proxy_url=_core_url(proxy.url), proxy_auth=proxy.raw_auth, **_options()
+        proxy_url=_core_url(parsed.url), proxy_auth=parsed.raw_auth, **options
     )
 
 

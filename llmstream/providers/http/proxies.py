@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from llmstream.errors import ConfigurationError
+from llmstream.providers.url_checks import is_host
+
 PORTS = {"http": 80, "https": 443}
+SCHEMES = ("http", "https", "socks5", "socks5h")
+"""The kinds of proxies that httpx2 knows."""
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Matches = Callable[[str], bool]
 
@@ -32,34 +40,81 @@ class _Rule:
         return self.matches(url.hostname or "")
 
 
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One proxy. `url` may hold a password; `str()` gives what may be shown."""
+
+    url: str = field(repr=False)
+    variable: str
+    """The environment variable that names it, or where else it comes from."""
+
+    @property
+    def scheme(self) -> str:
+        """`http`, `https`, `socks5` or `socks5h`, once it was checked."""
+        return self.url.partition("://")[0].lower()
+
+    def __str__(self) -> str:
+        return f"the proxy {self._address()} ({self.variable})"
+
+    def check(self) -> None:
+        """Raise ConfigurationError for one that can't be used. Never repeats its user or password."""
+        if self.scheme not in SCHEMES:
+            known = ", ".join(SCHEMES)
+            raise ConfigurationError(
+                f"{self.variable} names a proxy of the kind {self.scheme!r}: use one of {known}, or unset it"
+            )
+        try:
+            parts = urlsplit(self.url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            host, port = "", 0
+        if not is_host(host) or port == 0 or _UNPRINTABLE.search(self.url):
+            raise ConfigurationError(
+                f"{self.variable} isn't an address of a proxy: write it as http://host:port, with a "
+                "port from 1 to 65535, or unset it"
+            )
+
+    def _address(self) -> str:
+        return self.url.partition("://")[2].rpartition("@")[2].partition("/")[0]
+
+
 class Proxies:
     """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, as they were when this was made."""
 
     def __init__(self) -> None:
         found = urllib.request.getproxies()
-        self._by_scheme: dict[str, str] = {}
+        self._by_scheme: dict[str, Proxy] = {}
         for scheme in ("http", "https", "all"):
             url = found.get(scheme)
             if url:
-                self._by_scheme[scheme] = url if "://" in url else f"http://{url}"
+                whole = url if "://" in url else f"http://{url}"
+                self._by_scheme[scheme] = Proxy(whole, _find_variable(scheme, url))
         names = [name.strip() for name in found.get("no", "").split(",")]
         if "*" in names:
             self._by_scheme = {}
         rules = [_parse(name) for name in names if name]
         self._rules = [rule for rule in rules if rule is not None]
 
-    def urls(self) -> list[str]:
-        """All that there are."""
-        return list(dict.fromkeys(self._by_scheme.values()))
-
-    def find(self, url: str) -> str | None:
-        """The URL of the proxy for a request; None: it needs none."""
+    def find(self, url: str) -> Proxy | None:
+        """The proxy for a request; None: it needs none. Raises ConfigurationError for a wrong one."""
         if not self._by_scheme:
             return None
         parts = urlsplit(url)
         if any(rule.covers(parts) for rule in self._rules):
             return None
-        return self._by_scheme.get(parts.scheme) or self._by_scheme.get("all")
+        proxy = self._by_scheme.get(parts.scheme) or self._by_scheme.get("all")
+        if proxy is not None:
+            proxy.check()
+        return proxy
+
+
+def _find_variable(scheme: str, value: str) -> str:
+    """Which variable has a value that `urllib` found, by the name as it is spelled."""
+    name = f"{scheme}_proxy"
+    for known, text in os.environ.items():
+        if known.lower() == name and text == value:
+            return known
+    return "the system's settings"
 
 
 def _parse(name: str) -> _Rule | None:
@@ -99,7 +154,7 @@ def _split_port(address: str) -> tuple[str, int | None]:
     if address.count(":") > 1 and "]" not in address:  # an IPv6 address
         return address, None
     host, colon, port = address.rpartition(":")
-    if colon and port.isdigit() and "]" not in port:
+    if colon and port.isdecimal() and "]" not in port:
         return host, int(port)
     return address, None
 

@@ -9,6 +9,8 @@ import re
 import ssl
 from pathlib import Path
 
+from llmstream.errors import ConfigurationError
+
 _WELL_KNOWN = (
     "/etc/ssl/cert.pem",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -20,7 +22,11 @@ _WELL_KNOWN = (
 
 
 def tls_context() -> ssl.SSLContext:
-    """The one TLS context, as long as the environment names the same CAs: loading them takes 10-30 ms."""
+    """The one TLS context, as long as the environment names the same CAs.
+
+    Loading them takes 10-30 ms. Raises ConfigurationError for what the environment names and can't
+    be used.
+    """
     environment = os.environ.get
     return _tls_context(
         environment("SSL_CERT_FILE"), environment("SSL_CERT_DIR"), environment("SSLKEYLOGFILE")
@@ -33,12 +39,14 @@ def tls_name(host: str) -> str | None:
 
 
 @functools.cache
-def _tls_context(cafile: str | None, capath: str | None, _keylog: str | None) -> ssl.SSLContext:
+def _tls_context(cafile: str | None, capath: str | None, keylog: str | None) -> ssl.SSLContext:
     """What httpx2 makes, without importing it: aiohttp needs it too."""
+    if cafile or capath:
+        _check_key_log(keylog)
     if cafile:
-        return ssl.create_default_context(cafile=cafile)
+        return _trust_file(cafile)
     if capath:
-        return ssl.create_default_context(capath=capath)
+        return _trust_folder(capath)
     if platform.system() in ("Windows", "Darwin"):
         import truststore
 
@@ -48,6 +56,40 @@ def _tls_context(cafile: str | None, capath: str | None, _keylog: str | None) ->
     if file or folder:
         context.load_verify_locations(file, folder)
     return context
+
+
+def _trust_file(path: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        flaw = "has no certificate that can be read"
+    except (OSError, ValueError) as error:
+        flaw = f"can't be read ({getattr(error, 'strerror', None) or error})"
+    raise ConfigurationError(
+        f"SSL_CERT_FILE names {path!r}, which {flaw}: unset it, or name a file of CAs in PEM form"
+    )
+
+
+def _trust_folder(path: str) -> ssl.SSLContext:
+    if not Path(path).is_dir():  # OpenSSL would say nothing, and trust nobody
+        raise ConfigurationError(
+            f"SSL_CERT_DIR names {path!r}, which isn't a folder: unset it, or name a folder of CAs"
+        )
+    return ssl.create_default_context(capath=path)
+
+
+def _check_key_log(path: str | None) -> None:
+    if not path:
+        return
+    try:
+        with open(path, "a", encoding="utf-8"):  # noqa: PTH123  # as ssl opens it
+            pass
+    except (OSError, ValueError) as error:
+        flaw = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"SSLKEYLOGFILE names {path!r}, which can't be written ({flaw}): unset it, or name "
+            "another file"
+        ) from None
 
 
 def _openssl_paths() -> tuple[str | None, str | None]:
