@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -62,6 +62,11 @@ class AnswerType(Generic[T]):
         return (
             {**schema, "$defs": self.own_schema["$defs"]} if "$defs" in self.own_schema else schema
         )
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of an enumeration that is the whole answer: models write one without its quotes."""
+        return frozenset(_words(self.own_schema, self.own_schema)) if self.wrapped else frozenset()
 
     def strict(self) -> dict[str, Any] | None:
         """`schema` as vendors enforce it; None where it can't be said so."""
@@ -137,6 +142,15 @@ def _check_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(f"not a JSON schema that can be sent: {error}") from None
     compile_patterns(schema)
     return dict(schema)
+
+
+def _words(schema: Any, root: dict[str, Any], depth: int = 5) -> Iterator[str]:
+    found = resolve(schema, root) if isinstance(schema, Mapping) and depth else {}
+    allowed = [*found.get("enum", ()), *([found["const"]] if "const" in found else ())]
+    yield from (word for word in allowed if isinstance(word, str))
+    for choices in ("anyOf", "oneOf"):
+        for choice in found.get(choices, ()):
+            yield from _words(choice, root, depth - 1)
 
 
 def _unwrap(text: str) -> str:

@@ -28,22 +28,28 @@ class Growing:
     def __init__(self, answer_type: AnswerType[Any]) -> None:
         self._shape = shape_of(Any if answer_type.adapter is None else answer_type.into)
         self._wrapped = answer_type.wrapped
-        self._preamble = Preamble()
+        self._preamble = Preamble(lists=answer_type.wrapped)
         self._parser = PartialJSON()
         self._open: list[tuple[Shape, Any]] = []  # from the root to what is being written
         self._broken = False
         self.begun = False
         """There is a value to show."""
+        self.rest = ""
+        """What came behind the value with the last text, or behind what turned out to be none."""
 
     def feed(self, text: str) -> list[FieldComplete]:
-        """Take the next characters; what became whole with them. Text that is no JSON ends the growing, silently."""
+        """Take the next characters; what became whole with them. Text that isn't JSON ends the growing, silently."""
         text = self._preamble.feed(text)
-        if not text or self._broken or self._parser.complete:
+        self.rest = ""
+        if self._broken:
+            self.rest = text
+        if not text or self._broken:
             return []
         try:
             self._parser.feed(text)
         except ValueError:
             self._broken = True  # the end of the answer will say so, with all of its text
+            self.rest = text[self._parser.failed_at :]
         if not self._open:
             self._begin()
         parts = [self._take(done.path, done.value) for done in self._parser.completed if done.path]

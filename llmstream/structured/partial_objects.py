@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast, overload
@@ -13,10 +14,12 @@ from llmstream.messages import FinishReason, ToolCall
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.structured.answer_type import AnswerType, MismatchError
 from llmstream.structured.growth import FieldComplete, Growing
-from llmstream.structured.json_in_prose import json_texts
+from llmstream.structured.json_in_prose import bare_word, json_texts
 
 T = TypeVar("T")
 
+_MOST_VALUES = 100
+"""Values of an answer that are shown while they grow; the last one is found at the end in any case."""
 _TOLD = 5  # problems that a message lists
 
 
@@ -101,6 +104,8 @@ class _ValueText:
 
     def _begin(self) -> None:
         self.growing = Growing(self._answer_type)
+        self._later: Growing | None = None  # may become the value, as a draft's successor does
+        self._restarts = 0
         self._chunks: list[str] = []
         self._call: int | None = None
         """The index of the tool's call, once it has been announced."""
@@ -132,7 +137,20 @@ class _ValueText:
 
     def _take(self, text: str) -> list[FieldComplete]:
         self._chunks.append(text)
-        return self.growing.feed(text)
+        completed = self.growing.feed(text)
+        rest = self.growing.rest
+        while rest and self._restarts < _MOST_VALUES:
+            later = self._later or Growing(self._answer_type)
+            found = later.feed(rest)
+            rest = later.rest
+            self._later = later
+            if later.begun:
+                self.growing, self._later, completed = later, None, found
+                self._restarts += 1
+            elif rest:
+                self._later = None
+                self._restarts += 1
+        return completed
 
 
 def finish(event: StreamEvent, answer_type: AnswerType[T], text: str = "") -> T:
@@ -144,11 +162,14 @@ def finish(event: StreamEvent, answer_type: AnswerType[T], text: str = "") -> T:
         text = event.message.text
     text = text or event.text
     failed: MismatchError | None = None
-    for candidate in json_texts(text):
+    for candidate in json_texts(text, scalars=answer_type.wrapped):
         try:
             return answer_type.parse(candidate)
         except MismatchError as error:
             failed = failed or error
+    word = bare_word(text)
+    if word in answer_type.words:
+        return answer_type.parse(json.dumps(word))
     raise _failure(event, answer_type, text, failed or MismatchError([((), "nothing came")]))
 
 

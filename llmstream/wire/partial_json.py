@@ -64,6 +64,8 @@ class PartialJSON:
         """What became whole during the last `feed()` or `finish()`, in the order of the text."""
         self.complete = False
         """The root is whole: only white space may follow."""
+        self.failed_at = 0
+        """Where in the last text the character was that raised."""
         self._root: Any = _NOTHING
         self._stack: list[_Open] = []
         self._base = 0  # characters before the current text
@@ -338,6 +340,7 @@ class PartialJSON:
         self._read = self._after_value
 
     def _error(self, wanted: str, text: str, at: int) -> ValueError:
+        self.failed_at = at
         return ValueError(
             f"expected {wanted}, not {text[at : at + 1]!r}, at character {self._base + at}"
         )
