@@ -20,22 +20,27 @@ def models(options: Options) -> int:
     except ConfigurationError as problem:
         raise UsageError(str(problem)) from problem
     found = listing()
-    out = sys.stdout
     if options.json:
         for each in found:
-            out.write(json.dumps({**asdict(each), "chosen": each.name == chosen}) + "\n")
+            line = json.dumps({**asdict(each), "chosen": each.name == chosen})
+            sys.stdout.write(f"{line}\n")
         return 0
+    _print_table(found, chosen)
+    name = f"{chosen}:{model}" if model else chosen
+    why = f" ({warning})" if warning else ""
+    sys.stderr.write(f"\n* {name} answers when no --model is given{why}\n")
+    return 0
+
+
+def _print_table(found: list[Listing], chosen: str) -> None:
+    out = sys.stdout
     width = max(len(each.name) for each in found)
     wide = max(len(each.default_model or "-") for each in found)
     for each in found:
         mark = "*" if each.name == chosen else " "
         row = f"{mark} {each.name:{width}}  {each.default_model or '-':{wide}}  {_state(each)}"
-        out.write((row if each.ready else styled(row, DIM, out)).rstrip() + "\n")
-    name = f"{chosen}:{model}" if model else chosen
-    sys.stderr.write(
-        f"\n* {name} answers when no --model is given" + (f" ({warning})" if warning else "") + "\n"
-    )
-    return 0
+        shown = row if each.ready else styled(row, DIM, out)
+        out.write(f"{shown.rstrip()}\n")
 
 
 def _state(each: Listing) -> str:

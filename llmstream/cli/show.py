@@ -151,10 +151,11 @@ class Show:
         """Stop the spinner, and end the other stream's row where both are seen together. None: both streams' rows."""
         if self._spinner is not None:
             self._spinner.stop()
-        if self._err_open and stream is not self.err and (stream is None or self._same_screen):
+        is_other = stream is None or (self._same_screen and stream is not self.err)
+        if self._err_open and is_other:
             self.err.write("\n\n" if stream is self.out else "\n")
             self._err_open = False
-        if self._out_open and stream is not self.out and self._same_screen:
+        if self._out_open and self._same_screen and stream is not self.out:
             self.out.write("\n")
             self.out.flush()
             self._out_open = False
@@ -167,13 +168,11 @@ class Show:
         elif event.tool_result is not None:
             result = event.tool_result
             word = "failed" if result.is_error else "gave"
-            self.note(
-                f"tool {result.name or result.tool_call_id} {word} {_short(str(result.content))}"
-            )
+            name = result.name or result.tool_call_id
+            self.note(f"tool {name} {word} {_short(str(result.content))}")
         elif event.file is not None:
-            self.note(
-                f"file: {event.file.name or event.file.url or event.file.media_type or event.file.id}"
-            )
+            file = event.file
+            self.note(f"file: {file.name or file.url or file.media_type or file.id}")
 
 
 class JsonShow(Show):

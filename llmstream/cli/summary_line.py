@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from llmstream.messages import Usage
 
+_SHORTEST = 0.001
+"""Seconds from which on a rate can be said."""
+
 
 @dataclass(slots=True)
 class Timing:
@@ -21,14 +24,10 @@ class Timing:
 
     def rate(self, tokens: int | None) -> float | None:
         """Tokens per second from the first piece to the end; None where that can't be said."""
-        if (
-            tokens is None
-            or self.first is None
-            or self.ended is None
-            or self.ended - self.first < 0.001
-        ):
+        if tokens is None or self.first is None or self.ended is None:
             return None
-        return tokens / (self.ended - self.first)
+        seconds = self.ended - self.first
+        return None if seconds < _SHORTEST else tokens / seconds
 
 
 def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
@@ -48,16 +47,13 @@ def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
 def _tokens(usage: Usage | None) -> str:
     if usage is None or usage.total_tokens is None:
         return "tokens not reported"
-    told = [
-        f"{count} {word}"
-        for count, word in ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
-        if count is not None
-    ]
+    told: list[str] = []
+    if usage.input_tokens is not None:
+        told.append(f"{usage.input_tokens} in")
+    if usage.output_tokens is not None:
+        told.append(f"{usage.output_tokens} out")
     told[0] = told[0].replace(" ", " tokens ", 1)
     if usage.reasoning_tokens:
         told[-1] += f" ({usage.reasoning_tokens} reasoning)"
-    return (
-        ("about " if usage.estimated else "")
-        + ", ".join(told)
-        + (" (estimated)" if usage.estimated else "")
-    )
+    counts = ", ".join(told)
+    return f"about {counts} (estimated)" if usage.estimated else counts

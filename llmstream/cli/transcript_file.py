@@ -11,27 +11,34 @@ from llmstream.messages import Message
 
 def save(path: str, model: str, messages: Sequence[Message], *, overwrite: bool) -> None:
     """Write `.json` (`model`, and `messages` for `Message.from_dict`) or `.md`. Raises ValueError, OSError."""
+    target = _target(path, overwrite=overwrite)
+    if target.suffix == ".json":
+        data = {"model": model, "messages": [message.to_dict() for message in messages]}
+        text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = render_conversation(model, messages)
+    mode = "w" if overwrite else "x"
+    with target.open(mode, encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+
+
+def _target(path: str, *, overwrite: bool) -> Path:
+    """The file that may be written. Raises ValueError."""
     if not path:
         raise ValueError("give a file name that ends in .json or .md")
     try:
         target = Path(path).expanduser()
     except RuntimeError as problem:  # nobody has that name
         raise ValueError(str(problem)) from problem
-    if target.suffix == ".json":
-        data = {"model": model, "messages": [message.to_dict() for message in messages]}
-        text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-    elif target.suffix == ".md":
-        text = render_conversation(model, messages)
-    else:
+    if target.suffix not in (".json", ".md"):
         raise ValueError("the file's name must end in .json or .md")
-    if target.exists() and not target.is_file():  # opening a pipe would wait for its reader
+    if not target.exists():
+        return target
+    if not target.is_file():  # opening a pipe would wait for its reader
         raise ValueError(f"{path} is not a file")
-    if target.exists() and not overwrite:
+    if not overwrite:
         raise ValueError(f"{path} exists; /save! overwrites it")
-    with target.open(
-        "w" if overwrite else "x", encoding="utf-8", errors="backslashreplace"
-    ) as file:
-        file.write(text)
+    return target
 
 
 def render_conversation(model: str, messages: Sequence[Message]) -> str:

@@ -40,6 +40,25 @@ def render_export(conversation: ConversationRecord, turns: Sequence[Turn]) -> di
 
 def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list[Turn]]:
     """What a document holds. Raises ImportFormatError that names the place."""
+    document = _parse_document(data)
+    given = {name: document.get(name) for name in StartConversation.model_fields}
+    try:
+        request = StartConversation.model_validate(
+            {name: value for name, value in given.items() if value is not None}
+        )
+    except ValidationError as error:
+        raise ImportFormatError(str(error)) from None
+    turns = document.get("turns")
+    if not isinstance(turns, list):
+        raise ImportFormatError('"turns" must be a list')
+    parsed = [_parse_turn(turn, f"turns[{index}]") for index, turn in enumerate(turns)]
+    if len({turn.id for turn in parsed}) < len(parsed):
+        raise ImportFormatError('"turns": two turns have one id')
+    return request, parsed
+
+
+def _parse_document(data: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """The document as a mapping of this format and version."""
     if isinstance(data, str):
         try:
             data = json.loads(data)
@@ -51,27 +70,13 @@ def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list
         raise ImportFormatError(str(error)) from None
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ImportFormatError(f'not an exported conversation: "format" must be "{FORMAT}"')
-    if data.get("version") != VERSION:
+    version = data.get("version")
+    if version != VERSION:
         raise ImportFormatError(
-            f"version {data.get('version')!r} of an exported conversation; this release knows {VERSION}: "
+            f"version {version!r} of an exported conversation; this release knows {VERSION}: "
             "upgrade llmstream"
         )
-    try:
-        given = {
-            name: data[name]
-            for name in StartConversation.model_fields
-            if data.get(name) is not None
-        }
-        request = StartConversation.model_validate(given)
-    except ValidationError as error:
-        raise ImportFormatError(str(error)) from None
-    turns = data.get("turns")
-    if not isinstance(turns, list):
-        raise ImportFormatError('"turns" must be a list')
-    parsed = [_parse_turn(turn, f"turns[{index}]") for index, turn in enumerate(turns)]
-    if len({turn.id for turn in parsed}) < len(parsed):
-        raise ImportFormatError('"turns": two turns have one id')
-    return request, parsed
+    return data
 
 
 def _check_types(turn: Turn) -> None:
@@ -109,12 +114,9 @@ def _parse_turn(data: Any, where: str) -> Turn:
         _check_types(turn)
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
-    if (
-        turn.state not in STATES
-        or turn.state == "open"
-        or not isinstance(turn.id, str)
-        or not turn.id
-    ):
+    has_id = isinstance(turn.id, str) and bool(turn.id)
+    is_over = turn.state in STATES and turn.state != "open"
+    if not has_id or not is_over:
         raise ImportFormatError(f"{where}: needs an id, and a state that is complete or partial")
     roles = [message.role for message in turn.messages]
     if roles[0] != "user" or not set(roles[1:]) <= {"assistant", "tool"}:

@@ -115,27 +115,32 @@ class Guard:
         flaw = _flaw(event)
         if flaw is not None:
             return (self._fail(ErrorInfo("internal", flaw)),)
-        return self._piece(event) if event.type in PIECES else self._take(event)
+        if event.type in PIECES:
+            return self._piece(event)
+        return self._take(event)
 
     def _take(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        kind = event.type
-        if kind is EventType.MESSAGE_START:
-            if self._start is None:
-                self._start, self._raw = event.start or Start(), event.raw
-            return ()
-        if kind is EventType.STATUS:
-            if event.is_internal and not self.committed:
-                self._held.append(event)
+        match event.type:
+            case EventType.MESSAGE_START:
+                if self._start is None:
+                    self._start, self._raw = event.start or Start(), event.raw
                 return ()
-            if self._transcript is not None:
-                self._transcript.add(event)
-            return (event,)
-        if kind is EventType.MESSAGE_COMPLETE:
-            return self._complete(event)
-        if kind is EventType.ERROR:
-            info = event.error_info or ErrorInfo("internal", event.error or "unknown error")
-            return (self._fail(info, event),)
+            case EventType.STATUS:
+                return self._status(event)
+            case EventType.MESSAGE_COMPLETE:
+                return self._complete(event)
+            case EventType.ERROR:
+                info = event.error_info or ErrorInfo("internal", event.error or "unknown error")
+                return (self._fail(info, event),)
         return ()  # a RETRY is the client's to announce
+
+    def _status(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        if event.is_internal and not self.committed:
+            self._held.append(event)
+            return ()
+        if self._transcript is not None:
+            self._transcript.add(event)
+        return (event,)
 
     def end(self) -> Sequence[StreamEvent]:
         """The provider stopped: what is still owed if no terminal event came."""
@@ -287,11 +292,11 @@ def _sum(usages: Sequence[Usage | None]) -> Usage | None:
     known = [usage for usage in usages if usage is not None]
     if not known:
         return None
-    counts: dict[str, Any] = {}
-    for name in _COUNTS:
-        reported = [getattr(usage, name) for usage in known]
-        reported = [count for count in reported if count is not None]
-        if reported:
-            counts[name] = sum(reported)
     is_estimate = len(known) < len(usages) or any(usage.estimated for usage in known)
-    return Usage(**counts, estimated=is_estimate)
+    total = Usage(estimated=is_estimate)
+    for name in _COUNTS:
+        counts = [getattr(usage, name) for usage in known]
+        reported = [count for count in counts if count is not None]
+        if reported:
+            setattr(total, name, sum(reported))
+    return total

@@ -40,10 +40,11 @@ def by_similarity(
     async def similarity(text: str) -> Decision[R] | None:
         await known.ready()
         (vector,) = await _embed(embed, [text], known.length)
-        best, ties = await in_thread(partial(known.nearest, vector))
-        if best is None or best.score is None or best.score < threshold or ties:
+        best, is_tie = await in_thread(partial(known.nearest, vector))
+        if best is None or is_tie:
             return None
-        return best
+        is_near = best.score is not None and best.score >= threshold
+        return best if is_near else None
 
     return similarity
 
@@ -77,13 +78,16 @@ class _Examples(Generic[R]):
             self._turn = (loop, asyncio.Lock())
         async with self._turn[1]:
             if not self._vectors:
-                vectors = await _embed(self._embed, [text for _, text in self._pairs], None)
-                for (route, _), vector in zip(self._pairs, vectors, strict=True):
-                    if not any(vector):
-                        raise ConfigurationError(
-                            f"embed gave a zero vector for an example of {route.value!r}"
-                        )
-                self._vectors = vectors
+                self._vectors = await self._embed_all()
+
+    async def _embed_all(self) -> list[list[float]]:
+        vectors = await _embed(self._embed, [text for _, text in self._pairs], None)
+        for (route, _), vector in zip(self._pairs, vectors, strict=True):
+            if not any(vector):
+                raise ConfigurationError(
+                    f"embed gave a zero vector for an example of {route.value!r}"
+                )
+        return vectors
 
     def nearest(self, vector: list[float]) -> tuple[Decision[R] | None, bool]:
         """The nearest example's route with the cosine, and whether another route is as near."""
@@ -94,8 +98,8 @@ class _Examples(Generic[R]):
             cosine = min(1.0, sum(map(mul, example, vector)))
             best[route] = max(cosine, best.get(route, -1.0))
         route = max(best, key=best.__getitem__)
-        ties = sum(score >= best[route] - _EQUAL for score in best.values()) > 1
-        return Decision(route, score=best[route]), ties
+        nearest = [score for score in best.values() if score >= best[route] - _EQUAL]
+        return Decision(route, score=best[route]), len(nearest) > 1
 
 
 async def _embed(embed: Embed, texts: list[str], length: int | None) -> list[list[float]]:
@@ -107,7 +111,9 @@ async def _embed(embed: Embed, texts: list[str], length: int | None) -> list[lis
         raise ConfigurationError("embed must give a list of numbers for each text") from None
     if len(vectors) != len(texts):
         raise ConfigurationError(f"embed gave {len(vectors)} vectors for {len(texts)} texts")
-    lengths = {len(vector) for vector in vectors} | ({length} if length is not None else set())
+    lengths = {len(vector) for vector in vectors}
+    if length is not None:
+        lengths.add(length)
     if len(lengths) > 1 or 0 in lengths:
         raise ConfigurationError(f"embed gave vectors of different lengths: {sorted(lengths)}")
     return [_unit(vector) for vector in vectors]
@@ -125,6 +131,7 @@ def _unit(vector: list[float]) -> list[float]:
 def _check(route: Routes, examples: Any) -> Sequence[str]:
     if isinstance(examples, str) or not isinstance(examples, Sequence):
         raise TypeError(f"the examples of {route!r} must be a list of texts, not {examples!r}")
-    if wrong := [each for each in examples if not isinstance(each, str) or not each.strip()]:
-        raise ValueError(f"an example of {route!r} must be a text, not {wrong[0]!r}")
+    for each in examples:
+        if not isinstance(each, str) or not each.strip():
+            raise ValueError(f"an example of {route!r} must be a text, not {each!r}")
     return examples

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any, get_args
 
 from llmstream.errors import ErrorKind
-from llmstream.events.types import PAYLOADS, PIECES, TEXTS, EventType, StreamEvent
-from llmstream.messages import FinishReason, Message
+from llmstream.events.types import (
+    PAYLOADS,
+    PIECES,
+    TEXTS,
+    EventType,
+    StreamEvent,
+    ToolCallDelta,
+)
+from llmstream.messages import FinishReason, Message, ToolCall
 
 _TERMINAL = (EventType.MESSAGE_COMPLETE, EventType.ERROR)
 _ALWAYS_SET = (EventType.STATUS, EventType.MESSAGE_START)
@@ -22,34 +30,32 @@ def broken_rules(events: Sequence[Any]) -> list[str]:
     foreign = [event for event in events if not isinstance(event, StreamEvent)]
     if foreign:
         return [f"a {type(foreign[0]).__name__} was yielded, not a StreamEvent"]
+    kinds = [event.type for event in events]
+    ends = [place for place, kind in enumerate(kinds) if kind in _TERMINAL]
     broken: list[str] = []
-    terminal = [place for place, event in enumerate(events) if event.type in _TERMINAL]
-    if not terminal:
-        broken.append(f"no terminal event: the last is {events[-1].type}")
-    elif terminal[0] != len(events) - 1:
-        broken.append(
-            f"{events[terminal[0] + 1].type} follows the terminal event {events[terminal[0]].type}"
-        )
-    broken += _order(events)
+    if not ends:
+        broken.append(f"no terminal event: the last is {kinds[-1]}")
+    elif ends[0] != len(events) - 1:
+        broken.append(f"{kinds[ends[0] + 1]} follows the terminal event {kinds[ends[0]]}")
+    broken += _order(kinds)
     for event in events:
         broken += _value(event)
-    broken += _calls(events)
-    if terminal:
-        broken += _end(events[terminal[0]], events[: terminal[0]])
+    broken += _Calls().check(events)
+    if ends:
+        broken += _end(events[ends[0]], events[: ends[0]])
     return list(dict.fromkeys(broken))
 
 
-def _order(events: Sequence[StreamEvent]) -> list[str]:
-    kinds = [event.type for event in events]
+def _order(kinds: Sequence[EventType]) -> list[str]:
     broken = []
     if EventType.RETRY in kinds:
         broken.append("a RETRY: it is the client's to announce")
     if kinds.count(EventType.MESSAGE_START) > 1:
         broken.append("more than one MESSAGE_START")
-    pieces = [at for at, kind in enumerate(kinds) if kind in PIECES]
-    begun = kinds.index(EventType.MESSAGE_START) if EventType.MESSAGE_START in kinds else len(kinds)
-    if pieces and pieces[0] < begun:
-        broken.append(f"{kinds[pieces[0]]} comes before MESSAGE_START")
+    pieces = [kind for kind in kinds if kind in PIECES]
+    before = [*takewhile(lambda kind: kind is not EventType.MESSAGE_START, kinds)]
+    if pieces and pieces[0] in before:
+        broken.append(f"{pieces[0]} comes before MESSAGE_START")
     return broken
 
 
@@ -60,53 +66,75 @@ def _value(event: StreamEvent) -> list[str]:
     value: Any = getattr(event, name)
     if value is None:
         return [f"{event.type} without its value {name}"]
-    if event.type in TEXTS and not (isinstance(value.content, str) and value.content):
+    if event.type in TEXTS and (not isinstance(value.content, str) or not value.content):
         return [
             f"{event.type} whose content is {value.content!r}: it must be a string, and not empty"
         ]
     return []
 
 
-def _calls(events: Sequence[StreamEvent]) -> list[str]:
-    broken = []
-    arguments: dict[int, str] = {}
-    ids: dict[str, int] = {}
-    for event in events:
-        if (delta := event.tool_call_delta) is not None:
-            if delta.index not in arguments:
-                arguments[delta.index] = ""
-                if not delta.id or delta.id in ids:
-                    broken.append("a tool call is announced without an id of its own")
-                ids[delta.id] = delta.index
-            arguments[delta.index] += delta.arguments
-        elif (call := event.tool_call) is not None:
-            if not call.id:
-                broken.append("TOOL_CALL without an id")
-            if call.id in ids and arguments[ids[call.id]] != call.arguments:
-                broken.append("the deltas of a tool call don't add up to its arguments")
-            if not call.complete and call.input is not None:
-                broken.append("TOOL_CALL with complete=False and an input all the same")
-    return broken
+class _Calls:
+    """The deltas of tool calls, held against the calls that they become."""
+
+    def __init__(self) -> None:
+        self._arguments: dict[int, str] = {}
+        self._indexes: dict[str, int] = {}
+
+    def check(self, events: Sequence[StreamEvent]) -> list[str]:
+        """What is wrong with the calls among these events."""
+        broken: list[str] = []
+        for event in events:
+            if event.tool_call_delta is not None:
+                broken += self._delta(event.tool_call_delta)
+            elif event.tool_call is not None:
+                broken += self._call(event.tool_call)
+        return broken
+
+    def _delta(self, delta: ToolCallDelta) -> list[str]:
+        is_new = delta.index not in self._arguments
+        self._arguments[delta.index] = self._arguments.get(delta.index, "") + delta.arguments
+        if not is_new:
+            return []
+        has_own_id = bool(delta.id) and delta.id not in self._indexes
+        self._indexes[delta.id] = delta.index
+        return [] if has_own_id else ["a tool call is announced without an id of its own"]
+
+    def _call(self, call: ToolCall) -> list[str]:
+        broken = []
+        if not call.id:
+            broken.append("TOOL_CALL without an id")
+        index = self._indexes.get(call.id)
+        if index is not None and self._arguments[index] != call.arguments:
+            broken.append("the deltas of a tool call don't add up to its arguments")
+        if not call.complete and call.input is not None:
+            broken.append("TOOL_CALL with complete=False and an input all the same")
+        return broken
 
 
 def _end(last: StreamEvent, before: Sequence[StreamEvent]) -> list[str]:
-    if last.type is EventType.MESSAGE_COMPLETE:
-        broken = []
-        if not isinstance(last.finish_reason, FinishReason):
-            broken.append(f"MESSAGE_COMPLETE whose finish_reason is {last.finish_reason!r}")
-        if last.text_delta is not None:
-            broken.append("MESSAGE_COMPLETE with a text_delta: batch mode is the client's")
-        if last.error is not None or last.error_info is not None:
-            broken.append("MESSAGE_COMPLETE with an error")
-        return broken + (_sum(last.message, before) if last.message is not None else [])
+    return _complete(last, before) if last.type is EventType.MESSAGE_COMPLETE else _error(last)
+
+
+def _complete(last: StreamEvent, before: Sequence[StreamEvent]) -> list[str]:
+    broken = []
+    if not isinstance(last.finish_reason, FinishReason):
+        broken.append(f"MESSAGE_COMPLETE whose finish_reason is {last.finish_reason!r}")
+    if last.text_delta is not None:
+        broken.append("MESSAGE_COMPLETE with a text_delta: batch mode is the client's")
+    if last.error is not None or last.error_info is not None:
+        broken.append("MESSAGE_COMPLETE with an error")
+    if last.message is not None:
+        broken += _sum(last.message, before)
+    return broken
+
+
+def _error(last: StreamEvent) -> list[str]:
     info = last.error_info
     if info is None:
         return ["ERROR without error_info"]
-    broken = (
-        []
-        if info.kind in _KINDS
-        else [f"ERROR of kind {info.kind!r}, which is none of the closed list"]
-    )
+    broken = []
+    if info.kind not in _KINDS:
+        broken.append(f"ERROR of kind {info.kind!r}, which is none of the closed list")
     if last.error != str(info):
         broken.append("ERROR whose error is not str(error_info)")
     if info.status_code is not None and 200 <= info.status_code < 300:
@@ -122,7 +150,9 @@ def _sum(message: Message, before: Sequence[StreamEvent]) -> list[str]:
             event.reasoning_delta.content for event in before if event.reasoning_delta is not None
         ),
         "tool_calls": [
-            call for event in before if (call := event.tool_call) and call.executed_by == "caller"
+            event.tool_call
+            for event in before
+            if event.tool_call is not None and event.tool_call.executed_by == "caller"
         ],
         "sources": [event.source for event in before if event.source is not None],
     }

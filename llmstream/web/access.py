@@ -59,59 +59,47 @@ class Access:
     origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        if self.keys is not None and not callable(self.keys):
-            if isinstance(self.keys, Mapping | bytes) or not isinstance(self.keys, Collection):
-                kind = type(self.keys).__name__
-                raise ConfigurationError(
-                    f"keys must be a list of keys, a function or None, not a {kind}"
-                )
-            if not _listed(self.keys):
-                raise ConfigurationError(
-                    "keys is empty, which lets in nobody; None lets in anybody"
-                )
-            if not all(map(_is_key, _listed(self.keys))):
-                raise ConfigurationError(
-                    "a key must be one word of ASCII; with an empty one everybody would have it"
-                )
-        if self.hosts is not None and not _are_hosts(self.hosts):
-            raise ConfigurationError(
-                'hosts must be a list of whole names without ports: ["chat.example.com"], or None'
-            )
-        if isinstance(self.origins, str) or not all(map(_is_origin, self.origins)):
-            raise ConfigurationError(
-                'origins must be a list of pages\' origins, such as ["https://app.example.com"]'
-            )
+        flaws = (
+            _flaw_of_keys(self.keys),
+            _flaw_of_hosts(self.hosts),
+            _flaw_of_origins(self.origins),
+        )
+        for flaw in flaws:
+            if flaw is not None:
+                raise ConfigurationError(flaw)
 
     def check_host(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a name that is not ours."""
-        names = (
-            self.hosts if self.hosts is not None else None if self.keys is not None else LOOPBACK
-        )
-        if names is not None and _host(connection) not in {name.lower() for name in names}:
-            reason = f"Host: {connection.headers.get('host', '')}"
-            raise RefusedError(
-                403, "permission", "The server does not go by this name.", reason=reason
-            )
+        names = self._names()
+        if names is None or _host(connection) in {name.lower() for name in names}:
+            return
+        told = "The server does not go by this name."
+        reason = f"Host: {connection.headers.get('host', '')}"
+        raise RefusedError(403, "permission", told, reason=reason)
 
     def check_origin(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a page from elsewhere."""
-        origin = connection.headers.get("origin")
-        if origin is None:
-            foreign = connection.headers.get("sec-fetch-site") in ("cross-site", "same-site")
-            opened = (
-                connection.headers.get("sec-fetch-mode") == "navigate"
-                and own_path(connection.scope) in PUBLIC
-            )
-            foreign = foreign and not opened
-        else:
-            foreign = origin not in self.origins and not _same(
-                origin, connection.headers.get("host", "")
-            )
-        if foreign:
-            reason = f"Origin: {origin or 'none'}"
-            raise RefusedError(
-                403, "permission", "Pages from elsewhere may not use this server.", reason=reason
-            )
+        if not self._is_from_elsewhere(connection):
+            return
+        told = "Pages from elsewhere may not use this server."
+        reason = f"Origin: {connection.headers.get('origin') or 'none'}"
+        raise RefusedError(403, "permission", told, reason=reason)
+
+    def _names(self) -> Sequence[str] | None:
+        """The names that the server goes by; None: any."""
+        if self.hosts is None and self.keys is None:
+            return LOOPBACK
+        return self.hosts
+
+    def _is_from_elsewhere(self, connection: HTTPConnection) -> bool:
+        headers = connection.headers
+        origin = headers.get("origin")
+        if origin is not None:
+            return origin not in self.origins and not _same(origin, headers.get("host", ""))
+        if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
+            return False
+        is_link = headers.get("sec-fetch-mode") == "navigate"
+        return not is_link or own_path(connection.scope) not in PUBLIC
 
     async def identify(self, connection: HTTPConnection) -> str:
         """Who asks: a name that is neither a key nor guessable from one. Raises RefusedError for a stranger."""
@@ -215,12 +203,41 @@ async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[st
         raise RefusedError(500, "internal", TABLE["internal"].text) from hidden.with_traceback(
             problem.__traceback__
         )
-    if isinstance(name, str) and name.strip():
-        return name, ""
-    if name is None or name is False or (isinstance(name, str) and not name):
+    if name is None or name is False:
         return None, ""
-    odd = "a blank str" if isinstance(name, str) else f"a value of type {type(name).__name__}"
+    odd = f"a value of type {type(name).__name__}"
+    if isinstance(name, str):
+        if name.strip():
+            return name, ""
+        if not name:
+            return None, ""
+        odd = "a blank str"
     return None, f"keys returned {odd}: return a name, or None for a stranger"
+
+
+def _flaw_of_keys(keys: object) -> str | None:
+    if keys is None or callable(keys):
+        return None
+    if isinstance(keys, Mapping | bytes) or not isinstance(keys, Collection):
+        return f"keys must be a list of keys, a function or None, not a {type(keys).__name__}"
+    listed = (keys,) if isinstance(keys, str) else keys
+    if not listed:
+        return "keys is empty, which lets in nobody; None lets in anybody"
+    if not all(map(_is_key, listed)):
+        return "a key must be one word of ASCII; with an empty one everybody would have it"
+    return None
+
+
+def _flaw_of_hosts(hosts: Sequence[str] | None) -> str | None:
+    if hosts is None or _are_hosts(hosts):
+        return None
+    return 'hosts must be a list of whole names without ports: ["chat.example.com"], or None'
+
+
+def _flaw_of_origins(origins: Sequence[str]) -> str | None:
+    if not isinstance(origins, str) and all(map(_is_origin, origins)):
+        return None
+    return 'origins must be a list of pages\' origins, such as ["https://app.example.com"]'
 
 
 def _listed(keys: str | Sequence[str]) -> Sequence[str]:

@@ -121,9 +121,9 @@ class Connections:
 
     def _oldest_idle(self, address: str | None) -> Hashable | None:
         """The one to close first; `address`: of those from there."""
-        fitting = (
-            key for key in self._idle if address is None or self._open[key].address == address
-        )
+        if address is None:
+            return next(iter(self._idle), None)
+        fitting = (key for key in self._idle if self._open[key].address == address)
         return next(fitting, None)
 
     def _address(self, host: str | None) -> str | None:

@@ -56,6 +56,7 @@ _FORMS = {
 }
 """The forms of each mode, in the order in which the server prefers them."""
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "on", ""}), frozenset({"false", "0", "no", "off"})
+_UNCOVERED = -1
 _LONGEST = 8192
 """Characters of an Accept that are read: no client has more to say."""
 
@@ -66,6 +67,9 @@ class Choice:
 
     mode: ResponseMode
     form: Form
+
+
+_STREAMED_TEXT = Choice(ResponseMode.STREAM, Form.TEXT)
 
 
 class NotAcceptableError(ValueError):
@@ -96,17 +100,10 @@ def negotiate(
     """
     readable = [form for form in offer if capabilities is None or form in capabilities]
     wanted = _explicit(mode, stream, flag, offer)
-    choices = [
-        Choice(each, form)
-        for each in (
-            (wanted,)
-            if wanted
-            else (default, *(other for other in ResponseMode if other is not default))
-        )
-        for form in _FORMS[each]
-        if form in readable
-        and (http_version != "1.0" or (each, form) != (ResponseMode.STREAM, Form.TEXT))
-    ]
+    modes = [wanted] if wanted else sorted(ResponseMode, key=lambda each: each is not default)
+    choices = [Choice(each, form) for each in modes for form in _FORMS[each] if form in readable]
+    if http_version == "1.0" and _STREAMED_TEXT in choices:
+        choices.remove(_STREAMED_TEXT)
     if not choices:
         raise NotAcceptableError("none of the forms that you can read", offer)
     ranges = parse_accept(accept)
@@ -136,16 +133,19 @@ def parse_accept(accept: str | None) -> list[tuple[str, float]]:
 
 def quality(ranges: Iterable[tuple[str, float]], form: Form) -> float:
     """The weight that the ranges give a form: that of the most specific range that covers it, 0 if none does."""
-    best = (-1, 0.0)
-    for name, weight in ranges:
-        for media_type in MEDIA_TYPES[form]:
-            if name == media_type:
-                best = max(best, (2, weight))
-            elif name == f"{media_type.partition('/')[0]}/*":
-                best = max(best, (1, weight))
-            elif name == "*/*":
-                best = max(best, (0, weight))
-    return best[1]
+    weighed = [(_specificity(name, form), weight) for name, weight in ranges]
+    specificity, weight = max(weighed, default=(_UNCOVERED, 0.0))
+    return 0.0 if specificity == _UNCOVERED else weight
+
+
+def _specificity(name: str, form: Form) -> int:
+    """How closely a media range covers a form."""
+    families = [f"{media_type.partition('/')[0]}/*" for media_type in MEDIA_TYPES[form]]
+    if name in MEDIA_TYPES[form]:
+        return 2
+    if name in families:
+        return 1
+    return 0 if name == "*/*" else _UNCOVERED
 
 
 def _explicit(
@@ -171,7 +171,7 @@ def _explicit(
 
 
 def _weight(value: str) -> float:
-    """A q-value from 0 to 1; what is none forbids nothing and wins nothing."""
+    """A q-value from 0 to 1; an invalid weight becomes 0.001."""
     try:
         weight = float(value)
     except ValueError:

@@ -83,11 +83,12 @@ class Fault:
 
     def attempts(self, outcome: str, *, batch: bool = False, max_attempts: int = 3) -> int:
         """How many attempts a client makes that has `outcome` in the end. In batch mode nothing is ever shown."""
-        if outcome == "complete" or (outcome == "timeout" and self.clock == "total"):
+        is_out_of_time = outcome == "timeout" and self.clock == "total"
+        if outcome == "complete" or is_out_of_time:
             return 1
-        retryable = outcome in RETRYABLE if self.retried is None else self.retried
-        shown = (self.words > 0 or self.shown) and not batch
-        return max_attempts if retryable and not shown else 1
+        is_retryable = outcome in RETRYABLE if self.retried is None else self.retried
+        is_shown = not batch and (self.words > 0 or self.shown)
+        return max_attempts if is_retryable and not is_shown else 1
 
 
 FAULTS: dict[str, Fault] = {}

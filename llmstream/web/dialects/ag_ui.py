@@ -265,13 +265,14 @@ def _usage(usage: Usage | None, start: Start | None) -> dict[str, Any]:
         return {}
     billed = usage.attempts or (usage,)
     entry: dict[str, Any] = {}
-    for name, count in _COUNTS.items():
-        reported = [value for each in billed if (value := getattr(each, count)) is not None]
+    for name, counted in _COUNTS.items():
+        counts = [getattr(each, counted) for each in billed]
+        reported = [count for count in counts if count is not None]
         if reported:
             entry[name] = sum(reported)
     if not entry:
         return {}
     if len(billed) == 1 and start is not None:
-        labels = (("provider", start.provider), ("model", start.model))
-        entry |= {name: value for name, value in labels if value is not None}
+        labels = {"provider": start.provider, "model": start.model}
+        entry |= {name: label for name, label in labels.items() if label is not None}
     return {"usage": [entry]}
