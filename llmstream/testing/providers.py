@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
+from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import ChatRequest, Message, TextPart
 from llmstream.providers.provider import Call, Provider
@@ -104,10 +106,11 @@ class _Checked:
             async with self._silence:
                 self._goes_on()
                 await check(self)
-        except TimeoutError:
-            self._wrong("hangs: it neither ends nor lets itself be closed")
         except Exception as problem:  # noqa: BLE001  # that nothing is raised is the rule
-            self._wrong(f"raises {type(problem).__name__}: {problem}")
+            if self._silence.expired():
+                self._wrong("hangs: it neither ends nor lets itself be closed")
+            else:
+                self._wrong(f"raises {type(problem).__name__}: {problem}")
         return [f"{name}: {problem}" for problem in self._problems]
 
     def _wrong(self, problem: str) -> None:
@@ -162,33 +165,28 @@ class _Checked:
             await self._let_go(server.left(AT_ONCE), "aclose() leaves a connection open")
 
     def _outcome(self, fault: Fault, events: list[StreamEvent]) -> None:
-        ends = [
-            event for event in events if event.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR)
-        ]
+        ends = [event for event in events if event.type in TERMINAL]
         if not ends:
             return  # said already
-        info = ends[0].error_info
-        outcome = (
-            "complete"
-            if ends[0].type is EventType.MESSAGE_COMPLETE
-            else info.kind
-            if info
-            else "no error_info"
-        )
+        outcome = _outcome_of(ends[0])
         expected = fault.expect[self._api]
         if outcome not in expected:
             self._wrong(f"ends in {outcome}, not {' or '.join(expected)} ({fault.description})")
             return
         if fault.expected is not None:
             self._problems += fault.expected.differences(events)
-        if fault.text is not None:
-            text = "".join(event.text for event in events)
-            wanted = (
-                fault.text if outcome == "complete" else " ".join(ANSWER.split()[: fault.words])
-            )
-            if text != wanted:
-                self._wrong(f"delivers {text!r}, not {wanted!r}")
-        if outcome == "timeout" and info is not None and fault.clock not in (None, info.code):
+        text = "".join(event.text for event in events)
+        before = " ".join(ANSWER.split()[: fault.words])
+        wanted = fault.text if outcome == "complete" else before
+        if fault.text is not None and text != wanted:
+            self._wrong(f"delivers {text!r}, not {wanted!r}")
+        self._clock(fault, ends[0].error_info)
+
+    def _clock(self, fault: Fault, info: ErrorInfo | None) -> None:
+        """Whether a timeout names the clock that the fault is about."""
+        if info is None or info.kind != "timeout" or fault.clock is None:
+            return
+        if info.code != fault.clock:
             self._wrong(f"says that the clock {info.code} ran out, not {fault.clock}")
 
     async def closing(self) -> None:
@@ -261,6 +259,12 @@ class _Checked:
         text = "".join(event.text for event in events)
         if text != ANSWER or events[-1].type is not EventType.MESSAGE_COMPLETE:
             self._wrong(f"a good answer is not delivered: {text!r}, then {events[-1:]}")
+
+
+def _outcome_of(end: StreamEvent) -> str:
+    if end.type is EventType.MESSAGE_COMPLETE:
+        return "complete"
+    return end.error_info.kind if end.error_info else "no error_info"
 
 
 Check: TypeAlias = Callable[[_Checked], Awaitable[None]]

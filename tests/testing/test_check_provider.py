@@ -63,6 +63,15 @@ class Raises(Wrong):
             yield event
 
 
+class TimesOut(Wrong):
+    """It has clocks of its own, and raises when one has run out."""
+
+    async def stream(self, request: ChatRequest, call: Call) -> Any:
+        async with asyncio.timeout(0):
+            await asyncio.sleep(1)
+        yield text_delta("never")
+
+
 class GoesOn(Wrong):
     async def stream(self, request: ChatRequest, call: Call) -> Any:
         async for event in self.right.stream(request, call):
@@ -188,6 +197,7 @@ async def test_a_provider_that_is_slow_but_goes_on_does_not_hang(
     ("make", "problem"),
     [
         (Raises, "status-500: raises OSError"),
+        (TimesOut, "ok: raises TimeoutError"),
         (GoesOn, "ok: text_delta follows the terminal event message_complete"),
         (Completes, "clean-end-without-an-end: ends in complete, not truncated"),
         (Misnames, "status-500: ends in internal, not server"),
