@@ -273,7 +273,9 @@ class Decoder:
         return True
 
     def _complete(self) -> None:
-        """The provider's own end came."""
+        """The provider's own end came. After an error it says nothing."""
+        if self.ended:
+            return
         if self._failure is not None:
             kind, word = self._failure
             told = f"the provider ended the answer with the finish reason {word!r}"
@@ -309,6 +311,9 @@ class Decoder:
         )
 
     def _fail(self, info: ErrorInfo) -> None:
+        """The answer failed. The first failure counts."""
+        if self.ended:
+            return
         self.ended = True
         partial = self.partial
         if partial is not None and partial.parts:

@@ -371,6 +371,22 @@ def test_an_error_inside_a_choice_is_one(choice, kind: str, code) -> None:
     assert event.usage.input_tokens == 3
 
 
+@pytest.mark.parametrize("place", ["choice", "message", "document"])
+@pytest.mark.parametrize("finish", ["error", "stop", None])
+def test_an_error_inside_a_document_is_one(place: str, finish) -> None:
+    """And nothing follows it, not even the end that its finish reason names."""
+    told = {"error": {"code": 429, "message": "m"}}
+    message = {"role": "assistant", "content": "Half", **(told if place == "message" else {})}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    choice |= told if place == "choice" else {}
+    body = json.dumps({"choices": [choice], **(told if place == "document" else {})}).encode()
+    decoder = FORMATS["openai-chat"].make_decoder()
+    events = [*decoder.feed(body), *decoder.finish()]
+    kinds = [event.error_info.kind for event in events if event.error_info is not None]
+    assert kinds == ["rate_limit"]
+    assert events[-1].type is EventType.ERROR
+
+
 @pytest.mark.parametrize("nothing", [None, {}, "", {"code": 0, "message": "ok"}])
 def test_an_empty_error_inside_a_choice_is_none(nothing) -> None:
     choice = {"index": 0, "delta": {"content": "Hi", "error": nothing}, "finish_reason": "stop"}
