@@ -300,27 +300,35 @@ def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
     if refusal := value.get("refusal"):
         yield RefusalPart(_parse_text(refusal, f"{where}.refusal"))
     for index, call in enumerate(sequence_of(value.get("tool_calls") or (), f"{where}.tool_calls")):
-        at = f"{where}.tool_calls[{index}]"
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not call.get("id") or not function.get("name"):
-            raise ValueError(f"{at} needs an id and a function with a name")
-        arguments = function.get("arguments") or ""
-        if not isinstance(arguments, str):
-            raise TypeError(
-                f"{at}.function.arguments must be a string of JSON, not {type(arguments).__name__}"
-            )
-        parsed = parse_arguments(arguments)
-        extra = call.get("extra_content")
-        data = {"format": FORMAT, "extra_content": extra} if extra else None
-        yield ToolCall(
-            call["id"],
-            function["name"],
-            arguments,
-            input=parsed,
-            complete=parsed is not None,
-            provider_data=data,
-            cache=parse_cache(call, at),
-        )
+        yield _parse_call(call, f"{where}.tool_calls[{index}]")
+
+
+def _parse_call(call: Any, where: str) -> ToolCall:
+    """A function's call, or one of a custom tool, whose input is any text."""
+    given = call if isinstance(call, Mapping) else {}
+    custom, function = given.get("custom"), given.get("function")
+    named = custom if isinstance(custom, Mapping) else function
+    if not isinstance(named, Mapping) or not given.get("id") or not named.get("name"):
+        raise ValueError(f"{where} needs an id and a function with a name")
+    kind, field = ("custom", "input") if named is custom else ("function", "arguments")
+    text = named.get(field) or ""
+    if not isinstance(text, str):
+        form = "text" if named is custom else "JSON"
+        told = f"must be a string of {form}, not {type(text).__name__}"
+        raise TypeError(f"{where}.{kind}.{field} {told}")
+    parsed = parse_arguments(text)
+    data = {"type": "custom"} if named is custom else {}
+    if given.get("extra_content"):
+        data["extra_content"] = given["extra_content"]
+    return ToolCall(
+        given["id"],
+        named["name"],
+        text,
+        input=parsed,
+        complete=named is custom or parsed is not None,
+        provider_data={"format": FORMAT, **data} if data else None,
+        cache=parse_cache(given, where),
+    )
 
 
 def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> ToolResult:

@@ -219,6 +219,15 @@ def test_results_whose_calls_the_server_has_go_along():
     assert not rendered.warnings
 
 
+def test_results_of_calls_that_are_only_referred_to_go_along():
+    items = [
+        {"type": "item_reference", "id": "fc_1"},
+        {"type": "function_call_output", "call_id": "c", "output": "1"},
+    ]
+    request = parse_responses({"model": "gpt-5", "input": items})
+    assert render_responses(request).body["input"] == items
+
+
 # --- arguments --------------------------------------------------------------------------------------------
 
 
@@ -279,6 +288,18 @@ def test_a_custom_tools_text_is_kept(format, made_by):
         assert item["tool_calls"][0]["custom"] == {"name": "patch", "input": "*** Begin"}
     else:
         assert (item["type"], item["input"]) == ("custom_tool_call", "*** Begin")
+
+
+def test_a_custom_tools_call_in_a_dict_is_read():
+    call = {"id": "c", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "ok"},
+    ]
+    request = build_request(messages, "m")
+    assert render_chat(request).body["messages"] == messages
+    assert not render_chat(request).warnings
 
 
 # --- texts ------------------------------------------------------------------------------------------------
@@ -498,17 +519,17 @@ DOCUMENT = {
 
 @pytest.mark.parametrize("format", ["openai-chat", "openai-responses"])
 @pytest.mark.parametrize(
-    ("block", "text"),
+    ("block", "texts"),
     [
-        (SEARCH, "[Search result: A, https://a.example]\nfound"),
-        (DOCUMENT, "[Document: D]\nold\n\nsaid"),
+        (SEARCH, ["[Search result: A, https://a.example]\nfound"]),
+        (DOCUMENT, ["old", "[Document: D]\nsaid"]),
     ],
 )
-def test_a_vendor_without_documents_gets_their_text(format, block, text):
+def test_a_vendor_without_documents_gets_their_text(format, block, texts):
     body = {"model": "m", "messages": [{"role": "user", "content": [block]}]}
     request = parse_messages(body)
     rendered = RENDERERS[format](request)
-    assert course(rendered.body) == [("user", text)]
+    assert course(rendered.body) == [("user", text) for text in texts]
     assert not rendered.warnings
     assert render_messages(request).body["messages"] == body["messages"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 from llmstream.cache_marks import CONTROL, mark, parse_cache
 from llmstream.media import parse_media
@@ -81,31 +81,33 @@ class RenderedTurns:
                 yield block
 
     def _blocks(self, message: Message) -> list[dict[str, Any]]:
-        blocks = []
-        for part in message.parts:
-            block = self._block(part)
-            if block is not None:
-                blocks.append(block)
-        return blocks
+        blocks = map(self._block, message.parts)
+        return [block for block in blocks if block is not None]
 
     def _block(self, part: Part) -> dict[str, Any] | None:
-        if isinstance(part, TextPart):
-            return _text(part)
-        if isinstance(part, RefusalPart):
-            return {"type": "text", "text": part.text}
-        if isinstance(part, ToolCall):
-            return _call(part)
-        if isinstance(part, ToolResult):
-            return self._result(part)
-        if isinstance(part, ReasoningPart):
-            return _thinking(part)
-        if isinstance(part, ProviderPart):
-            return dict(part.data)
-        if isinstance(part, ImagePart):
-            return self._image(part)
-        if isinstance(part, File):
-            return self._file(part)
-        return None
+        render = self._RENDERERS.get(type(part))
+        return None if render is None else render(self, part)
+
+    def _text(self, part: TextPart) -> dict[str, Any]:
+        block = {"type": "text", "text": part.text, **render_call_data(part.provider_data)}
+        return mark(block, part.cache, CONTROL)
+
+    def _refusal(self, part: RefusalPart) -> dict[str, Any]:
+        return {"type": "text", "text": part.text}
+
+    def _opaque(self, part: ProviderPart) -> dict[str, Any]:
+        return dict(part.data)
+
+    def _thinking(self, part: ReasoningPart) -> dict[str, Any]:
+        block = {"type": "thinking", "thinking": part.text}
+        return block if part.signature is None else {**block, "signature": part.signature}
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        extra = render_call_data(call.provider_data)
+        if extra.get("caller") == _DEFAULT_CALLER:
+            del extra["caller"]
+        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input or {}}
+        return mark({**block, **extra}, call.cache, CONTROL)
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
         extra = render_call_data(result.provider_data)
@@ -126,8 +128,7 @@ class RenderedTurns:
         shown = result.shown
         if shown is None:
             return json.dumps(result.content, ensure_ascii=False, separators=(",", ":"))
-        blocks = [self._block(part) for part in shown]
-        return [block for block in blocks if block is not None]
+        return [block for block in map(self._block, shown) if block is not None]
 
     def _image(self, image: ImagePart) -> dict[str, Any]:
         if image.detail is not None:
@@ -167,27 +168,20 @@ class RenderedTurns:
             )
         return {"type": "text", "media_type": "text/plain", "data": text}
 
+    _RENDERERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], dict[str, Any] | None]]] = {
+        TextPart: _text,
+        RefusalPart: _refusal,
+        ImagePart: _image,
+        File: _file,
+        ToolCall: _call,
+        ToolResult: _result,
+        ReasoningPart: _thinking,
+        ProviderPart: _opaque,
+    }
+
 
 def _as_blocks(content: Any) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
-
-
-def _text(part: TextPart) -> dict[str, Any]:
-    block = {"type": "text", "text": part.text, **render_call_data(part.provider_data)}
-    return mark(block, part.cache, CONTROL)
-
-
-def _thinking(part: ReasoningPart) -> dict[str, Any]:
-    block = {"type": "thinking", "thinking": part.text}
-    return block if part.signature is None else {**block, "signature": part.signature}
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    extra = render_call_data(call.provider_data)
-    if extra.get("caller") == _DEFAULT_CALLER:
-        del extra["caller"]
-    block = {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input or {}}
-    return mark({**block, **extra}, call.cache, CONTROL)
 
 
 def _source(part: ImagePart | File) -> dict[str, Any]:
@@ -341,19 +335,20 @@ def _parse_result_blocks(result: ToolResult, where: str) -> None:
         if not isinstance(block, Mapping):
             raise TypeError(f"{where}: a block must be an object, not {type(block).__name__}")
         parts.append(_parse_block(block, f"{where}[{index}]"))
-    shown = [part for part in map(_as_shown, parts) if part is not None]
+    shown = [each for part in parts for each in _as_shown(part)]
     result.content = shown or ""
-    if len(shown) == 1 and shown[0] == TextPart(getattr(shown[0], "text", "")):
-        result.content = shown[0].text
+    lone = shown[0] if len(shown) == 1 else None
+    if isinstance(lone, TextPart) and lone == TextPart(lone.text):
+        result.content = lone.text
     if not all(isinstance(part, TextPart | ImagePart | File) for part in parts):
         result.provider_data = {"format": FORMAT, "blocks": [dict(block) for block in blocks]}
 
 
-def _as_shown(part: Part) -> Part | None:
+def _as_shown(part: Part) -> list[Part]:
     """What a block in a result says to anybody."""
     if isinstance(part, ProviderPart):
         return labelled(part)
-    return part if isinstance(part, TextPart | ImagePart | File) else None
+    return [part] if isinstance(part, TextPart | ImagePart | File) else []
 
 
 def _parse_file(given: dict[str, Any], source: Mapping[str, Any], title: Any, where: str) -> File:

@@ -32,32 +32,38 @@ def document(title: str | None, text: str) -> TextPart:
     return TextPart(f"{label}\n{text}")
 
 
-def labelled(part: ProviderPart) -> Part | None:
-    """What another format's block says to anybody; None if only that format understands it."""
+def labelled(part: ProviderPart) -> list[Part]:
+    """What another format's block says to anybody; nothing if only that format understands it."""
     reader = _READERS.get(str(part.data.get("type")))
-    return None if reader is None else reader(part.data)
+    return [] if reader is None else reader(part.data)
 
 
-def _search_result(block: Mapping[str, Any]) -> TextPart:
+def _search_result(block: Mapping[str, Any]) -> list[Part]:
     title, source = block.get("title"), block.get("source")
     named = ", ".join(str(each) for each in (title, source) if each)
-    return TextPart(f"[Search result: {named}]\n{_texts(block.get('content'))}")
+    return [TextPart(f"[Search result: {named}]\n{_texts(block.get('content'))}")]
 
 
-def _document(block: Mapping[str, Any]) -> Part | None:
+def _document(block: Mapping[str, Any]) -> list[Part]:
+    """The document's context, if it has one, and then the document."""
     source = block.get("source")
     if not isinstance(source, Mapping):
-        return None
+        return []
     title, context = block.get("title"), block.get("context")
+    part = _document_part(source, title if isinstance(title, str) else None)
+    if part is None:
+        return []
+    return [TextPart(context), part] if isinstance(context, str) and context else [part]
+
+
+def _document_part(source: Mapping[str, Any], title: str | None) -> Part | None:
     kind = source.get("type")
     if kind == "base64":
         return File(name=title, media_type=source.get("media_type"), data=source.get("data"))
     if kind == "url":
         return File(name=title, media_type="application/pdf", url=source.get("url"))
     said = source.get("data") if kind == "text" else _texts(source.get("content"))
-    if not isinstance(said, str) or not said:
-        return None
-    return document(title, f"{context}\n\n{said}" if isinstance(context, str) else said)
+    return document(title, said) if isinstance(said, str) and said else None
 
 
 def _texts(content: Any) -> str:

@@ -161,11 +161,11 @@ class PartFitting:
             goes = self._rules.signed_reasoning or not _is_detail(part)
             return (part,) if goes else ()
         said = labelled(part)
-        if said is None:
+        if not said:
             kind = part.data.get("type", "a part")
             self._warn(f"{kind}: only another provider understands it; left out")
             return ()
-        return (self._readable_file(said) if isinstance(said, File) else said,)
+        return [self._readable_file(each) if isinstance(each, File) else each for each in said]
 
     _FITTERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], Fitted]]] = {
         TextPart: _text,

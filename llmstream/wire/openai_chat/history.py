@@ -8,7 +8,7 @@ message, behind all results of their round.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,20 +96,15 @@ class ChatMessages:
         return content
 
     def _items(self, part: Part) -> list[dict[str, Any]]:
-        if isinstance(part, TextPart):
-            item = {"type": "text", "text": part.text}
-        elif isinstance(part, ImagePart):
-            item = _image(part)
-        elif isinstance(part, File) and part.url is not None:
+        if isinstance(part, ProviderPart):
+            return [part.data]
+        if isinstance(part, File) and part.url is not None:
             warn_once(self._warnings, "file: chat completions take no file by URL; left out")
             return []
-        elif isinstance(part, File):
-            item = _file(part)
-        elif isinstance(part, ProviderPart):
-            return [part.data]
-        else:
+        render = _CONTENT.get(type(part))
+        if render is None:
             return []
-        return [mark(item, part.cache, self._words.cache)]
+        return [mark(render(part), getattr(part, "cache", None), self._words.cache)]
 
     def _tool_result(self, result: ToolResult) -> dict[str, Any]:
         shown = result.shown
@@ -195,6 +190,10 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return rendered
 
 
+def _text(part: TextPart) -> dict[str, Any]:
+    return {"type": "text", "text": part.text}
+
+
 def _image(part: ImagePart) -> dict[str, Any]:
     image = {"url": part.url or data_url(part)}
     if part.detail is not None:
@@ -208,3 +207,10 @@ def _file(part: File) -> dict[str, Any]:
         fields = {**fields, "filename": file_name(part), "file_data": data_url(part)}
     known = {key: value for key, value in fields.items() if value is not None}
     return {"type": "file", "file": known}
+
+
+_CONTENT: Mapping[type[Any], Callable[[Any], dict[str, Any]]] = {
+    TextPart: _text,
+    ImagePart: _image,
+    File: _file,
+}

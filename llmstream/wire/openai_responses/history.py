@@ -8,7 +8,7 @@ OpenAI lets `"type": "message"` be left out. llama.cpp refuses an assistant's me
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmstream.cache_marks import mark, parse_cache
@@ -101,20 +101,12 @@ class InputItems:
 
     def _given(self, part: Part) -> dict[str, Any] | None:
         """Content of a message that isn't the assistant's, or of a tool's result."""
-        if isinstance(part, TextPart):
-            item: dict[str, Any] = {"type": "input_text", "text": part.text}
-        elif isinstance(part, ImagePart):
-            url = part.url or data_url(part)
-            item = {"type": "input_image", "image_url": url, **present(detail=part.detail)}
-        elif isinstance(part, File):
-            item = _file(part)
-        elif isinstance(part, ProviderPart):
+        if isinstance(part, ProviderPart):
             return part.data
-        elif isinstance(part, RefusalPart):
-            return {"type": "input_text", "text": part.text}
-        else:
+        render = _GIVEN.get(type(part))
+        if render is None:
             return None
-        return mark(item, part.cache, self._cache)
+        return mark(render(part), getattr(part, "cache", None), self._cache)
 
     def _item(self, part: Part) -> dict[str, Any] | None:
         """The item that a part is on its own; None for content of a message."""
@@ -215,11 +207,28 @@ def _reasoning(part: ReasoningPart) -> dict[str, Any]:
     return {"type": "reasoning", "summary": summary, **encrypted, **present(id=part.id)}
 
 
+def _text(part: TextPart | RefusalPart) -> dict[str, Any]:
+    return {"type": "input_text", "text": part.text}
+
+
+def _image(part: ImagePart) -> dict[str, Any]:
+    url = part.url or data_url(part)
+    return {"type": "input_image", "image_url": url, **present(detail=part.detail)}
+
+
 def _file(part: File) -> dict[str, Any]:
     fields = {"file_id": part.id, "filename": part.name, "file_url": part.url}
     if part.data is not None:
         fields |= {"filename": file_name(part), "file_data": data_url(part)}
     return {"type": "input_file", **present(**fields)}
+
+
+_GIVEN: Mapping[type[Any], Callable[[Any], dict[str, Any]]] = {
+    TextPart: _text,
+    RefusalPart: _text,
+    ImagePart: _image,
+    File: _file,
+}
 
 
 # --- in ---------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from llmstream.messages import (
     ChatRequest,
     HostedTool,
     Message,
+    ProviderPart,
     ResponseFormat,
     TextPart,
     Tool,
@@ -150,7 +151,16 @@ def _history_rules(request: ChatRequest, variant: ResponsesVariant) -> HistoryRu
         reasoning_leads=True,
         reasoning_pairs=True,
         assistant_files=True,
-        keeps_orphans=any(options.get(name) for name in _CONTINUED),
+        keeps_orphans=any(options.get(name) for name in _CONTINUED) or _refers(request.messages),
+    )
+
+
+def _refers(messages: list[Message]) -> bool:
+    """Whether a history names items that the server has; calls may be among them."""
+    parts = [part for message in messages for part in message.parts]
+    return any(
+        isinstance(part, ProviderPart) and part.data.get("type") == "item_reference"
+        for part in parts
     )
 
 
