@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, Message, RetryPolicy, StreamEvent
+from llmstream.errors import ConfigurationError
 from llmstream.events.types import ReasoningDelta
 from llmstream.messages import (
     File,
@@ -106,3 +107,14 @@ async def test_three_rounds_break_no_rule(target: Target) -> None:
     sent = [request.body.get("messages") or request.body["input"] for request in server.requests]
     for earlier, later in pairwise(sent):
         assert later[: len(earlier)] == earlier
+
+
+@pytest.mark.parametrize("name", ["openai", "openai-responses", "anthropic", "mistral"])
+async def test_under_strict_a_loss_raises_before_any_network(name: str) -> None:
+    (target, *_) = (each for each in TARGETS if each.name == name)
+    async with Loopback(strict_host(target)) as server:
+        options: Any = {"api_key": "sk-loopback", "base_url": server.url(name), "strict": True}
+        async with LLMClient(f"{name}:{target.model}", **options) as client:
+            with pytest.raises(ConfigurationError, match="another provider signed it"):
+                await client.complete(BEFORE)
+    assert not server.requests
