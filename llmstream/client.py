@@ -7,19 +7,20 @@ provider yields. One attempt is the provider's; everything between attempts is h
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack, cast
 from weakref import WeakSet
 
+from llmstream.answer_stream import Stream
 from llmstream.arguments import build_request, check_type, take_request
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
-from llmstream.events.any_event import AnyEvent, narrow
-from llmstream.events.grammar import TERMINAL, Guard
+from llmstream.events.any_event import narrow
+from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
@@ -36,7 +37,6 @@ from llmstream.targets import Target
 
 if TYPE_CHECKING:
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
-    from llmstream.streams import Flow
 
 __all__ = ["CallOptions", "LLMClient", "Stream"]
 
@@ -446,58 +446,3 @@ def _check_policies(retry: object, timeouts: object, on_interrupt: object) -> No
 def _check_timeouts(timeouts: object) -> None:
     if not isinstance(timeouts, Timeouts):
         raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
-
-
-class Stream:
-    """One call's events, closed with the block that it is opened in.
-
-    Iterate over it or over `text()`, and await `message()` at any time for the whole answer. To stop it from another
-    task, cancel the task that reads.
-    """
-
-    def __init__(self, events: AsyncGenerator[AnyEvent, None]) -> None:
-        self._events = events
-        self._last: AnyEvent | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def __aiter__(self) -> AsyncIterator[AnyEvent]:
-        return self
-
-    async def __anext__(self) -> AnyEvent:
-        event = await self._events.__anext__()
-        if event.type in TERMINAL:
-            self._last = event
-        return event
-
-    async def aclose(self) -> None:
-        """Stop, and close the connection."""
-        await self._events.aclose()
-
-    def text(self) -> Flow[str]:
-        """Only the answer's text, as it comes (`llmstream.streams.text`). Raises LLMError where there is an ERROR."""
-        from llmstream.streams import text
-
-        return text(self)
-
-    async def message(self) -> Message:
-        """The whole answer, once it is there. Raises LLMError where the stream has an ERROR."""
-        async for _ in self:
-            pass
-        if self._last is None:
-            raise ConfigurationError(
-                "the stream was closed before its end: there is no message to give"
-            )
-        self._last.raise_for_error()
-        if self._last.message is None:
-            raise ConfigurationError("keep_message=False: there is no message to give")
-        return self._last.message

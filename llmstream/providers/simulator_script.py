@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TypeAlias
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import (
     EventType,
     Start,
@@ -57,30 +59,29 @@ def script_events(
     usage: Usage | None = None
     reason: FinishReason | None = None
     called = 0
-    begun = False
-    for item in items:
-        if not begun:
-            begun = True
-            if not isinstance(item, StreamEvent) or item.type is not EventType.MESSAGE_START:
-                yield StreamEvent(EventType.MESSAGE_START, start=Start(id, model))
-        if isinstance(item, Usage):
-            usage = item
-        elif isinstance(item, FinishReason):
-            reason = item
-        elif isinstance(item, ErrorInfo):
-            yield error(item)
-            return
-        elif isinstance(item, StreamEvent):
-            yield item
-            if item.type in (EventType.MESSAGE_COMPLETE, EventType.ERROR):
-                return
-        elif isinstance(item, ToolCall):
-            yield from _call(item, called)
-            called += 1
-        else:
-            yield from _piece(item, format)
-    if not begun:
+    items = iter(items)
+    first = next(items, None)
+    has_start = isinstance(first, StreamEvent) and first.type is EventType.MESSAGE_START
+    if not has_start:
         yield StreamEvent(EventType.MESSAGE_START, start=Start(id, model))
+    for item in chain([] if first is None else [first], items):
+        match item:
+            case Usage():
+                usage = item
+            case FinishReason():
+                reason = item
+            case ErrorInfo():
+                yield error(item)
+                return
+            case StreamEvent():
+                yield item
+                if item.type in TERMINAL:
+                    return
+            case ToolCall():
+                yield from _call(item, called)
+                called += 1
+            case _:
+                yield from _piece(item, format)
     reason = reason or (FinishReason.TOOL_CALLS if called else FinishReason.STOP)
     yield StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=reason, usage=usage)
 
@@ -88,18 +89,19 @@ def script_events(
 def _piece(
     item: str | TextPart | ReasoningPart | RefusalPart | Source, format: str
 ) -> Iterator[StreamEvent]:
-    if isinstance(item, Source):
-        yield StreamEvent(EventType.SOURCE, source=item)
-        return
-    make = text_delta
-    if isinstance(item, ReasoningPart):
-        make = reasoning_delta
-    elif isinstance(item, RefusalPart):
-        make = refusal_delta
-    for word in words(item if isinstance(item, str) else item.text):
-        yield make(word)
-    if isinstance(item, ReasoningPart) and item.signature is not None:
-        yield opaque(item.format or format, signature=item.signature)
+    match item:
+        case Source():
+            yield StreamEvent(EventType.SOURCE, source=item)
+        case ReasoningPart():
+            yield from map(reasoning_delta, words(item.text))
+            if item.signature is not None:
+                yield opaque(item.format or format, signature=item.signature)
+        case RefusalPart():
+            yield from map(refusal_delta, words(item.text))
+        case TextPart():
+            yield from map(text_delta, words(item.text))
+        case str():
+            yield from map(text_delta, words(item))
 
 
 def _call(call: ToolCall, index: int) -> Iterator[StreamEvent]:

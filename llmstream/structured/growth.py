@@ -104,13 +104,24 @@ class Growing:
             parent.put(holder, path[-1], text)
 
     def _reach(self, path: Path, *, is_list: bool) -> tuple[Shape, Any]:
-        """What holds the parts at `path`, begun if it is not there yet; with None if it can't be shown."""
-        for depth in range(len(self._open), len(path) + 1):
-            parent, holder = self._open[-1]
-            shape = parent.child(path[depth - 1]) if holder is not None else None
-            kind = is_list if depth == len(path) else isinstance(path[depth], int)
-            begun = shape.empty(is_list=kind) if shape is not None else None
-            if begun is not None:
-                parent.put(holder, path[depth - 1], begun)
-            self._open.append((shape or parent, begun))
+        """The shape and the value at `path`, a list or an object; those on the way are begun if they aren't yet.
+
+        The value is None if it can't be shown: its type doesn't have that key, or wants something else there.
+        """
+        while len(self._open) <= len(path):
+            depth = len(self._open)
+            key = path[depth - 1]
+            has_indexes = is_list if depth == len(path) else isinstance(path[depth], int)
+            self._open.append(self._begin_part(key, is_list=has_indexes))
         return self._open[len(path)]
+
+    def _begin_part(self, key: str | int, *, is_list: bool) -> tuple[Shape, Any]:
+        """Put an empty list or object into the innermost value that is open."""
+        parent, holder = self._open[-1]
+        shape = parent.child(key) if holder is not None else None
+        if shape is None:
+            return parent, None
+        begun = shape.empty(is_list=is_list)
+        if begun is not None:
+            parent.put(holder, key, begun)
+        return shape, begun

@@ -296,10 +296,10 @@ class _Check:
         patterns = _mapping(schema.get("patternProperties"))
         self.spend(len(value) * (1 + len(patterns)) // _NAMES)
         for name, item in value.items():
+            if name in known:
+                continue
             # A name that may match a pattern which can't be checked isn't additional for sure.
-            if name not in known and all(
-                self.matches(name, source) is False for source in patterns
-            ):
+            if all(self.matches(name, source) is False for source in patterns):
                 yield from self.problems(item, limit, (*path, name))
 
     def _prefix_items(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:

@@ -37,46 +37,51 @@ def start(
         raise ValueError("response_format is what the type to parse stands for: leave it out")
     asking = client.target(options.get("model"))
     can = traits_of(asking.provider).schema_support(asking.model)
-    chosen = mode or _choose(can, answer_type, options)
-    asked: Sequence[Message | Mapping[str, Any]] = messages
     options = options.copy()
-    if chosen == "native":
-        strict = answer_type.strict()
-        options["response_format"] = ResponseFormat(
-            strict or answer_type.schema, answer_type.name, strict is not None
-        )
-    elif chosen == "tool":
-        if options.get("tools") or options.get("tool_choice"):
-            raise ValueError(
-                'the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"'
+    match mode or _choose(can, answer_type, options):
+        case "native":
+            strict = answer_type.strict()
+            options["response_format"] = ResponseFormat(
+                strict or answer_type.schema, answer_type.name, strict is not None
             )
-        if not (stream or client.keep_message):
-            raise ConfigurationError(
-                "the answer is a tool call here: make the client without keep_message=False"
-            )
-        tool = Tool(
-            answer_type.name, answer_type.strict() or answer_type.schema, "Give the answer."
+        case "tool":
+            _ask_by_tool(answer_type, options)
+            if not stream and not client.keep_message:
+                raise ConfigurationError(
+                    "the answer is a tool call here: make the client without keep_message=False"
+                )
+        case "instructions":
+            messages = _instruct(parse_messages(messages), answer_type)
+            if can.json_object:
+                options["response_format"] = ResponseFormat()
+    return client.chat_completion(messages, stream, **options)
+
+
+def _ask_by_tool(answer_type: AnswerType[Any], options: CallOptions) -> None:
+    """Make the answer the arguments of a tool that the model must call."""
+    if options.get("tools") or options.get("tool_choice"):
+        raise ValueError(
+            'the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"'
         )
-        options["tools"], options["tool_choice"] = [tool], ToolChoice("required")
-    else:
-        asked = _instruct(parse_messages(messages), answer_type)
-        if can.json_object:
-            options["response_format"] = ResponseFormat()
-    return client.chat_completion(asked, stream, **options)
+    schema = answer_type.strict() or answer_type.schema
+    options["tools"] = [Tool(answer_type.name, schema, "Give the answer.")]
+    options["tool_choice"] = ToolChoice("required")
 
 
 def _choose(can: SchemaSupport, answer_type: AnswerType[Any], options: CallOptions) -> Mode:
-    """The strictest way that whom we ask is known to take."""
-    if can.native and (
-        not can.closed_only
-        or (answer_type.strict() is not None and not is_recursive(answer_type.schema))
-    ):
+    """The strictest way that the provider is known to take."""
+    if can.native and (not can.closed_only or _is_closed(answer_type)):
         return "native"
-    taken = options.get("tools") or options.get("tool_choice")
+    has_tools = bool(options.get("tools") or options.get("tool_choice"))
     reasons = options.get("reasoning_effort") not in (None, "none")
-    if can.forced_call and not taken and (can.forced_reasoning or not reasons):
+    if can.forced_call and not has_tools and (can.forced_reasoning or not reasons):
         return "tool"
     return "instructions"
+
+
+def _is_closed(answer_type: AnswerType[Any]) -> bool:
+    """Whether its schema has a strict form that ends."""
+    return answer_type.strict() is not None and not is_recursive(answer_type.schema)
 
 
 def _instruct(messages: list[Message], answer_type: AnswerType[Any]) -> list[Message]:

@@ -74,15 +74,13 @@ def is_recursive(schema: Mapping[str, Any]) -> bool:
             used_by[each].append(name)
     # Those that use nothing are taken away until none is left; what stays then uses itself.
     waiting = {name: len(used) for name, used in uses.items()}
-    front = [name for name, count in waiting.items() if not count]
-    taken = 0
-    while front:
-        taken += 1
-        for name in used_by[front.pop()]:
-            waiting[name] -= 1
-            if not waiting[name]:
-                front.append(name)
-    return taken < len(uses) or "#" in _references(schema)
+    free = [name for name, count in waiting.items() if count == 0]
+    for name in free:
+        for user in used_by[name]:
+            waiting[user] -= 1
+            if waiting[user] == 0:
+                free.append(user)  # the loop goes on with it
+    return len(free) < len(uses) or "#" in _references(schema)
 
 
 def _references(schema: Any) -> set[str]:
@@ -113,40 +111,34 @@ class _SchemaRewriter:
             raise NotStrictError(f"a schema of more than {MAX_PARTS} parts has no strict form")
         if not isinstance(schema, Mapping):
             raise NotStrictError(f"a schema that is {schema!r} has no strict form")
-        if "oneOf" in schema:
-            schema = {
-                **{key: value for key, value in schema.items() if key != "oneOf"},
-                "anyOf": schema["oneOf"],
-            }
-        if len(schema.get("allOf", ())) == 1:
-            schema = {
-                **{key: value for key, value in schema.items() if key != "allOf"},
-                **schema["allOf"][0],
-            }
+        schema = _with_usual_words(schema)
         if "$ref" in schema:
             return self._reference(schema, inside)
-        types = schema.get("type", "")
-        types = [types] if isinstance(types, str) else types
-        if unknown := sorted(schema.keys() - _KEPT - _SILENT - {*_TOLD}):
+        unknown = sorted(schema.keys() - _KEPT - _SILENT - {*_TOLD})
+        if unknown:
             raise NotStrictError(f"{', '.join(unknown)}: has no strict form")
         strict = {key: value for key, value in schema.items() if key in _KEPT and key != "$defs"}
         if schema.get("format") in _FORMATS:
             strict["format"] = schema["format"]
-        if told := [
-            f"{key}: {_json(schema[key])}" for key in _TOLD if key in schema and key not in strict
-        ]:
-            strict["description"] = "\n".join(
-                filter(None, (schema.get("description"), "; ".join(told)))
-            )
+        _tell_the_rest(strict, schema)
+        self._rewrite_inner(strict, schema, inside)
+        return strict
+
+    def _rewrite_inner(
+        self, strict: dict[str, Any], schema: Mapping[str, Any], inside: tuple[str, ...]
+    ) -> None:
+        """The schemas that stand inside this one, by its type."""
+        types = schema.get("type", "")
+        if isinstance(types, str):
+            types = [types]
         if "anyOf" in strict:
             strict["anyOf"] = [self.strict(inner, inside) for inner in strict["anyOf"]]
         elif "object" in types:
             self._close(strict, schema, inside)
         elif "array" in types:
             strict["items"] = self.strict(schema.get("items"), inside)
-        elif not strict.keys() & {"type", "enum", "const"}:
+        elif strict.keys().isdisjoint({"type", "enum", "const"}):
             raise NotStrictError("a value of any type has no strict form")
-        return strict
 
     def _close(
         self, strict: dict[str, Any], schema: Mapping[str, Any], inside: tuple[str, ...]
@@ -172,6 +164,28 @@ class _SchemaRewriter:
         if siblings and name not in inside:
             return self.strict({**self._definitions[name], **siblings}, (*inside, name))
         return {"$ref": schema["$ref"]}
+
+
+def _with_usual_words(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema with `anyOf` for `oneOf`, and without an `allOf` of one part."""
+    if "oneOf" in schema:
+        schema = {**schema, "anyOf": schema["oneOf"]}
+        del schema["oneOf"]
+    if len(schema.get("allOf", ())) == 1:
+        (part,) = schema["allOf"]
+        schema = {**{key: value for key, value in schema.items() if key != "allOf"}, **part}
+    return schema
+
+
+def _tell_the_rest(strict: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """Put the keywords that the strict form lacks into the description, where the model reads them."""
+    told = [key for key in _TOLD if key in schema and key not in strict]
+    if told:
+        lines = [
+            schema.get("description"),
+            "; ".join(f"{key}: {_json(schema[key])}" for key in told),
+        ]
+        strict["description"] = "\n".join(filter(None, lines))
 
 
 def _json(value: Any) -> str:

@@ -194,14 +194,12 @@ def shape_of(annotation: Any) -> Shape:
     if bare is str:
         return Text(annotation)
     if origin in _LISTS:
-        return Items(annotation, arguments[0] if arguments else Any, is_list=True)
+        item, *_ = arguments or (Any,)
+        return Items(annotation, item, is_list=True)
     if origin in _DICTS:
-        plain = not arguments or _bare(arguments[0]) in (str, Any)
-        return (
-            Items(annotation, arguments[1] if arguments else Any, is_list=False)
-            if plain
-            else Shape(annotation)
-        )
+        key, item = arguments or (Any, Any)
+        has_text_keys = _bare(key) in (str, Any)
+        return Items(annotation, item, is_list=False) if has_text_keys else Shape(annotation)
     fields = _fields_of(bare)
     return Shape(annotation) if fields is None else Fields(annotation, bare, fields)
 
@@ -213,11 +211,8 @@ def _choice(annotation: Any, members: list[Any]) -> Shape:
         shape.annotation = annotation
         return shape
     bare = [_bare(member) for member in members]
-    return (
-        Text(annotation)
-        if str in bare and all(member in _PLAIN for member in bare)
-        else Shape(annotation)
-    )
+    is_plain = all(member in _PLAIN for member in bare)
+    return Text(annotation) if str in bare and is_plain else Shape(annotation)
 
 
 def _bare(annotation: Any) -> Any:
