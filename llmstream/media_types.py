@@ -120,15 +120,14 @@ def essence(media_type: str | None) -> str:
 
 def contradicts(declared: str, sniffed: str | None) -> bool:
     """Whether bytes that show one type can't be of the declared one, which is given as its `essence`."""
-    if (
-        sniffed is None
-        or declared == sniffed
-        or any(declared in kin and sniffed in kin for kin in _KIN)
-    ):
+    if sniffed is None or declared == sniffed:
+        return False
+    if any({declared, sniffed} <= kin for kin in _KIN):
         return False
     kind = declared.partition("/")[0]
     # Documents of many types are ZIP archives or PDFs inside; no picture is another picture.
-    return declared in _KNOWN or kind == "image" or kind != sniffed.partition("/")[0]
+    is_distinct = declared in _KNOWN or kind == "image"
+    return is_distinct or kind != sniffed.partition("/")[0]
 
 
 def type_by_name(name: str, head: bytes) -> str | None:

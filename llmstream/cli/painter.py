@@ -127,18 +127,19 @@ class Renderer:
 
     def rows(self, piece: Piece) -> list[str]:
         """A piece as rows of the terminal, with the blank row before it."""
+        carried = [self._carried] if self._carried else []
         if not piece.markdown:
-            return [self._carried] if self._carried else []
-        if piece.join == "row" and self._carried:
-            return self._joined(piece)
-        rows = [self._carried] if self._carried else []
-        if self._begun and piece.join == "block":
-            rows.append("")
-        if piece.join != "row":
-            return rows + self._render(piece.markdown, piece)
-        # A word joiner keeps the rest of a paragraph from being read as a heading, a list …
-        first, *others = self._render(_JOINER + piece.markdown.lstrip(), piece)
-        return [*rows, first.replace(_JOINER, "", 1), *others]
+            return carried
+        match piece.join:
+            case "row" if carried:
+                return self._joined(piece)
+            case "row":
+                # A word joiner keeps the rest of a paragraph from being read as a heading, a list …
+                first, *others = self._render(_JOINER + piece.markdown.lstrip(), piece)
+                return [first.replace(_JOINER, "", 1), *others]
+            case "block" if self._begun:
+                return [*carried, "", *self._render(piece.markdown, piece)]
+        return carried + self._render(piece.markdown, piece)
 
     def _joined(self, piece: Piece) -> list[str]:
         """The rest of a paragraph, behind the row that was kept back. Letters stand in for that row while wrapping."""
@@ -157,20 +158,24 @@ class Renderer:
         if piece.kind == "table":
             markdown = _with_all_cells(markdown)
         pad = _margin(piece)
+        width = max(8, self._size[0] - pad)
         with self._console.capture() as capture:
-            self._console.print(
-                RenderedMarkdown(markdown), width=max(8, self._size[0] - pad), end=""
-            )
-        rows = capture.get().split("\n")
-        rows = [row.rstrip(" ") for row in rows]
-        if piece.kind in ("fence", "code"):
-            rows = rows[:-1] if rows[-1] == "" else rows  # blank lines of code stay
-        else:
-            while rows and not _plain(rows[-1]).strip():
-                rows.pop()
-            while rows and not _plain(rows[0]).strip():
-                rows.pop(0)
+            self._console.print(RenderedMarkdown(markdown), width=width, end="")
+        rows = [row.rstrip(" ") for row in capture.get().split("\n")]
+        is_code = piece.kind in ("fence", "code")
+        rows = _without_end(rows) if is_code else _without_blank_rows(rows)
         return [" " * pad + row for row in rows]
+
+
+def _without_end(rows: list[str]) -> list[str]:
+    """Rows of code without the last one, which is empty; blank lines of the code stay."""
+    return rows[:-1] if rows[-1] == "" else rows
+
+
+def _without_blank_rows(rows: list[str]) -> list[str]:
+    """The rows from the first to the last that show something."""
+    shown = [place for place, row in enumerate(rows) if _plain(row).strip()]
+    return rows[shown[0] : shown[-1] + 1] if shown else []
 
 
 def _margin(piece: Piece) -> int:

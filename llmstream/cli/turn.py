@@ -114,12 +114,16 @@ class CallOutcome:
             return "stopped"
         if self.last.type is EventType.MESSAGE_COMPLETE:
             reason = self.last.finish_reason
-            return _CUT.get(reason) if reason is not None else None
+            return None if reason is None else _CUT.get(reason)
         info = self.last.error_info or ErrorInfo("internal")
-        before = "the answer is not whole: " if self.text else ""
-        tries = f" (after {info.attempts} attempts)" if info.attempts > 1 else ""
-        after = f"; {_ADVICE[info.kind]}" if info.kind in _ADVICE else ""
-        return f"{before}{self.last.error}{tries}{after}"
+        words = [
+            f"the answer is not whole: {self.last.error}" if self.text else f"{self.last.error}"
+        ]
+        if info.attempts > 1:
+            words.append(f" (after {info.attempts} attempts)")
+        if info.kind in _ADVICE:
+            words.append(f"; {_ADVICE[info.kind]}")
+        return "".join(words)
 
     def closing_line(self) -> str | None:
         """Tokens and times, where there was an answer."""

@@ -132,9 +132,7 @@ class TurnRun:
         """The terminal event as it leaves, and the documents it cites; `turn` is set to what is stored of it."""
         turn = place.turn
         if event.type is EventType.ERROR:
-            info = event.error_info or ErrorInfo("internal", event.error or "")
-            cut = [info.partial] if info.partial is not None and info.partial.parts else []
-            self.turn = _partial(turn, [*(event.messages or ()), *cut], info)
+            self.turn = _failed(turn, event)
             return event, []
         message = event.message or Message("assistant")
         earlier = (event.messages or ())[:-1]
@@ -163,6 +161,15 @@ class TurnRun:
             logger.warning(
                 "a partial answer could not be stored: %s", type(problem).__name__, exc_info=problem
             )
+
+
+def _failed(turn: Turn, event: StreamEvent) -> Turn:
+    """A turn that ended in an ERROR, with the rounds before it and what came of the last one."""
+    info = event.error_info or ErrorInfo("internal", event.error or "")
+    came = [*(event.messages or ())]
+    if info.partial is not None and info.partial.parts:
+        came.append(info.partial)
+    return _partial(turn, came, info)
 
 
 def _partial(turn: Turn, new: list[Message], info: ErrorInfo | None) -> Turn:

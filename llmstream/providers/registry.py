@@ -119,15 +119,16 @@ def parse_model(model: str) -> tuple[str, str | None]:
     """
     if not isinstance(model, str) or not model:
         raise ConfigurationError('model must be a string such as "openai:gpt-5-mini"')
+    known = names()
     head, colon, tail = model.partition(":")
-    if colon and head in names():
+    if colon and head in known:
         if not tail:
             raise ConfigurationError(f"{model!r} names no model after the colon")
         return head, tail
-    if model in names():
+    if model in known:
         return model, None
     slash, _, rest = model.partition("/")
-    if slash in names() and rest:
+    if slash in known and rest:
         return slash, rest
     for pattern, provider in _BARE:
         if pattern.match(model):

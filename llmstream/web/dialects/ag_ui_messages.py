@@ -40,17 +40,17 @@ def parse_context(value: Any) -> list[Message]:
             for name in ("description", "value")
         ]
         lines.append(": ".join(described))
-    return (
-        [Message("system", [TextPart("\n".join(("Context of the application:", *lines)))])]
-        if lines
-        else []
-    )
+    if not lines:
+        return []
+    text = "\n".join(("Context of the application:", *lines))
+    return [Message("system", [TextPart(text)])]
 
 
 def parse_messages(value: Any) -> list[Message]:
     """Our messages. Raises TypeError or ValueError that name the place."""
     given = [
-        object_of(item, f"messages[{i}]") for i, item in enumerate(sequence_of(value, "messages"))
+        object_of(item, f"messages[{index}]")
+        for index, item in enumerate(sequence_of(value, "messages"))
     ]
     answered = {item.get("toolCallId") for item in given if item.get("role") == "tool"}
     messages: list[Message] = []
@@ -58,18 +58,25 @@ def parse_messages(value: Any) -> list[Message]:
         parsed = _parse_message(item, f"messages[{index}]")
         if parsed is None:
             continue
-        parsed.parts = [
-            part for part in parsed.parts if not isinstance(part, ToolCall) or part.id in answered
-        ]
-        if not parsed.parts:
-            continue
-        if messages and parsed.role in ("assistant", "tool") and messages[-1].role == parsed.role:
-            messages[-1].parts += parsed.parts
-        else:
-            messages.append(parsed)
+        parsed.parts = [part for part in parsed.parts if not _is_unanswered(part, answered)]
+        if parsed.parts:
+            _join(messages, parsed)
     if not messages:
         raise ValueError("messages is empty: give at least one message")
     return messages
+
+
+def _is_unanswered(part: Part, answered: set[Any]) -> bool:
+    return isinstance(part, ToolCall) and part.id not in answered
+
+
+def _join(messages: list[Message], message: Message) -> None:
+    """Add a message, or its parts to the last one, if both are of one answer."""
+    is_answer = message.role in ("assistant", "tool")
+    if is_answer and messages and messages[-1].role == message.role:
+        messages[-1].parts += message.parts
+    else:
+        messages.append(message)
 
 
 def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:

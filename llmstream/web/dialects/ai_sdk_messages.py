@@ -146,15 +146,10 @@ def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> Tool
     if not isinstance(name, str) or not name:
         raise ValueError(f"{where}: a tool part needs the tool's name")
     given = part.get("input", part.get("rawInput"))
-    arguments = (
-        given
-        if isinstance(given, str)
-        else json.dumps({} if given is None else given, ensure_ascii=False)
-    )
     return ToolCall(
         result.tool_call_id,
         name,
-        arguments,
+        given if isinstance(given, str) else _as_json(given),
         input=given if isinstance(given, dict) else None,
         complete=isinstance(given, dict),
         executed_by=result.executed_by,
@@ -162,29 +157,36 @@ def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> Tool
     )
 
 
+def _as_json(given: Any) -> str:
+    return "{}" if given is None else json.dumps(given, ensure_ascii=False)
+
+
 def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
     id = part.get("toolCallId")
     if not isinstance(id, str) or not id:
         raise ValueError(f"{where}.toolCallId is missing")
-    state, approval = part.get("state"), part.get("approval")
-    denied = (
-        state == "approval-responded"
-        and isinstance(approval, Mapping)
-        and approval.get("approved") is False
-    )
-    result = ToolResult(
-        id, executed_by="provider" if part.get("providerExecuted") is True else "caller"
-    )
+    result = ToolResult(id)
+    if part.get("providerExecuted") is True:
+        result.executed_by = "provider"
     result.provider_data = call_data_of(_ours(part, "resultProviderMetadata"))
-    if state == "output-available":
-        result.content = part.get("output")
-    elif state == "output-error":
-        result.content, result.is_error = part.get("errorText") or "", True
-    elif state == "output-denied" or denied:
-        result.content, result.is_error = _DENIED, True
-    else:
-        return None
+    match part.get("state"):
+        case "output-available":
+            result.content = part.get("output")
+            return result
+        case "output-error":
+            problem = part.get("errorText") or ""
+        case "output-denied":
+            problem = _DENIED
+        case "approval-responded" if _is_denied(part.get("approval")):
+            problem = _DENIED
+        case _:
+            return None
+    result.content, result.is_error = problem, True
     return result
+
+
+def _is_denied(approval: Any) -> bool:
+    return isinstance(approval, Mapping) and approval.get("approved") is False
 
 
 def _text(part: Mapping[str, Any], where: str) -> str:

@@ -267,12 +267,13 @@ def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
             continue
         if isinstance(value, str):
             message[name] = (message.get(name) or "") + value
-        elif name == "tool_calls":
-            message.setdefault(name, []).extend(
-                {k: v for k, v in call.items() if k != "index"} for call in value
-            )
-        else:
-            message.setdefault(name, []).extend(value)
+            continue
+        items = map(_without_index, value) if name == "tool_calls" else value
+        message.setdefault(name, []).extend(items)
+
+
+def _without_index(call: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in call.items() if name != "index"}
 
 
 def _render_error(info: ErrorInfo) -> dict[str, Any]:
