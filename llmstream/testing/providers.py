@@ -22,7 +22,7 @@ from llmstream.wire.formats import FORMATS
 
 LIMIT = 0.2
 """Seconds of the clock that a fault is about."""
-LONG = 10.0
+LONG = 30.0
 """Seconds of the other clocks."""
 SILENCE = 2 * LONG
 """Seconds without an event, or without the end of a stream, after which a provider hangs: its clocks should have run
@@ -53,7 +53,7 @@ async def check_provider(
     that came before it, within the clocks of the Call. Nothing is raised. Streams can be closed, cancelled and run
     side by side. Closing the provider ends them. Every connection is let go.
 
-    It takes some seconds. A provider may be slow: it hangs only after 20 seconds without an event. ValueError for
+    It takes some seconds. A provider may be slow: it hangs only after a minute without an event. ValueError for
     unknown formats and faults.
     """
     if format not in FORMATS:
