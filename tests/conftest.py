@@ -30,6 +30,7 @@ NEEDS = {
     "events/test_consumers.py": "starlette",
     "test_serving_page.py": "starlette",
     "test_options.py": "starlette",
+    "test_exports.py": "starlette",
     "test_forks.py": "redis",
     "test_media.py": "starlette",
     "test_batch_refusal.py": "starlette",

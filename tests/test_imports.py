@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
+import pytest
+
+needs_starlette = pytest.mark.skipif(
+    find_spec("starlette") is None, reason="starlette is not installed (the extra `server`)"
+)
 HEAVY = ("openai", "anthropic", "pydantic", "httpx2", "httpcore2", "anyio", "jiter", "asyncio")
 
 
@@ -46,6 +52,7 @@ def test_the_simulator_needs_no_sdk() -> None:
     assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2"})
 
 
+@needs_starlette
 def test_answering_a_request_loads_no_more_than_starlette_and_the_events() -> None:
     modules = loaded_by(
         "from llmstream.web import respond, choose, send_events, EventStreamResponse"
@@ -56,6 +63,7 @@ def test_answering_a_request_loads_no_more_than_starlette_and_the_events() -> No
     )
 
 
+@needs_starlette
 def test_what_the_web_gives_is_the_same_whatever_was_loaded_before() -> None:
     """`negotiate` is a function, and a module of the same name."""
     for before in ("llmstream.web.negotiation", "llmstream.web.app", "llmstream.web"):

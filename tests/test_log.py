@@ -7,6 +7,7 @@ import io
 import logging
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -206,9 +207,12 @@ def stderr_of(code: str) -> list[str]:
             "import logging; logging.basicConfig(format='%(message)s', level='INFO')",
             [*ALL, "not worth a line"],
         ),
-        (
+        pytest.param(
             "import logging.config, uvicorn.config; logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)",
             NOBODY,
+            marks=pytest.mark.skipif(
+                find_spec("uvicorn") is None, reason="uvicorn is not installed (the extra `server`)"
+            ),
         ),
     ],
 )

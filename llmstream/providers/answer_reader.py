@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
+from llmstream.providers.http.failures import causes
 from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import Watchdog, abortable
 from llmstream.wire.event_decoder import Decoder
@@ -103,8 +104,10 @@ class AnswerReader:
             return None
 
     async def _ended(self, problem: Exception) -> None:
-        # aiohttp keeps the exception, and with it every frame that it came through.
-        problem.__traceback__ = None
+        # aiohttp keeps the exception, and with it every frame that it came through. From Python 3.12 on
+        # those of httpcore2's own cause hold each other, too.
+        for cause in causes(problem):
+            cause.__traceback__ = None
         if not isinstance(problem, StopAsyncIteration):
             logger.debug("the body broke off: %s", type(problem).__name__)
             return
