@@ -64,7 +64,9 @@ def parse_retry_after(
     """
     now = headers.get("date")
     inner = list(_objects(body))
-    passed_on = [_lower(object["headers"]) for object in inner if _is_dict(object.get("headers"))]
+    passed_on = [
+        _lower(object["headers"]) for object in inner if isinstance(object.get("headers"), dict)
+    ]
     candidates = [
         *_in_headers(headers, now),
         *(delay for object in inner for delay in _in_fields(object, now)),
@@ -86,7 +88,7 @@ def _objects(body: Any, depth: int = _DEPTH) -> Iterator[dict[str, Any]]:
     if isinstance(body, list) and depth:
         for item in body:
             yield from _objects(item, depth - 1)
-    elif _is_dict(body) and depth:
+    elif isinstance(body, dict) and depth:
         yield body
         for name in _INSIDE:
             yield from _objects(body.get(name), depth - 1)
@@ -185,7 +187,3 @@ def _until(date: datetime | None, now: str | None) -> float | None:
 
 def _lower(headers: Mapping[Any, Any]) -> dict[str, str]:
     return {str(name).lower(): str(value) for name, value in headers.items()}
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
