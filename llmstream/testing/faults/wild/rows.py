@@ -24,13 +24,14 @@ def wild(
     *,
     text: str | None = "",
     words: int = 0,
+    shown: bool = False,
     delay: tuple[float, float] | None = None,
     **expected: Any,
 ) -> None:
     """Enter a row that answers with 200.
 
     `words` of a proper answer come first. `text` is that of a whole answer (None: any); `expected` are the members of
-    Expected.
+    Expected. `shown`: something of `answers` is shown before a failure.
     """
 
     async def play(reply: Reply) -> None:
@@ -48,6 +49,7 @@ def wild(
         formats=tuple(answers),
         text=text,
         words=words,
+        shown=shown,
         delay=delay,
         expected=Expected(**expected),
     )

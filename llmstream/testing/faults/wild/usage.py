@@ -94,5 +94,6 @@ wild(
     {MESSAGES: frames(start(), *said("one two")[:-1])},
     "truncated",
     text=None,
+    shown=True,
     no_output_tokens=True,
 )
