@@ -110,7 +110,8 @@ class ErrorInfo:
     status_code: int | None = None
     """The HTTP status that refused the request; None for errors inside a stream, never 200."""
     code: str | None = None
-    """The provider's own code; for `timeout`, the clock: connect, first_token, idle, progress or total."""
+    """The provider's own code, or its finish word that means failure; for `timeout`, the clock: connect, first_token,
+    idle, progress or total."""
     retry_after: float | None = None
     """Seconds the provider asks to wait."""
     request_id: str | None = None

@@ -344,7 +344,7 @@ def _request_id(body: Any) -> str | None:
 def _is_failure(error: Any) -> bool:
     """Whether an `error` member says that something failed: some send one with every chunk, empty or with code 0."""
     if not isinstance(error, dict):
-        return bool(error)
+        return bool(error) and not _is_success(error)
     if str(error.get("code")).lower() in ("0", "ok", "success"):
         return False
     return any(value for value in error.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -469,6 +470,13 @@ shapes = st.fixed_dictionaries(
             "error_type",
             "request_id",
             "status_code",
+            "msg",
+            "errors",
+            "base_resp",
+            "metadata",
+            "innererror",
+            "response",
+            "retry_after",
         ),
         strategies.json_values,
     ),
@@ -482,7 +490,16 @@ shapes = st.fixed_dictionaries(
     st.none() | st.integers(300, 599),
     st.dictionaries(
         st.sampled_from(
-            ["retry-after", "retry-after-ms", "date", "x-should-retry", "x-amzn-errortype"]
+            [
+                "retry-after",
+                "retry-after-ms",
+                "date",
+                "x-should-retry",
+                "x-amzn-errortype",
+                "x-ratelimit-reset",
+                "x-ratelimit-remaining",
+                "ratelimit",
+            ]
         ),
         strategies.text,
     ),
@@ -496,6 +513,15 @@ def test_any_body_is_some_error(body, status, headers):
     assert info.status_code == status
     assert info.retry_after is None or info.retry_after > 0
     assert info.code is None or isinstance(info.code, str)
+
+
+@given(shapes | st.fixed_dictionaries({"error": shapes}))
+def test_any_object_is_told_from_an_error_without_an_exception(body):
+    """And the same bytes say the same: parsed, as text, in a list, as server-sent events."""
+    assert is_error(body) in (True, False)
+    text = json.dumps(body)
+    kinds = {parse_error(form).kind for form in (body, [body], text, f"data: {text}\n\n")}
+    assert len(kinds) == 1
 
 
 # --- keys ----------------------------------------------------------------------------------------------------

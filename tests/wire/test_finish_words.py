@@ -9,6 +9,8 @@ import typing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmstream.errors import ErrorKind
 from llmstream.events.types import EventType
@@ -141,6 +143,13 @@ def test_no_recorded_word_is_unmapped() -> None:
 def test_the_spelling_does_not_matter(word: str, meaning: object) -> None:
     for format in FORMATS:
         assert read_finish_word(word, format) == meaning
+
+
+@given(st.text(max_size=30), st.sampled_from([*FORMATS, "", "gemini-generate"]))
+def test_any_word_has_a_meaning(word: str, format: str) -> None:
+    meaning = read_finish_word(word, format)
+    assert meaning is None or isinstance(meaning, FinishReason) or meaning in KINDS
+    assert meaning == read_finish_word(f" {word}\t", format)
 
 
 def test_the_formats_own_words_count_first() -> None:
