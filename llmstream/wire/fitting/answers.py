@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeGuard
 
-from llmstream.messages import Message, Part, ToolCall, ToolResult
+from llmstream.messages import Message, Part, TextPart, ToolCall, ToolResult
 from llmstream.wire.fitting.call_ids import CallIds
+from llmstream.wire.fitting.rules import IdRule
 from llmstream.wire.outbound import warn_once
 
 UNANSWERED = "The tool was not run."
@@ -35,6 +36,50 @@ class Matches:
         """Note that this result answers this call."""
         self.results[call] = result
         self.answers.add(result)
+
+
+def is_tidy(history: Sequence[Message], rule: IdRule) -> bool:
+    """Whether nothing is to be done: each call has its result right behind it, and ids fit. Nearly every history."""
+    taken: set[str] = set()
+    waiting: set[str] = set()
+    answered = 0
+    for message in history:
+        parts = message.parts
+        if len(parts) == 1 and type(parts[0]) is TextPart:
+            if waiting:
+                return False
+            continue
+        called = [part.id for part in parts if is_call(part)]
+        results = [part for part in parts if is_result(part)]
+        if called:
+            if waiting or results or not _are_new(called, rule, taken):
+                return False
+            waiting, answered = set(called), 0
+        elif results:
+            answered += len(results)
+            if len(results) != len(parts) or not _answer(results, waiting):
+                return False
+        elif waiting:
+            return False
+    return not (waiting and answered)
+
+
+def _are_new(ids: Sequence[str], rule: IdRule, taken: set[str]) -> bool:
+    """Whether all ids fit, and no call had one of them before."""
+    for id in ids:
+        if id in taken or rule.pattern.fullmatch(id) is None:
+            return False
+        taken.add(id)
+    return True
+
+
+def _answer(results: Sequence[ToolResult], waiting: set[str]) -> bool:
+    """Whether each result answers a call that waits. What a result shows must stand behind all of its round."""
+    for result in results:
+        if result.tool_call_id not in waiting or result.shown is not None:
+            return False
+        waiting.remove(result.tool_call_id)
+    return True
 
 
 def match_results(history: Sequence[Message]) -> Matches:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import is_
 
-from llmstream.messages import Message, TextPart
-from llmstream.wire.fitting.answers import Arrangement
+from llmstream.messages import Message, TextPart, ToolResult
+from llmstream.wire.fitting.answers import Arrangement, is_tidy
 from llmstream.wire.fitting.assistant import fit_assistant
 from llmstream.wire.fitting.call_ids import CallIds
 from llmstream.wire.fitting.parts import PartFitting
-from llmstream.wire.fitting.rules import Blank, HistoryRules
+from llmstream.wire.fitting.rules import HistoryRules
 from llmstream.wire.fitting.system import place_system
 
 
@@ -28,13 +28,14 @@ def fit_history(history: Sequence[Message], rules: HistoryRules) -> FittedHistor
     warnings: list[str] = []
     fitted = []
     for message in history:
-        each = _fit_message(message, rules, warnings)
+        each = message if _fits(message, rules) else _fit_message(message, rules, warnings)
         if each is not None:
             fitted.append(each)
-    ids = CallIds(rules.ids)
-    arranged = Arrangement(fitted, ids, warnings, keeps_orphans=rules.keeps_orphans)
-    placed = place_system(list(arranged.messages()), rules, warnings)
-    return FittedHistory(placed, warnings)
+    if not is_tidy(fitted, rules.ids):
+        ids = CallIds(rules.ids)
+        arranged = Arrangement(fitted, ids, warnings, keeps_orphans=rules.keeps_orphans)
+        fitted = list(arranged.messages())
+    return FittedHistory(place_system(fitted, rules, warnings), warnings)
 
 
 def is_plain(message: Message) -> bool:
@@ -45,12 +46,23 @@ def is_plain(message: Message) -> bool:
     return type(part) is TextPart and part.cache is None and part.provider_data is None
 
 
+def _fits(message: Message, rules: HistoryRules) -> bool:
+    """Whether it surely fits as it is: most messages are one text or one result, and histories are long."""
+    if len(message.parts) != 1:
+        return False
+    part = message.parts[0]
+    if type(part) is TextPart:
+        has_rules = rules.owed is not None or rules.trims_last_text
+        is_free = message.role != "assistant" or not has_rules
+        return is_free and bool(part.text) and not part.text.isspace()
+    if type(part) is ToolResult and type(part.content) is str:
+        return part.executed_by == "caller" and part.provider_data is None
+    return False
+
+
 def _fit_message(message: Message, rules: HistoryRules, warnings: list[str]) -> Message | None:
     """The message with the parts that the target takes; None if nothing is left of it."""
     is_assistant = message.role == "assistant"
-    has_rules = is_assistant and (rules.owed is not None or rules.trims_last_text)
-    if is_plain(message) and not has_rules:
-        return None if _is_left_out(message, rules) else message
     parts = PartFitting(message, rules, warnings).parts()
     if is_assistant:
         parts = fit_assistant(parts, rules, warnings)
@@ -59,10 +71,3 @@ def _fit_message(message: Message, rules: HistoryRules, warnings: list[str]) -> 
         return message if was_empty else None
     is_same = len(parts) == len(message.parts) and all(map(is_, parts, message.parts))
     return message if is_same else replace(message, parts=parts)
-
-
-def _is_left_out(message: Message, rules: HistoryRules) -> bool:
-    """Whether a plain message says nothing. A user's empty one stays where the target takes it."""
-    if message.text and not message.text.isspace():
-        return False
-    return message.role == "assistant" or rules.blank is Blank.SPACE

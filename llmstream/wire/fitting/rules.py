@@ -114,6 +114,8 @@ def is_same_host(rules: HistoryRules, provider: str | None, model: str | None) -
     Claude's signatures hold on every cloud (platform.claude.com/docs/en/build-with-claude/extended-thinking), and no
     other model's hold at Claude.
     """
+    if model is None and provider is None:
+        return True
     target = rules.model.lower()
     if model is not None and ("claude" in model.lower()) != ("claude" in target):
         return False

@@ -27,6 +27,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
+from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import (
     FORMAT,
@@ -63,8 +64,8 @@ class InputItems:
         """Append one message's items."""
         role = "user" if message.role == "tool" else message.role
         self.named = self.named or message.name is not None
-        if len(message.parts) == 1 and type(message.parts[0]) is TextPart:
-            self._add_text(role, message.parts[0])
+        if is_plain(message):
+            self.items.append({"type": "message", "role": role, "content": message.text})
             return
         content = _Content(role)
         for part in message.parts:
@@ -80,14 +81,6 @@ class InputItems:
             said = self._said(part) if role == "assistant" else self._given(part)
             if said is not None:
                 content.parts.append(said)
-        self.items += content.take()
-
-    def _add_text(self, role: str, part: TextPart) -> None:
-        """A lone text, which is a string unless it says more."""
-        content = _Content(role, _own(part).get("phase"))
-        said = self._said(part) if role == "assistant" else self._given(part)
-        if said is not None:
-            content.parts.append(said)
         self.items += content.take()
 
     def _said(self, part: Part) -> dict[str, Any] | None:
@@ -162,9 +155,9 @@ class _Content:
 
     __slots__ = ("parts", "phase", "role")
 
-    def __init__(self, role: str, phase: str | None = None) -> None:
+    def __init__(self, role: str) -> None:
         self.role = role
-        self.phase = phase
+        self.phase: str | None = None
         self.parts: list[dict[str, Any]] = []
 
     def take(self) -> list[dict[str, Any]]:

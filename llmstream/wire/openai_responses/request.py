@@ -157,10 +157,10 @@ def _history_rules(request: ChatRequest, variant: ResponsesVariant) -> HistoryRu
 
 def _refers(messages: list[Message]) -> bool:
     """Whether a history names items that the server has; calls may be among them."""
-    parts = [part for message in messages for part in message.parts]
     return any(
-        isinstance(part, ProviderPart) and part.data.get("type") == "item_reference"
-        for part in parts
+        type(part) is ProviderPart and part.data.get("type") == "item_reference"
+        for message in messages
+        for part in message.parts
     )
 
 
