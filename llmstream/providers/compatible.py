@@ -20,6 +20,7 @@ from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.fitting.rules import ANY_ID, ID_OF_40, MISTRAL_ID, SystemPlace
+from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS, ToolRules
 from llmstream.wire.openai_chat.request import ChatVariant
 
 
@@ -104,10 +105,16 @@ def _variant(**differences: Any) -> ChatVariant:
         "max_tokens": "max_tokens",
         "developer_role": False,
         "ids": ANY_ID,
+        "tools": COMPATIBLE_TOOLS,
         "service_tiers": None,
         "unsupported": frozenset(),
     }
     return ChatVariant(**{**usual, **differences})
+
+
+def _with_tools(*kinds: str) -> ToolRules:
+    """Tools that the host runs itself, under names that others have too."""
+    return replace(COMPATIBLE_TOOLS, own=frozenset(kinds))
 
 
 _GROQ_TIERS = {
@@ -181,8 +188,12 @@ _ROWS = (
         ("GROQ_API_KEY",),
         "openai/gpt-oss-120b",
         "recorded: groq-chat; console.groq.com/docs/openai (400 on a message's name); "
-        "console.groq.com/docs/service-tiers",
-        _variant(names=False, service_tiers=_GROQ_TIERS),
+        "console.groq.com/docs/service-tiers; console.groq.com/docs/tool-use/built-in-tools",
+        _variant(
+            names=False,
+            service_tiers=_GROQ_TIERS,
+            tools=_with_tools("browser_search", "code_interpreter"),
+        ),
     ),
     Vendor(
         "openrouter",
@@ -314,10 +325,11 @@ _ROWS = (
         ("ZAI_API_KEY", "ZHIPU_API_KEY"),
         "glm-4.7",
         "recorded: zai-chat; 400 `Tool choice must be auto` (hindsight#4246), no schema (pydantic-ai); "
-        "docs.z.ai/guides/capabilities/thinking-mode (asks for reasoning_content)",
+        "docs.z.ai/guides/capabilities/thinking-mode (asks for reasoning_content); docs.z.ai/guides/tools/web-search",
         _variant(
             reasoning="thinking",
             reasoning_back="all",
+            tools=_with_tools("web_search", "retrieval"),
             unsupported=frozenset({"tool_choice"}),
             json_schema=False,
         ),

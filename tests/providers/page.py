@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llmstream.providers.compatible import VENDORS, Vendor
 from llmstream.wire.fitting.rules import ANY_ID
+from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS
 from llmstream.wire.openai_chat.request import ChatVariant
 
 PATH = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -23,6 +24,7 @@ USUAL = {
     "max_tokens": "max_tokens",
     "developer_role": False,
     "ids": ANY_ID,
+    "tools": COMPATIBLE_TOOLS,
     "service_tiers": None,
     "unsupported": frozenset(),
 }

@@ -682,6 +682,39 @@ def test_another_vendors_hosted_tool_is_left_out(format, tool, goes_to):
         assert "tools" not in render(format, USER, tools=[tool]).body
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "goes"),
+    [
+        ("groq", "code_interpreter", True),
+        ("groq", "browser_search", True),
+        ("zai", "web_search", True),
+        ("moonshot", "builtin_function", True),
+        ("mistral", "web_search", False),
+        ("groq", "web_search_20250305", False),
+    ],
+)
+def test_a_host_gets_its_own_hosted_tools(name, kind, goes):
+    request = ChatRequest([USER], "m", tools=[HostedTool({"type": kind})])
+    rendered = render_chat(request, VENDORS[name].variant)
+    assert ("tools" in rendered.body) is goes
+    assert bool(rendered.warnings) is not goes
+
+
+def test_hosts_of_the_family_get_custom_tools_as_functions():
+    tool = HostedTool({"type": "custom", "custom": {"name": "patch", "description": "Patch."}})
+    call = ToolCall("a", "patch", "*** Begin", None)
+    call.provider_data = {"format": "openai-chat", "type": "custom"}
+    request = ChatRequest([USER, Message("assistant", [call]), answered("a")], "m", tools=[tool])
+    own = render_chat(request).body
+    assert own["tools"] == [tool.definition]
+    assert own["messages"][1]["tool_calls"][0]["type"] == "custom"
+    others = render_chat(request, VENDORS["groq"].variant)
+    assert others.body["tools"][0]["function"]["name"] == "patch"
+    function = others.body["messages"][1]["tool_calls"][0]["function"]
+    assert function == {"name": "patch", "arguments": '{"input":"*** Begin"}'}
+    assert [w.partition(":")[0] for w in others.warnings] == ["tools"]
+
+
 NAMESPACE = {
     "type": "namespace",
     "name": "mcp__files__",

@@ -21,6 +21,7 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     ToolResult,
+    parse_arguments,
     sequence_of,
 )
 from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
@@ -106,7 +107,8 @@ class RenderedTurns:
         extra = render_call_data(call.provider_data)
         if extra.get("caller") == _DEFAULT_CALLER:
             del extra["caller"]
-        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": call.input or {}}
+        given = parse_arguments(call.arguments) if call.input is None else call.input
+        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": given or {}}
         return mark({**block, **extra}, call.cache, CONTROL)
 
     def _result(self, result: ToolResult) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class MessagesVariant:
     that owe it (`llmstream.wire.reasoning`) have a blank one where there is none."""
 
 
+_CLAUDE = re.compile("claude")
+"""Its signatures hold on every cloud: platform.claude.com/docs/en/build-with-claude/extended-thinking."""
 _OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
 _OLD = re.compile(r"claude-3-5")  # at most 8,192
 # These models have no adaptive thinking.
@@ -140,6 +142,7 @@ def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRul
         blank=Blank.SPACE,
         unsigned_reasoning=unsigned,
         signed_reasoning=True,
+        shared_signatures=_CLAUDE,
         owed=owed_to(request.model) if unsigned else None,
         reasoning_leads=True,
         trims_last_text=bool(_PREFILLED.search(request.model)),

@@ -96,8 +96,10 @@ class PartFitting:
         if not self._is_own(data):
             flat = replace(call, name=flat_name(call), provider_data=None) if data else call
             return (self._with_object(flat, is_freeform=is_freeform),)
-        if is_freeform:
+        if is_freeform and self._rules.freeform_calls:
             return (call,)
+        if is_freeform:
+            return (self._with_object(replace(call, provider_data=None), is_freeform=True),)
         if not (self._rules.call_data and self._same_host):
             self._warn(f"tool call: another provider signed {call.name}; its signature is left out")
             call = replace(call, provider_data=None)

@@ -82,6 +82,8 @@ class HistoryRules:
     """Whether reasoning that nobody signed goes back."""
     signed_reasoning: bool = False
     """Whether reasoning goes back that this format and this host signed."""
+    shared_signatures: re.Pattern[str] | None = None
+    """Models whose signatures hold wherever the format is spoken, and at which no others do."""
     owed: Owed | None = None
     """Which of the assistant's messages must have unsigned reasoning, even if it is blank."""
     reasoning_leads: bool = False
@@ -94,6 +96,8 @@ class HistoryRules:
 
     Responses: 400 `Item 'rs_…' of type 'reasoning' was provided without its required following item`.
     """
+    freeform_calls: bool = True
+    """Whether a call's arguments may be any text, where this format made it so."""
     hosted_calls: bool = True
     """Whether the format has a place for calls that the provider ran, and for their results."""
     call_data: bool = True
@@ -109,16 +113,11 @@ class HistoryRules:
 
 
 def is_same_host(rules: HistoryRules, provider: str | None, model: str | None) -> bool:
-    """Whether what this provider and model signed may go to the target. A dict says neither: then it may.
-
-    Claude's signatures hold on every cloud (platform.claude.com/docs/en/build-with-claude/extended-thinking), and no
-    other model's hold at Claude.
-    """
-    if model is None and provider is None:
-        return True
-    target = rules.model.lower()
-    if model is not None and ("claude" in model.lower()) != ("claude" in target):
-        return False
-    if model is not None and "claude" in target:
-        return True
+    """Whether what this provider and model signed may go to the target. A dict says neither: then it may."""
+    shared = rules.shared_signatures
+    if shared is not None and model is not None:
+        made_it = shared.search(model.lower()) is not None
+        takes_it = shared.search(rules.model.lower()) is not None
+        if made_it or takes_it:
+            return made_it and takes_it
     return provider in (None, rules.host)

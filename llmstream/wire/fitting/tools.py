@@ -52,6 +52,9 @@ class ToolRules:
     takes_unknown: bool = True
     """Whether a type goes along that no vendor is known for."""
 
+    def __str__(self) -> str:
+        return ", ".join(sorted(self.own)) or "functions"
+
     def takes(self, kind: str) -> bool:
         """Whether a tool of this type goes to the target."""
         if kind in self.own:
@@ -63,6 +66,8 @@ class ToolRules:
 
 CHAT_TOOLS = ToolRules(format="openai-chat", label="chat completions", own=frozenset({"custom"}))
 """OpenAI's chat completions: functions and custom tools (openai.types.chat.ChatCompletionToolUnionParam)."""
+COMPATIBLE_TOOLS = ToolRules(format="openai-chat", label="this host's chat completions")
+"""The hosts of the compatible family: functions, and whatever tools of their own they have."""
 RESPONSES_TOOLS = ToolRules(
     format="openai-responses",
     label="OpenAI Responses",

@@ -210,6 +210,7 @@ def _history_rules(
         signed_reasoning=variant.reasoning_details,
         owed=owed if goes_back else None,
         text_as_file=False,
+        freeform_calls=variant.tools.takes("custom"),
         hosted_calls=False,
         call_data=variant.call_data,
     )
