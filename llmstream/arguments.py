@@ -120,11 +120,11 @@ def _parse_message(value: Any, where: str) -> Message:
     if role == "tool":
         return Message("tool", [_parse_tool_result(value, content, where)])
     parts = list(_parse_content(content, f"{where}.content"))
-    _mark_last(parts, parse_cache(value, where))
     if role == "assistant":
         parts = [*_parse_reasoning(value), *parts, *_parse_assistant(value, where)]
     elif content is None:
         raise ValueError(f"{where}.content is missing")
+    _mark_last(parts, parse_cache(value, where))
     return Message(
         role, parts, name=check_type(value.get("name"), str, f"{where}.name must be a string")
     )
@@ -260,7 +260,7 @@ def _mark_last(parts: list[Part], cache: Cache | None) -> None:
     if cache is None or not parts:
         return
     last = parts[-1]
-    if isinstance(last, _Shown):
+    if isinstance(last, (*_Shown, ToolCall)):
         last.cache = cache
 
 
@@ -373,20 +373,26 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
 
 
 def _parse_tool_dict(given: Mapping[str, Any], where: str) -> Tool | HostedTool:
-    if given.get("type", "function") != "function":
+    if not _is_function(given):
         ensure_json(given, where)
         return HostedTool(dict(given))
     function = given.get("function", given)
     name = function.get("name") if isinstance(function, Mapping) else None
     if not isinstance(name, str) or not name:
         raise ValueError(f"{where}: a function tool needs a name")
-    cache, extra = parse_cache(given, where), _tool_fields(given, where)
     tool = Tool(name, description=function.get("description"), strict=function.get("strict"))
-    tool.cache, tool.provider_data = cache, extra
+    tool.cache = parse_cache(given, where) or parse_cache(function, where)
+    tool.provider_data = _tool_fields(given, where)
     schema = function.get("parameters", function.get("input_schema"))
     if schema is not None:
         tool.parameters = schema
     return tool
+
+
+def _is_function(tool: Mapping[str, Any]) -> bool:
+    """Whether a tool's parameters are a schema. Anthropic's word for a function is `custom`."""
+    kind = tool.get("type") or "function"
+    return kind == "function" or (kind == "custom" and "input_schema" in tool)
 
 
 _TOOL_FIELDS = frozenset(

@@ -618,12 +618,18 @@ def test_phase_caller_namespace_and_annotations_go_back():
         "end_index": 1,
     }
     said = {"type": "output_text", "text": "b", "annotations": [citation]}
+    refused = {"type": "refusal", "refusal": "c"}
     caller = {"type": "program", "caller_id": "p"}
     named = {"call_id": "c", "namespace": "crm", "caller": caller}
     items = [
         {"type": "message", "role": "user", "content": "hi"},
         {"type": "message", "role": "assistant", "content": "a", "phase": "commentary"},
-        {"type": "message", "role": "assistant", "content": [said], "phase": "final_answer"},
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [said, refused],
+            "phase": "final_answer",
+        },
         {"type": "function_call", "name": "f", "arguments": "{}", **named},
         {"type": "function_call_output", "output": "1", **named},
     ]
@@ -898,6 +904,33 @@ def test_marks_in_dicts_are_read():
     parts = [part for message in request.messages for part in message.parts]
     assert [getattr(part, "cache", None) for part in parts] == ["1h", "5m", "5m", "5m", "5m"]
     assert request.tools[0].cache == "5m"  # type: ignore[union-attr]
+
+
+def test_a_mark_on_a_message_is_one_on_its_last_part():
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+    marked = {"role": "assistant", "content": "a", "cache_control": CONTROL}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {**marked, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+        marked,
+    ]
+    request = build_request(messages, "m")
+    last = [message.parts[-1] for message in request.messages]
+    assert [getattr(part, "cache", None) for part in last] == [None, "5m", None, "5m"]
+    assert request.messages[1].parts[0] == TextPart("a")
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"name": "f", "input_schema": {"type": "object"}, "type": "custom"},
+        {"name": "f", "input_schema": {"type": "object"}, "type": None},
+        {"name": "f", "input_schema": {"type": "object"}},
+    ],
+)
+def test_anthropic_s_word_for_a_function_is_read(tool):
+    assert build_request([USER], "m", tools=[tool]).tools == [Tool("f", {"type": "object"})]
 
 
 @pytest.mark.parametrize(

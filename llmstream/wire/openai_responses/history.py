@@ -74,7 +74,7 @@ class InputItems:
                 self.items += content.take()
                 self.items.append(item)
                 continue
-            phase = _own(part).get("phase")
+            phase = _own(part).get("phase") if type(part) is TextPart else content.phase
             if phase != content.phase:
                 self.items += content.take()
                 content.phase = phase
