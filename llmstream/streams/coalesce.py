@@ -24,8 +24,10 @@ def coalesce(
 ) -> Flow[AnyEvent]:
     """Re-cut text, reasoning and refusals; their text stays the same, and all other events and their order do too.
 
-    `by`: every delta is one whole "word" (with the space after it), "line" or "sentence", however the text came; a
-    Chinese or Japanese character counts as a word. `seconds`: no text waits longer; without `by`, deltas leave at
+    `by`: every delta is one whole "word" (with the space after it), "line" or "sentence" (with all that closes it),
+    however the text came; a Chinese or Japanese character counts as a word. Whether a unit is whole may depend on the
+    character after it. Characters that are written as one (a letter and its accents, a flag) stay together, but where
+    `seconds` are over. `seconds`: no text waits longer; without `by`, deltas leave at
     most that often, the first at once. `chars`: so much text leaves without waiting for more. One of them is needed,
     else ValueError. What is held never exceeds `chars`, by default 80 for words, 1,000 for sentences, else 4,000.
 
