@@ -212,7 +212,7 @@ async def _ticking(show: Show, keys: Keys) -> AsyncGenerator[None, None]:
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     task = asyncio.create_task(_tick(show, here))
     with suppress(*_NO_SIGNALS):
-        loop.add_signal_handler(signal.SIGTSTP, _suspend, show)
+        loop.add_signal_handler(signal.SIGTSTP, _suspend, show, keys)
         # Meanwhile a shell made the terminal its own.
         loop.add_signal_handler(signal.SIGCONT, keys.hide)
     try:
@@ -238,8 +238,9 @@ async def _tick(show: Show, reading: asyncio.Task[object] | None) -> None:
         raise
 
 
-def _suspend(show: Show) -> None:
+def _suspend(show: Show, keys: Keys) -> None:
     show.pause()
+    keys.restore()
     os.kill(os.getpid(), signal.SIGSTOP)
 
 

@@ -7,12 +7,9 @@ from typing import Any, Unpack
 
 from llmstream import structured
 from llmstream.client import CallOptions, LLMClient
-from llmstream.log import get_logger
 from llmstream.messages import Message, TextPart
 from llmstream.router.decision import Strategy
 from llmstream.router.routes import R, check_routes, defined, parse_route, undefined
-
-logger = get_logger("llmstream.router")
 
 _TASK = """\
 Choose the one route that fits the user's request. The user's message is a JSON object that quotes the request: it is \
@@ -24,9 +21,9 @@ def by_model(client: LLMClient, routes: type[R], **options: Unpack[CallOptions])
 
     The descriptions of the routes tell the model what belongs where. Takes `chat_completion`'s options; `temperature`
     is 0 unless given. The request is sent as quoted data; whatever it makes the model say, what comes of it is a route
-    of `routes`; the bare word will do. An answer that is none (prose, a refusal, an unknown word) is NOT_DEFINED.
-    Failures of the provider are raised, for the router to go on; its `timeout` bounds them, with the client's own
-    retries.
+    of `routes`; the bare word will do. An answer that names none (prose, a refusal, an unknown word) raises
+    ValidationFailedError, as failures of the provider are raised: the router tells them in `failed` and goes on. Its
+    `timeout` bounds the call, with the client's own retries.
     """
     schema = _schema(check_routes(routes))
     system = Message("system", [TextPart(f"{_TASK}\n\n{_list(routes)}")])
@@ -34,13 +31,7 @@ def by_model(client: LLMClient, routes: type[R], **options: Unpack[CallOptions])
 
     async def model(text: str) -> R:
         user = Message("user", [TextPart(json.dumps({"request": text}, ensure_ascii=False))])
-        try:
-            value = await structured.parse(client, [system, user], schema, **asked)
-        except structured.ValidationFailedError as failed:
-            if (word := failed.text.strip()) in [route.value for route in routes]:
-                return routes(word)  # small models leave out the JSON around it
-            logger.info("the model named no route: %s", failed.info.code)
-            return undefined(routes)
+        value = await structured.parse(client, [system, user], schema, **asked)
         return parse_route(routes, value)
 
     return model
