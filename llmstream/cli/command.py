@@ -64,8 +64,7 @@ def _run(options: Options) -> int:
     for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
-    with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, _terminated)
+    _end_on_signals()
     try:
         return _command(options)
     except UsageError as problem:
@@ -139,6 +138,17 @@ def _command(options: Options) -> int:
     from llmstream.cli.ask import ask
 
     return ask(options)
+
+
+def _end_on_signals() -> None:
+    """End in order on every signal by which a person or a terminal ends a program."""
+    for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):
+        number = getattr(signal, name, None)  # Windows has the first alone
+        # `nohup` ignores SIGHUP, and so do we.
+        if number is None or signal.getsignal(number) is signal.SIG_IGN:
+            continue
+        with suppress(ValueError):  # not the main thread
+            signal.signal(number, _terminated)
 
 
 def _terminated(number: int, _: FrameType | None) -> NoReturn:

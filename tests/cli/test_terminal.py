@@ -342,7 +342,9 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell() -> None:
         terminal.send(CTRL_Z)
         terminal.wait(lambda rows: not terminal.cursor_hidden)
         assert os.waitid(os.P_PID, terminal.child.pid, os.WSTOPPED | os.WNOWAIT) is not None
+        assert terminal.child.getecho(), "whoever has the terminal now sees what they type"
         terminal.child.kill(signal.SIGCONT)
+        assert terminal.child.waitnoecho(10)
         steps.go()
         assert terminal.end() == 0
         assert "one two three" in terminal.rows()
@@ -380,16 +382,36 @@ def test_a_terminal_that_is_not_the_controlling_one_is_left_alone() -> None:
         assert b"Hello" in shown
 
 
-def test_sigterm_gives_the_cursor_back() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_gives_cursor_and_echo_back(number: signal.Signals) -> None:
     steps = Steps("one two three")
     with serving(steps) as server:
         terminal = Terminal(*server.options, "hi")
         steps.go(2)
         terminal.wait("one")
-        terminal.child.kill(signal.SIGTERM)
-        assert terminal.end() == 143
+        assert not terminal.child.getecho()
+        terminal.child.kill(number)
+        assert terminal.end() == 128 + number
         assert not terminal.cursor_hidden
         assert "Traceback" not in terminal.text()
+
+
+def test_nohup_lets_it_go_on() -> None:
+    steps = Steps("one two three")
+    with serving(steps) as server:
+        program = subprocess.Popen(
+            ["nohup", *PROGRAM, *server.options, "hi"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+            env=environment(),
+        )  # fmt: skip
+        assert program.stdout is not None
+        steps.go(2)
+        assert program.stdout.read(3) == b"one"
+        program.send_signal(signal.SIGHUP)
+        steps.go()
+        assert program.stdout.read() == b" two three\n"
+        assert program.wait(60) == 0
+        program.stdout.close()
 
 
 def test_an_error_event_after_nothing_was_shown() -> None:
