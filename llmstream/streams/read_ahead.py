@@ -10,21 +10,32 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from typing import Self
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self
 
+from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
+from llmstream.log import get_logger
 from llmstream.streams.flow import Flow, Upstream
+
+logger = get_logger("llmstream.streams")
+
+PATIENCE = 30.0
+"""Seconds that a full queue waits for a reader after the task that read last has returned."""
 
 
 class Queue:
     """What one consumer has not taken yet."""
 
-    __slots__ = ("items", "waiting")
+    __slots__ = ("items", "reader", "waiting", "was_given_up")
 
     def __init__(self) -> None:
+        self.reader: asyncio.Task[Any] | None = None
+        """The task that read last."""
+        self.was_given_up = False
         self.items: deque[StreamEvent] = deque()
         self.waiting: asyncio.Future[None] | None = None
 
@@ -51,7 +62,9 @@ class Pump:
         low: int,
         on_pause: Callable[[], None] | None = None,
         on_resume: Callable[[], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or LoopClock()
         self._source = Upstream(events)
         self._high, self._low = high, low
         self._on_pause, self._on_resume = on_pause, on_resume
@@ -144,11 +157,51 @@ class Pump:
         self._room = asyncio.get_running_loop().create_future()
         try:
             self.check_room()  # on_pause may have taken some
-            await self._room
+            with ExitStack() as watches:
+                for queue in self._queues:
+                    if len(queue.items) > self._low:
+                        watches.enter_context(self._watched(queue))
+                await self._room
         finally:
             self._room = None
         if self._on_resume is not None:
             self._on_resume()
+
+    @contextmanager
+    def _watched(self, queue: Queue) -> Iterator[None]:
+        """Give a full queue up once its reader is gone: nobody closes it, and it holds all others up."""
+        reader = queue.reader
+        if reader is None:  # nobody has begun to read
+            yield
+            return
+        timers: list[Timer] = []
+
+        def give_up() -> None:
+            if queue.reader is reader:
+                self._give_up(queue)
+
+        def end(task: asyncio.Task[Any]) -> None:
+            failure = None if task.cancelled() else task.exception()
+            if failure is None and not task.cancelled():
+                # It may have read for somebody else, as `asyncio.wait_for` does.
+                timers.append(self._clock.call_later(PATIENCE, give_up))
+                return
+            name = "CancelledError" if failure is None else type(failure).__name__
+            logger.warning("a reader of a stream ended with %s: it gets no more events", name)
+            give_up()
+
+        reader.add_done_callback(end)
+        try:
+            yield
+        finally:
+            reader.remove_done_callback(end)
+            for timer in timers:
+                timer.cancel()
+
+    def _give_up(self, queue: Queue) -> None:
+        queue.was_given_up = True
+        queue.items.clear()
+        self.leave(queue)
 
 
 def _set(future: asyncio.Future[None] | None) -> None:
@@ -194,6 +247,12 @@ class Branch:
 
     async def wait(self) -> bool:
         """Until something comes, or `wake()`. False at the end; then raises what the source raised."""
+        if self._queue.was_given_up:
+            raise RuntimeError(
+                "this stream was given up: the task that read it had ended, and it held others up. "
+                "Close a stream that nobody reads to its end"
+            )
+        self._queue.reader = asyncio.current_task()
         if not self.items:
             self._pump.want_more()
         # Asked again: an eager task has read by now.

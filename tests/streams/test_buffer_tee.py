@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llmstream import LLMClient
 from llmstream.events.types import text_delta
 from llmstream.streams import buffer, collect, tee, text
-from llmstream.testing import ScriptedProvider
+from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.streams.sources import HI, Feed, generated, pauses
 
 EVENTS = [text_delta(str(n)) for n in range(100)]
@@ -158,6 +158,76 @@ async def _forever(flow):
     async for _ in flow:
         pass
     await asyncio.Event().wait()
+
+
+async def _fails(flow, events):
+    async for _ in flow:
+        events -= 1
+        if not events:
+            raise ZeroDivisionError
+
+
+async def _returns(flow, events):
+    async for _ in flow:
+        events -= 1
+        if not events:
+            return
+
+
+async def _collects(flow):
+    return [event async for event in flow]
+
+
+@pytest.mark.parametrize("events", [1, 3, 50])
+@pytest.mark.parametrize("order", [1, -1])
+async def test_one_that_fails_holds_nobody_up(events, order):
+    """`gather(return_exceptions=True)` waits for the others, and the traceback keeps the failed one's stream."""
+    feed = Feed(EVENTS)
+    flows = tee(feed, limit=4)
+    works = [_fails(flows[0], events), _collects(flows[1])][::order]
+    results = await asyncio.wait_for(asyncio.gather(*works, return_exceptions=True), 30)
+    failure, got = results[::order]
+    assert isinstance(failure, ZeroDivisionError)
+    assert got == EVENTS
+    assert feed.closed == 1
+    with pytest.raises((RuntimeError, StopAsyncIteration)):
+        await anext(flows[0])
+
+
+async def test_all_that_fail_close_the_source():
+    feed = Feed(EVENTS)
+    flows = tee(feed, 3, limit=4)
+    await asyncio.gather(*(_fails(flow, 3) for flow in flows), return_exceptions=True)
+    async with asyncio.timeout(30):
+        while not feed.closed:
+            await asyncio.sleep(0)
+
+
+async def test_one_that_returns_is_given_up_after_a_while():
+    """Its task may have read for somebody else."""
+    clock = VirtualClock()
+    flows = tee(Feed(EVENTS), limit=4, clock=clock)
+    await asyncio.create_task(_returns(flows[0], 2))
+    rest = asyncio.create_task(_collects(flows[1]))
+    await turns()
+    assert not rest.done()
+    await clock.sleep(29)
+    await turns()
+    assert not rest.done()
+    await clock.sleep(2)
+    assert await rest == EVENTS
+
+
+async def test_one_that_is_read_by_task_after_task_is_not():
+    """As `asyncio.wait_for` reads."""
+    clock = VirtualClock()
+    flows = tee(Feed(EVENTS), limit=4, clock=clock)
+    rest = asyncio.create_task(_collects(flows[1]))
+    for event in EVENTS:
+        assert await asyncio.create_task(anext(flows[0])) is event
+        await turns(20)
+        await clock.sleep(20)
+    assert await rest == EVENTS
 
 
 async def test_the_last_to_leave_closes_the_source():
