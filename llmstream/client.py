@@ -6,6 +6,7 @@ provider yields. One attempt is the provider's; everything between attempts is h
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -194,6 +195,7 @@ class LLMClient:
         network. Everything else is an ERROR event. To stop early use `client.stream()` or `contextlib.aclosing`:
         the connection closes when the generator is closed or dropped.
         """
+        _check_loop()
         headers = hide_headers(headers)
         # Read from `locals()`, so that each option is spelled once.
         options = {name: value for name, value in [*locals().items()] if name in _OPTIONS}
@@ -441,6 +443,16 @@ def _check_policies(retry: object, timeouts: object, on_interrupt: object) -> No
         raise ValueError(
             f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}"
         )
+
+
+def _check_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise TypeError(
+            "llmstream runs on asyncio: call it in a coroutine of `asyncio.run(…)`, or of anyio's asyncio "
+            "backend; from trio, use a thread with an asyncio loop of its own"
+        ) from None
 
 
 def _check_timeouts(timeouts: object) -> None:

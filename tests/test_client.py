@@ -688,3 +688,11 @@ async def test_text_that_turned_void_is_never_followed_by_the_new_one():
         with pytest.raises(TruncatedError) as caught:
             shown += [piece async for piece in stream.text()]
     assert caught.value.info.code == "discarded"
+
+
+def test_a_loop_of_another_library_is_said():
+    """As trio's, where nothing of asyncio runs."""
+    client = LLMClient(provider=ScriptedProvider(["hi"]))
+    events = client.chat_completion([{"role": "user", "content": "hi"}])
+    with pytest.raises(TypeError, match="runs on asyncio"):
+        anext(events).__await__().send(None)

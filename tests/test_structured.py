@@ -15,7 +15,16 @@ import pytest
 import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, create_model
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    TypeAdapter,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from llmstream import (
@@ -856,3 +865,57 @@ def test_partial_is_a_value():
     """It can be printed."""
     assert repr(structured.Partial(result=3)) == "Partial(completed=[], result=3)"
     assert structured.Partial(result=3).value == 3
+
+
+class Renamed(BaseModel):
+    """Each way in which pydantic takes a field under another key."""
+
+    a: str = Field(validation_alias=AliasChoices("first", "second", AliasPath("third")))
+    b: str = Field(alias="bee")
+    c: str = Field(validation_alias="see")
+    d: str = Field(validation_alias=AliasChoices(AliasPath("deep", 0), "dee"))
+
+
+@pytest.mark.parametrize("key", ["first", "second", "third"])
+async def test_a_field_is_shown_under_every_key_that_it_may_have(key):
+    """And announced when it is whole."""
+    text = json.dumps({key: "one", "bee": "two", "see": "three", "dee": "four"})
+    states, last = await grown(Renamed, *chunks(text, 3))
+    assert last.result == Renamed.model_validate_json(text)
+    assert states[-2][0] == {"a": "one", "b": "two", "c": "three", "d": "four"}
+    assert [done.path for _, completed in states for done in completed] == [
+        *((key,), ("bee",), ("see",), ("dee",))
+    ]
+
+
+class Cased(TypedDict):
+    long_name: Annotated[str, Field(alias="longName")]
+
+
+@dataclass
+class Cast:
+    long_name: Annotated[str, Field(alias="longName")]
+
+
+@pytest.mark.parametrize("into", [Cased, Cast])
+async def test_so_is_one_of_a_dataclass_or_a_typed_dict(into):
+    states, last = await grown(into, *chunks('{"longName": "value"}', 4))
+    assert plain(last.result) == {"long_name": "value"}
+    assert {"long_name": "value"} in [state for state, _ in states]
+
+
+class Measured(BaseModel):
+    size: float
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("into", [Measured, dict[str, float], {"type": "object"}])
+async def test_what_is_no_number_of_json_is_refused_streamed_and_whole(number, into):
+    """One rule for both."""
+    text = f'{{"size": {number}}}'
+    with pytest.raises(structured.ValidationFailedError, match="not JSON"):
+        await grown(into, *chunks(text, 4))
+    with pytest.raises(structured.ValidationFailedError, match="not JSON"):
+        await structured.parse(client_of([text]), HI, into)
+    words = '{"name": "NaN and Infinity"}'
+    assert (await grown({"type": "object"}, words))[1].result == {"name": "NaN and Infinity"}

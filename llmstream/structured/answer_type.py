@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -77,6 +78,7 @@ class AnswerType(Generic[T]):
 
     def parse(self, text: str) -> T:
         """The value of a whole JSON text. Raises MismatchError."""
+        _check_numbers(text)
         if self.wrapped:
             text = _unwrap(text)
         if self.adapter is None:
@@ -142,6 +144,24 @@ def _check_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(f"not a JSON schema that can be sent: {error}") from None
     compile_patterns(schema)
     return dict(schema)
+
+
+_CONSTANT = re.compile("NaN|Infinity")
+
+
+def _check_numbers(text: str) -> None:
+    """JSON has no NaN and no infinity, which pydantic takes for a float."""
+    if not _CONSTANT.search(text):
+        return
+    with suppress(RecursionError):  # refused later
+        try:
+            json.loads(text, parse_constant=_refuse_constant)
+        except ValueError as error:
+            raise MismatchError([((), f"not JSON: {error}")]) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} isn't a number of JSON")
 
 
 def _words(schema: Any, root: dict[str, Any], depth: int = 5) -> Iterator[str]:

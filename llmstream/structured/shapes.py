@@ -15,8 +15,9 @@ from dataclasses import is_dataclass
 from typing import Annotated, Any, TypeAlias
 
 import typing_extensions
-from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
 Key: TypeAlias = str | int
@@ -235,26 +236,63 @@ def _fields_of(cls: Any) -> dict[str, tuple[str, Any]] | None:
     if issubclass(cls, BaseModel):
         return None if issubclass(cls, RootModel) else _model_fields(cls)
     if typing_extensions.is_typeddict(cls):
-        return {name: (name, hint) for name, hint in _hints(cls).items()}
+        return _by_keys(_hints(cls), cls)
     if is_dataclass(cls):
         hints = _hints(cls)
-        return {
-            field.name: (field.name, hints.get(field.name, Any)) for field in dataclass_fields(cls)
-        }
+        named = {field.name: hints.get(field.name, Any) for field in dataclass_fields(cls)}
+        return _by_keys(named, cls)
     return None
 
 
+def _by_keys(hints: dict[str, Any], cls: Any) -> dict[str, tuple[str, Any]]:
+    """The fields of a dataclass or a TypedDict, by the keys that pydantic takes for them."""
+    known = getattr(cls, "__pydantic_fields__", {})
+    config = getattr(cls, "__pydantic_config__", {})
+    found: dict[str, tuple[str, Any]] = {}
+    for name, hint in hints.items():
+        annotation, said = _split(hint)
+        for key in _keys(name, known.get(name) or said, config):
+            found[key] = (name, annotation)
+    return found
+
+
+def _split(hint: Any) -> tuple[Any, FieldInfo | None]:
+    """A field's annotation, and what `Field()` says in it: an alias means nothing to a value alone."""
+    while typing.get_origin(hint) in _REQUIRED:
+        hint = typing.get_args(hint)[0]
+    metadata = getattr(hint, "__metadata__", ())
+    field = next((each for each in metadata if isinstance(each, FieldInfo)), None)
+    if field is None:
+        return hint, None
+    rest = [each for each in metadata if each is not field]
+    whole = (typing.get_args(hint)[0], *rest, *field.metadata)
+    return (Annotated[whole] if len(whole) > 1 else whole[0]), field
+
+
+def _keys(name: str, field: FieldInfo | None, config: Mapping[str, Any]) -> list[str]:
+    """The keys of an object that may hold a field."""
+    alias = None if field is None else field.validation_alias or field.alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    keys: list[str] = []
+    for choice in choices:
+        if isinstance(choice, str):
+            keys.append(choice)
+        elif isinstance(choice, AliasPath) and len(choice.path) == 1:
+            keys.append(str(choice.path[0]))
+    by_name = config.get("populate_by_name") or config.get("validate_by_name")
+    if alias is None or by_name:
+        keys.append(name)
+    return keys
+
+
 def _model_fields(cls: type[BaseModel]) -> dict[str, tuple[str, Any]]:
-    by_name = cls.model_config.get("populate_by_name") or cls.model_config.get("validate_by_name")
     found = {}
     for name, field in cls.model_fields.items():
         annotation = (
             Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
         )
-        alias = field.validation_alias if isinstance(field.validation_alias, str) else field.alias
-        found[alias or name] = (name, annotation)
-        if by_name:
-            found[name] = (name, annotation)
+        for key in _keys(name, field, cls.model_config):
+            found[key] = (name, annotation)
     return found
 
 

@@ -114,6 +114,8 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
     kind = part.get("type")
     if kind == "text":
         return TextPart(_string(part.get("text"), f"{where}.text"))
+    if kind == "binary":
+        return _parse_binary(part, where)
     if kind not in _MEDIA:
         raise ValueError(f"{where}.type must be text, {', '.join(_MEDIA)}, not {kind!r}")
     source = object_of(part.get("source"), f"{where}.source")
@@ -128,6 +130,19 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
         return parse_media(ImagePart, f"{where}.source", url=url, data=data, media_type=media_type)
     id = value if where_from == "file" else None
     return parse_media(File, f"{where}.source", id=id, media_type=media_type, data=data, url=url)
+
+
+def _parse_binary(part: Mapping[str, Any], where: str) -> Part:
+    """What clients before AG-UI 1.0 send for all media."""
+    media_type = _string(part.get("mimeType"), f"{where}.mimeType")
+    given = {name: as_text(part.get(name)) for name in ("data", "url", "id")}
+    if media_type.lower().startswith("image/") and given["id"] is None:
+        return parse_media(
+            ImagePart, where, url=given["url"], data=given["data"], media_type=media_type
+        )
+    return parse_media(
+        File, where, media_type=media_type, name=as_text(part.get("filename")), **given
+    )
 
 
 def _parse_call(call: Any, where: str) -> ToolCall:

@@ -213,6 +213,32 @@ def test_a_failed_tool_is_told_so() -> None:
     assert parsed[-1].parts == [ToolResult("c", "no", is_error=True)]
 
 
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.parametrize(
+    ("binary", "part"),
+    [
+        ({"mimeType": "image/png", "data": PNG}, ImagePart(data=PNG, media_type="image/png")),
+        (
+            {"mimeType": "image/png", "url": "https://a.example/b.png"},
+            ImagePart(url="https://a.example/b.png", media_type="image/png"),
+        ),
+        (
+            {"mimeType": "application/pdf", "data": "JVBERi0=", "filename": "a.pdf"},
+            File(data="JVBERi0=", media_type="application/pdf", name="a.pdf"),
+        ),
+        ({"mimeType": "text/plain", "data": "aGk="}, File(data="aGk=", media_type="text/plain")),
+        ({"mimeType": "audio/wav", "id": "f-1"}, File(id="f-1", media_type="audio/wav")),
+        ({"mimeType": "IMAGE/PNG", "id": "f-1"}, File(id="f-1", media_type="IMAGE/PNG")),
+    ],
+)
+def test_media_as_clients_before_1_0_send_them(binary, part):
+    content = [{"type": "text", "text": "What is it?"}, {"type": "binary", **binary}]
+    (message,) = parse_messages([{"role": "user", "content": content}])
+    assert message.parts[1] == part
+
+
 @pytest.mark.parametrize(
     ("body", "place"),
     [
@@ -224,8 +250,20 @@ def test_a_failed_tool_is_told_so() -> None:
         (run(messages=[{"role": "nobody"}]), "messages[0].role"),
         (run(messages=[{"role": "user", "content": 3}]), "messages[0].content"),
         (
-            run(messages=[{"role": "user", "content": [{"type": "binary"}]}]),
+            run(messages=[{"role": "user", "content": [{"type": "hologram"}]}]),
             "messages[0].content[0].type",
+        ),
+        (
+            run(messages=[{"role": "user", "content": [{"type": "binary"}]}]),
+            "messages[0].content[0].mimeType",
+        ),
+        (
+            run(
+                messages=[
+                    {"role": "user", "content": [{"type": "binary", "mimeType": "image/png"}]}
+                ]
+            ),
+            "messages[0].content[0]",
         ),
         (run(messages=[{"role": "tool", "content": "x"}]), "messages[0].toolCallId"),
         (
