@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Protocol, TypeAlias
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from llmstream.router.decision import Strategy
 from llmstream.router.routes import R, Routes
 
-_SPACED = r"[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-"""A character of a word; kana and Chinese characters are written without spaces, so they bound nothing."""
+_ALONE = (
+    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\u3005-\u3007\u3040-\u30ff"
+    "\u31f0-\u31ff\u3400-\u9fff\ua980-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Scripts without spaces between words: Thai, Lao, Tibetan, Burmese, Khmer, Javanese, kana, Chinese …"""
+_HANGUL = "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
+"""Korean has spaces, but particles behind each word, and behind foreign ones."""
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e0fff]"
+)
+"""Characters that nobody sees: soft hyphens, joiners, marks of direction (Default_Ignorable_Code_Point)."""
 
 
 class Searchable(Protocol):
@@ -27,11 +38,12 @@ Rule: TypeAlias = str | Searchable
 def rules(table: Mapping[R, Sequence[Rule]]) -> Strategy[R]:
     r"""A strategy: the first route of `table` of which one keyword or pattern occurs in the text, else no decision.
 
-    A keyword is a string, found as whole words, in either case, whatever the spaces between its words; the time it
-    takes is linear in the text. A compiled pattern is asked as it is: `re` can take exponential time for one with
+    A keyword is a string, found as whole words, in either case, whatever the spaces between its words. Scripts without
+    spaces have no whole words, so it is found anywhere there; so is what Korean hangs on a word. The time it takes is
+    linear in the text. A compiled pattern is asked as it is: `re` can take exponential time for one with
     nested repetitions such as `(a+)+`, and would block the loop; give one of `re2` where that may happen.
 
-    Raises TypeError or ValueError, at once, for a rule that can't be.
+    Raises TypeError or ValueError, at once, for a rule that can't be, or that no text can match.
     """
     compiled = {route: _compile(route, table[route]) for route in table}
 
@@ -50,43 +62,81 @@ def _compile(route: Routes, given: Sequence[Rule]) -> tuple[re.Pattern[str], lis
         raise TypeError(
             f"the rules of {route!r} must be a list of keywords and compiled patterns, not {given!r}"
         )
-    keywords: list[list[str]] = []
+    told = f"a rule of {route!r} must be a keyword or a compiled pattern"
+    keywords: list[str] = []
     patterns: list[Searchable] = []
     for each in given:
         if isinstance(each, str):
-            keywords.append(_fold(each).split())
-        elif hasattr(each, "search"):
-            patterns.append(each)
+            keywords.append(each)
+        elif not hasattr(each, "search"):
+            raise TypeError(f"{told}, not {each!r}")
+        elif isinstance(getattr(each, "pattern", ""), bytes):
+            raise TypeError(f"{told} of text, which bytes never match, not {each!r}")
         else:
-            raise TypeError(
-                f"a rule of {route!r} must be a keyword or a compiled pattern, not {each!r}"
-            )
+            patterns.append(each)
+    found = _compile_keywords([_fold(each).split() for each in keywords], f"a keyword of {route!r}")
+    for each in keywords:
+        if not found.search(f" {_fold(each)} "):
+            raise ValueError(f"a keyword of {route!r} can never be found: {each!r}")
+    return found, patterns
+
+
+def _compile_keywords(keywords: list[list[str]], what: str) -> re.Pattern[str]:
     if not all(keywords):
-        raise ValueError(f"a keyword of {route!r} is empty")
-    return _any_of(keywords), patterns
-
-
-def _any_of(keywords: list[list[str]]) -> re.Pattern[str]:
-    """One pattern for all keywords.
-
-    It has bounds only where a keyword itself has a letter: "C++" is followed by anything. The bound
-    before is looked at once for all of them, which is twenty times as fast as once for each.
-    """
-    bound: list[str] = []
-    free: list[str] = []
+        raise ValueError(f"{what} is empty")
+    # Bounds only where the keyword itself has a letter: "C++" is followed by anything. The bound before is looked at
+    # once for all that have the same, which is twenty times as fast as once for each.
+    by_bound: dict[str, list[str]] = {}
     for words in keywords:
-        has_bound = re.match(_SPACED, words[0]) is not None
-        (bound if has_bound else free).append(_pattern(words))
-    if bound:
-        free.insert(0, rf"(?<!{_SPACED})(?:{'|'.join(bound)})")
-    return re.compile("|".join(free) or r"(?!)")
+        by_bound.setdefault(_bound_before(words[0][0]), []).append(_pattern(words))
+    groups = [f"{bound}(?:{'|'.join(patterns)})" for bound, patterns in by_bound.items()]
+    return re.compile("|".join(groups) or r"(?!)")
 
 
 def _pattern(words: list[str]) -> str:
-    after = rf"(?!{_SPACED})" if re.search(rf"{_SPACED}\Z", words[-1]) else ""
-    return r"\s+".join(map(re.escape, words)) + after
+    return r"\s+".join(map(re.escape, words)) + _bound_after(words[-1][-1])
+
+
+def _bound_before(first: str) -> str:
+    if re.match(f"[{_HANGUL}]", first):
+        return f"(?<![{_HANGUL}])"
+    if not _is_of_word(first):
+        return ""
+    return rf"(?<![^\W{_ALONE}{_HANGUL}])(?<![{_marks(alone=False)}])"
+
+
+def _bound_after(last: str) -> str:
+    within = f"(?![{_marks(alone=True)}])"  # a mark makes another letter of the last one
+    return rf"(?![^\W{_ALONE}{_HANGUL}]){within}" if _is_of_word(last) else within
+
+
+def _is_of_word(character: str) -> bool:
+    """Whether it belongs to a word that spaces bound."""
+    if re.match(f"[{_ALONE}{_HANGUL}]", character):
+        return False
+    return character == "_" or character.isalnum() or category(character)[0] == "M"
+
+
+@cache
+def _marks(*, alone: bool) -> str:
+    """All combining marks, as a class of a pattern; `alone`: those of scripts without spaces, too."""
+    ranges: list[list[int]] = []
+    for code in range(0x300, 0x1E950):
+        character = chr(code)
+        if category(character)[0] != "M" or not (alone or re.match(f"[^{_ALONE}]", character)):
+            continue
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
 
 
 def _fold(text: str) -> str:
-    """Without differences of case and of how a character is composed."""
-    return normalize("NFKC", text).casefold()
+    """Without differences of case, of how a character is composed, and of what nobody sees."""
+    if text.isascii():
+        return text.casefold()
+    folded = normalize("NFKC", _UNSEEN.sub("", text)).casefold()
+    # Turkish has an i with a dot in both cases, and one without.
+    plain = folded.replace("i\u0307", "i").replace("ı", "i")  # noqa: RUF001
+    return normalize("NFKC", plain)

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # many scripts
 """Routes, and the ways to decide among them."""
 
 from __future__ import annotations
@@ -88,6 +89,64 @@ async def test_rules_find_whole_words_and_patterns(text, route):
         SUPPORT: ["C++", "averió", "Straße", re.compile(r"error \d{3}")],
     }
     assert await rules(table)(text) is route
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "found"),
+    [
+        ("ใบแจ้งหนี้", "ขอใบแจ้งหนี้หน่อย", True),
+        ("ใบแจ้งหนี้", "ที่ใบแจ้งหนี้", True),
+        ("ไม", "ไม่", False),  # a mark makes another syllable of it
+        ("ໃບແຈ້ງ", "ຂໍໃບແຈ້ງແດ່", True),
+        ("វិក្កយបត្រ", "សូមវិក្កយបត្រមួយ", True),
+        ("ပြန်အမ်း", "ငွေပြန်အမ်းပါ", True),
+        ("འགྲེལ", "དེའི་འགྲེལ་པ", True),
+        ("환불", "환불을 원해요", True),
+        ("환불", "전체 환불이요?", True),
+        ("불", "환불", False),
+        ("환불 요청", "환불  요청을", True),
+        ("python", "python을 배우고", True),
+        ("python", "pythonを学ぶ", True),
+        ("python", "学python吧", True),
+        ("python", "pythons", False),
+        ("請求書", "請求書をください", True),
+        ("𠮷野家", "これは𠮷野家です", True),
+        ("iade", "İADE istiyorum", True),
+        ("İade", "iade lütfen", True),
+        ("IADE", "ıade", True),
+        ("refund", "re\u00adfund please", True),
+        ("re\u00adfund", "refund please", True),
+        ("refund", "\u200erefund\u200f!", True),
+        ("می\u200cخواهم", "من می\u200cخواهم", True),
+        ("हिन्दी", "मुझे हिन्दी चाहिए", True),
+        ("हिन्द", "मुझे हिन्दी चाहिए", False),
+        ("न", "नमस्ते", False),
+        ("возврат", "Где мой ВОЗВРАТ?", True),
+        ("ΟΔΟΣ", "η οδός", False),  # an accent is another letter
+        ("ΟΔΟΣ", "οδος", True),
+        ("استرداد", "أريد استرداد المال", True),
+        ("החזר", "אני רוצה החזר!", True),
+        ("👩\u200d💻", "a 👩\u200d💻 here", True),
+        ("ﬁle", "a FILE", True),
+    ],
+)
+async def test_keywords_of_every_script_are_found(keyword, text, found):
+    assert await rules({BILLING: [keyword]})(text) is (BILLING if found else None)
+    assert await rules({BILLING: ["another", keyword]})(f"{text} {text}") is (
+        BILLING if found else None
+    )
+
+
+@pytest.mark.parametrize("keyword", ["", " ", "\u00ad", "\u200b\u200d", "\ufeff "])
+def test_a_keyword_that_nobody_sees_is_refused(keyword):
+    with pytest.raises(ValueError, match=r"a keyword of .*is empty"):
+        rules({BILLING: [keyword]})
+
+
+def test_a_pattern_of_bytes_is_refused():
+    """It raises for every text."""
+    with pytest.raises(TypeError, match="compiled pattern of text, which bytes never match"):
+        rules({BILLING: [re.compile(b"x")]})
 
 
 async def test_a_pattern_may_be_of_another_engine():
