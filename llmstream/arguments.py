@@ -67,7 +67,9 @@ def take_request(request: ChatRequest, **beside: Any) -> ChatRequest:
     if request.checked:
         return request
     own = {name: getattr(request, name) for name in NAMES}
-    return build_request(request.messages, request.model, **own)
+    checked = build_request(request.messages, request.model, **own)
+    checked.format_options = _parse_keyed(request.format_options, "format_options", "wire format")
+    return checked
 
 
 def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
@@ -488,13 +490,16 @@ def _parse_metadata(value: Any) -> dict[str, str]:
 
 
 def _parse_provider_options(value: Any) -> dict[str, dict[str, Any]]:
+    return _parse_keyed(value, "provider_options", "provider")
+
+
+def _parse_keyed(value: Any, what: str, key: str) -> dict[str, dict[str, Any]]:
     options = {}
-    for name, chosen in (
-        check_type(value, Mapping, "provider_options must be keyed by provider") or {}
-    ).items():
+    given = check_type(value, Mapping, f"{what} must be keyed by {key}") or {}
+    for name, chosen in given.items():
         if not isinstance(chosen, Mapping):
-            raise TypeError(f'provider_options is keyed by provider: {{"{name}": {{…}}}}')
-        ensure_json(chosen, f"provider_options[{name!r}]")
+            raise TypeError(f'{what} is keyed by {key}: {{"{name}": {{…}}}}')
+        ensure_json(chosen, f"{what}[{name!r}]")
         options[name] = dict(chosen)
     return options
 

@@ -381,6 +381,9 @@ class ChatRequest:
     metadata: dict[str, str] = field(default_factory=dict)
     provider_options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Keyed by provider name; merged into that provider's request body last."""
+    format_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Keyed by wire format: members of a body that was read for which no option here has a name. They go to any
+    provider of that format; a provider of another gives a warning for each. `parse_request` fills it."""
     checked: bool = field(default=False, repr=False, compare=False)
     """Set by `llmstream.arguments.build_request`, which has checked every field: nobody checks it again."""
 

@@ -16,6 +16,11 @@ from typing import Any, Literal, TypeAlias
 Kind: TypeAlias = Literal["number", "whole number", "flag", "text", "shape"]
 """What a value must be. `llmstream.arguments` has a reader for each option of the kind "shape"."""
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+"""The words of `reasoning_effort`, from not at all to the most. No vendor knows all of them."""
+LEFT_TO_HOST = "default"
+"""Groq's word for the effort that the host chooses. Elsewhere that is said by no word at all."""
+
 _TYPES: dict[str, tuple[type[Any], ...]] = {
     "number": (int, float),
     "whole number": (int,),
@@ -35,6 +40,8 @@ class Option:
     meaning: str
     low: float | None = None
     high: float | None = None
+    words: tuple[str, ...] = ()
+    """The words that a text may be; none: any."""
     droppable: bool = False
     """Whether a host that refuses the option is asked again without it: it only tunes an answer."""
 
@@ -46,6 +53,8 @@ class Option:
             bounded = self.low is not None
             raise (ValueError if bounded else TypeError)(self._problem(value))
         if self.kind in ("number", "whole number") and not self._is_in_range(value):
+            raise ValueError(self._problem(value))
+        if self.words and value not in self.words:
             raise ValueError(self._problem(value))
         return value
 
@@ -146,8 +155,9 @@ OPTIONS = (
     Option(
         "reasoning_effort",
         "text",
-        "a string such as 'low'",
-        "How long the model thinks; 'none': not at all.",
+        f"one of {', '.join(map(repr, (*EFFORTS, LEFT_TO_HOST)))}",
+        "How long the model thinks; 'none': not at all. A host that lacks the word gets the nearest.",
+        words=(*EFFORTS, LEFT_TO_HOST),
         droppable=True,
     ),
     Option(

@@ -21,7 +21,7 @@ PLAIN: dict[str, Any] = {
     "service_tier": "auto",
     "provider_options": {"scripted": {"x": 1}},
 }
-_TOOL = {"type": "function", "function": {"name": "f", "parameters": SCHEMA}}
+_TOOL = {"type": "function", "function": {"name": "f", "parameters": SCHEMA, "strict": False}}
 GIVEN: dict[str, Any] = {
     "tools": [_TOOL],
     "tool_choice": "required",
@@ -33,7 +33,7 @@ GIVEN: dict[str, Any] = {
 }
 READ: dict[str, Any] = {
     **GIVEN,
-    "tools": [Tool("f", SCHEMA)],
+    "tools": [Tool("f", SCHEMA, strict=False)],
     "tool_choice": ToolChoice("required"),
     "response_format": ResponseFormat(SCHEMA),
 }

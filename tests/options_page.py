@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from llmstream.arguments import build_request
 from llmstream.options import OPTIONS, Option
 from llmstream.providers.compatible import VENDORS
 from llmstream.wire.anthropic_messages.request import render_request as render_anthropic
+from llmstream.wire.efforts import TABLE
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.openai_chat.request import render_request as render_chat
 from llmstream.wire.openai_responses.request import render_request as render_responses
+from llmstream.wire.option_rules import ALL_RULES, Rule
 from llmstream.wire.outbound import Rendered
 from tests.option_values import GIVEN
 from tests.providers.page import USUAL
@@ -53,10 +55,28 @@ dropped with a warning. Hosts whose words nobody knows get the word as it is.
 ## Hosts of the compatible family that differ
 
 A host of the table in docs/providers.md gets the fields of chat completions, but `max_tokens` under that name, and
-`top_k`. These are known to want something else:
+`top_k`. These are known to want something else (the model here is one that thinks):
 
 | host | differs in |
 |---|---|
+"""
+RULES = """
+## Models that take less
+
+An option is left out, with a warning, where the model or its host is documented to refuse or to ignore it. What stands
+in `provider_options` goes out as it is. At OpenAI's own chat completions gpt-5.4 calls functions only without an
+effort, and gpt-5.6 and later only with `"none"`: so they are asked, and the warning names `openai-responses:`. A Claude
+that thinks with a budget can't be forced to call: its thinking is left out.
+
+| option | left out for | source |
+|---|---|---|
+"""
+EFFORTS = """
+The words of `reasoning_effort` that models know, wherever they are served. Another word becomes the nearest, with a
+warning, and one that nobody knows is a ValueError. `"none"` is sent as the host switches its thinking off.
+
+| model | words | source |
+|---|---|---|
 """
 MODEL = "claude-opus-4-6"
 HI = [{"role": "user", "content": "hi"}]
@@ -67,7 +87,17 @@ def render() -> str:
     options = "".join(f"| `{each.name}` | {each.wanted} | {each.meaning} |\n" for each in OPTIONS)
     formats = "".join(_line(option) for option in OPTIONS)
     hosts = "".join(_host(name) for name in VENDORS)
-    return HEAD + options + FORMATS + formats + TIERS + hosts
+    rules = "".join(_rule(rule) for rule in ALL_RULES)
+    efforts = "".join(f"| {row.whom} | {_list(row.words)} | {row.source} |\n" for row in TABLE)
+    return HEAD + options + FORMATS + formats + TIERS + hosts + RULES + rules + EFFORTS + efforts
+
+
+def _rule(rule: Rule) -> str:
+    return f"| {_list(rule.options)} | {rule.whom} | {rule.source} |\n"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _line(option: Option) -> str:

@@ -19,9 +19,11 @@ from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider
 from llmstream.providers.sdk_adapter import SDKAdapter
+from llmstream.wire.efforts import COMMON
 from llmstream.wire.fitting.rules import ANY_ID, ID_OF_40, MISTRAL_ID, SystemPlace
 from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS, ToolRules
 from llmstream.wire.openai_chat.request import ChatVariant
+from llmstream.wire.option_rules import ALIBABA, DEEPSEEK, MOONSHOT, OPENAI_SAMPLING
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ def _variant(**differences: Any) -> ChatVariant:
         "ids": ANY_ID,
         "tools": COMPATIBLE_TOOLS,
         "service_tiers": None,
+        "efforts": COMMON,
+        "rules": OPENAI_SAMPLING,
+        "user_field": None,
+        "functions_without_reasoning": False,
         "unsupported": frozenset(),
     }
     return ChatVariant(**{**usual, **differences})
@@ -123,6 +129,16 @@ _GROQ_TIERS = {
     "standard_only": "on_demand",
     "priority": "performance",
 }
+_DEEPSEEK_EFFORTS = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "high",
+    "high": "high",
+    "xhigh": "high",
+    "max": "max",
+    "ultra": "max",
+}
+"""The host maps them so itself: api-docs.deepseek.com/guides/thinking_mode."""
 _NOT_IN_OLLAMA = frozenset(
     {"tool_choice", "parallel_tool_calls", "top_k", "verbosity", "service_tier"}
 )
@@ -134,7 +150,7 @@ _ROWS = (
         ("OLLAMA_API_KEY",),
         None,
         "recorded: ollama-v1-chat; ollama/ollama openai/openai.go (its structs lack these fields)",
-        _variant(unsupported=_NOT_IN_OLLAMA, strict_tools=False),
+        _variant(efforts=None, unsupported=_NOT_IN_OLLAMA, strict_tools=False),
         key_needed=False,
     ),
     Vendor(
@@ -145,6 +161,7 @@ _ROWS = (
         "recorded: llamacpp-chat; ggml-org/llama.cpp tools/server/server-common.cpp (no named tool, verbosity, tier); "
         "Qwen's chat template raises `System message must be at the beginning`",
         _variant(
+            efforts=None,
             named_tool=False,
             prefill="plain",
             system=SystemPlace.FRONT,
@@ -159,7 +176,7 @@ _ROWS = (
         None,
         "recorded: vllm-chat; vllm-project/vllm entrypoints/openai/chat_completion/protocol.py; "
         "Qwen's chat template raises `System message must be at the beginning`",
-        _variant(reasoning_back="known", system=SystemPlace.FRONT),
+        _variant(efforts=None, reasoning_back="known", system=SystemPlace.FRONT),
         key_needed=False,
     ),
     Vendor(
@@ -169,7 +186,7 @@ _ROWS = (
         None,
         "lmstudio-ai/docs 1_developer/3_openai-compat/chat-completions.md; "
         "Qwen's chat template raises `System message must be at the beginning`",
-        _variant(system=SystemPlace.FRONT),
+        _variant(efforts=None, system=SystemPlace.FRONT),
         key_needed=False,
     ),
     # --- hosts ---
@@ -179,8 +196,12 @@ _ROWS = (
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         "gemini-3.8-flash",
         "ai.google.dev/gemini-api/docs/openai (400 `Cannot find field` on metadata and seed; "
-        "`extra_content` goes back)",
-        _variant(call_data=True, unsupported=frozenset({"metadata", "seed"})),
+        "`extra_content` goes back; its efforts)",
+        _variant(
+            call_data=True,
+            efforts=("none", "minimal", "low", "medium", "high"),
+            unsupported=frozenset({"metadata", "seed"}),
+        ),
     ),
     Vendor(
         "groq",
@@ -188,8 +209,10 @@ _ROWS = (
         ("GROQ_API_KEY",),
         "openai/gpt-oss-120b",
         "recorded: groq-chat; console.groq.com/docs/openai (400 on a message's name); "
-        "console.groq.com/docs/service-tiers; console.groq.com/docs/tool-use/built-in-tools",
+        "console.groq.com/docs/service-tiers; console.groq.com/docs/tool-use/built-in-tools; "
+        "console.groq.com/docs/reasoning",
         _variant(
+            efforts=("none", "default", "low", "medium", "high"),
             names=False,
             service_tiers=_GROQ_TIERS,
             tools=_with_tools("browser_search", "code_interpreter"),
@@ -202,10 +225,12 @@ _ROWS = (
         "openai/gpt-5.2",
         "recorded: openrouter-chat; openrouter.ai/docs/use-cases/usage-accounting (usage comes unasked); "
         "400 `reasoning_content must be passed back` through it (LibreChat#13366); "
-        "openrouter.ai/docs/features/prompt-caching (`cache_control`)",
+        "openrouter.ai/docs/features/prompt-caching (`cache_control`); "
+        "openrouter.ai/docs/guides/best-practices/reasoning-tokens (efforts)",
         _variant(
             stream_usage=False,
             reasoning="reasoning",
+            efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
             reasoning_back="known",
             reasoning_details=True,
             ids=ID_OF_40,
@@ -223,6 +248,8 @@ _ROWS = (
             reasoning_off={"thinking": {"type": "disabled"}},
             reasoning_back="all",
             reasoning_owed="always",
+            efforts=_DEEPSEEK_EFFORTS,
+            rules=DEEPSEEK,
             unsupported=frozenset({"seed"}),
         ),
     ),
@@ -232,10 +259,11 @@ _ROWS = (
         ("MISTRAL_API_KEY",),
         "mistral-small-latest",
         "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53), metadata (OpenHands#11699); "
-        "400 `Tool call id … must be a-z, A-Z, 0-9, with a length of 9`",
+        "400 `Tool call id … must be a-z, A-Z, 0-9, with a length of 9`; mistralai 3.7 (efforts)",
         _variant(
             stream_usage=False,
             prefill="prefix",
+            efforts=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
             required="any",
             names=False,
             ids=MISTRAL_ID,
@@ -310,13 +338,16 @@ _ROWS = (
         ("MOONSHOT_API_KEY", "MOONSHOTAI_API_KEY"),
         "kimi-k3",
         "recorded: moonshotai-chat; no forced call, no schema (rig dialects.rs), no strict tools (pi-mono); "
-        "platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model (400 `reasoning_content is missing`)",
+        "platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model (400 `reasoning_content is missing`); "
+        "platform.kimi.ai/docs/api/models-overview (thinking off)",
         _variant(
             required=None,
             strict_tools=False,
             json_schema=False,
+            reasoning_off={"thinking": {"type": "disabled"}},
             reasoning_back="all",
             reasoning_owed="calls",
+            rules=MOONSHOT,
         ),
     ),
     Vendor(
@@ -340,7 +371,7 @@ _ROWS = (
         ("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
         "qwen3-max",
         "recorded: alibaba-chat; vercel/ai packages/alibaba",
-        _variant(reasoning="enable_thinking", reasoning_back="known"),
+        _variant(reasoning="enable_thinking", reasoning_back="known", rules=ALIBABA),
     ),
     Vendor(
         "nvidia",

@@ -16,6 +16,7 @@ from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.openai_chat.request import ChatVariant, render_request
 from llmstream.wire.openai_responses.request import ResponsesVariant
 from llmstream.wire.openai_responses.request import render_request as render_responses
+from llmstream.wire.option_rules import OPENAI_SAMPLING
 from llmstream.wire.outbound import Rendered
 
 SDK = SDKAdapter("openai", "AsyncOpenAI")
@@ -62,6 +63,9 @@ class OpenAIProvider(_OverOpenAI):
                 reasoning_details=True,
                 call_data=True,
                 service_tiers=None,
+                rules=OPENAI_SAMPLING,
+                user_field=None,
+                functions_without_reasoning=False,
                 unsupported=frozenset(),
             )
         )

@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.providers.openai import OpenAIProvider
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.dialects import AiSdk, Ask, Dialect
 from llmstream.web.dialects.openai_models import model_document, models_document
@@ -65,7 +64,6 @@ class Mounted:
             ask = self._dialect.parse(body)
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
-        self._address_options(ask)
         events = self._service.events(ask.request, model=ask.model, stream=ask.stream)
         return EventStreamResponse(
             events,
@@ -75,15 +73,6 @@ class Mounted:
             write_timeout=self._service.write_timeout,
             render_error=self._dialect.error,
         )
-
-    def _address_options(self, ask: Ask) -> None:
-        """Options of OpenAI's format without a name of ours go to whoever answers, if that is what they speak."""
-        given = ask.request.provider_options.get("openai")
-        if given is None:
-            return
-        provider = self._service.client.target(self._service.model(ask.model)).provider
-        if isinstance(provider, OpenAIProvider):
-            ask.request.provider_options = {provider.name: given}
 
 
 class Models:

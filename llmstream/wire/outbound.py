@@ -18,6 +18,14 @@ class Rendered:
     headers: dict[str, str] = field(default_factory=dict)
     """What must go out beside this body."""
 
+    def pass_on(self, options: Mapping[str, Mapping[str, Any]], format: str) -> None:
+        """The request's `format_options`: those of this format are merged, a warning names each of another's."""
+        for owner, members in options.items():
+            if owner == format:
+                self.merge(members)
+            else:
+                self.warnings.extend(f"{name}: only {owner} has it; dropped" for name in members)
+
     def merge(self, options: Mapping[str, Any]) -> None:
         """The caller's `provider_options`, last: an object is merged into one that is there, anything else replaces."""
         for name, value in options.items():

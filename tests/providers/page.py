@@ -6,9 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from llmstream.providers.compatible import VENDORS, Vendor
+from llmstream.wire.efforts import COMMON
 from llmstream.wire.fitting.rules import ANY_ID
 from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS
 from llmstream.wire.openai_chat.request import ChatVariant
+from llmstream.wire.option_rules import OPENAI_SAMPLING
 
 PATH = Path(__file__).parents[2] / "docs" / "providers.md"
 HEAD = """# Providers of the compatible family
@@ -26,6 +28,10 @@ USUAL = {
     "ids": ANY_ID,
     "tools": COMPATIBLE_TOOLS,
     "service_tiers": None,
+    "efforts": COMMON,
+    "rules": OPENAI_SAMPLING,
+    "user_field": None,
+    "functions_without_reasoning": False,
     "unsupported": frozenset(),
 }
 
@@ -51,6 +57,10 @@ def _differences(variant: ChatVariant) -> str:
         value = getattr(variant, field.name)
         if value != getattr(usual, field.name):
             shown = ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+            if field.name == "rules":
+                shown = "docs/options.md"
+            if field.name == "efforts" and value is not None:
+                shown = ", ".join(value)
             if field.name == "service_tiers" and value is not None:
                 shown = ", ".join(dict.fromkeys(value.values()))
             found.append(f"{field.name}: {shown}")

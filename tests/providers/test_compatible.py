@@ -104,8 +104,13 @@ WITHOUT = object()
 ANY_JSON = {"type": "json_object"}
 DEVELOPER = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Oslo?"}]
 OTHERWISE: dict[str, dict[str, Any]] = {
-    "alibaba": {"reasoning_effort": WITHOUT, "enable_thinking": True},
-    "azure": {"messages": DEVELOPER, "max_tokens": WITHOUT, "max_completion_tokens": 64},
+    "alibaba": {"reasoning_effort": WITHOUT, "enable_thinking": True, "tool_choice": WITHOUT},
+    "azure": {
+        "messages": DEVELOPER,
+        "max_tokens": WITHOUT,
+        "max_completion_tokens": 64,
+        "metadata": WITHOUT,
+    },
     "cerebras": {
         "max_tokens": WITHOUT,
         "max_completion_tokens": 64,
@@ -114,7 +119,13 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     },
     "cohere": {"stream_options": WITHOUT},
     "databricks": {"stream_options": WITHOUT},
-    "deepseek": {"response_format": ANY_JSON, "seed": WITHOUT},
+    "deepseek": {
+        "response_format": ANY_JSON,
+        "seed": WITHOUT,
+        "tool_choice": WITHOUT,
+        "temperature": WITHOUT,
+        "top_p": WITHOUT,
+    },
     "fireworks": {"stream_options": WITHOUT},
     "gemini": {"metadata": WITHOUT, "seed": WITHOUT},
     "minimax": {"max_tokens": WITHOUT, "max_completion_tokens": 64},
@@ -154,9 +165,10 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 }
 """What differs from `COMMON`."""
 WARNED = {
-    "alibaba": ["reasoning_effort"],
+    "alibaba": ["reasoning_effort", "tool_choice"],
+    "azure": ["metadata"],
     "cerebras": ["parallel_tool_calls", "tool_choice"],
-    "deepseek": ["response_format", "seed"],
+    "deepseek": ["response_format", "seed", "temperature", "tool_choice", "top_p"],
     "gemini": ["metadata", "seed"],
     "mistral": ["metadata"],
     "moonshot": ["response_format", "strict", "tool_choice"],
@@ -172,6 +184,7 @@ WARNED = {
 OFF: dict[str, dict[str, Any]] = {
     "alibaba": {"enable_thinking": False},
     "deepseek": {"thinking": {"type": "disabled"}},
+    "moonshot": {"thinking": {"type": "disabled"}},
     "openrouter": {"reasoning": {"effort": "none"}},
     "zai": {"thinking": {"type": "disabled"}},
 }

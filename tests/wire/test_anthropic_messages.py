@@ -710,9 +710,10 @@ def chat_requests(draw):
     head = [Message("system", [TextPart(t) for t in system])] if system else []
     body = [message for turn in draw(st.lists(turns(), max_size=3)) for message in turn]
     last = draw(users)
-    choice = draw(st.none() | choices)
+    offered = draw(st.lists(tools, max_size=2))
+    choice = draw(st.none() | choices) if offered else None
     model = draw(st.sampled_from(["claude-x", "claude-opus-4-6"]))
-    effort = draw(st.sampled_from([None, "none", "low", "medium", "high", "xhigh", "max"]))
+    effort = draw(st.sampled_from([None, "none", "low", "medium", "high", "max"]))
     sampled = model == "claude-opus-4-6" and effort in (None, "none")
     share = st.none() | st.floats(0, 1)
     pairs = st.tuples(share, st.none()) | st.tuples(st.none(), share)  # the two exclude each other
@@ -720,7 +721,7 @@ def chat_requests(draw):
     return ChatRequest(
         messages=[*head, *body, *last],
         model=model,
-        tools=draw(st.lists(tools, max_size=2)),
+        tools=offered,
         tool_choice=choice,
         parallel_tool_calls=None if choice is None else draw(st.none() | st.booleans()),
         response_format=draw(st.none() | st.builds(ResponseFormat, schemas)),
@@ -732,8 +733,8 @@ def chat_requests(draw):
         stop=draw(st.lists(some, max_size=2)),
         reasoning_effort=effort,
         metadata=draw(st.just({}) | st.builds(lambda v: {"user_id": v}, some)),
-        provider_options=draw(
-            st.just({}) | st.just({"anthropic": {"inference_geo": "us", "container": "c"}})
+        format_options=draw(
+            st.just({}) | st.just({FORMAT: {"inference_geo": "us", "container": "c"}})
         ),
     )
 

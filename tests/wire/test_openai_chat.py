@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
     EventType,
@@ -872,7 +874,7 @@ shapes = st.just(ResponseFormat()) | st.builds(
 )
 own_options = st.dictionaries(
     st.sampled_from(["logprobs", "user", "prompt_cache_key", "store"]),
-    strategies.json_values,
+    strategies.json_values.filter(lambda value: value is not None),
     min_size=1,
 )
 requests = st.builds(
@@ -896,11 +898,21 @@ requests = st.builds(
     seed=st.none() | st.integers(0, 2**31),
     reasoning_effort=st.none() | st.sampled_from(["low", "high"]),
     metadata=st.dictionaries(names, strategies.text, max_size=2),
-    provider_options=st.just({}) | own_options.map(lambda options: {"openai": options}),
+    format_options=st.just({}) | own_options.map(lambda options: {FORMAT: options}),
 )
 
 
-@given(requests)
+def as_openai_takes_it(request):
+    """A choice of tools only beside tools, labels only beside `store`."""
+    if not request.tools:
+        request = replace(request, tool_choice=None, parallel_tool_calls=None)
+    if request.metadata:
+        members = {**request.format_options.get(FORMAT, {}), "store": True}
+        request = replace(request, format_options={FORMAT: members})
+    return request
+
+
+@given(requests.map(as_openai_takes_it))
 def test_a_request_survives_the_wire(request):
     """Rendered, sent as JSON and parsed, every request that the format can express is the same."""
     rendered = render_request(request)
@@ -1038,7 +1050,7 @@ def test_a_bad_request_names_the_place(body, problem):
         parse_request(body)
 
 
-def test_unknown_fields_become_provider_options():
+def test_unknown_fields_become_format_options():
     """What we have no name for is passed on, not lost."""
     body = {
         "model": "m",
@@ -1046,7 +1058,7 @@ def test_unknown_fields_become_provider_options():
         "logit_bias": {"5": 1},
         "stream": True,
     }
-    assert parse_request(body).provider_options == {"openai": {"logit_bias": {"5": 1}}}
+    assert parse_request(body).format_options == {FORMAT: {"logit_bias": {"5": 1}}}
 
 
 def test_the_shapes_that_callers_use_are_understood():

@@ -18,14 +18,12 @@ from llmstream.messages import FinishReason, Source, parse_arguments
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
-from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, whole
+from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
 from llmstream.wire.anthropic_messages.decode import FORMAT
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
 from llmstream.wire.anthropic_messages.request import parse_request
 from llmstream.wire.finish_words import render_finish_word
 
-_PASSED = frozenset({"cache_control", "output_config", "thinking"})
-"""Options without a name of ours that go to a provider of this format; others are ignored."""
 _FINISH = {FinishReason.OTHER: FinishReason.STOP, FinishReason.UNKNOWN: FinishReason.STOP}
 _NOTHING = {"input_tokens": 0, "output_tokens": 0}
 _CITATIONS: dict[str, dict[str, Any]] = {
@@ -55,9 +53,15 @@ class AnthropicMessages:
         """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
         body = object_of(body)
         request = parse_request(body)
-        keep_options(request, "anthropic", _PASSED)
+        warnings = keep_listed(request, FORMAT)
         reply = f"msg_{self.new_id()}"
-        return ask_for(request, model=request.model, stream=body.get("stream"), reply=reply)
+        return ask_for(
+            request,
+            model=request.model,
+            stream=body.get("stream"),
+            reply=reply,
+            warnings=warnings,
+        )
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""

@@ -26,6 +26,8 @@ class Ask:
     stream: bool
     reply: Any = None
     """Whatever the dialect needs in order to answer (ids …)."""
+    warnings: tuple[str, ...] = ()
+    """What of the request isn't handed on to a provider."""
 
 
 class Answer(Encoder, Protocol):

@@ -28,22 +28,11 @@ from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.provider_data import reasoning_of
-from llmstream.web.dialects.request_checks import ask_for, keep_options, object_of, whole
+from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
 
-_PASSED = frozenset(
-    {
-        "logit_bias",
-        "prediction",
-        "prompt_cache_key",
-        "safety_identifier",
-        "user",
-        "web_search_options",
-    }
-)
-"""Options without a name of ours that go to a provider of this format; others are ignored, as most servers do."""
 _REFUSED = {
     "n": (None, 1),
     "logprobs": (None, False),
@@ -113,12 +102,18 @@ class OpenAIChat:
             if body.get(name) not in harmless:
                 raise ValueError(f"{name}: {body[name]!r} is not supported here")
         request = parse_request(body)
-        keep_options(request, "openai", _PASSED)
+        warnings = keep_listed(request, FORMAT)
         for message in request.messages:
             message.parts = [_kept(part) for part in message.parts]
         usage = (body.get("stream_options") or {}).get("include_usage") is True
         reply = ChatReply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
-        return ask_for(request, model=request.model, stream=body.get("stream"), reply=reply)
+        return ask_for(
+            request,
+            model=request.model,
+            stream=body.get("stream"),
+            reply=reply,
+            warnings=warnings,
+        )
 
     def encoder(self, ask: Ask) -> Answer:
         """The encoder of one streamed answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from llmstream.events.transcript import Transcript
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
 from llmstream.web.dialects.base import Ask
+from llmstream.wire.pass_through import PASSED
 
 
 def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
@@ -20,20 +21,29 @@ def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
     return body
 
 
-def ask_for(request: ChatRequest, *, model: str | None, stream: Any, reply: Any = None) -> Ask:
+def ask_for(
+    request: ChatRequest,
+    *,
+    model: str | None,
+    stream: Any,
+    reply: Any = None,
+    warnings: Sequence[str] = (),
+) -> Ask:
     """The call that a request stands for. Raises TypeError for a wrong `stream`."""
     check_type(stream, bool, "stream must be true or false")
-    return Ask(request, model, bool(stream), reply)
+    return Ask(request, model, bool(stream), reply, tuple(warnings))
 
 
-def keep_options(request: ChatRequest, name: str, known: frozenset[str]) -> None:
-    """Let only these of the format's own options through to the provider.
+def keep_listed(request: ChatRequest, format: str) -> list[str]:
+    """Let only the listed members of this format through to a provider. Returns a warning for each of the others.
 
-    The others may name models to fall back to, or change the shape of the answer.
+    They may name models to fall back to, or change the shape of the answer.
     """
-    given = request.provider_options.get(name, {})
-    rest = {key: value for key, value in given.items() if key in known and value is not None}
-    request.provider_options = {name: rest} if rest else {}
+    given = request.format_options.get(format, {})
+    listed = PASSED[format]
+    kept = {name: value for name, value in given.items() if name in listed}
+    request.format_options = {format: kept} if kept else {}
+    return [f"{name}: not handed on by this server" for name in given if name not in listed]
 
 
 def whole(event: StreamEvent) -> StreamEvent:

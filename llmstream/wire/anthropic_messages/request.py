@@ -8,7 +8,7 @@ Format: https://docs.anthropic.com/en/api/messages. Rules:
 - `max_tokens` is required. Empty and blank text is refused, so it is left out.
 - Reasoning and blocks of the provider's own go back only if this format made them, then verbatim.
 - `temperature`, `top_p` and `top_k` are left out, with a warning, where the model or the API version refuses them
-  (`versions.py`). `provider_options` go out as they are.
+  (`llmstream.wire.option_rules`). `provider_options` go out as they are.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ from llmstream.messages import (
 )
 from llmstream.wire.anthropic_messages.decode import FORMAT, render_call_data
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
-from llmstream.wire.anthropic_messages.versions import SAMPLING, refusal, takes_system_amid_turns
+from llmstream.wire.anthropic_messages.versions import takes_system_amid_turns
+from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
+from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, claude, leave_out
 from llmstream.wire.option_values import tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import is_off, owed_to
@@ -64,7 +66,10 @@ _BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015
 _PREFILLED = re.compile(
     r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)"
 )
+_takes_no_budget = claude((4, 7))
+"""https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking: `budget_tokens` is a 400 from 4.7 on."""
 _BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
+_SMALLEST_BUDGET = 1024
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _UNKNOWN = ("seed", "frequency_penalty", "presence_penalty", "verbosity")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -99,34 +104,47 @@ def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVari
     history = RenderedTurns(fitted.warnings)
     for message in fitted.messages:
         history.add(message)
+    limit = request.max_tokens
     body: dict[str, Any] = {
         "model": request.model,
-        "max_tokens": _default_limit(request.model, variant)
-        if request.max_tokens is None
-        else request.max_tokens,
+        "max_tokens": _default_limit(request.model, variant) if limit is None else limit,
         "messages": history.turns,
         "stream": True,
     }
-    rendered = Rendered(body, fitted.warnings)
     if history.system is not None:
         body["system"] = history.system
+    rendered = Rendered(body, fitted.warnings)
+    rendered.pass_on(request.format_options, FORMAT)
+    _render_options(request, variant, rendered)
+    drop_surplus([*body.get("tools", ()), *history.blocks], CONTROL, rendered.warnings)
+    own = request.provider_options.get(variant.name, {})
+    rendered.merge(own)
+    if "thinking" not in own:
+        _fit_thinking(rendered)
+    _render_sampling(request, rendered)
+    leave_out((*TOOLS, *CLAUDE_SAMPLING), rendered, own, version=variant.version)
+    return rendered
+
+
+def _render_options(request: ChatRequest, variant: MessagesVariant, rendered: Rendered) -> None:
+    body, warnings = rendered.body, rendered.warnings
     if request.stop:
         body["stop_sequences"] = list(request.stop)
-    tools = fit_tools(request.tools, ANTHROPIC_TOOLS, rendered.warnings)
+    tools = fit_tools(request.tools, ANTHROPIC_TOOLS, warnings)
     if tools:
         body["tools"] = [_render_tool(tool) for tool in tools]
-    drop_surplus([*body.get("tools", ()), *history.blocks], CONTROL, rendered.warnings)
     _render_tool_choice(request, rendered)
     _render_response_format(request.response_format, rendered)
-    _render_reasoning(request, rendered)
+    if request.reasoning_effort is not None and "thinking" not in body:
+        _render_reasoning(request.reasoning_effort, rendered)
     _render_metadata(request.metadata, rendered)
     for name in _UNKNOWN:
         if getattr(request, name) is not None:
-            rendered.warnings.append(f"{name}: not supported by Anthropic Messages; dropped")
-    _render_service_tier(request.service_tier, variant, rendered)
-    rendered.merge(request.provider_options.get(variant.name, {}))
-    _render_sampling(request, variant, rendered)
-    return rendered
+            warnings.append(f"{name}: not supported by Anthropic Messages; dropped")
+    if request.service_tier is not None:
+        tier = tier_for(request.service_tier, _TIERS, variant.name, warnings)
+        if tier is not None:
+            body["service_tier"] = tier
 
 
 def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRules:
@@ -151,12 +169,15 @@ def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRul
 
 def _is_off(request: ChatRequest, variant: MessagesVariant) -> bool:
     """Whether the body that comes of this tells the model not to reason."""
-    options = request.provider_options.get(variant.name, {})
+    passed = request.format_options.get(FORMAT, {})
+    options = {**passed, **request.provider_options.get(variant.name, {})}
     return is_off(options) if "thinking" in options else request.reasoning_effort == "none"
 
 
 def takes_prefill(request: ChatRequest) -> bool:
     """Whether the model goes on from an assistant message at the end: Claude before 4.6 does, unless it reasons."""
+    if "thinking" in request.format_options.get(FORMAT, {}):
+        return False
     return bool(_PREFILLED.search(request.model)) and request.reasoning_effort in (None, "none")
 
 
@@ -179,8 +200,11 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
 
 
 def _render_tool_choice(request: ChatRequest, rendered: Rendered) -> None:
+    """Both options in one field, which has a meaning only beside tools."""
     choice, parallel = request.tool_choice, request.parallel_tool_calls
-    if choice is None and (parallel is None or not request.tools):
+    if choice is None and parallel is None:
+        return
+    if choice is None and not request.tools:
         if parallel is False:
             rendered.warnings.append("parallel_tool_calls: has no meaning without tools; dropped")
         return
@@ -209,47 +233,86 @@ def _render_response_format(wanted: ResponseFormat | None, rendered: Rendered) -
         rendered.warnings.append(
             "response_format: Anthropic Messages follow a schema strictly; strict=False dropped"
         )
-    rendered.body["output_config"] = {"format": {"type": "json_schema", "schema": wanted.schema}}
+    format = {"type": "json_schema", "schema": wanted.schema}
+    rendered.merge({"output_config": {"format": format}})
 
 
-def _render_reasoning(request: ChatRequest, rendered: Rendered) -> None:
-    effort, body = request.reasoning_effort, rendered.body
-    if effort is None:
-        return
+def _render_reasoning(effort: str, rendered: Rendered) -> None:
+    body, warnings = rendered.body, rendered.warnings
+    model = str(body["model"])
     if effort == "none":
         body["thinking"] = {"type": "disabled"}
         return
-    if _OLDEST.search(request.model) or _OLD.search(request.model):
-        rendered.warnings.append("reasoning_effort: this model does not reason; dropped")
+    if _OLDEST.search(model) or _OLD.search(model):
+        warnings.append("reasoning_effort: this model does not reason; dropped")
         return
-    if effort not in _EFFORTS:
-        rendered.warnings.append(
-            f"reasoning_effort: {effort!r} is not a level of Anthropic Messages; sent as 'low'"
-        )
-        effort = "low"
-    if not _BUDGETED.search(request.model):
-        body["thinking"] = {"type": "adaptive"}
-        body["output_config"] = {**body.get("output_config", {}), "effort": effort}
+    budgeted = _BUDGETED.search(model) is not None
+    known = tuple(_BUDGETS) if budgeted else words_of(model) or _EFFORTS
+    word = fit_effort(effort, known, model, warnings)
+    if word is None:
         return
-    wanted = _BUDGETS.get(effort, _BUDGETS["high"])
-    # The budget is part of max_tokens: leave room for the answer.
-    budget = min(wanted, body["max_tokens"] - 1024)
-    if budget < 1024:
-        rendered.warnings.append(
+    if budgeted:
+        _render_budget(word, rendered)
+    else:
+        rendered.merge({"thinking": {"type": "adaptive"}, "output_config": {"effort": word}})
+
+
+def _render_budget(effort: str, rendered: Rendered) -> None:
+    """How a Claude before 4.6 is told to think. The budget is part of `max_tokens`: the answer needs room, too."""
+    body, warnings = rendered.body, rendered.warnings
+    wanted = _BUDGETS[effort]
+    budget = min(wanted, body["max_tokens"] - _SMALLEST_BUDGET)
+    if budget < _SMALLEST_BUDGET:
+        warnings.append(
             "reasoning_effort: this model needs max_tokens of 2,048 or more to reason; dropped"
         )
         return
-    if _lacks_reasoning(body["messages"]):
-        rendered.warnings.append(
+    if budget < wanted:
+        warnings.append(f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens")
+    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _fit_thinking(rendered: Rendered) -> None:
+    """Thinking with a budget, where the model, the history or a forced call allows none."""
+    body, warnings = rendered.body, rendered.warnings
+    thinking = body.get("thinking")
+    if not isinstance(thinking, Mapping) or thinking.get("type") != "enabled":
+        return
+    model = str(body["model"])
+    if _takes_no_budget(model.lower()):
+        _make_adaptive(thinking, rendered)
+    elif (body.get("tool_choice") or {}).get("type") in _FORCED and "claude" in model.lower():
+        del body["thinking"]
+        warnings.append(
+            "reasoning_effort: Claude can't be forced to call while it reasons; dropped"
+        )
+    elif _BUDGETED.search(model) and _lacks_reasoning(body["messages"]):
+        del body["thinking"]
+        warnings.append(
             "reasoning_effort: this model reasons amid its tool calls only if the reasoning before them is sent back, "
             "which this history lacks; dropped"
         )
-        return
-    if budget < wanted or effort not in _BUDGETS:
-        rendered.warnings.append(
-            f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens"
-        )
-    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+_FORCED = ("any", "tool")
+"""Kinds of `tool_choice` (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking, tool use)."""
+
+
+def _make_adaptive(thinking: Mapping[str, Any], rendered: Rendered) -> None:
+    budget = thinking.get("budget_tokens")
+    rest = {name: value for name, value in thinking.items() if name != "budget_tokens"}
+    rendered.body["thinking"] = {**rest, "type": "adaptive"}
+    told = "thinking: this Claude takes no budget_tokens; sent as adaptive"
+    config = rendered.body.get("output_config") or {}
+    if isinstance(budget, int) and "effort" not in config:
+        effort = _effort_for(budget)
+        rendered.merge({"output_config": {"effort": effort}})
+        told += f" with the effort {effort!r}"
+    rendered.warnings.append(told)
+
+
+def _effort_for(budget: int) -> str:
+    return next((word for word, limit in _BUDGETS.items() if budget <= limit), "high")
 
 
 def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
@@ -271,35 +334,23 @@ def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
     return isinstance(begun, str) or begun[0].get("type") not in ("thinking", "redacted_thinking")
 
 
-def _render_sampling(request: ChatRequest, variant: MessagesVariant, rendered: Rendered) -> None:
-    """Last, because the caller's `provider_options` may make the model reason, and hold the same options."""
-    body = rendered.body
-    version = body.get("anthropic_version", variant.version)
+def _render_sampling(request: ChatRequest, rendered: Rendered) -> None:
+    """After the caller's `provider_options`, which may hold the same options."""
     for name in SAMPLING:
         value = getattr(request, name)
-        if value is None or name in body:
+        if value is None or name in rendered.body:
             continue
         if name == "top_k" and value < 1:
             rendered.warnings.append("top_k: Anthropic Messages take 1 or more; dropped")
-            continue
-        if (why := refusal(name, value, body, version)) is None:
-            body[name] = value
         else:
-            rendered.warnings.append(f"{name}: {why}; dropped")
-
-
-def _render_service_tier(tier: str | None, variant: MessagesVariant, rendered: Rendered) -> None:
-    if tier is None:
-        return
-    word = tier_for(tier, _TIERS, variant.name, rendered.warnings)
-    if word is not None:
-        rendered.body["service_tier"] = word
+            rendered.body[name] = value
 
 
 def _render_metadata(metadata: dict[str, str], rendered: Rendered) -> None:
     if "user_id" in metadata:
         rendered.body["metadata"] = {"user_id": metadata["user_id"]}
-    if others := sorted(metadata.keys() - {"user_id"}):
+    others = sorted(metadata.keys() - {"user_id"})
+    if others:
         rendered.warnings.append(
             f"metadata: Anthropic Messages take only user_id; dropped: {', '.join(others)}"
         )
@@ -311,12 +362,12 @@ def _render_metadata(metadata: dict[str, str], rendered: Rendered) -> None:
 def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     """The request that a body means. Raises TypeError or ValueError that name the place.
 
-    Fields we have no name for become `provider_options["anthropic"]`.
+    Members without a name here become `format_options`.
     """
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise ValueError("model: name the model as a string")
-    rest = {key: value for key, value in body.items() if key not in _KNOWN}
+    rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
     choice = _object(body, "tool_choice")
     parallel = choice.get("disable_parallel_tool_use")
     config = dict(_object(body, "output_config"))
@@ -324,7 +375,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     response_format = _parse_response_format(config.pop("format", None))
     if config:
         rest["output_config"] = config
-    return build_request(
+    request = build_request(
         parse_history(body.get("system"), body.get("messages")),
         model,
         tools=[
@@ -344,8 +395,11 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         metadata={
             key: value for key, value in _object(body, "metadata").items() if value is not None
         },
-        provider_options={"anthropic": rest} if rest else {},
     )
+    if rest:
+        ensure_json(rest, "the body")
+        request.format_options = {FORMAT: rest}
+    return request
 
 
 def _parse_stop(value: Any) -> list[str]:
@@ -418,16 +472,22 @@ def _parse_response_format(format: Any) -> ResponseFormat | None:
     return ResponseFormat(format["schema"])
 
 
-def _parse_reasoning(thinking: Any, config: dict[str, Any], rest: dict[str, Any]) -> str | None:
-    kind = thinking.get("type") if isinstance(thinking, Mapping) else None
+def _parse_reasoning(thinking: Any, config: dict[str, Any], rest: dict[str, Any]) -> Any:
+    """The effort. What it doesn't say, such as a budget of another size, stays in `rest` as it came."""
+    if thinking is None:
+        return None
+    if not isinstance(thinking, Mapping):
+        raise TypeError(f"thinking must be an object, not {type(thinking).__name__}")
+    kind = thinking.get("type")
+    effort, whole = None, False
     if kind == "disabled":
-        return "none"
-    if thinking == {"type": "adaptive"} and "effort" in config:
-        effort: str = config.pop("effort")
-        return effort
-    if kind == "enabled":
+        effort, whole = "none", thinking == {"type": "disabled"}
+    elif kind == "adaptive" and "effort" in config:
+        effort, whole = config.pop("effort"), thinking == {"type": "adaptive"}
+    elif kind == "enabled":
         budget = _number(thinking, "budget_tokens", (int,)) or 0
-        return next((name for name, limit in _BUDGETS.items() if budget <= limit), "high")
-    if thinking is not None:
+        effort = _effort_for(budget)
+        whole = thinking == {"type": "enabled", "budget_tokens": _BUDGETS[effort]}
+    if not whole:
         rest["thinking"] = thinking
-    return None
+    return effort

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal
 
 from llmstream.arguments import FORMAT, build_request
@@ -20,11 +21,15 @@ from llmstream.messages import (
     ResponseFormat,
     Tool,
     ToolChoice,
+    ensure_json,
 )
+from llmstream.options import LEFT_TO_HOST
+from llmstream.wire.efforts import Words, fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemPlace
 from llmstream.wire.fitting.tools import CHAT_TOOLS, ToolRules, fit_tools
 from llmstream.wire.openai_chat.history import ChatMessages, ChatWords
+from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, Rule, fit_tool_effort, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import Owed, is_off, owed_to
@@ -85,6 +90,14 @@ class ChatVariant:
     service_tiers: Mapping[str, str] | None = field(default_factory=lambda: OPENAI_TIERS)
     """The host's word for each tier; a tier that isn't listed is dropped, with a warning. None: every word goes as it
     is, for nobody knows the host's."""
+    efforts: Words | None = None
+    """The words for an effort that the host knows, where the model's name doesn't tell; None: any goes as it is."""
+    rules: tuple[Rule, ...] = OPENAI_CHAT
+    """Which options are left out for which models (`llmstream.wire.option_rules`)."""
+    user_field: str | None = "safety_identifier"
+    """The field for the `user_id` that may stand in `metadata`; None: it is a label like the others."""
+    functions_without_reasoning: bool = True
+    """Whether newer models call functions here only if they don't reason, as at OpenAI's own chat completions."""
     unsupported: frozenset[str] = frozenset({"top_k"})
     """Options (fields of the body) that the host refuses or ignores: left out, with a warning."""
 
@@ -117,6 +130,20 @@ _KNOWN = frozenset(
         "stream_options",
     }
 )
+_SAME_NAME = (
+    *_PLAIN,
+    "tools",
+    "tool_choice",
+    "response_format",
+    "stop",
+    "seed",
+    "reasoning_effort",
+    "service_tier",
+    "metadata",
+)
+"""Options whose name and shape are those of `build_request`."""
+_LONGEST_USER = 128
+"""Characters of `safety_identifier`; a longer name is hashed."""
 
 
 # --- out --------------------------------------------------------------------------------------------------
@@ -124,47 +151,92 @@ _KNOWN = frozenset(
 
 def render_request(request: ChatRequest, variant: ChatVariant = ChatVariant()) -> Rendered:
     """The body to post. Constant work per message."""
-    warnings: list[str] = []
     messages: list[dict[str, Any]] = []
-    body: dict[str, Any] = {"model": request.model, "messages": messages, "stream": True}
+    rendered = Rendered({"model": request.model, "messages": messages, "stream": True})
     if variant.stream_usage:
-        body["stream_options"] = {"include_usage": True}
+        rendered.body["stream_options"] = {"include_usage": True}
+    rendered.pass_on(request.format_options, FORMAT)
+    _render_sampling(request, variant, rendered)
+    _render_limits(request, variant, rendered)
+    _render_tools(request, variant, rendered)
+    if request.response_format is not None:
+        rendered.body["response_format"] = _render_response_format(
+            request.response_format, variant, rendered.warnings
+        )
+    if request.reasoning_effort is not None:
+        _render_reasoning(request.reasoning_effort, variant, rendered)
+    _drop_unsupported(variant, rendered)
+    own = request.provider_options.get(variant.name, {})
+    rendered.merge(own)
+    _render_metadata(request.metadata, variant, rendered, own)
+    if variant.functions_without_reasoning:
+        fit_tool_effort(rendered, own)
+    leave_out((*TOOLS, *variant.rules), rendered, own)
+    _render_messages(request, variant, messages, rendered)
+    return rendered
+
+
+def _render_sampling(request: ChatRequest, variant: ChatVariant, rendered: Rendered) -> None:
+    """The options that have the same name here."""
     for name in _PLAIN:
         value = getattr(request, name)
         if value is not None:
-            body[name] = fit(name, value, variant.bounds, variant.name, warnings)
-    if request.service_tier is not None:
-        tier = tier_for(request.service_tier, variant.service_tiers, variant.name, warnings)
-        if tier is not None:
-            body["service_tier"] = tier
+            rendered.body[name] = fit(name, value, variant.bounds, variant.name, rendered.warnings)
     if request.seed is not None:
-        body[variant.seed] = request.seed
+        rendered.body[variant.seed] = request.seed
+
+
+def _render_limits(request: ChatRequest, variant: ChatVariant, rendered: Rendered) -> None:
+    body = rendered.body
     if request.max_tokens is not None:
         body[variant.max_tokens] = request.max_tokens
     if request.stop:
         body["stop"] = list(request.stop)
-    if request.metadata:
-        body["metadata"] = request.metadata
-    tools = fit_tools(request.tools, variant.tools, warnings)
-    if tools:
-        body["tools"] = [_render_tool(tool) for tool in tools]
+    if request.service_tier is None:
+        return
+    tier = tier_for(request.service_tier, variant.service_tiers, variant.name, rendered.warnings)
+    if tier is not None:
+        body["service_tier"] = tier
+
+
+def _render_tools(request: ChatRequest, variant: ChatVariant, rendered: Rendered) -> None:
+    fitted = fit_tools(request.tools, variant.tools, rendered.warnings)
+    if fitted:
+        tools = [_render_tool(tool) for tool in fitted]
+        rendered.body["tools"] = tools
         if not variant.strict_tools:
-            _loosen(body["tools"], variant, warnings)
+            _loosen(tools, variant, rendered.warnings)
     if request.tool_choice is not None:
-        _render_tool_choice(request.tool_choice, variant, body, warnings)
-    if request.response_format is not None:
-        body["response_format"] = _render_response_format(
-            request.response_format, variant, warnings
-        )
-    if request.reasoning_effort is not None:
-        _render_reasoning(request.reasoning_effort, variant, body, warnings)
-    for name in sorted(variant.unsupported & body.keys()):
-        del body[name]
-        warnings.append(f"{name}: not supported by {variant.name}; dropped")
-    rendered = Rendered(body, warnings)
-    rendered.merge(request.provider_options.get(variant.name, {}))
-    _render_messages(request, variant, messages, rendered)
-    return rendered
+        _render_tool_choice(request.tool_choice, variant, rendered.body, rendered.warnings)
+
+
+def _drop_unsupported(variant: ChatVariant, rendered: Rendered) -> None:
+    for name in sorted(variant.unsupported & rendered.body.keys()):
+        del rendered.body[name]
+        rendered.warnings.append(f"{name}: not supported by {variant.name}; dropped")
+
+
+def _render_metadata(
+    metadata: dict[str, str], variant: ChatVariant, rendered: Rendered, own: Mapping[str, Any]
+) -> None:
+    """Labels. The name of a user, as Anthropic's clients give it, has a field of its own at OpenAI."""
+    body = rendered.body
+    if not metadata or "metadata" in own:
+        return
+    if "metadata" in variant.unsupported:
+        rendered.warnings.append(f"metadata: not supported by {variant.name}; dropped")
+        return
+    body["metadata"] = labels = dict(metadata)
+    user = labels.get("user_id")
+    if variant.user_field is None or user is None or body.get("store") is True:
+        return
+    del labels["user_id"]
+    if not labels:
+        del body["metadata"]
+    hashed = len(user) > _LONGEST_USER
+    body.setdefault(variant.user_field, sha256(user.encode()).hexdigest() if hashed else user)
+    form = f"a hash in {variant.user_field}" if hashed else variant.user_field
+    rendered.warnings.append(f"metadata: user_id is sent as {form}")
 
 
 def _render_messages(
@@ -222,18 +294,15 @@ def _parts_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [part for content in contents if isinstance(content, list) for part in content]
 
 
-def _render_reasoning(
-    effort: str, variant: ChatVariant, body: dict[str, Any], warnings: list[str]
-) -> None:
+def _render_reasoning(effort: str, variant: ChatVariant, rendered: Rendered) -> None:
+    body, warnings = rendered.body, rendered.warnings
     if variant.reasoning is None:
         warnings.append(f"reasoning_effort: not supported by {variant.name}; dropped")
     elif effort == "none" and variant.reasoning_off is not None:
         body.update(variant.reasoning_off)
-    elif variant.reasoning == "reasoning":
-        body["reasoning"] = {"effort": effort}
-    elif variant.reasoning == "reasoning_effort":
-        body["reasoning_effort"] = effort
-    else:
+    elif variant.reasoning in ("reasoning_effort", "reasoning"):
+        _render_effort(effort, variant, rendered)
+    elif effort != LEFT_TO_HOST:
         wanted = effort != "none"
         switch = {"type": "enabled" if wanted else "disabled"}
         body[variant.reasoning] = switch if variant.reasoning == "thinking" else wanted
@@ -241,6 +310,19 @@ def _render_reasoning(
             warnings.append(
                 f"reasoning_effort: {variant.name} only switches reasoning on or off; {effort!r} is on"
             )
+
+
+def _render_effort(effort: str, variant: ChatVariant, rendered: Rendered) -> None:
+    body = rendered.body
+    model = str(body["model"])
+    known = words_of(model) or variant.efforts
+    word = fit_effort(effort, known, f"{model} at {variant.name}", rendered.warnings)
+    if word is None:
+        return
+    if variant.reasoning == "reasoning":
+        rendered.merge({"reasoning": {"effort": word}})
+    else:
+        body["reasoning_effort"] = word
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
@@ -303,31 +385,20 @@ def _render_response_format(
 def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     """The request that a body means. Raises TypeError or ValueError that name the place.
 
-    Fields we have no name for become `provider_options["openai"]`.
+    Members without a name here become `format_options`.
     """
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise ValueError("model: name the model as a string")
-    rest = {key: value for key, value in body.items() if key not in _KNOWN}
     limit = body.get("max_completion_tokens")
-    return build_request(
+    request = build_request(
         body.get("messages"),
         model,
-        tools=body.get("tools"),
-        tool_choice=body.get("tool_choice"),
-        parallel_tool_calls=body.get("parallel_tool_calls"),
-        response_format=body.get("response_format"),
-        temperature=body.get("temperature"),
-        top_p=body.get("top_p"),
-        top_k=body.get("top_k"),
-        frequency_penalty=body.get("frequency_penalty"),
-        presence_penalty=body.get("presence_penalty"),
+        **{name: body.get(name) for name in _SAME_NAME},
         max_tokens=body.get("max_tokens") if limit is None else limit,
-        stop=body.get("stop"),
-        seed=body.get("seed"),
-        reasoning_effort=body.get("reasoning_effort"),
-        verbosity=body.get("verbosity"),
-        service_tier=body.get("service_tier"),
-        metadata=body.get("metadata"),
-        provider_options={"openai": rest} if rest else {},
     )
+    rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
+    if rest:
+        ensure_json(rest, "the body")
+        request.format_options = {FORMAT: rest}
+    return request

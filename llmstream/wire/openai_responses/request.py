@@ -10,7 +10,7 @@ Format: https://platform.openai.com/docs/api-reference/responses/create. Rules a
   custom tool are `custom_tool_call_output`; any other kind of answer is a ToolResult with the item in `provider_data`.
 - `stop`, `seed`, `top_k` and the penalties don't exist here, nor does a message's `name`: dropped with a warning.
 - Dicts in `provider_options` are merged into those that the body has: `{"text": {"verbosity": "low"}}` keeps the
-  response format. Fields we have no name for are parsed into `provider_options`.
+  response format. Fields we have no name for are parsed into `format_options`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ from llmstream.messages import (
     ensure_json,
     sequence_of,
 )
+from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import RESPONSES_TOOLS, fit_tools
 from llmstream.wire.openai_responses.history import InputItems, parse_input
 from llmstream.wire.openai_responses.items import FORMAT
+from llmstream.wire.option_rules import OPENAI_SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, tier_for
 from llmstream.wire.outbound import Rendered
 
@@ -101,45 +103,79 @@ def render_request(
     )
     for message in fitted.messages:
         history.add(message)
-    body: dict[str, Any] = {"model": request.model, "input": history.items, "stream": True}
+    rendered = Rendered({"model": request.model, "input": history.items, "stream": True})
+    rendered.warnings += [*fitted.warnings, *_unknown_options(request, history)]
+    drop_surplus(_parts_of(history.items), BREAKPOINT, rendered.warnings)
+    rendered.pass_on(request.format_options, FORMAT)
     if variant.stateless:
-        body["store"] = False
-        if not _NO_REASONING.match(request.model):
-            body["include"] = [_INCLUDE]
+        _render_statelessness(request.model, rendered.body)
+    _render_plain(request, variant, rendered)
+    _render_text(request, rendered)
+    if request.reasoning_effort is not None:
+        _render_effort(request.reasoning_effort, variant, rendered)
+    own = request.provider_options.get(variant.name, {})
+    rendered.merge(own)
+    leave_out((*TOOLS, *OPENAI_SAMPLING), rendered, own)
+    return rendered
+
+
+def _unknown_options(request: ChatRequest, history: InputItems) -> list[str]:
+    dropped = [name for name in _UNKNOWN if getattr(request, name) not in (None, [])]
+    if history.named:
+        dropped.append("name")
+    return [f"{name}: not supported by OpenAI Responses; dropped" for name in dropped]
+
+
+def _render_statelessness(model: str, body: dict[str, Any]) -> None:
+    """Nothing is kept there, so reasoning comes encrypted, to be sent back. The caller may have asked for more."""
+    body.setdefault("store", False)
+    if _NO_REASONING.match(model):
+        return
+    included = body.get("include") or []
+    if _INCLUDE not in included:
+        body["include"] = [*included, _INCLUDE]
+
+
+def _render_plain(request: ChatRequest, variant: ResponsesVariant, rendered: Rendered) -> None:
+    """The options that stand at the top of the body."""
+    body = rendered.body
     for name in _PLAIN:
-        if (value := getattr(request, name)) is not None:
+        value = getattr(request, name)
+        if value is not None:
             body[name] = value
     if request.max_tokens is not None:
         body["max_output_tokens"] = request.max_tokens
     if request.metadata:
         body["metadata"] = request.metadata
-    warnings = [*fitted.warnings, *_warnings(request, history)]
-    tools = fit_tools(request.tools, RESPONSES_TOOLS, warnings)
+    tools = fit_tools(request.tools, RESPONSES_TOOLS, rendered.warnings)
     if tools:
         body["tools"] = [_render_tool(tool) for tool in tools]
-    drop_surplus(_parts_of(history.items), BREAKPOINT, warnings)
     if request.tool_choice is not None:
         body["tool_choice"] = _render_tool_choice(request.tool_choice)
-    text: dict[str, Any] = {}
+    if request.service_tier is None:
+        return
+    tier = tier_for(request.service_tier, variant.service_tiers, variant.name, rendered.warnings)
+    if tier is not None:
+        body["service_tier"] = tier
+
+
+def _render_text(request: ChatRequest, rendered: Rendered) -> None:
     if request.response_format is not None:
-        text["format"] = _render_response_format(request.response_format)
+        rendered.merge({"text": {"format": _render_response_format(request.response_format)}})
     if request.verbosity is not None:
-        text["verbosity"] = request.verbosity
-    if text:
-        body["text"] = text
-    if request.reasoning_effort is not None:
-        body["reasoning"] = {"effort": request.reasoning_effort}
-    if request.service_tier is not None:
-        tier = tier_for(request.service_tier, variant.service_tiers, variant.name, warnings)
-        if tier is not None:
-            body["service_tier"] = tier
-    rendered = Rendered(body, warnings)
-    rendered.merge(request.provider_options.get(variant.name, {}))
-    return rendered
+        rendered.merge({"text": {"verbosity": request.verbosity}})
+
+
+def _render_effort(effort: str, variant: ResponsesVariant, rendered: Rendered) -> None:
+    model = str(rendered.body["model"])
+    word = fit_effort(effort, words_of(model), f"{model} at {variant.name}", rendered.warnings)
+    if word is not None:
+        rendered.merge({"reasoning": {"effort": word}})
 
 
 def _history_rules(request: ChatRequest, variant: ResponsesVariant) -> HistoryRules:
-    options = request.provider_options.get(variant.name, {})
+    passed = request.format_options.get(FORMAT, {})
+    options = {**passed, **request.provider_options.get(variant.name, {})}
     return HistoryRules(
         format=FORMAT,
         label="OpenAI Responses",
@@ -170,13 +206,6 @@ def _parts_of(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [part for content in contents if isinstance(content, list) for part in content]
 
 
-def _warnings(request: ChatRequest, history: InputItems) -> list[str]:
-    dropped = [name for name in _UNKNOWN if getattr(request, name) not in (None, [])]
-    if history.named:
-        dropped.append("name")
-    return [f"{name}: not supported by OpenAI Responses; dropped" for name in dropped]
-
-
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     if isinstance(tool, HostedTool):
         return tool.definition
@@ -184,11 +213,10 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
         "type": "function",
         "name": tool.name,
         "parameters": tool.parameters,
+        "strict": bool(tool.strict),  # where nothing is said, this API makes it true
     }
     if tool.description is not None:
         function["description"] = tool.description
-    if tool.strict is not None:
-        function["strict"] = tool.strict
     data = tool.provider_data or {}
     if data.get("format") == FORMAT:
         function |= {name: value for name, value in data.items() if name != "format"}
@@ -221,12 +249,14 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         if not isinstance(instructions, str):
             raise TypeError(f"instructions must be a string, not {type(instructions).__name__}")
         messages.insert(0, Message("system", [TextPart(instructions)]))
-    rest = {key: value for key, value in body.items() if key not in _KNOWN}
+    rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
     if rest.get("store") is False:
         del rest["store"]
-    if rest.get("include") == [_INCLUDE]:
-        del rest["include"]
-    return build_request(
+    include = sequence_of(rest.pop("include", ()), "include")
+    included = [each for each in include if each != _INCLUDE]
+    if included:
+        rest["include"] = included
+    request = build_request(
         messages,
         model,
         tools=[
@@ -243,8 +273,11 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         verbosity=_take(rest, "text", "verbosity"),
         service_tier=body.get("service_tier"),
         metadata=_mapping(body.get("metadata") or {}, "metadata"),
-        provider_options={FORMAT: rest} if rest else {},
     )
+    if rest:
+        ensure_json(rest, "the body")
+        request.format_options = {FORMAT: rest}
+    return request
 
 
 def _take(rest: dict[str, Any], name: str, key: str) -> Any:
@@ -287,7 +320,7 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
 
 
 def _parse_tool_choice(value: Any, rest: dict[str, Any]) -> ToolChoice | None:
-    """`auto`, `none`, `required` or a function; choices of other kinds stay this provider's own."""
+    """`auto`, `none`, `required` or a function; choices of other kinds stay this format's own."""
     if value is None:
         return None
     if value in ("auto", "none", "required"):

@@ -111,10 +111,11 @@ class Scripted(LLMClient):
         request: ChatRequest,
         stream: bool = True,  # noqa: FBT001, FBT002  # as it is
     ):
-        options = {name: getattr(request, name) for name in NAMES}
+        options = {name: getattr(request, name) for name in (*NAMES, "format_options")}
         given = {name: value for name, value in options.items() if value not in (None, [], {})}
         self.asked.append(Asked(request.messages, request.model, given))
-        events = self._events(request.messages, stream, request.model or "text", given)
+        options = {name: value for name, value in given.items() if name != "format_options"}
+        events = self._events(request.messages, stream, request.model or "text", options)
         async with aclosing(events):
             async for event in events:
                 yield event

@@ -235,7 +235,7 @@ async def test_options_and_history_arrive(client, gateway) -> None:
         "max_tokens": 9,
         "stop": ["x"],
         "seed": 1,
-        "provider_options": {"openai": {"user": "u"}},
+        "format_options": {"openai-chat": {"user": "u", "store": True}},
     }
 
 
