@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 from llmstream.cache_marks import Cache, check_cache, parse_cache
 from llmstream.media import checked, parse_media
+from llmstream.message_keys import check_call_keys, check_message_keys, check_part_keys
 from llmstream.messages import (
     ROLES,
     ChatRequest,
@@ -35,7 +36,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.options import NAMES, OPTIONS
+from llmstream.options import NAMES, OPTIONS, unknown_option
 
 FORMAT = "openai-chat"
 OURS = "llmstream"
@@ -50,7 +51,7 @@ def build_request(messages: Any, model: str, **options: Any) -> ChatRequest:
     read: dict[str, Any] = {}
     for name, value in options.items():
         if name not in _READERS:
-            raise TypeError(f"there is no option {name!r}; known: {', '.join(NAMES)}")
+            raise TypeError(unknown_option(name))
         if value is not None:
             read[name] = _READERS[name](value)
     return ChatRequest(parse_messages(messages), model, **read, checked=True)
@@ -118,6 +119,7 @@ def _parse_message(value: Any, where: str) -> Message:
         raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {role!r}")
     if "parts" in value:
         return _parse_dumped(value, where)
+    check_message_keys(value, where)
     content = value.get("content")
     if role == "tool":
         return Message("tool", [_parse_tool_result(value, content, where)])
@@ -222,6 +224,8 @@ def _parse_content(content: Any, where: str) -> Iterator[Part]:
 
 def _parse_part(part: Any, where: str) -> Part:
     kind = part.get("type") if isinstance(part, Mapping) else None
+    if isinstance(part, Mapping):
+        check_part_keys(part, where)
     cache = parse_cache(part, where) if kind is not None else None
     match kind:
         case "text" | "input_text" | "output_text":
@@ -312,6 +316,7 @@ def _parse_call(call: Any, where: str) -> ToolCall:
     named = custom if isinstance(custom, Mapping) else function
     if not isinstance(named, Mapping) or not given.get("id") or not named.get("name"):
         raise ValueError(f"{where} needs an id and a function with a name")
+    check_call_keys(given, where)
     kind, field = ("custom", "input") if named is custom else ("function", "arguments")
     text = named.get(field) or ""
     if not isinstance(text, str):

@@ -10,9 +10,11 @@ import asyncio
 import warnings
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
+from inspect import signature
 from random import Random, SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Never, Self, TypedDict, Unpack, cast
 from weakref import WeakSet
 
 from llmstream.answer_stream import Stream
@@ -26,7 +28,7 @@ from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
-from llmstream.options import NAMES, OF_THE_CALL
+from llmstream.options import INSTEAD, NAMES, OF_THE_CALL, unknown_option
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.provider import Call, Provider, traits_of
@@ -112,14 +114,18 @@ class LLMClient:
         allow_host: AllowHost | None = None,
         clock: Clock | None = None,
         rng: Random | None = None,
+        **unknown: Never,
     ) -> None:
         # A traceback may show the locals of a frame that raises.
+        names = _names_of(unknown)
         key = None if api_key is None else Secret(api_key)
         del api_key
         headers = hide_headers(headers)
         if (flaw := secret_in_url(base_url)) is not None:
             base_url = None
             raise ConfigurationError(flaw)
+        if names:
+            raise TypeError(_not_of_the_client(names[0]))
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
         self._calls: WeakSet[Attempts] = WeakSet()
@@ -183,6 +189,7 @@ class LLMClient:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         fallbacks: Sequence[str | Provider] | None = None,
+        **unknown: Never,
     ) -> AsyncGenerator[StreamEvent, None]:
         """Ask the model. Yields deltas and one terminal event; with `stream=False` only the terminal event.
 
@@ -197,6 +204,7 @@ class LLMClient:
         """
         _check_loop()
         headers = hide_headers(headers)
+        _refuse_unknown(unknown)
         # Read from `locals()`, so that each option is spelled once.
         options = {name: value for name, value in [*locals().items()] if name in _OPTIONS}
         attempts = self._attempts(messages, streaming=stream, **options)
@@ -223,8 +231,7 @@ class LLMClient:
 
         Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
         """
-        if "headers" in options:
-            options["headers"] = hide_headers(options["headers"])
+        _check_options(options)
         return Stream(self.chat_completion(messages, **options))
 
     async def complete(
@@ -233,8 +240,7 @@ class LLMClient:
         **options: Unpack[CallOptions],
     ) -> Message:
         """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
-        if "headers" in options:
-            options["headers"] = hide_headers(options["headers"])
+        _check_options(options)
         async with Stream(self.chat_completion(messages, stream=False, **options)) as stream:
             return await stream.message()
 
@@ -382,6 +388,19 @@ class LLMClient:
         target = self.target(request.model or None)
         return target, replace(request, model=target.model)
 
+    def _check_owners(
+        self, provider_options: Mapping[str, Mapping[str, Any]], targets: Sequence[Target]
+    ) -> None:
+        """Raise ValueError for options of a provider that doesn't exist: they would go nowhere."""
+        if not provider_options:
+            return
+        asked = {target.provider.name for target in targets}
+        known = {self._provider.name, *asked, *registry.names()}
+        for name in provider_options:
+            if name not in known:
+                problem = f"provider_options: there is no provider {name!r}"
+                raise ValueError(problem + registry.advice(name))
+
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
         if timeouts is not None:
@@ -403,6 +422,7 @@ class LLMClient:
         """A call that is ready to begin. Raises for wrong arguments."""
         target, request = self._read(messages, **options)
         others = self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks)
+        self._check_owners(request.provider_options, [target, *others])
         guard = Guard(
             keep_message=self.keep_message or not streaming,
             warnings=self._warnings if target.provider is self._provider else (),
@@ -423,6 +443,43 @@ class LLMClient:
                 yield event
             elif event.status is not None:
                 logger.info("status: %s %s", event.status.kind, event.status.message)
+
+
+def _check_options(options: CallOptions) -> None:
+    """Raise TypeError for an option that doesn't exist, and let no frame hold the secrets among the others."""
+    if "headers" in options:
+        options["headers"] = hide_headers(options["headers"])
+    given = cast("dict[str, Any]", options)
+    unknown = given.keys() - CallOptions.__annotations__.keys()
+    if unknown:
+        given.clear()
+        raise TypeError(unknown_option(min(unknown)))
+
+
+def _names_of(unknown: dict[str, Never]) -> list[str]:
+    """The names of arguments that don't exist. Their values are let go: one may be a key."""
+    names = list(unknown)
+    unknown.clear()
+    return names
+
+
+def _refuse_unknown(unknown: dict[str, Never]) -> None:
+    """Raise TypeError for an option that doesn't exist."""
+    names = _names_of(unknown)
+    if names:
+        raise TypeError(unknown_option(names[0]))
+
+
+def _not_of_the_client(name: str) -> str:
+    """What to write instead of an argument that LLMClient doesn't have."""
+    if name in NAMES:
+        return f"LLMClient has no {name!r}: it is an option of a call, chat_completion(messages, {name}=…)"
+    if name in INSTEAD:
+        return f"LLMClient has no {name!r}; write {INSTEAD[name]}"
+    known = [each for each in signature(LLMClient).parameters if each != "unknown"]
+    close = get_close_matches(name, known, 1)
+    advice = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return f"LLMClient has no {name!r}; {advice}"
 
 
 def _check_provider(provider: object, wanted: str) -> None:

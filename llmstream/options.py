@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["number", "whole number", "flag", "text", "shape"]
@@ -192,3 +193,47 @@ OPTIONS = (
 NAMES = tuple(option.name for option in OPTIONS)
 BY_NAME = {option.name: option for option in OPTIONS}
 OF_THE_CALL = ("timeouts", "headers", "fallbacks")
+
+_SEVERAL = "one call for each answer"
+_RAW = 'provider_options={"openai": {…}}, keyed by the provider'
+INSTEAD = {
+    "max_completion_tokens": "max_tokens=…",
+    "max_output_tokens": "max_tokens=…",
+    "max_new_tokens": "max_tokens=…",
+    "user": 'metadata={"user_id": …}, or provider_options={"openai": {"user": …}}',
+    "timeout": "timeouts=Timeouts(total=…), in seconds",
+    "max_retries": "retry=RetryPolicy(max_attempts=…) of LLMClient, which counts the first try",
+    "retry": "retry=RetryPolicy(…) of LLMClient",
+    "extra_body": _RAW,
+    "extra_headers": "headers={…}",
+    "default_headers": "headers={…}",
+    "extra_query": "the query in LLMClient(base_url=…)",
+    "api_key": "api_key=… of LLMClient",
+    "base_url": "base_url=… of LLMClient",
+    "functions": "tools=[…]",
+    "function_call": "tool_choice=…",
+    "stop_sequences": "stop=[…]",
+    "system": 'a first message {"role": "system", "content": …}',
+    "instructions": 'a first message {"role": "system", "content": …}',
+    "input": "messages=[…]",
+    "prompt": "messages=[…]",
+    "reasoning": "reasoning_effort=…",
+    "thinking": 'reasoning_effort=…, or provider_options={"anthropic": {"thinking": {…}}}',
+    "response_model": "llmstream.structured.parse(…)",
+    "n": _SEVERAL,
+    "organization": 'headers={"OpenAI-Organization": …} of LLMClient',
+    "project": 'headers={"OpenAI-Project": …} of LLMClient',
+    "http_client": "transport=…, or sdk_client=… of LLMClient",
+}
+"""Names that vendors' SDKs have for what is said otherwise here."""
+
+
+def unknown_option(name: str) -> str:
+    """What to write instead of an argument that doesn't exist, in an error's words."""
+    told = f"there is no option {name!r}; "
+    if name in INSTEAD:
+        return f"{told}write {INSTEAD[name]}"
+    close = get_close_matches(name, (*NAMES, *OF_THE_CALL), 1, 0.75)
+    if close:
+        return f"{told}did you mean {close[0]!r}?"
+    return f"{told}known: {', '.join(NAMES)}. A field of a provider's own body goes into {_RAW}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import pytest
 
 from llmstream import ConfigurationError, LLMClient, Message, Timeouts, Tool
+from llmstream.arguments import parse_messages
 from llmstream.providers import registry
 from llmstream.testing import ScriptedProvider
 
@@ -323,6 +325,133 @@ async def test_an_unknown_option_is_a_type_error():
     """A misspelt option is not swallowed."""
     with pytest.raises(TypeError, match="max_token"):
         LLMClient(provider=ScriptedProvider()).stream(HI, max_token=5)
+
+
+INSTEAD = {
+    "max_completion_tokens": "write max_tokens=",
+    "user": "user_id",
+    "timeout": r"timeouts=Timeouts\(total=",
+    "max_retries": r"retry=RetryPolicy\(max_attempts=",
+    "extra_body": "provider_options=",
+    "extra_headers": "headers=",
+    "stop_sequences": "stop=",
+    "functions": "tools=",
+    "temprature": "did you mean 'temperature'",
+    "time_outs": "did you mean 'timeouts'",
+    "min_p": "known: .* provider's own body",
+}
+"""What an error says of an option that other libraries have."""
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+async def test_an_option_of_another_library_says_what_to_write(name):
+    """However the call is made, and without the value, which may be a secret."""
+    provider = ScriptedProvider()
+    client = LLMClient(provider=provider)
+    given = {name: "sk-a-secret"}
+    for mode in (True, False):
+        with pytest.raises(TypeError, match=INSTEAD[name]) as caught:
+            await anext(client.chat_completion(HI, mode, **given))
+        assert "sk-a-secret" not in str(caught.value)
+    with pytest.raises(TypeError, match=INSTEAD[name]):
+        client.stream(HI, **given)
+    with pytest.raises(TypeError, match=INSTEAD[name]) as caught:
+        await client.complete(HI, **given)
+    frames = [
+        frame.frame for frame in inspect.getinnerframes(caught.tb) if "client.py" in frame.filename
+    ]
+    assert not any("sk-a-secret" in repr(frame.f_locals) for frame in frames)
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("timeout", r"timeouts=Timeouts\(total="),
+        ("max_retries", r"RetryPolicy\(max_attempts="),
+        ("default_headers", "headers="),
+        ("organization", "OpenAI-Organization"),
+        ("http_client", "transport="),
+        ("temperature", r"chat_completion\(messages, temperature="),
+        ("api_keys", "did you mean 'api_key'"),
+        ("nonsense", "known: model, provider"),
+    ],
+)
+def test_an_argument_of_another_library_s_client_says_what_to_write(name, match):
+    """The value stays unsaid."""
+    refused(TypeError, match, provider=ScriptedProvider(), **{name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("message", "match"),
+    [
+        (
+            {"role": "user", "content": "x", "tool_cals": []},
+            r"messages\[0\] has no key 'tool_cals'",
+        ),
+        ({"role": "user", "content": "x", "tool_calls": [1]}, "has no key 'tool_calls'"),
+        ({"role": "user", "contents": "x", "content": "y"}, "did you mean 'content'"),
+        ({"role": "assistant", "content": "", "function_call": {"name": "f"}}, "write tool_calls"),
+        ({"role": "assistant", "content": "x", "reasoning_contents": "y"}, "reasoning_content'"),
+        ({"role": "assistant", "content": "x", "audio": {"id": "a"}}, "has no key 'audio'"),
+        ({"role": "tool", "tool_call_id": "c", "content": "x", "tool_id": "d"}, "tool_call_id"),
+        ({"role": "system", "content": "x", "id": "a"}, "has no key 'id'; known: role, content"),
+        (
+            {"role": "user", "content": [{"type": "text", "text": "x", "txt": "y"}]},
+            r"messages\[0\].content\[0\] has no key 'txt'",
+        ),
+        (
+            {"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}, "url": "u"}]},
+            "has no key 'url'",
+        ),
+        (
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "c", "function": {"name": "f", "args": "{}"}}],
+            },
+            r"tool_calls\[0\].function has no key 'args'",
+        ),
+    ],
+)
+async def test_a_key_that_a_message_doesn_t_have_is_named(message, match):
+    """It used to vanish."""
+    await asked(ValueError, match, [message])
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
+def test_a_key_that_says_nothing_is_let_through(role):
+    """OpenAI's SDK writes None for what an answer doesn't have."""
+    parse_messages(
+        [{"role": role, "content": "x", "audio": None, "function_call": None, "x": None}]
+    )
+
+
+@pytest.mark.parametrize("name", ["antropic", "OpenAI", "openai_responses", ""])
+async def test_options_for_a_provider_that_doesn_t_exist_are_refused(name):
+    """They would go nowhere."""
+    options = {name: {"x": 1}}
+    await asked(
+        ValueError, f"provider_options: there is no provider {name!r}", provider_options=options
+    )
+    await asked(ValueError, "Providers are: ", provider_options=options)
+
+
+@pytest.mark.parametrize("name", ["scripted", "openai", "groq", "anthropic"])
+async def test_options_for_a_provider_that_exists_are_for_whoever_answers(name):
+    """One that isn't asked may be a fallback of another call."""
+    client = LLMClient(provider=ScriptedProvider(["hi"]))
+    await client.complete(HI, provider_options={name: {"x": 1}})
+
+
+async def test_options_for_a_provider_object_are_known_by_its_name():
+    """Also where it is a fallback of this call alone."""
+    mine = ScriptedProvider(["hi"])
+    mine.name = "mine"
+    client = LLMClient(provider=ScriptedProvider(["hi"]))
+    options = {"mine": {"x": 1}}
+    with pytest.raises(ValueError, match="there is no provider 'mine'"):
+        await client.complete(HI, provider_options=options)
+    await client.complete(HI, provider_options=options, fallbacks=[mine])
 
 
 async def test_mistakes_are_found_in_batch_mode_too():

@@ -204,7 +204,9 @@ async def test_a_wrong_value_raises_before_any_network(name, value):
 
 
 def test_an_option_that_nobody_knows_is_named():
-    with pytest.raises(TypeError, match="there is no option 'tempreature'; known: tools, "):
+    with pytest.raises(
+        TypeError, match="there is no option 'tempreature'; did you mean 'temperature'"
+    ):
         build_request(HI, "m", tempreature=1)
 
 

@@ -72,7 +72,7 @@ def create(config: ProviderConfig) -> Provider:
     if vendor is not None:
         return vendor.create(config)
     if config.name not in _BUILT_IN:
-        raise ConfigurationError(f"unknown provider {config.name!r}{_advice(config.name)}")
+        raise ConfigurationError(f"unknown provider {config.name!r}{advice(config.name)}")
     provider: Provider = _load(config.name)(config)
     return provider
 
@@ -134,9 +134,9 @@ def parse_model(model: str) -> tuple[str, str | None]:
         if pattern.match(model):
             return provider, model
     if colon:
-        raise ConfigurationError(f"unknown provider {head!r} in {model!r}{_advice(head)}")
+        raise ConfigurationError(f"unknown provider {head!r} in {model!r}{advice(head)}")
     raise ConfigurationError(
-        f'can\'t tell whose model {model!r} is: write "provider:model"{_advice(slash)}'
+        f'can\'t tell whose model {model!r} is: write "provider:model"{advice(slash)}'
     )
 
 
@@ -168,7 +168,8 @@ def default_model() -> tuple[str, str | None, str | None]:
     )
 
 
-def _advice(name: str) -> str:
+def advice(name: str) -> str:
+    """What to write instead of a provider's name that doesn't exist, as the end of a sentence."""
     close = difflib.get_close_matches(name, names(), 1)
     meant = f"; did you mean {close[0]!r}?" if close else "."
     return f"{meant} Providers are: {', '.join(names())}"

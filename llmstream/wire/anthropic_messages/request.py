@@ -94,6 +94,8 @@ _KNOWN = frozenset(
     }
 )
 
+_MESSAGE = ("role", "content")
+
 
 # --- out --------------------------------------------------------------------------------------------------
 
@@ -367,6 +369,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise ValueError("model: name the model as a string")
+    _check_message_keys(body.get("messages"))
     rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
     choice = _object(body, "tool_choice")
     parallel = choice.get("disable_parallel_tool_use")
@@ -400,6 +403,16 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         ensure_json(rest, "the body")
         request.format_options = {FORMAT: rest}
     return request
+
+
+def _check_message_keys(messages: Any) -> None:
+    """Raise ValueError for a key that no message has here; the API refuses it, too."""
+    for index, message in enumerate(messages if isinstance(messages, list) else ()):
+        if not isinstance(message, Mapping):
+            continue  # the history's own error is better
+        unknown = [key for key in message if key not in _MESSAGE and message[key] is not None]
+        if unknown:
+            raise ValueError(f"messages[{index}] has no key {unknown[0]!r}; known: role, content")
 
 
 def _parse_stop(value: Any) -> list[str]:

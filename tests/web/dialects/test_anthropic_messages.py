@@ -179,6 +179,16 @@ async def test_options_and_history_arrive(client, gateway) -> None:
         ({"model": "text", "messages": HI, "max_tokens": "9"}, "max_tokens"),
         ({"model": "text", "messages": HI, "max_tokens": 0}, "max_tokens"),
         ({"model": "text", "messages": HI, "stream": 1}, "stream"),
+        ({"model": "text", "messages": [{**HI[0], "nmae": "x"}]}, "messages[0] has no key 'nmae'"),
+        (
+            {
+                "model": "text",
+                "messages": HI,
+                "thinking": {"type": "adaptive"},
+                "output_config": {"effort": "hgih"},
+            },
+            "reasoning_effort must be one of",
+        ),
         ({"model": "text", "messages": HI, "metadata": {"user_id": 3}}, "metadata"),
         (
             {"model": "text", "messages": [{"role": "user", "content": [3]}]},

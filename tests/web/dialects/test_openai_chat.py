@@ -251,6 +251,8 @@ async def test_options_and_history_arrive(client, gateway) -> None:
         ({"model": "text", "messages": HI, "temperature": "hot"}, "temperature"),
         ({"model": "text", "messages": HI, "max_tokens": 0}, "max_tokens"),
         ({"model": "text", "messages": HI, "stream": "yes"}, "stream"),
+        ({"model": "text", "messages": [{**HI[0], "nmae": "x"}]}, "messages[0] has no key 'nmae'"),
+        ({"model": "text", "messages": HI, "reasoning_effort": "hgih"}, "reasoning_effort must be"),
         ({"model": "text", "messages": HI, "n": 2}, "n:"),
         ({"model": "text", "messages": HI, "metadata": [1]}, "metadata"),
         ({"model": "text", "messages": HI, "stream_options": "all"}, "stream_options"),
