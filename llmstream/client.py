@@ -134,7 +134,7 @@ class LLMClient:
         self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
         self._include_raw = include_raw
-        self._strict = strict
+        self.strict: Final = strict
         self.keep_message: Final = keep_message
         self.clock: Final[Clock] = clock or LoopClock()
         self._rng = rng or SystemRandom()  # has no state that forked workers would share
@@ -336,7 +336,7 @@ class LLMClient:
             return registry.parse_model(model)
         name, model, warning = registry.default_model()
         if warning is not None:
-            if self._strict:
+            if self.strict:
                 raise ConfigurationError(warning)
             warnings.warn(warning, stacklevel=4)
             logger.warning("%s", warning)
@@ -407,7 +407,7 @@ class LLMClient:
             _check_timeouts(timeouts)
         timeouts = self._timeouts if timeouts is None else timeouts.over(self._timeouts)
         deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
-        return Call(timeouts, deadline, headers or {}, self._include_raw, self._strict, self.clock)
+        return Call(timeouts, deadline, headers or {}, self._include_raw, self.strict, self.clock)
 
     def _attempts(
         self,

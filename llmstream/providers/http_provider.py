@@ -18,6 +18,7 @@ from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
 from llmstream.wire.formats import find_format
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.pass_through import rate_limits_of
 from llmstream.wire.refused_options import Lessons
 
 
@@ -56,6 +57,7 @@ class HTTPProvider:
         self._lessons = Lessons()
         self.traits = self.make_traits(
             default_model=self.default_model,
+            format=self.format,
             budget_key=self.channel.budget_key,
             keeps_deadline=True,
             is_vendor=config.base_url is None and config.sdk_client is None,
@@ -115,6 +117,7 @@ class HTTPProvider:
             body = response.body()
             decoder = self._format.make_decoder(include_raw=call.include_raw, keep_message=False)
             decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
+            decoder.start.rate_limits = rate_limits_of(response.headers)
             reader = AnswerReader(body, decoder, call, exchange.watchdog, response.abort)
             while not reader.done:
                 events = await reader.read()

@@ -68,6 +68,8 @@ class ProviderTraits:
 
     default_model: str | None = None
     """The model that is asked when nobody names one."""
+    format: str | None = None
+    """The wire format that it speaks, by its name in `wire.FORMATS`. None: it speaks none."""
     budget_key: Hashable | None = None
     """Providers with the same endpoint and key share this value, their retry budget and their pauses after a 429.
     None: the provider has its own."""

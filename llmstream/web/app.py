@@ -32,6 +32,7 @@ from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.refusals import Refusal, RenderError
+from llmstream.web.warnings_header import WARNINGS
 
 logger = get_logger("llmstream.web")
 
@@ -193,7 +194,7 @@ def _cors(access: Access) -> Middleware:
         allow_origins=access.origins,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after"],
+        expose_headers=["x-request-id", "retry-after", WARNINGS],
     )
 
 

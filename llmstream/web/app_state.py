@@ -51,12 +51,23 @@ class Service:
             raise invalid(str(problem)) from None
 
     def events(
-        self, request: ChatRequest, *, model: str | None, stream: bool
+        self,
+        request: ChatRequest,
+        *,
+        model: str | None,
+        stream: bool,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
-        """The answer to a request that was read. Raises RefusedError for a model that isn't on the list."""
+        """The answer to a request that was read. Raises RefusedError for a model that isn't on the list.
+
+        `headers` go to the provider of this model alone.
+        """
         name = self.model(model)
         check_messages(request.messages, self.limits)
-        return self.client.chat_completion(replace(request, model=name or ""), stream)
+        asked = replace(request, model=name or "")
+        if headers:
+            return self.client.chat_completion(asked, stream, headers=headers)
+        return self.client.chat_completion(asked, stream)
 
     async def is_ready(self) -> bool:
         """Whether the store of the conversations can be read: asked for a session that nobody began, it says so."""

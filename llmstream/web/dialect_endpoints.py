@@ -9,12 +9,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.providers.provider import traits_of
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.dialects import AiSdk, Ask, Dialect
 from llmstream.web.dialects.openai_models import model_document, models_document
 from llmstream.web.limits import read_json
 from llmstream.web.native_encoders import render_json
 from llmstream.web.responses import EventStreamResponse
+from llmstream.wire.anthropic_messages.versions import HEADER as VERSION
+from llmstream.wire.pass_through import RATE_LIMITS, REQUEST_HEADERS
 
 
 class Streamed:
@@ -64,7 +67,12 @@ class Mounted:
             ask = self._dialect.parse(body)
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
-        events = self._service.events(ask.request, model=ask.model, stream=ask.stream)
+        headers, warnings = self._handed_on(request, ask)
+        if warnings and self._service.client.strict:
+            raise invalid(f"strict: {'; '.join(warnings)}")
+        events = self._service.events(
+            ask.request, model=ask.model, stream=ask.stream, headers=headers
+        )
         return EventStreamResponse(
             events,
             (Streamed if ask.stream else Whole)(self._dialect, ask),
@@ -72,7 +80,27 @@ class Mounted:
             heartbeat=self._service.heartbeat,
             write_timeout=self._service.write_timeout,
             render_error=self._dialect.error,
+            warnings=warnings,
+            rate_limits=RATE_LIMITS.get(self._dialect.format or ""),
         )
+
+    def _handed_on(self, request: Request, ask: Ask) -> tuple[dict[str, str], list[str]]:
+        """The client's own headers for the provider, and what isn't handed on."""
+        format = self._dialect.format or ""
+        warnings = list(ask.warnings)
+        given = {
+            name: ", ".join(request.headers.getlist(name))
+            for name in REQUEST_HEADERS.get(format, ())
+            if name in request.headers
+        }
+        for name, value in given.items():
+            if not (value.isascii() and value.isprintable()):
+                raise invalid(f"{name} must be plain ASCII")
+        provider = self._service.client.target(self._service.model(ask.model)).provider
+        if traits_of(provider).format == format:
+            return given, warnings
+        warnings += [f"{name}: only {format} has it; dropped" for name in given if name != VERSION]
+        return {}, warnings
 
 
 class Models:

@@ -129,7 +129,7 @@ def public_info(info: ErrorInfo, request_id: str, *, status: bool = False) -> Er
 
 
 def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
-    """An event as strangers may see it: failures in fixed words, and nothing of the provider's frames.
+    """An event as strangers may see it: failures in fixed words, and nothing of the provider's frames and rate limits.
 
     Why a tool of the server's own failed is kept back, and logged.
     """
@@ -143,6 +143,8 @@ def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
         )
     elif event.raw is not None:
         event = replace(event, raw=None)
+    if event.start is not None and event.start.rate_limits:
+        event = replace(event, start=replace(event.start, rate_limits={}))
     if (
         event.tool_result is not None
         and (result := _public_part(event.tool_result)) is not event.tool_result

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from typing import TypeAlias
 
 from starlette.types import Message, Receive, Send
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.streams.flow import Upstream
 from llmstream.web.delivery import Delivery
 from llmstream.web.errors import RefusedError, public_info
@@ -19,6 +20,8 @@ from llmstream.web.refusals import Refusal, RenderError, whole_messages
 
 _TEXT = EventType.TEXT_DELTA
 _LAST_BODY: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+HeadOf: TypeAlias = Callable[[Start], Message]
+"""The head of an answer, once it has begun."""
 _GOODBYE = 0.5
 """Seconds for a last word to a client when the server stops."""
 
@@ -37,6 +40,7 @@ class HttpDelivery(Delivery):
         request_id: str,
         heartbeat: float | None,
         write_timeout: float | None,
+        head_of: HeadOf | None = None,
     ) -> None:
         super().__init__(
             events,
@@ -47,6 +51,13 @@ class HttpDelivery(Delivery):
         )
         self._encoder, self._head, self._render_error = encoder, head, render_error
         self._opened = False
+        self._head_of = head_of
+
+    async def write(self, event: StreamEvent, problem: BaseException | None = None) -> None:
+        """Write one event. The head says what the answer's beginning tells of it."""
+        if event.start is not None and self._head_of is not None and not self._opened:
+            self._head = self._head_of(event.start)
+        await super().write(event, problem)
 
     async def write_events(self, events: AsyncIterator[StreamEvent]) -> None:
         """Write the events up to the last one."""

@@ -18,7 +18,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 
 from starlette.background import BackgroundTask
@@ -28,7 +35,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.log import get_logger
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.web.client_writer import SlowClientError
@@ -47,6 +54,7 @@ from llmstream.web.negotiation import (
 )
 from llmstream.web.refusals import HEADERS, Refusal, RenderError
 from llmstream.web.server_log import filter_server_logs
+from llmstream.web.warnings_header import WARNINGS, warnings_header
 
 logger = get_logger("llmstream.web")
 filter_server_logs()
@@ -56,7 +64,9 @@ class EventStreamResponse(Response):
     """An answer as it comes. Closes `events`; works wherever a Starlette Response does, FastAPI among it.
 
     `encoder` says how it is written (None: as server-sent events), `render_error` what an HTTP error's body is.
-    `heartbeat` and `write_timeout` are seconds; None: none. `headers` are added to the answer's head. A request whose
+    `heartbeat` and `write_timeout` are seconds; None: none. `headers` are added to the answer's head, which also names
+    in `x-llmstream-warnings` what of the request was left out: `warnings`, and those of the provider that answers. Its
+    rate limits go back in headers whose names begin with `rate_limits`. A request whose
     Last-Event-ID is one of SseEncoder's is answered as `llmstream.web.native_encoders` says.
     """
 
@@ -70,6 +80,8 @@ class EventStreamResponse(Response):
         write_timeout: float | None = 30.0,
         headers: Mapping[str, str] | None = None,
         render_error: RenderError = render_error,
+        warnings: Sequence[str] = (),
+        rate_limits: str | None = None,
     ) -> None:
         self._given, self._events = events, Upstream(events)
         self._encoder = encoder or outgoing(Form.SSE)
@@ -86,6 +98,7 @@ class EventStreamResponse(Response):
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in named.items()
         ]
+        self._warnings, self._rate_limits = tuple(warnings), rate_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. Raises AbortedError where the connection has to be cut, which is what servers do then.
@@ -118,6 +131,7 @@ class EventStreamResponse(Response):
             request_id=self.request_id,
             heartbeat=self._heartbeat,
             write_timeout=self._write_timeout,
+            head_of=self._head,
         )
         try:
             whole = await delivery.run(http_client_left(receive))
@@ -137,12 +151,21 @@ class EventStreamResponse(Response):
         if self.background is not None:
             await self.background()
 
-    def _head(self) -> Message:
+    def _head(self, start: Start | None = None) -> Message:
         return {
             "type": "http.response.start",
             "status": self.status_code,
-            "headers": self.raw_headers,
+            "headers": [*self.raw_headers, *self._told(start or Start())],
         }
+
+    def _told(self, start: Start) -> Iterator[tuple[bytes, bytes]]:
+        """What the beginning of an answer says in its head."""
+        warnings = dict.fromkeys((*self._warnings, *start.warnings))
+        if warnings:
+            yield WARNINGS.encode(), warnings_header(warnings)
+        for name, value in start.rate_limits.items():
+            if self._rate_limits is not None and name.startswith(self._rate_limits):
+                yield name.encode(), value.encode()
 
 
 def respond(

@@ -1,8 +1,9 @@
-"""Members of a request without a name of ours that a gateway hands on to a provider of the same format.
+"""What a gateway hands on between a client and a provider of the same format, beside what has a name of ours.
 
-Listed is what tunes the answer to one client. Not listed is what names other models (`models`, `fallbacks`), what
-reaches into the account of the server (`container`, `conversation`, `previous_response_id`, `mcp_servers`), and what
-changes the shape of the answer (`n`, `logprobs`). docs/serving.md has the same lists; a test compares them.
+Of a request's members it is those that tune the answer to one client. It isn't those that name other models (`models`,
+`fallbacks`), that reach into the server's account (`container`, `conversation`, `previous_response_id`, `mcp_servers`),
+or that change the shape of the answer (`n`, `logprobs`). Of the headers it is the client's choice of API version, and
+the provider's rate limits. docs/serving.md has the same lists; a test compares them.
 """
 
 from __future__ import annotations
@@ -100,3 +101,31 @@ PASSED: Mapping[str, frozenset[str]] = {
     ),
 }
 """By the name of the wire format. `temperature`, `service_tier` and the like have names of ours and always go."""
+
+REQUEST_HEADERS: Mapping[str, tuple[str, ...]] = {
+    "anthropic-messages": ("anthropic-version", "anthropic-beta"),
+}
+"""A client's own headers that go to the provider unchanged (https://code.claude.com/docs/en/llm-gateway-protocol)."""
+RATE_LIMITS: Mapping[str, str] = {
+    "openai-chat": "x-ratelimit-",
+    "openai-responses": "x-ratelimit-",
+    "anthropic-messages": "anthropic-ratelimit-",
+}
+"""How the names of a provider's headers begin that go back to the client."""
+_PREFIXES = tuple(sorted(set(RATE_LIMITS.values())))
+_MOST = 32
+_LONGEST = 200
+
+
+def rate_limits_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """The rate limits among the headers of a provider's answer. Bounded, since they come from elsewhere."""
+    found = {}
+    for name, value in headers.items():
+        key = name.lower()
+        if key.startswith(_PREFIXES) and len(key) <= _LONGEST and _is_plain(value):
+            found[key] = value
+    return dict(list(found.items())[:_MOST])
+
+
+def _is_plain(value: str) -> bool:
+    return len(value) <= _LONGEST and value.isascii() and value.isprintable()

@@ -47,6 +47,7 @@ class Run:
 class AgUi:
     """The dialect."""
 
+    format: str | None = None
     path: str = "/agui"
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -58,6 +58,7 @@ class UiReply:
 class AiSdk:
     """The dialect."""
 
+    format: str | None = None
     path: str = "/api/chat"
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(

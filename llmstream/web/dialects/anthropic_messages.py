@@ -44,6 +44,7 @@ class AnthropicMessages:
     """The dialect. `new_id` gives the end of an answer's id."""
 
     new_id: Callable[[], str] = lambda: uuid4().hex
+    format: str | None = FORMAT
     path: str = "/v1/messages"
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)

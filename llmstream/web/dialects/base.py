@@ -42,6 +42,8 @@ class Answer(Encoder, Protocol):
 class Dialect(Protocol):
     """One kind of client: where it posts, what it says, and what it understands."""
 
+    format: str | None
+    """The wire format that its requests and answers are of; None: a format of its own."""
     path: str
     """Where its clients post, from the root: "/v1/chat/completions"."""
     content_type: str

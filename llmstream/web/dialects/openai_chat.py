@@ -88,6 +88,7 @@ class OpenAIChat:
 
     now: Callable[[], float] = time.time
     new_id: Callable[[], str] = lambda: uuid4().hex
+    format: str | None = FORMAT
     path: str = "/v1/chat/completions"
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
