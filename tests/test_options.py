@@ -23,6 +23,7 @@ from llmstream.web.endpoints import NOT_FOR_STRANGERS, ChatBody
 from llmstream.wire.anthropic_messages import request as anthropic
 from llmstream.wire.openai_chat import request as chat
 from llmstream.wire.openai_responses import request as responses
+from llmstream.wire.pass_through import SAMPLING
 from llmstream.wire.refused_options import NESTED, OPTIONAL
 from tests import options_page
 from tests.option_values import GIVEN, PLAIN, READ
@@ -146,7 +147,7 @@ def test_the_dialects_read_each_option_of_their_format():
 
 def test_what_may_be_left_out_of_a_refused_request_follows_from_the_list():
     droppable = {option.name for option in OPTIONS if option.droppable}
-    assert droppable | {"stream_options", "reasoning"} == OPTIONAL
+    assert droppable | {"stream_options", "reasoning"} | SAMPLING == OPTIONAL
     assert {name.split(".")[1] for name in NESTED} <= droppable
 
 

@@ -71,7 +71,7 @@ TABLE = (
         "the API's list of gpt-5.6's options (anomalyco/opencode#36141)",
     ),
     ModelWords(
-        r"claude-(\w+-)*4[.-]6(?!\d)",
+        r"claude-[a-z-]{0,20}4[.-]6(?!\d)",
         ("none", "low", "medium", "high", "max"),
         "Claude 4.6",
         _CLAUDE,

@@ -12,16 +12,11 @@ from collections.abc import Mapping
 
 SAMPLING = frozenset(
     {
-        "allowed_token_ids",
-        "bad_words",
         "dry_base",
         "dry_multiplier",
         "dynatemp_range",
-        "ignore_eos",
         "length_penalty",
-        "logit_bias",
         "min_p",
-        "min_tokens",
         "mirostat",
         "mirostat_eta",
         "mirostat_tau",
@@ -30,8 +25,6 @@ SAMPLING = frozenset(
         "repeat_last_n",
         "repeat_penalty",
         "repetition_penalty",
-        "skip_special_tokens",
-        "stop_token_ids",
         "top_a",
         "typical_p",
         "xtc_probability",
@@ -43,6 +36,13 @@ SAMPLING = frozenset(
 PASSED: Mapping[str, frozenset[str]] = {
     "openai-chat": SAMPLING
     | {
+        "allowed_token_ids",
+        "bad_words",
+        "ignore_eos",
+        "min_tokens",
+        "skip_special_tokens",
+        "stop_token_ids",
+        "logit_bias",
         "cache_control",
         "chat_template_kwargs",
         "enable_thinking",

@@ -3,7 +3,7 @@
 Hosts of one format differ, and what they take changes with the model and the month. A 400 that names an option is
 therefore read once: the request goes out again without it, or with it under its other name, and later requests from
 the start. Only what tunes an answer is ever left out; what gives it its meaning (tools, `response_format`, `stop` …)
-stays, and the error is the caller's.
+stays, and the error is the caller's. What the refusals look like is in `llmstream.wire.refusal_words`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,16 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.options import OPTIONS
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.pass_through import SAMPLING
+from llmstream.wire.refusal_words import refusal_of, refuses_streaming
 
 OPTIONAL = frozenset(
-    {"stream_options", "reasoning", *(option.name for option in OPTIONS if option.droppable)}
+    {
+        "stream_options",
+        "reasoning",
+        *(option.name for option in OPTIONS if option.droppable),
+        *SAMPLING,
+    }
 )
 """Options that may be left out: the answer is still one to the question that was asked."""
 NESTED = ("text.verbosity",)
@@ -35,33 +42,7 @@ PREFILL = "prefill: refused by the provider; asked to go on instead"
 _NO_PREFILL = re.compile(
     r"prefill|(must|should) (end|be) with a user|last (message|role) (must|should|to) be", re.I
 )
-_NO_STREAM = re.compile(
-    r"stream(ing)?\b\W+((mode|responses?|output|requests?|true)\W+)?((is|are)\W+)?(currently\W+)?(disabled|(not|un)\W?"
-    r"(supported|available|allowed|implemented|enabled))|does ?n[o'](t| t) support stream"
-    r"|stream\b\W+does ?n[o'](t| t) support true|stream\b\W+must be\W+(set to\W+)?false|only (supports? )?non-?stream"
-    r"|(not|un)\W?supported (for|in|with|when|while) (the )?stream(ing)?\b|must be verified to stream\b",
-    re.I,
-)
 _ROLE = re.compile(r"\brole|variant|one of|(supported|invalid|unsupported) value", re.I)
-_THING = r"(?:request )?(?:parameter|argument|field|property|option|key|keyword|name|input)s?"
-_TAKEN = r"(?:supported|permitted|allowed|accepted|recogni[sz]ed)"
-_REFUSED = (
-    # What real hosts say, with the option itself beside the refusing words: a text that only mentions it teaches
-    # nothing, nor does a list of what is allowed.
-    rf"(?:unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra) {_THING}(?: supplied)?\W+OPTION\W",
-    rf"(?<!with )(?<!and )(?<!or )OPTION\W{{0,2}}(?: {_THING})? (?:is|are) (?:not {_TAKEN}|un{_TAKEN}|unknown)",
-    rf"(?:does ?n[o']t|can ?not) (?:support|accept|allow|recogni[sz]e)(?: the)?(?: {_THING})?\W+OPTION\W",
-    r"unsupported value\W+OPTION\W.*only the default",
-    r"extra_forbidden\W+loc\W+(?:body\W+)?OPTION\W",
-    r"extra inputs are not permitted\W+(?:field\W+)?OPTION\W",
-    r"(?<!\.)(?:body\.)?OPTION\W+extra inputs are not permitted",
-    r"OPTION\W{0,2} is deprecated for this model",
-)
-_NOT_ALWAYS = re.compile(
-    r"\b(together|both|combin\w+|when|while|unless|must be|at most|at least|up to|limit|less than|max\w* \w*of)\b",
-    re.I,
-)
-"""The host knows the option, but not so, or not here: that is for the caller to mend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +51,9 @@ class Lesson:
 
     option: str
     instead: str | None = None
+    beside: frozenset[str] | None = None
+    """The other fields of the body that it was refused beside; the lesson is for bodies of those fields. None: for
+    all."""
 
     def __str__(self) -> str:
         if self.option == STREAM:
@@ -81,6 +65,8 @@ class Lesson:
     def apply(self, rendered: Rendered) -> bool:
         """Mend a body before it is sent, and say so; False if the lesson doesn't concern it."""
         body = rendered.body
+        if self.beside is not None and self.beside != _others(body, self.option):
+            return False
         if self.option == DEVELOPER:
             found = [
                 message
@@ -147,20 +133,34 @@ def learn(
     """The lesson in the refusal of the body `sent`, given those `known` already; None: nothing to learn."""
     message = refusal.message
     asked_to_stream = refusal.status_code in (400, 405, 422, 501) and STREAM in sent
-    if asked_to_stream and (_NO_STREAM.search(message) or _refuses(message, STREAM)):
+    if asked_to_stream and refuses_streaming(message):
         return Lesson(STREAM)
     if refusal.kind != "invalid_request" or refusal.status_code not in (400, 422):
         return None
     if re.search(r"\bdeveloper\b", message) and _ROLE.search(message):
         roles = {turn.get("role") for turn in sent.get("messages", ()) if isinstance(turn, Mapping)}
         return Lesson(DEVELOPER, "system") if "developer" in roles else None
-    candidates = [name for name in sent if name in OPTIONAL or name in OTHER_NAME]
-    candidates += [name for name in NESTED if _holds(sent, name)]
-    option = next((name for name in candidates if _refuses(message, name)), None)
-    other = OTHER_NAME.get(option or "")
-    if option is None or any(lesson.option == other for lesson in known):
+    return _find_option(sent, message, known)
+
+
+def _find_option(sent: Mapping[str, Any], message: str, known: Iterable[Lesson]) -> Lesson | None:
+    """The lesson about the first option of the body that the message refuses."""
+    nested = [name for name in NESTED if _holds(sent, name)]
+    optional = [*(name for name in sent if name in OPTIONAL), *nested]
+    renamed = [name for name in sent if name in OTHER_NAME]
+    refused = {name: refusal_of(message, name) for name in (*optional, *renamed)}
+    unknown = next((name for name, how in refused.items() if how == "always"), None)
+    if unknown is None:
+        unwanted = next((name for name in optional if refused[name] == "here"), None)
+        return None if unwanted is None else Lesson(unwanted, beside=_others(sent, unwanted))
+    other = OTHER_NAME.get(unknown)
+    if any(lesson.option == other for lesson in known):
         return None  # a host that refuses both names has nothing more to teach
-    return Lesson(option, other)
+    return Lesson(unknown, other)
+
+
+def _others(body: Mapping[str, Any], option: str) -> frozenset[str]:
+    return frozenset(body) - {option.partition(".")[0]}
 
 
 def _holds(body: Mapping[str, Any], option: str) -> bool:
@@ -192,17 +192,4 @@ def refuses_prefill(sent: Mapping[str, Any], refusal: ErrorInfo) -> bool:
         prefilled
         and refusal.kind == "invalid_request"
         and bool(_NO_PREFILL.search(refusal.message))
-    )
-
-
-def _refuses(message: str, option: str) -> bool:
-    """Whether a sentence of the message says that the option is not taken at all."""
-    words = re.escape(option).replace("_", "[_ ]?")  # some hosts say reasoningEffort
-    name = rf"\b{words}\b"
-    pattern = re.compile("|".join(form.replace("OPTION", name) for form in _REFUSED), re.I | re.S)
-    # "Only the default is supported" is a sentence of its own, and belongs to the one before.
-    sentences = re.split(r"(?<=[.;!?])\s+(?!Only the default)", f"{message} ")
-    return any(
-        pattern.search(f"{sentence} ") and not _NOT_ALWAYS.search(sentence)
-        for sentence in sentences
     )

@@ -111,6 +111,36 @@ async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so
     assert warnings(other) == ()  # what one model refuses, another may take
 
 
+@pytest.mark.parametrize(
+    ("provider", "option", "value", "told"),
+    [
+        ("openai", "metadata", {"a": "b"}, "'metadata' is only allowed when 'store' is enabled."),
+        ("openai", "seed", 1, "seed cannot be used with stream_options"),
+        ("openai-responses", "top_p", 0.5, "top_p is not supported when include is set"),
+        ("anthropic", "top_k", 5, "`top_k` may only be set when thinking is disabled."),
+    ],
+)
+@pytest.mark.parametrize("transport", ["httpx2", "aiohttp"])
+async def test_an_option_is_left_out_beside_what_it_was_refused_beside(
+    provider: str, option: str, value: Any, told: str, transport: str
+) -> None:
+    """Other requests keep it."""
+    body = {"error": {"message": told, "type": "invalid_request_error"}}
+    refusal = {"type": "error", **body} if provider == "anthropic" else body
+    async with (
+        Loopback(refuse(400, refusal), answer(APIS[provider])) as server,
+        connect(server, provider, model="grok-4-6", transport=transport) as client,
+    ):
+        events = await collect(client, **{option: value})
+        again = await collect(client, **{option: value})
+        other = await collect(
+            client, **{option: value}, max_tokens=99, stop=["x"], service_tier="auto"
+        )
+    assert warnings(events) == warnings(again) == (f"{option}: refused by the provider; dropped",)
+    assert not [each for each in warnings(other) if each.startswith(option)]
+    assert [option in each.body for each in server.requests] == [True, False, False, True]
+
+
 async def test_an_option_with_two_names_goes_under_the_other() -> None:
     async with (
         Loopback(refuse(400, LONG), answer("openai-chat")) as server,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from llmstream.messages import Message
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.openai_chat.request import render_request
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.refusal_words import ALWAYS, HERE, STREAMING, refusal_of, refuses_streaming
 from llmstream.wire.refused_options import DEVELOPER, OPTIONAL, OTHER_NAME, Lesson, Lessons, learn
 
 SENT: dict[str, Any] = {
@@ -142,7 +144,6 @@ def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], less
         "unknown field 'logit_bias'",
         "max_tokens_to_sample is not supported",
         "temperature is too hot",
-        "`temperature` and `top_p` are not supported together",
         "Invalid schema for response_format 'w': In context=('properties', 'temperature'), 'oneOf' is not permitted.",
         "frequency_penalty is not supported. Supported parameters: temperature, top_p",
         "Unsupported parameter: logit_bias. Allowed: temperature, seed",
@@ -154,11 +155,91 @@ def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], less
         "max_tokens 9000 is not allowed, the limit is 8192",
         "the developer of this prompt should know better",
         "messages.1.metadata: Extra inputs are not permitted",
-        "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.",
+        "temperature is only allowed up to 1 when thinking is enabled",
+        "tools are only allowed when tool_choice is set",
+        "max_tokens is only supported when stream is enabled",
+        "response_format cannot be used with tools",
+        "stop cannot be used with seed",
+        "Function tools with reasoning_effort are only supported with /v1/responses.",
+        "the word seed is only allowed in the garden",
     ],
 )
 def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:
     assert taught(message) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "option"),
+    [
+        ("The 'metadata' parameter is only allowed when 'store' is enabled.", "metadata"),
+        (
+            "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when 'tools' are set.",
+            "parallel_tool_calls",
+        ),
+        (
+            "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.",
+            "temperature",
+        ),
+        ("`temperature` and `top_p` are not supported together", "top_p"),
+        (
+            "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+            "top_p",
+        ),
+        ("temperature is not supported when reasoning_effort is set", "temperature"),
+        ("seed cannot be used with parallel_tool_calls", "seed"),
+        ("top_p can't be set when temperature is set", "top_p"),
+        ("'seed' is incompatible with streaming", "seed"),
+        ("stream_options is only valid if stream is true", "stream_options"),
+        ("reasoningEffort is only supported with grok-3-mini", "reasoning_effort"),
+    ],
+)
+def test_an_option_that_is_unwanted_beside_others_is_left_out_there(message, option):
+    """The lesson is for requests with the same fields: beside others the option may be welcome."""
+    lesson = taught(message)
+    assert lesson is not None
+    assert (lesson.option, lesson.instead) == (option, None)
+    rendered = Rendered(dict(SENT))
+    assert lesson.apply(rendered)
+    assert option not in rendered.body
+    assert [each.partition(":")[0] for each in rendered.warnings] == [option]
+    otherwise = Rendered({**SENT, "store": True})
+    assert not lesson.apply(otherwise)
+    assert otherwise.body == {**SENT, "store": True}
+
+
+@pytest.mark.parametrize("form", ALWAYS, ids=lambda form: form.example)
+def test_each_form_of_a_refusal_finds_its_example(form):
+    assert refusal_of(form.example, "seed") == "always"
+    assert refusal_of(form.example.replace("seed", "seeds"), "seed") is None
+
+
+@pytest.mark.parametrize("form", HERE, ids=lambda form: form.example)
+def test_each_form_of_a_condition_finds_its_example(form):
+    assert refusal_of(form.example, "seed") == "here"
+    assert refusal_of(form.example.replace("seed", "seeds"), "seed") is None
+
+
+@pytest.mark.parametrize("form", STREAMING, ids=lambda form: form.example)
+def test_each_form_of_no_streaming_finds_its_example(form):
+    assert refuses_streaming(form.example)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a ",
+        "seed ",
+        "seed and ",
+        "seed can only be set ",
+        "unsupported value seed ",
+        "extra input ",
+    ],
+)
+def test_long_words_of_a_host_are_read_in_time(unit):
+    """A pattern whose time grows with the square of the text would take minutes."""
+    began = time.process_time()
+    assert refusal_of(unit * (100_000 // len(unit)), "seed") is None
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -194,7 +275,9 @@ def test_a_host_that_does_not_stream_is_asked_for_the_whole(message: str) -> Non
     ]
     assert taught(message, status=500) is None
     assert taught("the stream of requests is too fast") is None
-    assert taught("stream_options is only allowed when stream is enabled") is None
+    lesson = taught("stream_options is only allowed when stream is enabled")
+    assert lesson is not None
+    assert lesson.option == "stream_options"
 
 
 def test_only_a_refused_request_teaches() -> None:
