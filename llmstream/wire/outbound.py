@@ -24,7 +24,8 @@ class Rendered:
             if owner == format:
                 self.merge(members)
             else:
-                self.warnings.extend(f"{name}: only {owner} has it; dropped" for name in members)
+                named = [each for item in members.items() for each in _names_of(*item)]
+                self.warnings.extend(f"{name}: only {owner} has it; dropped" for name in named)
 
     def merge(self, options: Mapping[str, Any]) -> None:
         """The caller's `provider_options`, last: an object is merged into one that is there, anything else replaces."""
@@ -41,6 +42,16 @@ def warn_once(warnings: list[str], warning: str) -> None:
     """Add a warning, unless it is there: what is lost in each of many messages is told once."""
     if warning not in warnings:
         warnings.append(warning)
+
+
+_SHARED = ("reasoning", "text", "output_config")
+"""Objects of a body of which a part has a name of ours, so that only the rest is left over."""
+
+
+def _names_of(member: str, value: Any) -> list[str]:
+    if member in _SHARED and isinstance(value, Mapping):
+        return [f"{member}.{name}" for name in value]
+    return [member]
 
 
 def encode_json(text: str) -> bytes:

@@ -137,7 +137,7 @@ def _render_options(request: ChatRequest, variant: MessagesVariant, rendered: Re
         body["tools"] = [_render_tool(tool) for tool in tools]
     _render_tool_choice(request, rendered)
     _render_response_format(request.response_format, rendered)
-    if request.reasoning_effort is not None and "thinking" not in body:
+    if request.reasoning_effort is not None:
         _render_reasoning(request.reasoning_effort, rendered)
     _render_metadata(request.metadata, rendered)
     for name in _UNKNOWN:
@@ -242,6 +242,9 @@ def _render_response_format(wanted: ResponseFormat | None, rendered: Rendered) -
 def _render_reasoning(effort: str, rendered: Rendered) -> None:
     body, warnings = rendered.body, rendered.warnings
     model = str(body["model"])
+    given = body.get("thinking")  # as a client of this format wrote it
+    if given is not None and given.get("type") != "adaptive":
+        return
     if effort == "none":
         body["thinking"] = {"type": "disabled"}
         return

@@ -111,7 +111,7 @@ async def test_another_format_gets_none_of_them_and_each_is_named(format, stream
         format, body_of(format, stream=stream, **members)
     )
     assert status == 200
-    assert set(named(headers)) >= set(members) - {"cache_control"}
+    assert {name.partition(".")[0] for name in named(headers)} >= members.keys()
     assert "value of" not in json.dumps(seen.body)
 
 
