@@ -10,7 +10,6 @@ import asyncio
 import warnings
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from inspect import signature
 from random import Random, SystemRandom
 from types import TracebackType
@@ -28,7 +27,7 @@ from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
-from llmstream.options import INSTEAD, NAMES, OF_THE_CALL, unknown_option
+from llmstream.options import NAMES, OF_THE_CALL, unknown_argument, unknown_option
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.provider import Call, Provider, traits_of
@@ -125,7 +124,7 @@ class LLMClient:
             base_url = None
             raise ConfigurationError(flaw)
         if names:
-            raise TypeError(_not_of_the_client(names[0]))
+            raise TypeError(unknown_argument(names[0], signature(LLMClient).parameters))
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
         self._calls: WeakSet[Attempts] = WeakSet()
@@ -468,18 +467,6 @@ def _refuse_unknown(unknown: dict[str, Never]) -> None:
     names = _names_of(unknown)
     if names:
         raise TypeError(unknown_option(names[0]))
-
-
-def _not_of_the_client(name: str) -> str:
-    """What to write instead of an argument that LLMClient doesn't have."""
-    if name in NAMES:
-        return f"LLMClient has no {name!r}: it is an option of a call, chat_completion(messages, {name}=…)"
-    if name in INSTEAD:
-        return f"LLMClient has no {name!r}; write {INSTEAD[name]}"
-    known = [each for each in signature(LLMClient).parameters if each != "unknown"]
-    close = get_close_matches(name, known, 1)
-    advice = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-    return f"LLMClient has no {name!r}; {advice}"
 
 
 def _check_provider(provider: object, wanted: str) -> None:

@@ -10,6 +10,7 @@ has. One test fails where a place lacks an option; docs/options.md is made from 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias
@@ -237,3 +238,15 @@ def unknown_option(name: str) -> str:
     if close:
         return f"{told}did you mean {close[0]!r}?"
     return f"{told}known: {', '.join(NAMES)}. A field of a provider's own body goes into {_RAW}"
+
+
+def unknown_argument(name: str, parameters: Iterable[str]) -> str:
+    """What to write instead of an argument that LLMClient doesn't have. `parameters` are those that it has."""
+    told = f"LLMClient has no {name!r}"
+    if name in NAMES:
+        return f"{told}: it is an option of a call, chat_completion(messages, {name}=…)"
+    if name in INSTEAD:
+        return f"{told}; write {INSTEAD[name]}"
+    known = [each for each in parameters if each != "unknown"]
+    close = get_close_matches(name, known, 1)
+    return f"{told}; did you mean {close[0]!r}?" if close else f"{told}; known: {', '.join(known)}"

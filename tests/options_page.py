@@ -18,7 +18,7 @@ from llmstream.wire.efforts import TABLE
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.openai_chat.request import render_request as render_chat
 from llmstream.wire.openai_responses.request import render_request as render_responses
-from llmstream.wire.option_rules import ALL_RULES, Rule
+from llmstream.wire.option_rules import ALL_RULES, OptionRule
 from llmstream.wire.outbound import Rendered
 from tests.option_values import GIVEN
 from tests.providers.page import USUAL
@@ -92,7 +92,7 @@ def render() -> str:
     return HEAD + options + FORMATS + formats + TIERS + hosts + RULES + rules + EFFORTS + efforts
 
 
-def _rule(rule: Rule) -> str:
+def _rule(rule: OptionRule) -> str:
     return f"| {_list(rule.options)} | {rule.whom} | {rule.source} |\n"
 
 

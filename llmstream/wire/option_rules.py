@@ -32,7 +32,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class OptionRule:
     """Options that models refuse, or ignore, unless `taken` says otherwise."""
 
     options: tuple[str, ...]
@@ -46,7 +46,7 @@ class Rule:
 
 
 def leave_out(
-    rules: tuple[Rule, ...],
+    rules: tuple[OptionRule, ...],
     rendered: Rendered,
     own: Container[str] = (),
     *,
@@ -201,7 +201,7 @@ _QWEN_THINKS = named(
 )
 
 TOOLS = (
-    Rule(
+    OptionRule(
         ("tool_choice", "parallel_tool_calls"),
         any_model,
         has_tools,
@@ -213,7 +213,7 @@ TOOLS = (
 """Of every format."""
 
 OPENAI_SAMPLING = (
-    Rule(
+    OptionRule(
         (*SAMPLING, *_PENALTIES),
         named(rf"{_O_SERIES}|\bgpt-5(?!\.|-chat)"),
         never,
@@ -221,7 +221,7 @@ OPENAI_SAMPLING = (
         "OpenAI o-series; gpt-5 with -mini, -nano, -pro, -codex",
         _REASONING,
     ),
-    Rule(
+    OptionRule(
         SAMPLING,
         named(r"\bgpt-(5\.\d+|[6-9][\d.]*)-chat|\bgpt-6-astra|\bgpt-6\.1-sol"),
         never,
@@ -229,7 +229,7 @@ OPENAI_SAMPLING = (
         "gpt-5.1 and later with -chat, gpt-6-astra, gpt-6.1-sol",
         _LATEST,
     ),
-    Rule(
+    OptionRule(
         SAMPLING,
         named(r"\bgpt-5\.[1-4](?!\d)"),
         without_effort,
@@ -237,7 +237,7 @@ OPENAI_SAMPLING = (
         "gpt-5.1 to 5.4, with an effort",
         _LATEST,
     ),
-    Rule(
+    OptionRule(
         SAMPLING,
         named(r"\bgpt-5\.[56](?!\d)|\bgpt-6-(sol|luna)|\bgpt-6\.1-terra"),
         with_effort_none,
@@ -249,7 +249,7 @@ OPENAI_SAMPLING = (
 """OpenAI's models, by their names, wherever they are served."""
 
 CLAUDE_SAMPLING = (
-    Rule(
+    OptionRule(
         SAMPLING,
         claude(),
         _under_older_version,
@@ -257,7 +257,7 @@ CLAUDE_SAMPLING = (
         "Claude, under an anthropic-version of your own from 2026-10-21 on",
         _VERSIONS,
     ),
-    Rule(
+    OptionRule(
         SAMPLING,
         claude((4, 7)),
         _default_under_given_version,
@@ -265,7 +265,7 @@ CLAUDE_SAMPLING = (
         "Claude 4.7 and later",
         "platform.claude.com/docs/en/about-claude/models/migration-guide (4.7)",
     ),
-    Rule(
+    OptionRule(
         SAMPLING,
         claude(),
         _beside_thinking,
@@ -273,7 +273,7 @@ CLAUDE_SAMPLING = (
         "Claude while it thinks, but for a temperature of 1",
         _THINKING,
     ),
-    Rule(
+    OptionRule(
         ("temperature",),
         claude((4, 1)),
         lambda asked: "top_p" not in asked.own,
@@ -281,7 +281,7 @@ CLAUDE_SAMPLING = (
         "Claude 4.1 and later, beside a top_p of your own",
         "platform.claude.com/docs/en/about-claude/models/migration-guide (4.1)",
     ),
-    Rule(
+    OptionRule(
         ("top_p",),
         claude((4, 1)),
         lambda asked: "temperature" not in asked.body,
@@ -292,7 +292,7 @@ CLAUDE_SAMPLING = (
 )
 
 DEEPSEEK = (
-    Rule(
+    OptionRule(
         ("temperature", "top_p", *_PENALTIES),
         named(r"^(?!deepseek-chat)"),
         not_thinking,
@@ -300,7 +300,7 @@ DEEPSEEK = (
         'deepseek, unless the effort is "none"',
         _DEEPSEEK,
     ),
-    Rule(
+    OptionRule(
         ("tool_choice",),
         named(r"^(?!deepseek-chat)"),
         unforced_or_not_thinking,
@@ -310,7 +310,7 @@ DEEPSEEK = (
     ),
 )
 MOONSHOT = (
-    Rule(
+    OptionRule(
         ("temperature",),
         named(_KIMI_FIXED),
         lambda asked: asked.value == 1 and not is_off(asked.body),
@@ -318,7 +318,7 @@ MOONSHOT = (
         "moonshot, Kimi K2.5 and later, unless it is 1",
         _KIMI,
     ),
-    Rule(
+    OptionRule(
         ("top_p",),
         named(_KIMI_FIXED),
         only(0.95),
@@ -326,7 +326,7 @@ MOONSHOT = (
         "moonshot, Kimi K2.5 and later, unless it is 0.95",
         _KIMI,
     ),
-    Rule(
+    OptionRule(
         _PENALTIES,
         named(_KIMI_FIXED),
         only(0),
@@ -336,7 +336,7 @@ MOONSHOT = (
     ),
 )
 ALIBABA = (
-    Rule(
+    OptionRule(
         ("tool_choice",),
         any_model,
         _unforced_or_qwen_silent,
@@ -346,7 +346,7 @@ ALIBABA = (
     ),
 )
 OPENAI_METADATA = (
-    Rule(
+    OptionRule(
         ("metadata",),
         any_model,
         lambda asked: asked.body.get("store") is True,

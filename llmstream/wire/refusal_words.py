@@ -22,7 +22,7 @@ _NOT = r"(?:can ?not|can'?t|may not|must not|should not)"
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Phrase:
     """One way to say it."""
 
     example: str
@@ -31,89 +31,89 @@ class Form:
 
 
 ALWAYS = (
-    Form(
+    Phrase(
         "Unrecognized request argument supplied: seed",
         r"(?:unsupported|unknown|unrecogni[sz]ed|unexpected|invalid|extra) THING(?: supplied)?\W+OPTION\W",
     ),
-    Form(
+    Phrase(
         "Parameter 'seed' is not supported with this model.",
         r"(?<!with )(?<!and )(?<!or )OPTION\W{0,2}(?: THING)? (?:is|are) (?:not TAKEN|unTAKEN|unknown)",
     ),
-    Form(
+    Phrase(
         "This model does not support the parameter seed.",
         r"(?:does ?n[o']t|can ?not) (?:support|accept|allow|recogni[sz]e)(?: the)?(?: THING)?\W+OPTION\W",
     ),
-    Form(
+    Phrase(
         "Unsupported value: 'seed' does not support 7. Only the default is supported.",
         r"unsupported value\W+OPTION\W.{0,200}only the default",
     ),
-    Form(
+    Phrase(
         "{'type': 'extra_forbidden', 'loc': ['body', 'seed']}",
         r"extra_forbidden\W+loc\W+(?:body\W+)?OPTION\W",
     ),
-    Form(
+    Phrase(
         "Extra inputs are not permitted, field: 'seed'",
         r"extra inputs are not permitted\W+(?:field\W+)?OPTION\W",
     ),
-    Form(
+    Phrase(
         "seed: Extra inputs are not permitted",
         r"(?<!\.)(?:body\.)?OPTION\W+extra inputs are not permitted",
     ),
-    Form("`seed` is deprecated for this model.", r"OPTION\W{0,2} is deprecated for this model"),
+    Phrase("`seed` is deprecated for this model.", r"OPTION\W{0,2} is deprecated for this model"),
 )
 HERE = (
-    Form(
+    Phrase(
         "The 'seed' parameter is only allowed when 'store' is enabled.",
         r"(?<!with )(?<!and )(?<!or )OPTION\W{0,2}(?: THING)? (?:is|are) only "
         r"(?:TAKEN|valid|available) (?:when|if|with)",
     ),
-    Form(
+    Phrase(
         "`seed` may only be set to 1 when thinking is enabled.",
         r"OPTION\W{0,2}(?: THING)? (?:may|can) only be (?:set|used|specified)\b.{0,60}? (?:when|if|with|while) ",
     ),
-    Form(
+    Phrase(
         "seed is not supported when reasoning is enabled",
         r"(?<!with )(?<!and )(?<!or )OPTION\W{0,2}(?: THING)? (?:is|are) (?:not TAKEN|unTAKEN) "
         r"(?:when|while|if|unless|with|together with|in combination with) ",
     ),
-    Form(
+    Phrase(
         "'seed' cannot be used with 'thinking'",
         rf"OPTION\W{{0,2}}(?: THING)? {_NOT} be (?:used|set|specified|combined|provided)(?: together)? "
         r"(?:when|while|if|unless|with|alongside) ",
     ),
-    Form(
+    Phrase(
         "seed is incompatible with extended thinking",
         r"OPTION\W{0,2}(?: THING)? (?:is|are) (?:incompatible|not compatible) with ",
     ),
-    Form(
+    Phrase(
         "`temperature` and `seed` cannot both be specified for this model.",
         rf"\w\W{{1,2}}and \W?OPTION\W{{0,2}} (?:{_NOT} (?:both )?be|are not TAKEN) "
         r"(?:specified|set|used|together)",
     ),
-    Form(
+    Phrase(
         "temperature and seed are mutually exclusive",
         r"and \W?OPTION\W{0,2} are mutually exclusive",
     ),
 )
 """Said of the request as it stands. Leaving the option out mends it; of two that exclude each other, the second."""
 STREAMING = (
-    Form(
+    Phrase(
         "Streaming responses are currently not available",
         r"stream(ing)?\b\W+((mode|responses?|output|requests?|true)\W+)?((is|are)\W+)?(currently\W+)?"
         r"(disabled|(not|un)\W?(supported|available|allowed|implemented|enabled))",
     ),
-    Form("This model doesn't support streaming", r"does ?n[o'](t| t) support stream"),
-    Form(
+    Phrase("This model doesn't support streaming", r"does ?n[o'](t| t) support stream"),
+    Phrase(
         "Unsupported value: 'stream' does not support true with this model.",
         r"stream\b\W+does ?n[o'](t| t) support true",
     ),
-    Form("stream must be set to false", r"stream\b\W+must be\W+(set to\W+)?false"),
-    Form("This endpoint only supports non-streaming requests", r"only (supports? )?non-?stream"),
-    Form(
+    Phrase("stream must be set to false", r"stream\b\W+must be\W+(set to\W+)?false"),
+    Phrase("This endpoint only supports non-streaming requests", r"only (supports? )?non-?stream"),
+    Phrase(
         "Tool calling is not supported in streaming mode",
         r"(not|un)\W?supported (for|in|with|when|while) (the )?stream(ing)?\b",
     ),
-    Form("Your organization must be verified to stream", r"must be verified to stream\b"),
+    Phrase("Your organization must be verified to stream", r"must be verified to stream\b"),
 )
 """The host, or the model, doesn't stream."""
 
@@ -158,11 +158,11 @@ def _is_unwanted_here(sentence: str, option: str) -> bool:
 
 
 @cache
-def _patterns(forms: tuple[Form, ...], option: str) -> tuple[re.Pattern[str], ...]:
+def _patterns(forms: tuple[Phrase, ...], option: str) -> tuple[re.Pattern[str], ...]:
     return tuple(_compiled(forms, option))
 
 
-def _compiled(forms: tuple[Form, ...], option: str) -> Iterator[re.Pattern[str]]:
+def _compiled(forms: tuple[Phrase, ...], option: str) -> Iterator[re.Pattern[str]]:
     words = re.escape(option).replace("_", "[_ ]?")  # some hosts say reasoningEffort
     for form in forms:
         pattern = form.pattern.replace("THING", _THING).replace("TAKEN", _TAKEN)

@@ -14,7 +14,7 @@ Format: https://docs.anthropic.com/en/api/messages. Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +31,18 @@ from llmstream.messages import (
 )
 from llmstream.wire.anthropic_messages.decode import FORMAT, render_call_data
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
+from llmstream.wire.anthropic_messages.thinking import (
+    OLD,
+    OLDEST,
+    fit_thinking,
+    parse_reasoning,
+    render_reasoning,
+)
 from llmstream.wire.anthropic_messages.versions import takes_system_amid_turns
-from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
-from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, claude, leave_out
+from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import is_off, owed_to
@@ -59,20 +65,11 @@ class MessagesVariant:
 
 _CLAUDE = re.compile("claude")
 """Its signatures hold on every cloud: platform.claude.com/docs/en/build-with-claude/extended-thinking."""
-_OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
-_OLD = re.compile(r"claude-3-5")  # at most 8,192
-# These models have no adaptive thinking.
-_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))")
 _PREFILLED = re.compile(
     r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)"
 )
-_takes_no_budget = claude((4, 7))
-"""https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking: `budget_tokens` is a 400 from 4.7 on."""
-_BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
-_SMALLEST_BUDGET = 1024
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _UNKNOWN = ("seed", "frequency_penalty", "presence_penalty", "verbosity")
-_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _TOOL_FIELDS = frozenset({"type", "name", "input_schema", "description", "strict", "cache_control"})
 _KNOWN = frozenset(
     {
@@ -122,7 +119,7 @@ def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVari
     own = request.provider_options.get(variant.name, {})
     rendered.merge(own)
     if "thinking" not in own:
-        _fit_thinking(rendered)
+        fit_thinking(rendered)
     _render_sampling(request, rendered)
     leave_out((*TOOLS, *CLAUDE_SAMPLING), rendered, own, version=variant.version)
     return rendered
@@ -138,7 +135,7 @@ def _render_options(request: ChatRequest, variant: MessagesVariant, rendered: Re
     _render_tool_choice(request, rendered)
     _render_response_format(request.response_format, rendered)
     if request.reasoning_effort is not None:
-        _render_reasoning(request.reasoning_effort, rendered)
+        render_reasoning(request.reasoning_effort, rendered)
     _render_metadata(request.metadata, rendered)
     for name in _UNKNOWN:
         if getattr(request, name) is not None:
@@ -184,9 +181,9 @@ def takes_prefill(request: ChatRequest) -> bool:
 
 
 def _default_limit(model: str, variant: MessagesVariant) -> int:
-    if _OLDEST.search(model):
+    if OLDEST.search(model):
         return min(4096, variant.max_tokens)
-    return min(8192, variant.max_tokens) if _OLD.search(model) else variant.max_tokens
+    return min(8192, variant.max_tokens) if OLD.search(model) else variant.max_tokens
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
@@ -239,106 +236,6 @@ def _render_response_format(wanted: ResponseFormat | None, rendered: Rendered) -
     rendered.merge({"output_config": {"format": format}})
 
 
-def _render_reasoning(effort: str, rendered: Rendered) -> None:
-    body, warnings = rendered.body, rendered.warnings
-    model = str(body["model"])
-    given = body.get("thinking")  # as a client of this format wrote it
-    if given is not None and given.get("type") != "adaptive":
-        return
-    if effort == "none":
-        body["thinking"] = {"type": "disabled"}
-        return
-    if _OLDEST.search(model) or _OLD.search(model):
-        warnings.append("reasoning_effort: this model does not reason; dropped")
-        return
-    budgeted = _BUDGETED.search(model) is not None
-    known = tuple(_BUDGETS) if budgeted else words_of(model) or _EFFORTS
-    word = fit_effort(effort, known, model, warnings)
-    if word is None:
-        return
-    if budgeted:
-        _render_budget(word, rendered)
-    else:
-        rendered.merge({"thinking": {"type": "adaptive"}, "output_config": {"effort": word}})
-
-
-def _render_budget(effort: str, rendered: Rendered) -> None:
-    """How a Claude before 4.6 is told to think. The budget is part of `max_tokens`: the answer needs room, too."""
-    body, warnings = rendered.body, rendered.warnings
-    wanted = _BUDGETS[effort]
-    budget = min(wanted, body["max_tokens"] - _SMALLEST_BUDGET)
-    if budget < _SMALLEST_BUDGET:
-        warnings.append(
-            "reasoning_effort: this model needs max_tokens of 2,048 or more to reason; dropped"
-        )
-        return
-    if budget < wanted:
-        warnings.append(f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens")
-    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-
-
-def _fit_thinking(rendered: Rendered) -> None:
-    """Thinking with a budget, where the model, the history or a forced call allows none."""
-    body, warnings = rendered.body, rendered.warnings
-    thinking = body.get("thinking")
-    if not isinstance(thinking, Mapping) or thinking.get("type") != "enabled":
-        return
-    model = str(body["model"])
-    if _takes_no_budget(model.lower()):
-        _make_adaptive(thinking, rendered)
-    elif (body.get("tool_choice") or {}).get("type") in _FORCED and "claude" in model.lower():
-        del body["thinking"]
-        warnings.append(
-            "reasoning_effort: Claude can't be forced to call while it reasons; dropped"
-        )
-    elif _BUDGETED.search(model) and _lacks_reasoning(body["messages"]):
-        del body["thinking"]
-        warnings.append(
-            "reasoning_effort: this model reasons amid its tool calls only if the reasoning before them is sent back, "
-            "which this history lacks; dropped"
-        )
-
-
-_FORCED = ("any", "tool")
-"""Kinds of `tool_choice` (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking, tool use)."""
-
-
-def _make_adaptive(thinking: Mapping[str, Any], rendered: Rendered) -> None:
-    budget = thinking.get("budget_tokens")
-    rest = {name: value for name, value in thinking.items() if name != "budget_tokens"}
-    rendered.body["thinking"] = {**rest, "type": "adaptive"}
-    told = "thinking: this Claude takes no budget_tokens; sent as adaptive"
-    config = rendered.body.get("output_config") or {}
-    if isinstance(budget, int) and "effort" not in config:
-        effort = _effort_for(budget)
-        rendered.merge({"output_config": {"effort": effort}})
-        told += f" with the effort {effort!r}"
-    rendered.warnings.append(told)
-
-
-def _effort_for(budget: int) -> str:
-    return next((word for word, limit in _BUDGETS.items() if budget <= limit), "high")
-
-
-def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the last turns are tools being used, begun without (signed) reasoning, as after another provider's call.
-
-    With a budget such a history is a 400: "Expected `thinking` or `redacted_thinking`, but found `tool_use`".
-    """
-    begun: Any = None
-    for turn in reversed(turns):
-        blocks = turn["content"]
-        if turn["role"] == "assistant":
-            begun = blocks
-        elif isinstance(blocks, str) or not any(
-            block.get("type") == "tool_result" for block in blocks
-        ):
-            break
-    if begun is None or turns[-1]["role"] == "assistant":
-        return False
-    return isinstance(begun, str) or begun[0].get("type") not in ("thinking", "redacted_thinking")
-
-
 def _render_sampling(request: ChatRequest, rendered: Rendered) -> None:
     """After the caller's `provider_options`, which may hold the same options."""
     for name in SAMPLING:
@@ -377,7 +274,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     choice = _object(body, "tool_choice")
     parallel = choice.get("disable_parallel_tool_use")
     config = dict(_object(body, "output_config"))
-    effort = _parse_reasoning(body.get("thinking"), config, rest)
+    effort = parse_reasoning(body.get("thinking"), config, rest)
     response_format = _parse_response_format(config.pop("format", None))
     if config:
         rest["output_config"] = config
@@ -436,13 +333,6 @@ def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value
 
 
-def _number(body: Mapping[str, Any], name: str, types: tuple[type, ...]) -> Any:
-    value = body.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, types)):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    return value
-
-
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     if not isinstance(tool, Mapping):
         raise TypeError(f"{where} must be an object")
@@ -486,24 +376,3 @@ def _parse_response_format(format: Any) -> ResponseFormat | None:
     ):
         raise ValueError("output_config.format must be {'type': 'json_schema', 'schema': {…}}")
     return ResponseFormat(format["schema"])
-
-
-def _parse_reasoning(thinking: Any, config: dict[str, Any], rest: dict[str, Any]) -> Any:
-    """The effort. What it doesn't say, such as a budget of another size, stays in `rest` as it came."""
-    if thinking is None:
-        return None
-    if not isinstance(thinking, Mapping):
-        raise TypeError(f"thinking must be an object, not {type(thinking).__name__}")
-    kind = thinking.get("type")
-    effort, whole = None, False
-    if kind == "disabled":
-        effort, whole = "none", thinking == {"type": "disabled"}
-    elif kind == "adaptive" and "effort" in config:
-        effort, whole = config.pop("effort"), thinking == {"type": "adaptive"}
-    elif kind == "enabled":
-        budget = _number(thinking, "budget_tokens", (int,)) or 0
-        effort = _effort_for(budget)
-        whole = thinking == {"type": "enabled", "budget_tokens": _BUDGETS[effort]}
-    if not whole:
-        rest["thinking"] = thinking
-    return effort

@@ -29,7 +29,7 @@ from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemPlace
 from llmstream.wire.fitting.tools import CHAT_TOOLS, ToolRules, fit_tools
 from llmstream.wire.openai_chat.history import ChatMessages, ChatWords
-from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, Rule, fit_tool_effort, leave_out
+from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, OptionRule, fit_tool_effort, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import Owed, is_off, owed_to
@@ -92,7 +92,7 @@ class ChatVariant:
     is, for nobody knows the host's."""
     efforts: Words | None = None
     """The words for an effort that the host knows, where the model's name doesn't tell; None: any goes as it is."""
-    rules: tuple[Rule, ...] = OPENAI_CHAT
+    rules: tuple[OptionRule, ...] = OPENAI_CHAT
     """Which options are left out for which models (`llmstream.wire.option_rules`)."""
     user_field: str | None = "safety_identifier"
     """The field for the `user_id` that may stand in `metadata`; None: it is a label like the others."""
