@@ -21,7 +21,7 @@ Wrong arguments raise `TypeError`, `ValueError` or `ConfigurationError` before a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from llmstream.messages import Message, dump, load
@@ -49,6 +49,7 @@ __all__ = [
     "RedirectError",
     "ResponseTimeoutError",
     "ServerError",
+    "StrictError",
     "ToolUseFailedError",
     "TruncatedError",
     "WrongBodyError",
@@ -119,6 +120,8 @@ class ErrorInfo:
     """Attempts made in all, this one included."""
     partial: Message | None = None
     """What had arrived before the failure."""
+    rate_limits: dict[str, str] = field(default_factory=dict)
+    """What the provider's headers say of its rate limits, by their names in lower case."""
 
     def __post_init__(self) -> None:
         if self.retryable is None:
@@ -152,6 +155,10 @@ class LLMStreamError(Exception):
 
 class ConfigurationError(LLMStreamError):
     """Something about the set-up is wrong; the message says what to do. Raised before any network."""
+
+
+class StrictError(ConfigurationError):
+    """`strict=True`, and an option would have been dropped or changed. Raised before any network."""
 
 
 class LLMError(LLMStreamError):

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from llmstream.errors import ADAPTED, ConfigurationError
+from llmstream.errors import ADAPTED, StrictError
 from llmstream.events.types import StreamEvent, error
 from llmstream.messages import ChatRequest, ensure_json
 from llmstream.providers.answer_reader import AnswerReader
@@ -131,12 +131,12 @@ class HTTPProvider:
                 await body.aclose()
 
     def _prepare(self, request: ChatRequest, call: Call, exchange: Exchange) -> Rendered:
-        """The request, as this host takes it. Raises ConfigurationError for a change that `strict` doesn't allow."""
+        """The request, as this host takes it. Raises StrictError for a change that `strict` doesn't allow."""
         given = exchange.given
         rendered = self.render(request, given)
         changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
         if call.strict and changed:
-            raise ConfigurationError(f"strict: {'; '.join(changed)}")
+            raise StrictError(f"strict: {'; '.join(changed)}")
         self.finish(rendered, given, exchange.sdk)
         return rendered
 

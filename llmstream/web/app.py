@@ -21,6 +21,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.web.access import Access, Gate, describe_request, own_path
+from llmstream.web.answer_head import WARNINGS
 from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
 from llmstream.web.dialect_endpoints import dialect_routes
@@ -32,7 +33,6 @@ from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.refusals import Refusal, RenderError
-from llmstream.web.warnings_header import WARNINGS
 
 logger = get_logger("llmstream.web")
 

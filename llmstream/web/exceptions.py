@@ -1,7 +1,7 @@
 """Exceptions that the events raised, as errors for the client, the same in every answer.
 
-1. **RefusedError**, an **HTTPException** and what a conversation refuses are answers to the request: the client reads
-   their words, with their status where nothing has been sent.
+1. **RefusedError**, an **HTTPException**, a **StrictError** and what a conversation refuses are answers to the request:
+   the client reads their words, with their status where nothing has been sent.
 2. **LLMError** is a failure like any ERROR event: `llmstream.web.errors` says what of it strangers are told.
 3. Anything else is a mistake in the server, which its log has: "internal".
 """
@@ -12,7 +12,14 @@ from dataclasses import replace
 
 from starlette.exceptions import HTTPException
 
-from llmstream.errors import ConfigurationError, ErrorInfo, ErrorKind, LLMError, LLMStreamError
+from llmstream.errors import (
+    ConfigurationError,
+    ErrorInfo,
+    ErrorKind,
+    LLMError,
+    LLMStreamError,
+    StrictError,
+)
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.web.errors import RefusedError
 
@@ -32,6 +39,8 @@ def refusal_in(problem: BaseException) -> RefusedError | None:
         return problem
     if isinstance(problem, HTTPException):
         return http_refusal(problem)
+    if isinstance(problem, StrictError):
+        return _caused(RefusedError(400, "invalid_request", str(problem)[:500]), problem)
     if not isinstance(problem, LLMStreamError) or isinstance(
         problem, LLMError | ConfigurationError
     ):

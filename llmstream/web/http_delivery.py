@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import TypeAlias
 
 from starlette.types import Message, Receive, Send
 
@@ -13,6 +12,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.streams.flow import Upstream
+from llmstream.web.answer_head import AnswerHead
 from llmstream.web.delivery import Delivery
 from llmstream.web.errors import RefusedError, public_info
 from llmstream.web.native_encoders import Outgoing
@@ -20,8 +20,6 @@ from llmstream.web.refusals import Refusal, RenderError, whole_messages
 
 _TEXT = EventType.TEXT_DELTA
 _LAST_BODY: Message = {"type": "http.response.body", "body": b"", "more_body": False}
-HeadOf: TypeAlias = Callable[[Start], Message]
-"""The head of an answer, once it has begun."""
 _GOODBYE = 0.5
 """Seconds for a last word to a client when the server stops."""
 
@@ -40,7 +38,7 @@ class HttpDelivery(Delivery):
         request_id: str,
         heartbeat: float | None,
         write_timeout: float | None,
-        head_of: HeadOf | None = None,
+        told: AnswerHead,
     ) -> None:
         super().__init__(
             events,
@@ -51,12 +49,13 @@ class HttpDelivery(Delivery):
         )
         self._encoder, self._head, self._render_error = encoder, head, render_error
         self._opened = False
-        self._head_of = head_of
+        self._told = told
+        self._start = Start()
 
     async def write(self, event: StreamEvent, problem: BaseException | None = None) -> None:
         """Write one event. The head says what the answer's beginning tells of it."""
-        if event.start is not None and self._head_of is not None and not self._opened:
-            self._head = self._head_of(event.start)
+        if event.start is not None:
+            self._start = event.start
         await super().write(event, problem)
 
     async def write_events(self, events: AsyncIterator[StreamEvent]) -> None:
@@ -89,7 +88,8 @@ class HttpDelivery(Delivery):
         if self._opened:
             await self.send_event(public)
         else:
-            await self._send_error(public_info(info, self.request_id, status=True))
+            public_error = public_info(info, self.request_id, status=True)
+            await self._send_error(public_error, self._told.of_failure(info.rate_limits))
 
     async def send_refusal(self, refusal: RefusedError) -> None:
         """Send an HTTP error, or the last event where bytes were sent."""
@@ -102,7 +102,7 @@ class HttpDelivery(Delivery):
         """Send bytes that mean nothing; the head, if they are the first."""
         if not self._opened:
             self._opened = True
-            await send(self._head)
+            await send(self._full_head())
         await send(
             {"type": "http.response.body", "body": self._encoder.keep_alive, "more_body": True}
         )
@@ -126,9 +126,14 @@ class HttpDelivery(Delivery):
     async def _send(self, data: bytes) -> None:
         if not self._opened:
             self._opened = True
-            await self.client.send(self._head)
+            await self.client.send(self._full_head())
         if data:
             await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def _full_head(self) -> Message:
+        told = self._told.of_start(self._start).items()
+        added = [(name.encode(), value.encode()) for name, value in told]
+        return {**self._head, "headers": [*self._head["headers"], *added]}
 
     async def _send_error(
         self, public: ErrorInfo, headers: Mapping[str, str] | None = None

@@ -22,7 +22,6 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Collection,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -35,9 +34,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
 from llmstream.streams.flow import Flow, Upstream
+from llmstream.web.answer_head import AnswerHead
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import cut_off
 from llmstream.web.errors import new_request_id, render_error
@@ -54,7 +54,6 @@ from llmstream.web.negotiation import (
 )
 from llmstream.web.refusals import HEADERS, Refusal, RenderError
 from llmstream.web.server_log import filter_server_logs
-from llmstream.web.warnings_header import WARNINGS, warnings_header
 
 logger = get_logger("llmstream.web")
 filter_server_logs()
@@ -98,7 +97,7 @@ class EventStreamResponse(Response):
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in named.items()
         ]
-        self._warnings, self._rate_limits = tuple(warnings), rate_limits
+        self._told = AnswerHead(warnings, rate_limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. Raises AbortedError where the connection has to be cut, which is what servers do then.
@@ -131,7 +130,7 @@ class EventStreamResponse(Response):
             request_id=self.request_id,
             heartbeat=self._heartbeat,
             write_timeout=self._write_timeout,
-            head_of=self._head,
+            told=self._told,
         )
         try:
             whole = await delivery.run(http_client_left(receive))
@@ -151,21 +150,12 @@ class EventStreamResponse(Response):
         if self.background is not None:
             await self.background()
 
-    def _head(self, start: Start | None = None) -> Message:
+    def _head(self) -> Message:
         return {
             "type": "http.response.start",
             "status": self.status_code,
-            "headers": [*self.raw_headers, *self._told(start or Start())],
+            "headers": self.raw_headers,
         }
-
-    def _told(self, start: Start) -> Iterator[tuple[bytes, bytes]]:
-        """What the beginning of an answer says in its head."""
-        warnings = dict.fromkeys((*self._warnings, *start.warnings))
-        if warnings:
-            yield WARNINGS.encode(), warnings_header(warnings)
-        for name, value in start.rate_limits.items():
-            if self._rate_limits is not None and name.startswith(self._rate_limits):
-                yield name.encode(), value.encode()
 
 
 def respond(

@@ -58,10 +58,11 @@ class Gateway:
 
     def __init__(self, to: str, model: str | None = None, **options: Any) -> None:
         self.to, self.model, self.options = to, model or MODELS[to], options
+        self.upstream = upstream(to)
 
     async def ask(self, format: str, body: dict[str, Any], **headers: str) -> tuple[Any, ...]:
         """Status, headers, body of the answer, and the request that the upstream saw, if any."""
-        async with upstream(self.to) as server:
+        async with self.upstream as server:
             url = server.url(self.model.partition(":")[0])
             retry = RetryPolicy(max_attempts=1)
             async with LLMClient(
@@ -123,6 +124,15 @@ async def test_a_member_that_isn_t_listed_is_named(format, member, stream):
     status, headers, _, seen = await Gateway(format).ask(format, body)
     assert (status, named(headers)) == (200, [member])
     assert member not in seen.body
+
+
+@modes
+async def test_under_strict_what_the_provider_would_leave_out_is_a_400_that_names_it(stream):
+    body = {"messages": HI, "stream": stream, "temperature": 0.5}
+    gateway = Gateway("openai-chat", "openai:gpt-5", strict=True)
+    status, _, answer, seen = await gateway.ask("openai-chat", body)
+    assert (status, seen) == (400, None)
+    assert b"strict: temperature: this model takes none" in answer
 
 
 @formats
@@ -201,6 +211,23 @@ async def test_the_provider_s_rate_limits_come_back(format, stream):
     other = next(each for each in PATHS if each != format)
     _, headers, _, _ = await Gateway(other).ask(format, body_of(format, stream=stream))
     assert not {name for name in headers if name.startswith(RATE_LIMITS[other])}
+
+
+@modes
+@formats
+async def test_the_rate_limits_of_a_refusal_come_back_too(format, stream):
+    async def refused(request: Request, reply: Reply) -> None:
+        body = {"type": "error", "error": {"type": "rate_limit_error", "message": "secret"}}
+        await reply.whole(429, body, retry_after="7", **LIMITS)
+
+    gateway = Gateway(format)
+    gateway.upstream = Loopback(refused)
+    body = body_of(format, stream=stream, something_new=1)
+    status, headers, answer, _ = await gateway.ask(format, body)
+    assert (status, headers["retry-after"], named(headers)) == (429, "7", ["something_new"])
+    back = {name for name in LIMITS if name in headers}
+    assert back == {name for name in LIMITS if name.startswith(RATE_LIMITS[format])}
+    assert b"secret" not in answer
 
 
 async def test_the_app_s_own_endpoints_keep_them_back():
