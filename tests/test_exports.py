@@ -34,7 +34,7 @@ EXPORTS = {
         AuthenticationError ConfigurationError ConnectionFailedError ContentFilterError ContextLengthError ErrorInfo
         ErrorKind FrameTooLargeError InternalError InvalidOutputError InvalidRequestError LLMError LLMStreamError
         NotFoundError OverloadedError PermissionDeniedError ProtocolError QuotaError RateLimitError RedirectError
-        ResponseTimeoutError ServerError ToolUseFailedError TruncatedError WrongBodyError
+        ResponseTimeoutError ServerError StrictError ToolUseFailedError TruncatedError WrongBodyError
         """,
     "llmstream.events": """
         AnyEvent EventType MessageBuilder ReasoningDelta RefusalDelta Retry Start Status StreamEvent TextDelta
