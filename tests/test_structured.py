@@ -608,7 +608,10 @@ async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
         ("openai:gpt-5-mini", Recipe, {}, "native"),
         ("openai:gpt-5-mini", dict[str, int], {}, "native"),
         ("groq:x", Recipe, {}, "native"),
-        ("deepseek:x", Recipe, {}, "tool"),
+        ("deepseek:x", Recipe, {}, "instructions"),  # it thinks, and then no call can be forced
+        ("deepseek:x", Recipe, {"reasoning_effort": "low"}, "instructions"),
+        ("deepseek:x", Recipe, {"reasoning_effort": "none"}, "tool"),
+        ("deepseek:deepseek-chat", Recipe, {}, "tool"),
         ("deepseek:x", Recipe, {"tools": [{"name": "f"}]}, "instructions"),
         ("moonshot:x", Recipe, {}, "instructions"),
         ("anthropic:claude-opus-4-1", Recipe, {}, "native"),

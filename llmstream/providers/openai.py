@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,13 +11,13 @@ from llmstream.cache_marks import BREAKPOINT
 from llmstream.messages import ChatRequest
 from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.http_provider import HTTPProvider
+from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.openai_chat.request import ChatVariant, render_request
 from llmstream.wire.openai_responses.request import ResponsesVariant
 from llmstream.wire.openai_responses.request import render_request as render_responses
-from llmstream.wire.option_rules import OPENAI_SAMPLING
+from llmstream.wire.option_rules import OPENAI_SAMPLING, OptionRule, lets_force
 from llmstream.wire.outbound import Rendered
 
 SDK = SDKAdapter("openai", "AsyncOpenAI")
@@ -39,6 +40,21 @@ class _OverOpenAI(HTTPProvider):
         """Whether OpenAI itself answers (or Azure), not a server that only speaks its format."""
         host = urlsplit(self.base_url).hostname or ""
         return host.endswith((".openai.com", ".azure.com"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ChatTraits(LearnedTraits):
+    rules: tuple[OptionRule, ...]
+
+    def schema_support(self, model: str) -> SchemaSupport:
+        """Some hosts let nobody force a call while a model reasons, as some do unasked."""
+        body = {"model": model}
+        reasoning = {**body, "thinking": {"type": "enabled"}, "enable_thinking": True}
+        return replace(
+            self.schemas,
+            forced_reasoning=lets_force(self.rules, reasoning),
+            reasons_unasked=not lets_force(self.rules, body),
+        )
 
 
 class OpenAIProvider(_OverOpenAI):
@@ -71,7 +87,9 @@ class OpenAIProvider(_OverOpenAI):
         )
         forced = variant.required is not None and not {"tools", "tool_choice"} & variant.unsupported
         schemas = SchemaSupport(native=variant.json_schema, forced_call=forced, json_object=True)
-        return super().make_traits(prefill=variant.prefill is not None, schemas=schemas, **traits)
+        return _ChatTraits(
+            prefill=variant.prefill is not None, schemas=schemas, rules=variant.rules, **traits
+        )
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as chat completions."""

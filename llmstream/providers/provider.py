@@ -53,6 +53,8 @@ class SchemaSupport:
     """A tool call can be required."""
     forced_reasoning: bool = True
     """… also of a model that reasons first."""
+    reasons_unasked: bool = False
+    """The model reasons unless it is told not to."""
     json_object: bool = False
     """`response_format` can ask for JSON of any shape."""
 

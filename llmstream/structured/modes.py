@@ -73,7 +73,8 @@ def _choose(can: SchemaSupport, answer_type: AnswerType[Any], options: CallOptio
     if can.native and (not can.closed_only or _is_closed(answer_type)):
         return "native"
     has_tools = bool(options.get("tools") or options.get("tool_choice"))
-    reasons = options.get("reasoning_effort") not in (None, "none")
+    effort = options.get("reasoning_effort")
+    reasons = can.reasons_unasked if effort is None else effort != "none"
     if can.forced_call and not has_tools and (can.forced_reasoning or not reasons):
         return "tool"
     return "instructions"

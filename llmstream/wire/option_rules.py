@@ -65,6 +65,14 @@ def leave_out(
                 rendered.warnings.append(f"{option}: {rule.why}; dropped")
 
 
+def lets_force(rules: tuple[OptionRule, ...], body: Mapping[str, Any]) -> bool:
+    """Whether a tool call may be forced beside the options of this body."""
+    model = str(body["model"]).lower()
+    asked = Asked("tool_choice", "required", body, (), None)
+    about = [rule for rule in rules if "tool_choice" in rule.options and rule.models(model)]
+    return all(rule.taken(asked) for rule in about)
+
+
 # --- which models -----------------------------------------------------------------------------------------
 
 
