@@ -97,8 +97,12 @@ class Mounted:
             if not (value.isascii() and value.isprintable()):
                 raise invalid(f"{name} must be plain ASCII")
         provider = self._service.client.target(self._service.model(ask.model)).provider
-        if traits_of(provider).format == format:
+        spoken = traits_of(provider).format
+        if spoken == format:
             return given, warnings
+        if spoken is None:  # then no renderer names them
+            members = ask.request.format_options.get(format, {})
+            warnings += [f"{name}: only {format} has it; dropped" for name in members]
         warnings += [f"{name}: only {format} has it; dropped" for name in given if name != VERSION]
         return {}, warnings
 

@@ -142,6 +142,14 @@ def test_a_choice_without_tools_is_left_out(format, choice):
 
 
 @pytest.mark.parametrize("format", [chat, responses, anthropic])
+@pytest.mark.parametrize("parallel", [True, False])
+def test_whether_calls_are_parallel_is_left_out_without_tools(format, parallel):
+    made = render(format, "m", parallel_tool_calls=parallel)
+    assert not {"tool_choice", "parallel_tool_calls"} & made.body.keys()
+    assert named(made) == ["parallel_tool_calls"]
+
+
+@pytest.mark.parametrize("format", [chat, responses, anthropic])
 def test_a_choice_beside_tools_of_the_caller_s_own_stays(format):
     name = {chat: "openai", responses: "openai-responses", anthropic: "anthropic"}[format]
     own = {name: {"tools": [{"type": "web_search", "name": "web_search"}]}}
@@ -245,6 +253,12 @@ def test_openai_gets_labels_only_beside_store(host):
     kept = render(chat, "m", variant, metadata={"a": "b", "user_id": "u"}, provider_options=own)
     assert (kept.body["metadata"], kept.warnings) == ({"a": "b", "user_id": "u"}, [])
     assert render(responses, "gpt-5", metadata={"a": "b"}).body["metadata"] == {"a": "b"}
+
+
+def test_labels_of_a_client_of_chat_completions_stay_beside_its_store():
+    body = {"model": "gpt-4.1", "messages": HI, "metadata": {"a": "b"}, "store": True}
+    made = chat.render_request(chat.parse_request(body))
+    assert (made.body["metadata"], made.body["store"], made.warnings) == ({"a": "b"}, True, [])
 
 
 def test_a_user_s_name_goes_where_openai_wants_it():

@@ -204,8 +204,7 @@ def _render_tool_choice(request: ChatRequest, rendered: Rendered) -> None:
     if choice is None and parallel is None:
         return
     if choice is None and not request.tools:
-        if parallel is False:
-            rendered.warnings.append("parallel_tool_calls: has no meaning without tools; dropped")
+        rendered.warnings.append("parallel_tool_calls: has no meaning without tools; dropped")
         return
     mode = "auto" if choice is None else {"required": "any"}.get(choice.mode, choice.mode)
     body: dict[str, Any] = {"type": mode}

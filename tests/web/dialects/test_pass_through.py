@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from llmstream import LLMClient, RetryPolicy
+from llmstream.testing import ScriptedProvider
 from llmstream.web import create_app
 from llmstream.wire.pass_through import (
     PASSED,
@@ -114,6 +115,22 @@ async def test_another_format_gets_none_of_them_and_each_is_named(format, stream
     assert status == 200
     assert {name.partition(".")[0] for name in named(headers)} >= members.keys()
     assert "value of" not in json.dumps(seen.body)
+
+
+@modes
+@formats
+async def test_a_provider_of_no_format_gets_none_of_them_either(format, stream):
+    client = LLMClient(provider=ScriptedProvider(["Hello."]))
+    members = {name: VALUES.get(name, "x") for name in PASSED[format]}
+    body = {"model": "scripted:script", **body_of(format, stream=stream, **members)}
+    async with serving(create_app(client)) as port:
+        data = json.dumps(body).encode()
+        status, headers, _ = await fetch(
+            port, PATHS[format], "POST", data, content_type="application/json"
+        )
+    told = named({name.lower(): value for name, value in headers.items()})
+    assert status == 200
+    assert {name.partition(".")[0] for name in told} == members.keys()
 
 
 @modes
