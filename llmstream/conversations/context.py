@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from llmstream.conversations.errors import ContextTooLongError
@@ -82,8 +83,7 @@ def _turns(messages: Sequence[Message]) -> list[list[int]]:
             starts.pop()
         calls = [part.id for part in message.parts if isinstance(part, ToolCall)]
         places |= dict.fromkeys(calls, place)
-    ends = [*starts[1:], len(messages)]
     return [
         [place for place in range(start, end) if not _is_system(messages[place])]
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in pairwise([*starts, len(messages)])
     ]

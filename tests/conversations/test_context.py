@@ -124,6 +124,13 @@ def test_a_late_result_keeps_its_turn():
     assert ContextPolicy(5, one_each).trim(messages) == messages
 
 
+def test_messages_without_a_turn_are_sent_as_they_are():
+    """System messages alone, and no messages at all, have no newest turn."""
+    system = [text("system", "Be brief."), text("developer", "In French.")]
+    for messages in ([], system):
+        assert ContextPolicy(max_tokens=100).trim(messages) == messages
+
+
 def test_turns_that_were_tied_together_stay_so():
     """A later result may refer to any of them."""
     messages = [
