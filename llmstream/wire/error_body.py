@@ -134,7 +134,7 @@ def is_error(payload: Mapping[str, Any]) -> bool:
     if any(payload.get(name) for name in _ALONE):
         return True
     has_words = any(isinstance(payload.get(name), str) for name in ("message", "msg", "errmsg"))
-    if has_words and payload.get("status") in _SAYS_NOTHING:
+    if has_words and str(payload.get("status")) in _SAYS_NOTHING:
         return True
     codes = [payload[name] for name in ("code", "errcode") if name in payload]
     if has_words and codes:

@@ -342,6 +342,7 @@ def test_a_frame_named_error_is_one(format: str, payload) -> None:
         {"detail": None},
         {"type": "ping"},
         {"status": "queued", "message": "position 3"},
+        {"status": [], "message": "x"},
     ],
 )
 def test_what_is_no_error_is_none(payload) -> None:
