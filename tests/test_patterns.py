@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import pkgutil
 import re
@@ -13,6 +12,7 @@ from itertools import product
 import pytest
 
 import llmstream
+from llmstream.wire import error_kinds
 
 SIZE = 10_000
 """Characters. A quadratic pattern takes seconds for each text of this size, a linear one a millisecond."""
@@ -68,7 +68,14 @@ def patterns():
     for module in pkgutil.walk_packages(llmstream.__path__, "llmstream."):
         if not module.name.endswith("__main__"):
             collect(found, module.name, vars(importlib.import_module(module.name)))
-    return found
+    return found | words()
+
+
+def words():
+    """Those of the table of errors, which are compiled when they are needed."""
+    rows = (*error_kinds.CODE_WORDS, *error_kinds.WORDS, *error_kinds.MONEY)
+    texts = {text for row in rows for text in (row.pattern, row.unless) if text}
+    return {f"error_kinds: {text}": re.compile(text, re.I) for text in texts}
 
 
 def collect(found, name, value, depth=0):
@@ -82,9 +89,6 @@ def collect(found, name, value, depth=0):
     elif depth < 4 and isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             collect(found, f"{name}.{index}", inner, depth + 1)
-    elif depth < 4 and dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            collect(found, f"{name}.{field.name}", getattr(value, field.name), depth + 1)
 
 
 def try_all():

@@ -21,7 +21,7 @@ from llmstream.wire.json_fields import snake_case
 class Codes:
     """One row: codes and types of one vendor that mean the same.
 
-    A number stands behind its vendor ("1113"), since vendors give different meanings to one.
+    MiniMax's and Mistral's numbers stand behind their names ("minimax/1008"): plain ones are Z.ai's and SiliconFlow's.
     """
 
     kind: ErrorKind
@@ -37,18 +37,24 @@ class Words:
 
     kind: ErrorKind
     source: str
-    pattern: re.Pattern[str]
-    unless: re.Pattern[str] | None = None
+    pattern: str
+    """A regular expression; compiled by the first error, so that programs without one don't wait for it."""
+    unless: str = ""
     """Words beside which these mean nothing."""
+
+    def match(self, text: str) -> bool:
+        """Whether they stand in a text, in upper or lower case."""
+        if not re.search(self.pattern, text, re.I):
+            return False
+        return not self.unless or not re.search(self.unless, text, re.I)
 
 
 def _codes(kind: ErrorKind, source: str, codes: str, *, vague: bool = False) -> Codes:
     return Codes(kind, source, tuple(codes.split()), vague)
 
 
-def _words(kind: ErrorKind, source: str, *patterns: str, unless: str | None = None) -> Words:
-    without = None if unless is None else re.compile(unless, re.I)
-    return Words(kind, source, re.compile("|".join(patterns), re.I), without)
+def _words(kind: ErrorKind, source: str, *patterns: str, unless: str = "") -> Words:
+    return Words(kind, source, "|".join(patterns), unless)
 
 
 _OPENAI = "platform.openai.com/docs/guides/error-codes"
@@ -481,7 +487,4 @@ def _guess(keys: list[str]) -> ErrorKind:
 
 def _match(rows: Iterable[Words], text: str) -> ErrorKind | None:
     """The kind of the first row whose words stand in a text."""
-    for row in rows:
-        if row.pattern.search(text) and not (row.unless and row.unless.search(text)):
-            return row.kind
-    return None
+    return next((row.kind for row in rows if row.match(text)), None)
