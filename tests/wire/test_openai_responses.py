@@ -1536,6 +1536,19 @@ def test_a_recording_gives_what_is_expected(recording):
     assert end.usage.cache_read_tokens == usage.get("input_tokens_details", {}).get("cached_tokens")
 
 
+def goes_back(part):
+    if isinstance(part, ReasoningPart):
+        return part.signature is not None
+    return not isinstance(part, Source | File)
+
+
+def as_sent(part):
+    """A call that was cut goes back with no arguments: hosts refuse what isn't an object."""
+    if isinstance(part, ToolCall) and not part.complete:
+        return replace(part, arguments="{}", input={}, complete=True)
+    return part
+
+
 def test_a_recordings_events_survive_the_round_trip(recording):
     events = decode(recording[0])
     assert decode(encode(events)) == events
@@ -1544,12 +1557,9 @@ def test_a_recordings_events_survive_the_round_trip(recording):
         assert decode(ResponsesEncoder().feed(end))[-1] == end
         history = [Message("user", "x"), end.message]
         sent = parse_request(render_request(ChatRequest(history, "m")).body).messages[1:]
-        kept = [part for part in end.message.parts if not isinstance(part, Source | File)]
-        kept = [
-            part
-            for part in kept
-            if not (isinstance(part, ReasoningPart) and part.signature is None)
-        ]
+        kept = [as_sent(part) for part in end.message.parts if goes_back(part)]
+        while kept and isinstance(kept[-1], ReasoningPart):
+            kept.pop()  # reasoning with nothing behind it is refused, so it stays away
         assert [
             part for message in sent for part in message.parts if not isinstance(part, File)
         ] == kept
