@@ -15,6 +15,7 @@ from llmstream.web.dialects.request_checks import ask_for, object_of
 
 
 class Lines:
+    format = None
     path = "/lines"
     content_type = "application/x-ndjson"
     headers: Mapping[str, str] = {}
