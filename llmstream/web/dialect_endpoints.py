@@ -16,8 +16,7 @@ from llmstream.web.dialects.openai_models import model_document, models_document
 from llmstream.web.limits import read_json
 from llmstream.web.native_encoders import render_json
 from llmstream.web.responses import EventStreamResponse
-from llmstream.wire.anthropic_messages.versions import HEADER as VERSION
-from llmstream.wire.pass_through import RATE_LIMITS, REQUEST_HEADERS
+from llmstream.wire.pass_through import RATE_LIMITS, REQUEST_HEADERS, UNTOLD_HEADERS
 
 
 class Streamed:
@@ -103,7 +102,8 @@ class Mounted:
         if spoken is None:  # then no renderer names them
             members = ask.request.format_options.get(format, {})
             warnings += [f"{name}: only {format} has it; dropped" for name in members]
-        warnings += [f"{name}: only {format} has it; dropped" for name in given if name != VERSION]
+        told = [name for name in given if name not in UNTOLD_HEADERS]
+        warnings += [f"{name}: only {format} has it; dropped" for name in told]
         return {}, warnings
 
 

@@ -106,6 +106,8 @@ REQUEST_HEADERS: Mapping[str, tuple[str, ...]] = {
     "anthropic-messages": ("anthropic-version", "anthropic-beta"),
 }
 """A client's own headers that go to the provider unchanged (https://code.claude.com/docs/en/llm-gateway-protocol)."""
+UNTOLD_HEADERS = frozenset({"anthropic-version"})
+"""Every client of the format sends them, and to a provider of another format they say nothing."""
 RATE_LIMITS: Mapping[str, str] = {
     "openai-chat": "x-ratelimit-",
     "openai-responses": "x-ratelimit-",

@@ -230,6 +230,15 @@ def test_nothing_of_claude_code_s_request_is_lost_on_the_way_to_anthropic(change
         assert sent.get(name) == body.get(name), name
 
 
+def test_an_effort_becomes_a_budget_where_the_model_takes_nothing_else():
+    thinking = {"type": "adaptive", "display": "summarized"}
+    asked = {**CLAUDE_CODE, "thinking": thinking, "output_config": {"effort": "medium"}}
+    sent, warnings = round_trip(anthropic, asked)
+    assert sent["thinking"] == {"type": "enabled", "budget_tokens": 4096, "display": "summarized"}
+    assert "output_config" not in sent
+    assert warnings == []
+
+
 def test_a_budget_becomes_an_effort_where_the_model_takes_none():
     sent, warnings = round_trip(anthropic, {**CLAUDE_CODE, "model": "claude-opus-4-8"})
     assert sent["thinking"] == {"type": "adaptive"}

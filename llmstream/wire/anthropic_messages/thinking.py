@@ -62,7 +62,8 @@ def _render_budget(effort: str, rendered: Rendered) -> None:
         return
     if budget < wanted:
         warnings.append(f"reasoning_effort: {effort!r} is sent as a budget of {budget} tokens")
-    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    given = body.get("thinking") or {}
+    body["thinking"] = {**given, "type": "enabled", "budget_tokens": budget}
 
 
 def fit_thinking(rendered: Rendered) -> None:
