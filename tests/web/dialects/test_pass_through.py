@@ -135,12 +135,14 @@ async def test_a_provider_of_no_format_gets_none_of_them_either(format, stream):
 
 @modes
 @formats
-@pytest.mark.parametrize("member", ["fallbacks", "models", "container", "something-new"])
-async def test_a_member_that_isn_t_listed_is_named(format, member, stream):
-    body = body_of(format, stream=stream, **{member: ["x"]})
-    status, headers, _, seen = await Gateway(format).ask(format, body)
-    assert (status, named(headers)) == (200, [member])
-    assert member not in seen.body
+async def test_a_member_that_isn_t_listed_is_named(format, stream):
+    names = ("fallbacks", "models", "container", "something-new")
+    members = {name: ["x"] for name in names}
+    status, headers, _, seen = await Gateway(format).ask(
+        format, body_of(format, stream=stream, **members)
+    )
+    assert (status, named(headers)) == (200, sorted(members))
+    assert not members.keys() & seen.body.keys()
 
 
 @modes
@@ -174,10 +176,11 @@ async def test_what_the_provider_leaves_out_is_named_as_well(stream):
     assert "temperature" not in seen.body
 
 
-@pytest.mark.parametrize("name", ["a\r\nset-cookie: x=1", "ü", "x" * 5000, "\x00", "\u2028"])
-async def test_a_member_s_name_can_t_break_the_head(name):
+async def test_a_member_s_name_can_t_break_the_head():
+    names = ["a\r\nset-cookie: x=1", "ü", "x" * 5000, "\x00", "\u2028"]
+    members = {f"{name}{number}": 1 for number in range(30) for name in names}
     status, headers, _, _ = await Gateway("openai-chat").ask(
-        "openai-chat", {"messages": HI, name: 1, **{f"{name}{n}": 1 for n in range(30)}}
+        "openai-chat", {"messages": HI, **members}
     )
     assert status == 200
     assert "set-cookie" not in headers
