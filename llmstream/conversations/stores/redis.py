@@ -106,7 +106,7 @@ class RedisStore:
                 continue
             await self._ask(self._redis.zrem(mine, id))
             if not self._ttl:
-                logger.warning("a conversation is gone that was never deleted: %s", NOEVICTION)
+                logger.warning("a conversation is listed, but gone: %s", NOEVICTION)
         return found
 
     async def delete_conversation(self, conversation_id: str) -> None:
