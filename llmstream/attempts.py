@@ -1,4 +1,4 @@
-"""Which provider to try next, when, and for what: the attempts of one call, one after another.
+"""The attempts of one call, one after another: which provider to try next, when, and for what.
 
 After an attempt that failed there are four ways: the same provider again (retry), the next of the
 fallbacks, on from what was shown (`on_interrupt="continue"`), or the end. Before the commit point

@@ -25,7 +25,7 @@ last ends in STATUS(kind="step") in place of its MESSAGE_COMPLETE.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,6 +73,7 @@ class Guard:
         "called",
         "committed",
         "finished",
+        "on_first_piece",
         "shown",
     )
 
@@ -83,6 +84,8 @@ class Guard:
         self._usage: Usage | None = None  # of the attempt that failed last
         self.begun = False
         """The provider has yielded something."""
+        self.on_first_piece: Callable[[Start], None] | None = None
+        """Called with the `start` when an attempt's first piece leaves."""
         self._begin()
 
     def _begin(self, *, going_on: bool = False) -> None:
@@ -156,7 +159,8 @@ class Guard:
         announced = StreamEvent(EventType.RETRY, retry=retry)
         if self._transcript is not None:
             self._transcript.add(announced)
-            if going_on and self.committed:
+            # An attempt that a relay passes on hasn't ended here: its usage is in what follows.
+            if going_on and self.committed and self.finished:
                 self._carried.append(self._usage)
         self._begin(going_on=going_on)
         return announced
@@ -168,12 +172,19 @@ class Guard:
     def _piece(self, event: StreamEvent) -> Sequence[StreamEvent]:
         if event.type in TEXTS and not getattr(event, PAYLOADS[event.type].field).content:
             return ()
-        before = () if self.committed else self._commit()
+        before = () if self.committed else self._first_piece()
         if self._transcript is not None:
             self._transcript.add(event)
         if event.tool_call is not None and event.tool_call.executed_by == "caller":
             self.called = True
         return (*before, event)
+
+    def _first_piece(self) -> Sequence[StreamEvent]:
+        """What was held back, and leaves before the first piece."""
+        before = self._commit()
+        if self.on_first_piece is not None:
+            self.on_first_piece(self._start or Start())
+        return before
 
     def _commit(self) -> Sequence[StreamEvent]:
         """What was held back."""

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.events.grammar import TERMINAL, Guard
-from llmstream.events.types import EventType, Retry, StreamEvent, error, text_delta
-from llmstream.events.unfold import unfold_stream
+from llmstream.events.relay import Relay
+from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.log import describe, get_logger
-from llmstream.messages import FinishReason, Message, Usage
+from llmstream.messages import FinishReason, Message
 from llmstream.router.user_functions import call
 from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
@@ -37,12 +35,9 @@ class Answering:
     def __init__(self, handler: Any, route: str, text: str, *, keep_message: bool) -> None:
         self._handler, self._text = handler, text
         self._who = f"the handler for {route!r}"
-        self._keep = keep_message
-        self._guard = Guard(keep_message=keep_message)
+        self._relay = Relay(keep_message=keep_message)
         self._must_end = False  # the handler began an answer itself, so it has to end it, too
         self._has_earlier = False  # an answer before this one ended in a step
-        self._asked: tuple[str | None, str | None, int] = (None, None, 1)
-        self._ended = False  # the terminal event is made
         self._stopped = False
 
     async def events(self) -> AsyncGenerator[StreamEvent, None]:
@@ -54,7 +49,7 @@ class Answering:
                         break
                     for event in self._take(item):
                         yield event
-                    if self._ended:
+                    if self._relay.ended:
                         break
         except (Exception, asyncio.CancelledError, SystemExit) as problem:
             if isinstance(problem, asyncio.CancelledError) and is_cancelled():
@@ -70,7 +65,7 @@ class Answering:
 
     def expire(self, seconds: float) -> Sequence[StreamEvent]:
         """The ERROR of a handler that gave nothing for so long; nothing if it has ended."""
-        code = "idle" if self._guard.shown or self._has_earlier else "first_token"
+        code = "idle" if self._relay.shown or self._has_earlier else "first_token"
         return self._fail("timeout", f"gave nothing for {seconds:g} s", code)
 
     # --- inside --------------------------------------------------------------------------------------------
@@ -89,53 +84,26 @@ class Answering:
 
     def _feed(self, item: object) -> Sequence[StreamEvent]:
         if isinstance(item, str):
-            return self._guard.feed(text_delta(str(item)))
+            return self._relay.feed(text_delta(str(item)))
         if not isinstance(item, StreamEvent):
             return self._nonsense(f"{type(item).__name__}: give text or StreamEvents")
-        if not isinstance(item.type, EventType):
-            return self._nonsense("a StreamEvent whose type is no EventType")
-        if item.type is EventType.RETRY:
-            return self._retry(item.retry)
+        flaw = self._relay.flaw(item)
+        if flaw is not None:
+            return self._nonsense(flaw)
         if item.type is EventType.MESSAGE_START:
             self._must_end = True
-        is_batch = item.type is EventType.MESSAGE_COMPLETE and not self._guard.shown
-        left = self._whole(item) if is_batch else self._guard.feed(item)
-        if left and left[-1].type in TERMINAL:
-            self._ended = True
-            _restore(left[-1], item)
-        elif item.ends_round:
-            self._begin_round()
+        elif item.type is EventType.RETRY:
+            self._must_end = self._relay.shown and not item.discards
+        left = self._relay.feed(item)
+        if self._relay.ended:
+            _restore_partial(left[-1], item.error_info)
+        elif item.ends_round:  # a step was the end of an answer, and another follows
+            self._must_end = False
+            self._has_earlier = True
         return left
 
-    def _begin_round(self) -> None:
-        """A step was the end of an answer, and another follows."""
-        self._guard = Guard(keep_message=self._keep)
-        self._must_end = False
-        self._has_earlier = True
-
-    def _retry(self, retry: Retry | None) -> Sequence[StreamEvent]:
-        """A RETRY of the client that the handler asks. The guard begins again, or goes on."""
-        if self._guard.called:
-            return self._nonsense("a RETRY after a tool call")
-        if not isinstance(retry, Retry):
-            return self._nonsense("a RETRY without its value")
-        retry = replace(retry)  # the guard writes on it
-        *asked, attempt = self._asked
-        if [retry.provider, retry.model] in (asked, [None, None]):
-            # A handler may ask two clients, one after the other, and each counts its own attempts.
-            least = attempt + 1 if retry.delay else attempt
-            retry.attempt = max(retry.attempt, least)
-        self._asked = (retry.provider, retry.model, retry.attempt)
-        going_on = self._guard.shown and not retry.discard
-        self._must_end = going_on
-        return (self._guard.retry(retry, going_on=going_on),)
-
-    def _whole(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        """An answer that came in one event (`stream=False`), with the events that a stream would have had."""
-        return [left for each in (*unfold_stream(event), event) for left in self._guard.feed(each)]
-
     def _raised(self, problem: BaseException) -> Sequence[StreamEvent]:
-        is_the_error = isinstance(problem, LLMError) and not self._ended
+        is_the_error = isinstance(problem, LLMError) and not self._relay.ended
         if not is_the_error:
             logger.error("%s raised %s", self._who, type(problem).__name__, exc_info=problem)
         if self._stopped:
@@ -145,14 +113,13 @@ class Answering:
         return self._fail("internal", f"raised {type(problem).__name__}", "raised")
 
     def _return(self) -> Sequence[StreamEvent]:
-        if self._ended or self._stopped:
+        if self._relay.ended or self._stopped:
             return ()
         if self._must_end:
             return self._fail("truncated", "stopped in the middle of an answer", None)
-        if not self._guard.shown:
+        if not self._relay.shown:
             return self._fail("internal", "ended without an answer", "no_answer")
-        self._ended = True
-        return self._guard.feed(
+        return self._relay.feed(
             StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
         )
 
@@ -164,16 +131,10 @@ class Answering:
 
     def _end(self, info: ErrorInfo) -> Sequence[StreamEvent]:
         """The ERROR that ends the stream, unless it has ended."""
-        if self._ended:
-            return ()
-        self._ended = True
-        failed = error(info)
-        try:
-            (left,) = self._guard.feed(failed)
-        except Exception:  # noqa: BLE001  # odd events came before, which the guard can't add up
-            return (failed,)
-        _restore(left, failed)
-        return (left,)
+        left = self._relay.fail(info)
+        if left:
+            _restore_partial(left[-1], info)
+        return left
 
 
 def _name(item: object) -> str:
@@ -184,28 +145,9 @@ async def _one(item: Any) -> AsyncGenerator[Any, None]:
     yield item
 
 
-def _restore(left: StreamEvent, given: StreamEvent) -> None:
-    """Put back on a terminal event what the guard can't know of an answer that was made elsewhere.
-
-    That is its usage, and the partial answer that a batch call had received.
-    """
-    if isinstance(given.usage, Usage):
-        left.usage = given.usage
-    if left.message is not None:
-        left.message.usage = _usage_of_message(left, given)
-    if left.error_info is None:
+def _restore_partial(left: StreamEvent, given: object) -> None:
+    """Put back on an ERROR the partial answer that a batch call had received, and nobody was shown."""
+    if left.error_info is None or not isinstance(given, ErrorInfo):
         return
-    info, partial = left.error_info, None
-    if isinstance(given.error_info, ErrorInfo):
-        partial = given.error_info.partial
-    if info.partial is None and isinstance(partial, Message):
-        info.partial = partial
-    elif info.partial is not None and info.partial is not partial:
-        info.partial.usage = _usage_of_message(left, given)
-
-
-def _usage_of_message(left: StreamEvent, given: StreamEvent) -> Usage | None:
-    """The event's usage; where it sums up several rounds, that of the last, whose message this is."""
-    if given.messages is not None and isinstance(given.message, Message):
-        return given.message.usage
-    return left.usage
+    if left.error_info.partial is None and isinstance(given.partial, Message):
+        left.error_info.partial = given.partial
