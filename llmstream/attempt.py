@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from logging import Logger
 
 from llmstream.continuation import Overlap, continue_request
 from llmstream.errors import ConfigurationError, ErrorInfo
@@ -16,6 +17,7 @@ from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, StreamEvent, TextDelta, error, text_delta
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
+from llmstream.observe import AttemptObservation
 from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, timed_out
@@ -53,12 +55,15 @@ class Attempt:
         request: ChatRequest,
         call: Call,
         guard: Guard,
+        observed: AttemptObservation | None = None,
     ) -> None:
         provider, model = target
         request = replace(request, model=model)
         self._provider = provider
         self._call = call
         self._guard = guard
+        self._observed = observed
+        guard.on_first_piece = None if observed is None else observed.first_piece
         self._overlap: Overlap | None = None
         self.is_over = False
         self.failed: StreamEvent | None = None
@@ -89,7 +94,8 @@ class Attempt:
         except StopAsyncIteration:
             return self._end([*self._flush(), *self._guard.end()])
         except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
-            event = self._as_error(problem)
+            maker = f"provider {self._provider.name}"
+            event = as_error(problem, maker, logger, begun=self._guard.begun)
         if self._overlap is None or not isinstance(event, StreamEvent):
             events = self._guard.feed(event)
         else:
@@ -104,14 +110,19 @@ class Attempt:
             logger.warning(
                 "the provider %s raised while it was closed", self._provider.name, exc_info=True
             )
-        if self._watchdog is not None:
-            self._watchdog.stop()
+        finally:
+            if self._observed is not None:
+                self._observed.end(None)
+            if self._watchdog is not None:
+                self._watchdog.stop()
 
     # --- inside --------------------------------------------------------------------------------------------
 
     def _end(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
         """The last events, without the ERROR."""
         self.is_over = True
+        if self._observed is not None:
+            self._observed.end(events[-1] if events else None)
         if not events or events[-1].type is not EventType.ERROR:
             return events
         self.failed = events[-1]
@@ -133,20 +144,6 @@ class Attempt:
         finally:
             watchdog.arrived()
 
-    def _as_error(self, problem: Exception) -> StreamEvent:
-        """What a provider raised, as an event; wrong arguments are raised again."""
-        # A subclass of ValueError is somebody's bug (JSONDecodeError, UnicodeError), not the
-        # caller's argument.
-        is_wrong_value = type(problem) in (TypeError, ValueError)
-        is_configuration = isinstance(problem, ConfigurationError)
-        if (is_wrong_value or is_configuration) and not self._guard.begun:
-            raise problem
-        if is_configuration:  # of a fallback: the request is wrong for it
-            return error(ErrorInfo("invalid_request", str(problem)))
-        kind = type(problem).__name__
-        logger.error("the provider %s raised %s", self._provider.name, kind, exc_info=problem)
-        return error(ErrorInfo("internal", f"the provider raised {kind}"))
-
     def _fit(self, event: StreamEvent, overlap: Overlap) -> Sequence[StreamEvent]:
         """The events of a continuation, without the text that repeats what was shown."""
         if event.type is EventType.TEXT_DELTA and event.text_delta is not None:
@@ -165,6 +162,24 @@ class Attempt:
             return ()
         held = self._overlap.finish(cut=cut)
         return self._guard.feed(text_delta(held)) if held else ()
+
+
+def as_error(problem: Exception, maker: str, log: Logger, *, begun: bool) -> StreamEvent:
+    """An exception of a provider or a middleware, as an event.
+
+    One that says that the arguments are wrong is raised again, if nothing has begun.
+    """
+    # A subclass of ValueError is somebody's bug (JSONDecodeError, UnicodeError), not the
+    # caller's argument.
+    is_wrong_value = type(problem) in (TypeError, ValueError)
+    is_configuration = isinstance(problem, ConfigurationError)
+    if (is_wrong_value or is_configuration) and not begun:
+        raise problem
+    if is_configuration:  # of a fallback: the request is wrong for it
+        return error(ErrorInfo("invalid_request", str(problem)))
+    kind = type(problem).__name__
+    log.error("the %s raised %s", maker, kind, exc_info=problem)
+    return error(ErrorInfo("internal", f"the {maker.split(maxsplit=1)[0]} raised {kind}"))
 
 
 async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:

@@ -22,6 +22,7 @@ from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, Status, StreamEvent, error
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
+from llmstream.observe import AttemptObservation, Observation
 from llmstream.pauses import QueuePlace
 from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import Watchdog, abortable, closed
@@ -44,6 +45,8 @@ class Rules:
     on_interrupt: OnInterrupt
     streaming: bool
     """In batch mode nothing leaves before the end, so every failure may be tried again."""
+    announced: bool
+    """Whether somebody reads RETRY and STATUS. In batch mode only middleware does."""
     rng: Random
 
 
@@ -60,12 +63,15 @@ class Attempts:
         call: Call,
         guard: Guard,
         rules: Rules,
+        *,
+        observation: Observation | None = None,
     ) -> None:
         self._targets = Targets(targets, rules.policy.budget, call.clock)
         self._request = request
         self._call = call  # as it goes to the current target
         self._guard = guard
         self._rules = rules
+        self._observation = observation
         self._attempt: Attempt | None = None  # the one that runs
         self._number = 1  # of the attempt, at this target
         self._total = 0
@@ -114,6 +120,8 @@ class Attempts:
                 await self._attempt.close()
         finally:
             self._leave()
+            if self._observation is not None:
+                self._observation.answer(None)
 
     # --- from one step to the next ------------------------------------------------------------------------------
 
@@ -128,8 +136,16 @@ class Attempts:
             return self._end(self._guard.feed(error(closed()))[-1])
         self._sent = self._call.clock.time()
         self._targets.endpoint.sent(self._sent)
-        self._attempt = Attempt(self._targets.current, self._request, self._call, self._guard)
+        target, observed = self._targets.current, self._observed()
+        self._attempt = Attempt(target, self._request, self._call, self._guard, observed)
         return self._attempt
+
+    def _observed(self) -> AttemptObservation | None:
+        """The attempt that begins, as it is told to observers; None without any."""
+        if self._observation is None:
+            return None
+        provider, model = self._targets.current
+        return self._observation.begin_attempt(provider.name, model, self._request)
 
     async def _finish(self, attempt: Attempt) -> Announcement | None:
         """Close an attempt. If it failed: what comes next."""
@@ -142,11 +158,11 @@ class Attempts:
         return self._end(attempt.failed) if retry is None else self._announce(retry)
 
     def _announce(self, event: StreamEvent) -> Announcement | None:
-        """A RETRY or STATUS, which the caller of batch mode isn't shown; an ERROR ends the call."""
+        """A RETRY or STATUS, if anybody reads those; an ERROR ends the call."""
         if event.type is EventType.ERROR:
             return self._end(event)
         self._announced = event
-        return Announcement(event) if self._rules.streaming else None
+        return Announcement(event) if self._rules.announced else None
 
     def _end(self, failed: StreamEvent) -> Announcement:
         """The call's ERROR: the first provider's, with what became of the others."""
@@ -157,7 +173,10 @@ class Attempts:
             told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
             info = replace(first, message=f"{first.message}; then {told}", partial=info.partial)
         info = replace(info, attempts=self._total)
-        return Announcement(replace(failed, error=str(info), error_info=info))
+        event = replace(failed, error=str(info), error_info=info)
+        if self._observation is not None:
+            self._observation.answer(event)
+        return Announcement(event)
 
     # --- before an attempt -------------------------------------------------------------------------------------
 

@@ -13,7 +13,17 @@ from dataclasses import replace
 from inspect import signature
 from random import Random, SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Never, Self, TypedDict, Unpack, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NamedTuple,
+    Never,
+    Self,
+    TypedDict,
+    Unpack,
+    cast,
+)
 from weakref import WeakSet
 
 from llmstream.answer_stream import Stream
@@ -23,10 +33,13 @@ from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import narrow
 from llmstream.events.grammar import Guard
+from llmstream.events.relay import Relay
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
+from llmstream.middleware import Middleware, MiddlewareRun, check_middleware
+from llmstream.observe import Observation, Observer, check_observers, new_call
 from llmstream.options import NAMES, OF_THE_CALL, unknown_argument, unknown_option
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
@@ -72,6 +85,16 @@ class CallOptions(TypedDict, total=False):
     fallbacks: Sequence[str | Provider] | None
 
 
+class _Prepared(NamedTuple):
+    """One call, ready to begin."""
+
+    targets: Sequence[Target]
+    request: ChatRequest
+    call: Call
+    streaming: bool
+    observation: Observation | None
+
+
 class LLMClient:
     """Talks to one model, or to any that `model=` names per call. Cheap to keep, dear to make: keep one.
 
@@ -85,6 +108,8 @@ class LLMClient:
     `fallbacks` are asked in order when the model fails: model strings, which use their own environment, or Provider
     objects, which the client closes. `on_interrupt` says what happens when an answer is cut after part of it was shown:
     "error"; "restart", announced by RETRY with `discard=True`; or "continue" from where it stopped, as well as it can.
+    `observers` are told what becomes of each call (`llmstream.observe`). `middleware` runs around each call, the first
+    of the list outermost (`llmstream.middleware`).
     `strict=True` raises where an option would be dropped. `include_raw=True` puts the provider's frames on the events.
     `keep_message=False` is for endless streams: `message` stays None and memory flat. `clock` and `rng` are for tests.
 
@@ -104,6 +129,8 @@ class LLMClient:
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
         fallbacks: Sequence[str | Provider] = (),
         on_interrupt: OnInterrupt = "error",
+        observers: Sequence[Observer] = (),
+        middleware: Sequence[Middleware] = (),
         transport: str | None = None,
         headers: Mapping[str, str] | None = None,
         include_raw: bool = False,
@@ -127,11 +154,13 @@ class LLMClient:
             raise TypeError(unknown_argument(names[0], signature(LLMClient).parameters))
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
-        self._calls: WeakSet[Attempts] = WeakSet()
+        self._calls: WeakSet[Attempts | MiddlewareRun] = WeakSet()
         _check_policies(retry, timeouts, on_interrupt)
         self._retry = retry
         self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
+        self._observers = check_observers(observers)
+        self._middleware = check_middleware(middleware)
         self._include_raw = include_raw
         self.strict: Final = strict
         self.keep_message: Final = keep_message
@@ -206,9 +235,9 @@ class LLMClient:
         _refuse_unknown(unknown)
         # Read from `locals()`, so that each option is spelled once.
         options = {name: value for name, value in [*locals().items()] if name in _OPTIONS}
-        attempts = self._attempts(messages, streaming=stream, **options)
+        run = self._begin(messages, streaming=stream, **options)
         try:
-            while (step := await attempts.next_step()) is not None:
+            while (step := await run.next_step()) is not None:
                 while not step.is_over:
                     events = await step.advance()
                     for event in events if stream else self._whole(events):
@@ -217,9 +246,9 @@ class LLMClient:
                             continue
                         held = self.clock.time()
                         yield event
-                        attempts.exclude(self.clock.time() - held)
+                        run.exclude(self.clock.time() - held)
         finally:
-            await attempts.aclose()
+            await run.aclose()
 
     def stream(
         self,
@@ -272,8 +301,8 @@ class LLMClient:
 
         An `sdk_client` that you gave stays open.
         """
-        for attempts in [*self._calls]:
-            attempts.abandon()
+        for run in [*self._calls]:
+            run.abandon()
         own = (
             self._provider,
             *self._others.values(),
@@ -408,7 +437,7 @@ class LLMClient:
         deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self.strict, self.clock)
 
-    def _attempts(
+    def _begin(
         self,
         messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
         *,
@@ -417,20 +446,70 @@ class LLMClient:
         headers: Mapping[str, str] | None,
         fallbacks: Sequence[str | Provider] | None,
         **options: Any,
-    ) -> Attempts:
+    ) -> Attempts | MiddlewareRun:
         """A call that is ready to begin. Raises for wrong arguments."""
         target, request = self._read(messages, **options)
         others = self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks)
         self._check_owners(request.provider_options, [target, *others])
+        prepared = _Prepared(
+            (target, *others),
+            request,
+            self._call(timeouts, headers),
+            streaming,
+            self._observe(target, request, streaming=streaming),
+        )
+        make = self._run_middleware if self._middleware else self._attempts
+        run = make(prepared)
+        self._calls.add(run)
+        return run
+
+    def _observe(
+        self, target: Target, request: ChatRequest, *, streaming: bool
+    ) -> Observation | None:
+        if not self._observers:
+            return None
+        provider, model = target
+        began = self.clock.time()
+        call = new_call(provider.name, model, request, streaming=streaming, began=began)
+        return Observation(self._observers, call, self.clock, is_direct=not self._middleware)
+
+    def _attempts(self, prepared: _Prepared) -> Attempts:
+        targets, request, call, streaming, observation = prepared
         guard = Guard(
             keep_message=self.keep_message or not streaming,
-            warnings=self._warnings if target.provider is self._provider else (),
+            warnings=self._warnings if targets[0].provider is self._provider else (),
         )
-        rules = Rules(self._retry, self._on_interrupt, streaming, self._rng)
-        call = self._call(timeouts, headers)
-        attempts = Attempts([target, *others], request, call, guard, rules)
-        self._calls.add(attempts)
-        return attempts
+        announced = streaming or bool(self._middleware)
+        rules = Rules(self._retry, self._on_interrupt, streaming, announced, self._rng)
+        return Attempts(targets, request, call, guard, rules, observation=observation)
+
+    def _run_middleware(self, prepared: _Prepared) -> MiddlewareRun:
+        targets, request, call, streaming, observation = prepared
+        provider, model = targets[0]
+        name = model if provider is self._provider else f"{provider.name}:{model}"
+
+        def ask(changed: ChatRequest) -> Attempts:
+            """The attempts for a request that middleware may have changed."""
+            if not isinstance(changed, ChatRequest):
+                raise TypeError(f"next takes a ChatRequest, not {type(changed).__name__}")
+            checked = take_request(replace(changed, checked=False))
+            if checked.model == name:
+                return self._attempts(prepared._replace(request=checked))
+            first = self.target(checked.model or None)
+            # The caller gave the call's headers for the other provider.
+            own = call if first.provider is provider else replace(call, headers={})
+            others = (first, *targets[1:])
+            return self._attempts(prepared._replace(targets=others, request=checked, call=own))
+
+        relay = Relay(
+            keep_message=self.keep_message or not streaming,
+            final_calls=streaming,
+            on_first_piece=None if observation is None else observation.first_piece,
+        )
+        shown = replace(request, model=name)
+        return MiddlewareRun(
+            self._middleware, shown, call, ask, relay=relay, observation=observation
+        )
 
     def _whole(self, events: Sequence[StreamEvent]) -> Iterator[StreamEvent]:
         """Of these events the one that batch mode yields: the terminal one. STATUS goes to the log."""

@@ -44,6 +44,8 @@ EXPORTS = {
         ChatRequest File FinishReason HostedTool ImagePart Message Part ProviderPart ReasoningPart RefusalPart
         ResponseFormat Role Source TextPart Tool ToolCall ToolChoice ToolResult Usage
         """,
+    "llmstream.middleware": "Middleware Next",
+    "llmstream.observe": "LogObserver ObservedAttempt ObservedCall Observer Outcome",
     "llmstream.providers": """
         API Call Channel Clock HTTPProvider HTTPRequest Outbound Provider ProviderConfig ProviderTraits SchemaSupport
         ScriptItem SimulatorProvider Timeouts UNSET create names public_hosts_only register

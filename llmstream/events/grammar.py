@@ -204,7 +204,7 @@ class Guard:
             usage = _sum([*self._carried, usage])
         if self._billed:
             usage = replace(usage or Usage(), attempts=(*self._billed, event.usage or Usage()))
-        finish_reason = event.finish_reason or FinishReason.UNKNOWN
+        finish_reason = _finish_reason(event.finish_reason)
         done = StreamEvent(
             EventType.MESSAGE_COMPLETE,
             start=self._start,
@@ -287,6 +287,14 @@ def _delta_flaw(event: StreamEvent) -> str | None:
     if type(getattr(value, written)) is not str:
         return f"a {event.type} event whose {written} {verb} no string"
     return None
+
+
+def _finish_reason(given: object) -> FinishReason:
+    """The reason that a third party gave, which may be a plain string."""
+    if not given:
+        return FinishReason.UNKNOWN
+    known = [reason for reason in FinishReason if reason == given]
+    return known[0] if known else FinishReason.OTHER
 
 
 _COUNTS = (

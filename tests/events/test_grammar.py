@@ -253,3 +253,18 @@ def test_a_third_party_s_odd_event_is_an_error_before_and_after_the_commit_point
     last = run([*before, odd])[-1]
     assert (last.type, last.error_info.kind) == (EventType.ERROR, "internal")
     assert (last.error_info.partial is not None) == bool(before)
+
+
+@pytest.mark.parametrize(
+    ("given_reason", "reason"),
+    [
+        ("length", FinishReason.LENGTH),
+        ("no such reason", FinishReason.OTHER),
+        (7, FinishReason.OTHER),
+        ("", FinishReason.UNKNOWN),
+        (None, FinishReason.UNKNOWN),
+    ],
+)
+def test_a_finish_reason_is_always_one_of_the_closed_list(given_reason, reason):
+    last = check_stream(run([StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=given_reason)]))
+    assert last.finish_reason is reason
