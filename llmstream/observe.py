@@ -101,20 +101,27 @@ class Observer(Protocol):
     and disturbs neither the call nor other observers.
     """
 
+    # Each returns, because checkers take an empty method of a protocol for an abstract one.
+
     def begin(self, call: ObservedCall) -> None:
         """A call begins. Its arguments are right; nothing was sent yet."""
+        return
 
     def attempt_begin(self, call: ObservedCall, attempt: ObservedAttempt) -> None:
         """A provider is about to be asked. `attempt` is now the last of `call.attempts`."""
+        return
 
     def first_piece(self, call: ObservedCall) -> None:
         """The first piece of the answer is there: text, reasoning, a tool call … `call.start` says whose."""
+        return
 
     def attempt_end(self, call: ObservedCall, attempt: ObservedAttempt) -> None:
         """An attempt is over. Another may follow."""
+        return
 
     def end(self, call: ObservedCall) -> None:
         """The call is over, just before its terminal event leaves, or as its reader leaves. Exactly once."""
+        return
 
 
 METHODS = ("begin", "attempt_begin", "first_piece", "attempt_end", "end")

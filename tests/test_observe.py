@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import re
+import sys
 from contextlib import aclosing, suppress
 from random import Random
 from typing import Any
@@ -513,3 +514,28 @@ async def test_no_repr_of_a_record_shows_content(caplog):
     [_ async for _ in client.chat_completion([{"role": "user", "content": "private question"}])]
     assert "private" not in repr(seen.call)
     assert "script-1" in repr(seen.call)
+
+
+# --- what it costs ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_observers_cost_nothing_per_event(stream):
+    """Of the functions that run for an answer, those of the observers run as often for ten times the pieces."""
+
+    async def count(pieces: int) -> int:
+        ran = 0
+
+        def profile(frame, event, argument):
+            nonlocal ran
+            ran += event == "call" and frame.f_code.co_filename.endswith("observe.py")
+
+        client = client_of(ScriptedProvider(["word "] * pieces), Recorder(), LogObserver())
+        sys.setprofile(profile)
+        try:
+            await collect(client, stream=stream)
+        finally:
+            sys.setprofile(None)
+        return ran
+
+    assert await count(10) == await count(100) > 10

@@ -6,8 +6,9 @@ piece of its text to `take` (of its bytes, for the raw transports). Imports are 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import peers
@@ -27,12 +28,22 @@ class Adapter:
     """It hands over the body's bytes, not the text."""
 
 
-def llmstream(provider: str, transport: str) -> Callable[[str], Awaitable[Ask]]:
+def llmstream(
+    provider: str, transport: str, *, observed: bool = False
+) -> Callable[[str], Awaitable[Ask]]:
     async def opened(root: str) -> Ask:
         from llmstream import EventType, LLMClient
+        from llmstream.observe import LogObserver
 
         base_url = root if provider == "anthropic" else f"{root}/v1"
-        client = LLMClient(f"{provider}:m", api_key=KEY, base_url=base_url, transport=transport)
+        observers = [LogObserver(logging.WARNING)] if observed else []
+        client = LLMClient(
+            f"{provider}:m",
+            api_key=KEY,
+            base_url=base_url,
+            transport=transport,
+            observers=observers,
+        )
 
         async def ask(model: str, messages: Messages, take: Take) -> None:
             async for event in client.chat_completion(messages, model=model):
@@ -183,3 +194,12 @@ ADAPTERS = {
         Adapter("litellm", "openai-chat", ("litellm", "openai"), peers.litellm, "litellm"),
     )
 }
+OBSERVED = {
+    f"{name}-log": replace(
+        ADAPTERS[name],
+        name=f"{name}-log",
+        open=llmstream(name.split("-")[1], name.split("-")[2], observed=True),
+    )
+    for name in ("llmstream-openai-httpx2", "llmstream-openai-aiohttp")
+}
+"""With the log observer, which writes its line. For `instructions.py` alone: it costs too little to be timed."""

@@ -3,9 +3,9 @@
     python tests/bench/instructions.py [ADAPTER …] [--functions 25] [--chunks 5000]
 
 Runs each library under valgrind's callgrind (https://valgrind.org/docs/manual/cl-manual.html), which counts from the
-second answer of a process on: the flood of `client.py`, checked. `--functions` lists where they go, by C function of
-the interpreter and the extensions. Valgrind is about fifty times slower than the machine, so the server is always
-ahead: every read is as full as it can be.
+second answer of a process on: the flood of `client.py`, checked. `llmstream-openai-httpx2-log` and its like have the
+log observer. `--functions` lists where they go, by C function of the interpreter and the extensions. Valgrind is about
+fifty times slower than the machine, so the server is always ahead: every read is as full as it can be.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from adapters import ADAPTERS, Adapter
+from adapters import ADAPTERS, OBSERVED, Adapter
 from client import Run, history
 from run import serving
 
@@ -109,7 +109,8 @@ def main() -> None:
     parser.add_argument("--sample", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.sample:
-        asyncio.run(sample(ADAPTERS[options.adapters[0]], options.sample, options.chunks))
+        adapter = {**ADAPTERS, **OBSERVED}[options.adapters[0]]
+        asyncio.run(sample(adapter, options.sample, options.chunks))
         os._exit(0)
     with serving() as root:
         for adapter in options.adapters:
