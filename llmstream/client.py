@@ -430,7 +430,7 @@ class LLMClient:
                 raise ValueError(problem + registry.advice(name))
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
-        check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
+        _check_call_headers(headers)
         if timeouts is not None:
             _check_timeouts(timeouts)
         timeouts = self._timeouts if timeouts is None else timeouts.over(self._timeouts)
@@ -493,9 +493,9 @@ class LLMClient:
             if not isinstance(changed, ChatRequest):
                 raise TypeError(f"next takes a ChatRequest, not {type(changed).__name__}")
             checked = take_request(replace(changed, checked=False))
-            if checked.model == name:
-                return self._attempts(prepared._replace(request=checked))
-            first = self.target(checked.model or None)
+            _check_call_headers(call.headers)  # a middleware may have set them
+            first = targets[0] if checked.model == name else self.target(checked.model or None)
+            self._check_owners(checked.provider_options, [first, *targets])
             # The caller gave the call's headers for the other provider.
             own = call if first.provider is provider else replace(call, headers={})
             others = (first, *targets[1:])
@@ -576,6 +576,10 @@ def _check_loop() -> None:
             "llmstream runs on asyncio: call it in a coroutine of `asyncio.run(…)`, or of anyio's asyncio "
             "backend; from trio, use a thread with an asyncio loop of its own"
         ) from None
+
+
+def _check_call_headers(headers: object) -> None:
+    check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
 
 
 def _check_timeouts(timeouts: object) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeAlias
 from llmstream.attempt import as_error
 from llmstream.attempts import Attempts
 from llmstream.errors import ErrorInfo, LLMError
+from llmstream.events.any_event import AnyEvent
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.relay import Relay
 from llmstream.events.types import StreamEvent
@@ -37,7 +38,7 @@ __all__ = ["Middleware", "Next"]
 
 logger = get_logger("llmstream.middleware")
 
-Next: TypeAlias = Callable[[ChatRequest], AsyncGenerator[StreamEvent, None]]
+Next: TypeAlias = Callable[[ChatRequest], AsyncGenerator[AnyEvent, None]]
 """Asks the next middleware, or after the last one the providers. Takes a request, returns the events of its answer."""
 
 

@@ -6,8 +6,9 @@ For each call, whatever becomes of it, and in this order:
 
     begin  ( attempt_begin  first_piece?  attempt_end )*  first_piece?  end
 
-`first_piece` comes at most once. A call that retries or falls back has several attempts; one that a
-middleware answers by itself may have none. A call whose arguments are wrong never begins.
+`first_piece` comes at most once. A call that retries or falls back has several attempts. One that a
+middleware answers by itself may have none, and one whose middleware asks for several answers at a
+time has attempts that overlap. A call whose arguments are wrong never begins.
 """
 
 from __future__ import annotations

@@ -389,6 +389,19 @@ async def test_a_change_that_is_wrong_is_found_before_anything_is_asked(
     assert provider.requests == []
 
 
+@pytest.mark.parametrize("headers", [{"X-A\nX-B": "c"}, {"X-A": "b\r\nc"}, {"X-A": 7}, 7])
+async def test_headers_that_it_sets_are_checked_too(headers):
+    async def tagging(request, call, next):
+        call.headers = headers
+        async for event in next(request):
+            yield event
+
+    provider = ScriptedProvider(["a"])
+    with pytest.raises((TypeError, ConfigurationError)):
+        await collect(client_of(provider, tagging))
+    assert provider.requests == []
+
+
 async def test_a_dict_among_the_messages_is_read_as_a_caller_s_is():
     async def adding(request, call, next):
         more = {"role": "user", "content": "and this"}

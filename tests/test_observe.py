@@ -227,6 +227,48 @@ async def test_an_answer_that_goes_on_has_one_first_piece_and_two_attempts():
     assert [each.first_piece is not None for each in call.attempts] == [True, True]
 
 
+class Attempts(Observer):
+    """Writes down the begin and end of attempts, which may overlap."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def attempt_begin(self, call: ObservedCall, attempt: ObservedAttempt) -> None:
+        self.told.append(f"begin {attempt.number}")
+
+    def attempt_end(self, call: ObservedCall, attempt: ObservedAttempt) -> None:
+        self.told.append(f"end {attempt.number}: {attempt.outcome}")
+
+    def end(self, call: ObservedCall) -> None:
+        self.told.append(f"end: {call.outcome}")
+
+
+async def test_attempts_of_a_middleware_that_asks_twice_at_a_time_overlap_and_all_end():
+    async def racing(request, call, next):
+        winner, loser = next(request), next(request)
+        begun = [asyncio.ensure_future(anext(each)) for each in (winner, loser)]
+        await asyncio.wait(begun)
+        yield begun[0].result()
+        async for event in winner:
+            yield event
+
+    seen = Attempts()
+    await collect(client_of(ScriptedProvider(["a"], ["b"]), seen, middleware=[racing]))
+    assert seen.told == ["begin 1", "begin 2", "end 1: complete", "end 2: stopped", "end: complete"]
+
+
+async def test_an_attempt_that_a_middleware_leaves_ends_there():
+    async def choosy(request, call, next):
+        async with aclosing(next(request)) as events:
+            await anext(events)
+        async for event in next(request):
+            yield event
+
+    seen = Attempts()
+    await collect(client_of(ScriptedProvider(["a"], ["b"]), seen, middleware=[choosy]))
+    assert seen.told == ["begin 1", "end 1: stopped", "begin 2", "end 2: complete", "end: complete"]
+
+
 async def test_wrong_arguments_never_begin_or_end_in_an_error():
     seen = Recorder()
     client = client_of(ScriptedProvider(["a"]), seen)
