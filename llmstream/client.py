@@ -167,15 +167,14 @@ class LLMClient:
         self.clock: Final[Clock] = clock or LoopClock()
         self._rng = rng or SystemRandom()  # has no state that forked workers would share
         self._transport, self._allow_host = transport, allow_host
-        own = {
-            "api_key": key,
-            "base_url": base_url,
-            "headers": headers,
-            "sdk_client": sdk_client,
-            "transport": transport,
-            "allow_host": allow_host,
-        }
-        settings = {name: value for name, value in own.items() if value is not None}
+        settings = _without_none(
+            api_key=key,
+            base_url=base_url,
+            headers=headers,
+            sdk_client=sdk_client,
+            transport=transport,
+            allow_host=allow_host,
+        )
         self._provider, self._model = self._own_target(
             provider, model, settings, allow_insecure_http=allow_insecure_http
         )
@@ -546,6 +545,10 @@ def _refuse_unknown(unknown: dict[str, Never]) -> None:
     names = _names_of(unknown)
     if names:
         raise TypeError(unknown_option(names[0]))
+
+
+def _without_none(**settings: Any) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _check_provider(provider: object, wanted: str) -> None:
