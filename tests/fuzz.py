@@ -46,6 +46,7 @@ with atheris.instrument_imports(include=["llmstream"]) if atheris is not None el
     from llmstream.wire.framing.sse import SSEFramer
     from llmstream.wire.json_fields import parse_json
     from llmstream.wire.retry_delay import parse_retry_after
+    from tests import disturbed
     from tests.grammar_check import check_calls, check_stream
     from tests.strategies import KINDS
 
@@ -128,6 +129,28 @@ def fuzz_fields(format: str, data: bytes) -> AbstractSet[object]:
             body += b"data: %s\n\n" % json.dumps(frames[choose.below(len(frames))]).encode()
     body += b"data: [DONE]\n\n" if choose.below(2) else b""
     return check_answer(format, [bytes(body)], bytes(body))
+
+
+def fuzz_disturbed(format: str, data: bytes) -> AbstractSet[object]:
+    """An answer whose numbering and order are disturbed means what it means undisturbed."""
+    choose = Choices(data)
+    said = disturbed.draw(choose.below)
+    plain, comes = disturbed.PAIRS[format]
+    body = comes(said, choose.below)
+    expected, got = meaning(format, plain(said)), meaning(format, body)
+    assert got == expected, f"{got}\nis not\n{expected}\n{body.decode()}"
+    return {len(said.calls), bool(said.text), bool(said.reasoning)}
+
+
+def meaning(format: str, body: bytes) -> tuple[object, ...]:
+    """What an answer says, whatever its calls are called."""
+    decoder = wire.decoder(format)
+    events = decoder.feed(body) + decoder.finish()
+    last = check_stream(events)
+    check_calls(events)
+    assert last.message is not None, last
+    calls = [(call.name, call.input, call.complete) for call in last.message.tool_calls]
+    return last.message.reasoning, last.message.text, sorted(map(repr, calls))
 
 
 def fuzz_error(data: bytes) -> AbstractSet[object]:
@@ -295,6 +318,8 @@ def seeds(name: str) -> list[bytes]:
         return [b"\x07" + body for body in (*bodies, *ERRORS)]
     return {
         "fields": [bytes([4] * 40), bytes([5, 0, 0, 1, 2] * 12), bytes(range(60)), bytes([7] * 60)],
+        "disturbed": [bytes([n] * 60) for n in range(8)]
+        + [bytes(range(n, n + 90)) for n in (0, 7)],
         "error": [bytes([number]) + body for number, body in enumerate(ERRORS)],
         "retry-after": [
             b"3\x1e",
@@ -313,6 +338,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "frames": fuzz_frames,
     **{f"decoder:{format}": partial(fuzz_decoder, format) for format in wire.FORMATS},
     **{f"fields:{format}": partial(fuzz_fields, format) for format in wire.FORMATS},
+    **{f"disturbed:{format}": partial(fuzz_disturbed, format) for format in disturbed.PAIRS},
     "error": fuzz_error,
     "retry-after": fuzz_retry_after,
     "redact": fuzz_redact,

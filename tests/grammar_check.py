@@ -132,7 +132,7 @@ def check_partial(last: StreamEvent, parts: list[Part], *, keep_message: bool) -
             assert not part.complete
         else:  # opaque, and still held back: nothing that anybody reads
             assert isinstance(part, ProviderPart) or part == ReasoningPart(
-                "", part.signature, part.id, part.format
+                "", part.signature, part.id, part.format, part.provider_data
             )
 
 
@@ -140,11 +140,12 @@ def add_up(events: Sequence[StreamEvent]) -> list[Part]:
     """The parts that the events since the last RETRY that discards make."""
     parts: list[Part] = []
     growing: EventType | None = None  # the kind of text that the last part may still grow by
+    phase: dict[str, Any] | None = None  # of the texts that follow
     for event in events:
         kind = event.type
         if event.retry is not None:
             if event.retry.discard:
-                parts, growing = [], None
+                parts, growing, phase = [], None, None
             elif growing is EventType.REASONING_DELTA:
                 growing = None
         elif kind in TEXTS:
@@ -153,12 +154,18 @@ def add_up(events: Sequence[StreamEvent]) -> list[Part]:
                 parts[-1].text += content  # type: ignore[union-attr]
             else:
                 parts.append(TEXTS[kind](content))
+                if kind is EventType.TEXT_DELTA:
+                    parts[-1].provider_data = phase  # type: ignore[union-attr]
             growing = kind
         elif kind in PIECES and kind is not EventType.TOOL_CALL_DELTA:
             parts.append(getattr(event, VALUES[kind]))
             growing = None
         elif event.status is not None and event.status.kind == "opaque" and event.status.data:
-            _add_opaque(parts, event.status.data, signs_last=growing is EventType.REASONING_DELTA)
+            if "phase" in event.status.data:
+                phase = event.status.data if event.status.data["phase"] is not None else None
+            else:
+                signs_last = growing is EventType.REASONING_DELTA
+                _add_opaque(parts, event.status.data, signs_last=signs_last)
             growing = None
     return parts
 
@@ -172,7 +179,9 @@ def _add_opaque(parts: list[Part], data: dict[str, Any], *, signs_last: bool) ->
     text = ""
     if signs_last:
         text = parts.pop().text  # type: ignore[union-attr]
-    parts.append(ReasoningPart(text, data.get("signature"), data.get("id"), data["format"]))
+    format = None if data.get("readable") else data["format"]
+    kept = (data.get("signature"), data.get("id"), format, data.get("provider_data"))
+    parts.append(ReasoningPart(text, *kept))
 
 
 def check_calls(events: Sequence[StreamEvent]) -> None:

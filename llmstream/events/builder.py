@@ -28,12 +28,13 @@ _OPEN: dict[EventType, type[Any]] = {
 class MessageBuilder:
     """Adds up one attempt's events. Constant work per event; the text is joined once, in `message()`."""
 
-    __slots__ = ("_calls", "_chunks", "_indexes", "_open", "_parts")
+    __slots__ = ("_calls", "_chunks", "_indexes", "_open", "_parts", "_text_data")
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
         self._open: EventType | None = None
         self._chunks: list[str] = []
+        self._text_data: dict[str, Any] | None = None  # `provider_data` of the texts that follow
         self._calls: dict[int, tuple[ToolCall, list[str]]] = {}  # announced, not yet whole
         self._indexes: dict[str, list[int]] = {}  # theirs, by id
 
@@ -61,7 +62,7 @@ class MessageBuilder:
         """The message so far, with `attributes` (id, model, usage …) set on it; the builder can go on."""
         parts = [*self._parts]
         if self._open is not None:
-            parts.append(_OPEN[self._open]("".join(self._chunks)))
+            parts.append(self._open_part())
         return Message("assistant", parts, **attributes)
 
     def partial(self, **attributes: Any) -> Message:
@@ -81,6 +82,7 @@ class MessageBuilder:
         self._parts = []
         self._open = None
         self._chunks.clear()
+        self._text_data = None
         self._calls.clear()
         self._indexes.clear()
 
@@ -96,9 +98,17 @@ class MessageBuilder:
 
     def _close(self) -> None:
         if self._open is not None:
-            self._parts.append(_OPEN[self._open]("".join(self._chunks)))
+            self._parts.append(self._open_part())
             self._chunks.clear()
             self._open = None
+
+    def _open_part(self) -> Part:
+        """The text that goes on, as a part."""
+        kind = self._open or _TEXT
+        part: Part = _OPEN[kind]("".join(self._chunks))
+        if isinstance(part, TextPart) and self._text_data is not None:
+            part.provider_data = {**self._text_data}
+        return part
 
     def _add_other(self, event: StreamEvent) -> None:
         """Take an event that is not a delta."""
@@ -133,10 +143,21 @@ class MessageBuilder:
             return
         signs_last = self._open is EventType.REASONING_DELTA
         self._close()
+        if "phase" in data:
+            self._text_data = _text_data(data)
+            return
         if "item" in data:
             self._parts.append(ProviderPart(data["format"], data["item"]))
             return
         if not signs_last:
             self._parts.append(ReasoningPart())
         part = cast(ReasoningPart, self._parts[-1])
-        part.signature, part.id, part.format = data.get("signature"), data.get("id"), data["format"]
+        part.signature, part.id = data.get("signature"), data.get("id")
+        part.format = None if data.get("readable") else data["format"]
+        part.provider_data = data.get("provider_data")
+
+
+def _text_data(data: dict[str, Any]) -> dict[str, Any] | None:
+    if data["phase"] is None:
+        return None
+    return {"format": data["format"], "phase": data["phase"]}

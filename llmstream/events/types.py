@@ -101,7 +101,8 @@ class Start:
 class Status:
     """Something worth knowing that is not part of the answer; may be ignored.
 
-    Kinds: `progress`, `queued`, `routed`, `step` …; `opaque` carries in `data` what a provider wants sent back
+    Kinds: `progress`, `queued`, `routed`, `step` …; `unread` names in `data["members"]` what a provider sent and nobody
+    understood; `opaque` carries in `data` what a provider wants sent back
     with the message (a reasoning signature, a redacted block) and has no message for people.
     """
 
@@ -328,7 +329,12 @@ def content(event: StreamEvent) -> str:
 
 
 def opaque(format: str, **data: Any) -> StreamEvent:
-    """STATUS(kind="opaque"): `signature=` (and `id=`) for the reasoning just seen, or a whole `item=`."""
+    """STATUS(kind="opaque"): what a provider wants back.
+
+    `signature=`, `id=` and `provider_data=` are for the reasoning just seen; with `readable=True` nothing of it is
+    signed, so that other providers may have its text. `phase=` is for the texts that follow (None: they have none).
+    `item=` is a whole part of its own.
+    """
     return StreamEvent(EventType.STATUS, status=Status("opaque", data={"format": format, **data}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from llmstream.events.types import (
     EventType,
@@ -34,8 +35,20 @@ def unfold(message: Message) -> Iterator[StreamEvent]:
 
     The inverse of MessageBuilder.
     """
+    phase: tuple[str, Any] | None = None
     for part in message.parts:
+        if isinstance(part, TextPart):
+            before, phase = phase, _phase(part)
+            if phase is not None:
+                yield opaque(phase[0], phase=phase[1])
+            elif before is not None:
+                yield opaque(before[0], phase=None)
         yield from _events(part)
+
+
+def _phase(part: TextPart) -> tuple[str, Any] | None:
+    data = part.provider_data
+    return None if data is None or "phase" not in data else (data["format"], data["phase"])
 
 
 def unfold_answer(event: StreamEvent) -> Iterator[StreamEvent]:
@@ -89,7 +102,14 @@ def _events(part: Part) -> Iterator[StreamEvent]:
 def _reasoning(part: ReasoningPart) -> Iterator[StreamEvent]:
     if part.text:
         yield reasoning_delta(part.text)
-    if part.format is not None:
-        kept = {"signature": part.signature, "id": part.id}
+    data = part.provider_data or {}
+    format = part.format or data.get("format")
+    if format is not None:
+        kept = {
+            "readable": True if part.format is None else None,
+            "signature": part.signature,
+            "id": part.id,
+            "provider_data": part.provider_data,
+        }
         known = {name: value for name, value in kept.items() if value is not None}
-        yield opaque(part.format, **known)
+        yield opaque(format, **known)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from llmstream.errors import ADAPTED, StrictError
 from llmstream.events.types import StreamEvent, error
+from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, ensure_json
 from llmstream.providers.answer_reader import AnswerReader
 from llmstream.providers.api import API
@@ -16,10 +17,13 @@ from llmstream.providers.config import ProviderConfig
 from llmstream.providers.exchange import Exchange, Outbound
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
+from llmstream.wire.answer_writer import NOT_UNDERSTOOD
 from llmstream.wire.formats import find_format
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.pass_through import rate_limits_of
 from llmstream.wire.refused_options import Lessons
+
+logger = get_logger("llmstream.providers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +127,19 @@ class HTTPProvider:
                 events = await reader.read()
                 if reader.done:
                     exchange.redact_event(events[-1])
+                    self._log_unread(events[-1])
                 for event in events:
                     yield event
         finally:
             await exchange.aclose()
             if body is not None:
                 await body.aclose()
+
+    def _log_unread(self, last: StreamEvent) -> None:
+        """Show what wasn't understood to whoever can teach it to us. Keys are out of it, and it is escaped."""
+        info = last.error_info
+        if info is not None and info.code == NOT_UNDERSTOOD:
+            logger.warning("%s sent an answer that isn't understood: %s", self.name, last.raw)
 
     def _prepare(self, request: ChatRequest, call: Call, exchange: Exchange) -> Rendered:
         """The request, as this host takes it. Raises StrictError for a change that `strict` doesn't allow."""

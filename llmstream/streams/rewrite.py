@@ -136,7 +136,8 @@ class TextRewriter:
         if event.ends_round:
             left += self._start.step(self._message.step(event))
             return
-        if self._reasoning.is_changed:
+        is_phase = event.status is not None and "phase" in (event.status.data or {})
+        if self._reasoning.is_changed and not is_phase:
             return  # this is the signature of the reasoning, and no provider would take it
         self._message.add(event)
         left.append(event)

@@ -1,91 +1,56 @@
 """Decoder: the bytes of one answer in, its StreamEvents out. What every format has in common is here.
 
 A format subclasses `Decoder` and says in `parse_frame` what one JSON frame means, by calling `_text`, `_reasoning`,
-`_open_call` … and finally `_complete` or `_fail`. This class holds MESSAGE_START back until there is a piece, keeps
-tool calls until they may leave, knows a cut stream from a finished one, and reads what is no event stream at all:
-a whole JSON document, a bare JSON error, an HTML page.
+`_open_call` … and finally `_complete` or `_fail` (see `answer_writer.py`). This class knows a cut stream from a
+finished one, and reads what is no event stream at all: a whole JSON document, a bare JSON error, an HTML page.
 """
 
 from __future__ import annotations
 
 import json
-from collections import deque
 from typing import Any, ClassVar
 
-from llmstream.errors import ErrorInfo, ErrorKind
-from llmstream.events.builder import MessageBuilder
-from llmstream.events.types import (
-    EventType,
-    RefusalDelta,
-    Start,
-    StreamEvent,
-    TextDelta,
-    ToolCallDelta,
-    error,
-    opaque,
-    reasoning_delta,
-)
-from llmstream.messages import (
-    FinishReason,
-    Message,
-    Source,
-    ToolResult,
-    Usage,
-)
-from llmstream.wire.error_body import MAX_CODE, is_error, parse_error
-from llmstream.wire.finish_words import read_finish_word
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, StreamEvent, TextDelta
+from llmstream.wire.answer_writer import AnswerWriter
+from llmstream.wire.error_body import is_error, parse_error
 from llmstream.wire.framing.framer import MAX_FRAME, Frame, Framing
-from llmstream.wire.json_fields import as_string, parse_json
-from llmstream.wire.open_calls import OpenCall
-
-_CUT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
-"""Finish reasons after which the last call's arguments may be missing rather than empty."""
+from llmstream.wire.json_fields import parse_json
+from llmstream.wire.text_record import LONG
 
 _TEXT = EventType.TEXT_DELTA
-"""Looked up once: Python 3.11 takes 50 ns for a member of an enum, a tenth of what an event costs here."""
 AT_ONCE = "stream: the provider answered with one whole document"
 """Said in `start.warnings` where nothing was streamed."""
+DONE = b"[DONE]"
+"""The data of the last frame, where a format has such a thing. Some servers put it in quotes."""
+KEEP_ALIVES = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
+"""Names of frames that mean nothing, whatever their data."""
+END_NAMES = frozenset({"end", "done", "complete", "close", "finish"})
+"""Names of frames that mean the end, unless their data is an object."""
 
 
-class Decoder:
+class Decoder(AnswerWriter):
     """Base of the formats' decoders. Never raises; after `ended` it ignores further bytes.
 
     `keep_message=False` leaves `partial` and `MESSAGE_COMPLETE.message` to somebody else (the client's guard).
     """
 
-    format: ClassVar[str]
     framing: ClassVar[Framing]
     """How the bytes are cut into frames: server-sent events, lines …"""
 
     def __init__(
         self, *, include_raw: bool = False, keep_message: bool = True, max_frame: int = MAX_FRAME
     ) -> None:
+        super().__init__(keep_message=keep_message)
         # A raw event needs the payload of its frame, so that none may be taken for its text.
         self._framer = self.framing.framer(max_frame=max_frame, shortcuts=not include_raw)
         self._plain: str | None = None  # the text of the current frame, if the format saw no more
-        self._builder = MessageBuilder() if keep_message else None
         self._include_raw = include_raw
-        self._out: list[StreamEvent] = []
         self._stray = bytearray()
         self._max_stray = max_frame
-        self._started = False
-        self._refused = False
-        self._calls: deque[OpenCall] = deque()  # those that have not left, in order
-        self._call_count = 0  # calls for the caller
-        self._ran_count = 0  # calls that the provider ran
-        # Ids of the caller's calls. Two results under one id would answer neither call.
-        self._ids: set[str] = set()
-        self._called = False  # a call for the caller has left
-        self.start = Start()
-        """What MESSAGE_START will say; a provider adds its name and warnings before it feeds."""
-        self._usage: Usage | None = None
-        self._finish_reason: FinishReason | None = None
-        self._raw_finish_reason: str | None = None
-        self._failure: tuple[ErrorKind, str] | None = None  # of a finish word that means one
+        self._is_known = False  # a frame of this format has come
         self.finishing = False
         """A finish reason came after which a cut, or 5 s of silence, still completes the answer."""
-        self.ended = False
-        """The terminal event was returned: stop reading."""
         self.frames = 0
         """Frames so far; keep-alives are none."""
 
@@ -99,11 +64,17 @@ class Decoder:
         for frame in self._framer.feed(data):
             if isinstance(frame, str):
                 self.frames += 1
-                self._say(frame)
+                if self._direct:  # as in `_say`, without a call for each frame
+                    self._said.append(frame)
+                    out.append(StreamEvent(_TEXT, TextDelta(frame)))
+                else:
+                    self._say(frame)
                 continue
             self._frame(frame)
             if self.ended:
                 return out
+        if len(self._said) > LONG:
+            self._record.fold()
         if self._framer.oversized:
             self._too_large()
         return out
@@ -130,18 +101,6 @@ class Decoder:
             self._fail(info)
         return out
 
-    @property
-    def begun(self) -> bool:
-        """A piece was returned."""
-        return self._started
-
-    @property
-    def partial(self) -> Message | None:
-        """What has come so far; None with `keep_message=False`."""
-        if self._builder is None:
-            return None
-        return self._builder.partial(id=self.start.id, model=self.start.model)
-
     # --- for the format ------------------------------------------------------------------------------------
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -155,193 +114,48 @@ class Decoder:
     def done_marker(self) -> None:
         """`[DONE]` came. Formats that end otherwise ignore it."""
 
-    def _text(self, content: str) -> None:
-        if content:
-            self._say(as_string(content))
-
-    def _say(self, content: str) -> None:
-        event = StreamEvent(_TEXT, TextDelta(content))
-        if self._builder is None and self._started and not self._calls:
-            # Nearly every event of a client's: the same as `_piece`, in half the time.
-            self._out.append(event)
-        else:
-            self._piece(event)
-
     def _plain_text(self, content: str) -> None:
         """Text of a frame in which the format saw nothing else: others like it need no parser."""
         self._text(content)
         self._plain = content
 
-    def _reasoning(self, content: str) -> None:
-        if content:
-            self._piece(reasoning_delta(as_string(content)))
-
-    def _refusal(self, content: str) -> None:
-        if content:
-            self._piece(
-                StreamEvent(EventType.REFUSAL_DELTA, refusal_delta=RefusalDelta(as_string(content)))
-            )
-            self._refused = True
-
-    def _source(self, source: Source) -> None:
-        self._piece(StreamEvent(EventType.SOURCE, source=source))
-
-    def _tool_result(self, result: ToolResult) -> None:
-        self._piece(StreamEvent(EventType.TOOL_RESULT, tool_result=result))
-
-    def _opaque(self, **data: Any) -> None:
-        """Keep what only this provider understands, to be sent back: `signature=` (and `id=`), or a whole `item=`."""
-        self._flush_calls()
-        event = opaque(self.format, **data)
-        if self._builder is not None:
-            self._builder.add(event)
-        self._out.append(event)
-
-    def _open_call(self, id: str | None, name: str, *, by_provider: bool = False) -> OpenCall:
-        """A new call begins. Without an id, or with another call's, it gets one from the message id and its place."""
-        self._flush_calls()
-        index = self._ran_count if by_provider else self._call_count
-        if not id or (id in self._ids and not by_provider):
-            id = f"call_{self.start.id or ''}_{self._call_count + self._ran_count}"
-        call = OpenCall(index, as_string(id), as_string(name))
-        if by_provider:
-            call.executed_by = "provider"
-            self._ran_count += 1
-        else:
-            self._call_count += 1
-            self._ids.add(id)
-        self._calls.append(call)
-        return call
-
-    def _call_delta(self, call: OpenCall, arguments: str, *, first: bool = False) -> None:
-        """The next characters of a call's arguments; with `first` the call is announced."""
-        if arguments:
-            call.chunks.append(as_string(arguments))
-            call.size += len(arguments)
-        elif not first:
-            return
-        if call.executed_by == "provider":
-            return  # nobody waits for it, and a delta could not say who runs it
-        delta = ToolCallDelta(call.index, arguments=arguments)
-        if first:
-            delta.id, delta.name, delta.provider_data = call.id, call.name, call.provider_data
-        self._emit(StreamEvent(EventType.TOOL_CALL_DELTA, tool_call_delta=delta))
-
-    def _piece(self, event: StreamEvent) -> None:
-        if self._calls:
-            self._flush_calls()
-        self._emit(event)
-
-    def _emit(self, event: StreamEvent) -> None:
-        if not self._started:
-            self._started = True
-            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self.start))
-        if self._builder is not None:
-            self._builder.add(event)
-        self._out.append(event)
-
-    def _flush_calls(self, finish_reason: FinishReason | None = None) -> None:
-        """Emit the calls that are surely whole, in order; with a finish reason, all of them."""
-        while self._calls:
-            call = self._calls[0]
-            if finish_reason is None and not call.is_whole():
-                return
-            self._calls.popleft()
-            is_last = not self._calls
-            tool_call = call.finish(cut=is_last and finish_reason in _CUT)
-            self._called = self._called or call.executed_by == "caller"
-            self._emit(StreamEvent(EventType.TOOL_CALL, tool_call=tool_call))
-
-    def _finish_word(self, word: str, *, native: Any = None, raw: str | None = None) -> bool:
-        """The provider's word for why the answer ends; False if it says that more comes.
-
-        `native`: the word of whom the provider asked. `raw`: what is kept as `raw_finish_reason`, if not the word.
-        """
-        meaning = read_finish_word(word, self.format)
-        if meaning is None:
-            return False
-        failed = not isinstance(meaning, FinishReason)
-        if failed and isinstance(native, str):
-            closer = read_finish_word(native, self.format)
-            if closer is not None and not isinstance(closer, FinishReason):
-                word, meaning = native, closer
-        self._raw_finish_reason = raw or word
-        if isinstance(meaning, FinishReason):
-            self._finish_reason, self._failure = meaning, None
-        else:
-            self._finish_reason, self._failure = None, (meaning, word[:MAX_CODE])
-        return True
-
-    def _complete(self) -> None:
-        """The provider's own end came. After an error it says nothing."""
-        if self.ended:
-            return
-        if self._failure is not None:
-            kind, word = self._failure
-            told = f"the provider ended the answer with the finish reason {word!r}"
-            self._fail(ErrorInfo(kind, told, code=word))
-            return
-        reason = self._finish_reason or FinishReason.UNKNOWN
-        if reason is FinishReason.UNKNOWN and not self._started and not self._calls:
-            self._fail(ErrorInfo("truncated", "the provider ended the stream without an answer"))
-            return
-        self._flush_calls(reason)
-        if reason is FinishReason.STOP and self._called:
-            reason = FinishReason.TOOL_CALLS  # three APIs say "stop" although tools were called
-        elif reason is FinishReason.STOP and self._refused:
-            reason = FinishReason.REFUSAL
-        if not self._started:
-            self._started = True
-            self._out.append(StreamEvent(EventType.MESSAGE_START, start=self.start))
-        self.ended = True
-        message = None
-        if self._builder is not None:
-            message = self._builder.message(
-                id=self.start.id, model=self.start.model, finish_reason=reason, usage=self._usage
-            )
-        self._out.append(
-            StreamEvent(
-                EventType.MESSAGE_COMPLETE,
-                start=self.start,
-                message=message,
-                finish_reason=reason,
-                raw_finish_reason=self._raw_finish_reason,
-                usage=self._usage,
-            )
-        )
-
-    def _fail(self, info: ErrorInfo) -> None:
-        """The answer failed. The first failure counts."""
-        if self.ended:
-            return
-        self.ended = True
-        partial = self.partial
-        if partial is not None and partial.parts:
-            info.partial = partial
-        event = error(info)
-        event.usage = self._usage
-        self._out.append(event)
-
     # --- frames --------------------------------------------------------------------------------------------
 
     def _frame(self, frame: Frame) -> None:
-        data = frame.data
         if frame.stray:
-            self._stray_line(data)
+            self._stray_line(frame.data)
+            return
+        if frame.event and frame.event.lower() in KEEP_ALIVES:
             return
         self.frames += 1
+        payload = self._payload(frame)
+        if payload is not None:
+            self._read(frame, payload)
+
+    def _payload(self, frame: Frame) -> dict[str, Any] | None:
+        """The JSON object of a frame. What isn't one is dealt with here."""
+        data = frame.data
         try:
             payload = parse_json(data)
         except ValueError as problem:
-            if data.strip() == b"[DONE]":
-                self.done_marker()
-            elif frame.terminated and data.strip():
-                self._bad_frame(frame, str(problem))
-            return  # the last frame, cut: `finish` says so
-        if type(payload) is not dict:
-            self._parse_other(payload, frame)
-            return
+            self._no_json(frame, str(problem))
+            return None
+        if type(payload) is dict:
+            return payload
+        is_list_of_errors = isinstance(payload, list) and any(map(_is_error, payload))
+        if payload == DONE.decode():
+            self.done_marker()
+        elif is_list_of_errors or frame.event == "error":  # Google sends errors in a list
+            self._fail(parse_error(payload))
+        elif frame.event.lower() in END_NAMES:
+            self._named_end()
+        else:
+            self._bad_frame(frame, "not a JSON object")
+        return None
+
+    def _read(self, frame: Frame, payload: dict[str, Any]) -> None:
         before, usage, reason = len(self._out), self._usage, self._raw_finish_reason
+        self._unread.frame = frame.data
         try:
             self.parse_frame(payload, frame.event)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as problem:
@@ -357,13 +171,29 @@ class Decoder:
             if text and alone and usage is self._usage and reason is self._raw_finish_reason:
                 self._framer.learn(frame, text)
 
-    def _parse_other(self, payload: Any, frame: Frame) -> None:
-        """A frame whose JSON isn't an object: Google sends errors in a list."""
-        is_list_of_errors = isinstance(payload, list) and any(map(_is_error, payload))
-        if is_list_of_errors or frame.event == "error":
-            self._fail(parse_error(payload))
-        else:
-            self._bad_frame(frame, "not a JSON object")
+    def _no_json(self, frame: Frame, problem: str) -> None:
+        """A frame that is no JSON text: the end, several of them, or one that was cut or is broken."""
+        data = frame.data.strip()
+        if data == DONE:
+            self.done_marker()
+        elif frame.event.lower() in END_NAMES:
+            self._named_end()
+        elif lines := _whole_lines(frame):
+            self._read_lines(lines)
+        elif frame.terminated and data:
+            self._bad_frame(frame, problem)
+        # The last frame, cut: `finish` says so.
+
+    def _read_lines(self, lines: list[bytes]) -> None:
+        """Frames that came with one line end each, where two are wanted."""
+        for line in lines:
+            if not self.ended:
+                self._frame(Frame("", line))
+
+    def _named_end(self) -> None:
+        """A frame that says by its name that the answer is over."""
+        if self.finishing:
+            self._complete()
 
     def _bad_frame(self, frame: Frame, problem: str) -> None:
         text = frame.data[:200].decode("utf-8", "replace")
@@ -391,22 +221,29 @@ class Decoder:
 
     def _at_end(self) -> None:
         text = bytes(self._stray).strip()
-        if text[:1] in (b"{", b"["):
-            try:
-                payload = parse_json(text)
-            except ValueError:
-                payload = None
-            if isinstance(payload, list):
-                payload = next(filter(_is_error, payload), None)  # Google wraps errors in a list
-            if isinstance(payload, dict) and self._body(payload):
-                return
+        if text[:1] in (b"{", b"[") and self._read_stray(text):
+            return
         if self.finishing:
             self._complete()
         elif text and not self.frames and text[:1] != b"{":
             excerpt = parse_error(text[:8192].decode("utf-8", "replace")).message[:200]
             self._fail(ErrorInfo("wrong_body", f"the body is not an answer: {excerpt!r}"))
+        elif self._unread and not self._is_known:
+            self._fail_unread()
         else:
             self._fail(ErrorInfo("truncated", "the answer was cut before the provider's own end"))
+
+    def _read_stray(self, text: bytes) -> bool:
+        """JSON outside of frames: a document, an error, or one object on each line. True if that was the end."""
+        try:
+            payload = parse_json(text)
+        except ValueError:
+            if not self.frames:
+                self._read_lines(_whole_lines(Frame("", text)))
+            return self.ended
+        if isinstance(payload, list):
+            payload = next(filter(_is_error, payload), None)  # Google wraps errors in a list
+        return isinstance(payload, dict) and self._body(payload)
 
     def _body(self, payload: dict[str, Any]) -> bool:
         """A bare JSON object among or in place of the frames; True if that settled it."""
@@ -424,6 +261,26 @@ class Decoder:
                 shown = json.dumps(payload)[:200]
                 self._fail(ErrorInfo("wrong_body", f"JSON that is not an answer: {shown}"))
         return True
+
+
+def _whole_lines(frame: Frame) -> list[bytes]:
+    """The lines of a frame that are frames by themselves; none, unless all are. The last line may have been cut."""
+    lines = [line for line in map(bytes.strip, frame.data.split(b"\n")) if line]
+    if len(lines) > 1 and not frame.terminated and not _is_frame(lines[-1]):
+        lines.pop()
+    elif len(lines) < 2:
+        return []
+    return lines if all(map(_is_frame, lines)) else []
+
+
+def _is_frame(line: bytes) -> bool:
+    if line == DONE:
+        return True
+    try:
+        payload = parse_json(line)
+    except ValueError:
+        return False
+    return isinstance(payload, dict) or payload == DONE.decode()
 
 
 def _is_error(item: Any) -> bool:

@@ -8,26 +8,64 @@ from typing import Any
 
 from jiter import from_json
 
+STAND_IN = "\ufffd"
+"""U+FFFD: what half a character becomes whose other half never comes."""
+
+
+class HalfText(str):
+    r"""Text with half a character escaped in it (`"\ud83d"`, a token cut in two). U+FFFD stands in.
+
+    `halves` is the text as it came. A decoder joins it with the next delta, which may begin with the other half.
+    """
+
+    __slots__ = ("halves",)
+    halves: str
+
 
 def parse_json(data: bytes) -> Any:
-    """One JSON text. Raises ValueError."""
+    """One JSON text. A string with half a character in it is a HalfText. Raises ValueError."""
     try:
         return from_json(data)
     except ValueError:
         if b"\\ud" not in data.lower():
             raise
-        return _without_lone_surrogates(data)
+        return _parse_halves(data)
 
 
-def _without_lone_surrogates(data: bytes) -> Any:
-    r"""JSON with half a character escaped in it (`"\ud83d"`, a token cut in two): U+FFFD stands in."""
+def mend(halves: str) -> str:
+    """Text whose halves of characters are joined where they meet, and replaced where they don't."""
+    return halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def ends_in_half(text: str) -> bool:
+    """Whether the last character is the first half of one."""
+    return "\ud800" <= text[-1:] <= "\udbff"
+
+
+def _parse_halves(data: bytes) -> Any:
     try:
-        text = json.dumps(json.loads(data), ensure_ascii=False)
+        return _mark_halves(json.loads(data))
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return from_json(
-        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-    )
+
+
+def _mark_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else _half_text(value)
+    if isinstance(value, list):
+        return [_mark_halves(item) for item in value]
+    if isinstance(value, dict):
+        return {mend(key): _mark_halves(item) for key, item in value.items()}
+    return value
+
+
+def _half_text(text: str) -> str:
+    mended = mend(text)
+    if mended == text:
+        return text
+    half = HalfText(mended)
+    half.halves = text
+    return half
 
 
 def as_string(value: Any) -> str:
@@ -43,8 +81,23 @@ def as_text(value: Any) -> str | None:
 
 
 def as_count(value: Any) -> int | None:
-    """A field that should be a number of tokens; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A field that should be a number of tokens; None for anything else, and for numbers below zero."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if value >= 0 else None
+
+
+def holds_words(value: Any) -> bool:
+    """Whether there is text in it that a person could read. Numbers, flags and empty values hold none."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    if isinstance(value, dict):
+        return any(map(holds_words, value.values()))
+    if isinstance(value, list):
+        return any(map(holds_words, value))
+    return False
 
 
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")

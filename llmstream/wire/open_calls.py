@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from llmstream.messages import ToolCall, parse_arguments
+from llmstream.wire.json_fields import HalfText, as_string, ends_in_half, mend
+
+_PLACEHOLDERS = ("", "{", "{}")
+"""Beginnings of arguments that may stand for those that follow: some servers send `{}` first."""
 
 
 class OpenCall:
     """A tool call that is still being written, or that waits for the calls before it."""
 
     __slots__ = (
+        "_beginning",
+        "_half",
+        "_held",
         "_looked_at",
         "chunks",
         "done",
@@ -19,14 +27,21 @@ class OpenCall:
         "id",
         "index",
         "name",
+        "named",
+        "original",
         "provider_data",
         "size",
+        "told",
     )
 
-    def __init__(self, index: int, id: str, name: str) -> None:
-        self.index = index
+    def __init__(self, id: str, name: str) -> None:
         self.id = id
         self.name = name
+        """Empty until it has come. A call that never gets one isn't a call."""
+        self.named = False
+        """The name is known to be whole."""
+        self.index: int | None = None
+        """The call's place among those that were announced; None: it wasn't announced yet."""
         self.chunks: list[str] = []
         self.size = 0
         """Characters of all chunks."""
@@ -34,27 +49,77 @@ class OpenCall:
         """The provider said that the arguments are all there."""
         self.freeform = False
         """The arguments are any text, not JSON: whole when `done`."""
+        self.original: OpenCall | None = None
+        """The first call with the same id. This one may be it again, which is known when both are whole."""
+        self.told: set[tuple[str, str]] = set()
+        """Of an original: the contents of the calls under its id so far."""
         self.executed_by: Any = "caller"
         self.provider_data: dict[str, Any] | None = None
         self._looked_at = 0  # the size at which the arguments were last found incomplete
+        self._beginning: str | None = ""  # one of `_PLACEHOLDERS`; None: the arguments have begun
+        self._held: list[str] = []  # the chunks that it came in
+        self._half = ""  # the first half of a character, whose other half may follow
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether some of the arguments have come, be it a placeholder."""
+        return bool(self.chunks or self._beginning)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may be announced: its name is whole, for its arguments have begun."""
+        is_another = self.original is None
+        return is_another and bool(self.name) and bool(self.named or self.chunks)
+
+    @property
+    def arguments(self) -> str:
+        """What has come of the arguments, a placeholder included."""
+        return "".join((*self.chunks, *self._held))
+
+    def take(self, arguments: str) -> list[str]:
+        """Add the next characters. Returns those that are surely arguments, which may be earlier ones too."""
+        text = self._join_halves(as_string(arguments))
+        return self._take(text) if text else []
+
+    def settle(self) -> list[str]:
+        """No more will come: the characters that were held back."""
+        held, self._held, self._beginning = self._held, [], None
+        if self._half:
+            self._half = ""
+            held.append("\ufffd")
+        return self._keep(held)
 
     def is_whole(self) -> bool:
         """Whether the arguments are surely all there. If not, more may come, even after another call began.
 
         Arguments are parsed again only when they have doubled, so that all looks together take linear time.
         """
+        if not self.name:
+            return False
         if self.done:
             return True
-        if self.size < 2 * self._looked_at:
+        if self.freeform or self.size < 2 * self._looked_at:
             return False
-        if not self.freeform and self._parse() is not None:
+        if self._parse() is not None:
             return True
         self._looked_at = self.size
         return False
 
+    def repeats(self) -> bool:
+        """Whether a call with this id had the same name and arguments. Asked once, when the arguments are whole."""
+        original = self.original
+        if original is None:
+            return False
+        if not original.told:
+            original.told.add(content_of(original.name, original.arguments))
+        content = content_of(self.name, self.arguments)
+        is_known = content in original.told
+        original.told.add(content)
+        return is_known
+
     def finish(self, *, cut: bool) -> ToolCall:
         """The call as it is now. `cut`: empty arguments are missing, rather than none."""
-        arguments = "".join(self.chunks)
+        arguments = self.arguments
         parsed = parse_arguments(arguments)
         if self.freeform:
             whole = self.done
@@ -71,7 +136,46 @@ class OpenCall:
             provider_data=self.provider_data,
         )
 
+    def _take(self, text: str) -> list[str]:
+        if self.freeform or self._beginning is None:
+            return self._keep([text])
+        beginning = self._beginning + "".join(text.split())
+        self._held.append(text)
+        if beginning in _PLACEHOLDERS:
+            self._beginning = beginning
+            return []
+        held, self._held = self._held, []
+        if beginning.startswith("{}{"):
+            self._beginning = ""
+            return self._take("".join(held).partition("}")[2])
+        self._beginning = None
+        return self._keep(held)
+
+    def _keep(self, chunks: list[str]) -> list[str]:
+        self.chunks += chunks
+        self.size += sum(map(len, chunks))
+        return chunks
+
+    def _join_halves(self, text: str) -> str:
+        halves = text.halves if isinstance(text, HalfText) else text
+        if not self._half and halves is text:
+            return text
+        halves = self._half + halves
+        self._half = halves[-1:] if ends_in_half(halves) else ""
+        return mend(halves.removesuffix(self._half))
+
+    def forget(self) -> None:
+        """Drop the arguments: others take their place. Nothing of them may have been told."""
+        self.chunks, self._held, self.size = [], [], 0
+        self._beginning, self._half, self._looked_at = "", "", 0
+
     def _parse(self) -> dict[str, Any] | None:
-        """The arguments as an object; None for none, and for blank ones."""
+        """The arguments as an object; None for none, for blank ones, and for a placeholder."""
         arguments = "".join(self.chunks)
         return parse_arguments(arguments) if arguments.strip() else None
+
+
+def content_of(name: str, arguments: str) -> tuple[str, str]:
+    """What a call asks for: the same for calls that differ in their ids and blanks alone."""
+    parsed = parse_arguments(arguments)
+    return name, arguments if parsed is None else json.dumps(parsed, sort_keys=True)

@@ -426,7 +426,7 @@ def test_arguments_of_a_call_that_never_began_are_no_answer():
     events = events_of(
         START, delta(0, type="input_json_delta", partial_json="{}"), ending("tool_use"), STOP
     )
-    assert check_stream(events).error_info.kind == "protocol"
+    assert check_stream(events).error_info.kind == "invalid_output"
 
 
 def test_a_second_message_start_changes_nothing():

@@ -235,7 +235,7 @@ def test_words_of_usage_that_nobody_reads_are_not_kept():
             for i in range(99)
         )
     )
-    assert reader._counts == {"output_tokens": 98}
+    assert reader._counts._counts == {"output_tokens": 98}
 
 
 def events(n, order):

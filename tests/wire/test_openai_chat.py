@@ -30,7 +30,6 @@ from llmstream.messages import (
     HostedTool,
     ImagePart,
     Message,
-    ProviderPart,
     ReasoningPart,
     RefusalPart,
     ResponseFormat,
@@ -134,12 +133,22 @@ def test_a_recording_means_what_it_says(recording):
     usage = expect["usage_raw"]
     assert bool(last.usage) == bool(usage)
     if usage:
-        counts = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+        counts = (usage.get("prompt_tokens"), output_tokens(usage))
         assert (last.usage.input_tokens, last.usage.output_tokens) == counts
+    assert not any(event.status and event.status.kind == "unread" for event in events)
     if expect["error"]:
         assert expect["error"]["message"][:900] in last.error
     else:
         assert last.raw_finish_reason == expect["finish_reason_raw"]
+
+
+def output_tokens(usage):
+    """xAI's count of the answer leaves the reasoning out; its total tells."""
+    prompt, output = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    if reasoning and usage.get("total_tokens") == prompt + output + reasoning:
+        return output + reasoning
+    return output
 
 
 def compare_calls(got, expect, last):
@@ -426,7 +435,13 @@ def test_calls_without_ids_get_stable_ones():
 def test_reasoning_under_any_name_is_counted_once(delta):
     """Quirk 20: the same reasoning in two fields of one delta is one piece."""
     got = message(chunk(delta), chunk({"content": "a"}, "stop"))
-    assert got.parts == [ReasoningPart("hm"), TextPart("a")]
+    assert (got.reasoning, got.text) == ("hm", "a")
+    assert details_of(got.parts[0]) == delta.get("reasoning_details")
+
+
+def details_of(part):
+    """The provider's own details that go back with a part."""
+    return (part.provider_data or {}).get("reasoning_details")
 
 
 def test_reasoning_and_text_in_one_delta_keep_their_order():
@@ -439,18 +454,21 @@ def test_a_signature_signs_the_reasoning_before_it():
     """Quirk 20: a signature in the details is kept with the reasoning, to be sent back."""
     signed = {"reasoning_details": [{"type": "reasoning.text", "signature": "zz", "id": "r1"}]}
     got = message(chunk({"reasoning": "hm"}), chunk(signed), chunk({"content": "a"}, "stop"))
-    assert got.parts == [ReasoningPart("hm", "zz", "r1", "openai-chat"), TextPart("a")]
+    data = {"format": "openai-chat", **signed}
+    assert got.parts == [ReasoningPart("hm", "zz", "r1", "openai-chat", data), TextPart("a")]
 
 
 def test_encrypted_reasoning_is_kept_whole():
-    """Quirk 20: what nobody can read is a part that goes back to its provider as it came."""
+    """Quirk 20: what nobody can read goes back to its provider as it came."""
     detail = {"type": "reasoning.encrypted", "data": "zz", "id": "r1", "index": 0}
     got = message(
         chunk({"reasoning": "hm"}),
         chunk({"reasoning_details": [detail]}),
         chunk({"content": "a"}, "stop"),
     )
-    assert got.parts == [ReasoningPart("hm"), ProviderPart("openai-chat", detail), TextPart("a")]
+    data = {"format": "openai-chat", "reasoning_details": [detail]}
+    reasoning = ReasoningPart("hm", format="openai-chat", provider_data=data)
+    assert got.parts == [reasoning, TextPart("a")]
 
 
 def test_done_without_a_reason_is_unknown():
@@ -622,7 +640,7 @@ def test_a_call_cut_by_the_network_appears_only_in_partial():
 def test_a_call_leaves_when_the_next_thing_begins():
     """A whole call need not wait for the end: the next piece lets it go, in order."""
     got = answer(
-        tool_delta("{}", index=0, id="a", name="f"), chunk({"content": "b"}), chunk({}, "stop")
+        tool_delta('{"x":1}', index=0, id="a", name="f"), chunk({"content": "b"}), chunk({}, "stop")
     )
     assert [str(event.type) for event in got] == [
         "message_start",
@@ -655,16 +673,30 @@ citations = st.builds(
     start=st.none() | strategies.counts,
     end=st.none() | strategies.counts,
 )
-signatures = st.builds(
-    lambda signature, own_id: opaque("openai-chat", signature=signature, id=own_id),
-    strategies.some,
-    st.none() | strategies.some,
-) | st.builds(
-    lambda data: opaque(
-        "openai-chat", item={"type": "reasoning.encrypted", "data": data, "index": 0}
-    ),
-    strategies.some,
-)
+
+
+def kept(details, **signed):
+    """The provider's own details of the reasoning before them."""
+    data = {"format": "openai-chat", "reasoning_details": details}
+    return opaque("openai-chat", **signed, provider_data=data)
+
+
+@st.composite
+def signatures(draw):
+    """Reasoning and its details, and a text that ends it."""
+    said = draw(st.none() | strategies.some)
+    text = {} if said is None else {"text": said}
+    own_id, signature = draw(strategies.some), draw(strategies.some)
+    signed = {"type": "reasoning.text", "index": 0, **text, "signature": signature, "id": own_id}
+    sealed = {"type": "reasoning.encrypted", "data": draw(strategies.some), "index": 1}
+    events = [] if said is None else [reasoning_delta(said)]
+    if draw(st.booleans()):
+        events.append(kept([signed, sealed], signature=signature, id=own_id))
+    else:
+        events.append(kept([sealed]))
+    return [*events, text_delta(draw(strategies.some))]
+
+
 plain_pieces = (
     st.builds(text_delta, strategies.some)
     | st.builds(reasoning_delta, strategies.some)
@@ -680,6 +712,8 @@ def call_events(index, id, name, text, cut, *, whole=True):
     """A call as the decoder gives it: announced, in pieces, whole."""
     cut = int(cut * len(text))
     deltas = [(id, name, text[:cut]), *([("", "", text[cut:])] if cut < len(text) else [])]
+    if text[:cut].strip() == "{":  # it may be a placeholder's
+        deltas = [(id, name, ""), ("", "", text[:cut]), ("", "", text[cut:])]
     parsed = parse_arguments(text) if whole else None
     call = ToolCall(id, name, text, input=parsed, complete=whole)
     return [
@@ -697,7 +731,7 @@ def streams(draw):
     events, ids = [], []
     for _ in range(draw(st.integers(0, 6))):
         if draw(st.booleans()):
-            events.append(draw(plain_pieces | signatures))
+            events += draw(plain_pieces.map(lambda piece: [piece]) | signatures())
         else:
             ids.append(draw(strategies.names.filter(lambda name: name not in ids)))
             fields = draw(st.tuples(strategies.names, arguments, st.floats(0, 1)))

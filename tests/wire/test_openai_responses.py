@@ -61,9 +61,9 @@ CREATED = {"type": "response.created", "response": RESPONSE}
 COMPLETED = {"type": "response.completed", "response": {**RESPONSE, "status": "completed"}}
 
 
-def sse(*payloads, names=True):
+def sse(*payloads, names=True, first=0):
     frames = []
-    for number, payload in enumerate(payloads):
+    for number, payload in enumerate(payloads, first):
         name = f"event: {payload['type']}\n" if names else ""
         frames.append(
             f"{name}data: {json.dumps({'sequence_number': number, **payload}, ensure_ascii=False)}\n\n"
@@ -248,8 +248,8 @@ def test_a_resumed_stream_does_not_repeat_what_it_had_sent_before():
             "response": {**RESPONSE, "status": "completed", "output": [text_item("hello world")]},
         },
     ]
-    assert decode(sse(*payloads))[-1].message.text == " world"
-    events = decode(sse(*payloads[1:]))
+    assert decode(sse(*payloads, first=5))[-1].message.text == " world"
+    events = decode(sse(*payloads[1:], first=6))
     assert events[-1].message.text == ""
     call = {
         "type": "function_call",
@@ -377,7 +377,9 @@ def test_reasoning_parts_are_joined_and_signed():
     item = {"id": "rs", "type": "reasoning"}
     whole = {**item, "summary": [{"text": "a"}, {"text": "b"}], "encrypted_content": "s"}
     streamed = [
-        delta("reasoning_summary_text", text, summary_index=i) for i, text in enumerate("ab")
+        delta("reasoning_summary_text", "a", summary_index=0),
+        {"type": "response.reasoning_summary_part.done", "output_index": 0, "part": {"text": "a"}},
+        delta("reasoning_summary_text", "b", summary_index=1),
     ]
     expected = [ReasoningPart("a\n\nb", "s", "rs", FORMAT)]
     for pieces in (streamed, []):

@@ -143,6 +143,8 @@ class StepAnswer(AnswerEncoder):
             yield from self._end_step()
         elif status.kind != "opaque":
             yield self._notice(status)
+        elif "phase" in (status.data or {}):
+            return  # these formats have no place for the phase of a text
         elif self._in_step:
             yield from self._opaque(status.data or {})
         else:

@@ -19,7 +19,7 @@ from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
-from llmstream.wire.anthropic_messages.decode import FORMAT
+from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
 from llmstream.wire.anthropic_messages.request import parse_request
 from llmstream.wire.finish_words import render_finish_word

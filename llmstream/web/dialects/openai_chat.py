@@ -190,9 +190,14 @@ class _OfficialChunks(ChatEncoder):
         return super()._begin(replace(start, id=self._reply.id))
 
     def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-        if data is not None:
-            self._details.append(self._detail(data))
+        if data is not None and "phase" not in data:
+            self._details += self._own_details(data) or [self._detail(data)]
         yield from ()
+
+    def _own_details(self, data: dict[str, Any]) -> list[Any]:
+        """The details of a provider that speaks this format go on as they came."""
+        own = data.get("provider_data") if data["format"] == FORMAT else None
+        return list((own or {}).get("reasoning_details", ()))
 
     def _detail(self, data: dict[str, Any]) -> dict[str, Any]:
         text = "".join(self._thought)

@@ -19,7 +19,12 @@ def reasoning_of(text: str, kept: Mapping[str, Any]) -> Part:
     format, item = as_text(kept.get("format")), kept.get("item")
     if format is not None and isinstance(item, dict) and isinstance(item.get("type"), str):
         return ProviderPart(format, item)
-    return ReasoningPart(text, as_text(kept.get("signature")), as_text(kept.get("id")), format)
+    own = kept.get("provider_data")
+    data = dict(own) if isinstance(own, Mapping) and as_text(own.get("format")) else None
+    signed_by = None if kept.get("readable") is True else format
+    return ReasoningPart(
+        text, as_text(kept.get("signature")), as_text(kept.get("id")), signed_by, data
+    )
 
 
 def call_data_of(kept: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,49 +1,49 @@
 """Anthropic Messages: bytes to events.
 
-Format: https://docs.anthropic.com/en/api/messages-streaming. What real streams add to it, all seen in recordings:
+Format: https://docs.anthropic.com/en/api/messages-streaming. What real streams add to it, all seen in recordings or
+public reports:
 
 - `message_delta.usage` overlays `message_start.usage`, field by field; it is cumulative. Through gateways the first may
   be zeros or nulls. Cached input is not inside `input_tokens`: ours is the sum.
-- A tool's input in pieces, whole in its block's start, or not at all; a whole block in `message_start.content`.
+- A tool's input in pieces, whole in its block's start, both, as a string, or not at all; a whole block in
+  `message_start.content`, which may come again. A block that starts twice.
 - Blocks of tools that the provider runs (server tools, MCP, advisor): the call like a tool's, the result whole in its
   block's start. Blocks of unknown types (compaction, fallback …) are kept to be sent back.
 - Thinking without text but with a signature; redacted thinking.
 - `event: data` with `[DONE]` at the end, from a gateway. `message_start`, `content_block_start` or `_stop` missing;
-  `message_start` twice. Only a call can't do without its start: then nobody knows what to call.
+  `message_start` twice. Indices that don't agree. Only a call can't do without its start: nobody knows what to call.
+- Proxies that pass on an SDK's own events: `content_block_stop` and `message_stop` bring the whole again.
 
 The end is `message_stop`, and nothing else.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from llmstream.messages import Source, ToolResult, Usage
+from llmstream.wire.anthropic_messages import members
+from llmstream.wire.anthropic_messages.blocks import (
+    CALLS,
+    FORMAT,
+    NO_NAMES,
+    OpenBlock,
+    add_to_item,
+    as_arguments,
+    as_word,
+    parse_citation,
+    parse_image,
+    parse_result,
+    repeats,
+    text_of,
+)
+from llmstream.wire.anthropic_messages.usage import UsageCounts
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
-from llmstream.wire.json_fields import as_count, as_string
-from llmstream.wire.open_calls import OpenCall
-
-FORMAT = "anthropic-messages"
-
-_INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-_COUNTS = frozenset({*_INPUTS, "output_tokens", "output_tokens_details"})
-CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
-
-
-class _OpenBlock:
-    """A content block that has begun."""
-
-    __slots__ = ("call", "item", "pieces", "signature", "type")
-
-    def __init__(self, type: str) -> None:
-        self.type = type
-        self.call: OpenCall | None = None
-        self.signature: list[str] = []
-        self.item: dict[str, Any] | None = None
-        self.pieces: dict[str, list[str]] = {}  # what deltas add to the item's strings, joined once
+from llmstream.wire.json_fields import as_string
+from llmstream.wire.open_calls import OpenCall, content_of
+from llmstream.wire.text_record import TextRecord
 
 
 class MessagesDecoder(Decoder):
@@ -54,145 +54,284 @@ class MessagesDecoder(Decoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._blocks: dict[int, _OpenBlock] = {}
+        self._blocks: dict[int, OpenBlock] = {}
         # All but calls, which end at the latest when the next begins.
         self._loose: dict[int, None] = {}
-        self._counts: dict[str, Any] = {}  # usage as the provider names it, overlaid
+        self._last: dict[str, OpenBlock] = {}  # the last open block of each type
+        self._opening: list[dict[str, Any]] = []  # the content of `message_start`
+        self._texts: list[TextRecord] = []  # of the text blocks, in order
+        self._first_calls: dict[str, OpenCall] = {}  # by the id that the server gave
+        self._told_calls: set[tuple[str, str]] = set()
+        self._counts = UsageCounts()
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
-        """One event; unknown ones (`ping` among them) mean nothing to us."""
+        """One event; `ping` and its like mean nothing to us."""
         kind = payload.get("type") or event
-        if kind == "content_block_delta":
-            self._parse_delta(payload["index"], payload["delta"])
-        elif kind == "content_block_start":
-            self._begin_block(payload["index"], payload["content_block"])
-        elif kind == "content_block_stop":
-            self._end_block(payload["index"])
-        elif carries_error(payload):
+        handler = self._HANDLERS.get(kind)
+        if carries_error(payload):
             self._fail(parse_error(payload))
-        elif kind == "message_delta":
-            self._end_blocks()
-            self._parse_usage(payload.get("usage"))
-            self._parse_stop(payload.get("delta") or {})
-        elif kind == "message_start":
-            self._parse_message(payload["message"])
-        elif kind == "message_stop":
-            self._end_blocks()
-            self._complete()
+        elif handler is not None:
+            self._is_known = True
+            handler(self, payload)
+            if not payload.keys() <= members.EVENT:
+                self._unread.look_over(f"{kind}.", payload, members.EVENT)
         elif kind == "error" or is_error(payload):
             self._fail(parse_error(payload))
+        elif kind not in members.EMPTY_EVENTS:
+            self._unread.note(str(kind), members.without_names(payload))
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A whole message."""
         if payload.get("type") != "message" or not isinstance(payload.get("content"), list):
             return False
         self._parse_message(payload)
+        self._flush_opening()
         self._complete()
         return True
 
+    def _complete(self) -> None:
+        self._flush_opening()
+        for block in self._blocks.values():
+            self._add_opening_input(block)
+        self._count_anew(ended=True)
+        super()._complete()
+
+    # --- the message as a whole ----------------------------------------------------------------------------
+
+    def _parse_start(self, payload: dict[str, Any]) -> None:
+        self._parse_message(payload["message"])
+
     def _parse_message(self, message: dict[str, Any]) -> None:
-        self._parse_usage(message.get("usage"))
+        self._counts.begin(message.get("usage"), has_content=bool(message.get("content")))
+        self._count_anew()
         self._parse_stop(message)
         if self._started:
             return  # a second `message_start`
-        self.start.id = _word(message.get("id")) or self.start.id
-        self.start.model = _word(message.get("model")) or self.start.model
-        for index, block in enumerate(message.get("content") or ()):
-            self._begin_block(-1 - index, block)
-            self._end_block(-1 - index)
+        self.start.id = as_word(message.get("id")) or self.start.id
+        self.start.model = as_word(message.get("model")) or self.start.model
+        self._opening = self._opening or list(message.get("content") or ())
+
+    def _parse_message_delta(self, payload: dict[str, Any]) -> None:
+        self._flush_opening()
+        self._end_blocks()
+        self._counts.overlay(payload.get("usage"))
+        self._count_anew()
+        self._parse_stop(payload.get("delta") or {})
+
+    def _parse_message_stop(self, payload: dict[str, Any]) -> None:
+        self._flush_opening()
+        self._end_blocks()
+        if isinstance(message := payload.get("message"), dict):
+            self._parse_snapshot(message)
+        self._complete()
 
     def _parse_stop(self, stop: dict[str, Any]) -> None:
         if reason := stop.get("stop_reason"):
             self._finish_word(as_string(reason))
 
-    def _parse_usage(self, usage: dict[str, Any] | None) -> None:
-        given = {key: value for key, value in (usage or {}).items() if value is not None}
-        if not any(map(given.get, _INPUTS)):  # a prompt of no tokens: a gateway's placeholder
-            given = {
-                key: value
-                for key, value in given.items()
-                if key not in _INPUTS or key not in self._counts
-            }
-        counts = self._counts
-        counts.update((key, given[key]) for key in _COUNTS & given.keys())
-        if not counts:
-            return
-        fresh, read, written = (as_count(counts.get(name)) for name in _INPUTS)
-        details = counts.get("output_tokens_details") or {}
-        self._usage = Usage(
-            input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
-            output_tokens=as_count(counts.get("output_tokens")),
-            cache_read_tokens=read,
-            cache_write_tokens=written,
-            reasoning_tokens=as_count(details.get("thinking_tokens")),
-        )
+    def _count_anew(self, *, ended: bool = False) -> None:
+        self._usage = self._counts.usage(ended=ended)
+
+    def _flush_opening(self) -> None:
+        """The content of `message_start` doesn't come again."""
+        blocks, self._opening = self._opening, []
+        for index, block in enumerate(blocks):
+            self._begin_block(-1 - index, block)
+            self._end_block(-1 - index)
+
+    def _parse_snapshot(self, message: dict[str, Any]) -> None:
+        """The whole message at its end: what its blocks didn't bring."""
+        self._counts.overlay(message.get("usage"))
+        blocks = message.get("content") or ()
+        rest: str | None = "".join(text_of(block) for block in blocks)
+        for record in self._texts:
+            rest = None if rest is None else record.rest(rest)
+        self._text(rest or "")
+        for index, block in enumerate(blocks):
+            if block.get("type") in CALLS and not self._has_told(block):
+                self._begin_block(-1 - index, block)
+                self._end_block(-1 - index)
+
+    def _has_told(self, block: dict[str, Any]) -> bool:
+        content = content_of(as_word(block.get("name")), as_arguments(block.get("input")))
+        return as_word(block.get("id")) in self._first_calls or content in self._told_calls
+
+    # --- blocks --------------------------------------------------------------------------------------------
+
+    def _parse_block_start(self, payload: dict[str, Any]) -> None:
+        index, start = payload["index"], payload["content_block"]
+        if self._opening and repeats(self._opening[0], start, index):
+            self._opening = []
+        self._flush_opening()
+        self._begin_block(index, start)
 
     def _begin_block(self, index: int, start: dict[str, Any]) -> None:
+        kind, id = as_string(start["type"]), as_word(start.get("id"))
+        block = self._blocks.get(index)
+        if block is not None and block.type == kind and (not id or id == block.id or not block.id):
+            self._add_start(block, start)  # it starts twice
+            return
         self._end_blocks()
-        block = self._blocks[index] = _OpenBlock(start["type"])
+        self._end_block(index)
+        block = self._blocks[index] = self._last[kind] = OpenBlock(kind, id)
         self._loose[index] = None
-        if block.type == "text":
-            self._text(start.get("text") or "")
-            for citation in start.get("citations") or ():
-                self._source(_parse_citation(citation))
-        elif block.type == "thinking":
-            self._reasoning(start.get("thinking") or "")
-            block.signature.append(_word(start.get("signature")))
-        elif block.type in CALLS:
-            self._begin_call(index, block, start)
-        elif block.type.endswith("_tool_result"):
+        if kind in CALLS:
+            self._loose.pop(index)
+            self._begin_call(block, start)
+        elif kind.endswith("_tool_result"):
             self._tool_result(parse_result(start))
+        elif kind in ("text", "thinking"):
+            self._begin_text(block)
+            self._add_start(block, start)
+        elif kind == "image" and (image := parse_image(start)) is not None:
+            self._file(image)
         else:
             block.item = dict(start)
+            if kind not in members.OPAQUE_BLOCKS:
+                self._unread.note(f"content.{kind}", members.without_names(start))
 
-    def _begin_call(self, index: int, block: _OpenBlock, start: dict[str, Any]) -> None:
-        by_provider = block.type != "tool_use"
-        self._loose.pop(index, None)
-        call = block.call = self._open_call(
-            _word(start.get("id")), _word(start.get("name")), by_provider=by_provider
-        )
+    def _begin_text(self, block: OpenBlock) -> None:
+        if block.type == "text":
+            self._texts.append(block.record)
+
+    def _add_start(self, block: OpenBlock, start: dict[str, Any]) -> None:
+        """What the start of a block says, as far as it wasn't told."""
+        if block.call is not None:
+            self._add_call_start(block, start)
+        elif block.type == "text":
+            self._record_text(block.record)
+            self._text(block.record.rest(start.get("text") or "") or "")
+            for citation in start.get("citations") or ():
+                self._source(parse_citation(citation))
+        elif block.type == "thinking":
+            self._think(block, block.record.rest(start.get("thinking") or "") or "")
+            block.signature = [as_word(start.get("signature"))]
+
+    def _think(self, block: OpenBlock, content: str) -> None:
+        self._reasoning(content)
+        if content:
+            block.record.chunks.append(content)
+
+    # --- calls ---------------------------------------------------------------------------------------------
+
+    def _begin_call(self, block: OpenBlock, start: dict[str, Any]) -> None:
+        call = block.call = self._open_call(block.id, "", by_provider=block.type != "tool_use")
+        first = self._first_calls.get(block.id)
+        if first is not None and call.executed_by == "caller":
+            call.original = first
+        elif block.id:
+            self._first_calls[block.id] = call
+        self._add_call_start(block, start)
+
+    def _add_call_start(self, block: OpenBlock, start: dict[str, Any]) -> None:
+        call = block.call
+        if call is None:
+            return
+        name = as_word(start.get("name"))
+        if call.index is None or call.executed_by == "provider":
+            call.name = call.name if name in NO_NAMES else name
+            block.id = block.id or as_word(start.get("id"))
+            call.id = call.id or block.id
         extra = {key: start[key] for key in start if key not in ("id", "name", "input")}
         if extra != {"type": "tool_use"}:
             call.provider_data = {"format": FORMAT, **extra}
-        whole = start.get("input")
-        self._call_delta(
-            call,
-            json.dumps(whole, ensure_ascii=False, separators=(",", ":")) if whole else "",
-            first=True,
-        )
+        block.input = start.get("input") or block.input
+        if call.index is None:
+            self._call_delta(call, "", named=True)
 
-    def _parse_delta(self, index: int, delta: dict[str, Any]) -> None:
+    def _add_opening_input(self, block: OpenBlock) -> None:
+        """No deltas brought the input: that of the block's start counts."""
+        if block.call is not None and block.input and not block.call.has_begun:
+            self._call_delta(block.call, as_arguments(block.input))
+
+    def _parse_input(self, index: int, piece: Any) -> None:
+        block = self._blocks.get(index)
+        if block is None or block.call is None:
+            block = self._last_call() or self._nameless(index)
+        if block.call is not None:
+            self._call_delta(block.call, as_arguments(piece))
+
+    def _last_call(self) -> OpenBlock | None:
+        """The open call that began last: an index may be wrong."""
+        for block in reversed(self._blocks.values()):
+            if block.call is not None:
+                return block
+        return None
+
+    def _nameless(self, index: int) -> OpenBlock:
+        """A call whose arguments come before its start."""
+        block = self._blocks[index] = OpenBlock("tool_use")
+        block.call = self._open_call("", "")
+        return block
+
+    # --- deltas --------------------------------------------------------------------------------------------
+
+    def _parse_delta(self, payload: dict[str, Any]) -> None:
+        index, delta = payload["index"], payload["delta"]
         kind = delta["type"]
+        if self._opening:
+            self._flush_opening()
         if kind == "text_delta":
-            self._plain_text(delta["text"])
+            self._parse_text(index, delta["text"])
         elif kind == "thinking_delta":
-            self._reasoning(delta["thinking"])
+            self._think(self._thinking_block(index), delta["thinking"])
         elif kind == "citations_delta":
-            self._source(_parse_citation(delta["citation"]))
+            self._source(parse_citation(delta["citation"]))
         elif kind == "signature_delta":
-            self._parse_signature(index, _word(delta.get("signature")))
+            self._thinking_block(index).signature.append(as_word(delta.get("signature")))
         elif kind == "input_json_delta":
             if piece := delta.get("partial_json"):
                 self._parse_input(index, piece)
         elif (block := self._blocks.get(index)) is not None and block.item is not None:
-            for key in delta.keys() - {"type"}:
-                if isinstance(delta[key], str):
-                    block.pieces.setdefault(key, []).append(delta[key])
-                else:
-                    block.item[key] = delta[key]
+            add_to_item(block, delta)
+        else:
+            self._unread.note(f"delta.{kind}", members.without_names(delta))
+        if not delta.keys() <= members.DELTA and kind in members.DELTAS:
+            self._unread.look_over("delta.", delta, members.DELTA)
 
-    def _parse_signature(self, index: int, piece: str) -> None:
+    def _parse_text(self, index: int, text: str) -> None:
         block = self._blocks.get(index)
+        if block is None or block.type != "text":
+            block = self._last.get("text")
         if block is None:
-            block = self._blocks[index] = _OpenBlock("thinking")
-            self._loose[index] = None
-        block.signature.append(piece)
+            block = self._last["text"] = OpenBlock("text")
+            self._begin_text(block)
+        self._record_text(block.record)
+        self._plain_text(text)
 
-    def _parse_input(self, index: int, piece: str) -> None:
+    def _thinking_block(self, index: int) -> OpenBlock:
+        """The thinking that goes on; the index may be wrong, and the start missing."""
         block = self._blocks.get(index)
-        if block is None or block.call is None:
-            raise ValueError("the arguments of a call that never began")
-        self._call_delta(block.call, piece)
+        if block is not None and block.type == "thinking":
+            return block
+        last = self._last.get("thinking")
+        if last is not None:
+            return last
+        block = OpenBlock("thinking")
+        if index not in self._blocks:
+            self._blocks[index] = self._last["thinking"] = block
+            self._loose[index] = None
+        return block
+
+    # --- the end of blocks ---------------------------------------------------------------------------------
+
+    def _parse_block_stop(self, payload: dict[str, Any]) -> None:
+        index, whole = payload["index"], payload.get("content_block")
+        block = self._blocks.get(index)
+        if block is not None and isinstance(whole, dict) and whole.get("type") == block.type:
+            self._add_whole(block, whole)
+        self._end_block(index)
+
+    def _add_whole(self, block: OpenBlock, whole: dict[str, Any]) -> None:
+        """The block again, as a whole: what its deltas didn't bring."""
+        if block.type == "text":
+            self._record_text(block.record)
+            self._text(block.record.rest(text_of(whole)) or "")
+        elif block.type == "thinking":
+            self._think(block, block.record.rest(whole.get("thinking") or "") or "")
+            block.signature = block.signature or [as_word(whole.get("signature"))]
+        elif block.call is not None:
+            block.input = whole.get("input") or block.input
 
     def _end_blocks(self) -> None:
         """End what has no `content_block_stop`: a lost signature would spoil the next request."""
@@ -205,60 +344,25 @@ class MessagesDecoder(Decoder):
         self._loose.pop(index, None)
         if block is None:
             return
+        if self._last.get(block.type) is block:
+            del self._last[block.type]
         if block.call is not None:
-            block.call.done = True
+            self._add_opening_input(block)
+            self._told_calls.add(content_of(block.call.name, block.call.arguments))
+            block.call.done = bool(block.call.name)
         elif signature := "".join(block.signature):
             self._opaque(signature=signature)
         elif block.item is not None:
             for key, pieces in block.pieces.items():
                 begun = block.item.get(key)
                 block.item[key] = "".join([begun if isinstance(begun, str) else "", *pieces])
-            self._opaque(item=block.item)
+            self._opaque(item=block.item, understood=block.type in members.OPAQUE_BLOCKS)
 
-
-def _word(value: Any) -> str:
-    """An id or name; TypeError makes the frame a bad one."""
-    if value is not None and not isinstance(value, str):
-        raise TypeError
-    return value or ""
-
-
-def parse_result(block: dict[str, Any]) -> ToolResult:
-    """The result block of a tool that the provider ran."""
-    content = block.get("content")
-    failed = block.get("is_error") or (
-        isinstance(content, dict) and str(content.get("type", "")).endswith("_tool_result_error")
-    )
-    rest = {key: block[key] for key in block if key not in ("tool_use_id", "content")}
-    return ToolResult(
-        _word(block.get("tool_use_id")),
-        content,
-        name=block["type"].removesuffix("_tool_result"),
-        is_error=bool(failed),
-        executed_by="provider",
-        provider_data={"format": FORMAT, **rest},
-    )
-
-
-def render_call_data(data: dict[str, Any] | None) -> dict[str, Any]:
-    """What this format had put into a call's or result's `provider_data`; nothing if another one did."""
-    if data is None or data.get("format") != FORMAT:
-        return {}
-    return {key: value for key, value in data.items() if key != "format"}
-
-
-def _parse_citation(citation: dict[str, Any]) -> Source:
-    start = next((citation[key] for key in _STARTS if citation.get(key) is not None), None)
-    end = next((citation[key] for key in _ENDS if citation.get(key) is not None), None)
-    return Source(
-        id=citation.get("file_id"),
-        title=citation.get("title") or citation.get("document_title"),
-        url=citation.get("url") or citation.get("source"),
-        excerpt=citation.get("cited_text"),
-        start=start,
-        end=end,
-    )
-
-
-_STARTS = ("start_char_index", "start_page_number", "start_block_index")
-_ENDS = ("end_char_index", "end_page_number", "end_block_index")
+    _HANDLERS: ClassVar[dict[Any, Callable[[Any, dict[str, Any]], None]]] = {
+        "message_start": _parse_start,
+        "content_block_start": _parse_block_start,
+        "content_block_delta": _parse_delta,
+        "content_block_stop": _parse_block_stop,
+        "message_delta": _parse_message_delta,
+        "message_stop": _parse_message_stop,
+    }

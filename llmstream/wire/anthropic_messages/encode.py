@@ -25,7 +25,7 @@ from llmstream.messages import (
     Usage,
     parse_arguments,
 )
-from llmstream.wire.anthropic_messages.decode import FORMAT, render_call_data
+from llmstream.wire.anthropic_messages.blocks import FORMAT, render_call_data
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present

@@ -24,7 +24,7 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.wire.anthropic_messages.decode import CALLS, FORMAT, parse_result, render_call_data
+from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, parse_result, render_call_data
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, labelled, text_of
 from llmstream.wire.fitting.system import is_system

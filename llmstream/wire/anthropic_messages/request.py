@@ -29,7 +29,7 @@ from llmstream.messages import (
     ensure_json,
     sequence_of,
 )
-from llmstream.wire.anthropic_messages.decode import FORMAT, render_call_data
+from llmstream.wire.anthropic_messages.blocks import FORMAT, render_call_data
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
 from llmstream.wire.anthropic_messages.thinking import (
     OLD,

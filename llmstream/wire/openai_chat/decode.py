@@ -1,30 +1,41 @@
 """OpenAI chat completions, and the dialects of the compatible family: bytes to events.
 
 Format: https://platform.openai.com/docs/api-reference/chat/streaming. What real servers add to it, all seen in
-recordings:
+recordings or public reports:
 
-- `choices` empty or missing (Azure's first chunk, usage chunks); id and model empty there.
-- Usage on any chunk or on every one, cumulative, under `usage`, `x_groq.usage` or `choices[0].usage`: the last wins.
+- `choices` empty or missing (Azure's first chunk, usage chunks); id and model empty there. Choices without an index,
+  or with one and the same, are one answer; those of another index are further answers (`n`), and left.
+- Usage on any chunk or on every one, cumulative, under `usage`, `x_groq.usage` or `choices[0].usage`: per field the
+  last number wins.
 - `finish_reason` sent twice, early, or never; text after it. So nothing ends before `[DONE]` or the end of the body.
 - `content` null, empty, or a list of parts (Mistral). The same reasoning under two names (counted once). The whole
-  answer again in `message` beside `delta` (Perplexity, Writer): only `delta` is read.
-- Tool deltas without index, with ids and names repeated or emptied, arguments null or whole.
+  answer in `message` beside `delta` (Perplexity, Writer) or in place of it: what hasn't streamed is read.
+- Tool deltas without index, with ids and names repeated, emptied or late, arguments null or whole (see `calls.py`).
 - An `error` beside a normal chunk, after the finish reason (OpenRouter), in its choice or in its delta.
 - Citations as a cumulative top-level list (Perplexity), or as `annotations` in the delta.
+- Pictures in `images`, speech in `audio`, reasoning in `reasoning_text` (Copilot).
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
-from llmstream.messages import Source, Usage, parse_arguments
+from llmstream.messages import File, FinishReason, Source
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
-from llmstream.wire.json_fields import as_count, as_text
-from llmstream.wire.object_end import ObjectEnd
-from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.json_fields import as_text
+from llmstream.wire.openai_chat import members
+from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
+from llmstream.wire.openai_chat.content import Segment, parse_content, parse_images
+from llmstream.wire.openai_chat.reasoning_details import ReasoningDetails, text_of
+from llmstream.wire.openai_chat.usage import parse_usage
+from llmstream.wire.speech import Speech
+from llmstream.wire.text_record import TextRecord
+
+_REASONING_NAMES = ("reasoning_content", "reasoning", "reasoning_text")
+"""Members with the text of the reasoning; the first that has any counts. The last is Copilot's."""
 
 
 class ChatDecoder(Decoder):
@@ -35,11 +46,18 @@ class ChatDecoder(Decoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._by_id: dict[str, OpenCall] = {}
-        self._by_index: dict[int, OpenCall] = {}
-        self._last_call: OpenCall | None = None
-        # By the call's index, for the calls that `_is_whole` was asked about.
-        self._whole: dict[int, _WholeArguments] = {}
+        self._choice = 0  # the index of the choice that is read
+        self._other: Any = None  # the first choice of another index: a second answer
+        self._has_delta = False  # text came as deltas
+        self._has_delta_calls = False
+        self._table = CallTable()
+        self._thought = TextRecord()  # the reasoning that goes on
+        self._thought_by_name = False  # it came by another name than `reasoning_details`
+        self._has_reasoned = False
+        self._details = ReasoningDetails()
+        self._sealed: str | None = None  # Copilot's `reasoning_opaque`
+        self._speech = Speech()
+        self._files: set[int] = set()  # hashes of those that were read
         self._sources: set[str] = set()
         self._choice_error: Any = None  # what stands in a choice or its delta
 
@@ -47,151 +65,237 @@ class ChatDecoder(Decoder):
         """One chunk."""
         choices = payload.get("choices")
         if choices:
-            self._parse_choice(payload, choices)
+            self._is_known = True
+            self._parse_choices(payload, choices)
         if usage := payload.get("usage"):
-            self._usage = parse_usage(usage)
+            self._is_known = True
+            self._count(parse_usage(usage))
         elif isinstance(groq := payload.get("x_groq"), dict) and groq.get("usage"):
-            self._usage = parse_usage(groq["usage"])
+            self._count(parse_usage(groq["usage"]))
         if isinstance(citations := payload.get("citations"), list):
             self._parse_citations(citations, payload.get("search_results"))
         if carries_error(payload) or (not choices and is_error(payload)):
             self._fail(parse_error(payload))
         elif self._choice_error and carries_error(told := {"error": self._choice_error}):
             self._fail(parse_error(told))
+        elif not payload.keys() <= members.CHUNK:
+            self._unread.look_over("", payload, members.CHUNK)
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A `chat.completion` object: its message is one large delta."""
         choices = payload.get("choices")
-        if not isinstance(choices, list) or not choices or "message" not in choices[0]:
+        if not isinstance(choices, list) or not choices:
             return False
-        self.parse_frame(
-            {**payload, "choices": [{**choices[0], "delta": choices[0]["message"]}]}, ""
-        )
-        self._complete()
+        indices = [index for choice in choices if (index := choice.get("index")) is not None]
+        self._choice = min(indices, default=0)
+        self.parse_frame(payload, "")
+        if not self.ended:
+            self._complete()
         return True
 
     def done_marker(self) -> None:
         """`[DONE]`: the provider's own end."""
         self._complete()
 
-    def _parse_choice(self, payload: dict[str, Any], choices: list[dict[str, Any]]) -> None:
-        choice = choices[0]
-        if choice.get("index"):
+    def _complete(self) -> None:
+        if self.ended:
             return
-        if not self._started:
-            self.start.id = self.start.id or as_text(payload.get("id"))
-            self.start.model = self.start.model or as_text(payload.get("model"))
+        if self._is_empty and self._other:
+            self._unread.note("choices.index", self._other)
+        self._end_custom_calls()
+        if (speech := self._speech.take()) is not None:
+            self._file(speech)
+        super()._complete()
+
+    def _end_custom_calls(self) -> None:
+        """Nothing but the end of the answer ends a custom tool's input."""
+        is_cut = self._finish_reason in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
+        last = self._calls[-1] if self._calls else None
+        for call in self._calls:
+            call.done = call.freeform and not (is_cut and call is last)
+
+    # --- choices -------------------------------------------------------------------------------------------
+
+    def _parse_choices(self, payload: dict[str, Any], choices: list[dict[str, Any]]) -> None:
+        for choice in choices:
+            index = choice.get("index")
+            if index is not None and index != self._choice:
+                self._other = self._other or choice
+                continue
+            if not self._started:
+                self.start.id = self.start.id or as_text(payload.get("id"))
+                self.start.model = self.start.model or as_text(payload.get("model"))
+            self._parse_choice(choice)
+
+    def _parse_choice(self, choice: dict[str, Any]) -> None:
         delta = choice.get("delta")
         if delta:
-            self._parse_delta(delta)
+            self._parse_delta({"content": delta} if isinstance(delta, str) else delta)
+        if message := choice.get("message"):
+            self._parse_message(message)
+        elif (text := choice.get("text")) and not delta:  # of completions, the API before chat
+            self._parse_delta({"content": text})
         reason = choice.get("finish_reason")
         if reason and isinstance(reason, str):
             native = choice.get("native_finish_reason")
             self.finishing |= self._finish_word(reason, native=native)
         if usage := choice.get("usage"):  # Kimi
-            self._usage = parse_usage(usage)
+            self._count(parse_usage(usage))
         if "error" in choice:
             self._choice_error = choice["error"]
+        if not choice.keys() <= members.CHOICE:
+            self._unread.look_over("choices.", choice, members.CHOICE)
 
     def _parse_delta(self, delta: dict[str, Any]) -> None:
         content = delta.get("content")
         if type(content) is str and len(delta) == 1 + ("role" in delta):
+            self._has_delta = True
             self._plain_text(content)  # nearly every delta: there is nothing else to look for
             return
+        self._parse_reasoning(delta)
         if content:
-            if not self._parse_reasoning(delta) and isinstance(content, str):
-                self._text(content)
-            else:
-                self._parse_content(content)
-        else:
-            self._parse_reasoning(delta)
+            self._has_delta = True
+            self._emit_segments(parse_content(content, self._unread))
+        self._parse_rest(delta)
+        self._choice_error = delta.get("error")
+        pieces = parse_pieces(delta)
+        self._has_delta_calls = self._has_delta_calls or bool(pieces)
+        self._parse_calls(pieces)
+        if not delta.keys() <= members.DELTA:
+            self._unread.look_over("delta.", delta, members.DELTA)
+
+    def _parse_rest(self, delta: dict[str, Any]) -> None:
+        """What a delta or a message may hold beside its content and its calls."""
         if refusal := delta.get("refusal"):
             self._refusal(refusal)
-        self._choice_error = delta.get("error")
-        for call in delta.get("tool_calls") or ():
-            self._parse_tool_call(call)
-        if function := delta.get("function_call"):  # the form before tools
-            self._parse_tool_call({"index": 0, "function": function})
+        for image in parse_images(delta.get("images")):
+            self._file_once(image)
+        if isinstance(audio := delta.get("audio"), dict):
+            self._speech.add(audio.get("data"), audio.get("id"))
+            self._text(audio.get("transcript") or "")
         for annotation in delta.get("annotations") or ():
             self._parse_annotation(annotation)
 
-    def _parse_content(self, content: Any) -> None:
-        if isinstance(content, str):
-            self._text(content)
-            return
-        for part in content:
-            if part.get("type") == "thinking":
-                inner = part.get("thinking") or ()
-                self._reasoning(
-                    inner if isinstance(inner, str) else "".join(p.get("text") or "" for p in inner)
-                )
-            else:
-                self._text(part.get("text") or "")
+    def _parse_message(self, message: dict[str, Any]) -> None:
+        """The whole answer so far, beside its deltas or in place of them."""
+        if not self._has_reasoned:
+            self._parse_reasoning(message)
+        segments = parse_content(message.get("content") or (), self._unread)
+        if self._has_delta:
+            segments = [segment for segment in segments if segment.kind == "file"]
+        else:
+            segments = self._without_told(segments)
+            self._parse_rest(message)
+        self._emit_segments(segments)
+        if not self._has_delta_calls:
+            pieces = parse_pieces(message)
+            self._parse_calls([piece for piece in pieces if not self._table.has(piece)])
+        if not message.keys() <= members.DELTA:
+            self._unread.look_over("message.", message, members.DELTA)
 
-    def _parse_reasoning(self, delta: dict[str, Any]) -> bool:
-        """The reasoning of a delta, from whichever field has it; False if there was none."""
-        text = delta.get("reasoning_content") or delta.get("reasoning")
+    def _without_told(self, segments: list[Segment]) -> list[Segment]:
+        """The segments of a message without the text that earlier messages of this answer told."""
+        texts = [segment for segment in segments if segment.kind == "text"]
+        if not texts:
+            return segments
+        rest = self._record.rest("".join(segment.text for segment in texts))
+        if rest is None or not self._record:
+            return segments  # not the whole answer, but the next piece of it
+        others = [segment for segment in segments if segment.kind == "file"]
+        return [*others, Segment("text", rest)]
+
+    # --- content -------------------------------------------------------------------------------------------
+
+    def _emit_segments(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            if segment.kind == "text":
+                self._text(segment.text)
+            elif segment.kind == "reasoning":
+                self._think(segment.text)
+            elif segment.kind == "refusal":
+                self._refusal(segment.text)
+            elif segment.file is not None:
+                self._file_once(segment.file)
+
+    def _file_once(self, file: File) -> None:
+        seen = hash(file.data or file.url or file.id)
+        if seen not in self._files:
+            self._files.add(seen)
+            self._file(file)
+
+    # --- reasoning -----------------------------------------------------------------------------------------
+
+    def _parse_reasoning(self, delta: Mapping[str, Any]) -> None:
+        """The reasoning of a delta, from whichever member has it."""
+        if not self._reasons and not self._signs:
+            self._thought, self._thought_by_name = TextRecord(), False
         details = delta.get("reasoning_details")
-        if not text and not details:
-            return False
         details = [detail for detail in details or () if isinstance(detail, dict)]
-        self._reasoning(
-            text or "".join(detail.get("text") or detail.get("summary") or "" for detail in details)
-        )
+        text = next((delta[name] for name in _REASONING_NAMES if delta.get(name)), "")
+        self._thought_by_name = self._thought_by_name or bool(text)
+        if details and not text:
+            text = self._unsaid(text_of(details))
+        self._think(text)
         for detail in details:
-            if detail.get("data"):  # encrypted: nothing to read, but wanted back
-                self._opaque(item=detail)
-            elif signature := as_text(detail.get("signature")):
-                self._opaque(signature=signature, id=as_text(detail.get("id")))
-        return True
+            self._details.add(detail)
+        if sealed := as_text(delta.get("reasoning_opaque")):
+            self._sealed = sealed
+        if details or sealed:
+            self._will_sign()
 
-    def _parse_tool_call(self, delta: dict[str, Any]) -> None:
-        function = delta.get("function") or {}
-        arguments = function.get("arguments") or ""
-        if not isinstance(arguments, str):  # an object, where others send its text
-            arguments = _compact(arguments)
-        id, name = as_text(delta.get("id")) or "", as_text(function.get("name")) or ""
-        call = self._known_call(id, delta.get("index"), name, arguments)
-        if call is not None:
-            self._call_delta(call, arguments)
+    def _think(self, text: str) -> None:
+        self._has_reasoned = self._has_reasoned or bool(text)
+        self._reasoning(text)
+        if text:
+            self._thought.chunks.append(text)
+
+    def _unsaid(self, text: str) -> str:
+        """The text of details, without what the same reasoning said by another name."""
+        rest = self._thought.rest(text) if self._thought_by_name else None
+        return text if rest is None else rest
+
+    def _signature(self) -> dict[str, Any]:
+        details = self._details.take()
+        signed = next((detail for detail in details if as_text(detail.get("signature"))), {})
+        kept: dict[str, Any] = {"format": self.format}
+        if details:
+            kept["reasoning_details"] = details
+        if self._sealed is not None:
+            kept["reasoning_opaque"] = self._sealed
+        is_sealed = signed or self._sealed or any("data" in detail for detail in details)
+        self._sealed = None
+        told = {
+            "signature": signed.get("signature"),
+            "id": as_text(signed.get("id")),
+            "readable": None if is_sealed else True,
+        }
+        known = {name: value for name, value in told.items() if value is not None}
+        return {**known, "provider_data": kept}
+
+    # --- calls ---------------------------------------------------------------------------------------------
+
+    def _parse_calls(self, pieces: list[CallPiece]) -> None:
+        if not pieces:
             return
-        call = self._last_call = self._open_call("" if id in self._by_id else id, name)
-        # Gemini's compatible endpoint puts a thought's signature here.
-        if extra := delta.get("extra_content"):
-            call.provider_data = {"format": self.format, "extra_content": extra}
-        self._by_id[call.id] = call
-        index = delta.get("index")
-        self._by_index[call.index if index is None else index] = call
-        self._call_delta(call, arguments, first=True)
+        self._table.begin_list()
+        for piece in pieces:
+            call = self._table.find(piece)
+            if call is not None:
+                self._call_delta(call, piece.arguments)
+            else:
+                self._begin_call(piece)
 
-    def _known_call(self, id: str, index: int | None, name: str, arguments: str) -> OpenCall | None:
-        """The call that a delta goes on with: by id, then by index, then by position. None: it begins one.
+    def _begin_call(self, piece: CallPiece) -> None:
+        call = self._open_call(piece.id, piece.name)
+        self._table.add(piece, call)
+        data: dict[str, Any] = {"type": "custom"} if piece.is_custom else {}
+        if piece.extra:
+            data["extra_content"] = piece.extra
+        if data:
+            call.provider_data = {"format": self.format, **data}
+        self._call_delta(call, piece.arguments, first=True)
 
-        A name that is not the known call's own begins another, whatever the index; an id that changes without a name
-        does not. Calls without ids, each whole at the same index, are told apart by their arguments.
-        """
-        by_id = self._by_id.get(id)
-        at_place = self._last_call if index is None else self._by_index.get(index)
-        known = at_place if by_id is None else by_id
-        if known is None or not name:
-            return known
-        if name != known.name:
-            return None
-        if by_id is not None:
-            # Its id at another index: two calls under one id.
-            moved = index is not None and at_place is not known
-            return None if moved else known
-        if id:
-            return None
-        if arguments.startswith("{") and self._is_whole(known):
-            return None
-        return known
-
-    def _is_whole(self, call: OpenCall) -> bool:
-        """Whether its arguments are an object already. Some hosts repeat the name with each of many pieces."""
-        if call.index not in self._whole:
-            self._whole[call.index] = _WholeArguments(call)
-        return self._whole[call.index].look()
+    # --- sources and errors --------------------------------------------------------------------------------
 
     def _parse_annotation(self, annotation: dict[str, Any]) -> None:
         citation = annotation.get("url_citation") if isinstance(annotation, dict) else None
@@ -220,44 +324,3 @@ class ChatDecoder(Decoder):
                 self._source(
                     Source(title=result.get("title"), url=url, excerpt=result.get("snippet"))
                 )
-
-
-class _WholeArguments:
-    """Whether the arguments of one call are an object with something in it, asked again as they come."""
-
-    def __init__(self, call: OpenCall) -> None:
-        self.call = call
-        self._end = ObjectEnd()
-        self._looked_at = 0
-        self._is = False
-
-    def look(self) -> bool:
-        if not self._end.ended:
-            for chunk in self.call.chunks[self._looked_at :]:
-                self._end.feed(chunk)
-            self._looked_at = len(self.call.chunks)
-            if self._end.ended:
-                self._is = bool(parse_arguments("".join(self.call.chunks)))
-        return self._is
-
-
-def parse_usage(usage: dict[str, Any]) -> Usage:
-    """OpenAI's usage object, and the family's variants of it."""
-    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    prompt = prompt if isinstance(prompt, dict) else {}
-    completion = completion if isinstance(completion, dict) else {}
-    cached = prompt.get("cached_tokens")
-    return Usage(
-        input_tokens=as_count(usage.get("prompt_tokens")),
-        output_tokens=as_count(usage.get("completion_tokens")),
-        # DeepSeek has a field of its own for cached tokens.
-        cache_read_tokens=as_count(
-            usage.get("prompt_cache_hit_tokens") if cached is None else cached
-        ),
-        cache_write_tokens=as_count(prompt.get("cache_write_tokens")),
-        reasoning_tokens=as_count(completion.get("reasoning_tokens")),
-    )
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -57,6 +57,7 @@ class ChatEncoder:
         self._started = False
         self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
         self._indexes: dict[str, int] = {}  # announced calls by id
+        self._custom: set[int] = set()  # those of custom tools
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""
@@ -131,8 +132,12 @@ class ChatEncoder:
     def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
         if data is None or data["format"] != FORMAT:
             return
-        detail = data.get("item") or render_signature(data.get("signature"), data.get("id"))
-        delta = {"reasoning_details": [detail]}
+        kept = {**(data.get("provider_data") or {})}
+        kept.pop("format", None)
+        if not kept:
+            detail = data.get("item") or render_signature(data.get("signature"), data.get("id"))
+            kept = {"reasoning_details": [detail]}
+        delta = kept
         if self._started:
             yield self._delta(**delta)
         else:
@@ -147,19 +152,19 @@ class ChatEncoder:
     def _call(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
     ) -> dict[str, Any]:
-        function: dict[str, Any] = {"arguments": arguments}
-        call: dict[str, Any] = {"index": index, "function": function}
-        if id:
-            self._indexes[id] = index
-            call = {
-                "index": index,
-                "id": id,
-                "type": "function",
-                "function": {"name": name, **function},
-            }
-            if provider_data is not None and provider_data.get("format") == FORMAT:
-                call["extra_content"] = provider_data["extra_content"]
-        return self._delta(tool_calls=[call])
+        if not id:
+            is_custom = index in self._custom
+            piece = (
+                {"custom": {"input": arguments}}
+                if is_custom
+                else {"function": {"arguments": arguments}}
+            )
+            return self._delta(tool_calls=[{"index": index, **piece}])
+        self._indexes[id] = index
+        call = render_call(id, name, arguments, provider_data)
+        if call["type"] == "custom":
+            self._custom.add(index)
+        return self._delta(tool_calls=[{"index": index, **call}])
 
     def _delta(self, **delta: Any) -> dict[str, Any]:
         return self._chunk([{"index": 0, "delta": delta, "finish_reason": None}])
@@ -172,6 +177,20 @@ class ChatEncoder:
             "choices": choices,
             **more,
         }
+
+
+def render_call(
+    id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
+) -> dict[str, Any]:
+    """A call as an entry of `tool_calls`."""
+    data = provider_data or {}
+    if data.get("format") != FORMAT:
+        data = {}
+    if data.get("type") == "custom":
+        call = {"id": id, "type": "custom", "custom": {"name": name, "input": arguments}}
+    else:
+        call = {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {**call, **present(extra_content=data.get("extra_content"))}
 
 
 def render_signature(signature: str | None, id: str | None, text: str = "") -> dict[str, Any]:

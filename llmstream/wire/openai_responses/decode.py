@@ -1,87 +1,78 @@
 """OpenAI Responses, and the servers that speak it: bytes to events.
 
 Format: https://platform.openai.com/docs/api-reference/responses-streaming. Rules, and what real servers add, all seen
-in recordings:
+in recordings or public reports:
 
 - The end is `response.completed` or `.incomplete` (MESSAGE_COMPLETE; elsewhere also `.done` and `.requires_action`),
   `.failed`, `.cancelled` or `error` (ERROR; the first one counts). Nothing else ends the answer: a cut before it is
   `truncated`. `[DONE]` (OpenRouter) says nothing.
 - The JSON `type` decides; `event:` lines may be absent (OpenRouter, Bedrock), and so may `output_index` on `.done`.
-- State is kept by `output_index`: item ids change from event to event behind Copilot's proxy. A call whose index
-  changes is still known by its `call_id` or item id: it must not be made twice.
-- Deltas count. Text, refusals, reasoning and arguments are taken from `.done` events only where no delta came
-  (LM Studio's arguments), from the terminal `response.output` only where no item event came: it may be empty (Codex).
-- A resumed stream starts mid-way: of an item whose start was not seen, text is not repeated from its `.done`.
-- `encrypted_content` of a reasoning item's `.done` is its signature. Its summary parts are joined by blank lines;
-  `reasoning_text` (DeepSeek, LM Studio, gpt-oss) and summaries are both reasoning.
+- Indices and ids disagree: item ids change from event to event (Copilot), each delta has the next `content_index`, an
+  item's `.done` has another `output_index` (vLLM, LocalAI). What an item says counts (see `item_table.py`).
+- Whatever streamed isn't told again by its `.done`, its part's, its item's or the terminal `response.output`. What
+  stands in one of these alone is told.
+- A resumed stream starts mid-way: what it had sent before isn't told again.
+- `encrypted_content` of a reasoning item's `.done` is its signature. A blank line joins parts of reasoning, if the
+  server said where they begin or end; `reasoning_text` (DeepSeek, LM Studio, gpt-oss) and summaries are both reasoning.
 - A custom tool's input is any text: its call is whole although the text is no JSON.
+- A message's `phase` ("commentary", "final_answer") is kept with its text.
 - `response.<item>.<phase>` of tools that the provider runs becomes STATUS(kind="progress"); their item becomes
-  TOOL_CALL and what came of it (see `items.py`). Other items are opaque. Unknown events are ignored.
+  TOOL_CALL and what came of it (see `items.py`). Other items are opaque.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Status, StreamEvent
-from llmstream.messages import parse_arguments
 from llmstream.wire.error_body import is_error, parse_error
-from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
+from llmstream.wire.json_fields import as_count
 from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.openai_responses import members
+from llmstream.wire.openai_responses.item_content import ItemContent, part_text, read_content
+from llmstream.wire.openai_responses.item_table import CALLS, Item, ItemTable, family_of
+from llmstream.wire.openai_responses.item_writer import ItemWriter, as_arguments, as_words
 from llmstream.wire.openai_responses.items import (
     FORMAT,
-    compact,
     is_provider_call,
     is_provider_result,
-    parse_call,
     parse_result,
 )
 from llmstream.wire.openai_responses.values import parse_annotation, parse_usage
+from llmstream.wire.streamed_text import StreamedText
 
-_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
-_TEXTS = {"output_text": "text", "refusal": "refusal"}
-
-
-class _ItemState:
-    """What is known of one output item."""
-
-    __slots__ = ("call", "done", "part", "seen", "sources", "type", "whole")
-
-    def __init__(self, type: str, *, whole: bool) -> None:
-        self.type = type
-        self.whole = whole  # its start was seen
-        self.done = False
-        self.call: OpenCall | None = None
-        self.seen: set[Any] = set()  # content parts that streamed something
-        self.part: Any = None  # the part of the last reasoning delta
-        self.sources: dict[Any, int] = {}  # annotations so far, by content part
+_BEGINNINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
 
 
-class ResponsesDecoder(Decoder):
+class ResponsesDecoder(ItemWriter):
     """One answer of the Responses API."""
 
-    format = FORMAT
     framing = SSE("delta", ("sequence_number", "obfuscation"))
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._items: dict[Any, _ItemState] = {}
-        self._last: Any = None  # the output_index last added
-        self._callers: dict[str, _ItemState] = {}  # the items of calls, by call_id and by item id
+        self._items = ItemTable()
+        self._is_resumed = False  # the stream begins after its own beginning
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
         """One event."""
         kind = payload.get("type") or event
+        if not self._is_known:
+            self._is_known = str(kind).startswith("response.")
+            number = as_count(payload.get("sequence_number"))
+            self._is_resumed = bool(number) and kind not in _BEGINNINGS
         handler = self._HANDLERS.get(kind)
         if handler is not None:
             handler(self, payload)
+            if not payload.keys() <= members.EVENT:
+                self._unread.look_over(f"{kind}.", payload, members.EVENT)
         elif is_error(payload):
             self._fail(parse_error(payload))
-        else:
-            self._parse_progress(kind, payload)
+        elif not (self._parse_progress(kind, payload) or members.is_empty_event(str(kind))):
+            self._unread.note(str(kind), members.without_names(payload))
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A whole `response` object."""
@@ -97,13 +88,13 @@ class ResponsesDecoder(Decoder):
     def _parse_response(self, payload: dict[str, Any]) -> None:
         response = payload.get("response")
         if response and not self._started:
-            self.start.id = self.start.id or _text(response.get("id")) or None
-            self.start.model = self.start.model or _text(response.get("model")) or None
+            self.start.id = self.start.id or as_words(response.get("id")) or None
+            self.start.model = self.start.model or as_words(response.get("model")) or None
 
     def _parse_end(self, payload: dict[str, Any]) -> None:
         self._parse_response(payload)
         response = payload.get("response") or {}
-        self._usage = parse_usage(response.get("usage")) or self._usage
+        self._count(parse_usage(response.get("usage")))
         self._parse_output(response.get("output") or ())
         named = payload.get("type", "response.completed").rpartition(".")[2]
         status = response.get("status") or named
@@ -116,6 +107,8 @@ class ResponsesDecoder(Decoder):
         reason = (response.get("incomplete_details") or {}).get("reason")
         raw = f"{status}:{reason}" if reason else str(status)
         self._finish_word(str(reason or status), raw=raw)
+        if (speech := self._speech.take()) is not None:
+            self._file(speech)
         self._complete()
 
     def _parse_failure(self, failure: Any, status: str) -> None:
@@ -129,226 +122,218 @@ class ResponsesDecoder(Decoder):
             self._fail(ErrorInfo("server", "the provider reported a failed response", code=status))
 
     def _parse_output(self, output: Any) -> None:
-        """The items of the terminal event: all if none came before, else those whose `.done` is missing."""
-        alone = not self._items
+        """The items of the terminal event: those that weren't told before."""
+        for item in self._items.going_on():
+            if item.opening is not None and not (item.text or item.done):
+                self._end_item(item.opening, item)
+        read = [read_content(item, self._unread) for item in output]
+        told = [self._items.take_told(family_of(one.type), one.key) is not None for one in read]
         for index, item in enumerate(output):
-            known = self._items.get(index)
-            if alone or (known is not None and not known.done and known.type == item.get("type")):
-                self._end_item(
-                    item,
-                    self._items.setdefault(index, _ItemState(item.get("type", ""), whole=True)),
-                )
+            if not told[index]:
+                self._items.forget_told()
+                self._parse_snapshot(item, index, read[index])
+
+    def _parse_snapshot(self, item: dict[str, Any], index: int, read: ItemContent) -> None:
+        if read.type == "message" and self._tells_again(read.text):
+            return
+        known = self._find(item, {"output_index": index, **item}, read)
+        if known is not None and not known.done:
+            self._end_item(item, known, read)
+        elif known is None and not self._is_resumed:
+            self._end_item(item, self._new_item(item, None, whole=True), read)
+
+    def _tells_again(self, text: str) -> bool:
+        """Whether one message of the snapshot is what several messages have told."""
+        told = [item for item in self._items.messages if item.text]
+        rest: str | None = text
+        for item in told:
+            rest = None if rest is None else item.text.rest(rest)
+        return len(told) > 1 and rest == ""
 
     def _parse_error(self, payload: dict[str, Any]) -> None:
         self._fail(parse_error(payload))
 
-    def _parse_progress(self, kind: Any, payload: dict[str, Any]) -> None:
+    def _parse_progress(self, kind: Any, payload: dict[str, Any]) -> bool:
+        """A phase of a tool that the provider runs; False if the event is something else."""
         names = str(kind).split(".")
-        if len(names) != 3 or not is_provider_call(names[1]) or names[2] == "partial_image":
-            return
+        if len(names) != 3 or not is_provider_call(names[1]):
+            return False
+        if names[2] == "partial_image":
+            return True
         data = {"format": FORMAT, "type": kind, "item_id": payload.get("item_id")}
         status = Status("progress", f"{names[1]} {names[2]}", data)
         self._out.append(StreamEvent(EventType.STATUS, status=status))
+        return True
 
     # --- items ---------------------------------------------------------------------------------------------
 
-    def _item(self, payload: dict[str, Any]) -> _ItemState:
-        index = payload.get("output_index", self._last)
-        item = self._items.get(index)
+    def _new_item(self, item: Mapping[str, Any], index: Any, *, whole: bool) -> Item:
+        state = Item(family_of(as_words(item.get("type"))), whole=whole)
+        self._items.add(state, index, as_words(item.get("id")), as_words(item.get("call_id")))
+        return state
+
+    def _item(self, payload: dict[str, Any], family: str) -> Item:
+        """The item that a delta belongs to. One that never began begins with it."""
+        item = self._items.place(payload, family)
         if item is None:
-            item = self._items[index] = _ItemState("", whole=False)
+            item = Item(family, whole=False)
+            self._items.add(item, payload.get("output_index"), as_words(payload.get("item_id")))
         return item
+
+    def _find(
+        self, item: Mapping[str, Any], payload: Mapping[str, Any], read: ItemContent
+    ) -> Item | None:
+        """The known item that a finished one is."""
+        numbers = {"item_id": payload.get("item_id"), "output_index": payload.get("output_index")}
+        family = family_of(read.type)
+        known = self._items.match(
+            {**numbers, **item}, family, read.key, lambda state: _fits(state, read)
+        )
+        if known is None and family == "reasoning" and not read.reasoning:
+            return self._items.at(payload.get("output_index"), family)
+        if known is not None and known.call is not None and not _has_name(known.call, read.name):
+            return None
+        return known
 
     def _parse_added(self, payload: dict[str, Any]) -> None:
         item = payload["item"]
-        index = payload.get("output_index", len(self._items))
-        self._last = index
-        state = self._items[index] = _ItemState(_text(item["type"]), whole=True)
-        if state.type in _CALLS:
+        kind = as_words(item["type"])
+        state = self._items.same_start(payload, item, family_of(kind))
+        if state is None:
+            state = self._new_item(item, payload.get("output_index"), whole=True)
+        state.phase = as_words(item.get("phase")) or state.phase
+        if item.get("content") or item.get(CALLS.get(kind, "")):
+            state.opening = item
+        if kind in CALLS:
             self._begin_call(state, item)
 
     def _parse_item_done(self, payload: dict[str, Any]) -> None:
-        item, state = payload["item"], self._item(payload)
-        if item.get("type") in _CALLS and state.call is None:
-            state = self._callers.get(_text(item.get("call_id"))) or state
-        self._end_item(item, state)
+        item = payload["item"]
+        read = read_content(item, self._unread)
+        state = self._find(item, payload, read)
+        if state is None:
+            is_whole = not self._is_resumed or read.type in CALLS
+            state = self._new_item(item, payload.get("output_index"), whole=is_whole)
+        self._end_item(item, state, read)
 
-    def _end_item(self, item: dict[str, Any], state: _ItemState) -> None:
+    def _end_item(self, item: dict[str, Any], state: Item, read: ItemContent | None = None) -> None:
         if state.done:
             return
-        state.done = True
-        kind = _text(item["type"])
+        read = read or read_content(item, self._unread)
+        self._items.finish(state, read.key)
+        kind = read.type
         if kind == "message":
-            self._end_message(item.get("content") or (), state)
+            self._end_message(state, read)
         elif kind == "reasoning":
-            self._end_reasoning(item, state)
-        elif kind in _CALLS:
+            self._end_reasoning(item, state, read)
+        elif kind in CALLS:
             self._end_call(item, state)
         elif is_provider_call(kind):
             self._provider_call(item)
         elif is_provider_result(kind):
             self._tool_result(parse_result(item))
         else:
-            self._opaque(item=item)
+            if kind not in members.OPAQUE_ITEMS:
+                self._unread.note(f"output.{kind}", members.without_names(item))
+            self._opaque(item=item, understood=kind in members.OPAQUE_ITEMS)
 
     # --- text ----------------------------------------------------------------------------------------------
 
     def _parse_text(self, payload: dict[str, Any]) -> None:
-        self._item(payload).seen.add(payload.get("content_index"))
-        self._plain_text(_text(payload.get("delta")))
+        item = self._item(payload, "message")
+        self._go_on(item)
+        self._plain_text(as_words(payload.get("delta")))
 
     def _parse_refusal(self, payload: dict[str, Any]) -> None:
-        self._item(payload).seen.add(payload.get("content_index"))
-        self._refusal(_text(payload.get("delta")))
+        self._tell_refusal(as_words(payload.get("delta")), self._item(payload, "message"))
 
     def _parse_text_done(self, payload: dict[str, Any]) -> None:
-        part = {"type": "output_text", "text": payload.get("text")}
-        self._end_part(part, payload.get("content_index"), self._item(payload))
+        self._end_part({**payload, "type": "output_text"}, payload)
 
     def _parse_refusal_done(self, payload: dict[str, Any]) -> None:
-        part = {"type": "refusal", "refusal": payload.get("refusal")}
-        self._end_part(part, payload.get("content_index"), self._item(payload))
+        self._end_part({**payload, "type": "refusal"}, payload)
+
+    def _parse_part_added(self, payload: dict[str, Any]) -> None:
+        self._end_part({"type": (payload.get("part") or {}).get("type")}, payload)
 
     def _parse_part_done(self, payload: dict[str, Any]) -> None:
-        self._end_part(payload["part"], payload.get("content_index"), self._item(payload))
+        self._end_part(payload["part"], payload)
 
-    def _end_message(self, parts: Any, state: _ItemState) -> None:
-        """A finished message. Its parts are counted, for their `content_index` may have differed (Bedrock)."""
-        alone, known = not state.seen, sum(state.sources.values())
-        for index, part in enumerate(parts):
-            if alone:
-                self._end_part(part, index, state)
-                continue
-            annotations = part.get("annotations") or ()
-            for annotation in annotations[known:] if state.whole else ():
-                self._annotation(annotation, index, state)
-            known = max(0, known - len(annotations))
-
-    def _end_part(self, part: dict[str, Any], index: Any, state: _ItemState) -> None:
-        """What a content part holds beyond its deltas: all of it, if there were none."""
-        kind = part.get("type")
-        if kind not in _TEXTS or not state.whole:
+    def _end_part(self, part: dict[str, Any], payload: dict[str, Any]) -> None:
+        """A content part begins or ends: what its text adds to its deltas."""
+        kind, content = part_text(part)
+        family = "reasoning" if kind == "reasoning" else "message"
+        state = self._part_item(payload, family, kind, content)
+        if state is None:
             return
-        content = _text(part.get(_TEXTS[kind]))
-        if content and index not in state.seen:
-            state.seen.add(index)
-            if kind == "refusal":
-                self._refusal(content)
-            else:
-                self._text(content)
-        for annotation in (part.get("annotations") or ())[state.sources.get(index, 0) :]:
-            self._annotation(annotation, index, state)
+        text: StreamedText = getattr(state, kind)
+        self._tell(kind, text.rest_of_part(content), state)
+        text.end_part()
+        self._add_annotations(part.get("annotations") or (), state)
+
+    def _part_item(
+        self, payload: dict[str, Any], family: str, kind: str, content: str
+    ) -> Item | None:
+        """The item of a part; None if its start wasn't seen, so that some of it may have been told."""
+        state = self._items.place(payload, family)
+        if state is not None and state.done:
+            return None
+        if state is None and content and not self._is_resumed:
+            is_told = any(getattr(item, kind).rest(content) == "" for item in self._items.messages)
+            state = None if is_told else self._item(payload, family)
+            if state is not None:
+                state.whole = True
+        if state is None or not (state.whole or getattr(state, kind)):
+            return None
+        return state
 
     def _parse_annotation(self, payload: dict[str, Any]) -> None:
-        self._annotation(
-            payload.get("annotation"), payload.get("content_index"), self._item(payload)
-        )
-
-    def _annotation(self, annotation: Any, index: Any, state: _ItemState) -> None:
-        state.sources[index] = state.sources.get(index, 0) + 1
-        if (source := parse_annotation(annotation or {})) is not None:
+        source = parse_annotation(payload.get("annotation") or {})
+        if source is not None:
+            self._item(payload, "message").sources[repr(source)] += 1
             self._source(source)
 
     # --- reasoning -----------------------------------------------------------------------------------------
 
-    def _parse_summary(self, payload: dict[str, Any]) -> None:
-        self._reason(
-            _text(payload.get("delta")),
-            ("summary", payload.get("summary_index")),
-            self._item(payload),
-        )
-
     def _parse_reasoning(self, payload: dict[str, Any]) -> None:
-        self._reason(
-            _text(payload.get("delta")),
-            ("content", payload.get("content_index")),
-            self._item(payload),
-        )
-
-    def _parse_summary_done(self, payload: dict[str, Any]) -> None:
-        self._reason_whole(
-            payload.get("text"), ("summary", payload.get("summary_index")), self._item(payload)
-        )
+        self._think(as_words(payload.get("delta")), self._item(payload, "reasoning"))
 
     def _parse_reasoning_done(self, payload: dict[str, Any]) -> None:
-        self._reason_whole(
-            payload.get("text"), ("content", payload.get("content_index")), self._item(payload)
-        )
+        self._end_part({**payload, "type": "reasoning_text"}, payload)
 
-    def _reason(self, content: str, part: Any, state: _ItemState) -> None:
-        if content and state.part not in (None, part):
-            self._reasoning("\n\n")
-        if content:
-            state.part = part
-            state.seen.add(part)
-        self._reasoning(content)
-
-    def _reason_whole(self, content: Any, part: Any, state: _ItemState) -> None:
-        if state.whole and part not in state.seen:
-            self._reason(_text(content), part, state)
-
-    def _end_reasoning(self, item: dict[str, Any], state: _ItemState) -> None:
-        if not state.seen:  # what streamed as one kind may stand in the item as the other
-            for name in ("summary", "content"):
-                for index, part in enumerate(item.get(name) or ()):
-                    self._reason_whole(part.get("text"), (name, index), state)
-        if signature := _text(item.get("encrypted_content")):
-            self._opaque(signature=signature, id=_text(item.get("id")) or None)
+    def _parse_reasoning_part(self, payload: dict[str, Any]) -> None:
+        self._end_part({**(payload.get("part") or {}), "type": "summary_text"}, payload)
 
     # --- calls ---------------------------------------------------------------------------------------------
 
-    def _begin_call(self, state: _ItemState, item: dict[str, Any]) -> OpenCall:
-        id = _text(item.get("call_id")) or _text(item.get("id"))
-        call = state.call = self._open_call(id, _text(item.get("name")))
-        self._callers |= dict.fromkeys(filter(None, (call.id, _text(item.get("id")))), state)
-        self._call_delta(call, "", first=True)
-        return call
-
-    def _call(self, payload: dict[str, Any]) -> OpenCall | None:
-        state = self._item(payload)
-        return (
-            state
-            if state.call is not None
-            else self._callers.get(_text(payload.get("item_id")), state)
-        ).call
+    def _call(self, payload: dict[str, Any]) -> OpenCall:
+        """The call of some arguments. One that never began gets its name later."""
+        state = self._item(payload, "call")
+        if state.call is None:
+            state.call = self._open_call(None, "")
+        return state.call
 
     def _parse_arguments(self, payload: dict[str, Any]) -> None:
-        call = self._call(payload)
-        if call is not None:
-            self._call_delta(call, _text(payload.get("delta")))
+        self._call_delta(self._call(payload), as_words(payload.get("delta")))
 
     def _parse_arguments_done(self, payload: dict[str, Any]) -> None:
-        call = self._call(payload)
-        if call is not None and not call.chunks:
-            self._call_delta(call, _arguments(payload.get("arguments") or payload.get("input")))
+        whole = as_arguments(payload.get("arguments") or payload.get("input"))
+        state = self._items.place(payload, "call")
+        if state is None or state.call is None or state.done:
+            return
+        if not state.call.name and (name := as_words(payload.get("name"))):
+            state.call.name = name
+        self._add_arguments(state.call, whole)
 
-    def _end_call(self, item: dict[str, Any], state: _ItemState) -> None:
-        kind = item["type"]
-        call = state.call or self._begin_call(state, item)
-        if not call.chunks:
-            self._call_delta(call, _arguments(item.get(_CALLS[kind])))
-        data = {key: item[key] for key in ("namespace", "caller") if item.get(key)}
-        if kind == "custom_tool_call":
-            call.freeform = True
-            data["type"] = kind
-        if data:
-            call.provider_data = {"format": FORMAT, **data}
-        # Cut arguments that are no JSON are over, too; those that might be JSON wait for the finish reason.
-        call.done = item.get("status") != "incomplete" or (
-            not call.freeform and parse_arguments("".join(call.chunks)) is None
-        )
+    # --- speech --------------------------------------------------------------------------------------------
 
-    def _provider_call(self, item: dict[str, Any]) -> None:
-        parsed, result, file = parse_call(item)
-        call = self._open_call(parsed.id, parsed.name, by_provider=True)
-        call.chunks.append(parsed.arguments)
-        call.provider_data, call.done = parsed.provider_data, True
-        self._flush_calls()
-        if result is not None:
-            result.tool_call_id = call.id
-            self._tool_result(result)
-        if file is not None:
-            self._piece(StreamEvent(EventType.FILE, file=file))
+    def _parse_speech(self, payload: dict[str, Any]) -> None:
+        self._speech.add(payload.get("delta"), payload.get("item_id"))
+
+    def _parse_transcript(self, payload: dict[str, Any]) -> None:
+        item = self._item(payload, "message")
+        self._go_on(item)
+        self._text(as_words(payload.get("delta")))
 
     _HANDLERS: ClassVar[dict[Any, Callable[[Any, dict[str, Any]], None]]] = {
         "response.created": _parse_response,
@@ -369,8 +354,18 @@ class ResponsesDecoder(Decoder):
         "response.refusal.delta": _parse_refusal,
         "response.refusal.done": _parse_refusal_done,
         "response.content_part.done": _parse_part_done,
-        "response.reasoning_summary_text.delta": _parse_summary,
-        "response.reasoning_summary_text.done": _parse_summary_done,
+        "response.content_part.added": _parse_part_added,
+        "response.reasoning_part.added": _parse_reasoning_part,
+        "response.reasoning_part.done": _parse_reasoning_part,
+        "response.reasoning_summary_part.added": _parse_reasoning_part,
+        "response.reasoning_summary_part.done": _parse_reasoning_part,
+        "response.reasoning_summary_text.delta": _parse_reasoning,
+        "response.reasoning_summary_text.done": _parse_reasoning_done,
+        "response.reasoning_summary.delta": _parse_reasoning,
+        "response.audio.delta": _parse_speech,
+        "response.audio.transcript.delta": _parse_transcript,
+        "response.output_audio.delta": _parse_speech,
+        "response.output_audio_transcript.delta": _parse_transcript,
         "response.reasoning_text.delta": _parse_reasoning,
         "response.reasoning_text.done": _parse_reasoning_done,
         "response.function_call_arguments.delta": _parse_arguments,
@@ -387,13 +382,15 @@ def _find_error(payload: dict[str, Any], response: dict[str, Any]) -> Any:
     return response.get("error") or payload.get("error") or detailed
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+def _fits(state: Item, read: ItemContent) -> bool:
+    """Whether an open item may be the finished one, by what it has told."""
+    if state.call is not None:
+        return _has_name(state.call, read.name) and read.begins_with(state.call.arguments)
+    if read.type == "reasoning":
+        text = state.reasoning
+        return not text or any(text.rest(form) is not None for form in read.reasoning_forms)
+    return not state.text or state.text.rest(read.text) is not None
 
 
-def _arguments(value: Any) -> str:
-    return compact(value) if isinstance(value, (dict, list)) else _text(value)
+def _has_name(call: OpenCall, name: str) -> bool:
+    return not name or call.name in ("", name)

@@ -67,6 +67,7 @@ class ResponsesEncoder:
         self._by_id: dict[str, OpenItem] = {}  # the same, by the call's id
         # By type: items that providers run, known by their progress.
         self._begun: dict[str, OpenItem] = {}
+        self._phase: str | None = None  # of the messages that follow
         self._images: set[str | None] = set()  # ids of images that an item already carries
 
     def feed(self, event: StreamEvent) -> bytes:
@@ -153,6 +154,9 @@ class ResponsesEncoder:
 
     def _whole_part(self, part: Part) -> Iterator[Frame]:
         if isinstance(part, TextPart | RefusalPart | ReasoningPart):
+            phase = _phase(part)
+            if phase != self._phase:
+                yield from self._begin_phase(phase)
             if part.text:
                 yield from self._text(_KINDS[part.type], part.text)
             if isinstance(part, ReasoningPart) and part.signature is not None:
@@ -231,21 +235,24 @@ class ResponsesEncoder:
         opened = self._open
         if opened is None or opened.item["type"] != type:
             yield from self._close()
-            opened = self._open = self._add(
-                {"id": self._id("rs"), "type": type, "summary": []}
-                if type == "reasoning"
-                else {
-                    "id": self._id("msg"),
-                    "type": type,
-                    "status": "in_progress",
-                    "role": "assistant",
-                    "content": [],
-                }
-            )
+            opened = self._open = self._add(self._text_item(type))
             yield "response.output_item.added", {"output_index": opened.index, "item": opened.item}
         if opened.kind != kind:
             yield from opened.end_part()
             yield opened.begin_part(kind)
+
+    def _text_item(self, type: str) -> dict[str, Any]:
+        if type == "reasoning":
+            return {"id": self._id("rs"), "type": type, "summary": []}
+        phase = {} if self._phase is None else {"phase": self._phase}
+        return {
+            "id": self._id("msg"),
+            "type": type,
+            "status": "in_progress",
+            "role": "assistant",
+            "content": [],
+            **phase,
+        }
 
     def _text(self, kind: str, content: str) -> Iterator[Frame]:
         yield from self._part(kind)
@@ -357,10 +364,17 @@ class ResponsesEncoder:
             self._early.append(event)
         elif status.kind == "progress":
             yield from self._progress(data)
+        elif "phase" in data:
+            yield from self._begin_phase(data["phase"] if ours else None)
         elif "item" not in data:
             yield from self._signature(data)
         elif ours:
             yield from self._whole(data["item"])
+
+    def _begin_phase(self, phase: str | None) -> Iterator[Frame]:
+        """The texts that follow are messages of this phase."""
+        yield from self._close()
+        self._phase = phase
 
     def _progress(self, data: dict[str, Any]) -> Iterator[Frame]:
         """A phase of a provider's item, which begins with it."""
@@ -400,6 +414,11 @@ _CALL_EVENTS = {
     "function_call": "response.function_call_arguments",
     "custom_tool_call": "response.custom_tool_call_input",
 }
+
+
+def _phase(part: Part) -> str | None:
+    data = part.provider_data if isinstance(part, TextPart) else None
+    return data.get("phase") if data is not None and data.get("format") == FORMAT else None
 
 
 def _render_reason(event: StreamEvent) -> str:

@@ -91,7 +91,7 @@ wild(
 wild(
     "usage-placeholder-in-a-cut-answer",
     "The answer is cut after Anthropic's placeholder of one output token",
-    {MESSAGES: frames(start(), *said("one two")[:-1])},
+    {MESSAGES: frames(start())},
     "truncated",
     text=None,
     shown=True,

@@ -1,0 +1,118 @@
+"""Content blocks of the Messages format, as values: results, citations, pictures, and a block that goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llmstream.messages import File, Source, ToolResult
+from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.text_record import TextRecord
+
+FORMAT = "anthropic-messages"
+CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+NO_NAMES = frozenset({"", "null"})
+
+
+class OpenBlock:
+    """A content block that has begun."""
+
+    __slots__ = ("call", "id", "input", "item", "pieces", "record", "signature", "type")
+
+    def __init__(self, type: str, id: str = "") -> None:
+        self.type = type
+        self.id = id
+        self.call: OpenCall | None = None
+        self.input: Any = None  # a call's arguments at the block's start, for want of others
+        self.record = TextRecord()  # of a text or a thinking block
+        self.signature: list[str] = []
+        self.item: dict[str, Any] | None = None
+        self.pieces: dict[str, list[str]] = {}  # what deltas add to the item's strings, joined once
+
+
+def add_to_item(block: OpenBlock, delta: dict[str, Any]) -> None:
+    """A delta of a block that only the provider understands."""
+    if block.item is None:
+        return
+    for key in delta.keys() - {"type"}:
+        if isinstance(delta[key], str):
+            block.pieces.setdefault(key, []).append(delta[key])
+        else:
+            block.item[key] = delta[key]
+
+
+def repeats(opening: dict[str, Any], start: dict[str, Any], index: int) -> bool:
+    """Whether the first block of `message_start` comes again."""
+    same_type = opening.get("type") == start.get("type")
+    return same_type and index == 0 and opening.get("id") == start.get("id")
+
+
+def text_of(block: dict[str, Any]) -> str:
+    """The text of a text block; empty for others."""
+    text = block.get("text") if block.get("type") == "text" else None
+    return text if isinstance(text, str) else ""
+
+
+def as_arguments(value: Any) -> str:
+    """A call's input as text, which it may be already."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if value else ""
+
+
+def parse_image(block: dict[str, Any]) -> File | None:
+    """The picture of an image block; None if it has none."""
+    source = block.get("source")
+    if not isinstance(source, dict):
+        return None
+    media_type, data, url = (source.get(name) for name in ("media_type", "data", "url"))
+    return File(media_type=media_type, data=data, url=url) if data or url else None
+
+
+def as_word(value: Any) -> str:
+    """An id or name; TypeError makes the frame a bad one."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError
+    return value or ""
+
+
+def parse_result(block: dict[str, Any]) -> ToolResult:
+    """The result block of a tool that the provider ran."""
+    content = block.get("content")
+    failed = block.get("is_error") or (
+        isinstance(content, dict) and str(content.get("type", "")).endswith("_tool_result_error")
+    )
+    rest = {key: block[key] for key in block if key not in ("tool_use_id", "content")}
+    return ToolResult(
+        as_word(block.get("tool_use_id")),
+        content,
+        name=block["type"].removesuffix("_tool_result"),
+        is_error=bool(failed),
+        executed_by="provider",
+        provider_data={"format": FORMAT, **rest},
+    )
+
+
+def render_call_data(data: dict[str, Any] | None) -> dict[str, Any]:
+    """What this format had put into a call's or result's `provider_data`; nothing if another one did."""
+    if data is None or data.get("format") != FORMAT:
+        return {}
+    return {key: value for key, value in data.items() if key != "format"}
+
+
+def parse_citation(citation: dict[str, Any]) -> Source:
+    """A citation of any of its types."""
+    start = next((citation[key] for key in _STARTS if citation.get(key) is not None), None)
+    end = next((citation[key] for key in _ENDS if citation.get(key) is not None), None)
+    return Source(
+        id=citation.get("file_id"),
+        title=citation.get("title") or citation.get("document_title"),
+        url=citation.get("url") or citation.get("source"),
+        excerpt=citation.get("cited_text"),
+        start=start,
+        end=end,
+    )
+
+
+_STARTS = ("start_char_index", "start_page_number", "start_block_index")
+_ENDS = ("end_char_index", "end_page_number", "end_block_index")

@@ -1,0 +1,57 @@
+"""The usage of a Messages answer: what `message_start` says, overlaid by each `message_delta`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmstream.messages import Usage
+from llmstream.wire.json_fields import as_count
+
+_INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_OUTPUT = "output_tokens"
+_COUNTS = frozenset({*_INPUTS, _OUTPUT})
+
+
+class UsageCounts:
+    """Counts as the provider names them; per field the last one counts."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._reasoning: int | None = None
+        self._placeholder: int | None = None  # of the output, before there is any
+
+    def begin(self, usage: Any, *, has_content: bool) -> None:
+        """What `message_start` says. Its output tokens count nothing yet, unless it has the content."""
+        self.overlay(usage)
+        if not has_content:
+            self._placeholder = self._counts.pop(_OUTPUT, None)
+
+    def overlay(self, usage: Any) -> None:
+        """Later counts. A prompt of no tokens is a gateway's placeholder."""
+        if not isinstance(usage, dict):
+            return
+        given = {name: as_count(usage.get(name)) for name in _COUNTS}
+        if not any(given[name] for name in _INPUTS):
+            given |= {name: None for name in _INPUTS if name in self._counts}
+        self._counts |= {name: count for name, count in given.items() if count is not None}
+        details = usage.get("output_tokens_details")
+        if isinstance(details, dict):
+            thinking = as_count(details.get("thinking_tokens"))
+            self._reasoning = self._reasoning if thinking is None else thinking
+
+    def usage(self, *, ended: bool) -> Usage | None:
+        """The counts so far. The placeholder counts only in an answer that has ended without a better one."""
+        counts = self._counts
+        output = counts.get(_OUTPUT)
+        if output is None and ended:
+            output = self._placeholder
+        if not counts and output is None:
+            return None
+        fresh, read, written = (counts.get(name) for name in _INPUTS)
+        return Usage(
+            input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
+            output_tokens=output,
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            reasoning_tokens=self._reasoning,
+        )

@@ -1,0 +1,202 @@
+"""Which call a piece of `tool_calls` belongs to. Servers disagree about indices, ids and names: content counts.
+
+- A name that meets a call without one is that call's. A name without an id goes on with the call at its index until
+  the arguments begin, unless it is the whole name, said again.
+- An id that changes without a name is the same call's. With another name or with other arguments, one id at two
+  indices means two calls; with the same, it is one that is told twice.
+- Calls without ids are told apart by their indices, by their places in one list, and by arguments that are whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmstream.messages import parse_arguments
+from llmstream.wire.json_fields import as_text
+from llmstream.wire.object_end import ObjectEnd
+from llmstream.wire.open_calls import OpenCall
+
+_NO_NAMES = frozenset({"", "null"})
+"""What some servers send for no name at all."""
+_LEGACY = -1
+"""The index of the one call of `function_call`, the form before tools."""
+
+
+@dataclass(slots=True)
+class CallPiece:
+    """One entry of `tool_calls`."""
+
+    id: str
+    index: int | None
+    name: str
+    arguments: str
+    is_custom: bool = False
+    """A custom tool's, whose arguments are any text."""
+    extra: dict[str, Any] | None = None
+    """Gemini's compatible endpoint puts a thought's signature there."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing."""
+        return not (self.id or self.name or self.arguments)
+
+
+def parse_piece(entry: Mapping[str, Any]) -> CallPiece:
+    """An entry of `tool_calls`, in any of its forms."""
+    custom = entry.get("custom")
+    said = custom or entry.get("function")
+    if said is None and ("name" in entry or "arguments" in entry):
+        said = entry  # flat, as in the Responses format
+    said = said or {}
+    arguments = said.get("input" if custom else "arguments")
+    if not isinstance(arguments, str):  # an object, where others send its text
+        arguments = "" if arguments is None else _compact(arguments)
+    return CallPiece(
+        id=as_text(entry.get("id")) or "",
+        index=entry.get("index"),
+        name=_name(said.get("name")),
+        arguments=arguments,
+        is_custom=bool(custom) or entry.get("type") == "custom",
+        extra=entry.get("extra_content"),
+    )
+
+
+def parse_pieces(delta: Mapping[str, Any]) -> list[CallPiece]:
+    """The pieces of calls in a delta. `function_call` may repeat what `tool_calls` says."""
+    entries = delta.get("tool_calls")
+    if entries:
+        return [parse_piece(entry) for entry in entries]
+    if function := delta.get("function_call"):
+        return [parse_piece({"index": _LEGACY, "function": function})]
+    return []
+
+
+class CallTable:
+    """The calls of one answer."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, OpenCall] = {}  # the last call with this id
+        self._first: dict[str, OpenCall] = {}  # the first one
+        self._by_index: dict[int, OpenCall] = {}
+        self._last: OpenCall | None = None
+        self._given: dict[OpenCall, str] = {}  # the ids that the server gave them
+        self._whole: dict[OpenCall, _WholeArguments] = {}
+        self._listed: set[OpenCall] = set()  # those with a piece in this list
+
+    def begin_list(self) -> None:
+        """A new list of pieces follows."""
+        self._listed.clear()
+
+    def find(self, piece: CallPiece) -> OpenCall | None:
+        """The call that a piece goes on with; None: it begins one. The call learns its name and id."""
+        call = self._find(piece)
+        if call is None:
+            return None
+        self._listed.add(call)
+        if piece.name and piece.name != call.name:
+            call.name += piece.name
+        if piece.id and not self._given[call]:
+            self._remember_id(call, piece.id)
+            if call.index is None:
+                call.id = piece.id
+        return call
+
+    def add(self, piece: CallPiece, call: OpenCall) -> None:
+        """A piece has begun a call."""
+        place = len(self._given)
+        call.freeform = piece.is_custom
+        first = self._first.get(piece.id)
+        if first is not None and first.name == piece.name:
+            call.original = first
+        self._given[call] = ""
+        self._remember_id(call, piece.id)
+        self._last = call
+        self._listed.add(call)
+        self._by_index[place if piece.index is None else piece.index] = call
+
+    def has(self, piece: CallPiece) -> bool:
+        """Whether a call of a snapshot has come before."""
+        return piece.id in self._by_id or any(
+            call.name == piece.name and call.arguments == piece.arguments for call in self._given
+        )
+
+    def calls(self) -> Iterable[OpenCall]:
+        """All of them."""
+        return self._given
+
+    def _remember_id(self, call: OpenCall, id: str) -> None:
+        self._given[call] = id
+        if id:
+            self._by_id[id] = call
+            self._first.setdefault(id, call)
+
+    def _find(self, piece: CallPiece) -> OpenCall | None:
+        at_place = self._last if piece.index is None else self._by_index.get(piece.index)
+        by_id = self._by_id.get(piece.id)
+        if at_place is not None and piece.id and self._given[at_place] == piece.id:
+            by_id = at_place
+        known = at_place if by_id is None else by_id
+        if known is None:
+            return None
+        if not piece.name:
+            if by_id is not None and self._begins_anew(known, piece):
+                piece.arguments = ""  # the same arguments at another index
+            return known
+        if self._begins_anew(known, piece):
+            return None
+        if not known.name:
+            return known
+        if by_id is None:
+            return known if self._goes_on(known, piece) else None
+        is_moved = piece.index is not None and at_place is not by_id
+        is_same = piece.name == known.name or not (is_moved or known.has_begun)
+        return known if is_same and not is_moved else None
+
+    def _goes_on(self, known: OpenCall, piece: CallPiece) -> bool:
+        """Whether a name at the place of a call, without that call's id, is that call's."""
+        if piece.id and self._given[known]:
+            return False
+        if known in self._listed:
+            return False
+        return piece.name == known.name or not known.has_begun
+
+    def _begins_anew(self, known: OpenCall, piece: CallPiece) -> bool:
+        """Whether these are arguments from their beginning, where the known call's are whole already."""
+        return piece.arguments.startswith("{") and self._is_whole(known)
+
+    def _is_whole(self, call: OpenCall) -> bool:
+        """Whether its arguments are an object already. Some hosts repeat the name with each of many pieces."""
+        if call not in self._whole:
+            self._whole[call] = _WholeArguments(call)
+        return self._whole[call].look()
+
+
+class _WholeArguments:
+    """Whether the arguments of one call are an object with something in it, asked again as they come."""
+
+    def __init__(self, call: OpenCall) -> None:
+        self.call = call
+        self._end = ObjectEnd()
+        self._looked_at = 0
+        self._is = False
+
+    def look(self) -> bool:
+        if not self._end.ended:
+            for chunk in self.call.chunks[self._looked_at :]:
+                self._end.feed(chunk)
+            self._looked_at = len(self.call.chunks)
+            if self._end.ended:
+                self._is = bool(parse_arguments("".join(self.call.chunks)))
+        return self._is
+
+
+def _name(value: Any) -> str:
+    name = as_text(value) or ""
+    return "" if name.strip() in _NO_NAMES else name
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

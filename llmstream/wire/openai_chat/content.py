@@ -1,0 +1,89 @@
+"""The `content` of a delta or a message: text, or a list of parts of several vendors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from llmstream.messages import File
+from llmstream.wire.json_fields import HalfText
+from llmstream.wire.unread import Unread
+
+_IMAGES = ("image_url", "output_image", "image", "input_image")
+_REASONING = ("thinking", "reasoning")
+_IMAGE_MEMBERS = ("image_url", "url", "b64_json", "image")
+
+
+@dataclass(slots=True)
+class Segment:
+    """One stretch of content."""
+
+    kind: Literal["text", "reasoning", "refusal", "file"]
+    text: str = ""
+    file: File | None = None
+
+
+def parse_content(content: Any, unread: Unread) -> list[Segment]:
+    """The stretches of `content`. What isn't understood goes to `unread`."""
+    if isinstance(content, str):
+        return [Segment("text", content)]
+    parts = [content] if isinstance(content, dict) else content
+    segments = (_segment(part, unread) for part in parts)
+    return [segment for segment in segments if segment is not None]
+
+
+def parse_images(images: Any) -> list[File]:
+    """The pictures in `delta.images` (OpenRouter)."""
+    if not isinstance(images, list):
+        return []
+    found = (_image(image) for image in images)
+    return [image for image in found if image is not None]
+
+
+def _segment(part: Any, unread: Unread) -> Segment | None:
+    if isinstance(part, str):
+        return Segment("text", part)
+    kind = str(part.get("type"))
+    if kind in _REASONING:
+        return Segment("reasoning", _inner_text(part.get(kind) or part.get("text")))
+    if kind == "refusal":
+        return Segment("refusal", part.get("refusal") or "")
+    if kind in _IMAGES and (image := _image(part)) is not None:
+        return Segment("file", file=image)
+    if isinstance(part.get("text"), str):
+        return Segment("text", part["text"])
+    unread.note(f"content.{kind}", part)
+    return None
+
+
+def _inner_text(inner: Any) -> str:
+    """Mistral's thinking is a list of texts."""
+    if isinstance(inner, str):
+        return inner
+    texts = [part if isinstance(part, str) else part.get("text") or "" for part in inner or ()]
+    # One alone stays as it is, for it may be a HalfText.
+    return texts[0] if len(texts) == 1 else "".join(map(_mended, texts))
+
+
+def _mended(text: str) -> str:
+    return str.__str__(text) if isinstance(text, HalfText) else text
+
+
+def _image(image: Any) -> File | None:
+    """A picture in any of its forms; None if it has neither data nor an address."""
+    if isinstance(image, str):
+        return _at(image)
+    if not isinstance(image, dict):
+        return None
+    for name in _IMAGE_MEMBERS:
+        value = image.get(name)
+        if isinstance(value, dict):
+            value = value.get("url")
+        if not isinstance(value, str) or not value:
+            continue
+        return File(media_type="image/png", data=value) if name == "b64_json" else _at(value)
+    return None
+
+
+def _at(url: str) -> File:
+    return File(url=url)

@@ -1,0 +1,62 @@
+"""The members of chat completions that are read, and those that mean nothing for the answer.
+
+Any other that holds words is named in a STATUS, and is an error if nothing else of the answer was understood.
+"""
+
+from __future__ import annotations
+
+_READ_OF_CHUNK = frozenset(
+    {"choices", "citations", "error", "id", "model", "search_results", "usage", "x_groq"}
+)
+_EMPTY_OF_CHUNK = frozenset(
+    {
+        "copilot_usage",
+        "created",
+        "generationId",  # Vercel
+        "moderation",
+        "object",
+        "obfuscation",
+        "p",  # Mistral's padding
+        "prompt_filter_results",  # Azure
+        "provider",
+        "service_tier",
+        "stream_options",  # LiteLLM
+        "system_fingerprint",
+    }
+)
+_READ_OF_CHOICE = frozenset(
+    {"delta", "error", "finish_reason", "index", "message", "text", "usage"}
+)
+_EMPTY_OF_CHOICE = frozenset(
+    {"content_filter_results", "logprobs", "native_finish_reason", "stop_reason"}
+)
+_READ_OF_DELTA = frozenset(
+    {
+        "annotations",
+        "audio",
+        "content",
+        "error",
+        "function_call",
+        "images",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "reasoning_opaque",
+        "reasoning_text",
+        "refusal",
+        "tool_calls",
+    }
+)
+_EMPTY_OF_DELTA = frozenset(
+    {
+        "channel",  # Groq: which of gpt-oss's channels it is, told by the member too
+        "executed_tools",  # Groq: what its own tools did, which the text tells
+        "name",
+        "provider_metadata",  # Vercel
+        "role",
+    }
+)
+
+CHUNK = _READ_OF_CHUNK | _EMPTY_OF_CHUNK
+CHOICE = _READ_OF_CHOICE | _EMPTY_OF_CHOICE
+DELTA = _READ_OF_DELTA | _EMPTY_OF_DELTA

@@ -1,0 +1,58 @@
+"""OpenRouter's `reasoning_details`: they come in pieces, and go back whole and in order.
+
+Specification: https://openrouter.ai/docs/guides/best-practices/reasoning-tokens. Each has a `type` (`reasoning.text`,
+`reasoning.summary`, `reasoning.encrypted`, others to come), an `index`, an `id` and a `format`. Pieces of one text
+follow one another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXTS = ("text", "summary")
+
+
+class ReasoningDetails:
+    """The details of one stretch of reasoning, put together from their pieces."""
+
+    def __init__(self) -> None:
+        self._details: list[dict[str, Any]] = []
+        self._texts: list[dict[str, list[str]]] = []  # theirs, in pieces
+
+    def __bool__(self) -> bool:
+        return bool(self._details)
+
+    def add(self, piece: dict[str, Any]) -> None:
+        """The next piece."""
+        if not self._details or not _belongs(self._details[-1], piece):
+            self._details.append({})
+            self._texts.append({})
+        detail, texts = self._details[-1], self._texts[-1]
+        for key, value in piece.items():
+            if key in _TEXTS and isinstance(value, str):
+                texts.setdefault(key, []).append(value)
+            elif value is not None or key not in detail:
+                detail[key] = value
+
+    def take(self) -> list[dict[str, Any]]:
+        """All of them, whole; none are left."""
+        details = [
+            {**detail, **{key: "".join(pieces) for key, pieces in texts.items()}}
+            for detail, texts in zip(self._details, self._texts, strict=True)
+        ]
+        self._details, self._texts = [], []
+        return details
+
+
+def text_of(details: list[dict[str, Any]]) -> str:
+    """What can be read of them."""
+    return "".join(detail.get("text") or detail.get("summary") or "" for detail in details)
+
+
+def _belongs(detail: dict[str, Any], piece: dict[str, Any]) -> bool:
+    """Whether a piece goes on with a detail. What is encrypted comes whole."""
+    if "data" in detail or "data" in piece:
+        return False
+    same = all(detail.get(key) == piece.get(key) for key in ("type", "index"))
+    ids = detail.get("id"), piece.get("id")
+    return same and (None in ids or ids[0] == ids[1])

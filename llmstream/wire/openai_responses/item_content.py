@@ -1,0 +1,129 @@
+"""What a finished output item says, whichever form the server gave it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmstream.messages import File
+from llmstream.wire.json_fields import as_text
+from llmstream.wire.open_calls import content_of
+from llmstream.wire.openai_responses.item_table import CALLS
+from llmstream.wire.openai_responses.items import compact
+from llmstream.wire.unread import Unread
+
+_PARTS = {
+    "output_text": ("text", "text"),
+    "text": ("text", "text"),
+    "input_text": ("text", "text"),
+    "refusal": ("refusal", "refusal"),
+    "reasoning_text": ("reasoning", "text"),
+    "summary_text": ("reasoning", "text"),
+    "reasoning": ("reasoning", "text"),
+    "thinking": ("reasoning", "thinking"),
+    "output_audio": ("text", "transcript"),
+}
+"""By the type of a content part: which text it belongs to, and the member with its words."""
+_IMAGES = frozenset({"output_image", "input_image", "image_url", "image"})
+
+
+@dataclass(slots=True)
+class ItemContent:
+    """The words of an item, by kind."""
+
+    type: str
+    text: str = ""
+    refusal: str = ""
+    reasoning: str = ""
+    reasoning_forms: list[str] = field(default_factory=list)
+    """The reasoning as it may have streamed: summary or content, with or without blank lines."""
+    annotations: list[Any] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    phase: str | None = None
+    name: str = ""
+    """A call's."""
+    arguments: str = ""
+    key: str = ""
+    """The same for items that say the same."""
+
+    def begins_with(self, arguments: str) -> bool:
+        """Whether a call's arguments may go on to be these."""
+        if not self.arguments or self.arguments.startswith(arguments):
+            return True
+        told, whole = content_of("", arguments), content_of("", self.arguments)
+        return told == whole
+
+
+def part_text(part: Mapping[str, Any]) -> tuple[str, str]:
+    """Which text a content part belongs to, and its words."""
+    kind, member = _PARTS.get(str(part.get("type")), ("text", "text"))
+    words = part.get(member)
+    return kind, words if isinstance(words, str) else ""
+
+
+def read_content(item: Mapping[str, Any], unread: Unread) -> ItemContent:
+    """The content of an item of any type. What isn't understood goes to `unread`."""
+    kind = item["type"]
+    if not isinstance(kind, str):
+        raise TypeError("an item's type must be a string")
+    read = ItemContent(kind, phase=as_text(item.get("phase")))
+    if kind in CALLS:
+        _read_call(read, item)
+    elif kind == "reasoning":
+        _read_reasoning(read, item)
+    elif kind == "message":
+        _read_message(read, item.get("content"), unread)
+        read.key = f"{read.text}\0{read.refusal}"
+    else:
+        read.key = compact(item)
+    return read
+
+
+def _read_call(read: ItemContent, item: Mapping[str, Any]) -> None:
+    arguments = item.get(CALLS[read.type])
+    read.name = as_text(item.get("name")) or ""
+    read.arguments = arguments if isinstance(arguments, str) else compact(arguments or {})
+    read.key = json.dumps(content_of(read.name, read.arguments))
+
+
+def _read_reasoning(read: ItemContent, item: Mapping[str, Any]) -> None:
+    kinds = [_texts(item.get(name)) for name in ("summary", "content")]
+    read.reasoning = "\n\n".join(text for texts in kinds for text in texts)
+    for texts in kinds:
+        if texts:
+            read.reasoning_forms += ["\n\n".join(texts), "".join(texts)]
+    read.key = read.reasoning or str(item.get("encrypted_content") or "")
+
+
+def _texts(parts: Any) -> list[str]:
+    if isinstance(parts, str):
+        return [parts]
+    return [text for part in parts or () if (text := part_text(part)[1])]
+
+
+def _read_message(read: ItemContent, parts: Any, unread: Unread) -> None:
+    if isinstance(parts, str):
+        read.text = parts
+        return
+    words: dict[str, list[str]] = {"text": [], "refusal": [], "reasoning": []}
+    for part in parts or ():
+        if str(part.get("type")) not in _PARTS:
+            _read_other(read, part, unread)
+            continue
+        kind, text = part_text(part)
+        words[kind].append(text)
+        read.annotations += part.get("annotations") or ()
+    read.text, read.refusal = "".join(words["text"]), "".join(words["refusal"])
+    read.reasoning = "\n\n".join(words["reasoning"])
+
+
+def _read_other(read: ItemContent, part: Mapping[str, Any], unread: Unread) -> None:
+    url = part.get("image_url")
+    if isinstance(url, dict):
+        url = url.get("url")
+    if part.get("type") in _IMAGES and isinstance(url, str):
+        read.files.append(File(url=url))
+    else:
+        unread.note(f"content.{part.get('type')}", part)

@@ -1,0 +1,154 @@
+"""Which output item an event belongs to. Servers disagree about indices and ids; what an item says counts.
+
+An item is known by its id, then by its `output_index`, as long as its type and its content fit. A finished item that
+fits none of the open ones may be one that was finished before, under another number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from llmstream.wire.json_fields import as_text
+from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.streamed_text import StreamedText
+
+CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The types of the caller's calls, and the member with the arguments."""
+_MOST = 64
+"""Open items that are compared where neither id nor index tells which it is."""
+
+
+class Item:
+    """What is known of one output item."""
+
+    __slots__ = (
+        "call",
+        "done",
+        "family",
+        "opening",
+        "phase",
+        "reasoning",
+        "refusal",
+        "sources",
+        "text",
+        "whole",
+    )
+
+    def __init__(self, family: str, *, whole: bool) -> None:
+        self.family = family
+        """Its type; "call" for both types of the caller's calls."""
+        self.whole = whole
+        """Its start was seen."""
+        self.done = False
+        self.call: OpenCall | None = None
+        self.text, self.refusal, self.reasoning = StreamedText(), StreamedText(), StreamedText()
+        self.sources: Counter[str] = Counter()
+        """The citations that were told."""
+        self.phase: str | None = None
+        self.opening: dict[str, Any] | None = None
+        """How it began, if its content stood there already."""
+
+
+class ItemTable:
+    """The items of one answer."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Item] = {}
+        self._by_index: dict[Any, Item] = {}
+        self._open: dict[str, dict[Item, None]] = {}  # those that go on, by family
+        self._told: dict[tuple[str, str], list[Item]] = {}  # finished ones, by content
+        self.messages: list[Item] = []
+        """Those that tell text, in order."""
+
+    def add(self, item: Item, index: Any, *ids: str | None) -> None:
+        """A new item. One that has this index already keeps it, if it is another's."""
+        if item.family == "message":
+            self.messages.append(item)
+        self._open.setdefault(item.family, {})[item] = None
+        if index is not None:
+            self._by_index[index] = item
+        self.name(item, *ids)
+
+    def name(self, item: Item, *ids: str | None) -> None:
+        """Ids by which an item is known from now on."""
+        self._by_id |= {id: item for id in ids if id}
+
+    def finish(self, item: Item, content: str) -> None:
+        """An item is over."""
+        item.done = True
+        self._open.get(item.family, {}).pop(item, None)
+        self._told.setdefault((item.family, content), []).append(item)
+
+    def going_on(self) -> Iterator[Item]:
+        """The items that were never finished."""
+        for items in self._open.values():
+            yield from list(items)
+
+    def place(self, payload: Mapping[str, Any], family: str) -> Item | None:
+        """The item that a delta belongs to: by its id, by its index, or the one that goes on."""
+        for item in self._numbered(payload):
+            if item.family == family:
+                return item
+        going_on = self._open.get(family)
+        return next(reversed(going_on)) if going_on else None
+
+    def same_start(
+        self, payload: Mapping[str, Any], item: Mapping[str, Any], family: str
+    ) -> Item | None:
+        """The item whose start this repeats."""
+        ids = _ids(item)
+        for known in self._numbered({"output_index": payload.get("output_index"), **item}):
+            is_open = known.family == family and not known.done
+            if is_open and (not ids or any(self._by_id.get(id) is known for id in ids)):
+                return known
+        return None
+
+    def match(
+        self, payload: Mapping[str, Any], family: str, content: str, fits: Callable[[Item], bool]
+    ) -> Item | None:
+        """The item that a finished one is; None for one that is new."""
+        numbered = [item for item in self._numbered(payload) if item.family == family]
+        going_on = self._open.get(family, {})
+        for item in (*numbered, *islice(going_on, _MOST)):
+            if not item.done and fits(item):
+                return item
+        told = self._told.get((family, content))
+        if told:
+            return told[0]
+        known = {self._by_id.get(id) for id in _ids(payload)}
+        return next((item for item in numbered if item in known or not item.done), None)
+
+    def at(self, index: Any, family: str) -> Item | None:
+        """The item at an index, for what can't be told by its content: Copilot encrypts the same anew each time."""
+        item = self._by_index.get(index)
+        return item if item is not None and item.family == family else None
+
+    def forget_told(self) -> None:
+        """What is finished from now on is new, even if it says what another said."""
+        self._told.clear()
+
+    def take_told(self, family: str, content: str) -> Item | None:
+        """A finished item with this content, which is then no longer known by it."""
+        told = self._told.get((family, content))
+        return told.pop(0) if told else None
+
+    def _numbered(self, payload: Mapping[str, Any]) -> Iterator[Item]:
+        for id in _ids(payload):
+            if (item := self._by_id.get(id)) is not None:
+                yield item
+        index = payload.get("output_index")
+        if index is not None and (item := self._by_index.get(index)) is not None:
+            yield item
+
+
+def _ids(payload: Mapping[str, Any]) -> list[str]:
+    named = (as_text(payload.get(name)) for name in ("call_id", "item_id", "id"))
+    return [id for id in named if id]
+
+
+def family_of(kind: str) -> str:
+    """The family of an item's type."""
+    return "call" if kind in CALLS else kind
