@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any, Literal, TypeAlias, Unpack
+from typing import Any, Literal, TypeAlias, Unpack, cast
 
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
@@ -153,7 +153,8 @@ class ModelRouter:
         yield StreamEvent(EventType.STATUS, status=Status("routed", f"asking {best.model}", data))
         asked: Candidate | None = best
         options["model"], options["fallbacks"] = _whole_name(best.model), fallbacks
-        async with aclosing(self._client.chat_completion(messages, **options)) as events:
+        given = cast("dict[str, Any]", options)
+        async with aclosing(self._client.chat_completion(messages, **given)) as events:
             async for event in events:
                 if event.retry is not None:
                     asked = self._find(event.retry.provider, event.retry.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from llmstream.arguments import parse_messages
 from llmstream.client import CallOptions, LLMClient
@@ -54,7 +54,7 @@ def start(
             messages = _instruct(parse_messages(messages), answer_type)
             if can.json_object:
                 options["response_format"] = ResponseFormat()
-    return client.chat_completion(messages, stream, **options)
+    return client.chat_completion(messages, stream, **cast("dict[str, Any]", options))
 
 
 def _ask_by_tool(answer_type: AnswerType[Any], options: CallOptions) -> None:

@@ -306,7 +306,8 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
 
 def _check_message_keys(messages: Any) -> None:
     """Raise ValueError for a key that no message has here; the API refuses it, too."""
-    for index, message in enumerate(messages if isinstance(messages, list) else ()):
+    given: list[Any] = messages if isinstance(messages, list) else []
+    for index, message in enumerate(given):
         if not isinstance(message, Mapping):
             continue  # the history's own error is better
         unknown = [key for key in message if key not in _MESSAGE and message[key] is not None]
