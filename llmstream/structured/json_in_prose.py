@@ -26,7 +26,7 @@ _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _SCALAR = re.compile(r'-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|"(?:[^"\\]|\\.)*"')
 _LINE_START = re.compile(r"^[ \t]*([{\[])", re.MULTILINE)
 
-_MARKS = re.compile(r"(?:```\w*|~~~\w*|[>*_`#+-]|\d+[.)]|\s)*")
+_MARKS = re.compile(r"(?:```\w*|~~~\w*|[>*_`#]|[+-](?=\s)|\d+[.)](?=\s)|\s)*")
 """Markdown before a value on its line: a fence, a quote, a heading, a list, emphasis."""
 _LEADS_ON = re.compile(r"(?:[:：=→]|\b(?:is|are|be))[\s*_`]*$", re.IGNORECASE)  # noqa: RUF001
 _NAMES_SOURCES = re.compile(
@@ -35,7 +35,10 @@ _NAMES_SOURCES = re.compile(
 )
 _AFTER = " \t\r`*_~.,;!。"
 """What may follow a value on its line."""
+_AROUND_WORD = _AFTER + "'\""
 _FOOTNOTE = re.compile(r"\[\s*(?:\d{1,3}(?:\s*,\s*\d{1,3})*)?\s*\]|\{\s*\}")
+_SOURCE_NUMBERS = re.compile(r"(?:\s*\[\d{1,3}\])+\s*\Z")
+_SAYS = re.compile(r"\b(?:is|are|be)\s+", re.IGNORECASE)
 _MOST = 100
 """Values that are tried."""
 _MOST_BROKEN = 1000
@@ -77,10 +80,14 @@ def json_texts(text: str, *, scalars: bool = True) -> Iterator[str]:
         yield text[at:].strip()
 
 
-def bare_word(text: str) -> str:
-    """An answer that is one word or phrase, without what models put around it."""
+def bare_words(text: str) -> Iterator[str]:
+    """What may be the answer where that is a word or a phrase, best first."""
     said = text.rpartition("</think>")[2]
-    return said.strip(_AFTER + "\n'\"")
+    yield said.strip(_AROUND_WORD + "\n")
+    for line in reversed(said.split("\n")[-_MOST:]):
+        end = len(line.rstrip(_AFTER))
+        for start in _starts(line):
+            yield line[start:end].strip(_AROUND_WORD)
 
 
 class _Finder:
@@ -177,6 +184,7 @@ def _rank(text: str, start: int, end: int) -> _Rank:
     line = text.rfind("\n", near, start) + 1
     before = text[line or near : start]
     after = text[end : end + _NEAR].partition("\n")[0]
+    after = _SOURCE_NUMBERS.sub("", after)
     if after.strip(_AFTER) or _NAMES_SOURCES.search(before[-40:]):
         return _Rank.FOOTNOTE
     stands = _MARKS.fullmatch(before) is not None or _LEADS_ON.search(before[-40:]) is not None
@@ -205,18 +213,23 @@ def _find_scalars(text: str, found: list[_Found]) -> list[_Found]:
 
 def _scalar_in(line: str) -> tuple[int, int] | None:
     end = len(line.rstrip(_AFTER))
-    marks = _MARKS.match(line)
-    starts = [0 if marks is None else marks.end()]
-    starts += [at + 1 for at in (line.find(":"), line.rfind(":"), line.rfind("=")) if at >= 0]
-    for start in starts:
-        inner = line[start:end].lstrip(_AFTER)
-        begun = end - len(inner)
-        # The minus of a number looks like the mark of a list.
-        if inner[:1].isdecimal() and line[begun - 1 : begun] == "-":
-            begun -= 1
+    for start in _starts(line):
+        begun = end - len(line[start:end].lstrip(_AFTER))
         if _SCALAR.fullmatch(line, begun, end):
             return begun, end
     return None
+
+
+def _starts(line: str) -> Iterator[int]:
+    """Where a value may begin on its line: behind marks, a colon, or "is"."""
+    marks = _MARKS.match(line)
+    yield 0 if marks is None else marks.end()
+    for at in (line.find(":"), line.rfind(":"), line.rfind("=")):
+        if at >= 0:
+            yield at + 1
+    says = list(_SAYS.finditer(line, max(0, len(line) - _NEAR)))
+    if says:
+        yield says[-1].end()
 
 
 class Preamble:

@@ -14,7 +14,7 @@ from llmstream.messages import FinishReason, ToolCall
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.structured.answer_type import AnswerType, MismatchError
 from llmstream.structured.growth import FieldComplete, Growing
-from llmstream.structured.json_in_prose import bare_word, json_texts
+from llmstream.structured.json_in_prose import bare_words, json_texts
 
 T = TypeVar("T")
 
@@ -167,8 +167,9 @@ def finish(event: StreamEvent, answer_type: AnswerType[T], text: str = "") -> T:
             return answer_type.parse(candidate)
         except MismatchError as error:
             failed = failed or error
-    word = bare_word(text)
-    if word in answer_type.words:
+    words = answer_type.words
+    word = next((each for each in bare_words(text) if each in words), None) if words else None
+    if word is not None:
         return answer_type.parse(json.dumps(word))
     raise _failure(event, answer_type, text, failed or MismatchError([((), "nothing came")]))
 

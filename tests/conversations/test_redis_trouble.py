@@ -16,12 +16,11 @@ from llmstream.conversations import (
     AccessError,
     ConversationBusyError,
     ConversationClient,
-    ConversationRecord,
     RedisStore,
     StoreError,
     TurnError,
 )
-from llmstream.conversations.records import Owner, SessionRecord, Turn
+from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores.redis_errors import explain
 from llmstream.messages import Message, TextPart
 from llmstream.testing import ScriptedProvider
