@@ -28,17 +28,21 @@ _ASCII_WORD = re.compile(r"[A-Za-z0-9=&/%_+-]")
 
 _ABBREVIATION_WORDS = """
 dr mr mrs ms prof sr jr st mt messrs mme mlle hr fr frl hrn gen col maj capt lt sgt cmdr adm gov
-sen rep rev hon pres supt no nos nr vol vols fig figs eq eqs ch sec pp ed eds vs cf al approx
-dept est inc ltd co corp bros jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed
-thu thur thurs fri a.m p.m e.g i.e viz bzw ca d.h u.a z.b z.t usw str abs art bd evtl ggf inkl
-vgl geb gest sog p.ej sra srta ud uds dra avda núm pág págs sig.ra dott ecc art.n т.е т.д г ул
-стр рис см им проф
+sen rep rev hon pres supt ed eds vs cf approx dept est inc ltd co corp bros a.m p.m e.g i.e viz
+bzw ca d.h u.a z.b z.t evtl ggf inkl vgl geb gest sog p.ej sra srta ud uds dra avda sig.ra dott
+art.n т.е т.д г ул см им проф
 """  # noqa: RUF001  # Cyrillic
 ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
 """They stand before a name or a number, or within a sentence; those of the languages that have most.
 
 Chosen from https://github.com/unicode-org/cldr/tree/main/common/segments (suppressions).
 """
+_NUMBERED_WORDS = """
+no nos nr vol vols fig figs eq eqs ch sec p pp art abs bd núm pág págs стр рис jan feb mar apr
+jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri
+"""  # Cyrillic
+NUMBERED = frozenset(_NUMBERED_WORDS.split())
+"""They are abbreviations where a number follows: "No. 5", but "No. Never"."""
 _MONTH_WORDS = """
 januar jänner februar märz april mai juni juli august september oktober november dezember jan
 feb apr jun jul aug sep okt nov dez januari februari mars maj juni augusti oktober december
@@ -49,7 +53,7 @@ lokakuuta marraskuuta joulukuuta
 """
 _MONTHS = frozenset(_MONTH_WORDS.split())
 """Of the languages that write a day as `3.`"""
-_WORD_BEFORE = re.compile(r"(?:[^\W\d_]+\.)*[^\W\d_]+\Z")
+_WORD_BEFORE = re.compile(r"(?<![\w.])(?:[^\W\d_]+\.)*[^\W\d_]+\Z")
 _NUMBER_BEFORE = re.compile(r"(?:^|(?<=[\s(\[*_#>-]))\d{1,3}\Z")
 _LIST_BEFORE = re.compile(r"^[ \t>*_#-]*(?:\d{1,3}|[A-Za-z])\Z", re.MULTILINE)
 _WORD_BEHIND = re.compile(r"[^\W\d_]+")
@@ -104,7 +108,7 @@ class _Mark:
         if is_at_once and self._is_inside_word(behind):
             return 0
         if closed == self._at + 1 and spaced > closed:
-            if self._is_abbreviation() or self._is_list_item():
+            if self._is_abbreviation(text[spaced]) or self._is_list_item():
                 return 0
             is_day = self._is_day(spaced)
             if is_day is not False:
@@ -158,12 +162,13 @@ class _Mark:
         is_cased = before.isalpha() and before.lower() != before.upper()
         return is_cased and behind.isupper()
 
-    def _is_abbreviation(self) -> bool:
+    def _is_abbreviation(self, behind: str) -> bool:
         word = _WORD_BEFORE.search(self._before())
         if word is None:
             return False
         is_initial = len(word[0]) == 1 and word[0].isupper() and word[0] != "I"
-        return is_initial or word[0].lower() in ABBREVIATIONS
+        said = word[0].lower()
+        return is_initial or said in ABBREVIATIONS or (said in NUMBERED and behind.isdecimal())
 
     def _is_list_item(self) -> bool:
         return _LIST_BEFORE.search(self._before()) is not None

@@ -98,6 +98,9 @@ SENTENCES = [
     ["Wait… ", "What?! ", "No…maybe."],
     ["It works etc. and so on, e.g. this. ", "Fine."],
     ["**Bold.** ", "_Next._ ", "End."],
+    ["Is it? ", "No. ", "See No. 5 and Fig. 3, p. 4. ", "The 21st. ", "Then Jan. 5."],
+    ["By the sea: el mar. ", "Luego. ", "Prof. Dr. Müller sagte z.B. Hallo. ", "Ja."],
+    ["A. One option.\n", "B. Another.\n", "C. None. ", "Choose!"],
     ["Good. ", "👍🏽 Yes."],
 ]
 
