@@ -318,9 +318,10 @@ class ResponsesDecoder(ItemWriter):
 
     def _parse_arguments_done(self, payload: dict[str, Any]) -> None:
         whole = as_arguments(payload.get("arguments") or payload.get("input"))
-        state = self._items.place(payload, "call")
+        state = self._items.place_arguments(payload, whole)
         if state is None or state.call is None or state.done:
             return
+        state.asked = True
         if not state.call.name and (name := as_words(payload.get("name"))):
             state.call.name = name
         self._add_arguments(state.call, whole)

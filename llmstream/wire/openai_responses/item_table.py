@@ -25,6 +25,7 @@ class Item:
     """What is known of one output item."""
 
     __slots__ = (
+        "asked",
         "call",
         "done",
         "family",
@@ -44,6 +45,8 @@ class Item:
         """Its start was seen."""
         self.done = False
         self.call: OpenCall | None = None
+        self.asked = False
+        """The arguments came as a whole."""
         self.text, self.refusal, self.reasoning = StreamedText(), StreamedText(), StreamedText()
         self.sources: Counter[str] = Counter()
         """The citations that were told."""
@@ -94,6 +97,21 @@ class ItemTable:
                 return item
         going_on = self._open.get(family)
         return next(reversed(going_on)) if going_on else None
+
+    def place_arguments(self, payload: Mapping[str, Any], whole: str) -> Item | None:
+        """The call of whole arguments: by its id, by the same arguments in deltas, or as deltas would be placed."""
+        item_id = as_text(payload.get("item_id"))
+        if item_id is None or item_id not in self._by_id:
+            for item in islice(self._open.get("call", {}), _MOST):
+                call = item.call
+                if (
+                    not item.asked
+                    and call is not None
+                    and call.has_begun
+                    and call.arguments == whole
+                ):
+                    return item
+        return self.place(payload, "call")
 
     def same_start(
         self, payload: Mapping[str, Any], item: Mapping[str, Any], family: str

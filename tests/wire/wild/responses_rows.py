@@ -389,6 +389,16 @@ def responses_rows() -> list[Row]:
             event(item_done, 0, item=asked(name="")),
             error="invalid_output",
         ),
+        responses(
+            "arguments.done of one call at another's index",
+            call,
+            second,
+            *args,
+            event("function_call_arguments.done", 1, arguments=WHOLE),
+            *other,
+            event("function_call_arguments.done", 2, arguments='{"a":2}'),
+            **TWO,
+        ),
         # what nobody understands, halves, usage
         responses(
             "an event that nobody knows",
