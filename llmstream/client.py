@@ -44,7 +44,7 @@ from llmstream.options import NAMES, OF_THE_CALL, unknown_argument, unknown_opti
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.provider import Call, Provider, traits_of
-from llmstream.providers.secrets import Secret, check_headers, hide_headers
+from llmstream.providers.secrets import check_headers, hide, hide_headers
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
@@ -144,14 +144,11 @@ class LLMClient:
     ) -> None:
         # A traceback may show the locals of a frame that raises.
         names = _names_of(unknown)
-        key = None if api_key is None else Secret(api_key)
-        del api_key
-        headers = hide_headers(headers)
+        api_key, headers = hide(api_key), hide_headers(headers)
         if (flaw := secret_in_url(base_url)) is not None:
             base_url = None
             raise ConfigurationError(flaw)
-        if names:
-            raise TypeError(unknown_argument(names[0], signature(LLMClient).parameters))
+        _refuse_arguments(names)
         self._warnings: tuple[str, ...] = ()
         self._others: dict[str, Provider] = {}
         self._calls: WeakSet[Attempts | MiddlewareRun] = WeakSet()
@@ -162,22 +159,21 @@ class LLMClient:
         self._observers = check_observers(observers)
         self._middleware = check_middleware(middleware)
         self._include_raw = include_raw
+        self._allow_insecure_http = allow_insecure_http
         self.strict: Final = strict
         self.keep_message: Final = keep_message
         self.clock: Final[Clock] = clock or LoopClock()
         self._rng = rng or SystemRandom()  # has no state that forked workers would share
         self._transport, self._allow_host = transport, allow_host
         settings = _without_none(
-            api_key=key,
+            api_key=api_key,
             base_url=base_url,
             headers=headers,
             sdk_client=sdk_client,
             transport=transport,
             allow_host=allow_host,
         )
-        self._provider, self._model = self._own_target(
-            provider, model, settings, allow_insecure_http=allow_insecure_http
-        )
+        self._provider, self._model = self._own_target(provider, model, settings)
         self._fallbacks = self._parse_fallbacks(fallbacks)
 
     def __repr__(self) -> str:
@@ -258,7 +254,8 @@ class LLMClient:
 
         Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
         """
-        return Stream(self.chat_completion(messages, **_checked_options(options)))
+        _check_options(options)
+        return Stream(self.chat_completion(messages, **options))
 
     async def complete(
         self,
@@ -266,8 +263,8 @@ class LLMClient:
         **options: Unpack[CallOptions],
     ) -> Message:
         """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
-        checked = _checked_options(options)
-        async with Stream(self.chat_completion(messages, stream=False, **checked)) as stream:
+        _check_options(options)
+        async with Stream(self.chat_completion(messages, stream=False, **options)) as stream:
             return await stream.message()
 
     def target(self, model: str | None) -> Target:
@@ -327,13 +324,11 @@ class LLMClient:
         provider: str | Provider | None,
         model: str | None,
         settings: dict[str, Any],
-        *,
-        allow_insecure_http: bool,
     ) -> Target:
         """The provider and model of calls that name none; `settings` are those given for it."""
         if provider is None or isinstance(provider, str):
             name, model = self._choose(model, provider)
-            config = ProviderConfig(name, allow_insecure_http=allow_insecure_http, **settings)
+            config = ProviderConfig(name, allow_insecure_http=self._allow_insecure_http, **settings)
             provider = registry.create(config)
         else:
             _check_provider(provider, "provider must be a name or a Provider object")
@@ -521,8 +516,8 @@ class LLMClient:
                 logger.info("status: %s %s", event.status.kind, event.status.message)
 
 
-def _checked_options(options: CallOptions) -> dict[str, Any]:
-    """The options, with their secrets hidden from tracebacks. Raises TypeError for one that doesn't exist."""
+def _check_options(options: CallOptions) -> None:
+    """Raise TypeError for an option that doesn't exist, and let no frame hold the secrets among the others."""
     if "headers" in options:
         options["headers"] = hide_headers(options["headers"])
     given = cast("dict[str, Any]", options)
@@ -530,7 +525,6 @@ def _checked_options(options: CallOptions) -> dict[str, Any]:
     if unknown:
         given.clear()
         raise TypeError(unknown_option(min(unknown)))
-    return given
 
 
 def _names_of(unknown: dict[str, Never]) -> list[str]:
@@ -538,6 +532,12 @@ def _names_of(unknown: dict[str, Never]) -> list[str]:
     names = list(unknown)
     unknown.clear()
     return names
+
+
+def _refuse_arguments(names: list[str]) -> None:
+    """Raise TypeError for an argument of LLMClient that doesn't exist."""
+    if names:
+        raise TypeError(unknown_argument(names[0], signature(LLMClient).parameters))
 
 
 def _refuse_unknown(unknown: dict[str, Never]) -> None:

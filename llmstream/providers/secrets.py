@@ -61,6 +61,11 @@ class SecretHeaders(Mapping[str, str]):
         raise TypeError("secret headers can't be pickled")
 
 
+def hide(value: Any) -> Any:
+    """A value in a form that no traceback shows; None as it is."""
+    return None if value is None else Secret(value)
+
+
 def hide_headers(headers: Any) -> Any:
     """Headers in a form that no traceback shows. Non-mappings are wrapped too; validation rejects them."""
     if headers is None:
