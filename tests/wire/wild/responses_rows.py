@@ -27,7 +27,7 @@ def said(text: str = "Hello", **more: Any) -> Frame:
     return {"type": "message", "role": "assistant", "content": [part] if text else [], **more}
 
 
-def asked(arguments: str = WHOLE, **more: Any) -> Frame:
+def asked(arguments: Any = WHOLE, **more: Any) -> Frame:
     """A call item."""
     return {"type": "function_call", "name": "get", "arguments": arguments, **more}
 
