@@ -127,7 +127,15 @@ class ResponsesDecoder(ItemWriter):
             if item.opening is not None and not (item.text or item.done):
                 self._end_item(item.opening, item)
         read = [read_content(item, self._unread) for item in output]
-        told = [self._items.take_told(family_of(one.type), one.key) is not None for one in read]
+        families = [family_of(one.type) for one in read]
+        named = [
+            self._items.take_named(item, family, one.key)
+            for item, family, one in zip(output, families, read, strict=True)
+        ]
+        told = [
+            is_named or self._items.take_told(family, one.key)
+            for is_named, family, one in zip(named, families, read, strict=True)
+        ]
         for index, item in enumerate(output):
             if not told[index]:
                 self._items.forget_told()

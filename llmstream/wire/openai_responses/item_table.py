@@ -62,7 +62,7 @@ class ItemTable:
         self._by_id: dict[str, Item] = {}
         self._by_index: dict[Any, Item] = {}
         self._open: dict[str, dict[Item, None]] = {}  # those that go on, by family
-        self._told: dict[tuple[str, str], list[Item]] = {}  # finished ones, by content
+        self._told: dict[tuple[str, str], dict[Item, None]] = {}  # finished ones, by content
         self.messages: list[Item] = []
         """Those that tell text, in order."""
 
@@ -83,7 +83,7 @@ class ItemTable:
         """An item is over."""
         item.done = True
         self._open.get(item.family, {}).pop(item, None)
-        self._told.setdefault((item.family, content), []).append(item)
+        self._told.setdefault((item.family, content), {})[item] = None
 
     def going_on(self) -> Iterator[Item]:
         """The items that were never finished."""
@@ -135,7 +135,7 @@ class ItemTable:
                 return item
         told = self._told.get((family, content))
         if told:
-            return told[0]
+            return next(iter(told))
         known = {self._by_id.get(id) for id in _ids(payload)}
         return next((item for item in numbered if item in known or not item.done), None)
 
@@ -148,10 +148,23 @@ class ItemTable:
         """What is finished from now on is new, even if it says what another said."""
         self._told.clear()
 
-    def take_told(self, family: str, content: str) -> Item | None:
-        """A finished item with this content, which is then no longer known by it."""
+    def take_named(self, item: Mapping[str, Any], family: str, content: str) -> bool:
+        """Whether an item under one of these ids was finished with this content. It is no longer known by it."""
+        told = self._told.get((family, content), {})
+        for id in _ids(item):
+            known = self._by_id.get(id)
+            if known is not None and known in told:
+                del told[known]
+                return True
+        return False
+
+    def take_told(self, family: str, content: str) -> bool:
+        """Whether any item was finished with this content. One of them is no longer known by it."""
         told = self._told.get((family, content))
-        return told.pop(0) if told else None
+        if not told:
+            return False
+        told.popitem()
+        return True
 
     def _numbered(self, payload: Mapping[str, Any]) -> Iterator[Item]:
         for id in _ids(payload):

@@ -399,6 +399,12 @@ def responses_rows() -> list[Row]:
             event("function_call_arguments.done", 2, arguments='{"a":2}'),
             **TWO,
         ),
+        responses(
+            "three equal calls, one of which was told before",
+            event(item_done, 1, item=asked("{}", id="f2", call_id="c2")),
+            completed(*(asked("{}", id=f"f{i}", call_id=f"c{i}") for i in (1, 2, 3))),
+            **called(("get", {}), ("get", {}), ("get", {})),
+        ),
         # what nobody understands, halves, usage
         responses(
             "an event that nobody knows",
