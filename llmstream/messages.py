@@ -207,6 +207,8 @@ class Source:
     excerpt: str | None = None
     start: int | None = None
     end: int | None = None
+    provider_data: dict[str, Any] | None = field(default=None, compare=False)
+    """The citation in its provider's own words, which goes back only to the wire format named in it."""
 
 
 @dataclass(slots=True)

@@ -297,6 +297,8 @@ def test_citations_become_sources():
         Source(title="A", url="https://a.example", excerpt="quote"),
         Source(title="D", start=1, end=2),
     ]
+    (said,) = render_request(request(USER, last.message)).body["messages"][1]["content"]
+    assert said == {"type": "text", "text": "Hello", "citations": [web, page]}
 
 
 def test_unknown_blocks_are_kept_to_be_sent_back():

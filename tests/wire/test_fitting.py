@@ -19,6 +19,7 @@ from llmstream.messages import (
     Message,
     ProviderPart,
     ReasoningPart,
+    Source,
     TextPart,
     Tool,
     ToolCall,
@@ -659,6 +660,44 @@ def test_citations_go_back_whole_and_apart():
     request = parse_messages({"model": "m", "messages": messages})
     assert render_messages(request).body["messages"] == messages
     assert course(render_chat(request).body)[1] == ("assistant", "See this.")
+
+
+def test_an_answer_s_own_citations_go_back_with_their_text():
+    raw = {"type": "web_search_result_location", "encrypted_index": "x", "url": "https://a"}
+    source = Source(
+        url="https://a", provider_data={"format": "anthropic-messages", "citation": raw}
+    )
+    parts = [TextPart("See "), source, source, TextPart("this."), ToolCall("c", "f", "{}", {})]
+    message = Message("assistant", parts, provider="anthropic", model="claude-opus-5-5")
+    body = render_messages(ChatRequest([USER, message], "claude-opus-5-5")).body
+    said = body["messages"][1]["content"]
+    assert [block.get("citations") for block in said] == [None, [raw, raw], None]
+    other = render_messages(ChatRequest([USER, message], "deepseek-v4-pro")).body
+    assert "encrypted_index" not in str(other)
+    assert "encrypted_index" not in str(
+        render_responses(ChatRequest([USER, message], "gpt-5")).body
+    )
+
+
+def test_an_answer_s_own_annotations_go_back_with_their_text():
+    raw = {
+        "type": "url_citation",
+        "url": "https://a",
+        "title": "A",
+        "start_index": 0,
+        "end_index": 4,
+    }
+    source = Source(
+        url="https://a", provider_data={"format": "openai-responses", "annotation": raw}
+    )
+    message = Message("assistant", [TextPart("See "), source, TextPart("this."), source])
+    body = render_responses(ChatRequest([USER, message], "gpt-5")).body
+    said = {"type": "output_text", "text": "See this.", "annotations": [raw, raw]}
+    assert body["input"][1]["content"] == [said]
+    assert course(render_chat(ChatRequest([USER, message], "m")).body)[1] == (
+        "assistant",
+        "See this.",
+    )
 
 
 # --- tools ------------------------------------------------------------------------------------------------

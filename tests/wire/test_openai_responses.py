@@ -1558,13 +1558,26 @@ def test_a_recordings_events_survive_the_round_trip(recording):
     if end.type is EventType.MESSAGE_COMPLETE:
         assert decode(ResponsesEncoder().feed(end))[-1] == end
         history = [Message("user", "x"), end.message]
-        sent = parse_request(render_request(ChatRequest(history, "m")).body).messages[1:]
+        rendered = render_request(ChatRequest(history, "m"))
+        sent = parse_request(rendered.body).messages[1:]
+        back = [part for message in sent for part in message.parts]
         kept = [as_sent(part) for part in end.message.parts if goes_back(part)]
         while kept and isinstance(kept[-1], ReasoningPart):
             kept.pop()  # reasoning with nothing behind it is refused, so it stays away
-        assert [
-            part for message in sent for part in message.parts if not isinstance(part, File)
-        ] == kept
+        # Texts around a citation are one when they go back.
+        assert list(filter(is_no_text, back)) == list(filter(is_no_text, kept))
+        assert "".join(message.text for message in sent) == end.message.text
+        cited = [note for part in back for note in annotations_of(part)]
+        assert cited == [source.provider_data["annotation"] for source in end.message.sources]
+
+
+def is_no_text(part):
+    return not isinstance(part, TextPart | File)
+
+
+def annotations_of(part):
+    data = part.provider_data if isinstance(part, TextPart) else None
+    return (data or {}).get("annotations", [])
 
 
 def test_a_recording_in_any_pieces(recording):

@@ -119,7 +119,7 @@ class _Frames(MessagesEncoder):
                 frame["usage"] = {"output_tokens": 0, **frame["usage"]}
             elif "citation" in frame.get("delta", ()):
                 cited = frame["delta"]["citation"]
-                frame["delta"]["citation"] = {**_CITATIONS[cited["type"]], **cited}
+                frame["delta"]["citation"] = {**_CITATIONS.get(cited["type"], {}), **cited}
             yield frame
 
     def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:

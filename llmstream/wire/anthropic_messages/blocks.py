@@ -111,6 +111,7 @@ def parse_citation(citation: dict[str, Any]) -> Source:
         excerpt=citation.get("cited_text"),
         start=start,
         end=end,
+        provider_data={"format": FORMAT, "citation": citation},
     )
 
 

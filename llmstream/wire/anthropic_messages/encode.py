@@ -278,6 +278,9 @@ def _render_reason(event: StreamEvent) -> str | None:
 
 
 def _render_citation(source: Source) -> dict[str, Any]:
+    own: dict[str, Any] | None = render_call_data(source.provider_data).get("citation")
+    if own is not None:
+        return own
     if source.url is not None and source.start is None and source.end is None:
         fields: dict[str, Any] = {
             "type": "web_search_result_location",

@@ -18,6 +18,7 @@ from llmstream.messages import (
     ReasoningPart,
     RefusalPart,
     Role,
+    Source,
     TextPart,
     ToolCall,
     ToolResult,
@@ -82,8 +83,21 @@ class RenderedTurns:
                 yield block
 
     def _blocks(self, message: Message) -> list[dict[str, Any]]:
-        blocks = map(self._block, message.parts)
-        return [block for block in blocks if block is not None]
+        blocks: list[dict[str, Any]] = []
+        cited: list[dict[str, Any]] = []  # they come before the text that they belong to
+        for part in message.parts:
+            if isinstance(part, Source):
+                cited += _citations(part)
+                continue
+            block = self._block(part)
+            if block is None:
+                continue
+            blocks.append(block)
+            if cited and block["type"] == "text":
+                block["citations"], cited = cited, []
+        if cited:
+            _cite_last(blocks, cited)
+        return blocks
 
     def _block(self, part: Part) -> dict[str, Any] | None:
         render = self._RENDERERS.get(type(part))
@@ -180,6 +194,19 @@ class RenderedTurns:
         ReasoningPart: _thinking,
         ProviderPart: _opaque,
     }
+
+
+def _cite_last(blocks: list[dict[str, Any]], cited: list[dict[str, Any]]) -> None:
+    """Give citations that no text follows to the last text."""
+    texts = [block for block in blocks if block["type"] == "text"]
+    if texts:
+        texts[-1].setdefault("citations", cited)
+
+
+def _citations(source: Source) -> list[dict[str, Any]]:
+    """The citation as this format's own, if it was one."""
+    citation = render_call_data(source.provider_data).get("citation")
+    return [] if citation is None else [citation]
 
 
 def _as_blocks(content: Any) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from llmstream.messages import (
     ProviderPart,
     ReasoningPart,
     RefusalPart,
+    Source,
     TextPart,
     ToolCall,
     ToolResult,
@@ -169,6 +170,10 @@ class PartFitting:
             return ()
         return [self._readable_file(each) if isinstance(each, File) else each for each in said]
 
+    def _source(self, source: Source) -> Fitted:
+        is_foreign = self._is_own(source.provider_data or {}) and not self._same_host
+        return (replace(source, provider_data=None) if is_foreign else source,)
+
     _FITTERS: ClassVar[Mapping[type[Any], Callable[[Any, Any], Fitted]]] = {
         TextPart: _text,
         RefusalPart: _text,
@@ -178,6 +183,7 @@ class PartFitting:
         ToolResult: _result,
         ReasoningPart: _reasoning,
         ProviderPart: _opaque,
+        Source: _source,
     }
 
 

@@ -21,6 +21,7 @@ from llmstream.messages import (
     ProviderPart,
     ReasoningPart,
     RefusalPart,
+    Source,
     TextPart,
     ToolCall,
     ToolResult,
@@ -74,13 +75,16 @@ class InputItems:
                 self.items += content.take()
                 self.items.append(item)
                 continue
+            if isinstance(part, Source):
+                content.annotate(_own(part).get("annotation"))
+                continue
             phase = _own(part).get("phase") if type(part) is TextPart else content.phase
             if phase != content.phase:
                 self.items += content.take()
                 content.phase = phase
             said = self._said(part) if role == "assistant" else self._given(part)
             if said is not None:
-                content.parts.append(said)
+                content.add(said)
         self.items += content.take()
 
     def _said(self, part: Part) -> dict[str, Any] | None:
@@ -153,16 +157,34 @@ class InputItems:
 class _Content:
     """The content of one message item, as far as it has come."""
 
-    __slots__ = ("parts", "phase", "role")
+    __slots__ = ("_is_annotated", "parts", "phase", "role")
 
     def __init__(self, role: str) -> None:
         self.role = role
         self.phase: str | None = None
         self.parts: list[dict[str, Any]] = []
+        self._is_annotated = False
+
+    def add(self, part: dict[str, Any]) -> None:
+        """The next part. The text around annotations is one part: they say where in it they belong."""
+        if self._is_annotated and part["type"] == "output_text":
+            self.parts[-1]["text"] += part["text"]
+        else:
+            self.parts.append(part)
+        self._is_annotated = False
+
+    def annotate(self, annotation: dict[str, Any] | None) -> None:
+        """An annotation of the last text."""
+        if annotation is None or not self.parts or self.parts[-1]["type"] != "output_text":
+            return
+        annotated = self.parts[-1]
+        annotated["annotations"] = [*annotated.get("annotations", ()), annotation]
+        self._is_annotated = True
 
     def take(self) -> list[dict[str, Any]]:
         """The item, if there is something in it; the next content begins."""
         parts, self.parts = self.parts, []
+        self._is_annotated = False
         if not parts:
             return []
         content: Any = parts

@@ -8,6 +8,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.messages import Source, Usage
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.json_fields import as_count, present
+from llmstream.wire.openai_responses.items import FORMAT
 
 _CODES = {
     "authentication": "invalid_api_key",
@@ -26,15 +27,23 @@ _CODES = {
 def parse_annotation(annotation: dict[str, Any]) -> Source | None:
     """An annotation of an `output_text` part; None for types that cite nothing."""
     kind = annotation.get("type")
+    data = {"format": FORMAT, "annotation": annotation}
     if kind == "url_citation":
-        start, end = annotation.get("start_index"), annotation.get("end_index")
         return Source(
-            title=annotation.get("title"), url=annotation.get("url") or None, start=start, end=end
+            title=annotation.get("title"),
+            url=annotation.get("url") or None,
+            start=annotation.get("start_index"),
+            end=annotation.get("end_index"),
+            provider_data=data,
         )
     if kind in ("file_citation", "container_file_citation", "file_path"):
-        start = annotation.get("start_index", annotation.get("index"))
-        id, name = annotation.get("file_id") or None, annotation.get("filename")
-        return Source(id=id, title=name, start=start, end=annotation.get("end_index"))
+        return Source(
+            id=annotation.get("file_id") or None,
+            title=annotation.get("filename"),
+            start=annotation.get("start_index", annotation.get("index")),
+            end=annotation.get("end_index"),
+            provider_data=data,
+        )
     return None
 
 
@@ -76,7 +85,11 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 
 
 def render_annotation(source: Source) -> dict[str, Any]:
-    """A citation of a page if there is a `url`, else of a file."""
+    """The annotation as it came in this format; else a citation of a page if there is a `url`, or of a file."""
+    data = source.provider_data or {}
+    if data.get("format") == FORMAT:
+        own: dict[str, Any] = data["annotation"]
+        return own
     if source.url is not None or source.id is None:
         span = present(start_index=source.start, end_index=source.end)
         return {
