@@ -44,7 +44,7 @@ BEFORE = [
     ),
     Message("tool", [ToolResult("functions.get:0", [TextPart("a"), TextPart("b")])]),
     Message("user", [File(data="YSxi", media_type="text/csv", name="t.csv")]),
-    Message("developer", "Now rhyme."),
+    Message("developer", [TextPart("Now rhyme.")]),
 ]
 """What others made: two calls of one id, of which one was cut and never answered."""
 

@@ -220,6 +220,14 @@ def test_results_whose_calls_the_server_has_go_along():
     assert not rendered.warnings
 
 
+@pytest.mark.parametrize("name", ["previous_response_id", "conversation"])
+def test_so_do_those_of_a_body_that_was_read(name):
+    output = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    body = {"model": "gpt-5", "input": [output], name: "x"}
+    sent = render_responses(parse_responses(body)).body
+    assert (sent["input"], sent[name]) == ([output], "x")
+
+
 def test_results_of_calls_that_are_only_referred_to_go_along():
     items = [
         {"type": "item_reference", "id": "fc_1"},

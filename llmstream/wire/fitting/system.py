@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from llmstream.cache_marks import Cache
 from llmstream.messages import Message, Part, TextPart
 from llmstream.wire.fitting.rules import HistoryRules, SystemPlace
 from llmstream.wire.outbound import warn_once
@@ -47,9 +48,10 @@ def _merged(spoken: Sequence[Message]) -> Message:
     if not all(isinstance(part, TextPart) for part in parts):
         return replace(spoken[0], parts=parts)
     texts = [part.text for part in parts if isinstance(part, TextPart)]
-    marks = [part.cache for part in parts if isinstance(part, TextPart) and part.cache]
-    cache = marks[-1] if marks else None
-    return replace(spoken[0], parts=[TextPart(_BETWEEN.join(texts), cache)])
+    last: Cache | None = None
+    for part in parts:
+        last = getattr(part, "cache", None) or last
+    return replace(spoken[0], parts=[TextPart(_BETWEEN.join(texts), last)])
 
 
 def _behind_users(messages: Sequence[Message], warnings: list[str]) -> list[Message]:
