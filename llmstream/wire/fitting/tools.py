@@ -13,7 +13,7 @@ from llmstream.messages import HostedTool, Tool, ToolCall
 LONGEST_NAME = 64
 """OpenAI's functions: `^[a-zA-Z0-9_-]{1,64}$`. Anthropic takes 128."""
 
-_DATED = re.compile(r"\w+_20\d{6}")
+_DATED = re.compile(r"\w{1,64}_20\d{6}")
 """Anthropic's own tools have the date of their version in their type: `web_search_20250305`."""
 _RESPONSES = frozenset(
     {
