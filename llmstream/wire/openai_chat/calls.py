@@ -1,4 +1,4 @@
-"""Which call a piece of `tool_calls` belongs to. Servers disagree about indices, ids and names: content counts.
+"""CallTable: the call that a piece of `tool_calls` belongs to. Servers disagree about numbering: content counts.
 
 - A name that meets a call without one is that call's. A name without an id goes on with the call at its index until
   the arguments begin, unless it is the whole name, said again.

@@ -55,6 +55,7 @@ class ResponsesDecoder(ItemWriter):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._items = ItemTable()
+        self._claimed: dict[Item, None] = {}  # the items that the snapshot names by an id
         self._is_resumed = False  # the stream begins after its own beginning
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -136,6 +137,7 @@ class ResponsesDecoder(ItemWriter):
             is_named or self._items.take_told(family, one.key)
             for is_named, family, one in zip(named, families, read, strict=True)
         ]
+        self._claimed = {state: None for item in output for state in self._items.named(item)}
         for index, item in enumerate(output):
             if not told[index]:
                 self._items.forget_told()
@@ -195,13 +197,18 @@ class ResponsesDecoder(ItemWriter):
         numbers = {"item_id": payload.get("item_id"), "output_index": payload.get("output_index")}
         family = family_of(read.type)
         known = self._items.match(
-            {**numbers, **item}, family, read.key, lambda state: _fits(state, read)
+            {**numbers, **item}, family, read.key, lambda state: self._may_be(state, item, read)
         )
         if known is None and family == "reasoning" and not read.reasoning:
             return self._items.at(payload.get("output_index"), family)
         if known is not None and known.call is not None and not _has_name(known.call, read.name):
             return None
         return known
+
+    def _may_be(self, state: Item, item: Mapping[str, Any], read: ItemContent) -> bool:
+        """Whether an open item may be the finished one. In the snapshot another one may have its id."""
+        is_anothers = state in self._claimed and state not in self._items.named(item)
+        return not is_anothers and _fits(state, read)
 
     def _parse_added(self, payload: dict[str, Any]) -> None:
         item = payload["item"]

@@ -1,4 +1,4 @@
-"""What a finished output item says, whichever form the server gave it."""
+"""ItemContent: the words of a finished output item, whichever form the server gave it."""
 
 from __future__ import annotations
 

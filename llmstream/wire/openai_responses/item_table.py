@@ -1,4 +1,4 @@
-"""Which output item an event belongs to. Servers disagree about indices and ids; what an item says counts.
+"""ItemTable: the output item that an event belongs to. Servers disagree about numbering: content counts.
 
 An item is known by its id, then by its `output_index`, as long as its type and its content fit. A finished item that
 fits none of the open ones may be one that was finished before, under another number.
@@ -147,6 +147,11 @@ class ItemTable:
     def forget_told(self) -> None:
         """What is finished from now on is new, even if it says what another said."""
         self._told.clear()
+
+    def named(self, item: Mapping[str, Any]) -> list[Item]:
+        """The items that are known by one of these ids."""
+        found = (self._by_id.get(id) for id in _ids(item))
+        return [known for known in found if known is not None]
 
     def take_named(self, item: Mapping[str, Any], family: str, content: str) -> bool:
         """Whether an item under one of these ids was finished with this content. It is no longer known by it."""

@@ -1,4 +1,4 @@
-"""What output items say, as events. Which item an event belongs to is `decode.py`'s to find out."""
+"""ItemWriter: the words of output items, as events. Which item an event belongs to is `decode.py`'s to find out."""
 
 from __future__ import annotations
 

@@ -405,6 +405,13 @@ def responses_rows() -> list[Row]:
             completed(*(asked("{}", id=f"f{i}", call_id=f"c{i}") for i in (1, 2, 3))),
             **called(("get", {}), ("get", {}), ("get", {})),
         ),
+        responses(
+            "three equal calls, one of which is still open",
+            event(added, 1, item=asked("", id="f2", call_id="c2")),
+            event("function_call_arguments.delta", 1, delta="{}"),
+            completed(*(asked("{}", id=f"f{i}", call_id=f"c{i}") for i in (1, 2, 3))),
+            **called(("get", {}), ("get", {}), ("get", {})),
+        ),
         # what nobody understands, halves, usage
         responses(
             "an event that nobody knows",
