@@ -254,8 +254,7 @@ class LLMClient:
 
         Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
         """
-        _check_options(options)
-        return Stream(self.chat_completion(messages, **options))
+        return Stream(self.chat_completion(messages, **_checked_options(options)))
 
     async def complete(
         self,
@@ -263,8 +262,8 @@ class LLMClient:
         **options: Unpack[CallOptions],
     ) -> Message:
         """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
-        _check_options(options)
-        async with Stream(self.chat_completion(messages, stream=False, **options)) as stream:
+        checked = _checked_options(options)
+        async with Stream(self.chat_completion(messages, stream=False, **checked)) as stream:
             return await stream.message()
 
     def target(self, model: str | None) -> Target:
@@ -516,8 +515,8 @@ class LLMClient:
                 logger.info("status: %s %s", event.status.kind, event.status.message)
 
 
-def _check_options(options: CallOptions) -> None:
-    """Raise TypeError for an option that doesn't exist, and let no frame hold the secrets among the others."""
+def _checked_options(options: CallOptions) -> dict[str, Any]:
+    """The options, with their secrets hidden from tracebacks. Raises TypeError for one that doesn't exist."""
     if "headers" in options:
         options["headers"] = hide_headers(options["headers"])
     given = cast("dict[str, Any]", options)
@@ -525,6 +524,7 @@ def _check_options(options: CallOptions) -> None:
     if unknown:
         given.clear()
         raise TypeError(unknown_option(min(unknown)))
+    return given
 
 
 def _names_of(unknown: dict[str, Never]) -> list[str]:
