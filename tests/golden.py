@@ -315,7 +315,7 @@ PACKAGES = [
     ".router",
     ".web",
 ]
-PACKAGES += [".web.dialects", ".testing", ".providers", ".wire"]
+PACKAGES += [".web.dialects", ".testing", ".providers", ".wire", ".middleware", ".observe"]
 
 
 def names() -> Iterator[tuple[str, Any]]:
