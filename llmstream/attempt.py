@@ -122,7 +122,7 @@ class Attempt:
         """The last events, without the ERROR."""
         self.is_over = True
         if self._observed is not None:
-            self._observed.end(events[-1] if events else None)
+            self._observed.end(events[-1] if events else None, self._guard.usage)
         if not events or events[-1].type is not EventType.ERROR:
             return events
         self.failed = events[-1]

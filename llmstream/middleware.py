@@ -1,10 +1,10 @@
 """Middleware: async generators around a whole call, inside the guard that keeps its stream legal.
 
-    async def shout(request, call, next):
+    async def passing(request, call, next):
         async for event in next(request):
             yield event
 
-    client = LLMClient("openai:gpt-5-mini", middleware=[shout])
+    client = LLMClient("openai:gpt-5-mini", middleware=[passing])
 
 A middleware may pass on other events than `next` gives, a request that it changed, or an answer that
 it has already: `next` may be called once, not at all, or several times.
@@ -123,7 +123,8 @@ class MiddlewareRun:
             event = await self._pull()
         except StopAsyncIteration:
             flaw = "the middleware ended before the answer did"
-            return self._end(self._relay.fail(ErrorInfo("truncated", flaw)))
+            info = ErrorInfo("truncated", flaw, retryable=False)
+            return self._end(self._relay.fail(info))
         except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001  # nothing foreign may reach the caller
             return self._end(self._raised(problem))
         events = self._take(event)

@@ -39,7 +39,7 @@ Outcome: TypeAlias = Literal["complete", "error", "cancelled", "stopped"]
 """How an attempt or a call ended. "stopped": its reader left before the end, by `break`, `aclose` or dropping it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ObservedAttempt:
     """One attempt of a call: a request to one provider. Times are seconds on the client's clock."""
 
@@ -58,10 +58,11 @@ class ObservedAttempt:
     """Who answered, from the first piece on."""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    """As this provider reported it."""
     error: ErrorInfo | None = field(default=None, repr=False)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ObservedCall:
     """One call of a client. Times are seconds on the client's clock. Its repr shows no content."""
 
@@ -185,9 +186,12 @@ class Observation:
             call.first_piece = self._now()
             self._tell("first_piece")
 
-    def end_attempt(self, attempt: ObservedAttempt, event: StreamEvent | None) -> None:
+    def end_attempt(
+        self, attempt: ObservedAttempt, event: StreamEvent | None, usage: Usage | None
+    ) -> None:
         """An attempt is over, in this terminal event or (None) in an exception or an early leave."""
-        self._end_attempt(attempt, event, sys.exception())
+        if attempt in self._running:
+            self._end_attempt(attempt, event, sys.exception(), usage)
         if event is not None and event.type is EventType.MESSAGE_COMPLETE:
             self.answer(event)
 
@@ -210,20 +214,22 @@ class Observation:
         if self._call.outcome is not None:
             return
         for attempt in [*self._running]:
-            self._end_attempt(attempt, None, problem)
+            self._end_attempt(attempt, None, problem, None)
         self._close(self._call, event, problem)
         if event is not None:
             self._call.message = event.message
         self._tell("end")
 
     def _end_attempt(
-        self, attempt: ObservedAttempt, event: StreamEvent | None, problem: BaseException | None
+        self,
+        attempt: ObservedAttempt,
+        event: StreamEvent | None,
+        problem: BaseException | None,
+        usage: Usage | None,
     ) -> None:
-        running = [each for each in self._running if each is not attempt]
-        if len(running) == len(self._running):
-            return
-        self._running = running
+        self._running.remove(attempt)
         self._close(attempt, event, problem)
+        attempt.usage = usage
         self._tell("attempt_end", attempt)
 
     def _close(
@@ -261,9 +267,9 @@ class AttemptObservation:
         """The first piece is there."""
         self._observation.attempt_piece(self._attempt, start)
 
-    def end(self, event: StreamEvent | None) -> None:
-        """It is over. Again: does nothing."""
-        self._observation.end_attempt(self._attempt, event)
+    def end(self, event: StreamEvent | None, usage: Usage | None = None) -> None:
+        """It is over. Again: does nothing. `usage` is its own: the event's may be the sum of several."""
+        self._observation.end_attempt(self._attempt, event, usage)
 
 
 def new_call(

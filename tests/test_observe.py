@@ -22,6 +22,7 @@ from llmstream import (
     FinishReason,
     LLMClient,
     RetryPolicy,
+    StreamEvent,
     Timeouts,
     Usage,
 )
@@ -225,6 +226,26 @@ async def test_an_answer_that_goes_on_has_one_first_piece_and_two_attempts():
     call = seen.check()
     assert call.message.text == "one two"
     assert [each.first_piece is not None for each in call.attempts] == [True, True]
+
+
+async def test_each_attempt_has_its_own_usage_and_the_call_the_event_s():
+    first, second = Usage(3, 2), Usage(5, 1)
+    cut = StreamEvent(EventType.ERROR, error="cut", error_info=CUT, usage=first)
+    for script, stream in ((["one ", cut], True), ([cut], True), (["one ", cut], False)):
+        seen = Recorder()
+        provider = ScriptedProvider(script, ["two", second])
+        events = await collect(client_of(provider, seen, on_interrupt="continue"), stream=stream)
+        assert [each.usage for each in seen.check().attempts] == [first, second]
+        assert seen.call.usage is events[-1].usage
+        assert seen.call.usage.attempts == (first, second)
+
+
+async def test_an_attempt_that_reported_nothing_has_no_usage():
+    seen = Recorder()
+    provider = ScriptedProvider(["one ", CUT], ["two", Usage(5, 1)])
+    await collect(client_of(provider, seen, on_interrupt="continue"))
+    assert [each.usage for each in seen.check().attempts] == [None, Usage(5, 1)]
+    assert seen.call.usage.estimated
 
 
 class Attempts(Observer):

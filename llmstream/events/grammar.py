@@ -67,7 +67,6 @@ class Guard:
         "_raw",
         "_start",
         "_transcript",
-        "_usage",
         "_warnings",
         "begun",
         "called",
@@ -75,13 +74,15 @@ class Guard:
         "finished",
         "on_first_piece",
         "shown",
+        "usage",
     )
 
     def __init__(self, *, keep_message: bool = True, warnings: tuple[str, ...] = ()) -> None:
         self._transcript = Transcript() if keep_message else None
         self._warnings = warnings
         self._billed: list[Usage] = []
-        self._usage: Usage | None = None  # of the attempt that failed last
+        self.usage: Usage | None = None
+        """Of the attempt that ended last, as its provider reported it: not added up."""
         self.begun = False
         """The provider has yielded something."""
         self.on_first_piece: Callable[[Start], None] | None = None
@@ -161,7 +162,7 @@ class Guard:
             self._transcript.add(announced)
             # An attempt that a relay passes on hasn't ended here: its usage is in what follows.
             if going_on and self.committed and self.finished:
-                self._carried.append(self._usage)
+                self._carried.append(self.usage)
         self._begin(going_on=going_on)
         return announced
 
@@ -199,7 +200,7 @@ class Guard:
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
         opening = () if self.committed else self._commit()
         self.finished = True
-        usage = event.usage
+        usage = self.usage = event.usage
         if self._carried:
             usage = _sum([*self._carried, usage])
         if self._billed:
@@ -220,7 +221,7 @@ class Guard:
     def _fail(self, info: ErrorInfo, event: StreamEvent | None = None) -> StreamEvent:
         self.finished = True
         others_billed = bool(self._billed)
-        usage = self._usage = event.usage if event is not None else None
+        usage = self.usage = event.usage if event is not None else None
         if usage is not None:
             self._billed.append(usage)
         if self._carried:
