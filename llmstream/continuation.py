@@ -1,4 +1,4 @@
-"""How a cut answer goes on: the request for the rest, and how the two pieces join.
+"""The continuation of a cut answer: the request for the rest, and the joint of the two pieces.
 
 Only text is resumed. A model that takes a prefill is given its own words as the beginning of its answer; any other is
 shown them and told to go on, and may then repeat some of them: `Overlap` takes that out. Unfinished tool calls and

@@ -1,4 +1,4 @@
-"""What the head of an answer says of the request: what was not handed on, and what rate limits the provider has."""
+"""The answer's head: the options that were not handed on, and the provider's rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a Claude is told to think: with an effort, with a budget of tokens, or not at all.
+"""A Claude's thinking as a request asks for it: by an effort, by a budget of tokens, or off.
 
 Format: https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking and
 https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking. Claude up to 4.5 takes a budget alone, 4.6

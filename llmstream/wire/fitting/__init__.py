@@ -1,4 +1,4 @@
-"""What makes any history fit for the format, the host and the model that it goes to.
+"""Histories made to fit the format, the host and the model that they go to.
 
 Every renderer calls `fit_history` and `fit_tools` first, and then renders what they return part by part. What a target
 takes stands as data in `rules.py`; each format and each host's variant chooses its rules.

@@ -1,4 +1,4 @@
-"""What a target takes of a history: data, with a source for each rule."""
+"""The rules of a target for histories: data, with a source for each rule."""
 
 from __future__ import annotations
 
