@@ -1,4 +1,4 @@
-"""Members and headers without a name of ours that a gateway hands on to and from a provider of the same format."""
+"""Members and headers without a name of ours that a gateway hands on to and from a provider of the same format.
 
 Of a request's members it is those that tune the answer to one client. It isn't those that name other models (`models`,
 `fallbacks`), that reach into the server's account (`container`, `conversation`, `previous_response_id`, `mcp_servers`),
