@@ -33,7 +33,7 @@ from llmstream.wire.json_fields import as_count
 from llmstream.wire.open_calls import OpenCall
 from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_content import ItemContent, part_text, read_content
-from llmstream.wire.openai_responses.item_table import CALLS, Item, ItemTable, family_of
+from llmstream.wire.openai_responses.item_table import CALLS, Fit, Item, ItemTable, family_of
 from llmstream.wire.openai_responses.item_writer import ItemWriter, as_arguments, as_words
 from llmstream.wire.openai_responses.items import (
     FORMAT,
@@ -197,7 +197,7 @@ class ResponsesDecoder(ItemWriter):
         numbers = {"item_id": payload.get("item_id"), "output_index": payload.get("output_index")}
         family = family_of(read.type)
         known = self._items.match(
-            {**numbers, **item}, family, read.key, lambda state: self._may_be(state, item, read)
+            {**numbers, **item}, family, read.key, lambda state: self._fit(state, item, read)
         )
         if known is None and family == "reasoning" and not read.reasoning:
             return self._items.at(payload.get("output_index"), family)
@@ -205,10 +205,10 @@ class ResponsesDecoder(ItemWriter):
             return None
         return known
 
-    def _may_be(self, state: Item, item: Mapping[str, Any], read: ItemContent) -> bool:
-        """Whether an open item may be the finished one. In the snapshot another one may have its id."""
+    def _fit(self, state: Item, item: Mapping[str, Any], read: ItemContent) -> Fit:
+        """How an open item fits the finished one. In the snapshot another one may have its id."""
         is_anothers = state in self._claimed and state not in self._items.named(item)
-        return not is_anothers and _fits(state, read)
+        return "" if is_anothers else _fit(state, read)
 
     def _parse_added(self, payload: dict[str, Any]) -> None:
         item = payload["item"]
@@ -398,14 +398,21 @@ def _find_error(payload: dict[str, Any], response: dict[str, Any]) -> Any:
     return response.get("error") or payload.get("error") or detailed
 
 
-def _fits(state: Item, read: ItemContent) -> bool:
-    """Whether an open item may be the finished one, by what it has told."""
-    if state.call is not None:
-        return _has_name(state.call, read.name) and read.begins_with(state.call.arguments)
-    if read.type == "reasoning":
-        text = state.reasoning
-        return not text or any(text.rest(form) is not None for form in read.reasoning_forms)
-    return not state.text or state.text.rest(read.text) is not None
+def _fit(state: Item, read: ItemContent) -> Fit:
+    """How an open item fits the finished one, by what it has told."""
+    call = state.call
+    if call is not None:
+        if not (_has_name(call, read.name) and read.begins_with(call.arguments)):
+            return ""
+        return "same" if call.chunks and call.arguments == read.arguments else "begins"
+    is_reasoning = read.type == "reasoning"
+    text = state.reasoning if is_reasoning else state.text
+    if not text:
+        return "begins"
+    rests = [text.rest(form) for form in (read.reasoning_forms if is_reasoning else [read.text])]
+    if "" in rests:
+        return "same"
+    return "begins" if any(rest is not None for rest in rests) else ""
 
 
 def _has_name(call: OpenCall, name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.open_calls import OpenCall
@@ -17,6 +17,8 @@ from llmstream.wire.streamed_text import StreamedText
 
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 """The types of the caller's calls, and the member with the arguments."""
+Fit: TypeAlias = Literal["", "begins", "same"]
+"""How what an item has told fits a finished one: not, as its beginning, or it is the same."""
 _MOST = 64
 """Open items that are compared where neither id nor index tells which it is."""
 
@@ -125,14 +127,24 @@ class ItemTable:
         return None
 
     def match(
-        self, payload: Mapping[str, Any], family: str, content: str, fits: Callable[[Item], bool]
+        self, payload: Mapping[str, Any], family: str, content: str, fit: Callable[[Item], Fit]
     ) -> Item | None:
         """The item that a finished one is; None for one that is new."""
         numbered = [item for item in self._numbered(payload) if item.family == family]
-        going_on = self._open.get(family, {})
-        for item in (*numbered, *islice(going_on, _MOST)):
-            if not item.done and fits(item):
+        named = [item for item in self.named(payload) if not item.done and fit(item)]
+        if named and named[0].family == family:
+            return named[0]
+        going_on = [*islice(self._open.get(family, {}), _MOST)]
+        fits = [(fit(item), item) for item in going_on]
+        same = next((item for how, item in fits if how == "same"), None)
+        if same is not None:
+            return same
+        for item in numbered:
+            if not item.done and fit(item):
                 return item
+        first = next((item for how, item in fits if how), None)
+        if first is not None:
+            return first
         told = self._told.get((family, content))
         if told:
             return next(iter(told))
