@@ -110,12 +110,14 @@ class AnswerWriter:
         else:
             self._piece(event)
 
-    def _reasoning(self, content: str) -> None:
-        self._worded(_REASONING, content)
+    def _reasoning(self, content: str) -> str:
+        """Returns what was emitted: half a character at its end waits for the other half."""
+        return self._worded(_REASONING, content)
 
-    def _refusal(self, content: str) -> None:
+    def _refusal(self, content: str) -> str:
+        """As `_reasoning`."""
         self._refused = self._refused or bool(content)
-        self._worded(EventType.REFUSAL_DELTA, content)
+        return self._worded(EventType.REFUSAL_DELTA, content)
 
     def _source(self, source: Source) -> None:
         self._piece(StreamEvent(EventType.SOURCE, source=source))
@@ -256,11 +258,12 @@ class AnswerWriter:
 
     # --- events --------------------------------------------------------------------------------------------
 
-    def _worded(self, kind: EventType, content: str) -> None:
+    def _worded(self, kind: EventType, content: str) -> str:
         content = self._joined(kind, content)
         if content:
             self._piece(TEXTS[kind](content))
         self._hold_half()
+        return content
 
     def _joined(self, kind: EventType, content: str) -> str:
         """The text with the half of a character that came before it. Its own last half waits in `_next_half`."""

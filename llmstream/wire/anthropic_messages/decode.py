@@ -208,9 +208,8 @@ class MessagesDecoder(Decoder):
             block.signature = [as_word(start.get("signature"))]
 
     def _think(self, block: OpenBlock, content: str) -> None:
-        self._reasoning(content)
-        if content:
-            block.record.chunks.append(content)
+        if told := self._reasoning(content):
+            block.record.chunks.append(told)
 
     # --- calls ---------------------------------------------------------------------------------------------
 

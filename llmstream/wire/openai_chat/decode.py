@@ -245,9 +245,8 @@ class ChatDecoder(Decoder):
 
     def _think(self, text: str) -> None:
         self._has_reasoned = self._has_reasoned or bool(text)
-        self._reasoning(text)
-        if text:
-            self._thought.chunks.append(text)
+        if told := self._reasoning(text):
+            self._thought.chunks.append(told)
 
     def _unsaid(self, text: str) -> str:
         """The text of details, without what the same reasoning said by another name."""

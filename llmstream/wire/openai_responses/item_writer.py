@@ -53,9 +53,8 @@ class ItemWriter(Decoder):
             self._think(content, state)
 
     def _tell_refusal(self, content: str, state: Item) -> None:
-        if content:
-            state.refusal.record.chunks.append(content)
-        self._refusal(content)
+        if told := self._refusal(content):
+            state.refusal.record.chunks.append(told)
 
     def _go_on(self, state: Item) -> None:
         """The text that follows is this item's."""
@@ -91,8 +90,7 @@ class ItemWriter(Decoder):
             self._reasoning("\n\n")
             text.parts[-1].chunks.append("\n\n")
         text.has_gap = False
-        self._reasoning(content)
-        text.record.chunks.append(content)
+        text.record.chunks.append(self._reasoning(content))
 
     def _end_reasoning(self, item: dict[str, Any], state: Item, read: ItemContent) -> None:
         if state.whole:
