@@ -338,9 +338,11 @@ def _item_frames(item: Frame, index: int, shift: int, below: Below) -> list[Fram
         frames += _delta_frames(item, index, below)
     if frames and frames[0] is added and not below(4):
         frames.insert(1, added)
-    if below(2):
+    if way > 1 and below(2):
         frames.append(_event(f"{_DELTAS[kind]}.done", index + shift, **{field: part}))
-    if way == 1 or below(2):
+    if way == 1:  # nothing but its numbering says whose these are
+        frames.append(_event("output_item.done", index, item=item))
+    elif below(2):
         frames.append(_event("output_item.done", index + shift, item=_renamed(item, below)))
     return frames
 
