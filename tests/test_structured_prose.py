@@ -199,6 +199,48 @@ def test_the_right_value_is_found(answer, size):
         (Colour | None, "red", Colour.RED),
         (Literal["yes", "no"], "'no'", "no"),
         (str, '"just this"', "just this"),
+        # The numbers of sources, in prose, in lists and in other languages.
+        (list[int], "[4, 5]\n\n[1], [2]", [4, 5]),
+        (list[int], "[4, 5]\n\nSources:\n- [1]\n- [2]", [4, 5]),
+        (list[int], "[4, 5]\n\n**References**\n\n[1] Smith\n[2]", [4, 5]),
+        (list[int], "[4, 5]\n\nQuellen: [1]", [4, 5]),
+        (list[int], "[4, 5]\n\n출처: [1]", [4, 5]),
+        (list[int], "[4, 5]\n\n参考文献：[1]", [4, 5]),  # noqa: RUF001
+        (list[int], "[4, 5]\n\nИсточники: [1]", [4, 5]),  # noqa: RUF001
+        (list[int], "[4, 5] (see [1])", [4, 5]),
+        (list[int], "The result [4, 5] comes from [1].", [4, 5]),
+        (list[int], "The numbers are [4, 5] as shown in [2].", [4, 5]),
+        (list[int], "```json\n[4, 5]\n``` [1]", [4, 5]),
+        (list[int], "| answer |\n|---|\n| [4, 5] |\n\nsee [1]", [4, 5]),
+        (list[int], "First: [1, 2]\nFinal: [3]", [3]),
+        # Thoughts in other tags, before the answer and behind it.
+        (list[int], "[THINK][9][/THINK]\n[8]", [8]),
+        (list[int], "[8]\n<analysis>or [9]</analysis>", [8]),
+        (list[int], "[8]\n◁think▷or [9, 10]◁/think▷", [8]),
+        (list[int], '[8]\n<think budget="3">[9]</think>', [8]),
+        (int, "8\n<thinking>\n7\n</thinking>", 8),
+        (int, "8\n<think>\n7\n</think>", 8),
+        (Literal["yes", "no"], "yes\n<thinking>\nno\n</thinking>", "yes"),
+        (Literal["yes", "no"], "<reasoning>no</reasoning>\nyes", "yes"),
+        # Numbers and words as models write them.
+        (int, "42 [1]", 42),
+        (int, "The answer is 42 [1][2].", 42),
+        (int, "The answer is 42 (see [1]).", 42),
+        (int, "$42$", 42),
+        (int, r"So it is \boxed{42}, as I said.", 42),
+        (int, "<answer>42</answer>", 42),
+        (int, "答案是：42。", 42),  # noqa: RUF001
+        (int, "La respuesta es 42.", 42),
+        (float, "≈ 3.14", 3.14),
+        (bool, "The answer is True.", True),
+        (bool, "Answer: FALSE", False),
+        (int | None, "None", None),
+        (Literal["yes", "no"], "Yes.", "yes"),
+        (Literal["yes", "no"], "yes [1]", "yes"),
+        (Literal["yes", "no"], "“yes”", "yes"),
+        (Literal["yes", "no"], "<answer>yes</answer>", "yes"),
+        (Literal["a", "A"], "A", "A"),
+        (Colour, "Dark blue", Colour.DARK_BLUE),
     ],
 )
 async def test_the_value_of(into, text, value):
@@ -219,6 +261,10 @@ async def test_the_value_of(into, text, value):
         (Colour, "red or dark blue"),
         (Colour, "The answer is red or dark blue."),
         (int, "about 42 or so"),
+        (int, "{count: 42}"),
+        (int, ".5"),
+        (Literal["no", "yes"], "<thinking>is it\nno\n</thinking>\nperhaps"),
+        (Literal["no", "No"], "NO"),
         (str, "no JSON at all"),
     ],
 )
@@ -246,6 +292,13 @@ async def test_half_an_answer_is_none(into, text):
         "[1,x]",
         "a: 1\n",
         "[1]</think>",
+        "[THINK]",
+        "42 [1]",
+        "[1], ",
+        "(",
+        "[1]" + " " * 200 + "x\n",
+        "Sources:\n",
+        "<a>",
     ],
 )
 def test_finding_is_linear(piece):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
@@ -64,10 +65,21 @@ class AnswerType(Generic[T]):
             {**schema, "$defs": self.own_schema["$defs"]} if "$defs" in self.own_schema else schema
         )
 
-    @property
-    def words(self) -> frozenset[str]:
-        """The words of an enumeration that is the whole answer: models write one without its quotes."""
-        return frozenset(_words(self.own_schema, self.own_schema)) if self.wrapped else frozenset()
+    def find_word(self, said: Iterable[str]) -> str | None:
+        """The first of `said` that is a word of an enumeration which is the whole answer.
+
+        Models write one without its quotes, and as a sentence begins.
+        """
+        words = set(_words(self.own_schema, self.own_schema)) if self.wrapped else set()
+        if not words:
+            return None
+        folds = Counter(word.casefold() for word in words)
+        known = {word.casefold(): word for word in words if folds[word.casefold()] == 1}
+        for each in said:
+            word = each if each in words else known.get(each.casefold())
+            if word is not None:
+                return word
+        return None
 
     def strict(self) -> dict[str, Any] | None:
         """`schema` as vendors enforce it; None where it can't be said so."""

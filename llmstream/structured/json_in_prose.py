@@ -10,35 +10,43 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import IntEnum
+from typing import TypeAlias
+
+from llmstream.structured.footnotes import IS, MARKS, Rank, rank_of
+
+Span: TypeAlias = tuple[int, int]
+"""The place of a part of a text: where it begins, and the place behind it."""
 
 # A brace or bracket of prose isn't tried: nothing that JSON has follows it.
 _NEXT = re.compile(
     r"""
-    \[ (?= \s* (?: [\[\]{"\d\-tfnNI] | \Z ) )
+    [<\[◁] (?P<end>/?)
+    (?: think | thinking | thought | thoughts | reasoning | reflection | analysis | scratchpad | seed:think )
+    (?: \s [^<>\n]{0,80} )? [>\]▷]
+    | \[ (?= \s* (?: [\[\]{"\d\-tfnNI] | \Z ) )
     | \{ (?= \s* (?: ["}] | \Z ) )
-    | < (?P<end>/?) (?: think | thinking | thought | reasoning | reflection | scratchpad ) >
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 _BRACKETS = re.compile(r'[{\[]|[}\]]|"(?:[^"\\\n]|\\.)*"')
+_WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
+"""As models write them in words of another language, and in JSON."""
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-_SCALAR = re.compile(r'-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|"(?:[^"\\]|\\.)*"')
+_SCALAR = re.compile(
+    r'-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|(?i:true|false|null)|None|"(?:[^"\\]|\\.)*"'
+)
 _LINE_START = re.compile(r"^[ \t]*([{\[])", re.MULTILINE)
 
-_MARKS = re.compile(r"(?:```\w*|~~~\w*|[>*_`#]|[+-](?=\s)|\d+[.)](?=\s)|\s)*")
-"""Markdown before a value on its line: a fence, a quote, a heading, a list, emphasis."""
-_LEADS_ON = re.compile(r"(?:[:：=→]|\b(?:is|are|be))[\s*_`]*$", re.IGNORECASE)  # noqa: RUF001
-_NAMES_SOURCES = re.compile(
-    r"\b(?:sources?|see|refs?|references?|cf|citations?|cites?|notes?|footnotes?)[.]?[:：]?[\s*_`]*$",  # noqa: RUF001
-    re.IGNORECASE,
-)
-_AFTER = " \t\r`*_~.,;!。"
+_BEFORE = " \t`*_~$“«„≈"
+"""What may stand before a value on its line."""
+_AFTER = " \t\r`*_~.,;!。$”»"
 """What may follow a value on its line."""
-_AROUND_WORD = _AFTER + "'\""
-_FOOTNOTE = re.compile(r"\[\s*(?:\d{1,3}(?:\s*,\s*\d{1,3})*)?\s*\]|\{\s*\}")
-_SOURCE_NUMBERS = re.compile(r"(?:\s*\[\d{1,3}\])+\s*\Z")
-_SAYS = re.compile(r"\b(?:is|are|be)\s+", re.IGNORECASE)
+_AROUND_WORD = _BEFORE + _AFTER + "'\""
+_CLOSING = re.compile(r"(?:\[\^?\d{1,3}\]|\s\([^()]*\))\Z")
+"""The number of a source, or a remark, behind a value."""
+_MOST_CLOSING = 5
+_WRAPPED = re.compile(r"<(\w{1,20})>(?P<tagged>[^<>]*)</\1>|\\boxed\{(?P<boxed>[^{}]*)\}")
+_SAYS = re.compile(rf"\b(?:{IS})\s+|[是为]\s*", re.IGNORECASE)
 _MOST = 100
 """Values that are tried."""
 _MOST_BROKEN = 1000
@@ -46,20 +54,14 @@ _MOST_BROKEN = 1000
 _MOST_BRACKETS = 50_000
 """Brackets that are looked at to find the ends of broken values."""
 _NEAR = 200
-"""Characters before and after a value that say what it is."""
-
-
-class _Rank(IntEnum):
-    THOUGHT = 0
-    FOOTNOTE = 1
-    SAID = 2
+"""Characters at the end of a line that say where its value is."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     start: int
     end: int
-    rank: _Rank
+    rank: Rank
 
 
 def json_texts(text: str, *, scalars: bool = True) -> Iterator[str]:
@@ -67,12 +69,14 @@ def json_texts(text: str, *, scalars: bool = True) -> Iterator[str]:
 
     `scalars`: numbers, words and strings count too where they stand alone on a line.
     """
-    found = _Finder(text).find()
+    finder = _Finder(text)
+    found = finder.find()
     if scalars:
-        found += _find_scalars(text, found)
+        found += _find_scalars(text, found, finder.thoughts)
     found.sort(key=lambda each: (each.rank, each.start), reverse=True)
     for each in found[:_MOST]:
-        yield text[each.start : each.end]
+        value = text[each.start : each.end]
+        yield _WORDS.get(value.lower(), value)
     if not found:
         start = _LINE_START.search(text)
         brace = text.find("{")
@@ -82,12 +86,22 @@ def json_texts(text: str, *, scalars: bool = True) -> Iterator[str]:
 
 def bare_words(text: str) -> Iterator[str]:
     """What may be the answer where that is a word or a phrase, best first."""
-    said = text.rpartition("</think>")[2]
+    said = _drop_thoughts(text)
     yield said.strip(_AROUND_WORD + "\n")
     for line in reversed(said.split("\n")[-_MOST:]):
-        end = len(line.rstrip(_AFTER))
-        for start in _starts(line):
+        for start, end in _places(line):
             yield line[start:end].strip(_AROUND_WORD)
+
+
+def _drop_thoughts(text: str) -> str:
+    finder = _Finder(text)
+    finder.find()
+    kept: list[str] = []
+    at = 0
+    for start, end in finder.thoughts:
+        kept.append(text[at:start])
+        at = end
+    return "".join([*kept, text[at:]])
 
 
 class _Finder:
@@ -100,7 +114,8 @@ class _Finder:
         self._broken = 0
         self._found: list[_Found] = []
         self._thinking_from = 0
-        self._thoughts: list[tuple[int, int]] = []
+        self.thoughts: list[Span] = []
+        """The places of what was only thought, with its tags, in order."""
 
     def find(self) -> list[_Found]:
         """All of them, in order."""
@@ -117,22 +132,18 @@ class _Finder:
         return self._found_with_thoughts()
 
     def _found_with_thoughts(self) -> list[_Found]:
-        marked = []
-        thoughts = iter(self._thoughts)
-        thought = next(thoughts, None)
-        for each in self._found:
-            while thought is not None and thought[1] <= each.start:
-                thought = next(thoughts, None)
-            inside = thought is not None and thought[0] <= each.start
-            marked.append(replace(each, rank=_Rank.THOUGHT) if inside else each)
-        return marked
+        thought = _Spans(self.thoughts)
+        return [
+            replace(each, rank=Rank.THOUGHT) if thought.has_any(each.start, each.end) else each
+            for each in self._found
+        ]
 
     def _take_tag(self, tag: re.Match[str]) -> None:
         if not tag["end"]:
             self._thinking_from = tag.start()
             return
         # Without an opening tag all before it was thought: some templates put that into the prompt.
-        self._thoughts.append((self._thinking_from, tag.start()))
+        self.thoughts.append((self._thinking_from, tag.end()))
         self._thinking_from = tag.end()
 
     def _take(self, start: int) -> int | None:
@@ -148,7 +159,7 @@ class _Finder:
             return self._skip(start, error.pos)
         except RecursionError:
             return None
-        self._found.append(_Found(start, end, _rank(self._text, start, end)))
+        self._found.append(_Found(start, end, rank_of(self._text, start, end)))
         return end
 
     def _is_cut(self, error: json.JSONDecodeError) -> bool:
@@ -177,54 +188,64 @@ class _Finder:
         return broken_at
 
 
-def _rank(text: str, start: int, end: int) -> _Rank:
-    if _FOOTNOTE.fullmatch(text, start, end) is None:
-        return _Rank.SAID
-    near = max(0, start - _NEAR)
-    line = text.rfind("\n", near, start) + 1
-    before = text[line or near : start]
-    after = text[end : end + _NEAR].partition("\n")[0]
-    after = _SOURCE_NUMBERS.sub("", after)
-    if after.strip(_AFTER) or _NAMES_SOURCES.search(before[-40:]):
-        return _Rank.FOOTNOTE
-    stands = _MARKS.fullmatch(before) is not None or _LEADS_ON.search(before[-40:]) is not None
-    return _Rank.SAID if stands else _Rank.FOOTNOTE
-
-
-def _find_scalars(text: str, found: list[_Found]) -> list[_Found]:
+def _find_scalars(text: str, found: list[_Found], thoughts: list[Span]) -> list[_Found]:
     """Values without braces that stand alone on their line, or behind a colon at its end."""
     scalars: list[_Found] = []
-    spans = iter(found)
-    span = next(spans, None)
-    thought_until = text.rfind("</think>")
+    taken = _Spans([(each.start, each.end) for each in found])
+    thought = _Spans(thoughts)
     start = 0
     for line in text.split("\n"):
-        while span is not None and span.end <= start:
-            span = next(spans, None)
-        end = start + len(line)
-        if span is None or span.start >= end:
-            place = _scalar_in(line)
-            if place is not None:
-                rank = _Rank.THOUGHT if start < thought_until else _Rank.SAID
-                scalars.append(_Found(start + place[0], start + place[1], rank))
-        start = end + 1
+        place = _scalar_in(line)
+        if place is not None and not taken.has_any(start + place[0], start + place[1]):
+            rank = Rank.THOUGHT if thought.has_any(start, start + len(line)) else Rank.SAID
+            scalars.append(_Found(start + place[0], start + place[1], rank))
+        start += len(line) + 1
     return scalars
 
 
-def _scalar_in(line: str) -> tuple[int, int] | None:
+class _Spans:
+    """Parts of a text, in order. Asked about places in order, it is linear in all."""
+
+    def __init__(self, spans: list[Span]) -> None:
+        self._spans = iter(spans)
+        self._span = next(self._spans, None)
+
+    def has_any(self, start: int, end: int) -> bool:
+        """Whether one of the parts has some of this place."""
+        while self._span is not None and self._span[1] <= start:
+            self._span = next(self._spans, None)
+        return self._span is not None and self._span[0] < end
+
+
+def _scalar_in(line: str) -> Span | None:
+    return next((place for place in _places(line) if _SCALAR.fullmatch(line, *place)), None)
+
+
+def _places(line: str) -> Iterator[Span]:
+    """Where a value may stand on its line: in a tag, behind marks, a colon, or "is"."""
+    wrapped = _WRAPPED.search(line)
+    if wrapped is not None:
+        yield _trim(line, *wrapped.span("boxed" if wrapped["tagged"] is None else "tagged"))
     end = len(line.rstrip(_AFTER))
+    for _ in range(_MOST_CLOSING):
+        closing = _CLOSING.search(line, max(0, end - _NEAR), end)
+        if closing is None:
+            break
+        end = len(line[: closing.start()].rstrip(_AFTER))
     for start in _starts(line):
-        begun = end - len(line[start:end].lstrip(_AFTER))
-        if _SCALAR.fullmatch(line, begun, end):
-            return begun, end
-    return None
+        yield _trim(line, start, end)
+
+
+def _trim(line: str, start: int, end: int) -> Span:
+    end = start + len(line[start:end].rstrip(_AFTER))
+    return end - len(line[start:end].lstrip(_BEFORE)), end
 
 
 def _starts(line: str) -> Iterator[int]:
-    """Where a value may begin on its line: behind marks, a colon, or "is"."""
-    marks = _MARKS.match(line)
+    """Behind marks, a colon, or "is"."""
+    marks = MARKS.match(line)
     yield 0 if marks is None else marks.end()
-    for at in (line.find(":"), line.rfind(":"), line.rfind("=")):
+    for at in (line.find(":"), *(line.rfind(mark) for mark in ":：=≈")):  # noqa: RUF001
         if at >= 0:
             yield at + 1
     says = list(_SAYS.finditer(line, max(0, len(line) - _NEAR)))

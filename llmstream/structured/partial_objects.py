@@ -167,8 +167,7 @@ def finish(event: StreamEvent, answer_type: AnswerType[T], text: str = "") -> T:
             return answer_type.parse(candidate)
         except MismatchError as error:
             failed = failed or error
-    words = answer_type.words
-    word = next((each for each in bare_words(text) if each in words), None) if words else None
+    word = answer_type.find_word(bare_words(text))
     if word is not None:
         return answer_type.parse(json.dumps(word))
     raise _failure(event, answer_type, text, failed or MismatchError([((), "nothing came")]))
