@@ -271,7 +271,8 @@ class AnswerWriter:
             return content or ""
         halves = content.halves if isinstance(content, HalfText) else as_string(content)
         if self._half is not None and self._half[0] is kind:
-            halves = self._half[1] + halves
+            if not _begins_with_half(halves, self._half[1]):  # else the character is told whole
+                halves = self._half[1] + halves
             self._half = None
         if ends_in_half(halves):
             self._next_half = (kind, halves[-1])
@@ -449,3 +450,10 @@ class AnswerWriter:
                 self._announce(call)
             else:
                 self._write(call, chunks)
+
+
+def _begins_with_half(text: str, half: str) -> bool:
+    """Whether the first character of a text is one whose first half this is."""
+    return text[:1].encode("utf-16-le", "surrogatepass")[:2] == half.encode(
+        "utf-16-le", "surrogatepass"
+    )

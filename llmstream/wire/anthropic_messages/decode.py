@@ -26,7 +26,6 @@ from llmstream.wire.anthropic_messages import members
 from llmstream.wire.anthropic_messages.blocks import (
     CALLS,
     FORMAT,
-    NO_NAMES,
     OpenBlock,
     add_to_item,
     as_arguments,
@@ -42,7 +41,7 @@ from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_string
-from llmstream.wire.open_calls import OpenCall, content_of
+from llmstream.wire.open_calls import NO_NAMES, OpenCall, content_of
 from llmstream.wire.text_record import TextRecord
 
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from llmstream.messages import parse_arguments
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.object_end import ObjectEnd
-from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.open_calls import NO_NAMES, OpenCall, content_of
 
-_NO_NAMES = frozenset({"", "null"})
-"""What some servers send for no name at all."""
+_ARGUMENTS = ("arguments", "parameters", "input")
+"""Members with the arguments; the first that is there counts. The last two are other formats' words."""
 _LEGACY = -1
 """The index of the one call of `function_call`, the form before tools."""
 
@@ -51,7 +52,8 @@ def parse_piece(entry: Mapping[str, Any]) -> CallPiece:
     if said is None and ("name" in entry or "arguments" in entry):
         said = entry  # flat, as in the Responses format
     said = said or {}
-    arguments = said.get("input" if custom else "arguments")
+    names = ("input",) if custom else _ARGUMENTS
+    arguments = next((said[name] for name in names if said.get(name) is not None), None)
     if not isinstance(arguments, str):  # an object, where others send its text
         arguments = "" if arguments is None else _compact(arguments)
     return CallPiece(
@@ -68,7 +70,8 @@ def parse_pieces(delta: Mapping[str, Any]) -> list[CallPiece]:
     """The pieces of calls in a delta. `function_call` may repeat what `tool_calls` says."""
     entries = delta.get("tool_calls")
     if entries:
-        return [parse_piece(entry) for entry in entries]
+        entries = [entries] if isinstance(entries, dict) else entries
+        return [parse_piece(entry) for entry in entries if entry is not None]
     if function := delta.get("function_call"):
         return [parse_piece({"index": _LEGACY, "function": function})]
     return []
@@ -81,6 +84,7 @@ class CallTable:
         self._by_id: dict[str, OpenCall] = {}  # the last call with this id
         self._first: dict[str, OpenCall] = {}  # the first one
         self._by_index: dict[int, OpenCall] = {}
+        self._other_indices: set[int] = set()  # at which a call went on that began elsewhere
         self._last: OpenCall | None = None
         self._given: dict[OpenCall, str] = {}  # the ids that the server gave them
         self._whole: dict[OpenCall, _WholeArguments] = {}
@@ -96,6 +100,9 @@ class CallTable:
         if call is None:
             return None
         self._listed.add(call)
+        if piece.index is not None and piece.index not in self._by_index:
+            self._by_index[piece.index] = call
+            self._other_indices.add(piece.index)
         if piece.name and piece.name != call.name:
             call.name += piece.name
         if piece.id and not self._given[call]:
@@ -117,11 +124,35 @@ class CallTable:
         self._listed.add(call)
         self._by_index[place if piece.index is None else piece.index] = call
 
-    def has(self, piece: CallPiece) -> bool:
-        """Whether a call of a snapshot has come before."""
-        return piece.id in self._by_id or any(
-            call.name == piece.name and call.arguments == piece.arguments for call in self._given
-        )
+    def going_on(self, pieces: list[CallPiece]) -> list[tuple[OpenCall, str]]:
+        """The calls of a message that have come in part, and what it adds to their arguments."""
+        found = []
+        for place, piece in enumerate(pieces):
+            call = self._told_at(place, piece)
+            told = "".join(call.chunks) if call is not None else ""
+            if call is not None and piece.arguments != told and piece.arguments.startswith(told):
+                found.append((call, piece.arguments[len(told) :]))
+        return found
+
+    def untold(self, pieces: list[CallPiece], *, streamed: bool) -> list[CallPiece]:
+        """The calls of a message that haven't come. Where calls are `streamed`, those at their places are they."""
+        begun = len(self._given) if streamed else 0
+        return [piece for piece in pieces[begun:] if not self._has(piece)]
+
+    def _told_at(self, place: int, piece: CallPiece) -> OpenCall | None:
+        """The call at this place of a message, if it has that id, or that name and no other id."""
+        call = next(islice(self._given, place, None), None)
+        if call is None or piece.name != call.name:
+            return None
+        given = self._given[call]
+        is_same = not (given and piece.id) or given == piece.id
+        return call if is_same else None
+
+    def _has(self, piece: CallPiece) -> bool:
+        """Whether a call of a message has come before."""
+        content = content_of(piece.name, piece.arguments)
+        told = (content_of(call.name, call.arguments) for call in self._given)
+        return piece.id in self._by_id or content in told
 
     def calls(self) -> Iterable[OpenCall]:
         """All of them."""
@@ -142,8 +173,9 @@ class CallTable:
         if known is None:
             return None
         if not piece.name:
-            if by_id is not None and self._begins_anew(known, piece):
-                piece.arguments = ""  # the same arguments at another index
+            is_moved = at_place is not known or piece.index in self._other_indices
+            if self._tells_again(known, piece, is_moved=is_moved):
+                piece.arguments = ""
             return known
         if self._begins_anew(known, piece):
             return None
@@ -152,8 +184,24 @@ class CallTable:
         if by_id is None:
             return known if self._goes_on(known, piece) else None
         is_moved = piece.index is not None and at_place is not by_id
-        is_same = piece.name == known.name or not (is_moved or known.has_begun)
-        return known if is_same and not is_moved else None
+        if is_moved:
+            return known if self._brings_arguments(known, piece) else None
+        is_same = piece.name == known.name or not known.has_begun
+        return known if is_same else None
+
+    def _tells_again(self, known: OpenCall, piece: CallPiece, *, is_moved: bool) -> bool:
+        """Whether a piece without a name tells arguments that are whole already."""
+        if is_moved:
+            return bool(piece.arguments) and self._is_whole(known)
+        if not self._begins_anew(known, piece):
+            return False
+        is_by_id = bool(piece.id) and piece.id == self._given[known]
+        return is_by_id or content_of("", piece.arguments) == content_of("", known.arguments)
+
+    def _brings_arguments(self, known: OpenCall, piece: CallPiece) -> bool:
+        """Whether these are the first arguments of a call of this id and name, at another index."""
+        is_same = piece.name == known.name and known not in self._listed
+        return is_same and bool(piece.arguments) and not known.has_begun
 
     def _goes_on(self, known: OpenCall, piece: CallPiece) -> bool:
         """Whether a name at the place of a call, without that call's id, is that call's."""
@@ -195,7 +243,7 @@ class _WholeArguments:
 
 def _name(value: Any) -> str:
     name = as_text(value) or ""
-    return "" if name.strip() in _NO_NAMES else name
+    return "" if name.strip() in NO_NAMES else name
 
 
 def _compact(value: Any) -> str:

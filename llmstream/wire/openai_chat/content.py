@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from llmstream.messages import File
-from llmstream.wire.json_fields import HalfText
+from llmstream.wire.json_fields import join_texts
 from llmstream.wire.unread import Unread
 
 _IMAGES = ("image_url", "output_image", "image", "input_image")
@@ -45,7 +45,7 @@ def _segment(part: Any, unread: Unread) -> Segment | None:
         return Segment("text", part)
     kind = str(part.get("type"))
     if kind in _REASONING:
-        return Segment("reasoning", _inner_text(part.get(kind) or part.get("text")))
+        return Segment("reasoning", inner_text(part.get(kind) or part.get("text")))
     if kind == "refusal":
         return Segment("refusal", part.get("refusal") or "")
     if kind in _IMAGES and (image := _image(part)) is not None:
@@ -56,17 +56,17 @@ def _segment(part: Any, unread: Unread) -> Segment | None:
     return None
 
 
-def _inner_text(inner: Any) -> str:
-    """Mistral's thinking is a list of texts."""
+def inner_text(inner: Any) -> str:
+    """The words of a text, or of a list of texts, as Mistral's thinking is one."""
     if isinstance(inner, str):
         return inner
-    texts = [part if isinstance(part, str) else part.get("text") or "" for part in inner or ()]
-    # One alone stays as it is, for it may be a HalfText.
-    return texts[0] if len(texts) == 1 else "".join(map(_mended, texts))
+    parts = [inner] if isinstance(inner, dict) else inner or ()
+    return join_texts(part if isinstance(part, str) else _words(part) for part in parts)
 
 
-def _mended(text: str) -> str:
-    return str.__str__(text) if isinstance(text, HalfText) else text
+def _words(part: dict[str, Any]) -> str:
+    words = (part.get(name) for name in ("text", "content", "thinking", "summary"))
+    return next((text for text in words if isinstance(text, str)), "")
 
 
 def _image(image: Any) -> File | None:

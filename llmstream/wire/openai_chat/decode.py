@@ -23,19 +23,25 @@ from typing import Any
 
 from llmstream.messages import File, FinishReason, Source
 from llmstream.wire.error_body import carries_error, is_error, parse_error
-from llmstream.wire.event_decoder import Decoder
+from llmstream.wire.event_decoder import KEEP_ALIVES, Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.openai_chat import members
 from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
-from llmstream.wire.openai_chat.content import Segment, parse_content, parse_images
+from llmstream.wire.openai_chat.content import Segment, inner_text, parse_content, parse_images
 from llmstream.wire.openai_chat.reasoning_details import ReasoningDetails, text_of
 from llmstream.wire.openai_chat.usage import parse_usage
 from llmstream.wire.speech import Speech
 from llmstream.wire.text_record import TextRecord
 
-_REASONING_NAMES = ("reasoning_content", "reasoning", "reasoning_text")
-"""Members with the text of the reasoning; the first that has any counts. The last is Copilot's."""
+_REASONING_NAMES = (
+    "reasoning_content",
+    "reasoning",
+    "reasoning_text",  # Copilot
+    "thinking",  # Ollama
+    "thinking_blocks",  # LiteLLM
+)
+"""Members with the text of the reasoning; the first that has any counts."""
 
 
 class ChatDecoder(Decoder):
@@ -50,6 +56,7 @@ class ChatDecoder(Decoder):
         self._other: Any = None  # the first choice of another index: a second answer
         self._has_delta = False  # text came as deltas
         self._has_delta_calls = False
+        self._told: dict[str, bool] = {}  # other members that the answer has had
         self._table = CallTable()
         self._thought = TextRecord()  # the reasoning that goes on
         self._thought_by_name = False  # it came by another name than `reasoning_details`
@@ -78,7 +85,7 @@ class ChatDecoder(Decoder):
             self._fail(parse_error(payload))
         elif self._choice_error and carries_error(told := {"error": self._choice_error}):
             self._fail(parse_error(told))
-        elif not payload.keys() <= members.CHUNK:
+        elif not payload.keys() <= members.CHUNK and payload.get("type") not in KEEP_ALIVES:
             self._unread.look_over("", payload, members.CHUNK)
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
@@ -157,7 +164,7 @@ class ChatDecoder(Decoder):
             self._has_delta = True
             self._emit_segments(parse_content(content, self._unread))
         self._parse_rest(delta)
-        self._choice_error = delta.get("error")
+        self._choice_error = delta.get("error") or self._choice_error
         pieces = parse_pieces(delta)
         self._has_delta_calls = self._has_delta_calls or bool(pieces)
         self._parse_calls(pieces)
@@ -167,42 +174,56 @@ class ChatDecoder(Decoder):
     def _parse_rest(self, delta: dict[str, Any]) -> None:
         """What a delta or a message may hold beside its content and its calls."""
         if refusal := delta.get("refusal"):
+            self._told["refusal"] = True
             self._refusal(refusal)
         for image in parse_images(delta.get("images")):
             self._file_once(image)
         if isinstance(audio := delta.get("audio"), dict):
+            self._told["audio"] = True
             self._speech.add(audio.get("data"), audio.get("id"))
             self._text(audio.get("transcript") or "")
         for annotation in delta.get("annotations") or ():
+            self._told["annotations"] = True
             self._parse_annotation(annotation)
 
     def _parse_message(self, message: dict[str, Any]) -> None:
         """The whole answer so far, beside its deltas or in place of them."""
-        if not self._has_reasoned:
-            self._parse_reasoning(message)
+        self._choice_error = message.get("error") or self._choice_error
+        self._parse_told_reasoning(message)
         segments = parse_content(message.get("content") or (), self._unread)
-        if self._has_delta:
-            segments = [segment for segment in segments if segment.kind == "file"]
-        else:
-            segments = self._without_told(segments)
-            self._parse_rest(message)
-        self._emit_segments(segments)
-        if not self._has_delta_calls:
-            pieces = parse_pieces(message)
-            self._parse_calls([piece for piece in pieces if not self._table.has(piece)])
+        self._emit_segments(self._without_told(segments))
+        self._parse_told_rest(message)
+        pieces = parse_pieces(message)
+        for call, arguments in self._table.going_on(pieces):
+            self._call_delta(call, arguments)
+        self._parse_calls(self._table.untold(pieces, streamed=self._has_delta_calls))
         if not message.keys() <= members.DELTA:
             self._unread.look_over("message.", message, members.DELTA)
 
     def _without_told(self, segments: list[Segment]) -> list[Segment]:
         """The segments of a message without the text that earlier messages of this answer told."""
+        others = [segment for segment in segments if segment.kind == "file"]
         texts = [segment for segment in segments if segment.kind == "text"]
-        if not texts:
+        if not self._record and not self._has_delta:
             return segments
         rest = self._record.rest("".join(segment.text for segment in texts))
-        if rest is None or not self._record:
-            return segments  # not the whole answer, but the next piece of it
-        others = [segment for segment in segments if segment.kind == "file"]
-        return [*others, Segment("text", rest)]
+        if rest is not None:
+            return [*others, Segment("text", rest)]
+        # Another text: the next piece of the answer, unless the answer comes in deltas.
+        return others if self._has_delta else segments
+
+    def _parse_told_reasoning(self, message: dict[str, Any]) -> None:
+        """The reasoning of a message, without what this answer told of it."""
+        name = next((name for name in _REASONING_NAMES if message.get(name)), None)
+        if not self._has_reasoned:
+            self._parse_reasoning(message)
+        elif name is not None and self._thought:
+            self._think(self._thought.rest(inner_text(message[name])) or "")
+
+    def _parse_told_rest(self, message: dict[str, Any]) -> None:
+        """What else a message holds, without the refusal and the speech that were told."""
+        told = [name for name, is_told in self._told.items() if is_told]
+        self._parse_rest({name: message[name] for name in message if name not in told})
 
     # --- content -------------------------------------------------------------------------------------------
 
@@ -232,6 +253,7 @@ class ChatDecoder(Decoder):
         details = delta.get("reasoning_details")
         details = [detail for detail in details or () if isinstance(detail, dict)]
         text = next((delta[name] for name in _REASONING_NAMES if delta.get(name)), "")
+        text = text if isinstance(text, str) else inner_text(text)
         self._thought_by_name = self._thought_by_name or bool(text)
         if details and not text:
             text = self._unsaid(text_of(details))

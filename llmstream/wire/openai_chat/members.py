@@ -6,19 +6,34 @@ Any other that holds words is named in a STATUS, and is an error if nothing else
 from __future__ import annotations
 
 _READ_OF_CHUNK = frozenset(
-    {"choices", "citations", "error", "id", "model", "search_results", "usage", "x_groq"}
+    {
+        "base_resp",
+        "choices",
+        "citations",
+        "error",
+        "id",
+        "model",
+        "search_results",
+        "usage",
+        "x_groq",
+    }
 )
 _EMPTY_OF_CHUNK = frozenset(
     {
         "copilot_usage",
         "created",
+        "created_at",
         "generationId",  # Vercel
         "moderation",
         "object",
         "obfuscation",
+        "kv_transfer_params",  # vLLM
+        "metadata",  # SGLang
+        "nvext",  # NVIDIA
         "p",  # Mistral's padding
         "prompt_filter_results",  # Azure
         "provider",
+        "request_id",  # Z.ai
         "service_tier",
         "stream_options",  # LiteLLM
         "system_fingerprint",
@@ -44,6 +59,8 @@ _READ_OF_DELTA = frozenset(
         "reasoning_opaque",
         "reasoning_text",
         "refusal",
+        "thinking",
+        "thinking_blocks",
         "tool_calls",
     }
 )
@@ -52,6 +69,7 @@ _EMPTY_OF_DELTA = frozenset(
         "channel",  # Groq: which of gpt-oss's channels it is, told by the member too
         "executed_tools",  # Groq: what its own tools did, which the text tells
         "name",
+        "provider_specific_fields",  # LiteLLM: what other members say, as the vendor said it
         "provider_metadata",  # Vercel
         "role",
     }

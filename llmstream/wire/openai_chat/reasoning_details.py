@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmstream.wire.json_fields import join_texts
+
 _TEXTS = ("text", "summary")
 
 
@@ -37,7 +39,7 @@ class ReasoningDetails:
     def take(self) -> list[dict[str, Any]]:
         """All of them, whole; none are left."""
         details = [
-            {**detail, **{key: "".join(pieces) for key, pieces in texts.items()}}
+            {**detail, **{key: join_texts(pieces) for key, pieces in texts.items()}}
             for detail, texts in zip(self._details, self._texts, strict=True)
         ]
         self._details, self._texts = [], []
@@ -46,7 +48,7 @@ class ReasoningDetails:
 
 def text_of(details: list[dict[str, Any]]) -> str:
     """What can be read of them."""
-    return "".join(detail.get("text") or detail.get("summary") or "" for detail in details)
+    return join_texts(detail.get("text") or detail.get("summary") or "" for detail in details)
 
 
 def _belongs(detail: dict[str, Any], piece: dict[str, Any]) -> bool:

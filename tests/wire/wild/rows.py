@@ -6,6 +6,7 @@ from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
 from tests.wire.wild.messages_rows import messages_answer, messages_rows
 from tests.wire.wild.responses_rows import responses_rows
 from tests.wire.wild.row import Row, frames, reported
+from tests.wire.wild.told_again_rows import told_again_rows
 
 
 def frame_rows() -> list[Row]:
@@ -47,4 +48,11 @@ def frame_rows() -> list[Row]:
 
 def rows() -> list[Row]:
     """All of them."""
-    return [*reported(), *chat_rows(), *frame_rows(), *messages_rows(), *responses_rows()]
+    return [
+        *reported(),
+        *chat_rows(),
+        *frame_rows(),
+        *messages_rows(),
+        *responses_rows(),
+        *told_again_rows(),
+    ]

@@ -91,7 +91,7 @@ wild(
 wild(
     "usage-placeholder-in-a-cut-answer",
     "The answer is cut after Anthropic's placeholder of one output token",
-    {MESSAGES: frames(start())},
+    {MESSAGES: frames(start(), *said("Hi"))},
     "truncated",
     text=None,
     shown=True,
