@@ -165,6 +165,7 @@ _ROWS = (
             named_tool=False,
             prefill="plain",
             system=SystemPlace.FRONT,
+            user_first=True,
             unsupported=frozenset({"verbosity", "service_tier"}),
         ),
         key_needed=False,
@@ -176,7 +177,7 @@ _ROWS = (
         None,
         "recorded: vllm-chat; vllm-project/vllm entrypoints/openai/chat_completion/protocol.py; "
         "Qwen's chat template raises `System message must be at the beginning`",
-        _variant(efforts=None, reasoning_back="known", system=SystemPlace.FRONT),
+        _variant(efforts=None, reasoning_back="known", system=SystemPlace.FRONT, user_first=True),
         key_needed=False,
     ),
     Vendor(
@@ -186,7 +187,7 @@ _ROWS = (
         None,
         "lmstudio-ai/docs 1_developer/3_openai-compat/chat-completions.md; "
         "Qwen's chat template raises `System message must be at the beginning`",
-        _variant(efforts=None, system=SystemPlace.FRONT),
+        _variant(efforts=None, system=SystemPlace.FRONT, user_first=True),
         key_needed=False,
     ),
     # --- hosts ---
@@ -196,11 +197,12 @@ _ROWS = (
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         "gemini-3.8-flash",
         "ai.google.dev/gemini-api/docs/openai (400 `Cannot find field` on metadata and seed; "
-        "`extra_content` goes back; its efforts)",
+        "`extra_content` goes back; its efforts; 400 `function call turn comes immediately after a user turn`)",
         _variant(
             call_data=True,
             efforts=("none", "minimal", "low", "medium", "high"),
             unsupported=frozenset({"metadata", "seed"}),
+            user_first=True,
         ),
     ),
     Vendor(

@@ -248,9 +248,12 @@ def rounds(draw: Any, format: str, *, tidy: bool) -> list[Message]:
 
 @st.composite
 def histories(draw: Any, *, tidy: bool = False) -> list[list[Message]]:
-    """A conversation, round by round. Its answers come from one vendor after the other."""
+    """A conversation, round by round. Its answers come from one vendor after the other. The assistant may begin."""
     formats = draw(st.lists(st.sampled_from(sorted(MAKERS)), min_size=1, max_size=4))
-    return [draw(rounds(format, tidy=tidy)) for format in formats]
+    conversation = [draw(rounds(format, tidy=tidy)) for format in formats]
+    if draw(st.sampled_from([False, False, True])):
+        conversation[0] = [each for each in conversation[0] if each.role != "user"]
+    return conversation
 
 
 LAST = Message("user", [TextPart("And now?")])

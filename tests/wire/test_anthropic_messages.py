@@ -918,20 +918,19 @@ def content_of(*messages):
 
 def test_a_call_that_has_only_its_text_keeps_its_arguments():
     message = Message("assistant", [ToolCall("t", "f", '{"a": 1}')])
-    assert content_of(message)[0][0]["input"] == {"a": 1}
+    assert content_of(USER, message)[1][0]["input"] == {"a": 1}
     cut = render_request(
-        request(Message("assistant", [ToolCall("t", "f", '{"a": ', complete=False)]))
+        request(USER, Message("assistant", [ToolCall("t", "f", '{"a": ', complete=False)]))
     )
-    assert cut.body["messages"][0]["content"][0]["input"] == {}
+    assert cut.body["messages"][1]["content"][0]["input"] == {}
     assert cut.warnings[0].startswith("tool call:")
 
 
 def test_results_come_first_in_their_turn():
     call = Message("assistant", [ToolCall("t", "f"), ToolCall("u", "f")])
     results = [Message("tool", [ToolResult(name, name)]) for name in ("t", "u")]
-    turn = content_of(call, results[0], Message("user", "Wait"), results[1], Message("user", "Go"))[
-        1
-    ]
+    said = [results[0], Message("user", "Wait"), results[1], Message("user", "Go")]
+    turn = content_of(USER, call, *said)[2]
     assert [block.get("tool_use_id") or block["text"] for block in turn] == ["t", "u", "Wait", "Go"]
 
 

@@ -191,8 +191,9 @@ COURSES = {
 @pytest.mark.parametrize("name", COURSES)
 def test_each_result_stands_behind_its_call(format, name):
     history, expected, lost = COURSES[name]
-    rendered = render(format, *history)
-    assert [f"{kind} {said}" for kind, said in course(rendered.body)] == expected
+    rendered = render(format, USER, *history)
+    said = [f"{kind} {said}" for kind, said in course(rendered.body)]
+    assert said == ["user hi", *expected]
     assert len(rendered.warnings) == lost
 
 
@@ -441,6 +442,38 @@ def test_thinking_is_never_the_last_block():
     assert course(rendered.body)[1] == ("assistant", "a")
     assert "thinking" not in str(rendered.body["messages"])
     assert rendered.warnings
+
+
+# --- the user begins ---
+
+GREETING = Message("assistant", "Welcome!")
+OPENED = [("user", "[The assistant begins.]"), ("assistant", "Welcome!"), ("user", "one")]
+
+
+@pytest.mark.parametrize("name", ["gemini", "vllm", "llamacpp", "lmstudio"])
+@pytest.mark.parametrize("leading", [[], [Message("system", "s")], [Message("developer", "s")]])
+def test_a_host_that_wants_the_user_first_gets_it_so(name, leading):
+    rendered = render_chat(ChatRequest([*leading, GREETING, ONE], "m"), VENDORS[name].variant)
+    assert course(rendered.body)[len(leading) :] == OPENED
+    assert not rendered.warnings
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-8", "claude-sonnet-4-5", "kimi-k3"])
+@pytest.mark.parametrize("leading", [[], [Message("system", "s")], [answered("nobody's")]])
+def test_so_does_anthropic(model, leading):
+    rendered = render_messages(ChatRequest([*leading, GREETING, ONE], model))
+    assert course(rendered.body) == OPENED
+    assert [w.partition(":")[0] for w in rendered.warnings] in ([], ["tool result"])
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "openai-responses"])
+def test_others_get_the_assistant_s_words_first(format):
+    assert course(render(format, GREETING, ONE).body) == OPENED[1:]
+
+
+def test_a_conversation_that_the_user_begins_stays_so():
+    rendered = render_messages(ChatRequest([ONE, GREETING, ONE], "claude-opus-5"))
+    assert [kind for kind, _ in course(rendered.body)] == ["user", "assistant", "user"]
 
 
 # --- system messages --------------------------------------------------------------------------------------

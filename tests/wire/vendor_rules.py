@@ -131,6 +131,12 @@ def _late_system(body: Body) -> Iterator[Any]:
             yield message
 
 
+def _assistant_begins(body: Body) -> Iterator[Any]:
+    turns = [each for each in body["messages"] if each["role"] not in ("system", "developer")]
+    if turns and turns[0]["role"] == "assistant":
+        yield turns[0]
+
+
 def _names(body: Body) -> Iterator[Any]:
     return (message for message in body["messages"] if "name" in message)
 
@@ -215,6 +221,13 @@ CHAT = (
         "Qwen's template: `System message must be at the beginning`",
         _late_system,
         hosts("vllm", "llamacpp", "lmstudio"),
+    ),
+    Rule(
+        "the user begins",
+        "Gemini: 400 `function call turn comes immediately after a user turn`; Gemma's and Mistral's templates: "
+        "`Conversation roles must alternate user/assistant/user/assistant/...`",
+        _assistant_begins,
+        hosts("gemini", "vllm", "llamacpp", "lmstudio"),
     ),
     Rule("a file is a PDF", "OpenAI: platform.openai.com/docs/guides/pdf-files", _files_of_text),
     Rule("no foreign signature", "wild.md", _foreign("openai-chat")),

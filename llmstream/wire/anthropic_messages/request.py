@@ -156,6 +156,7 @@ def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRul
         model=request.model,
         ids=ANTHROPIC_ID,
         system=SystemPlace.AFTER_USER if amid else SystemPlace.ABOVE,
+        user_first=True,
         blank=Blank.SPACE,
         unsigned_reasoning=unsigned,
         signed_reasoning=True,

@@ -12,7 +12,7 @@ from llmstream.wire.fitting.assistant import fit_assistant
 from llmstream.wire.fitting.call_ids import CallIds
 from llmstream.wire.fitting.parts import PartFitting
 from llmstream.wire.fitting.rules import HistoryRules
-from llmstream.wire.fitting.system import place_system
+from llmstream.wire.fitting.system import open_with_user, place_system
 
 
 @dataclass(slots=True)
@@ -35,7 +35,8 @@ def fit_history(history: Sequence[Message], rules: HistoryRules) -> FittedHistor
         ids = CallIds(rules.ids)
         arranged = Arrangement(fitted, ids, warnings, keeps_orphans=rules.keeps_orphans)
         fitted = list(arranged.messages())
-    return FittedHistory(place_system(fitted, rules, warnings), warnings)
+    placed = place_system(fitted, rules, warnings)
+    return FittedHistory(open_with_user(placed) if rules.user_first else placed, warnings)
 
 
 def is_plain(message: Message) -> bool:

@@ -77,6 +77,13 @@ class HistoryRules:
     model: str
     ids: IdRule
     system: SystemPlace = SystemPlace.ANYWHERE
+    user_first: bool = False
+    """Whether a user's message must be the first beside the system's.
+
+    Anthropic: 400 `messages: first message must use the "user" role`. Gemini: 400 `Please ensure that function call
+    turn comes immediately after a user turn`. Templates of Gemma, Llama 2 and Mistral raise `Conversation roles must
+    alternate user/assistant/user/assistant/...`.
+    """
     blank: Blank = Blank.EMPTY
     unsigned_reasoning: bool = False
     """Whether reasoning that nobody signed goes back."""

@@ -1,4 +1,4 @@
-"""System messages, at the places where the target takes them."""
+"""System messages at the places where the target takes them, and a user's message before the assistant's first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from llmstream.messages import Message, Part, TextPart
 from llmstream.wire.fitting.rules import HistoryRules, SystemPlace
 from llmstream.wire.outbound import warn_once
 
+OPENING = "[The assistant begins.]"
+"""What the user is made to say before an assistant's first message, where the target wants the user to begin."""
 _BETWEEN = "\n\n"
 """What parts the texts of several system messages."""
 
@@ -38,6 +40,15 @@ def place_system(
     if rules.system is SystemPlace.FRONT:
         spoken = [_merged(spoken)]
     return [*spoken, *turns]
+
+
+def open_with_user(messages: list[Message]) -> list[Message]:
+    """The messages with one of the user's before the assistant's, if the assistant begins. Nothing is lost by it."""
+    leading = len(list(takewhile(is_system, messages)))
+    turns = messages[leading:]
+    if not turns or turns[0].role != "assistant":
+        return messages
+    return [*messages[:leading], Message("user", [TextPart(OPENING)]), *turns]
 
 
 def _merged(spoken: Sequence[Message]) -> Message:

@@ -66,6 +66,8 @@ class ChatVariant:
     """The call ids that the host takes."""
     system: SystemPlace = SystemPlace.ANYWHERE
     """Where the host takes system messages."""
+    user_first: bool = False
+    """Whether the host wants a user's message before the assistant's first."""
     cache: str | None = None
     """The host's word for a cache mark on a part; None: it has none, or caches by itself."""
     tools: ToolRules = CHAT_TOOLS
@@ -278,6 +280,7 @@ def _history_rules(
         model=request.model,
         ids=variant.ids,
         system=variant.system,
+        user_first=variant.user_first,
         unsigned_reasoning=goes_back,
         signed_reasoning=variant.reasoning_details,
         owed=owed if goes_back else None,

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from llmstream.arguments import build_request
-from llmstream.messages import Message, TextPart
+from llmstream.messages import Message
 from llmstream.web.dialects.ag_ui_messages import parse_messages
 from llmstream.web.dialects.ai_sdk_messages import parse_ui_messages
 from tests.example_counts import examples
@@ -21,7 +21,6 @@ from tests.wire.vendor_types import check_types
 every_target = pytest.mark.parametrize(
     "target", TARGETS, ids=[f"{target.name}:{target.model}" for target in TARGETS]
 )
-FIRST = Message("user", [TextPart("Hello?")])
 ids = st.sampled_from(["call_1", "call_2", "x", "call 3!", "é" * 50])
 names = st.sampled_from(["search", "add"])
 arguments = st.sampled_from(["{}", '{"a": 1}', "", '{"a": ', "[1]"])
@@ -49,7 +48,7 @@ def numbered(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[st
 
 
 def check(target: Target, history: list[Message], words: list[str]) -> None:
-    body = target.render([FIRST, *history, LAST]).body
+    body = target.render([*history, LAST]).body
     check_types(body, target.format)
     hosts = {target.name, f"{target.name} {target.model}"}
     assert sorted({each for host in hosts for each in findings(body, target.format, host)}) == []
