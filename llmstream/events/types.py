@@ -332,7 +332,7 @@ def opaque(format: str, **data: Any) -> StreamEvent:
     """STATUS(kind="opaque"): what a provider wants back.
 
     `signature=`, `id=` and `provider_data=` are for the reasoning just seen; with `readable=True` nothing of it is
-    signed, so that other providers may have its text. `phase=` is for the texts that follow (None: they have none).
+    signed, so that other providers may have its text. `phase=` begins other texts and is theirs (None: they have none).
     `item=` is a whole part of its own.
     """
     return StreamEvent(EventType.STATUS, status=Status("opaque", data={"format": format, **data}))

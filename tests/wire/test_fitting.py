@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import Any
 
@@ -26,6 +27,7 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.providers.compatible import VENDORS
+from llmstream.wire import decoder
 from llmstream.wire.anthropic_messages.request import parse_request as parse_messages
 from llmstream.wire.anthropic_messages.request import render_request as render_messages
 from llmstream.wire.fitting.call_ids import CallIds
@@ -701,6 +703,50 @@ def test_citations_go_back_whole_and_apart():
     request = parse_messages({"model": "m", "messages": messages})
     assert render_messages(request).body["messages"] == messages
     assert course(render_chat(request).body)[1] == ("assistant", "See this.")
+
+
+TEXT_BLOCKS = [
+    [("See ", 0), ("this", 1), (".", 0)],
+    [("this", 2), (".", 0), (" More.", 0)],
+    [("a", 1), ("b", 1), ("c", 0), ("d", 1)],
+    [("a", 0), ("b", 0)],
+]
+
+
+@pytest.mark.parametrize("blocks", TEXT_BLOCKS)
+@pytest.mark.parametrize("as_stream", [True, False])
+def test_an_answer_s_text_blocks_go_back_whole_and_apart(blocks, as_stream):
+    raw = {"type": "web_search_result_location", "encrypted_index": "x", "url": "https://a"}
+    content = [
+        {"type": "text", "text": text, **({"citations": [raw] * count} if count else {})}
+        for text, count in blocks
+    ]
+    whole = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn"}
+    feed = decoder("anthropic-messages")
+    frames = _streamed(whole) if as_stream else json.dumps(whole).encode()
+    events = [*feed.feed(frames), *feed.finish()]
+    answer = events[-1].message
+    assert answer.text == "".join(text for text, _ in blocks)
+    body = render_messages(ChatRequest([USER, answer, USER], "claude-opus-5-5")).body
+    assert body["messages"][1]["content"] == content
+    restored = Message.from_dict(json.loads(json.dumps(answer.to_dict())))
+    assert render_messages(ChatRequest([USER, restored, USER], "claude-opus-5-5")).body == body
+
+
+def _streamed(whole: dict[str, Any]) -> bytes:
+    """The events of an answer, as Anthropic sends them: citations before their text."""
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": {**whole, "content": []}}]
+    for index, block in enumerate(whole["content"]):
+        place = {"index": index}
+        deltas = [{"type": "citations_delta", "citation": c} for c in block.get("citations", ())]
+        deltas.append({"type": "text_delta", "text": block["text"]})
+        start = {"type": "text", "text": ""}
+        events.append({"type": "content_block_start", **place, "content_block": start})
+        events += [{"type": "content_block_delta", **place, "delta": delta} for delta in deltas]
+        events.append({"type": "content_block_stop", **place})
+    events.append({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    events.append({"type": "message_stop"})
+    return b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
 
 
 def test_an_answer_s_own_citations_go_back_with_their_text():

@@ -57,6 +57,7 @@ class MessagesDecoder(Decoder):
         # All but calls, which end at the latest when the next begins.
         self._loose: dict[int, None] = {}
         self._last: dict[str, OpenBlock] = {}  # the last open block of each type
+        self._last_kind = ""  # the type of the block that began last
         self._opening: list[dict[str, Any]] = []  # the content of `message_start`
         self._texts: list[TextRecord] = []  # of the text blocks, in order
         self._first_calls: dict[str, OpenCall] = {}  # by the id that the server gave
@@ -172,6 +173,9 @@ class MessagesDecoder(Decoder):
             return
         self._end_blocks()
         self._end_block(index)
+        if kind == "text" == self._last_kind:
+            self._opaque(phase=None, understood=False)  # cited and uncited text go back apart
+        self._last_kind = kind
         block = self._blocks[index] = self._last[kind] = OpenBlock(kind, id)
         self._loose[index] = None
         if kind in CALLS:
@@ -198,10 +202,10 @@ class MessagesDecoder(Decoder):
         if block.call is not None:
             self._add_call_start(block, start)
         elif block.type == "text":
+            for citation in start.get("citations") or ():  # before their text, as in a stream
+                self._source(parse_citation(citation))
             self._record_text(block.record)
             self._text(block.record.rest(start.get("text") or "") or "")
-            for citation in start.get("citations") or ():
-                self._source(parse_citation(citation))
         elif block.type == "thinking":
             self._think(block, block.record.rest(start.get("thinking") or "") or "")
             block.signature = [as_word(start.get("signature"))]

@@ -135,6 +135,8 @@ class MessagesEncoder:
             return
         if not self._started:
             self._early.append(data)
+        elif "phase" in data:
+            yield from self._close_prose()
         elif "item" in data:
             yield from self._whole(data["item"])
         else:
