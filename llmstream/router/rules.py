@@ -25,6 +25,30 @@ _UNSEEN = re.compile(
 """Characters that nobody sees: soft hyphens, joiners, marks of direction (Default_Ignorable_Code_Point)."""
 
 
+_OPTIONAL = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u0652\u0670\u06d6-\u06dc]"
+)
+"""Hebrew and Arabic vowels, and the line that stretches Arabic words: few people write them."""
+_ALIKE = str.maketrans("\u2018\u2019\u02bc\u2010\u2011\u2212", "'''---")
+"""Apostrophes and hyphens, which keyboards write one way and programs another."""
+_ARTICLES = (
+    (
+        "[\u0621-\u064a]",
+        "[\u0648\u0641]?(?:[\u0628\u0643]?\u0627\u0644|\u0644\u0644)",
+        "[\u0648\u0641]?[\u0628\u0643\u0644]|[\u0648\u0641]",
+    ),
+    (
+        "[\u05d0-\u05ea]",
+        "[\u05d5\u05e9]?\u05d4",
+        "[\u05d5\u05e9]?(?:\u05db\u05e9)?[\u05d1\u05db\u05dc\u05de]|\u05d5?\u05e9|\u05d5",
+    ),
+)
+"""What Arabic and Hebrew write before a word without a space: letters; articles; and, in, to, from.
+
+Articles stand before words from three letters on, the others from four: short words begin like that, too.
+"""
+
+
 class Searchable(Protocol):
     """A compiled pattern, of `re` or of another engine such as re2."""
 
@@ -39,9 +63,10 @@ def rules(table: Mapping[R, Sequence[Rule]]) -> Strategy[R]:
     r"""A strategy: the first route of `table` of which one keyword or pattern occurs in the text, else no decision.
 
     A keyword is a string, found as whole words, in either case, whatever the spaces between its words. Scripts without
-    spaces have no whole words, so it is found anywhere there; so is what Korean hangs on a word. The time it takes is
-    linear in the text. A compiled pattern is asked as it is: `re` can take exponential time for one with
-    nested repetitions such as `(a+)+`, and would block the loop; give one of `re2` where that may happen.
+    spaces have no whole words, so it is found anywhere there; so is what Korean hangs on a word. In Arabic and Hebrew it is
+    also found behind an article or a preposition, which are written without a space, and with vowels or without them.
+    The time it takes is linear in the text. A compiled pattern is asked as it is: `re` can take exponential time for
+    one with nested repetitions such as `(a+)+`, and would block the loop; give one of `re2` where that may happen.
 
     Raises TypeError or ValueError, at once, for a rule that can't be, or that no text can match.
     """
@@ -88,7 +113,7 @@ def _compile_keywords(keywords: list[list[str]], what: str) -> re.Pattern[str]:
     # once for all that have the same, which is twenty times as fast as once for each.
     by_bound: dict[str, list[str]] = {}
     for words in keywords:
-        by_bound.setdefault(_bound_before(words[0][0]), []).append(_pattern(words))
+        by_bound.setdefault(_bound_before(words[0]), []).append(_pattern(words))
     groups = [f"{bound}(?:{'|'.join(patterns)})" for bound, patterns in by_bound.items()]
     return re.compile("|".join(groups) or r"(?!)")
 
@@ -97,12 +122,21 @@ def _pattern(words: list[str]) -> str:
     return r"\s+".join(map(re.escape, words)) + _bound_after(words[-1][-1])
 
 
-def _bound_before(first: str) -> str:
-    if re.match(f"[{_HANGUL}]", first):
+def _bound_before(word: str) -> str:
+    if re.match(f"[{_HANGUL}]", word):
         return f"(?<![{_HANGUL}])"
-    if not _is_of_word(first):
+    if not _is_of_word(word[0]):
         return ""
-    return rf"(?<![^\W{_ALONE}{_HANGUL}])(?<![{_marks(alone=False)}])"
+    return rf"(?<![^\W{_ALONE}{_HANGUL}])(?<![{_marks(alone=False)}]){_prefixes(word)}"
+
+
+def _prefixes(word: str) -> str:
+    """What may stand before a word, within its bounds."""
+    for letters, articles, others in _ARTICLES:
+        length = len(re.findall(letters, word))
+        if length == len(word) and length >= 3:
+            return f"(?:{articles}|{others})?" if length >= 4 else f"(?:{articles})?"
+    return ""
 
 
 def _bound_after(last: str) -> str:
@@ -136,7 +170,8 @@ def _fold(text: str) -> str:
     """Without differences of case, of how a character is composed, and of what nobody sees."""
     if text.isascii():
         return text.casefold()
-    folded = normalize("NFKC", _UNSEEN.sub("", text)).casefold()
+    seen = _OPTIONAL.sub("", _UNSEEN.sub("", text))
+    folded = normalize("NFKC", seen.translate(_ALIKE)).casefold()
     # Turkish has an i with a dot in both cases, and one without.
     plain = folded.replace("i\u0307", "i").replace("ı", "i")  # noqa: RUF001
     return normalize("NFKC", plain)
