@@ -63,10 +63,11 @@ def rules(table: Mapping[R, Sequence[Rule]]) -> Strategy[R]:
     r"""A strategy: the first route of `table` of which one keyword or pattern occurs in the text, else no decision.
 
     A keyword is a string, found as whole words, in either case, whatever the spaces between its words. Scripts without
-    spaces have no whole words, so it is found anywhere there; so is what Korean hangs on a word. Arabic and Hebrew write
-    articles and prepositions before a word without a space: it is found behind them, with vowels or without. The time it
-    takes is linear in the text. A compiled pattern is asked as it is: `re` can take exponential time for one with
-    nested repetitions such as `(a+)+`, and would block the loop; give one of `re2` where that may happen.
+    spaces have no whole words, so it is found anywhere there; so is what Korean hangs on a word. Arabic and Hebrew
+    write articles and prepositions before a word without a space: it is found behind them, with vowels or without.
+
+    The time it takes is linear in the text. A compiled pattern is asked as it is: `re` can take exponential time for
+    one with nested repetitions such as `(a+)+`, and would block the loop; give one of `re2` where that may happen.
 
     Raises TypeError or ValueError, at once, for a rule that can't be, or that no text can match.
     """

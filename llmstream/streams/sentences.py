@@ -27,8 +27,8 @@ _EMPHASIS = "*_~`"
 _ASCII_WORD = re.compile(r"[A-Za-z0-9=&/%_+-]")
 
 _ABBREVIATION_WORDS = """
-dr mr mrs ms prof sr jr st mt messrs mme mlle hr fr frl hrn gen col maj capt lt sgt cmdr adm gov
-sen rep rev hon pres supt ed eds vs cf approx dept est inc ltd co corp bros a.m p.m e.g i.e viz
+dr mr mrs ms prof sr st mt messrs mme mlle hr fr frl hrn gen col maj capt lt sgt cmdr adm gov
+sen rep rev hon pres supt ed eds vs cf approx dept est e.g i.e viz
 bzw ca d.h u.a z.b z.t evtl ggf inkl vgl geb gest sog p.ej sra srta ud uds dra avda sig.ra dott
 art.n т.е т.д г ул см им проф
 """  # noqa: RUF001  # Cyrillic
@@ -37,9 +37,18 @@ ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
 
 Chosen from https://github.com/unicode-org/cldr/tree/main/common/segments (suppressions).
 """
+_LAST_WORDS = "jr sr inc ltd co corp bros a.m p.m ph.d"
+LAST = frozenset(_LAST_WORDS.split())
+"""They stand within a sentence or at its end, as the initial of a name does."""
+_BEGINNING_WORDS = """
+he she it we you they this that these those there the his her its our your their my what when
+where why how who then but and so if
+"""
+_BEGINNINGS = frozenset(_BEGINNING_WORDS.split())
+"""Behind what may be the last word of a sentence, these begin the next: "at 6 p.m. He", "Vitamin C. It"."""
 _NUMBERED_WORDS = """
 no nos nr vol vols fig figs eq eqs ch sec p pp art abs bd núm pág págs стр рис jan feb mar apr
-jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri
+jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri c al
 """  # Cyrillic
 NUMBERED = frozenset(_NUMBERED_WORDS.split())
 """They are abbreviations where a number follows: "No. 5", but "No. Never"."""
@@ -49,11 +58,12 @@ feb apr jun jul aug sep okt nov dez januari februari mars maj juni augusti oktob
 ledna února března dubna května června července srpna září října listopadu prosince stycznia
 lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia
 tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta syyskuuta
-lokakuuta marraskuuta joulukuuta
+lokakuuta marraskuuta joulukuuta jahrhundert jahrhunderts jahrtausend weltkrieg weltkriegs
 """
 _MONTHS = frozenset(_MONTH_WORDS.split())
-"""Of the languages that write a day as `3.`"""
+"""Of the languages that write a day as `3.`, and what they count like that."""
 _WORD_BEFORE = re.compile(r"(?<![\w.])(?:[^\W\d_]+\.)*[^\W\d_]+\Z")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _NUMBER_BEFORE = re.compile(r"(?:^|(?<=[\s(\[*_#>-]))\d{1,3}\Z")
 _LIST_BEFORE = re.compile(r"^[ \t>*_#-]*(?:\d{1,3}|[A-Za-z])\Z", re.MULTILINE)
 _WORD_BEHIND = re.compile(r"[^\W\d_]+")
@@ -108,11 +118,10 @@ class _Mark:
         if is_at_once and self._is_inside_word(behind):
             return 0
         if closed == self._at + 1 and spaced > closed:
-            if self._is_abbreviation(text[spaced]) or self._is_list_item():
-                return 0
-            is_day = self._is_day(spaced)
-            if is_day is not False:
-                return None if is_day is None else 0
+            for goes_on in (self._is_abbreviation, self._is_list_item, self._is_last, self._is_day):
+                known = goes_on(spaced)
+                if known is not False:
+                    return None if known is None else 0
         return self._end_by_next_letter(spaced)
 
     def _break_end(self, at: int) -> int | None:
@@ -152,26 +161,56 @@ class _Mark:
         return at
 
     def _is_inside_word(self, behind: str) -> bool:
-        """As in `3.14` and `U.S`."""
+        """As in `3.14`, `U.S` and `.NET`."""
         if behind.isdecimal():
             return True
         at = self._at
+        is_alone = self._text[max(0, at - 1) : at].isspace()
+        if is_alone and self._text[at + 1].isalpha():
+            return True
         while at and _is_transparent(self._text[at - 1]):
             at -= 1
         before = self._text[at - 1 : at]
         is_cased = before.isalpha() and before.lower() != before.upper()
         return is_cased and behind.isupper()
 
-    def _is_abbreviation(self, behind: str) -> bool:
+    def _is_abbreviation(self, spaced: int) -> bool | None:
+        """Whether the word before is one; None: what has come of the next word may make it one."""
         word = _WORD_BEFORE.search(self._before())
         if word is None:
             return False
-        is_initial = len(word[0]) == 1 and word[0].isupper() and word[0] != "I"
         said = word[0].lower()
-        return is_initial or said in ABBREVIATIONS or (said in NUMBERED and behind.isdecimal())
+        is_numbered = said in NUMBERED and self._text[spaced].isdecimal()
+        if said in ABBREVIATIONS or is_numbered:
+            return True
+        if len(said) > 1 or not word[0].islower():
+            return False
+        # The first half of one with two, such as "z. B."
+        next_word = _WORD_BEHIND.match(self._text, spaced)
+        if next_word is None or len(next_word[0]) > 1:
+            return False
+        if next_word.end() == len(self._text):
+            return False if self._whole else None
+        return self._text[next_word.end()] in _FULL_STOPS
 
-    def _is_list_item(self) -> bool:
+    def _is_list_item(self, spaced: int) -> bool:
         return _LIST_BEFORE.search(self._before()) is not None
+
+    def _is_last(self, spaced: int) -> bool | None:
+        """Whether a sentence goes on behind what may be its last word; None: as for a day."""
+        word = _WORD_BEFORE.search(self._before())
+        if word is None or word[0] == "I":
+            return False
+        is_initial = word[0].isupper() and _INITIALS.fullmatch(word[0]) is not None
+        if not is_initial and word[0].lower() not in LAST:
+            return False
+        next_word = _WORD_BEHIND.match(self._text, spaced)
+        if next_word is None:
+            return True
+        said = next_word[0].lower()
+        if next_word.end() == len(self._text) and not self._whole:
+            return None if any(each.startswith(said) for each in _BEGINNINGS) else True
+        return said not in _BEGINNINGS or next_word[0].islower()
 
     def _is_day(self, spaced: int) -> bool | None:
         """Whether a month follows a number; None: what has come of the next word may become one."""

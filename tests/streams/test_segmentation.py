@@ -102,6 +102,25 @@ SENTENCES = [
     ["By the sea: el mar. ", "Luego. ", "Prof. Dr. Müller sagte z.B. Hallo. ", "Ja."],
     ["A. One option.\n", "B. Another.\n", "C. None. ", "Choose!"],
     ["Good. ", "👍🏽 Yes."],
+    ["We met at 6 p.m. ", "He left. ", "It was 9 a.m. Eastern. ", "Then 5 p.m. ", "Then on."],
+    ["I take Vitamin C. ", "It helps. ", "See Plan B. ", "The other is Plan C."],
+    [
+        "Apple Inc. is big. ",
+        "So is Foo Ltd. ",
+        "We know Bar Corp. Europe. ",
+        "Martin Jr. ",
+        "He left.",
+    ],
+    [
+        "J.R.R. Tolkien met J. K. Rowling. ",
+        "The U.S. Senate met. ",
+        "He left the U.S. ",
+        "They stayed.",
+    ],
+    ["Das ist z. B. so, d. h. gut. ", "Im 19. Jahrhundert war es so. ", "Es waren 30. ", "Ja."],
+    ["И т. д. ", "Потом. ", "Solve for x. ", "Then y."],
+    ["Smith et al. 2020 said c. 1850. ", "Smith et al. ", "They said so."],
+    ["I like .NET and .NET. ", "It runs .NET Core. ", "Yes."],
 ]
 
 
