@@ -13,6 +13,7 @@ from operator import is_
 from typing import Any, TypeGuard
 
 from llmstream.cache_marks import Cache, check_cache, parse_cache
+from llmstream.checks import require
 from llmstream.media import checked, parse_media
 from llmstream.message_keys import check_call_keys, check_message_keys, check_part_keys
 from llmstream.messages import (
@@ -92,8 +93,7 @@ def parse_messages(value: Any) -> list[Message]:
         raise TypeError(f"messages must be a list such as {example}, not {type(value).__name__}")
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"messages must be a list, not {type(value).__name__}")
-    if not value:
-        raise ValueError("messages is empty: give at least one message")
+    require(value, "messages is empty: give at least one message")
     return [
         _parse_plain(item) or _parse_message(item, f"messages[{index}]")
         for index, item in enumerate(value)
@@ -244,8 +244,7 @@ def _parse_image(image: Any, where: str, cache: Cache | None) -> ImagePart:
         image = {"url": image}
     image = _mapping(image, where)
     url, detail = image.get("url"), image.get("detail")
-    if url is None:
-        raise ValueError(f"{where}.url is missing")
+    require(url is not None, f"{where}.url is missing")
     return parse_media(ImagePart, where, url=url, detail=detail, cache=cache)
 
 
@@ -349,8 +348,7 @@ def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> To
         result.content = _parse_text(content, where)
         return result
     shown = list(_parse_content(content, f"{where}.content"))
-    if not all(isinstance(part, _Shown) for part in shown):
-        raise ValueError(f"{where}.content: {_SHOWN}")
+    require(all(isinstance(part, _Shown) for part in shown), f"{where}.content: {_SHOWN}")
     if len(shown) == 1 and isinstance(shown[0], TextPart):
         result.content, result.cache = shown[0].text, result.cache or shown[0].cache
     else:
@@ -469,8 +467,7 @@ def _parse_named_schema(value: Mapping[str, Any]) -> ResponseFormat:
     where = "response_format.json_schema"
     named = _mapping(value.get("json_schema", value), where)
     schema = named.get("schema")
-    if not isinstance(schema, dict):
-        raise ValueError(f"{where}.schema is missing")
+    require(isinstance(schema, dict), f"{where}.schema is missing")
     ensure_json(schema, "response_format")
     return ResponseFormat(schema, named.get("name") or "response", named.get("strict"))
 
@@ -482,15 +479,21 @@ def parse_stop(value: Any) -> list[str]:
     if isinstance(value, str):
         value = [value]
     stops = list(sequence_of(value, "stop"))
-    if not all(isinstance(stop, str) and stop for stop in stops):
-        raise TypeError("stop must be a non-empty string, or a list of them")
+    require(
+        all(isinstance(stop, str) and stop for stop in stops),
+        "stop must be a non-empty string, or a list of them",
+        TypeError,
+    )
     return stops
 
 
 def _parse_metadata(value: Any) -> dict[str, str]:
     metadata = dict(check_type(value, Mapping, "metadata must map strings to strings") or {})
-    if not all(isinstance(item, str) for pair in metadata.items() for item in pair):
-        raise TypeError("metadata must map strings to strings")
+    require(
+        all(isinstance(item, str) for pair in metadata.items() for item in pair),
+        "metadata must map strings to strings",
+        TypeError,
+    )
     return metadata
 
 

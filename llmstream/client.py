@@ -29,6 +29,7 @@ from weakref import WeakSet
 from llmstream.answer_stream import Stream
 from llmstream.arguments import build_request, check_type, take_request
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
+from llmstream.checks import is_list, require
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import narrow
@@ -270,8 +271,11 @@ class LLMClient:
         """Whom a call with this `model=` asks. Only `"provider:model"` leaves the client's own, for its environment."""
         if model is None:
             return Target(self._provider, str(self._model))
-        if not isinstance(model, str) or not model:
-            raise TypeError(f'model must be a string such as "openai:gpt-5-mini", not {model!r}')
+        require(
+            isinstance(model, str) and model,
+            f'model must be a string such as "openai:gpt-5-mini", not {model!r}',
+            TypeError,
+        )
         name, colon, rest = model.partition(":")
         if name not in registry.names():
             # "ft:…" names one of OpenAI's fine-tunes.
@@ -331,10 +335,11 @@ class LLMClient:
             provider = registry.create(config)
         else:
             _check_provider(provider, "provider must be a name or a Provider object")
-            if settings:
-                raise ConfigurationError(
-                    f"{', '.join(settings)}: belongs to the Provider object you pass; set it there"
-                )
+            require(
+                not settings,
+                f"{', '.join(settings)}: belongs to the Provider object you pass; set it there",
+                ConfigurationError,
+            )
         model = model or traits_of(provider).default_model
         if not model:
             raise ConfigurationError(
@@ -347,10 +352,11 @@ class LLMClient:
             head, colon, rest = (model or "").partition(":")
             if not colon or head not in registry.names():
                 return provider, model
-            if head != provider:
-                raise ConfigurationError(
-                    f"model={model!r} names another provider than provider={provider!r}"
-                )
+            require(
+                head == provider,
+                f"model={model!r} names another provider than provider={provider!r}",
+                ConfigurationError,
+            )
             return provider, rest
         if model is not None:
             return registry.parse_model(model)
@@ -377,10 +383,11 @@ class LLMClient:
         return Target(other, model)
 
     def _parse_fallbacks(self, fallbacks: Sequence[str | Provider]) -> list[Target]:
-        if isinstance(fallbacks, str) or not isinstance(fallbacks, Sequence):
-            raise TypeError(
-                f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {fallbacks!r}'
-            )
+        require(
+            is_list(fallbacks),
+            f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {fallbacks!r}',
+            TypeError,
+        )
         targets = []
         for fallback in fallbacks:
             if isinstance(fallback, str):
@@ -482,8 +489,11 @@ class LLMClient:
 
         def ask(changed: ChatRequest) -> Attempts:
             """The attempts for a request that middleware may have changed."""
-            if not isinstance(changed, ChatRequest):
-                raise TypeError(f"next takes a ChatRequest, not {type(changed).__name__}")
+            require(
+                isinstance(changed, ChatRequest),
+                f"next takes a ChatRequest, not {type(changed).__name__}",
+                TypeError,
+            )
             checked = take_request(replace(changed, checked=False))
             _check_call_headers(call.headers)  # a middleware may have set them
             first = targets[0] if checked.model == name else self.target(checked.model or None)
@@ -553,22 +563,22 @@ def _without_none(**settings: Any) -> dict[str, Any]:
 
 def _check_provider(provider: object, wanted: str) -> None:
     """Raise TypeError for what isn't a provider."""
-    if not hasattr(provider, "stream"):
-        raise TypeError(f"{wanted}, not {provider!r}")
+    require(hasattr(provider, "stream"), f"{wanted}, not {provider!r}", TypeError)
     traits_of(cast("Provider", provider))
 
 
 def _check_policies(retry: object, timeouts: object, on_interrupt: object) -> None:
     """Raise TypeError or ValueError for what can't be a client's."""
-    if not isinstance(retry, RetryPolicy):
-        raise TypeError(
-            f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}"
-        )
+    require(
+        isinstance(retry, RetryPolicy),
+        f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}",
+        TypeError,
+    )
     _check_timeouts(timeouts)
-    if on_interrupt not in ON_INTERRUPT:
-        raise ValueError(
-            f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}"
-        )
+    require(
+        on_interrupt in ON_INTERRUPT,
+        f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}",
+    )
 
 
 def _check_loop() -> None:
@@ -586,5 +596,8 @@ def _check_call_headers(headers: object) -> None:
 
 
 def _check_timeouts(timeouts: object) -> None:
-    if not isinstance(timeouts, Timeouts):
-        raise TypeError(f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}")
+    require(
+        isinstance(timeouts, Timeouts),
+        f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}",
+        TypeError,
+    )

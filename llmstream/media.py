@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from llmstream.cache_marks import Cache, check_cache
+from llmstream.checks import require
 from llmstream.media_types import (
     HEAD,
     contradicts,
@@ -327,8 +328,9 @@ def _check(part: ImagePart | File) -> None:
     for f in fields(part):
         _check_field(kind, f.name, getattr(part, f.name))
     check_cache(part.cache, kind)
-    if part.url is not None and part.data is not None:
-        raise ValueError(f"{kind} has both data and url: give one of them")
+    require(
+        part.url is None or part.data is None, f"{kind} has both data and url: give one of them"
+    )
     if part.data is not None:
         _settle_data(part, part.data)
     elif part.url is not None:
@@ -375,14 +377,12 @@ def _wrong_kind(kind: str, name: str, value: Any) -> str:
 
 
 def _check_data(kind: str, data: str) -> str:
-    if not data.strip():
-        raise ValueError("data is empty")
-    if _is_data_url(data):
-        raise ValueError(
-            "data is a data URL that can't be read: write 'data:image/png;base64,' and then base64"
-        )
-    if _SCHEME.match(data):
-        raise ValueError("data holds a URL: give it as url=")
+    require(data.strip(), "data is empty")
+    require(
+        not _is_data_url(data),
+        "data is a data URL that can't be read: write 'data:image/png;base64,' and then base64",
+    )
+    require(not _SCHEME.match(data), "data holds a URL: give it as url=")
     try:
         return _parse_base64(data)
     except ValueError:
@@ -392,49 +392,59 @@ def _check_data(kind: str, data: str) -> str:
 
 
 def _check_url(kind: str, url: str) -> None:
-    if _is_data_url(url):
-        raise ValueError(
-            "url is a data URL that can't be read: write 'data:image/png;base64,' and then base64"
-        )
+    require(
+        not _is_data_url(url),
+        "url is a data URL that can't be read: write 'data:image/png;base64,' and then base64",
+    )
     scheme = _SCHEME.match(url)
     if scheme is None or scheme[1].lower() in ("file", "blob"):
         raise ValueError(
             f"url must begin with https:// or another scheme that the provider can read; "
             f"a file on this machine is read by {kind}.from_path(path)"
         )
-    if re.search(r"[\s\0-\x1f\x7f]", url):
-        raise ValueError("url has a space or control character: percent-encode it")
+    require(
+        not re.search(r"[\s\0-\x1f\x7f]", url),
+        "url has a space or control character: percent-encode it",
+    )
     try:
         host = urlsplit(url).hostname
     except ValueError:
         host = None
-    if scheme[1].lower() in ("http", "https") and not host:
-        raise ValueError("url has no host: write https://host/path")
+    require(
+        scheme[1].lower() not in ("http", "https") or host,
+        "url has no host: write https://host/path",
+    )
 
 
 def _check_type(part: ImagePart | File) -> None:
     declared = essence(part.media_type)
-    if declared and not _MEDIA_TYPE.fullmatch(declared):
-        raise ValueError(f"media_type must be of the form 'image/png', not {part.media_type!r}")
+    require(
+        not declared or _MEDIA_TYPE.fullmatch(declared),
+        f"media_type must be of the form 'image/png', not {part.media_type!r}",
+    )
     sniffed = None if part.data is None else _sniff(part.data, declared)
     known = declared or sniffed or ""
-    if isinstance(part, ImagePart) and known and not known.startswith("image/"):
-        raise ValueError(f"{known} isn't an image: give it as a File")
-    if declared and contradicts(declared, sniffed):
-        raise ValueError(
-            f"media_type is {declared}, but the bytes are {sniffed}: leave media_type out, or correct it"
-        )
+    require(
+        not isinstance(part, ImagePart) or not known or known.startswith("image/"),
+        f"{known} isn't an image: give it as a File",
+    )
+    require(
+        not declared or not contradicts(declared, sniffed),
+        f"media_type is {declared}, but the bytes are {sniffed}: leave media_type out, or correct it",
+    )
     if part.data is not None and not declared:
         _check_unknown_type(part)
 
 
 def _check_unknown_type(part: ImagePart | File) -> None:
-    if isinstance(part, ImagePart):
-        raise ValueError("the type of the image is unknown: give media_type=, such as 'image/png'")
-    if not part.media_type:
-        raise ValueError(
-            "the type of the file is unknown: give File a media_type= or a name= with an extension"
-        )
+    require(
+        not isinstance(part, ImagePart),
+        "the type of the image is unknown: give media_type=, such as 'image/png'",
+    )
+    require(
+        part.media_type,
+        "the type of the file is unknown: give File a media_type= or a name= with an extension",
+    )
 
 
 def _sniff(data: str, declared: str) -> str | None:

@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeAlias
 
 from llmstream.attempt import as_error
 from llmstream.attempts import Attempts
+from llmstream.checks import is_list, require
 from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.grammar import TERMINAL
@@ -70,13 +71,19 @@ class Middleware(Protocol):
 
 def check_middleware(middleware: object) -> tuple[Middleware, ...]:
     """The middleware, as a client keeps it. Raises TypeError for what isn't a list of functions."""
-    if isinstance(middleware, str) or not isinstance(middleware, Sequence):
+    if not is_list(middleware):
         raise TypeError(f"middleware must be a list such as [cache], not {middleware!r}")
     for each in middleware:
-        if not callable(each) or isinstance(each, type):
-            raise TypeError(f"a middleware must be an async generator function, not {each!r}")
-        if iscoroutinefunction(each):
-            raise TypeError(f"a middleware must be an async generator: {each!r} has no yield")
+        require(
+            callable(each) and not isinstance(each, type),
+            f"a middleware must be an async generator function, not {each!r}",
+            TypeError,
+        )
+        require(
+            not iscoroutinefunction(each),
+            f"a middleware must be an async generator: {each!r} has no yield",
+            TypeError,
+        )
     return tuple(middleware)
 
 

@@ -25,6 +25,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import uuid4
 
+from llmstream.checks import is_list, require
 from llmstream.clock import Clock
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
@@ -131,7 +132,7 @@ METHODS = ("begin", "attempt_begin", "first_piece", "attempt_end", "end")
 
 def check_observers(observers: object) -> tuple[Observer, ...]:
     """The observers, as a client keeps them. Raises TypeError for what isn't one."""
-    if isinstance(observers, str) or not isinstance(observers, Sequence):
+    if not is_list(observers):
         raise TypeError(f"observers must be a list such as [LogObserver()], not {observers!r}")
     for observer in observers:
         methods = {name: getattr(observer, name, None) for name in METHODS}
@@ -143,8 +144,11 @@ def check_observers(observers: object) -> tuple[Observer, ...]:
                 f"not {observer!r}{lacks}"
             )
         awaited = [name for name, method in methods.items() if iscoroutinefunction(method)]
-        if awaited:
-            raise TypeError(f"{', '.join(awaited)}: an observer is called, not awaited; use def")
+        require(
+            not awaited,
+            f"{', '.join(awaited)}: an observer is called, not awaited; use def",
+            TypeError,
+        )
     return tuple(observers)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from random import Random
 
+from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 
 __all__ = ["RetryBudget", "RetryPolicy"]
@@ -36,8 +37,10 @@ class RetryBudget:
     """Endpoints and keys remembered, of those with a retry to make up for; beyond that the fullest are forgotten."""
 
     def __init__(self, *, ratio: float = 0.2, burst: float = 100.0, quiet: float = 60.0) -> None:
-        if not all(value >= 0 for value in (ratio, burst, quiet)):
-            raise ValueError("ratio, burst and quiet must not be negative")
+        require(
+            all(value >= 0 for value in (ratio, burst, quiet)),
+            "ratio, burst and quiet must not be negative",
+        )
         self.ratio = ratio
         self.burst = burst
         self.quiet = quiet
@@ -106,10 +109,11 @@ class RetryPolicy:
     Give another `RetryBudget` to have other limits, or to share them with fewer calls."""
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1:
-            raise ValueError("max_attempts counts the first try: it must be at least 1")
-        if not all(value >= 0 for value in (self.base_delay, self.max_delay, self.max_retry_after)):
-            raise ValueError("delays must not be negative")
+        require(self.max_attempts >= 1, "max_attempts counts the first try: it must be at least 1")
+        require(
+            all(value >= 0 for value in (self.base_delay, self.max_delay, self.max_retry_after)),
+            "delays must not be negative",
+        )
 
     def delay(
         self, attempts: int, error: ErrorInfo, rng: Random, *, left: float | None = None

@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import suppress
 
+from llmstream.checks import require
 from llmstream.cli.arguments import Options
 from llmstream.cli.ask import open_show
 from llmstream.cli.turn import UsageError, open_client
@@ -30,10 +31,11 @@ def serve(options: Options) -> int:
             f'serve needs the extra "server": pip install "llmstream-core[server]" ({problem})'
         ) from problem
     keys = [key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip()]
-    if not keys and not _is_loopback(options.host):
-        raise UsageError(
-            f"--host {options.host} lets others in: set {KEYS} to the keys that they must send"
-        )
+    require(
+        keys or _is_loopback(options.host),
+        f"--host {options.host} lets others in: set {KEYS} to the keys that they must send",
+        UsageError,
+    )
     client = open_client(options.model, options.base_url, open_show(options))
     hosts = [*options.allow_host, *((options.host, *LOOPBACK) if not keys else ())] or None
     limits = Limits()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from llmstream.checks import require
 from llmstream.messages import Message
 
 
@@ -24,14 +25,12 @@ def save(path: str, model: str, messages: Sequence[Message], *, overwrite: bool)
 
 def _target(path: str, *, overwrite: bool) -> Path:
     """The file that may be written. Raises ValueError."""
-    if not path:
-        raise ValueError("give a file name that ends in .json or .md")
+    require(path, "give a file name that ends in .json or .md")
     try:
         target = Path(path).expanduser()
     except RuntimeError as problem:  # nobody has that name
         raise ValueError(str(problem)) from problem
-    if target.suffix not in (".json", ".md"):
-        raise ValueError("the file's name must end in .json or .md")
+    require(target.suffix in (".json", ".md"), "the file's name must end in .json or .md")
     if not target.exists():
         return target
     if not target.is_file():  # opening a pipe would wait for its reader

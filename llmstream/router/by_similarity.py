@@ -9,6 +9,7 @@ from functools import partial
 from operator import mul
 from typing import Any, Generic, TypeAlias
 
+from llmstream.checks import is_list, require
 from llmstream.errors import ConfigurationError
 from llmstream.router.decision import Decision, Strategy
 from llmstream.router.routes import R, Routes
@@ -33,8 +34,7 @@ def by_similarity(
     Raises ConfigurationError, when asked, for vectors that can't be compared: of different lengths, of another number
     than the texts, with values that are no finite numbers, or a zero vector for an example.
     """
-    if not 0 < threshold <= 1:
-        raise ValueError(f"threshold must be above 0 and at most 1, not {threshold!r}")
+    require(0 < threshold <= 1, f"threshold must be above 0 and at most 1, not {threshold!r}")
     known = _Examples(embed, examples)
 
     async def similarity(text: str) -> Decision[R] | None:
@@ -57,10 +57,10 @@ class _Examples(Generic[R]):
         self._pairs = [
             (route, text) for route in examples for text in _check(route, examples[route])
         ]
-        if not self._pairs:
-            raise ValueError(
-                'by_similarity needs examples: {AllowedValues.BILLING: ["Where is my invoice?"]}'
-            )
+        require(
+            self._pairs,
+            'by_similarity needs examples: {AllowedValues.BILLING: ["Where is my invoice?"]}',
+        )
         self._vectors: list[list[float]] = []
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
@@ -83,10 +83,11 @@ class _Examples(Generic[R]):
     async def _embed_all(self) -> list[list[float]]:
         vectors = await _embed(self._embed, [text for _, text in self._pairs], None)
         for (route, _), vector in zip(self._pairs, vectors, strict=True):
-            if not any(vector):
-                raise ConfigurationError(
-                    f"embed gave a zero vector for an example of {route.value!r}"
-                )
+            require(
+                any(vector),
+                f"embed gave a zero vector for an example of {route.value!r}",
+                ConfigurationError,
+            )
         return vectors
 
     def nearest(self, vector: list[float]) -> tuple[Decision[R] | None, bool]:
@@ -109,29 +110,38 @@ async def _embed(embed: Embed, texts: list[str], length: int | None) -> list[lis
         vectors = [[float(number) for number in vector] for vector in given]
     except (TypeError, ValueError):
         raise ConfigurationError("embed must give a list of numbers for each text") from None
-    if len(vectors) != len(texts):
-        raise ConfigurationError(f"embed gave {len(vectors)} vectors for {len(texts)} texts")
+    require(
+        len(vectors) == len(texts),
+        f"embed gave {len(vectors)} vectors for {len(texts)} texts",
+        ConfigurationError,
+    )
     lengths = {len(vector) for vector in vectors}
     if length is not None:
         lengths.add(length)
-    if len(lengths) > 1 or 0 in lengths:
-        raise ConfigurationError(f"embed gave vectors of different lengths: {sorted(lengths)}")
+    require(
+        len(lengths) <= 1 and 0 not in lengths,
+        f"embed gave vectors of different lengths: {sorted(lengths)}",
+        ConfigurationError,
+    )
     return [_unit(vector) for vector in vectors]
 
 
 def _unit(vector: list[float]) -> list[float]:
     norm = math.hypot(*vector)
-    if not math.isfinite(norm):
-        raise ConfigurationError(
-            "embed gave a vector with values that are not finite, or too large"
-        )
+    require(
+        math.isfinite(norm),
+        "embed gave a vector with values that are not finite, or too large",
+        ConfigurationError,
+    )
     return [number / norm for number in vector] if norm else vector
 
 
 def _check(route: Routes, examples: Any) -> Sequence[str]:
-    if isinstance(examples, str) or not isinstance(examples, Sequence):
+    if not is_list(examples):
         raise TypeError(f"the examples of {route!r} must be a list of texts, not {examples!r}")
     for each in examples:
-        if not isinstance(each, str) or not each.strip():
-            raise ValueError(f"an example of {route!r} must be a text, not {each!r}")
+        require(
+            isinstance(each, str) and each.strip(),
+            f"an example of {route!r} must be a text, not {each!r}",
+        )
     return examples

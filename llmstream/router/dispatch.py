@@ -6,6 +6,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from llmstream.checks import require
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent, narrow
@@ -60,10 +61,11 @@ class Dispatcher(Generic[R]):
     def handler(self, *routes: R) -> Callable[[H], H]:
         """Register the decorated function for these routes. Raises ConfigurationError, TypeError for what can't be."""
         parsed = [parse_route(self.routes, route) for route in routes]
-        if not parsed:
-            raise ConfigurationError(
-                "handler needs a route: @dispatcher.handler(AllowedValues.BILLING)"
-            )
+        require(
+            parsed,
+            "handler needs a route: @dispatcher.handler(AllowedValues.BILLING)",
+            ConfigurationError,
+        )
 
         def register(handler: H) -> H:
             _check_handler(handler)
@@ -94,10 +96,11 @@ class Dispatcher(Generic[R]):
         handler = self._handlers.get(route)
         if handler is None and route is undefined(self.routes):
             handler = self._help
-        if handler is None:
-            raise ConfigurationError(
-                f"no handler for {route.name}: register one with @dispatcher.handler(…)"
-            )
+        require(
+            handler is not None,
+            f"no handler for {route.name}: register one with @dispatcher.handler(…)",
+            ConfigurationError,
+        )
         return self._stream(Answering(handler, route.value, text, keep_message=self._keep), ahead)
 
     @narrow
@@ -160,8 +163,7 @@ def _check_handler(handler: Any) -> None:
         raise TypeError(
             f"{handler.__qualname__} would block the event loop: make it an async generator (async def)"
         )
-    if not callable(handler):
-        raise TypeError(f"a handler must be a function, not {handler!r}")
+    require(callable(handler), f"a handler must be a function, not {handler!r}", TypeError)
     try:
         inspect.signature(handler).bind("text")
     except TypeError as problem:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any, Literal, TypeAlias, Unpack, cast
 
+from llmstream.checks import require
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import narrow
@@ -40,14 +41,14 @@ class Candidate:
     def __post_init__(self) -> None:
         for name in ("cost", "speed"):
             value = getattr(self, name)
-            if value is not None and not (isfinite(value) and value >= 0):
-                raise ValueError(
-                    f"{name} of {self.model} must be a number from 0 on, or None, not {value!r}"
-                )
-        if self.context is not None and self.context < 1:
-            raise ValueError(
-                f"context of {self.model} must be tokens, or None, not {self.context!r}"
+            require(
+                value is None or (isfinite(value) and value >= 0),
+                f"{name} of {self.model} must be a number from 0 on, or None, not {value!r}",
             )
+        require(
+            self.context is None or self.context >= 1,
+            f"context of {self.model} must be tokens, or None, not {self.context!r}",
+        )
 
     def suits(self, needs: Needs) -> bool:
         """Whether it takes what the call has. Its context is not looked at."""
@@ -86,19 +87,21 @@ class ModelRouter:
         prefer: Prefer = "cost",
         remember: int = 10_000,
     ) -> None:
-        if not isinstance(candidates, Sequence) or not all(
-            isinstance(each, Candidate) for each in candidates
-        ):
-            raise TypeError(
-                f'candidates must be a list such as [Candidate("openai:gpt-5-mini")], not {candidates!r}'
-            )
+        require(
+            isinstance(candidates, Sequence)
+            and all(isinstance(each, Candidate) for each in candidates),
+            f'candidates must be a list such as [Candidate("openai:gpt-5-mini")], not {candidates!r}',
+            TypeError,
+        )
         self._targets = {
             registry.parse_model(candidate.model): candidate for candidate in candidates
         }
-        if len(self._targets) < max(1, len(candidates)):
-            raise ConfigurationError("candidates must name one model or more, each once")
-        if remember < 1:
-            raise ValueError(f"remember must be 1 or more conversations, not {remember!r}")
+        require(
+            len(self._targets) >= max(1, len(candidates)),
+            "candidates must name one model or more, each once",
+            ConfigurationError,
+        )
+        require(remember >= 1, f"remember must be 1 or more conversations, not {remember!r}")
         self._client = client
         self._prefer = _parse_prefer(prefer)
         self._remember = remember
@@ -115,10 +118,11 @@ class ModelRouter:
         """The models that suit a call, best first. Raises ConfigurationError if none does."""
         needs = needs_of(messages, options)
         suitable = [candidate for candidate in self._targets.values() if candidate.suits(needs)]
-        if not suitable:
-            raise ConfigurationError(
-                f"no candidate takes {' and '.join(needs.names())}: add one that does"
-            )
+        require(
+            suitable,
+            f"no candidate takes {' and '.join(needs.names())}: add one that does",
+            ConfigurationError,
+        )
         roomy = [candidate for candidate in suitable if candidate.holds(needs.tokens)] or _roomiest(
             suitable
         )
@@ -193,8 +197,8 @@ def _roomiest(candidates: Sequence[Candidate]) -> list[Candidate]:
 def _parse_prefer(prefer: Prefer) -> Callable[[Candidate], float]:
     if callable(prefer):
         return prefer
-    if prefer not in _RANKS:
-        raise ValueError(
-            f"prefer must be {' or '.join(_RANKS)}, or a function of a Candidate, not {prefer!r}"
-        )
+    require(
+        prefer in _RANKS,
+        f"prefer must be {' or '.join(_RANKS)}, or a function of a Candidate, not {prefer!r}",
+    )
     return _RANKS[prefer]

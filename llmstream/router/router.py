@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Generic
 
+from llmstream.checks import require
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent
@@ -43,14 +44,11 @@ class Router(Generic[R]):
         clock: Clock | None = None,
     ) -> None:
         self.routes = check_routes(routes)
-        if (
-            not isinstance(strategies, Sequence)
-            or not strategies
-            or not all(map(callable, strategies))
-        ):
-            raise TypeError(
-                f"strategies must be a list of functions such as rules({{…}}), not {strategies!r}"
-            )
+        require(
+            isinstance(strategies, Sequence) and strategies and all(map(callable, strategies)),
+            f"strategies must be a list of functions such as rules({{…}}), not {strategies!r}",
+            TypeError,
+        )
         self._strategies = [(_name(strategy), strategy) for strategy in strategies]
         self._default = undefined(routes) if default is None else parse_route(routes, default)
         self._timeout = check_seconds(timeout)
@@ -111,10 +109,11 @@ class RouterWithDispatcher(Router[R]):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(routes, strategies, default=default, timeout=timeout, clock=clock)
-        if dispatcher.routes is not routes:
-            raise ConfigurationError(
-                f"the dispatcher is for {dispatcher.routes.__name__}, not for {routes.__name__}"
-            )
+        require(
+            dispatcher.routes is routes,
+            f"the dispatcher is for {dispatcher.routes.__name__}, not for {routes.__name__}",
+            ConfigurationError,
+        )
         dispatcher.check()
         self.dispatcher = dispatcher
 

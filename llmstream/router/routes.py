@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 
 UNDEFINED = "NOT_DEFINED"
@@ -27,10 +28,11 @@ class Routes(StrEnum):
 
     def __new__(cls, value: str, description: str = "") -> Self:
         """A member; `value` is the string it equals."""
-        if not (isinstance(value, str) and value and isinstance(description, str)):
-            raise ConfigurationError(
-                f"a route is a value and a description, not {value!r}, {description!r}"
-            )
+        require(
+            isinstance(value, str) and value and isinstance(description, str),
+            f"a route is a value and a description, not {value!r}, {description!r}",
+            ConfigurationError,
+        )
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description or value
@@ -38,10 +40,11 @@ class Routes(StrEnum):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if UNDEFINED not in cls.__members__:
-            raise ConfigurationError(
-                f'{cls.__name__} lacks {UNDEFINED}: add {UNDEFINED} = "not_defined"'
-            )
+        require(
+            UNDEFINED in cls.__members__,
+            f'{cls.__name__} lacks {UNDEFINED}: add {UNDEFINED} = "not_defined"',
+            ConfigurationError,
+        )
         if len(cls) < len(cls.__members__):
             twice = [name for name, route in cls.__members__.items() if route.name != name]
             raise ConfigurationError(
@@ -64,10 +67,11 @@ def defined(routes: type[R]) -> list[R]:
 
 def check_routes(routes: type[R]) -> type[R]:
     """Raise TypeError for what is no subclass of Routes."""
-    if not (isinstance(routes, type) and issubclass(routes, Routes)) or routes is Routes:
-        raise TypeError(
-            f"routes must be a subclass of Routes, such as AllowedValues, not {routes!r}"
-        )
+    require(
+        (isinstance(routes, type) and issubclass(routes, Routes)) and routes is not Routes,
+        f"routes must be a subclass of Routes, such as AllowedValues, not {routes!r}",
+        TypeError,
+    )
     return routes
 
 
@@ -84,7 +88,7 @@ def parse_route(routes: type[R], value: Any) -> R:
 
 def check_request(text: str) -> None:
     """Raise TypeError or ValueError for what can't be classified."""
-    if not isinstance(text, str):
-        raise TypeError(f"a request must be a string, not {type(text).__name__}")
-    if not text.strip():
-        raise ValueError("the request is empty: give the text that a person wrote")
+    require(
+        isinstance(text, str), f"a request must be a string, not {type(text).__name__}", TypeError
+    )
+    require(text.strip(), "the request is empty: give the text that a person wrote")

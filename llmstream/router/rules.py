@@ -8,6 +8,7 @@ from functools import cache
 from typing import Protocol, TypeAlias
 from unicodedata import category, normalize
 
+from llmstream.checks import is_list, require
 from llmstream.router.decision import Strategy
 from llmstream.router.routes import R, Routes
 
@@ -84,10 +85,11 @@ def rules(table: Mapping[R, Sequence[Rule]]) -> Strategy[R]:
 
 
 def _compile(route: Routes, given: Sequence[Rule]) -> tuple[re.Pattern[str], list[Searchable]]:
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        raise TypeError(
-            f"the rules of {route!r} must be a list of keywords and compiled patterns, not {given!r}"
-        )
+    require(
+        is_list(given),
+        f"the rules of {route!r} must be a list of keywords and compiled patterns, not {given!r}",
+        TypeError,
+    )
     told = f"a rule of {route!r} must be a keyword or a compiled pattern"
     keywords: list[str] = []
     patterns: list[Searchable] = []
@@ -102,14 +104,14 @@ def _compile(route: Routes, given: Sequence[Rule]) -> tuple[re.Pattern[str], lis
             patterns.append(each)
     found = _compile_keywords([_fold(each).split() for each in keywords], f"a keyword of {route!r}")
     for each in keywords:
-        if not found.search(f" {_fold(each)} "):
-            raise ValueError(f"a keyword of {route!r} can never be found: {each!r}")
+        require(
+            found.search(f" {_fold(each)} "), f"a keyword of {route!r} can never be found: {each!r}"
+        )
     return found, patterns
 
 
 def _compile_keywords(keywords: list[list[str]], what: str) -> re.Pattern[str]:
-    if not all(keywords):
-        raise ValueError(f"{what} is empty")
+    require(all(keywords), f"{what} is empty")
     # Bounds only where the keyword itself has a letter: "C++" is followed by anything. The bound before is looked at
     # once for all that have the same, which is twenty times as fast as once for each.
     by_bound: dict[str, list[str]] = {}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from llmstream.checks import require
 from llmstream.thread import in_thread
 
 
@@ -25,6 +26,8 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 def check_seconds(timeout: float | None) -> float | None:
     """Raise ValueError for what is no limit in seconds."""
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout must be positive seconds, or None for no limit, not {timeout!r}")
+    require(
+        timeout is None or timeout > 0,
+        f"timeout must be positive seconds, or None for no limit, not {timeout!r}",
+    )
     return timeout

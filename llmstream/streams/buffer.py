@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
 
+from llmstream.checks import require
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import StreamEvent
 from llmstream.streams.flow import Flow
@@ -25,6 +26,5 @@ def buffer(
     reaches the consumer. The task starts with the first step, and ends, its source closed, before `aclose()` returns.
     """
     low = high // 2 if low is None else low
-    if not 0 <= low < high:
-        raise ValueError(f"0 <= low < high is wanted, not low={low}, high={high}")
+    require(0 <= low < high, f"0 <= low < high is wanted, not low={low}, high={high}")
     return flow(Branch(Pump(events, high=high, low=low, on_pause=on_pause, on_resume=on_resume)))

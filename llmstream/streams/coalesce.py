@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
+from llmstream.checks import require
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.types import StreamEvent
@@ -35,16 +36,17 @@ def coalesce(
     RETRY that discards drops it. MESSAGE_START leaves with the first piece. Merged deltas have no `raw`. `seconds`
     needs a task that reads ahead, at most 64 events.
     """
-    if by is not None and by not in ENDS:
-        raise ValueError(f'by must be "word", "line" or "sentence", not {by!r}')
-    if by is None and seconds is None and chars is None:
-        raise ValueError("say what to wait for: by=, seconds= or chars=")
+    require(by is None or by in ENDS, f'by must be "word", "line" or "sentence", not {by!r}')
+    require(
+        by is not None or seconds is not None or chars is not None,
+        "say what to wait for: by=, seconds= or chars=",
+    )
     has_bad_seconds = seconds is not None and not seconds > 0
     has_bad_chars = chars is not None and chars < 1
-    if has_bad_seconds or has_bad_chars:
-        raise ValueError(
-            f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}"
-        )
+    require(
+        not has_bad_seconds and not has_bad_chars,
+        f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}",
+    )
     held = RecutBuffer(by, seconds, CHARS[by] if chars is None else chars)
     if seconds is None:
         source = Upstream(events)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Any, Generic, Protocol, TypeVar
 
+from llmstream.checks import require
 from llmstream.events.types import StreamEvent
 
 T_co = TypeVar("T_co", covariant=True)
@@ -26,10 +27,11 @@ class Upstream:
     __slots__ = ("_events", "_open")
 
     def __init__(self, events: AsyncIterable[StreamEvent]) -> None:
-        if not hasattr(events, "__aiter__"):
-            raise TypeError(
-                f"events must be an async iterable of StreamEvents, not {type(events).__name__}"
-            )
+        require(
+            hasattr(events, "__aiter__"),
+            f"events must be an async iterable of StreamEvents, not {type(events).__name__}",
+            TypeError,
+        )
         self._events = events
         self._open: tuple[Any, ...] = (events,)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TypeAlias
 
+from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import TEXTS, StreamEvent
@@ -34,8 +35,7 @@ def guard(
     calls, sources) pass unchecked and end a run. Changed reasoning loses its signature. The rest is as in `transform`.
     Raises ValueError for a negative `hold`; an edit outside the text is one, too, and reaches the consumer.
     """
-    if hold < 0:
-        raise ValueError(f"hold must be 0 or more characters, not {hold}")
+    require(hold >= 0, f"hold must be 0 or more characters, not {hold}")
     return rewrite(
         Upstream(events),
         TextRewriter(lambda: _Window(check, hold), TEXTS, keep_message=keep_message),

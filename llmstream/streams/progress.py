@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
+from llmstream.checks import require
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.transcript import Standing
@@ -20,8 +21,7 @@ def progress(
     `seconds` since the first step, `first_after` (seconds until the first delta). A source that is silent is not
     reported on: there is nothing new to say, and its own clocks watch it. Raises ValueError for negative `seconds`.
     """
-    if not seconds >= 0:
-        raise ValueError(f"seconds must be 0 or more, not {seconds}")
+    require(seconds >= 0, f"seconds must be 0 or more, not {seconds}")
     source = Upstream(events)
     return Flow(_progress(source, seconds, clock or LoopClock()), source)
 

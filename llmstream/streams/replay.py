@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from llmstream.checks import require
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
@@ -32,8 +33,7 @@ def replay(
     the recording was cut, "protocol" where a line is corrupt, with the code "recording". Raises ValueError unless speed
     is above 0.
     """
-    if not speed > 0:
-        raise ValueError(f"speed must be above 0, not {speed}")
+    require(speed > 0, f"speed must be above 0, not {speed}")
     lines = _RecordedLines(file)
     return Flow(_replay(lines, speed, clock or LoopClock()), lines)
 
@@ -104,14 +104,16 @@ class _RecordedLines:
             header = json.loads(next(self._lines, ""))
         except (ValueError, RecursionError):
             header = None
-        if not isinstance(header, dict) or header.get("llmstream") != "recording":
-            raise ConfigurationError(
-                f"{name} is no llmstream recording: it does not begin with the header of one"
-            )
-        if header.get("version") != VERSION:
-            raise ConfigurationError(
-                f"{name} is a recording of version {header.get('version')!r}; this llmstream reads version {VERSION}"
-            )
+        require(
+            isinstance(header, dict) and header.get("llmstream") == "recording",
+            f"{name} is no llmstream recording: it does not begin with the header of one",
+            ConfigurationError,
+        )
+        require(
+            header.get("version") == VERSION,
+            f"{name} is a recording of version {header.get('version')!r}; this llmstream reads version {VERSION}",
+            ConfigurationError,
+        )
 
     def events(self) -> Iterator[tuple[float, StreamEvent]]:
         """When each event came, and the event."""

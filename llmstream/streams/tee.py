@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
+from llmstream.checks import require
 from llmstream.clock import Clock
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.types import StreamEvent
@@ -29,7 +30,9 @@ def tee(
     others, and closed with the last of them. The events are shared: don't change them.
     Raises ValueError unless count and limit are 1 or more.
     """
-    if count < 1 or limit < 1:
-        raise ValueError(f"count and limit must be 1 or more, not count={count}, limit={limit}")
+    require(
+        count >= 1 and limit >= 1,
+        f"count and limit must be 1 or more, not count={count}, limit={limit}",
+    )
     pump = Pump(events, high=limit, low=limit - 1, clock=clock)
     return tuple([flow(Branch(pump)) for _ in range(count)])

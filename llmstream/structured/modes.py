@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from llmstream.arguments import parse_messages
+from llmstream.checks import require
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent
@@ -31,10 +32,11 @@ def start(
     stream: bool,
 ) -> AsyncGenerator[AnyEvent, None]:
     """The request that asks for `answer_type`. Raises for arguments that can't go together."""
-    if mode is not None and mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-    if options.get("response_format") is not None:
-        raise ValueError("response_format is what the type to parse stands for: leave it out")
+    require(mode is None or mode in MODES, f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    require(
+        options.get("response_format") is None,
+        "response_format is what the type to parse stands for: leave it out",
+    )
     asking = client.target(options.get("model"))
     can = traits_of(asking.provider).schema_support(asking.model)
     options = options.copy()
@@ -46,10 +48,11 @@ def start(
             )
         case "tool":
             _ask_by_tool(answer_type, options)
-            if not stream and not client.keep_message:
-                raise ConfigurationError(
-                    "the answer is a tool call here: make the client without keep_message=False"
-                )
+            require(
+                stream or client.keep_message,
+                "the answer is a tool call here: make the client without keep_message=False",
+                ConfigurationError,
+            )
         case "instructions":
             messages = _instruct(parse_messages(messages), answer_type)
             if can.json_object:
@@ -59,10 +62,10 @@ def start(
 
 def _ask_by_tool(answer_type: AnswerType[Any], options: CallOptions) -> None:
     """Make the answer the arguments of a tool that the model must call."""
-    if options.get("tools") or options.get("tool_choice"):
-        raise ValueError(
-            'the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"'
-        )
+    require(
+        not options.get("tools") and not options.get("tool_choice"),
+        'the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"',
+    )
     schema = answer_type.strict() or answer_type.schema
     options["tools"] = [Tool(answer_type.name, schema, "Give the answer.")]
     options["tool_choice"] = ToolChoice("required")

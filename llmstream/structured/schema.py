@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.checks import require
 from llmstream.structured.json_schema_check import resolve
 
 _KEPT = frozenset(
@@ -59,8 +60,7 @@ def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
             }
     except RecursionError:
         raise NotStrictError("the schema is nested too deeply to have a strict form") from None
-    if strict.get("type") != "object":
-        raise NotStrictError("the root must be an object")
+    require(strict.get("type") == "object", "the root must be an object", NotStrictError)
     return strict
 
 
@@ -115,8 +115,7 @@ class _SchemaRewriter:
         if "$ref" in schema:
             return self._reference(schema, inside)
         unknown = sorted(schema.keys() - _KEPT - _SILENT - {*_TOLD})
-        if unknown:
-            raise NotStrictError(f"{', '.join(unknown)}: has no strict form")
+        require(not unknown, f"{', '.join(unknown)}: has no strict form", NotStrictError)
         strict = {key: value for key, value in schema.items() if key in _KEPT and key != "$defs"}
         if schema.get("format") in _FORMATS:
             strict["format"] = schema["format"]
@@ -157,10 +156,11 @@ class _SchemaRewriter:
         """A reference stands alone; what stood next to it is merged into a copy of what it names."""
         name = str(schema["$ref"]).removeprefix("#/$defs/")
         siblings = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
-        if name not in self._definitions:
-            raise NotStrictError(
-                f"$ref {schema['$ref']!r}: only definitions in $defs have a strict form"
-            )
+        require(
+            name in self._definitions,
+            f"$ref {schema['$ref']!r}: only definitions in $defs have a strict form",
+            NotStrictError,
+        )
         if siblings and name not in inside:
             return self.strict({**self._definitions[name], **siblings}, (*inside, name))
         return {"$ref": schema["$ref"]}

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
+from llmstream.checks import require
 from llmstream.messages import File, ImagePart, Tool
 from llmstream.structured.answer_type import adapt, problems_of
 from llmstream.structured.json_schema_check import check, compile_patterns, describe
@@ -130,13 +131,12 @@ def tool(
         )
     if isinstance(function, FunctionTool):
         function = function.function
-    if not callable(function):
-        raise TypeError(f"a tool is made of a function, not of {function!r}")
+    require(callable(function), f"a tool is made of a function, not of {function!r}", TypeError)
     name = str(name or getattr(function, "__name__", None) or type(function).__name__)
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"no vendor takes the tool name {name!r}: give name= of letters, digits, _ and -, at most 64"
-        )
+    require(
+        _NAME.fullmatch(name),
+        f"no vendor takes the tool name {name!r}: give name= of letters, digits, _ and -, at most 64",
+    )
     documentation = _Documentation(function)
     if parameters is not None:
         adapter, schema = None, _check_parameters(name, parameters)
@@ -218,21 +218,24 @@ def _describe_signature(
 
 
 def _describe_parameter(name: str, parameter: inspect.Parameter, description: str | None) -> Any:
-    if parameter.kind not in _NAMED:
-        raise TypeError(
-            f"tool {name}: the model gives arguments by name, which {parameter} can't take; write the parameters out, "
-            "or give parameters= as a JSON schema"
-        )
-    if parameter.annotation is inspect.Parameter.empty:
-        raise TypeError(
-            f"tool {name}: parameter {parameter.name!r} has no type, so the model can't be told what it is: "
-            f"write {parameter.name}: str (or another type)"
-        )
-    if isinstance(parameter.default, FieldInfo):
-        raise TypeError(
-            f"tool {name}: parameter {parameter.name!r} has a Field as its default, which Python would hand to the "
-            f"function: write {parameter.name}: Annotated[…, Field(…)] = default"
-        )
+    require(
+        parameter.kind in _NAMED,
+        f"tool {name}: the model gives arguments by name, which {parameter} can't take; write the parameters out, "
+        "or give parameters= as a JSON schema",
+        TypeError,
+    )
+    require(
+        parameter.annotation is not inspect.Parameter.empty,
+        f"tool {name}: parameter {parameter.name!r} has no type, so the model can't be told what it is: "
+        f"write {parameter.name}: str (or another type)",
+        TypeError,
+    )
+    require(
+        not isinstance(parameter.default, FieldInfo),
+        f"tool {name}: parameter {parameter.name!r} has a Field as its default, which Python would hand to the "
+        f"function: write {parameter.name}: Annotated[…, Field(…)] = default",
+        TypeError,
+    )
     annotation = parameter.annotation
     adapt(annotation, f"tool {name}: parameter {parameter.name!r}")
     if description is not None and not _is_described(annotation):
@@ -256,8 +259,11 @@ def _describe_default(described: dict[str, Any], default: Any) -> None:
 
 
 def _check_parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    if parameters.get("type", "object") != "object":
-        raise TypeError(f"tool {name}: parameters must be a JSON schema of an object")
+    require(
+        parameters.get("type", "object") == "object",
+        f"tool {name}: parameters must be a JSON schema of an object",
+        TypeError,
+    )
     try:
         json.dumps(parameters, allow_nan=False)
         check({}, parameters)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, Unpack, cast
 
 from llmstream.arguments import build_request, parse_tools
+from llmstream.checks import is_count, require
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
@@ -130,18 +131,26 @@ class _ToolRounds:
         *,
         stream: bool,
     ) -> None:
-        if not isinstance(max_rounds, int) or isinstance(max_rounds, bool) or max_rounds < 1:
-            raise ValueError(f"max_rounds must be a whole number from 1 on, not {max_rounds!r}")
-        if not isinstance(messages, list | tuple):
-            raise TypeError(f"messages must be a list, not {type(messages).__name__}")
-        if "stream" in options:
-            raise TypeError(
-                "run_tools always streams: leave out stream=, and read its last event alone if you like"
-            )
-        if not client.keep_message:  # it would only fail after the first answer
-            raise ConfigurationError(
-                "run_tools sends the answers back: make the client without keep_message=False"
-            )
+        require(
+            is_count(max_rounds),
+            f"max_rounds must be a whole number from 1 on, not {max_rounds!r}",
+        )
+        require(
+            isinstance(messages, list | tuple),
+            f"messages must be a list, not {type(messages).__name__}",
+            TypeError,
+        )
+        require(
+            "stream" not in options,
+            "run_tools always streams: leave out stream=, and read its last event alone if you like",
+            TypeError,
+        )
+        # It would only fail after the first answer.
+        require(
+            client.keep_message,
+            "run_tools sends the answers back: make the client without keep_message=False",
+            ConfigurationError,
+        )
         self._client = client
         self._messages = messages
         self._options: dict[str, Any] = {**options, "tools": tools}

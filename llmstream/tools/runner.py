@@ -7,6 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeAlias
 
+from llmstream.checks import is_count, require
 from llmstream.clock import Clock
 from llmstream.log import get_logger
 from llmstream.messages import ToolCall, ToolResult
@@ -31,13 +32,19 @@ class CallRunner:
         timeout: float | None,
         confirm: Confirm | None,
     ) -> None:
-        if not isinstance(parallel, int) or isinstance(parallel, bool) or parallel < 1:
-            raise ValueError(f"parallel must be a whole number from 1 on, not {parallel!r}")
-        if timeout is not None and not timeout > 0:
-            raise ValueError(f"timeout must be seconds, or None for no limit, not {timeout!r}")
+        require(
+            is_count(parallel),
+            f"parallel must be a whole number from 1 on, not {parallel!r}",
+        )
+        require(
+            timeout is None or timeout > 0,
+            f"timeout must be seconds, or None for no limit, not {timeout!r}",
+        )
         self._tools = {tool.name: tool for tool in tools}
-        if len(self._tools) < len(tools):
-            raise ValueError(f"two tools have one name: {', '.join(tool.name for tool in tools)}")
+        require(
+            len(self._tools) >= len(tools),
+            f"two tools have one name: {', '.join(tool.name for tool in tools)}",
+        )
         self._clock = clock
         self._slots = asyncio.Semaphore(parallel)
         self._timeout = timeout

@@ -1,0 +1,25 @@
+"""Checks of arguments, in one line each: what must hold, and the error's words where it doesn't."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeGuard
+
+
+def require(holds: object, problem: str, kind: type[Exception] = ValueError) -> None:
+    """Raise `kind` with these words unless something holds.
+
+    The words are made in any case, so this is for arguments, not for each event.
+    """
+    if not holds:
+        raise kind(problem)
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a sequence of things, which a string isn't."""
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number from 1 on, which True isn't."""
+    return isinstance(value, int) and value is not True and value >= 1
