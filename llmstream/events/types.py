@@ -204,7 +204,7 @@ class StreamEvent:
     def raise_for_error(self) -> None:
         """Raise the LLMError that matches an ERROR; do nothing for other events."""
         if self.type is EventType.ERROR:
-            raise LLMError.from_info(self.error_info or ErrorInfo("internal", self.error or ""))
+            raise LLMError.from_info(failure_of(self))
 
     def __repr__(self) -> str:
         shown = (
@@ -347,6 +347,11 @@ def words(event: StreamEvent) -> str:
 def error(info: ErrorInfo) -> StreamEvent:
     """An ERROR."""
     return StreamEvent(EventType.ERROR, error=str(info), error_info=info)
+
+
+def failure_of(event: StreamEvent) -> ErrorInfo:
+    """The failure that an ERROR reports, also one of somebody else's that has only its sentence."""
+    return event.error_info or ErrorInfo("internal", event.error or "")
 
 
 def discarded(retry: Retry, advice: str) -> LLMError:

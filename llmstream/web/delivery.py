@@ -15,7 +15,7 @@ from typing import Any
 from starlette.types import Scope, Send
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.events.types import EventType, StreamEvent, error, failure_of
 from llmstream.log import get_logger
 from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
@@ -62,7 +62,7 @@ class Delivery(ABC):
         if event.type is not EventType.ERROR:
             await self.send_event(public)
             return
-        info = event.error_info or ErrorInfo("internal", event.error or "")
+        info = failure_of(event)
         log_failure(info, self.request_id, problem)
         await self.send_failure(info, public)
 

@@ -10,9 +10,7 @@ from dataclasses import replace
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error
-
-_CUTS = frozenset({"truncated", "connection"})
-"""Kinds that wire encoders say by a cut, which most clients take for a proper end."""
+from llmstream.wire.event_encoder import CUTS
 
 
 def interrupted() -> StreamEvent:
@@ -55,6 +53,6 @@ class Ending:
 
 def _said(event: StreamEvent) -> StreamEvent:
     info = event.error_info or ErrorInfo("internal", "Something went wrong.")
-    if info.kind in _CUTS:
+    if info.kind in CUTS:  # most clients take a cut for a proper end
         info = replace(info, kind="server", code=info.code or info.kind)
     return replace(event, error=None, error_info=info)

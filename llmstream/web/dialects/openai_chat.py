@@ -21,7 +21,7 @@ from uuid import uuid4
 from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Gathered
-from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.events.types import EventType, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.events.unfold import unfold_stream
 from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.web.dialects.answers import ProviderAnswer
@@ -181,16 +181,18 @@ class _OfficialChunks(ChatEncoder):
             self._details.clear()
         if event.reasoning_delta is not None:
             self._thought.append(event.reasoning_delta.content)
-        yield from super()._chunks(event)
+        yield from super()._frames(event)
 
-    def _chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+    def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         return self.chunks(event)
 
-    def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
-        return super()._begin(replace(start, id=self._reply.id))
+    def _begin(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        start = replace(event.start or Start(), id=self._reply.id)
+        return super()._begin(replace(event, start=start))
 
-    def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-        if data is not None and "phase" not in data:
+    def _status(self, status: Status) -> Iterator[dict[str, Any]]:
+        data = status.data
+        if status.kind == "opaque" and data is not None and "phase" not in data:
             self._details += self._own_details(data) or [self._detail(data)]
         yield from ()
 
@@ -221,13 +223,19 @@ class _OfficialChunks(ChatEncoder):
         self._annotations = Gathered()
         self._details = []
 
-    def _call(
+    def _announce(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
     ) -> dict[str, Any]:
         # Clients make a list of them: no number may be left out for a call that was withheld, or come twice.
-        if id and id not in self._indexes:
+        if id not in self._indexes:
             self._numbers[index] = len(self._indexes)
-        return super()._call(self._numbers.get(index, index), id, name, arguments, provider_data)
+        number = self._numbers.get(index, index)
+        return super()._announce(number, id, name, arguments, provider_data)
+
+    def _call_delta(self, delta: ToolCallDelta) -> Iterator[dict[str, Any]]:
+        if not delta.id:
+            delta = replace(delta, index=self._numbers.get(delta.index, delta.index))
+        return super()._call_delta(delta)
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         if "usage" in more:

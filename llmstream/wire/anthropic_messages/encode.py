@@ -7,14 +7,22 @@ only a cut can express (truncated, connection) writes no error: whoever sends th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, Start, StreamEvent, ToolCallDelta
+from llmstream.events.types import (
+    EventType,
+    ReasoningDelta,
+    RefusalDelta,
+    Start,
+    Status,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+)
 from llmstream.messages import (
     FinishReason,
-    Message,
     ProviderPart,
     ReasoningPart,
     RefusalPart,
@@ -27,6 +35,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.anthropic_messages.blocks import FORMAT, render_call_data
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import encode_json
@@ -39,7 +48,6 @@ _REASONS = {
     FinishReason.REFUSAL: "refusal",
     FinishReason.PAUSE: "pause_turn",
 }
-_CUTS = frozenset({"truncated", "connection"})
 _ERRORS = {
     "authentication": "authentication_error",
     "permission": "permission_error",
@@ -55,7 +63,7 @@ _ERRORS = {
 _Frames = Iterator[dict[str, Any]]
 
 
-class MessagesEncoder:
+class MessagesEncoder(EventEncoder):
     """One per answer; `feed` gives the bytes of each event."""
 
     def __init__(self) -> None:
@@ -69,31 +77,6 @@ class MessagesEncoder:
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""
         return b"".join(map(_frame, self._frames(event)))
-
-    def _frames(self, event: StreamEvent) -> _Frames:
-        kind = event.type
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield from self._write("text", event.text_delta.content)
-        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
-            yield from self._write("thinking", event.reasoning_delta.content)
-        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
-            yield from self._write("text", event.refusal_delta.content)
-        elif event.tool_call_delta is not None:
-            yield from self._call_delta(event.tool_call_delta)
-        elif event.tool_call is not None:
-            yield from self._call(event.tool_call)
-        elif event.tool_result is not None:
-            yield from self._result(event.tool_result)
-        elif event.source is not None:
-            yield from self._source(event.source)
-        elif event.status is not None:
-            yield from self._opaque(event.status.data if event.status.kind == "opaque" else None)
-        elif kind is EventType.MESSAGE_START:
-            yield from self._begin(event.start or Start())
-        elif kind is EventType.MESSAGE_COMPLETE:
-            yield from self._complete(event)
-        elif kind is EventType.ERROR:
-            yield from self._error(event)
 
     # --- blocks --------------------------------------------------------------------------------------------
 
@@ -126,12 +109,22 @@ class MessagesEncoder:
         yield from self._ensure(kind)
         yield self._delta(**{"type": f"{kind}_delta", kind: content})
 
+    def _prose_delta(self, delta: TextDelta | RefusalDelta) -> _Frames:
+        yield from self._write("text", delta.content)
+
+    def _reasoning_delta(self, delta: ReasoningDelta) -> _Frames:
+        yield from self._write("thinking", delta.content)
+
     def _source(self, source: Source) -> _Frames:
         yield from self._ensure("text")
         yield self._delta(type="citations_delta", citation=_render_citation(source))
 
-    def _opaque(self, data: dict[str, Any] | None) -> _Frames:
-        if data is None or data["format"] != FORMAT:
+    def _status(self, status: Status) -> _Frames:
+        if status.kind == "opaque" and status.data is not None:
+            yield from self._opaque(status.data)
+
+    def _opaque(self, data: dict[str, Any]) -> _Frames:
+        if data["format"] != FORMAT:
             return
         if not self._started:
             self._early.append(data)
@@ -187,8 +180,9 @@ class MessagesEncoder:
 
     # --- the message ---------------------------------------------------------------------------------------
 
-    def _begin(self, start: Start) -> _Frames:
+    def _begin(self, event: StreamEvent) -> _Frames:
         self._started = True
+        start = event.start or Start()
         message: dict[str, Any] = {
             "type": "message",
             "role": "assistant",
@@ -208,9 +202,8 @@ class MessagesEncoder:
 
     def _complete(self, event: StreamEvent) -> _Frames:
         if not self._started:
-            yield from self._begin(event.start or Start())
-            if event.message is not None:
-                yield from self._parts(event.message)
+            yield from self._begin(event)
+            yield from self._parts(event.message.parts if event.message is not None else ())
         yield from self._close_prose()
         for index in self._calls.values():
             yield _stop(index)
@@ -221,31 +214,48 @@ class MessagesEncoder:
         }
         yield {"type": "message_stop"}
 
-    def _parts(self, message: Message) -> _Frames:
-        for part in message.parts:
-            if isinstance(part, TextPart | RefusalPart):
-                yield from self._write("text", part.text)
-            elif isinstance(part, ReasoningPart):
-                if part.text:
-                    yield from self._write("thinking", part.text)
-                if part.signature is not None:
-                    yield from self._opaque({"format": part.format, "signature": part.signature})
-            elif isinstance(part, ToolCall):
-                yield from self._call(part)
-            elif isinstance(part, ToolResult):
-                yield from self._result(part)
-            elif isinstance(part, Source):
-                yield from self._source(part)
-            elif isinstance(part, ProviderPart):
-                yield from self._opaque({"format": part.format, "item": part.data})
+    def _prose_part(self, part: TextPart | RefusalPart) -> _Frames:
+        yield from self._write("text", part.text)
+
+    def _reasoning_part(self, part: ReasoningPart) -> _Frames:
+        if part.text:
+            yield from self._write("thinking", part.text)
+        if part.signature is not None:
+            yield from self._opaque({"format": part.format, "signature": part.signature})
+
+    def _item_part(self, part: ProviderPart) -> _Frames:
+        yield from self._opaque({"format": part.format, "item": part.data})
 
     def _error(self, event: StreamEvent) -> _Frames:
         if event.usage is not None:
             yield {"type": "message_delta", "delta": {}, "usage": render_usage(event.usage)}
-        info = event.error_info or ErrorInfo("internal", event.error or "")
-        if info.kind not in _CUTS:
-            request_id = {} if info.request_id is None else {"request_id": info.request_id}
-            yield {"type": "error", "error": render_error(info), **request_id}
+        info = sayable_failure(event)
+        if info is not None:
+            named = present(request_id=info.request_id)
+            yield {"type": "error", "error": render_error(info), **named}
+
+    _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
+        EventType.TEXT_DELTA: _prose_delta,
+        EventType.REASONING_DELTA: _reasoning_delta,
+        EventType.REFUSAL_DELTA: _prose_delta,
+        EventType.TOOL_CALL_DELTA: _call_delta,
+        EventType.TOOL_CALL: _call,
+        EventType.TOOL_RESULT: _result,
+        EventType.SOURCE: _source,
+        EventType.STATUS: _status,
+        EventType.MESSAGE_START: _begin,
+        EventType.MESSAGE_COMPLETE: _complete,
+        EventType.ERROR: _error,
+    }
+    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {
+        TextPart: _prose_part,
+        RefusalPart: _prose_part,
+        ReasoningPart: _reasoning_part,
+        ToolCall: _call,
+        ToolResult: _result,
+        Source: _source,
+        ProviderPart: _item_part,
+    }
 
 
 def render_usage(usage: Usage | None) -> dict[str, Any]:

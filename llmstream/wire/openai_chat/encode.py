@@ -7,15 +7,23 @@ only a cut can express (truncated, connection) writes nothing: whoever sends the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.events.types import (
+    EventType,
+    ReasoningDelta,
+    RefusalDelta,
+    Start,
+    Status,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+)
 from llmstream.messages import (
     FinishReason,
-    Message,
     ReasoningPart,
     RefusalPart,
     Source,
@@ -24,6 +32,7 @@ from llmstream.messages import (
     Usage,
 )
 from llmstream.wire.error_body import parse_error
+from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import encode_json
@@ -33,7 +42,6 @@ _REASONS = {
     FinishReason.TOOL_CALLS: "tool_calls",
     FinishReason.CONTENT_FILTER: "content_filter",
 }
-_CUTS = frozenset({"truncated", "connection"})
 # The word for a kind, and the status that says the same.
 _TYPES: dict[str, tuple[str, int | None]] = {
     "authentication": ("authentication_error", 401),
@@ -47,9 +55,10 @@ _TYPES: dict[str, tuple[str, int | None]] = {
     "content_filter": ("content_filter", None),
     "tool_use_failed": ("tool_use_failed", None),
 }
+_Chunks = Iterator[dict[str, Any]]
 
 
-class ChatEncoder:
+class ChatEncoder(EventEncoder):
     """One per answer; `feed` gives the bytes of each event."""
 
     def __init__(self) -> None:
@@ -61,105 +70,89 @@ class ChatEncoder:
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""
-        return b"".join(map(_frame, self._chunks(event))) + (
+        return b"".join(map(_frame, self._frames(event))) + (
             b"data: [DONE]\n\n" if event.type is EventType.MESSAGE_COMPLETE else b""
         )
 
-    def _chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
-        kind = event.type
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield self._delta(content=event.text_delta.content)
-        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
-            yield self._delta(reasoning_content=event.reasoning_delta.content)
-        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
-            yield self._delta(refusal=event.refusal_delta.content)
-        elif event.tool_call_delta is not None:
-            delta = event.tool_call_delta
-            yield self._call(
-                delta.index, delta.id, delta.name, delta.arguments, delta.provider_data
-            )
-        elif event.tool_call is not None:
-            yield from self._whole_call(event.tool_call)
-        elif event.source is not None:
-            yield self._delta(annotations=[render_annotation(event.source)])
-        elif event.status is not None:
-            yield from self._opaque(event.status.data if event.status.kind == "opaque" else None)
-        elif kind is EventType.MESSAGE_START:
-            yield from self._begin(event.start or Start())
-        elif kind is EventType.MESSAGE_COMPLETE:
-            yield from self._end(event)
-        elif kind is EventType.ERROR:
-            yield from self._error(event)
+    def _content(self, delta: TextDelta) -> _Chunks:
+        yield self._delta(content=delta.content)
 
-    def _begin(self, start: Start) -> Iterator[dict[str, Any]]:
+    def _reasoning(self, delta: ReasoningDelta) -> _Chunks:
+        yield self._delta(reasoning_content=delta.content)
+
+    def _refusal(self, delta: RefusalDelta) -> _Chunks:
+        yield self._delta(refusal=delta.content)
+
+    def _source(self, source: Source) -> _Chunks:
+        yield self._delta(annotations=[render_annotation(source)])
+
+    def _begin(self, event: StreamEvent) -> _Chunks:
         self._started = True
+        start = event.start or Start()
         self._head = present(id=start.id, model=start.model)
         yield self._delta(role="assistant", content="")
         for delta in self._early:
             yield self._delta(**delta)
         self._early.clear()
 
-    def _end(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+    def _end(self, event: StreamEvent) -> _Chunks:
         if not self._started:
-            yield from self._begin(event.start or Start())
-            if event.message is not None:
-                yield from self._parts(event.message)
+            yield from self._begin(event)
+            yield from self._parts(event.message.parts if event.message is not None else ())
         if (reason := _render_reason(event)) is not None:
             yield self._chunk([{"index": 0, "delta": {}, "finish_reason": reason}])
         if event.usage is not None:
             yield self._chunk([], usage=render_usage(event.usage))
 
-    def _parts(self, message: Message) -> Iterator[dict[str, Any]]:
-        for part in message.parts:
-            if isinstance(part, TextPart):
-                yield self._delta(content=part.text)
-            elif isinstance(part, ReasoningPart) and part.text:
-                yield self._delta(reasoning_content=part.text)
-            elif isinstance(part, RefusalPart):
-                yield self._delta(refusal=part.text)
-            elif isinstance(part, ToolCall):
-                yield from self._whole_call(part)
-            elif isinstance(part, Source):
-                yield self._delta(annotations=[render_annotation(part)])
+    def _text_part(self, part: TextPart) -> _Chunks:
+        yield self._delta(content=part.text)
 
-    def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+    def _reasoning_part(self, part: ReasoningPart) -> _Chunks:
+        if part.text:
+            yield self._delta(reasoning_content=part.text)
+
+    def _refusal_part(self, part: RefusalPart) -> _Chunks:
+        yield self._delta(refusal=part.text)
+
+    def _error(self, event: StreamEvent) -> _Chunks:
         if event.usage is not None:
             yield self._chunk([], usage=render_usage(event.usage))
-        info = event.error_info or ErrorInfo("internal", event.error or "")
-        if info.kind not in _CUTS:
+        info = sayable_failure(event)
+        if info is not None:
             yield {"error": render_error(info)}
 
-    def _opaque(self, data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-        if data is None or data["format"] != FORMAT:
+    def _status(self, status: Status) -> _Chunks:
+        """What a provider wants back. It may come before the answer begins."""
+        data = status.data
+        if status.kind != "opaque" or data is None or data["format"] != FORMAT:
             return
-        kept = {**(data.get("provider_data") or {})}
-        kept.pop("format", None)
-        if not kept:
+        delta = {**(data.get("provider_data") or {})}
+        delta.pop("format", None)
+        if not delta:
             detail = data.get("item") or render_signature(data.get("signature"), data.get("id"))
-            kept = {"reasoning_details": [detail]}
-        delta = kept
+            delta = {"reasoning_details": [detail]}
         if self._started:
             yield self._delta(**delta)
         else:
             self._early.append(delta)
 
-    def _whole_call(self, call: ToolCall) -> Iterator[dict[str, Any]]:
+    def _whole_call(self, call: ToolCall) -> _Chunks:
         if call.executed_by == "caller" and call.id not in self._indexes:
-            yield self._call(
-                len(self._indexes), call.id, call.name, call.arguments, call.provider_data
-            )
+            index = len(self._indexes)
+            yield self._announce(index, call.id, call.name, call.arguments, call.provider_data)
 
-    def _call(
+    def _call_delta(self, delta: ToolCallDelta) -> _Chunks:
+        index, arguments = delta.index, delta.arguments
+        if delta.id:
+            yield self._announce(index, delta.id, delta.name, arguments, delta.provider_data)
+        elif index in self._custom:
+            yield self._delta(tool_calls=[{"index": index, "custom": {"input": arguments}}])
+        else:
+            yield self._delta(tool_calls=[{"index": index, "function": {"arguments": arguments}}])
+
+    def _announce(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
     ) -> dict[str, Any]:
-        if not id:
-            is_custom = index in self._custom
-            piece = (
-                {"custom": {"input": arguments}}
-                if is_custom
-                else {"function": {"arguments": arguments}}
-            )
-            return self._delta(tool_calls=[{"index": index, **piece}])
         self._indexes[id] = index
         call = render_call(id, name, arguments, provider_data)
         if call["type"] == "custom":
@@ -177,6 +170,26 @@ class ChatEncoder:
             "choices": choices,
             **more,
         }
+
+    _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
+        EventType.TEXT_DELTA: _content,
+        EventType.REASONING_DELTA: _reasoning,
+        EventType.REFUSAL_DELTA: _refusal,
+        EventType.TOOL_CALL_DELTA: _call_delta,
+        EventType.TOOL_CALL: _whole_call,
+        EventType.SOURCE: _source,
+        EventType.STATUS: _status,
+        EventType.MESSAGE_START: _begin,
+        EventType.MESSAGE_COMPLETE: _end,
+        EventType.ERROR: _error,
+    }
+    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {
+        TextPart: _text_part,
+        ReasoningPart: _reasoning_part,
+        RefusalPart: _refusal_part,
+        ToolCall: _whole_call,
+        Source: _source,
+    }
 
 
 def render_call(

@@ -10,15 +10,17 @@ tools (their calls become `mcp_call` items), STATUS of other kinds, RETRY. A fai
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator, Iterator
-from typing import Any
+from collections.abc import Collection, Generator, Iterator, Mapping
+from typing import Any, ClassVar
 
-from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
     EventType,
+    ReasoningDelta,
+    RefusalDelta,
     Start,
     Status,
     StreamEvent,
+    TextDelta,
     ToolCallDelta,
 )
 from llmstream.messages import (
@@ -33,6 +35,7 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
+from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.openai_responses.open_item import Frame, OpenItem
 from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
@@ -45,10 +48,9 @@ _REASONS = {
     FinishReason.OTHER: "incomplete",
     FinishReason.PAUSE: "incomplete",
 }
-_CUTS = frozenset({"truncated", "connection"})
 
 
-class ResponsesEncoder:
+class ResponsesEncoder(EventEncoder):
     """One per answer; `feed` gives the bytes of each event. Keeps the answer until its end.
 
     `custom_tools` names the tools with free-form input (`{"type": "custom"}` in the request); calls of others are
@@ -59,7 +61,7 @@ class ResponsesEncoder:
         self._custom = custom_tools
         self._created = created_at
         self._start: Start | None = None
-        self._early: list[StreamEvent] = []  # what came before MESSAGE_START
+        self._early: list[Status] = []  # what came before MESSAGE_START
         self._sequence = 0
         self._output: list[dict[str, Any]] = []  # finished items; empty where one is still open
         self._open: OpenItem | None = None  # the message or reasoning item being written
@@ -80,39 +82,16 @@ class ResponsesEncoder:
         data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
         return b"event: %s\ndata: %s\n\n" % (kind.encode(), encode_json(data))
 
-    def _frames(self, event: StreamEvent) -> Iterator[Frame]:
-        kind = event.type
-        if kind is EventType.TEXT_DELTA and event.text_delta is not None:
-            yield from self._text("output_text", event.text_delta.content)
-        elif kind is EventType.REASONING_DELTA and event.reasoning_delta is not None:
-            yield from self._text("summary_text", event.reasoning_delta.content)
-        elif kind is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
-            yield from self._text("refusal", event.refusal_delta.content)
-        elif event.tool_call_delta is not None:
-            yield from self._call_delta(event.tool_call_delta)
-        elif (
-            part := event.tool_call or event.tool_result or event.source or event.file
-        ) is not None:
-            yield from self._whole_part(part)
-        elif event.status is not None:
-            yield from self._status(event.status, event)
-        elif kind is EventType.MESSAGE_START:
-            yield from self._begin(event.start or Start())
-        elif kind is EventType.MESSAGE_COMPLETE:
-            yield from self._end(event)
-        elif kind is EventType.ERROR:
-            yield from self._error(event)
-
     # --- the response as a whole ---------------------------------------------------------------------------
 
-    def _begin(self, start: Start) -> Iterator[Frame]:
+    def _begin(self, event: StreamEvent) -> Iterator[Frame]:
         if self._start is not None:
             return  # another attempt goes on in the same answer
-        self._start = start
+        self._start = event.start or Start()
         yield "response.created", {"response": self._response("in_progress")}
         yield "response.in_progress", {"response": self._response("in_progress")}
-        for event in self._early:
-            yield from self._frames(event)
+        for status in self._early:
+            yield from self._status(status)
         self._early.clear()
 
     def _response(self, status: str, **more: Any) -> dict[str, Any]:
@@ -139,12 +118,9 @@ class ResponsesEncoder:
 
     def _end(self, event: StreamEvent) -> Iterator[Frame]:
         if self._start is None:
-            yield from self._begin(event.start or Start())
-            parts: list[Part] = (
-                [TextPart(event.text)] if event.message is None else event.message.parts
-            )
-            for part in parts:
-                yield from self._whole_part(part)
+            yield from self._begin(event)
+            said: list[Part] = [TextPart(event.text)]
+            yield from self._parts(said if event.message is None else event.message.parts)
         yield from self._close_all()
         status, _, reason = _render_reason(event).partition(":")
         details = {"reason": reason} if reason else None
@@ -152,31 +128,26 @@ class ResponsesEncoder:
         kind = "response.completed" if status == "completed" else "response.incomplete"
         yield kind, {"response": self._response(status, incomplete_details=details, usage=usage)}
 
-    def _whole_part(self, part: Part) -> Iterator[Frame]:
-        if isinstance(part, TextPart | RefusalPart | ReasoningPart):
-            phase = _phase(part)
-            if phase != self._phase:
-                yield from self._begin_phase(phase)
-            if part.text:
-                yield from self._text(_KINDS[part.type], part.text)
-            if isinstance(part, ReasoningPart) and part.signature is not None:
-                yield from self._signature(
-                    {"format": part.format, "signature": part.signature, "id": part.id}
-                )
-        elif isinstance(part, ToolCall):
-            yield from self._tool_call(part)
-        elif isinstance(part, ToolResult):
-            yield from self._tool_result(part)
-        elif isinstance(part, Source):
-            yield from self._source(part)
-        elif isinstance(part, File):
-            yield from self._file(part)
-        elif isinstance(part, ProviderPart) and part.format == FORMAT:
+    def _spoken_part(self, part: TextPart | RefusalPart | ReasoningPart) -> Iterator[Frame]:
+        phase = _phase(part)
+        if phase != self._phase:
+            yield from self._begin_phase(phase)
+        if part.text:
+            yield from self._text(_KINDS[part.type], part.text)
+
+    def _reasoning_part(self, part: ReasoningPart) -> Iterator[Frame]:
+        yield from self._spoken_part(part)
+        if part.signature is not None:
+            signed = {"format": part.format, "signature": part.signature, "id": part.id}
+            yield from self._signature(signed)
+
+    def _item_part(self, part: ProviderPart) -> Iterator[Frame]:
+        if part.format == FORMAT:
             yield from self._whole(part.data)
 
     def _error(self, event: StreamEvent) -> Iterator[Frame]:
-        info = event.error_info or ErrorInfo("internal", event.error or "")
-        if info.kind in _CUTS:
+        info = sayable_failure(event)
+        if info is None:
             return
         error = render_error(info)
         if self._start is None and event.usage is None:
@@ -258,6 +229,15 @@ class ResponsesEncoder:
         yield from self._part(kind)
         if self._open is not None:
             yield self._open.delta(content)
+
+    def _text_delta(self, delta: TextDelta) -> Iterator[Frame]:
+        yield from self._text("output_text", delta.content)
+
+    def _reasoning_delta(self, delta: ReasoningDelta) -> Iterator[Frame]:
+        yield from self._text("summary_text", delta.content)
+
+    def _refusal_delta(self, delta: RefusalDelta) -> Iterator[Frame]:
+        yield from self._text("refusal", delta.content)
 
     def _source(self, source: Source) -> Iterator[Frame]:
         yield from self._part("output_text")
@@ -355,13 +335,13 @@ class ResponsesEncoder:
 
     # --- STATUS --------------------------------------------------------------------------------------------
 
-    def _status(self, status: Status, event: StreamEvent) -> Iterator[Frame]:
+    def _status(self, status: Status) -> Iterator[Frame]:
         data = status.data or {}
         ours = data.get("format") == FORMAT
         if status.kind != "opaque" and not (status.kind == "progress" and ours):
             return
         if self._start is None:
-            self._early.append(event)
+            self._early.append(status)
         elif status.kind == "progress":
             yield from self._progress(data)
         elif "phase" in data:
@@ -407,6 +387,31 @@ class ResponsesEncoder:
                 "encrypted_content": data.get("signature"),
             }
         yield from self._close()
+
+    _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
+        EventType.TEXT_DELTA: _text_delta,
+        EventType.REASONING_DELTA: _reasoning_delta,
+        EventType.REFUSAL_DELTA: _refusal_delta,
+        EventType.TOOL_CALL_DELTA: _call_delta,
+        EventType.TOOL_CALL: _tool_call,
+        EventType.TOOL_RESULT: _tool_result,
+        EventType.SOURCE: _source,
+        EventType.FILE: _file,
+        EventType.STATUS: _status,
+        EventType.MESSAGE_START: _begin,
+        EventType.MESSAGE_COMPLETE: _end,
+        EventType.ERROR: _error,
+    }
+    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {
+        TextPart: _spoken_part,
+        RefusalPart: _spoken_part,
+        ReasoningPart: _reasoning_part,
+        ToolCall: _tool_call,
+        ToolResult: _tool_result,
+        Source: _source,
+        File: _file,
+        ProviderPart: _item_part,
+    }
 
 
 _KINDS = {"text": "output_text", "refusal": "refusal", "reasoning": "summary_text"}

@@ -1,0 +1,55 @@
+"""The shared part of encoders: each type of event, and each type of a whole message's parts, has its writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import PAYLOADS, EventType, StreamEvent, failure_of
+from llmstream.messages import Part
+
+CUTS = frozenset({"truncated", "connection"})
+"""Kinds of failure that a provider expresses by a cut."""
+
+Key = TypeVar("Key")
+_LIFECYCLE = frozenset({EventType.MESSAGE_START, EventType.MESSAGE_COMPLETE, EventType.ERROR})
+Writer: TypeAlias = Callable[[Any, Any], Iterator[Any]]
+"""A method of an encoder: what it writes, as frames."""
+
+
+class EventEncoder:
+    """Events to the frames of one answer. A type without a writer has no place in the format."""
+
+    _WRITERS: ClassVar[Mapping[EventType, Writer]]
+    """They take what the event carries; for an answer's begin and end, the event itself."""
+    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]]
+
+    def __init_subclass__(cls) -> None:
+        """Let the tables name a subclass's own methods where it overrides them."""
+        cls._WRITERS = _own_methods(cls, cls._WRITERS)
+        cls._PART_WRITERS = _own_methods(cls, cls._PART_WRITERS)
+
+    def _frames(self, event: StreamEvent) -> Iterator[Any]:
+        kind = event.type
+        write = self._WRITERS.get(kind)
+        carried = event if kind in _LIFECYCLE else getattr(event, PAYLOADS[kind].field)
+        if write is not None and carried is not None:
+            yield from write(self, carried)
+
+    def _parts(self, parts: Iterable[Part]) -> Iterator[Any]:
+        """The frames of an answer that came whole."""
+        for part in parts:
+            write = self._PART_WRITERS.get(type(part))
+            if write is not None:
+                yield from write(self, part)
+
+
+def _own_methods(cls: type[Any], writers: Mapping[Key, Writer]) -> dict[Key, Writer]:
+    return {key: getattr(cls, write.__name__) for key, write in writers.items()}
+
+
+def sayable_failure(event: StreamEvent) -> ErrorInfo | None:
+    """The failure that an ERROR reports; None if only a cut can express it."""
+    info = failure_of(event)
+    return None if info.kind in CUTS else info
