@@ -181,6 +181,12 @@ class OpenCall:
         return parse_arguments(arguments) if arguments.strip() else None
 
 
+def as_name(value: Any) -> str:
+    """A call's name; empty for what some servers send for none. TypeError makes its frame a bad one."""
+    name = as_string(value or "")
+    return "" if name.strip() in NO_NAMES else name
+
+
 def content_of(name: str, arguments: str) -> tuple[str, str]:
     """What a call asks for: the same for calls that differ in their ids and blanks alone."""
     parsed = parse_arguments(arguments)

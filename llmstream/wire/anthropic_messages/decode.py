@@ -116,7 +116,11 @@ class MessagesDecoder(Decoder):
         self._end_blocks()
         self._counts.overlay(payload.get("usage"))
         self._count_anew()
-        self._parse_stop(payload.get("delta") or {})
+        delta = payload.get("delta") or {}
+        if carries_error(delta):
+            self._fail(parse_error(delta))
+        else:
+            self._parse_stop(delta)
 
     def _parse_message_stop(self, payload: dict[str, Any]) -> None:
         self._flush_opening()

@@ -27,10 +27,11 @@ from typing import Any, ClassVar
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Status, StreamEvent
+from llmstream.messages import parse_arguments
 from llmstream.wire.error_body import is_error, parse_error
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count
-from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.open_calls import OpenCall, as_name
 from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_content import ItemContent, part_text, read_content
 from llmstream.wire.openai_responses.item_table import CALLS, Fit, Item, ItemTable, family_of
@@ -105,7 +106,8 @@ class ResponsesDecoder(ItemWriter):
         if failure or status in ("failed", "cancelled"):
             self._parse_failure(failure, status)
             return
-        reason = (response.get("incomplete_details") or {}).get("reason")
+        details = response.get("incomplete_details") or {}
+        reason = details if isinstance(details, str) else details.get("reason")
         raw = f"{status}:{reason}" if reason else str(status)
         self._finish_word(str(reason or status), raw=raw)
         if (speech := self._speech.take()) is not None:
@@ -201,7 +203,7 @@ class ResponsesDecoder(ItemWriter):
         )
         if known is None and family == "reasoning" and not read.reasoning:
             return self._items.at(payload.get("output_index"), family)
-        if known is not None and known.call is not None and not _has_name(known.call, read.name):
+        if known is not None and known.call is not None and not _is_call(known, read):
             return None
         return known
 
@@ -337,7 +339,7 @@ class ResponsesDecoder(ItemWriter):
         if state is None or state.call is None or state.done:
             return
         state.asked = True
-        if not state.call.name and (name := as_words(payload.get("name"))):
+        if not state.call.name and (name := as_name(payload.get("name"))):
             state.call.name = name
         self._add_arguments(state.call, whole)
 
@@ -395,7 +397,8 @@ def _find_error(payload: dict[str, Any], response: dict[str, Any]) -> Any:
     """The error of a terminal event: in the response, beside it, or in its status's details (Realtime)."""
     details = response.get("status_details")
     detailed = details.get("error") if isinstance(details, dict) else None
-    return response.get("error") or payload.get("error") or detailed
+    found = (response.get("error"), payload.get("error"), detailed, response.get("last_error"))
+    return next(filter(None, found), None)
 
 
 def _fit(state: Item, read: ItemContent) -> Fit:
@@ -413,6 +416,15 @@ def _fit(state: Item, read: ItemContent) -> Fit:
     if "" in rests:
         return "same"
     return "begins" if any(rest is not None for rest in rests) else ""
+
+
+def _is_call(state: Item, read: ItemContent) -> bool:
+    """Whether a finished call is this one. One that was over with other arguments isn't."""
+    call = state.call
+    if call is None or not _has_name(call, read.name):
+        return False
+    is_open = not state.done or not parse_arguments(call.arguments)
+    return is_open or not parse_arguments(read.arguments) or read.begins_with(call.arguments)
 
 
 def _has_name(call: OpenCall, name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from llmstream.messages import File
 from llmstream.wire.json_fields import as_text
-from llmstream.wire.open_calls import content_of
+from llmstream.wire.open_calls import as_name, content_of
 from llmstream.wire.openai_responses.item_table import CALLS
 from llmstream.wire.openai_responses.items import compact
 from llmstream.wire.unread import Unread
@@ -83,13 +83,14 @@ def read_content(item: Mapping[str, Any], unread: Unread) -> ItemContent:
 
 def _read_call(read: ItemContent, item: Mapping[str, Any]) -> None:
     arguments = item.get(CALLS[read.type])
-    read.name = as_text(item.get("name")) or ""
+    read.name = as_name(item.get("name"))
     read.arguments = arguments if isinstance(arguments, str) else compact(arguments or {})
     read.key = json.dumps(content_of(read.name, read.arguments))
 
 
 def _read_reasoning(read: ItemContent, item: Mapping[str, Any]) -> None:
-    kinds = [_texts(item.get(name)) for name in ("summary", "content")]
+    kinds = [_texts(item.get(name)) for name in ("summary", "content", "text")]
+    kinds = [texts for place, texts in enumerate(kinds) if texts not in kinds[:place]]
     read.reasoning = "\n\n".join(text for texts in kinds for text in texts)
     for texts in kinds:
         if texts:
@@ -100,7 +101,8 @@ def _read_reasoning(read: ItemContent, item: Mapping[str, Any]) -> None:
 def _texts(parts: Any) -> list[str]:
     if isinstance(parts, str):
         return [parts]
-    return [text for part in parts or () if (text := part_text(part)[1])]
+    texts = (part if isinstance(part, str) else part_text(part)[1] for part in parts or ())
+    return [text for text in texts if text]
 
 
 def _read_message(read: ItemContent, parts: Any, unread: Unread) -> None:

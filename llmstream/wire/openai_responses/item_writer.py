@@ -8,7 +8,7 @@ from typing import Any
 
 from llmstream.messages import parse_arguments
 from llmstream.wire.event_decoder import Decoder
-from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.open_calls import OpenCall, as_name
 from llmstream.wire.openai_responses.item_content import ItemContent
 from llmstream.wire.openai_responses.item_table import CALLS, Item
 from llmstream.wire.openai_responses.items import FORMAT, compact, parse_call
@@ -112,7 +112,7 @@ class ItemWriter(Decoder):
     # --- calls ---------------------------------------------------------------------------------------------
 
     def _begin_call(self, state: Item, item: dict[str, Any]) -> OpenCall:
-        name = as_words(item.get("name"))
+        name = as_name(item.get("name"))
         call = state.call
         if call is None:
             id = as_words(item.get("call_id")) or as_words(item.get("id"))

@@ -6,7 +6,10 @@ import json
 from typing import Any
 
 from tests.wire.wild.chat_rows import DONE, chat, chunk, entry, piece
+from tests.wire.wild.responses_rows import asked, completed, event, responses, said
 from tests.wire.wild.row import CALL, JSON, TWO, WHOLE, Frame, Row, frames
+
+RESPONSE = {"object": "response", "id": "resp_1", "output": []}
 
 
 def shown(**message: Any) -> Frame:
@@ -220,6 +223,69 @@ def chat_frames() -> list[Row]:
     ]
 
 
+def responses_items() -> list[Row]:
+    """Items that disagree about ids and names, and ends that say why elsewhere."""
+    done = [event("output_item.done", 0, item=asked(id="f1", call_id="c1"))]
+    both = {"summary": [{"text": "hm"}], "content": [{"text": "hm"}]}
+    hm = {"reasoning": "hm", "text": "Hello"}
+    failed = {"status": "failed", "last_error": {"code": "rate_limit_exceeded", "message": "x"}}
+    limit = {"status": "incomplete", "incomplete_details": "max_output_tokens", "output": [said()]}
+    added = event("output_item.added", 0, item=asked("", name="null", id="f1", call_id="c1"))
+    return [
+        responses(
+            "one call_id, other arguments",
+            *done,
+            event("output_item.done", 1, item=asked('{"a":2}', id="f2", call_id="c1")),
+            **TWO,
+        ),
+        responses(
+            "one call_id, the same with blanks",
+            *done,
+            event("output_item.done", 1, item=asked('{"a": 1}', id="f2", call_id="c1")),
+            **CALL,
+        ),
+        responses(
+            "one call_id, other arguments in the snapshot",
+            *done,
+            completed(asked(call_id="c1"), asked('{"a":2}', call_id="c1")),
+            **TWO,
+        ),
+        responses('a name of "null" at first', added, *done, **CALL),
+        responses(
+            'a name of "null" alone',
+            added,
+            event("output_item.done", 0, item=asked(name="null", id="f1", call_id="c1")),
+            error="invalid_output",
+        ),
+        responses(
+            "the same as summary and content",
+            completed({"type": "reasoning", **both}, said()),
+            **hm,
+        ),
+        responses(
+            "a summary of strings",
+            completed({"type": "reasoning", "summary": ["hm"]}, said()),
+            **hm,
+        ),
+        responses(
+            "reasoning as a text", completed({"type": "reasoning", "text": "hm"}, said()), **hm
+        ),
+        document(
+            "whole: last_error", "openai-responses:m", {**RESPONSE, **failed}, error="rate_limit"
+        ),
+        document(
+            "whole: why in one word", "openai-responses:m", {**RESPONSE, **limit}, finish="length"
+        ),
+        document(
+            "whole: an item that nobody knows",
+            "openai-responses:m",
+            {**RESPONSE, "status": "completed", "output": [{"type": "hologram", "shows": "me"}]},
+            error="protocol",
+            code="not_understood",
+        ),
+    ]
+
+
 def told_again_rows() -> list[Row]:
     """All of them."""
-    return [*chat_messages(), *chat_calls(), *chat_others(), *chat_frames()]
+    return [*chat_messages(), *chat_calls(), *chat_others(), *chat_frames(), *responses_items()]
