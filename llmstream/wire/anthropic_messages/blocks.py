@@ -13,10 +13,32 @@ FORMAT = "anthropic-messages"
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 
+class Echo:
+    """Deltas that may tell again what a block's start has told."""
+
+    __slots__ = ("_held", "_told")
+
+    def __init__(self, told: str) -> None:
+        self._told = told
+        self._held = ""
+
+    def rest(self, content: str) -> str:
+        """What a delta adds: nothing, as long as it goes on as the start did."""
+        told = self._told
+        if not told:
+            return content
+        held = self._held + content
+        if told.startswith(held):
+            self._held, self._told = held, "" if held == told else told
+            return ""
+        self._held, self._told = "", ""
+        return held.removeprefix(told)
+
+
 class OpenBlock:
     """A content block that has begun."""
 
-    __slots__ = ("call", "id", "input", "item", "pieces", "record", "signature", "type")
+    __slots__ = ("call", "echo", "id", "input", "item", "pieces", "record", "signature", "type")
 
     def __init__(self, type: str, id: str = "") -> None:
         self.type = type
@@ -24,6 +46,7 @@ class OpenBlock:
         self.call: OpenCall | None = None
         self.input: Any = None  # a call's arguments at the block's start, for want of others
         self.record = TextRecord()  # of a text or a thinking block
+        self.echo: Echo | None = None  # of what its start told
         self.signature: list[str] = []
         self.item: dict[str, Any] | None = None
         self.pieces: dict[str, list[str]] = {}  # what deltas add to the item's strings, joined once

@@ -26,6 +26,7 @@ from llmstream.wire.anthropic_messages import members
 from llmstream.wire.anthropic_messages.blocks import (
     CALLS,
     FORMAT,
+    Echo,
     OpenBlock,
     add_to_item,
     as_arguments,
@@ -210,8 +211,11 @@ class MessagesDecoder(Decoder):
                 self._source(parse_citation(citation))
             self._record_text(block.record)
             self._text(block.record.rest(start.get("text") or "") or "")
+            block.echo = Echo(text_of(start)) if text_of(start) else None
         elif block.type == "thinking":
-            self._think(block, block.record.rest(start.get("thinking") or "") or "")
+            begun = start.get("thinking") or ""
+            self._think(block, block.record.rest(begun) or "")
+            block.echo = Echo(begun) if begun else None
             block.signature = [as_word(start.get("signature"))]
 
     def _think(self, block: OpenBlock, content: str) -> None:
@@ -280,7 +284,9 @@ class MessagesDecoder(Decoder):
         if kind == "text_delta":
             self._parse_text(index, delta["text"])
         elif kind == "thinking_delta":
-            self._think(self._thinking_block(index), delta["thinking"])
+            thinking, words = self._thinking_block(index), delta["thinking"]
+            echo = thinking.echo
+            self._think(thinking, words if echo is None else echo.rest(words))
         elif kind == "citations_delta":
             self._source(parse_citation(delta["citation"]))
         elif kind == "signature_delta":
@@ -303,7 +309,10 @@ class MessagesDecoder(Decoder):
             block = self._last["text"] = OpenBlock("text")
             self._begin_text(block)
         self._record_text(block.record)
-        self._plain_text(text)
+        if block.echo is None:
+            self._plain_text(text)
+        else:
+            self._text(block.echo.rest(text))
 
     def _thinking_block(self, index: int) -> OpenBlock:
         """The thinking that goes on; the index may be wrong, and the start missing."""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tests.wire.wild.chat_rows import DONE, chat, chunk, entry, piece
+from tests.wire.wild.messages_rows import add, begin, messages, stop
 from tests.wire.wild.responses_rows import asked, completed, event, responses, said
 from tests.wire.wild.row import CALL, JSON, TWO, WHOLE, Frame, Row, frames
 
@@ -286,6 +287,66 @@ def responses_items() -> list[Row]:
     ]
 
 
+def messages_blocks() -> list[Row]:
+    """Blocks whose start tells what their deltas tell again, or a part of it."""
+    begun = begin(0, type="text", text="Hello")
+    thought = begin(0, type="thinking", thinking="hmm")
+    return [
+        messages("a text again", begun, add(0, "text", "Hello"), stop(0), text="Hello"),
+        messages(
+            "a text again in pieces",
+            begun,
+            *(add(0, "text", text) for text in ("Hel", "lo")),
+            stop(0),
+            text="Hello",
+        ),
+        messages(
+            "a text again, and more",
+            begun,
+            *(add(0, "text", text) for text in ("Hel", "lo wor", "ld")),
+            stop(0),
+            text="Hello world",
+        ),
+        messages(
+            "a text that goes on",
+            begun,
+            *(add(0, "text", text) for text in (" H", "ello")),
+            stop(0),
+            text="Hello Hello",
+        ),
+        messages(
+            "a text that goes on much as it began",
+            begun,
+            *(add(0, "text", text) for text in ("Hel", "p!")),
+            stop(0),
+            text="HelloHelp!",
+        ),
+        messages(
+            "thinking again in pieces",
+            thought,
+            *(add(0, "thinking", text) for text in ("h", "mm")),
+            stop(0),
+            begin(1, type="text", text="Hi"),
+            text="Hi",
+            reasoning="hmm",
+        ),
+        document(
+            "whole: a block that nobody knows",
+            "anthropic:m",
+            {"type": "message", "id": "m", "content": [{"type": "hologram", "shows": "me"}]},
+            error="protocol",
+            code="not_understood",
+        ),
+    ]
+
+
 def told_again_rows() -> list[Row]:
     """All of them."""
-    return [*chat_messages(), *chat_calls(), *chat_others(), *chat_frames(), *responses_items()]
+    return [
+        *chat_messages(),
+        *chat_calls(),
+        *chat_others(),
+        *chat_frames(),
+        *responses_items(),
+        *messages_blocks(),
+    ]
