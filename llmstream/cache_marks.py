@@ -63,10 +63,21 @@ def parse_cache(block: Mapping[str, Any], where: str) -> Cache | None:
 
 
 def mark(block: dict[str, Any], cache: Cache | None, word: str | None) -> dict[str, Any]:
-    """The block with its mark, if the target has a word for it."""
-    if cache is None or word is None:
+    """The block with its mark, if the target has a word for it. Further members of one that was read stay."""
+    if word is None:
         return block
-    return {**block, word: dict(_WORDS[word][cache])}
+    further = block.pop(word, {})
+    return block if cache is None else {**block, word: {**further, **_WORDS[word][cache]}}
+
+
+def further_members(block: Mapping[str, Any], word: str) -> dict[str, Any]:
+    """What a mark says beside its kind and time, under its word; nothing if it says no more."""
+    value = block.get(word)
+    if not isinstance(value, Mapping):
+        return {}
+    known = {_KINDS[word][0], "ttl"}
+    further = {name: each for name, each in value.items() if name not in known}
+    return {word: further} if further else {}
 
 
 def openai_word(model: str) -> str | None:

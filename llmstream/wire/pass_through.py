@@ -63,6 +63,7 @@ PASSED: Mapping[str, frozenset[str]] = {
         "safe_prompt",
         "safety_identifier",
         "store",
+        "stream_options",
         "structured_outputs",
         "thinking",
         "thinking_budget",

@@ -1085,3 +1085,106 @@ def test_what_anthropic_marked_survives_the_gateway():
     body = {"model": "m", "system": system, "tools": tools, "messages": messages}
     sent = render_messages(parse_messages(body)).body
     assert {key: sent[key] for key in body} == body
+
+
+# --- members that nobody here has a name for ---
+
+SCOPED = {"type": "ephemeral", "ttl": "1h", "scope": "global"}
+PICTURE = {"type": "image", "source": {"type": "url", "url": "https://a.example/x.png"}}
+
+
+@pytest.mark.parametrize(
+    "further", [{"cache_control": SCOPED}, {"novel": {"a": 1}}, {"new": False}]
+)
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text", "text": "hi"},
+        PICTURE,
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}},
+    ],
+)
+def test_further_members_of_a_block_go_back_and_its_words_go_everywhere(block, further):
+    given = [{"role": "user", "content": [{**block, **further}]}]
+    request = parse_messages({"model": "claude-opus-5", "messages": given, "max_tokens": 9})
+    rendered = render_messages(request)
+    assert rendered.body["messages"] == given
+    assert not rendered.warnings
+    other = render_chat(request)
+    words = {"text": "hi", "image": "https://a.example/x.png", "document": "d"}
+    assert words[block["type"]] in str(other.body["messages"])
+    assert "novel" not in str(other.body)
+
+
+@pytest.mark.parametrize("further", [{"cache_control": SCOPED}, {"novel": 1}])
+def test_so_they_do_on_tools_calls_results_thoughts_and_system(further):
+    tool = {"name": "f", "input_schema": {"type": "object"}, **further}
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+    thought |= {} if "cache_control" in further else further
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}, **further}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "1", **further}
+    body = {
+        "model": "claude-opus-5",
+        "max_tokens": 9,
+        "system": [{"type": "text", "text": "s", **further}],
+        "tools": [tool],
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": [thought, call]},
+            {"role": "user", "content": [result]},
+        ],
+    }
+    sent = render_messages(parse_messages(body)).body
+    assert {name: sent[name] for name in body} == body
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "openai-responses"])
+def test_a_member_that_only_one_format_has_is_named_elsewhere(format):
+    blocks = [{"type": "text", "text": "hi", "novel": 1}]
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "1", "newer": 2}
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    messages = [
+        {"role": "user", "content": blocks},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    request = parse_messages({"model": "m", "messages": messages})
+    warnings = RENDERERS[format](request).warnings
+    assert [w.partition(":")[0] for w in warnings] == ["text", "tool result"]
+    assert "novel" in warnings[0]
+    assert "newer" in warnings[1]
+
+
+def test_a_mark_that_is_taken_away_takes_its_members_along():
+    given = {"type": "text", "text": "hi", "cache_control": SCOPED}
+    request = parse_messages({"model": "m", "messages": [{"role": "user", "content": [given]}]})
+    request.messages[0].parts[0].cache = None
+    assert "cache_control" not in str(render_messages(request).body)
+
+
+@pytest.mark.parametrize(
+    "further", [{"include_obfuscation": False}, {"continuous_usage_stats": True}]
+)
+@pytest.mark.parametrize("asked", [{}, {"include_usage": False}, {"include_usage": True}])
+def test_further_stream_options_go_to_hosts_that_have_stream_options(further, asked):
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    request = parse_chat({**body, "stream_options": {**asked, **further}})
+    sent = render_chat(request)
+    assert sent.body["stream_options"] == {"include_usage": True, **further}
+    assert not sent.warnings
+    refused = render_chat(request, VENDORS["mistral"].variant)
+    assert "stream_options" not in refused.body
+    name = next(iter(further))
+    assert [w for w in refused.warnings if w.startswith("stream_options")]
+    other = render_messages(request)
+    assert [w for w in other.warnings if f"stream_options.{name}" in w]
+
+
+def test_plain_stream_options_say_nothing_more():
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    for options in (None, {}, {"include_usage": True}):
+        request = parse_chat({**body, "stream_options": options})
+        assert not request.format_options
+        assert not render_chat(request, VENDORS["mistral"].variant).warnings
+    with pytest.raises(TypeError, match="stream_options"):
+        parse_chat({**body, "stream_options": [1]})

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from llmstream.cache_marks import CONTROL, mark, parse_cache
+from llmstream.cache_marks import CONTROL, further_members, mark, parse_cache
 from llmstream.media import parse_media
 from llmstream.media_types import essence
 from llmstream.messages import (
@@ -32,6 +32,7 @@ from llmstream.wire.fitting.system import is_system
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.outbound import warn_once
 
+_MARKS = (CONTROL, "cache")
 _DEFAULT_CALLER = {"type": "direct"}
 """Left out of a call: hosts with older schemas refuse the field."""
 
@@ -114,7 +115,8 @@ class RenderedTurns:
         return dict(part.data)
 
     def _thinking(self, part: ReasoningPart) -> dict[str, Any]:
-        block = {"type": "thinking", "thinking": part.text}
+        extra = render_call_data(part.provider_data)
+        block = {"type": "thinking", "thinking": part.text, **extra}
         return block if part.signature is None else {**block, "signature": part.signature}
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
@@ -129,10 +131,12 @@ class RenderedTurns:
         extra = render_call_data(result.provider_data)
         if result.executed_by == "provider":
             return {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
+        blocks = extra.pop("blocks", None)
         block: dict[str, Any] = {
             "type": "tool_result",
             "tool_use_id": result.tool_call_id,
-            "content": extra.get("blocks") or self._result_content(result),
+            "content": blocks or self._result_content(result),
+            **extra,
         }
         if result.is_error:
             block["is_error"] = True
@@ -270,9 +274,15 @@ def _parse_texts(content: Any, where: str) -> list[Part]:
 
 def _parse_text(block: Any, where: str) -> TextPart:
     text = _string_of(block, where)
-    citations = block.get("citations")
-    data = {"format": FORMAT, "citations": citations} if citations else None
-    return TextPart(text, parse_cache(block, where), data)
+    return TextPart(text, parse_cache(block, where), _further(block, "type", "text"))
+
+
+def _further(block: Mapping[str, Any], *known: str) -> dict[str, Any] | None:
+    """What a block says that has no name here, in its own words, to go back to this format."""
+    names = [name for name in block if name not in (*known, *_MARKS)]
+    said = {name: block[name] for name in names if block[name] not in (None, [])}
+    said |= further_members(block, CONTROL)
+    return {"format": FORMAT, **said} if said else None
 
 
 def _string_of(block: Any, where: str) -> str:
@@ -297,7 +307,8 @@ def _parse_block(block: Any, where: str) -> Part:
     if kind == "thinking":
         # A gateway sends an empty one with another vendor's reasoning.
         signature = as_text(block.get("signature")) or None
-        return ReasoningPart(as_text(block.get("thinking")) or "", signature, format=FORMAT)
+        data = _further(block, "type", "thinking", "signature") if signature else None
+        return ReasoningPart(as_text(block.get("thinking")) or "", signature, None, FORMAT, data)
     if kind in CALLS:
         return _parse_call(block, kind, where)
     if kind == "tool_result":
@@ -317,7 +328,7 @@ def _parse_media(block: Mapping[str, Any], kind: str, where: str) -> ImagePart |
     if known is None or not isinstance(source.get(known), str):
         return None
     said = {name for name, value in block.items() if value is not None}
-    if said - {"type", "source", "title", "cache_control"}:
+    if said - {"type", "source", "title", "cache_control"} or further_members(block, CONTROL):
         return None
     cache = parse_cache(block, where)
     given = {"media_type": source.get("media_type"), known: source[known], "cache": cache}
@@ -331,6 +342,7 @@ def _parse_call(block: Mapping[str, Any], kind: str, where: str) -> ToolCall:
     if not isinstance(given, dict) or not block.get("id") or not block.get("name"):
         raise ValueError(f"{where} needs an id, a name and an input that is an object")
     rest = {key: block[key] for key in block if key not in ("id", "name", "input", "cache_control")}
+    rest |= further_members(block, CONTROL)
     return ToolCall(
         block["id"],
         block["name"],
@@ -350,6 +362,7 @@ def _parse_result(block: Mapping[str, Any], where: str) -> ToolResult:
         block.get("content") or "",
         is_error=bool(block.get("is_error")),
         cache=parse_cache(block, where),
+        provider_data=_further(block, "type", "tool_use_id", "content", "is_error"),
     )
     if not isinstance(result.content, str):
         _parse_result_blocks(result, f"{where}.content")
@@ -370,7 +383,8 @@ def _parse_result_blocks(result: ToolResult, where: str) -> None:
     if isinstance(lone, TextPart) and lone == TextPart(lone.text):
         result.content = lone.text
     if not all(isinstance(part, TextPart | ImagePart | File) for part in parts):
-        result.provider_data = {"format": FORMAT, "blocks": [dict(block) for block in blocks]}
+        kept = {"format": FORMAT, "blocks": [dict(block) for block in blocks]}
+        result.provider_data = {**(result.provider_data or {}), **kept}
 
 
 def _as_shown(part: Part) -> list[Part]:

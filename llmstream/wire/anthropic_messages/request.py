@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstream.arguments import build_request
-from llmstream.cache_marks import CONTROL, drop_surplus, mark, parse_cache
+from llmstream.cache_marks import CONTROL, drop_surplus, further_members, mark, parse_cache
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -343,6 +343,7 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     if not isinstance(tool.get("name"), str) or not isinstance(tool.get("input_schema"), dict):
         raise ValueError(f"{where} needs a name and an input_schema")
     rest = {name: value for name, value in tool.items() if name not in _TOOL_FIELDS}
+    rest |= further_members(tool, CONTROL)
     ensure_json(rest, where)
     return Tool(
         tool["name"],

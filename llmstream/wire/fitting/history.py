@@ -52,7 +52,7 @@ def _fits(message: Message, rules: HistoryRules) -> bool:
     if len(message.parts) != 1:
         return False
     part = message.parts[0]
-    if type(part) is TextPart:
+    if type(part) is TextPart and part.provider_data is None:
         has_rules = rules.owed is not None or rules.trims_last_text
         is_free = message.role != "assistant" or not has_rules
         return is_free and bool(part.text) and not part.text.isspace()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.media_types import essence
-from llmstream.messages import File, Part, ProviderPart, TextPart
+from llmstream.messages import File, ImagePart, Part, ProviderPart, TextPart
 
 TEXT_TYPES = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
@@ -56,6 +56,17 @@ def _document(block: Mapping[str, Any]) -> list[Part]:
     return [TextPart(context), part] if isinstance(context, str) and context else [part]
 
 
+def _image(block: Mapping[str, Any]) -> list[Part]:
+    """A picture whose block says more than an ImagePart can."""
+    source = block.get("source")
+    if not isinstance(source, Mapping):
+        return []
+    data, url = source.get("data"), source.get("url")
+    if source.get("type") == "base64" and data:
+        return [ImagePart(data=data, media_type=source.get("media_type"))]
+    return [ImagePart(url)] if source.get("type") == "url" and url else []
+
+
 def _document_part(source: Mapping[str, Any], title: str | None) -> Part | None:
     kind = source.get("type")
     if kind == "base64":
@@ -75,4 +86,4 @@ def _texts(content: Any) -> str:
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 
-_READERS = {"search_result": _search_result, "document": _document}
+_READERS = {"search_result": _search_result, "document": _document, "image": _image}

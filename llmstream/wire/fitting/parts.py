@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from llmstream.cache_marks import CONTROL
 from llmstream.messages import (
     File,
     ImagePart,
@@ -28,6 +29,21 @@ from llmstream.wire.outbound import warn_once
 
 FREEFORM = frozenset({"custom", "custom_tool_call"})
 """The types of calls whose arguments are any text, in OpenAI's two formats."""
+
+_WITHOUT_LOSS = frozenset(
+    {
+        "format",
+        "citations",
+        "annotations",
+        "phase",
+        "type",
+        "blocks",
+        "caller",
+        "namespace",
+        CONTROL,
+    }
+)
+"""What a part has beside its words, without a warning where it isn't understood: the words say the same."""
 
 Fitted = Iterable[Part]
 """What a part becomes: itself, another, or nothing."""
@@ -63,11 +79,20 @@ class PartFitting:
         takes_space = self._rules.blank is Blank.EMPTY
         says_something = bool(part.text if takes_space else part.text.strip())
         if says_something:
+            self._name_foreign_fields("text", getattr(part, "provider_data", None))
             return (part,)
         is_alone = len(self._message.parts) == 1
         if takes_space and is_alone and not self._is_assistant:
             return (TextPart(""),)  # a mark on nothing is refused
         return ()
+
+    def _name_foreign_fields(self, kind: str, data: Mapping[str, Any] | None) -> None:
+        """What one format alone can say of a part is left out elsewhere."""
+        if data is None or self._is_own(data):
+            return
+        names = ", ".join(sorted(data.keys() - _WITHOUT_LOSS))
+        if names:
+            self._warn(f"{kind}: {self._rules.label} don't have {names}; left out")
 
     def _image(self, part: ImagePart) -> Fitted:
         return self._refused_file() if self._is_assistant else (part,)
@@ -138,6 +163,7 @@ class PartFitting:
             name = result.name or "a tool"
             problem = f"tool result: only another provider understands that of {name}"
             return self._of_provider(result, data, problem)
+        self._name_foreign_fields("tool result", data)
         if result.shown is None:
             return (result,)
         shown = [self._readable_file(p) if isinstance(p, File) else p for p in result.shown]

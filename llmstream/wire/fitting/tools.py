@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from llmstream.cache_marks import CONTROL
 from llmstream.messages import HostedTool, Tool, ToolCall
 
 LONGEST_NAME = 64
@@ -123,7 +124,9 @@ def _fit(
 def _without_foreign_fields(tool: Tool, rules: ToolRules, warnings: list[str]) -> Tool:
     data = tool.provider_data
     if data is not None and data.get("format") != rules.format:
-        names = ", ".join(sorted(data.keys() - {"format"}))
+        names = ", ".join(sorted(data.keys() - {"format", CONTROL}))
+        if not names:
+            return tool
         warnings.append(f"tools: {rules.label} don't have {names}; left out")
     return tool
 

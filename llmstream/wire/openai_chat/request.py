@@ -213,6 +213,8 @@ def _render_tools(request: ChatRequest, variant: ChatVariant, rendered: Rendered
 
 
 def _drop_unsupported(variant: ChatVariant, rendered: Rendered) -> None:
+    if not variant.stream_usage and rendered.body.pop("stream_options", None):
+        rendered.warnings.append(f"stream_options: not supported by {variant.name}; dropped")
     for name in sorted(variant.unsupported & rendered.body.keys()):
         del rendered.body[name]
         rendered.warnings.append(f"{name}: not supported by {variant.name}; dropped")
@@ -401,7 +403,19 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         max_tokens=body.get("max_tokens") if limit is None else limit,
     )
     rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
+    streaming = _further_stream_options(body.get("stream_options"))
+    if streaming:
+        rest["stream_options"] = streaming
     if rest:
         ensure_json(rest, "the body")
         request.format_options = {FORMAT: rest}
     return request
+
+
+def _further_stream_options(given: Any) -> dict[str, Any]:
+    """What a client wants of its stream beside the usage, which is always asked for."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"stream_options must be an object, not {type(given).__name__}")
+    return {name: value for name, value in given.items() if name != "include_usage"}

@@ -38,6 +38,7 @@ VALUES: dict[str, Any] = {
     "output_config": {"task_budget": {"type": "tokens", "total": 9}},
     "reasoning": {"exclude": True},
     "store": True,
+    "stream_options": {"include_usage": True, "include_obfuscation": False},
 }
 """Members that have a shape of their own."""
 
