@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import ExitStack, closing
 from typing import Any, Self
 
 from llmstream.clock import Clock, LoopClock, Timer
@@ -24,24 +24,79 @@ from llmstream.streams.flow import Flow, Upstream
 logger = get_logger("llmstream.streams")
 
 PATIENCE = 30.0
-"""Seconds that a full queue waits for a reader after the task that read last has returned."""
+"""Seconds that a full queue waits for a reader where none has begun, or the last one's task has returned."""
 
 
 class Queue:
     """What one consumer has not taken yet."""
 
-    __slots__ = ("items", "reader", "waiting", "was_given_up")
+    __slots__ = ("items", "reader", "waiting", "was_given_up", "watch")
 
     def __init__(self) -> None:
         self.reader: asyncio.Task[Any] | None = None
         """The task that read last."""
+        self.watch: _Watch | None = None
+        """While the queue is full."""
         self.was_given_up = False
         self.items: deque[StreamEvent] = deque()
         self.waiting: asyncio.Future[None] | None = None
 
+    def begin_reading(self) -> None:
+        """The task that runs now reads."""
+        task = asyncio.current_task()
+        if self.watch is not None and task is not self.reader:
+            self.watch.follow(task)
+        self.reader = task
+
     def wake(self) -> None:
         """End the consumer's wait."""
         _set(self.waiting)
+
+
+class _Watch:
+    """Gives a full queue up once its reader is gone: nobody closes it, and it holds all others up."""
+
+    def __init__(self, queue: Queue, clock: Clock, give_up: Callable[[Queue], None]) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._give_up = give_up
+        self._timer: Timer | None = None
+        self._task: asyncio.Task[Any] | None = None
+        queue.watch = self
+        self.follow(queue.reader)
+
+    def follow(self, task: asyncio.Task[Any] | None) -> None:
+        """Watch the task that reads now. None: nobody has begun, who may have failed before."""
+        self._stop()
+        self._task = task
+        if task is None:
+            self._wait()
+        else:
+            task.add_done_callback(self._end)
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._stop()
+        self._queue.watch = None
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.remove_done_callback(self._end)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wait(self) -> None:
+        self._timer = self._clock.call_later(PATIENCE, lambda: self._give_up(self._queue))
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        failure = None if task.cancelled() else task.exception()
+        if failure is None and not task.cancelled():
+            # It may have read for somebody else, as `asyncio.wait_for` does.
+            self._wait()
+            return
+        name = "CancelledError" if failure is None else type(failure).__name__
+        logger.warning("a reader of a stream ended with %s: it gets no more events", name)
+        self._give_up(self._queue)
 
 
 class Pump:
@@ -160,45 +215,19 @@ class Pump:
             with ExitStack() as watches:
                 for queue in self._queues:
                     if len(queue.items) > self._low:
-                        watches.enter_context(self._watched(queue))
+                        watches.enter_context(self._watch(queue))
                 await self._room
         finally:
             self._room = None
         if self._on_resume is not None:
             self._on_resume()
 
-    @contextmanager
-    def _watched(self, queue: Queue) -> Iterator[None]:
-        """Give a full queue up once its reader is gone: nobody closes it, and it holds all others up."""
-        reader = queue.reader
-        if reader is None:  # nobody has begun to read
-            yield
-            return
-        timers: list[Timer] = []
-
-        def give_up() -> None:
-            if queue.reader is reader:
-                self._give_up(queue)
-
-        def end(task: asyncio.Task[Any]) -> None:
-            failure = None if task.cancelled() else task.exception()
-            if failure is None and not task.cancelled():
-                # It may have read for somebody else, as `asyncio.wait_for` does.
-                timers.append(self._clock.call_later(PATIENCE, give_up))
-                return
-            name = "CancelledError" if failure is None else type(failure).__name__
-            logger.warning("a reader of a stream ended with %s: it gets no more events", name)
-            give_up()
-
-        reader.add_done_callback(end)
-        try:
-            yield
-        finally:
-            reader.remove_done_callback(end)
-            for timer in timers:
-                timer.cancel()
+    def _watch(self, queue: Queue) -> closing[_Watch]:
+        return closing(_Watch(queue, self._clock, self._give_up))
 
     def _give_up(self, queue: Queue) -> None:
+        if queue.reader is None and len(self._queues) == 1:
+            return  # it holds nobody up, and may be read yet
         queue.was_given_up = True
         queue.items.clear()
         self.leave(queue)
@@ -249,10 +278,10 @@ class Branch:
         """Until something comes, or `wake()`. False at the end; then raises what the source raised."""
         if self._queue.was_given_up:
             raise RuntimeError(
-                "this stream was given up: the task that read it had ended, and it held others up. "
+                "this stream was given up: nobody read it, and it held others up. "
                 "Close a stream that nobody reads to its end"
             )
-        self._queue.reader = asyncio.current_task()
+        self._queue.begin_reading()
         if not self.items:
             self._pump.want_more()
         # Asked again: an eager task has read by now.

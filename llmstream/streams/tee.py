@@ -23,8 +23,8 @@ def tee(
 
     The source runs at most `limit` events ahead of the slowest, so who stops reading holds the
     others up until it is closed or dropped, which frees them at once. One whose task failed or was
-    cancelled is given up as soon as it holds others up; one whose task has returned, 30 seconds
-    later. Reading it again is a RuntimeError.
+    cancelled is given up as soon as it holds others up; one whose task has returned, or that nobody
+    has begun to read, when it has held them up for 30 seconds. Reading it then is a RuntimeError.
 
     The source is read in a task of its own, so a consumer that is cancelled takes nothing from the
     others, and closed with the last of them. The events are shared: don't change them.

@@ -218,6 +218,43 @@ async def test_one_that_returns_is_given_up_after_a_while():
     assert await rest == EVENTS
 
 
+async def test_one_that_nobody_begins_to_read_is_given_up_after_a_while():
+    """Its task may have failed before, and nobody knows it."""
+    clock = VirtualClock()
+    flows = tee(Feed(EVENTS), limit=4, clock=clock)
+    rest = asyncio.create_task(_collects(flows[1]))
+    await turns()
+    await clock.sleep(29)
+    await turns()
+    assert not rest.done()
+    await clock.sleep(2)
+    assert await rest == EVENTS
+    with pytest.raises(RuntimeError, match="nobody read it"):
+        await anext(flows[0])
+
+
+async def test_one_that_holds_nobody_up_waits_for_its_reader():
+    """The others were closed."""
+    clock = VirtualClock()
+    flows = tee(Feed(EVENTS), limit=4, clock=clock)
+    await anext(flows[1])
+    await turns()
+    await flows[1].aclose()
+    await clock.sleep(100)
+    assert await _collects(flows[0]) == EVENTS
+
+
+async def test_one_that_begins_late_and_fails_holds_nobody_up():
+    """The others wait for it already when its task begins."""
+    flows = tee(Feed(EVENTS), limit=4)
+    rest = asyncio.create_task(_collects(flows[1]))
+    await turns()
+    failure = asyncio.create_task(_fails(flows[0], 1))
+    await asyncio.wait([failure])
+    assert await asyncio.wait_for(rest, 30) == EVENTS
+    assert isinstance(failure.exception(), ZeroDivisionError)
+
+
 async def test_one_that_is_read_by_task_after_task_is_not():
     """As `asyncio.wait_for` reads."""
     clock = VirtualClock()
