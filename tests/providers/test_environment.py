@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import ssl
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmstream import ConfigurationError, EventType, LLMClient, RetryPolicy
+from llmstream.testing import FaultServer
 from tests.loopback import Loopback, answer
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -50,7 +52,7 @@ FILES = {  # variable: what it names, all below a folder of the test's
         "broken.pem",
         "a" * 300,
     ],
-    "SSL_CERT_DIR": ["gone", "empty.pem"],
+    "SSL_CERT_DIR": ["gone", "empty.pem", f"gone{os.pathsep}", f"gone{os.pathsep}/gone"],
     "SSLKEYLOGFILE": ["gone/keys.log", ""],
 }
 
@@ -71,6 +73,26 @@ async def test_a_file_that_cannot_be_used_is_named(
         LLMClient("openai:m", api_key="k", transport=transport)
     assert str(refused.value).startswith(f"{variable} names {path!r}, which ")
     assert await asked(transport) is EventType.MESSAGE_COMPLETE
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_several_folders_of_certificates_are_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str
+) -> None:
+    """As OpenSSL takes them, wherever the right one stands and though another is gone."""
+    async with FaultServer(tls=True) as server:
+        url = server.url("openai")
+        certificates = server.ca_file.read_text().partition("-----END CERTIFICATE-----\n")
+        (tmp_path / "ca.pem").write_text(certificates[0] + certificates[1])
+        hashed = subprocess.run(  # noqa: ASYNC221  # some milliseconds
+            ["openssl", "x509", "-hash", "-noout", "-in", str(tmp_path / "ca.pem")],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        (tmp_path / "ca.pem").rename(tmp_path / f"{hashed.stdout.strip()}.0")
+        monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join(["/gone", str(tmp_path)]))
+        assert (await failure(url, transport)).type is EventType.MESSAGE_COMPLETE
 
 
 async def asked(transport: str) -> EventType:

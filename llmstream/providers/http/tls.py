@@ -71,7 +71,8 @@ def _trust_file(path: str) -> ssl.SSLContext:
 
 
 def _trust_folder(path: str) -> ssl.SSLContext:
-    if not Path(path).is_dir():  # OpenSSL would say nothing, and trust nobody
+    # OpenSSL takes several, as in PATH. It would say nothing of those that are gone, and trust nobody.
+    if not any(Path(folder).is_dir() for folder in path.split(os.pathsep) if folder):
         raise ConfigurationError(
             f"SSL_CERT_DIR names {path!r}, which isn't a folder: unset it, or name a folder of CAs"
         )
