@@ -19,15 +19,16 @@ _HEADINGS = (
 )
 """What stands above a list of sources."""
 _NAMES_SOURCES = re.compile(
-    rf"(?:\b(?:{_HEADINGS}|see|refs?|cf|cites?|notes?)|[参參]见|参照)[.]?[:：]?[\s*_`]*$",  # noqa: RUF001
+    rf"(?:\b(?:{_HEADINGS}|see|refs?|cf|cites?|notes?)|[参參]见|参照)(?: used| cited)?[.]?[:：]?[\s*_`]*$",  # noqa: RUF001
     re.IGNORECASE,
 )
-_HEADS_SOURCES = re.compile(rf"\b(?:{_HEADINGS})[:：]?[\s*_`]*$", re.IGNORECASE)  # noqa: RUF001
+_HEADS_SOURCES = re.compile(rf"\b(?:{_HEADINGS})(?: used| cited)?[:：]?[\s*_`]*$", re.IGNORECASE)  # noqa: RUF001
 _SOURCE_ITEM = re.compile(r"[\s>*+-]*\[\d{1,3}\]")
 _NUMBERS = re.compile(r"\[\s*(?:\d{1,3}(?P<more>\s*,\s*\d{1,3})*)?\s*\]|\{\s*\}")
 _FENCE = re.compile(r"\s*(?:```|~~~)\s*")
+_BLANK = " \t\r`*_~.,!;。|$"
 _AFTER = r"[ \t\r`*_~.!;。|$]*+"
-_REMARK = r"\([^()]*\)"
+_REMARK = r"(?P<remark>\([^()]*\))"
 _SOURCES = r"(?:\[\d{1,3}\]\s*+)*+"
 _ENDS = re.compile(rf"(?!,\s*\[),?{_AFTER}(?:{_REMARK}|{_SOURCES}){_AFTER}")
 """Nothing follows on the line but the numbers of sources, or a remark."""
@@ -58,10 +59,14 @@ def rank_of(text: str, start: int, end: int) -> Rank:
     closes_fence = _FENCE.fullmatch(before) and not _FENCE.search(after)
     stands = MARKS.fullmatch(before) and not closes_fence
     leads_on = _LEADS_ON.search(before[-40:])
-    if (stands or leads_on) and _ENDS.fullmatch(after):
+    ends = _ENDS.fullmatch(after)
+    # "[1] (Smith)" is a footnote, "[1] [2]" perhaps.
+    is_whole = numbers["more"] or not after.strip(_BLANK)
+    if ends and (leads_on or (stands and is_whole)):
         return Rank.SAID
-    is_mentioned = leads_on or (numbers["more"] and not stands)
-    return Rank.MENTIONED if is_mentioned else Rank.FOOTNOTE
+    if leads_on or (stands and ends and not ends["remark"]) or (numbers["more"] and not stands):
+        return Rank.MENTIONED
+    return Rank.FOOTNOTE
 
 
 def _is_in_list(above: str, before: str) -> bool:
