@@ -248,6 +248,9 @@ def test_the_right_value_is_found(answer, size):
         (Literal["yes", "no"], "“yes”", "yes"),
         (Literal["yes", "no"], "<answer>yes</answer>", "yes"),
         (Literal["a", "A"], "A", "A"),
+        (Literal["yes", "no"], '{"value": "Yes"}', "yes"),
+        (Literal["yes", "no"], 'I say:\n"NO"', "no"),
+        (Literal["yes", "no"], '<think>{"value": "No"}</think>\n{"value": "Yes"}', "yes"),
         (Colour, "Dark blue", Colour.DARK_BLUE),
     ],
 )

@@ -68,7 +68,7 @@ class AnswerType(Generic[T]):
     def find_word(self, said: Iterable[str]) -> str | None:
         """The first of `said` that is a word of an enumeration which is the whole answer.
 
-        Models write one without its quotes, and as a sentence begins.
+        Models write one without its quotes, and as a sentence begins. A text may also be its JSON.
         """
         words = set(_words(self.own_schema, self.own_schema)) if self.wrapped else set()
         if not words:
@@ -76,7 +76,8 @@ class AnswerType(Generic[T]):
         folds = Counter(word.casefold() for word in words)
         known = {word.casefold(): word for word in words if folds[word.casefold()] == 1}
         for each in said:
-            word = each if each in words else known.get(each.casefold())
+            text = _string_in(each)
+            word = text if text in words else known.get(text.casefold())
             if word is not None:
                 return word
         return None
@@ -196,3 +197,12 @@ def _unwrap(text: str) -> str:
         if isinstance(value, dict) and value.keys() == {WRAPPER}
         else text
     )
+
+
+def _string_in(text: str) -> str:
+    """The string that a text holds as JSON, with or without the wrapper; else the text itself."""
+    try:
+        value = json.loads(_unwrap(text))
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, TypeVar, cast, overload
 
 from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
@@ -162,12 +163,13 @@ def finish(event: StreamEvent, answer_type: AnswerType[T], text: str = "") -> T:
         text = event.message.text
     text = text or event.text
     failed: MismatchError | None = None
-    for candidate in json_texts(text, scalars=answer_type.wrapped):
+    candidates = list(json_texts(text, scalars=answer_type.wrapped))
+    for candidate in candidates:
         try:
             return answer_type.parse(candidate)
         except MismatchError as error:
             failed = failed or error
-    word = answer_type.find_word(bare_words(text))
+    word = answer_type.find_word(chain(candidates, bare_words(text)))
     if word is not None:
         return answer_type.parse(json.dumps(word))
     raise _failure(event, answer_type, text, failed or MismatchError([((), "nothing came")]))

@@ -233,7 +233,17 @@ async def test_a_model_chooses_one_of_the_routes():
 
 
 @pytest.mark.parametrize("mode", ["native", "tool", "instructions"])
-@pytest.mark.parametrize("answer", ["support", " support\n", '"support"', '{"value": "support"}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "support",
+        " support\n",
+        "Support.",
+        '"support"',
+        '{"value": "support"}',
+        '{"value": "SUPPORT"}',
+    ],
+)
 async def test_a_small_model_may_say_the_bare_word(answer, mode):
     _, strategy = asking([answer], mode=mode)
     assert await strategy("It is broken") is SUPPORT
