@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import is_
-from typing import Any, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 from llmstream.cache_marks import Cache, check_cache, parse_cache
 from llmstream.checks import require
@@ -308,6 +308,12 @@ def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
         yield _parse_call(call, f"{where}.tool_calls[{index}]")
 
 
+_CallKind: TypeAlias = tuple[str, str, str, dict[str, Any]]
+_FUNCTION_CALL: _CallKind = ("function", "arguments", "JSON", {})
+_CUSTOM_CALL: _CallKind = ("custom", "input", "text", {"type": "custom"})
+"""The key of a call and that of its arguments, what those are, and what marks the call."""
+
+
 def _parse_call(call: Any, where: str) -> ToolCall:
     """A function's call, or one of a custom tool, whose input is any text."""
     given = call if isinstance(call, Mapping) else {}
@@ -316,14 +322,14 @@ def _parse_call(call: Any, where: str) -> ToolCall:
     if not isinstance(named, Mapping) or not given.get("id") or not named.get("name"):
         raise ValueError(f"{where} needs an id and a function with a name")
     check_call_keys(given, where)
-    kind, field = ("custom", "input") if named is custom else ("function", "arguments")
+    is_custom = named is custom
+    kind, field, form, marks = _CUSTOM_CALL if is_custom else _FUNCTION_CALL
     text = named.get(field) or ""
     if not isinstance(text, str):
-        form = "text" if named is custom else "JSON"
         told = f"must be a string of {form}, not {type(text).__name__}"
         raise TypeError(f"{where}.{kind}.{field} {told}")
     parsed = parse_arguments(text)
-    data = {"type": "custom"} if named is custom else {}
+    data = dict(marks)
     if given.get("extra_content"):
         data["extra_content"] = given["extra_content"]
     return ToolCall(
@@ -331,7 +337,7 @@ def _parse_call(call: Any, where: str) -> ToolCall:
         named["name"],
         text,
         input=parsed,
-        complete=named is custom or parsed is not None,
+        complete=is_custom or parsed is not None,
         provider_data={"format": FORMAT, **data} if data else None,
         cache=parse_cache(given, where),
     )

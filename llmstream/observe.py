@@ -323,7 +323,7 @@ class LogObserver(Observer):
 
 
 def _fields(call: ObservedCall) -> dict[str, Any]:
-    last = call.attempts[-1] if call.attempts else None
+    asked = call.attempts[-1] if call.attempts else call
     start = call.start or Start()
     usage = call.usage or Usage()
     failed = call.error
@@ -331,8 +331,8 @@ def _fields(call: ObservedCall) -> dict[str, Any]:
     return {
         "time": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "call": call.id,
-        "model": start.model or (last.model if last is not None else call.model),
-        "provider": start.provider or (last.provider if last is not None else call.provider),
+        "model": start.model or asked.model,
+        "provider": start.provider or asked.provider,
         "status": call.outcome,
         "finish": call.finish_reason,
         "error": failed.kind if failed is not None else None,

@@ -29,9 +29,14 @@ _BYTES_PER_TOKEN = 3
 _PER_IMAGE = 1_600
 _PER_PAGE = 2_000
 _BYTES_PER_PAGE = 50_000
-_BYTES_PER_TOKEN_OF_SOUND = 400
-_BYTES_PER_TOKEN_OF_RAW_SOUND = 1_000
-_RAW_SOUND = frozenset({"audio/wav", "audio/aiff", "audio/pcm", "audio/l16"})
+_RAW_SOUND = ("audio/wav", "audio/aiff", "audio/pcm", "audio/l16")
+_BYTES_PER_TOKEN_OF = {
+    "text": _BYTES_PER_TOKEN,
+    "audio": 400,
+    "video": 400,
+    **dict.fromkeys(_RAW_SOUND, 1_000),
+}
+"""By the media type, or else by its first word."""
 _TYPE_NAMES = ("media_type", "mediaType", "mimeType", "mime_type")
 """What formats call the media type that stands beside base64."""
 _DATA_URL = re.compile(r"data:([^,;]*)[^,]*;base64,", re.IGNORECASE)
@@ -88,12 +93,9 @@ def _estimate_media(media_type: str, encoded: int) -> int:
     kind = media_type.partition("/")[0]
     if kind == "image":
         return _PER_IMAGE
-    if kind == "text":
-        return -(-size // _BYTES_PER_TOKEN)
-    if media_type in _RAW_SOUND:
-        return -(-size // _BYTES_PER_TOKEN_OF_RAW_SOUND)
-    if kind in ("audio", "video"):
-        return -(-size // _BYTES_PER_TOKEN_OF_SOUND)
+    bytes_per_token = _BYTES_PER_TOKEN_OF.get(media_type) or _BYTES_PER_TOKEN_OF.get(kind)
+    if bytes_per_token is not None:
+        return -(-size // bytes_per_token)
     return _PER_PAGE * max(1, -(-size // _BYTES_PER_PAGE))
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TextIO
 
 from llmstream.cli.screen import DIM, RED, Harmless, Region, can_draw, is_terminal, one_line, styled
 from llmstream.events.transcript import Gathered
-from llmstream.events.types import EventType, Retry, StreamEvent
-from llmstream.messages import Source
+from llmstream.events.types import EventType, Retry, Start, StreamEvent
+from llmstream.messages import File, Source, ToolCall, ToolResult
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _REASONS = {
@@ -48,24 +49,12 @@ class Show:
 
     def event(self, event: StreamEvent) -> None:
         """Show one event. What ended the answer is the caller's to say."""
+        show = self._SHOWN.get(event.type)
         if event.text:
             self.text(event.text)
-        elif event.type is EventType.REFUSAL_DELTA and event.refusal_delta is not None:
-            self.text(event.refusal_delta.content)
-        elif event.type is EventType.REASONING_DELTA and event.reasoning_delta is not None:
-            self.think(event.reasoning_delta.content)
-        elif event.source is not None:
-            self._sources.items.append(event.source)
-        elif event.retry is not None:
-            self.retry(event.retry)
-        elif event.status is not None:
-            if event.status.message and not event.is_internal:
-                self.wait(one_line(event.status.message))
-        elif event.start is not None:
-            for warning in event.start.warnings:
-                self.warn(warning)
+        elif show is not None:
+            show(self, event)
         self._sources.add(event)
-        self._tools(event)
 
     def wait(self, label: str, seconds: float | None = None) -> None:
         """Spin until something comes; with `seconds`, count down. After text was shown there is nothing to spin for."""
@@ -160,19 +149,39 @@ class Show:
             self.out.flush()
             self._out_open = False
 
-    def _tools(self, event: StreamEvent) -> None:
-        if event.tool_call is not None:
-            call = event.tool_call
-            cut = "" if call.complete else " (cut off)"
-            self.note(f"tool call: {call.name}({_short(call.arguments)}){cut}")
-        elif event.tool_result is not None:
-            result = event.tool_result
-            word = "failed" if result.is_error else "gave"
-            name = result.name or result.tool_call_id
-            self.note(f"tool {name} {word} {_short(str(result.content))}")
-        elif event.file is not None:
-            file = event.file
-            self.note(f"file: {file.name or file.url or file.media_type or file.id}")
+    def _start(self, start: Start | None) -> None:
+        for warning in start.warnings if start is not None else ():
+            self.warn(warning)
+
+    def _status(self, event: StreamEvent) -> None:
+        if event.status is not None and event.status.message and not event.is_internal:
+            self.wait(one_line(event.status.message))
+
+    def _call(self, call: ToolCall) -> None:
+        cut = "" if call.complete else " (cut off)"
+        self.note(f"tool call: {call.name}({_short(call.arguments)}){cut}")
+
+    def _result(self, result: ToolResult) -> None:
+        word = "failed" if result.is_error else "gave"
+        name = result.name or result.tool_call_id
+        self.note(f"tool {name} {word} {_short(str(result.content))}")
+
+    def _file(self, file: File) -> None:
+        self.note(f"file: {file.name or file.url or file.media_type or file.id}")
+
+    _SHOWN: ClassVar[Mapping[EventType, Callable[[Any, Any], None]]] = {
+        EventType.REFUSAL_DELTA: lambda self, event: self.text(event.refusal_delta.content),
+        EventType.REASONING_DELTA: lambda self, event: self.think(event.reasoning_delta.content),
+        EventType.SOURCE: lambda self, event: self._sources.items.append(event.source),
+        EventType.RETRY: lambda self, event: self.retry(event.retry),
+        EventType.STATUS: _status,
+        EventType.MESSAGE_START: lambda self, event: self._start(event.start),
+        EventType.MESSAGE_COMPLETE: lambda self, event: self._start(event.start),
+        EventType.TOOL_CALL: lambda self, event: self._call(event.tool_call),
+        EventType.TOOL_RESULT: lambda self, event: self._result(event.tool_result),
+        EventType.FILE: lambda self, event: self._file(event.file),
+    }
+    """How each type of event is shown that isn't text."""
 
 
 class JsonShow(Show):

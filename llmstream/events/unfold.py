@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,6 @@ from llmstream.events.types import (
 from llmstream.messages import (
     File,
     Message,
-    Part,
     ProviderPart,
     ReasoningPart,
     RefusalPart,
@@ -43,7 +42,9 @@ def unfold(message: Message) -> Iterator[StreamEvent]:
                 yield opaque(phase[0], phase=phase[1])
             elif before is not None:
                 yield opaque(before[0], phase=None)
-        yield from _events(part)
+        events = _EVENTS.get(getattr(part, "type", ""))
+        if events is not None:
+            yield from events(part)
 
 
 def _phase(part: TextPart) -> tuple[str, Any] | None:
@@ -79,24 +80,14 @@ def as_batch(event: StreamEvent, message: Message | None) -> StreamEvent:
     )
 
 
-def _events(part: Part) -> Iterator[StreamEvent]:
-    match part:
-        case TextPart() if part.text:
-            yield text_delta(part.text)
-        case RefusalPart() if part.text:
-            yield refusal_delta(part.text)
-        case ReasoningPart():
-            yield from _reasoning(part)
-        case ProviderPart():
-            yield opaque(part.format, item=part.data)
-        case ToolCall():
-            yield StreamEvent(EventType.TOOL_CALL, tool_call=part)
-        case ToolResult():
-            yield StreamEvent(EventType.TOOL_RESULT, tool_result=part)
-        case Source():
-            yield StreamEvent(EventType.SOURCE, source=part)
-        case File():
-            yield StreamEvent(EventType.FILE, file=part)
+def _text(part: TextPart) -> Iterator[StreamEvent]:
+    if part.text:
+        yield text_delta(part.text)
+
+
+def _refusal(part: RefusalPart) -> Iterator[StreamEvent]:
+    if part.text:
+        yield refusal_delta(part.text)
 
 
 def _reasoning(part: ReasoningPart) -> Iterator[StreamEvent]:
@@ -113,3 +104,16 @@ def _reasoning(part: ReasoningPart) -> Iterator[StreamEvent]:
         }
         known = {name: value for name, value in kept.items() if value is not None}
         yield opaque(format, **known)
+
+
+_EVENTS: Mapping[str, Callable[[Any], Iterable[StreamEvent]]] = {
+    TextPart.type: _text,
+    RefusalPart.type: _refusal,
+    ReasoningPart.type: _reasoning,
+    ProviderPart.type: lambda part: [opaque(part.format, item=part.data)],
+    ToolCall.type: lambda part: [StreamEvent(EventType.TOOL_CALL, tool_call=part)],
+    ToolResult.type: lambda part: [StreamEvent(EventType.TOOL_RESULT, tool_result=part)],
+    Source.type: lambda part: [StreamEvent(EventType.SOURCE, source=part)],
+    File.type: lambda part: [StreamEvent(EventType.FILE, file=part)],
+}
+"""The events of a part, by its type."""

@@ -97,13 +97,15 @@ _FOLLOWS = {
 }
 
 
+_SYLLABLE_PART = re.compile(
+    "(?P<L>[\u1100-\u115f\ua960-\ua97c])|(?P<V>[\u1160-\u11a7\ud7b0-\ud7c6])"
+    "|(?P<T>[\u11a8-\u11ff\ud7cb-\ud7fb])|(?P<LVT>[\uac00-\ud7a3])"
+)
+
+
 def _syllable_part(character: str) -> str:
-    if "\u1100" <= character <= "\u115f" or "\ua960" <= character <= "\ua97c":
-        return "L"
-    if "\u1160" <= character <= "\u11a7" or "\ud7b0" <= character <= "\ud7c6":
-        return "V"
-    if "\u11a8" <= character <= "\u11ff" or "\ud7cb" <= character <= "\ud7fb":
-        return "T"
-    if "\uac00" <= character <= "\ud7a3":
-        return "LV" if (ord(character) - 0xAC00) % 28 == 0 else "LVT"
-    return ""
+    found = _SYLLABLE_PART.match(character)
+    if found is None or found.lastgroup is None:
+        return ""
+    has_no_final = found.lastgroup == "LVT" and (ord(character) - 0xAC00) % 28 == 0
+    return "LV" if has_no_final else found.lastgroup

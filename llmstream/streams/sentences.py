@@ -21,8 +21,11 @@ _ENDERS = (
     "។៕᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟᭽᭾᰻᰼᱾᱿꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫"  # noqa: RUF001
 )
 _BREAKS = "\n\r\x85\u2028\u2029"
+_MARKS = frozenset(_FULL_STOPS + _ENDERS + _BREAKS)
 _MARK = re.compile(f"[{re.escape(_FULL_STOPS + _ENDERS + _BREAKS)}]")
 _GOES_ON = frozenset(",-:;՝،؍߸᠂᠈–—、︐︑︓︱︲﹐﹑﹕﹘﹣，－：､;︔﹔；")  # noqa: RUF001
+_NO_BEGINNING = _GOES_ON.union(_FULL_STOPS, _ENDERS)
+"""No sentence begins with one of them."""
 _EMPHASIS = "*_~`"
 _ASCII_WORD = re.compile(r"[A-Za-z0-9=&/%_+-]")
 
@@ -109,7 +112,7 @@ class _Mark:
         if text[spaced] in _BREAKS:
             return self._break_end(spaced)
         behind = text[spaced]
-        if behind in _GOES_ON or behind in _FULL_STOPS or behind in _ENDERS:
+        if behind in _NO_BEGINNING:
             return 0
         is_at_once = spaced == self._skip(self._at + 1, lambda _: False)
         if text[self._at] not in _FULL_STOPS:
@@ -230,7 +233,7 @@ class _Mark:
         text = self._text
         for at in range(spaced, min(len(text), spaced + _REACH)):
             character = text[at]
-            if character in _BREAKS or character in _FULL_STOPS or character in _ENDERS:
+            if character in _MARKS:
                 return spaced
             if character.isalpha():
                 return 0 if character.islower() else spaced

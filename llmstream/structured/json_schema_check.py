@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from llmstream.structured.pattern import compile_pattern
 
@@ -43,6 +43,8 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "integer": lambda value: type(value) is int or (type(value) is float and value.is_integer()),
 }
+_VALUES: dict[str, Callable[[Any], bool]] = {**_TYPES, "any": lambda _: True}
+"""What a keyword may speak of."""
 _NO_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
 """Keywords that hold values."""
 _NAMES = 32
@@ -107,20 +109,25 @@ def _find(reference: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _limit(keyword: str, type: str, holds: Callable[[Any, Any, Any], bool]) -> _Find:
+class _Keyword(NamedTuple):
+    """A keyword of schemas."""
+
+    of: str
+    """The values that it speaks of: a key of _VALUES."""
+    find: _Find
+
+
+def _limit(keyword: str, type: str, holds: Callable[[Any, Any, Any], bool]) -> _Keyword:
     """A keyword that limits values of one type."""
-    is_of = _TYPES[type]
 
     def find(check: Any, value: Any, limit: Any, _: _Schema, path: Path) -> Sequence[Problem]:
-        if not is_of(value):
-            return ()
         try:
             broken = not holds(check, value, limit)
         except (TypeError, ValueError, ArithmeticError):
             return ()  # a limit that makes no sense limits nothing
         return [(path, f"breaks {keyword}: {_shown.repr(limit)}")] if broken else ()
 
-    return find
+    return _Keyword(type, find)
 
 
 def _is_unique(check: Any, value: list[Any], wanted: Any) -> bool:
@@ -163,10 +170,10 @@ class _Check:
             return
         fits = True
         for keyword, limit in schema.items():
-            find = self._KEYWORDS.get(keyword)
-            if find is None:
+            known = self._KEYWORDS.get(keyword)
+            if known is None or not _VALUES[known.of](value):
                 continue
-            for problem in find(self, value, limit, schema, path):
+            for problem in known.find(self, value, limit, schema, path):
                 fits = False
                 yield problem
         if fits and isinstance(value, dict | list):
@@ -262,8 +269,6 @@ class _Check:
             yield path, "fits more than one of oneOf"
 
     def _required(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        if not isinstance(value, dict):
-            return
         names = _list(limit)
         self.spend(len(names) // _NAMES)
         for name in names:
@@ -281,8 +286,6 @@ class _Check:
                 yield from self.problems(item, limit[name], (*path, name))
 
     def _pattern_properties(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        if not isinstance(value, dict):
-            return
         for source, part in _mapping(limit).items():
             self.spend(len(value))
             for name, item in value.items():
@@ -290,8 +293,6 @@ class _Check:
                     yield from self.problems(item, part, (*path, name))
 
     def _additional(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        if not isinstance(value, dict):
-            return
         known = _mapping(schema.get("properties"))
         patterns = _mapping(schema.get("patternProperties"))
         self.spend(len(value) * (1 + len(patterns)) // _NAMES)
@@ -303,19 +304,17 @@ class _Check:
                 yield from self.problems(item, limit, (*path, name))
 
     def _prefix_items(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        if isinstance(value, list):
-            for index, (item, part) in enumerate(zip(value, _list(limit), strict=False)):
-                yield from self.problems(item, part, (*path, index))
+        for index, (item, part) in enumerate(zip(value, _list(limit), strict=False)):
+            yield from self.problems(item, part, (*path, index))
 
     def _items(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        if isinstance(value, list):
-            first = len(_list(schema.get("prefixItems")))
-            for index, item in enumerate(islice(value, first, None), first):
-                yield from self.problems(item, limit, (*path, index))
+        first = len(_list(schema.get("prefixItems")))
+        for index, item in enumerate(islice(value, first, None), first):
+            yield from self.problems(item, limit, (*path, index))
 
-    _KEYWORDS: ClassVar[dict[str, _Find]] = {
-        "enum": _enum,
-        "const": _const,
+    _KEYWORDS: ClassVar[dict[str, _Keyword]] = {
+        "enum": _Keyword("any", _enum),
+        "const": _Keyword("any", _const),
         "minimum": _limit("minimum", "number", lambda _, value, limit: value >= limit),
         "maximum": _limit("maximum", "number", lambda _, value, limit: value <= limit),
         "exclusiveMinimum": _limit(
@@ -337,15 +336,15 @@ class _Check:
         "minItems": _limit("minItems", "array", lambda _, value, limit: len(value) >= limit),
         "maxItems": _limit("maxItems", "array", lambda _, value, limit: len(value) <= limit),
         "uniqueItems": _limit("uniqueItems", "array", _is_unique),
-        "allOf": _all_of,
-        "anyOf": _any_of,
-        "oneOf": _one_of,
-        "required": _required,
-        "properties": _properties,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional,
-        "prefixItems": _prefix_items,
-        "items": _items,
+        "allOf": _Keyword("any", _all_of),
+        "anyOf": _Keyword("any", _any_of),
+        "oneOf": _Keyword("any", _one_of),
+        "required": _Keyword("object", _required),
+        "properties": _Keyword("any", _properties),
+        "patternProperties": _Keyword("object", _pattern_properties),
+        "additionalProperties": _Keyword("object", _additional),
+        "prefixItems": _Keyword("array", _prefix_items),
+        "items": _Keyword("array", _items),
     }
 
 
