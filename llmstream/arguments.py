@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from operator import is_
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from llmstream.cache_marks import Cache, check_cache, parse_cache
 from llmstream.checks import require
@@ -38,6 +39,8 @@ from llmstream.messages import (
     sequence_of,
 )
 from llmstream.options import NAMES, OPTIONS, unknown_option
+
+T = TypeVar("T")
 
 FORMAT = "openai-chat"
 OURS = "llmstream"
@@ -100,6 +103,12 @@ def parse_messages(value: Any) -> list[Message]:
     ]
 
 
+def _read_each(read: Callable[[Any, str], T], items: Any, where: str) -> list[T]:
+    """What `read` makes of each item of a list, given the item and its place."""
+    given = enumerate(sequence_of(items, where))
+    return [read(item, f"{where}[{index}]") for index, item in given]
+
+
 def _parse_plain(value: Any) -> Message | None:
     """The common case on its own, because long histories consist of it: `{"role": …, "content": "…"}`."""
     if type(value) is dict and len(value) == 2:
@@ -123,7 +132,7 @@ def _parse_message(value: Any, where: str) -> Message:
     content = value.get("content")
     if role == "tool":
         return Message("tool", [_parse_tool_result(value, content, where)])
-    parts = list(_parse_content(content, f"{where}.content"))
+    parts = _parse_content(content, f"{where}.content")
     if role == "assistant":
         parts = [*_parse_reasoning(value), *parts, *_parse_assistant(value, where)]
     elif content is None:
@@ -148,16 +157,13 @@ def _check_message(message: Message, where: str) -> Message:
     if message.role not in ROLES:
         raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {message.role!r}")
     parts = sequence_of(message.parts, f"{where}.parts")
-    ready = [
-        _check_part(part, message.role, f"{where}.parts[{index}]")
-        for index, part in enumerate(parts)
-    ]
+    ready = _read_each(partial(_check_part, role=message.role), parts, f"{where}.parts")
     if all(map(is_, ready, parts)):
         return message
     return replace(message, parts=ready)
 
 
-def _check_part(part: Part, role: str, where: str) -> Part:
+def _check_part(part: Part, where: str, *, role: str) -> Part:
     """The part as it can be sent. A model's own files are as they came: nothing that it sent may raise."""
     if type(part) is TextPart:
         _parse_text(part.text, where)
@@ -193,9 +199,7 @@ def _check_result(result: ToolResult, where: str) -> ToolResult:
     for item in content:
         if not isinstance(item, _Shown):
             raise TypeError(f"{where}: {_SHOWN}, not {type(item).__name__}")
-    ready = [
-        _check_part(item, "tool", f"{where}.content[{index}]") for index, item in enumerate(content)
-    ]
+    ready = _read_each(partial(_check_part, role="tool"), content, f"{where}.content")
     return replace(result, content=ready)
 
 
@@ -212,14 +216,12 @@ def _parse_text(text: Any, where: str) -> str:
     return text
 
 
-def _parse_content(content: Any, where: str) -> Iterator[Part]:
+def _parse_content(content: Any, where: str) -> list[Part]:
     if content is None:
-        return
+        return []
     if isinstance(content, str):
-        yield TextPart(_parse_text(content, where))
-        return
-    for index, part in enumerate(sequence_of(content, where)):
-        yield _parse_part(part, f"{where}[{index}]")
+        return [TextPart(_parse_text(content, where))]
+    return _read_each(_parse_part, content, where)
 
 
 def _parse_part(part: Any, where: str) -> Part:
@@ -304,8 +306,7 @@ def _detailed_reasoning(details: list[dict[str, Any]], text: Any) -> ReasoningPa
 def _parse_assistant(value: Mapping[str, Any], where: str) -> Iterator[Part]:
     if refusal := value.get("refusal"):
         yield RefusalPart(_parse_text(refusal, f"{where}.refusal"))
-    for index, call in enumerate(sequence_of(value.get("tool_calls") or (), f"{where}.tool_calls")):
-        yield _parse_call(call, f"{where}.tool_calls[{index}]")
+    yield from _read_each(_parse_call, value.get("tool_calls") or (), f"{where}.tool_calls")
 
 
 _CallKind: TypeAlias = tuple[str, str, str, dict[str, Any]]
@@ -353,7 +354,7 @@ def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> To
     if isinstance(content, str):
         result.content = _parse_text(content, where)
         return result
-    shown = list(_parse_content(content, f"{where}.content"))
+    shown = _parse_content(content, f"{where}.content")
     require(all(isinstance(part, _Shown) for part in shown), f"{where}.content: {_SHOWN}")
     if len(shown) == 1 and isinstance(shown[0], TextPart):
         result.content, result.cache = shown[0].text, result.cache or shown[0].cache
@@ -364,10 +365,7 @@ def _parse_tool_result(value: Mapping[str, Any], content: Any, where: str) -> To
 
 def parse_tools(value: Any) -> list[Tool | HostedTool]:
     """Tools from `Tool` objects or dicts: OpenAI's nested or flat form, or a provider's own hosted tool."""
-    return [
-        _parse_tool(tool, f"tools[{index}]")
-        for index, tool in enumerate(sequence_of(value or (), "tools"))
-    ]
+    return _read_each(_parse_tool, value or (), "tools")
 
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:

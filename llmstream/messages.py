@@ -272,17 +272,20 @@ class Message:
     @property
     def text(self) -> str:
         """All answer text, in order."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        return self._join(TextPart)
 
     @property
     def reasoning(self) -> str:
         """All readable reasoning, in order."""
-        return "".join(part.text for part in self.parts if isinstance(part, ReasoningPart))
+        return self._join(ReasoningPart)
 
     @property
     def refusal(self) -> str:
         """The refusal's words, where the provider keeps them apart."""
-        return "".join(part.text for part in self.parts if isinstance(part, RefusalPart))
+        return self._join(RefusalPart)
+
+    def _join(self, kind: type[TextPart | ReasoningPart | RefusalPart]) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, kind))
 
     @property
     def tool_calls(self) -> list[ToolCall]:

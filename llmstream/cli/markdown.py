@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
 
 from llmstream.cli.markdown_blocks import (
     ITEM,
@@ -22,6 +23,7 @@ from llmstream.cli.markdown_blocks import (
     UNDERLINE,
     Block,
     Join,
+    Kind,
     Piece,
     closes,
     continues,
@@ -112,34 +114,9 @@ class Splitter:
         return ITEM.match(line) is not None or not is_lazy(block, line)
 
     def _add(self, block: Block, line: str, shown: str) -> None:
-        is_first = block.lines == 0
         block.add(line, shown)
-        if self._is_over(block, shown, is_first=is_first):
+        if _IS_OVER[block.kind](block, shown):
             self._close()
-
-    def _is_over(self, block: Block, shown: str, *, is_first: bool) -> bool:
-        """Take note of a line that was added. Whether it is the block's last."""
-        match block.kind:
-            case "heading":
-                return True
-            case "fence":
-                return _ends_fence(block, shown, is_first=is_first)
-            case "quote":
-                track_fence(block, QUOTE.sub("", shown, count=1))
-                return block.blank
-            case "item":
-                track_fence(block, inside_item(block, shown))
-                return False
-            case "paragraph":
-                if block.lines == 2 and _is_table_rule(block, shown):
-                    block.kind = "table"
-                    return block.blank
-                is_underlined = not is_first and UNDERLINE.match(shown) is not None
-                return block.blank or is_underlined
-            case "table":
-                return block.blank
-            case "code":
-                return False
 
     def _start(self, line: str, shown: str) -> None:
         if not shown.strip():
@@ -240,13 +217,44 @@ class Splitter:
         return line[min(self._inset, indent(line)) :] if self._inset else line
 
 
-def _ends_fence(block: Block, shown: str, *, is_first: bool) -> bool:
+def _ends_fence(block: Block, shown: str) -> bool:
+    is_first = block.lines == 1
     is_code = not is_first or bool(block.opening)  # else the line opens the fence
     if not is_code or not closes(block.fence, shown):
         return False
     if is_first:
         block.shown = ""  # the part before was the last one with code
     return True
+
+
+def _ends_quote(block: Block, shown: str) -> bool:
+    track_fence(block, QUOTE.sub("", shown, count=1))
+    return block.blank
+
+
+def _ends_item(block: Block, shown: str) -> bool:
+    track_fence(block, inside_item(block, shown))
+    return False
+
+
+def _ends_paragraph(block: Block, shown: str) -> bool:
+    if block.lines == 2 and _is_table_rule(block, shown):
+        block.kind = "table"
+        return block.blank
+    is_underlined = block.lines > 1 and UNDERLINE.match(shown) is not None
+    return block.blank or is_underlined
+
+
+_IS_OVER: Mapping[Kind, Callable[[Block, str], bool]] = {
+    "heading": lambda *_: True,
+    "fence": _ends_fence,
+    "quote": _ends_quote,
+    "item": _ends_item,
+    "paragraph": _ends_paragraph,
+    "table": lambda block, _: block.blank,
+    "code": lambda *_: False,
+}
+"""Takes note of a line that was added to a block of this kind. Returns whether it is the block's last."""
 
 
 def _is_table_rule(block: Block, shown: str) -> bool:

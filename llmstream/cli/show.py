@@ -40,7 +40,7 @@ class Show:
         """Warnings that were shown before: a chat says each once."""
         self._harmless: Harmless | None = Harmless() if is_terminal(out) else None
         self._same_screen = is_terminal(out) and is_terminal(err)
-        self._spinner = Spinner(Region(err)) if can_draw(err) else None
+        self._spinner = Spinner(Region(err)) if can_draw(err) else _NoSpinner()
         self._sources: Gathered[Source] = Gathered()
         self._out_open = self._err_open = False
         """Whether the last row has no line end yet."""
@@ -58,18 +58,16 @@ class Show:
 
     def wait(self, label: str, seconds: float | None = None) -> None:
         """Spin until something comes; with `seconds`, count down. After text was shown there is nothing to spin for."""
-        if self._spinner is not None and not self._out_open:
+        if not self._out_open:
             self._spinner.start(label, seconds)
 
     def tick(self) -> None:
         """Move what moves by itself."""
-        if self._spinner is not None:
-            self._spinner.draw()
+        self._spinner.draw()
 
     def pause(self) -> None:
         """Leave the terminal to others for a while; the next tick draws again."""
-        if self._spinner is not None:
-            self._spinner.hide()
+        self._spinner.hide()
 
     def text(self, text: str) -> None:
         """A piece of the answer."""
@@ -138,8 +136,7 @@ class Show:
 
     def _quiet(self, stream: TextIO | None) -> None:
         """Stop the spinner, and end the other stream's row where both are seen together. None: both streams' rows."""
-        if self._spinner is not None:
-            self._spinner.stop()
+        self._spinner.stop()
         is_other = stream is None or (self._same_screen and stream is not self.err)
         if self._err_open and is_other:
             self.err.write("\n\n" if stream is self.out else "\n")
@@ -234,6 +231,22 @@ class Spinner:
     def hide(self) -> None:
         """Take it away until the next frame."""
         self._region.clear()
+
+
+class _NoSpinner:
+    """Stands for the spinner where nothing can be drawn."""
+
+    def start(self, label: str, seconds: float | None) -> None:
+        """Nothing."""
+
+    def draw(self) -> None:
+        """Nothing."""
+
+    def stop(self) -> None:
+        """Nothing."""
+
+    def hide(self) -> None:
+        """Nothing."""
 
 
 def _when(delay: float) -> str:

@@ -213,9 +213,8 @@ class Guard:
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
         opening = () if self.committed else self._commit()
         self.finished = True
-        usage = self.usage = event.usage
-        if self._carried:
-            usage = _sum([*self._carried, usage])
+        self.usage = event.usage
+        usage = self._with_carried(event.usage)
         if self._billed:
             usage = replace(usage or Usage(), attempts=(*self._billed, event.usage or Usage()))
         finish_reason = _finish_reason(event.finish_reason)
@@ -237,8 +236,7 @@ class Guard:
         usage = self.usage = event.usage if event is not None else None
         if usage is not None:
             self._billed.append(usage)
-        if self._carried:
-            usage = _sum([*self._carried, usage])
+        usage = self._with_carried(usage)
         partial = self._message(None, usage, cut=True)
         has_parts = partial is not None and bool(partial.parts)
         failed = error(replace(info, partial=partial if has_parts else None))
@@ -247,6 +245,10 @@ class Guard:
             failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
         failed.raw = event.raw if event is not None else None
         return failed
+
+    def _with_carried(self, usage: Usage | None) -> Usage | None:
+        """The usage of this attempt and of those that it goes on from."""
+        return _sum([*self._carried, usage]) if self._carried else usage
 
     def _message(
         self, finish_reason: FinishReason | None, usage: Usage | None, *, cut: bool = False

@@ -13,7 +13,15 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
@@ -75,17 +83,23 @@ def check(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
 
 def compile_patterns(schema: Mapping[str, Any]) -> None:
     """Prepare the patterns of a schema, so that the log says now which of them can't be checked."""
+    for inner in walk(schema, _NO_SCHEMAS):
+        patterns = [inner.get("pattern"), *_mapping(inner.get("patternProperties"))]
+        for pattern in patterns:
+            if isinstance(pattern, str):
+                compile_pattern(pattern)
+
+
+def walk(schema: Any, passed_over: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """All objects in a schema, itself first, but for what stands under the keys `passed_over`."""
     waiting: list[Any] = [schema]
     while waiting:
         found = waiting.pop()
         if isinstance(found, list):
             waiting += found
         elif isinstance(found, Mapping):
-            patterns = [found.get("pattern"), *_mapping(found.get("patternProperties"))]
-            for pattern in patterns:
-                if isinstance(pattern, str):
-                    compile_pattern(pattern)
-            waiting += [inner for name, inner in found.items() if name not in _NO_SCHEMAS]
+            yield found
+            waiting += [inner for name, inner in found.items() if name not in passed_over]
 
 
 def resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.checks import require
-from llmstream.structured.json_schema_check import resolve
+from llmstream.structured.json_schema_check import resolve, walk
 
 _KEPT = frozenset(
     {"type", "description", "enum", "const", "properties", "items", "anyOf", "$ref", "$defs"}
@@ -85,17 +85,8 @@ def is_recursive(schema: Mapping[str, Any]) -> bool:
 
 def _references(schema: Any) -> set[str]:
     """The names of the definitions that a schema refers to, and `#` for the whole."""
-    found: set[str] = set()
-    waiting = [schema]
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, list):
-            waiting += inner
-        elif isinstance(inner, Mapping):
-            if "$ref" in inner:
-                found.add(str(inner["$ref"]).removeprefix("#/$defs/"))
-            waiting += [value for key, value in inner.items() if key != "$defs"]
-    return found
+    references = [inner["$ref"] for inner in walk(schema, ("$defs",)) if "$ref" in inner]
+    return {str(reference).removeprefix("#/$defs/") for reference in references}
 
 
 class _SchemaRewriter:
