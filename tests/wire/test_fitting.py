@@ -1188,3 +1188,23 @@ def test_plain_stream_options_say_nothing_more():
         assert not render_chat(request, VENDORS["mistral"].variant).warnings
     with pytest.raises(TypeError, match="stream_options"):
         parse_chat({**body, "stream_options": [1]})
+
+
+@pytest.mark.parametrize("further", [{"novel": {"a": 1}}, {"new": False}])
+def test_further_members_of_responses_texts_and_calls_go_back_and_are_named_elsewhere(further):
+    items = [
+        {
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": "a", **further}],
+        },
+        {"type": "function_call", "call_id": "c", "name": "f", **further, "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "1"},
+    ]
+    request = parse_responses({"model": "m", "input": items})
+    rendered = render_responses(request)
+    assert rendered.body["input"] == items
+    assert not rendered.warnings
+    for render_other in (render_chat, render_messages):
+        warnings = render_other(request).warnings
+        assert [w.partition(":")[0] for w in warnings] == ["text", "tool call"]

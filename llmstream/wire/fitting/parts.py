@@ -40,6 +40,7 @@ _WITHOUT_LOSS = frozenset(
         "blocks",
         "caller",
         "namespace",
+        "extra_content",
         CONTROL,
     }
 )
@@ -120,6 +121,7 @@ class PartFitting:
         if call.executed_by == "provider":
             return self._of_provider(call, data, f"tool call: another provider ran {call.name}")
         if not self._is_own(data):
+            self._name_foreign_fields("tool call", data)
             flat = replace(call, name=flat_name(call), provider_data=None) if data else call
             return (self._with_object(flat, is_freeform=is_freeform),)
         if is_freeform and self._rules.freeform_calls:

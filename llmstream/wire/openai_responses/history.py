@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llmstream.cache_marks import mark, parse_cache
+from llmstream.cache_marks import BREAKPOINT, CONTROL, mark, parse_cache
 from llmstream.media import data_url, file_name, parse_media
 from llmstream.messages import (
     File,
@@ -42,6 +42,11 @@ from llmstream.wire.openai_responses.items import (
 _INPUT_PARTS = frozenset({"input_text", "input_image", "input_file"})
 _ROLES = ("system", "developer", "user", "assistant")
 _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
+_OF_TEXT = frozenset({"type", "text", "logprobs", "cache", CONTROL, BREAKPOINT})
+_OF_CALL = frozenset(
+    {"type", "id", "status", "call_id", "name", "arguments", "input", "cache", CONTROL, BREAKPOINT}
+)
+"""What is read of a text and of a call, and what of them means nothing on the way back."""
 _OF_CALL_AND_OUTPUT = ("namespace", "caller")
 """Fields of a call that its output has, too."""
 
@@ -92,8 +97,7 @@ class InputItems:
         if isinstance(part, RefusalPart) and self._refusals:
             return {"type": "refusal", "refusal": part.text}
         if isinstance(part, TextPart | RefusalPart):
-            annotations = _own(part).get("annotations")
-            return {"type": "output_text", "text": part.text, **present(annotations=annotations)}
+            return {"type": "output_text", "text": part.text, **_beside_phase(part)}
         return None
 
     def _given(self, part: Part) -> dict[str, Any] | None:
@@ -223,7 +227,12 @@ def _reasoning(part: ReasoningPart) -> dict[str, Any]:
 
 
 def _text(part: TextPart | RefusalPart) -> dict[str, Any]:
-    return {"type": "input_text", "text": part.text}
+    return {"type": "input_text", "text": part.text, **_beside_phase(part)}
+
+
+def _beside_phase(part: TextPart | RefusalPart) -> dict[str, Any]:
+    """What a text has of its own; the phase is its message's."""
+    return {name: value for name, value in _own(part).items() if name != "phase"}
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
@@ -324,7 +333,7 @@ class _InputReader:
     def _parse_call(self, kind: str, item: Mapping[str, Any], where: str) -> ToolCall:
         id = _name(item.get("call_id"), f"{where}.call_id")
         name = _name(item.get("name"), f"{where}.name")
-        data = {key: item[key] for key in _OF_CALL_AND_OUTPUT if item.get(key)}
+        data = _further(item, _OF_CALL) or {}
         if kind == "custom_tool_call":
             self.custom.add(id)
             text = _string(item.get("input"), f"{where}.input")
@@ -397,9 +406,15 @@ def _parse_part(part: Any, where: str) -> Part:
 
 
 def _parse_text(part: Mapping[str, Any], where: str) -> TextPart:
-    annotations = part.get("annotations")
-    data = {"format": FORMAT, "annotations": annotations} if annotations else None
+    data = _further(part, _OF_TEXT)
     return TextPart(_string(part.get("text"), f"{where}.text"), parse_cache(part, where), data)
+
+
+def _further(given: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any] | None:
+    """What a part or an item says that has no name here, in its own words, to go back to this format."""
+    names = [name for name in given if name not in known]
+    said = {name: given[name] for name in names if given[name] not in (None, [])}
+    return {"format": FORMAT, **said} if said else None
 
 
 def _note_phase(parts: list[Part], phase: Any) -> None:
