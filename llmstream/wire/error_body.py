@@ -19,7 +19,7 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.wire.error_kinds import classify
-from llmstream.wire.json_fields import parse_json
+from llmstream.wire.json_fields import as_object, as_text, parse_json
 from llmstream.wire.pass_through import rate_limits_of
 from llmstream.wire.retry_delay import parse_retry_after
 
@@ -55,6 +55,8 @@ _SUCCESS = frozenset({"", "0", "200", "20000", "ok", "success", "none", "null"})
 _ALONE = ("detail", "error_msg", "error_message", "__type", "Error", "ErrorMsg", "fault")
 """Members that only errors have."""
 _FAILURES = frozenset({"error", "errors", "base_resp"})
+_FAILED = re.compile("[45][0-9]{2}")
+_ERROR_TYPE = re.compile(r"(?:^|[._])error$")
 _FIELD = re.compile(r"^(?:data|error):[ \t]*(.*)$", re.M)
 """A line of server-sent events; `error:` is GPUStack's."""
 
@@ -118,28 +120,31 @@ def carries_error(payload: Mapping[str, Any]) -> bool:
         return False
     if _is_failure(payload.get("error")) or payload.get("errors"):
         return True
-    base = payload.get("base_resp")
-    return isinstance(base, dict) and not _is_success(base.get("status_code"))
+    return not _is_success(as_object(payload.get("base_resp")).get("status_code", ""))
 
 
 def is_error(payload: Mapping[str, Any]) -> bool:
     """Whether a JSON object that came in place of a chunk is an error of any of the shapes above."""
-    if carries_error(payload) or payload.get("object") == "error":
+    return any(says_so(payload) for says_so in (carries_error, _is_marked, _has_words_of_failure))
+
+
+def _is_marked(payload: Mapping[str, Any]) -> bool:
+    """Whether a member says it that only errors have, or that says what the object is."""
+    is_called_so = payload.get("object") == "error" or payload.get("success") is False
+    is_of_type = _ERROR_TYPE.search(as_text(payload.get("type")) or "") is not None
+    return is_called_so or is_of_type or any(map(payload.get, _ALONE))
+
+
+def _has_words_of_failure(payload: Mapping[str, Any]) -> bool:
+    """Whether there are words, and beside them a code or a status of a failure."""
+    if not any(isinstance(payload.get(name), str) for name in ("message", "msg", "errmsg")):
+        return False
+    if str(payload.get("status")) in _SAYS_NOTHING:
         return True
-    kind = payload.get("type")
-    if isinstance(kind, str) and re.search(r"(?:^|[._])error$", kind):
-        return True
-    if payload.get("success") is False:
-        return True
-    if any(payload.get(name) for name in _ALONE):
-        return True
-    has_words = any(isinstance(payload.get(name), str) for name in ("message", "msg", "errmsg"))
-    if has_words and str(payload.get("status")) in _SAYS_NOTHING:
-        return True
-    codes = [payload[name] for name in ("code", "errcode") if name in payload]
-    if has_words and codes:
-        return not any(map(_is_success, codes))
-    return has_words and _status_of([payload]) is not None
+    codes = payload.keys() & {"code", "errcode"}
+    if codes:
+        return not any(_is_success(payload[name]) for name in codes)
+    return _status_of([payload]) is not None
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -163,13 +168,13 @@ def _open(body: Any) -> Any:
         body = _open_text(body.lstrip("\ufeff"))
     if isinstance(body, list):
         body = _first_error(body)
-    error = body.get("error") if isinstance(body, dict) else None
-    metadata = error.get("metadata") if isinstance(error, dict) else None
-    raw = metadata.get("raw") if isinstance(metadata, dict) else None
-    if isinstance(metadata, dict) and isinstance(error, dict) and isinstance(raw, str):
-        opened = {**metadata, "raw": _open_text(raw)}
-        return {**body, "error": {**error, "metadata": opened}}
-    return body
+    error = as_object(as_object(body).get("error"))
+    metadata = as_object(error.get("metadata"))
+    raw = metadata.get("raw")
+    if not isinstance(raw, str):
+        return body
+    opened = {**metadata, "raw": _open_text(raw)}
+    return {**body, "error": {**error, "metadata": opened}}
 
 
 def _open_text(text: str) -> Any:
@@ -240,9 +245,7 @@ def _read(body: Any) -> _Report:
     report = _Report(_message(error), _codes(chain), _status_of(chain))
     if isinstance(error.get("detail"), list):
         report.status = report.status or 422  # FastAPI's: fields of the request
-    metadata = error.get("metadata")
-    if isinstance(metadata, dict):
-        _add_metadata(report, metadata)
+    _add_metadata(report, as_object(error.get("metadata")))
     return report
 
 
@@ -256,7 +259,7 @@ def _message(error: dict[str, Any]) -> str:
     return _plain(str(text))
 
 
-def _add_metadata(report: _Report, metadata: dict[str, Any]) -> None:
+def _add_metadata(report: _Report, metadata: Mapping[str, Any]) -> None:
     """OpenRouter's: the answer of whom it asked, and why a filter spoke."""
     if metadata.get("reasons"):
         report.hint = "requires moderation"
@@ -287,12 +290,9 @@ def _codes(chain: list[dict[str, Any]]) -> list[str]:
 def _detailed_codes(error: dict[str, Any]) -> Iterator[Any]:
     """Google's and Anthropic's details, Azure's inner error."""
     details = error.get("details")
-    for detail in details if isinstance(details, list) else [details]:
-        if isinstance(detail, dict):
-            yield detail.get("error_code") or detail.get("reason")
-    inner = error.get("innererror")
-    if isinstance(inner, dict):
-        yield inner.get("code")
+    for detail in map(as_object, details if isinstance(details, list) else [details]):
+        yield detail.get("error_code") or detail.get("reason")
+    yield as_object(error.get("innererror")).get("code")
 
 
 def _as_code(value: Any) -> str:
@@ -327,20 +327,13 @@ def _plain(text: str) -> str:
 
 def _status_of(chain: Sequence[Mapping[str, Any]]) -> int | None:
     """Some in-stream errors carry the status they would have had (Groq `status_code`, OpenRouter `code`)."""
-    for error in reversed(chain):
-        for name in _STATUSES:
-            value = str(error.get(name))
-            if re.fullmatch("[45][0-9]{2}", value):
-                return int(value)
-    return None
+    values = (str(error.get(name)) for error in reversed(chain) for name in _STATUSES)
+    return next((int(value) for value in values if _FAILED.fullmatch(value)), None)
 
 
 def _request_id(body: Any) -> str | None:
-    for error in _chain(body):
-        value = error.get("request_id") or error.get("requestId")
-        if isinstance(value, str):
-            return value
-    return None
+    given = (error.get("request_id") or error.get("requestId") for error in _chain(body))
+    return next((value for value in given if isinstance(value, str)), None)
 
 
 def _is_failure(error: Any) -> bool:

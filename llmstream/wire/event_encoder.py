@@ -23,7 +23,7 @@ class EventEncoder:
 
     _WRITERS: ClassVar[Mapping[EventType, Writer]]
     """They take what the event carries; for an answer's begin and end, the event itself."""
-    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]]
+    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {}
 
     def __init_subclass__(cls) -> None:
         """Let the tables name a subclass's own methods where it overrides them."""

@@ -12,8 +12,20 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from llmstream.wire.json_fields import as_object
+
 BLANK = " "
 Owed = Literal["always", "calls"]
+
+_SAYS_OFF: tuple[tuple[tuple[str, ...], Any], ...] = (
+    (("thinking", "type"), "disabled"),
+    (("reasoning", "effort"), "none"),
+    (("reasoning", "enabled"), False),
+    (("chat_template_kwargs", "thinking"), False),  # of vLLM, SGLang and llama.cpp
+    (("chat_template_kwargs", "enable_thinking"), False),
+    (("enable_thinking",), False),
+)
+"""Where a body says that the model shall not reason, and in which word."""
 
 _KNOWN: tuple[tuple[re.Pattern[str], Owed], ...] = (
     (re.compile(r"deepseek-v([4-9]|[1-9]\d)"), "always"),
@@ -28,16 +40,12 @@ def owed_to(model: str) -> Owed | None:
 
 def is_off(body: Mapping[str, Any]) -> bool:
     """Whether a request tells the model not to reason."""
-    thinking, reasoning = body.get("thinking"), body.get("reasoning")
-    if isinstance(thinking, Mapping) and thinking.get("type") == "disabled":
-        return True
-    if isinstance(reasoning, Mapping) and (
-        reasoning.get("effort") == "none" or reasoning.get("enabled") is False
-    ):
-        return True
-    template = body.get("chat_template_kwargs")  # of vLLM, SGLang and llama.cpp
-    if isinstance(template, Mapping) and (
-        template.get("thinking") is False or template.get("enable_thinking") is False
-    ):
-        return True
-    return body.get("enable_thinking") is False
+    found = ((_member(body, path), word) for path, word in _SAYS_OFF)
+    return any(value == word and type(value) is type(word) for value, word in found)
+
+
+def _member(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    *outer, name = path
+    for each in outer:
+        body = as_object(body.get(each))
+    return body.get(name)

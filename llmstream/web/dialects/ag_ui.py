@@ -9,20 +9,21 @@ as an encrypted value. Nothing shown can be taken back: an answer that would beg
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.arguments import build_request, check_type
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Retry, Start, Status, StreamEvent, ToolCallDelta
-from llmstream.messages import FinishReason, ToolCall, ToolResult, Usage, dump
+from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult, Usage, dump
 from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
 from llmstream.web.dialects.answers import CUT_CALL, Frames, StepAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.request_checks import ask_for, object_of
 from llmstream.web.native_encoders import render_json
+from llmstream.wire.json_fields import present
 
 _VERSION = "1.0"
 _COUNTS = {
@@ -213,11 +214,11 @@ class _RunAnswer(StepAnswer):
         elif call.executed_by == "caller":
             self._pending[call.id] = None
 
-    def _piece(self, piece: Any) -> Frames:
-        if isinstance(piece, ToolResult):
-            yield from self._result(piece)
-        elif piece is not None and piece.type in ("source", "file"):
-            yield _custom(piece.type, dump(piece))
+    def _source(self, source: Source) -> Frames:
+        yield _custom("source", dump(source))
+
+    def _file(self, file: File) -> Frames:
+        yield _custom("file", dump(file))
 
     def _result(self, result: ToolResult) -> Frames:
         if result.tool_call_id not in self._known:
@@ -246,7 +247,7 @@ def _render_retry(retry: Retry) -> dict[str, Any]:
 def _render_failure(info: ErrorInfo, event: StreamEvent) -> dict[str, Any]:
     """The end of a run that failed. What is open stays so: closed, half an answer would look whole."""
     told = {"message": info.message or "Something went wrong.", "code": info.kind}
-    named = {} if info.request_id is None else {"metadata": {"requestId": info.request_id}}
+    named = present(metadata=present(requestId=info.request_id))
     return {"type": "RUN_ERROR", **told, **named, **_usage(event.usage, event.start)}
 
 
@@ -265,15 +266,17 @@ def _usage(usage: Usage | None, start: Start | None) -> dict[str, Any]:
     if usage is None:
         return {}
     billed = usage.attempts or (usage,)
-    entry: dict[str, Any] = {}
-    for name, counted in _COUNTS.items():
-        counts = [getattr(each, counted) for each in billed]
-        reported = [count for count in counts if count is not None]
-        if reported:
-            entry[name] = sum(reported)
+    counts = {name: _sum(billed, counted) for name, counted in _COUNTS.items()}
+    entry = present(**counts)
     if not entry:
         return {}
     if len(billed) == 1 and start is not None:
-        labels = {"provider": start.provider, "model": start.model}
-        entry |= {name: label for name, label in labels.items() if label is not None}
+        entry |= present(provider=start.provider, model=start.model)
     return {"usage": [entry]}
+
+
+def _sum(billed: Iterable[Usage], counted: str) -> int | None:
+    """What was reported of this count in all; None if nothing was."""
+    counts = [getattr(each, counted) for each in billed]
+    reported = [count for count in counts if count is not None]
+    return sum(reported) if reported else None

@@ -35,6 +35,7 @@ from llmstream.web.dialects.answers import CUT_CALL, Frames, StepAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.request_checks import ask_for, object_of
+from llmstream.wire.json_fields import present
 
 _FINISH = {
     FinishReason.STOP: "stop",
@@ -113,7 +114,7 @@ class _UiAnswer(StepAnswer):
     # --- steps ---------------------------------------------------------------------------------------------
 
     def _start(self) -> dict[str, Any]:
-        return {"type": "start", **_present(messageId=self._message_id)}
+        return {"type": "start", **present(messageId=self._message_id)}
 
     def _step_start(self) -> dict[str, Any]:
         return {"type": "start-step"}
@@ -123,14 +124,14 @@ class _UiAnswer(StepAnswer):
 
     def _finish(self, event: StreamEvent) -> dict[str, Any]:
         model = event.start.model if event.start is not None else None
-        metadata = _present(
+        metadata = present(
             model=model, finishReason=event.finish_reason, usage=_render_usage(event.usage)
         )
         reason = _FINISH.get(event.finish_reason or FinishReason.UNKNOWN, "other")
-        return {"type": "finish", "finishReason": reason, **_present(messageMetadata=metadata)}
+        return {"type": "finish", "finishReason": reason, **present(messageMetadata=metadata)}
 
     def _fail(self, info: ErrorInfo, event: StreamEvent) -> Frames:
-        metadata = _present(usage=_render_usage(event.usage), requestId=info.request_id)
+        metadata = present(usage=_render_usage(event.usage), requestId=info.request_id)
         if metadata:
             yield {"type": "message-metadata", "messageMetadata": metadata}
         yield {"type": "error", "errorText": info.message or "Something went wrong."}
@@ -209,15 +210,14 @@ class _UiAnswer(StepAnswer):
                 "errorText": CUT_CALL,
             }
 
-    def _piece(self, piece: Any) -> Frames:
-        if isinstance(piece, ToolResult):
-            yield from self._result(piece)
-        elif isinstance(piece, Source):
-            self._sources += 1
-            yield _render_source(piece, f"source-{self._sources}")
-        elif isinstance(piece, File) and (piece.url or piece.data):
-            media_type = piece.media_type or "application/octet-stream"
-            url = piece.url or f"data:{media_type};base64,{piece.data}"
+    def _source(self, source: Source) -> Frames:
+        self._sources += 1
+        yield _render_source(source, f"source-{self._sources}")
+
+    def _file(self, file: File) -> Frames:
+        if file.url or file.data:
+            media_type = file.media_type or "application/octet-stream"
+            url = file.url or f"data:{media_type};base64,{file.data}"
             yield {"type": "file", "url": url, "mediaType": media_type}
 
     def _result(self, result: ToolResult) -> Frames:
@@ -237,11 +237,8 @@ class _UiAnswer(StepAnswer):
 
 def _continued(messages: list[Any]) -> str | None:
     last = messages[-1]
-    return (
-        last.get("id")
-        if last.get("role") == "assistant" and isinstance(last.get("id"), str)
-        else None
-    )
+    id = last.get("id")
+    return id if last.get("role") == "assistant" and isinstance(id, str) else None
 
 
 def _render_source(source: Source, id: str) -> dict[str, Any]:
@@ -251,7 +248,7 @@ def _render_source(source: Source, id: str) -> dict[str, Any]:
             "type": "source-url",
             "sourceId": id,
             "url": source.url,
-            **_present(title=source.title),
+            **present(title=source.title),
         }
     else:
         title = source.title or source.id or "source"
@@ -267,7 +264,7 @@ def _render_source(source: Source, id: str) -> dict[str, Any]:
 def _render_usage(usage: Usage | None) -> dict[str, Any]:
     if usage is None:
         return {}
-    return _present(
+    return present(
         inputTokens=usage.input_tokens,
         outputTokens=usage.output_tokens,
         totalTokens=usage.total_tokens,
@@ -278,7 +275,3 @@ def _render_usage(usage: Usage | None) -> dict[str, Any]:
 
 def _metadata(data: dict[str, Any] | None) -> dict[str, Any]:
     return {"providerMetadata": {"llmstream": data}} if data else {}
-
-
-def _present(**fields: Any) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None and value != {}}

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
-    PAYLOADS,
     EventType,
+    ReasoningDelta,
+    RefusalDelta,
     Retry,
     Status,
     StreamEvent,
+    TextDelta,
     ToolCallDelta,
 )
 from llmstream.events.unfold import unfold_stream
-from llmstream.messages import ToolCall
+from llmstream.messages import File, Source, ToolCall, ToolResult
 from llmstream.web.dialects.base import Ask
 from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.web.dialects.frames import render_frame
 from llmstream.web.dialects.interruption import Ending
+from llmstream.wire.event_encoder import EventEncoder, Writer
 
 Frames: TypeAlias = Iterator[dict[str, Any]]
-_WORDS = {
-    EventType.TEXT_DELTA: "text",
-    EventType.REASONING_DELTA: "reasoning",
-    EventType.REFUSAL_DELTA: "refusal",
-}
-_LIFECYCLE = (EventType.MESSAGE_START, EventType.MESSAGE_COMPLETE)
 CUT_CALL = "The arguments of this call are cut or no JSON object; it was not run."
 
 
@@ -73,7 +70,7 @@ class ProviderAnswer(AnswerEncoder):
         """The bytes for an event that the client may see."""
 
 
-class StepAnswer(AnswerEncoder):
+class StepAnswer(AnswerEncoder, EventEncoder):
     """An answer to a UI: JSON frames, in as many steps as it takes rounds."""
 
     def __init__(self, *, takes_back: bool = False) -> None:
@@ -91,30 +88,23 @@ class StepAnswer(AnswerEncoder):
         if not self._started:
             self._started = True
             yield self._start()
-        kind = event.type
-        payload = getattr(event, PAYLOADS[kind].field)
-        if payload is None and kind not in _LIFECYCLE:
-            return  # an event of somebody else's that lacks its value
-        if kind in _WORDS:
-            yield from self._write(_WORDS[kind], payload.content)
-            return
-        match kind:
-            case EventType.MESSAGE_START:
-                yield from self._begin_step()
-            case EventType.MESSAGE_COMPLETE:
-                yield from self._complete(event)
-            case EventType.ERROR:
-                yield from self._fail(payload, event)
-            case EventType.STATUS:
-                yield from self._status(payload)
-            case EventType.RETRY:
-                yield from self._retry(payload)
-            case EventType.TOOL_CALL_DELTA:
-                yield from self._call_delta(payload)
-            case EventType.TOOL_CALL:
-                yield from self._call(payload)
-            case EventType.TOOL_RESULT | EventType.SOURCE | EventType.FILE:
-                yield from self._piece(payload)
+        yield from super()._frames(event)
+
+    def _text_delta(self, delta: TextDelta) -> Frames:
+        return self._write("text", delta.content)
+
+    def _reasoning_delta(self, delta: ReasoningDelta) -> Frames:
+        return self._write("reasoning", delta.content)
+
+    def _refusal_delta(self, delta: RefusalDelta) -> Frames:
+        return self._write("refusal", delta.content)
+
+    def _begin(self, event: StreamEvent) -> Frames:
+        return self._begin_step()
+
+    def _error(self, event: StreamEvent) -> Frames:
+        if event.error_info is not None:
+            yield from self._fail(event.error_info, event)
 
     def _begin_step(self) -> Frames:
         if not self._in_step:  # it is still open where an answer goes on
@@ -201,5 +191,29 @@ class StepAnswer(AnswerEncoder):
         """A whole call."""
 
     @abstractmethod
-    def _piece(self, piece: Any) -> Frames:
-        """A tool's result, a source, a file, or None."""
+    def _result(self, result: ToolResult) -> Frames:
+        """A tool's result."""
+
+    @abstractmethod
+    def _source(self, source: Source) -> Frames:
+        """A source."""
+
+    @abstractmethod
+    def _file(self, file: File) -> Frames:
+        """A file."""
+
+    _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
+        EventType.TEXT_DELTA: _text_delta,
+        EventType.REASONING_DELTA: _reasoning_delta,
+        EventType.REFUSAL_DELTA: _refusal_delta,
+        EventType.TOOL_CALL_DELTA: _call_delta,
+        EventType.TOOL_CALL: _call,
+        EventType.TOOL_RESULT: _result,
+        EventType.SOURCE: _source,
+        EventType.FILE: _file,
+        EventType.STATUS: _status,
+        EventType.RETRY: _retry,
+        EventType.MESSAGE_START: _begin,
+        EventType.MESSAGE_COMPLETE: _complete,
+        EventType.ERROR: _error,
+    }
