@@ -115,13 +115,6 @@ def parse_result(block: dict[str, Any]) -> ToolResult:
     )
 
 
-def render_call_data(data: dict[str, Any] | None) -> dict[str, Any]:
-    """What this format had put into a call's or result's `provider_data`; nothing if another one did."""
-    if data is None or data.get("format") != FORMAT:
-        return {}
-    return {key: value for key, value in data.items() if key != "format"}
-
-
 def parse_citation(citation: dict[str, Any]) -> Source:
     """A citation of any of its types."""
     start = next((citation[key] for key in _STARTS if citation.get(key) is not None), None)

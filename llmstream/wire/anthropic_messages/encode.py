@@ -33,12 +33,12 @@ from llmstream.messages import (
     Usage,
     parse_arguments,
 )
-from llmstream.wire.anthropic_messages.blocks import FORMAT, render_call_data
+from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import encode_json, own_data
 
 _REASONS = {
     FinishReason.STOP: "end_turn",
@@ -144,7 +144,7 @@ class MessagesEncoder(EventEncoder):
             self._calls[delta.index] = self._next
             self._ids[delta.id] = delta.index
             block = {"type": "tool_use", "id": delta.id, "name": delta.name, "input": whole or {}}
-            yield from self._open({**block, **render_call_data(delta.provider_data)})
+            yield from self._open({**block, **own_data(delta.provider_data, FORMAT)})
             if whole:
                 return
         if delta.arguments and (index := self._calls.get(delta.index)) is not None:
@@ -162,7 +162,7 @@ class MessagesEncoder(EventEncoder):
             if (index := self._calls.pop(self._ids[call.id], None)) is not None:
                 yield _stop(index)
             return
-        extra = render_call_data(call.provider_data)
+        extra = own_data(call.provider_data, FORMAT)
         yield from self._close_prose()
         yield from self._open(
             {"type": "server_tool_use", "id": call.id, "name": call.name, "input": {}, **extra}
@@ -172,7 +172,7 @@ class MessagesEncoder(EventEncoder):
         yield _stop(self._next - 1)
 
     def _result(self, result: ToolResult) -> _Frames:
-        extra = render_call_data(result.provider_data)
+        extra = own_data(result.provider_data, FORMAT)
         if "type" in extra:  # one of ours: another format's results have no place here
             yield from self._whole(
                 {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
@@ -290,7 +290,7 @@ def _render_reason(event: StreamEvent) -> str | None:
 
 
 def _render_citation(source: Source) -> dict[str, Any]:
-    own: dict[str, Any] | None = render_call_data(source.provider_data).get("citation")
+    own: dict[str, Any] | None = own_data(source.provider_data, FORMAT).get("citation")
     if own is not None:
         return own
     if source.url is not None and source.start is None and source.end is None:

@@ -25,12 +25,12 @@ from llmstream.messages import (
     parse_arguments,
     sequence_of,
 )
-from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, parse_result, render_call_data
+from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, parse_result
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, labelled, text_of
 from llmstream.wire.fitting.system import is_system
 from llmstream.wire.json_fields import as_text
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import own_data, warn_once
 
 _MARKS = (CONTROL, "cache")
 _DEFAULT_CALLER = {"type": "direct"}
@@ -105,7 +105,7 @@ class RenderedTurns:
         return None if render is None else render(self, part)
 
     def _text(self, part: TextPart) -> dict[str, Any]:
-        block = {"type": "text", "text": part.text, **render_call_data(part.provider_data)}
+        block = {"type": "text", "text": part.text, **own_data(part.provider_data, FORMAT)}
         return mark(block, part.cache, CONTROL)
 
     def _refusal(self, part: RefusalPart) -> dict[str, Any]:
@@ -115,12 +115,12 @@ class RenderedTurns:
         return dict(part.data)
 
     def _thinking(self, part: ReasoningPart) -> dict[str, Any]:
-        extra = render_call_data(part.provider_data)
+        extra = own_data(part.provider_data, FORMAT)
         block = {"type": "thinking", "thinking": part.text, **extra}
         return block if part.signature is None else {**block, "signature": part.signature}
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
-        extra = render_call_data(call.provider_data)
+        extra = own_data(call.provider_data, FORMAT)
         if extra.get("caller") == _DEFAULT_CALLER:
             del extra["caller"]
         given = parse_arguments(call.arguments) if call.input is None else call.input
@@ -128,7 +128,7 @@ class RenderedTurns:
         return mark({**block, **extra}, call.cache, CONTROL)
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
-        extra = render_call_data(result.provider_data)
+        extra = own_data(result.provider_data, FORMAT)
         if result.executed_by == "provider":
             return {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
         blocks = extra.pop("blocks", None)
@@ -209,7 +209,7 @@ def _cite_last(blocks: list[dict[str, Any]], cited: list[dict[str, Any]]) -> Non
 
 def _citations(source: Source) -> list[dict[str, Any]]:
     """The citation as this format's own, if it was one."""
-    citation = render_call_data(source.provider_data).get("citation")
+    citation = own_data(source.provider_data, FORMAT).get("citation")
     return [] if citation is None else [citation]
 
 

@@ -29,7 +29,7 @@ from llmstream.messages import (
     ensure_json,
     sequence_of,
 )
-from llmstream.wire.anthropic_messages.blocks import FORMAT, render_call_data
+from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
 from llmstream.wire.anthropic_messages.thinking import (
     OLD,
@@ -42,9 +42,11 @@ from llmstream.wire.anthropic_messages.versions import takes_system_amid_turns
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
+from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import tier_for
-from llmstream.wire.outbound import Rendered
+from llmstream.wire.outbound import Rendered, own_data
 from llmstream.wire.reasoning import is_off, owed_to
 
 
@@ -191,11 +193,8 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     if isinstance(tool, HostedTool):
         return dict(tool.definition)
     rendered: dict[str, Any] = {"name": tool.name, "input_schema": tool.parameters}
-    if tool.description is not None:
-        rendered["description"] = tool.description
-    if tool.strict is not None:
-        rendered["strict"] = tool.strict
-    rendered.update(render_call_data(tool.provider_data))
+    rendered |= present(description=tool.description, strict=tool.strict)
+    rendered |= own_data(tool.provider_data, FORMAT)
     return mark(rendered, tool.cache, CONTROL)
 
 
@@ -266,11 +265,9 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
 
     Members without a name here become `format_options`.
     """
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise ValueError("model: name the model as a string")
+    model = model_of(body)
     _check_message_keys(body.get("messages"))
-    rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
+    rest = rest_of(body, _KNOWN)
     choice = _object(body, "tool_choice")
     parallel = choice.get("disable_parallel_tool_use")
     config = dict(_object(body, "output_config"))
@@ -299,9 +296,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
             key: value for key, value in _object(body, "metadata").items() if value is not None
         },
     )
-    if rest:
-        ensure_json(rest, "the body")
-        request.format_options = {FORMAT: rest}
+    keep_rest(request, rest, FORMAT)
     return request
 
 

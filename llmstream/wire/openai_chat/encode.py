@@ -35,7 +35,7 @@ from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import encode_json, own_data
 
 _REASONS = {
     FinishReason.LENGTH: "length",
@@ -196,9 +196,7 @@ def render_call(
     id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
 ) -> dict[str, Any]:
     """A call as an entry of `tool_calls`."""
-    data = provider_data or {}
-    if data.get("format") != FORMAT:
-        data = {}
+    data = own_data(provider_data, FORMAT)
     if data.get("type") == "custom":
         call = {"id": id, "type": "custom", "custom": {"name": name, "input": arguments}}
     else:

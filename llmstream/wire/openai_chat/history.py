@@ -26,6 +26,7 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.wire.fitting.history import is_plain
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.encode import render_signature
 from llmstream.wire.outbound import warn_once
 
@@ -136,17 +137,15 @@ def _assistant(message: Message, words: ChatWords) -> dict[str, Any]:
     texts = [part for part in message.parts if isinstance(part, TextPart)]
     if words.cache is not None and any(part.cache for part in texts):
         content = [_marked_text(part.text, part.cache, words.cache) for part in texts]
-    rendered: dict[str, Any] = {"role": "assistant", "content": content}
-    if refusal:
-        rendered["refusal"] = refusal
-    if words.reasoning_details:
-        rendered.update(_signed_reasoning(message.parts))
-    reasoning = _readable(message.parts) if words.reasoning_text else ""
-    if reasoning:
-        rendered[REASONING] = reasoning
-    if calls:
-        rendered["tool_calls"] = [_call(call) for call in calls]
-    return rendered
+    signed = _signed_reasoning(message.parts) if words.reasoning_details else {}
+    beside = {
+        "refusal": refusal,
+        **signed,
+        REASONING: _readable(message.parts) if words.reasoning_text else "",
+        "tool_calls": [_call(call) for call in calls],
+    }
+    said = {name: value for name, value in beside.items() if value or name in signed}
+    return {"role": "assistant", "content": content, **said}
 
 
 def _readable(parts: Iterable[Part]) -> str:
@@ -196,17 +195,14 @@ def _text(part: TextPart) -> dict[str, Any]:
 
 def _image(part: ImagePart) -> dict[str, Any]:
     image = {"url": part.url or data_url(part)}
-    if part.detail is not None:
-        image["detail"] = part.detail
-    return {"type": "image_url", "image_url": image}
+    return {"type": "image_url", "image_url": image | present(detail=part.detail)}
 
 
 def _file(part: File) -> dict[str, Any]:
     fields: Mapping[str, Any] = {"file_id": part.id, "filename": part.name}
     if part.data is not None:
         fields = {**fields, "filename": file_name(part), "file_data": data_url(part)}
-    known = {key: value for key, value in fields.items() if value is not None}
-    return {"type": "file", "file": known}
+    return {"type": "file", "file": present(**fields)}
 
 
 _CONTENT: Mapping[type[Any], Callable[[Any], dict[str, Any]]] = {

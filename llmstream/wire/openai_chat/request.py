@@ -21,17 +21,18 @@ from llmstream.messages import (
     ResponseFormat,
     Tool,
     ToolChoice,
-    ensure_json,
 )
 from llmstream.options import LEFT_TO_HOST
 from llmstream.wire.efforts import Words, fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemPlace
 from llmstream.wire.fitting.tools import CHAT_TOOLS, ToolRules, fit_tools
+from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.history import ChatMessages, ChatWords
 from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, OptionRule, fit_tool_effort, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
-from llmstream.wire.outbound import Rendered
+from llmstream.wire.outbound import Rendered, own_data
 from llmstream.wire.reasoning import Owed, is_off, owed_to
 
 
@@ -334,13 +335,8 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
     if isinstance(tool, HostedTool):
         return tool.definition
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.parameters}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.strict is not None:
-        function["strict"] = tool.strict
-    data = tool.provider_data or {}
-    if data.get("format") == FORMAT:
-        function |= {name: value for name, value in data.items() if name != "format"}
+    function |= present(description=tool.description, strict=tool.strict)
+    function |= own_data(tool.provider_data, FORMAT)
     return {"type": "function", "function": function}
 
 
@@ -379,8 +375,7 @@ def _render_response_format(
         )
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
-    if wanted.strict is not None:
-        schema["strict"] = wanted.strict
+    schema |= present(strict=wanted.strict)
     return {"type": "json_schema", "json_schema": schema}
 
 
@@ -392,9 +387,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
 
     Members without a name here become `format_options`.
     """
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise ValueError("model: name the model as a string")
+    model = model_of(body)
     limit = body.get("max_completion_tokens")
     request = build_request(
         body.get("messages"),
@@ -402,13 +395,11 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         **{name: body.get(name) for name in _SAME_NAME},
         max_tokens=body.get("max_tokens") if limit is None else limit,
     )
-    rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
+    rest = rest_of(body, _KNOWN)
     streaming = _further_stream_options(body.get("stream_options"))
     if streaming:
         rest["stream_options"] = streaming
-    if rest:
-        ensure_json(rest, "the body")
-        request.format_options = {FORMAT: rest}
+    keep_rest(request, rest, FORMAT)
     return request
 
 

@@ -36,10 +36,11 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.openai_responses.open_item import Frame, OpenItem
 from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import encode_json, own_data
 
 _STATUSES = frozenset({"completed", "incomplete", "in_progress", "queued"})
 _REASONS = {
@@ -215,14 +216,13 @@ class ResponsesEncoder(EventEncoder):
     def _text_item(self, type: str) -> dict[str, Any]:
         if type == "reasoning":
             return {"id": self._id("rs"), "type": type, "summary": []}
-        phase = {} if self._phase is None else {"phase": self._phase}
         return {
             "id": self._id("msg"),
             "type": type,
             "status": "in_progress",
             "role": "assistant",
             "content": [],
-            **phase,
+            **present(phase=self._phase),
         }
 
     def _text(self, kind: str, content: str) -> Iterator[Frame]:
@@ -295,17 +295,17 @@ class ResponsesEncoder(EventEncoder):
         )
 
     def _provider_call(self, call: ToolCall, opened: OpenItem | None) -> Iterator[Frame]:
-        data = call.provider_data or {}
-        if data.get("format") == FORMAT and "item" in data:
-            self._images.add(data["item"].get("id"))
-            yield from self._whole(data["item"], **_before(data["item"]))
+        own = own_data(call.provider_data, FORMAT).get("item")
+        if own is not None:
+            self._images.add(own.get("id"))
+            yield from self._whole(own, **_before(own))
             return
         # Another vendor's: shown, but not to be run by whoever reads this.
         item = {
             "id": call.id,
             "type": "mcp_call",
             "status": "completed",
-            "server_label": data.get("format") or "provider",
+            "server_label": (call.provider_data or {}).get("format") or "provider",
             "name": call.name,
             "arguments": call.arguments,
             "error": None,
@@ -318,9 +318,9 @@ class ResponsesEncoder(EventEncoder):
             yield self._done(opened)
 
     def _tool_result(self, result: ToolResult) -> Iterator[Frame]:
-        data = result.provider_data or {}
-        if data.get("format") == FORMAT and "item" in data:  # else the call's item has it
-            yield from self._whole(data["item"], **_before(data["item"]))
+        own = own_data(result.provider_data, FORMAT).get("item")
+        if own is not None:  # else the call's item has it
+            yield from self._whole(own, **_before(own))
 
     def _file(self, file: File) -> Iterator[Frame]:
         kind, _, subtype = (file.media_type or "").partition("/")
@@ -423,7 +423,7 @@ _CALL_EVENTS = {
 
 def _phase(part: Part) -> str | None:
     data = part.provider_data if isinstance(part, TextPart) else None
-    return data.get("phase") if data is not None and data.get("format") == FORMAT else None
+    return own_data(data, FORMAT).get("phase")
 
 
 def _render_reason(event: StreamEvent) -> str:

@@ -38,6 +38,7 @@ from llmstream.wire.openai_responses.items import (
     parse_call,
     parse_result,
 )
+from llmstream.wire.outbound import own_data
 
 _INPUT_PARTS = frozenset({"input_text", "input_image", "input_file"})
 _ROLES = ("system", "developer", "user", "assistant")
@@ -200,10 +201,7 @@ class _Content:
 
 def _own(part: Part) -> dict[str, Any]:
     """What this format had put into a part's `provider_data`; nothing if another one did."""
-    data = getattr(part, "provider_data", None) or {}
-    if data.get("format") != FORMAT:
-        return {}
-    return {name: value for name, value in data.items() if name != "format"}
+    return own_data(getattr(part, "provider_data", None), FORMAT)
 
 
 def _is_output(content: Any) -> bool:

@@ -38,11 +38,13 @@ from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import RESPONSES_TOOLS, fit_tools
+from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.history import InputItems, parse_input
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.option_rules import OPENAI_SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, tier_for
-from llmstream.wire.outbound import Rendered
+from llmstream.wire.outbound import Rendered, own_data
 
 _TIERS: Mapping[str, str] = {**OPENAI_TIERS, "ultrafast": "ultrafast"}
 
@@ -215,12 +217,8 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
         "parameters": tool.parameters,
         "strict": bool(tool.strict),  # where nothing is said, this API makes it true
     }
-    if tool.description is not None:
-        function["description"] = tool.description
-    data = tool.provider_data or {}
-    if data.get("format") == FORMAT:
-        function |= {name: value for name, value in data.items() if name != "format"}
-    return function
+    function |= present(description=tool.description)
+    return function | own_data(tool.provider_data, FORMAT)
 
 
 def _render_tool_choice(choice: ToolChoice) -> Any:
@@ -233,7 +231,8 @@ def _render_response_format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.schema is None:
         return {"type": "json_object"}
     schema: dict[str, Any] = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
-    return schema if wanted.strict is None else {**schema, "strict": wanted.strict}
+    schema |= present(strict=wanted.strict)
+    return schema
 
 
 # --- in ---------------------------------------------------------------------------------------------------
@@ -241,15 +240,13 @@ def _render_response_format(wanted: ResponseFormat) -> dict[str, Any]:
 
 def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     """The request that a body means. Raises TypeError or ValueError that name the place."""
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise ValueError("model: name the model as a string")
+    model = model_of(body)
     messages = parse_input(body.get("input", []))
     if (instructions := body.get("instructions")) is not None:
         if not isinstance(instructions, str):
             raise TypeError(f"instructions must be a string, not {type(instructions).__name__}")
         messages.insert(0, Message("system", [TextPart(instructions)]))
-    rest = {key: value for key, value in body.items() if key not in _KNOWN and value is not None}
+    rest = rest_of(body, _KNOWN)
     if rest.get("store") is False:
         del rest["store"]
     include = sequence_of(rest.pop("include", ()), "include")
@@ -274,9 +271,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         service_tier=body.get("service_tier"),
         metadata=_mapping(body.get("metadata") or {}, "metadata"),
     )
-    if rest:
-        ensure_json(rest, "the body")
-        request.format_options = {FORMAT: rest}
+    keep_rest(request, rest, FORMAT)
     return request
 
 

@@ -9,6 +9,7 @@ from llmstream.messages import Source, Usage
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.json_fields import as_count, present
 from llmstream.wire.openai_responses.items import FORMAT
+from llmstream.wire.outbound import own_data
 
 _CODES = {
     "authentication": "invalid_api_key",
@@ -86,9 +87,8 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 
 def render_annotation(source: Source) -> dict[str, Any]:
     """The annotation as it came in this format; else a citation of a page if there is a `url`, or of a file."""
-    data = source.provider_data or {}
-    if data.get("format") == FORMAT:
-        own: dict[str, Any] = data["annotation"]
+    own: dict[str, Any] | None = own_data(source.provider_data, FORMAT).get("annotation")
+    if own is not None:
         return own
     if source.url is not None or source.id is None:
         span = present(start_index=source.start, end_index=source.end)
