@@ -130,14 +130,13 @@ def parse_model(model: str) -> tuple[str, str | None]:
     slash, _, rest = model.partition("/")
     if slash in known and rest:
         return slash, rest
-    for pattern, provider in _BARE:
-        if pattern.match(model):
-            return provider, model
+    owner = next((provider for pattern, provider in _BARE if pattern.match(model)), None)
+    if owner is not None:
+        return owner, model
+    flaw = f'can\'t tell whose model {model!r} is: write "provider:model"{advice(slash)}'
     if colon:
-        raise ConfigurationError(f"unknown provider {head!r} in {model!r}{advice(head)}")
-    raise ConfigurationError(
-        f'can\'t tell whose model {model!r} is: write "provider:model"{advice(slash)}'
-    )
+        flaw = f"unknown provider {head!r} in {model!r}{advice(head)}"
+    raise ConfigurationError(flaw)
 
 
 def default_model() -> tuple[str, str | None, str | None]:
@@ -151,9 +150,9 @@ def default_model() -> tuple[str, str | None, str | None]:
     keyed = [
         known for known in listing() if known.ready and any(map(os.environ.get, known.variables))
     ]
-    for known in keyed:
-        if known.default_model:
-            return known.name, None, None
+    default = next((known.name for known in keyed if known.default_model), None)
+    if default is not None:
+        return default, None, None
     found = "no key found"
     advice = "set LLMSTREAM_MODEL, or a key such as OPENAI_API_KEY or ANTHROPIC_API_KEY"
     if keyed:

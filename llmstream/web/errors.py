@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.types import EventType, StreamEvent, failure_of
 from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
 
@@ -133,31 +133,24 @@ def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
 
     Why a tool of the server's own failed is kept back, and logged.
     """
+    changed: dict[str, Any] = {} if event.raw is None else {"raw": None}
     if event.type is EventType.ERROR:
-        info = public_info(event.error_info or ErrorInfo("internal"), request_id)
-        event = replace(event, error=info.message, error_info=info, raw=None)
+        info = public_info(failure_of(event), request_id)
+        changed |= {"error": info.message, "error_info": info}
     elif event.retry is not None:
         told = TABLE.get(event.retry.kind, TABLE["internal"])
-        event = replace(
-            event, retry=replace(event.retry, reason=told.text, kind=told.kind), raw=None
-        )
-    elif event.raw is not None:
-        event = replace(event, raw=None)
+        changed["retry"] = replace(event.retry, reason=told.text, kind=told.kind)
     if event.start is not None and event.start.rate_limits:
-        event = replace(event, start=replace(event.start, rate_limits={}))
-    if (
-        event.tool_result is not None
-        and (result := _public_part(event.tool_result)) is not event.tool_result
-    ):
-        logger.warning(
-            "request %s: tool %s: %s", request_id, event.tool_result.name, event.tool_result.content
-        )
-        event = replace(event, tool_result=result)
+        changed["start"] = replace(event.start, rate_limits={})
+    result = event.tool_result
+    if result is not None and _public_part(result) is not result:
+        logger.warning("request %s: tool %s: %s", request_id, result.name, result.content)
+        changed["tool_result"] = _public_part(result)
     if event.message is not None:
-        event = replace(event, message=_public_message(event.message))
+        changed["message"] = _public_message(event.message)
     if event.messages is not None:
-        event = replace(event, messages=[_public_message(message) for message in event.messages])
-    return event
+        changed["messages"] = [_public_message(message) for message in event.messages]
+    return replace(event, **changed) if changed else event
 
 
 def _public_part(part: P) -> P:
@@ -213,13 +206,8 @@ def log_refusal(problem: RefusedError, request_id: str, where: str = "") -> None
     """
     status = problem.info.status_code or 500
     failed = status >= 500 and problem.info.kind != "overloaded"
-    level = (
-        logging.ERROR
-        if failed
-        else logging.WARNING
-        if status >= 500 or status in _WARNED
-        else logging.INFO
-    )
+    noted = logging.WARNING if status >= 500 or status in _WARNED else logging.INFO
+    level = logging.ERROR if failed else noted
     told = "; ".join(filter(None, (str(problem), problem.reason, where)))
     cause = problem.__cause__ if status >= 500 else None
     logger.log(level, "request %s: refused with %s: %s", request_id, status, told, exc_info=cause)

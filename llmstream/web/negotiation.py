@@ -107,10 +107,9 @@ def negotiate(
     if not choices:
         raise NotAcceptableError("none of the forms that you can read", offer)
     ranges = parse_accept(accept)
-    weighed = [(quality(ranges, choice.form), choice) for choice in choices]
-    best = max(weight for weight, _ in weighed)
-    if best > 0:
-        return next(choice for weight, choice in weighed if weight == best)
+    best = max(choices, key=lambda choice: quality(ranges, choice.form))  # of equals, the first
+    if quality(ranges, best.form) > 0:
+        return best
     if wanted and any(quality(ranges, form) > 0 for form in offer):
         return choices[0]
     raise NotAcceptableError("Accept allows nothing that can be sent", offer)

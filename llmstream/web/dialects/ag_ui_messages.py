@@ -20,25 +20,25 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
     parse_arguments,
-    sequence_of,
 )
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
 from llmstream.web.dialects.request_checks import object_of
+from llmstream.wire.inbound import items_at
 from llmstream.wire.json_fields import as_text
 
 _ROLES = ("developer", "system", "assistant", "user", "tool", "activity", "reasoning")
+_SOURCES: Mapping[str, str] = {"url": "url", "data": "data", "file": "id"}
+"""The kinds of sources, and our names for what they hold."""
+_CONTEXT = ("description", "value")
 _MEDIA = ("image", "audio", "video", "document")
 
 
 def parse_context(value: Any) -> list[Message]:
     """What the app tells the agent about itself, as one system message."""
     lines = []
-    for index, item in enumerate(sequence_of(value or (), "context")):
-        entry = object_of(item, f"context[{index}]")
-        described = [
-            _string(entry.get(name), f"context[{index}].{name}")
-            for name in ("description", "value")
-        ]
+    for item, where in items_at(value or (), "context"):
+        entry = object_of(item, where)
+        described = [_string(entry.get(name), f"{where}.{name}") for name in _CONTEXT]
         lines.append(": ".join(described))
     if not lines:
         return []
@@ -48,10 +48,7 @@ def parse_context(value: Any) -> list[Message]:
 
 def parse_messages(value: Any) -> list[Message]:
     """Our messages. Raises TypeError or ValueError that name the place."""
-    given = [
-        object_of(item, f"messages[{index}]")
-        for index, item in enumerate(sequence_of(value, "messages"))
-    ]
+    given = [object_of(*item) for item in items_at(value, "messages")]
     answered = {item.get("toolCallId") for item in given if item.get("role") == "tool"}
     messages: list[Message] = []
     for index, item in enumerate(given):
@@ -90,10 +87,8 @@ def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:
         return Message("assistant", [reasoning_of(text, _decrypted(message))])
     if role == "assistant":
         said: list[Part] = [TextPart(_string(content, f"{where}.content"))] if content else []
-        calls = sequence_of(message.get("toolCalls") or (), f"{where}.toolCalls")
-        said += [
-            _parse_call(call, f"{where}.toolCalls[{index}]") for index, call in enumerate(calls)
-        ]
+        calls = items_at(message.get("toolCalls") or (), f"{where}.toolCalls")
+        said += [_parse_call(*call) for call in calls]
         return Message("assistant", said)
     if role in ("user", "system", "developer"):
         return Message(role, _parse_content(content, f"{where}.content"))
@@ -103,11 +98,7 @@ def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:
 def _parse_content(content: Any, where: str) -> list[Part]:
     if isinstance(content, str):
         return [TextPart(content)]
-    parts = enumerate(sequence_of(content, where))
-    return [
-        _parse_part(object_of(part, f"{where}[{index}]"), f"{where}[{index}]")
-        for index, part in parts
-    ]
+    return [_parse_part(object_of(*item), item[1]) for item in items_at(content, where)]
 
 
 def _parse_part(part: Mapping[str, Any], where: str) -> Part:
@@ -123,13 +114,10 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
         _string(source.get("value"), f"{where}.source.value"),
         as_text(source.get("mimeType")),
     )
-    where_from = source.get("type")
-    url = value if where_from == "url" else None
-    data = value if where_from == "data" else None
-    if kind == "image" and where_from != "file":
-        return parse_media(ImagePart, f"{where}.source", url=url, data=data, media_type=media_type)
-    id = value if where_from == "file" else None
-    return parse_media(File, f"{where}.source", id=id, media_type=media_type, data=data, url=url)
+    member = _SOURCES.get(str(source.get("type")))
+    given: dict[str, Any] = {} if member is None else {member: value}
+    type = ImagePart if kind == "image" and member != "id" else File
+    return parse_media(type, f"{where}.source", media_type=media_type, **given)
 
 
 def _parse_binary(part: Mapping[str, Any], where: str) -> Part:

@@ -20,11 +20,11 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     ToolResult,
-    sequence_of,
 )
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
 from llmstream.web.dialects.request_checks import object_of
-from llmstream.wire.json_fields import as_text
+from llmstream.wire.inbound import items_at
+from llmstream.wire.json_fields import as_object, as_text
 
 _ROLES = ("system", "user", "assistant")
 _DENIED = "The user did not allow this call; it was not run."
@@ -33,8 +33,8 @@ _DENIED = "The user did not allow this call; it was not run."
 def parse_ui_messages(value: Any) -> list[Message]:
     """Our messages. Raises TypeError or ValueError that name the place."""
     messages: list[Message] = []
-    for index, item in enumerate(sequence_of(value, "messages")):
-        messages.extend(_parse_message(object_of(item, f"messages[{index}]"), f"messages[{index}]"))
+    for item, where in items_at(value, "messages"):
+        messages.extend(_parse_message(object_of(item, where), where))
     if not messages:
         raise ValueError("messages is empty: give at least one message")
     return messages
@@ -54,10 +54,8 @@ def _parse_message(message: Mapping[str, Any], where: str) -> Iterator[Message]:
     role = message.get("role")
     if role not in _ROLES:
         raise ValueError(f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}")
-    parts = [
-        (object_of(part, f"{where}.parts[{index}]"), f"{where}.parts[{index}]")
-        for index, part in enumerate(sequence_of(message.get("parts"), f"{where}.parts"))
-    ]
+    given = items_at(message.get("parts"), f"{where}.parts")
+    parts = [(object_of(part, at), at) for part, at in given]
     if role != "assistant":
         said = [parsed for part, at in parts if (parsed := _parse_part(part, at)) is not None]
         if said:
@@ -186,7 +184,7 @@ def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
 
 
 def _is_denied(approval: Any) -> bool:
-    return isinstance(approval, Mapping) and approval.get("approved") is False
+    return as_object(approval).get("approved") is False
 
 
 def _text(part: Mapping[str, Any], where: str) -> str:
@@ -197,6 +195,4 @@ def _text(part: Mapping[str, Any], where: str) -> str:
 
 
 def _ours(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    metadata = part.get(name)
-    own = metadata.get("llmstream") if isinstance(metadata, Mapping) else None
-    return own if isinstance(own, Mapping) else {}
+    return as_object(as_object(part.get(name)).get("llmstream"))

@@ -11,16 +11,16 @@ from typing import Any
 
 from llmstream.arguments import FORMAT
 from llmstream.messages import Part, ProviderPart, ReasoningPart
-from llmstream.wire.json_fields import as_text
+from llmstream.wire.json_fields import as_object, as_text
 
 
 def reasoning_of(text: str, kept: Mapping[str, Any]) -> Part:
     """The part that a reasoning text and what was kept with it stand for."""
     format, item = as_text(kept.get("format")), kept.get("item")
-    if format is not None and isinstance(item, dict) and isinstance(item.get("type"), str):
+    if format is not None and isinstance(item, dict) and _has_type(item):
         return ProviderPart(format, item)
-    own = kept.get("provider_data")
-    data = dict(own) if isinstance(own, Mapping) and as_text(own.get("format")) else None
+    own = as_object(kept.get("provider_data"))
+    data = dict(own) if as_text(own.get("format")) else None
     signed_by = None if kept.get("readable") is True else format
     return ReasoningPart(
         text, as_text(kept.get("signature")), as_text(kept.get("id")), signed_by, data
@@ -32,6 +32,8 @@ def call_data_of(kept: Mapping[str, Any]) -> dict[str, Any] | None:
     format, item = as_text(kept.get("format")), kept.get("item")
     if format is None or (format == FORMAT and "extra_content" not in kept):
         return None
-    if "item" in kept and not (isinstance(item, dict) and isinstance(item.get("type"), str)):
-        return None
-    return dict(kept)
+    return None if "item" in kept and not _has_type(item) else dict(kept)
+
+
+def _has_type(item: Any) -> bool:
+    return isinstance(as_object(item).get("type"), str)

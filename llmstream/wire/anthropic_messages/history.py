@@ -29,7 +29,8 @@ from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, parse_result
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, labelled, text_of
 from llmstream.wire.fitting.system import is_system
-from llmstream.wire.json_fields import as_text
+from llmstream.wire.inbound import check_unicode, items_at
+from llmstream.wire.json_fields import as_object, as_text
 from llmstream.wire.outbound import own_data, warn_once
 
 _MARKS = (CONTROL, "cache")
@@ -239,29 +240,24 @@ def parse_history(system: Any, messages: Any) -> list[Message]:
         parsed.append(Message("system", _parse_texts(system, "system")))
     if not messages:
         raise ValueError("messages is empty: give at least one message")
-    for index, message in enumerate(sequence_of(messages, "messages")):
-        parsed.extend(_parse_turn(message, f"messages[{index}]"))
+    for message, where in items_at(messages, "messages"):
+        parsed.extend(_parse_turn(message, where))
     return parsed
 
 
 def _parse_turn(message: Any, where: str) -> Iterator[Message]:
-    role: Role | None = message.get("role") if isinstance(message, Mapping) else None
+    role: Role | None = as_object(message).get("role")
     if role not in ("user", "assistant", "system"):
         raise ValueError(f"{where}.role must be user, assistant or system")
     content = message.get("content")
     if isinstance(content, str) or role == "system":
         yield Message(role, _parse_texts(content, f"{where}.content"))
         return
-    blocks = sequence_of(content, f"{where}.content")
-    parts: list[Part] = [
-        _parse_block(block, f"{where}.content[{index}]") for index, block in enumerate(blocks)
-    ]
-    results: list[Part] = []
-    if role == "user":
-        results = [part for part in parts if isinstance(part, ToolResult)]
-        parts = [part for part in parts if not isinstance(part, ToolResult)]
+    parts = [_parse_block(*item) for item in items_at(content, f"{where}.content")]
+    results = [part for part in parts if role == "user" and isinstance(part, ToolResult)]
     if results:
-        yield Message("tool", results)
+        parts = [part for part in parts if not isinstance(part, ToolResult)]
+        yield Message("tool", [*results])
     if parts or not results:
         yield Message(role, parts)
 
@@ -286,41 +282,38 @@ def _further(block: Mapping[str, Any], *known: str) -> dict[str, Any] | None:
 
 
 def _string_of(block: Any, where: str) -> str:
-    text = block.get("text") if isinstance(block, Mapping) else None
+    text = as_object(block).get("text")
     if not isinstance(text, str):
         raise TypeError(f"{where}: a text block needs its text as a string")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{where}: not valid Unicode (a lone surrogate at {error.start})"
-        ) from None
-    return text
+    return check_unicode(text, where)
 
 
 def _parse_block(block: Any, where: str) -> Part:
-    kind = block.get("type") if isinstance(block, Mapping) else None
+    kind = as_object(block).get("type")
     if not isinstance(kind, str):
         raise ValueError(f"{where}.type is missing")
-    if kind == "text":
-        return _parse_text(block, where)
-    if kind == "thinking":
-        # A gateway sends an empty one with another vendor's reasoning.
-        signature = as_text(block.get("signature")) or None
-        data = _further(block, "type", "thinking", "signature") if signature else None
-        return ReasoningPart(as_text(block.get("thinking")) or "", signature, None, FORMAT, data)
-    if kind in CALLS:
-        return _parse_call(block, kind, where)
-    if kind == "tool_result":
-        return _parse_result(block, where)
+    parse = _PARSERS.get(kind)
+    if parse is not None:
+        return parse(block, where)
     if kind.endswith("_tool_result"):
         return parse_result(dict(block))
-    media = _parse_media(block, kind, where) if kind in _SOURCES else None
-    return media or ProviderPart(FORMAT, dict(block))
+    return ProviderPart(FORMAT, dict(block))
 
 
-def _parse_media(block: Mapping[str, Any], kind: str, where: str) -> ImagePart | File | None:
-    """An image or a document; None if one of our parts can't say all that the block says."""
+def _parse_thinking(block: Mapping[str, Any], where: str) -> ReasoningPart:  # noqa: ARG001  # as the others
+    # A gateway sends an empty one with another vendor's reasoning.
+    signature = as_text(block.get("signature"))
+    data = _further(block, "type", "thinking", "signature") if signature else None
+    return ReasoningPart(as_text(block.get("thinking")) or "", signature, None, FORMAT, data)
+
+
+def _parse_media(block: Mapping[str, Any], where: str) -> Part:
+    """An image or a document; as it is, if one of our parts can't say all that the block says."""
+    return _parse_known_media(block, where) or ProviderPart(FORMAT, dict(block))
+
+
+def _parse_known_media(block: Mapping[str, Any], where: str) -> ImagePart | File | None:
+    kind = block["type"]
     source = block.get("source")
     if not isinstance(source, Mapping):
         raise ValueError(f"{where}.source is missing")
@@ -337,7 +330,7 @@ def _parse_media(block: Mapping[str, Any], kind: str, where: str) -> ImagePart |
     return _parse_file(given, source, block.get("title"), f"{where}.source")
 
 
-def _parse_call(block: Mapping[str, Any], kind: str, where: str) -> ToolCall:
+def _parse_call(block: Mapping[str, Any], where: str) -> ToolCall:
     given = block.get("input") or {}
     if not isinstance(given, dict) or not block.get("id") or not block.get("name"):
         raise ValueError(f"{where} needs an id, a name and an input that is an object")
@@ -348,7 +341,7 @@ def _parse_call(block: Mapping[str, Any], kind: str, where: str) -> ToolCall:
         block["name"],
         json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else "",
         input=given,
-        executed_by="caller" if kind == "tool_use" else "provider",
+        executed_by="caller" if block["type"] == "tool_use" else "provider",
         provider_data=None if rest == {"type": "tool_use"} else {"format": FORMAT, **rest},
         cache=parse_cache(block, where),
     )
@@ -373,10 +366,10 @@ def _parse_result_blocks(result: ToolResult, where: str) -> None:
     """A result's blocks as parts. A lone text is a string; blocks that no part of ours can hold stay as they are."""
     blocks = sequence_of(result.content, where)
     parts = []
-    for index, block in enumerate(blocks):
+    for block, place in items_at(blocks, where):
         if not isinstance(block, Mapping):
             raise TypeError(f"{where}: a block must be an object, not {type(block).__name__}")
-        parts.append(_parse_block(block, f"{where}[{index}]"))
+        parts.append(_parse_block(block, place))
     shown = [each for part in parts for each in _as_shown(part)]
     result.content = shown or ""
     lone = shown[0] if len(shown) == 1 else None
@@ -401,3 +394,13 @@ def _parse_file(given: dict[str, Any], source: Mapping[str, Any], title: Any, wh
         text = _string_of({"text": given["data"]}, where)
         given = {**given, "media_type": "text/plain", "data": text.encode()}
     return parse_media(File, where, name=title, **given)
+
+
+_PARSERS: Mapping[str, Callable[[Any, str], Part]] = {
+    "text": _parse_text,
+    "thinking": _parse_thinking,
+    "tool_result": _parse_result,
+    **dict.fromkeys(CALLS, _parse_call),
+    **dict.fromkeys(_SOURCES, _parse_media),
+}
+"""How a block of each type is read; others are only for their provider."""

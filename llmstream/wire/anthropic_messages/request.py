@@ -42,7 +42,7 @@ from llmstream.wire.anthropic_messages.versions import takes_system_amid_turns
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
-from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.inbound import items_at, keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import tier_for
@@ -278,10 +278,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     request = build_request(
         parse_history(body.get("system"), body.get("messages")),
         model,
-        tools=[
-            _parse_tool(tool, f"tools[{i}]")
-            for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
-        ],
+        tools=[_parse_tool(*item) for item in items_at(body.get("tools") or (), "tools")],
         tool_choice=_parse_tool_choice(choice),
         parallel_tool_calls=None if parallel is None else not parallel,
         response_format=response_format,

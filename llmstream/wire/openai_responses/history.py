@@ -9,7 +9,7 @@ OpenAI lets `"type": "message"` be left out. llama.cpp refuses an assistant's me
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from llmstream.cache_marks import BREAKPOINT, CONTROL, mark, parse_cache
 from llmstream.media import data_url, file_name, parse_media
@@ -29,6 +29,7 @@ from llmstream.messages import (
     sequence_of,
 )
 from llmstream.wire.fitting.history import is_plain
+from llmstream.wire.inbound import check_unicode, items_at
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import (
     FORMAT,
@@ -112,15 +113,16 @@ class InputItems:
 
     def _item(self, part: Part) -> dict[str, Any] | None:
         """The item that a part is on its own; None for content of a message."""
-        if isinstance(part, ToolCall):
-            return self._call(part)
-        if isinstance(part, ToolResult):
-            return self._result(part)
-        if isinstance(part, ReasoningPart):
-            return _reasoning(part)
-        if isinstance(part, ProviderPart) and not _is_content(part.data):
-            return part.data
-        return None
+        render = self._ITEMS.get(type(part))
+        return None if render is None else render(self, part)
+
+    def _reasoning(self, part: ReasoningPart) -> dict[str, Any]:
+        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+        encrypted = {"encrypted_content": part.signature}
+        return {"type": "reasoning", "summary": summary, **encrypted, **present(id=part.id)}
+
+    def _opaque(self, part: ProviderPart) -> dict[str, Any] | None:
+        return None if _is_content(part.data) else part.data
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         extra = _own(call)
@@ -157,6 +159,13 @@ class InputItems:
             return output
         parts = [{"type": "input_text", "text": output}] if isinstance(output, str) else output
         return [*parts[:-1], mark(parts[-1], result.cache, self._cache)]
+
+    _ITEMS: ClassVar[Mapping[type[Any], Callable[[Any, Any], dict[str, Any] | None]]] = {
+        ToolCall: _call,
+        ToolResult: _result,
+        ReasoningPart: _reasoning,
+        ProviderPart: _opaque,
+    }
 
 
 class _Content:
@@ -218,12 +227,6 @@ def _is_content(data: Mapping[str, Any]) -> bool:
     return str(data.get("type")).startswith("input_")
 
 
-def _reasoning(part: ReasoningPart) -> dict[str, Any]:
-    summary = [{"type": "summary_text", "text": part.text}] if part.text else []
-    encrypted = {"encrypted_content": part.signature}
-    return {"type": "reasoning", "summary": summary, **encrypted, **present(id=part.id)}
-
-
 def _text(part: TextPart | RefusalPart) -> dict[str, Any]:
     return {"type": "input_text", "text": part.text, **_beside_phase(part)}
 
@@ -263,8 +266,8 @@ def parse_input(value: Any) -> list[Message]:
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"input must be a string or a list of items, not {type(value).__name__}")
     reader = _InputReader()
-    for index, item in enumerate(value):
-        reader.add(item, f"input[{index}]")
+    for item, where in items_at(value, "input"):
+        reader.add(item, where)
     return reader.messages
 
 
@@ -278,8 +281,7 @@ class _InputReader:
         self.custom: set[str] = set()
 
     def add(self, item: Any, where: str) -> None:
-        if not isinstance(item, Mapping):
-            raise TypeError(f"{where} must be a dict, not {type(item).__name__}")
+        _check_dict(item, where)
         kind = item.get("type", "message")
         if not isinstance(kind, str):
             raise TypeError(f"{where}.type must be a string, not {type(kind).__name__}")
@@ -304,9 +306,7 @@ class _InputReader:
         if isinstance(content, str):
             parts: list[Part] = [TextPart(_string(content, f"{where}.content"))]
         elif isinstance(content, (list, tuple)):
-            parts = [
-                _parse_part(part, f"{where}.content[{index}]") for index, part in enumerate(content)
-            ]
+            parts = [_parse_part(*item) for item in items_at(content, f"{where}.content")]
         else:
             raise TypeError(
                 f"{where}.content must be a string or a list of parts, not {type(content).__name__}"
@@ -357,11 +357,8 @@ class _InputReader:
         id = _name(item.get("call_id"), f"{where}.call_id")
         output = item.get("output")
         if not isinstance(output, str):
-            for index, part in enumerate(sequence_of(output, f"{where}.output")):
-                if not isinstance(part, Mapping):
-                    raise TypeError(
-                        f"{where}.output[{index}] must be a dict, not {type(part).__name__}"
-                    )
+            for part, place in items_at(output, f"{where}.output"):
+                _check_dict(part, place)
         result = ToolResult(id, output)
         if item["type"] == "custom_tool_call_output" and id not in self.custom:
             result.provider_data = {"format": FORMAT, "item": dict(item)}
@@ -427,14 +424,12 @@ def _note_phase(parts: list[Part], phase: Any) -> None:
 def _string(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{where} must be a string, not {type(value).__name__}")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"{where}: not valid Unicode (a lone surrogate at {error.start})"
-            ) from None
-    return value
+    return check_unicode(value, where)
+
+
+def _check_dict(value: Any, where: str) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{where} must be a dict, not {type(value).__name__}")
 
 
 def _name(value: Any, where: str) -> str:

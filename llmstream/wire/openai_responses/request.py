@@ -38,7 +38,7 @@ from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import RESPONSES_TOOLS, fit_tools
-from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.inbound import items_at, keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.history import InputItems, parse_input
 from llmstream.wire.openai_responses.items import FORMAT
@@ -256,10 +256,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     request = build_request(
         messages,
         model,
-        tools=[
-            _parse_tool(tool, f"tools[{i}]")
-            for i, tool in enumerate(sequence_of(body.get("tools") or (), "tools"))
-        ],
+        tools=[_parse_tool(*item) for item in items_at(body.get("tools") or (), "tools")],
         tool_choice=_parse_tool_choice(body.get("tool_choice"), rest),
         parallel_tool_calls=body.get("parallel_tool_calls"),
         response_format=_parse_response_format(rest),
