@@ -64,9 +64,9 @@ class Access:
             _flaw_of_hosts(self.hosts),
             _flaw_of_origins(self.origins),
         )
-        for flaw in flaws:
-            if flaw is not None:
-                raise ConfigurationError(flaw)
+        flaw = next(filter(None, flaws), None)
+        if flaw is not None:
+            raise ConfigurationError(flaw)
 
     def check_host(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a name that is not ours."""
@@ -205,14 +205,15 @@ async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[st
         )
     if name is None or name is False:
         return None, ""
-    odd = f"a value of type {type(name).__name__}"
-    if isinstance(name, str):
-        if name.strip():
-            return name, ""
-        if not name:
-            return None, ""
-        odd = "a blank str"
-    return None, f"keys returned {odd}: return a name, or None for a stranger"
+    if not isinstance(name, str):
+        return None, _odd(f"a value of type {type(name).__name__}")
+    if name.strip():
+        return name, ""
+    return None, _odd("a blank str") if name else ""
+
+
+def _odd(answer: str) -> str:
+    return f"keys returned {answer}: return a name, or None for a stranger"
 
 
 def _flaw_of_keys(keys: object) -> str | None:

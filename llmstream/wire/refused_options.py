@@ -15,6 +15,7 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.options import OPTIONS
+from llmstream.wire.json_fields import as_object
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.pass_through import SAMPLING
 from llmstream.wire.refusal_words import refusal_of, refuses_streaming
@@ -67,22 +68,18 @@ class Lesson:
         body = rendered.body
         if self.beside is not None and self.beside != _others(body, self.option):
             return False
-        if self.option == DEVELOPER:
-            found = [
-                message
-                for message in body.get("messages", ())
-                if message.get("role") == "developer"
-            ]
-            for message in found:
-                message["role"] = "system"
-        else:
-            found = _take(body, self.option)
-            if self.option == STREAM:
-                body.pop("stream_options", None)
-            if found and self.instead is not None:
-                body.setdefault(self.instead, found[0])
-        if found:
+        is_changed = _rename_developer(body) if self.option == DEVELOPER else self._change(body)
+        if is_changed:
             rendered.warnings.append(str(self))
+        return is_changed
+
+    def _change(self, body: dict[str, Any]) -> bool:
+        """Take the option out of the body, or rename it; False if it isn't there."""
+        found = _take(body, self.option)
+        if self.option == STREAM:
+            body.pop("stream_options", None)
+        if found and self.instead is not None:
+            body.setdefault(self.instead, found[0])
         return bool(found)
 
 
@@ -159,13 +156,22 @@ def _find_option(sent: Mapping[str, Any], message: str, known: Iterable[Lesson])
     return Lesson(unknown, other)
 
 
+def _rename_developer(body: Mapping[str, Any]) -> bool:
+    """Make the application's messages the system's; False if there are none."""
+    turns = body.get("messages", ())
+    found = [message for message in turns if message.get("role") == "developer"]
+    for message in found:
+        message["role"] = "system"
+    return bool(found)
+
+
 def _others(body: Mapping[str, Any], option: str) -> frozenset[str]:
     return frozenset(body) - {option.partition(".")[0]}
 
 
 def _holds(body: Mapping[str, Any], option: str) -> bool:
     outer, _, inner = option.partition(".")
-    return isinstance(body.get(outer), Mapping) and inner in body[outer]
+    return inner in as_object(body.get(outer))
 
 
 def _take(body: dict[str, Any], option: str) -> list[Any]:
@@ -187,9 +193,6 @@ def _take(body: dict[str, Any], option: str) -> list[Any]:
 def refuses_prefill(sent: Mapping[str, Any], refusal: ErrorInfo) -> bool:
     """Whether what was refused is the beginning of the answer that the body `sent` ends with."""
     messages = sent.get("messages") or [{}]
-    prefilled = messages[-1].get("role") == "assistant"
-    return (
-        prefilled
-        and refusal.kind == "invalid_request"
-        and bool(_NO_PREFILL.search(refusal.message))
-    )
+    is_prefilled = messages[-1].get("role") == "assistant"
+    is_refused = refusal.kind == "invalid_request"
+    return is_prefilled and is_refused and bool(_NO_PREFILL.search(refusal.message))

@@ -251,8 +251,10 @@ class _OfficialChunks(ChatEncoder):
 
 def _kept(part: Part) -> Part:
     """Reasoning that another format's provider wants back, as `_detail` wrote it."""
-    ours = part.data.get("llmstream") if isinstance(part, ProviderPart) else None
-    if not isinstance(part, ProviderPart) or not isinstance(ours, Mapping):
+    if not isinstance(part, ProviderPart):
+        return part
+    ours = part.data.get("llmstream")
+    if not isinstance(ours, Mapping):
         return part
     return reasoning_of(as_text(part.data.get("text")) or "", ours)
 

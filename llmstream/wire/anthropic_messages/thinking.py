@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from llmstream.wire.efforts import fit_effort, words_of
@@ -114,18 +115,24 @@ def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
 
     With a budget such a history is a 400: "Expected `thinking` or `redacted_thinking`, but found `tool_use`".
     """
-    begun: Any = None
-    for turn in reversed(turns):
-        blocks = turn["content"]
-        if turn["role"] == "assistant":
-            begun = blocks
-        elif isinstance(blocks, str) or not any(
-            block.get("type") == "tool_result" for block in blocks
-        ):
-            break
-    if begun is None or turns[-1]["role"] == "assistant":
+    rounds = takewhile(_uses_tools, reversed(turns))
+    said = [turn["content"] for turn in rounds if turn["role"] == "assistant"]
+    if not said or turns[-1]["role"] == "assistant":
         return False
+    begun = said[-1]
     return isinstance(begun, str) or begun[0].get("type") not in ("thinking", "redacted_thinking")
+
+
+def _uses_tools(turn: Mapping[str, Any]) -> bool:
+    """Whether it is the assistant's, or brings results of its calls."""
+    blocks = turn["content"]
+    if turn["role"] == "assistant":
+        return True
+    return not isinstance(blocks, str) and any(map(_is_result, blocks))
+
+
+def _is_result(block: Mapping[str, Any]) -> bool:
+    return block.get("type") == "tool_result"
 
 
 def parse_reasoning(thinking: Any, config: dict[str, Any], rest: dict[str, Any]) -> Any:

@@ -208,7 +208,7 @@ class ResponsesEncoder(EventEncoder):
         if opened is None or opened.item["type"] != type:
             yield from self._close()
             opened = self._open = self._add(self._text_item(type))
-            yield "response.output_item.added", {"output_index": opened.index, "item": opened.item}
+            yield _added(opened)
         if opened.kind != kind:
             yield from opened.end_part()
             yield opened.begin_part(kind)
@@ -264,7 +264,7 @@ class ResponsesEncoder(EventEncoder):
             item = {"id": self._id("fc"), "type": "function_call", **common, "arguments": ""}
         opened = self._calls[index] = self._add(item)
         self._by_id.setdefault(id, opened)
-        yield "response.output_item.added", {"output_index": opened.index, "item": item}
+        yield _added(opened)
         return opened
 
     def _tool_call(self, call: ToolCall) -> Iterator[Frame]:
@@ -364,28 +364,22 @@ class ResponsesEncoder(EventEncoder):
             yield from self._close()
             item = {"id": data.get("item_id"), "type": kind, "status": "in_progress"}
             opened = self._begun[kind] = self._add(item)
-            yield "response.output_item.added", {"output_index": opened.index, "item": item}
+            yield _added(opened)
         yield data["type"], {"output_index": opened.index, "item_id": data.get("item_id")}
 
     def _signature(self, data: dict[str, Any]) -> Iterator[Frame]:
         """End the reasoning that this signs, even if it had no text. Of a foreign signature only the end remains."""
+        is_own = data.get("format") == FORMAT
         if self._open is None or self._open.item["type"] != "reasoning":
             yield from self._close()
-            if data.get("format") != FORMAT:
+            if not is_own:
                 return
-            self._open = self._add(
-                {"id": data.get("id") or self._id("rs"), "type": "reasoning", "summary": []}
-            )
-            yield (
-                "response.output_item.added",
-                {"output_index": self._open.index, "item": self._open.item},
-            )
-        if data.get("format") == FORMAT:
-            self._open.item = {
-                **self._open.item,
-                "id": data.get("id"),
-                "encrypted_content": data.get("signature"),
-            }
+            id = data.get("id") or self._id("rs")
+            self._open = self._add({"id": id, "type": "reasoning", "summary": []})
+            yield _added(self._open)
+        if is_own:
+            signed = {"id": data.get("id"), "encrypted_content": data.get("signature")}
+            self._open.item = {**self._open.item, **signed}
         yield from self._close()
 
     _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
@@ -419,6 +413,10 @@ _CALL_EVENTS = {
     "function_call": "response.function_call_arguments",
     "custom_tool_call": "response.custom_tool_call_input",
 }
+
+
+def _added(opened: OpenItem) -> Frame:
+    return "response.output_item.added", {"output_index": opened.index, "item": opened.item}
 
 
 def _phase(part: Part) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.messages import Source, Usage
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.json_fields import as_count, present
+from llmstream.wire.json_fields import as_count, as_object, present
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.outbound import own_data
 
@@ -50,7 +50,7 @@ def parse_annotation(annotation: dict[str, Any]) -> Source | None:
 
 def parse_usage(usage: Any) -> Usage | None:
     """The `usage` object of a response; None if there is none."""
-    if not usage or not isinstance(usage, dict):
+    if not as_object(usage):
         return None
     read = usage.get("input_tokens_details") or {}
     written = usage.get("output_tokens_details") or {}
