@@ -229,16 +229,27 @@ def _parse_part(part: Any, where: str) -> Part:
     if isinstance(part, Mapping):
         check_part_keys(part, where)
     cache = parse_cache(part, where) if kind is not None else None
-    match kind:
-        case "text" | "input_text" | "output_text":
-            return TextPart(_parse_text(part.get("text"), where), cache)
-        case "image_url":
-            return _parse_image(part.get("image_url"), f"{where}.image_url", cache)
-        case "file":
-            return _parse_file(part.get("file"), f"{where}.file", cache)
-        case "refusal":
-            return RefusalPart(_parse_text(part.get("refusal"), where))
-    raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
+    read = _PART_READERS.get(kind) if isinstance(kind, str) else None
+    if read is None:
+        raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
+    return read(part, where, cache)
+
+
+def _parse_text_part(part: Mapping[str, Any], where: str, cache: Cache | None) -> Part:
+    return TextPart(_parse_text(part.get("text"), where), cache)
+
+
+_PART_READERS: dict[str, Callable[[Mapping[str, Any], str, Cache | None], Part]] = {
+    "text": _parse_text_part,
+    "input_text": _parse_text_part,
+    "output_text": _parse_text_part,
+    "image_url": lambda part, where, cache: _parse_image(
+        part.get("image_url"), f"{where}.image_url", cache
+    ),
+    "file": lambda part, where, cache: _parse_file(part.get("file"), f"{where}.file", cache),
+    "refusal": lambda part, where, _: RefusalPart(_parse_text(part.get("refusal"), where)),
+}
+"""By the `type` of a part in a message's content."""
 
 
 def _parse_image(image: Any, where: str, cache: Cache | None) -> ImagePart:

@@ -23,3 +23,8 @@ def is_list(value: object) -> TypeGuard[Sequence[Any]]:
 def is_count(value: object) -> bool:
     """Whether it is a whole number from 1 on, which True isn't."""
     return isinstance(value, int) and value is not True and value >= 1
+
+
+def is_limit(seconds: float | None) -> bool:
+    """Whether it is a time above 0, or None, which is no limit."""
+    return seconds is None or seconds > 0

@@ -340,12 +340,7 @@ class LLMClient:
                 f"{', '.join(settings)}: belongs to the Provider object you pass; set it there",
                 ConfigurationError,
             )
-        model = model or traits_of(provider).default_model
-        if not model:
-            raise ConfigurationError(
-                f'provider {provider.name} has no default model: pass model="…"'
-            )
-        return Target(provider, model)
+        return _target_of(provider, model, 'pass model="…"')
 
     def _choose(self, model: str | None, provider: str | None) -> tuple[str, str | None]:
         if provider is not None:
@@ -376,11 +371,7 @@ class LLMClient:
             self._others[name] = registry.create(
                 ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
             )
-        other = self._others[name]
-        model = model or traits_of(other).default_model
-        if not model:
-            raise ConfigurationError(f'provider {name} has no default model: write "{name}:…"')
-        return Target(other, model)
+        return _target_of(self._others[name], model, f'write "{name}:…"')
 
     def _parse_fallbacks(self, fallbacks: Sequence[str | Provider]) -> list[Target]:
         require(
@@ -559,6 +550,14 @@ def _refuse_unknown(unknown: dict[str, Never]) -> None:
 
 def _without_none(**settings: Any) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def _target_of(provider: Provider, model: str | None, advice: str) -> Target:
+    """The provider with this model, or else with its default. Raises ConfigurationError if it has none."""
+    chosen = model or traits_of(provider).default_model
+    if not chosen:
+        raise ConfigurationError(f"provider {provider.name} has no default model: {advice}")
+    return Target(provider, chosen)
 
 
 def _check_provider(provider: object, wanted: str) -> None:

@@ -47,11 +47,8 @@ def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
 def _tokens(usage: Usage | None) -> str:
     if usage is None or usage.total_tokens is None:
         return "tokens not reported"
-    told: list[str] = []
-    if usage.input_tokens is not None:
-        told.append(f"{usage.input_tokens} in")
-    if usage.output_tokens is not None:
-        told.append(f"{usage.output_tokens} out")
+    counted = ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
+    told = [f"{count} {way}" for count, way in counted if count is not None]
     told[0] = told[0].replace(" ", " tokens ", 1)
     if usage.reasoning_tokens:
         told[-1] += f" ({usage.reasoning_tokens} reasoning)"

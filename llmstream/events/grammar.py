@@ -25,9 +25,9 @@ last ends in STATUS(kind="step") in place of its MESSAGE_COMPLETE.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Transcript
@@ -140,19 +140,17 @@ class Guard:
         return self._take(event)
 
     def _take(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        match event.type:
-            case EventType.MESSAGE_START:
-                if self._start is None:
-                    self._start, self._raw = event.start or Start(), event.raw
-                return ()
-            case EventType.STATUS:
-                return self._status(event)
-            case EventType.MESSAGE_COMPLETE:
-                return self._complete(event)
-            case EventType.ERROR:
-                info = event.error_info or ErrorInfo("internal", event.error or "unknown error")
-                return (self._fail(info, event),)
-        return ()  # a RETRY is the client's to announce
+        take = self._TAKES.get(event.type)
+        return () if take is None else take(self, event)
+
+    def _hold_start(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        if self._start is None:
+            self._start, self._raw = event.start or Start(), event.raw
+        return ()
+
+    def _error(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        info = event.error_info or ErrorInfo("internal", event.error or "unknown error")
+        return (self._fail(info, event),)
 
     def _status(self, event: StreamEvent) -> Sequence[StreamEvent]:
         if event.is_internal and not self.committed:
@@ -262,6 +260,14 @@ class Guard:
             finish_reason=finish_reason,
             usage=usage,
         )
+
+    _TAKES: ClassVar[Mapping[EventType, Callable[[Any, StreamEvent], Sequence[StreamEvent]]]] = {
+        EventType.MESSAGE_START: _hold_start,
+        EventType.STATUS: _status,
+        EventType.MESSAGE_COMPLETE: _complete,
+        EventType.ERROR: _error,
+    }
+    """What becomes of an event that isn't a piece. A RETRY is the client's to announce."""
 
 
 _NOT_THEIRS = (EventType.RETRY, EventType.MESSAGE_COMPLETE)

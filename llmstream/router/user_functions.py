@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from llmstream.checks import require
+from llmstream.checks import is_limit, require
 from llmstream.thread import in_thread
 
 
@@ -27,7 +27,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 def check_seconds(timeout: float | None) -> float | None:
     """Raise ValueError for what is no limit in seconds."""
     require(
-        timeout is None or timeout > 0,
+        is_limit(timeout),
         f"timeout must be positive seconds, or None for no limit, not {timeout!r}",
     )
     return timeout

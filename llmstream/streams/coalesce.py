@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
-from llmstream.checks import require
+from llmstream.checks import is_limit, require
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.types import StreamEvent
@@ -41,10 +41,9 @@ def coalesce(
         by is not None or seconds is not None or chars is not None,
         "say what to wait for: by=, seconds= or chars=",
     )
-    has_bad_seconds = seconds is not None and not seconds > 0
-    has_bad_chars = chars is not None and chars < 1
+    has_room = chars is None or chars >= 1
     require(
-        not has_bad_seconds and not has_bad_chars,
+        is_limit(seconds) and has_room,
         f"seconds must be above 0 and chars 1 or more, not seconds={seconds}, chars={chars}",
     )
     held = RecutBuffer(by, seconds, CHARS[by] if chars is None else chars)

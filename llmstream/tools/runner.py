@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from llmstream.checks import is_count, require
+from llmstream.checks import is_count, is_limit, require
 from llmstream.clock import Clock
 from llmstream.log import get_logger
 from llmstream.messages import ToolCall, ToolResult
@@ -37,7 +37,7 @@ class CallRunner:
             f"parallel must be a whole number from 1 on, not {parallel!r}",
         )
         require(
-            timeout is None or timeout > 0,
+            is_limit(timeout),
             f"timeout must be seconds, or None for no limit, not {timeout!r}",
         )
         self._tools = {tool.name: tool for tool in tools}
