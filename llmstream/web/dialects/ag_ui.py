@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.arguments import build_request, check_type
+from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Retry, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult, Usage, dump
@@ -63,8 +64,7 @@ class AgUi:
         for name in ("threadId", "runId"):
             if not isinstance(body.get(name), str) or not body[name]:
                 raise ValueError(f"{name} is missing: name it with a string")
-        if body.get("resume"):
-            raise ValueError("resume: no run of this server is ever suspended")
+        require(not body.get("resume"), "resume: no run of this server is ever suspended")
         model = object_of(body.get("forwardedProps") or {}, "forwardedProps").get("model")
         check_type(model, str, "forwardedProps.model must be a string")
         messages = parse_context(body.get("context")) + parse_messages(body.get("messages"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.checks import require
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -58,8 +59,7 @@ def parse_messages(value: Any) -> list[Message]:
         parsed.parts = [part for part in parsed.parts if not _is_unanswered(part, answered)]
         if parsed.parts:
             _join(messages, parsed)
-    if not messages:
-        raise ValueError("messages is empty: give at least one message")
+    require(messages, "messages is empty: give at least one message")
     return messages
 
 

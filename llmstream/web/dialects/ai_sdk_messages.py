@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llmstream.checks import require
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -35,8 +36,7 @@ def parse_ui_messages(value: Any) -> list[Message]:
     messages: list[Message] = []
     for item, where in items_at(value, "messages"):
         messages.extend(_parse_message(object_of(item, where), where))
-    if not messages:
-        raise ValueError("messages is empty: give at least one message")
+    require(messages, "messages is empty: give at least one message")
     return messages
 
 

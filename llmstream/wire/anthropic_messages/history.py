@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from llmstream.cache_marks import CONTROL, further_members, mark, parse_cache
+from llmstream.checks import require
 from llmstream.media import parse_media
 from llmstream.media_types import essence
 from llmstream.messages import (
@@ -238,8 +239,7 @@ def parse_history(system: Any, messages: Any) -> list[Message]:
     parsed = []
     if system:
         parsed.append(Message("system", _parse_texts(system, "system")))
-    if not messages:
-        raise ValueError("messages is empty: give at least one message")
+    require(messages, "messages is empty: give at least one message")
     for message, where in items_at(messages, "messages"):
         parsed.extend(_parse_turn(message, where))
     return parsed
@@ -348,8 +348,7 @@ def _parse_call(block: Mapping[str, Any], where: str) -> ToolCall:
 
 
 def _parse_result(block: Mapping[str, Any], where: str) -> ToolResult:
-    if not isinstance(block.get("tool_use_id"), str):
-        raise ValueError(f"{where}.tool_use_id is missing")
+    require(isinstance(block.get("tool_use_id"), str), f"{where}.tool_use_id is missing")
     result = ToolResult(
         block["tool_use_id"],
         block.get("content") or "",

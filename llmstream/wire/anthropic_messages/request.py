@@ -20,6 +20,7 @@ from typing import Any
 
 from llmstream.arguments import build_request
 from llmstream.cache_marks import CONTROL, drop_surplus, further_members, mark, parse_cache
+from llmstream.checks import require
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -310,8 +311,11 @@ def _check_message_keys(messages: Any) -> None:
 
 def _parse_stop(value: Any) -> list[str]:
     stops = list(sequence_of(value or (), "stop_sequences"))
-    if not all(isinstance(stop, str) and stop for stop in stops):
-        raise TypeError("stop_sequences must be a list of non-empty strings")
+    require(
+        all(isinstance(stop, str) and stop for stop in stops),
+        "stop_sequences must be a list of non-empty strings",
+        TypeError,
+    )
     return stops
 
 
@@ -327,8 +331,7 @@ def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
-    if not isinstance(tool, Mapping):
-        raise TypeError(f"{where} must be an object")
+    require(isinstance(tool, Mapping), f"{where} must be an object", TypeError)
     if (tool.get("type") or "custom") != "custom":
         ensure_json(tool, where)
         return HostedTool(dict(tool))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from llmstream.cache_marks import BREAKPOINT, CONTROL, mark, parse_cache
+from llmstream.checks import require
 from llmstream.media import data_url, file_name, parse_media
 from llmstream.messages import (
     File,
@@ -370,8 +371,11 @@ def _parse_reasoning(item: Mapping[str, Any], where: str) -> ReasoningPart:
         *sequence_of(item.get("summary") or (), f"{where}.summary"),
         *sequence_of(item.get("content") or (), f"{where}.content"),
     ]
-    if not all(isinstance(part, Mapping) for part in parts):
-        raise TypeError(f"{where}: the parts of reasoning must be dicts with a text")
+    require(
+        all(isinstance(part, Mapping) for part in parts),
+        f"{where}: the parts of reasoning must be dicts with a text",
+        TypeError,
+    )
     text = "\n\n".join(_string(part.get("text"), where) for part in parts)
     encrypted = item.get("encrypted_content") or None  # llama.cpp says ""
     return ReasoningPart(text, encrypted, item.get("id"), FORMAT)
