@@ -34,8 +34,7 @@ class EventEncoder:
         kind = event.type
         write = self._WRITERS.get(kind)
         carried = event if kind in _LIFECYCLE else getattr(event, PAYLOADS[kind].field)
-        if write is not None and carried is not None:
-            yield from write(self, carried)
+        return iter(()) if write is None or carried is None else write(self, carried)
 
     def _parts(self, parts: Iterable[Part]) -> Iterator[Any]:
         """The frames of an answer that came whole."""
