@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 
 def require(holds: object, problem: str, kind: type[Exception] = ValueError) -> None:
@@ -15,9 +15,11 @@ def require(holds: object, problem: str, kind: type[Exception] = ValueError) -> 
         raise kind(problem)
 
 
-def is_list(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether it is a sequence of things, which a string isn't."""
-    return isinstance(value, Sequence) and not isinstance(value, str)
+def require_list(value: object, problem: str) -> Sequence[Any]:
+    """The value, if it is a sequence of things, which a string isn't. Else raise TypeError with these words."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(problem)
+    return value
 
 
 def is_count(value: object) -> bool:

@@ -29,7 +29,7 @@ from weakref import WeakSet
 from llmstream.answer_stream import Stream
 from llmstream.arguments import build_request, check_type, take_request
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
-from llmstream.checks import is_list, require
+from llmstream.checks import require, require_list
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import narrow
@@ -374,10 +374,9 @@ class LLMClient:
         return _target_of(self._others[name], model, f'write "{name}:…"')
 
     def _parse_fallbacks(self, fallbacks: Sequence[str | Provider]) -> list[Target]:
-        require(
-            is_list(fallbacks),
+        require_list(
+            fallbacks,
             f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {fallbacks!r}',
-            TypeError,
         )
         targets = []
         for fallback in fallbacks:

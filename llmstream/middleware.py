@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 
 from llmstream.attempt import as_error
 from llmstream.attempts import Attempts
-from llmstream.checks import is_list, require
+from llmstream.checks import require, require_list
 from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.grammar import TERMINAL
@@ -71,9 +71,10 @@ class Middleware(Protocol):
 
 def check_middleware(middleware: object) -> tuple[Middleware, ...]:
     """The middleware, as a client keeps it. Raises TypeError for what isn't a list of functions."""
-    if not is_list(middleware):
-        raise TypeError(f"middleware must be a list such as [cache], not {middleware!r}")
-    for each in middleware:
+    given: Sequence[Middleware] = require_list(
+        middleware, f"middleware must be a list such as [cache], not {middleware!r}"
+    )
+    for each in given:
         require(
             callable(each) and not isinstance(each, type),
             f"a middleware must be an async generator function, not {each!r}",
@@ -84,7 +85,7 @@ def check_middleware(middleware: object) -> tuple[Middleware, ...]:
             f"a middleware must be an async generator: {each!r} has no yield",
             TypeError,
         )
-    return tuple(middleware)
+    return tuple(given)
 
 
 class MiddlewareRun:

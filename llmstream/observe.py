@@ -25,7 +25,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import uuid4
 
-from llmstream.checks import is_list, require
+from llmstream.checks import require, require_list
 from llmstream.clock import Clock
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
@@ -132,9 +132,10 @@ METHODS = ("begin", "attempt_begin", "first_piece", "attempt_end", "end")
 
 def check_observers(observers: object) -> tuple[Observer, ...]:
     """The observers, as a client keeps them. Raises TypeError for what isn't one."""
-    if not is_list(observers):
-        raise TypeError(f"observers must be a list such as [LogObserver()], not {observers!r}")
-    for observer in observers:
+    given: Sequence[Observer] = require_list(
+        observers, f"observers must be a list such as [LogObserver()], not {observers!r}"
+    )
+    for observer in given:
         methods = {name: getattr(observer, name, None) for name in METHODS}
         missing = [name for name, method in methods.items() if not callable(method)]
         if missing or isinstance(observer, type):
@@ -149,7 +150,7 @@ def check_observers(observers: object) -> tuple[Observer, ...]:
             f"{', '.join(awaited)}: an observer is called, not awaited; use def",
             TypeError,
         )
-    return tuple(observers)
+    return tuple(given)
 
 
 class Observation:

@@ -9,7 +9,7 @@ from functools import partial
 from operator import mul
 from typing import Any, Generic, TypeAlias
 
-from llmstream.checks import is_list, require
+from llmstream.checks import require, require_list
 from llmstream.errors import ConfigurationError
 from llmstream.router.decision import Decision, Strategy
 from llmstream.router.routes import R, Routes
@@ -137,11 +137,12 @@ def _unit(vector: list[float]) -> list[float]:
 
 
 def _check(route: Routes, examples: Any) -> Sequence[str]:
-    if not is_list(examples):
-        raise TypeError(f"the examples of {route!r} must be a list of texts, not {examples!r}")
-    for each in examples:
+    given = require_list(
+        examples, f"the examples of {route!r} must be a list of texts, not {examples!r}"
+    )
+    for each in given:
         require(
             isinstance(each, str) and each.strip(),
             f"an example of {route!r} must be a text, not {each!r}",
         )
-    return examples
+    return given

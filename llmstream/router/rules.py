@@ -8,7 +8,7 @@ from functools import cache
 from typing import Protocol, TypeAlias
 from unicodedata import category, normalize
 
-from llmstream.checks import is_list, require
+from llmstream.checks import require, require_list
 from llmstream.router.decision import Strategy
 from llmstream.router.routes import R, Routes
 
@@ -85,10 +85,9 @@ def rules(table: Mapping[R, Sequence[Rule]]) -> Strategy[R]:
 
 
 def _compile(route: Routes, given: Sequence[Rule]) -> tuple[re.Pattern[str], list[Searchable]]:
-    require(
-        is_list(given),
+    require_list(
+        given,
         f"the rules of {route!r} must be a list of keywords and compiled patterns, not {given!r}",
-        TypeError,
     )
     told = f"a rule of {route!r} must be a keyword or a compiled pattern"
     keywords: list[str] = []
