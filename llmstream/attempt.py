@@ -7,16 +7,16 @@ an answer drops the text that repeats what was already shown.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from logging import Logger
 
 from llmstream.continuation import Overlap, continue_request
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.grammar import Guard
-from llmstream.events.types import EventType, StreamEvent, TextDelta, error, text_delta
+from llmstream.events.types import EventType, Start, StreamEvent, TextDelta, error, text_delta
 from llmstream.log import get_logger
-from llmstream.messages import ChatRequest
+from llmstream.messages import ChatRequest, Usage
 from llmstream.observe import AttemptObservation
 from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.timeouts import Timeouts
@@ -47,6 +47,7 @@ class Attempt:
     """One provider's stream: call `advance()` until it `is_over`. Whoever made it closes it.
 
     `failed` is then the ERROR that ended it. It isn't among the events, for the call may go on.
+    `usage` is what the call has used up to then.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Attempt:
         request: ChatRequest,
         call: Call,
         guard: Guard,
+        *,
         observed: AttemptObservation | None = None,
+        on_first_piece: Callable[[Start], None] | None = None,
     ) -> None:
         provider, model = target
         request = replace(request, model=model)
@@ -63,10 +66,11 @@ class Attempt:
         self._call = call
         self._guard = guard
         self._observed = observed
-        guard.on_first_piece = None if observed is None else observed.first_piece
+        guard.on_first_piece = on_first_piece
         self._overlap: Overlap | None = None
         self.is_over = False
         self.failed: StreamEvent | None = None
+        self.usage: Usage | None = None
         partial = guard.partial() if guard.shown else None
         if partial is not None:
             prefill = traits_of(provider).takes_prefill(request)
@@ -123,6 +127,7 @@ class Attempt:
         self.is_over = True
         if self._observed is not None:
             self._observed.end(events[-1] if events else None, self._guard.usage)
+        self.usage = self._guard.usage
         if not events or events[-1].type is not EventType.ERROR:
             return events
         self.failed = events[-1]

@@ -12,18 +12,20 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
-from typing import Literal
+from typing import Final, Literal
 
+from llmstream.admission import Admission
 from llmstream.attempt import Announcement, Attempt
 from llmstream.continuation import MAX_CONTINUATIONS, obstacle
 from llmstream.errors import ADAPTED, ErrorInfo
 from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, Status, StreamEvent, error
+from llmstream.limits.protocols import Limiter, QueuePlace
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
 from llmstream.observe import AttemptObservation, Observation
-from llmstream.pauses import QueuePlace
 from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import Watchdog, abortable, closed
 from llmstream.retry import RetryPolicy
@@ -48,6 +50,11 @@ class Rules:
     announced: bool
     """Whether somebody reads RETRY and STATUS. In batch mode only middleware does."""
     rng: Random
+    limiter: Limiter
+
+
+_UNKNOWN_WAIT: Final = StreamEvent(EventType.STATUS)
+"""Stands for a wait of which nobody can say yet how long it will be. Not shown."""
 
 
 class Attempts:
@@ -66,7 +73,8 @@ class Attempts:
         *,
         observation: Observation | None = None,
     ) -> None:
-        self._targets = Targets(targets, rules.policy.budget, call.clock)
+        self._targets = Targets(targets, rules.policy.budget, rules.limiter, call)
+        self._admission = Admission(self._targets, request, call.clock)
         self._request = request
         self._call = call  # as it goes to the current target
         self._guard = guard
@@ -80,8 +88,6 @@ class Attempts:
         self._lessons: set[tuple[int, str]] = set()
         self._announced: StreamEvent | None = None  # a RETRY or STATUS whose wait comes next
         self._wait: Watchdog | None = None
-        self._sent = 0.0  # when the attempt began
-        self._place: QueuePlace | None = None  # in the queue of the target's endpoint
         self._is_new = True
         self._is_over = False
         self._is_abandoned = False
@@ -119,7 +125,7 @@ class Attempts:
             if self._attempt is not None:
                 await self._attempt.close()
         finally:
-            self._leave()
+            self._admission.leave()
             if self._observation is not None:
                 self._observation.answer(None)
 
@@ -130,14 +136,23 @@ class Attempts:
         announced = self._skip() or self._admit()
         if announced is not None:
             return self._announce(announced)
-        self._total += 1
-        self._leave()
         if self._is_abandoned:
+            self._total += 1
             return self._end(self._guard.feed(error(closed()))[-1])
-        self._sent = self._call.clock.time()
-        self._targets.endpoint.sent(self._sent)
+        if self._admission.place is not None:  # nobody can say yet how long
+            self._announced = _UNKNOWN_WAIT
+            return None
+        self._total += 1
         target, observed = self._targets.current, self._observed()
-        self._attempt = Attempt(target, self._request, self._call, self._guard, observed)
+        self._admission.begin(observed)
+        self._attempt = Attempt(
+            target,
+            self._request,
+            self._call,
+            self._guard,
+            observed=observed,
+            on_first_piece=self._admission.first_piece,
+        )
         return self._attempt
 
     def _observed(self) -> AttemptObservation | None:
@@ -151,9 +166,13 @@ class Attempts:
         """Close an attempt. If it failed: what comes next."""
         self._attempt = None
         await attempt.close()
+        now = self._call.clock.time()
         if attempt.failed is None:
+            self._admission.completed(attempt.usage, now)
             self._is_over = True
             return None
+        info = attempt.failed.error_info or ErrorInfo("internal")
+        self._admission.failed(info, attempt.usage, now, committed=self._guard.committed)
         retry = self._after(attempt.failed)
         return self._end(attempt.failed) if retry is None else self._announce(retry)
 
@@ -193,21 +212,23 @@ class Attempts:
     def _admit(self) -> StreamEvent | None:
         """The STATUS or RETRY to announce and wait for; None: begin an attempt. An ERROR ends the call.
 
-        An endpoint that said how long to stay away has paused all calls of the process. A fallback
-        that has not is asked instead.
+        An endpoint that is down, or that said how long to stay away, isn't asked. A fallback that is
+        free is asked instead.
         """
+        if self._is_abandoned:
+            return None
         now = self._call.clock.time()
-        place = self._place = self._place or self._targets.endpoint.enter(now)
-        if self._is_abandoned or place is None:
+        seconds = self._admission.wait(self._call, now)
+        place = self._admission.place
+        if place is None or seconds is None:
             return None
-        seconds = place.go(now)
-        if not seconds:
-            return None
-        info = ErrorInfo("rate_limit", "not asked: it has paused all calls", retry_after=seconds)
+        wait = place.wait
+        info = ErrorInfo(wait.kind, f"not asked: {wait.why}", retry_after=seconds, code=wait.code)
         going_on = self._guard.shown
-        retry = self._fall_back_at_once(info, going_on=going_on)
-        if retry is not None:
-            return retry
+        if wait.skips:
+            retry = self._fall_back_at_once(info, going_on=going_on)
+            if retry is not None:
+                return retry
         objection = self._too_long(place, seconds, now)
         if objection is None:
             return self._queued(place, seconds)
@@ -220,55 +241,62 @@ class Attempts:
     def _queued(self, place: QueuePlace, seconds: float) -> StreamEvent:
         place.announced()
         name = self._targets.current.provider.name
-        logger.info("queued for %.1f s: %s has paused all calls", seconds, name)
-        words = f"{name} limits the rate: this call waits for {seconds:.1f} s"
-        status = Status("queued", words, {"seconds": seconds, "provider": name})
-        return StreamEvent(EventType.STATUS, status=status)
+        logger.info("queued for %.1f s: %s %s", seconds, name, place.wait.status)
+        words = f"{name} {place.wait.status}: this call waits for {seconds:.1f} s"
+        data = {"seconds": seconds, "provider": name, "why": place.wait.code or place.wait.kind}
+        return StreamEvent(EventType.STATUS, status=Status("queued", words, data))
 
     async def _sit_out(self, announced: StreamEvent) -> None:
         """Wait for what was announced: the next attempt's time, or a further pause."""
-        place = self._place
+        place = self._admission.place
         if place is None:
-            await self._sleep(announced.retry.delay if announced.retry is not None else 0.0)
+            delay = announced.retry.delay if announced.retry is not None else 0.0
+            await self._sleep(asyncio.ensure_future(self._call.clock.sleep(delay)))
             return
+        self._admission.waited()
         now = self._call.clock.time()
+        if announced is _UNKNOWN_WAIT:
+            await self._wait_at(place, now)
+            return
         while not self._is_abandoned and not place.renewed:
             seconds = place.go(now)
             if not seconds or self._too_long(place, seconds, now) is not None:
                 return
-            await self._sleep(place.look - now)
-            now = max(self._call.clock.time(), place.look)  # a test's clock may skip the wait
+            now = await self._wait_at(place, now)
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _wait_at(self, place: QueuePlace, now: float) -> float:
+        """Wait until it is worth to ask again, at most for the time that the call has left. The time then."""
+        left = self._left()
+        seconds = place.look - now if left is None else min(place.look - now, left)
+        sleep = asyncio.ensure_future(self._call.clock.sleep(seconds))
+        place.on_change = partial(_wake, asyncio.get_running_loop(), sleep)
+        try:
+            await self._sleep(sleep)
+        finally:
+            place.on_change = None
+        after = self._call.clock.time()
+        # A test's clock may skip the wait.
+        return after if sleep.cancelled() else max(after, now + seconds)
+
+    async def _sleep(self, sleep: asyncio.Future[None]) -> None:
         self._wait = Watchdog(self._call)
         if self._is_abandoned:
             self._wait.close()
         with suppress(TimeoutError):
-            await abortable(asyncio.ensure_future(self._call.clock.sleep(seconds)), self._wait)
-
-    def _leave(self) -> None:
-        """Give up the place in a queue."""
-        if self._place is not None:
-            self._place.leave()
-            self._place = None
+            await abortable(sleep, self._wait)
 
     def _too_long(self, place: QueuePlace, seconds: float, now: float) -> str | None:
         """Why a wait isn't begun."""
         left = self._left()
         if left is not None and seconds >= left:
             return f"and timeouts.total leaves {max(left, 0.0):.1f} s"
-        most = self._rules.policy.max_retry_after
-        if place.asked(now) > most:
-            return f"and RetryPolicy.max_retry_after is {most:g} s"
-        return None
+        return place.objection(seconds, now, self._rules.policy.max_retry_after)
 
     # --- after an attempt that failed --------------------------------------------------------------------------
 
     def _after(self, failed: StreamEvent) -> StreamEvent | None:
         """The RETRY that goes on from this ERROR; None: it is the end."""
         info = failed.error_info or ErrorInfo("internal")
-        if not self._guard.committed:
-            self._targets.endpoint.failed(self._sent)
         is_out_of_time = info.kind == "timeout" and info.code == "total"
         if self._is_abandoned or is_out_of_time:
             return None
@@ -333,7 +361,7 @@ class Attempts:
         if seconds is None or info.retry_after is None:
             return False
         now = self._call.clock.time()
-        is_first = self._targets.endpoint.refused(self._sent, now, info.retry_after, seconds)
+        is_first = self._admission.refused(now, info.retry_after, seconds)
         if is_first:
             name = self._targets.current.provider.name
             logger.info("%s limits the rate: all calls to it wait for %.1f s", name, seconds)
@@ -346,14 +374,12 @@ class Attempts:
             return None
         if not paused:
             return delay if self._targets.withdraw(info) else None
-        now = self._call.clock.time()
-        self._place = self._targets.endpoint.enter(now)
-        if self._place is None:
+        paused_for = self._admission.pause(self._call.clock.time())
+        if self._admission.place is None:
             return delay
-        delay = self._place.go(now)
-        if left is None or delay < left:
-            return delay
-        self._leave()
+        if left is None or paused_for < left:
+            return paused_for
+        self._admission.leave()
         return None
 
     def _fall_back_at_once(self, info: ErrorInfo, *, going_on: bool) -> StreamEvent | None:
@@ -367,7 +393,7 @@ class Attempts:
         provider = self._targets.current.provider
         if not self._targets.advance(info):
             return None
-        self._leave()
+        self._admission.leave()
         info.provider = info.provider or provider.name
         self._failed.append(info)
         if self._targets.current.provider is not provider:
@@ -393,3 +419,9 @@ class Attempts:
         """Seconds left of the call's total time."""
         deadline = self._call.deadline
         return None if deadline is None else deadline - self._call.clock.time()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, sleep: asyncio.Future[None]) -> None:
+    """End a sleep, from any thread."""
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(sleep.cancel)

@@ -37,6 +37,8 @@ from llmstream.events.grammar import Guard
 from llmstream.events.relay import Relay
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
+from llmstream.limits.pauses import Unlimited
+from llmstream.limits.protocols import Limiter
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
 from llmstream.middleware import Middleware, MiddlewareRun, check_middleware
@@ -109,6 +111,7 @@ class LLMClient:
     `fallbacks` are asked in order when the model fails: model strings, which use their own environment, or Provider
     objects, which the client closes. `on_interrupt` says what happens when an answer is cut after part of it was shown:
     "error"; "restart", announced by RETRY with `discard=True`; or "continue" from where it stopped, as well as it can.
+    `limiter` decides when each attempt may be made, such as a `llmstream.limits.LocalLimiter`.
     `observers` are told what becomes of each call (`llmstream.observe`). `middleware` runs around each call, the first
     of the list outermost (`llmstream.middleware`).
     `strict=True` raises where an option would be dropped. `include_raw=True` puts the provider's frames on the events.
@@ -130,6 +133,7 @@ class LLMClient:
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
         fallbacks: Sequence[str | Provider] = (),
         on_interrupt: OnInterrupt = "error",
+        limiter: Limiter | None = None,
         observers: Sequence[Observer] = (),
         middleware: Sequence[Middleware] = (),
         transport: str | None = None,
@@ -157,6 +161,7 @@ class LLMClient:
         self._retry = retry
         self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
+        self._limiter = _check_limiter(limiter)
         self._observers = check_observers(observers)
         self._middleware = check_middleware(middleware)
         self._include_raw = include_raw
@@ -469,7 +474,9 @@ class LLMClient:
             warnings=self._warnings if targets[0].provider is self._provider else (),
         )
         announced = streaming or bool(self._middleware)
-        rules = Rules(self._retry, self._on_interrupt, streaming, announced, self._rng)
+        rules = Rules(
+            self._retry, self._on_interrupt, streaming, announced, self._rng, self._limiter
+        )
         return Attempts(targets, request, call, guard, rules, observation=observation)
 
     def _run_middleware(self, prepared: _Prepared) -> MiddlewareRun:
@@ -577,6 +584,20 @@ def _check_policies(retry: object, timeouts: object, on_interrupt: object) -> No
         on_interrupt in ON_INTERRUPT,
         f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}",
     )
+
+
+def _check_limiter(limiter: object) -> Limiter:
+    """The limiter of a client. Raises TypeError for what isn't one."""
+    if limiter is None:
+        return Unlimited()
+    missing = [name for name in ("enter", "endpoint") if not callable(getattr(limiter, name, None))]
+    if missing or isinstance(limiter, type):
+        lacks = f" (it lacks {', '.join(missing)})" if missing else " (it is a class)"
+        raise TypeError(
+            "limiter must be an object such as LocalLimiter(Rate(requests=500)), or another "
+            f"llmstream.limits.Limiter, not {limiter!r}{lacks}"
+        )
+    return cast("Limiter", limiter)
 
 
 def _check_loop() -> None:

@@ -9,11 +9,11 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 from weakref import ref
 
-from llmstream.clock import Clock
 from llmstream.errors import ErrorInfo
+from llmstream.limits.protocols import Asking, Endpoint, Limiter, Reservation
 from llmstream.log import get_logger
-from llmstream.pauses import PAUSES, Endpoint
-from llmstream.providers.provider import Provider, traits_of
+from llmstream.messages import ChatRequest
+from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.retry import RetryBudget
 
 logger = get_logger("llmstream.client")
@@ -35,16 +35,19 @@ class Target(NamedTuple):
 class Targets:
     """The targets of one call; the current one is asked. Each begins with the call's share for its retry budget."""
 
-    def __init__(self, targets: Sequence[Target], budget: RetryBudget | None, clock: Clock) -> None:
+    def __init__(
+        self, targets: Sequence[Target], budget: RetryBudget | None, limiter: Limiter, call: Call
+    ) -> None:
         self._targets = targets
         self._budget = budget
-        self._now = clock.time
+        self._limiter = limiter
+        self._now = call.clock.time
         self._accounts = [account(target.provider) for target in targets]
         self._asked = {self._accounts[0]}
         self.index = 0
         if budget is not None:
             for each in {*self._accounts}:
-                budget.deposit(each, clock.time())
+                budget.deposit(each, self._now())
 
     @property
     def current(self) -> Target:
@@ -53,8 +56,15 @@ class Targets:
 
     @property
     def endpoint(self) -> Endpoint:
-        """What the process knows of the current target's endpoint and key."""
+        """What is known of the current target's endpoint and key."""
         return self._endpoint(self.index)
+
+    def reserve(self, request: ChatRequest, call: Call) -> Reservation | None:
+        """A place at the limiter for an attempt at the current target; None: nothing limits it."""
+        provider, model = self.current
+        account = self._accounts[self.index]
+        asking = Asking(provider.name, model, account, request, call.headers)
+        return self._limiter.enter(asking, self._now)
 
     @property
     def failing(self) -> bool:
@@ -100,7 +110,7 @@ class Targets:
         return range(self.index + 1, len(self._targets))
 
     def _endpoint(self, index: int) -> Endpoint:
-        return PAUSES.of(self._accounts[index], self._now)
+        return self._limiter.endpoint(self._accounts[index], self._now)
 
     def _paused(self, index: int) -> bool:
         return self._endpoint(index).paused(self._now())

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from llmstream import ErrorInfo, EventType, LLMClient, RetryPolicy, StreamEvent, Timeouts
 from llmstream.clock import LoopClock
 from llmstream.events.types import error, text_delta
-from llmstream.pauses import PAUSES, SHARE, Endpoint, Pauses, QueuePlace, Sends
+from llmstream.limits.pauses import PAUSES, SHARE, KnownEndpoint, PausePlace, Pauses, Sends
 from llmstream.providers import ProviderTraits
 from llmstream.retry import RetryBudget
 from llmstream.targets import account
@@ -424,7 +424,7 @@ async def test_threads_share_the_pause() -> None:
 def test_a_forked_worker_begins_without_the_pauses_and_locks_of_its_parent() -> None:
     program = """
 import os, time
-from llmstream.pauses import PAUSES
+from llmstream.limits.pauses import PAUSES
 endpoint = PAUSES.of("k", time.monotonic)
 endpoint.refused(0.0, time.monotonic(), 60.0, 60.0)
 import threading
@@ -662,9 +662,9 @@ def test_errors_in_the_budgets_way_have_no_delay_told_twice() -> None:
 # --- the queue on its own, without a clock -------------------------------------------------------------------
 
 
-def paused_endpoint(answered: int = 100, *, delay: float = 1.0) -> tuple[Endpoint, float]:
+def paused_endpoint(answered: int = 100, *, delay: float = 1.0) -> tuple[KnownEndpoint, float]:
     """One that answered so many in the delay before it refused, and when its pause ends."""
-    endpoint = Endpoint()
+    endpoint = KnownEndpoint()
     for number in range(answered):
         endpoint.sent(delay * (number + 1) / answered)
     endpoint.sent(delay)
@@ -673,14 +673,14 @@ def paused_endpoint(answered: int = 100, *, delay: float = 1.0) -> tuple[Endpoin
     return endpoint, 2 * delay
 
 
-def enter(endpoint: Endpoint, now: float) -> QueuePlace:
+def enter(endpoint: KnownEndpoint, now: float) -> PausePlace:
     place = endpoint.enter(now)
     assert place is not None
     return place
 
 
 def let_through(
-    waiting: list[QueuePlace], now: float, step: Callable[[], float] = lambda: 0.0
+    waiting: list[PausePlace], now: float, step: Callable[[], float] = lambda: 0.0
 ) -> list[float]:
     """When each goes, if they ask whenever they were told to, or as much later as `step` says."""
     due = [(now + place.go(now), number, place) for number, place in enumerate(waiting)]

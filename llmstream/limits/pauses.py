@@ -18,6 +18,9 @@ from threading import RLock
 from typing import Final
 from weakref import WeakSet
 
+from llmstream.limits.outage import DOWN_AFTER, Outage
+from llmstream.limits.protocols import Asking, Limiter, QueuePlace, Time, Wait
+
 SHARE = 0.95
 """Of the rate that the endpoint had answered at, and of the pace before each further pause."""
 STEADY = 10
@@ -28,8 +31,7 @@ LOOKS = 200
 """How often in a second all who wait together look whether they may go sooner; each once in a second at most."""
 EARLY = 1e-6
 """Seconds by which a timer may fire too soon."""
-
-Time = Callable[[], float]
+_WAIT = Wait("limits the rate", "it has paused all calls", "rate_limit")
 
 
 class Sends:
@@ -67,12 +69,25 @@ class Sends:
         return sum(self._counts[first:last])
 
 
-class QueuePlace:
+class PausePlace:
     """One call's place in the queue of a paused endpoint. Given up by `leave`, or with the last reference to it."""
 
-    __slots__ = ("__weakref__", "_endpoint", "_pause", "due", "gone", "look", "number", "told")
+    __slots__ = (
+        "__weakref__",
+        "_endpoint",
+        "_pause",
+        "due",
+        "gone",
+        "look",
+        "number",
+        "on_change",
+        "told",
+        "wait",
+    )
 
-    def __init__(self, endpoint: Endpoint, pause: Pause, number: int) -> None:
+    def __init__(self, endpoint: KnownEndpoint, pause: Pause, number: int) -> None:
+        self.wait = _WAIT
+        self.on_change: Callable[[], None] | None = None
         self._endpoint = endpoint
         self._pause = pause
         self.number = number
@@ -98,9 +113,11 @@ class QueuePlace:
         """Whether the endpoint has asked for a further pause since the wait was last announced."""
         return self.told != self._pause.number
 
-    def asked(self, now: float) -> float:
-        """Seconds for which the server still wants no request, whoever is first in the queue."""
-        return self._pause.asked_until - now
+    def objection(self, seconds: float, now: float, longest: float) -> str | None:
+        """A wait isn't begun if the server asked for more than `longest`, whoever is first in the queue."""
+        if self._pause.asked_until - now <= longest:
+            return None
+        return f"and RetryPolicy.max_retry_after is {longest:g} s"
 
     def announced(self) -> None:
         """The caller knows the seconds."""
@@ -119,7 +136,7 @@ class Pause:
         self.until = now + seconds
         self.asked_until = now + delay
         self.number = 1
-        self.waiting: WeakSet[QueuePlace] = WeakSet()
+        self.waiting: WeakSet[PausePlace] = WeakSet()
         self._delay = delay
         self._entered = 0
         self._last_due = self.until
@@ -152,13 +169,13 @@ class Pause:
         self.until = max(self.until, now + seconds)
         self.number += 1
 
-    def enter(self, place: QueuePlace) -> None:
+    def enter(self, place: PausePlace) -> None:
         """At the end of the queue."""
         place.number = self._entered
         self._entered += 1
         self.waiting.add(place)
 
-    def wait(self, place: QueuePlace, now: float, sends: Sends) -> float:
+    def wait(self, place: PausePlace, now: float, sends: Sends) -> float:
         """Seconds until this place's turn; 0 takes it."""
         pace = self._counted(sends) if self._pace is None else self._pace
         ready = max(self.until, self._next)
@@ -211,23 +228,42 @@ class Pause:
         return pace
 
 
-class Endpoint:
-    """One endpoint and key: what was sent to it of late, and its pause, if it has one. `now` is in seconds."""
+class KnownEndpoint:
+    """One endpoint and key: what was sent to it of late, its pause or outage, if it has one. `now` is in seconds."""
 
     def __init__(self) -> None:
         self.lock = RLock()  # what the garbage collector ends while it is held may come here too
         self._sends = Sends()
         self._pause: Pause | None = None
+        self._outage: Outage | None = None
+        self._failures = 0  # since the last answer
 
     def sent(self, now: float) -> None:
         """A request goes out."""
         with self.lock:
             self._sends.add(now)
 
+    def answered(self) -> None:
+        """The server has answered a request, or refused it: it is up."""
+        self._failures = 0
+        if self._outage is not None:
+            with self.lock:
+                self._outage.answered()
+                self._forget_outage()
+
     def failed(self, sent: float) -> None:
         """The request that was sent then was not answered."""
         with self.lock:
             self._sends.take_back(sent)
+
+    def unreachable(self, now: float) -> None:
+        """It failed as if nobody were there."""
+        with self.lock:
+            self._failures += 1
+            if self._outage is not None:
+                self._outage.failed()
+            elif self._failures >= DOWN_AFTER:
+                self._outage = Outage(self.lock, now)
 
     def refused(self, sent: float, now: float, delay: float, seconds: float) -> bool:
         """The request that was sent then was refused for `delay` seconds; all wait for `seconds`. True: from now on."""
@@ -240,25 +276,34 @@ class Endpoint:
 
     def paused(self, now: float) -> bool:
         """Whether a call would have to wait."""
-        if self._pause is None:
+        if self._pause is None and self._outage is None:
             return False
         with self.lock:
-            return self._current(now) is not None
+            if self._current(now) is not None:
+                return True
+            self._forget_outage()
+            return self._outage is not None and self._outage.must_wait(now)
 
     def enter(self, now: float) -> QueuePlace | None:
-        """A place in the queue, which `QueuePlace.go` moves up; None: nothing waits."""
-        if self._pause is None:
+        """A place in the queue, which its `go` moves up; None: nothing waits."""
+        if self._pause is None and self._outage is None:
             return None
         with self.lock:
-            if (pause := self._current(now)) is None:
-                return None
-            place = QueuePlace(self, pause, 0)
+            pause = self._current(now)
+            if pause is None:
+                self._forget_outage()
+                return None if self._outage is None else self._outage.enter(now)
+            place = PausePlace(self, pause, 0)
             pause.enter(place)
             return place
 
-    def wait(self, pause: Pause, place: QueuePlace, now: float) -> float:
-        """`QueuePlace.go`, under the lock."""
+    def wait(self, pause: Pause, place: PausePlace, now: float) -> float:
+        """`PausePlace.go`, under the lock."""
         return pause.wait(place, now, self._sends) if pause is self._pause else 0.0
+
+    def _forget_outage(self) -> None:
+        if self._outage is not None and self._outage.over:
+            self._outage = None
 
     def _current(self, now: float) -> Pause | None:
         if self._pause is not None and self._pause.over(now):
@@ -275,7 +320,7 @@ class Pauses:
     def __init__(self) -> None:
         self.forget()
 
-    def of(self, account: Hashable, time: Time) -> Endpoint:
+    def of(self, account: Hashable, time: Time) -> KnownEndpoint:
         """The one with this key."""
         endpoint = self._endpoints.get((account, time))
         return endpoint if endpoint is not None else self._new(account, time)
@@ -283,14 +328,21 @@ class Pauses:
     def forget(self) -> None:
         """Begin again, as in a forked process: those in its queues, and whoever held a lock, are the parent's."""
         self._lock = RLock()
-        self._endpoints: dict[tuple[Hashable, Time], Endpoint] = {}
+        self._endpoints: dict[tuple[Hashable, Time], KnownEndpoint] = {}
 
-    def _new(self, account: Hashable, time: Time) -> Endpoint:
+    def _new(self, account: Hashable, time: Time) -> KnownEndpoint:
         with self._lock:
             if len(self._endpoints) >= self.KEPT:
                 idle = (key for key, known in self._endpoints.items() if not known.paused(key[1]()))
                 self._endpoints.pop(next(idle, (None, time)), None)
-            return self._endpoints.setdefault((account, time), Endpoint())
+            return self._endpoints.setdefault((account, time), KnownEndpoint())
+
+
+class Unlimited(Limiter):
+    """The limiter of a client that was given none: pauses and outages hold all the same."""
+
+    def enter(self, asking: Asking, time: Time) -> None:
+        """Nothing limits any attempt."""
 
 
 PAUSES = Pauses()

@@ -1,0 +1,149 @@
+"""Admission: what stands between a call and its next attempt, and what the attempt then tells of its endpoint.
+
+Two queues are gone through: that of an endpoint which is paused or down, and the limiter's.
+"""
+
+from __future__ import annotations
+
+from llmstream.clock import Clock
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import Start
+from llmstream.limits.protocols import QueuePlace, Reservation
+from llmstream.messages import ChatRequest, Usage
+from llmstream.observe import AttemptObservation
+from llmstream.providers.provider import Call
+from llmstream.targets import Targets
+
+_DOWN = frozenset({"connection", "server", "overloaded", "timeout"})
+"""Kinds of errors that an endpoint which is down has."""
+_OURS = frozenset({"closed", "total"})
+"""Codes of those kinds that say nothing about the endpoint."""
+
+
+class Admission:
+    """The places of one call's next attempt, at the current target, and what the attempt holds while it runs."""
+
+    # It must not know the call's guard, which calls `first_piece`: a circle would keep a dropped call alive.
+
+    def __init__(self, targets: Targets, request: ChatRequest, clock: Clock) -> None:
+        self._targets = targets
+        self._request = request
+        self._now = clock.time
+        self._observed: AttemptObservation | None = None
+        self.place: QueuePlace | None = None
+        """Where the call waits now."""
+        self._turn: QueuePlace | None = None  # at the endpoint, taken
+        self._limited: Reservation | None = None
+        self._has_passed = False  # the endpoint's queue
+        self._sent = 0.0
+        self._is_answered = False
+
+    def wait(self, call: Call, now: float) -> float | None:
+        """Seconds still to wait at `place`; None: not known yet. 0: go, there is no place any more."""
+        while (place := self._next(call, now)) is not None:
+            seconds = place.go(now)
+            if seconds != 0:
+                return seconds
+            self._pass(place)
+        return 0.0
+
+    def pause(self, now: float) -> float:
+        """Seconds until the endpoint that has just asked for a pause may be asked again."""
+        self.place = self._targets.endpoint.enter(now)
+        return 0.0 if self.place is None else self.place.go(now) or 0.0
+
+    def waited(self) -> None:
+        """The call waits at `place`. Behind the limiter's the endpoint is looked at again: it may be paused by then."""
+        if self.place is self._limited:
+            self._leave_turn()
+            self._has_passed = False
+
+    def begin(self, observed: AttemptObservation | None) -> None:
+        """The attempt begins."""
+        self._observed = observed
+        self._is_answered = False
+        self._sent = self._now()
+        self._targets.endpoint.sent(self._sent)
+        if self._limited is not None:
+            self._limited.sent()
+
+    def first_piece(self, start: Start) -> None:
+        """The first piece of the answer is there."""
+        self._answered()
+        if self._limited is not None:
+            self._limited.heard(start.rate_limits, self._now())
+        if self._observed is not None:
+            self._observed.first_piece(start)
+
+    def completed(self, usage: Usage | None, now: float) -> None:
+        """The attempt has come to its end."""
+        self._answered()
+        self._settle(usage, now)
+        self.leave()
+
+    def failed(self, info: ErrorInfo, usage: Usage | None, now: float, *, committed: bool) -> None:
+        """The attempt has failed, after a first piece or before."""
+        if not committed:
+            self._targets.endpoint.failed(self._sent)
+        if not committed and _is_down(info):
+            self._targets.endpoint.unreachable(now)
+        if self._limited is not None:
+            self._limited.heard(info.rate_limits, now)
+        self._settle(usage if committed else Usage(output_tokens=0), now)
+        if not committed and info.status_code is not None and not _is_down(info):
+            self._answered()
+        self.leave()
+
+    def refused(self, now: float, delay: float, seconds: float) -> bool:
+        """The server asked for a pause of `delay` seconds, which becomes one of `seconds`. True: a new one."""
+        return self._targets.endpoint.refused(self._sent, now, delay, seconds)
+
+    def leave(self) -> None:
+        """Give up all places and what they hold."""
+        for place in (self.place, self._turn, self._limited):
+            if place is not None:
+                place.leave()
+        self.place = self._turn = self._limited = None
+        self._has_passed = False
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _next(self, call: Call, now: float) -> QueuePlace | None:
+        """The place to wait at; None: both queues are passed."""
+        if self.place is not None:
+            return self.place
+        if not self._has_passed:
+            self.place = self._targets.endpoint.enter(now)
+            self._has_passed = self.place is None
+        if self.place is None and self._limited is None:
+            self._limited = self.place = self._targets.reserve(self._request, call)
+        return self.place
+
+    def _pass(self, place: QueuePlace) -> None:
+        self.place = None
+        if place is not self._limited:
+            self._turn = place
+            self._has_passed = True
+
+    def _answered(self) -> None:
+        """Somebody is there."""
+        if not self._is_answered:
+            self._is_answered = True
+            self._targets.endpoint.answered()
+        self._leave_turn()
+
+    def _leave_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.leave()
+            self._turn = None
+
+    def _settle(self, usage: Usage | None, now: float) -> None:
+        if self._limited is None:
+            return
+        # Of a continued answer: the last attempt's own.
+        own = usage.attempts[-1] if usage is not None and usage.attempts else usage
+        self._limited.settle(own, now)
+
+
+def _is_down(info: ErrorInfo) -> bool:
+    return info.kind in _DOWN and info.code not in _OURS

@@ -1,0 +1,299 @@
+"""The fair queue of one key: who waits for its rate, and who holds a part of it.
+
+Start-time fair queueing (Goyal, Vin, Cheng 1996): each place is tagged with the share of the rate that its
+tenant had when it came, and the smallest tag goes first. Places are let through when anything happens, in
+turn, so that a call whose consumer is slow holds up nobody behind it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import time as wall
+from collections.abc import Callable, Hashable, Mapping
+from threading import RLock
+from typing import Final, NamedTuple
+from weakref import ref
+
+from llmstream.limits.headers import Left, parse_rate_limits
+from llmstream.limits.protocols import Time, Wait
+from llmstream.limits.rate import EARLY, Amount, Rate, Steady, TokenEntry, TokenWindow
+from llmstream.messages import ChatRequest, Usage
+from llmstream.token_estimate import estimate_tokens, estimate_tools
+
+FIRST_OUTPUT: Final = 500.0
+"""Tokens of an answer, as long as none was seen."""
+SHARE: Final = 0.1
+"""Of the last answer in the mean of answers."""
+LOOKS: Final = 200
+"""How often in a second all who wait together look whether they may go; each once in a second at most."""
+TENANTS: Final = 1024
+"""Remembered; beyond that those are forgotten that have had no more than others."""
+_KINDS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
+_WAIT = Wait(
+    "is limited here", "the limiter's queue is too long", "rate_limit", "limiter", skips=False
+)
+
+
+class LimiterPlace:
+    """One attempt's place: in the queue, and then with what it was let through for."""
+
+    def __init__(self, queue: FairQueue, amount: Amount, entered: float, due: float) -> None:
+        self.wait = _WAIT
+        self.look = math.inf
+        self.on_change: Callable[[], None] | None = None
+        self.amount = amount
+        self.entered = entered
+        self.due = due
+        """When it will go, by an estimate."""
+        self.entries: dict[str, TokenEntry] = {}
+        self.is_granted = False
+        self.is_sent = False
+        self.is_heard = False
+        self.is_left = False
+        self._queue = queue
+        self._told = False
+
+    def go(self, now: float) -> float:
+        """Seconds still to wait, by an estimate; 0: go."""
+        return 0.0 if self.is_granted else self._queue.ask(self, now)
+
+    def objection(self, seconds: float, now: float, longest: float) -> str | None:  # the protocol's
+        """A wait that would be longer than the limiter's own `max_wait`."""
+        longest = self._queue.max_wait
+        if now + seconds - self.entered <= longest:
+            return None
+        return f"and LocalLimiter.max_wait is {longest:g} s"
+
+    @property
+    def renewed(self) -> bool:
+        """Whether the caller must still be told."""
+        return not self._told
+
+    def announced(self) -> None:
+        """The caller knows the seconds."""
+        self._told = True
+
+    def sent(self) -> None:
+        """The attempt begins."""
+        self.is_sent = True
+
+    def heard(self, rate_limits: Mapping[str, str], now: float) -> None:
+        """The provider has answered or refused, with these headers."""
+        self._queue.heard(self, rate_limits, now)
+
+    def settle(self, usage: Usage | None, now: float) -> None:
+        """The tokens that were really used. None: as expected."""
+        if usage is not None:
+            self._queue.settle(self, usage, now)
+
+    def leave(self) -> None:
+        """Give it up, or back."""
+        self._queue.leave(self)
+
+    def __del__(self) -> None:
+        # Of a generator that is dropped when its event loop is closed, Python runs no `finally`.
+        self._queue.leave(self)
+
+
+class _Mirror(NamedTuple):
+    """What a provider said is left, and when it said so."""
+
+    left: Left
+    at: float
+
+    def ready(self, amount: float, now: float) -> float:
+        """When so much is there, by what the provider said."""
+        missing = amount - self.left.remaining
+        full_at = self.at + self.left.full_in
+        if missing <= 0 or now >= full_at:
+            return now
+        if self.left.per_second <= 0:
+            return full_at
+        return min(full_at, self.at + missing / self.left.per_second)
+
+
+class FairQueue:
+    """One key's rate: who waits for it, and what is in use."""
+
+    def __init__(self, rate: Rate, max_wait: float, time: Time) -> None:
+        self.max_wait = max_wait
+        self._time = time
+        self._lock = RLock()  # what the garbage collector ends while it is held comes here too
+        self._rate = rate
+        self._steady = None if rate.requests is None else Steady(rate.requests, rate.per)
+        limits = {"input_tokens": rate.input_tokens, "output_tokens": rate.output_tokens}
+        self._windows = {
+            kind: TokenWindow(limit, rate.per)
+            for kind, limit in limits.items()
+            if limit is not None
+        }
+        self._heap: list[tuple[float, int, ref[LimiterPlace]]] = []
+        self._order = itertools.count()
+        self._ends: dict[Hashable, float] = {}  # each tenant's share with all that it waits for
+        self._tag = 0.0  # of the one who went last
+        self._running = 0
+        self._output = FIRST_OUTPUT
+        self._unheard = Amount(0.0)
+        self._mirrors: dict[str, _Mirror] = {}
+        self._used_at = -math.inf
+
+    def idle(self, now: float) -> bool:
+        """Whether nothing would be lost with it."""
+        return not self._heap and not self._running and now - self._used_at > self._rate.per
+
+    def enter(self, request: ChatRequest, tenant: Hashable) -> LimiterPlace:
+        """A place, which may have gone already."""
+        now = self._time()
+        amount = self._expected(request)
+        with self._lock:
+            start, ahead = self._tagged(tenant, self._cost(amount))
+            place = LimiterPlace(self, amount, now, now + ahead)
+            heapq.heappush(self._heap, (start, next(self._order), ref(place)))
+            ready = self._let_through(now)
+            if not place.is_granted and ready < math.inf:
+                place.due = max(ready, now) + ahead
+            return place
+
+    def ask(self, place: LimiterPlace, now: float) -> float:
+        """Seconds until this place's turn."""
+        with self._lock:
+            ready = self._let_through(now)
+            if place.is_granted:
+                return 0.0
+            look = now + max(1.0, len(self._heap) / LOOKS)
+            is_first = self._heap[0][2]() is place
+            place.look = max(now + EARLY, min(ready, look)) if is_first else look
+            wanted = max(place.due, ready) if ready < math.inf else place.due
+            return max(wanted - now, EARLY)
+
+    def heard(self, place: LimiterPlace, rate_limits: Mapping[str, str], now: float) -> None:
+        """The provider has answered this one."""
+        with self._lock:
+            self._no_longer_unheard(place)
+            if rate_limits:
+                # The wall clock, since one provider names a time of day.
+                found = parse_rate_limits(rate_limits, wall.time())
+                self._mirrors.update({kind: _Mirror(left, now) for kind, left in found.items()})
+            self._let_through(now)
+
+    def settle(self, place: LimiterPlace, usage: Usage, now: float) -> None:
+        """Count what was used in place of what was expected."""
+        with self._lock:
+            for kind, entry in place.entries.items():
+                used = getattr(usage, kind)
+                if used is not None:
+                    self._windows[kind].correct(entry, used, now)
+            if usage.output_tokens:
+                self._output += SHARE * (usage.output_tokens - self._output)
+            self._let_through(now)
+
+    def leave(self, place: LimiterPlace) -> None:
+        """A place is given up, or its attempt is over."""
+        with self._lock:
+            if place.is_left:
+                return
+            place.is_left = True
+            now = self._time()
+            if place.is_granted:
+                self._running -= 1
+                self._no_longer_unheard(place)
+            if place.is_granted and not place.is_sent:
+                self._give_back(place, now)
+            self._let_through(now)
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _let_through(self, now: float) -> float:
+        """Let all go whose turn it is. When the next one may: infinity if nobody can say."""
+        heap = self._heap
+        went = False
+        while heap:
+            start, _, reference = heap[0]
+            place = reference()
+            if place is None or place.is_left:
+                heapq.heappop(heap)
+                went = True
+                continue
+            ready = self._ready(place.amount, now)
+            if ready > now + EARLY:
+                # It was not the first before: its own look may be later.
+                if went and place.on_change is not None:
+                    place.on_change()
+                return ready
+            heapq.heappop(heap)
+            self._grant(place, start, now)
+            went = True
+        return math.inf
+
+    def _grant(self, place: LimiterPlace, start: float, now: float) -> None:
+        amount = place.amount
+        self._tag = max(self._tag, start)
+        self._used_at = now
+        self._running += 1
+        self._count_unheard(amount, 1)
+        if self._steady is not None:
+            self._steady.add(amount.requests, now)
+        for kind, window in self._windows.items():
+            place.entries[kind] = window.add(getattr(amount, kind), now)
+        place.is_granted = True
+        if place.on_change is not None:
+            place.on_change()
+
+    def _give_back(self, place: LimiterPlace, now: float) -> None:
+        """Nothing was sent."""
+        if self._steady is not None:
+            self._steady.take_back(place.amount.requests)
+        for kind, entry in place.entries.items():
+            self._windows[kind].correct(entry, 0.0, now)
+
+    def _ready(self, amount: Amount, now: float) -> float:
+        """When so much may be sent."""
+        if self._rate.concurrent is not None and self._running >= self._rate.concurrent:
+            return math.inf
+        ready = now
+        if self._steady is not None:
+            ready = max(ready, self._steady.ready(now))
+        for kind, window in self._windows.items():
+            ready = max(ready, window.ready(getattr(amount, kind), now))
+        for kind, mirror in self._mirrors.items():
+            wanted = getattr(amount, kind) + getattr(self._unheard, kind)
+            ready = max(ready, mirror.ready(wanted, now))
+        return ready
+
+    def _expected(self, request: ChatRequest) -> Amount:
+        """What a request is reserved with."""
+        # A request alone costs no estimate.
+        if not self._windows and self._mirrors.keys() <= {"requests"}:
+            return Amount()
+        messages = sum(map(estimate_tokens, request.messages))
+        most = math.inf if request.max_tokens is None else request.max_tokens
+        return Amount(1.0, messages + estimate_tools(request.tools or ()), min(self._output, most))
+
+    def _cost(self, amount: Amount) -> float:
+        """Seconds of the rate that it takes."""
+        limits = {kind: getattr(self._rate, kind) for kind in _KINDS if kind != "tokens"}
+        shares = [getattr(amount, kind) / limit for kind, limit in limits.items() if limit]
+        return max(shares) * self._rate.per if shares else 0.0
+
+    def _tagged(self, tenant: Hashable, cost: float) -> tuple[float, float]:
+        """The tag of a new place, and the seconds of the rate that go before it."""
+        if len(self._ends) > TENANTS:
+            self._ends = {each: end for each, end in self._ends.items() if end > self._tag}
+        start = max(self._tag, self._ends.get(tenant, 0.0))
+        first = self._heap[0][0] if self._heap else start
+        ahead = sum(max(0.0, min(end, start) - first) for end in self._ends.values())
+        # Where calls alone are limited, each counts the same.
+        self._ends[tenant] = start + (cost or 1.0)
+        return start, ahead if cost else 0.0
+
+    def _no_longer_unheard(self, place: LimiterPlace) -> None:
+        if place.is_granted and not place.is_heard:
+            place.is_heard = True
+            self._count_unheard(place.amount, -1)
+
+    def _count_unheard(self, amount: Amount, sign: int) -> None:
+        self._unheard.requests += sign * amount.requests
+        self._unheard.input_tokens += sign * amount.input_tokens
+        self._unheard.output_tokens += sign * amount.output_tokens

@@ -1,0 +1,94 @@
+"""LocalLimiter: holds the calls of this process to a rate, in one fair queue for each key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable
+from threading import RLock
+from typing import Final
+from weakref import ref
+
+from llmstream.limits.fair_queue import FairQueue, LimiterPlace
+from llmstream.limits.protocols import Asking, Limiter, Time
+from llmstream.limits.rate import Rate
+
+__all__ = ["LocalLimiter"]
+
+_KEPT: Final = 1024
+"""Keys remembered; beyond that one is forgotten that uses nothing."""
+
+Choose = Callable[[Asking], Hashable]
+
+
+def _by_account_and_model(asking: Asking) -> Hashable:
+    return asking.account, asking.model
+
+
+def _one_tenant(_: Asking) -> Hashable:
+    return None
+
+
+class LocalLimiter(Limiter):
+    """Holds the calls of this process to a `rate`. May be given to several clients, in several threads.
+
+    `key` chooses what has a rate of its own: by default each endpoint with its key, and each model there.
+    `rate` may be a function of the key, which returns None for what isn't limited. `tenant` chooses who
+    shares a rate fairly: those who wait get equal parts of it, however many calls each has.
+    A call that would have to wait for more than `max_wait` seconds, or beyond its `timeouts.total`, goes to a
+    fallback, or ends in the error `rate_limit` with the code "limiter".
+    Each attempt reserves what it is expected to use, and the answer's usage corrects that. Where the provider's
+    headers say that less is left than the rate allows, calls wait for that, too.
+    """
+
+    def __init__(
+        self,
+        rate: Rate | Callable[[Hashable], Rate | None],
+        *,
+        key: Choose = _by_account_and_model,
+        tenant: Choose = _one_tenant,
+        max_wait: float = 60.0,
+    ) -> None:
+        if not isinstance(rate, Rate) and not callable(rate):
+            raise TypeError(f"rate must be a Rate such as Rate(requests=500), not {rate!r}")
+        if not callable(key) or not callable(tenant):
+            raise TypeError("key and tenant must be functions that take an Asking")
+        if not max_wait >= 0:
+            raise ValueError(f"max_wait must not be negative, not {max_wait!r}")
+        self._rate = rate
+        self._key = key
+        self._tenant = tenant
+        self.max_wait = max_wait
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            known = ref(self)
+            os.register_at_fork(after_in_child=lambda: _begin_again(known()))
+
+    def enter(self, asking: Asking, time: Time) -> LimiterPlace | None:
+        """A place in the queue of this attempt's key."""
+        key = self._key(asking)
+        queue = self._queues.get((key, time))
+        if queue is None:
+            queue = self._new(key, time)
+        if queue is None:
+            return None
+        return queue.enter(asking.request, self._tenant(asking))
+
+    def _new(self, key: Hashable, time: Time) -> FairQueue | None:
+        rate = self._rate if isinstance(self._rate, Rate) else self._rate(key)
+        if rate is None:
+            return None
+        with self._lock:
+            if len(self._queues) >= _KEPT:
+                idle = (each for each, queue in self._queues.items() if queue.idle(each[1]()))
+                self._queues.pop(next(idle, (None, time)), None)
+            return self._queues.setdefault((key, time), FairQueue(rate, self.max_wait, time))
+
+    def _forget(self) -> None:
+        self._lock = RLock()
+        self._queues: dict[tuple[Hashable, Time], FairQueue] = {}
+
+
+def _begin_again(limiter: LocalLimiter | None) -> None:
+    """In a forked process: those in the queues, and whoever held a lock, are the parent's."""
+    if limiter is not None:
+        limiter._forget()  # noqa: SLF001  # of this module

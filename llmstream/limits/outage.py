@@ -1,0 +1,177 @@
+"""An endpoint that is down: one call at a time asks whether it is back, the others wait.
+
+Once it answers, they go at two a second, and at twice the pace after each second that has an answer.
+Let through all at once, those that waited could bring it down again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from threading import RLock
+from typing import Final
+from weakref import WeakSet, ref
+
+from llmstream.limits.protocols import Wait
+
+DOWN_AFTER: Final = 10
+"""Failures in a row, with no answer in between, after which an endpoint is taken to be down."""
+EVERY: Final = 1.0
+"""Seconds between the begins of two probes, at least."""
+_EARLY = 1e-6
+_LOOKS = 200
+"""How often in a second all who wait together look whether they may go; each once in a second at most."""
+_WAIT = Wait(
+    "is down", "it is down, and one call at a time asks whether it is back", "overloaded", "down"
+)
+
+
+class OutagePlace:
+    """One call's place among those that wait for the end of an outage."""
+
+    __slots__ = (
+        "__weakref__",
+        "_entered",
+        "_gone",
+        "_outage",
+        "_told",
+        "look",
+        "on_change",
+        "wait",
+    )
+
+    def __init__(self, outage: Outage, now: float) -> None:
+        self.wait = _WAIT
+        self.look = math.inf
+        self.on_change: Callable[[], None] | None = None
+        self._outage = outage
+        self._entered = now
+        self._told = False
+        self._gone = False
+
+    def go(self, now: float) -> float:
+        """Seconds until it is worth to ask again; 0: ask the endpoint."""
+        if not self._gone:
+            seconds = self._outage.ask(self, now)
+            if seconds > 0:
+                return seconds
+            self._gone = True
+        return 0.0
+
+    def objection(self, seconds: float, now: float, longest: float) -> str | None:
+        """A wait ends after RetryPolicy.max_retry_after."""
+        if now + seconds - self._entered <= longest:
+            return None
+        return f"and RetryPolicy.max_retry_after is {longest:g} s"
+
+    @property
+    def renewed(self) -> bool:
+        """Whether the caller must still be told."""
+        return not self._told
+
+    def announced(self) -> None:
+        """The caller knows."""
+        self._told = True
+
+    def leave(self) -> None:
+        """Let another one ask."""
+        self._outage.leave(self)
+
+
+class Outage:
+    """One outage, and those that wait for its end."""
+
+    def __init__(self, lock: RLock, now: float) -> None:
+        self._lock = lock
+        self._asked = now
+        self._asking: WeakSet[OutagePlace] = WeakSet()
+        self._waiting: dict[int, ref[OutagePlace]] = {}
+        self._is_back = False
+        self._at_once = 1
+        """How many may begin in a second, and run."""
+        self._faster_at = now
+        self._answers = 0
+
+    @property
+    def over(self) -> bool:
+        """It has answered, and nobody waits."""
+        return self._is_back and self._first() is None
+
+    def must_wait(self, now: float) -> bool:
+        """Whether one more call couldn't go at once."""
+        return self._seconds(now) > 0 or self._first() is not None
+
+    def enter(self, now: float) -> OutagePlace:
+        """A place at the end of the queue."""
+        place = OutagePlace(self, now)
+        number = id(place)
+        waiting = self._waiting
+        waiting[number] = ref(place, lambda _: waiting.pop(number, None))
+        return place
+
+    def ask(self, place: OutagePlace, now: float) -> float:
+        """Seconds until it is worth to ask again; 0 takes the turn."""
+        with self._lock:
+            seconds = self._seconds(now)
+            if seconds > 0:
+                is_first = self._first() is place
+                others = max(EVERY, len(self._waiting) / _LOOKS)
+                place.look = now + (seconds if is_first else others)
+                return seconds
+            self._begin(now)
+            self._waiting.pop(id(place), None)
+            self._asking.add(place)
+            self._wake()
+            return 0.0
+
+    def answered(self) -> None:
+        """It is back."""
+        with self._lock:
+            self._answers += 1
+            if not self._is_back:
+                self._is_back = True
+                self._at_once = 2
+                self._asked = self._faster_at = -math.inf
+            self._wake()
+
+    def failed(self) -> None:
+        """It is still down, or again."""
+        with self._lock:
+            self._is_back = False
+            self._at_once = 1
+
+    def leave(self, place: OutagePlace) -> None:
+        """A place is given up."""
+        with self._lock:
+            self._waiting.pop(id(place), None)
+            self._asking.discard(place)
+            self._wake()
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _seconds(self, now: float) -> float:
+        if len(self._asking) >= self._at_once:
+            return EVERY
+        gap = EVERY / self._at_once if self._is_back else EVERY
+        left = self._asked + gap - now
+        return 0.0 if left <= _EARLY else left
+
+    def _begin(self, now: float) -> None:
+        """One more begins."""
+        if self._is_back and now >= self._faster_at:
+            self._at_once *= 2 if self._answers > 1 else 1
+            self._answers = 1
+            self._faster_at = now + EVERY
+        # What a busy event loop was late by is made up for, but not for more than one.
+        gap = EVERY / self._at_once if self._is_back else 0.0
+        self._asked = max(now - gap, min(self._asked + gap, now))
+
+    def _first(self) -> OutagePlace | None:
+        first = next(iter(self._waiting.values()), None)
+        return None if first is None else first()
+
+    def _wake(self) -> None:
+        """Let the first look again: it was not the first before, or may go sooner."""
+        place = self._first()
+        if place is not None and place.on_change is not None:
+            place.on_change()

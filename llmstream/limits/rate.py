@@ -1,0 +1,129 @@
+"""Rate: how much may be sent in a period; and the counts that hold calls to it. Pure: callers pass the time."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+EARLY: Final = 1e-6
+"""Seconds by which a timer may fire too soon."""
+BURST: Final = 0.05
+"""Of a rate's requests, how many may go at once after a rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most so many requests and tokens within any `per` seconds, and so many calls at a time.
+
+    None: not limited. Where a provider's own limit is known, give 95 % of it: requests that are sent
+    evenly may arrive less evenly. Tokens are reserved on an estimate, so they may pass the rate by
+    what the estimate was wrong by.
+    """
+
+    requests: float | None = None
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    per: float = 60.0
+    concurrent: int | None = None
+
+    def __post_init__(self) -> None:
+        limits = (self.requests, self.input_tokens, self.output_tokens, self.concurrent)
+        if all(limit is None for limit in limits):
+            raise ValueError("a Rate must limit something, such as Rate(requests=500)")
+        for limit in limits:
+            if limit is not None and not 1 <= limit < math.inf:
+                raise ValueError(f"a Rate's limits must be numbers of at least 1, not {limit!r}")
+        if not 0 < self.per < math.inf:
+            raise ValueError(f"per must be a number of seconds above 0, not {self.per!r}")
+
+
+@dataclass(slots=True)
+class Amount:
+    """What one attempt takes."""
+
+    requests: float = 1.0
+    input_tokens: float = 0.0
+    output_tokens: float = 0.0
+
+    @property
+    def tokens(self) -> float:
+        """Of both kinds."""
+        return self.input_tokens + self.output_tokens
+
+
+class Steady:
+    """Requests, evenly: never more than `limit` within any `per`, and after a rest a twentieth of them at once."""
+
+    def __init__(self, limit: float, per: float) -> None:
+        ahead = math.floor(BURST * limit)
+        self._gap = per / (limit - ahead)
+        self._slack = ahead * self._gap
+        self._next = -math.inf
+
+    def ready(self, now: float) -> float:
+        """When one more fits."""
+        return max(now, self._next - self._slack)
+
+    def add(self, amount: float, now: float) -> None:
+        """Count it."""
+        self._next = max(self._next, now) + amount * self._gap
+
+    def take_back(self, amount: float) -> None:
+        """It wasn't sent."""
+        self._next -= amount * self._gap
+
+
+class TokenEntry:
+    """Tokens that were reserved then, to be corrected once they are known."""
+
+    __slots__ = ("amount", "at")
+
+    def __init__(self, amount: float, at: float) -> None:
+        self.amount = amount
+        self.at = at
+
+
+class TokenWindow:
+    """Tokens: never more than `limit` within any `per`. More than the limit goes only if nothing else did."""
+
+    def __init__(self, limit: float, per: float) -> None:
+        self._limit = limit
+        self._per = per
+        self._entries: deque[TokenEntry] = deque()
+        self._used = 0.0
+
+    def ready(self, amount: float, now: float) -> float:
+        """When it fits, by what is known."""
+        self._expire(now)
+        allowed = max(self._limit - amount, 0.0)
+        left = self._used
+        if left <= allowed:
+            return now
+        for entry in self._entries:
+            left -= entry.amount
+            if left <= allowed + EARLY:
+                return entry.at + self._per
+        return now
+
+    def add(self, amount: float, now: float) -> TokenEntry:
+        """Count it."""
+        entry = TokenEntry(amount, now)
+        self._entries.append(entry)
+        self._used += amount
+        return entry
+
+    def correct(self, entry: TokenEntry, amount: float, now: float) -> None:
+        """It was another amount."""
+        self._expire(now)
+        if entry.at + self._per > now + EARLY:
+            self._used += amount - entry.amount
+        entry.amount = amount
+
+    def _expire(self, now: float) -> None:
+        entries = self._entries
+        while entries and entries[0].at + self._per <= now + EARLY:
+            self._used -= entries.popleft().amount
+        if not entries:
+            self._used = 0.0

@@ -1,0 +1,660 @@
+"""A limiter holds calls to a rate, in a fair queue; an endpoint that is down is asked by one call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmstream import (
+    ErrorInfo,
+    EventType,
+    LLMClient,
+    RetryPolicy,
+    Start,
+    StreamEvent,
+    Timeouts,
+    Usage,
+)
+from llmstream.events.types import error, text_delta
+from llmstream.limits import Asking, Limiter, LocalLimiter, Rate, Wait
+from llmstream.limits.headers import parse_rate_limits
+from llmstream.limits.rate import Steady, TokenWindow
+from llmstream.messages import ChatRequest, Message, TextPart
+from llmstream.providers import ProviderTraits
+from llmstream.testing import ScriptedProvider, VirtualClock
+from tests.grammar_check import check_stream
+from tests.loopback import Loopback, Request, answer, refuse
+from tests.test_pauses import HI, Server, bucket, queued, sliding, window
+
+Take = Callable[[float], bool]
+
+
+def client_of(server: Any, limiter: Any = None, **options: Any) -> LLMClient:
+    options = {"clock": server.clock, "rng": Random(0), "limiter": limiter, **options}
+    return LLMClient(provider=server, **options)
+
+
+async def collect(client: LLMClient, messages: Any = HI, **options: Any) -> list[StreamEvent]:
+    events = [event async for event in client.chat_completion(messages, **options)]
+    check_stream(events)
+    return events
+
+
+class Metered(Server):
+    """A server that says what an answer used, in tokens and in headers."""
+
+    usage = Usage(input_tokens=10, output_tokens=20)
+    headers: Callable[[float], dict[str, str]] = staticmethod(lambda now: {})
+
+    async def stream(self, request: Any, call: Any) -> Any:
+        self.times.append(now := self.clock.time())
+        self.requests.append(request)
+        if not self.take(now):
+            self.refused.append(now)
+            yield error(ErrorInfo("rate_limit", retry_after=self.delay, status_code=429))
+            return
+        start = Start(rate_limits=self.headers(now))
+        yield StreamEvent(EventType.MESSAGE_START, start=start)
+        yield text_delta("ok")
+        await self.clock.sleep(self.latency)
+        yield StreamEvent(EventType.MESSAGE_COMPLETE, usage=self.usage)
+
+
+async def demand(
+    client: LLMClient, clock: Any, rate: float, seconds: float, **options: Any
+) -> list[list[StreamEvent]]:
+    """So many calls a second, ten at a time, each as its own task, whether or not earlier ones are over."""
+    calls = []
+    for number in range(round(rate * seconds)):
+        if number % 10 == 0:
+            await clock.sleep(max(0.0, number / rate - clock.time()))
+        calls.append(asyncio.ensure_future(collect(client, **options)))
+    return await asyncio.gather(*calls)
+
+
+# --- a rate is held and used ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        bucket,
+        pytest.param(window, marks=pytest.mark.slow),
+        pytest.param(sliding, marks=pytest.mark.slow),
+    ],
+)
+async def test_at_95_percent_of_the_servers_limit_nothing_is_refused_and_the_rate_is_used(
+    limit: Any,
+) -> None:
+    server = Metered(VirtualClock(), limit(20, 1.0))
+    server.latency = 0.05
+    client = client_of(server, LocalLimiter(Rate(requests=19, per=1.0), max_wait=100))
+    calls = await demand(client, server.clock, rate=30, seconds=60)
+    assert server.refused == []
+    assert all(events[-1].type is EventType.MESSAGE_COMPLETE for events in calls)
+    assert sum(moment <= 60 for moment in server.times) >= 0.95 * 19 * 60
+
+
+@pytest.mark.slow
+async def test_over_real_connections_nothing_is_refused_either() -> None:
+    take, refused, began = bucket(40, 1.0), [], time.monotonic()
+
+    async def serve(request: Request) -> Any:
+        if take(time.monotonic() - began):
+            return answer("ok")
+        refused.append(time.monotonic())
+        return refuse(429, {"retry-after": "1"})
+
+    async with Loopback(serve) as server:
+        limiter = LocalLimiter(Rate(requests=38, per=1.0), max_wait=100)
+        async with LLMClient(
+            "openai:m",
+            api_key="k",
+            base_url=server.url("openai"),
+            allow_insecure_http=True,
+            limiter=limiter,
+        ) as client:
+            first = time.monotonic()
+            calls = [asyncio.ensure_future(collect(client)) for _ in range(570)]
+            done = 0
+            for call in asyncio.as_completed(calls):
+                events = await call
+                assert events[-1].error is None
+                done += time.monotonic() - first <= 10
+    assert refused == []
+    assert done >= 0.95 * 380
+
+
+@pytest.mark.parametrize("kind", ["input_tokens", "output_tokens"])
+async def test_tokens_are_held_to_their_rate_once_an_answer_has_said_what_it_used(
+    kind: str,
+) -> None:
+    server = Metered(VirtualClock())
+    server.usage = Usage(input_tokens=100, output_tokens=100)
+    limiter = LocalLimiter(Rate(**{kind: 1000}, per=10.0), max_wait=1000)
+    client = client_of(server, limiter)
+    for _ in range(30):
+        await collect(client, max_tokens=100)
+    for start in server.times:
+        # What was wrong in the estimate of one that runs can't be known before it ends.
+        assert sum(start <= each < start + 9.99 for each in server.times) <= 11
+    assert server.clock.time() >= 20
+
+
+async def test_a_reservation_is_given_back_when_nothing_was_sent() -> None:
+    server = Metered(VirtualClock())
+    limiter = LocalLimiter(Rate(requests=1, per=100.0), max_wait=1000)
+    client = client_of(server, limiter)
+    asking = Asking(
+        "a", "m", "k", ChatRequest(model="m", messages=[Message("user", [TextPart("hi")])])
+    )
+    place = limiter.enter(asking, server.clock.time)
+    assert place is not None
+    assert place.go(0.0) == 0.0
+    place.leave()
+    again = limiter.enter(asking, server.clock.time)
+    assert again is not None
+    assert again.go(0.0) == 0.0
+    again.sent()
+    again.leave()
+    third = limiter.enter(asking, server.clock.time)
+    assert third is not None
+    assert third.go(0.0) == pytest.approx(100.0)
+    await client.aclose()
+
+
+async def test_no_more_than_so_many_run_at_a_time_and_the_next_goes_as_one_ends() -> None:
+    server = Metered(VirtualClock())
+    server.latency = 2.5
+    client = client_of(server, LocalLimiter(Rate(concurrent=2)))
+    await asyncio.gather(*(collect(client) for _ in range(5)))
+    assert Counter(server.times) == {0.0: 2, 2.5: 2, 5.0: 1}
+
+
+@pytest.mark.parametrize("ending", ["break", "cancel", "error"])
+async def test_each_ending_gives_its_place_back(ending: str) -> None:
+    server = Metered(VirtualClock(), lambda now: ending != "error")
+    server.latency = 5.0
+    client = client_of(server, LocalLimiter(Rate(concurrent=1)), retry=RetryPolicy(max_attempts=1))
+    for _ in range(3):
+        if ending == "break":
+            async with client.stream(HI) as stream:
+                async for _event in stream:
+                    break
+        elif ending == "cancel":
+            task = asyncio.ensure_future(collect(client))
+            await server.clock.sleep(1.0)
+            task.cancel()
+            await asyncio.wait([task])
+        else:
+            server.delay = 0.0
+            assert (await collect(client))[-1].error_info.kind == "rate_limit"
+    server.take = lambda now: True
+    assert not queued(await collect(client))
+
+
+def test_calls_that_are_dropped_with_their_loop_give_their_places_back() -> None:
+    server = Metered(VirtualClock())
+    server.clock = None
+    limiter = LocalLimiter(Rate(concurrent=1))
+    client = LLMClient(provider=ScriptedProvider(*[["ok", "ok"]] * 3), limiter=limiter)
+
+    async def begin() -> Any:
+        events = client.chat_completion(HI)
+        await events.__anext__()
+        return events
+
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        events = loop.run_until_complete(begin())
+        loop.close()
+        del events
+
+
+# --- who goes first -----------------------------------------------------------------------------------------
+
+
+async def test_five_tenants_get_equal_shares_however_much_each_wants() -> None:
+    server = Metered(VirtualClock())
+    limiter = LocalLimiter(
+        Rate(requests=40, per=1.0), tenant=lambda asking: asking.headers["x-tenant"], max_wait=1e4
+    )
+    client = client_of(server, limiter)
+    served: Counter[int] = Counter()
+
+    async def call(tenant: int) -> None:
+        await collect(client, headers={"x-tenant": str(tenant)})
+        if server.clock.time() <= 20:
+            served[tenant] += 1
+
+    calls = []
+    for tenant, share in enumerate([1000, 500, 300, 250, 200]):
+        calls += [asyncio.ensure_future(call(tenant)) for _ in range(share)]
+    await server.clock.sleep(20)
+    for each in calls:
+        each.cancel()
+    await asyncio.wait(calls)
+    total, squares = sum(served.values()), sum(each**2 for each in served.values())
+    assert total >= 0.95 * 40 * 20
+    assert total**2 / (5 * squares) >= 0.95
+
+
+async def test_those_of_one_tenant_go_in_the_order_they_came() -> None:
+    server = Metered(VirtualClock())
+    client = client_of(server, LocalLimiter(Rate(requests=2, per=1.0)))
+    await asyncio.gather(
+        *(collect(client, [{"role": "user", "content": str(number)}]) for number in range(9))
+    )
+    assert [request.messages[0].text for request in server.requests] == [*map(str, range(9))]
+
+
+async def test_each_key_has_a_rate_of_its_own() -> None:
+    server = Metered(VirtualClock())
+    rates = {"a": Rate(requests=1, per=10.0), "b": None}
+    limiter = LocalLimiter(rates.__getitem__, key=lambda asking: asking.model)
+    client = client_of(server, limiter)
+    await asyncio.gather(
+        *(collect(client, model="a") for _ in range(3)),
+        *(collect(client, model="b") for _ in range(3)),
+    )
+    assert Counter(server.times) == {0.0: 4, 10.0: 1, 20.0: 1}
+
+
+# --- waits are announced and bounded -------------------------------------------------------------------------
+
+
+async def test_a_wait_is_announced_as_queued_once() -> None:
+    server = Metered(VirtualClock())
+    client = client_of(server, LocalLimiter(Rate(requests=1, per=10.0)))
+    first, second, third = await asyncio.gather(*(collect(client) for _ in range(3)))
+    assert queued(first) == []
+    assert queued(second) == [pytest.approx(10.0)]
+    assert queued(third) == [pytest.approx(20.0)]
+    status = second[0].status
+    assert status.message == "a is limited here: this call waits for 10.0 s"
+    assert status.data == {"seconds": pytest.approx(10.0), "provider": "a", "why": "limiter"}
+
+
+async def test_a_wait_beyond_max_wait_or_the_deadline_is_not_begun() -> None:
+    server = Metered(VirtualClock())
+    client = client_of(server, LocalLimiter(Rate(requests=1, per=10.0), max_wait=15))
+    *_, last = await asyncio.gather(*(collect(client) for _ in range(3)))
+    assert last[-1].error_info.kind == "rate_limit"
+    assert last[-1].error_info.code == "limiter"
+    assert "LocalLimiter.max_wait is 15 s" in last[-1].error
+    late = await collect(client, timeouts=Timeouts(total=5))
+    assert "timeouts.total leaves 5.0 s" in late[-1].error
+    assert len(server.times) == 2
+
+
+async def test_a_slot_that_does_not_come_free_in_time_ends_the_call() -> None:
+    server = Metered(VirtualClock())
+    server.latency = 1000.0
+    client = client_of(server, LocalLimiter(Rate(concurrent=1), max_wait=30))
+    first = asyncio.ensure_future(collect(client))
+    await server.clock.sleep(1.0)
+    began = server.clock.time()
+    second = await collect(client, timeouts=Timeouts(total=7))
+    assert second[-1].error_info.code == "limiter"
+    assert server.clock.time() - began == pytest.approx(7, abs=0.1)
+    third = await collect(client)
+    assert "LocalLimiter.max_wait is 30 s" in third[-1].error
+    first.cancel()
+    await asyncio.wait([first])
+
+
+async def test_a_queue_that_is_too_long_is_left_for_a_fallback() -> None:
+    server, other = Metered(VirtualClock()), ScriptedProvider(["other"])
+    other.traits = ProviderTraits(default_model="m")
+    limiter = LocalLimiter(
+        lambda key: Rate(requests=1, per=100.0) if key == "a" else None,
+        key=lambda asking: asking.provider,
+    )
+    client = client_of(server, limiter, fallbacks=[other])
+    assert (await collect(client))[-1].message.text == "ok"
+    events = await collect(client)
+    assert events[-1].message.text == "other"
+    assert [str(event.type) for event in events[:2]] == ["retry", "message_start"]
+
+
+# --- what providers say of their limits ----------------------------------------------------------------------
+
+
+async def test_less_is_sent_where_the_providers_headers_say_that_less_is_left() -> None:
+    server = Metered(VirtualClock(), bucket(10, 1.0))
+
+    def headers(now: float) -> dict[str, str]:
+        # Ten in a second, of which the first call finds one left.
+        return {
+            "x-ratelimit-limit-requests": "10",
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "1s",
+        }
+
+    server.headers = headers
+    client = client_of(server, LocalLimiter(Rate(requests=1000, per=1.0)))
+    for _ in range(5):
+        await collect(client)
+    assert server.times == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        (
+            {
+                "x-ratelimit-limit-requests": "60",
+                "x-ratelimit-remaining-requests": "30",
+                "x-ratelimit-reset-requests": "1m0.5s",
+            },
+            {"requests": (30, 30 / 60.5, 60.5)},
+        ),
+        (
+            {
+                "x-ratelimit-limit-tokens": "6000",
+                "x-ratelimit-remaining-tokens": "5997",
+                "x-ratelimit-reset-tokens": "30ms",
+            },
+            {"tokens": (5997, 100, 0.03)},
+        ),
+        (
+            {
+                "anthropic-ratelimit-input-tokens-limit": "1000",
+                "anthropic-ratelimit-input-tokens-remaining": "0",
+                "anthropic-ratelimit-input-tokens-reset": "1970-01-01T00:01:50Z",
+            },
+            {"input_tokens": (0, 100, 10)},
+        ),
+        (
+            {
+                "x-ratelimit-limit-requests": "-1",
+                "x-ratelimit-remaining-requests": "nan",
+                "x-ratelimit-reset-requests": "soon",
+            },
+            {},
+        ),
+        ({"x-ratelimit-remaining-requests": "0"}, {}),
+    ],
+)
+def test_the_headers_are_read(headers: dict[str, str], found: dict[str, Any]) -> None:
+    read = parse_rate_limits(headers, 100.0)
+    assert {kind: tuple(left) for kind, left in read.items()} == {
+        kind: pytest.approx(left) for kind, left in found.items()
+    }
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                f"x-ratelimit-{word}-{kind}"
+                for word in ("limit", "remaining", "reset")
+                for kind in ("requests", "tokens")
+            ]
+            + [f"anthropic-ratelimit-requests-{word}" for word in ("limit", "remaining", "reset")]
+        ),
+        st.text(max_size=12)
+        | st.sampled_from(
+            ["0", "1e9", "9" * 12, "1s", "0001-01-01T00:00:00", "9999-12-31T23:59:59Z"]
+        ),
+    )
+)
+def test_any_header_is_read_or_left(headers: dict[str, str]) -> None:
+    for left in parse_rate_limits(headers, 0.0).values():
+        assert left.remaining >= 0
+        assert left.per_second >= 0
+        assert left.full_in >= 0
+
+
+# --- the counts ---------------------------------------------------------------------------------------------
+
+
+@given(
+    st.integers(1, 50),
+    st.sampled_from([0.5, 1.0, 60.0]),
+    st.lists(st.floats(0, 5), min_size=1, max_size=80),
+)
+def test_no_period_has_more_requests_than_the_rate(
+    limit: int, per: float, gaps: list[float]
+) -> None:
+    steady, now, sent = Steady(limit, per), 0.0, []
+    for gap in gaps:
+        now = steady.ready(now + gap * per / limit)
+        steady.add(1, now)
+        sent.append(now)
+    for start in sent:
+        assert sum(start <= each < start + per * (1 - 1e-6) for each in sent) <= limit
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.integers(1, 60)), min_size=1, max_size=60))
+def test_no_period_has_more_tokens_than_the_rate(steps: list[tuple[float, int]]) -> None:
+    counted, now, sent = TokenWindow(100, 1.0), 0.0, []
+    for gap, amount in steps:
+        now += gap
+        while (ready := counted.ready(amount, now)) > now:
+            now = ready
+        counted.add(amount, now)
+        sent.append((now, amount))
+    for start, _ in sent:
+        within = sum(amount for at, amount in sent if start <= at < start + 1 - 1e-5)
+        assert within <= 100
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {"requests": 0}, {"requests": -1}, {"requests": float("nan")}, {"concurrent": 0}]
+)
+def test_a_rate_that_limits_nothing_or_everything_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Rate"):
+        Rate(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [Rate(requests=1), LocalLimiter, "fast", object()])
+def test_what_is_no_limiter_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="limiter must be an object such as LocalLimiter"):
+        LLMClient(provider=ScriptedProvider(), limiter=wrong)
+
+
+# --- state that is kept elsewhere ----------------------------------------------------------------------------
+
+
+class FarPlace:
+    """Answers only after somebody else was asked, as a store behind a network does."""
+
+    wait = Wait(
+        "is limited elsewhere", "the queue elsewhere is too long", "rate_limit", skips=False
+    )
+    renewed = True
+
+    def __init__(self, limiter: Far, answers: list[float | None]) -> None:
+        self.limiter, self.answers, self.on_change = limiter, answers, None
+        self.look = 0.0
+
+    def go(self, now: float) -> float | None:
+        self.look = now + 3600
+        if self.answers and self.answers[0] is None:
+            self.answers.pop(0)
+            asyncio.get_running_loop().call_later(0.01, self.arrive)
+            return None
+        return self.answers[0] if self.answers else 0.0
+
+    def arrive(self) -> None:
+        assert self.on_change is not None
+        self.on_change()
+
+    def objection(self, seconds: float, now: float, longest: float) -> str | None:
+        return None
+
+    def announced(self) -> None:
+        self.renewed = False
+        self.answers.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: self.limiter.told.append((name, *args[:1]))
+
+
+class Far(Limiter):
+    def __init__(self, *answers: float | None) -> None:
+        self.answers, self.told = answers, []
+
+    def enter(self, asking: Asking, time: Any) -> Any:
+        return FarPlace(self, [*self.answers])
+
+
+@pytest.mark.parametrize(("answers", "waits"), [((None,), []), ((None, None, 0.5), [0.5])])
+async def test_a_limiter_that_must_ask_elsewhere_is_waited_for(
+    answers: Any, waits: list[float]
+) -> None:
+    usage = Usage(input_tokens=1, output_tokens=2)
+    done = StreamEvent(EventType.MESSAGE_COMPLETE, usage=usage)
+    limiter = Far(*answers)
+    client = LLMClient(provider=ScriptedProvider(["ok", done]), limiter=limiter)
+    async with asyncio.timeout(60):
+        events = await collect(client)
+    assert events[-1].message.text == "ok"
+    assert queued(events) == waits
+    assert [name for name, *_ in limiter.told] == ["sent", "heard", "settle", "leave"]
+    assert ("settle", usage) in limiter.told
+
+
+async def test_a_limiter_is_cheap() -> None:
+    limiter = LocalLimiter(
+        Rate(requests=10**6, input_tokens=10**9, output_tokens=10**9, per=1.0, concurrent=10**6)
+    )
+    asking = Asking(
+        "a",
+        "m",
+        "k",
+        ChatRequest(model="m", messages=[Message("user", [TextPart("What is the weather?")])]),
+    )
+    usage = Usage(input_tokens=10, output_tokens=20)
+    best = float("inf")
+    for _ in range(20):
+        began = time.perf_counter()
+        for _ in range(100):
+            place = limiter.enter(asking, time.monotonic)
+            assert place is not None
+            assert place.go(time.monotonic()) == 0
+            place.sent()
+            place.heard({}, time.monotonic())
+            place.settle(usage, time.monotonic())
+            place.leave()
+        best = min(best, (time.perf_counter() - began) / 100)
+    assert best <= 50e-6, best
+
+
+# --- an endpoint that is down --------------------------------------------------------------------------------
+
+
+class Down(Server):
+    """Refuses connections until it is back."""
+
+    async def stream(self, request: Any, call: Any) -> Any:
+        self.times.append(now := self.clock.time())
+        if not self.take(now):
+            self.refused.append(now)
+            yield error(ErrorInfo("connection", "nobody is there"))
+            return
+        await self.clock.sleep(self.latency)
+        yield text_delta("ok")
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+
+async def test_a_minutes_outage_under_100_calls_a_second_is_probed_once_a_second() -> None:
+    server = Down(VirtualClock(), lambda now: not 5 <= now < 65)
+    server.latency = 0.1
+    client = client_of(server, retry=RetryPolicy(max_attempts=3, budget=None))
+    calls = await demand(client, server.clock, rate=100, seconds=70)
+    probes = [moment for moment in server.refused if moment >= 6]
+    assert len(probes) <= 60
+    assert all(later - sooner >= 1 - 1e-3 for sooner, later in itertools.pairwise(probes))
+    assert min(moment for moment in server.times if moment >= 65) <= 67
+    waiting = [events for events in calls if queued(events)]
+    assert len(waiting) > 4000
+    status = next(event.status for event in waiting[0] if event.status)
+    assert "is down" in status.message
+    assert status.data["why"] == "down"
+
+
+async def test_once_it_answers_no_more_than_twice_as_many_go_in_each_second() -> None:
+    server = Down(VirtualClock(), lambda now: now >= 5)
+    server.latency = 1.0
+    client = client_of(server, retry=RetryPolicy(max_attempts=30, budget=None))
+    calls = [asyncio.ensure_future(collect(client)) for _ in range(40)]
+    done = await asyncio.gather(*calls)
+    assert all(events[-1].error is None for events in done)
+    back = Counter(round(moment) for moment in server.times if moment >= 5)
+    counts = [count for _, count in sorted(back.items())]
+    assert sum(counts) == 40
+    assert all(later <= 2 * sooner + 1 for sooner, later in itertools.pairwise(counts))
+
+
+async def test_with_a_fallback_the_others_do_not_wait() -> None:
+    clock = VirtualClock()
+    server = Down(clock, lambda now: False)
+    other = Server(clock, name="b", key="other")
+    client = client_of(server, fallbacks=[other], retry=RetryPolicy(max_attempts=1))
+    for _ in range(200):
+        events = await collect(client)
+        assert not queued(events)
+        assert events[-1].error is None
+    assert len(server.times) <= 12
+    assert len(other.times) == 200
+
+
+async def test_a_probe_that_is_given_up_lets_another_ask() -> None:
+    server = Down(VirtualClock(), lambda now: now >= 1)
+    client = client_of(server, retry=RetryPolicy(max_attempts=1, budget=None))
+    for _ in range(10):
+        await collect(client)
+    await server.clock.sleep(2.0)
+    server.latency = 1000.0
+    probe = asyncio.ensure_future(collect(client))
+    await server.clock.sleep(0.5)
+    waiting = asyncio.ensure_future(collect(client))
+    await server.clock.sleep(5.0)
+    assert len(server.times) == 11
+    server.latency = 0.0
+    probe.cancel()
+    events = await waiting
+    assert events[-1].error is None
+    assert queued(events)
+
+
+async def test_a_wait_for_the_end_of_an_outage_ends() -> None:
+    server = Down(VirtualClock(), lambda now: False)
+    client = client_of(server, retry=RetryPolicy(max_attempts=1, max_retry_after=20, budget=None))
+    calls = await asyncio.gather(*(collect(client) for _ in range(60)))
+    assert server.clock.time() <= 22
+    last = calls[-1][-1].error_info
+    assert last.kind in ("connection", "overloaded")
+    timed = await collect(client, timeouts=Timeouts(total=0.5))
+    assert timed[-1].error is not None
+
+
+@pytest.mark.parametrize("kind", ["invalid_request", "authentication", "rate_limit"])
+async def test_who_answers_with_a_refusal_is_not_down(kind: str) -> None:
+    clock = VirtualClock()
+    refusal = ErrorInfo(kind, "no", status_code=400)
+    provider = ScriptedProvider(*[[refusal]] * 30)
+    client = LLMClient(provider=provider, clock=clock, retry=RetryPolicy(max_attempts=1))
+    for _ in range(30):
+        assert not queued(await collect(client))
+    assert len(provider.requests) == 30
+
+
+async def test_a_single_answer_in_between_says_that_it_is_up() -> None:
+    server = Down(VirtualClock())
+    failures = iter(([False] * 9 + [True]) * 5)
+    server.take = lambda now: next(failures)
+    client = client_of(server, retry=RetryPolicy(max_attempts=1, budget=None))
+    for _ in range(50):
+        assert not queued(await collect(client))
