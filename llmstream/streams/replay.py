@@ -104,11 +104,10 @@ class _RecordedLines:
             header = json.loads(next(self._lines, ""))
         except (ValueError, RecursionError):
             header = None
-        require(
-            isinstance(header, dict) and header.get("llmstream") == "recording",
-            f"{name} is no llmstream recording: it does not begin with the header of one",
-            ConfigurationError,
-        )
+        if not isinstance(header, dict) or header.get("llmstream") != "recording":
+            raise ConfigurationError(
+                f"{name} is no llmstream recording: it does not begin with the header of one"
+            )
         require(
             header.get("version") == VERSION,
             f"{name} is a recording of version {header.get('version')!r}; this llmstream reads version {VERSION}",
