@@ -255,11 +255,11 @@ def _parse_turn(message: Any, where: str) -> Iterator[Message]:
         return
     parts = [_parse_block(*item) for item in items_at(content, f"{where}.content")]
     results = [part for part in parts if role == "user" and isinstance(part, ToolResult)]
+    others: list[Part] = [part for part in parts if not results or not isinstance(part, ToolResult)]
     if results:
-        parts = [part for part in parts if not isinstance(part, ToolResult)]
         yield Message("tool", [*results])
-    if parts or not results:
-        yield Message(role, parts)
+    if others or not results:
+        yield Message(role, others)
 
 
 def _parse_texts(content: Any, where: str) -> list[Part]:
