@@ -374,6 +374,9 @@ class AnswerWriter:
         self._flush_calls(reason)
         self._settle()
         if self._phantoms and not self._has_answer:
+            if self._unread:
+                self._fail_unread()
+                return
             self._fail(ErrorInfo("invalid_output", "the model called a tool without naming it"))
             return
         if self._unread:

@@ -69,6 +69,13 @@ def repeats(opening: dict[str, Any], start: dict[str, Any], index: int) -> bool:
     return same_type and index == 0 and opening.get("id") == start.get("id")
 
 
+def blocks_of(content: Any) -> list[dict[str, Any]]:
+    """The blocks of a message's content, which may be a text."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return [content] if isinstance(content, dict) else list(content or ())
+
+
 def text_of(block: dict[str, Any]) -> str:
     """The text of a text block; empty for others."""
     text = block.get("text") if block.get("type") == "text" else None

@@ -31,6 +31,7 @@ from llmstream.wire.anthropic_messages.blocks import (
     add_to_item,
     as_arguments,
     as_word,
+    blocks_of,
     parse_citation,
     parse_image,
     parse_result,
@@ -83,7 +84,7 @@ class MessagesDecoder(Decoder):
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A whole message."""
-        if payload.get("type") != "message" or not isinstance(payload.get("content"), list):
+        if payload.get("type") != "message" or not isinstance(payload.get("content"), (list, str)):
             return False
         self._parse_message(payload)
         self._flush_opening()
@@ -105,12 +106,13 @@ class MessagesDecoder(Decoder):
     def _parse_message(self, message: dict[str, Any]) -> None:
         self._counts.begin(message.get("usage"), has_content=bool(message.get("content")))
         self._count_anew()
+        self._unread.look_over("message.", message, members.MESSAGE)
         self._parse_stop(message)
         if self._started:
             return  # a second `message_start`
         self.start.id = as_word(message.get("id")) or self.start.id
         self.start.model = as_word(message.get("model")) or self.start.model
-        self._opening = self._opening or list(message.get("content") or ())
+        self._opening = self._opening or blocks_of(message.get("content"))
 
     def _parse_message_delta(self, payload: dict[str, Any]) -> None:
         self._flush_opening()
@@ -121,12 +123,15 @@ class MessagesDecoder(Decoder):
         if carries_error(delta):
             self._fail(parse_error(delta))
         else:
+            self._unread.look_over("message_delta.", delta, members.MESSAGE)
+            self._parse_snapshot(delta)
             self._parse_stop(delta)
 
     def _parse_message_stop(self, payload: dict[str, Any]) -> None:
         self._flush_opening()
         self._end_blocks()
         if isinstance(message := payload.get("message"), dict):
+            self._unread.look_over("message.", message, members.MESSAGE)
             self._parse_snapshot(message)
         self._complete()
 
@@ -147,7 +152,9 @@ class MessagesDecoder(Decoder):
     def _parse_snapshot(self, message: dict[str, Any]) -> None:
         """The whole message at its end: what its blocks didn't bring."""
         self._counts.overlay(message.get("usage"))
-        blocks = message.get("content") or ()
+        blocks = blocks_of(message.get("content"))
+        if not blocks:
+            return
         rest: str | None = "".join(text_of(block) for block in blocks)
         for record in self._texts:
             rest = None if rest is None else record.rest(rest)
@@ -172,6 +179,7 @@ class MessagesDecoder(Decoder):
 
     def _begin_block(self, index: int, start: dict[str, Any]) -> None:
         kind, id = as_string(start["type"]), as_word(start.get("id"))
+        self._unread.look_over(f"content.{kind}.", start, members.BLOCKS.get(kind, start))
         block = self._blocks.get(index)
         if block is not None and block.type == kind and (not id or id == block.id or not block.id):
             self._add_start(block, start)  # it starts twice

@@ -24,6 +24,37 @@ EVENT = frozenset(
 )
 """Members of events."""
 
+MESSAGE = frozenset(
+    {
+        "container",
+        "content",
+        "context_management",
+        "created_at",
+        "diagnostics",
+        "id",
+        "input_transformations",
+        "metadata",
+        "model",
+        "object",
+        "provider",
+        "request_id",
+        "role",
+        "service_tier",
+        "stop_details",
+        "stop_reason",
+        "stop_sequence",
+        "type",
+        "usage",
+    }
+)
+"""Members of the message, and of the delta of `message_delta`."""
+
+BLOCKS = {
+    "text": frozenset({"cache_control", "citations", "id", "index", "text", "type"}),
+    "thinking": frozenset({"cache_control", "id", "index", "signature", "thinking", "type"}),
+}
+"""Members of blocks, by type. Those of other types are kept whole."""
+
 EMPTY_EVENTS = frozenset(
     {"ping", "text", "thinking", "citation", "signature", "input_json", "contentBlock"}
 )

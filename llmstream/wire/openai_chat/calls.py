@@ -19,6 +19,8 @@ from llmstream.messages import parse_arguments
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.object_end import ObjectEnd
 from llmstream.wire.open_calls import NO_NAMES, OpenCall, content_of
+from llmstream.wire.openai_chat import members
+from llmstream.wire.unread import Unread
 
 _ARGUMENTS = ("arguments", "parameters", "input")
 """Members with the arguments; the first that is there counts. The last two are other formats' words."""
@@ -66,15 +68,29 @@ def parse_piece(entry: Mapping[str, Any]) -> CallPiece:
     )
 
 
-def parse_pieces(delta: Mapping[str, Any]) -> list[CallPiece]:
+def parse_pieces(delta: Mapping[str, Any], unread: Unread) -> list[CallPiece]:
     """The pieces of calls in a delta. `function_call` may repeat what `tool_calls` says."""
     entries = delta.get("tool_calls")
     if entries:
         entries = [entries] if isinstance(entries, dict) else entries
-        return [parse_piece(entry) for entry in entries if entry is not None]
+        entries = [entry for entry in entries if entry is not None]
+        for entry in entries:
+            _look_over(entry, unread)
+        return [parse_piece(entry) for entry in entries]
     if function := delta.get("function_call"):
+        _look_over({"function": function}, unread)
         return [parse_piece({"index": _LEGACY, "function": function})]
     return []
+
+
+def _look_over(entry: Mapping[str, Any], unread: Unread) -> None:
+    """Note the members of an entry that nobody reads."""
+    if not entry.keys() <= members.CALL:
+        unread.look_over("tool_calls.", entry, members.CALL)
+    for name in ("function", "custom"):
+        function = entry.get(name)
+        if isinstance(function, dict) and not function.keys() <= members.CALL:
+            unread.look_over(f"tool_calls.{name}.", function, members.CALL)
 
 
 class CallTable:

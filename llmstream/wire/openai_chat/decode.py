@@ -165,7 +165,7 @@ class ChatDecoder(Decoder):
             self._emit_segments(parse_content(content, self._unread))
         self._parse_rest(delta)
         self._choice_error = delta.get("error") or self._choice_error
-        pieces = parse_pieces(delta)
+        pieces = parse_pieces(delta, self._unread)
         self._has_delta_calls = self._has_delta_calls or bool(pieces)
         self._parse_calls(pieces)
         if not delta.keys() <= members.DELTA:
@@ -193,7 +193,7 @@ class ChatDecoder(Decoder):
         segments = parse_content(message.get("content") or (), self._unread)
         self._emit_segments(self._without_told(segments))
         self._parse_told_rest(message)
-        pieces = parse_pieces(message)
+        pieces = parse_pieces(message, self._unread)
         for call, arguments in self._table.going_on(pieces):
             self._call_delta(call, arguments)
         self._parse_calls(self._table.untold(pieces, streamed=self._has_delta_calls))

@@ -75,6 +75,23 @@ _EMPTY_OF_DELTA = frozenset(
     }
 )
 
+CALL = frozenset(
+    {
+        "arguments",
+        "custom",
+        "extra_content",
+        "function",
+        "id",
+        "index",
+        "input",
+        "name",
+        "parameters",
+        "provider_specific_fields",  # LiteLLM
+        "type",
+    }
+)
+"""Members of an entry of `tool_calls`, and of the function in it."""
+
 CHUNK = _READ_OF_CHUNK | _EMPTY_OF_CHUNK
 CHOICE = _READ_OF_CHOICE | _EMPTY_OF_CHOICE
 DELTA = _READ_OF_DELTA | _EMPTY_OF_DELTA

@@ -33,7 +33,13 @@ from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count
 from llmstream.wire.open_calls import OpenCall, as_name
 from llmstream.wire.openai_responses import members
-from llmstream.wire.openai_responses.item_content import ItemContent, part_text, read_content
+from llmstream.wire.openai_responses.item_content import (
+    ItemContent,
+    look_over_item,
+    look_over_part,
+    part_text,
+    read_content,
+)
 from llmstream.wire.openai_responses.item_table import CALLS, Fit, Item, ItemTable, family_of
 from llmstream.wire.openai_responses.item_writer import ItemWriter, as_arguments, as_words
 from llmstream.wire.openai_responses.items import (
@@ -89,6 +95,8 @@ class ResponsesDecoder(ItemWriter):
 
     def _parse_response(self, payload: dict[str, Any]) -> None:
         response = payload.get("response")
+        if response:
+            self._unread.look_over("response.", response, members.RESPONSE)
         if response and not self._started:
             self.start.id = self.start.id or as_words(response.get("id")) or None
             self.start.model = self.start.model or as_words(response.get("model")) or None
@@ -98,6 +106,7 @@ class ResponsesDecoder(ItemWriter):
         response = payload.get("response") or {}
         self._count(parse_usage(response.get("usage")))
         self._parse_output(response.get("output") or ())
+        self._parse_output_text(response)
         named = payload.get("type", "response.completed").rpartition(".")[2]
         status = response.get("status") or named
         if status in ("in_progress", "queued"):  # a server that forgets to change it
@@ -144,6 +153,19 @@ class ResponsesDecoder(ItemWriter):
             if not told[index]:
                 self._items.forget_told()
                 self._parse_snapshot(item, index, read[index])
+
+    def _parse_output_text(self, response: Mapping[str, Any]) -> None:
+        """The text of all messages, which some servers give here alone."""
+        whole = response.get("output_text")
+        if not isinstance(whole, str):
+            self._unread.note("response.output_text", whole)
+            return
+        told = [item for item in self._items.messages if item.text]
+        rest: str | None = whole
+        for item in told:
+            rest = None if rest is None else item.text.rest(rest)
+        if rest and not self._is_resumed:
+            self._tell("text", rest, told[-1] if told else self._item({}, "message"))
 
     def _parse_snapshot(self, item: dict[str, Any], index: int, read: ItemContent) -> None:
         if read.type == "message" and self._tells_again(read.text):
@@ -214,6 +236,7 @@ class ResponsesDecoder(ItemWriter):
 
     def _parse_added(self, payload: dict[str, Any]) -> None:
         item = payload["item"]
+        look_over_item(item, self._unread)
         kind = as_words(item["type"])
         state = self._items.same_start(payload, item, family_of(kind))
         if state is None:
@@ -274,6 +297,7 @@ class ResponsesDecoder(ItemWriter):
         self._end_part({"type": (payload.get("part") or {}).get("type")}, payload)
 
     def _parse_part_done(self, payload: dict[str, Any]) -> None:
+        look_over_part(payload["part"], self._unread)
         self._end_part(payload["part"], payload)
 
     def _end_part(self, part: dict[str, Any], payload: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from llmstream.messages import File
 from llmstream.wire.json_fields import as_text
 from llmstream.wire.open_calls import as_name, content_of
+from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_table import CALLS
 from llmstream.wire.openai_responses.items import compact
 from llmstream.wire.unread import Unread
@@ -60,6 +61,8 @@ def part_text(part: Mapping[str, Any]) -> tuple[str, str]:
     """Which text a content part belongs to, and its words."""
     kind, member = _PARTS.get(str(part.get("type")), ("text", "text"))
     words = part.get(member)
+    if isinstance(words, dict):  # as in the Assistants API
+        words = words.get("value")
     return kind, words if isinstance(words, str) else ""
 
 
@@ -68,17 +71,36 @@ def read_content(item: Mapping[str, Any], unread: Unread) -> ItemContent:
     kind = item["type"]
     if not isinstance(kind, str):
         raise TypeError("an item's type must be a string")
+    look_over_item(item, unread)
     read = ItemContent(kind, phase=as_text(item.get("phase")))
     if kind in CALLS:
         _read_call(read, item)
     elif kind == "reasoning":
         _read_reasoning(read, item)
     elif kind == "message":
-        _read_message(read, item.get("content"), unread)
+        _read_message(read, _message_content(item), unread)
         read.key = f"{read.text}\0{read.refusal}"
     else:
         read.key = compact(item)
     return read
+
+
+def look_over_item(item: Mapping[str, Any], unread: Unread) -> None:
+    """Note the members of an item that nobody reads."""
+    kind = str(item.get("type"))
+    if kind in members.ITEMS:
+        unread.look_over(f"output.{kind}.", item, members.ITEMS[kind])
+
+
+def look_over_part(part: Mapping[str, Any], unread: Unread) -> None:
+    """Note the members of a content part that nobody reads."""
+    unread.look_over(f"content.{part.get('type')}.", part, members.PART)
+
+
+def _message_content(item: Mapping[str, Any]) -> Any:
+    """The content of a message: a list of parts or a text, also under the names of convenience members."""
+    found = (item.get(name) for name in ("content", "output_text", "text"))
+    return next(filter(None, found), None)
 
 
 def _read_call(read: ItemContent, item: Mapping[str, Any]) -> None:
@@ -116,6 +138,7 @@ def _read_message(read: ItemContent, parts: Any, unread: Unread) -> None:
             continue
         kind, text = part_text(part)
         words[kind].append(text)
+        look_over_part(part, unread)
         read.annotations += part.get("annotations") or ()
     read.text, read.refusal = "".join(words["text"]), "".join(words["refusal"])
     read.reasoning = "\n\n".join(words["reasoning"])

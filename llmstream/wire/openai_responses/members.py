@@ -39,6 +39,116 @@ EVENT = frozenset(
 )
 """Members of events."""
 
+_READ_OF_RESPONSE = frozenset(
+    {
+        "error",
+        "id",
+        "incomplete_details",
+        "last_error",
+        "model",
+        "output",
+        "output_text",
+        "status",
+        "status_details",
+        "usage",
+    }
+)
+_EMPTY_OF_RESPONSE = frozenset(
+    {
+        "access_programs",
+        "background",
+        "cancelled_at",
+        "completed_at",
+        "content_filters",  # Azure
+        "conversation",
+        "conversation_id",  # Realtime
+        "created_at",
+        "expires_at",
+        "failed_at",
+        "image",
+        "include",
+        "input",
+        "input_transformations",
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "modalities",  # Realtime
+        "moderation",
+        "object",
+        "output_modalities",  # Realtime
+        "parallel_tool_calls",
+        "previous_response_id",
+        "prompt",
+        "prompt_cache_diagnostics",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "provider",
+        "reasoning",
+        "request_id",
+        "safety_identifier",
+        "service_tier",
+        "stop",
+        "store",
+        "stream_options",
+        "system_fingerprint",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tool_usage",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "truncation",
+        "user",
+    }
+)
+RESPONSE = _READ_OF_RESPONSE | _EMPTY_OF_RESPONSE
+"""Members of the response. Most of them repeat the request."""
+
+_OF_ANY_ITEM = frozenset(
+    {
+        "agent",
+        "created_by",
+        "id",
+        "internal_chat_message_metadata_passthrough",
+        "item_id",
+        "metadata",
+        "object",
+        "response_id",
+        "status",
+        "type",
+    }
+)
+_OF_A_CALL = frozenset({"async", "call_id", "caller", "execution", "name", "namespace"})
+ITEMS = {
+    "message": _OF_ANY_ITEM | {"content", "output_text", "phase", "role", "text"},
+    "reasoning": _OF_ANY_ITEM
+    | {"content", "encrypted_content", "format", "role", "signature", "summary", "text"},
+    "function_call": _OF_ANY_ITEM | _OF_A_CALL | {"arguments"},
+    "custom_tool_call": _OF_ANY_ITEM | _OF_A_CALL | {"input"},
+}
+"""Members of items, by type. Those of other types are kept whole."""
+
+PART = frozenset(
+    {
+        "annotations",
+        "audio",
+        "data",
+        "format",
+        "id",
+        "logprobs",
+        "refusal",
+        "signature",
+        "text",
+        "thinking",
+        "transcript",
+        "type",
+    }
+)
+"""Members of content parts."""
+
 EMPTY_EVENTS = frozenset(
     {
         "keepalive",

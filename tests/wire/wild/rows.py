@@ -7,6 +7,7 @@ from tests.wire.wild.messages_rows import messages_answer, messages_rows
 from tests.wire.wild.responses_rows import responses_rows
 from tests.wire.wild.row import Row, frames, reported
 from tests.wire.wild.told_again_rows import told_again_rows
+from tests.wire.wild.unusual_place_rows import unusual_place_rows
 
 
 def frame_rows() -> list[Row]:
@@ -55,4 +56,5 @@ def rows() -> list[Row]:
         *messages_rows(),
         *responses_rows(),
         *told_again_rows(),
+        *unusual_place_rows(),
     ]

@@ -1,0 +1,147 @@
+"""Answers whose words stand in members where nobody expects them, in every format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.wire.wild.chat_rows import chat, chunk
+from tests.wire.wild.messages_rows import START, add, begin, message_end, messages, stop
+from tests.wire.wild.responses_rows import asked, completed, event, responses, said, text_pieces
+from tests.wire.wild.row import CALL, Frame, Row, frames
+from tests.wire.wild.told_again_rows import RESPONSE, document
+
+HELLO = {"text": "Hello"}
+NOTHING = {"error": "protocol", "code": "not_understood"}
+
+
+def responses_places() -> list[Row]:
+    """Responses: members of the response, of items and of parts."""
+    item_done = "output_item.done"
+    whole = {**RESPONSE, "status": "completed"}
+    valued = {"type": "output_text", "text": {"value": "Hello", "annotations": []}}
+    pieces = text_pieces("Hel", "lo", item_id="m1")
+    odd = {"type": "output_text", "text": "", "words": "Hello"}
+    return [
+        responses("output_text alone", completed(output_text="Hello"), **HELLO),
+        responses("output_text after deltas", *pieces, completed(output_text="Hello"), **HELLO),
+        responses(
+            "output_text has more", *pieces, completed(output_text="Hello you"), text="Hello you"
+        ),
+        responses("output_text beside items", completed(said(), output_text="Hello"), **HELLO),
+        responses(
+            "output_text of two messages",
+            completed(said("Hel"), said("lo"), output_text="Hello"),
+            **HELLO,
+        ),
+        responses("output_text beside a call", completed(asked(), output_text=""), **CALL),
+        responses("output_text of an item", completed(said("", output_text="Hello")), **HELLO),
+        responses(
+            "text of an item", event(item_done, 0, item={**said(""), "text": "Hello"}), **HELLO
+        ),
+        responses("a text with a value", completed(said("", content=[valued])), **HELLO),
+        responses("the answer in another member", completed(answer="Hello"), **NOTHING),
+        responses(
+            "the answer in another member of an item", completed(said("", words="Hi")), **NOTHING
+        ),
+        responses(
+            "the answer in another member of a part", completed(said("", content=[odd])), **NOTHING
+        ),
+        responses("output_text as a list", completed(output_text=["Hello"]), **NOTHING),
+        responses(
+            "another member beside the text",
+            completed(said(mood="glad"), weather="fine"),
+            unread=["output.message.mood", "response.weather"],
+            **HELLO,
+        ),
+        responses(
+            "another member of a call",
+            completed(asked(mood="glad")),
+            unread=["output.function_call.mood"],
+            **CALL,
+        ),
+        document(
+            "whole: output_text", "openai-responses:m", {**whole, "output_text": "Hello"}, **HELLO
+        ),
+        document(
+            "whole: another member", "openai-responses:m", {**whole, "answer": "Hello"}, **NOTHING
+        ),
+    ]
+
+
+def messages_places() -> list[Row]:
+    """Messages: members of the message, of its delta and of blocks."""
+    text = {"type": "text", "text": "Hello"}
+    block = [begin(0, type="text", text=""), add(0, "text", "Hello"), stop(0)]
+
+    def ended(name: str, *payloads: Frame, **expect: Any) -> Row:
+        return Row(name, "anthropic:m", frames(payloads), expect)
+
+    def begun(**more: Any) -> Frame:
+        return {**START, "message": {**START["message"], **more}}
+
+    def delta(**more: Any) -> list[Frame]:
+        first, last = message_end()
+        return [{**first, "delta": {**first["delta"], **more}}, last]
+
+    return [
+        ended("content as a text", begun(content="Hello"), *message_end(), **HELLO),
+        ended("content as a block", begun(content=text), *message_end(), **HELLO),
+        ended("content in the delta", START, *delta(content=[text]), **HELLO),
+        ended("content as a text in the delta", START, *delta(content="Hello"), **HELLO),
+        ended("content again in the delta", START, *block, *delta(content=[text]), **HELLO),
+        ended("content at the end", START, *message_end(message={"content": "Hello"}), **HELLO),
+        ended("another member of the message", begun(answer="Hello"), *message_end(), **NOTHING),
+        ended("another member of the delta", START, *delta(answer="Hello"), **NOTHING),
+        ended(
+            "another member at the end", START, *message_end(message={"answer": "Hi"}), **NOTHING
+        ),
+        ended(
+            "other members beside the text",
+            begun(mood="glad"),
+            *block,
+            *delta(weather="fine"),
+            unread=["message.mood", "message_delta.weather"],
+            **HELLO,
+        ),
+        messages(
+            "another member of a block",
+            begin(0, type="text", text="Hello", mood="glad"),
+            stop(0),
+            unread=["content.text.mood"],
+            **HELLO,
+        ),
+        document("whole: a text", "anthropic:m", {"type": "message", "content": "Hello"}, **HELLO),
+    ]
+
+
+def chat_places() -> list[Row]:
+    """Chat: members of entries of `tool_calls`."""
+    function = {"name": "get", "arguments": '{"a":1}'}
+
+    def asks(**entry: Any) -> Frame:
+        return chunk({"tool_calls": [{"index": 0, **entry}]})
+
+    def asks_for(**more: Any) -> Frame:
+        return asks(id="x", function={**function, **more})
+
+    return [
+        chat(
+            "another member of a call",
+            asks(id="x", function=function, mood="glad"),
+            unread=["tool_calls.mood"],
+            **CALL,
+        ),
+        chat(
+            "another member of a function",
+            asks_for(mood="glad"),
+            unread=["tool_calls.function.mood"],
+            **CALL,
+        ),
+        chat("a call in another member", asks(call={"tool": "get"}), **NOTHING),
+        chat("a call that goes on", asks(type="function", function=function), unread=[], **CALL),
+    ]
+
+
+def unusual_place_rows() -> list[Row]:
+    """All of them."""
+    return [*responses_places(), *messages_places(), *chat_places()]
