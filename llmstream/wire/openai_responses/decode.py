@@ -31,7 +31,7 @@ from llmstream.messages import parse_arguments
 from llmstream.wire.error_body import is_error, parse_error
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import as_count
-from llmstream.wire.open_calls import OpenCall, as_name
+from llmstream.wire.open_calls import OpenCall, as_name, content_of
 from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_content import (
     ItemContent,
@@ -63,6 +63,7 @@ class ResponsesDecoder(ItemWriter):
         super().__init__(**options)
         self._items = ItemTable()
         self._claimed: dict[Item, None] = {}  # the items that the snapshot names by an id
+        self._asked: set[tuple[str, str]] = set()  # what finished calls ask for
         self._is_resumed = False  # the stream begins after its own beginning
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -171,9 +172,9 @@ class ResponsesDecoder(ItemWriter):
         if read.type == "message" and self._tells_again(read.text):
             return
         known = self._find(item, {"output_index": index, **item}, read)
-        if known is not None and not known.done:
+        if known is not None:
             self._end_item(item, known, read)
-        elif known is None and not self._is_resumed:
+        elif not self._is_resumed:
             self._end_item(item, self._new_item(item, None, whole=True), read)
 
     def _tells_again(self, text: str) -> bool:
@@ -258,6 +259,8 @@ class ResponsesDecoder(ItemWriter):
 
     def _end_item(self, item: dict[str, Any], state: Item, read: ItemContent | None = None) -> None:
         if state.done:
+            if state.call is not None and item["type"] in CALLS:
+                self._add_late(state.call, as_arguments(item.get(CALLS[item["type"]])))
             return
         read = read or read_content(item, self._unread)
         self._items.finish(state, read.key)
@@ -267,6 +270,7 @@ class ResponsesDecoder(ItemWriter):
         elif kind == "reasoning":
             self._end_reasoning(item, state, read)
         elif kind in CALLS:
+            self._asked.add(content_of(read.name, read.arguments))
             self._end_call(item, state)
         elif is_provider_call(kind):
             self._provider_call(item)
@@ -359,13 +363,38 @@ class ResponsesDecoder(ItemWriter):
 
     def _parse_arguments_done(self, payload: dict[str, Any]) -> None:
         whole = as_arguments(payload.get("arguments") or payload.get("input"))
+        name = as_name(payload.get("name"))
         state = self._items.place_arguments(payload, whole)
-        if state is None or state.call is None or state.done:
+        if state is None or not self._may_ask(state, payload, name, whole):
+            state = self._begin_asked(payload, name, whole)
+        if state is None or state.call is None:
+            return
+        if state.done:
+            self._add_late(state.call, whole)
             return
         state.asked = True
-        if not state.call.name and (name := as_name(payload.get("name"))):
-            state.call.name = name
+        state.call.name = state.call.name or name
         self._add_arguments(state.call, whole)
+
+    def _may_ask(self, state: Item, payload: dict[str, Any], name: str, whole: str) -> bool:
+        """Whether whole arguments may be those of an item. One that has its own takes no others by mere position."""
+        call = state.call
+        if call is None:
+            return True
+        if not _has_name(call, name):
+            return False
+        is_free = not state.asked or content_of("", whole) == content_of("", call.arguments)
+        return is_free or self._items.is_numbered(state, payload)
+
+    def _begin_asked(self, payload: dict[str, Any], name: str, whole: str) -> Item | None:
+        """A call that begins with its whole arguments; None if a finished one asked for the same."""
+        if not name or self._is_resumed or content_of(name, whole) in self._asked:
+            return None
+        state = Item("call", whole=True)
+        ids = as_words(payload.get("item_id")), as_words(payload.get("call_id"))
+        self._items.add(state, payload.get("output_index"), *ids)
+        state.call = self._open_call(ids[1] or ids[0], name)
+        return state
 
     # --- speech --------------------------------------------------------------------------------------------
 

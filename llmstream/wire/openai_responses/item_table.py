@@ -183,6 +183,10 @@ class ItemTable:
         told.popitem()
         return True
 
+    def is_numbered(self, item: Item, payload: Mapping[str, Any]) -> bool:
+        """Whether an event names this item by an id or by its index."""
+        return item in self._numbered(payload)
+
     def _numbered(self, payload: Mapping[str, Any]) -> Iterator[Item]:
         for id in _ids(payload):
             if (item := self._by_id.get(id)) is not None:

@@ -134,6 +134,11 @@ class ItemWriter(Decoder):
         if whole.startswith(told):
             self._call_delta(call, whole[len(told) :])
 
+    def _add_late(self, call: OpenCall, whole: str) -> None:
+        """The arguments of a finished call that had none, if it wasn't told yet."""
+        if not parse_arguments(call.arguments) and not call.freeform and call in self._calls:
+            self._add_arguments(call, whole)
+
     def _end_call(self, item: dict[str, Any], state: Item) -> None:
         kind = item["type"]
         whole = as_arguments(item.get(CALLS[kind]))

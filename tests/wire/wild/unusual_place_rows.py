@@ -7,7 +7,7 @@ from typing import Any
 from tests.wire.wild.chat_rows import chat, chunk
 from tests.wire.wild.messages_rows import START, add, begin, message_end, messages, stop
 from tests.wire.wild.responses_rows import asked, completed, event, responses, said, text_pieces
-from tests.wire.wild.row import CALL, Frame, Row, frames
+from tests.wire.wild.row import CALL, TWO, WHOLE, Frame, Row, called, frames
 from tests.wire.wild.told_again_rows import RESPONSE, document
 
 HELLO = {"text": "Hello"}
@@ -66,6 +66,52 @@ def responses_places() -> list[Row]:
             "whole: another member", "openai-responses:m", {**whole, "answer": "Hello"}, **NOTHING
         ),
     ]
+
+
+def responses_calls() -> list[Row]:
+    """Responses: calls whose arguments come alone or late."""
+    args, item_done = "function_call_arguments", "output_item.done"
+    named = {"name": "get", "item_id": "f1"}
+    whole = event(f"{args}.done", 0, arguments=WHOLE, **named)
+    other = event(f"{args}.done", 1, arguments='{"a":2}', name="get", item_id="f2")
+    put = event(f"{args}.done", 1, arguments="{}", name="put", item_id="f2")
+    known = asked(id="f1", call_id="c1")
+    begun = event("output_item.added", 0, item={**known, "arguments": ""})
+
+    def done(arguments: str) -> Frame:
+        return event(item_done, 0, item={**known, "arguments": arguments})
+
+    rows = [
+        responses("a call in arguments.done alone", whole, **CALL),
+        responses("a call in arguments.done twice", whole, whole, **CALL),
+        responses("a call in arguments.done and its item", whole, done(WHOLE), **CALL),
+        responses("a call in arguments.done and the snapshot", whole, completed(known), **CALL),
+        responses("a call in arguments.done after its item", done(WHOLE), whole, **CALL),
+        responses(
+            "a call in arguments.done beside an item of other ids",
+            event(item_done, 5, item=asked(id="x", call_id="y")),
+            event(f"{args}.done", 6, arguments=WHOLE, name="get", item_id="z"),
+            **CALL,
+        ),
+        responses("two calls in arguments.done alone", whole, other, **TWO),
+        responses(
+            "arguments.done of another name than the open call's",
+            begun,
+            put,
+            done(WHOLE),
+            **called(("get", {"a": 1}), ("put", {})),
+        ),
+    ]
+    for early in ("", "{}"):
+        pieces = [event(f"{args}.delta", 0, delta=text, item_id="f1") for text in ('{"a"', ":1}")]
+        late = {"arguments.done": [whole], "deltas": pieces, "the snapshot": [completed(known)]}
+        late["deltas and arguments.done"] = [*pieces, whole]
+        late["everything"] = [*pieces, whole, done(WHOLE), completed(known)]
+        rows += [
+            responses(f"item.done with {early!r}, then {name}", begun, done(early), *then, **CALL)
+            for name, then in late.items()
+        ]
+    return rows
 
 
 def messages_places() -> list[Row]:
@@ -144,4 +190,4 @@ def chat_places() -> list[Row]:
 
 def unusual_place_rows() -> list[Row]:
     """All of them."""
-    return [*responses_places(), *messages_places(), *chat_places()]
+    return [*responses_places(), *responses_calls(), *messages_places(), *chat_places()]
