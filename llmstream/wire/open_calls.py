@@ -8,8 +8,10 @@ from typing import Any
 from llmstream.messages import ToolCall, parse_arguments
 from llmstream.wire.json_fields import HalfText, as_string, ends_in_half, mend
 
-_PLACEHOLDERS = ("", "{", "{}")
-"""Beginnings of arguments that may stand for those that follow: some servers send `{}` first."""
+_PLACEHOLDERS = frozenset({"", "{", "{}", "n", "nu", "nul", "null"})
+"""Beginnings of arguments that may stand for those that follow: some servers send `{}` or `null` first."""
+_REPLACED = {"{}{": "}", "null{": "ll"}
+"""Beginnings of which the real arguments are what follows the placeholder, and how the placeholder ends."""
 
 
 NO_NAMES = frozenset({"", "null"})
@@ -87,7 +89,8 @@ class OpenCall:
 
     def settle(self) -> list[str]:
         """No more will come: the characters that were held back."""
-        held, self._held, self._beginning = self._held, [], None
+        held = [] if self._beginning == "null" else self._held  # no arguments at all
+        self._held, self._beginning = [], None
         if self._half:
             self._half = ""
             held.append("\ufffd")
@@ -151,9 +154,10 @@ class OpenCall:
             self._beginning = beginning
             return []
         held, self._held = self._held, []
-        if beginning.startswith("{}{"):
-            self._beginning = ""
-            return self._take("".join(held).partition("}")[2])
+        for replaced, end in _REPLACED.items():
+            if beginning.startswith(replaced):
+                self._beginning = ""
+                return self._take("".join(held).partition(end)[2])
         self._beginning = None
         return self._keep(held)
 

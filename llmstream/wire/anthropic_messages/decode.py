@@ -59,6 +59,7 @@ class MessagesDecoder(Decoder):
         # All but calls, which end at the latest when the next begins.
         self._loose: dict[int, None] = {}
         self._last: dict[str, OpenBlock] = {}  # the last open block of each type
+        self._last_index = -1  # of the block that began last: events may lack theirs
         self._last_kind = ""  # the type of the block that began last
         self._opening: list[dict[str, Any]] = []  # the content of `message_start`
         self._texts: list[TextRecord] = []  # of the text blocks, in order
@@ -171,7 +172,10 @@ class MessagesDecoder(Decoder):
     # --- blocks --------------------------------------------------------------------------------------------
 
     def _parse_block_start(self, payload: dict[str, Any]) -> None:
-        index, start = payload["index"], payload["content_block"]
+        index, start = payload.get("index"), payload["content_block"]
+        if index is None:
+            index = self._last_index + 1
+        self._last_index = index
         if self._opening and repeats(self._opening[0], start, index):
             self._opening = []
         self._flush_opening()
@@ -285,7 +289,9 @@ class MessagesDecoder(Decoder):
     # --- deltas --------------------------------------------------------------------------------------------
 
     def _parse_delta(self, payload: dict[str, Any]) -> None:
-        index, delta = payload["index"], payload["delta"]
+        index, delta = payload.get("index"), payload["delta"]
+        if index is None:
+            index = max(self._last_index, 0)
         kind = delta["type"]
         if self._opening:
             self._flush_opening()
@@ -304,6 +310,8 @@ class MessagesDecoder(Decoder):
                 self._parse_input(index, piece)
         elif (block := self._blocks.get(index)) is not None and block.item is not None:
             add_to_item(block, delta)
+        elif carries_error(delta):
+            self._fail(parse_error(delta))
         else:
             self._unread.note(f"delta.{kind}", members.without_names(delta))
         if not delta.keys() <= members.DELTA and kind in members.DELTAS:
@@ -339,7 +347,9 @@ class MessagesDecoder(Decoder):
     # --- the end of blocks ---------------------------------------------------------------------------------
 
     def _parse_block_stop(self, payload: dict[str, Any]) -> None:
-        index, whole = payload["index"], payload.get("content_block")
+        index, whole = payload.get("index"), payload.get("content_block")
+        if index is None:
+            index = max(self._last_index, 0)
         block = self._blocks.get(index)
         if block is not None and isinstance(whole, dict) and whole.get("type") == block.type:
             self._add_whole(block, whole)

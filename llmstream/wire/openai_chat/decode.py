@@ -30,9 +30,9 @@ from llmstream.wire.openai_chat import members
 from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
 from llmstream.wire.openai_chat.content import Segment, inner_text, parse_content, parse_images
 from llmstream.wire.openai_chat.reasoning_details import ReasoningDetails, text_of
-from llmstream.wire.openai_chat.usage import parse_usage
 from llmstream.wire.speech import Speech
 from llmstream.wire.text_record import TextRecord
+from llmstream.wire.usage_counts import read_counts, usage_of
 
 _REASONING_NAMES = (
     "reasoning_content",
@@ -66,6 +66,7 @@ class ChatDecoder(Decoder):
         self._speech = Speech()
         self._files: set[int] = set()  # hashes of those that were read
         self._sources: set[str] = set()
+        self._counts: dict[str, int] = {}  # of all chunks
         self._choice_error: Any = None  # what stands in a choice or its delta
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -76,9 +77,9 @@ class ChatDecoder(Decoder):
             self._parse_choices(payload, choices)
         if usage := payload.get("usage"):
             self._is_known = True
-            self._count(parse_usage(usage))
+            self._add_usage(usage)
         elif isinstance(groq := payload.get("x_groq"), dict) and groq.get("usage"):
-            self._count(parse_usage(groq["usage"]))
+            self._add_usage(groq["usage"])
         if isinstance(citations := payload.get("citations"), list):
             self._parse_citations(citations, payload.get("search_results"))
         if carries_error(payload) or (not choices and is_error(payload)):
@@ -87,6 +88,11 @@ class ChatDecoder(Decoder):
             self._fail(parse_error(told))
         elif not payload.keys() <= members.CHUNK and payload.get("type") not in KEEP_ALIVES:
             self._unread.look_over("", payload, members.CHUNK)
+
+    def _add_usage(self, usage: Any) -> None:
+        """The counts of a chunk, of which some may have come before."""
+        self._counts |= read_counts(usage)
+        self._count(usage_of(self._counts))
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A `chat.completion` object: its message is one large delta."""
@@ -147,7 +153,7 @@ class ChatDecoder(Decoder):
             native = choice.get("native_finish_reason")
             self.finishing |= self._finish_word(reason, native=native)
         if usage := choice.get("usage"):  # Kimi
-            self._count(parse_usage(usage))
+            self._add_usage(usage)
         if "error" in choice:
             self._choice_error = choice["error"]
         if not choice.keys() <= members.CHOICE:

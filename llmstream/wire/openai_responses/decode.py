@@ -48,8 +48,9 @@ from llmstream.wire.openai_responses.items import (
     is_provider_result,
     parse_result,
 )
-from llmstream.wire.openai_responses.values import parse_annotation, parse_usage
+from llmstream.wire.openai_responses.values import parse_annotation
 from llmstream.wire.streamed_text import StreamedText
+from llmstream.wire.usage_counts import read_counts, usage_of
 
 _BEGINNINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
 
@@ -105,7 +106,7 @@ class ResponsesDecoder(ItemWriter):
     def _parse_end(self, payload: dict[str, Any]) -> None:
         self._parse_response(payload)
         response = payload.get("response") or {}
-        self._count(parse_usage(response.get("usage")))
+        self._count(usage_of(read_counts(response.get("usage") or payload.get("usage"))))
         self._parse_output(response.get("output") or ())
         self._parse_output_text(response)
         named = payload.get("type", "response.completed").rpartition(".")[2]

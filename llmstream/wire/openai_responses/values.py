@@ -1,4 +1,4 @@
-"""Small values of the Responses format in both directions: usage, errors, annotations."""
+"""Small values of the Responses format in both directions: usage (written), errors, annotations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.messages import Source, Usage
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.json_fields import as_count, as_object, present
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.outbound import own_data
 
@@ -46,21 +46,6 @@ def parse_annotation(annotation: dict[str, Any]) -> Source | None:
             provider_data=data,
         )
     return None
-
-
-def parse_usage(usage: Any) -> Usage | None:
-    """The `usage` object of a response; None if there is none."""
-    if not as_object(usage):
-        return None
-    read = usage.get("input_tokens_details") or {}
-    written = usage.get("output_tokens_details") or {}
-    return Usage(
-        input_tokens=as_count(usage.get("input_tokens")),
-        output_tokens=as_count(usage.get("output_tokens")),
-        cache_read_tokens=as_count(read.get("cached_tokens")),
-        cache_write_tokens=as_count(read.get("cache_write_tokens")),
-        reasoning_tokens=as_count(written.get("reasoning_tokens")),
-    )
 
 
 def render_usage(usage: Usage) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tests.wire.wild.chat_rows import chat, chunk
-from tests.wire.wild.messages_rows import START, add, begin, message_end, messages, stop
+from tests.wire.wild.messages_rows import START, add, begin, message_end, messages, stop, tool
 from tests.wire.wild.responses_rows import asked, completed, event, responses, said, text_pieces
 from tests.wire.wild.row import CALL, TWO, WHOLE, Frame, Row, called, frames
 from tests.wire.wild.told_again_rows import RESPONSE, document
 
 HELLO = {"text": "Hello"}
+EMPTY_CALL = {"calls": [{"name": "get", "input": {}, "complete": True}], "finish": "tool_calls"}
 NOTHING = {"error": "protocol", "code": "not_understood"}
 
 
@@ -160,6 +161,75 @@ def messages_places() -> list[Row]:
     ]
 
 
+def messages_indices() -> list[Row]:
+    """Messages: events without an index, and errors inside of a delta."""
+
+    def without(*payloads: Frame) -> list[Frame]:
+        return [{name: frame[name] for name in frame if name != "index"} for frame in payloads]
+
+    text = without(begin(0, type="text", text=""), add(0, "text", "Hello"), stop(0))
+    call = without(tool(), add(0, "input_json", WHOLE), stop(0))
+    other = without(tool(id="u"), add(0, "input_json", '{"a":2}'), stop(0))
+    error = {"type": "overloaded_error", "message": "Overloaded"}
+    failed = {"type": "content_block_delta", "index": 0, "delta": {"type": "error", "error": error}}
+    return [
+        messages("no indices: a text", *text, **HELLO),
+        messages("no indices: a call", *call, **CALL),
+        messages("no indices: two calls", *call, *other, **TWO),
+        messages("no indices: a text, then a call", *text, *call, **CALL | HELLO),
+        messages("no indices: deltas alone", *text[1:2], **HELLO),
+        messages(
+            "no indices after one", begin(0, type="text", text=""), *text[1:], *call, **CALL | HELLO
+        ),
+        messages("null for an index", *({**frame, "index": None} for frame in call), **CALL),
+        messages("an error in a block's delta", failed, error="overloaded"),
+        messages(
+            "an error in the message's delta",
+            *text,
+            {"type": "message_delta", "delta": {"stop_reason": None, "error": error}},
+            error="overloaded",
+        ),
+        messages("input null", tool(input="null"), stop(0), calls=[{"name": "get", "input": {}}]),
+    ]
+
+
+def usage_rows() -> list[Row]:
+    """Counts under the other format's names, and xAI's, whose output leaves the reasoning out."""
+    reasoning = {"reasoning_tokens": 200}
+    chats = {"prompt_tokens": 3, "completion_tokens": 4}
+    xai = {"input_tokens": 3, "output_tokens": 2, "output_tokens_details": reasoning}
+    parts = ({"prompt_tokens": 3}, {"completion_tokens": 2, "completion_tokens_details": reasoning})
+    whole = {"input_tokens": 3, "output_tokens": 202, "reasoning_tokens": 200}
+    plain = {"input_tokens": 3, "output_tokens": 4}
+    return [
+        responses("usage under chat's names", completed(said(), usage=chats), usage=plain, **HELLO),
+        responses("usage beside the response", {**completed(said()), "usage": chats}, usage=plain),
+        responses(
+            "xAI's usage",
+            completed(said(), usage={**xai, "total_tokens": 205}),
+            usage=whole,
+        ),
+        responses(
+            "usage whose output has the reasoning",
+            completed(said(), usage={**xai, "output_tokens": 202, "total_tokens": 205}),
+            usage=whole,
+        ),
+        chat(
+            "xAI's usage over two chunks",
+            chunk({"content": "Hi"}, usage=parts[0]),
+            chunk({}, usage={**parts[1], "total_tokens": 205}),
+            usage=whole,
+        ),
+        chat(
+            "xAI's usage over three chunks, some with nulls",
+            chunk({"content": "Hi"}, usage=parts[0]),
+            chunk({}, usage={**parts[1], "prompt_tokens": None}),
+            chunk({}, usage={"total_tokens": 205, "completion_tokens": -1}),
+            usage=whole,
+        ),
+    ]
+
+
 def chat_places() -> list[Row]:
     """Chat: members of entries of `tool_calls`."""
     function = {"name": "get", "arguments": '{"a":1}'}
@@ -184,10 +254,32 @@ def chat_places() -> list[Row]:
             **CALL,
         ),
         chat("a call in another member", asks(call={"tool": "get"}), **NOTHING),
+        chat(
+            "arguments null", asks(id="x", function={**function, "arguments": "null"}), **EMPTY_CALL
+        ),
+        chat(
+            "arguments null at first",
+            asks_for(arguments="null"),
+            asks(function={"arguments": WHOLE}),
+            **CALL,
+        ),
+        chat(
+            "arguments null in pieces",
+            asks_for(arguments="nu"),
+            asks(function={"arguments": "ll"}),
+            **EMPTY_CALL,
+        ),
         chat("a call that goes on", asks(type="function", function=function), unread=[], **CALL),
     ]
 
 
 def unusual_place_rows() -> list[Row]:
     """All of them."""
-    return [*responses_places(), *responses_calls(), *messages_places(), *chat_places()]
+    return [
+        *responses_places(),
+        *responses_calls(),
+        *messages_places(),
+        *messages_indices(),
+        *usage_rows(),
+        *chat_places(),
+    ]
