@@ -1208,3 +1208,151 @@ def test_further_members_of_responses_texts_and_calls_go_back_and_are_named_else
     for render_other in (render_chat, render_messages):
         warnings = render_other(request).warnings
         assert [w.partition(":")[0] for w in warnings] == ["text", "tool call"]
+
+
+FURTHER_ITEMS = {
+    "a user's message": (
+        {"role": "user", "content": [{"type": "input_text", "text": "a"}], "novel": 1},
+        "text",
+    ),
+    "a user's message that an image begins": (
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_image", "image_url": "https://a.b/c.png"},
+                {"type": "input_text", "text": "a"},
+            ],
+            "novel": 1,
+        },
+        "text",
+    ),
+    "an answer": (
+        {
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "a"}],
+            "phase": "commentary",
+            "novel": 1,
+        },
+        "text",
+    ),
+    "an image": (
+        {
+            "role": "user",
+            "content": [{"type": "input_image", "image_url": "https://a.b/c.png", "novel": 1}],
+        },
+        "input_image",
+    ),
+    "a file": (
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "input_file",
+                    "filename": "a.pdf",
+                    "file_data": "data:application/pdf;base64,YQ==",
+                    "novel": 1,
+                }
+            ],
+        },
+        "input_file",
+    ),
+    "an image of which the server has the data": (
+        {
+            "role": "user",
+            "content": [
+                {"type": "input_image", "image_url": "https://a.b/c.png", "file_id": "f"},
+                {"type": "input_text", "text": "novel"},
+            ],
+        },
+        "input_image",
+    ),
+    "reasoning": (
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "e", "novel": 1},
+        "reasoning",
+    ),
+    "a result": (
+        {"type": "function_call_output", "call_id": "c", "output": "1", "novel": {"a": [1]}},
+        "tool result",
+    ),
+}
+
+
+def conversation_with(item):
+    """A whole conversation of Responses' items around one of them."""
+    item = {"type": "message", **item}
+    asked = {"type": "message", "role": "user", "content": "q"}
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    if item["type"] == "function_call_output":
+        return [asked, call, item]
+    return [asked, item, call, result]
+
+
+@pytest.mark.parametrize("name", FURTHER_ITEMS)
+def test_further_members_of_responses_items_go_back_and_are_named_elsewhere(name):
+    item, kind = FURTHER_ITEMS[name]
+    items = conversation_with(item)
+    request = parse_responses({"model": "m", "input": items})
+    rendered = render_responses(request)
+    found = rendered.body["input"]
+    for each in (*found, *items):
+        content = each.get("content")
+        if isinstance(content, list) and len(content) == 1 and len(content[0]) == 2:
+            each["content"] = content[0]["text"]
+    assert found == items
+    assert not rendered.warnings
+    novel = "file_id" if "server" in name else "novel"
+    for render_other in (render_chat, render_messages):
+        warnings = render_other(request).warnings
+        assert any(w.startswith(f"{kind}:") and novel in w for w in warnings), warnings
+
+
+def test_a_text_and_its_message_may_have_the_same_further_member():
+    part = {"type": "output_text", "text": "a", "novel": 1}
+    item = {"type": "message", "role": "assistant", "content": [part], "novel": 2}
+    items = conversation_with(item)
+    assert render_responses(parse_responses({"model": "m", "input": items})).body["input"] == items
+
+
+NOVEL_BLOCKS = {
+    "thinking": {"type": "thinking", "thinking": "t", "novel": 1},
+    "signed thinking": {"type": "thinking", "thinking": "t", "signature": "s", "novel": 1},
+    "image": {"type": "image", "source": {"type": "url", "url": "https://a.b/c.png"}, "novel": 1},
+    "document": {
+        "type": "document",
+        "source": {"type": "text", "media_type": "text/plain", "data": "d"},
+        "novel": 1,
+    },
+    "search result": {
+        "type": "search_result",
+        "title": "t",
+        "source": "s",
+        "content": [{"type": "text", "text": "x"}],
+        "novel": 1,
+    },
+}
+
+
+PLACES = [(name, False) for name in NOVEL_BLOCKS] + [
+    (name, True) for name in NOVEL_BLOCKS if "thinking" not in name
+]
+
+
+@pytest.mark.parametrize(("name", "inside"), PLACES)
+def test_further_members_of_blocks_are_named_in_other_formats(name, inside):
+    block = NOVEL_BLOCKS[name]
+    is_thinking = "thinking" in name
+    call = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [block] if inside else "1"}
+    messages = [
+        {"role": "user", "content": "q" if is_thinking or inside else [block]},
+        {"role": "assistant", "content": [block, call] if is_thinking else [call]},
+        {"role": "user", "content": [result]},
+    ]
+    request = parse_messages({"model": "claude-sonnet-4-5", "max_tokens": 5, "messages": messages})
+    own = render_messages(request)
+    assert not own.warnings
+    assert ("novel" in str(own.body)) is (name != "thinking")
+    for render_other in (render_chat, render_responses):
+        warnings = render_other(request).warnings
+        assert any("novel" in warning for warning in warnings), warnings

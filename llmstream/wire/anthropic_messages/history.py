@@ -303,7 +303,7 @@ def _parse_block(block: Any, where: str) -> Part:
 def _parse_thinking(block: Mapping[str, Any], where: str) -> ReasoningPart:  # noqa: ARG001  # as the others
     # A gateway sends an empty one with another vendor's reasoning.
     signature = as_text(block.get("signature"))
-    data = _further(block, "type", "thinking", "signature") if signature else None
+    data = _further(block, "type", "thinking", "signature")
     return ReasoningPart(as_text(block.get("thinking")) or "", signature, None, FORMAT, data)
 
 

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.cache_marks import BREAKPOINT, CONTROL
+from llmstream.media import parse_media
 from llmstream.media_types import essence
 from llmstream.messages import File, ImagePart, Part, ProviderPart, TextPart
 
@@ -36,6 +38,15 @@ def labelled(part: ProviderPart) -> list[Part]:
     """What another format's block says to anybody; nothing if only that format understands it."""
     reader = _READERS.get(str(part.data.get("type")))
     return [] if reader is None else reader(part.data)
+
+
+def further_members(block: Mapping[str, Any]) -> dict[str, Any]:
+    """What `labelled` doesn't say of a block that it can read."""
+    known = _KNOWN.get(str(block.get("type")))
+    if known is None:
+        return {}
+    names = [name for name in block if name not in known]
+    return {name: block[name] for name in names if block[name] not in (None, [])}
 
 
 def _search_result(block: Mapping[str, Any]) -> list[Part]:
@@ -86,4 +97,32 @@ def _texts(content: Any) -> str:
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 
-_READERS = {"search_result": _search_result, "document": _document, "image": _image}
+def _input_image(block: Mapping[str, Any]) -> list[Part]:
+    url = block.get("image_url")
+    if not isinstance(url, str):
+        return []
+    return [parse_media(ImagePart, "input_image", url=url, detail=block.get("detail"))]
+
+
+def _input_file(block: Mapping[str, Any]) -> list[Part]:
+    names = {"id": "file_id", "name": "filename", "data": "file_data", "url": "file_url"}
+    said = {name: block.get(key) or None for name, key in names.items()}
+    return [parse_media(File, "input_file", **said)]
+
+
+_READERS = {
+    "search_result": _search_result,
+    "document": _document,
+    "image": _image,
+    "input_image": _input_image,
+    "input_file": _input_file,
+}
+
+_KNOWN: Mapping[str, frozenset[str]] = {
+    "search_result": frozenset({"type", "title", "source", "content", "citations", CONTROL}),
+    "document": frozenset({"type", "title", "source", "context", "citations", CONTROL}),
+    "image": frozenset({"type", "source", CONTROL}),
+    "input_image": frozenset({"type", "image_url", "detail", BREAKPOINT}),
+    "input_file": frozenset({"type", "file_id", "filename", "file_data", "file_url", BREAKPOINT}),
+}
+"""What each reader reads, and marks, which are no loss."""

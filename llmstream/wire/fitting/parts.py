@@ -22,13 +22,22 @@ from llmstream.messages import (
     ToolResult,
     parse_arguments,
 )
-from llmstream.wire.fitting.labelled_text import document, is_text, labelled, text_of
+from llmstream.wire.fitting.labelled_text import (
+    document,
+    further_members,
+    is_text,
+    labelled,
+    text_of,
+)
 from llmstream.wire.fitting.rules import Blank, HistoryRules, is_same_host
 from llmstream.wire.fitting.tools import flat_name
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import MESSAGE_MEMBERS, warn_once
 
 FREEFORM = frozenset({"custom", "custom_tool_call"})
 """The types of calls whose arguments are any text, in OpenAI's two formats."""
+
+SEALS = frozenset({"reasoning_details", "reasoning_opaque"})
+"""Where chat completions keep what their hosts signed."""
 
 _WITHOUT_LOSS = frozenset(
     {
@@ -41,6 +50,8 @@ _WITHOUT_LOSS = frozenset(
         "caller",
         "namespace",
         "extra_content",
+        *SEALS,
+        MESSAGE_MEMBERS,
         CONTROL,
     }
 )
@@ -91,7 +102,8 @@ class PartFitting:
         """What one format alone can say of a part is left out elsewhere."""
         if data is None or self._is_own(data):
             return
-        names = ", ".join(sorted(data.keys() - _WITHOUT_LOSS))
+        said = {*data, *data.get(MESSAGE_MEMBERS, ())}
+        names = ", ".join(sorted(said - _WITHOUT_LOSS))
         if names:
             self._warn(f"{kind}: {self._rules.label} don't have {names}; left out")
 
@@ -166,21 +178,32 @@ class PartFitting:
             problem = f"tool result: only another provider understands that of {name}"
             return self._of_provider(result, data, problem)
         self._name_foreign_fields("tool result", data)
+        self._name_inside(result, data)
         if result.shown is None:
             return (result,)
         shown = [self._readable_file(p) if isinstance(p, File) else p for p in result.shown]
         return (replace(result, content=shown),)
 
+    def _name_inside(self, result: ToolResult, data: Mapping[str, Any]) -> None:
+        """The same of what a result shows."""
+        for part in result.shown or ():
+            if isinstance(part, TextPart):
+                self._name_foreign_fields("text", part.provider_data)
+        for block in () if self._is_own(data) else data.get("blocks", ()):
+            self._name_foreign_fields(str(block.get("type")), further_members(block))
+
     # --- reasoning, and what only one provider understands -------------------------------------------------
 
     def _reasoning(self, part: ReasoningPart) -> Fitted:
         rules = self._rules
+        data = part.provider_data or {}
+        self._name_foreign_fields("reasoning", data)
         is_own = part.format == rules.format
         is_unsigned = part.signature is None
         is_readable = is_unsigned and (is_own or part.format is None)
         if is_readable and rules.unsigned_reasoning and part.text.strip():
             return (part if self._same_host else replace(part, provider_data=None),)
-        if is_unsigned and part.provider_data is None:
+        if is_unsigned and not SEALS & data.keys():
             return ()
         if is_own and self._same_host:
             return (part,) if rules.signed_reasoning else ()
@@ -196,6 +219,7 @@ class PartFitting:
             kind = part.data.get("type", "a part")
             self._warn(f"{kind}: only another provider understands it; left out")
             return ()
+        self._name_foreign_fields(str(part.data.get("type")), further_members(part.data))
         return [self._readable_file(each) if isinstance(each, File) else each for each in said]
 
     def _source(self, source: Source) -> Fitted:

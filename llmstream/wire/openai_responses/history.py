@@ -40,16 +40,21 @@ from llmstream.wire.openai_responses.items import (
     parse_call,
     parse_result,
 )
-from llmstream.wire.outbound import own_data
+from llmstream.wire.outbound import MESSAGE_MEMBERS, own_data
 
 _INPUT_PARTS = frozenset({"input_text", "input_image", "input_file"})
 _ROLES = ("system", "developer", "user", "assistant")
 _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
-_OF_TEXT = frozenset({"type", "text", "logprobs", "cache", CONTROL, BREAKPOINT})
-_OF_CALL = frozenset(
-    {"type", "id", "status", "call_id", "name", "arguments", "input", "cache", CONTROL, BREAKPOINT}
-)
-"""What is read of a text and of a call, and what of them means nothing on the way back."""
+_MARKS = frozenset({"cache", CONTROL, BREAKPOINT})
+_OF_ITEM = frozenset({"type", "id", "status", *_MARKS})
+_OF_MESSAGE = _OF_ITEM | {"role", "content", "phase"}
+_OF_TEXT = _MARKS | {"type", "text", "logprobs"}
+_OF_IMAGE = _MARKS | {"type", "image_url", "detail"}
+_OF_FILE = _MARKS | {"type", "file_id", "filename", "file_data", "file_url"}
+_OF_REASONING = _OF_ITEM | {"summary", "content", "encrypted_content"}
+_OF_CALL = _OF_ITEM | {"call_id", "name", "arguments", "input"}
+_OF_OUTPUT = _OF_ITEM | {"call_id", "output"}
+"""What is read of each, and what of it means nothing on the way back."""
 _OF_CALL_AND_OUTPUT = ("namespace", "caller")
 """Fields of a call that its output has, too."""
 
@@ -76,7 +81,7 @@ class InputItems:
         if is_plain(message):
             self.items.append({"type": "message", "role": role, "content": message.text})
             return
-        content = _Content(role)
+        content = _Content(role, {} if role == "assistant" else _beside_texts(message))
         for part in message.parts:
             item = self._item(part)
             if item is not None:
@@ -86,10 +91,11 @@ class InputItems:
             if isinstance(part, Source):
                 content.annotate(_own(part).get("annotation"))
                 continue
-            phase = _own(part).get("phase") if type(part) is TextPart else content.phase
-            if phase != content.phase:
+            begins_another = role == "assistant" and type(part) is TextPart
+            beside = _beside_content(part) if begins_another else content.beside
+            if beside != content.beside:
                 self.items += content.take()
-                content.phase = phase
+                content.beside = beside
             said = self._said(part) if role == "assistant" else self._given(part)
             if said is not None:
                 content.add(said)
@@ -100,7 +106,7 @@ class InputItems:
         if isinstance(part, RefusalPart) and self._refusals:
             return {"type": "refusal", "refusal": part.text}
         if isinstance(part, TextPart | RefusalPart):
-            return {"type": "output_text", "text": part.text, **_beside_phase(part)}
+            return {"type": "output_text", "text": part.text, **_beside_text(part)}
         return None
 
     def _given(self, part: Part) -> dict[str, Any] | None:
@@ -120,7 +126,8 @@ class InputItems:
     def _reasoning(self, part: ReasoningPart) -> dict[str, Any]:
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []
         encrypted = {"encrypted_content": part.signature}
-        return {"type": "reasoning", "summary": summary, **encrypted, **present(id=part.id)}
+        read = {"type": "reasoning", "summary": summary, **encrypted, **present(id=part.id)}
+        return {**read, **_own(part)}
 
     def _opaque(self, part: ProviderPart) -> dict[str, Any] | None:
         return None if _is_content(part.data) else part.data
@@ -136,7 +143,8 @@ class InputItems:
         return {**named, field: call.arguments}
 
     def _result(self, result: ToolResult) -> dict[str, Any] | None:
-        item: dict[str, Any] | None = _own(result).get("item")
+        own = _own(result)
+        item: dict[str, Any] | None = own.get("item")
         if item is not None or result.executed_by == "provider":
             return item  # None: the call's item holds the outcome
         extra = self._calls.get(result.tool_call_id, {})
@@ -146,6 +154,7 @@ class InputItems:
             "call_id": result.tool_call_id,
             "output": self._output(result),
             **{name: extra[name] for name in _OF_CALL_AND_OUTPUT if name in extra},
+            **own,
         }
 
     def _output(self, result: ToolResult) -> Any:
@@ -172,11 +181,11 @@ class InputItems:
 class _Content:
     """The content of one message item, as far as it has come."""
 
-    __slots__ = ("_is_annotated", "parts", "phase", "role")
+    __slots__ = ("_is_annotated", "beside", "parts", "role")
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, beside: dict[str, Any]) -> None:
         self.role = role
-        self.phase: str | None = None
+        self.beside = beside  # its phase, and members that have no name here
         self.parts: list[dict[str, Any]] = []
         self._is_annotated = False
 
@@ -205,8 +214,7 @@ class _Content:
         content: Any = parts
         if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
             content = parts[0]["text"]
-        item = {"type": "message", "role": self.role, "content": content}
-        return [item if self.phase is None else {**item, "phase": self.phase}]
+        return [{"type": "message", "role": self.role, "content": content, **self.beside}]
 
 
 def _own(part: Part) -> dict[str, Any]:
@@ -229,12 +237,25 @@ def _is_content(data: Mapping[str, Any]) -> bool:
 
 
 def _text(part: TextPart | RefusalPart) -> dict[str, Any]:
-    return {"type": "input_text", "text": part.text, **_beside_phase(part)}
+    return {"type": "input_text", "text": part.text, **_beside_text(part)}
 
 
-def _beside_phase(part: TextPart | RefusalPart) -> dict[str, Any]:
-    """What a text has of its own; the phase is its message's."""
-    return {name: value for name, value in _own(part).items() if name != "phase"}
+def _beside_text(part: TextPart | RefusalPart) -> dict[str, Any]:
+    """What a text has of its own."""
+    own = _own(part).items()
+    return {name: value for name, value in own if name not in ("phase", MESSAGE_MEMBERS)}
+
+
+def _beside_content(part: Part) -> dict[str, Any]:
+    """What the message of a text had beside its content."""
+    own = _own(part)
+    return {**present(phase=own.get("phase")), **own.get(MESSAGE_MEMBERS, {})}
+
+
+def _beside_texts(message: Message) -> dict[str, Any]:
+    """The same of a message that is one item. Its first text keeps it."""
+    texts = (part for part in message.parts if type(part) is TextPart)
+    return next(map(_beside_content, texts), {})
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
@@ -312,8 +333,8 @@ class _InputReader:
             raise TypeError(
                 f"{where}.content must be a string or a list of parts, not {type(content).__name__}"
             )
+        _note_message(parts, item)
         if role == "assistant":
-            _note_phase(parts, item.get("phase"))
             self._turn(role).extend(parts)
         else:
             self.messages.append(Message(role, parts))
@@ -360,7 +381,7 @@ class _InputReader:
         if not isinstance(output, str):
             for part, place in items_at(output, f"{where}.output"):
                 _check_dict(part, place)
-        result = ToolResult(id, output)
+        result = ToolResult(id, output, provider_data=_further(item, _OF_OUTPUT))
         if item["type"] == "custom_tool_call_output" and id not in self.custom:
             result.provider_data = {"format": FORMAT, "item": dict(item)}
         return result
@@ -378,7 +399,8 @@ def _parse_reasoning(item: Mapping[str, Any], where: str) -> ReasoningPart:
     )
     text = "\n\n".join(_string(part.get("text"), where) for part in parts)
     encrypted = item.get("encrypted_content") or None  # llama.cpp says ""
-    return ReasoningPart(text, encrypted, item.get("id"), FORMAT)
+    data = _further(item, _OF_REASONING)
+    return ReasoningPart(text, encrypted, item.get("id"), FORMAT, data)
 
 
 def _parse_part(part: Any, where: str) -> Part:
@@ -388,20 +410,36 @@ def _parse_part(part: Any, where: str) -> Part:
     if kind == "refusal":
         return RefusalPart(_string(part.get("refusal"), f"{where}.refusal"))
     if kind == "input_image" and part.get("image_url") is not None:
-        url, detail = part["image_url"], part.get("detail")
-        cache = parse_cache(part, where)
-        return parse_media(ImagePart, where, url=url, detail=detail, cache=cache)
+        return _parse_image(part, where)
     if kind == "input_file":
-        id, name, data, url = (
-            part.get(key) or None for key in ("file_id", "filename", "file_data", "file_url")
-        )
-        cache = parse_cache(part, where)
-        return parse_media(File, where, id=id, name=name, data=data, url=url, cache=cache)
+        return _parse_file(part, where)
     if isinstance(kind, str) and kind.startswith("input_"):
         return ProviderPart(FORMAT, dict(part))
     raise ValueError(
         f"{where}.type must be input_text, output_text, input_image or input_file, not {kind!r}"
     )
+
+
+def _parse_image(part: Mapping[str, Any], where: str) -> Part:
+    url, detail = part["image_url"], part.get("detail")
+    cache = parse_cache(part, where)
+    image = parse_media(ImagePart, where, url=url, detail=detail, cache=cache)
+    return image if _further(part, _OF_IMAGE) is None else _opaque_media(part)
+
+
+def _parse_file(part: Mapping[str, Any], where: str) -> Part:
+    id, name, data, url = (
+        part.get(key) or None for key in ("file_id", "filename", "file_data", "file_url")
+    )
+    cache = parse_cache(part, where)
+    file = parse_media(File, where, id=id, name=name, data=data, url=url, cache=cache)
+    return file if _further(part, _OF_FILE) is None else _opaque_media(part)
+
+
+def _opaque_media(part: Mapping[str, Any]) -> ProviderPart:
+    """A picture or a file as it is: it says more than our parts can. Marks in other formats' words don't belong."""
+    foreign = ("cache", CONTROL)
+    return ProviderPart(FORMAT, {name: part[name] for name in part if name not in foreign})
 
 
 def _parse_text(part: Mapping[str, Any], where: str) -> TextPart:
@@ -416,13 +454,18 @@ def _further(given: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any] 
     return {"format": FORMAT, **said} if said else None
 
 
-def _note_phase(parts: list[Part], phase: Any) -> None:
-    """Keep with each text whether its message was commentary or the answer."""
-    if not isinstance(phase, str):
+def _note_message(parts: list[Part], item: Mapping[str, Any]) -> None:
+    """Keep with each text what its message says beside the content: whether it was commentary, and what is new."""
+    phase = item.get("phase")
+    further = own_data(_further(item, _OF_MESSAGE), FORMAT)
+    kept = present(phase=phase if isinstance(phase, str) else None)
+    if further:
+        kept[MESSAGE_MEMBERS] = further
+    if not kept:
         return
     for part in parts:
         if isinstance(part, TextPart):
-            part.provider_data = {"format": FORMAT, **(part.provider_data or {}), "phase": phase}
+            part.provider_data = {"format": FORMAT, **(part.provider_data or {}), **kept}
 
 
 def _string(value: Any, where: str) -> str:
