@@ -1356,3 +1356,42 @@ def test_further_members_of_blocks_are_named_in_other_formats(name, inside):
     for render_other in (render_chat, render_responses):
         warnings = render_other(request).warnings
         assert any("novel" in warning for warning in warnings), warnings
+
+
+def shown_by_a_tool(*shown):
+    return [
+        USER,
+        Message("assistant", [ToolCall("c", "f", "{}", {})]),
+        Message("tool", [ToolResult("c", list(shown))]),
+    ]
+
+
+ZIP = File(name="a.zip", media_type="application/zip", data="YQ==")
+ELSEWHERE = File(media_type="application/pdf", url="https://a.b/c.pdf")
+NOTHING = ProviderPart("openai-responses", {"type": "input_audio"})
+
+
+@pytest.mark.parametrize("refused", [ZIP, ELSEWHERE, NOTHING, Source("s", url="https://a.b")])
+@pytest.mark.parametrize("role", ["user", "system"])
+def test_the_user_begins_though_nothing_is_left_of_its_first_message(refused, role):
+    greeting = Message("assistant", [TextPart("hello")])
+    lost = Message(role, [refused])
+    request = ChatRequest([lost, greeting, USER], "claude-sonnet-4-5")
+    rendered = [render_messages(request)]
+    hosts = [row.variant for row in VENDORS.values() if row.variant.user_first]
+    rendered += [render_chat(request, host) for host in hosts]
+    assert len(rendered) > 3
+    for each in rendered:
+        messages = [turn for turn in each.body["messages"] if turn["role"] != "system"]
+        assert messages[0]["role"] == "user"
+        assert messages[0]["content"]
+
+
+@pytest.mark.parametrize(("refused", "render"), [(ZIP, render_messages), (ELSEWHERE, render_chat)])
+def test_a_refused_file_in_a_result_is_left_out_with_a_warning(refused, render):
+    alone = render(ChatRequest(shown_by_a_tool(refused), "claude-sonnet-4-5"))
+    beside = render(ChatRequest(shown_by_a_tool(TextPart("seen"), refused), "claude-sonnet-4-5"))
+    for rendered in (alone, beside):
+        assert [warning.partition(":")[0] for warning in rendered.warnings] == ["file"]
+        assert len(rendered.body["messages"]) == 3
+    assert "seen" in str(beside.body)

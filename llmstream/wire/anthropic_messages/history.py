@@ -157,26 +157,17 @@ class RenderedTurns:
             warn_once(self._warnings, "image detail: not supported by Anthropic Messages; dropped")
         return mark({"type": "image", "source": _source(image)}, image.cache, CONTROL)
 
-    def _file(self, file: File) -> dict[str, Any] | None:
-        source = self._file_source(file)
-        if source is None:
-            warn_once(
-                self._warnings,
-                f"file: Anthropic Messages take PDF and text, not {essence(file.media_type)}; left out",
-            )
-            return None
-        block = {"type": "document", "source": source}
+    def _file(self, file: File) -> dict[str, Any]:
+        block = {"type": "document", "source": self._file_source(file)}
         if file.name is not None:
             block["title"] = file.name
         return mark(block, file.cache, CONTROL)
 
-    def _file_source(self, file: File) -> dict[str, Any] | None:
+    def _file_source(self, file: File) -> dict[str, Any]:
         if file.id is not None:
             return {"type": "file", "file_id": file.id}
-        if file.data is None or essence(file.media_type) == "application/pdf":
+        if file.data is None or _is_pdf(file):
             return _source(file)
-        if not is_text(file):
-            return None
         if file.media_type != "text/plain":
             warn_once(
                 self._warnings,
@@ -200,6 +191,17 @@ class RenderedTurns:
         ReasoningPart: _thinking,
         ProviderPart: _opaque,
     }
+
+
+def refused_file(file: File) -> str | None:
+    """Why a file can't go, in words for a warning; None if it can."""
+    if file.data is None or _is_pdf(file) or is_text(file):
+        return None
+    return f"Anthropic Messages take PDF and text, not {essence(file.media_type)}"
+
+
+def _is_pdf(file: File) -> bool:
+    return essence(file.media_type) == "application/pdf"
 
 
 def _cite_last(blocks: list[dict[str, Any]], cited: list[dict[str, Any]]) -> None:

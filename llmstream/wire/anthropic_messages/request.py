@@ -31,7 +31,7 @@ from llmstream.messages import (
     sequence_of,
 )
 from llmstream.wire.anthropic_messages.blocks import FORMAT
-from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
+from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history, refused_file
 from llmstream.wire.anthropic_messages.thinking import (
     OLD,
     OLDEST,
@@ -166,6 +166,7 @@ def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRul
         shared_signatures=_CLAUDE,
         owed=owed_to(request.model) if unsigned else None,
         reasoning_leads=True,
+        refused_file=refused_file,
         trims_last_text=bool(_PREFILLED.search(request.model)),
     )
 

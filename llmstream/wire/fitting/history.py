@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import is_
 
-from llmstream.messages import Message, TextPart, ToolResult
+from llmstream.messages import Message, Source, TextPart, ToolResult
 from llmstream.wire.fitting.answers import Arrangement, is_tidy
 from llmstream.wire.fitting.assistant import fit_assistant
 from llmstream.wire.fitting.call_ids import CallIds
@@ -67,7 +67,7 @@ def _fit_message(message: Message, rules: HistoryRules, warnings: list[str]) -> 
     parts = PartFitting(message, rules, warnings).parts()
     if is_assistant:
         parts = fit_assistant(parts, rules, warnings)
-    if not parts:
+    if all(isinstance(part, Source) for part in parts):
         was_empty = not message.parts and not is_assistant
         return message if was_empty else None
     is_same = len(parts) == len(message.parts) and all(map(is_, parts, message.parts))

@@ -108,22 +108,33 @@ class PartFitting:
             self._warn(f"{kind}: {self._rules.label} don't have {names}; left out")
 
     def _image(self, part: ImagePart) -> Fitted:
-        return self._refused_file() if self._is_assistant else (part,)
+        return self._file_of_assistant() if self._is_assistant else (part,)
 
     def _file(self, part: File) -> Fitted:
-        return self._refused_file() if self._is_assistant else (self._readable_file(part),)
+        return self._file_of_assistant() if self._is_assistant else self._readable((part,))
 
-    def _refused_file(self) -> Fitted:
+    def _file_of_assistant(self) -> Fitted:
         """No target takes files from the assistant. The items of its own tools may hold them."""
         ran_tools = any(map(is_providers_call, self._message.parts))
         if not (self._rules.assistant_files and ran_tools):
             self._warn(f"file: {self._rules.label} take none from the assistant; left out")
         return ()
 
-    def _readable_file(self, file: File) -> Part:
-        if self._rules.text_as_file or not is_text(file):
-            return file
-        return replace(document(file.name, text_of(file)), cache=file.cache)
+    def _readable(self, parts: Iterable[Part]) -> list[Part]:
+        """The parts with each file as the target takes it, and without those that it refuses."""
+        fitted: list[Part] = []
+        for part in parts:
+            fitted += self._readable_file(part) if isinstance(part, File) else (part,)
+        return fitted
+
+    def _readable_file(self, file: File) -> Fitted:
+        if is_text(file) and not self._rules.text_as_file:
+            return (replace(document(file.name, text_of(file)), cache=file.cache),)
+        problem = self._rules.refused_file(file)
+        if problem is None:
+            return (file,)
+        self._warn(f"file: {problem}; left out")
+        return ()
 
     # --- calls and results ---------------------------------------------------------------------------------
 
@@ -181,8 +192,7 @@ class PartFitting:
         self._name_inside(result, data)
         if result.shown is None:
             return (result,)
-        shown = [self._readable_file(p) if isinstance(p, File) else p for p in result.shown]
-        return (replace(result, content=shown),)
+        return (replace(result, content=self._readable(result.shown) or ""),)
 
     def _name_inside(self, result: ToolResult, data: Mapping[str, Any]) -> None:
         """The same of what a result shows."""
@@ -220,7 +230,7 @@ class PartFitting:
             self._warn(f"{kind}: only another provider understands it; left out")
             return ()
         self._name_foreign_fields(str(part.data.get("type")), further_members(part.data))
-        return [self._readable_file(each) if isinstance(each, File) else each for each in said]
+        return self._readable(said)
 
     def _source(self, source: Source) -> Fitted:
         is_foreign = self._is_own(source.provider_data or {}) and not self._same_host

@@ -99,9 +99,6 @@ class ChatMessages:
     def _items(self, part: Part) -> list[dict[str, Any]]:
         if isinstance(part, ProviderPart):
             return [part.data]
-        if isinstance(part, File) and part.url is not None:
-            warn_once(self._warnings, "file: chat completions take no file by URL; left out")
-            return []
         render = _CONTENT.get(type(part))
         if render is None:
             return []
@@ -120,6 +117,11 @@ class ChatMessages:
         if result.cache is not None and self._words.cache is not None:
             content = [_marked_text(text, result.cache, self._words.cache)]
         return {"role": "tool", "tool_call_id": result.tool_call_id, "content": content}
+
+
+def refused_file(file: File) -> str | None:
+    """Why a file can't go, in words for a warning; None if it can."""
+    return None if file.url is None else "chat completions take no file by URL"
 
 
 def _marked_text(text: str, cache: Cache | None, word: str | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemP
 from llmstream.wire.fitting.tools import CHAT_TOOLS, ToolRules, fit_tools
 from llmstream.wire.inbound import keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
-from llmstream.wire.openai_chat.history import ChatMessages, ChatWords
+from llmstream.wire.openai_chat.history import ChatMessages, ChatWords, refused_file
 from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, OptionRule, fit_tool_effort, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
 from llmstream.wire.outbound import Rendered, own_data
@@ -288,6 +288,7 @@ def _history_rules(
         signed_reasoning=variant.reasoning_details,
         owed=owed if goes_back else None,
         text_as_file=False,
+        refused_file=refused_file,
         freeform_calls=variant.tools.takes("custom"),
         hosted_calls=False,
         call_data=variant.call_data,
