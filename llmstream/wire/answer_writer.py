@@ -446,7 +446,8 @@ class AnswerWriter:
         """Emit what was held back, for the partial message."""
         self._settle()
         for call in self._calls:
-            if call.executed_by == "provider" or call.original is not None or not call.name:
+            may_be_told = call.original is not None or call.twins
+            if call.executed_by == "provider" or may_be_told or not call.name:
                 continue
             chunks = call.settle()
             if call.index is None:

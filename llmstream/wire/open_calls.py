@@ -38,6 +38,8 @@ class OpenCall:
         "provider_data",
         "size",
         "told",
+        "twin",
+        "twins",
     )
 
     def __init__(self, id: str, name: str) -> None:
@@ -59,6 +61,10 @@ class OpenCall:
         """The first call with the same id. This one may be it again, which is known when both are whole."""
         self.told: set[tuple[str, str]] = set()
         """Of an original: the contents of the calls under its id so far."""
+        self.twins: list[OpenCall] = []
+        """Earlier calls of this name in another form, each of which may be told here again."""
+        self.twin: OpenCall | None = None
+        """The call that told this one again."""
         self.executed_by: Any = "caller"
         self.provider_data: dict[str, Any] | None = None
         self._looked_at = 0  # the size at which the arguments were last found incomplete
@@ -74,8 +80,8 @@ class OpenCall:
     @property
     def is_ready(self) -> bool:
         """Whether it may be announced: its name is whole, for its arguments have begun."""
-        is_another = self.original is None
-        return is_another and bool(self.name) and bool(self.named or self.chunks)
+        may_be_told = self.original is not None or bool(self.twins)
+        return not may_be_told and bool(self.name) and bool(self.named or self.chunks)
 
     @property
     def arguments(self) -> str:
@@ -114,6 +120,8 @@ class OpenCall:
 
     def repeats(self) -> bool:
         """Whether a call with this id had the same name and arguments. Asked once, when the arguments are whole."""
+        if self._finds_twin():
+            return True
         original = self.original
         if original is None:
             return False
@@ -125,6 +133,15 @@ class OpenCall:
         is_known = content in original.told
         original.told.add(content)
         return is_known
+
+    def _finds_twin(self) -> bool:
+        """Whether an earlier call asked for the same in another form, and wasn't told again yet."""
+        content = content_of(self.name, self.arguments) if self.twins else None
+        for twin in self.twins:
+            if twin.twin is None and content_of(twin.name, twin.arguments) == content:
+                twin.twin = self
+                return True
+        return False
 
     def finish(self, *, cut: bool) -> ToolCall:
         """The call as it is now. `cut`: empty arguments are missing, rather than none."""

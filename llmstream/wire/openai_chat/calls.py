@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +27,8 @@ _ARGUMENTS = ("arguments", "parameters", "input")
 """Members with the arguments; the first that is there counts. The last two are other formats' words."""
 _LEGACY = -1
 """The index of the one call of `function_call`, the form before tools."""
+_MOST = 64
+"""Calls of the other form that one is compared with."""
 
 
 @dataclass(slots=True)
@@ -102,6 +105,8 @@ class CallTable:
         self._by_index: dict[int, OpenCall] = {}
         self._other_indices: set[int] = set()  # at which a call went on that began elsewhere
         self._last: OpenCall | None = None
+        # By whether it came in `function_call`, and by name.
+        self._by_form: defaultdict[tuple[bool, str], list[OpenCall]] = defaultdict(list)
         self._given: dict[OpenCall, str] = {}  # the ids that the server gave them
         self._whole: dict[OpenCall, _WholeArguments] = {}
         self._listed: set[OpenCall] = set()  # those with a piece in this list
@@ -134,11 +139,19 @@ class CallTable:
         first = self._first.get(piece.id)
         if first is not None and first.name == piece.name:
             call.original = first
+        else:
+            call.twins = self._twins(piece)
         self._given[call] = ""
         self._remember_id(call, piece.id)
+        self._by_form[piece.index == _LEGACY, piece.name].append(call)
         self._last = call
         self._listed.add(call)
         self._by_index[place if piece.index is None else piece.index] = call
+
+    def _twins(self, piece: CallPiece) -> list[OpenCall]:
+        """The calls of this name that came in the other form: before tools, there was `function_call`."""
+        is_legacy = piece.index == _LEGACY
+        return self._by_form[not is_legacy, piece.name][:_MOST]
 
     def going_on(self, pieces: list[CallPiece]) -> list[tuple[OpenCall, str]]:
         """The calls of a message that have come in part, and what it adds to their arguments."""

@@ -7,7 +7,7 @@ from typing import Any
 from tests.wire.wild.chat_rows import chat, chunk
 from tests.wire.wild.messages_rows import START, add, begin, message_end, messages, stop, tool
 from tests.wire.wild.responses_rows import asked, completed, event, responses, said, text_pieces
-from tests.wire.wild.row import CALL, TWO, WHOLE, Frame, Row, called, frames
+from tests.wire.wild.row import CALL, EQUAL, TWO, WHOLE, Frame, Row, called, frames
 from tests.wire.wild.told_again_rows import RESPONSE, document
 
 HELLO = {"text": "Hello"}
@@ -237,6 +237,22 @@ def chat_places() -> list[Row]:
     def asks(**entry: Any) -> Frame:
         return chunk({"tool_calls": [{"index": 0, **entry}]})
 
+    def legacy(arguments: str, **more: Any) -> Frame:
+        return chunk({"function_call": {"arguments": arguments, **more}})
+
+    old = legacy(WHOLE, name="get")
+    new = asks(id="x", function=function)
+    second = asks(index=1, id="y", function=function)
+    another = asks(id="x", function={**function, "arguments": '{"a":2}'})
+    old_pieces = [legacy("", name="get"), legacy('{"a"'), legacy(":1}")]
+    new_pieces = [
+        asks(id="x", function={"name": "get", "arguments": ""}),
+        asks(function={"arguments": '{"a"'}),
+        asks(function={"arguments": ":1}"}),
+    ]
+    mixed = [frame for pair in zip(old_pieces, new_pieces, strict=True) for frame in pair]
+    reversed_calls = {"calls": TWO["calls"][::-1]}
+
     def asks_for(**more: Any) -> Frame:
         return asks(id="x", function={**function, **more})
 
@@ -269,6 +285,15 @@ def chat_places() -> list[Row]:
             asks(function={"arguments": "ll"}),
             **EMPTY_CALL,
         ),
+        chat("function_call, then tool_calls", old, new, **CALL),
+        chat("tool_calls, then function_call", new, old, **CALL),
+        chat("function_call in pieces, then tool_calls", *old_pieces, *new_pieces, **CALL),
+        chat("tool_calls in pieces, then function_call", *new_pieces, old, **CALL),
+        chat("function_call and tool_calls by turns", *mixed, **CALL),
+        chat("function_call, then other tool_calls", old, another, **TWO),
+        chat("other tool_calls, then function_call", another, old, **reversed_calls),
+        chat("function_call, then two equal calls", old, new, second, **EQUAL),
+        chat("two equal calls, then function_call", new, second, old, **EQUAL),
         chat("a call that goes on", asks(type="function", function=function), unread=[], **CALL),
     ]
 
