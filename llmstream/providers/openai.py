@@ -81,7 +81,6 @@ class OpenAIProvider(_OverOpenAI):
                 service_tiers=None,
                 rules=OPENAI_SAMPLING,
                 user_field=None,
-                functions_without_reasoning=False,
                 unsupported=frozenset(),
             )
         )
