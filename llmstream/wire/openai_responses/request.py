@@ -40,7 +40,8 @@ from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import RESPONSES_TOOLS, fit_tools
 from llmstream.wire.inbound import items_at, keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
-from llmstream.wire.openai_responses.history import InputItems, parse_input
+from llmstream.wire.openai_responses.history import InputItems
+from llmstream.wire.openai_responses.input_reader import parse_input
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.option_rules import OPENAI_SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, tier_for
