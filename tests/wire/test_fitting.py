@@ -1395,3 +1395,16 @@ def test_a_refused_file_in_a_result_is_left_out_with_a_warning(refused, render):
         assert [warning.partition(":")[0] for warning in rendered.warnings] == ["file"]
         assert len(rendered.body["messages"]) == 3
     assert "seen" in str(beside.body)
+
+
+@pytest.mark.parametrize("value", [5, "x", [1], {"a": 1}])
+def test_a_client_can_t_break_where_members_of_a_message_are_kept(value):
+    block = {"text": "a", "message_members": value}
+    asked = [{"role": "user", "content": [{"type": "input_text", **block}]}]
+    blocks = [{"role": "user", "content": [{"type": "text", **block}]}]
+    for request in (
+        parse_responses({"model": "m", "input": asked}),
+        parse_messages({"model": "m", "max_tokens": 5, "messages": blocks}),
+    ):
+        for render_any in (render_chat, render_messages, render_responses):
+            assert render_any(request).body

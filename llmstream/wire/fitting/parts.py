@@ -102,7 +102,8 @@ class PartFitting:
         """What one format alone can say of a part is left out elsewhere."""
         if data is None or self._is_own(data):
             return
-        said = {*data, *data.get(MESSAGE_MEMBERS, ())}
+        of_message = data.get(MESSAGE_MEMBERS)
+        said = {*data, *(of_message if isinstance(of_message, Mapping) else ())}
         names = ", ".join(sorted(said - _WITHOUT_LOSS))
         if names:
             self._warn(f"{kind}: {self._rules.label} don't have {names}; left out")
