@@ -28,6 +28,7 @@ from llmstream.messages import (
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.encode import render_signature
+from llmstream.wire.openai_chat.reasoning_details import text_of
 from llmstream.wire.outbound import warn_once
 
 REASONING = "reasoning_content"
@@ -166,10 +167,20 @@ def _signed_reasoning(parts: Iterable[Part]) -> dict[str, Any]:
             details.append(part.data)
         elif isinstance(part, ReasoningPart):
             data = part.provider_data or {}
-            details += data.get("reasoning_details") or _signature(part)
+            details += _with_words(data.get("reasoning_details"), part.text) or _signature(part)
             if "reasoning_opaque" in data:
                 signed["reasoning_opaque"] = data["reasoning_opaque"]
     return {"reasoning_details": details, **signed} if details else signed
+
+
+def _with_words(details: list[dict[str, Any]] | None, text: str) -> list[dict[str, Any]]:
+    """Details, and in a signed one the words that came by another name: a signature holds for its words."""
+    if not details or not text or text_of(details):
+        return details or []
+    given = [{**detail} for detail in details]
+    signed = next((detail for detail in given if detail.get("signature")), {})
+    signed["text"] = text
+    return given
 
 
 def _signature(part: ReasoningPart) -> list[dict[str, Any]]:
