@@ -271,7 +271,7 @@ class ResponsesDecoder(ItemWriter):
         elif kind == "reasoning":
             self._end_reasoning(item, state, read)
         elif kind in CALLS:
-            self._asked.add(content_of(read.name, read.arguments))
+            self._asked |= {content_of(name, read.arguments) for name in (read.name, "")}
             self._end_call(item, state)
         elif is_provider_call(kind):
             self._provider_call(item)
@@ -389,7 +389,8 @@ class ResponsesDecoder(ItemWriter):
 
     def _begin_asked(self, payload: dict[str, Any], name: str, whole: str) -> Item | None:
         """A call that begins with its whole arguments; None if a finished one asked for the same."""
-        if not name or self._is_resumed or content_of(name, whole) in self._asked:
+        is_empty = not (name or whole)
+        if is_empty or self._is_resumed or content_of(name, whole) in self._asked:
             return None
         state = Item("call", whole=True)
         ids = as_words(payload.get("item_id")), as_words(payload.get("call_id"))

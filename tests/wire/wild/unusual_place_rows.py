@@ -74,6 +74,7 @@ def responses_calls() -> list[Row]:
     args, item_done = "function_call_arguments", "output_item.done"
     named = {"name": "get", "item_id": "f1"}
     whole = event(f"{args}.done", 0, arguments=WHOLE, **named)
+    nameless = event(f"{args}.done", 3, arguments=WHOLE)
     other = event(f"{args}.done", 1, arguments='{"a":2}', name="get", item_id="f2")
     put = event(f"{args}.done", 1, arguments="{}", name="put", item_id="f2")
     known = asked(id="f1", call_id="c1")
@@ -84,6 +85,9 @@ def responses_calls() -> list[Row]:
 
     rows = [
         responses("a call in arguments.done alone", whole, **CALL),
+        responses("arguments.done of no name", nameless, error="invalid_output"),
+        responses("arguments.done of no name, after its item", done(WHOLE), nameless, **CALL),
+        responses("arguments.done, the name at last", nameless, completed(known), **CALL),
         responses("a call in arguments.done twice", whole, whole, **CALL),
         responses("a call in arguments.done and its item", whole, done(WHOLE), **CALL),
         responses("a call in arguments.done and the snapshot", whole, completed(known), **CALL),
