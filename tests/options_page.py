@@ -64,10 +64,10 @@ RULES = """
 ## Models that take less
 
 An option is left out, with a warning, where the model or its host is documented to refuse or to ignore it. What stands
-in `provider_options` goes out as it is. At OpenAI's chat completions gpt-5.4 calls functions only without an effort, and
-gpt-5.6 and later only with `"none"`: so they are asked, also at a `base_url` of yours, which may be a proxy before OpenAI,
-and the warning names `openai-responses:`. A Claude that thinks with a budget can't be forced to call: its thinking is left
-out.
+in `provider_options` goes out as it is. At OpenAI's chat completions gpt-5.4 calls functions only without an effort,
+and gpt-5.6 and later only with `"none"`: so they are asked, also at a `base_url` of yours, which may be a proxy before
+OpenAI, and the warning names `openai-responses:`. A Claude that thinks with a budget can't be forced to call: its
+thinking is left out.
 
 | option | left out for | source |
 |---|---|---|
