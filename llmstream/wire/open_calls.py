@@ -95,8 +95,7 @@ class OpenCall:
 
     def settle(self) -> list[str]:
         """No more will come: the characters that were held back."""
-        held = [] if self._beginning == "null" else self._held  # no arguments at all
-        self._held, self._beginning = [], None
+        held, self._held, self._beginning = self._held, [], None
         if self._half:
             self._half = ""
             held.append("\ufffd")

@@ -156,14 +156,13 @@ def compare_calls(got, expect, last):
     for call, wanted in zip(got.tool_calls, expect["tool_calls"], strict=True):
         assert call.name == wanted["name"]
         assert not wanted["id"] or call.id == wanted["id"]
-        given = "" if wanted["arguments"] == "null" else wanted["arguments"]  # Groq: no arguments
-        assert call.arguments == given
-        if not given and last.finish_reason is FinishReason.LENGTH:
+        assert call.arguments == wanted["arguments"]
+        if not wanted["arguments"] and last.finish_reason is FinishReason.LENGTH:
             assert (
                 not call.complete
             )  # nothing came before the limit: not the same as "no arguments"
         else:
-            assert call.input == (wanted["arguments_json"] if given else {})
+            assert call.input == (wanted["arguments_json"] if wanted["arguments"] else {})
             assert call.complete == (call.input is not None)
 
 

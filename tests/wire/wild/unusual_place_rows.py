@@ -193,7 +193,6 @@ def messages_indices() -> list[Row]:
             {"type": "message_delta", "delta": {"stop_reason": None, "error": error}},
             error="overloaded",
         ),
-        messages("input null", tool(input="null"), stop(0), calls=[{"name": "get", "input": {}}]),
     ]
 
 
@@ -275,19 +274,10 @@ def chat_places() -> list[Row]:
         ),
         chat("a call in another member", asks(call={"tool": "get"}), **NOTHING),
         chat(
-            "arguments null", asks(id="x", function={**function, "arguments": "null"}), **EMPTY_CALL
-        ),
-        chat(
             "arguments null at first",
             asks_for(arguments="null"),
             asks(function={"arguments": WHOLE}),
             **CALL,
-        ),
-        chat(
-            "arguments null in pieces",
-            asks_for(arguments="nu"),
-            asks(function={"arguments": "ll"}),
-            **EMPTY_CALL,
         ),
         chat("function_call, then tool_calls", old, new, **CALL),
         chat("tool_calls, then function_call", new, old, **CALL),
