@@ -60,11 +60,18 @@ class Targets:
         return self._endpoint(self.index)
 
     def reserve(self, request: ChatRequest, call: Call) -> Reservation | None:
-        """A place at the limiter for an attempt at the current target; None: nothing limits it."""
+        """A place at the limiter for an attempt at the current target; None: nothing limits it.
+
+        A limiter that raises, or whose functions do, limits nothing: a call never ends for that.
+        """
         provider, model = self.current
         account = self._accounts[self.index]
         asking = Asking(provider.name, model, account, request, call.headers)
-        return self._limiter.enter(asking, self._now)
+        try:
+            return self._limiter.enter(asking, self._now)
+        except Exception:  # its functions are the user's
+            logger.exception("the limiter raised: an attempt at %s isn't limited", provider.name)
+            return None
 
     @property
     def failing(self) -> bool:

@@ -213,7 +213,7 @@ def test_calls_that_are_dropped_with_their_loop_give_their_places_back() -> None
 
     async def begin() -> Any:
         events = client.chat_completion(HI)
-        await events.__anext__()
+        assert (await events.__anext__()).type is EventType.MESSAGE_START  # not STATUS "queued"
         return events
 
     for _ in range(3):
@@ -221,6 +221,31 @@ def test_calls_that_are_dropped_with_their_loop_give_their_places_back() -> None
         events = loop.run_until_complete(begin())
         loop.close()
         del events
+
+
+def raises(_: Any) -> Any:
+    raise KeyError("x-tenant")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"key": raises},
+        {"tenant": raises},
+        {"tenant": lambda asking: []},
+        {"key": lambda asking: {}},
+        {"rate": raises},
+        {"rate": lambda key: 5},
+    ],
+    ids="-".join,
+)
+async def test_functions_of_a_limiter_that_raise_end_no_call(chosen, caplog) -> None:
+    """Nothing foreign is raised at the consumer: the log has it, and the attempt isn't limited."""
+    server = Metered(VirtualClock())
+    limiter = LocalLimiter(**{"rate": Rate(requests=10), **chosen})
+    events = await collect(client_of(server, limiter))
+    assert events[-1].type is EventType.MESSAGE_COMPLETE
+    assert "the limiter raised" in caplog.text
 
 
 # --- who goes first -----------------------------------------------------------------------------------------
