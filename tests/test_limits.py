@@ -26,6 +26,7 @@ from llmstream import (
 )
 from llmstream.events.types import error, text_delta
 from llmstream.limits import Asking, Limiter, LocalLimiter, Rate, Wait
+from llmstream.limits.fair_queue import FairQueue, LimiterPlace
 from llmstream.limits.headers import parse_rate_limits
 from llmstream.limits.rate import Steady, TokenWindow
 from llmstream.messages import ChatRequest, Message, TextPart
@@ -249,6 +250,50 @@ async def test_functions_of_a_limiter_that_raise_end_no_call(chosen, caplog) -> 
 
 
 # --- who goes first -----------------------------------------------------------------------------------------
+
+
+def enter(queue: FairQueue, tenant: str, places: int) -> list[LimiterPlace]:
+    return [queue.enter(ChatRequest([Message("user", "x")], "m"), tenant) for _ in range(places)]
+
+
+def test_who_leaves_before_its_turn_has_had_nothing() -> None:
+    """Neither its tenant nor those behind it pay for a place that was given up."""
+    now = 0.0
+    queue = FairQueue(Rate(requests=10, per=1.0), 60.0, lambda: now)
+    first = enter(queue, "a", 300)
+    for place in first:
+        place.leave()
+    late = enter(queue, "a", 1)[0]
+    assert late.go(now) < 1.0  # not the half minute of those that left
+    waiting = {"a": [late, *enter(queue, "a", 199)], "b": enter(queue, "b", 200)}
+    for tick in range(200):
+        now = tick / 10
+        waiting["b"][-1].go(now)
+    went = {tenant: sum(place.is_granted for place in places) for tenant, places in waiting.items()}
+    assert sum(went.values()) > 190
+    assert abs(went["a"] - went["b"]) <= 2
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
+def test_places_of_one_tenant_go_in_their_order(steps: list[tuple[str, bool]]) -> None:
+    """Whoever leaves, and in whatever order tenants come: all who stay go, each tenant's in order."""
+    now = 0.0
+    queue = FairQueue(Rate(requests=10, per=1.0), 1e9, lambda: now)
+    places: dict[str, list[LimiterPlace]] = {}
+    went: list[LimiterPlace] = []
+    for tenant, stays in steps:
+        (place,) = enter(queue, tenant, 1)
+        if stays:
+            places.setdefault(tenant, []).append(place)
+        else:
+            place.leave()
+    for tick in range(len(steps) + 2):
+        now = tick / 5
+        for each in itertools.chain.from_iterable(places.values()):
+            if each not in went and each.go(now) == 0:
+                went.append(each)
+    for kept in places.values():
+        assert [place for place in went if place in kept] == kept
 
 
 async def test_five_tenants_get_equal_shares_however_much_each_wants() -> None:

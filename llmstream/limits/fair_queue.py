@@ -1,8 +1,9 @@
 """The fair queue of one key: who waits for its rate, and who holds a part of it.
 
-Start-time fair queueing (Goyal, Vin, Cheng 1996): each place is tagged with the share of the rate that its
-tenant had when it came, and the smallest tag goes first. Places are let through when anything happens, in
-turn, so that a call whose consumer is slow holds up nobody behind it.
+Start-time fair queueing (Goyal, Vin, Cheng 1996): each tenant's places stand in a line, which is tagged with the
+share of the rate that it has had, and the line of the smallest tag goes first. What leaves before its turn has had
+nothing. Places are let through when anything happens, in turn, so that a call whose consumer is slow holds up
+nobody behind it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import heapq
 import itertools
 import math
 import time as wall
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from threading import RLock
 from typing import Final, NamedTuple
@@ -39,14 +41,18 @@ _WAIT = Wait(
 class LimiterPlace:
     """One attempt's place: in the queue, and then with what it was let through for."""
 
-    def __init__(self, queue: FairQueue, amount: Amount, entered: float, due: float) -> None:
+    def __init__(
+        self, queue: FairQueue, line: _Line, amount: Amount, cost: float, entered: float
+    ) -> None:
         self.wait = _WAIT
         self.look = math.inf
         self.on_change: Callable[[], None] | None = None
         self.amount = amount
         self.entered = entered
-        self.due = due
+        self.due = entered
         """When it will go, by an estimate."""
+        self.line = line
+        self.cost = cost
         self.entries: dict[str, TokenEntry] = {}
         self.is_granted = False
         self.is_sent = False
@@ -97,6 +103,25 @@ class LimiterPlace:
         self._queue.leave(self)
 
 
+class _Line:
+    """One tenant's places, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.start = 0.0  # the tag of the first, in seconds of the rate
+        self.cost = 0.0  # of all who wait in it
+        self.places: deque[ref[LimiterPlace]] = deque()
+        self.is_queued = False  # among the lines that are looked at
+
+    def first(self) -> LimiterPlace | None:
+        """The first who still waits."""
+        while self.places:
+            place = self.places[0]()
+            if place is not None and not place.is_left:
+                return place
+            self.places.popleft()
+        return None
+
+
 class _Mirror(NamedTuple):
     """What a provider said is left, and when it said so."""
 
@@ -129,9 +154,10 @@ class FairQueue:
             for kind, limit in limits.items()
             if limit is not None
         }
-        self._heap: list[tuple[float, int, ref[LimiterPlace]]] = []
+        self._heap: list[tuple[float, int, _Line]] = []  # the lines in which somebody waits
         self._order = itertools.count()
-        self._ends: dict[Hashable, float] = {}  # each tenant's share with all that it waits for
+        self._lines: dict[Hashable, _Line] = {}
+        self._waiting = 0
         self._tag = 0.0  # of the one who went last
         self._running = 0
         self._output = FIRST_OUTPUT
@@ -141,19 +167,21 @@ class FairQueue:
 
     def idle(self, now: float) -> bool:
         """Whether nothing would be lost with it."""
-        return not self._heap and not self._running and now - self._used_at > self._rate.per
+        return not self._waiting and not self._running and now - self._used_at > self._rate.per
 
     def enter(self, request: ChatRequest, tenant: Hashable) -> LimiterPlace:
         """A place, which may have gone already."""
         now = self._time()
         amount = self._expected(request)
         with self._lock:
-            start, ahead = self._tagged(tenant, self._cost(amount))
-            place = LimiterPlace(self, amount, now, now + ahead)
-            heapq.heappush(self._heap, (start, next(self._order), ref(place)))
+            line = self._line_of(tenant)
+            cost = self._cost(amount)
+            ahead = self._ahead(line) if cost else 0.0
+            place = LimiterPlace(self, line, amount, cost or 1.0, now)  # calls alone count the same
+            self._queue(line, place)
             ready = self._let_through(now)
-            if not place.is_granted and ready < math.inf:
-                place.due = max(ready, now) + ahead
+            if not place.is_granted:
+                place.due = (max(ready, now) if ready < math.inf else now) + ahead
             return place
 
     def ask(self, place: LimiterPlace, now: float) -> float:
@@ -162,8 +190,8 @@ class FairQueue:
             ready = self._let_through(now)
             if place.is_granted:
                 return 0.0
-            look = now + max(1.0, len(self._heap) / LOOKS)
-            is_first = self._heap[0][2]() is place
+            look = now + max(1.0, self._waiting / LOOKS)
+            is_first = self._heap[0][2].first() is place
             place.look = max(now + EARLY, min(ready, look)) if is_first else look
             wanted = max(place.due, ready) if ready < math.inf else place.due
             return max(wanted - now, EARLY)
@@ -199,6 +227,8 @@ class FairQueue:
             if place.is_granted:
                 self._running -= 1
                 self._no_longer_unheard(place)
+            else:
+                self._dequeue(place)
             if place.is_granted and not place.is_sent:
                 self._give_back(place, now)
             self._let_through(now)
@@ -207,29 +237,33 @@ class FairQueue:
 
     def _let_through(self, now: float) -> float:
         """Let all go whose turn it is. When the next one may: infinity if nobody can say."""
-        heap = self._heap
-        went = False
-        while heap:
-            start, _, reference = heap[0]
-            place = reference()
-            if place is None or place.is_left:
-                heapq.heappop(heap)
-                went = True
+        changed = False
+        while self._heap:
+            start, _, line = self._heap[0]
+            place = line.first()
+            if place is None:
+                heapq.heappop(self._heap)
+                line.is_queued = False
+                changed = True
                 continue
             ready = self._ready(place.amount, now)
             if ready > now + EARLY:
                 # It was not the first before: its own look may be later.
-                if went and place.on_change is not None:
+                if changed and place.on_change is not None:
                     place.on_change()
                 return ready
-            heapq.heappop(heap)
             self._grant(place, start, now)
-            went = True
+            changed = True
         return math.inf
 
     def _grant(self, place: LimiterPlace, start: float, now: float) -> None:
-        amount = place.amount
+        """The first of the first line goes."""
+        amount, line = place.amount, place.line
         self._tag = max(self._tag, start)
+        line.places.popleft()
+        line.start = start + place.cost
+        self._dequeue(place)
+        heapq.heapreplace(self._heap, (line.start, next(self._order), line))
         self._used_at = now
         self._running += 1
         self._count_unheard(amount, 1)
@@ -277,16 +311,38 @@ class FairQueue:
         shares = [getattr(amount, kind) / limit for kind, limit in limits.items() if limit]
         return max(shares) * self._rate.per if shares else 0.0
 
-    def _tagged(self, tenant: Hashable, cost: float) -> tuple[float, float]:
-        """The tag of a new place, and the seconds of the rate that go before it."""
-        if len(self._ends) > TENANTS:
-            self._ends = {each: end for each, end in self._ends.items() if end > self._tag}
-        start = max(self._tag, self._ends.get(tenant, 0.0))
-        first = self._heap[0][0] if self._heap else start
-        ahead = sum(max(0.0, min(end, start) - first) for end in self._ends.values())
-        # Where calls alone are limited, each counts the same.
-        self._ends[tenant] = start + (cost or 1.0)
-        return start, ahead if cost else 0.0
+    def _line_of(self, tenant: Hashable) -> _Line:
+        """The tenant's line, with the tag from which it goes on."""
+        if len(self._lines) > TENANTS:
+            kept = (
+                item
+                for item in self._lines.items()
+                if item[1].is_queued or item[1].start > self._tag
+            )
+            self._lines = dict(kept)
+        line = self._lines.setdefault(tenant, _Line())
+        if not line.is_queued:
+            line.start = max(line.start, self._tag)
+        return line
+
+    def _ahead(self, line: _Line) -> float:
+        """Seconds of the rate that go before the next of this line."""
+        start = line.start + line.cost
+        return sum(
+            max(0.0, min(each.start + each.cost, start) - each.start) for _, _, each in self._heap
+        )
+
+    def _queue(self, line: _Line, place: LimiterPlace) -> None:
+        if not line.is_queued:
+            line.is_queued = True
+            heapq.heappush(self._heap, (line.start, next(self._order), line))
+        line.places.append(ref(place))
+        line.cost += place.cost
+        self._waiting += 1
+
+    def _dequeue(self, place: LimiterPlace) -> None:
+        place.line.cost -= place.cost
+        self._waiting -= 1
 
     def _no_longer_unheard(self, place: LimiterPlace) -> None:
         if place.is_granted and not place.is_heard:
