@@ -18,6 +18,8 @@ DOWN_AFTER: Final = 10
 """Failures in a row, with no answer in between, after which an endpoint is taken to be down."""
 EVERY: Final = 1.0
 """Seconds between the begins of two probes, at least."""
+HANGS: Final = 1.5
+"""Seconds after which a probe without an answer is taken to hang: it may do so for minutes, so another one begins."""
 _EARLY = 1e-6
 _LOOKS = 200
 """How often in a second all who wait together look whether they may go; each once in a second at most."""
@@ -129,6 +131,7 @@ class Outage:
         with self._lock:
             self._answers += 1
             if not self._is_back:
+                self._asking.clear()  # those that hang hold up nobody
                 self._is_back = True
                 self._at_once = 2
                 self._asked = self._faster_at = -math.inf
@@ -151,7 +154,9 @@ class Outage:
 
     def _seconds(self, now: float) -> float:
         if len(self._asking) >= self._at_once:
-            return EVERY
+            hangs_at = math.inf if self._is_back else self._asked + HANGS
+            if now < hangs_at - _EARLY:
+                return min(EVERY, hangs_at - now)
         gap = EVERY / self._at_once if self._is_back else EVERY
         left = self._asked + gap - now
         return 0.0 if left <= _EARLY else left
