@@ -20,6 +20,7 @@ async def ask(client: LLMClient, tenant: str, order: list[str]) -> None:
         if event.type == EventType.STATUS:
             print(f"{tenant}: {event.status.kind}")
         elif event.type == EventType.MESSAGE_COMPLETE:
+            print(f"{tenant}: {event.type.name}: {event.finish_reason.value}")
             order.append(tenant)
 
 

@@ -74,4 +74,4 @@ def _owes_reasoning(parts: Sequence[Part], rules: HistoryRules) -> bool:
 
 
 def _is_readable(part: Part) -> bool:
-    return isinstance(part, ReasoningPart) and part.signature is None and bool(part.text.strip())
+    return isinstance(part, ReasoningPart) and not part.signature and bool(part.text.strip())

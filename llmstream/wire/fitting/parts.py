@@ -210,7 +210,7 @@ class PartFitting:
         data = part.provider_data or {}
         self._name_foreign_fields("reasoning", data)
         is_own = part.format == rules.format
-        is_unsigned = part.signature is None
+        is_unsigned = not part.signature
         is_readable = is_unsigned and (is_own or part.format is None)
         if is_readable and rules.unsigned_reasoning and part.text.strip():
             return (part if self._same_host else replace(part, provider_data=None),)

@@ -154,7 +154,7 @@ def _assistant(message: Message, words: ChatWords) -> dict[str, Any]:
 def _readable(parts: Iterable[Part]) -> str:
     """The reasoning that goes back as text: what is signed goes back with its signature."""
     return "".join(
-        part.text for part in parts if isinstance(part, ReasoningPart) and part.signature is None
+        part.text for part in parts if isinstance(part, ReasoningPart) and not part.signature
     )
 
 
@@ -184,7 +184,7 @@ def _with_words(details: list[dict[str, Any]] | None, text: str) -> list[dict[st
 
 
 def _signature(part: ReasoningPart) -> list[dict[str, Any]]:
-    if part.signature is None:
+    if not part.signature:
         return []
     return [render_signature(part.signature, part.id, part.text)]
 
