@@ -39,7 +39,7 @@ class Admission:
         self._is_answered = False
 
     def wait(self, call: Call, now: float) -> float | None:
-        """Seconds still to wait at `place`; None: not known yet. 0: go, there is no place any more."""
+        """Seconds still to wait at `place`: 0 once both queues are passed, None while nobody knows."""
         while (place := self._next(call, now)) is not None:
             seconds = place.go(now)
             if seconds != 0:

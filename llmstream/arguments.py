@@ -104,7 +104,7 @@ def parse_messages(value: Any) -> list[Message]:
 
 
 def _read_each(read: Callable[[Any, str], T], items: Any, where: str) -> list[T]:
-    """What `read` makes of each item of a list, given the item and its place."""
+    """Call `read` with each item of a list and its place, and yield the results."""
     given = enumerate(sequence_of(items, where))
     return [read(item, f"{where}[{index}]") for index, item in given]
 

@@ -41,7 +41,7 @@ OWN_FAULT = frozenset({"invalid_request", "content_filter"})
 
 @dataclass(slots=True)
 class Rules:
-    """What the caller allows."""
+    """The limits that the caller set."""
 
     policy: RetryPolicy
     on_interrupt: OnInterrupt

@@ -71,7 +71,7 @@ def mark(block: dict[str, Any], cache: Cache | None, word: str | None) -> dict[s
 
 
 def further_members(block: Mapping[str, Any], word: str) -> dict[str, Any]:
-    """What a mark says beside its kind and time, under its word; nothing if it says no more."""
+    """A mark's further members, under its word; empty if it has none."""
     value = block.get(word)
     if not isinstance(value, Mapping):
         return {}

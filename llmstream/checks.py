@@ -28,5 +28,5 @@ def is_count(value: object) -> bool:
 
 
 def is_limit(seconds: float | None) -> bool:
-    """Whether it is a time above 0, or None, which is no limit."""
+    """Whether it is a time above 0, or None, which sets no limit."""
     return seconds is None or seconds > 0

@@ -91,7 +91,7 @@ def _split_at_dashes(argv: list[str]) -> list[list[str]]:
 
 
 def help_text() -> str:
-    """What `--help` prints."""
+    """The text of `--help`."""
     return _parser().format_help()
 
 
