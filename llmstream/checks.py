@@ -1,8 +1,14 @@
-"""Checks of arguments, in one line each: what must hold, and the error's words where it doesn't."""
+"""Checks of values from outside, in one line each.
+
+An argument that is wrong raises, with the error's words. A field of somebody's JSON is read as the
+type that it should have, and as nothing where it has another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -22,6 +28,13 @@ def require_list(value: object, problem: str) -> Sequence[Any]:
     return value
 
 
+def require_mapping(value: object, where: str) -> Mapping[str, Any]:
+    """Return `value` if it is a mapping. Else raise TypeError that names its place."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{where} must be a dict, not {type(value).__name__}")
+    return value
+
+
 def is_count(value: object) -> bool:
     """Whether it is a whole number from 1 on, which True isn't."""
     return isinstance(value, int) and value is not True and value >= 1
@@ -30,3 +43,58 @@ def is_count(value: object) -> bool:
 def is_limit(seconds: float | None) -> bool:
     """Whether it is a time above 0, or None, which sets no limit."""
     return seconds is None or seconds > 0
+
+
+def check_type(value: Any, kinds: type[Any] | tuple[type[Any], ...], problem: str) -> Any:
+    """Return `value` if it is None or one of these types. Else raise TypeError with these words.
+
+    A flag is not a number. Raises ValueError for NaN and infinity.
+    """
+    if value is None:
+        return None
+    is_flag_for_another = isinstance(value, bool) and kinds is not bool
+    if is_flag_for_another or not isinstance(value, kinds):
+        raise TypeError(f"{problem}, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{problem}, not {value!r}")
+    return value
+
+
+def check_unicode(text: str, where: str) -> str:
+    """Return `text` if UTF-8 has bytes for it. Raises ValueError for half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        told = f"{where}: not valid Unicode (a lone surrogate at {error.start})"
+        raise ValueError(told) from None
+    return text
+
+
+def sequence_of(value: Any, what: str) -> Sequence[Any]:
+    """Return `value` if it is a list or tuple. Else raise TypeError that names `what`."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{what} must be a list, not {type(value).__name__}")
+    return value
+
+
+def items_at(value: Any, where: str) -> Iterator[tuple[Any, str]]:
+    """The items of a list, each with its place. Raises TypeError for what isn't a list."""
+    return ((item, f"{where}[{index}]") for index, item in enumerate(sequence_of(value, where)))
+
+
+def ensure_json(value: Any, what: str) -> None:
+    """Raise TypeError unless `value` can be written as JSON."""
+    try:
+        json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"{what} can't be written as JSON: {error}") from None
+
+
+def as_text(value: Any) -> str | None:
+    """A field that should be a string; None for anything else, and for nothing."""
+    return value if isinstance(value, str) and value else None
+
+
+def as_object(value: Any) -> Mapping[str, Any]:
+    """A field that should be an object; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}

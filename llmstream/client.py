@@ -27,9 +27,9 @@ from typing import (
 from weakref import WeakSet
 
 from llmstream.answer_stream import Stream
-from llmstream.arguments import build_request, check_type, take_request
+from llmstream.arguments import build_request, take_request
 from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
-from llmstream.checks import require, require_list
+from llmstream.checks import check_type, require, require_list
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import narrow

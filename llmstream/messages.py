@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self, TypeAlias
@@ -455,19 +455,4 @@ def _finite(number: str) -> float:
     value = float(number)
     if not math.isfinite(value):
         raise ValueError(f"{number} is out of range")
-    return value
-
-
-def ensure_json(value: Any, what: str) -> None:
-    """Raise TypeError unless `value` can be written as JSON."""
-    try:
-        json.dumps(value, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"{what} can't be written as JSON: {error}") from None
-
-
-def sequence_of(value: Any, what: str) -> Sequence[Any]:
-    """`value` if it is a list or tuple, else TypeError saying what was expected."""
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{what} must be a list, not {type(value).__name__}")
     return value

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from llmstream import ConfigurationError, LLMClient, Message, Timeouts, Tool
-from llmstream.arguments import parse_messages
+from llmstream.message_reader import parse_messages
 from llmstream.providers import registry
 from llmstream.testing import ScriptedProvider
 

@@ -24,10 +24,10 @@ from llmstream import (
     ToolCall,
     ToolResult,
 )
-from llmstream.arguments import parse_messages
 from llmstream.conversations import StreamingChatRequest
 from llmstream.media import checked, file_name
 from llmstream.media_types import contradicts, sniff
+from llmstream.message_reader import parse_messages
 from llmstream.messages import dump_part, load_part
 from llmstream.router.requirements import needs_of
 from llmstream.testing import ScriptedProvider

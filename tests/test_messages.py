@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmstream.checks import ensure_json, sequence_of
 from llmstream.messages import (
     FinishReason,
     Message,
@@ -18,10 +19,8 @@ from llmstream.messages import (
     ToolCall,
     Usage,
     dump_part,
-    ensure_json,
     load_part,
     parse_arguments,
-    sequence_of,
 )
 from tests import strategies
 

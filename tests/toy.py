@@ -12,12 +12,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.checks import as_text
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import ChatRequest, Usage
 from llmstream.providers import API, HTTPProvider, HTTPRequest, Outbound
 from llmstream.wire import NDJSON, Decoder, Format, Rendered, Specimen, parse_error
-from llmstream.wire.json_fields import as_count, as_text
+from llmstream.wire.json_fields import as_count
 from llmstream.wire.outbound import encode_json
 
 

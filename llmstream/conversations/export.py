@@ -15,13 +15,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmstream.arguments import parse_messages
+from llmstream.checks import ensure_json
 from llmstream.conversations.documents import Document
 from llmstream.conversations.errors import ImportFormatError
 from llmstream.conversations.models import StartConversation
 from llmstream.conversations.records import STATES, ConversationRecord, Turn
 from llmstream.errors import ErrorInfo
-from llmstream.messages import Usage, dump, ensure_json
+from llmstream.message_reader import parse_messages
+from llmstream.messages import Usage, dump
 
 FORMAT, VERSION = "llmstream.conversation", 1
 

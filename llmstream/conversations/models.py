@@ -19,6 +19,7 @@ from pydantic import (
     computed_field,
 )
 
+from llmstream.checks import ensure_json
 from llmstream.conversations.documents import Document
 from llmstream.media import checked
 from llmstream.messages import (
@@ -29,7 +30,6 @@ from llmstream.messages import (
     Source,
     Usage,
     dump_part,
-    ensure_json,
     load_part,
 )
 from llmstream.options import NAMES

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from llmstream.checks import ensure_json
 from llmstream.errors import ADAPTED, StrictError
 from llmstream.events.types import StreamEvent, error
 from llmstream.log import get_logger
-from llmstream.messages import ChatRequest, ensure_json
+from llmstream.messages import ChatRequest
 from llmstream.providers.answer_reader import AnswerReader
 from llmstream.providers.api import API
 from llmstream.providers.channel import Channel

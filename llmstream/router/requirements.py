@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmstream.arguments import parse_messages, parse_tools
 from llmstream.client import CallOptions
+from llmstream.message_reader import parse_messages
 from llmstream.messages import File, ImagePart, Message
 from llmstream.token_estimate import estimate_tokens, estimate_tools
+from llmstream.tool_reader import parse_tools
 
 
 @dataclass(frozen=True, slots=True)

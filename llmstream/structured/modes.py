@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-from llmstream.arguments import parse_messages
 from llmstream.checks import require
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent
+from llmstream.message_reader import parse_messages
 from llmstream.messages import Message, ResponseFormat, TextPart, Tool, ToolChoice
 from llmstream.providers.provider import SchemaSupport, traits_of
 from llmstream.structured.answer_type import AnswerType

@@ -7,8 +7,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeAlias, Unpack, cast
 
-from llmstream.arguments import build_request, parse_tools
-from llmstream.checks import is_count, require
+from llmstream.arguments import build_request
+from llmstream.checks import is_count, require, sequence_of
 from llmstream.client import CallOptions, LLMClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
@@ -24,10 +24,10 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
     Usage,
-    sequence_of,
 )
 from llmstream.options import OF_THE_CALL
 from llmstream.providers.secrets import hide_headers
+from llmstream.tool_reader import parse_tools
 from llmstream.tools.function import FunctionTool, tool
 from llmstream.tools.runner import CallRunner, Confirm
 

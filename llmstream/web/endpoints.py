@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from starlette.requests import Request
 from starlette.responses import Response
 
-from llmstream.arguments import parse_messages
 from llmstream.conversations import ChatContext, StreamingChatRequest
 from llmstream.events.types import StreamEvent
+from llmstream.message_reader import parse_messages
 from llmstream.messages import Message, TextPart
 from llmstream.web.app_state import Service, invalid, refusal_of
 from llmstream.web.limits import read_json

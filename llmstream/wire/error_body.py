@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmstream.checks import as_object, as_text
 from llmstream.errors import ErrorInfo
 from llmstream.wire.error_kinds import classify
-from llmstream.wire.json_fields import as_object, as_text, parse_json
+from llmstream.wire.json_fields import parse_json
 from llmstream.wire.pass_through import rate_limits_of
 from llmstream.wire.retry_delay import parse_retry_after
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
-from llmstream.messages import ChatRequest, ensure_json, sequence_of
+from llmstream.checks import ensure_json
+from llmstream.messages import ChatRequest
 
 
 def model_of(body: Mapping[str, Any]) -> str:
@@ -26,18 +27,3 @@ def keep_rest(request: ChatRequest, rest: dict[str, Any], format: str) -> None:
     if rest:
         ensure_json(rest, "the body")
         request.format_options = {format: rest}
-
-
-def items_at(value: Any, where: str) -> Iterator[tuple[Any, str]]:
-    """The items of a list, each with its place. Raises TypeError for what isn't a list."""
-    return ((item, f"{where}[{index}]") for index, item in enumerate(sequence_of(value, where)))
-
-
-def check_unicode(text: str, where: str) -> str:
-    """`text`, if UTF-8 has bytes for it. Raises ValueError for half a character."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        told = f"{where}: not valid Unicode (a lone surrogate at {error.start})"
-        raise ValueError(told) from None
-    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from jiter import from_json
@@ -83,16 +83,6 @@ def as_string(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
-
-
-def as_text(value: Any) -> str | None:
-    """A field that should be a string; None for anything else, and for nothing."""
-    return value if isinstance(value, str) and value else None
-
-
-def as_object(value: Any) -> Mapping[str, Any]:
-    """A field that should be an object; an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def as_count(value: Any) -> int | None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from llmstream.wire.json_fields import as_object
+from llmstream.checks import as_object
 
 BLANK = " "
 Owed = Literal["always", "calls"]

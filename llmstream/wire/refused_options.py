@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llmstream.checks import as_object
 from llmstream.errors import ErrorInfo
 from llmstream.options import OPTIONS
-from llmstream.wire.json_fields import as_object
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.pass_through import SAMPLING
 from llmstream.wire.refusal_words import refusal_of, refuses_streaming

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.checks import as_object
 from llmstream.messages import Usage
-from llmstream.wire.json_fields import as_count, as_object
+from llmstream.wire.json_fields import as_count
 
 _FIELDS = (
     "input_tokens",

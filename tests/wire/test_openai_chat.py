@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
     EventType,
@@ -23,6 +22,7 @@ from llmstream.events.types import (
     refusal_delta,
     text_delta,
 )
+from llmstream.message_reader import FORMAT
 from llmstream.messages import (
     ChatRequest,
     File,

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmstream.arguments import build_request, check_type
-from llmstream.checks import require
+from llmstream.arguments import build_request
+from llmstream.checks import check_type, require
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Retry, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult, Usage, dump

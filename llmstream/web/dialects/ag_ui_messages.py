@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmstream.checks import require
+from llmstream.checks import as_text, items_at, require
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -24,8 +24,6 @@ from llmstream.messages import (
 )
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
 from llmstream.web.dialects.request_checks import object_of
-from llmstream.wire.inbound import items_at
-from llmstream.wire.json_fields import as_text
 
 _ROLES = ("developer", "system", "assistant", "user", "tool", "activity", "reasoning")
 _SOURCES: Mapping[str, str] = {"url": "url", "data": "data", "file": "id"}

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmstream.arguments import build_request, check_type
+from llmstream.arguments import build_request
+from llmstream.checks import check_type
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Retry, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import (

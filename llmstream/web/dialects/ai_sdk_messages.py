@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmstream.checks import require
+from llmstream.checks import as_object, as_text, items_at, require
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -24,8 +24,6 @@ from llmstream.messages import (
 )
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
 from llmstream.web.dialects.request_checks import object_of
-from llmstream.wire.inbound import items_at
-from llmstream.wire.json_fields import as_object, as_text
 
 _ROLES = ("system", "user", "assistant")
 _DENIED = "The user did not allow this call; it was not run."

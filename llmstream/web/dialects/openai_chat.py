@@ -18,18 +18,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
-from llmstream.arguments import FORMAT
+from llmstream.checks import as_text
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Gathered
 from llmstream.events.types import EventType, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.events.unfold import unfold_stream
+from llmstream.message_reader import FORMAT
 from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
-from llmstream.wire.json_fields import as_text
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmstream.arguments import FORMAT
+from llmstream.checks import as_object, as_text
+from llmstream.message_reader import FORMAT
 from llmstream.messages import Part, ProviderPart, ReasoningPart
-from llmstream.wire.json_fields import as_object, as_text
 
 
 def reasoning_of(text: str, kept: Mapping[str, Any]) -> Part:

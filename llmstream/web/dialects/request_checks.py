@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from llmstream.arguments import check_type
+from llmstream.checks import check_type
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest

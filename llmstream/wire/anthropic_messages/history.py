@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from llmstream.cache_marks import CONTROL, further_members, mark, parse_cache
-from llmstream.checks import require
+from llmstream.checks import as_object, as_text, check_unicode, items_at, require, sequence_of
 from llmstream.media import parse_media
 from llmstream.media_types import essence
 from llmstream.messages import (
@@ -24,14 +24,11 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
     parse_arguments,
-    sequence_of,
 )
 from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, parse_result
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, labelled, text_of
 from llmstream.wire.fitting.system import is_system
-from llmstream.wire.inbound import check_unicode, items_at
-from llmstream.wire.json_fields import as_object, as_text
 from llmstream.wire.outbound import own_data, warn_once
 
 _MARKS = (CONTROL, "cache")

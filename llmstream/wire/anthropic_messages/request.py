@@ -20,16 +20,8 @@ from typing import Any
 
 from llmstream.arguments import build_request
 from llmstream.cache_marks import CONTROL, drop_surplus, further_members, mark, parse_cache
-from llmstream.checks import require
-from llmstream.messages import (
-    ChatRequest,
-    HostedTool,
-    ResponseFormat,
-    Tool,
-    ToolChoice,
-    ensure_json,
-    sequence_of,
-)
+from llmstream.checks import ensure_json, items_at, require, sequence_of
+from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history, refused_file
 from llmstream.wire.anthropic_messages.thinking import (
@@ -43,7 +35,7 @@ from llmstream.wire.anthropic_messages.versions import takes_system_amid_turns
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
-from llmstream.wire.inbound import items_at, keep_rest, model_of, rest_of
+from llmstream.wire.inbound import keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import tier_for

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from llmstream.checks import as_text
 from llmstream.messages import parse_arguments
-from llmstream.wire.json_fields import as_text
 from llmstream.wire.object_end import ObjectEnd
 from llmstream.wire.open_calls import NO_NAMES, OpenCall, content_of
 from llmstream.wire.openai_chat import members

@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.checks import as_text
 from llmstream.messages import File, FinishReason, Source
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES, Decoder
 from llmstream.wire.framing.sse import SSE
-from llmstream.wire.json_fields import as_text
 from llmstream.wire.openai_chat import members
 from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
 from llmstream.wire.openai_chat.content import Segment, inner_text, parse_content, parse_images

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from llmstream.arguments import FORMAT
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
     EventType,
@@ -22,6 +21,7 @@ from llmstream.events.types import (
     TextDelta,
     ToolCallDelta,
 )
+from llmstream.message_reader import FORMAT
 from llmstream.messages import (
     FinishReason,
     ReasoningPart,

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from llmstream.arguments import FORMAT, build_request
+from llmstream.arguments import build_request
 from llmstream.cache_marks import BREAKPOINT, drop_surplus, openai_word
+from llmstream.message_reader import FORMAT
 from llmstream.messages import (
     ChatRequest,
     HostedTool,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.cache_marks import BREAKPOINT, CONTROL, parse_cache
-from llmstream.checks import require
+from llmstream.checks import check_unicode, items_at, require, sequence_of
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -20,9 +20,7 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
     parse_arguments,
-    sequence_of,
 )
-from llmstream.wire.inbound import check_unicode, items_at
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import (
     FORMAT,

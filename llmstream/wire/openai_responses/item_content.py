@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmstream.checks import as_text
 from llmstream.messages import File
-from llmstream.wire.json_fields import as_text
 from llmstream.wire.open_calls import as_name, content_of
 from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_table import CALLS

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Literal, TypeAlias
 
-from llmstream.wire.json_fields import as_text
+from llmstream.checks import as_text
 from llmstream.wire.open_calls import OpenCall
 from llmstream.wire.streamed_text import StreamedText
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from llmstream.arguments import build_request
 from llmstream.cache_marks import BREAKPOINT, drop_surplus, openai_word
+from llmstream.checks import ensure_json, items_at, sequence_of
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -31,14 +32,12 @@ from llmstream.messages import (
     TextPart,
     Tool,
     ToolChoice,
-    ensure_json,
-    sequence_of,
 )
 from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import RESPONSES_TOOLS, fit_tools
-from llmstream.wire.inbound import items_at, keep_rest, model_of, rest_of
+from llmstream.wire.inbound import keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.history import InputItems
 from llmstream.wire.openai_responses.input_reader import parse_input
