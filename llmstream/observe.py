@@ -62,6 +62,11 @@ class ObservedAttempt:
     """As this provider reported it."""
     error: ErrorInfo | None = field(default=None, repr=False)
 
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, where it gave one."""
+        return _request_id(self)
+
 
 @dataclass(slots=True, eq=False)
 class ObservedCall:
@@ -93,6 +98,11 @@ class ObservedCall:
     message: Message | None = field(default=None, repr=False)
     """The whole answer, if there is one."""
     error: ErrorInfo | None = field(default=None, repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request that was answered, or of the one that failed."""
+        return _request_id(self)
 
 
 class Observer(Protocol):
@@ -294,6 +304,12 @@ def _early_end(problem: BaseException | None) -> tuple[Outcome, ErrorInfo | None
     return "stopped", None
 
 
+def _request_id(told: ObservedCall | ObservedAttempt) -> str | None:
+    if told.error is not None:
+        return told.error.request_id
+    return None if told.start is None else told.start.request_id
+
+
 # --- the log ---------------------------------------------------------------------------------------------------
 
 
@@ -301,11 +317,11 @@ class LogObserver(Observer):
     """One line for each call that ended, in the logger `llmstream.calls`. Never content.
 
         time=2026-11-30T09:05:01.250Z call=5f0c… model=gpt-5-mini provider=openai status=complete finish=stop
-        input=12 output=80 first_ms=310 ms=1204 answer=chatcmpl-1 attempts=1
+        input=12 output=80 first_ms=310 ms=1204 answer=chatcmpl-1 request=req_1 attempts=1
 
     `time` is that of the begin. `first_ms` and `ms` are milliseconds to the first piece and to the end.
-    A call that failed has `error`, its kind, and where they are known `http`, the status that refused
-    it, and `request`, the provider's id of the request. What isn't known is left out. `level` is that of
+    `answer` and `request` are the provider's ids of the answer and of the request. A call that failed
+    has `error`, its kind, and `http`, the status that refused it. What isn't known is left out. `level` is that of
     the records: Python shows those below WARNING only where logging was configured, for instance by
     `logging.basicConfig(level="INFO")`.
     """
@@ -343,7 +359,7 @@ def _fields(call: ObservedCall) -> dict[str, Any]:
         "first_ms": _milliseconds(call.began, call.first_piece),
         "ms": _milliseconds(call.began, call.ended),
         "answer": start.id,
-        "request": failed.request_id if failed is not None else None,
+        "request": call.request_id,
         "attempts": len(call.attempts),
     }
 

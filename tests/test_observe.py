@@ -31,6 +31,8 @@ from llmstream.observe import METHODS, LogObserver, ObservedAttempt, ObservedCal
 from llmstream.providers import ProviderTraits
 from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
+from llmstream.wire.formats import FORMATS
+from tests.loopback import APIS, CutError, Handler, Loopback, Reply, Request, pieces
 from tests.patience import PATIENCE
 
 HI = [{"role": "user", "content": "hi"}]
@@ -515,6 +517,60 @@ async def test_over_real_connections_too(transport):
                         break
             assert seen.check().outcome == "stopped"
             await server.left(PATIENCE)
+
+
+def answered(provider: str, how: str) -> Handler:
+    """The same words as a stream, as one JSON document, or cut."""
+    format = FORMATS[APIS[provider]]
+    name = "request-id" if provider == "anthropic" else "X-Request-Id"
+
+    async def handler(request: Request, reply: Reply) -> None:
+        if how == "document":
+            await reply.whole(200, format.samples.document("hello"), **{name: "req-1"})
+            return
+        await reply.head(**{name: "req-1"})
+        sent = pieces(format.name, "hello ", "there", Usage(1, 2))
+        for data in sent[:3] if how == "cut" else sent:
+            await reply.send(data)
+        if how == "cut":
+            raise CutError
+        await reply.end()
+
+    return handler
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("how", ["stream", "document", "cut"])
+@pytest.mark.parametrize("provider", [*APIS])
+async def test_the_provider_s_id_of_the_request_is_known(provider, how, stream, transport, caplog):
+    """However the answer comes, and also when its reader leaves early."""
+    caplog.set_level(logging.INFO, logger="llmstream.calls")
+    seen = Recorder()
+    async with (
+        Loopback(answered(provider, how)) as server,
+        LLMClient(
+            f"{provider}:m-1",
+            api_key="k",
+            base_url=server.url(provider),
+            transport=transport,
+            observers=[seen, LogObserver()],
+            retry=RetryPolicy(max_attempts=1),
+        ) as client,
+    ):
+        last = (await collect(client, stream=stream))[-1]
+        if stream:
+            async with client.stream(HI) as left:
+                async for event in left:
+                    if event.text:
+                        break
+    assert last.type == ("error" if how == "cut" else "message_complete")
+    assert last.start is None or last.start.request_id == "req-1"
+    for call in seen.calls:
+        assert call.request_id == call.attempts[0].request_id == "req-1"
+    lines = [record.getMessage() for record in caplog.records if record.name == "llmstream.calls"]
+    assert len(lines) == len(seen.calls)
+    assert all(" request=req-1 " in line for line in lines)
 
 
 # --- the log ----------------------------------------------------------------------------------------------

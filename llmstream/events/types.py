@@ -93,6 +93,8 @@ class Start:
     provider: str | None = None
     """The name of our provider, such as "openai"."""
     warnings: tuple[str, ...] = ()
+    request_id: str | None = None
+    """The provider's id of the request, from its headers."""
     rate_limits: dict[str, str] = field(default_factory=dict)
     """What the provider's headers say of its rate limits, by their names in lower case."""
 

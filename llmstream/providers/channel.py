@@ -48,6 +48,7 @@ from llmstream.providers.watchdog import Watchdog, timed_out
 from llmstream.version import __version__
 from llmstream.wire.error_body import parse_error, redact
 from llmstream.wire.json_fields import parse_json
+from llmstream.wire.request_id import request_id_of
 
 if TYPE_CHECKING:
     from llmstream.providers.http.host_check import HostCheck
@@ -158,12 +159,17 @@ class Channel:
         info = event.error_info
         if info is None:
             return
-        request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
-        named = self.named(replace(info, request_id=info.request_id or request_id), call, response)
+        request_id = info.request_id or request_id_of(response.headers)
+        named = self.named(replace(info, request_id=request_id), call, response)
         event.error_info, event.error = named, str(named)
         if event.raw is not None:
             raw = redact(json.dumps(event.raw), self._all_secrets(call, response))
             event.raw = parse_json(raw.encode())
+
+    def request_id(self, response: Response, call: Call) -> str | None:
+        """The provider's id of the request that was answered, without any secret."""
+        given = request_id_of(response.headers)
+        return given and redact(given, self._all_secrets(call, response))
 
     def explain(
         self, problem: Exception, call: Call, watchdog: Watchdog, proxy: str | None = None

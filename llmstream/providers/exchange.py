@@ -93,6 +93,13 @@ class Exchange:
         if self._response is not None:
             self._channel.redact_event(event, self._response, self._call)
 
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, once it was answered."""
+        if self._response is None:
+            return None
+        return self._channel.request_id(self._response, self._call)
+
     async def aclose(self) -> None:
         """Stop the clocks; close the answer, so that the server notices at once if it wasn't read to its end."""
         self.watchdog.stop()

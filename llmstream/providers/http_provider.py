@@ -122,6 +122,7 @@ class HTTPProvider:
             body = response.body()
             decoder = self._format.make_decoder(include_raw=call.include_raw, keep_message=False)
             decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
+            decoder.start.request_id = exchange.request_id
             decoder.start.rate_limits = rate_limits_of(response.headers)
             reader = AnswerReader(body, decoder, call, exchange.watchdog, response.abort)
             while not reader.done:

@@ -129,7 +129,7 @@ def public_info(info: ErrorInfo, request_id: str, *, status: bool = False) -> Er
 
 
 def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
-    """An event as strangers may see it: failures in fixed words, and nothing of the provider's frames and rate limits.
+    """An event as strangers may see it: failures in fixed words, and nothing of the provider's frames and headers.
 
     Why a tool of the server's own failed is kept back, and logged.
     """
@@ -140,8 +140,9 @@ def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
     elif event.retry is not None:
         told = TABLE.get(event.retry.kind, TABLE["internal"])
         changed["retry"] = replace(event.retry, reason=told.text, kind=told.kind)
-    if event.start is not None and event.start.rate_limits:
-        changed["start"] = replace(event.start, rate_limits={})
+    start = event.start
+    if start is not None and (start.rate_limits or start.request_id):
+        changed["start"] = replace(start, rate_limits={}, request_id=None)
     result = event.tool_result
     if result is not None and _public_part(result) is not result:
         logger.warning("request %s: tool %s: %s", request_id, result.name, result.content)

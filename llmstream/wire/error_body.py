@@ -22,6 +22,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.wire.error_kinds import classify
 from llmstream.wire.json_fields import parse_json
 from llmstream.wire.pass_through import rate_limits_of
+from llmstream.wire.request_id import request_id_of
 from llmstream.wire.retry_delay import parse_retry_after
 
 MAX_MESSAGE = 1000
@@ -101,7 +102,7 @@ def parse_error(
         status_code=status,
         code=_shown_code(report.codes),
         retry_after=parse_retry_after(headers, body, told, resets=may_pass),
-        request_id=headers.get("x-request-id") or headers.get("request-id") or _request_id(body),
+        request_id=request_id_of(headers) or _request_id(body),
         rate_limits=rate_limits_of(headers),
     )
     if kind == "server" and status is not None and status < 500 and status != 409:

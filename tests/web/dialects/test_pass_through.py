@@ -47,7 +47,7 @@ def upstream(format: str) -> Loopback:
     """Answers in this format, with rate limits in its head."""
 
     async def handler(request: Request, reply: Reply) -> None:
-        await reply.head(**LIMITS)
+        await reply.head(**LIMITS, x_request_id="theirs")
         for data in pieces(format, "Hello."):
             await reply.send(data)
         await reply.end()
@@ -260,6 +260,7 @@ async def test_the_app_s_own_endpoints_keep_them_back():
         assert last.start is not None
         known = {name: value for name, value in LIMITS.items() if "ratelimit" in name}
         assert last.start.rate_limits == known
+        assert last.start.request_id == "theirs"
         async with serving(create_app(client)) as port:
             data = json.dumps({"messages": HI, "stream": True}).encode()
             _, headers, answer = await fetch(
@@ -267,6 +268,7 @@ async def test_the_app_s_own_endpoints_keep_them_back():
             )
     assert not [name for name in headers if "ratelimit" in name.lower()]
     assert b"ratelimit" not in answer
+    assert b"theirs" not in answer
 
 
 def test_rate_limits_from_elsewhere_are_bounded():
