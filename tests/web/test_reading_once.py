@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from llmstream import ChatRequest, LLMClient, ToolCall, arguments
+from llmstream import ChatRequest, LLMClient, ToolCall, arguments, message_reader, tool_reader
 from llmstream.conversations import ChatContext, ConversationClient, SessionContext
 from llmstream.options import Option
 from llmstream.testing import FaultServer, ScriptedProvider
@@ -51,8 +51,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 READING = {
     arguments.build_request.__code__: "request",
-    arguments._parse_plain.__code__: "message",
-    arguments._parse_tool.__code__: "tool",
+    message_reader._parse_plain.__code__: "message",
+    tool_reader._parse_tool.__code__: "tool",
     Option.check.__code__: "option",
 }
 
