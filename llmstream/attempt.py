@@ -22,6 +22,7 @@ from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, timed_out
 from llmstream.targets import Target
+from llmstream.tasks import is_foreign
 
 logger = get_logger("llmstream.providers")
 
@@ -97,7 +98,9 @@ class Attempt:
             event = await step
         except StopAsyncIteration:
             return self._end([*self._flush(), *self._guard.end()])
-        except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the consumer
+        except BaseException as problem:
+            if not is_foreign(problem):
+                raise
             maker = f"provider {self._provider.name}"
             event = as_error(problem, maker, logger, begun=self._guard.begun)
         if self._overlap is None or not isinstance(event, StreamEvent):
@@ -110,7 +113,9 @@ class Attempt:
         """Close the provider's stream. What a third party's cleanup raises goes to the log."""
         try:
             await self._events.aclose()
-        except Exception:
+        except BaseException as problem:
+            if not is_foreign(problem):
+                raise
             logger.warning(
                 "the provider %s raised while it was closed", self._provider.name, exc_info=True
             )
@@ -169,7 +174,7 @@ class Attempt:
         return self._guard.feed(text_delta(held)) if held else ()
 
 
-def as_error(problem: Exception, maker: str, log: Logger, *, begun: bool) -> StreamEvent:
+def as_error(problem: BaseException, maker: str, log: Logger, *, begun: bool) -> StreamEvent:
     """An exception of a provider or a middleware, as an event.
 
     One that says that the arguments are wrong is raised again, if nothing has begun.

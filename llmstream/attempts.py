@@ -241,8 +241,11 @@ class Attempts:
     def _queued(self, place: QueuePlace, seconds: float) -> StreamEvent:
         place.announced()
         name = self._targets.current.provider.name
-        logger.info("queued for %.1f s: %s %s", seconds, name, place.wait.status)
         words = f"{name} {place.wait.status}: this call waits for {seconds:.1f} s"
+        if self._rules.streaming or not self._rules.announced:
+            logger.info(
+                "status: queued %s", words
+            )  # else the client does, if middleware passes it on
         data = {"seconds": seconds, "provider": name, "why": place.wait.code or place.wait.kind}
         return StreamEvent(EventType.STATUS, status=Status("queued", words, data))
 

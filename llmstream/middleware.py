@@ -12,7 +12,6 @@ it has already: `next` may be called once, not at all, or several times.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -33,7 +32,7 @@ from llmstream.observe import Observation
 from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import closed
 from llmstream.streams.flow import Flow
-from llmstream.tasks import is_cancelled
+from llmstream.tasks import is_foreign
 
 __all__ = ["Middleware", "Next"]
 
@@ -133,7 +132,9 @@ class MiddlewareRun:
             flaw = "the middleware ended before the answer did"
             info = ErrorInfo("truncated", flaw, retryable=False)
             return self._end(self._relay.fail(info))
-        except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001  # nothing foreign may reach the caller
+        except BaseException as problem:
+            if not is_foreign(problem):
+                raise
             return self._end(self._raised(problem))
         events = self._take(event)
         if not self._relay.ended:
@@ -214,16 +215,11 @@ class MiddlewareRun:
     # --- the end -------------------------------------------------------------------------------------------
 
     def _raised(self, problem: BaseException) -> Sequence[StreamEvent]:
-        """The ERROR for what a middleware raised. Cancellation and wrong arguments are raised again."""
+        """The ERROR for what a middleware raised. Wrong arguments are raised again."""
         if isinstance(problem, LLMError):
             return self._relay.fail(problem.info)
-        if isinstance(problem, Exception):
-            failed = as_error(problem, "middleware", logger, begun=self._is_begun)
-            return self._relay.fail(failed.error_info or ErrorInfo("internal"))
-        if is_cancelled():
-            raise problem
-        logger.error("the middleware waited for a task that was cancelled", exc_info=problem)
-        return self._relay.fail(ErrorInfo("internal", "the middleware raised CancelledError"))
+        failed = as_error(problem, "middleware", logger, begun=self._is_begun)
+        return self._relay.fail(failed.error_info or ErrorInfo("internal"))
 
     async def _finish(self) -> None:
         """Run what stands after the last event of each middleware. It can't change the answer any more."""
@@ -231,8 +227,8 @@ class MiddlewareRun:
             await self._pull()
         except StopAsyncIteration:
             pass
-        except (Exception, asyncio.CancelledError) as problem:
-            if isinstance(problem, asyncio.CancelledError) and is_cancelled():
+        except BaseException as problem:
+            if not is_foreign(problem):
                 raise
             logger.exception("the middleware raised %s after the answer", type(problem).__name__)
 
@@ -256,5 +252,7 @@ def _check_events(events: object, middleware: Middleware) -> None:
 async def _close(events: Any) -> None:
     try:
         await events.aclose()
-    except Exception:
+    except BaseException as problem:
+        if not is_foreign(problem):
+            raise
         logger.warning("the middleware raised while it was closed", exc_info=True)

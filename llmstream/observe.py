@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutine, iscoroutinefunction, isgeneratorfunction
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import uuid4
 
@@ -111,7 +111,7 @@ class Observer(Protocol):
     The methods are called, not awaited, between two events of a stream: be quick, and hand slow work
     to a task or a thread. They may be called in whichever thread the client is used, and `end` of a
     call that was dropped may come from the garbage collector. What a method raises goes to the log
-    and disturbs neither the call nor other observers.
+    and disturbs neither the call nor other observers; KeyboardInterrupt and SystemExit go on.
     """
 
     # Each returns, because checkers take an empty method of a protocol for an abstract one.
@@ -154,13 +154,19 @@ def check_observers(observers: object) -> tuple[Observer, ...]:
                 "an observer must be an object with the methods of llmstream.observe.Observer, "
                 f"not {observer!r}{lacks}"
             )
-        awaited = [name for name, method in methods.items() if iscoroutinefunction(method)]
+        unusable = [name for name, method in methods.items() if _runs_later(method)]
         require(
-            not awaited,
-            f"{', '.join(awaited)}: an observer is called, not awaited; use def",
+            not unusable,
+            f"{', '.join(unusable)}: an observer is called, not awaited; use def without yield",
             TypeError,
         )
     return tuple(given)
+
+
+def _runs_later(method: object) -> bool:
+    """Whether a call of it alone runs nothing."""
+    kinds = (iscoroutinefunction, isasyncgenfunction, isgeneratorfunction)
+    return any(is_one(method) for is_one in kinds)
 
 
 class Observation:
@@ -265,10 +271,17 @@ class Observation:
 
     def _tell(self, method: str, *more: ObservedAttempt) -> None:
         for observer in self._observers:
+            name = type(observer).__name__
             try:
-                getattr(observer, method)(self._call, *more)
-            except Exception:  # what it does must not cost anybody the answer
-                logger.exception("the observer %s raised in %s", type(observer).__name__, method)
+                given = getattr(observer, method)(self._call, *more)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:  # what it does must not cost anybody the answer
+                logger.exception("the observer %s raised in %s", name, method)
+                continue
+            if iscoroutine(given):
+                given.close()
+                logger.error("the observer %s has an async %s, which isn't awaited", name, method)
 
 
 class AttemptObservation:

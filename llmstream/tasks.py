@@ -56,3 +56,13 @@ def is_cancelled() -> bool:
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def is_foreign(problem: BaseException) -> bool:
+    """Whether somebody's code raised this by itself.
+
+    False: it is the cancellation or the closing of whoever waits for that code, or the end of the process.
+    """
+    if isinstance(problem, asyncio.CancelledError):
+        return not is_cancelled()
+    return not isinstance(problem, (GeneratorExit, KeyboardInterrupt, SystemExit))

@@ -431,6 +431,12 @@ async def raising_at_once(request, call):
     yield
 
 
+async def cancelling(request, call):
+    """As one that waits for a task which somebody cancelled."""
+    yield text_delta("a")
+    raise asyncio.CancelledError
+
+
 async def silent(request, call):
     return
     yield
@@ -456,6 +462,7 @@ async def valueless(request, call):
     [
         (raising, "internal", "a"),
         (raising_at_once, "internal", ""),
+        (cancelling, "internal", "a"),
         (silent, "truncated", ""),
         (unended, "truncated", "a"),
         (talkative, None, "a"),

@@ -357,6 +357,22 @@ async def test_a_wait_is_announced_as_queued_once() -> None:
     assert status.data == {"seconds": pytest.approx(10.0), "provider": "a", "why": "limiter"}
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("middleware", [0, 2])
+async def test_a_wait_is_in_the_log_once(stream, middleware, caplog) -> None:
+    async def passing(request: Any, call: Any, next: Any) -> Any:
+        async for event in next(request):
+            yield event
+
+    caplog.set_level("INFO", "llmstream")
+    limiter = LocalLimiter(Rate(requests=1, per=10.0))
+    client = client_of(Metered(VirtualClock()), limiter, middleware=[passing] * middleware)
+    for _ in range(2):
+        async for _ in client.chat_completion(HI, stream):
+            pass
+    assert caplog.text.count("status: queued a is limited here: this call waits for 10.0 s") == 1
+
+
 async def test_a_wait_beyond_max_wait_or_the_deadline_is_not_begun() -> None:
     server = Metered(VirtualClock())
     client = client_of(server, LocalLimiter(Rate(requests=1, per=10.0), max_wait=15))

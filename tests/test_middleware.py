@@ -416,6 +416,10 @@ async def test_a_dict_among_the_messages_is_read_as_a_caller_s_is():
 # --- what goes wrong in it --------------------------------------------------------------------------------
 
 
+class OddError(BaseException):
+    """As test frameworks and other loops' cancellations are."""
+
+
 def raising(problem: BaseException, *, after: int = 0):
     async def middleware(request, call, next):
         seen = 0
@@ -438,6 +442,7 @@ def raising(problem: BaseException, *, after: int = 0):
         (ValueError("secret words"), "internal: the middleware raised ValueError"),
         (StopAsyncIteration(), "internal: the middleware raised RuntimeError"),
         (asyncio.CancelledError(), "internal: the middleware raised CancelledError"),
+        (OddError(), "internal: the middleware raised OddError"),
         (ConfigurationError("no key"), "invalid_request: no key"),
         (QuotaError(ErrorInfo("quota", "spent")), "quota: spent"),
     ],
@@ -552,7 +557,7 @@ async def test_what_stands_after_its_last_event_runs_before_the_caller_sees_the_
 
 
 @pytest.mark.parametrize(
-    "problem", [RuntimeError("late"), ValueError("late"), asyncio.CancelledError()]
+    "problem", [RuntimeError("late"), ValueError("late"), asyncio.CancelledError(), OddError()]
 )
 async def test_what_it_raises_after_the_answer_changes_nothing(problem, caplog):
     async def late(request, call, next):
@@ -636,7 +641,8 @@ async def test_however_the_caller_leaves_all_are_closed_outermost_first(ending, 
     assert seen == ["outer", "inner", "provider"]
 
 
-async def test_one_that_raises_when_it_is_closed_keeps_none_open(caplog):
+@pytest.mark.parametrize("problem", [RuntimeError("closing"), asyncio.CancelledError(), OddError()])
+async def test_one_that_raises_when_it_is_closed_keeps_none_open(problem, caplog):
     seen: list[str] = []
 
     async def broken(request, call, next):
@@ -644,7 +650,7 @@ async def test_one_that_raises_when_it_is_closed_keeps_none_open(caplog):
             async for event in next(request):
                 yield event
         finally:
-            raise RuntimeError("closing")
+            raise problem
 
     async def stubborn(request, call, next):
         try:

@@ -311,20 +311,65 @@ async def test_wrong_arguments_never_begin_or_end_in_an_error():
     assert call.attempts[0].outcome == "error"
 
 
-async def test_an_observer_that_raises_disturbs_nobody(caplog):
-    class Broken(Observer):
-        def begin(self, call):
-            raise RuntimeError("begin")
+class OddError(BaseException):
+    """As test frameworks and other loops' cancellations are."""
 
-        def end(self, call):
-            raise RuntimeError("end")
+
+class Broken(Observer):
+    """Raises in each of its methods."""
+
+    def __init__(self, problem: type[BaseException]) -> None:
+        self.problem = problem
+
+    def begin(self, call, *_):
+        raise self.problem
+
+    attempt_begin = first_piece = attempt_end = end = begin
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("middleware", [0, 1])
+@pytest.mark.parametrize(
+    "problem",
+    [RuntimeError, asyncio.CancelledError, GeneratorExit, StopAsyncIteration, OddError],
+)
+async def test_an_observer_that_raises_disturbs_nobody(problem, middleware, stream, caplog):
+    async def passing(request, call, next):
+        async for event in next(request):
+            yield event
 
     seen = Recorder()
-    events = await collect(client_of(ScriptedProvider(["a"]), Broken(), seen, Broken()))
+    observers = Broken(problem), seen, Broken(problem)
+    provider = ScriptedProvider([ErrorInfo("overloaded")], ["a"])
+    client = client_of(provider, *observers, middleware=[passing] * middleware)
+    events = await collect(client, stream=stream)
     assert events[-1].type is EventType.MESSAGE_COMPLETE
     seen.check()
-    assert caplog.text.count("the observer Broken raised in begin") == 2
-    assert caplog.text.count("the observer Broken raised in end") == 2
+    for method, often in {"begin": 2, "attempt_begin": 4, "attempt_end": 4, "end": 2}.items():
+        assert caplog.text.count(f"the observer Broken raised in {method}\n") == often
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
+def test_the_end_of_the_process_is_not_held_up_by_an_observer(problem):
+    class Ending(Observer):
+        def end(self, call):
+            raise problem
+
+    with pytest.raises(problem):
+        asyncio.run(collect(client_of(ScriptedProvider(["a"]), Ending())))
+
+
+async def test_a_method_that_turns_out_to_be_async_is_named_in_the_log(caplog):
+    async def later(*_):
+        raise AssertionError
+
+    class Hidden(Observer):
+        def end(self, call):
+            return later()
+
+    events = await collect(client_of(ScriptedProvider(["a"]), Hidden()))
+    assert events[-1].type is EventType.MESSAGE_COMPLETE
+    assert "the observer Hidden has an async end, which isn't awaited" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -348,8 +393,13 @@ def test_an_observer_is_called_and_not_awaited():
         async def end(self, call):
             pass
 
-    with pytest.raises(TypeError, match="end: an observer is called, not awaited"):
-        LLMClient("simulator", observers=[Awaited()])
+    class Yielding(Observer):
+        def end(self, call):
+            yield
+
+    for observer in (Awaited(), Yielding()):
+        with pytest.raises(TypeError, match="end: an observer is called, not awaited"):
+            LLMClient("simulator", observers=[observer])
 
 
 def test_any_object_with_the_methods_is_an_observer():
