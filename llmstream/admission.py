@@ -5,6 +5,9 @@ Two queues are gone through: that of an endpoint which is paused or down, and th
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from typing import Final
+
 from llmstream.clock import Clock
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Start
@@ -14,10 +17,15 @@ from llmstream.observe import AttemptObservation
 from llmstream.providers.provider import Call
 from llmstream.targets import Targets
 
-_DOWN = frozenset({"connection", "server", "overloaded", "timeout"})
+_DOWN: Final = frozenset({"connection", "server", "overloaded", "timeout"})
 """Kinds of errors that an endpoint which is down has."""
-_OURS = frozenset({"closed", "total"})
+_OURS: Final = frozenset({"closed", "total", "host_refused"})
 """Codes of those kinds that say nothing about the endpoint."""
+_ENDPOINTS: Final = frozenset(
+    {"connection", "overloaded", "connect", 502, 503, 504, 520, 521, 522, 523, 525, 526, 529, 530}
+)
+"""Kinds, codes and HTTP statuses for which no prompt is to blame: gateways send these statuses when nobody is behind
+them (RFC 9110, Cloudflare's "5xx errors"). One prompt can cause a 500 as often as it is sent, or a long thought."""
 
 
 class Admission:
@@ -69,15 +77,16 @@ class Admission:
 
     def first_piece(self, start: Start) -> None:
         """The first piece of the answer is there."""
-        self._answered()
+        now = self._now()
+        self._answered(now)
         if self._limited is not None:
-            self._limited.heard(start.rate_limits, self._now())
+            self._limited.heard(start.rate_limits, now)
         if self._observed is not None:
             self._observed.first_piece(start)
 
     def completed(self, usage: Usage | None, now: float) -> None:
         """The attempt has come to its end."""
-        self._answered()
+        self._answered(now)
         self._settle(usage, now)
         self.leave()
 
@@ -86,12 +95,13 @@ class Admission:
         if not committed:
             self._targets.endpoint.failed(self._sent)
         if not committed and _is_down(info):
-            self._targets.endpoint.unreachable(now)
+            request = None if _is_endpoints(info) else _fingerprint(self._request)
+            self._targets.endpoint.unreachable(self._sent, now, request)
         if self._limited is not None:
             self._limited.heard(info.rate_limits, now)
         self._settle(usage if committed else Usage(output_tokens=0), now)
         if not committed and info.status_code is not None and not _is_down(info):
-            self._answered()
+            self._answered(now)
         self.leave()
 
     def refused(self, now: float, delay: float, seconds: float) -> bool:
@@ -125,11 +135,11 @@ class Admission:
             self._turn = place
             self._has_passed = True
 
-    def _answered(self) -> None:
+    def _answered(self, now: float) -> None:
         """Somebody is there."""
         if not self._is_answered:
             self._is_answered = True
-            self._targets.endpoint.answered()
+            self._targets.endpoint.answered(now)
         self._leave_turn()
 
     def _leave_turn(self) -> None:
@@ -147,3 +157,13 @@ class Admission:
 
 def _is_down(info: ErrorInfo) -> bool:
     return info.kind in _DOWN and info.code not in _OURS
+
+
+def _is_endpoints(info: ErrorInfo) -> bool:
+    """Whether no request is to blame for a failure."""
+    return not _ENDPOINTS.isdisjoint((info.kind, info.code, info.status_code))
+
+
+def _fingerprint(request: ChatRequest) -> str:
+    """The same for the same prompt, in any process. It shows nothing of it."""
+    return blake2b(repr(request.messages).encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -28,6 +28,7 @@ from llmstream.events.types import error, text_delta
 from llmstream.limits import Asking, Limiter, LocalLimiter, Rate, Wait
 from llmstream.limits.fair_queue import FairQueue, LimiterPlace
 from llmstream.limits.headers import parse_rate_limits
+from llmstream.limits.pauses import KnownEndpoint
 from llmstream.limits.rate import Steady, TokenWindow
 from llmstream.messages import ChatRequest, Message, TextPart
 from llmstream.providers import ProviderTraits
@@ -324,9 +325,7 @@ async def test_five_tenants_get_equal_shares_however_much_each_wants() -> None:
 async def test_those_of_one_tenant_go_in_the_order_they_came() -> None:
     server = Metered(VirtualClock())
     client = client_of(server, LocalLimiter(Rate(requests=2, per=1.0)))
-    await asyncio.gather(
-        *(collect(client, [{"role": "user", "content": str(number)}]) for number in range(9))
-    )
+    await asyncio.gather(*(collect(client, say(number)) for number in range(9)))
     assert [request.messages[0].text for request in server.requests] == [*map(str, range(9))]
 
 
@@ -759,6 +758,118 @@ async def test_who_answers_with_a_refusal_is_not_down(kind: str) -> None:
     for _ in range(30):
         assert not queued(await collect(client))
     assert len(provider.requests) == 30
+
+
+def say(words: object) -> list[dict[str, str]]:
+    return [{"role": "user", "content": str(words)}]
+
+
+POISON = say("poison")
+
+
+def failing(kind: str, status: int | None = None, code: str | None = None) -> ErrorInfo:
+    return ErrorInfo(kind, "no", status_code=status, code=code)
+
+
+class Failing(Server):
+    """Each request that `take` refuses fails in this way."""
+
+    failure = failing("server", 500)
+    poison = "poison"
+
+    async def stream(self, request: Any, call: Any) -> Any:
+        self.times.append(now := self.clock.time())
+        if not self.take(now) or request.messages[-1].text == self.poison:
+            self.refused.append(now)
+            await self.clock.sleep(self.refusal_latency)
+            yield error(self.failure)
+            return
+        yield text_delta("ok")
+        yield StreamEvent(EventType.MESSAGE_COMPLETE)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        failing("server", 500),
+        failing("server"),  # in the stream
+        failing("timeout", code="first_token"),
+        failing("timeout", code="idle"),
+    ],
+    ids=str,
+)
+async def test_one_poisoned_prompt_takes_no_endpoint_down(failure, stream) -> None:
+    server = Failing(VirtualClock())
+    server.failure = failure
+    client = client_of(server, retry=RetryPolicy(max_attempts=3, budget=None))
+    for _ in range(10):
+        events = [event async for event in client.chat_completion(POISON, stream)]
+        assert events[-1].error_info.kind == failure.kind
+    assert len(server.times) == 30
+    assert not queued(await collect(client))
+
+
+@pytest.mark.parametrize(("request_alone", "waits"), [("poison", False), (None, True)])
+def test_a_poisoned_prompt_does_not_slow_the_return_after_an_outage(request_alone, waits) -> None:
+    endpoint = KnownEndpoint()
+    for _ in range(10):
+        endpoint.unreachable(0.0, 0.0, None)
+    first, second, third = (endpoint.enter(0.0) for _ in range(3))
+    assert first.go(1.0) == 0
+    endpoint.answered(1.0)
+    endpoint.unreachable(1.0, 1.1, request_alone)
+    assert second.go(1.1) == 0
+    assert (third.go(1.7) > 0) is waits
+
+
+@pytest.mark.parametrize(
+    ("failure", "alike"),
+    [
+        (failing("connection"), True),
+        (failing("overloaded", 503), True),
+        (failing("overloaded", 529), True),
+        (failing("overloaded"), True),
+        (failing("server", 502), True),
+        (failing("server", 504), True),
+        (failing("timeout", 504), True),
+        (failing("timeout", code="connect"), True),
+        (failing("server", 500), False),
+        (failing("timeout", code="first_token"), False),
+    ],
+    ids=str,
+)
+async def test_ten_failures_that_are_the_endpoints_say_that_it_is_down(failure, alike) -> None:
+    """Those of one prompt where no prompt is to blame; those of ten in any case."""
+    server = Failing(VirtualClock(), lambda now: False)
+    server.failure = failure
+    client = client_of(server, retry=RetryPolicy(max_attempts=1, budget=None, max_retry_after=0.1))
+    for number in range(10):
+        assert not queued(await collect(client, POISON if alike else say(number)))
+    assert (await collect(client))[-1].error_info.code == "down"
+    assert len(server.times) == 10
+
+
+@pytest.mark.parametrize("code", ["closed", "host_refused", "total"])
+async def test_what_we_ended_ourselves_says_nothing_of_the_endpoint(code: str) -> None:
+    server = Failing(VirtualClock(), lambda now: False)
+    server.failure = ErrorInfo("connection", "no", code=code, retryable=False)
+    client = client_of(server)
+    for _ in range(12):
+        assert (await collect(client))[-1].error_info.code == code
+    assert len(server.times) == 12
+
+
+async def test_failures_of_requests_from_before_the_last_answer_do_not_count() -> None:
+    server = Failing(VirtualClock(), lambda now: now >= 1)
+    server.failure, server.refusal_latency = failing("connection"), 3.0
+    client = client_of(server, retry=RetryPolicy(max_attempts=1, budget=None))
+    stale = [asyncio.ensure_future(collect(client)) for _ in range(30)]
+    await server.clock.sleep(2.0)
+    assert (await collect(client))[-1].error is None
+    await asyncio.gather(*stale)
+    assert not queued(await collect(client))
+    assert len(server.refused) == 30
 
 
 async def test_a_single_answer_in_between_says_that_it_is_up() -> None:

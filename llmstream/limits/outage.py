@@ -15,7 +15,9 @@ from weakref import WeakSet, ref
 from llmstream.limits.protocols import Wait
 
 DOWN_AFTER: Final = 10
-"""Failures in a row, with no answer in between, after which an endpoint is taken to be down."""
+"""Failures in a row, with no answer in between, after which an endpoint is taken to be down.
+
+Those that a prompt may have caused itself count once for each prompt."""
 EVERY: Final = 1.0
 """Seconds between the begins of two probes, at least."""
 HANGS: Final = 1.5

@@ -237,17 +237,23 @@ class KnownEndpoint:
         self._pause: Pause | None = None
         self._outage: Outage | None = None
         self._failures = 0  # since the last answer
+        self._suspects: set[str] = (
+            set()
+        )  # prompts that failed since then, and may be to blame themselves
+        self._answered_at = -math.inf
 
     def sent(self, now: float) -> None:
         """A request goes out."""
         with self.lock:
             self._sends.add(now)
 
-    def answered(self) -> None:
-        """The server has answered a request, or refused it: it is up."""
-        self._failures = 0
-        if self._outage is not None:
-            with self.lock:
+    def answered(self, now: float) -> None:
+        """An answer has begun, or the server refused a request: it is up."""
+        with self.lock:
+            self._failures = 0
+            self._suspects.clear()
+            self._answered_at = now
+            if self._outage is not None:
                 self._outage.answered()
                 self._forget_outage()
 
@@ -256,14 +262,20 @@ class KnownEndpoint:
         with self.lock:
             self._sends.take_back(sent)
 
-    def unreachable(self, now: float) -> None:
-        """It failed as if nobody were there."""
+    def unreachable(self, sent: float, now: float, request: str | None) -> None:
+        """It failed as if nobody were there. `request` names the prompt where it alone may be to blame."""
         with self.lock:
-            self._failures += 1
-            if self._outage is not None:
+            if sent < self._answered_at:
+                return
+            if request is None:
+                self._failures += 1
+            elif len(self._suspects) < DOWN_AFTER:
+                self._suspects.add(request)
+            is_down = self._failures + len(self._suspects) >= DOWN_AFTER
+            if self._outage is None:
+                self._outage = Outage(self.lock, now) if is_down else None
+            elif is_down or request is None:
                 self._outage.failed()
-            elif self._failures >= DOWN_AFTER:
-                self._outage = Outage(self.lock, now)
 
     def refused(self, sent: float, now: float, delay: float, seconds: float) -> bool:
         """The request that was sent then was refused for `delay` seconds; all wait for `seconds`. True: from now on."""

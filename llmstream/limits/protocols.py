@@ -100,16 +100,20 @@ class Endpoint(Protocol):
         """A request goes out."""
 
     @abstractmethod
-    def answered(self) -> None:
-        """The server has answered a request, or refused it: it is up."""
+    def answered(self, now: float) -> None:
+        """An answer has begun, or the server refused a request: it is up."""
 
     @abstractmethod
     def failed(self, sent: float) -> None:
         """The request that was sent then wasn't answered."""
 
     @abstractmethod
-    def unreachable(self, now: float) -> None:
-        """It failed as if nobody were there. `failed` is called as well."""
+    def unreachable(self, sent: float, now: float, request: str | None) -> None:
+        """It failed as if nobody were there. `failed` is called as well.
+
+        `request` names the prompt where it alone may be to blame: it counts once. A failure of a request
+        that was sent before the last answer began says nothing any more.
+        """
 
     @abstractmethod
     def refused(self, sent: float, now: float, delay: float, seconds: float) -> bool:
