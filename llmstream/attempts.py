@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from random import Random
 from typing import Final, Literal
 
@@ -21,7 +22,7 @@ from llmstream.attempt import Announcement, Attempt
 from llmstream.continuation import MAX_CONTINUATIONS, obstacle
 from llmstream.errors import ADAPTED, ErrorInfo
 from llmstream.events.grammar import Guard
-from llmstream.events.types import EventType, Retry, Status, StreamEvent, error
+from llmstream.events.types import EventType, Retry, Status, StreamEvent, error, failure_of
 from llmstream.limits.protocols import Limiter, QueuePlace
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
@@ -171,7 +172,7 @@ class Attempts:
             self._admission.completed(attempt.usage, now)
             self._is_over = True
             return None
-        info = attempt.failed.error_info or ErrorInfo("internal")
+        info = failure_of(attempt.failed)
         self._admission.failed(info, attempt.usage, now, committed=self._guard.committed)
         retry = self._after(attempt.failed)
         return self._end(attempt.failed) if retry is None else self._announce(retry)
@@ -186,7 +187,7 @@ class Attempts:
     def _end(self, failed: StreamEvent) -> Announcement:
         """The call's ERROR: the first provider's, with what became of the others."""
         self._is_over = True
-        info = self._named(failed.error_info or ErrorInfo("internal"))
+        info = self._named(failure_of(failed))
         first, *others = [*self._failed, info]
         if others:
             told = "; ".join(f"{other.provider}: {other.kind}" for other in others)
@@ -225,18 +226,15 @@ class Attempts:
         wait = place.wait
         info = ErrorInfo(wait.kind, f"not asked: {wait.why}", retry_after=seconds, code=wait.code)
         going_on = self._guard.shown
-        if wait.skips:
-            retry = self._fall_back_at_once(info, going_on=going_on)
-            if retry is not None:
-                return retry
+        retry = self._fall_back_at_once(info, going_on=going_on) if wait.skips else None
+        if retry is not None:
+            return retry
         objection = self._too_long(place, seconds, now)
         if objection is None:
             return self._queued(place, seconds)
         info.message += f", this one for {seconds:.1f} s, {objection}"
         retry = self._fall_back(info, going_on=going_on)
-        if retry is not None:
-            return retry
-        return self._guard.feed(error(self._named(info)))[-1]
+        return retry or self._guard.feed(error(self._named(info)))[-1]
 
     def _queued(self, place: QueuePlace, seconds: float) -> StreamEvent:
         place.announced()
@@ -269,8 +267,7 @@ class Attempts:
 
     async def _wait_at(self, place: QueuePlace, now: float) -> float:
         """Wait until it is worth to ask again, at most for the time that the call has left. The time then."""
-        left = self._left()
-        seconds = place.look - now if left is None else min(place.look - now, left)
+        seconds = min(place.look - now, self._left())
         sleep = asyncio.ensure_future(self._call.clock.sleep(seconds))
         place.on_change = partial(_wake, asyncio.get_running_loop(), sleep)
         try:
@@ -291,7 +288,7 @@ class Attempts:
     def _too_long(self, place: QueuePlace, seconds: float, now: float) -> str | None:
         """Why a wait isn't begun."""
         left = self._left()
-        if left is not None and seconds >= left:
+        if seconds >= left:
             return f"and timeouts.total leaves {max(left, 0.0):.1f} s"
         return place.objection(seconds, now, self._rules.policy.max_retry_after)
 
@@ -299,37 +296,31 @@ class Attempts:
 
     def _after(self, failed: StreamEvent) -> StreamEvent | None:
         """The RETRY that goes on from this ERROR; None: it is the end."""
-        info = failed.error_info or ErrorInfo("internal")
-        is_out_of_time = info.kind == "timeout" and info.code == "total"
+        info = failure_of(failed)
+        is_out_of_time = (info.kind, info.code) == ("timeout", "total")
         if self._is_abandoned or is_out_of_time:
             return None
         paused = self._pause(info)
-        going_on = False
-        if self._rules.streaming and self._guard.shown:
-            objection = self._objection(info)
-            if objection is not None:
-                info.message += objection
-                return None
-            going_on = self._rules.on_interrupt == "continue"
-            if going_on and self._guard.committed:
-                self._continuations += 1
+        was_shown = self._rules.streaming and self._guard.shown
+        objection = self._objection(info) if was_shown else None
+        if objection is not None:
+            info.message += objection
+            return None
+        going_on = was_shown and self._rules.on_interrupt == "continue"
+        if going_on and self._guard.committed:
+            self._continuations += 1
         if self._is_new_lesson(info):  # at once, and not counted
             return self._retry(info, 0.0, going_on=going_on)
-        if paused:
-            retry = self._fall_back_at_once(info, going_on=going_on)
-            if retry is not None:
-                return retry
-        return self._ask_again(info, paused=paused, going_on=going_on)
+        retry = self._fall_back_at_once(info, going_on=going_on) if paused else None
+        return retry or self._ask_again(info, paused=paused, going_on=going_on)
 
     def _ask_again(self, info: ErrorInfo, *, paused: bool, going_on: bool) -> StreamEvent | None:
         """The RETRY at the same provider, or else at a fallback."""
-        left = self._left()
-        delay = self._retry_in(info, left, paused=paused)
+        delay = self._retry_in(info, paused=paused)
         if delay is not None:
             self._number += 1
             return self._retry(info, delay, going_on=going_on)
-        is_out_of_time = left is not None and left <= 0
-        if info.kind in OWN_FAULT or is_out_of_time:
+        if info.kind in OWN_FAULT or self._left() <= 0:
             return None
         return self._fall_back(info, going_on=going_on)
 
@@ -370,8 +361,9 @@ class Attempts:
             logger.info("%s limits the rate: all calls to it wait for %.1f s", name, seconds)
         return True
 
-    def _retry_in(self, info: ErrorInfo, left: float | None, *, paused: bool) -> float | None:
+    def _retry_in(self, info: ErrorInfo, *, paused: bool) -> float | None:
         """Seconds until the same provider is asked again; None: it isn't."""
+        left = self._left()
         delay = self._rules.policy.delay(self._number, info, self._rules.rng, left=left)
         if delay is None:
             return None
@@ -380,7 +372,7 @@ class Attempts:
         paused_for = self._admission.pause(self._call.clock.time())
         if self._admission.place is None:
             return delay
-        if left is None or paused_for < left:
+        if paused_for < left:
             return paused_for
         self._admission.leave()
         return None
@@ -418,10 +410,10 @@ class Attempts:
             return info
         return replace(info, provider=self._targets.current.provider.name)
 
-    def _left(self) -> float | None:
-        """Seconds left of the call's total time."""
+    def _left(self) -> float:
+        """Seconds left of the call's total time; infinity without a limit."""
         deadline = self._call.deadline
-        return None if deadline is None else deadline - self._call.clock.time()
+        return inf if deadline is None else deadline - self._call.clock.time()
 
 
 def _wake(loop: asyncio.AbstractEventLoop, sleep: asyncio.Future[None]) -> None:

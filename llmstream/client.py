@@ -6,8 +6,6 @@ provider yields. One attempt is the provider's; everything between attempts is h
 
 from __future__ import annotations
 
-import asyncio
-import warnings
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
@@ -20,16 +18,27 @@ from typing import (
     NamedTuple,
     Never,
     Self,
-    TypedDict,
     Unpack,
-    cast,
 )
 from weakref import WeakSet
 
 from llmstream.answer_stream import Stream
 from llmstream.arguments import build_request, take_request
-from llmstream.attempts import ON_INTERRUPT, Attempts, OnInterrupt, Rules
-from llmstream.checks import check_type, require, require_list
+from llmstream.attempts import Attempts, OnInterrupt, Rules
+from llmstream.checks import require
+from llmstream.client_arguments import (
+    CallOptions,
+    check_call_headers,
+    check_limiter,
+    check_loop,
+    check_policies,
+    check_timeouts,
+    checked_options,
+    names_of,
+    refuse_arguments,
+    refuse_unknown,
+)
+from llmstream.client_providers import Providers, find_own
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import narrow
@@ -37,17 +46,15 @@ from llmstream.events.grammar import Guard
 from llmstream.events.relay import Relay
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
-from llmstream.limits.pauses import Unlimited
 from llmstream.limits.protocols import Limiter
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
 from llmstream.middleware import Middleware, MiddlewareRun, check_middleware
 from llmstream.observe import Observation, Observer, check_observers, new_call
-from llmstream.options import NAMES, OF_THE_CALL, unknown_argument, unknown_option
-from llmstream.providers import registry
-from llmstream.providers.config import AllowHost, ProviderConfig
+from llmstream.options import NAMES, OF_THE_CALL
+from llmstream.providers.config import AllowHost
 from llmstream.providers.provider import Call, Provider, traits_of
-from llmstream.providers.secrets import check_headers, hide, hide_headers
+from llmstream.providers.secrets import hide, hide_headers
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
@@ -62,32 +69,6 @@ logger = get_logger("llmstream.client")
 _OPTIONS = frozenset({"model", *NAMES, *OF_THE_CALL})
 
 
-class CallOptions(TypedDict, total=False):
-    """What `stream` and `complete` take, which is what `chat_completion` takes."""
-
-    model: str | None
-    tools: Sequence[Tool | HostedTool | Mapping[str, Any]] | None
-    tool_choice: str | Mapping[str, Any] | ToolChoice | None
-    parallel_tool_calls: bool | None
-    response_format: str | Mapping[str, Any] | ResponseFormat | None
-    temperature: float | None
-    top_p: float | None
-    top_k: int | None
-    frequency_penalty: float | None
-    presence_penalty: float | None
-    max_tokens: int | None
-    stop: str | Sequence[str] | None
-    seed: int | None
-    reasoning_effort: str | None
-    verbosity: str | None
-    service_tier: str | None
-    metadata: Mapping[str, str] | None
-    provider_options: Mapping[str, Mapping[str, Any]] | None
-    timeouts: Timeouts | None
-    headers: Mapping[str, str] | None
-    fallbacks: Sequence[str | Provider] | None
-
-
 class _Prepared(NamedTuple):
     """One call, ready to begin."""
 
@@ -99,7 +80,7 @@ class _Prepared(NamedTuple):
 
 
 class LLMClient:
-    """Talks to one model, or to any that `model=` names per call. Cheap to keep, dear to make: keep one.
+    """Talks to one model, or to any that `model=` names per call. Keep one: it is expensive to make.
 
     `model` is `"provider:model"`; without it, `LLMSTREAM_MODEL`, else the first provider with a key in the environment,
     else the local model, else the simulator (the last two say so loudly). `provider` is a name or a Provider object.
@@ -148,29 +129,25 @@ class LLMClient:
         **unknown: Never,
     ) -> None:
         # A traceback may show the locals of a frame that raises.
-        names = _names_of(unknown)
+        names = names_of(unknown)
         api_key, headers = hide(api_key), hide_headers(headers)
         if (flaw := secret_in_url(base_url)) is not None:
             base_url = None
             raise ConfigurationError(flaw)
-        _refuse_arguments(names)
-        self._warnings: tuple[str, ...] = ()
-        self._others: dict[str, Provider] = {}
+        refuse_arguments(names, signature(LLMClient).parameters)
         self._calls: WeakSet[Attempts | MiddlewareRun] = WeakSet()
-        _check_policies(retry, timeouts, on_interrupt)
+        check_policies(retry, timeouts, on_interrupt)
         self._retry = retry
         self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
-        self._limiter = _check_limiter(limiter)
+        self._limiter = check_limiter(limiter)
         self._observers = check_observers(observers)
         self._middleware = check_middleware(middleware)
         self._include_raw = include_raw
-        self._allow_insecure_http = allow_insecure_http
         self.strict: Final = strict
         self.keep_message: Final = keep_message
         self.clock: Final[Clock] = clock or LoopClock()
         self._rng = rng or SystemRandom()  # has no state that forked workers would share
-        self._transport, self._allow_host = transport, allow_host
         settings = _without_none(
             api_key=api_key,
             base_url=base_url,
@@ -179,8 +156,11 @@ class LLMClient:
             transport=transport,
             allow_host=allow_host,
         )
-        self._provider, self._model = self._own_target(provider, model, settings)
-        self._fallbacks = self._parse_fallbacks(fallbacks)
+        settings["allow_insecure_http"] = allow_insecure_http
+        own, self._warnings = find_own(provider, model, settings, strict=strict)
+        self._provider, self._model = own
+        self._providers = Providers(own, transport, allow_host)
+        self._fallbacks = self._providers.fallbacks(fallbacks)
 
     def __repr__(self) -> str:
         provider = getattr(self, "_provider", None)  # None in the traceback of a wrong argument
@@ -231,9 +211,9 @@ class LLMClient:
         network. Everything else is an ERROR event. To stop early use `client.stream()` or `contextlib.aclosing`:
         the connection closes when the generator is closed or dropped.
         """
-        _check_loop()
+        check_loop()
         headers = hide_headers(headers)
-        _refuse_unknown(unknown)
+        refuse_unknown(unknown)
         # Read from `locals()`, so that each option is spelled once.
         options = {name: value for name, value in [*locals().items()] if name in _OPTIONS}
         run = self._begin(messages, streaming=stream, **options)
@@ -260,7 +240,7 @@ class LLMClient:
 
         Takes `chat_completion`'s options. Leaving the block closes the connection, however it is left.
         """
-        return Stream(self.chat_completion(messages, **_checked_options(options)))
+        return Stream(self.chat_completion(messages, **checked_options(options)))
 
     async def complete(
         self,
@@ -268,27 +248,13 @@ class LLMClient:
         **options: Unpack[CallOptions],
     ) -> Message:
         """The whole answer as a Message. Takes `chat_completion`'s options; raises LLMError."""
-        checked = _checked_options(options)
+        checked = checked_options(options)
         async with Stream(self.chat_completion(messages, stream=False, **checked)) as stream:
             return await stream.message()
 
     def target(self, model: str | None) -> Target:
         """Whom a call with this `model=` asks. Only `"provider:model"` leaves the client's own, for its environment."""
-        if model is None:
-            return Target(self._provider, str(self._model))
-        require(
-            isinstance(model, str) and model,
-            f'model must be a string such as "openai:gpt-5-mini", not {model!r}',
-            TypeError,
-        )
-        name, colon, rest = model.partition(":")
-        if name not in registry.names():
-            # "ft:…" names one of OpenAI's fine-tunes.
-            if colon and name != "ft" and traits_of(self._provider).is_vendor:
-                # Raises: no vendor has such a model, so the provider's name is misspelt.
-                registry.parse_model(model)
-            return Target(self._provider, model)
-        return self._named(name, rest)
+        return self._providers.target(model)
 
     def get_client(self) -> Any:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
@@ -306,13 +272,7 @@ class LLMClient:
         """
         for run in [*self._calls]:
             run.abandon()
-        own = (
-            self._provider,
-            *self._others.values(),
-            *(target.provider for target in self._fallbacks),
-        )
-        for provider in {id(provider): provider for provider in own}.values():
-            await provider.aclose()
+        await self._providers.aclose(self._fallbacks)
 
     async def __aenter__(self) -> Self:
         return self
@@ -326,75 +286,6 @@ class LLMClient:
         await self.aclose()
 
     # --- inside --------------------------------------------------------------------------------------------
-
-    def _own_target(
-        self,
-        provider: str | Provider | None,
-        model: str | None,
-        settings: dict[str, Any],
-    ) -> Target:
-        """The provider and model of calls that name none; `settings` are those given for it."""
-        if provider is None or isinstance(provider, str):
-            name, model = self._choose(model, provider)
-            config = ProviderConfig(name, allow_insecure_http=self._allow_insecure_http, **settings)
-            provider = registry.create(config)
-        else:
-            _check_provider(provider, "provider must be a name or a Provider object")
-            require(
-                not settings,
-                f"{', '.join(settings)}: belongs to the Provider object you pass; set it there",
-                ConfigurationError,
-            )
-        return _target_of(provider, model, 'pass model="…"')
-
-    def _choose(self, model: str | None, provider: str | None) -> tuple[str, str | None]:
-        if provider is not None:
-            head, colon, rest = (model or "").partition(":")
-            if not colon or head not in registry.names():
-                return provider, model
-            require(
-                head == provider,
-                f"model={model!r} names another provider than provider={provider!r}",
-                ConfigurationError,
-            )
-            return provider, rest
-        if model is not None:
-            return registry.parse_model(model)
-        name, model, warning = registry.default_model()
-        if warning is not None:
-            if self.strict:
-                raise ConfigurationError(warning)
-            warnings.warn(warning, stacklevel=4)
-            logger.warning("%s", warning)
-            self._warnings = (warning,)
-        return name, model
-
-    def _named(self, name: str, model: str | None) -> Target:
-        if name == self._provider.name:
-            return Target(self._provider, model or str(self._model))
-        if name not in self._others:
-            self._others[name] = registry.create(
-                ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
-            )
-        return _target_of(self._others[name], model, f'write "{name}:…"')
-
-    def _parse_fallbacks(self, fallbacks: Sequence[str | Provider]) -> list[Target]:
-        require_list(
-            fallbacks,
-            f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {fallbacks!r}',
-        )
-        targets = []
-        for fallback in fallbacks:
-            if isinstance(fallback, str):
-                targets.append(self._named(*registry.parse_model(fallback)))
-            else:
-                _check_provider(fallback, "a fallback must be a model string or a Provider object")
-                if not (model := traits_of(fallback).default_model):
-                    raise ConfigurationError(
-                        f"fallback {fallback.name}: its traits need a default_model"
-                    )
-                targets.append(Target(fallback, model))
-        return targets
 
     def _read(
         self,
@@ -410,23 +301,10 @@ class LLMClient:
         target = self.target(request.model or None)
         return target, replace(request, model=target.model)
 
-    def _check_owners(
-        self, provider_options: Mapping[str, Mapping[str, Any]], targets: Sequence[Target]
-    ) -> None:
-        """Raise ValueError for options of a provider that doesn't exist: they would go nowhere."""
-        if not provider_options:
-            return
-        asked = {target.provider.name for target in targets}
-        known = {self._provider.name, *asked, *registry.names()}
-        for name in provider_options:
-            if name not in known:
-                problem = f"provider_options: there is no provider {name!r}"
-                raise ValueError(problem + registry.advice(name))
-
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
-        _check_call_headers(headers)
+        check_call_headers(headers)
         if timeouts is not None:
-            _check_timeouts(timeouts)
+            check_timeouts(timeouts)
         timeouts = self._timeouts if timeouts is None else timeouts.over(self._timeouts)
         deadline = None if timeouts.total is None else self.clock.time() + timeouts.total
         return Call(timeouts, deadline, headers or {}, self._include_raw, self.strict, self.clock)
@@ -443,8 +321,8 @@ class LLMClient:
     ) -> Attempts | MiddlewareRun:
         """A call that is ready to begin. Raises for wrong arguments."""
         target, request = self._read(messages, **options)
-        others = self._fallbacks if fallbacks is None else self._parse_fallbacks(fallbacks)
-        self._check_owners(request.provider_options, [target, *others])
+        others = self._fallbacks if fallbacks is None else self._providers.fallbacks(fallbacks)
+        self._providers.check_owners(request.provider_options, [target, *others])
         prepared = _Prepared(
             (target, *others),
             request,
@@ -492,9 +370,9 @@ class LLMClient:
                 TypeError,
             )
             checked = take_request(replace(changed, checked=False))
-            _check_call_headers(call.headers)  # a middleware may have set them
+            check_call_headers(call.headers)  # a middleware may have set them
             first = targets[0] if checked.model == name else self.target(checked.model or None)
-            self._check_owners(checked.provider_options, [first, *targets])
+            self._providers.check_owners(checked.provider_options, [first, *targets])
             # The caller gave the call's headers for the other provider.
             own = call if first.provider is provider else replace(call, headers={})
             others = (first, *targets[1:])
@@ -522,101 +400,5 @@ class LLMClient:
                 logger.info("status: %s %s", event.status.kind, event.status.message)
 
 
-def _checked_options(options: CallOptions) -> dict[str, Any]:
-    """The options, with their secrets hidden from tracebacks. Raises TypeError for one that doesn't exist."""
-    if "headers" in options:
-        options["headers"] = hide_headers(options["headers"])
-    given = cast("dict[str, Any]", options)
-    unknown = given.keys() - CallOptions.__annotations__.keys()
-    if unknown:
-        given.clear()
-        raise TypeError(unknown_option(min(unknown)))
-    return given
-
-
-def _names_of(unknown: dict[str, Never]) -> list[str]:
-    """The names of arguments that don't exist. Their values are let go: one may be a key."""
-    names = list(unknown)
-    unknown.clear()
-    return names
-
-
-def _refuse_arguments(names: list[str]) -> None:
-    """Raise TypeError for an argument of LLMClient that doesn't exist."""
-    if names:
-        raise TypeError(unknown_argument(names[0], signature(LLMClient).parameters))
-
-
-def _refuse_unknown(unknown: dict[str, Never]) -> None:
-    """Raise TypeError for an option that doesn't exist."""
-    names = _names_of(unknown)
-    if names:
-        raise TypeError(unknown_option(names[0]))
-
-
 def _without_none(**settings: Any) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def _target_of(provider: Provider, model: str | None, advice: str) -> Target:
-    """The provider with this model, or else with its default. Raises ConfigurationError if it has none."""
-    chosen = model or traits_of(provider).default_model
-    if not chosen:
-        raise ConfigurationError(f"provider {provider.name} has no default model: {advice}")
-    return Target(provider, chosen)
-
-
-def _check_provider(provider: object, wanted: str) -> None:
-    """Raise TypeError for what isn't a provider."""
-    require(hasattr(provider, "stream"), f"{wanted}, not {provider!r}", TypeError)
-    traits_of(cast("Provider", provider))
-
-
-def _check_policies(retry: object, timeouts: object, on_interrupt: object) -> None:
-    """Raise TypeError or ValueError for what can't be a client's."""
-    require(
-        isinstance(retry, RetryPolicy),
-        f"retry must be a RetryPolicy such as RetryPolicy(max_attempts=5), not {retry!r}",
-        TypeError,
-    )
-    _check_timeouts(timeouts)
-    require(
-        on_interrupt in ON_INTERRUPT,
-        f"on_interrupt must be one of {', '.join(ON_INTERRUPT)}, not {on_interrupt!r}",
-    )
-
-
-def _check_limiter(limiter: object) -> Limiter:
-    """The limiter of a client. Raises TypeError for what isn't one."""
-    if limiter is None:
-        return Unlimited()
-    missing = [name for name in ("enter", "endpoint") if not callable(getattr(limiter, name, None))]
-    if missing or isinstance(limiter, type):
-        lacks = f" (it lacks {', '.join(missing)})" if missing else " (it is a class)"
-        raise TypeError(
-            "limiter must be an object such as LocalLimiter(Rate(requests=500)), or another "
-            f"llmstream.limits.Limiter, not {limiter!r}{lacks}"
-        )
-    return cast("Limiter", limiter)
-
-
-def _check_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise TypeError(
-            "llmstream runs on asyncio: call it in a coroutine of `asyncio.run(…)`, or of anyio's asyncio "
-            "backend; from trio, use a thread with an asyncio loop of its own"
-        ) from None
-
-
-def _check_call_headers(headers: object) -> None:
-    check_headers(check_type(headers, Mapping, "headers must map strings to strings") or {})
-
-
-def _check_timeouts(timeouts: object) -> None:
-    require(
-        isinstance(timeouts, Timeouts),
-        f"timeouts must be a Timeouts such as Timeouts(total=60), not {timeouts!r}",
-        TypeError,
-    )

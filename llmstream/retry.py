@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 
 from llmstream.checks import require
@@ -116,7 +117,7 @@ class RetryPolicy:
         )
 
     def delay(
-        self, attempts: int, error: ErrorInfo, rng: Random, *, left: float | None = None
+        self, attempts: int, error: ErrorInfo, rng: Random, *, left: float = inf
     ) -> float | None:
         """Seconds to wait after `attempts` tries that ended in `error`; None: give up.
 
@@ -130,10 +131,9 @@ class RetryPolicy:
                 return None
             delay = _honoured(error.retry_after, rng)
         else:
-            delay = rng.uniform(
-                0, min(self.max_delay, self.base_delay * 2 ** min(attempts - 1, 30))
-            )
-        return None if left is not None and delay >= left else delay
+            doubled = self.base_delay * 2 ** min(attempts - 1, 30)
+            delay = rng.uniform(0, min(self.max_delay, doubled))
+        return None if delay >= left else delay
 
     def pause(self, error: ErrorInfo, rng: Random) -> float | None:
         """Seconds for which `error` stops all calls to its endpoint: a rate limit whose delay the server named.

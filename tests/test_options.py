@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmstream import ConfigurationError, LLMClient
 from llmstream.arguments import build_request
-from llmstream.client import CallOptions
+from llmstream.client_arguments import CallOptions
 from llmstream.conversations.models import NOT_FOR_A_TURN, ConversationRequest, StreamingChatRequest
 from llmstream.messages import ChatRequest
 from llmstream.options import BY_NAME, NAMES, OF_THE_CALL, OPTIONS

@@ -18,23 +18,23 @@ from llmstream.cli.screen import Keys, keys_unseen
 from llmstream.cli.show import Show
 from llmstream.cli.summary_line import Timing, closing_line
 from llmstream.client import LLMClient
-from llmstream.errors import ConfigurationError, ErrorInfo
+from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Transcript
-from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.types import EventType, StreamEvent, failure_of
 from llmstream.messages import FinishReason, Message
 
 OK, FAILED, USAGE, NOT_WHOLE, TRY_LATER, INTERRUPTED, READER_GONE = 0, 1, 2, 3, 75, 130, 141
 TICK = 0.1
 """Seconds between two drawings."""
-_CUT = {
+_CUT: dict[FinishReason | None, str] = {
     FinishReason.LENGTH: "the answer is not whole: it reached the token limit",
     FinishReason.CONTENT_FILTER: "the answer is not whole: the provider's filter stopped it",
     FinishReason.PAUSE: "the answer is not whole: the provider paused it",
 }
 _ADVICE = {
-    "authentication": "check the key; `llmstream models` shows which variables are read",
-    "not_found": "check the model's name and --base-url",
+    "authentication": "; check the key; `llmstream models` shows which variables are read",
+    "not_found": "; check the model's name and --base-url",
 }
 _SHOWN = (EventType.TEXT_DELTA, EventType.REFUSAL_DELTA)
 _BESIDE = (
@@ -91,7 +91,7 @@ class CallOutcome:
             return NOT_WHOLE if self.last.finish_reason in _CUT else OK
         if self.text:
             return NOT_WHOLE
-        info = self.last.error_info or ErrorInfo("internal")
+        info = failure_of(self.last)
         if info.kind in _ADVICE:
             return USAGE
         return TRY_LATER if info.retryable else FAILED
@@ -113,17 +113,11 @@ class CallOutcome:
         if self.last is None:
             return "stopped"
         if self.last.type is EventType.MESSAGE_COMPLETE:
-            reason = self.last.finish_reason
-            return None if reason is None else _CUT.get(reason)
-        info = self.last.error_info or ErrorInfo("internal")
-        words = [
-            f"the answer is not whole: {self.last.error}" if self.text else f"{self.last.error}"
-        ]
-        if info.attempts > 1:
-            words.append(f" (after {info.attempts} attempts)")
-        if info.kind in _ADVICE:
-            words.append(f"; {_ADVICE[info.kind]}")
-        return "".join(words)
+            return _CUT.get(self.last.finish_reason)
+        info = failure_of(self.last)
+        before = "the answer is not whole: " if self.text else ""
+        tries = f" (after {info.attempts} attempts)" if info.attempts > 1 else ""
+        return f"{before}{self.last.error}{tries}{_ADVICE.get(info.kind, '')}"
 
     def closing_line(self) -> str | None:
         """Tokens and times, where there was an answer."""

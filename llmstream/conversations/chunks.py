@@ -30,8 +30,7 @@ from typing import Any
 from llmstream.conversations.documents import number_of
 from llmstream.conversations.models import ChatResponse, CitationSource, StreamingChunk
 from llmstream.conversations.turn import TurnRun
-from llmstream.errors import ErrorInfo
-from llmstream.events.types import PAYLOADS, EventType, Start, StreamEvent
+from llmstream.events.types import PAYLOADS, EventType, Start, StreamEvent, failure_of
 from llmstream.messages import Message, dump
 
 _SHOWN_WHOLE = (
@@ -114,7 +113,7 @@ class _Projection:
         )
 
     def _failed(self, event: StreamEvent) -> StreamingChunk:
-        info = event.error_info or ErrorInfo("internal", event.error or "")
+        info = failure_of(event)
         said = {**dump(replace(info, partial=None)), "retryable": bool(info.retryable)}
         return StreamingChunk(
             sources=self._cited() or None, metadata={"error": said, **self._ids()}

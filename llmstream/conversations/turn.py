@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from llmstream.arguments import build_request
-from llmstream.client import CallOptions, LLMClient
+from llmstream.client import LLMClient
+from llmstream.client_arguments import CallOptions
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.documents import cite
 from llmstream.conversations.history import TurnPlace, build_messages, place_turn, replay_turn
@@ -21,7 +22,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Transcript
-from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.events.types import EventType, StreamEvent, error, failure_of
 from llmstream.events.unfold import as_batch
 from llmstream.log import get_logger
 from llmstream.messages import FinishReason, Message, Source
@@ -165,7 +166,7 @@ class TurnRun:
 
 def _failed(turn: Turn, event: StreamEvent) -> Turn:
     """A turn that ended in an ERROR, with the rounds before it and what came of the last one."""
-    info = event.error_info or ErrorInfo("internal", event.error or "")
+    info = failure_of(event)
     came = [*(event.messages or ())]
     if info.partial is not None and info.partial.parts:
         came.append(info.partial)

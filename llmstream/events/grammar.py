@@ -42,6 +42,7 @@ from llmstream.events.types import (
     TextDelta,
     ToolCallDelta,
     error,
+    failure_of,
 )
 from llmstream.messages import FinishReason, Message, Usage
 
@@ -134,7 +135,7 @@ class Guard:
             return ()
         flaw = _flaw(event)
         if flaw is not None:
-            return (self._fail(ErrorInfo("internal", flaw)),)
+            return (self._fail(error(ErrorInfo("internal", flaw))),)
         if event.type in PIECES:
             return self._piece(event)
         return self._take(event)
@@ -149,8 +150,7 @@ class Guard:
         return ()
 
     def _error(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        info = event.error_info or ErrorInfo("internal", event.error or "unknown error")
-        return (self._fail(info, event),)
+        return (self._fail(event),)
 
     def _status(self, event: StreamEvent) -> Sequence[StreamEvent]:
         if event.is_internal and not self.committed:
@@ -163,9 +163,8 @@ class Guard:
         """The provider stopped: what is still owed if no terminal event came."""
         if self.finished:
             return ()
-        return (
-            self._fail(ErrorInfo("truncated", "the provider stopped without ending its answer")),
-        )
+        cut = ErrorInfo("truncated", "the provider stopped without ending its answer")
+        return (self._fail(error(cut)),)
 
     def retry(self, retry: Retry, *, going_on: bool = False) -> StreamEvent:
         """Begin the next attempt, announced by the RETRY that this returns. `going_on`: it adds to what was shown."""
@@ -228,20 +227,21 @@ class Guard:
         )
         return (*opening, done)
 
-    def _fail(self, info: ErrorInfo, event: StreamEvent | None = None) -> StreamEvent:
+    def _fail(self, event: StreamEvent) -> StreamEvent:
+        """The attempt's ERROR, with what it has used and what came of its message."""
         self.finished = True
         others_billed = bool(self._billed)
-        usage = self.usage = event.usage if event is not None else None
+        usage = self.usage = event.usage
         if usage is not None:
             self._billed.append(usage)
         usage = self._with_carried(usage)
         partial = self._message(None, usage, cut=True)
         has_parts = partial is not None and bool(partial.parts)
-        failed = error(replace(info, partial=partial if has_parts else None))
+        failed = error(replace(failure_of(event), partial=partial if has_parts else None))
         failed.usage = usage
         if others_billed:
             failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
-        failed.raw = event.raw if event is not None else None
+        failed.raw = event.raw
         return failed
 
     def _with_carried(self, usage: Usage | None) -> Usage | None:
@@ -277,6 +277,8 @@ _VALUES: dict[str, type[Any]] = {
     "usage": Usage,
 }
 _DELTAS = frozenset({*TEXTS, EventType.TOOL_CALL_DELTA})
+_NEVER_EMPTY = frozenset({*PIECES, EventType.STATUS})
+"""Types that say nothing without their payload."""
 
 
 def _flaw(event: object) -> str | None:
@@ -289,9 +291,7 @@ def _flaw(event: object) -> str | None:
         value = getattr(event, name)
         if value is not None and not isinstance(value, type_):
             return f"a {event.type} event whose {name} is of a wrong type"
-    if event.type is EventType.STATUS and event.status is None:
-        return "a STATUS event without status"
-    if event.type in PIECES and getattr(event, PAYLOADS[event.type].field) is None:
+    if event.type in _NEVER_EMPTY and getattr(event, PAYLOADS[event.type].field) is None:
         return f"a {event.type} event without its value"
     return None
 
@@ -313,8 +313,7 @@ def _finish_reason(given: object) -> FinishReason:
     """The reason that a third party gave, which may be a plain string."""
     if not given:
         return FinishReason.UNKNOWN
-    known = [reason for reason in FinishReason if reason == given]
-    return known[0] if known else FinishReason.OTHER
+    return next((reason for reason in FinishReason if reason == given), FinishReason.OTHER)
 
 
 _COUNTS = (
@@ -334,8 +333,7 @@ def _sum(usages: Sequence[Usage | None]) -> Usage | None:
     is_estimate = len(known) < len(usages) or any(usage.estimated for usage in known)
     total = Usage(estimated=is_estimate)
     for name in _COUNTS:
-        counts = [getattr(usage, name) for usage in known]
-        reported = [count for count in counts if count is not None]
+        reported = [count for usage in known if (count := getattr(usage, name)) is not None]
         if reported:
             setattr(total, name, sum(reported))
     return total

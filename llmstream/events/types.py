@@ -353,7 +353,7 @@ def error(info: ErrorInfo) -> StreamEvent:
 
 def failure_of(event: StreamEvent) -> ErrorInfo:
     """The failure that an ERROR reports, also one of somebody else's that has only its sentence."""
-    return event.error_info or ErrorInfo("internal", event.error or "")
+    return event.error_info or ErrorInfo("internal", event.error or "unknown error")
 
 
 def discarded(retry: Retry, advice: str) -> LLMError:

@@ -6,7 +6,8 @@ import json
 from typing import Any, Unpack
 
 from llmstream import structured
-from llmstream.client import CallOptions, LLMClient
+from llmstream.client import LLMClient
+from llmstream.client_arguments import CallOptions
 from llmstream.messages import Message, TextPart
 from llmstream.router.decision import Strategy
 from llmstream.router.routes import R, check_routes, defined, parse_route, undefined

@@ -10,7 +10,8 @@ from math import inf, isfinite
 from typing import Any, Literal, TypeAlias, Unpack, cast
 
 from llmstream.checks import require
-from llmstream.client import CallOptions, LLMClient
+from llmstream.client import LLMClient
+from llmstream.client_arguments import CallOptions
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import narrow
 from llmstream.events.types import EventType, Status, StreamEvent

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmstream.client import CallOptions
+from llmstream.client_arguments import CallOptions
 from llmstream.message_reader import parse_messages
 from llmstream.messages import File, ImagePart, Message
 from llmstream.token_estimate import estimate_tokens, estimate_tools

@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, Unpack, overload
 
-from llmstream.client import CallOptions, LLMClient
+from llmstream.client import LLMClient
+from llmstream.client_arguments import CallOptions
 from llmstream.errors import ErrorInfo, TruncatedError
 from llmstream.events.any_event import AnyEvent
 from llmstream.messages import Message

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from llmstream.checks import require
-from llmstream.client import CallOptions, LLMClient
+from llmstream.client import LLMClient
+from llmstream.client_arguments import CallOptions
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent
 from llmstream.message_reader import parse_messages

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias, Unpack, cast
 
 from llmstream.arguments import build_request
 from llmstream.checks import is_count, require, sequence_of
-from llmstream.client import CallOptions, LLMClient
+from llmstream.client import LLMClient
+from llmstream.client_arguments import CallOptions
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL

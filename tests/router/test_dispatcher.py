@@ -323,7 +323,7 @@ async def test_what_goes_wrong_is_said(handler, kind, told):
         (StreamEvent(EventType.TEXT_DELTA), "a text_delta event without its value"),
         (StreamEvent(EventType.TEXT_DELTA, "text"), "of a wrong type"),
         (StreamEvent(EventType.TEXT_DELTA, TextDelta(5)), "content is no string"),
-        (StreamEvent(EventType.STATUS), "a STATUS event without status"),
+        (StreamEvent(EventType.STATUS), "a status event without its value"),
         (StreamEvent(EventType.RETRY), "gave a RETRY without its value"),
         (StreamEvent(EventType.MESSAGE_COMPLETE, message="hello"), None),
         (StreamEvent(EventType.ERROR, error_info="oops"), "error_info is of a wrong type"),

@@ -1,0 +1,167 @@
+"""The providers of one client: its own, those of its fallbacks, and others that a call names."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from llmstream.checks import require, require_list
+from llmstream.errors import ConfigurationError
+from llmstream.log import get_logger
+from llmstream.providers import registry
+from llmstream.providers.config import AllowHost, ProviderConfig
+from llmstream.providers.provider import Provider, traits_of
+from llmstream.targets import Target
+
+logger = get_logger("llmstream.client")
+
+_MODEL_ADVICE = 'pass model="…"'
+
+
+class Providers:
+    """Finds whom a call asks. A provider that is named first in a call is made then, and kept.
+
+    Keys, headers and the address belong to `own` alone: the others read their environment.
+    """
+
+    def __init__(self, own: Target, transport: str | None, allow_host: AllowHost | None) -> None:
+        self.own = own
+        """Whom calls ask that name no model."""
+        self._transport = transport
+        self._allow_host = allow_host
+        self._others: dict[str, Provider] = {}
+
+    def target(self, model: str | None) -> Target:
+        """Whom a call with this `model=` asks. Only `"provider:model"` leaves the client's own, for its environment."""
+        if model is None:
+            return self.own
+        require(
+            isinstance(model, str) and model,
+            f'model must be a string such as "openai:gpt-5-mini", not {model!r}',
+            TypeError,
+        )
+        name, colon, rest = model.partition(":")
+        if name not in registry.names():
+            # "ft:…" names one of OpenAI's fine-tunes.
+            if colon and name != "ft" and traits_of(self.own.provider).is_vendor:
+                # Raises: no vendor has such a model, so the provider's name is misspelt.
+                registry.parse_model(model)
+            return Target(self.own.provider, model)
+        return self.named(name, rest)
+
+    def named(self, name: str, model: str | None) -> Target:
+        """A provider of this name with this model, or with its default. Raises ConfigurationError."""
+        if name == self.own.provider.name:
+            return Target(self.own.provider, model or self.own.model)
+        if name not in self._others:
+            self._others[name] = registry.create(
+                ProviderConfig(name, transport=self._transport, allow_host=self._allow_host)
+            )
+        return _target_of(self._others[name], model, f'write "{name}:…"')
+
+    def fallbacks(self, given: Sequence[str | Provider]) -> list[Target]:
+        """The targets that a list of fallbacks names. Raises TypeError or ConfigurationError."""
+        require_list(
+            given,
+            f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {given!r}',
+        )
+        return [self._fallback(each) for each in given]
+
+    def _fallback(self, given: str | Provider) -> Target:
+        if isinstance(given, str):
+            return self.named(*registry.parse_model(given))
+        _check_provider(given, "a fallback must be a model string or a Provider object")
+        model = traits_of(given).default_model
+        if not model:
+            raise ConfigurationError(f"fallback {given.name}: its traits need a default_model")
+        return Target(given, model)
+
+    def check_owners(
+        self, provider_options: Mapping[str, Mapping[str, Any]], targets: Sequence[Target]
+    ) -> None:
+        """Raise ValueError for options of a provider that doesn't exist: they would go nowhere."""
+        if not provider_options:
+            return
+        asked = {target.provider.name for target in targets}
+        foreign = provider_options.keys() - {self.own.provider.name, *asked, *registry.names()}
+        if foreign:
+            name = min(foreign)
+            problem = f"provider_options: there is no provider {name!r}"
+            raise ValueError(problem + registry.advice(name))
+
+    async def aclose(self, fallbacks: Sequence[Target]) -> None:
+        """Close the connections of this event loop, also those of the client's fallbacks."""
+        others = (target.provider for target in fallbacks)
+        own = (self.own.provider, *self._others.values(), *others)
+        for provider in {id(provider): provider for provider in own}.values():
+            await provider.aclose()
+
+
+def find_own(
+    provider: str | Provider | None,
+    model: str | None,
+    settings: dict[str, Any],
+    *,
+    strict: bool,
+) -> tuple[Target, tuple[str, ...]]:
+    """The provider and model of calls that name none, and a warning if they only stand in for one.
+
+    `settings` are those given for the provider. With `strict` a stand-in raises ConfigurationError.
+    """
+    if provider is None or isinstance(provider, str):
+        name, model, told = _choose(model, provider, strict=strict)
+        made = registry.create(ProviderConfig(name, **settings))
+        return _target_of(made, model, _MODEL_ADVICE), told
+    _check_provider(provider, "provider must be a name or a Provider object")
+    given = [name for name in settings if name != "allow_insecure_http"]
+    require(
+        not given,
+        f"{', '.join(given)}: belongs to the Provider object you pass; set it there",
+        ConfigurationError,
+    )
+    return _target_of(provider, model, _MODEL_ADVICE), ()
+
+
+def _choose(
+    model: str | None, provider: str | None, *, strict: bool
+) -> tuple[str, str | None, tuple[str, ...]]:
+    if provider is not None:
+        return provider, _without_provider(model, provider), ()
+    if model is not None:
+        return (*registry.parse_model(model), ())
+    name, model, warning = registry.default_model()
+    if warning is None:
+        return name, model, ()
+    if strict:
+        raise ConfigurationError(warning)
+    warnings.warn(warning, stacklevel=4)
+    logger.warning("%s", warning)
+    return name, model, (warning,)
+
+
+def _without_provider(model: str | None, provider: str) -> str | None:
+    """A model's name beside `provider=`, which it may repeat. Raises ConfigurationError for another's."""
+    head, colon, rest = (model or "").partition(":")
+    if not colon or head not in registry.names():
+        return model
+    require(
+        head == provider,
+        f"model={model!r} names another provider than provider={provider!r}",
+        ConfigurationError,
+    )
+    return rest
+
+
+def _target_of(provider: Provider, model: str | None, advice: str) -> Target:
+    """The provider with this model, or else with its default. Raises ConfigurationError if it has none."""
+    chosen = model or traits_of(provider).default_model
+    if not chosen:
+        raise ConfigurationError(f"provider {provider.name} has no default model: {advice}")
+    return Target(provider, chosen)
+
+
+def _check_provider(provider: object, wanted: str) -> None:
+    """Raise TypeError for what isn't a provider."""
+    require(hasattr(provider, "stream"), f"{wanted}, not {provider!r}", TypeError)
+    traits_of(cast("Provider", provider))
