@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 Frame = dict[str, Any]
@@ -60,6 +60,12 @@ def cut(below: Below, text: str) -> list[str]:
     units = text.encode("utf-16-le", "surrogatepass")
     places = sorted({2 * below(len(units) // 2 + 1) for _ in range(below(4))} | {0, len(units)})
     return [units[a:b].decode("utf-16-le", "surrogatepass") for a, b in pairwise(places)]
+
+
+def cut_arguments(below: Below, text: str) -> list[str]:
+    """The same of a call's arguments. Each piece may tell again all that came before it."""
+    pieces = cut(below, text)
+    return pieces if below(4) else list(accumulate(pieces))
 
 
 def sse(frames: list[Frame], end: bytes = b"") -> bytes:
@@ -121,7 +127,7 @@ def _chunk(delta: Frame, reason: str | None = None) -> Frame:
 def _chat_call(call: Call, index: int, below: Below) -> list[Frame]:
     """The pieces of one call: with its name whole, in pieces, late or each time; with or without an id."""
     id = {} if not below(4) else {"id": f"call_{index}"}
-    arguments = cut(below, call.arguments)
+    arguments = cut_arguments(below, call.arguments)
     if not below(3):
         arguments.insert(0, "{}")
     way = below(4)
@@ -238,7 +244,7 @@ def _tool_use(call: Call, number: int, below: Below) -> list[Frame]:
     given: Any = json.loads(call.arguments) if below(2) else call.arguments
     whole = {**empty, "input": given}
     way = below(4)
-    pieces = cut(below, call.arguments) if way < 2 else []
+    pieces = cut_arguments(below, call.arguments) if way < 2 else []
     block = _block(whole if way in (1, 2) else empty, "input_json", pieces)
     if way == 3 or not below(3):
         block[-1]["content_block"] = whole

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmstream.messages import ToolCall, parse_arguments
 from llmstream.wire.json_fields import HalfText, as_string, ends_in_half, mend
+from llmstream.wire.retelling import Retelling
 
 _PLACEHOLDERS = frozenset({"", "{", "{}", "n", "nu", "nul", "null"})
 """Beginnings of arguments that may stand for those that follow: some servers send `{}` or `null` first."""
@@ -26,6 +27,7 @@ class OpenCall:
         "_half",
         "_held",
         "_looked_at",
+        "_retelling",
         "chunks",
         "done",
         "executed_by",
@@ -71,6 +73,8 @@ class OpenCall:
         self._beginning: str | None = ""  # one of `_PLACEHOLDERS`; None: the arguments have begun
         self._held: list[str] = []  # the chunks that it came in
         self._half = ""  # the first half of a character, whose other half may follow
+        # What followed a piece that told again all before it. Which of it counts is known at the end.
+        self._retelling: Retelling | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -86,16 +90,42 @@ class OpenCall:
     @property
     def arguments(self) -> str:
         """What has come of the arguments, a placeholder included."""
-        return "".join((*self.chunks, *self._held))
+        return "".join((self.begun, *self._held))
+
+    @property
+    def begun(self) -> str:
+        """What has come of the arguments, without a placeholder."""
+        begun = "".join(self.chunks)
+        return begun if self._retelling is None else begun + self._retelling.rest()
+
+    def add_name(self, piece: str) -> None:
+        """The next piece of the name. One that begins with all of it tells the name again."""
+        self.name = piece if piece.startswith(self.name) else self.name + piece
 
     def take(self, arguments: str) -> list[str]:
         """Add the next characters. Returns those that are surely arguments, which may be earlier ones too."""
-        text = self._join_halves(as_string(arguments))
+        text = as_string(arguments)
+        if self._half and self._begins_again(text):
+            self._half = ""
+        text = self._join_halves(text)
         return self._take(text) if text else []
+
+    @property
+    def is_retelling(self) -> bool:
+        """Whether a piece has told again all before it. What it adds isn't among the chunks yet."""
+        return self._retelling is not None
+
+    def is_retold(self, arguments: str) -> bool:
+        """Whether each piece tells again all before it, and this one does so, too."""
+        return self._retelling is not None and self._retelling.is_told_by(arguments)
 
     def settle(self) -> list[str]:
         """No more will come: the characters that were held back."""
         held, self._held, self._beginning = self._held, [], None
+        retelling, self._retelling = self._retelling, None
+        rest = retelling.rest() if retelling is not None else ""
+        if rest:
+            held.append(rest)
         if self._half:
             self._half = ""
             held.append("\ufffd")
@@ -162,9 +192,14 @@ class OpenCall:
         )
 
     def _take(self, text: str) -> list[str]:
-        if self.freeform or self._beginning is None:
+        if self.freeform:
             return self._keep([text])
-        beginning = self._beginning + "".join(text.split())
+        if self._beginning is None:
+            return self._take_more(text)
+        stripped = "".join(text.split())
+        if self._beginning and stripped.startswith(self._beginning):
+            self._beginning, self._held = "", []  # it is told again
+        beginning = self._beginning + stripped
         self._held.append(text)
         if beginning in _PLACEHOLDERS:
             self._beginning = beginning
@@ -176,6 +211,21 @@ class OpenCall:
                 return self._take("".join(held).partition(end)[2])
         self._beginning = None
         return self._keep(held)
+
+    def _take_more(self, text: str) -> list[str]:
+        if self._retelling is not None:
+            self._retelling.add(text)
+        elif self._begins_again(text):
+            self._retelling = Retelling("".join(self.chunks), text)
+        else:
+            return self._keep([text])
+        return []
+
+    def _begins_again(self, text: str) -> bool:
+        """Whether a piece begins with all that came before it."""
+        if self._retelling is not None:
+            return self._retelling.is_told_by(text)
+        return len(text) >= self.size > 0 and text.startswith("".join(self.chunks))
 
     def _keep(self, chunks: list[str]) -> list[str]:
         self.chunks += chunks
@@ -194,6 +244,7 @@ class OpenCall:
         """Drop the arguments: others take their place. Nothing of them may have been told."""
         self.chunks, self._held, self.size = [], [], 0
         self._beginning, self._half, self._looked_at = "", "", 0
+        self._retelling = None
 
     def _parse(self) -> dict[str, Any] | None:
         """The arguments as an object; None for none, for blank ones, and for a placeholder."""

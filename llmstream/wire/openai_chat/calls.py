@@ -124,8 +124,7 @@ class CallTable:
         if piece.index is not None and piece.index not in self._by_index:
             self._by_index[piece.index] = call
             self._other_indices.add(piece.index)
-        if piece.name and piece.name != call.name:
-            call.name += piece.name
+        call.add_name(piece.name)
         if piece.id and not self._given[call]:
             self._remember_id(call, piece.id)
             if call.index is None:
@@ -158,7 +157,7 @@ class CallTable:
         found = []
         for place, piece in enumerate(pieces):
             call = self._told_at(place, piece)
-            told = "".join(call.chunks) if call is not None else ""
+            told = call.begun if call is not None else ""
             if call is not None and piece.arguments != told and piece.arguments.startswith(told):
                 found.append((call, piece.arguments[len(told) :]))
         return found
@@ -242,7 +241,8 @@ class CallTable:
 
     def _begins_anew(self, known: OpenCall, piece: CallPiece) -> bool:
         """Whether these are arguments from their beginning, where the known call's are whole already."""
-        return piece.arguments.startswith("{") and self._is_whole(known)
+        begins = piece.arguments.startswith("{") and not known.is_retold(piece.arguments)
+        return begins and self._is_whole(known)
 
     def _is_whole(self, call: OpenCall) -> bool:
         """Whether its arguments are an object already. Some hosts repeat the name with each of many pieces."""
@@ -261,6 +261,8 @@ class _WholeArguments:
         self._is = False
 
     def look(self) -> bool:
+        if self.call.is_retelling:
+            return bool(parse_arguments(self.call.begun))
         if not self._end.ended:
             for chunk in self.call.chunks[self._looked_at :]:
                 self._end.feed(chunk)

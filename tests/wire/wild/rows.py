@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
 from tests.wire.wild.messages_rows import messages_answer, messages_rows
 from tests.wire.wild.responses_rows import responses_rows
+from tests.wire.wild.retelling_rows import retelling_rows
 from tests.wire.wild.row import Row, frames, reported
 from tests.wire.wild.told_again_rows import told_again_rows
 from tests.wire.wild.unusual_place_rows import unusual_place_rows
@@ -55,6 +56,7 @@ def rows() -> list[Row]:
         *frame_rows(),
         *messages_rows(),
         *responses_rows(),
+        *retelling_rows(),
         *told_again_rows(),
         *unusual_place_rows(),
     ]
