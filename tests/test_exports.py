@@ -78,6 +78,7 @@ EXPORTS = {
 INTERNAL = {
     "llmstream.testing.faults.wild",
     "llmstream.conversations.stores",
+    "llmstream.gateway",
     "llmstream.providers.http",
     "llmstream.providers.http.internals",
     "llmstream.wire.anthropic_messages",

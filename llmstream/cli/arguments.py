@@ -1,4 +1,4 @@
-"""The command line. Imports argparse and nothing else, so that `--help` is instant."""
+"""The command line. Imports argparse and little else, so that `--help` is instant."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmstream import __version__
+from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOption, Number
 
 Add = Callable[..., Any]
 """A parser's or a group's `add_argument`."""
@@ -22,9 +23,12 @@ _DESCRIPTION = (
 _SERVE = "a chat page and APIs; keys in LLMSTREAM_SERVE_KEYS let others in"
 _REPEATED = (
     ("--allow-model", "NAME", "another model that may be asked for"),
+    ("--alias", "NAME=MODEL", "a name of your own for a model, such as fast=openai:gpt-5-mini"),
     ("--allow-host", "NAME", "a name that the server goes by"),
     ("--allow-origin", "URL", "pages from there may use it"),
 )
+RATE_PREFIX = "rate_"
+"""Begins the names of a rate's flags."""
 _EPILOG = """\
 A question that is itself a command: llmstream -- chat
 
@@ -57,9 +61,16 @@ class Options(argparse.Namespace):
     host: str
     port: int
     allow_model: list[str]
+    alias: list[str]
     allow_host: list[str]
     allow_origin: list[str]
     conversations: str | None
+
+    def limits(self, options: Sequence[LimitOption], prefix: str = "") -> dict[str, Any]:
+        """Of these limits those that were given, by their fields."""
+        given = vars(self)
+        names = [option.name for option in options]
+        return {name: given[prefix + name] for name in names if prefix + name in given}
 
 
 def parse_arguments(argv: Sequence[str]) -> Options:
@@ -133,3 +144,19 @@ def _add_serving(add: Add) -> None:
         add(name, metavar=metavar, action="append", default=[], help=meaning)
     conversations = "keep conversations in this SQLite file (default: in memory)"
     add("--conversations", metavar="FILE", help=conversations)
+    for options, prefix in ((SERVER_LIMITS, ""), (RATE_LIMITS, RATE_PREFIX)):
+        for option in options:
+            _add_limit(add, option, prefix)
+
+
+def _add_limit(add: Add, option: LimitOption, prefix: str) -> None:
+    def parse(text: str) -> Number:
+        try:
+            return option.parse(text)
+        except ValueError as problem:
+            raise argparse.ArgumentTypeError(str(problem)) from problem
+
+    flag = f"--{prefix}{option.name}".replace("_", "-")
+    meaning = f"{option.meaning} (default: {option.shown_default})"
+    # Absent unless it is given: None stands for no limit.
+    add(flag, metavar=option.unit, type=parse, default=argparse.SUPPRESS, help=meaning)

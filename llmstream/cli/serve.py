@@ -5,16 +5,21 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import socket
 import sys
+import warnings
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from llmstream.checks import require
-from llmstream.cli.arguments import Options
+from llmstream.cli.arguments import RATE_PREFIX, Options
 from llmstream.cli.ask import open_show
-from llmstream.cli.turn import UsageError, open_client
-from llmstream.client import LLMClient
-from llmstream.conversations import ConversationClient
+from llmstream.cli.turn import UsageError, model_for
 from llmstream.errors import ConfigurationError
+from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS
+
+if TYPE_CHECKING:
+    from llmstream.gateway.settings import ServerSettings
 
 KEYS = "LLMSTREAM_SERVE_KEYS"
 """The environment variable with the keys that clients must send, separated by commas: command lines are seen by all."""
@@ -23,56 +28,80 @@ KEYS = "LLMSTREAM_SERVE_KEYS"
 def serve(options: Options) -> int:
     """Serve. Raises UsageError."""
     try:
-        from llmstream.web import Access, Limits, create_app
-        from llmstream.web.access import LOOPBACK
-        from llmstream.web.server import listen, make_server
+        from llmstream.gateway.app import Generation, open_store
+        from llmstream.gateway.process import run
     except ImportError as problem:
         raise UsageError(
             f'serve needs the extra "server": pip install "llmstream-core[server]" ({problem})'
         ) from problem
-    keys = [key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip()]
+    keys = _keys()
     require(
         keys or _is_loopback(options.host),
         f"--host {options.host} lets others in: set {KEYS} to the keys that they must send",
         UsageError,
     )
-    client = open_client(options.model, options.base_url, open_show(options))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            settings = _settings(options, keys)
+            store = open_store(settings)
+            first = Generation(settings, store)
+        except (ConfigurationError, TypeError, ValueError) as problem:
+            raise UsageError(_explain(problem)) from problem
+    show = open_show(options)
+    for warning in caught:
+        show.warn(str(warning.message))
+    listener = _listen(options)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    _announce(repr(first.client), options.host, listener.getsockname()[1], guarded=bool(keys))
+    with listener:
+        return run(first, store, listener)
+
+
+def _settings(options: Options, keys: list[str]) -> ServerSettings:
+    """What the command line says. Raises ConfigurationError, TypeError or ValueError."""
+    from llmstream.gateway.settings import CommandLineModels, ServerSettings, parse_aliases
+    from llmstream.limits import Rate
+    from llmstream.web import Access, Limits
+    from llmstream.web.access import LOOPBACK
+
+    models = CommandLineModels(
+        model_for(options.model, options.base_url),
+        options.base_url,
+        tuple(options.allow_model),
+        parse_aliases(options.alias, options.allow_model),
+    )
     hosts = [*options.allow_host, *((options.host, *LOOPBACK) if not keys else ())] or None
-    limits = Limits()
+    rate = options.limits(RATE_LIMITS, RATE_PREFIX)
+    return ServerSettings(
+        models,
+        Access(keys=keys or None, hosts=hosts, origins=options.allow_origin),
+        Limits(**options.limits(SERVER_LIMITS)),
+        Rate(**rate) if rate else None,
+        options.conversations,
+    )
+
+
+def _keys() -> list[str]:
+    return [key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip()]
+
+
+def _explain(problem: Exception) -> str:
+    """What is wrong, and what to write on a command line."""
+    text = str(problem)
+    advice = "; `llmstream models` lists them" if "no key" in text else ""
+    return text.replace(", or pass api_key=", "") + advice
+
+
+def _listen(options: Options) -> socket.socket:
+    from llmstream.web.server import listen
+
     try:
-        kept = options.conversations
-        conversations = None if kept is None else ConversationClient(client, store=kept)
-        access = Access(keys=keys or None, hosts=hosts, origins=options.allow_origin)
-        models = _models(client, options.allow_model)
-        app = create_app(
-            client, models=models, access=access, limits=limits, conversations=conversations
-        )
-    except (ConfigurationError, TypeError) as problem:
-        raise UsageError(str(problem).replace(", or pass api_key=", "")) from problem
-    try:
-        listener = listen(options.host, options.port)
+        return listen(options.host, options.port)
     except (OSError, OverflowError) as problem:
         where = f"{options.host}, port {options.port}"
-        raise UsageError(
-            f"can't listen on {where}: {getattr(problem, 'strerror', None) or problem}"
-        ) from problem
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    server = make_server(app, max_message=limits.max_body)
-    _say(client, options.host, listener.getsockname()[1], guarded=bool(keys))
-    # uvicorn raises the signal that ended it once more.
-    with (
-        listener,
-        suppress(KeyboardInterrupt, SystemExit),
-    ):
-        server.run(sockets=[listener])
-    return 0 if server.started else 1
-
-
-def _models(client: LLMClient, allowed: list[str]) -> dict[str, str] | None:
-    if not allowed:
-        return None
-    own = client.target(None)
-    return {name: name for name in (f"{own.provider.name}:{own.model}", *allowed)}
+        why = getattr(problem, "strerror", None) or problem
+        raise UsageError(f"can't listen on {where}: {why}") from problem
 
 
 def _is_loopback(host: str) -> bool:
@@ -83,10 +112,10 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-def _say(client: LLMClient, host: str, port: int, *, guarded: bool) -> None:
+def _announce(served: str, host: str, port: int, *, guarded: bool) -> None:
     place = f"[{host}]" if ":" in host else host
     who = "whoever has a key" if guarded else "this machine only"
     sys.stderr.write(
-        f"llmstream serves {client!r} at http://{place}:{port}/ to {who}; Ctrl-C stops it\n"
+        f"llmstream serves {served} at http://{place}:{port}/ to {who}; Ctrl-C stops it\n"
     )
     sys.stderr.flush()

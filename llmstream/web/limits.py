@@ -30,7 +30,7 @@ class Limits:
     per_client: int | None = 64
     """Requests that one client has answered at a time: its key's, else its address's, which behind a proxy is the
     proxy's unless it sends X-Forwarded-For and uvicorn may believe it (FORWARDED_ALLOW_IPS)."""
-    total: int | None = 2_000
+    max_streams: int | None = 2_000
     """Requests that are answered at a time."""
     body_timeout: float | None = 30.0
     """Seconds that a request's body may take to arrive."""
@@ -38,7 +38,7 @@ class Limits:
     """Seconds after which a client that was turned away may try again."""
 
     def __post_init__(self) -> None:
-        for name in ("max_body", "max_messages", "per_client", "total", "body_timeout"):
+        for name in ("max_body", "max_messages", "per_client", "max_streams", "body_timeout"):
             bound = getattr(self, name)
             if bound is not None and not bound > 0:
                 raise ConfigurationError(f"{name} must be more than 0, not {bound}")
@@ -60,7 +60,7 @@ class Slots:
     def taken(self, client: str) -> Iterator[None]:
         """Have one while the block runs. Raises RefusedError."""
         wait = self._limits.retry_after
-        if self._limits.total is not None and self.total >= self._limits.total:
+        if self._limits.max_streams is not None and self.total >= self._limits.max_streams:
             raise RefusedError(
                 503, "overloaded", "The server is busy. Please try again later.", retry_after=wait
             )

@@ -271,7 +271,7 @@ def test_what_would_let_in_everybody_or_nobody_is_refused(wrong) -> None:
         {"max_body": 0},
         {"max_messages": 0},
         {"per_client": 0},
-        {"total": -5},
+        {"max_streams": -5},
         {"body_timeout": 0.0},
         {"body_timeout": float("nan")},
         {"retry_after": -1.0},
@@ -281,4 +281,4 @@ def test_what_would_let_in_everybody_or_nobody_is_refused(wrong) -> None:
 def test_a_limit_that_nobody_could_keep_is_refused(wrong) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Limits(**wrong)
-    Limits(max_messages=None, per_client=None, total=None, body_timeout=None, retry_after=0)
+    Limits(max_messages=None, per_client=None, max_streams=None, body_timeout=None, retry_after=0)

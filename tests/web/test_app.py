@@ -314,7 +314,7 @@ async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> 
     app, _ = app_with(
         ["ok"],
         router=waiting_router(go_on),
-        limits=Limits(per_client=2, total=3, retry_after=1.5),
+        limits=Limits(per_client=2, max_streams=3, retry_after=1.5),
     )
     async with serving(app) as port:
         open_ones = [await begin_waiting(port) for _ in range(2)]
@@ -329,7 +329,7 @@ async def test_too_many_at_once_are_turned_away_and_told_when_to_come_back() -> 
 
 async def test_a_client_that_leaves_makes_room_for_another() -> None:
     app, _ = app_with(
-        *[["ok"]] * 1_000, router=waiting_router(asyncio.Event()), limits=Limits(total=1)
+        *[["ok"]] * 1_000, router=waiting_router(asyncio.Event()), limits=Limits(max_streams=1)
     )
     async with serving(app) as port:
         client = await begin_waiting(port)

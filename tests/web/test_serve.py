@@ -78,6 +78,32 @@ async def test_a_stream_that_is_open_when_it_stops_is_finished() -> None:
         assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+async def test_models_may_have_names_of_the_operators_own() -> None:
+    async with served("--alias", "fast=simulator:quick", "--alias", "odd=x=y") as (
+        _,
+        port,
+        _,
+    ):
+        listed = json.loads((await fetch(port, "/v1/models"))[2])
+        assert [model["id"] for model in listed["data"]] == ["simulator:echo", "fast", "odd"]
+        body = json.dumps({"prompt": "hello", "model": "fast"}).encode()
+        status, _, answer = await fetch(port, "/chat", "POST", body)
+        assert (status, json.loads(answer)["start"]["model"]) == (200, "quick")
+        body = json.dumps({"prompt": "hello", "model": "simulator:quick"}).encode()
+        assert (await fetch(port, "/chat", "POST", body))[0] == 404
+
+
+async def test_limits_of_the_command_line_hold() -> None:
+    limits = ("--max-body", "5000", "--per-client", "1", "--max-messages", "none")
+    async with served(*limits, "--rate-concurrent", "1") as (_, port, _):
+        assert (await fetch(port, "/chat", "POST", b" " * 5001))[0] == 413
+        # The simulator repeats it word by word, for a minute.
+        body = json.dumps({"prompt": "word " * 900, "stream": True}).encode()
+        busy = await Client.ask(port, "/chat", "POST", body)
+        await busy.head()
+        assert (await chat(port))[0] == 429
+
+
 async def test_others_are_let_in_only_with_keys() -> None:
     async with served("--host", "0.0.0.0", LLMSTREAM_SERVE_KEYS=f"{KEY}, other") as (
         process,
@@ -117,6 +143,21 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
             "no key for anthropic",
         ),
         (["--allow-model", ""], "model must be"),
+        (["--allow-model", "fast=simulator:x"], "write --alias fast=simulator:x"),
+        (["--alias", "fast"], "takes NAME=MODEL"),
+        (["--alias", "=simulator:x"], "takes NAME=MODEL"),
+        (["--alias", "fast="], "takes NAME=MODEL"),
+        (["--alias", "a=simulator:x", "--alias", "a=simulator:y"], "another model already"),
+        (["--allow-model", "a", "--alias", "a=simulator:y"], "another model already"),
+        (["--alias", "fast=anthropic:claude-sonnet-4-5"], "no key for anthropic"),
+        (["--per-client", "many"], "--per-client: must be a whole number"),
+        (["--per-client", "1.5"], "--per-client: must be a whole number"),
+        (["--per-client", "0"], "per_client must be more than 0"),
+        (["--max-body", "none"], "--max-body: must be a whole number (bytes)"),
+        (["--body-timeout", "inf"], "--body-timeout: must be a number"),
+        (["--retry-after", "-1"], "retry_after must be"),
+        (["--rate-requests", "0"], "must be numbers of at least 1"),
+        (["--rate-per", "60"], "must limit something"),
         (["--conversations", "redis://127.0.0.1:6379"], "not a URL"),
     ],
 )

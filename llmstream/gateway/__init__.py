@@ -1,0 +1,1 @@
+"""`llmstream serve` as a program: settings from the command line or a file, reloads, one process or several."""

@@ -1,0 +1,110 @@
+"""Gateway: the ASGI app of a server whose settings may change while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any
+
+from llmstream.client import LLMClient
+from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore, Store
+from llmstream.errors import ConfigurationError
+from llmstream.gateway.settings import ServerSettings
+from llmstream.web import create_app
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def open_store(settings: ServerSettings) -> Store:
+    """Where conversations are kept. Raises ConfigurationError."""
+    path = settings.conversations
+    if path is None:
+        return MemoryStore()
+    if "://" in path:  # it may hold a password, so it isn't repeated
+        raise ConfigurationError(
+            "--conversations takes the path of a SQLite file, not a URL; "
+            "for Redis call create_app with a ConversationClient of your own"
+        )
+    return SQLiteStore(path)
+
+
+class Generation:
+    """The client and the app of one reading of the settings. Raises ConfigurationError."""
+
+    def __init__(self, settings: ServerSettings, store: Store) -> None:
+        self.settings = settings
+        self.client: LLMClient = settings.models.open_client(settings.rate)
+        self._conversations = ConversationClient(self.client, store=store)
+        self.app = create_app(
+            self.client,
+            models=settings.models.names(self.client),
+            access=settings.access,
+            limits=settings.limits,
+            conversations=self._conversations,
+        )
+        self._stack = AsyncExitStack()
+        self._running = 0
+        self._is_retired = False
+
+    async def open(self) -> None:
+        """Start the app."""
+        self._stack.push_async_callback(self.client.aclose)
+        self._stack.push_async_callback(self._conversations.aclose)
+        await self._stack.enter_async_context(self.app.router.lifespan_context(self.app))
+
+    async def answer(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answer one request, or one WebSocket."""
+        self._running += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._running -= 1
+            await self._close_if_done()
+
+    async def retire(self) -> None:
+        """No more requests come. Once the last has its answer, everything is closed."""
+        self._is_retired = True
+        await self._close_if_done()
+
+    async def aclose(self) -> None:
+        """Close it now."""
+        await self._stack.aclose()
+
+    async def _close_if_done(self) -> None:
+        if self._is_retired and not self._running:
+            await self.aclose()
+
+
+class Gateway:
+    """Answers each request with the newest generation. One that runs keeps the generation that it began with."""
+
+    def __init__(self, first: Generation, store: Store, lifespan: Lifespan) -> None:
+        self._current = first
+        self._store = store
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """The ASGI app."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._current.answer(scope, receive, send)
+
+    async def replace(self, settings: ServerSettings) -> None:
+        """Go on with these settings. Raises ConfigurationError, and then nothing has changed."""
+        new = Generation(settings, self._store)
+        await new.open()
+        old, self._current = self._current, new
+        await old.retire()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._current.open()
+        async with self._lifespan():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await self._current.aclose()
+        await self._store.aclose()
+        await send({"type": "lifespan.shutdown.complete"})

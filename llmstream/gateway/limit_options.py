@@ -1,0 +1,95 @@
+"""The limits that the command line and a configuration file may set. This module imports nothing heavy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+NONE: Final = "none"
+"""How no limit is written."""
+Number = int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOption:
+    """A field of `llmstream.web.Limits` or `llmstream.limits.Rate`, as people set it."""
+
+    name: str
+    """The field's, and the key's in a file. The flag has dashes in place of underscores."""
+    unit: str
+    meaning: str
+    default: Number = None
+    is_count: bool = True
+    may_be_none: bool = True
+    is_divided: bool = False
+    """Whether each of several workers has its share of it."""
+
+    def parse(self, value: object) -> Number:
+        """The number that a flag's text or a file's value means. Raises ValueError, which says what to write."""
+        if value == NONE and self.may_be_none:
+            return None
+        number = _number(value)
+        is_fit = number is not None and math.isfinite(number)
+        if number is None or not is_fit or (self.is_count and number != int(number)):
+            raise ValueError(self._wanted)
+        return int(number) if self.is_count else number
+
+    @property
+    def shown_default(self) -> str:
+        """What holds where nothing is given."""
+        return "no limit" if self.default is None else f"{self.default:,}".removesuffix(".0")
+
+    @property
+    def _wanted(self) -> str:
+        kind = "a whole number" if self.is_count else "a number"
+        none = f', or "{NONE}" for no limit' if self.may_be_none else ""
+        return f"must be {kind} ({self.unit.lower()}){none}"
+
+
+SERVER_LIMITS: Final = (
+    LimitOption(
+        "max_body", "BYTES", "the largest body of a request", 8 * 1024 * 1024, may_be_none=False
+    ),
+    LimitOption("max_messages", "NUMBER", "messages that one request may have", 1_000),
+    LimitOption(
+        "per_client",
+        "NUMBER",
+        "requests of one key, or else of one address, that are answered at a time",
+        64,
+        is_divided=True,
+    ),
+    LimitOption(
+        "max_streams", "NUMBER", "requests that are answered at a time", 2_000, is_divided=True
+    ),
+    LimitOption("body_timeout", "SECONDS", "for a body to arrive", 30.0, is_count=False),
+    LimitOption(
+        "retry_after",
+        "SECONDS",
+        "until a client that was turned away may try again",
+        1.0,
+        is_count=False,
+        may_be_none=False,
+    ),
+)
+"""The fields of `llmstream.web.Limits`."""
+
+RATE_LIMITS: Final = (
+    LimitOption("requests", "NUMBER", "requests to a model in a period", is_divided=True),
+    LimitOption("input_tokens", "NUMBER", "tokens sent to a model in a period", is_divided=True),
+    LimitOption("output_tokens", "NUMBER", "tokens from a model in a period", is_divided=True),
+    LimitOption("per", "SECONDS", "in a period", 60.0, is_count=False, may_be_none=False),
+    LimitOption("concurrent", "NUMBER", "requests to a model at a time", is_divided=True),
+)
+"""The fields of `llmstream.limits.Rate`: for each model, at each endpoint with its key."""
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    try:
+        return float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
