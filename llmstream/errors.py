@@ -24,7 +24,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
-from llmstream.messages import Message, dump, load
+from llmstream.messages import Message
+from llmstream.plain_values import dump, load
 
 __all__ = [
     "AuthenticationError",

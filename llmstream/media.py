@@ -6,8 +6,6 @@ it is checked when a request with it is read (`checked`). Neither touches the ne
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 from collections.abc import Mapping
@@ -15,12 +13,12 @@ from copy import copy
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
+from llmstream.base64_text import encode, head_of, is_data_url, parse_base64, parse_data_url
 from llmstream.cache_marks import Cache, check_cache
-from llmstream.checks import require
+from llmstream.checks import as_text, check_unicode, require
 from llmstream.media_types import (
-    HEAD,
     contradicts,
     essence,
     extension_of,
@@ -32,85 +30,9 @@ from llmstream.media_types import (
 _Bytes = (bytes, bytearray, memoryview)
 Data: TypeAlias = str | bytes | bytearray | memoryview
 
-# --- base64 and URLs --------------------------------------------------------------------------------------
-
-_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_MEDIA_TYPE = re.compile(r"(?:[\w.+-]+/[\w.+-]+)?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-
-
-def _encode(data: bytes, media_type: str | None) -> str:
-    """Bytes as base64. Base64 and data URLs that were given as bytes are taken for what they are."""
-    is_raw = sniff(data) is not None or essence(media_type).startswith("text/")
-    inside = None if is_raw else _text_inside(data)
-    return base64.b64encode(data).decode() if inside is None else inside
-
-
-def _text_inside(data: bytes) -> str | None:
-    head = data[: 4 * HEAD].lstrip()
-    if head[:5].lower() == b"data:":
-        head = head.partition(b";base64,")[2]
-    if not data.isascii() or not sniff(_decode_head(head)):
-        return None
-    return data.decode()
-
-
-def _decode_head(encoded: bytes) -> bytes:
-    """The first bytes of what is encoded; none if it isn't base64."""
-    head = _in_one_line(encoded.lstrip()[: 2 * HEAD]).translate(_URL_SAFE).rstrip(b"=")
-    whole = len(head) - (len(head) % 4 == 1)
-    try:
-        return binascii.a2b_base64(head[:whole] + b"=" * (-whole % 4), strict_mode=True)
-    except binascii.Error:
-        return b""
-
-
-def _in_one_line(encoded: bytes) -> bytes:
-    """Without line breaks and the blanks around them. No pattern: one would look for each blank's end again."""
-    if b"\n" not in encoded and b"\r" not in encoded:
-        return encoded
-    return b"".join(line.strip(b" \t") for line in encoded.splitlines())
-
-
-def head_of(data: str) -> bytes:
-    """The first bytes of base64; none if it isn't base64."""
-    return _decode_head(data[: 4 * HEAD].encode(errors="replace"))
-
-
-def _parse_base64(data: str) -> str:
-    """`data` as strict base64: in one line, in the standard alphabet, padded. Raises ValueError."""
-    if not data.isascii():
-        raise ValueError("not ASCII")
-    encoded = data.encode()
-    rest = encoded.translate(None, _ALPHABET)
-    is_strict = rest in (b"", b"=", b"==") and encoded.endswith(rest)
-    if is_strict and len(encoded) % 4 == 0:
-        return data
-    encoded = _in_one_line(encoded.strip()).translate(_URL_SAFE).rstrip(b"=")
-    if encoded.translate(None, _ALPHABET) or len(encoded) % 4 == 1:
-        raise ValueError("not base64")
-    if not encoded:
-        raise ValueError("empty")
-    return (encoded + b"=" * (-len(encoded) % 4)).decode()
-
-
-def _is_data_url(value: Any) -> bool:
-    return isinstance(value, str) and value[:5].lower() == "data:"
-
-
-def _parse_data_url(url: str) -> tuple[str | None, str] | None:
-    """Media type and base64 of a data URL (RFC 2397); None if it can't be read."""
-    head, comma, data = url[5:].partition(",")
-    if not comma or not url.isascii():
-        return None
-    *parameters, last = head.split(";")
-    if last.strip().lower() == "base64":
-        return ";".join(parameters) or None, unquote(data) if "%" in data else data
-    return head or "text/plain", base64.b64encode(unquote_to_bytes(data)).decode()
-
-
-# --- parts ------------------------------------------------------------------------------------------------
+_UNREADABLE = "is a data URL that can't be read: write 'data:image/png;base64,' and then base64"
 
 
 class _Media:
@@ -278,7 +200,7 @@ def _take(part: ImagePart | File) -> None:
     given: Any = part.data
     if isinstance(given, _Bytes):
         declared = part.media_type if isinstance(part.media_type, str) else None
-        part.data = _encode(bytes(given), declared)
+        part.data = encode(bytes(given), declared)
     _take_data_url(part)
     if isinstance(part.media_type, str | None):
         _settle_type(part)
@@ -289,7 +211,7 @@ def _take_data_url(part: ImagePart | File) -> None:
     if part.data is not None and part.url is not None:
         return
     url: Any = part.url if part.data is None else part.data
-    found = _parse_data_url(url) if _is_data_url(url) else None
+    found = parse_data_url(url) if is_data_url(url) else None
     if found is None:
         return
     media_type, data = found
@@ -311,8 +233,8 @@ def _settle_type(part: ImagePart | File) -> None:
 def _find_type(part: ImagePart | File, data: str) -> str | None:
     head = head_of(data)
     sniffed = sniff(head)
-    name = part.name if isinstance(part, File) else None
-    if not isinstance(name, str) or not name or not data:
+    name = as_text(part.name) if isinstance(part, File) else None
+    if name is None or not data:
         return sniffed
     by_name = type_by_name(name, head)
     if sniffed is None or by_name is None:
@@ -355,13 +277,8 @@ def _check_field(kind: str, name: str, value: Any) -> None:
         return
     if not isinstance(value, str):
         raise TypeError(_wrong_kind(kind, name, value))
-    if name == "data" or value.isascii():
-        return
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        place = error.start
-        raise ValueError(f"{name}: not valid Unicode (a lone surrogate at {place})") from None
+    if name != "data":
+        check_unicode(value, name)
 
 
 def _wrong_kind(kind: str, name: str, value: Any) -> str:
@@ -378,13 +295,10 @@ def _wrong_kind(kind: str, name: str, value: Any) -> str:
 
 def _check_data(kind: str, data: str) -> str:
     require(data.strip(), "data is empty")
-    require(
-        not _is_data_url(data),
-        "data is a data URL that can't be read: write 'data:image/png;base64,' and then base64",
-    )
+    require(not is_data_url(data), f"data {_UNREADABLE}")
     require(not _SCHEME.match(data), "data holds a URL: give it as url=")
     try:
-        return _parse_base64(data)
+        return parse_base64(data)
     except ValueError:
         raise ValueError(
             f"data isn't base64: give bytes, or base64 in a string; a file is read by {kind}.from_path(path)"
@@ -392,10 +306,7 @@ def _check_data(kind: str, data: str) -> str:
 
 
 def _check_url(kind: str, url: str) -> None:
-    require(
-        not _is_data_url(url),
-        "url is a data URL that can't be read: write 'data:image/png;base64,' and then base64",
-    )
+    require(not is_data_url(url), f"url {_UNREADABLE}")
     scheme = _SCHEME.match(url)
     if scheme is None or scheme[1].lower() in ("file", "blob"):
         raise ValueError(
@@ -419,15 +330,14 @@ def _check_url(kind: str, url: str) -> None:
 def _check_type(part: ImagePart | File) -> None:
     declared = essence(part.media_type)
     require(
-        not declared or _MEDIA_TYPE.fullmatch(declared),
+        _MEDIA_TYPE.fullmatch(declared),
         f"media_type must be of the form 'image/png', not {part.media_type!r}",
     )
     sniffed = None if part.data is None else _sniff(part.data, declared)
     known = declared or sniffed or ""
-    require(
-        not isinstance(part, ImagePart) or not known or known.startswith("image/"),
-        f"{known} isn't an image: give it as a File",
-    )
+    if isinstance(part, ImagePart):
+        is_image = known == "" or known.startswith("image/")
+        require(is_image, f"{known} isn't an image: give it as a File")
     require(
         not declared or not contradicts(declared, sniffed),
         f"media_type is {declared}, but the bytes are {sniffed}: leave media_type out, or correct it",

@@ -1,8 +1,8 @@
 """Messages, tools and requests: the values that go to a model and come back from it.
 
 Plain slotted dataclasses, the same for every provider. `wire/<format>/request.py` renders them; nothing
-here knows a vendor. A message is an ordered list of parts, because order carries meaning (reasoning before
-the tool call it led to), and every part survives `to_dict` / `from_dict` unchanged.
+here knows a vendor. A message is an ordered list of parts (`llmstream.parts`), because order carries
+meaning (reasoning before the tool call it led to). Every part survives `to_dict` / `from_dict` unchanged.
 """
 
 from __future__ import annotations
@@ -10,12 +10,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 
 from llmstream.cache_marks import Cache
 from llmstream.media import File, ImagePart
+from llmstream.parts import (
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    Source,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    dump_part,
+    load_part,
+)
+from llmstream.plain_values import dump, load
 
 __all__ = [
     "ChatRequest",
@@ -106,147 +119,6 @@ class Usage:
         usage: Self = load(cls, data)
         usage.attempts = tuple(Usage.from_dict(attempt) for attempt in data.get("attempts", ()))
         return usage
-
-
-# --- parts of a message ---------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class TextPart:
-    """Text that a person reads."""
-
-    type: ClassVar[str] = "text"
-    text: str
-    cache: Cache | None = None
-    """Keep the prompt up to here in the provider's cache. Providers that cache by themselves need no mark."""
-    provider_data: dict[str, Any] | None = None
-    """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
-
-
-@dataclass(slots=True)
-class RefusalPart:
-    """The model's words when it declines, where the provider keeps them apart from the answer."""
-
-    type: ClassVar[str] = "refusal"
-    text: str
-
-
-@dataclass(slots=True)
-class ReasoningPart:
-    """The model's reasoning. It goes back only to the wire format that signed it."""
-
-    type: ClassVar[str] = "reasoning"
-    text: str = ""
-    signature: str | None = None
-    """Opaque proof from the provider (Anthropic `signature`, Responses `encrypted_content`)."""
-    id: str | None = None
-    format: str | None = None
-    """The wire format that `signature` and `id` belong to."""
-    provider_data: dict[str, Any] | None = None
-    """What else that format wants back, in its own words, such as OpenRouter's `reasoning_details`."""
-
-
-@dataclass(slots=True)
-class ToolCall:
-    """A call the model wants made (`executed_by="caller"`) or that the provider made itself.
-
-    `arguments` is the model's text, verbatim. `input` is that text as a dict: `{}` for no arguments, None
-    when it is not a JSON object. Never run a call whose `complete` is False: its arguments were cut.
-    """
-
-    type: ClassVar[str] = "tool_call"
-    id: str
-    name: str
-    arguments: str = ""
-    input: dict[str, Any] | None = None
-    complete: bool = True
-    executed_by: Literal["caller", "provider"] = "caller"
-    provider_data: dict[str, Any] | None = None
-    """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
-    cache: Cache | None = None
-    """Keep the prompt up to here in the provider's cache."""
-
-
-@dataclass(slots=True)
-class ToolResult:
-    """What a tool answered.
-
-    `content` is text or JSON, or a list of TextPart, ImagePart and File for a tool that shows something.
-    """
-
-    type: ClassVar[str] = "tool_result"
-    tool_call_id: str
-    content: Any = ""
-    name: str | None = None
-    is_error: bool = False
-    executed_by: Literal["caller", "provider"] = "caller"
-    provider_data: dict[str, Any] | None = None
-    cache: Cache | None = None
-    """Keep the prompt up to here in the provider's cache."""
-
-    @property
-    def shown(self) -> list[TextPart | ImagePart | File] | None:
-        """The parts of a result that is a list of them; None for text and JSON."""
-        content = self.content
-        if not isinstance(content, list) or not content:
-            return None
-        if not all(isinstance(part, TextPart | ImagePart | File) for part in content):
-            return None
-        return content
-
-
-@dataclass(slots=True)
-class Source:
-    """Something the answer cites. `start` and `end` are character offsets in the text, where given."""
-
-    type: ClassVar[str] = "source"
-    id: str | None = None
-    title: str | None = None
-    url: str | None = None
-    relevance_score: float | None = None
-    excerpt: str | None = None
-    start: int | None = None
-    end: int | None = None
-    provider_data: dict[str, Any] | None = field(default=None, compare=False)
-    """The citation in its provider's own words, which goes back only to the wire format named in it."""
-
-
-@dataclass(slots=True)
-class ProviderPart:
-    """An item only one wire format understands (redacted reasoning, compaction …), kept to be sent back to it."""
-
-    type: ClassVar[str] = "provider"
-    format: str
-    data: dict[str, Any]
-
-
-Part: TypeAlias = (
-    TextPart
-    | RefusalPart
-    | ReasoningPart
-    | ImagePart
-    | File
-    | ToolCall
-    | ToolResult
-    | Source
-    | ProviderPart
-)
-"""One piece of a message; its `type` says which."""
-
-_PARTS: dict[str, type[Any]] = {
-    part.type: part
-    for part in (
-        TextPart,
-        RefusalPart,
-        ReasoningPart,
-        ImagePart,
-        File,
-        ToolCall,
-        ToolResult,
-        Source,
-        ProviderPart,
-    )
-}
 
 
 @dataclass(slots=True)
@@ -393,48 +265,7 @@ class ChatRequest:
     """Set by `llmstream.arguments.build_request`, which has checked every field: nobody checks it again."""
 
 
-# --- plain values as JSON -------------------------------------------------------------------------------
-
-
-def dump(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass that differ from their default, as they are."""
-    data = {}
-    for f in fields(value):
-        item = getattr(value, f.name)
-        if item != (f.default_factory() if f.default_factory is not MISSING else f.default):
-            data[f.name] = item
-    return data
-
-
-# Asking a class for its fields costs more than all the rest.
-_NAMES: dict[type[Any], tuple[str, ...]] = {}
-
-
-def load(cls: type[Any], data: Mapping[str, Any]) -> Any:
-    """Build a dataclass from `dump`'s form; keys of a newer version are ignored."""
-    names = _NAMES.get(cls) or _NAMES.setdefault(cls, tuple(f.name for f in fields(cls)))
-    return cls(**{name: data[name] for name in names if name in data})
-
-
-def dump_part(part: Part) -> dict[str, Any]:
-    """A part as a dict with its `type`."""
-    data = {"type": part.type, **dump(part)}
-    shown = part.shown if isinstance(part, ToolResult) else None
-    if shown is not None:
-        del data["content"]
-        data["shown"] = [dump_part(each) for each in shown]
-    return data
-
-
-def load_part(data: Mapping[str, Any]) -> Part:
-    """The inverse of `dump_part`."""
-    kind = data.get("type")
-    if kind not in _PARTS:
-        raise ValueError(f"unknown message part type {kind!r}; known: {', '.join(_PARTS)}")
-    part: Part = ImagePart.stored(data) if kind == "image" else load(_PARTS[kind], data)
-    if isinstance(part, ToolResult) and "shown" in data:
-        part.content = [load_part(each) for each in data["shown"]]
-    return part
+# --- a call's arguments --------------------------------------------------------------------------------
 
 
 def parse_arguments(arguments: str) -> dict[str, Any] | None:

@@ -19,9 +19,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from llmstream.media import head_of
+from llmstream.base64_text import head_of
 from llmstream.media_types import essence, sniff
-from llmstream.messages import File, HostedTool, ImagePart, Message, Part, Tool, dump_part
+from llmstream.messages import File, HostedTool, ImagePart, Message, Part, Tool
+from llmstream.parts import dump_part
 
 _PER_MESSAGE = 4
 _BYTES_PER_TOKEN = 3

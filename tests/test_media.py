@@ -28,7 +28,7 @@ from llmstream.conversations import StreamingChatRequest
 from llmstream.media import checked, file_name
 from llmstream.media_types import contradicts, sniff
 from llmstream.message_reader import parse_messages
-from llmstream.messages import dump_part, load_part
+from llmstream.parts import dump_part, load_part
 from llmstream.router.requirements import needs_of
 from llmstream.testing import ScriptedProvider
 from llmstream.web.dialects.ag_ui import AgUi

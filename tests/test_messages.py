@@ -18,10 +18,9 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     Usage,
-    dump_part,
-    load_part,
     parse_arguments,
 )
+from llmstream.parts import dump_part, load_part
 from tests import strategies
 
 

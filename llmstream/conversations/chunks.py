@@ -31,7 +31,8 @@ from llmstream.conversations.documents import number_of
 from llmstream.conversations.models import ChatResponse, CitationSource, StreamingChunk
 from llmstream.conversations.turn import TurnRun
 from llmstream.events.types import PAYLOADS, EventType, Start, StreamEvent, failure_of
-from llmstream.messages import Message, dump
+from llmstream.messages import Message
+from llmstream.plain_values import dump
 
 _SHOWN_WHOLE = (
     EventType.STATUS,

@@ -22,7 +22,8 @@ from llmstream.conversations.models import StartConversation
 from llmstream.conversations.records import STATES, ConversationRecord, Turn
 from llmstream.errors import ErrorInfo
 from llmstream.message_reader import parse_messages
-from llmstream.messages import Usage, dump
+from llmstream.messages import Usage
+from llmstream.plain_values import dump
 
 FORMAT, VERSION = "llmstream.conversation", 1
 

@@ -22,17 +22,9 @@ from pydantic import (
 from llmstream.checks import ensure_json
 from llmstream.conversations.documents import Document
 from llmstream.media import checked
-from llmstream.messages import (
-    File,
-    FinishReason,
-    ImagePart,
-    Message,
-    Source,
-    Usage,
-    dump_part,
-    load_part,
-)
+from llmstream.messages import File, FinishReason, ImagePart, Message, Source, Usage
 from llmstream.options import NAMES
+from llmstream.parts import dump_part, load_part
 
 _Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self
 
 from llmstream.errors import ErrorInfo
-from llmstream.messages import Message, dump, load
+from llmstream.messages import Message
+from llmstream.plain_values import dump, load
 
 State = Literal["open", "complete", "partial"]
 STATES = ("open", "complete", "partial")

@@ -14,17 +14,8 @@ from functools import partial
 from typing import Any, NamedTuple, Self, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.messages import (
-    File,
-    FinishReason,
-    Message,
-    Source,
-    ToolCall,
-    ToolResult,
-    Usage,
-    dump,
-    load,
-)
+from llmstream.messages import File, FinishReason, Message, Source, ToolCall, ToolResult, Usage
+from llmstream.plain_values import dump, load
 
 
 class EventType(StrEnum):

@@ -17,7 +17,8 @@ from llmstream.arguments import build_request
 from llmstream.checks import check_type, require
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Retry, Start, Status, StreamEvent, ToolCallDelta
-from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult, Usage, dump
+from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult, Usage
+from llmstream.plain_values import dump
 from llmstream.web.dialects.ag_ui_messages import parse_context, parse_messages
 from llmstream.web.dialects.answers import CUT_CALL, Frames, StepAnswer
 from llmstream.web.dialects.base import Answer, Ask

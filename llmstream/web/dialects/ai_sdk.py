@@ -29,8 +29,8 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
     Usage,
-    dump,
 )
+from llmstream.plain_values import dump
 from llmstream.web.dialects.ai_sdk_messages import parse_tools, parse_ui_messages
 from llmstream.web.dialects.answers import CUT_CALL, Frames, StepAnswer
 from llmstream.web.dialects.base import Answer, Ask
