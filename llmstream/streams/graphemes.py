@@ -20,8 +20,10 @@ _PREPENDED = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd"
 )
 """Signs that belong to the character behind them."""
-_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]+\\Z")
-"""Regional indicators at an end; two are a flag."""
+_HALF_FLAG = re.compile(
+    "(?<![\U0001f1e6-\U0001f1ff])(?:[\U0001f1e6-\U0001f1ff]{2})*[\U0001f1e6-\U0001f1ff]\\Z"
+)
+"""An odd number of regional indicators at an end: two are a flag."""
 _PICTURE = re.compile(
     "[©®\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935"
     "\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff]"
@@ -39,6 +41,8 @@ _CONJUNCT = re.compile(
     f"[\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d{_JOINERS}]*\\Z"
 )
 """An Indic consonant and the sign by which it joins the next, at an end."""
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of characters that stand alone."""
 _REACH = 64
 """Characters before a place that are looked at: flags and joined pictures."""
 
@@ -56,7 +60,7 @@ def is_boundary(text: str, at: int) -> bool:
     before, behind = text[at - 1], text[at]
     if before < "\u0300" and behind < "\u0300":
         return before != "\r" or behind != "\n"
-    if category(before) in ("Cc", "Zl", "Zp") or category(behind) in ("Cc", "Zl", "Zp"):
+    if not _CONTROLS.isdisjoint((category(before), category(behind))):
         return True
     if is_mark(behind) or before in _PREPENDED:
         return False
@@ -66,8 +70,7 @@ def is_boundary(text: str, at: int) -> bool:
     if _CONSONANT.match(behind):
         return _CONJUNCT.search(text, start, at) is None
     if "\U0001f1e6" <= behind <= "\U0001f1ff":
-        flags = _FLAG.search(text, start, at)
-        return flags is None or len(flags[0]) % 2 == 0
+        return _HALF_FLAG.search(text, start, at) is None
     return not _joins_syllable(before, behind)
 
 

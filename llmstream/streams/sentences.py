@@ -21,6 +21,7 @@ _ENDERS = (
     "។៕᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟᭽᭾᰻᰼᱾᱿꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫"  # noqa: RUF001
 )
 _BREAKS = "\n\r\x85\u2028\u2029"
+_STOPS = frozenset(_FULL_STOPS)
 _MARKS = frozenset(_FULL_STOPS + _ENDERS + _BREAKS)
 _MARK = re.compile(f"[{re.escape(_FULL_STOPS + _ENDERS + _BREAKS)}]")
 _GOES_ON = frozenset(",-:;՝،؍߸᠂᠈–—、︐︑︓︱︲﹐﹑﹕﹘﹣，－：､;︔﹔；")  # noqa: RUF001
@@ -66,7 +67,7 @@ lokakuuta marraskuuta joulukuuta jahrhundert jahrhunderts jahrtausend weltkrieg 
 _MONTHS = frozenset(_MONTH_WORDS.split())
 """Of the languages that write a day as `3.`, and what they count like that."""
 _WORD_BEFORE = re.compile(r"(?<![\w.])(?:[^\W\d_]+\.)*[^\W\d_]+\Z")
-_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
+_INITIALS = re.compile(r"(?!I\Z)(?:[^\W\d_]\.)*[^\W\d_]")
 _NUMBER_BEFORE = re.compile(r"(?:^|(?<=[\s(\[*_#>-]))\d{1,3}\Z")
 _LIST_BEFORE = re.compile(r"^[ \t>*_#-]*(?:\d{1,3}|[A-Za-z])\Z", re.MULTILINE)
 _WORD_BEHIND = re.compile(r"[^\W\d_]+")
@@ -120,12 +121,11 @@ class _Mark:
             return 0 if in_address else spaced
         if is_at_once and self._is_inside_word(behind):
             return 0
-        if closed == self._at + 1 and spaced > closed:
-            for goes_on in (self._is_abbreviation, self._is_list_item, self._is_last, self._is_day):
-                known = goes_on(spaced)
-                if known is not False:
-                    return None if known is None else 0
-        return self._end_by_next_letter(spaced)
+        is_bare = closed == self._at + 1 and spaced > closed
+        known = _Stop(text, self._at, spaced, whole=self._whole).goes_on() if is_bare else False
+        if known is False:
+            return self._end_by_next_letter(spaced)
+        return None if known is None else 0
 
     def _break_end(self, at: int) -> int | None:
         if self._text[at] != "\r":
@@ -177,57 +177,6 @@ class _Mark:
         is_cased = before.isalpha() and before.lower() != before.upper()
         return is_cased and behind.isupper()
 
-    def _is_abbreviation(self, spaced: int) -> bool | None:
-        """Whether the word before is one; None: what has come of the next word may make it one."""
-        word = _WORD_BEFORE.search(self._before())
-        if word is None:
-            return False
-        said = word[0].lower()
-        is_numbered = said in NUMBERED and self._text[spaced].isdecimal()
-        if said in ABBREVIATIONS or is_numbered:
-            return True
-        if len(said) > 1 or not word[0].islower():
-            return False
-        # The first half of one with two, such as "z. B."
-        next_word = _WORD_BEHIND.match(self._text, spaced)
-        if next_word is None or len(next_word[0]) > 1:
-            return False
-        if next_word.end() == len(self._text):
-            return False if self._whole else None
-        return self._text[next_word.end()] in _FULL_STOPS
-
-    def _is_list_item(self, spaced: int) -> bool:
-        return _LIST_BEFORE.search(self._before()) is not None
-
-    def _is_last(self, spaced: int) -> bool | None:
-        """Whether a sentence goes on behind what may be its last word; None: as for a day."""
-        word = _WORD_BEFORE.search(self._before())
-        if word is None or word[0] == "I":
-            return False
-        is_initial = word[0].isupper() and _INITIALS.fullmatch(word[0]) is not None
-        if not is_initial and word[0].lower() not in LAST:
-            return False
-        next_word = _WORD_BEHIND.match(self._text, spaced)
-        if next_word is None:
-            return True
-        said = next_word[0].lower()
-        if next_word.end() == len(self._text) and not self._whole:
-            return None if any(each.startswith(said) for each in _BEGINNINGS) else True
-        return said not in _BEGINNINGS or next_word[0].islower()
-
-    def _is_day(self, spaced: int) -> bool | None:
-        """Whether a month follows a number; None: what has come of the next word may become one."""
-        next_word = _WORD_BEHIND.match(self._text, spaced)
-        if next_word is None or _NUMBER_BEFORE.search(self._before()) is None:
-            return False
-        said = next_word[0].lower()
-        if next_word.end() == len(self._text) and not self._whole:
-            return None if any(month.startswith(said) for month in _MONTHS) else False
-        return said in _MONTHS
-
-    def _before(self) -> str:
-        return self._text[max(0, self._at - _REACH) : self._at]
-
     def _end_by_next_letter(self, spaced: int) -> int | None:
         """A sentence goes on where the next letter is small."""
         text = self._text
@@ -238,6 +187,64 @@ class _Mark:
             if character.isalpha():
                 return 0 if character.islower() else spaced
         return spaced if self._whole or len(text) >= spaced + _REACH else None
+
+
+class _Stop:
+    """A full stop with a space behind it, and the words on both sides. "" stands for none."""
+
+    def __init__(self, text: str, at: int, spaced: int, *, whole: bool) -> None:
+        self._text = text
+        self._spaced = spaced
+        self._before = text[max(0, at - _REACH) : at]
+        word = _WORD_BEFORE.search(self._before)
+        self._word = "" if word is None else word[0]
+        behind = _WORD_BEHIND.match(text, spaced)
+        self._next = "" if behind is None else behind[0]
+        self._behind_next = spaced + len(self._next)
+        self._may_grow = bool(self._next) and self._behind_next == len(text) and not whole
+
+    def goes_on(self) -> bool | None:
+        """Whether the sentence goes on behind it; None: that depends on what comes."""
+        checks = (self._is_abbreviation, self._is_list_item, self._is_last, self._is_day)
+        answers = (check() for check in checks)
+        return next((known for known in answers if known is not False), False)
+
+    def _is_abbreviation(self) -> bool | None:
+        """Whether the word before is one; None: what has come of the next word may make it one."""
+        said = self._word.lower()
+        is_numbered = said in NUMBERED and self._text[self._spaced].isdecimal()
+        if said in ABBREVIATIONS or is_numbered:
+            return True
+        # The first half of one with two, such as "z. B."
+        is_half = len(self._word) == len(self._next) == 1 and self._word.islower()
+        if is_half and self._may_grow:
+            return None
+        return is_half and self._text[self._behind_next : self._behind_next + 1] in _STOPS
+
+    def _is_list_item(self) -> bool:
+        return _LIST_BEFORE.search(self._before) is not None
+
+    def _is_last(self) -> bool | None:
+        """Whether a sentence goes on behind what may be its last word; None: as for a day."""
+        is_initial = self._word.isupper() and _INITIALS.fullmatch(self._word) is not None
+        if not is_initial and self._word.lower() not in LAST:
+            return False
+        begins = self._next_is_of(_BEGINNINGS)
+        if begins:
+            return self._next[0].islower()
+        return None if begins is None else True
+
+    def _is_day(self) -> bool | None:
+        """Whether a month follows a number; None: what has come of the next word may become one."""
+        is_number = _NUMBER_BEFORE.search(self._before) is not None
+        return is_number and self._next_is_of(_MONTHS)
+
+    def _next_is_of(self, words: frozenset[str]) -> bool | None:
+        """Whether the next word is one of these; None: it may become one."""
+        said = self._next.lower()
+        if not self._may_grow:
+            return said in words
+        return None if any(word.startswith(said) for word in words) else False
 
 
 def _is_transparent(character: str) -> bool:

@@ -56,17 +56,19 @@ def rank_of(text: str, start: int, end: int) -> Rank:
     after = text[end : end + _NEAR].partition("\n")[0]
     if _NAMES_SOURCES.search(before[-40:]) or _is_in_list(text[near:line], before):
         return Rank.FOOTNOTE
-    closes_fence = _FENCE.fullmatch(before) and not _FENCE.search(after)
-    stands = MARKS.fullmatch(before) and not closes_fence
     leads_on = _LEADS_ON.search(before[-40:])
     ends = _ENDS.fullmatch(after)
+    if leads_on:
+        return Rank.SAID if ends else Rank.MENTIONED
+    closes_fence = _FENCE.fullmatch(before) and not _FENCE.search(after)
+    if closes_fence or not MARKS.fullmatch(before):  # words of a sentence stand before it
+        return Rank.MENTIONED if numbers["more"] else Rank.FOOTNOTE
+    if ends is None:
+        return Rank.FOOTNOTE
     # "[1] (Smith)" is a footnote, "[1] [2]" perhaps.
-    is_whole = numbers["more"] or not after.strip(_BLANK)
-    if ends and (leads_on or (stands and is_whole)):
+    if numbers["more"] or not after.strip(_BLANK):
         return Rank.SAID
-    if leads_on or (stands and ends and not ends["remark"]) or (numbers["more"] and not stands):
-        return Rank.MENTIONED
-    return Rank.FOOTNOTE
+    return Rank.FOOTNOTE if ends["remark"] else Rank.MENTIONED
 
 
 def _is_in_list(above: str, before: str) -> bool:
