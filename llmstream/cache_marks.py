@@ -62,6 +62,14 @@ def parse_cache(block: Mapping[str, Any], where: str) -> Cache | None:
     return check_cache(block.get("cache"), where)
 
 
+def cache_of(block: Mapping[str, Any]) -> Cache | None:
+    """The mark on a block that nobody checked; None if it has none that can be read."""
+    try:
+        return parse_cache(block, "")
+    except ValueError:
+        return None
+
+
 def mark(block: dict[str, Any], cache: Cache | None, word: str | None) -> dict[str, Any]:
     """The block with its mark, if the target has a word for it. Further members of one that was read stay."""
     if word is None:

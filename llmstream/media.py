@@ -68,16 +68,19 @@ class ImagePart(_Media):
     detail: str | None = None
     cache: Cache | None = None
     """Keep the prompt up to here in the provider's cache."""
+    provider_data: dict[str, Any] | None = None
+    """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
 
     if TYPE_CHECKING:  # what may be given is more than what is kept
 
-        def __init__(
+        def __init__(  # noqa: PLR0917  # as it was: its fields in their order
             self,
             url: str | None = None,
             data: Data | None = None,
             media_type: str | None = None,
             detail: str | None = None,
             cache: Cache | None = None,
+            provider_data: dict[str, Any] | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -122,6 +125,8 @@ class File(_Media):
     url: str | None = None
     cache: Cache | None = None
     """Keep the prompt up to here in the provider's cache."""
+    provider_data: dict[str, Any] | None = None
+    """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
 
     if TYPE_CHECKING:  # what may be given is more than what is kept
 
@@ -133,6 +138,7 @@ class File(_Media):
             data: Data | None = None,
             url: str | None = None,
             cache: Cache | None = None,
+            provider_data: dict[str, Any] | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -248,7 +254,8 @@ def _check(part: ImagePart | File) -> None:
     """Raise TypeError or ValueError unless the part can be sent. Makes its base64 strict."""
     kind = type(part).__name__
     for f in fields(part):
-        _check_field(kind, f.name, getattr(part, f.name))
+        if f.name != "provider_data":
+            _check_field(kind, f.name, getattr(part, f.name))
     check_cache(part.cache, kind)
     require(
         part.url is None or part.data is None, f"{kind} has both data and url: give one of them"

@@ -34,6 +34,7 @@ from llmstream.messages import (
     ToolResult,
     parse_arguments,
 )
+from llmstream.parts import SHOWN
 
 FORMAT = "openai-chat"
 OURS = "llmstream"
@@ -131,7 +132,9 @@ def _as_image(file: File) -> File | ImagePart:
     """A picture is an image to a model, whatever it was given as."""
     if not file.is_image:
         return file
-    return ImagePart(file.url, file.data, file.media_type, cache=file.cache)
+    return ImagePart(
+        file.url, file.data, file.media_type, cache=file.cache, provider_data=file.provider_data
+    )
 
 
 def _check_result(result: ToolResult, where: str) -> ToolResult:
@@ -144,7 +147,7 @@ def _check_result(result: ToolResult, where: str) -> ToolResult:
     is_list = isinstance(content, list | tuple)
     if not is_list or not any(isinstance(item, (Part, *_Bytes)) for item in content):
         return result  # it is sent as JSON
-    foreign = [type(item).__name__ for item in content if not isinstance(item, _Shown)]
+    foreign = [type(item).__name__ for item in content if not isinstance(item, SHOWN)]
     if foreign:
         raise TypeError(f"{where}: {_SHOWN}, not {foreign[0]}")
     given = items_at(content, f"{where}.content")

@@ -136,6 +136,8 @@ class Message:
     provider: str | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    provider_data: dict[str, Any] | None = None
+    """What one wire format says of the message beside its parts; goes back to it alone. An answer's parts have it."""
 
     def __post_init__(self) -> None:
         if isinstance(self.parts, str):

@@ -29,6 +29,8 @@ class RefusalPart:
 
     type: ClassVar[str] = "refusal"
     text: str
+    provider_data: dict[str, Any] | None = None
+    """Opaque; goes back only to the wire format named in it (`provider_data["format"]`)."""
 
 
 @dataclass(slots=True)
@@ -71,7 +73,8 @@ class ToolCall:
 class ToolResult:
     """What a tool answered.
 
-    `content` is text or JSON, or a list of TextPart, ImagePart and File for a tool that shows something.
+    `content` is text or JSON, or a list of TextPart, ImagePart and File for a tool that shows something. In the list of
+    a request that was read, a ProviderPart is what only its wire format understands.
     """
 
     type: ClassVar[str] = "tool_result"
@@ -85,12 +88,12 @@ class ToolResult:
     """Keep the prompt up to here in the provider's cache."""
 
     @property
-    def shown(self) -> list[TextPart | ImagePart | File] | None:
+    def shown(self) -> list[Shown] | None:
         """The parts of a result that is a list of them; None for text and JSON."""
         content = self.content
         if not isinstance(content, list) or not content:
             return None
-        is_shown = all(isinstance(part, TextPart | ImagePart | File) for part in content)
+        is_shown = all(isinstance(part, SHOWN) for part in content)
         return content if is_shown else None
 
 
@@ -118,6 +121,10 @@ class ProviderPart:
     format: str
     data: dict[str, Any]
 
+
+Shown: TypeAlias = TextPart | ImagePart | File | ProviderPart
+"""What a tool's result may show."""
+SHOWN = get_args(Shown)
 
 Part: TypeAlias = (
     TextPart

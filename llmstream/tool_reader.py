@@ -9,6 +9,7 @@ from llmstream.cache_marks import parse_cache
 from llmstream.checks import as_object, as_text, ensure_json, items_at, require_mapping
 from llmstream.message_reader import FORMAT
 from llmstream.messages import HostedTool, Tool, ToolChoice
+from llmstream.provider_data import keep
 
 
 def parse_tools(value: Any) -> list[Tool | HostedTool]:
@@ -70,10 +71,8 @@ def _tool_fields(tool: Mapping[str, Any], where: str) -> dict[str, Any] | None:
     else:
         format, given = "openai-responses", tool
     rest = {name: given[name] for name in given if name not in _TOOL_FIELDS}
-    if not rest:
-        return None
     ensure_json(rest, where)
-    return {"format": format, **rest}
+    return keep(format, rest)
 
 
 def parse_tool_choice(value: Any) -> ToolChoice | None:

@@ -38,17 +38,6 @@ class Rendered:
             )
 
 
-MESSAGE_MEMBERS = "message_members"
-"""Where a text's `provider_data` keeps members of its message that have no name here."""
-
-
-def own_data(data: Mapping[str, Any] | None, format: str) -> dict[str, Any]:
-    """What this format had put into a part's `provider_data`; nothing if another one did."""
-    if data is None or data.get("format") != format:
-        return {}
-    return {name: value for name, value in data.items() if name != "format"}
-
-
 def warn_once(warnings: list[str], warning: str) -> None:
     """Add a warning, unless it is there: what is lost in each of many messages is told once."""
     if warning not in warnings:

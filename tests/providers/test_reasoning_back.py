@@ -174,7 +174,11 @@ OTHERS = {
             [ReasoningPart("Secret.", "s", format="anthropic-messages"), TextPart("Hello.")],
         ),
         USER,
-        Message("assistant", [ReasoningPart("Mine.", None, "rs_1", "openai-responses"), CALL]),
+        Message(
+            "assistant",
+            [ReasoningPart("Mine.", None, "rs_1", "openai-responses"), CALL],
+            provider="openai-responses",
+        ),
         Message("tool", [ToolResult("c1", "42")]),
     ],
     "empty": [

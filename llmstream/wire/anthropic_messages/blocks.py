@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from llmstream.cache_marks import CONTROL, further_members
 from llmstream.messages import File, Source, ToolResult
+from llmstream.provider_data import keep
 from llmstream.wire.open_calls import OpenCall
 from llmstream.wire.text_record import TextRecord
 
 FORMAT = "anthropic-messages"
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_OF_CALL = frozenset({"id", "name", "input", CONTROL})
+_CALL_NOTES = ("type", "caller", "server_name")
 
 
 class Echo:
@@ -105,6 +110,13 @@ def as_word(value: Any) -> str:
     return value or ""
 
 
+def call_data(block: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The `provider_data` of a call: None for a plain one of the caller's."""
+    said = {name: block[name] for name in block if name not in _OF_CALL}
+    said |= further_members(block, CONTROL)
+    return None if said == {"type": "tool_use"} else keep(FORMAT, said, _CALL_NOTES)
+
+
 def parse_result(block: dict[str, Any]) -> ToolResult:
     """The result block of a tool that the provider ran."""
     content = block.get("content")
@@ -118,7 +130,7 @@ def parse_result(block: dict[str, Any]) -> ToolResult:
         name=block["type"].removesuffix("_tool_result"),
         is_error=bool(failed),
         executed_by="provider",
-        provider_data={"format": FORMAT, **rest},
+        provider_data=keep(FORMAT, rest, ("type",)),
     )
 
 

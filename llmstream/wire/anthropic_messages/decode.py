@@ -32,6 +32,7 @@ from llmstream.wire.anthropic_messages.blocks import (
     as_arguments,
     as_word,
     blocks_of,
+    call_data,
     parse_citation,
     parse_image,
     parse_result,
@@ -254,9 +255,7 @@ class MessagesDecoder(Decoder):
             call.name = call.name if name in NO_NAMES else name
             block.id = block.id or as_word(start.get("id"))
             call.id = call.id or block.id
-        extra = {key: start[key] for key in start if key not in ("id", "name", "input")}
-        if extra != {"type": "tool_use"}:
-            call.provider_data = {"format": FORMAT, **extra}
+        call.provider_data = call_data(start) or call.provider_data
         block.input = start.get("input") or block.input
         if call.index is None:
             self._call_delta(call, "", named=True)

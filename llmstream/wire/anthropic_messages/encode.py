@@ -33,12 +33,13 @@ from llmstream.messages import (
     Usage,
     parse_arguments,
 )
+from llmstream.provider_data import own_data, own_notes
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import encode_json, own_data
+from llmstream.wire.outbound import encode_json
 
 _REASONS = {
     FinishReason.STOP: "end_turn",
@@ -290,7 +291,7 @@ def _render_reason(event: StreamEvent) -> str | None:
 
 
 def _render_citation(source: Source) -> dict[str, Any]:
-    own: dict[str, Any] | None = own_data(source.provider_data, FORMAT).get("citation")
+    own: dict[str, Any] | None = own_notes(source.provider_data, FORMAT).get("citation")
     if own is not None:
         return own
     if source.url is not None and source.start is None and source.end is None:

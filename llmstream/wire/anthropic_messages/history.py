@@ -25,11 +25,13 @@ from llmstream.messages import (
     ToolResult,
     parse_arguments,
 )
-from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, parse_result
+from llmstream.parts import SHOWN
+from llmstream.provider_data import keep, own_data, own_members, own_notes
+from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, call_data, parse_result
 from llmstream.wire.fitting.history import is_plain
-from llmstream.wire.fitting.labelled_text import is_text, labelled, text_of
+from llmstream.wire.fitting.labelled_text import is_text, text_of
 from llmstream.wire.fitting.system import is_system
-from llmstream.wire.outbound import own_data, warn_once
+from llmstream.wire.outbound import warn_once
 
 _MARKS = (CONTROL, "cache")
 _DEFAULT_CALLER = {"type": "direct"}
@@ -104,7 +106,7 @@ class RenderedTurns:
         return None if render is None else render(self, part)
 
     def _text(self, part: TextPart) -> dict[str, Any]:
-        block = {"type": "text", "text": part.text, **own_data(part.provider_data, FORMAT)}
+        block = {"type": "text", "text": part.text, **own_members(part.provider_data, FORMAT)}
         return mark(block, part.cache, CONTROL)
 
     def _refusal(self, part: RefusalPart) -> dict[str, Any]:
@@ -114,8 +116,8 @@ class RenderedTurns:
         return dict(part.data)
 
     def _thinking(self, part: ReasoningPart) -> dict[str, Any]:
-        extra = own_data(part.provider_data, FORMAT)
-        block = {"type": "thinking", "thinking": part.text, **extra}
+        further = own_members(part.provider_data, FORMAT)
+        block = {"type": "thinking", "thinking": part.text, **further}
         return block if part.signature is None else {**block, "signature": part.signature}
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
@@ -127,15 +129,14 @@ class RenderedTurns:
         return mark({**block, **extra}, call.cache, CONTROL)
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
-        extra = own_data(result.provider_data, FORMAT)
         if result.executed_by == "provider":
-            return {**extra, "tool_use_id": result.tool_call_id, "content": result.content}
-        blocks = extra.pop("blocks", None)
+            own = own_data(result.provider_data, FORMAT)
+            return {**own, "tool_use_id": result.tool_call_id, "content": result.content}
         block: dict[str, Any] = {
             "type": "tool_result",
             "tool_use_id": result.tool_call_id,
-            "content": blocks or self._result_content(result),
-            **extra,
+            "content": self._result_content(result),
+            **own_members(result.provider_data, FORMAT),
         }
         if result.is_error:
             block["is_error"] = True
@@ -210,7 +211,7 @@ def _cite_last(blocks: list[dict[str, Any]], cited: list[dict[str, Any]]) -> Non
 
 def _citations(source: Source) -> list[dict[str, Any]]:
     """The citation as this format's own, if it was one."""
-    citation = own_data(source.provider_data, FORMAT).get("citation")
+    citation = own_notes(source.provider_data, FORMAT).get("citation")
     return [] if citation is None else [citation]
 
 
@@ -277,7 +278,7 @@ def _further(block: Mapping[str, Any], *known: str) -> dict[str, Any] | None:
     names = [name for name in block if name not in (*known, *_MARKS)]
     said = {name: block[name] for name in names if block[name] not in (None, [])}
     said |= further_members(block, CONTROL)
-    return {"format": FORMAT, **said} if said else None
+    return keep(FORMAT, said)
 
 
 def _string_of(block: Any, where: str) -> str:
@@ -333,15 +334,13 @@ def _parse_call(block: Mapping[str, Any], where: str) -> ToolCall:
     given = block.get("input") or {}
     if not isinstance(given, dict) or not block.get("id") or not block.get("name"):
         raise ValueError(f"{where} needs an id, a name and an input that is an object")
-    rest = {key: block[key] for key in block if key not in ("id", "name", "input", "cache_control")}
-    rest |= further_members(block, CONTROL)
     return ToolCall(
         block["id"],
         block["name"],
         json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else "",
         input=given,
         executed_by="caller" if block["type"] == "tool_use" else "provider",
-        provider_data=None if rest == {"type": "tool_use"} else {"format": FORMAT, **rest},
+        provider_data=call_data(block),
         cache=parse_cache(block, where),
     )
 
@@ -361,28 +360,22 @@ def _parse_result(block: Mapping[str, Any], where: str) -> ToolResult:
 
 
 def _parse_result_blocks(result: ToolResult, where: str) -> None:
-    """A result's blocks as parts. A lone text is a string; blocks that no part of ours can hold stay as they are."""
-    blocks = sequence_of(result.content, where)
-    parts = []
-    for block, place in items_at(blocks, where):
+    """A result's blocks as parts. A lone text is a string."""
+    parts: list[Part] = []
+    for block, place in items_at(result.content, where):
         if not isinstance(block, Mapping):
             raise TypeError(f"{where}: a block must be an object, not {type(block).__name__}")
-        parts.append(_parse_block(block, place))
-    shown = [each for part in parts for each in _as_shown(part)]
-    result.content = shown or ""
-    lone = shown[0] if len(shown) == 1 else None
+        parts.append(_parse_shown(block, place))
+    result.content = parts or ""
+    lone = parts[0] if len(parts) == 1 else None
     if isinstance(lone, TextPart) and lone == TextPart(lone.text):
         result.content = lone.text
-    if not all(isinstance(part, TextPart | ImagePart | File) for part in parts):
-        kept = {"format": FORMAT, "blocks": [dict(block) for block in blocks]}
-        result.provider_data = {**(result.provider_data or {}), **kept}
 
 
-def _as_shown(part: Part) -> list[Part]:
-    """What a block in a result says to anybody."""
-    if isinstance(part, ProviderPart):
-        return labelled(part)
-    return [part] if isinstance(part, TextPart | ImagePart | File) else []
+def _parse_shown(block: Mapping[str, Any], where: str) -> Part:
+    """A block of a result as a part; as it is, if none of ours can stand in a result for it."""
+    part = _parse_block(block, where)
+    return part if isinstance(part, SHOWN) else ProviderPart(FORMAT, dict(block))
 
 
 def _parse_file(given: dict[str, Any], source: Mapping[str, Any], title: Any, where: str) -> File:

@@ -22,6 +22,7 @@ from llmstream.arguments import build_request
 from llmstream.cache_marks import CONTROL, drop_surplus, further_members, mark, parse_cache
 from llmstream.checks import ensure_json, items_at, require, sequence_of
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice
+from llmstream.provider_data import keep, own_members
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history, refused_file
 from llmstream.wire.anthropic_messages.thinking import (
@@ -39,7 +40,7 @@ from llmstream.wire.inbound import keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import tier_for
-from llmstream.wire.outbound import Rendered, own_data
+from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import is_off, owed_to
 
 
@@ -188,7 +189,7 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
         return dict(tool.definition)
     rendered: dict[str, Any] = {"name": tool.name, "input_schema": tool.parameters}
     rendered |= present(description=tool.description, strict=tool.strict)
-    rendered |= own_data(tool.provider_data, FORMAT)
+    rendered |= own_members(tool.provider_data, FORMAT)
     return mark(rendered, tool.cache, CONTROL)
 
 
@@ -339,7 +340,7 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
         tool.get("description"),
         tool.get("strict"),
         parse_cache(tool, where),
-        {"format": FORMAT, **rest} if rest else None,
+        keep(FORMAT, rest),
     )
 
 

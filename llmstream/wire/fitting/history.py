@@ -41,7 +41,7 @@ def fit_history(history: Sequence[Message], rules: HistoryRules) -> FittedHistor
 
 def is_plain(message: Message) -> bool:
     """Whether a message is one text and nothing else: the usual case, which has a short way of its own."""
-    if len(message.parts) != 1 or message.name is not None:
+    if len(message.parts) != 1 or message.name is not None or message.provider_data is not None:
         return False
     part = message.parts[0]
     return type(part) is TextPart and part.cache is None and part.provider_data is None
@@ -49,7 +49,7 @@ def is_plain(message: Message) -> bool:
 
 def _fits(message: Message, rules: HistoryRules) -> bool:
     """Whether it surely fits as it is: most messages are one text or one result, and histories are long."""
-    if len(message.parts) != 1:
+    if len(message.parts) != 1 or message.provider_data is not None:
         return False
     part = message.parts[0]
     if type(part) is TextPart and part.provider_data is None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
 
-from llmstream.cache_marks import BREAKPOINT, CONTROL
-from llmstream.media import parse_media
+from llmstream.cache_marks import CONTROL, cache_of
 from llmstream.media_types import essence
-from llmstream.messages import File, ImagePart, Part, ProviderPart, TextPart
+from llmstream.messages import File, ImagePart, ProviderPart, TextPart
+
+Marked: TypeAlias = TextPart | ImagePart | File
+"""What may have a cache mark."""
 
 TEXT_TYPES = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
@@ -34,10 +37,14 @@ def document(title: str | None, text: str) -> TextPart:
     return TextPart(f"{label}\n{text}")
 
 
-def labelled(part: ProviderPart) -> list[Part]:
+def labelled(part: ProviderPart) -> list[Marked]:
     """What another format's block says to anybody; nothing if only that format understands it."""
     reader = _READERS.get(str(part.data.get("type")))
-    return [] if reader is None else reader(part.data)
+    said = [] if reader is None else reader(part.data)
+    cache = cache_of(part.data)
+    if said and cache is not None:
+        said[-1] = replace(said[-1], cache=cache)
+    return said
 
 
 def further_members(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,13 +56,13 @@ def further_members(block: Mapping[str, Any]) -> dict[str, Any]:
     return {name: block[name] for name in names if block[name] not in (None, [])}
 
 
-def _search_result(block: Mapping[str, Any]) -> list[Part]:
+def _search_result(block: Mapping[str, Any]) -> list[Marked]:
     title, source = block.get("title"), block.get("source")
     named = ", ".join(str(each) for each in (title, source) if each)
     return [TextPart(f"[Search result: {named}]\n{_texts(block.get('content'))}")]
 
 
-def _document(block: Mapping[str, Any]) -> list[Part]:
+def _document(block: Mapping[str, Any]) -> list[Marked]:
     """The document's context, if it has one, and then the document."""
     source = block.get("source")
     if not isinstance(source, Mapping):
@@ -67,7 +74,7 @@ def _document(block: Mapping[str, Any]) -> list[Part]:
     return [TextPart(context), part] if isinstance(context, str) and context else [part]
 
 
-def _image(block: Mapping[str, Any]) -> list[Part]:
+def _image(block: Mapping[str, Any]) -> list[Marked]:
     """A picture whose block says more than an ImagePart can."""
     source = block.get("source")
     if not isinstance(source, Mapping):
@@ -78,7 +85,7 @@ def _image(block: Mapping[str, Any]) -> list[Part]:
     return [ImagePart(url)] if source.get("type") == "url" and url else []
 
 
-def _document_part(source: Mapping[str, Any], title: str | None) -> Part | None:
+def _document_part(source: Mapping[str, Any], title: str | None) -> Marked | None:
     kind = source.get("type")
     if kind == "base64":
         return File(name=title, media_type=source.get("media_type"), data=source.get("data"))
@@ -97,32 +104,15 @@ def _texts(content: Any) -> str:
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 
-def _input_image(block: Mapping[str, Any]) -> list[Part]:
-    url = block.get("image_url")
-    if not isinstance(url, str):
-        return []
-    return [parse_media(ImagePart, "input_image", url=url, detail=block.get("detail"))]
-
-
-def _input_file(block: Mapping[str, Any]) -> list[Part]:
-    names = {"id": "file_id", "name": "filename", "data": "file_data", "url": "file_url"}
-    said = {name: block.get(key) or None for name, key in names.items()}
-    return [parse_media(File, "input_file", **said)]
-
-
-_READERS = {
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], list[Marked]]] = {
     "search_result": _search_result,
     "document": _document,
     "image": _image,
-    "input_image": _input_image,
-    "input_file": _input_file,
 }
 
 _KNOWN: Mapping[str, frozenset[str]] = {
     "search_result": frozenset({"type", "title", "source", "content", "citations", CONTROL}),
     "document": frozenset({"type", "title", "source", "context", "citations", CONTROL}),
     "image": frozenset({"type", "source", CONTROL}),
-    "input_image": frozenset({"type", "image_url", "detail", BREAKPOINT}),
-    "input_file": frozenset({"type", "file_id", "filename", "file_data", "file_url", BREAKPOINT}),
 }
 """What each reader reads, and marks, which are no loss."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from llmstream.cache_marks import CONTROL
+from llmstream.cache_marks import BREAKPOINT, CONTROL
 from llmstream.messages import (
     File,
     ImagePart,
@@ -22,6 +22,8 @@ from llmstream.messages import (
     ToolResult,
     parse_arguments,
 )
+from llmstream.parts import Shown
+from llmstream.provider_data import all_members
 from llmstream.wire.fitting.labelled_text import (
     document,
     further_members,
@@ -31,7 +33,7 @@ from llmstream.wire.fitting.labelled_text import (
 )
 from llmstream.wire.fitting.rules import Blank, HistoryRules, is_same_host
 from llmstream.wire.fitting.tools import flat_name
-from llmstream.wire.outbound import MESSAGE_MEMBERS, warn_once
+from llmstream.wire.outbound import warn_once
 
 FREEFORM = frozenset({"custom", "custom_tool_call"})
 """The types of calls whose arguments are any text, in OpenAI's two formats."""
@@ -39,23 +41,8 @@ FREEFORM = frozenset({"custom", "custom_tool_call"})
 SEALS = frozenset({"reasoning_details", "reasoning_opaque"})
 """Where chat completions keep what their hosts signed."""
 
-_WITHOUT_LOSS = frozenset(
-    {
-        "format",
-        "citations",
-        "annotations",
-        "phase",
-        "type",
-        "blocks",
-        "caller",
-        "namespace",
-        "extra_content",
-        *SEALS,
-        MESSAGE_MEMBERS,
-        CONTROL,
-    }
-)
-"""What a part has beside its words, without a warning where it isn't understood: the words say the same."""
+_WITHOUT_LOSS = frozenset({"citations", "annotations", CONTROL, BREAKPOINT})
+"""Members that go without a warning where they aren't understood: the words say the same."""
 
 Fitted = Iterable[Part]
 """What a part becomes: itself, another, or nothing."""
@@ -73,6 +60,7 @@ class PartFitting:
 
     def parts(self) -> list[Part]:
         """The parts that go out, in their order."""
+        self._name_foreign_members("message", self._message.provider_data)
         fitted: list[Part] = []
         for part in self._message.parts:
             fit = self._FITTERS.get(type(part))
@@ -91,25 +79,38 @@ class PartFitting:
         takes_space = self._rules.blank is Blank.EMPTY
         says_something = bool(part.text if takes_space else part.text.strip())
         if says_something:
-            self._name_foreign_fields("text", getattr(part, "provider_data", None))
+            self._name_foreign_members(part.type, part.provider_data)
             return (part,)
         is_alone = len(self._message.parts) == 1
         if takes_space and is_alone and not self._is_assistant:
-            return (TextPart(""),)  # a mark on nothing is refused
+            return (TextPart("", provider_data=part.provider_data),)  # a mark on nothing is refused
+        self._name_lost_members(part)
         return ()
 
-    def _name_foreign_fields(self, kind: str, data: Mapping[str, Any] | None) -> None:
+    def _name_lost_members(self, part: TextPart | RefusalPart) -> None:
+        """A blank text is left out, and what stood beside it."""
+        lost = all_members(part.provider_data or {}) - _WITHOUT_LOSS
+        if isinstance(part, TextPart) and part.cache is not None:
+            lost.add("cache")
+        if lost:
+            self._warn(f"{part.type}: a blank one is left out, and with it {_listed(lost)}")
+
+    def _name_foreign_members(self, kind: str, data: Mapping[str, Any] | None) -> None:
         """What one format alone can say of a part is left out elsewhere."""
         if data is None or self._is_own(data):
             return
-        of_message = data.get(MESSAGE_MEMBERS)
-        said = {*data, *(of_message if isinstance(of_message, Mapping) else ())}
-        names = ", ".join(sorted(said - _WITHOUT_LOSS))
-        if names:
-            self._warn(f"{kind}: {self._rules.label} don't have {names}; left out")
+        self._name_members(kind, all_members(data))
+
+    def _name_members(self, kind: str, members: Iterable[str]) -> None:
+        lost = set(members) - _WITHOUT_LOSS
+        if lost:
+            self._warn(f"{kind}: {self._rules.label} don't have {_listed(lost)}; left out")
 
     def _image(self, part: ImagePart) -> Fitted:
-        return self._file_of_assistant() if self._is_assistant else (part,)
+        if self._is_assistant:
+            return self._file_of_assistant()
+        self._name_foreign_members("image", part.provider_data)
+        return (part,)
 
     def _file(self, part: File) -> Fitted:
         return self._file_of_assistant() if self._is_assistant else self._readable((part,))
@@ -129,6 +130,7 @@ class PartFitting:
         return fitted
 
     def _readable_file(self, file: File) -> Fitted:
+        self._name_foreign_members("file", file.provider_data)
         if is_text(file) and not self._rules.text_as_file:
             return (replace(document(file.name, text_of(file)), cache=file.cache),)
         problem = self._rules.refused_file(file)
@@ -145,7 +147,7 @@ class PartFitting:
         if call.executed_by == "provider":
             return self._of_provider(call, data, f"tool call: another provider ran {call.name}")
         if not self._is_own(data):
-            self._name_foreign_fields("tool call", data)
+            self._name_foreign_members("tool call", data)
             flat = replace(call, name=flat_name(call), provider_data=None) if data else call
             return (self._with_object(flat, is_freeform=is_freeform),)
         if is_freeform and self._rules.freeform_calls:
@@ -189,32 +191,36 @@ class PartFitting:
             name = result.name or "a tool"
             problem = f"tool result: only another provider understands that of {name}"
             return self._of_provider(result, data, problem)
-        self._name_foreign_fields("tool result", data)
-        self._name_inside(result, data)
+        self._name_foreign_members("tool result", data)
         if result.shown is None:
             return (result,)
-        return (replace(result, content=self._readable(result.shown) or ""),)
+        shown = [each for part in result.shown for each in self._fit_shown(part)]
+        return (replace(result, content=shown or ""),)
 
-    def _name_inside(self, result: ToolResult, data: Mapping[str, Any]) -> None:
-        """The same of what a result shows."""
-        for part in result.shown or ():
-            if isinstance(part, TextPart):
-                self._name_foreign_fields("text", part.provider_data)
-        for block in () if self._is_own(data) else data.get("blocks", ()):
-            self._name_foreign_fields(str(block.get("type")), further_members(block))
+    def _fit_shown(self, part: Shown) -> Fitted:
+        """What a result shows."""
+        if isinstance(part, ProviderPart):
+            return self._opaque(part)
+        if isinstance(part, File):
+            return self._readable_file(part)
+        kind = "text" if isinstance(part, TextPart) else "image"
+        self._name_foreign_members(kind, part.provider_data)
+        return (part,)
 
     # --- reasoning, and what only one provider understands -------------------------------------------------
 
     def _reasoning(self, part: ReasoningPart) -> Fitted:
         rules = self._rules
         data = part.provider_data or {}
-        self._name_foreign_fields("reasoning", data)
+        self._name_foreign_members("reasoning", data)
         is_own = part.format == rules.format
         is_unsigned = not part.signature
-        is_readable = is_unsigned and (is_own or part.format is None)
+        is_readable = is_unsigned and (part.format in (None, rules.format) or self._same_host)
         if is_readable and rules.unsigned_reasoning and part.text.strip():
             return (part if self._same_host else replace(part, provider_data=None),)
         if is_unsigned and not SEALS & data.keys():
+            if is_own:
+                self._warn(f"reasoning: {rules.label} take none that nobody signed; left out")
             return ()
         if is_own and self._same_host:
             return (part,) if rules.signed_reasoning else ()
@@ -230,7 +236,7 @@ class PartFitting:
             kind = part.data.get("type", "a part")
             self._warn(f"{kind}: only another provider understands it; left out")
             return ()
-        self._name_foreign_fields(str(part.data.get("type")), further_members(part.data))
+        self._name_members(str(part.data.get("type")), further_members(part.data))
         return self._readable(said)
 
     def _source(self, source: Source) -> Fitted:
@@ -248,6 +254,10 @@ class PartFitting:
         ProviderPart: _opaque,
         Source: _source,
     }
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _with_input(call: ToolCall, value: dict[str, Any]) -> ToolCall:

@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from llmstream.cache_marks import Cache
 from llmstream.messages import Message, Part, TextPart
+from llmstream.provider_data import own_members
 from llmstream.wire.fitting.rules import HistoryRules, SystemPlace
 from llmstream.wire.outbound import warn_once
 
@@ -38,7 +39,7 @@ def place_system(
     spoken = [message for message in messages if is_system(message)]
     turns = [message for message in later if not is_system(message)]
     if rules.system is SystemPlace.FRONT:
-        spoken = [_merged(spoken)]
+        spoken = [_merged(spoken, rules, warnings)]
     return [*spoken, *turns]
 
 
@@ -51,18 +52,28 @@ def open_with_user(messages: list[Message]) -> list[Message]:
     return [*messages[:leading], Message("user", [TextPart(OPENING)]), *turns]
 
 
-def _merged(spoken: Sequence[Message]) -> Message:
+def _merged(spoken: Sequence[Message], rules: HistoryRules, warnings: list[str]) -> Message:
     """Several system messages as one. It is one text, because many templates can't read a list of parts."""
     if len(spoken) == 1:
         return spoken[0]
     parts = [part for message in spoken for part in message.parts]
-    if not all(isinstance(part, TextPart) for part in parts):
-        return replace(spoken[0], parts=parts)
-    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    beside = [message.provider_data for message in spoken]
+    texts = [part for part in parts if isinstance(part, TextPart)]
+    if len(texts) == len(parts):
+        parts = [_joined(texts)]
+        beside += [part.provider_data for part in texts]
+    lost = {name for data in beside for name in own_members(data, rules.format)}
+    if lost:
+        names = ", ".join(sorted(lost))
+        warn_once(warnings, f"system: {rules.label} take one; sent as one, without {names}")
+    return replace(spoken[0], parts=parts, provider_data=None)
+
+
+def _joined(texts: Sequence[TextPart]) -> TextPart:
     last: Cache | None = None
-    for part in parts:
-        last = getattr(part, "cache", None) or last
-    return replace(spoken[0], parts=[TextPart(_BETWEEN.join(texts), last)])
+    for part in texts:
+        last = part.cache or last
+    return TextPart(_BETWEEN.join(part.text for part in texts), last)
 
 
 def _behind_users(messages: Sequence[Message], warnings: list[str]) -> list[Message]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmstream.cache_marks import CONTROL
 from llmstream.messages import HostedTool, Tool, ToolCall
+from llmstream.provider_data import all_members
 
 LONGEST_NAME = 64
 """OpenAI's functions: `^[a-zA-Z0-9_-]{1,64}$`. Anthropic takes 128."""
@@ -124,7 +125,7 @@ def _fit(
 def _without_foreign_fields(tool: Tool, rules: ToolRules, warnings: list[str]) -> Tool:
     data = tool.provider_data
     if data is not None and data.get("format") != rules.format:
-        names = ", ".join(sorted(data.keys() - {"format", CONTROL}))
+        names = ", ".join(sorted(all_members(data) - {CONTROL}))
         if not names:
             return tool
         warnings.append(f"tools: {rules.label} don't have {names}; left out")

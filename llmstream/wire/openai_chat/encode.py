@@ -31,11 +31,12 @@ from llmstream.messages import (
     ToolCall,
     Usage,
 )
+from llmstream.provider_data import own_notes
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import encode_json, own_data
+from llmstream.wire.outbound import encode_json
 
 _REASONS = {
     FinishReason.LENGTH: "length",
@@ -196,7 +197,7 @@ def render_call(
     id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
 ) -> dict[str, Any]:
     """A call as an entry of `tool_calls`."""
-    data = own_data(provider_data, FORMAT)
+    data = own_notes(provider_data, FORMAT)
     if data.get("type") == "custom":
         call = {"id": id, "type": "custom", "custom": {"name": name, "input": arguments}}
     else:

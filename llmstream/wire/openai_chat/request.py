@@ -24,6 +24,7 @@ from llmstream.messages import (
     ToolChoice,
 )
 from llmstream.options import LEFT_TO_HOST
+from llmstream.provider_data import own_members
 from llmstream.wire.efforts import Words, fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemPlace
@@ -33,7 +34,7 @@ from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.history import ChatMessages, ChatWords, refused_file
 from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, OptionRule, fit_tool_effort, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
-from llmstream.wire.outbound import Rendered, own_data
+from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import Owed, is_off, owed_to
 
 
@@ -338,7 +339,7 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
         return tool.definition
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.parameters}
     function |= present(description=tool.description, strict=tool.strict)
-    function |= own_data(tool.provider_data, FORMAT)
+    function |= own_members(tool.provider_data, FORMAT)
     return {"type": "function", "function": function}
 
 

@@ -35,12 +35,13 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
+from llmstream.provider_data import own_members, own_notes
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.openai_responses.open_item import Frame, OpenItem
 from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
-from llmstream.wire.outbound import encode_json, own_data
+from llmstream.wire.outbound import encode_json
 
 _STATUSES = frozenset({"completed", "incomplete", "in_progress", "queued"})
 _REASONS = {
@@ -279,9 +280,9 @@ class ResponsesEncoder(EventEncoder):
         yield from self._end_call(opened, call)
 
     def _end_call(self, opened: OpenItem, call: ToolCall) -> Iterator[Frame]:
-        data = dict(call.provider_data or {})
-        ours = data.pop("format", None) == FORMAT
-        kind = data.pop("type", "function_call") if ours else opened.item["type"]
+        notes = own_notes(call.provider_data, FORMAT)
+        is_ours = (call.provider_data or {}).get("format") == FORMAT
+        kind = notes.pop("type", "function_call") if is_ours else opened.item["type"]
         field = "input" if kind == "custom_tool_call" else "arguments"
         if kind == opened.item["type"]:
             yield f"{_CALL_EVENTS[kind]}.done", {**opened.place, field: call.arguments}
@@ -291,11 +292,12 @@ class ResponsesEncoder(EventEncoder):
         yield self._done(
             opened,
             **{"type": kind, field: call.arguments, "status": status},
-            **(data if ours else {}),
+            **notes,
+            **own_members(call.provider_data, FORMAT),
         )
 
     def _provider_call(self, call: ToolCall, opened: OpenItem | None) -> Iterator[Frame]:
-        own = own_data(call.provider_data, FORMAT).get("item")
+        own = own_notes(call.provider_data, FORMAT).get("item")
         if own is not None:
             self._images.add(own.get("id"))
             yield from self._whole(own, **_before(own))
@@ -318,7 +320,7 @@ class ResponsesEncoder(EventEncoder):
             yield self._done(opened)
 
     def _tool_result(self, result: ToolResult) -> Iterator[Frame]:
-        own = own_data(result.provider_data, FORMAT).get("item")
+        own = own_notes(result.provider_data, FORMAT).get("item")
         if own is not None:  # else the call's item has it
             yield from self._whole(own, **_before(own))
 
@@ -421,7 +423,7 @@ def _added(opened: OpenItem) -> Frame:
 
 def _phase(part: Part) -> str | None:
     data = part.provider_data if isinstance(part, TextPart) else None
-    return own_data(data, FORMAT).get("phase")
+    return own_notes(data, FORMAT).get("phase")
 
 
 def _render_reason(event: StreamEvent) -> str:

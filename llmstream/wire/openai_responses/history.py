@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from llmstream.cache_marks import mark
+from llmstream.cache_marks import BREAKPOINT, CONTROL, Cache, cache_of, mark
 from llmstream.media import data_url, file_name
 from llmstream.messages import (
     File,
@@ -26,15 +26,15 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
+from llmstream.provider_data import MESSAGE_MEMBERS, own_data, own_members, own_notes
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     compact,
+    summary_of,
 )
-from llmstream.wire.outbound import MESSAGE_MEMBERS, own_data
 
-_INPUT_PARTS = frozenset({"input_text", "input_image", "input_file"})
 _OF_CALL_AND_OUTPUT = ("namespace", "caller")
 """Fields of a call that its output has, too."""
 
@@ -42,11 +42,12 @@ _OF_CALL_AND_OUTPUT = ("namespace", "caller")
 class InputItems:
     """The input items of a fitted history, as they are rendered."""
 
-    __slots__ = ("_cache", "_calls", "_refusals", "items", "named")
+    __slots__ = ("_cache", "_calls", "_foreign_marks", "_refusals", "items", "named")
 
     def __init__(self, *, refusals: bool = True, cache: str | None = None) -> None:
         self._refusals = refusals
         self._cache = cache
+        self._foreign_marks = {"cache", CONTROL, BREAKPOINT} - {cache}
         self._calls: dict[str, dict[str, Any]] = {}  # what calls had beside the usual, by their ids
         self.items: list[dict[str, Any]] = []
         self.named = False  # a message had a name, which is lost
@@ -58,7 +59,7 @@ class InputItems:
         if is_plain(message):
             self.items.append({"type": "message", "role": role, "content": message.text})
             return
-        content = _Content(role, {} if role == "assistant" else _beside_texts(message))
+        content = _Content(role, own_members(message.provider_data, FORMAT))
         for part in message.parts:
             item = self._item(part)
             if item is not None:
@@ -66,13 +67,10 @@ class InputItems:
                 self.items.append(item)
                 continue
             if isinstance(part, Source):
-                content.annotate(_own(part).get("annotation"))
+                content.annotate(own_notes(part.provider_data, FORMAT).get("annotation"))
                 continue
-            begins_another = role == "assistant" and type(part) is TextPart
-            beside = _beside_content(part) if begins_another else content.beside
-            if beside != content.beside:
-                self.items += content.take()
-                content.beside = beside
+            if role == "assistant" and isinstance(part, TextPart | RefusalPart):
+                self.items += content.begin(_beside_content(part))
             said = self._said(part) if role == "assistant" else self._given(part)
             if said is not None:
                 content.add(said)
@@ -80,20 +78,28 @@ class InputItems:
 
     def _said(self, part: Part) -> dict[str, Any] | None:
         """Content of an assistant's message."""
+        if not isinstance(part, TextPart | RefusalPart):
+            return None
+        further = own_members(part.provider_data, FORMAT)
+        further.pop(BREAKPOINT, None)  # an answer's texts take no marks
         if isinstance(part, RefusalPart) and self._refusals:
-            return {"type": "refusal", "refusal": part.text}
-        if isinstance(part, TextPart | RefusalPart):
-            return {"type": "output_text", "text": part.text, **_beside_text(part)}
-        return None
+            return {"type": "refusal", "refusal": part.text, **further}
+        return {"type": "output_text", "text": part.text, **further}
 
     def _given(self, part: Part) -> dict[str, Any] | None:
         """Content of a message that isn't the assistant's, or of a tool's result."""
         if isinstance(part, ProviderPart):
-            return part.data
+            return self._marked(part.data, cache_of(part.data))
         render = _GIVEN.get(type(part))
         if render is None:
             return None
-        return mark(render(part), getattr(part, "cache", None), self._cache)
+        further = own_members(getattr(part, "provider_data", None), FORMAT)
+        return self._marked({**render(part), **further}, getattr(part, "cache", None))
+
+    def _marked(self, part: Mapping[str, Any], cache: Cache | None) -> dict[str, Any]:
+        """The part with its mark in the word of the target alone."""
+        unmarked = {name: part[name] for name in part if name not in self._foreign_marks}
+        return mark(unmarked, cache, self._cache)
 
     def _item(self, part: Part) -> dict[str, Any] | None:
         """The item that a part is on its own; None for content of a message."""
@@ -101,27 +107,26 @@ class InputItems:
         return None if render is None else render(self, part)
 
     def _reasoning(self, part: ReasoningPart) -> dict[str, Any]:
-        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
         encrypted = {"encrypted_content": part.signature}
-        read = {"type": "reasoning", "summary": summary, **encrypted, **present(id=part.id)}
-        return {**read, **_own(part)}
+        summary = {"summary": summary_of(part.text)}
+        read = {"type": "reasoning", **summary, **encrypted, **present(id=part.id)}
+        return {**read, **own_data(part.provider_data, FORMAT)}
 
     def _opaque(self, part: ProviderPart) -> dict[str, Any] | None:
         return None if _is_content(part.data) else part.data
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
-        extra = _own(call)
         if call.executed_by == "provider":
-            item: dict[str, Any] = extra["item"]
+            item: dict[str, Any] = own_notes(call.provider_data, FORMAT)["item"]
             return item
+        extra = own_data(call.provider_data, FORMAT)
         self._calls[call.id] = extra
         named = {"type": "function_call", "call_id": call.id, "name": call.name, **extra}
         field = "input" if named["type"] == "custom_tool_call" else "arguments"
         return {**named, field: call.arguments}
 
     def _result(self, result: ToolResult) -> dict[str, Any] | None:
-        own = _own(result)
-        item: dict[str, Any] | None = own.get("item")
+        item: dict[str, Any] | None = own_notes(result.provider_data, FORMAT).get("item")
         if item is not None or result.executed_by == "provider":
             return item  # None: the call's item holds the outcome
         extra = self._calls.get(result.tool_call_id, {})
@@ -131,14 +136,14 @@ class InputItems:
             "call_id": result.tool_call_id,
             "output": self._output(result),
             **{name: extra[name] for name in _OF_CALL_AND_OUTPUT if name in extra},
-            **own,
+            **own_data(result.provider_data, FORMAT),
         }
 
     def _output(self, result: ToolResult) -> Any:
         if result.shown is not None:
             given = [self._given(part) for part in result.shown]
             output: Any = [part for part in given if part is not None]
-        elif _is_output(result.content):
+        elif isinstance(result.content, str):
             output = result.content
         else:
             output = compact(result.content)
@@ -165,6 +170,14 @@ class _Content:
         self.beside = beside  # its phase, and members that have no name here
         self.parts: list[dict[str, Any]] = []
         self._is_annotated = False
+
+    def begin(self, beside: dict[str, Any]) -> list[dict[str, Any]]:
+        """What the next part's message has beside its content: another message, if that differs. The item so far."""
+        if beside == self.beside:
+            return []
+        items = self.take()
+        self.beside = beside
+        return items
 
     def add(self, part: dict[str, Any]) -> None:
         """The next part. The text around annotations is one part: they say where in it they belong."""
@@ -194,45 +207,19 @@ class _Content:
         return [{"type": "message", "role": self.role, "content": content, **self.beside}]
 
 
-def _own(part: Part) -> dict[str, Any]:
-    """What this format had put into a part's `provider_data`; nothing if another one did."""
-    return own_data(getattr(part, "provider_data", None), FORMAT)
-
-
-def _is_output(content: Any) -> bool:
-    """Whether a result can be sent as it is: text, or a list of input parts."""
-    if isinstance(content, str):
-        return True
-    if not isinstance(content, list) or not content:
-        return False
-    return all(isinstance(part, dict) and part.get("type") in _INPUT_PARTS for part in content)
-
-
 def _is_content(data: Mapping[str, Any]) -> bool:
     """Whether opaque data is a part of a message's content rather than an item."""
     return str(data.get("type")).startswith("input_")
 
 
 def _text(part: TextPart | RefusalPart) -> dict[str, Any]:
-    return {"type": "input_text", "text": part.text, **_beside_text(part)}
+    return {"type": "input_text", "text": part.text}
 
 
-def _beside_text(part: TextPart | RefusalPart) -> dict[str, Any]:
-    """What a text has of its own."""
-    own = _own(part).items()
-    return {name: value for name, value in own if name not in ("phase", MESSAGE_MEMBERS)}
-
-
-def _beside_content(part: Part) -> dict[str, Any]:
-    """What the message of a text had beside its content."""
-    own = _own(part)
-    return {**present(phase=own.get("phase")), **own.get(MESSAGE_MEMBERS, {})}
-
-
-def _beside_texts(message: Message) -> dict[str, Any]:
-    """The same of a message that is one item. Its first text keeps it."""
-    texts = (part for part in message.parts if type(part) is TextPart)
-    return next(map(_beside_content, texts), {})
+def _beside_content(part: TextPart | RefusalPart) -> dict[str, Any]:
+    """What the message of an answer's text had beside its content."""
+    notes = own_notes(part.provider_data, FORMAT)
+    return {**present(phase=notes.get("phase")), **notes.get(MESSAGE_MEMBERS, {})}
 
 
 def _image(part: ImagePart) -> dict[str, Any]:

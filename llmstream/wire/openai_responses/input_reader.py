@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmstream.cache_marks import BREAKPOINT, CONTROL, parse_cache
+from llmstream.cache_marks import BREAKPOINT, CONTROL, further_members, parse_cache
 from llmstream.checks import check_unicode, items_at, require, sequence_of
 from llmstream.media import parse_media
 from llmstream.messages import (
@@ -21,28 +21,33 @@ from llmstream.messages import (
     ToolResult,
     parse_arguments,
 )
-from llmstream.wire.json_fields import present
+from llmstream.provider_data import MESSAGE_MEMBERS, REASONING_NOTES, keep
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     is_provider_call,
     is_provider_result,
     parse_call,
     parse_result,
+    summary_of,
 )
-from llmstream.wire.outbound import MESSAGE_MEMBERS, own_data
 
 _ROLES = ("system", "developer", "user", "assistant")
+_SHOWN = frozenset({"input_text", "output_text", "text", "input_image", "input_file"})
 _OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 _MARKS = frozenset({"cache", CONTROL, BREAKPOINT})
 _OF_ITEM = frozenset({"type", "id", "status", *_MARKS})
-_OF_MESSAGE = _OF_ITEM | {"role", "content", "phase"}
-_OF_TEXT = _MARKS | {"type", "text", "logprobs", MESSAGE_MEMBERS}
+_OF_MESSAGE = _OF_ITEM | {"role", "content"}
+_OF_TEXT = _MARKS | {"type", "text", "logprobs"}
+_OF_REFUSAL = _MARKS | {"type", "refusal"}
 _OF_IMAGE = _MARKS | {"type", "image_url", "detail"}
 _OF_FILE = _MARKS | {"type", "file_id", "filename", "file_data", "file_url"}
 _OF_REASONING = _OF_ITEM | {"summary", "content", "encrypted_content"}
 _OF_CALL = _OF_ITEM | {"call_id", "name", "arguments", "input"}
 _OF_OUTPUT = _OF_ITEM | {"call_id", "output"}
 """What is read of each, and what of it means nothing on the way back."""
+
+_CALL_NOTES = ("namespace", "caller", "type")
+"""Further members of which our own code reads the values."""
 
 
 def parse_input(value: Any) -> list[Message]:
@@ -97,11 +102,11 @@ class _InputReader:
             raise TypeError(
                 f"{where}.content must be a string or a list of parts, not {type(content).__name__}"
             )
-        _note_message(parts, item)
+        further = _further(item, _OF_MESSAGE)
         if role == "assistant":
-            self._turn(role).extend(parts)
+            self._turn(role).extend(_with_message_members(parts, further))
         else:
-            self.messages.append(Message(role, parts))
+            self.messages.append(Message(role, parts, provider_data=keep(FORMAT, further)))
 
     def _parse_item(self, kind: str, item: Mapping[str, Any], where: str) -> list[Part]:
         if kind in ("function_call", "custom_tool_call"):
@@ -117,7 +122,7 @@ class _InputReader:
     def _parse_call(self, kind: str, item: Mapping[str, Any], where: str) -> ToolCall:
         id = _name(item.get("call_id"), f"{where}.call_id")
         name = _name(item.get("name"), f"{where}.name")
-        data = _further(item, _OF_CALL) or {}
+        further = _further(item, _OF_CALL)
         if kind == "custom_tool_call":
             self.custom.add(id)
             text = _string(item.get("input"), f"{where}.input")
@@ -126,7 +131,7 @@ class _InputReader:
                 name,
                 text,
                 parse_arguments(text),
-                provider_data={"format": FORMAT, **data, "type": kind},
+                provider_data=keep(FORMAT, {**further, "type": kind}, _CALL_NOTES),
             )
         text = _string(item.get("arguments"), f"{where}.arguments")
         parsed = parse_arguments(text)
@@ -136,26 +141,38 @@ class _InputReader:
             text,
             parsed,
             parsed is not None,
-            provider_data={"format": FORMAT, **data} if data else None,
+            provider_data=keep(FORMAT, further, _CALL_NOTES),
         )
 
     def _parse_result(self, item: Mapping[str, Any], where: str) -> ToolResult:
         id = _name(item.get("call_id"), f"{where}.call_id")
-        output = item.get("output")
-        if not isinstance(output, str):
-            for part, place in items_at(output, f"{where}.output"):
-                _check_dict(part, place)
-        result = ToolResult(id, output, provider_data=_further(item, _OF_OUTPUT))
+        further = _further(item, _OF_OUTPUT)
+        output = _parse_output(item.get("output"), f"{where}.output")
+        result = ToolResult(id, output, provider_data=keep(FORMAT, further, _CALL_NOTES))
         if item["type"] == "custom_tool_call_output" and id not in self.custom:
             result.provider_data = {"format": FORMAT, "item": dict(item)}
         return result
 
 
+def _parse_output(output: Any, where: str) -> Any:
+    """What a tool answered: a text, or the parts that it shows."""
+    if isinstance(output, str):
+        return _string(output, where)
+    parts = [_parse_shown(*each) for each in items_at(output, where)]
+    return parts or ""
+
+
+def _parse_shown(part: Any, where: str) -> Part:
+    """A part of a result; as it is, if nobody here knows its type."""
+    _check_dict(part, where)
+    is_known = str(part.get("type")) in _SHOWN
+    return _parse_part(part, where) if is_known else ProviderPart(FORMAT, dict(part))
+
+
 def _parse_reasoning(item: Mapping[str, Any], where: str) -> ReasoningPart:
-    parts = [
-        *sequence_of(item.get("summary") or (), f"{where}.summary"),
-        *sequence_of(item.get("content") or (), f"{where}.content"),
-    ]
+    summary = list(sequence_of(item.get("summary") or (), f"{where}.summary"))
+    content = list(sequence_of(item.get("content") or (), f"{where}.content"))
+    parts = [*summary, *content]
     require(
         all(isinstance(part, Mapping) for part in parts),
         f"{where}: the parts of reasoning must be dicts with a text",
@@ -163,7 +180,10 @@ def _parse_reasoning(item: Mapping[str, Any], where: str) -> ReasoningPart:
     )
     text = "\n\n".join(_string(part.get("text"), where) for part in parts)
     encrypted = item.get("encrypted_content") or None  # llama.cpp says ""
-    data = _further(item, _OF_REASONING)
+    said = _further(item, _OF_REASONING)
+    if content or summary != summary_of(text):
+        said |= {"summary": summary, **({"content": content} if content else {})}
+    data = keep(FORMAT, said, REASONING_NOTES)
     return ReasoningPart(text, encrypted, item.get("id"), FORMAT, data)
 
 
@@ -172,7 +192,8 @@ def _parse_part(part: Any, where: str) -> Part:
     if kind in ("input_text", "output_text", "text"):
         return _parse_text(part, where)
     if kind == "refusal":
-        return RefusalPart(_string(part.get("refusal"), f"{where}.refusal"))
+        refusal = _string(part.get("refusal"), f"{where}.refusal")
+        return RefusalPart(refusal, keep(FORMAT, _further(part, _OF_REFUSAL)))
     if kind == "input_image" and part.get("image_url") is not None:
         return _parse_image(part, where)
     if kind == "input_file":
@@ -186,50 +207,48 @@ def _parse_part(part: Any, where: str) -> Part:
 
 def _parse_image(part: Mapping[str, Any], where: str) -> Part:
     url, detail = part["image_url"], part.get("detail")
-    cache = parse_cache(part, where)
-    image = parse_media(ImagePart, where, url=url, detail=detail, cache=cache)
-    return image if _further(part, _OF_IMAGE) is None else _opaque_media(part)
+    beside = _beside(part, _OF_IMAGE, where)
+    return parse_media(ImagePart, where, url=url, detail=detail, **beside)
 
 
 def _parse_file(part: Mapping[str, Any], where: str) -> Part:
     id, name, data, url = (
         part.get(key) or None for key in ("file_id", "filename", "file_data", "file_url")
     )
-    cache = parse_cache(part, where)
-    file = parse_media(File, where, id=id, name=name, data=data, url=url, cache=cache)
-    return file if _further(part, _OF_FILE) is None else _opaque_media(part)
-
-
-def _opaque_media(part: Mapping[str, Any]) -> ProviderPart:
-    """A picture or a file as it is: it says more than our parts can. Marks in other formats' words don't belong."""
-    foreign = ("cache", CONTROL)
-    return ProviderPart(FORMAT, {name: part[name] for name in part if name not in foreign})
+    beside = _beside(part, _OF_FILE, where)
+    return parse_media(File, where, id=id, name=name, data=data, url=url, **beside)
 
 
 def _parse_text(part: Mapping[str, Any], where: str) -> TextPart:
-    data = _further(part, _OF_TEXT)
-    return TextPart(_string(part.get("text"), f"{where}.text"), parse_cache(part, where), data)
+    return TextPart(_string(part.get("text"), f"{where}.text"), **_beside(part, _OF_TEXT, where))
 
 
-def _further(given: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any] | None:
+def _beside(part: Mapping[str, Any], known: frozenset[str], where: str) -> dict[str, Any]:
+    """The mark on a part of content, and its further members."""
+    further = _further(part, known)
+    return {"cache": parse_cache(part, where), "provider_data": keep(FORMAT, further)}
+
+
+def _further(given: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """What a part or an item says that has no name here, in its own words, to go back to this format."""
     names = [name for name in given if name not in known]
     said = {name: given[name] for name in names if given[name] not in (None, [])}
-    return {"format": FORMAT, **said} if said else None
+    return {**said, **further_members(given, BREAKPOINT)}
 
 
-def _note_message(parts: list[Part], item: Mapping[str, Any]) -> None:
-    """Keep with each text what its message says beside the content: whether it was commentary, and what is new."""
-    phase = item.get("phase")
-    further = own_data(_further(item, _OF_MESSAGE), FORMAT)
-    kept = present(phase=phase if isinstance(phase, str) else None)
+def _with_message_members(parts: list[Part], further: dict[str, Any]) -> list[Part]:
+    """An answer's parts, each with what its message says beside the content: several messages are one of ours."""
+    notes: dict[str, Any] = {}
+    if isinstance(further.get("phase"), str):
+        notes["phase"] = further.pop("phase")
     if further:
-        kept[MESSAGE_MEMBERS] = further
-    if not kept:
-        return
+        notes[MESSAGE_MEMBERS] = further
+    if not notes:
+        return parts
     for part in parts:
-        if isinstance(part, TextPart):
-            part.provider_data = {"format": FORMAT, **(part.provider_data or {}), **kept}
+        if isinstance(part, TextPart | RefusalPart):
+            part.provider_data = {"format": FORMAT, **(part.provider_data or {}), **notes}
+    return parts
 
 
 def _string(value: Any, where: str) -> str:

@@ -58,6 +58,11 @@ def parse_result(item: dict[str, Any]) -> ToolResult:
     )
 
 
+def summary_of(text: str) -> list[dict[str, Any]]:
+    """A text as the summary of reasoning."""
+    return [{"type": "summary_text", "text": text}] if text else []
+
+
 def compact(value: Any) -> str:
     """JSON text without blanks."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -33,6 +33,7 @@ from llmstream.messages import (
     Tool,
     ToolChoice,
 )
+from llmstream.provider_data import keep, own_members
 from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
@@ -44,7 +45,7 @@ from llmstream.wire.openai_responses.input_reader import parse_input
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.option_rules import OPENAI_SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, tier_for
-from llmstream.wire.outbound import Rendered, own_data
+from llmstream.wire.outbound import Rendered
 
 _TIERS: Mapping[str, str] = {**OPENAI_TIERS, "ultrafast": "ultrafast"}
 
@@ -218,7 +219,7 @@ def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:
         "strict": bool(tool.strict),  # where nothing is said, this API makes it true
     }
     function |= present(description=tool.description)
-    return function | own_data(tool.provider_data, FORMAT)
+    return function | own_members(tool.provider_data, FORMAT)
 
 
 def _render_tool_choice(choice: ToolChoice) -> Any:
@@ -306,8 +307,7 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     )
     rest = {key: value for key, value in definition.items() if key not in _TOOL_FIELDS}
     parsed = Tool(name, schema, definition.get("description"), definition.get("strict"))
-    if rest:
-        parsed.provider_data = {"format": FORMAT, **rest}
+    parsed.provider_data = keep(FORMAT, rest)
     return parsed
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from llmstream.errors import ErrorInfo
 from llmstream.messages import Source, Usage
+from llmstream.provider_data import own_notes
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT
-from llmstream.wire.outbound import own_data
 
 _CODES = {
     "authentication": "invalid_api_key",
@@ -72,7 +72,7 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 
 def render_annotation(source: Source) -> dict[str, Any]:
     """The annotation as it came in this format; else a citation of a page if there is a `url`, or of a file."""
-    own: dict[str, Any] | None = own_data(source.provider_data, FORMAT).get("annotation")
+    own: dict[str, Any] | None = own_notes(source.provider_data, FORMAT).get("annotation")
     if own is not None:
         return own
     if source.url is not None or source.id is None:
