@@ -88,6 +88,24 @@ class Start:
     """The provider's id of the request, from its headers."""
     rate_limits: dict[str, str] = field(default_factory=dict)
     """What the provider's headers say of its rate limits, by their names in lower case."""
+    usage: Usage | None = None
+    """What the prompt takes, where the provider counts it before it answers; the whole stands on the terminal event."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that are set, as JSON values."""
+        data = dump(self)
+        if self.usage is not None:
+            data["usage"] = self.usage.to_dict()
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        start: Self = load(cls, data)
+        start.warnings = tuple(start.warnings)
+        if "usage" in data:
+            start.usage = Usage.from_dict(data["usage"])
+        return start
 
 
 @dataclass(slots=True)
@@ -232,8 +250,6 @@ class StreamEvent:
                 continue
             read = _READERS.get(f.name)
             setattr(event, f.name, value if read is None else read(value))
-        if event.start is not None:
-            event.start.warnings = tuple(event.start.warnings)
         return event
 
 

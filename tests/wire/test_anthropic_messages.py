@@ -137,7 +137,8 @@ def test_text_a_call_and_the_usage_of_both_ends():
     ]
     assert (last.finish_reason, last.raw_finish_reason) == (FinishReason.TOOL_CALLS, "tool_use")
     assert last.usage == Usage(17, 9, cache_read_tokens=5, cache_write_tokens=2)
-    assert last.start == Start("msg_1", "claude-x")
+    prompt = Usage(17, cache_read_tokens=5, cache_write_tokens=2)
+    assert last.start == Start("msg_1", "claude-x", usage=prompt)
 
 
 def test_every_chunking_gives_the_same_events():
@@ -439,7 +440,7 @@ def test_a_second_message_start_changes_nothing():
             {**START, "message": {**START["message"], "content": content}}, again, ending(), STOP
         )
     )
-    assert (last.message.text, last.start) == ("Hi", Start("msg_1", "claude-x"))
+    assert (last.message.text, last.start.id, last.start.model) == ("Hi", "msg_1", "claude-x")
 
 
 def test_a_prompt_of_no_tokens_at_the_end_overlays_nothing():

@@ -25,7 +25,27 @@ from llmstream.wire.anthropic_messages.request import parse_request
 from llmstream.wire.finish_words import render_finish_word
 
 _FINISH = {FinishReason.OTHER: FinishReason.STOP, FinishReason.UNKNOWN: FinishReason.STOP}
-_NOTHING = {"input_tokens": 0, "output_tokens": 0}
+_MESSAGE: dict[str, Any] = {"stop_details": None, "container": None}
+_DELTA_USAGE: dict[str, Any] = {
+    "input_tokens": 0,
+    "cache_creation_input_tokens": None,
+    "cache_read_input_tokens": None,
+    "output_tokens": 0,
+    "output_tokens_details": None,
+    "server_tool_use": None,
+}
+_USAGE: dict[str, Any] = {
+    **_DELTA_USAGE,
+    "cache_creation": None,
+    "inference_geo": None,
+    "service_tier": None,
+}
+_BLOCKS: dict[str, dict[str, Any]] = {
+    "text": {"citations": None},
+    "tool_use": {"caller": {"type": "direct"}},
+    "server_tool_use": {"caller": {"type": "direct"}},
+}
+"""What the client's types ask of an answer, its usage and its blocks, where nobody said it. Counts of tokens are 0."""
 _CITATIONS: dict[str, dict[str, Any]] = {
     "web_search_result_location": {"cited_text": "", "encrypted_index": "", "title": None},
     "char_location": {
@@ -34,6 +54,7 @@ _CITATIONS: dict[str, dict[str, Any]] = {
         "document_title": None,
         "start_char_index": 0,
         "end_char_index": 0,
+        "file_id": None,
     },
 }
 """What the client's types ask of a citation, where the source doesn't say."""
@@ -109,17 +130,12 @@ class _Frames(MessagesEncoder):
     def frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         """The frames of one event, not yet bytes."""
         for frame in super()._frames(event):
+            complete = _COMPLETED.get(frame["type"])
+            if complete is not None:
+                complete(frame)
             if frame["type"] == "message_start":
-                frame["message"] |= {
-                    "id": self._id,
-                    "model": frame["message"].get("model") or self._model,
-                }
-                frame["message"]["usage"] = dict(_NOTHING)
-            elif frame["type"] == "message_delta":
-                frame["usage"] = {"output_tokens": 0, **frame["usage"]}
-            elif "citation" in frame.get("delta", ()):
-                cited = frame["delta"]["citation"]
-                frame["delta"]["citation"] = {**_CITATIONS.get(cited["type"], {}), **cited}
+                message = frame["message"]
+                message |= {"id": self._id, "model": message.get("model") or self._model}
             yield frame
 
     def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
@@ -129,6 +145,42 @@ class _Frames(MessagesEncoder):
         if source.url is not None:  # its offsets in the text are not the blocks of a search result
             source = replace(source, start=None, end=None)
         return super()._source(source)
+
+
+def _complete_start(frame: dict[str, Any]) -> None:
+    message = frame["message"]
+    message |= _MESSAGE
+    message["usage"] = {**_USAGE, **_numbers(message["usage"])}
+
+
+def _complete_block(frame: dict[str, Any]) -> None:
+    block = frame["content_block"]
+    frame["content_block"] = {**_BLOCKS.get(block["type"], {}), **block}
+
+
+def _complete_delta(frame: dict[str, Any]) -> None:
+    cited = frame["delta"].get("citation")
+    if cited is not None:
+        frame["delta"]["citation"] = {**_CITATIONS.get(cited["type"], {}), **cited}
+
+
+def _complete_end(frame: dict[str, Any]) -> None:
+    frame["delta"] |= _MESSAGE
+    frame["usage"] = {**_DELTA_USAGE, **_numbers(frame["usage"])}
+
+
+_COMPLETED: Mapping[str, Callable[[dict[str, Any]], None]] = {
+    "message_start": _complete_start,
+    "content_block_start": _complete_block,
+    "content_block_delta": _complete_delta,
+    "message_delta": _complete_end,
+}
+"""How a frame gets what the client's types ask of it."""
+
+
+def _numbers(usage: dict[str, Any]) -> dict[str, Any]:
+    """The counts that somebody made."""
+    return {name: value for name, value in usage.items() if value not in (None, {})}
 
 
 def _official(event: StreamEvent) -> StreamEvent:
@@ -148,7 +200,7 @@ def _fold(document: dict[str, Any], frame: dict[str, Any]) -> None:
         document.update(frame["message"])
     elif kind == "message_delta":
         document.update(frame["delta"])
-        document["usage"] = {**document["usage"], **frame["usage"]}
+        document["usage"] |= frame["usage"]
     elif kind == "content_block_start":
         document["content"].append(frame["content_block"])
     elif kind == "content_block_delta":
@@ -157,7 +209,7 @@ def _fold(document: dict[str, Any], frame: dict[str, Any]) -> None:
 
 def _fold_delta(block: dict[str, Any], delta: dict[str, Any]) -> None:
     if delta["type"] == "citations_delta":
-        block.setdefault("citations", []).append(delta["citation"])
+        block["citations"] = [*(block["citations"] or ()), delta["citation"]]
     elif delta["type"] == "input_json_delta":
         block["written"] = block.get("written", "") + delta["partial_json"]
     else:

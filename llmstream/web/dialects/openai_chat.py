@@ -44,7 +44,7 @@ _REFUSED = {
 """Options that ask for another kind of answer, and the values that don't."""
 _FINISH = {
     FinishReason.REFUSAL: FinishReason.CONTENT_FILTER,
-    FinishReason.PAUSE: FinishReason.STOP,
+    FinishReason.PAUSE: FinishReason.LENGTH,
     FinishReason.OTHER: FinishReason.STOP,
     FinishReason.UNKNOWN: FinishReason.STOP,
 }
@@ -123,7 +123,12 @@ class OpenAIChat:
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
         chunks = [*_OfficialChunks(ask).chunks(_official(whole(event), usage=True))]
-        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": None,
+            "refusal": None,
+            "annotations": [],
+        }
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         document = {**chunks[0], "object": "chat.completion", "choices": [choice]}
         for chunk in chunks:
@@ -274,7 +279,7 @@ def _official(event: StreamEvent, *, usage: bool) -> StreamEvent:
 
 def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
     for name, value in delta.items():
-        if name == "role":
+        if name == "role" or value is None:
             continue
         if isinstance(value, str):
             message[name] = (message.get(name) or "") + value

@@ -112,6 +112,7 @@ class MessagesDecoder(Decoder):
         self._parse_stop(message)
         if self._started:
             return  # a second `message_start`
+        self.start.usage = self._counts.prompt()
         self.start.id = as_word(message.get("id")) or self.start.id
         self.start.model = as_word(message.get("model")) or self.start.model
         self._opening = self._opening or blocks_of(message.get("content"))

@@ -191,8 +191,8 @@ class MessagesEncoder(EventEncoder):
             "stop_reason": None,
         }
         message |= present(id=start.id, model=start.model)
-        # Null, not zero: what the tokens were is known at the end only.
-        usage = {"input_tokens": None, "output_tokens": None}
+        # Null, not zero, where a provider counts at the end only.
+        usage = {"input_tokens": None, "output_tokens": None, **render_usage(start.usage)}
         yield {
             "type": "message_start",
             "message": {**message, "stop_sequence": None, "usage": usage},

@@ -47,11 +47,20 @@ class UsageCounts:
             output = self._placeholder
         if not counts and output is None:
             return None
-        fresh, read, written = (counts.get(name) for name in _INPUTS)
+        usage = self._of_prompt()
+        usage.output_tokens = output
+        usage.reasoning_tokens = self._reasoning
+        return usage
+
+    def prompt(self) -> Usage | None:
+        """What the prompt takes; None while nobody has counted it."""
+        is_counted = any(self._counts.get(name) for name in _INPUTS)
+        return self._of_prompt() if is_counted else None
+
+    def _of_prompt(self) -> Usage:
+        fresh, read, written = (self._counts.get(name) for name in _INPUTS)
         return Usage(
             input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
-            output_tokens=output,
             cache_read_tokens=read,
             cache_write_tokens=written,
-            reasoning_tokens=self._reasoning,
         )

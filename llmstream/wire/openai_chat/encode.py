@@ -91,7 +91,7 @@ class ChatEncoder(EventEncoder):
         self._started = True
         start = event.start or Start()
         self._head = present(id=start.id, model=start.model)
-        yield self._delta(role="assistant", content="")
+        yield self._delta(role="assistant", content=None)
         for delta in self._early:
             yield self._delta(**delta)
         self._early.clear()

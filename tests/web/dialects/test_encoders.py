@@ -257,7 +257,7 @@ def test_a_client_that_keeps_no_message_still_answers() -> None:
     document = chat.document(chat.parse(BODIES[OpenAIChat]), event)
     assert document["choices"][0]["message"]["content"] == "hi"
     assert messages.document(messages.parse(BODIES[AnthropicMessages]), event)["content"] == [
-        {"type": "text", "text": "hi"}
+        {"citations": None, "type": "text", "text": "hi"}
     ]
 
 
