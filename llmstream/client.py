@@ -59,9 +59,10 @@ from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.url_checks import secret_in_url
 from llmstream.retry import RetryPolicy
 from llmstream.targets import Target
+from llmstream.token_count import count_prompt
 
 if TYPE_CHECKING:
-    from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
+    from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice, Usage
 
 __all__ = ["CallOptions", "LLMClient", "Stream"]
 
@@ -251,6 +252,21 @@ class LLMClient:
         checked = checked_options(options)
         async with Stream(self.chat_completion(messages, stream=False, **checked)) as stream:
             return await stream.message()
+
+    async def count_tokens(
+        self,
+        messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
+        **options: Unpack[CallOptions],
+    ) -> Usage:
+        """The tokens that a prompt would take, as `input_tokens`; takes `chat_completion`'s options.
+
+        The provider's own count where it has one (Anthropic, OpenAI's Responses): one request, without retries. Else,
+        and where that fails, an estimate: `estimated` is True then, and the log has the failure.
+        """
+        checked = dict.fromkeys(CallOptions.__annotations__) | checked_options(options)
+        timeouts, headers, _ = (checked.pop(name) for name in ("timeouts", "headers", "fallbacks"))
+        target, request = self._read(messages, **checked)
+        return await count_prompt(target, request, self._call(timeouts, headers))
 
     def target(self, model: str | None) -> Target:
         """Whom a call with this `model=` asks. Only `"provider:model"` leaves the client's own, for its environment."""

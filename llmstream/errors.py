@@ -114,6 +114,8 @@ class ErrorInfo:
     code: str | None = None
     """The provider's own code, or its finish word that means failure; for `timeout`, the clock: connect, first_token,
     idle, progress or total."""
+    param: str | None = None
+    """The member of the request that the provider refused, in its own words, where it named one."""
     retry_after: float | None = None
     """Seconds the provider asks to wait."""
     request_id: str | None = None

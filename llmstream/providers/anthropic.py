@@ -8,6 +8,7 @@ from typing import Any
 
 from llmstream.messages import ChatRequest
 from llmstream.providers.api import API
+from llmstream.providers.exchange import Outbound
 from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
@@ -19,6 +20,15 @@ _NO_SCHEMA = re.compile(
     r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-0([-@]|$)|$)"
 )
 """Claude before 4.1 (https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs)."""
+
+
+_COUNTED = frozenset(
+    {
+        *("model", "messages", "system", "tools", "tool_choice", "thinking"),
+        *("cache_control", "output_config", "speed"),
+    }
+)
+"""The members of a request that take part in its count."""
 
 
 class _ClaudeTraits(LearnedTraits):
@@ -60,6 +70,12 @@ class AnthropicProvider(HTTPProvider):
             request,
             MessagesVariant(self.name, version=given.get(HEADER), unsigned_thinking=unsigned),
         )
+
+    def count_outbound(self, rendered: Rendered) -> Outbound:
+        """The request as `count_tokens` takes it (https://platform.claude.com/docs/en/api/messages/count_tokens)."""
+        body = {name: value for name, value in rendered.body.items() if name in _COUNTED}
+        path = f"{self._format.path}/count_tokens"
+        return Outbound(path, body, headers=rendered.headers, accept="application/json")
 
     def finish(self, rendered: Rendered, given: Mapping[str, str], sdk: Any) -> None:
         """Add the API version that takes this body: a header, or a field with Amazon's and Google's clients."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from llmstream.checks import ensure_json
+from llmstream.checks import as_object, ensure_json
 from llmstream.errors import ADAPTED, StrictError
 from llmstream.events.types import StreamEvent, error
 from llmstream.log import get_logger
@@ -16,10 +16,12 @@ from llmstream.providers.api import API
 from llmstream.providers.channel import Channel
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.exchange import Exchange, Outbound
+from llmstream.providers.http.error_response import read_small
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
 from llmstream.wire.answer_writer import NOT_UNDERSTOOD
 from llmstream.wire.formats import find_format
+from llmstream.wire.json_fields import as_count, parse_json
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.pass_through import rate_limits_of
 from llmstream.wire.refused_options import Lessons
@@ -91,6 +93,10 @@ class HTTPProvider:
         """Where the rendered request goes."""
         return Outbound(self._format.path, rendered.body, headers=rendered.headers)
 
+    def count_outbound(self, rendered: Rendered) -> Outbound | None:
+        """The request that counts the tokens of a rendered one, answered with `input_tokens`; None: there is none."""
+        return None
+
     def sign(self, request: HTTPRequest) -> None:
         """Change the whole request just before it is sent, for APIs that want a signature."""
 
@@ -136,6 +142,24 @@ class HTTPProvider:
             await exchange.aclose()
             if body is not None:
                 await body.aclose()
+
+    async def count_tokens(self, request: ChatRequest, call: Call) -> int | None:
+        """The tokens of the prompt, in the provider's own count; None: it has none, or the log says why."""
+        exchange = self.channel.exchange(call, self.sign)
+        try:
+            outbound = self.count_outbound(self._prepare(request, call, exchange))
+            if outbound is None:
+                return None
+            try:
+                response = await exchange.send(outbound)
+                body, _ = await read_small(response)
+                document = parse_json(body)
+            except Exception as problem:  # noqa: BLE001  # nothing foreign may reach the caller
+                logger.warning("%s didn't count a prompt: %s", self.name, exchange.explain(problem))
+                return None
+        finally:
+            await exchange.aclose()
+        return as_count(as_object(document).get("input_tokens"))
 
     def _log_unread(self, last: StreamEvent) -> None:
         """Show what wasn't understood to whoever can teach it to us. Keys are out of it, and it is escaped."""

@@ -11,6 +11,7 @@ from llmstream.cache_marks import BREAKPOINT
 from llmstream.messages import ChatRequest
 from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.exchange import Outbound
 from llmstream.providers.http_provider import HTTPProvider, LearnedTraits
 from llmstream.providers.provider import ProviderTraits, SchemaSupport
 from llmstream.providers.sdk_adapter import SDKAdapter
@@ -21,6 +22,15 @@ from llmstream.wire.option_rules import OPENAI_SAMPLING, OptionRule, lets_force
 from llmstream.wire.outbound import Rendered
 
 SDK = SDKAdapter("openai", "AsyncOpenAI")
+
+
+_COUNTED = frozenset(
+    {
+        *("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls"),
+        *("reasoning", "text", "truncation"),
+    }
+)
+"""The members of a Responses request that take part in its count."""
 
 
 class _OverOpenAI(HTTPProvider):
@@ -109,6 +119,14 @@ class OpenAIResponsesProvider(_OverOpenAI):
             else ResponsesVariant(self.name, refusals=False, service_tiers=None)
         )
         return super().make_traits(schemas=SchemaSupport(native=True, forced_call=True), **traits)
+
+    def count_outbound(self, rendered: Rendered) -> Outbound | None:
+        """The request as `input_tokens` takes it (https://platform.openai.com/docs/api-reference/responses/input-tokens)."""
+        if not self.is_openai():
+            return None
+        body = {name: value for name, value in rendered.body.items() if name in _COUNTED}
+        path = f"{self._format.path}/input_tokens"
+        return Outbound(path, body, headers=rendered.headers, accept="application/json")
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as Responses."""

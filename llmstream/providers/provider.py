@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import StreamEvent
@@ -114,6 +114,18 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Release connections. Streams still open end in an ERROR."""
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider that can count a prompt before it is sent."""
+
+    async def count_tokens(self, request: ChatRequest, call: Call) -> int | None:
+        """The tokens of the prompt, in the provider's own count; None: it has none just now.
+
+        Raises only for wrong arguments, before any network.
+        """
+        ...
 
 
 _DEFAULT_TRAITS = ProviderTraits()

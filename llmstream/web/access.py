@@ -4,8 +4,8 @@
    rebinding), but can't change what its browser sends here. Without keys the names are the loopback interface's.
 2. **Origin**, which browsers send, must be the server's own or an allowed one, and a cross-site request without one
    only a navigation to something public. There are no CORS headers unless origins are allowed.
-3. **A key**, where keys are configured: `Authorization: Bearer …` or `x-api-key: …`. The page and the health checks
-   need none: they tell nothing, and a browser that opens a page can't send one.
+3. **A key**, where keys are configured: `Authorization: Bearer …`, `x-api-key: …` or `api-key: …`. The page and the
+   health checks need none: they tell nothing, and a browser that opens a page can't send one.
 4. **Slots** (`llmstream.web.limits`).
 
 A refusal is said in the words of the dialect that the path belongs to.
@@ -34,6 +34,8 @@ from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.server_log import REFUSED
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+KEY_HEADERS = ("x-api-key", "api-key")
+"""Anthropic's clients send their key in the first, Azure's in the second."""
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
@@ -131,6 +133,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        scope = _without_slash(scope)
         connection = HTTPConnection(scope)
         request_id = new_request_id(connection.headers.get("x-request-id"))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
@@ -183,6 +186,13 @@ def own_path(scope: Scope) -> str:
     path: str = scope["path"]
     root = scope.get("root_path", "")
     return path[len(root) :] or "/" if path == root or path.startswith(f"{root}/") else path
+
+
+def _without_slash(scope: Scope) -> Scope:
+    """A path with a slash at its end is the one without: a redirect would lose many a client its body."""
+    if own_path(scope) == "/" or not scope["path"].endswith("/"):
+        return scope
+    return {**scope, "path": scope["path"].rstrip("/")}
 
 
 async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[str | None, str]:
@@ -278,7 +288,9 @@ def _same(origin: str, host: str) -> bool:
 
 def _key(connection: HTTPConnection) -> str:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", "")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return next(filter(None, map(connection.headers.get, KEY_HEADERS)), "")
 
 
 def _holder(key: str, keys: Sequence[str]) -> str | None:

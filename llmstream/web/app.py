@@ -19,7 +19,7 @@ from llmstream.conversations import ConversationClient
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
-from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
+from llmstream.router import Candidate, Dispatcher, RouterWithDispatcher, Routes
 from llmstream.web.access import Access, Gate, describe_request, own_path
 from llmstream.web.answer_head import WARNINGS
 from llmstream.web.app_state import Service
@@ -33,6 +33,7 @@ from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.refusals import Refusal, RenderError
+from llmstream.web.unforeseen import Unforeseen
 
 logger = get_logger("llmstream.web")
 
@@ -40,21 +41,24 @@ logger = get_logger("llmstream.web")
 def create_app(
     client: LLMClient | None = None,
     *,
-    models: Sequence[str] | Mapping[str, str] | None = None,
+    models: Sequence[str | Candidate] | Mapping[str, str | Candidate] | None = None,
     access: Access = Access(),  # noqa: B008  # frozen
     limits: Limits = Limits(),  # noqa: B008  # frozen
     router: RouterWithDispatcher[Any] | None = None,
     conversations: ConversationClient | None = None,
     heartbeat: float | None = 15.0,
     write_timeout: float | None = 30.0,
+    tell_refusals: bool = True,
 ) -> Starlette:
     """An application that answers with `client` (None: an `LLMClient()` of its own) to every client; see its `/`.
 
     `models` are the names that may be asked for: model strings of the client, or a mapping from names of your own to
-    them; the first answers those that name none. None: only the client's own model. `access` says who may ask: by
-    default anybody on this machine. `router` answers `/streaming_chat` (None: the first of `models`).
+    them; the first answers those that name none. A `llmstream.router.Candidate` in place of a model string also tells
+    clients its context length and abilities. None: only the client's own model. `access` says who may ask: by default
+    anybody on this machine. `router` answers `/streaming_chat` (None: the first of `models`).
     `conversations` keeps what `/api/chat` says (None: in memory, all of it until the server stops). `heartbeat` and
-    `write_timeout` are seconds.
+    `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that a provider of that format answers
+    hears in the provider's own words, without keys, why a request was refused: agents mend themselves by them.
 
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
     Raises ConfigurationError for models that can't be asked, for want of a key for one.
@@ -68,9 +72,11 @@ def create_app(
     if conversations is None:
         conversations = ConversationClient(client)
         owned.insert(0, conversations)
-    names = _names(client, models)
+    names, facts = _names(client, models)
     router = router or _everything(client, next(iter(names.values())))
-    service = Service(client, names, limits, conversations, router, heartbeat, write_timeout)
+    service = Service(
+        client, names, facts, limits, conversations, router, heartbeat, write_timeout, tell_refusals
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
@@ -80,17 +86,25 @@ def create_app(
 
     dialects = all_dialects()
     shape = _ErrorShapes(dialects)
+    routes = [*_routes(service), *dialect_routes(service, dialects)]
+    respond = _Failure(shape, [route.path for route in routes]).respond
     middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
     if access.origins:
-        middleware.insert(0, _cors(access))
-    respond = _Failure(shape).respond
+        middleware = [_cors(access), Middleware(Unforeseen, respond=respond), *middleware]
     kinds = (RefusedError, HTTPException, ClientDisconnect, Exception)
     return Starlette(
-        routes=[*_routes(service), *dialect_routes(service, dialects)],
+        routes=routes,
         middleware=middleware,
         exception_handlers=dict.fromkeys(kinds, respond),
         lifespan=lifespan,
     )
+
+
+_OUT_OF_SCOPE = {
+    "/v1/embeddings": "Embeddings are out of this server's scope: ask their provider itself.",
+    "/v1/completions": "Completions without messages are out of this server's scope: use /v1/chat/completions.",
+}
+"""What clients ask for that isn't coming."""
 
 
 class _ErrorShapes:
@@ -138,8 +152,8 @@ def _routes(service: Service) -> list[Route | WebSocketRoute]:
 class _Failure:
     """What an endpoint raised, as a response in the words of its path."""
 
-    def __init__(self, shape: Callable[[str], RenderError]) -> None:
-        self._shape = shape
+    def __init__(self, shape: Callable[[str], RenderError], paths: Sequence[str]) -> None:
+        self._shape, self._paths = shape, paths
 
     async def respond(self, request: Request, problem: Exception) -> Response:
         """What it says. Starlette raises again, for the server to log, what nobody foresaw."""
@@ -149,7 +163,7 @@ class _Failure:
             log_refusal(problem, request_id, describe_request(request))
             info, headers = problem.info, problem.headers
         elif isinstance(problem, HTTPException):
-            info, headers = _explain(problem), problem.headers
+            info, headers = self._explain(problem, request), problem.headers
         elif isinstance(problem, ClientDisconnect):
             info = ErrorInfo("connection", "The client left.", status_code=400)
         else:
@@ -161,31 +175,42 @@ class _Failure:
         render = self._shape(own_path(request.scope))
         return Refusal(info, request_id, render_error=render, headers=headers)
 
-
-def _explain(problem: HTTPException) -> ErrorInfo:
-    """Why Starlette refuses a request."""
-    status = problem.status_code
-    if status == 404:
-        text = "There is nothing at this path."
-        return ErrorInfo("not_found", text, status_code=status, code="no_such_path")
-    return ErrorInfo("invalid_request", problem.detail, status_code=status)
+    def _explain(self, problem: HTTPException, request: Request) -> ErrorInfo:
+        """Why Starlette refuses a request."""
+        status = problem.status_code
+        path = own_path(request.scope)
+        if status == 404:
+            text = _OUT_OF_SCOPE.get(path) or f"There is nothing at {path[:100]!r}."
+            there = f"{text} There are: {', '.join(self._paths)}"
+            return ErrorInfo("not_found", there, status_code=status, code="no_such_path")
+        text = problem.detail
+        if status == 405:
+            text = f"{path[:100]} doesn't take {request.method}."
+        return ErrorInfo("invalid_request", text, status_code=status)
 
 
 def _names(
-    client: LLMClient, models: Sequence[str] | Mapping[str, str] | None
-) -> Mapping[str, str | None]:
+    client: LLMClient, models: Sequence[str | Candidate] | Mapping[str, str | Candidate] | None
+) -> tuple[Mapping[str, str | None], Mapping[str, Candidate]]:
+    """The client's `model=` by the name that may be asked for, and what is known of it."""
     if models is None:
         own = client.target(None)
-        return {f"{own.provider.name}:{own.model}": None}
+        return {f"{own.provider.name}:{own.model}": None}, {}
     if isinstance(models, str) or not models:
         raise ConfigurationError(
             'models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own'
         )
-    names = dict(models) if isinstance(models, Mapping) else {name: name for name in models}
+    given = models if isinstance(models, Mapping) else {_model_of(model): model for model in models}
+    facts = {name: model for name, model in given.items() if isinstance(model, Candidate)}
+    names = {name: _model_of(model) for name, model in given.items()}
     for model in names.values():
         # Raises for what nobody could ask, and imports now what would hold up everybody's streams.
         client.target(model)
-    return names
+    return names, facts
+
+
+def _model_of(model: str | Candidate) -> str:
+    return model.model if isinstance(model, Candidate) else model
 
 
 def _cors(access: Access) -> Middleware:

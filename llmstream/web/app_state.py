@@ -17,8 +17,8 @@ from llmstream.arguments import build_request
 from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.events.types import StreamEvent
-from llmstream.messages import ChatRequest
-from llmstream.router import RouterWithDispatcher
+from llmstream.messages import ChatRequest, Usage
+from llmstream.router import Candidate, RouterWithDispatcher
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, check_messages
 from llmstream.web.native_encoders import Outgoing
@@ -35,11 +35,14 @@ class Service:
 
     client: LLMClient
     models: Mapping[str, str | None]
+    facts: Mapping[str, Candidate]
+    """What is known of some of them."""
     limits: Limits
     conversations: ConversationClient
     router: RouterWithDispatcher[Any]
     heartbeat: float | None
     write_timeout: float | None
+    tell_refusals: bool
     started: float = field(default_factory=time.time)
 
     def read(self, messages: Any, options: Mapping[str, Any]) -> ChatRequest:
@@ -69,6 +72,14 @@ class Service:
             return self.client.chat_completion(asked, stream, headers=headers)
         return self.client.chat_completion(asked, stream)
 
+    async def count(
+        self, request: ChatRequest, *, model: str | None, headers: Mapping[str, str]
+    ) -> Usage:
+        """The tokens that a prompt would take. Raises RefusedError for a model that isn't on the list."""
+        name = self.model(model)
+        check_messages(request.messages, self.limits)
+        return await self.client.count_tokens(replace(request, model=name or ""), headers=headers)
+
     async def is_ready(self) -> bool:
         """Whether the store of the conversations can be read: asked for a session that nobody began, it says so."""
         nobody = secrets.token_hex(16)
@@ -86,9 +97,9 @@ class Service:
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise RefusedError(
-                404, "not_found", f"There is no model of this name here: {', '.join(self.models)}"
-            )
+            known = ", ".join(self.models)
+            text = f"There is no model {name[:100]!r} here. There are: {known}"
+            raise RefusedError(404, "not_found", text[:2000])
         return self.models[name]
 
     def respond(

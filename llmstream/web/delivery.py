@@ -38,8 +38,11 @@ class Delivery(ABC):
         request_id: str,
         heartbeat: float | None,
         write_timeout: float | None,
+        verbatim: str | None = None,
     ) -> None:
         self.events, self.request_id = events, request_id
+        self.verbatim = verbatim
+        """The provider that may tell in its own words why it refused a request."""
         self.ended = False
         """Whether the last event was sent, or is kept to be."""
         self.client = ClientWriter(
@@ -58,7 +61,7 @@ class Delivery(ABC):
 
     async def write(self, event: StreamEvent, problem: BaseException | None = None) -> None:
         """Write one event. `problem` is what the events raised, if it stands for that."""
-        public = public_event(event, self.request_id)
+        public = public_event(event, self.request_id, verbatim=self.verbatim)
         if event.type is not EventType.ERROR:
             await self.send_event(public)
             return

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from llmstream.events.types import EventType, StreamEvent
+from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.providers.provider import traits_of
+from llmstream.web.answer_head import AnswerHead
 from llmstream.web.app_state import Service, invalid
-from llmstream.web.dialects import AiSdk, Ask, Dialect
-from llmstream.web.dialects.openai_models import model_document, models_document
+from llmstream.web.dialects import AiSdk, AnthropicMessages, Ask, Dialect
 from llmstream.web.limits import read_json
+from llmstream.web.model_endpoints import Models
 from llmstream.web.native_encoders import render_json
 from llmstream.web.responses import EventStreamResponse
 from llmstream.wire.pass_through import RATE_LIMITS, REQUEST_HEADERS, UNTOLD_HEADERS
+
+COUNTED_BY = "x-llmstream-counted-by"
+"""The header that says whether a count is the provider's or an estimate of ours."""
+_MENDING = frozenset({AnthropicMessages.format})
+"""The formats whose clients mend a refused request by the provider's words (Claude Code)."""
 
 
 class Streamed:
@@ -53,6 +60,18 @@ class Whole:
         return render_json(self._dialect.document(self._ask, event))
 
 
+class ReadRequest(NamedTuple):
+    """A request that was read."""
+
+    ask: Ask
+    headers: dict[str, str]
+    """The client's own, for the provider."""
+    warnings: list[str]
+    """What isn't handed on."""
+    verbatim: str | None
+    """The provider that may tell in its own words why it refuses."""
+
+
 class Mounted:
     """One dialect over one Service."""
 
@@ -61,16 +80,10 @@ class Mounted:
 
     async def answer(self, request: Request) -> Response:
         """Answer in the client's own words, errors too."""
-        body = await read_json(request, self._service.limits)
-        try:
-            ask = self._dialect.parse(body)
-        except (TypeError, ValueError) as problem:
-            raise invalid(str(problem)) from None
-        headers, warnings = self._handed_on(request, ask)
-        if warnings and self._service.client.strict:
-            raise invalid(f"strict: {'; '.join(warnings)}")
+        asked = await self.read(request)
+        ask = asked.ask
         events = self._service.events(
-            ask.request, model=ask.model, stream=ask.stream, headers=headers
+            ask.request, model=ask.model, stream=ask.stream, headers=asked.headers
         )
         return EventStreamResponse(
             events,
@@ -79,12 +92,30 @@ class Mounted:
             heartbeat=self._service.heartbeat,
             write_timeout=self._service.write_timeout,
             render_error=self._dialect.error,
-            warnings=warnings,
+            warnings=asked.warnings,
             rate_limits=RATE_LIMITS.get(self._dialect.format or ""),
+            verbatim=asked.verbatim,
         )
 
-    def _handed_on(self, request: Request, ask: Ask) -> tuple[dict[str, str], list[str]]:
-        """The client's own headers for the provider, and what isn't handed on."""
+    async def read(self, request: Request) -> ReadRequest:
+        """What the client asks, and of whom. Raises RefusedError."""
+        body = await read_json(request, self._service.limits)
+        try:
+            ask = self._dialect.parse(body)
+        except (TypeError, ValueError) as problem:
+            raise invalid(str(problem)) from None
+        provider = self._service.client.target(self._service.model(ask.model)).provider
+        headers, warnings = self._handed_on(request, ask, traits_of(provider).format)
+        if warnings and self._service.client.strict:
+            raise invalid(f"strict: {'; '.join(warnings)}")
+        mends = self._service.tell_refusals and self._dialect.format in _MENDING
+        is_same = traits_of(provider).format == self._dialect.format
+        return ReadRequest(ask, headers, warnings, provider.name if mends and is_same else None)
+
+    def _handed_on(
+        self, request: Request, ask: Ask, spoken: str | None
+    ) -> tuple[dict[str, str], list[str]]:
+        """The client's own headers for the provider, and what isn't handed on. `spoken`: the provider's format."""
         format = self._dialect.format or ""
         warnings = list(ask.warnings)
         given = {
@@ -95,8 +126,6 @@ class Mounted:
         for name, value in given.items():
             if not (value.isascii() and value.isprintable()):
                 raise invalid(f"{name} must be plain ASCII")
-        provider = self._service.client.target(self._service.model(ask.model)).provider
-        spoken = traits_of(provider).format
         if spoken == format:
             return given, warnings
         if spoken is None:  # then no renderer names them
@@ -107,21 +136,25 @@ class Mounted:
         return {}, warnings
 
 
-class Models:
-    """`GET /v1/models`, and each of them."""
+class TokenCounts:
+    """`POST /v1/messages/count_tokens`: what a prompt would take."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    path = f"{AnthropicMessages.path}/count_tokens"
 
-    async def all(self, request: Request) -> Response:
-        """What may be asked for; the first is who answers those that name none."""
-        return JSONResponse(models_document(self._service.models, created=self._service.started))
+    def __init__(self, service: Service, mounted: Mounted) -> None:
+        self._service, self._mounted = service, mounted
 
-    async def one(self, request: Request) -> Response:
-        """One of them."""
-        name = request.path_params["model"]
-        self._service.model(name)
-        return JSONResponse(model_document(name, created=self._service.started))
+    async def count(self, request: Request) -> Response:
+        """The provider's own count, or our estimate; a header says which."""
+        asked = await self._mounted.read(request)
+        ask = asked.ask
+        usage = await self._service.count(ask.request, model=ask.model, headers=asked.headers)
+        headers = {
+            **AnswerHead(asked.warnings).of_start(Start()),
+            COUNTED_BY: "estimate" if usage.estimated else "provider",
+            "x-request-id": request.state.request_id,
+        }
+        return JSONResponse({"input_tokens": usage.input_tokens}, headers=headers)
 
 
 async def _nothing_to_resume(_: Request) -> Response:
@@ -132,8 +165,10 @@ async def _nothing_to_resume(_: Request) -> Response:
 def dialect_routes(service: Service, dialects: list[Dialect]) -> list[Route]:
     """The dialects' endpoints, and the list of models."""
     models = Models(service)
+    counts = TokenCounts(service, Mounted(service, AnthropicMessages()))
     return [
         *(Route(each.path, Mounted(service, each).answer, methods=["POST"]) for each in dialects),
+        Route(counts.path, counts.count, methods=["POST"]),
         Route(f"{AiSdk.path}/{{chat}}/stream", _nothing_to_resume),
         Route("/v1/models", models.all),
         Route("/v1/models/{model:path}", models.one),

@@ -2,6 +2,9 @@
 
 A provider's own words, an exception's text, the name of a host or a key's tail stay in the server: what leaves is the
 kind, the sentence of this table, whether and when to try again, and an id by which the server's log can be searched.
+Of a refused request there is more to mend: the provider's code and the member that it names leave if both are on lists
+of ours, and of a conversation that is too long, the numbers. A whole refusal leaves where `verbatim` allows it: clients
+of Anthropic's own API read it, and mend themselves by its words.
 The log has one line for each failure: the kind, the provider's words (without its keys), the status, the code and the
 provider's own request id. The same holds for a tool that the server runs: that it failed leaves; why it did is for the
 model to read, and for the log.
@@ -24,12 +27,22 @@ from llmstream.errors import ErrorInfo, ErrorKind, LLMError
 from llmstream.events.types import EventType, StreamEvent, failure_of
 from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
+from llmstream.options import NAMES
+from llmstream.wire.context_overflow import parse_overflow, plain_words
+from llmstream.wire.error_kinds import is_known
+from llmstream.wire.pass_through import PASSED
 
 P = TypeVar("P")
 logger = get_logger("llmstream.web")
 
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NO_RESULT = "The tool gave no result."
+_OF_THE_REQUEST = frozenset({"invalid_request", "context_length"})
+_SPELLED = ("max_completion_tokens", "max_output_tokens", "stop_sequences", "text", "reasoning")
+_MEMBERS = frozenset({"messages", "model", "input", "system", "instructions"}).union(
+    NAMES, _SPELLED, *PASSED.values()
+)
+"""Names that the client may hear of a provider's refusal: they are on lists of ours, so they are nobody's secret."""
 _WARNED = frozenset({401, 403, 429})
 """Statuses of refusals that whoever runs the server should see."""
 
@@ -110,15 +123,21 @@ class RefusedError(Exception):
         self.headers = dict(headers or {})
 
 
-def public_info(info: ErrorInfo, request_id: str, *, status: bool = False) -> ErrorInfo:
+def public_info(
+    info: ErrorInfo, request_id: str, *, status: bool = False, verbatim: str | None = None
+) -> ErrorInfo:
     """A failure of a provider as strangers may see it.
 
     `status`: for an HTTP error, which has the status, and what had come of the answer, since it is nowhere else.
+    `verbatim`: the provider that may tell in its own words why it refused a request.
     """
     told = TABLE.get(info.kind, TABLE["internal"])
+    may_be_told = info.kind == "invalid_request"
     return ErrorInfo(
         told.kind,
-        told.text,
+        _told_text(info, told, verbatim=verbatim),
+        code=_told_code(info.code) if may_be_told else None,
+        param=_told_param(info.param) if may_be_told else None,
         retryable=info.retryable,
         status_code=told.status if status else None,
         retry_after=info.retry_after,
@@ -128,14 +147,39 @@ def public_info(info: ErrorInfo, request_id: str, *, status: bool = False) -> Er
     )
 
 
-def public_event(event: StreamEvent, request_id: str) -> StreamEvent:
+def _told_text(info: ErrorInfo, told: Told, *, verbatim: str | None) -> str:
+    is_theirs = verbatim is not None and info.provider == verbatim
+    if is_theirs and info.kind in _OF_THE_REQUEST and info.status_code == 400:
+        return info.message
+    if info.kind == "context_length":
+        return plain_words(parse_overflow(info.message))
+    param = _told_param(info.param) if info.kind == "invalid_request" else None
+    return told.text if param is None else f"{told.text[:-1]}: it names {param}."
+
+
+def _told_code(code: str | None) -> str | None:
+    """A code that says more than the kind does."""
+    if code is None or code.endswith("_error"):
+        return None
+    return code if is_known(code) else None
+
+
+def _told_param(param: str | None) -> str | None:
+    """The name of an option, without where in it the mistake is: that may be the client's own text."""
+    name = re.split(r"[.\[]", param, maxsplit=1)[0] if param is not None else ""
+    return name if name in _MEMBERS else None
+
+
+def public_event(
+    event: StreamEvent, request_id: str, *, verbatim: str | None = None
+) -> StreamEvent:
     """An event as strangers may see it: failures in fixed words, and nothing of the provider's frames and headers.
 
-    Why a tool of the server's own failed is kept back, and logged.
+    Why a tool of the server's own failed is kept back, and logged. `verbatim` as in `public_info`.
     """
     changed: dict[str, Any] = {} if event.raw is None else {"raw": None}
     if event.type is EventType.ERROR:
-        info = public_info(failure_of(event), request_id)
+        info = public_info(failure_of(event), request_id, verbatim=verbatim)
         changed |= {"error": info.message, "error_info": info}
     elif event.retry is not None:
         told = TABLE.get(event.retry.kind, TABLE["internal"])
@@ -174,13 +218,18 @@ def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:
 
 
 def error_headers(info: ErrorInfo) -> dict[str, str]:
-    """Retry-After in whole seconds, where there is something to wait for; else whether to try again at all.
+    """Retry-After in whole seconds, where there is something to wait for; and whether to try again at once.
 
-    OpenAI's and Anthropic's clients try every 408, 409, 429 and 5xx again, unless `x-should-retry` says no.
+    OpenAI's and Anthropic's clients try every 408, 409, 429 and 5xx again, unless `x-should-retry` says no. It says so
+    too once the server has tried again itself: 3 attempts of its own for each of the client's 3 would be 9.
     """
+    headers = {}
     if info.retry_after is not None and not math.isnan(info.retry_after):
-        return {"retry-after": str(max(0, math.ceil(min(info.retry_after, 86_400.0))))}
-    return {} if info.retryable else {"x-should-retry": "false"}
+        headers["retry-after"] = str(max(0, math.ceil(min(info.retry_after, 86_400.0))))
+    is_spent = info.attempts > 1
+    if is_spent or not (info.retryable or headers):
+        headers["x-should-retry"] = "false"
+    return headers
 
 
 def new_request_id(given: str | None = None) -> str:

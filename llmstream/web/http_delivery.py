@@ -39,6 +39,7 @@ class HttpDelivery(Delivery):
         heartbeat: float | None,
         write_timeout: float | None,
         told: AnswerHead,
+        verbatim: str | None,
     ) -> None:
         super().__init__(
             events,
@@ -46,6 +47,7 @@ class HttpDelivery(Delivery):
             request_id=request_id,
             heartbeat=heartbeat,
             write_timeout=write_timeout,
+            verbatim=verbatim,
         )
         self._encoder, self._head, self._render_error = encoder, head, render_error
         self._opened = False
@@ -88,7 +90,7 @@ class HttpDelivery(Delivery):
         if self._opened:
             await self.send_event(public)
         else:
-            public_error = public_info(info, self.request_id, status=True)
+            public_error = public_info(info, self.request_id, status=True, verbatim=self.verbatim)
             await self._send_error(public_error, self._told.of_failure(info.rate_limits))
 
     async def send_refusal(self, refusal: RefusedError) -> None:

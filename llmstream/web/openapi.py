@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from llmstream import __version__
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
-from llmstream.web.access import PUBLIC
+from llmstream.web.access import KEY_HEADERS, PUBLIC
 from llmstream.web.conversation_endpoints import Query
 from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat
 from llmstream.web.endpoints import ChatBody, UserRequest
@@ -60,10 +60,10 @@ def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict
             "schemas": _schemas(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                **{name: {"type": "apiKey", "in": "header", "name": name} for name in KEY_HEADERS},
             },
         },
-        "security": [{"bearer": []}, {"x-api-key": []}, {}],
+        "security": [{"bearer": []}, *({name: []} for name in KEY_HEADERS), {}],
     }
 
 
@@ -146,12 +146,16 @@ def _conversations() -> dict[str, Any]:
 
 
 def _models() -> dict[str, Any]:
-    """OpenAI's list of models."""
+    """OpenAI's list of models, and Anthropic's count of a prompt."""
+    counted = {"type": "object", "properties": {"input_tokens": {"type": "integer"}}}
+    count = _foreign("The tokens that a prompt would take", _json(counted))
+    body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
     one = _foreign("One of them", _json({"type": "object"}))
     return {
         "/v1/models": {
             "get": _foreign("The models that may be asked for", _json({"type": "object"}))
         },
+        f"{AnthropicMessages.path}/count_tokens": {"post": {**count, "requestBody": body}},
         "/v1/models/{model}": {"get": {**one, "parameters": [_in_path("model")]}},
     }
 

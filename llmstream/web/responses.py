@@ -65,8 +65,9 @@ class EventStreamResponse(Response):
     `encoder` says how it is written (None: as server-sent events), `render_error` what an HTTP error's body is.
     `heartbeat` and `write_timeout` are seconds; None: none. `headers` are added to the answer's head, which also names
     in `x-llmstream-warnings` what of the request was left out: `warnings`, and those of the provider that answers. Its
-    rate limits go back in headers whose names begin with `rate_limits`. A request whose
-    Last-Event-ID is one of SseEncoder's is answered as `llmstream.web.native_encoders` says.
+    rate limits go back in headers whose names begin with `rate_limits`. `verbatim` is the provider that may tell in its
+    own words why it refused the request. A request whose Last-Event-ID is one of SseEncoder's is answered as
+    `llmstream.web.native_encoders` says.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class EventStreamResponse(Response):
         render_error: RenderError = render_error,
         warnings: Sequence[str] = (),
         rate_limits: str | None = None,
+        verbatim: str | None = None,
     ) -> None:
         self._given, self._events = events, Upstream(events)
         self._encoder = encoder or outgoing(Form.SSE)
@@ -98,6 +100,7 @@ class EventStreamResponse(Response):
             for name, value in named.items()
         ]
         self._told = AnswerHead(warnings, rate_limits)
+        self._verbatim = verbatim
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. Raises AbortedError where the connection has to be cut, which is what servers do then.
@@ -131,6 +134,7 @@ class EventStreamResponse(Response):
             heartbeat=self._heartbeat,
             write_timeout=self._write_timeout,
             told=self._told,
+            verbatim=self._verbatim,
         )
         try:
             whole = await delivery.run(http_client_left(receive))

@@ -74,6 +74,8 @@ class _Report:
     """The status that the body itself names."""
     hint: str = ""
     """Words that say its kind, beside those of the message."""
+    param: str | None = None
+    """The member of the request that it names."""
 
 
 def parse_error(
@@ -101,6 +103,7 @@ def parse_error(
         provider=provider,
         status_code=status,
         code=_shown_code(report.codes),
+        param=report.param,
         retry_after=parse_retry_after(headers, body, told, resets=may_pass),
         request_id=request_id_of(headers) or _request_id(body),
         rate_limits=rate_limits_of(headers),
@@ -244,11 +247,31 @@ def _read(body: Any) -> _Report:
     if not chain:
         return _Report(_plain(str(body or "")))
     error = chain[-1]
-    report = _Report(_message(error), _codes(chain), _status_of(chain))
+    report = _Report(_message(error), _codes(chain), _status_of(chain), param=_param(error))
     if isinstance(error.get("detail"), list):
         report.status = report.status or 422  # FastAPI's: fields of the request
     _add_metadata(report, as_object(error.get("metadata")))
     return report
+
+
+def _param(error: dict[str, Any]) -> str | None:
+    """The member that is wrong: OpenAI's `param`, FastAPI's `loc`, Google's `fieldViolations`."""
+    given = error.get("param")
+    detail = _first_object(error.get("detail"))
+    loc = detail.get("loc")
+    if isinstance(loc, list):
+        given = given or ".".join(str(step) for step in loc if step != "body")
+    for each in _objects(error.get("details")):
+        given = given or _first_object(each.get("fieldViolations")).get("field")
+    return given[:MAX_CODE] if isinstance(given, str) and given else None
+
+
+def _first_object(items: Any) -> dict[str, Any]:
+    return next(iter(_objects(items)), {})
+
+
+def _objects(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _message(error: dict[str, Any]) -> str:

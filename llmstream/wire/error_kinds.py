@@ -212,6 +212,13 @@ CODES: tuple[Codes, ...] = (
     _codes("invalid_output", _GROQ, "json_validate_failed output_parse_failed"),
     # --- the request ---
     _codes("invalid_request", _OPENAI, "string_above_max_length array_above_max_length"),
+    _codes("invalid_request", _OPENAI, "unsupported_parameter unsupported_value", vague=True),
+    _codes("invalid_request", _OPENAI, "unknown_parameter invalid_value invalid_type", vague=True),
+    _codes("invalid_request", _OPENAI, "missing_required_parameter", vague=True),
+    _codes("invalid_request", _OPENAI, "integer_above_max_value empty_array", vague=True),
+    _codes("invalid_request", _OPENAI, "integer_below_min_value", vague=True),
+    _codes("invalid_request", _OPENAI, "decimal_above_max_value", vague=True),
+    _codes("invalid_request", _OPENAI, "decimal_below_min_value", vague=True),
     _codes("invalid_request", _RESPONSES, "data_residency_mismatch invalid_image"),
     _codes("invalid_request", _RESPONSES, "invalid_image_format invalid_base64_image"),
     _codes("invalid_request", _RESPONSES, "invalid_image_url image_too_large image_too_small"),

@@ -1,4 +1,4 @@
-"""Error responses. We read their bodies ourselves because the SDKs may read without limit."""
+"""Error responses, and other small bodies. We read them ourselves because the SDKs may read without limit."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class StatusError(Exception):
 
 async def read_error(response: Response) -> StatusError:
     """The error that a response is, and close it. Read to its end its connection can be used again."""
+    body, cut = await read_small(response)
+    return StatusError(response, body, cut=cut)
+
+
+async def read_small(response: Response) -> tuple[bytes, bool]:
+    """The body of a response, up to the bounds above, and whether it broke off; the response is closed."""
     body, cut = b"", False
     try:
         async with asyncio.timeout(ERROR_BODY_SECONDS):
@@ -36,6 +42,6 @@ async def read_error(response: Response) -> StatusError:
                     break
     except Exception as problem:  # noqa: BLE001  # the status says enough
         cut = True
-        logger.debug("an error's body broke off: %s", type(problem).__name__)
+        logger.debug("a body broke off: %s", type(problem).__name__)
     await response.aclose()
-    return StatusError(response, body[:ERROR_BODY], cut=cut)
+    return body[:ERROR_BODY], cut

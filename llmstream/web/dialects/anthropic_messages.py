@@ -7,6 +7,7 @@ stop reason of the official ones, and an error in the stream where the answer br
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,7 @@ from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_o
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
 from llmstream.wire.anthropic_messages.request import parse_request
+from llmstream.wire.context_overflow import anthropic_words, parse_overflow
 from llmstream.wire.finish_words import render_finish_word
 
 _FINISH = {FinishReason.OTHER: FinishReason.STOP, FinishReason.UNKNOWN: FinishReason.STOP}
@@ -40,6 +42,8 @@ _USAGE: dict[str, Any] = {
     "inference_geo": None,
     "service_tier": None,
 }
+_SAID = re.compile(r"prompt is too long|exceed context limit: \d|capability_rejected")
+"""Anthropic's own words for a conversation that is too long."""
 _BLOCKS: dict[str, dict[str, Any]] = {
     "text": {"citations": None},
     "tool_use": {"caller": {"type": "direct"}},
@@ -101,11 +105,7 @@ class AnthropicMessages:
 
     def error(self, info: ErrorInfo, request_id: str) -> Any:
         """The body of an HTTP error."""
-        return {
-            "type": "error",
-            "error": render_error(replace(info, code=None)),
-            "request_id": request_id,
-        }
+        return {"type": "error", "error": _render_error(info), "request_id": request_id}
 
 
 class _MessagesAnswer(ProviderAnswer):
@@ -141,10 +141,27 @@ class _Frames(MessagesEncoder):
     def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         return self.frames(event)
 
+    def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        info = event.error_info
+        if info is not None:
+            yield {"type": "error", "error": _render_error(info), "request_id": info.request_id}
+
     def _source(self, source: Source) -> Iterator[dict[str, Any]]:
         if source.url is not None:  # its offsets in the text are not the blocks of a search result
             source = replace(source, start=None, end=None)
         return super()._source(source)
+
+
+def _render_error(info: ErrorInfo) -> dict[str, Any]:
+    """The error in Anthropic's types. Its clients take a 413 for too many bytes, so long prompts are a 400."""
+    text = info.message
+    if info.status_code == 413:
+        return {"type": "request_too_large", "message": text}
+    if info.kind == "context_length":
+        said = _SAID.search(text)
+        words = text if said else anthropic_words(parse_overflow(text))
+        return {"type": "invalid_request_error", "message": words}
+    return render_error(replace(info, code=None))
 
 
 def _complete_start(frame: dict[str, Any]) -> None:

@@ -30,6 +30,7 @@ from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
+from llmstream.wire.context_overflow import openai_words, parse_overflow
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
 
@@ -294,5 +295,8 @@ def _without_index(call: dict[str, Any]) -> dict[str, Any]:
 
 def _render_error(info: ErrorInfo) -> dict[str, Any]:
     kind, code = _TYPES.get(info.kind, "server_error"), info.code or _CODES.get(info.kind)
-    told = {"message": info.message, "type": kind, "param": None, "code": code}
+    text = info.message
+    if info.kind == "context_length":
+        text = openai_words(parse_overflow(text))
+    told = {"message": text, "type": kind, "param": info.param, "code": code}
     return told if info.request_id is None else {**told, "request_id": info.request_id}

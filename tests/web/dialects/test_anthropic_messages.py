@@ -238,7 +238,7 @@ def test_reasoning_that_nobody_signed_is_not_sent_back() -> None:
 
 async def test_what_is_not_offered_is_said_in_its_own_words(client) -> None:
     with pytest.raises(anthropic.NotFoundError) as caught:
-        await client.messages.count_tokens(model="text", messages=HI)
+        await client.messages.batches.list()
     assert caught.value.body["type"] == "error"
     assert caught.value.type == "not_found_error"
 

@@ -1,0 +1,35 @@
+"""Token counts of prompts before they are sent: the provider's own where it has one, else our estimate."""
+
+from __future__ import annotations
+
+from llmstream.log import get_logger
+from llmstream.messages import ChatRequest, Usage
+from llmstream.providers.provider import Call, CountsTokens
+from llmstream.targets import Target
+from llmstream.tasks import within
+from llmstream.token_estimate import estimate_tokens, estimate_tools
+
+logger = get_logger("llmstream.client")
+
+PATIENCE = 5.0
+"""Seconds for a provider's count: an estimate that comes is worth more than a count that doesn't."""
+
+
+async def count_prompt(target: Target, request: ChatRequest, call: Call) -> Usage:
+    """The tokens of a prompt; `estimated` says who counted. Raises StrictError as the request itself would."""
+    counted = await _ask(target, request, call)
+    if counted is not None:
+        return Usage(input_tokens=counted)
+    tokens = sum(map(estimate_tokens, request.messages)) + estimate_tools(request.tools)
+    return Usage(input_tokens=tokens, estimated=True)
+
+
+async def _ask(target: Target, request: ChatRequest, call: Call) -> int | None:
+    provider = target.provider
+    if not isinstance(provider, CountsTokens):
+        return None
+    try:
+        return await within(PATIENCE, call.clock, provider.count_tokens(request, call))
+    except TimeoutError:
+        logger.warning("%s didn't count a prompt within %s s", provider.name, PATIENCE)
+        return None

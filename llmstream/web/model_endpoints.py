@@ -1,0 +1,86 @@
+"""`GET /v1/models`, and each of them: what may be asked for, and what is known of it.
+
+One document that OpenAI's and Anthropic's clients both read: their shapes share no field that they fill differently.
+What nobody knows of a model is left out, or null where a client's types ask for it.
+
+Formats: https://platform.openai.com/docs/api-reference/models, https://docs.anthropic.com/en/api/models-list.
+`context_length` is OpenRouter's, and other gateways' too.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from llmstream.providers.provider import traits_of
+from llmstream.router import Candidate
+from llmstream.web.app_state import Service
+
+_ABILITIES = {
+    "images": "image_input",
+    "files": "pdf_input",
+    "tools": "tool_use",
+    "schemas": "structured_outputs",
+}
+"""What a Candidate says, by Anthropic's names."""
+
+
+class Models:
+    """The endpoints, over one Service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def all(self, request: Request) -> Response:
+        """What may be asked for; the first is who answers those that name none."""
+        listed = [self._document(model) for model in self._service.models]
+        ends = {"first_id": None, "last_id": None}
+        if listed:
+            ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
+        return JSONResponse({"object": "list", "data": listed, "has_more": False, **ends})
+
+    async def one(self, request: Request) -> Response:
+        """One of them."""
+        name = request.path_params["model"]
+        self._service.model(name)
+        return JSONResponse(self._document(name))
+
+    def _document(self, name: str) -> dict[str, Any]:
+        # Nobody knows when a model was made, so the server's start will do.
+        created = int(self._service.started)
+        provider, colon, _ = name.partition(":")
+        return {
+            "id": name,
+            "object": "model",
+            "created": created,
+            "owned_by": provider if colon else "llmstream",
+            "type": "model",
+            "display_name": name,
+            "created_at": datetime.fromtimestamp(created, UTC).isoformat().replace("+00:00", "Z"),
+            "lifecycle": "active",
+            **self._known(name),
+        }
+
+    def _known(self, name: str) -> dict[str, Any]:
+        """The context length and abilities: what the server was told, else what the provider's traits say."""
+        fact = self._service.facts.get(name)
+        if fact is not None:
+            return _told(fact)
+        target = self._service.client.target(self._service.models[name])
+        traits = traits_of(target.provider)
+        known = {"max_input_tokens": None}
+        if traits.format is None or not traits.is_vendor:
+            return known
+        native = traits.schema_support(target.model).native
+        return {**known, "capabilities": {"structured_outputs": {"supported": native}}}
+
+
+def _told(fact: Candidate) -> dict[str, Any]:
+    known: dict[str, Any] = {"max_input_tokens": fact.context}
+    if fact.context is not None:
+        known["context_length"] = fact.context
+    abilities = {theirs: {"supported": getattr(fact, ours)} for ours, theirs in _ABILITIES.items()}
+    return {**known, "capabilities": abilities}

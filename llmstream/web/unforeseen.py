@@ -1,0 +1,38 @@
+"""Unforeseen exceptions, answered inside of the CORS middleware: without its headers no page elsewhere reads a 500."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Unforeseen:
+    """Answers with what `respond` makes of an exception, and raises it again for the server to log."""
+
+    def __init__(
+        self, app: ASGIApp, respond: Callable[[Request, Exception], Awaitable[Response]]
+    ) -> None:
+        self._app, self._respond = app, respond
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and answer what was raised before an answer began."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as problem:
+            if not begun:
+                response = await self._respond(Request(scope), problem)
+                await response(scope, receive, send)
+            raise
