@@ -7,7 +7,7 @@ from typing import Any
 
 from llmstream.messages import ToolCall, parse_arguments
 from llmstream.wire.json_fields import HalfText, as_string, ends_in_half, mend
-from llmstream.wire.retelling import Retelling
+from llmstream.wire.repetition import Retelling
 
 _PLACEHOLDERS = frozenset({"", "{", "{}", "n", "nu", "nul", "null"})
 """Beginnings of arguments that may stand for those that follow: some servers send `{}` or `null` first."""
