@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Real
+from sys import float_info
 from typing import Any
 
 
@@ -38,6 +40,13 @@ def require_mapping(value: object, where: str) -> Mapping[str, Any]:
 def is_count(value: object) -> bool:
     """Whether it is a whole number from 1 on, which True isn't."""
     return isinstance(value, int) and value is not True and value >= 1
+
+
+def check_number(value: Any, name: str, wanted: str, *, least: float) -> None:
+    """Raise TypeError for what isn't a real number, True included; ValueError below `least`, or if it isn't finite."""
+    problem = f"{name} must be {wanted}, not {value!r}"
+    require(isinstance(value, Real) and not isinstance(value, bool), problem, TypeError)
+    require(least <= value <= float_info.max, problem)
 
 
 def is_limit(seconds: float | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -223,6 +224,10 @@ def test_calls_that_are_dropped_with_their_loop_give_their_places_back() -> None
         events = loop.run_until_complete(begin())
         loop.close()
         del events
+
+
+async def later(_: Any) -> Any:
+    """Not called: a coroutine would be a key of its own for each call."""
 
 
 def raises(_: Any) -> Any:
@@ -537,12 +542,55 @@ def test_no_period_has_more_tokens_than_the_rate(steps: list[tuple[float, int]])
         assert within <= 100
 
 
+FIELDS = ["requests", "input_tokens", "output_tokens", "concurrent", "per"]
+
+
+@pytest.mark.parametrize("value", [0, -1, -0.5, math.nan, math.inf, -math.inf, 10**400], ids=repr)
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_number_that_is_no_rate_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^Rate: {name} must be a number .*, not {value!r}$"):
+        Rate(**{"requests": 1, name: value})
+
+
+@pytest.mark.parametrize("value", [True, False, "5", [5], object, 1j], ids=repr)
+@pytest.mark.parametrize("name", FIELDS)
+def test_what_is_no_number_is_no_rate(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^Rate: {name} must be a number .*, not "):
+        Rate(**{"requests": 1, name: value})
+
+
+def test_a_rate_must_limit_something_and_whole_calls() -> None:
+    with pytest.raises(ValueError, match="must limit something"):
+        Rate()
+    with pytest.raises(ValueError, match="per"):
+        Rate(requests=1, per=0.0001)
+    for value in (1.5, 2.0):
+        with pytest.raises(ValueError, match="Rate: concurrent must be a whole number, not"):
+            Rate(concurrent=value)
+    assert Rate(requests=1.5, per=2, concurrent=1).requests == 1.5
+
+
 @pytest.mark.parametrize(
-    "wrong", [{}, {"requests": 0}, {"requests": -1}, {"requests": float("nan")}, {"concurrent": 0}]
+    ("wrong", "kind"),
+    [
+        ({"max_wait": -1}, ValueError),
+        ({"max_wait": math.nan}, ValueError),
+        ({"max_wait": True}, TypeError),
+        ({"max_wait": None}, TypeError),
+        ({"key": "model"}, TypeError),
+        ({"tenant": None}, TypeError),
+        ({"rate": 5}, TypeError),
+        ({"rate": Rate}, TypeError),
+        ({"rate": later}, TypeError),
+        ({"key": later}, TypeError),
+        ({"tenant": later}, TypeError),
+    ],
 )
-def test_a_rate_that_limits_nothing_or_everything_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="Rate"):
-        Rate(**wrong)
+def test_wrong_arguments_of_a_limiter_are_named(wrong: dict[str, Any], kind: Any) -> None:
+    (name,) = wrong
+    with pytest.raises(kind, match=f"^{name} must be "):
+        LocalLimiter(**{"rate": Rate(requests=1), **wrong})
+    LocalLimiter(Rate(requests=1), max_wait=math.inf)
 
 
 @pytest.mark.parametrize("wrong", [Rate(requests=1), LocalLimiter, "fast", object()])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Hashable
+from inspect import iscoroutinefunction
 from threading import RLock
 from typing import Final
 from weakref import ref
 
+from llmstream.checks import check_number, require
 from llmstream.limits.fair_queue import FairQueue, LimiterPlace
 from llmstream.limits.protocols import Asking, Limiter, Time
 from llmstream.limits.rate import Rate
@@ -48,12 +51,16 @@ class LocalLimiter(Limiter):
         tenant: Choose = _one_tenant,
         max_wait: float = 60.0,
     ) -> None:
-        if not isinstance(rate, Rate) and not callable(rate):
-            raise TypeError(f"rate must be a Rate such as Rate(requests=500), not {rate!r}")
-        if not callable(key) or not callable(tenant):
-            raise TypeError("key and tenant must be functions that take an Asking")
-        if not max_wait >= 0:
-            raise ValueError(f"max_wait must not be negative, not {max_wait!r}")
+        is_rate = isinstance(rate, Rate) or (callable(rate) and rate is not Rate)
+        require(is_rate, f"rate must be a Rate such as Rate(requests=500), not {rate!r}", TypeError)
+        for name, choose in {"key": key, "tenant": tenant}.items():
+            problem = f"{name} must be a function that takes an Asking, not {choose!r}"
+            require(callable(choose), problem, TypeError)
+        for name, choose in {"rate": rate, "key": key, "tenant": tenant}.items():
+            problem = f"{name} must be a function that isn't async, not {choose!r}"
+            require(not iscoroutinefunction(choose), problem, TypeError)
+        if max_wait != math.inf:
+            check_number(max_wait, "max_wait", "a number of seconds, at least 0", least=0)
         self._rate = rate
         self._key = key
         self._tenant = tenant
@@ -77,6 +84,8 @@ class LocalLimiter(Limiter):
         rate = self._rate if isinstance(self._rate, Rate) else self._rate(key)
         if rate is None:
             return None
+        problem = f"rate must return a Rate or None, not {rate!r}"
+        require(isinstance(rate, Rate), problem, TypeError)
         with self._lock:
             if len(self._queues) >= _KEPT:
                 idle = (each for each, queue in self._queues.items() if queue.idle(each[1]()))

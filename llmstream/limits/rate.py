@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Final
+
+from llmstream.checks import check_number, require
 
 EARLY: Final = 1e-6
 """Seconds by which a timer may fire too soon."""
 BURST: Final = 0.05
 """Of a rate's requests, how many may go at once after a rest."""
+_LIMITS: Final = ("requests", "input_tokens", "output_tokens", "concurrent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +33,15 @@ class Rate:
     concurrent: int | None = None
 
     def __post_init__(self) -> None:
-        limits = (self.requests, self.input_tokens, self.output_tokens, self.concurrent)
-        if all(limit is None for limit in limits):
-            raise ValueError("a Rate must limit something, such as Rate(requests=500)")
-        for limit in limits:
-            if limit is not None and not 1 <= limit < math.inf:
-                raise ValueError(f"a Rate's limits must be numbers of at least 1, not {limit!r}")
-        if not 0 < self.per < math.inf:
-            raise ValueError(f"per must be a number of seconds above 0, not {self.per!r}")
+        limits = {name: getattr(self, name) for name in _LIMITS}
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        require(given, "a Rate must limit something, such as Rate(requests=500)")
+        for name, limit in given.items():
+            check_number(limit, f"Rate: {name}", "a number of at least 1", least=1)
+        is_whole = self.concurrent is None or isinstance(self.concurrent, Integral)
+        require(is_whole, f"Rate: concurrent must be a whole number, not {self.concurrent!r}")
+        wanted = "a number of seconds, at least 0.001"
+        check_number(self.per, "Rate: per", wanted, least=0.001)
 
 
 @dataclass(slots=True)
