@@ -14,7 +14,6 @@ from llmstream.events.types import Start
 from llmstream.limits.protocols import QueuePlace, Reservation
 from llmstream.messages import ChatRequest, Usage
 from llmstream.observe import AttemptObservation
-from llmstream.providers.provider import Call
 from llmstream.targets import Targets
 
 _DOWN: Final = frozenset({"connection", "server", "overloaded", "timeout"})
@@ -46,9 +45,9 @@ class Admission:
         self._sent = 0.0
         self._is_answered = False
 
-    def wait(self, call: Call, now: float) -> float | None:
+    def wait(self, now: float) -> float | None:
         """Seconds still to wait at `place`: 0 once both queues are passed, None while nobody knows."""
-        while (place := self._next(call, now)) is not None:
+        while (place := self._next(now)) is not None:
             seconds = place.go(now)
             if seconds != 0:
                 return seconds
@@ -118,7 +117,7 @@ class Admission:
 
     # --- inside --------------------------------------------------------------------------------------------
 
-    def _next(self, call: Call, now: float) -> QueuePlace | None:
+    def _next(self, now: float) -> QueuePlace | None:
         """The place to wait at; None: both queues are passed."""
         if self.place is not None:
             return self.place
@@ -126,7 +125,7 @@ class Admission:
             self.place = self._targets.endpoint.enter(now)
             self._has_passed = self.place is None
         if self.place is None and self._limited is None:
-            self._limited = self.place = self._targets.reserve(self._request, call)
+            self._limited = self.place = self._targets.reserve(self._request)
         return self.place
 
     def _pass(self, place: QueuePlace) -> None:

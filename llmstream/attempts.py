@@ -9,7 +9,7 @@ and never once the caller got a tool call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,6 +52,8 @@ class Rules:
     """Whether somebody reads RETRY and STATUS. In batch mode only middleware does."""
     rng: Random
     limiter: Limiter
+    headers: Mapping[str, str]
+    """The caller's own, for the limiter to tell tenants apart. A fallback isn't sent them."""
 
 
 _UNKNOWN_WAIT: Final = StreamEvent(EventType.STATUS)
@@ -74,7 +76,9 @@ class Attempts:
         *,
         observation: Observation | None = None,
     ) -> None:
-        self._targets = Targets(targets, rules.policy.budget, rules.limiter, call)
+        self._targets = Targets(
+            targets, rules.policy.budget, rules.limiter, call, headers=rules.headers
+        )
         self._admission = Admission(self._targets, request, call.clock)
         self._request = request
         self._call = call  # as it goes to the current target
@@ -219,7 +223,7 @@ class Attempts:
         if self._is_abandoned:
             return None
         now = self._call.clock.time()
-        seconds = self._admission.wait(self._call, now)
+        seconds = self._admission.wait(now)
         place = self._admission.place
         if place is None or seconds is None:
             return None

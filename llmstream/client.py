@@ -361,7 +361,8 @@ class LLMClient:
         call = new_call(provider.name, model, request, streaming=streaming, began=began)
         return Observation(self._observers, call, self.clock, is_direct=not self._middleware)
 
-    def _attempts(self, prepared: _Prepared) -> Attempts:
+    def _attempts(self, prepared: _Prepared, headers: Mapping[str, str] | None = None) -> Attempts:
+        """`headers`: the caller's own, where the call's differ."""
         targets, request, call, streaming, observation = prepared
         guard = Guard(
             keep_message=self.keep_message or not streaming,
@@ -369,7 +370,13 @@ class LLMClient:
         )
         announced = streaming or bool(self._middleware)
         rules = Rules(
-            self._retry, self._on_interrupt, streaming, announced, self._rng, self._limiter
+            self._retry,
+            self._on_interrupt,
+            streaming,
+            announced,
+            self._rng,
+            self._limiter,
+            call.headers if headers is None else headers,
         )
         return Attempts(targets, request, call, guard, rules, observation=observation)
 
@@ -392,7 +399,8 @@ class LLMClient:
             # The caller gave the call's headers for the other provider.
             own = call if first.provider is provider else replace(call, headers={})
             others = (first, *targets[1:])
-            return self._attempts(prepared._replace(targets=others, request=checked, call=own))
+            changed_call = prepared._replace(targets=others, request=checked, call=own)
+            return self._attempts(changed_call, call.headers)
 
         relay = Relay(
             keep_message=self.keep_message or not streaming,

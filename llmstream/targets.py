@@ -5,7 +5,7 @@ One whose endpoint has paused all calls, or whose retry budget is spent, is pass
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 from weakref import ref
 
@@ -36,11 +36,18 @@ class Targets:
     """The targets of one call; the current one is asked. Each begins with the call's share for its retry budget."""
 
     def __init__(
-        self, targets: Sequence[Target], budget: RetryBudget | None, limiter: Limiter, call: Call
+        self,
+        targets: Sequence[Target],
+        budget: RetryBudget | None,
+        limiter: Limiter,
+        call: Call,
+        *,
+        headers: Mapping[str, str],
     ) -> None:
         self._targets = targets
         self._budget = budget
         self._limiter = limiter
+        self._headers = headers  # as the caller gave them
         self._now = call.clock.time
         self._accounts = [account(target.provider) for target in targets]
         self._asked = {self._accounts[0]}
@@ -59,14 +66,14 @@ class Targets:
         """What is known of the current target's endpoint and key."""
         return self._endpoint(self.index)
 
-    def reserve(self, request: ChatRequest, call: Call) -> Reservation | None:
+    def reserve(self, request: ChatRequest) -> Reservation | None:
         """A place at the limiter for an attempt at the current target; None: nothing limits it.
 
         A limiter that raises, or whose functions do, limits nothing: a call never ends for that.
         """
         provider, model = self.current
         account = self._accounts[self.index]
-        asking = Asking(provider.name, model, account, request, call.headers)
+        asking = Asking(provider.name, model, account, request, self._headers)
         try:
             return self._limiter.enter(asking, self._now)
         except Exception:  # its functions are the user's

@@ -8,6 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -325,6 +326,51 @@ async def test_five_tenants_get_equal_shares_however_much_each_wants() -> None:
     total, squares = sum(served.values()), sum(each**2 for each in served.values())
     assert total >= 0.95 * 40 * 20
     assert total**2 / (5 * squares) >= 0.95
+
+
+def of_model(model: str | None) -> Any:
+    """A middleware that asks another model, or none that does."""
+
+    async def middleware(request: Any, call: Any, next: Any) -> Any:
+        async for event in next(replace(request, model=model or request.model)):
+            yield event
+
+    return middleware
+
+
+class Noting(Server):
+    """Notes the headers that it gets."""
+
+    headers: Any = None
+
+    def stream(self, request: Any, call: Any) -> Any:
+        self.headers = {**call.headers}
+        return super().stream(request, call)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("middleware", "names"),
+    [([], ["a", "b"]), ([of_model(None)], ["a", "b"]), ([of_model("simulator:m")], ["simulator"])],
+    ids=["none", "passing", "another model"],
+)
+async def test_the_tenant_is_known_at_fallbacks_too_which_do_not_get_its_headers(
+    middleware: Any, names: list[str], stream: Any
+) -> None:
+    clock, asked = VirtualClock(), list[Any]()
+
+    def tenant(asking: Asking) -> Any:
+        asked.append((asking.provider, asking.headers.get("x-tenant")))
+        return asking.headers.get("x-tenant")
+
+    first, second = Noting(clock, lambda now: False, delay=100.0), Noting(clock, name="b", key="2")
+    limiter = LocalLimiter(Rate(requests=100), tenant=tenant)
+    client = client_of(first, limiter, fallbacks=[second], middleware=middleware)
+    async for _ in client.chat_completion(HI, stream, headers={"x-tenant": "t"}):
+        pass
+    assert asked == [(name, "t") for name in names]
+    assert first.headers in (None, {"x-tenant": "t"})
+    assert second.headers in (None, {})
 
 
 async def test_those_of_one_tenant_go_in_the_order_they_came() -> None:

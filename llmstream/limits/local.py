@@ -56,9 +56,10 @@ class LocalLimiter(Limiter):
         for name, choose in {"key": key, "tenant": tenant}.items():
             problem = f"{name} must be a function that takes an Asking, not {choose!r}"
             require(callable(choose), problem, TypeError)
-        for name, choose in {"rate": rate, "key": key, "tenant": tenant}.items():
-            problem = f"{name} must be a function that isn't async, not {choose!r}"
-            require(not iscoroutinefunction(choose), problem, TypeError)
+        functions: dict[str, object] = {"rate": rate, "key": key, "tenant": tenant}
+        for name, function in functions.items():
+            problem = f"{name} must be a function that isn't async, not {function!r}"
+            require(not iscoroutinefunction(function), problem, TypeError)
         if max_wait != math.inf:
             check_number(max_wait, "max_wait", "a number of seconds, at least 0", least=0)
         self._rate = rate

@@ -28,7 +28,7 @@ class Asking:
     """The endpoint and key, without showing the key."""
     request: ChatRequest = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The call's own."""
+    """The call's own, also at a fallback, which isn't sent them."""
 
 
 @dataclass(frozen=True, slots=True)
