@@ -54,10 +54,10 @@ class Admission:
             self._pass(place)
         return 0.0
 
-    def pause(self, now: float) -> float:
-        """Seconds until the endpoint that has just asked for a pause may be asked again."""
+    def pause(self, now: float) -> float | None:
+        """Seconds until the endpoint that has just asked for a pause may be asked again; None while nobody knows."""
         self.place = self._targets.endpoint.enter(now)
-        return 0.0 if self.place is None else self.place.go(now) or 0.0
+        return 0.0 if self.place is None else self.place.go(now)
 
     def waited(self) -> None:
         """The call waits at `place`. Behind the limiter's the endpoint is looked at again: it may be paused by then."""

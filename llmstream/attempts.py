@@ -374,7 +374,7 @@ class Attempts:
         if not paused:
             return delay if self._targets.withdraw(info) else None
         paused_for = self._admission.pause(self._call.clock.time())
-        if self._admission.place is None:
+        if self._admission.place is None or paused_for is None:
             return delay
         if paused_for < left:
             return paused_for

@@ -32,6 +32,7 @@ NEEDS = {
     "test_options.py": "starlette",
     "test_exports.py": "starlette",
     "test_forks.py": "redis",
+    "test_remote_limits.py": "redis",
     "test_media.py": "starlette",
     "test_batch_refusal.py": "starlette",
     "conversations": "redis",

@@ -40,7 +40,7 @@ EXPORTS = {
         AnyEvent EventType MessageBuilder ReasoningDelta RefusalDelta Retry Start Status StreamEvent TextDelta
         ToolCallDelta
         """,
-    "llmstream.limits": "Asking Endpoint Limiter LocalLimiter QueuePlace Rate Reservation Wait",
+    "llmstream.limits": "Asking Endpoint Limiter LocalLimiter QueuePlace Rate Reservation Time Wait",
     "llmstream.messages": """
         ChatRequest File FinishReason HostedTool ImagePart Message Part ProviderPart ReasoningPart RefusalPart
         ResponseFormat Role Source TextPart Tool ToolCall ToolChoice ToolResult Usage

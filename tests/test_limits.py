@@ -37,6 +37,7 @@ from llmstream.providers import ProviderTraits
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests.grammar_check import check_stream
 from tests.loopback import Loopback, Reply, Request, answer, refuse
+from tests.patience import PATIENCE
 from tests.test_pauses import HI, Server, bucket, queued, sliding, window
 
 Take = Callable[[float], bool]
@@ -699,12 +700,27 @@ async def test_a_limiter_that_must_ask_elsewhere_is_waited_for(
     done = StreamEvent(EventType.MESSAGE_COMPLETE, usage=usage)
     limiter = Far(*answers)
     client = LLMClient(provider=ScriptedProvider(["ok", done]), limiter=limiter)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         events = await collect(client)
     assert events[-1].message.text == "ok"
     assert queued(events) == waits
     assert [name for name, *_ in limiter.told] == ["sent", "heard", "settle", "leave"]
     assert ("settle", usage) in limiter.told
+
+
+async def test_a_retry_names_the_servers_delay_while_the_pause_elsewhere_is_not_known() -> None:
+    class Endpoint(KnownEndpoint):
+        def enter(self, now: float) -> Any:
+            return FarPlace(limiter, [None]) if self.paused(now) else None
+
+    endpoint, limiter = Endpoint(), Far()
+    limiter.endpoint = lambda account, time: endpoint
+    refusal = ErrorInfo("rate_limit", retry_after=0.05, status_code=429)
+    client = LLMClient(provider=ScriptedProvider([refusal], ["ok"]), limiter=limiter)
+    async with asyncio.timeout(PATIENCE):
+        events = await collect(client)
+    assert [event.retry.delay for event in events if event.retry] == [pytest.approx(0.05, abs=0.02)]
+    assert events[-1].message.text == "ok"
 
 
 async def test_a_limiter_is_cheap() -> None:

@@ -8,7 +8,15 @@ A limiter knows one process. One that shares its state between processes fits th
 from __future__ import annotations
 
 from llmstream.limits.local import LocalLimiter
-from llmstream.limits.protocols import Asking, Endpoint, Limiter, QueuePlace, Reservation, Wait
+from llmstream.limits.protocols import (
+    Asking,
+    Endpoint,
+    Limiter,
+    QueuePlace,
+    Reservation,
+    Time,
+    Wait,
+)
 from llmstream.limits.rate import Rate
 
 __all__ = [
@@ -19,5 +27,6 @@ __all__ = [
     "QueuePlace",
     "Rate",
     "Reservation",
+    "Time",
     "Wait",
 ]

@@ -1,8 +1,10 @@
 """The protocols of limits: the client asks them, whoever keeps the state.
 
-No method blocks, and none is awaited. A form whose state is elsewhere asks there in the background,
-returns None from `QueuePlace.go` for as long as it doesn't know, and calls `on_change` when it does.
-All times are seconds on the client's clock.
+No method blocks, raises, or is awaited: `leave` is called by the garbage collector, too, and a call that is cancelled
+while it asks holds nothing. A form whose state is elsewhere asks there in tasks of its own, returns None from
+`QueuePlace.go` for as long as it doesn't know, and calls `on_change` when it does. What other processes tell it of an
+endpoint it keeps here, so that `paused` and `enter` need not ask. All times are seconds on the client's clock, which
+other machines don't share.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from llmstream.errors import ErrorKind
 from llmstream.messages import ChatRequest, Usage
 
 Time = Callable[[], float]
+"""The client's clock: seconds from some fixed point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,10 @@ class Asking:
     provider: str
     model: str
     account: Hashable = field(repr=False)
-    """The endpoint and key, without showing the key."""
+    """The endpoint and key, without showing the key: a string that is the same in every process.
+
+    Of a Provider object without a `budget_key`: something that only this process knows.
+    """
     request: ChatRequest = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The call's own, also at a fallback, which isn't sent them."""
