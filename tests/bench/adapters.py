@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import peers
@@ -151,20 +151,24 @@ OURS = {
     "openai-responses": "openai-responses",
     "anthropic": "anthropic-messages",
 }
+
+
+def ours(provider: str, transport: str, *, observed: bool = False) -> Adapter:
+    """Our client at this provider."""
+    return Adapter(
+        f"llmstream-{provider}-{transport}{'-log' if observed else ''}",
+        OURS[provider],
+        ("llmstream-core", transport, "anthropic" if provider == "anthropic" else "openai"),
+        llmstream(provider, transport, observed=observed),
+        "llmstream",
+    )
+
+
+PAIRS = [(provider, transport) for provider in OURS for transport in ("httpx2", "aiohttp")]
 ADAPTERS = {
     adapter.name: adapter
     for adapter in (
-        *(
-            Adapter(
-                f"llmstream-{provider}-{transport}",
-                api,
-                ("llmstream-core", transport, "anthropic" if provider == "anthropic" else "openai"),
-                llmstream(provider, transport),
-                "llmstream",
-            )
-            for provider, api in OURS.items()
-            for transport in ("httpx2", "aiohttp")
-        ),
+        *(ours(*pair) for pair in PAIRS),
         Adapter("raw-httpx2", "openai-chat", ("httpx2",), raw_httpx2, "httpx2", raw=True),
         Adapter("raw-aiohttp", "openai-chat", ("aiohttp",), raw_aiohttp, "aiohttp", raw=True),
         Adapter("openai", "openai-chat", ("openai", "httpx2"), openai, "openai"),
@@ -194,12 +198,5 @@ ADAPTERS = {
         Adapter("litellm", "openai-chat", ("litellm", "openai"), peers.litellm, "litellm"),
     )
 }
-OBSERVED = {
-    f"{name}-log": replace(
-        ADAPTERS[name],
-        name=f"{name}-log",
-        open=llmstream(name.split("-")[1], name.split("-")[2], observed=True),
-    )
-    for name in ("llmstream-openai-httpx2", "llmstream-openai-aiohttp")
-}
+OBSERVED = {adapter.name: adapter for adapter in (ours(*pair, observed=True) for pair in PAIRS)}
 """With the log observer, which writes its line. For `instructions.py` alone: it costs too little to be timed."""
