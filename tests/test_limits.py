@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -779,6 +780,26 @@ async def test_a_limiter_is_cheap() -> None:
             place.leave()
         best = min(best, (time.perf_counter() - began) / 100)
     assert best <= 50e-6, best
+
+
+def test_a_place_costs_no_more_behind_a_thousand_tenants() -> None:
+    def count(tenants: int) -> int:
+        queue = FairQueue(Rate(requests=1, per=60.0), 1e9, lambda: 0.0)
+        waiting = [enter(queue, str(tenant), 1) for tenant in range(tenants)]
+        ran = 0
+
+        def profile(frame: Any, event: str, argument: Any) -> None:
+            nonlocal ran
+            ran += event == "call"
+
+        sys.setprofile(profile)
+        try:
+            waiting.append(enter(queue, "one more", 1))
+        finally:
+            sys.setprofile(None)
+        return ran
+
+    assert count(1500) <= count(50) + 5
 
 
 # --- an endpoint that is down --------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ LOOKS: Final = 200
 """How often in a second all who wait together look whether they may go; each once in a second at most."""
 TENANTS: Final = 1024
 """Remembered; beyond that those are forgotten that have had no more than others."""
+SAMPLE: Final = 16
+"""Tenants by whose lines a wait is estimated, so that a thousand cost no more."""
 _KINDS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
 _WAIT = Wait(
     "is limited here", "the limiter's queue is too long", "rate_limit", "limiter", skips=False
@@ -145,7 +147,7 @@ class FairQueue:
     def __init__(self, rate: Rate, max_wait: float, time: Time) -> None:
         self.max_wait = max_wait
         self._time = time
-        self._lock = RLock()  # what the garbage collector ends while it is held comes here too
+        self.forget()
         self._rate = rate
         self._steady = None if rate.requests is None else Steady(rate.requests, rate.per)
         limits = {"input_tokens": rate.input_tokens, "output_tokens": rate.output_tokens}
@@ -154,9 +156,9 @@ class FairQueue:
             for kind, limit in limits.items()
             if limit is not None
         }
-        self._heap: list[tuple[float, int, _Line]] = []  # the lines in which somebody waits
         self._order = itertools.count()
         self._lines: dict[Hashable, _Line] = {}
+        self._most_lines = TENANTS
         self._waiting = 0
         self._tag = 0.0  # of the one who went last
         self._running = 0
@@ -164,6 +166,11 @@ class FairQueue:
         self._unheard = Amount(0.0)
         self._mirrors: dict[str, _Mirror] = {}
         self._used_at = -math.inf
+
+    def forget(self) -> None:
+        """Let nobody through any more, as in a forked process, where a thread that is gone may have held the lock."""
+        self._lock = RLock()  # what the garbage collector ends while it is held comes here too
+        self._heap: list[tuple[float, int, _Line]] = []  # the lines in which somebody waits
 
     def idle(self, now: float) -> bool:
         """Whether nothing would be lost with it."""
@@ -313,24 +320,25 @@ class FairQueue:
 
     def _line_of(self, tenant: Hashable) -> _Line:
         """The tenant's line, with the tag from which it goes on."""
-        if len(self._lines) > TENANTS:
+        if len(self._lines) > self._most_lines:
             kept = (
                 item
                 for item in self._lines.items()
                 if item[1].is_queued or item[1].start > self._tag
             )
             self._lines = dict(kept)
+            self._most_lines = max(TENANTS, 2 * len(self._lines))
         line = self._lines.setdefault(tenant, _Line())
         if not line.is_queued:
             line.start = max(line.start, self._tag)
         return line
 
     def _ahead(self, line: _Line) -> float:
-        """Seconds of the rate that go before the next of this line."""
+        """Seconds of the rate that go before the next of this line, by an estimate."""
         start = line.start + line.cost
-        return sum(
-            max(0.0, min(each.start + each.cost, start) - each.start) for _, _, each in self._heap
-        )
+        some = self._heap[:SAMPLE]
+        ahead = sum(max(0.0, min(each.cost, start - each.start)) for _, _, each in some)
+        return ahead * len(self._heap) / len(some) if some else 0.0
 
     def _queue(self, line: _Line, place: LimiterPlace) -> None:
         if not line.is_queued:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from inspect import iscoroutinefunction
 from threading import RLock
 from typing import Final
-from weakref import ref
+from weakref import WeakSet
 
 from llmstream.checks import check_number, require
 from llmstream.limits.fair_queue import FairQueue, LimiterPlace
@@ -39,6 +39,7 @@ class LocalLimiter(Limiter):
     shares a rate fairly: those who wait get equal parts of it, however many calls each has.
     A call that would have to wait for more than `max_wait` seconds, or beyond its `timeouts.total`, goes to a
     fallback, or ends in the error `rate_limit` with the code "limiter".
+    A forked process begins with a rate of its own: workers that share one get a part of it each.
     Each attempt reserves what it is expected to use, and the answer's usage corrects that. Where the provider's
     headers say that less is left than the rate allows, calls wait for that, too.
     """
@@ -66,10 +67,9 @@ class LocalLimiter(Limiter):
         self._key = key
         self._tenant = tenant
         self.max_wait = max_wait
-        self._forget()
-        if hasattr(os, "register_at_fork"):
-            known = ref(self)
-            os.register_at_fork(after_in_child=lambda: _begin_again(known()))
+        self._queues: dict[tuple[Hashable, Time], FairQueue] = {}
+        self.forget()
+        _LIMITERS.add(self)
 
     def enter(self, asking: Asking, time: Time) -> LimiterPlace | None:
         """A place in the queue of this attempt's key."""
@@ -93,12 +93,21 @@ class LocalLimiter(Limiter):
                 self._queues.pop(next(idle, (None, time)), None)
             return self._queues.setdefault((key, time), FairQueue(rate, self.max_wait, time))
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Begin again, as in a forked process: those in the queues, and whoever held a lock, are the parent's."""
+        for queue in self._queues.values():
+            queue.forget()
         self._lock = RLock()
-        self._queues: dict[tuple[Hashable, Time], FairQueue] = {}
+        self._queues = {}
 
 
-def _begin_again(limiter: LocalLimiter | None) -> None:
-    """In a forked process: those in the queues, and whoever held a lock, are the parent's."""
-    if limiter is not None:
-        limiter._forget()  # noqa: SLF001  # of this module
+_LIMITERS: WeakSet[LocalLimiter] = WeakSet()
+
+
+def _forget_all() -> None:
+    for limiter in _LIMITERS:
+        limiter.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
