@@ -69,7 +69,7 @@ EXPORTS = {
         AbortedError Access Choice EventStreamResponse Form Limits NotAcceptableError RefusedError ResponseMode
         choose create_app negotiate respond running send_events
         """,
-    "llmstream.web.dialects": "AgUi AiSdk AnthropicMessages Ask Dialect OpenAIChat all_dialects",
+    "llmstream.web.dialects": "AgUi AiSdk AnthropicMessages Ask Dialect OpenAIChat OpenAIResponses all_dialects",
     "llmstream.web.server": "Bounds GRACE HTTP listen make_server running",
     "llmstream.wire": """
         Decoder Encoder FORMATS Format NDJSON Rendered SSE Specimen decoder encoder parse_error

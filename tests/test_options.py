@@ -18,7 +18,7 @@ from llmstream.messages import ChatRequest
 from llmstream.options import BY_NAME, NAMES, OF_THE_CALL, OPTIONS
 from llmstream.providers.compatible import VENDORS
 from llmstream.testing import FaultServer, ScriptedProvider
-from llmstream.web.dialects import AnthropicMessages, OpenAIChat
+from llmstream.web.dialects import AnthropicMessages, OpenAIChat, OpenAIResponses
 from llmstream.web.endpoints import NOT_FOR_STRANGERS, ChatBody
 from llmstream.wire.anthropic_messages import request as anthropic
 from llmstream.wire.openai_chat import request as chat
@@ -131,7 +131,11 @@ def test_the_chat_endpoint_takes_the_options_that_strangers_may_set():
 
 def test_the_dialects_read_each_option_of_their_format():
     """An option that the format has reaches the ChatRequest, and not as one that nobody has a name for."""
-    for dialect, format in ((OpenAIChat(), chat), (AnthropicMessages(), anthropic)):
+    for dialect, format in (
+        (OpenAIChat(), chat),
+        (OpenAIResponses(), responses),
+        (AnthropicMessages(), anthropic),
+    ):
         for name in NAMES:
             if name in ("provider_options", "parallel_tool_calls"):
                 continue

@@ -92,7 +92,7 @@ class Mounted:
             heartbeat=self._service.heartbeat,
             write_timeout=self._service.write_timeout,
             render_error=self._dialect.error,
-            warnings=asked.warnings,
+            warnings=[*asked.warnings, *asked.ask.notes],
             rate_limits=RATE_LIMITS.get(self._dialect.format or ""),
             verbatim=asked.verbatim,
         )

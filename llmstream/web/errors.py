@@ -101,7 +101,7 @@ TABLE: dict[str, Told] = dict(
 class RefusedError(Exception):
     """The server itself refuses a request: `info.message` is fit for strangers, `info.status_code` is set.
 
-    `reason` is for the server's log alone.
+    `code` and `param` are a dialect's own words for it. `reason` is for the server's log alone.
     """
 
     def __init__(
@@ -110,6 +110,8 @@ class RefusedError(Exception):
         kind: ErrorKind,
         message: str,
         *,
+        code: str | None = None,
+        param: str | None = None,
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
         reason: str = "",
@@ -118,7 +120,13 @@ class RefusedError(Exception):
         self.reason = reason
         again = retry_after is not None
         self.info = ErrorInfo(
-            kind, message, retryable=again, status_code=status, retry_after=retry_after
+            kind,
+            message,
+            retryable=again,
+            status_code=status,
+            code=code,
+            param=param,
+            retry_after=retry_after,
         )
         self.headers = dict(headers or {})
 

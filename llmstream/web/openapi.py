@@ -18,7 +18,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.web.access import KEY_HEADERS, PUBLIC
 from llmstream.web.conversation_endpoints import Query
-from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat
+from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat, OpenAIResponses
 from llmstream.web.endpoints import ChatBody, UserRequest
 
 _REF = "#/components/schemas/{model}"
@@ -185,7 +185,9 @@ def _dialect(dialect: Dialect) -> dict[str, Any]:
     content: dict[str, Any] = {
         dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}
     }
-    if isinstance(dialect, OpenAIChat | AnthropicMessages):  # the others know streams only
+    if isinstance(
+        dialect, OpenAIChat | OpenAIResponses | AnthropicMessages
+    ):  # the others know streams only
         content["application/json"] = {"schema": {"type": "object"}}
     answer = {"description": "The answer, in this client's own words.", "content": content}
     return {**_foreign(f"For clients of {type(dialect).__name__}", answer), "requestBody": body}

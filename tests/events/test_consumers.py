@@ -39,7 +39,7 @@ from llmstream.streams.record import HEADER
 from llmstream.structured import objects
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.web.conversation_endpoints import ChunkEncoder
-from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, OpenAIChat
+from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, OpenAIChat, OpenAIResponses
 from llmstream.web.native_encoders import (
     AbortedError,
     JsonEncoder,
@@ -245,6 +245,9 @@ CONSUMERS = {
     "json": sent(JsonEncoder),
     "chunks": sent(lambda: ChunkEncoder("r")),
     "chat": spoken(OpenAIChat(now=lambda: 0, new_id=lambda: "x"), ASKED),
+    "responses": spoken(
+        OpenAIResponses(now=lambda: 0, new_id=lambda: "x"), {**ASKED, "input": "hi"}
+    ),
     "messages": spoken(AnthropicMessages(new_id=lambda: "x"), {**ASKED, "max_tokens": 9}),
     "ag-ui": spoken(AgUi(), RUN),
     "ai sdk": spoken(AiSdk(), RUN),
@@ -282,6 +285,7 @@ whole text  x..xx ..... x..xx ..... ..... ..... ..... ..... .xx.. ..... ..... x.
 json        x..xx ..... x..xx ..... ..... ..... ..... ..... .xx.. ..... ..... x..x. ..... ..... +++++ .....
 chunks      +++++ ..... +++++ ..... ..... ..... x..xx ..... .xx.. ..... ..... x++x+ +++++ ..... +++++ +++++
 chat        +++++ +++++ +++++ ..... +..x+ ..... xxxxx ..... ..... xxxxx ..... xx..x xx... ..... xxxxx xxxxx
+responses   xxxxx xxxxx xxxxx ..... x..xx ..... xxxxx ..... ..... xxxxx ..... xx..x xx... ..... xxxxx xxxxx
 messages    +++++ xx++x +++++ ..... +..x+ ..... +++++ ..... ..... ..... ..... xx..x xx... ..... xxxxx xxxxx
 ag-ui       +++++ xx++x xx++x xx++x xx+xx ++++. +++++ +++++ xx++x xx++x +++++ xx..x xx..+ ..... xxxxx xxxxx
 ai sdk      +++++ xxx+x xxx+x xx+++ xx+x+ ++++. ++++x ..... xx+++ xxx+x +++++ xx+x+ xxx.+ ..... xxxxx xxxxx

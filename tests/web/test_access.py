@@ -19,6 +19,7 @@ from tests.web.test_conversation_endpoints import begin
 SHAPES = {
     "/chat": {"type", "error", "request_id", "error_info"},
     "/v1/chat/completions": {"error"},
+    "/v1/responses": {"error"},
     "/v1/messages": {"type", "error", "request_id"},
     "/api/chat": {"error", "code", "request_id"},
     "/agui": {"message", "code", "requestId"},

@@ -40,6 +40,16 @@ BODIES: dict[str, dict[str, Any]] = {
         "temperature": 0.5,
         "tools": [{"type": "function", "function": FUNCTION}],
     },
+    "/v1/responses": {
+        "model": "scripted:m",
+        "input": [
+            {"role": "user", "content": "hi"},
+            *HISTORY[1:2],
+            {"role": "user", "content": "?"},
+        ],
+        "temperature": 0.5,
+        "tools": [{"type": "function", **FUNCTION}],
+    },
     "/v1/messages": {
         "model": "scripted:m",
         "messages": HISTORY,

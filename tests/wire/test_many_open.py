@@ -276,6 +276,7 @@ def dialect_encoder(index, reply=None):
             "model": "m",
             "max_tokens": 9,
             "messages": [{"role": "user", "content": "x"}],
+            "input": "x",
         }
         asked = dialect.parse({**body, "stream": True})
     asked.reply = reply or asked.reply
@@ -296,9 +297,10 @@ CONSUMERS = {
     "operators": rewritten,
     **{name: (lambda name=name: encoder(name).feed) for name in FORMATS},
     "chat dialect": lambda: dialect_encoder(0),
-    "messages dialect": lambda: dialect_encoder(1),
-    "ai sdk": lambda: dialect_encoder(2, UiReply(None, True)),
-    "ag-ui": lambda: dialect_encoder(3, Run("t", "r")),
+    "responses dialect": lambda: dialect_encoder(1),
+    "messages dialect": lambda: dialect_encoder(2),
+    "ai sdk": lambda: dialect_encoder(3, UiReply(None, True)),
+    "ag-ui": lambda: dialect_encoder(4, Run("t", "r")),
 }
 
 

@@ -5,6 +5,7 @@ from llmstream.web.dialects.ai_sdk import AiSdk
 from llmstream.web.dialects.anthropic_messages import AnthropicMessages
 from llmstream.web.dialects.base import Ask, Dialect
 from llmstream.web.dialects.openai_chat import OpenAIChat
+from llmstream.web.dialects.openai_responses import OpenAIResponses
 
 __all__ = [
     "AgUi",
@@ -13,10 +14,11 @@ __all__ = [
     "Ask",
     "Dialect",
     "OpenAIChat",
+    "OpenAIResponses",
     "all_dialects",
 ]
 
 
 def all_dialects() -> list[Dialect]:
     """One of each, for an app to mount."""
-    return [OpenAIChat(), AnthropicMessages(), AiSdk(), AgUi()]
+    return [OpenAIChat(), OpenAIResponses(), AnthropicMessages(), AiSdk(), AgUi()]

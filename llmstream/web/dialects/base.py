@@ -27,7 +27,9 @@ class Ask:
     reply: Any = None
     """Whatever the dialect needs in order to answer (ids …)."""
     warnings: tuple[str, ...] = ()
-    """What of the request isn't handed on to a provider."""
+    """What of the request isn't handed on to a provider. Under `strict` it is refused for that."""
+    notes: tuple[str, ...] = ()
+    """What else the answer's head says; no reason to refuse it."""
 
 
 class Answer(Encoder, Protocol):

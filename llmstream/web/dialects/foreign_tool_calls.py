@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
-from llmstream.messages import Tool, ToolCall
+from llmstream.messages import ToolCall
 from llmstream.web.dialects.base import Ask
+from llmstream.wire.fitting.tools import names_of
 
 
 class Withheld:
@@ -20,10 +21,7 @@ class Withheld:
 
     def __init__(self, ask: Ask) -> None:
         # A hosted tool may be the client's to run, too: Anthropic's bash, its text editor …
-        self._offered = {
-            tool.name if isinstance(tool, Tool) else tool.definition.get("name")
-            for tool in ask.request.tools
-        }
+        self._offered = {name for tool in ask.request.tools for name in names_of(tool)}
         self._foreign: set[int] = set()  # the indexes of such calls, as their deltas have them
         self._calls = Transcript()  # of the foreign calls alone
 

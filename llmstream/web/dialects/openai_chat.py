@@ -143,7 +143,7 @@ class OpenAIChat:
 
     def error(self, info: ErrorInfo, request_id: str) -> Any:
         """The body of an HTTP error."""
-        return {"error": {**_render_error(info), "request_id": request_id}}
+        return {"error": {**render_error(info), "request_id": request_id}}
 
 
 class _ChatAnswer(ProviderAnswer):
@@ -252,7 +252,7 @@ class _OfficialChunks(ChatEncoder):
     def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         yield from self._end_lists()
         if event.error_info is not None:
-            yield {"error": _render_error(event.error_info)}
+            yield {"error": render_error(event.error_info)}
 
 
 def _kept(part: Part) -> Part:
@@ -293,7 +293,8 @@ def _without_index(call: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in call.items() if name != "index"}
 
 
-def _render_error(info: ErrorInfo) -> dict[str, Any]:
+def render_error(info: ErrorInfo) -> dict[str, Any]:
+    """OpenAI's `error`; `info.message` is already fit for strangers."""
     kind, code = _TYPES.get(info.kind, "server_error"), info.code or _CODES.get(info.kind)
     text = info.message
     if info.kind == "context_length":

@@ -6,12 +6,16 @@ with the wire format that they belong to, and come back in the next request. Wha
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from llmstream.checks import as_object, as_text
 from llmstream.message_reader import FORMAT
 from llmstream.messages import Part, ProviderPart, ReasoningPart
+
+_SEAL = "llmstream:"
 
 
 def reasoning_of(text: str, kept: Mapping[str, Any]) -> Part:
@@ -33,6 +37,22 @@ def call_data_of(kept: Mapping[str, Any]) -> dict[str, Any] | None:
     if format is None or (format == FORMAT and "extra_content" not in kept):
         return None
     return None if "item" in kept and not _has_type(item) else dict(kept)
+
+
+def seal(kept: Mapping[str, Any]) -> str:
+    """The same as one word, for formats that have a place for opaque text alone."""
+    data = json.dumps(kept, ensure_ascii=True, separators=(",", ":"), default=str)
+    return _SEAL + b64encode(data.encode()).decode()
+
+
+def unseal(text: str | None) -> Mapping[str, Any] | None:
+    """What was sealed; None for another's words."""
+    if text is None or not text.startswith(_SEAL):
+        return None
+    try:
+        return as_object(json.loads(b64decode(text.removeprefix(_SEAL), validate=True)))
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _has_type(item: Any) -> bool:

@@ -28,10 +28,11 @@ def ask_for(
     stream: Any,
     reply: Any = None,
     warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Ask:
     """The call that a request stands for. Raises TypeError for a wrong `stream`."""
     check_type(stream, bool, "stream must be true or false")
-    return Ask(request, model, bool(stream), reply, tuple(warnings))
+    return Ask(request, model, bool(stream), reply, tuple(warnings), tuple(notes))
 
 
 def keep_listed(request: ChatRequest, format: str) -> list[str]:

@@ -136,10 +136,7 @@ def _flattened(
     group: Mapping[str, Any], rules: ToolRules, warnings: list[str]
 ) -> Iterator[Tool | HostedTool]:
     """The tools of a namespace, each under a name that tells which namespace it is from."""
-    members = group.get("tools")
-    for member in members if isinstance(members, list) else ():
-        if not isinstance(member, Mapping):
-            continue
+    for member in members_of(group):
         name = joined_name(str(group.get("name") or ""), str(member.get("name") or ""))
         if member.get("type") == "custom":
             yield _as_function({**member, "name": name}, rules, warnings)
@@ -149,6 +146,28 @@ def _flattened(
         if isinstance(schema, Mapping):
             tool.parameters = dict(schema)
         yield tool
+
+
+def members_of(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The tools of a namespace; none for another kind of tool."""
+    members = group.get("tools") if group.get("type") == "namespace" else None
+    listed = members if isinstance(members, list) else []
+    return [each for each in listed if isinstance(each, Mapping)]
+
+
+def names_of(tool: Tool | HostedTool) -> set[str]:
+    """The names under which a model may call a tool, wherever it was sent."""
+    if isinstance(tool, Tool):
+        return {tool.name}
+    definition = tool.definition
+    kind = str(definition.get("type"))
+    inner = definition.get(kind)
+    named = [definition, *([inner] if isinstance(inner, Mapping) else [])]
+    names = {str(each["name"]) for each in named if each.get("name")}
+    for member in members_of(definition):
+        name = str(member.get("name") or "")
+        names |= {name, joined_name(str(definition.get("name") or ""), name)}
+    return names
 
 
 def _as_function(tool: Mapping[str, Any], rules: ToolRules, warnings: list[str]) -> Tool:

@@ -35,7 +35,7 @@ from llmstream.messages import (
     ToolCall,
     ToolResult,
 )
-from llmstream.provider_data import own_members, own_notes
+from llmstream.provider_data import own_data, own_members, own_notes
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT
@@ -76,13 +76,14 @@ class ResponsesEncoder(EventEncoder):
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""
-        return b"".join([self._frame(kind, payload) for kind, payload in self._frames(event)])
+        return b"".join(map(render_frame, self.payloads(event)))
 
-    def _frame(self, kind: str, payload: dict[str, Any]) -> bytes:
-        payload = {"type": kind, "sequence_number": self._sequence, **payload}
-        self._sequence += 1
-        data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-        return b"event: %s\ndata: %s\n\n" % (kind.encode(), encode_json(data))
+    def payloads(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+        """The JSON values of one event, not yet frames: what a WebSocket sends."""
+        for kind, payload in self._frames(event):
+            number = self._sequence
+            self._sequence += 1
+            yield {"type": kind, "sequence_number": number, **payload}
 
     # --- the response as a whole ---------------------------------------------------------------------------
 
@@ -123,8 +124,8 @@ class ResponsesEncoder(EventEncoder):
             yield from self._begin(event)
             said: list[Part] = [TextPart(event.text)]
             yield from self._parts(said if event.message is None else event.message.parts)
-        yield from self._close_all()
         status, _, reason = _render_reason(event).partition(":")
+        yield from self._close_all("completed" if status == "completed" else "incomplete")
         details = {"reason": reason} if reason else None
         usage = event.usage and render_usage(event.usage)
         kind = "response.completed" if status == "completed" else "response.incomplete"
@@ -187,15 +188,16 @@ class ResponsesEncoder(EventEncoder):
         opened.item = item
         yield self._done(opened)
 
-    def _close(self) -> Iterator[Frame]:
+    def _close(self, status: str = "completed") -> Iterator[Frame]:
         """End the message or reasoning item."""
         opened, self._open = self._open, None
         if opened is not None:
             yield from opened.end_part()
-            yield self._done(opened, **opened.finished())
+            yield self._done(opened, **opened.finished(status))
 
-    def _close_all(self) -> Iterator[Frame]:
-        yield from self._close()
+    def _close_all(self, status: str) -> Iterator[Frame]:
+        """End all items. The one that is still open at the end of an answer was cut with it."""
+        yield from self._close(status)
         for opened in self._calls.values():
             if not self._output[opened.index]:
                 yield self._done(opened, arguments="".join(opened.chunks), status="incomplete")
@@ -243,23 +245,30 @@ class ResponsesEncoder(EventEncoder):
     def _source(self, source: Source) -> Iterator[Frame]:
         yield from self._part("output_text")
         if self._open is not None:
-            yield self._open.annotate(render_annotation(source))
+            yield self._open.annotate(self._annotation(source))
+
+    def _annotation(self, source: Source) -> dict[str, Any]:
+        return render_annotation(source)
 
     # --- calls, results, files -----------------------------------------------------------------------------
 
     def _call_delta(self, delta: ToolCallDelta) -> Iterator[Frame]:
         opened = self._calls.get(delta.index)
         if opened is None:
-            opened = yield from self._begin_call(delta.index, delta.id, delta.name)
+            opened = yield from self._begin_call(delta.index, delta)
         if delta.arguments:
             opened.chunks.append(delta.arguments)
             name = _CALL_EVENTS[opened.item["type"]]
             yield f"{name}.delta", {**opened.place, "delta": delta.arguments}
 
-    def _begin_call(self, index: int, id: str, name: str) -> Generator[Frame, None, OpenItem]:
+    def _begin_call(
+        self, index: int, call: ToolCall | ToolCallDelta
+    ) -> Generator[Frame, None, OpenItem]:
         yield from self._close()
-        common = {"status": "in_progress", "call_id": id, "name": name}
-        if name in self._custom:
+        id, name, own = call.id, call.name, own_data(call.provider_data, FORMAT)
+        is_custom = own.pop("type", None) == "custom_tool_call" or name in self._custom
+        common = {"status": "in_progress", "call_id": id, "name": name, **own}
+        if is_custom:
             item = {"id": self._id("ctc"), "type": "custom_tool_call", **common, "input": ""}
         else:
             item = {"id": self._id("fc"), "type": "function_call", **common, "arguments": ""}
@@ -275,7 +284,7 @@ class ResponsesEncoder(EventEncoder):
             return
         if opened is None:
             index = -1 - len(self._calls)  # never announced: no delta has this index
-            opened = yield from self._begin_call(index, call.id, call.name)
+            opened = yield from self._begin_call(index, call)
             yield from self._call_delta(ToolCallDelta(index, arguments=call.arguments))
         yield from self._end_call(opened, call)
 
@@ -415,6 +424,12 @@ _CALL_EVENTS = {
     "function_call": "response.function_call_arguments",
     "custom_tool_call": "response.custom_tool_call_input",
 }
+
+
+def render_frame(payload: Mapping[str, Any]) -> bytes:
+    """One event of a stream: `event:` repeats its type."""
+    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), encode_json(data))
 
 
 def _added(opened: OpenItem) -> Frame:

@@ -47,6 +47,10 @@ class OpenItem:
     def delta(self, content: str) -> Frame:
         """Write the next piece of the open part."""
         self.chunks.append(content)
+        return self.delta_frame(content)
+
+    def delta_frame(self, content: str) -> Frame:
+        """The event of a piece of the open part, which isn't noted."""
         payload = {**self._part_place(), "delta": content}
         if self.kind == "output_text":
             payload["logprobs"] = []
@@ -73,11 +77,11 @@ class OpenItem:
         self.content.append(part)
         self.kind, self.chunks, self.annotations = "", [], []
 
-    def finished(self) -> dict[str, Any]:
+    def finished(self, status: str) -> dict[str, Any]:
         """What the finished item has beyond `item`."""
         if self.item["type"] == "reasoning":
             return {"summary": self.content}
-        return {"content": self.content, "status": "completed"}
+        return {"content": self.content, "status": status}
 
     def _part(self, text: str) -> dict[str, Any]:
         if self.kind == "refusal":

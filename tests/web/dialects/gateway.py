@@ -44,6 +44,7 @@ SCENARIOS: dict[str, list[Sequence[ScriptItem]]] = {
         [ToolCall("call-1", "weather", '{"ci', None, complete=False), FinishReason.LENGTH]
     ],
     "reasoning": [[ReasoningPart("Hm, thinking", "c2ln", format="anthropic-messages"), "Yes."]],
+    "json": [['{"city": ', '"Paris"}', USAGE]],
     "sources": [["Paris", SOURCE, USAGE]],
     "cited": [["Paris", SOURCE, " and Rome", Source(url="https://example.org/b")]],
     "refusal": [[RefusalPart("I can't help with that.")]],

@@ -60,6 +60,7 @@ class Restarting:
             "/v1/chat/completions",
             {"model": "restarting:restarting", "messages": HI, "stream": True},
         ),
+        ("/v1/responses", {"model": "restarting:restarting", "input": HI, "stream": True}),
         ("/v1/messages", {"model": "restarting:restarting", "messages": HI, "stream": True}),
         ("/api/chat", UI),
         ("/agui", {"threadId": "t", "runId": "r", "messages": HI}),

@@ -49,6 +49,7 @@ from llmstream.web.dialects import (
     Ask,
     Dialect,
     OpenAIChat,
+    OpenAIResponses,
     all_dialects,
 )
 from llmstream.wire import decoder
@@ -68,6 +69,7 @@ BODIES: dict[type, Any] = {
         "stream": True,
         "stream_options": {"include_usage": True},
     },
+    OpenAIResponses: {"model": "m", "input": "hi", "stream": True},
     AnthropicMessages: {"model": "m", "messages": HI, "stream": True},
     AiSdk: {
         "model": "m",
@@ -308,6 +310,7 @@ def test_nothing_follows_the_end(dialect: Dialect) -> None:
     ("dialect", "place"),
     [
         (OpenAIChat(), ("error", "request_id")),
+        (OpenAIResponses(), ("error", "request_id")),
         (AnthropicMessages(), ("request_id",)),
         (AiSdk(), ("messageMetadata", "requestId")),
         (AgUi(), ("metadata", "requestId")),

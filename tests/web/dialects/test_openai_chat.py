@@ -273,7 +273,7 @@ async def test_an_unknown_model_is_a_404(client) -> None:
 
 async def test_what_is_not_here_is_no_unknown_model(client) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
-        await client.responses.create(model="text", input="hi")
+        await client.moderations.create(model="text", input="hi")
     assert caught.value.code == "no_such_path"
 
 

@@ -26,8 +26,16 @@ from tests.loopback import Loopback, Reply, Request, pieces
 from tests.web.serving import fetch, serving
 
 HI = [{"role": "user", "content": "hi"}]
-PATHS = {"openai-chat": "/v1/chat/completions", "anthropic-messages": "/v1/messages"}
-MODELS = {"openai-chat": "openai:m-1", "anthropic-messages": "anthropic:claude-sonnet-4-5"}
+PATHS = {
+    "openai-chat": "/v1/chat/completions",
+    "openai-responses": "/v1/responses",
+    "anthropic-messages": "/v1/messages",
+}
+MODELS = {
+    "openai-chat": "openai:m-1",
+    "openai-responses": "openai-responses:m-1",
+    "anthropic-messages": "anthropic:claude-sonnet-4-5",
+}
 LIMITS = {
     "anthropic-ratelimit-requests-remaining": "41",
     "x-ratelimit-remaining-tokens": "999",
@@ -39,6 +47,11 @@ VALUES: dict[str, Any] = {
     "reasoning": {"exclude": True},
     "store": True,
     "stream_options": {"include_usage": True, "include_obfuscation": False},
+    "include": ["file_search_call.results", "reasoning.encrypted_content"],
+    "max_tool_calls": 3,
+    "text": {"something": 1},
+    "tool_choice": {"type": "web_search"},
+    "truncation": "auto",
 }
 """Members that have a shape of their own."""
 
@@ -85,9 +98,15 @@ def named(headers: dict[str, str]) -> list[str]:
     return sorted({each.partition(":")[0] for each in told.split(" | ")} - {""})
 
 
+ASKED: dict[str, dict[str, Any]] = {
+    "openai-chat": {"messages": HI},
+    "openai-responses": {"input": "hi", "store": False},
+    "anthropic-messages": {"messages": HI, "max_tokens": 64000},
+}
+
+
 def body_of(format: str, **members: Any) -> dict[str, Any]:
-    limit = {"max_tokens": 64000} if format == "anthropic-messages" else {}
-    return {"messages": HI, **limit, **members}
+    return {**ASKED[format], **members}
 
 
 modes = pytest.mark.parametrize("stream", [True, False])
@@ -98,8 +117,9 @@ formats = pytest.mark.parametrize("format", list(PATHS))
 @formats
 async def test_listed_members_reach_a_provider_of_the_same_format(format, stream):
     members = {name: VALUES.get(name, f"value of {name}") for name in PASSED[format]}
+    tools = {"tools": [{"type": "web_search"}]} if "tool_choice" in members else {}
     status, headers, _, seen = await Gateway(format).ask(
-        format, body_of(format, stream=stream, **members)
+        format, body_of(format, stream=stream, **members, **tools)
     )
     assert (status, named(headers)) == (200, [])
     assert {name: seen.body.get(name) for name in members} == members
@@ -229,7 +249,7 @@ async def test_the_provider_s_rate_limits_come_back(format, stream):
     _, headers, _, _ = await Gateway(format).ask(format, body_of(format, stream=stream))
     back = {name for name in LIMITS if name in headers}
     assert back == {name for name in LIMITS if name.startswith(RATE_LIMITS[format])}
-    other = next(each for each in PATHS if each != format)
+    other = "openai-chat" if format == "anthropic-messages" else "anthropic-messages"
     _, headers, _, _ = await Gateway(other).ask(format, body_of(format, stream=stream))
     assert not {name for name in headers if name.startswith(RATE_LIMITS[other])}
 
