@@ -111,13 +111,15 @@ def continues(block: Block, line: str) -> bool:
 
 def is_lazy(block: Block | None, line: str) -> bool:
     """Whether a line goes on with an open paragraph, without the marks of the blocks that it stands in."""
-    if block is None or block.blank or block.kind == "fence":
+    if block is None or block.blank:
         return False
-    if block.kind in ("item", "quote"):
-        if block.fence or ITEM.match(line):
+    match block.kind:
+        case "fence":
             return False
-    elif block.kind == "paragraph" and block.lines and UNDERLINE.match(line):
-        return True
+        case "item" | "quote" if block.fence or ITEM.match(line):
+            return False
+        case "paragraph" if block.lines and UNDERLINE.match(line):
+            return True
     return not any(pattern.match(line) for pattern in _INTERRUPTING)
 
 

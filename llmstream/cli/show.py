@@ -73,7 +73,7 @@ class Show:
         """A piece of the answer."""
         self._quiet(self.out)
         shown = text if self._harmless is None else self._harmless.feed(text)
-        self._out_open = not shown.endswith("\n") if shown else self._out_open
+        self._out_open = _is_open(shown, self._out_open)
         self.out.write(shown)
         self.out.flush()
 
@@ -84,7 +84,7 @@ class Show:
             return
         self._quiet(self.err)
         shown = Harmless().feed(text)
-        self._err_open = not shown.endswith("\n") if shown else self._err_open
+        self._err_open = _is_open(shown, self._err_open)
         self.err.write(styled(shown, DIM, self.err))
         self.err.flush()
 
@@ -247,6 +247,11 @@ class _NoSpinner:
 
     def hide(self) -> None:
         """Nothing."""
+
+
+def _is_open(shown: str, before: bool) -> bool:  # noqa: FBT001  # a state, not a switch
+    """Whether the last row has no line end yet, after this was shown."""
+    return not shown.endswith("\n") if shown else before
 
 
 def _when(delay: float) -> str:

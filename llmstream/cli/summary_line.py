@@ -32,20 +32,21 @@ class Timing:
 
 def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
     """Such as `openai:gpt-5-mini · 12 tokens in, 345 out · first token after 0.42 s · 87 tokens/s`."""
+    usage = usage or Usage()
     parts = [model, _tokens(usage)]
     first = timing.to_first()
     if first is not None:
         parts.append(f"first token after {first:.2f} s")
     elif timing.ended is not None:
         parts.append(f"{timing.ended - timing.began:.2f} s")
-    rate = timing.rate(usage.output_tokens if usage is not None else None)
+    rate = timing.rate(usage.output_tokens)
     if rate is not None:
         parts.append(f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
     return " · ".join(part for part in parts if part)
 
 
-def _tokens(usage: Usage | None) -> str:
-    if usage is None or usage.total_tokens is None:
+def _tokens(usage: Usage) -> str:
+    if usage.total_tokens is None:
         return "tokens not reported"
     counted = ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
     told = [f"{count} {way}" for count, way in counted if count is not None]

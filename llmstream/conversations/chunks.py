@@ -22,26 +22,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from llmstream.conversations.documents import number_of
 from llmstream.conversations.models import ChatResponse, CitationSource, StreamingChunk
 from llmstream.conversations.turn import TurnRun
-from llmstream.events.types import PAYLOADS, EventType, Start, StreamEvent, failure_of
+from llmstream.events.types import PAYLOADS, EventType, Start, StreamEvent, content, failure_of
 from llmstream.messages import Message
 from llmstream.plain_values import dump
 
-_SHOWN_WHOLE = (
-    EventType.STATUS,
-    EventType.RETRY,
-    EventType.TOOL_CALL,
-    EventType.TOOL_RESULT,
-    EventType.FILE,
-)
-"""Events whose payload stands in the metadata as it is."""
 _DELTAS = {EventType.REASONING_DELTA: "reasoning", EventType.REFUSAL_DELTA: "refusal"}
 _USELESS = "use_openai has no effect here: name the model instead"
 
@@ -72,23 +64,8 @@ class _Projection:
 
     def chunk(self, event: StreamEvent) -> StreamingChunk | None:
         """What a reader sees of an event; None for what is not for readers."""
-        kind = event.type
-        if kind is EventType.TEXT_DELTA:
-            return StreamingChunk(content=event.text)
-        if kind is EventType.MESSAGE_START:
-            return StreamingChunk(metadata={"start": self._start(event.start), **self._ids()})
-        if kind in _DELTAS:
-            delta = event.reasoning_delta or event.refusal_delta
-            text = delta.content if delta is not None else ""
-            return StreamingChunk(metadata={_DELTAS[kind]: text})
-        if kind in _SHOWN_WHOLE and not event.is_internal:
-            name = PAYLOADS[kind].field
-            return StreamingChunk(metadata={name: dump(getattr(event, name))})
-        if kind is EventType.ERROR:
-            return self._failed(event)
-        if kind is EventType.MESSAGE_COMPLETE:
-            return self._last(event)
-        return None
+        show = self._CHUNKS.get(event.type)
+        return None if show is None or event.is_internal else show(self, event)
 
     def response(self, event: StreamEvent) -> ChatResponse:
         """The answer of a turn that was not streamed."""
@@ -104,6 +81,20 @@ class _Projection:
             message=message,
             metadata=self._metadata(event),
         )
+
+    def _text(self, event: StreamEvent) -> StreamingChunk:
+        return StreamingChunk(content=event.text)
+
+    def _begun(self, event: StreamEvent) -> StreamingChunk:
+        return StreamingChunk(metadata={"start": self._start(event.start), **self._ids()})
+
+    def _delta(self, event: StreamEvent) -> StreamingChunk:
+        return StreamingChunk(metadata={_DELTAS[event.type]: content(event)})
+
+    def _whole(self, event: StreamEvent) -> StreamingChunk:
+        """An event whose payload stands in the metadata as it is."""
+        name = PAYLOADS[event.type].field
+        return StreamingChunk(metadata={name: dump(getattr(event, name))})
 
     def _last(self, event: StreamEvent) -> StreamingChunk:
         return StreamingChunk(
@@ -127,9 +118,8 @@ class _Projection:
         return {"finish": finish, **self._ids()}
 
     def _start(self, start: Start | None) -> dict[str, Any]:
-        shown = dump(start or Start())
-        shown["warnings"] = [*(start.warnings if start is not None else ()), *self._warnings()]
-        return shown
+        start = start or Start()
+        return {**dump(start), "warnings": [*start.warnings, *self._warnings()]}
 
     def _warnings(self) -> list[str]:
         return [_USELESS] if self._run.request.use_openai is not None else []
@@ -148,3 +138,18 @@ class _Projection:
             "conversation_id": self._run.conversation.id,
             "turn_id": turn.id if turn is not None else "",
         }
+
+    _CHUNKS: ClassVar[Mapping[EventType, Callable[[Any, StreamEvent], StreamingChunk]]] = {
+        EventType.MESSAGE_START: _begun,
+        EventType.TEXT_DELTA: _text,
+        EventType.REASONING_DELTA: _delta,
+        EventType.REFUSAL_DELTA: _delta,
+        EventType.STATUS: _whole,
+        EventType.RETRY: _whole,
+        EventType.TOOL_CALL: _whole,
+        EventType.TOOL_RESULT: _whole,
+        EventType.FILE: _whole,
+        EventType.MESSAGE_COMPLETE: _last,
+        EventType.ERROR: _failed,
+    }
+    """How each type of event is shown. Readers get sources with the last chunk, and no half of a call."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from llmstream.checks import is_count
 from llmstream.conversations.errors import ContextTooLongError
 from llmstream.messages import Message, ToolCall, ToolResult
 from llmstream.token_estimate import estimate_tokens
@@ -33,10 +34,7 @@ class ContextPolicy:
 
     def __post_init__(self) -> None:
         limit = self.max_tokens
-        if limit is None:
-            return
-        is_whole = isinstance(limit, int) and not isinstance(limit, bool)
-        if not is_whole or limit < 1:
+        if limit is not None and not is_count(limit):
             raise ValueError(f"max_tokens must be a whole number from 1 on, or None, not {limit!r}")
 
     def trim(self, messages: Sequence[Message]) -> list[Message]:

@@ -65,10 +65,9 @@ def cite(
 ) -> dict[int, Source]:
     """The documents that are the answer's sources, by their numbers."""
     numbers = {int(number) for found in _CITED.findall(answer) for number in found.split(",")}
-    cited = [number for number in range(1, len(documents) + 1) if number in numbers]
-    if not cited and not refused:
-        cited = [*range(1, len(documents) + 1)]
-    return {number: _as_source(documents[number - 1]) for number in cited}
+    sources = {number: _as_source(each) for number, each in enumerate(documents, 1)}
+    cited = {number: source for number, source in sources.items() if number in numbers}
+    return cited if cited or refused else sources
 
 
 def number_of(source: Source, documents: Sequence[Mapping[str, Any]]) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmstream.checks import ensure_json
+from llmstream.checks import as_text, ensure_json
 from llmstream.conversations.documents import Document
 from llmstream.conversations.errors import ImportFormatError
 from llmstream.conversations.models import StartConversation
@@ -26,6 +26,7 @@ from llmstream.messages import Usage
 from llmstream.plain_values import dump
 
 FORMAT, VERSION = "llmstream.conversation", 1
+_OVER = tuple(state for state in STATES if state != "open")
 
 
 def render_export(conversation: ConversationRecord, turns: Sequence[Turn]) -> dict[str, Any]:
@@ -43,11 +44,10 @@ def render_export(conversation: ConversationRecord, turns: Sequence[Turn]) -> di
 def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list[Turn]]:
     """What a document holds. Raises ImportFormatError that names the place."""
     document = _parse_document(data)
-    given = {name: document.get(name) for name in StartConversation.model_fields}
+    known = StartConversation.model_fields
+    given = {name: document[name] for name in known if document.get(name) is not None}
     try:
-        request = StartConversation.model_validate(
-            {name: value for name, value in given.items() if value is not None}
-        )
+        request = StartConversation.model_validate(given)
     except ValidationError as error:
         raise ImportFormatError(str(error)) from None
     turns = document.get("turns")
@@ -91,7 +91,7 @@ def _check_types(turn: Turn) -> None:
         if message.usage is not None:
             _check(Usage, message.usage.to_dict())
         named = (message.name, message.id, message.model, message.provider)
-        if not all(value is None or isinstance(value, str) for value in named):
+        if not all(isinstance(value, str | None) for value in named):
             raise ValueError("a message's name, id, model and provider must be strings")
     if turn.error is not None:
         _check(ErrorInfo, turn.error.to_dict())
@@ -116,9 +116,7 @@ def _parse_turn(data: Any, where: str) -> Turn:
         _check_types(turn)
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
-    has_id = isinstance(turn.id, str) and bool(turn.id)
-    is_over = turn.state in STATES and turn.state != "open"
-    if not has_id or not is_over:
+    if as_text(turn.id) is None or turn.state not in _OVER:
         raise ImportFormatError(f"{where}: needs an id, and a state that is complete or partial")
     roles = [message.role for message in turn.messages]
     if roles[0] != "user" or not set(roles[1:]) <= {"assistant", "tool"}:

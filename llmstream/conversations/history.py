@@ -75,8 +75,8 @@ def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> TurnPlace
 def _find(turns: list[Turn], request: ConversationRequest) -> int | None:
     """The place of the turn that is asked again: by its id, or the last one by its question."""
     if request.turn_id is not None:
-        ids = [turn.id for turn in turns]
-        return ids.index(request.turn_id) if request.turn_id in ids else None
+        places = (place for place, turn in enumerate(turns) if turn.id == request.turn_id)
+        return next(places, None)
     if turns and turns[-1].state == "partial" and _asks(request, turns[-1]):
         return len(turns) - 1
     return None
@@ -115,10 +115,9 @@ def _answers(turn: Turn) -> Iterator[Message]:
     for message in turn.messages[1:]:
         is_cut = message is last and turn.state != "complete"
         parts = [part for part in message.parts if _is_sendable(part, answered, is_cut=is_cut)]
-        if len(parts) == len(message.parts) and parts:
-            yield message
-        elif parts:
-            yield replace(message, parts=parts)
+        if parts:
+            is_whole = len(parts) == len(message.parts)
+            yield message if is_whole else replace(message, parts=parts)
 
 
 def _is_sendable(part: Part, answered: set[str], *, is_cut: bool) -> bool:

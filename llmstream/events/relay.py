@@ -112,6 +112,7 @@ class Relay:
 
 def _keep_last_usage(made: StreamEvent, given: StreamEvent) -> None:
     """Where the usage sums up several rounds, the message keeps that of the last, whose message it is."""
-    has_rounds = given.messages is not None and isinstance(given.message, Message)
-    if has_rounds and made.message is not None and given.message is not None:
+    if given.messages is None or made.message is None:
+        return
+    if isinstance(given.message, Message):
         made.message.usage = given.message.usage

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llmstream.checks import as_text
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def parse_model(model: str) -> tuple[str, str | None]:
 
     Gives the provider's name and the model, None for its default. Raises ConfigurationError.
     """
-    if not isinstance(model, str) or not model:
+    if as_text(model) is None:
         raise ConfigurationError('model must be a string such as "openai:gpt-5-mini"')
     known = names()
     head, colon, tail = model.partition(":")

@@ -14,6 +14,10 @@ T = TypeVar("T")
 _OF_THE_TRANSPORT = ("content-length", "transfer-encoding", "host")
 _SECRET_HEADER = re.compile(r"key|auth|token|secret|password|cookie|credential", re.I)
 
+_HEADER_NAME = re.compile("[!-9;-~]+")
+"""Printable ASCII without the colon that ends a name."""
+_PLAIN = re.compile("[ -~]*")
+
 _SHORTEST = 8
 """Characters of a secret that is hidden wherever it stands in a text."""
 
@@ -96,7 +100,7 @@ def _key_flaw(key: Any, name: str) -> str | None:
     key = key.strip(" \t")
     if not key:
         return f"{name} is empty"
-    if not _is_plain(key):
+    if not _PLAIN.fullmatch(key):
         return f"{name} holds a line break or another character that no key has; was it read from a file? Strip it"
     return None
 
@@ -105,25 +109,21 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """Raise ConfigurationError for a header that can't be sent."""
     flaws = [_header_flaw(name, value) for name, value in headers.items()]
     del headers  # no frame that raises shows them
-    for flaw in flaws:
-        if flaw is not None:
-            raise ConfigurationError(flaw)
+    flaw = next(filter(None, flaws), None)
+    if flaw is not None:
+        raise ConfigurationError(flaw)
 
 
 def _header_flaw(name: Any, value: Any) -> str | None:
     if not isinstance(name, str) or not isinstance(value, str):
         return "headers must map strings to strings"
-    if not name or not _is_plain(name) or set(name) & set(" :"):
+    if not _HEADER_NAME.fullmatch(name):
         return f"header name {name!r} can't be sent"
     if name.lower() in _OF_THE_TRANSPORT:
         return f"header {name!r} is the transport's to set"
-    if not _is_plain(value):
+    if not _PLAIN.fullmatch(value):
         return f"the value of header {name!r} holds a character that can't be sent"
     return None
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable()
 
 
 def secret_headers(headers: Mapping[str, str]) -> list[str]:

@@ -85,8 +85,8 @@ def is_loopback(host: str) -> bool:
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_AZURE = ipaddress.ip_address("168.63.129.16")
 _SPECIAL = (
+    ipaddress.ip_network("168.63.129.16/32"),  # Azure's metadata
     ipaddress.ip_network("192.0.0.0/24"),  # Oracle's metadata
     ipaddress.ip_network("192.88.99.0/24"),  # 6to4
 )
@@ -118,9 +118,6 @@ def _embedded(address: IPAddress) -> Iterator[IPAddress]:
 
 
 def _is_public(address: IPAddress) -> bool:
-    if not address.is_global or address.is_multicast or address.is_reserved:
-        return False
     is_site_local = getattr(address, "is_site_local", False)  # IPv6 addresses alone have it
-    if is_site_local or address == _AZURE:
-        return False
-    return not any(address in network for network in _SPECIAL)
+    flaws = (not address.is_global, address.is_multicast, address.is_reserved, is_site_local)
+    return not any(flaws) and not any(address in network for network in _SPECIAL)

@@ -29,6 +29,7 @@ _NEXT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _BRACKETS = re.compile(r'[{\[]|[}\]]|"(?:[^"\\\n]|\\.)*"')
+_DEPTHS = {"{": 1, "[": 1, "}": -1, "]": -1}
 _WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}
 """As models write them in words of another language, and in JSON."""
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
@@ -179,10 +180,7 @@ class _Finder:
             self._brackets -= 1
             if self._brackets < 0:
                 break
-            if token[0] in "{[":
-                depth += 1
-            elif token[0] in "}]":
-                depth -= 1
+            depth += _DEPTHS.get(token[0], 0)
             if depth == 0:
                 return token.end()
         return broken_at

@@ -27,6 +27,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
+from llmstream.checks import as_object
 from llmstream.structured.pattern import compile_pattern
 
 Problem: TypeAlias = tuple[tuple[str | int, ...], str]
@@ -51,7 +52,11 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "integer": lambda value: type(value) is int or (type(value) is float and value.is_integer()),
 }
-_VALUES: dict[str, Callable[[Any], bool]] = {**_TYPES, "any": lambda _: True}
+_VALUES: dict[str, Callable[[Any], bool]] = {
+    **_TYPES,
+    "any": lambda _: True,
+    "nothing": lambda _: False,
+}
 """What a keyword may speak of."""
 _NO_SCHEMAS = frozenset({"enum", "const", "default", "examples"})
 """Keywords that hold values."""
@@ -84,7 +89,7 @@ def check(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
 def compile_patterns(schema: Mapping[str, Any]) -> None:
     """Prepare the patterns of a schema, so that the log says now which of them can't be checked."""
     for inner in walk(schema, _NO_SCHEMAS):
-        patterns = [inner.get("pattern"), *_mapping(inner.get("patternProperties"))]
+        patterns = [inner.get("pattern"), *as_object(inner.get("patternProperties"))]
         for pattern in patterns:
             if isinstance(pattern, str):
                 compile_pattern(pattern)
@@ -117,7 +122,7 @@ def _find(reference: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
     head, *steps = reference.split("/") if isinstance(reference, str) else [reference]
     for step in steps:
         name = step.replace("~1", "/").replace("~0", "~")
-        found = found.get(name) if isinstance(found, Mapping) else None
+        found = as_object(found).get(name)
     if head != "#" or not isinstance(found, Mapping):
         raise ValueError(f"$ref {reference!r} names nothing in the schema")
     return found
@@ -179,13 +184,13 @@ class _Check:
             return
         if "$ref" in schema:
             schema = self._resolve(schema)
-        if "type" in schema and not self._is_of(value, schema["type"]):
+        if not self._is_of(value, schema.get("type")):
             yield path, f"must be {_types(schema['type'])}"
             return
         fits = True
         for keyword, limit in schema.items():
-            known = self._KEYWORDS.get(keyword)
-            if known is None or not _VALUES[known.of](value):
+            known = self._KEYWORDS.get(keyword, self._UNKNOWN)
+            if not _VALUES[known.of](value):
                 continue
             for problem in known.find(self, value, limit, schema, path):
                 fits = False
@@ -242,8 +247,7 @@ class _Check:
 
     def _is_of(self, value: Any, types: Any) -> bool:
         if isinstance(types, str):
-            test = _TYPES.get(types)
-            return test is not None and test(value)
+            return _TYPES.get(types, _VALUES["nothing"])(value)
         names = _list(types)
         self.spend(len(names) // _NAMES)
         return not names or any(self._is_of(value, name) for name in names if isinstance(name, str))
@@ -300,15 +304,15 @@ class _Check:
                 yield from self.problems(item, limit[name], (*path, name))
 
     def _pattern_properties(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        for source, part in _mapping(limit).items():
+        for source, part in as_object(limit).items():
             self.spend(len(value))
             for name, item in value.items():
                 if self.matches(name, source):
                     yield from self.problems(item, part, (*path, name))
 
     def _additional(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        known = _mapping(schema.get("properties"))
-        patterns = _mapping(schema.get("patternProperties"))
+        known = as_object(schema.get("properties"))
+        patterns = as_object(schema.get("patternProperties"))
         self.spend(len(value) * (1 + len(patterns)) // _NAMES)
         for name, item in value.items():
             if name in known:
@@ -360,14 +364,11 @@ class _Check:
         "prefixItems": _Keyword("array", _prefix_items),
         "items": _Keyword("array", _items),
     }
+    _UNKNOWN: ClassVar = _Keyword("nothing", _const)
 
 
 def _list(limit: Any) -> Sequence[Any]:
     return limit if isinstance(limit, list | tuple) else ()
-
-
-def _mapping(limit: Any) -> Mapping[str, Any]:
-    return limit if isinstance(limit, Mapping) else {}
 
 
 def _types(limit: Any) -> str:

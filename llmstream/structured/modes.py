@@ -64,7 +64,7 @@ def start(
 def _ask_by_tool(answer_type: AnswerType[Any], options: CallOptions) -> None:
     """Make the answer the arguments of a tool that the model must call."""
     require(
-        not options.get("tools") and not options.get("tool_choice"),
+        not _has_tools(options),
         'the answer itself is a tool call here: leave out tools and tool_choice, or mode="tool"',
     )
     schema = answer_type.strict() or answer_type.schema
@@ -74,14 +74,19 @@ def _ask_by_tool(answer_type: AnswerType[Any], options: CallOptions) -> None:
 
 def _choose(can: SchemaSupport, answer_type: AnswerType[Any], options: CallOptions) -> Mode:
     """The strictest way that the provider is known to take."""
-    if can.native and (not can.closed_only or _is_closed(answer_type)):
+    is_taken = not can.closed_only or _is_closed(answer_type)
+    if can.native and is_taken:
         return "native"
-    has_tools = bool(options.get("tools") or options.get("tool_choice"))
     effort = options.get("reasoning_effort")
     reasons = can.reasons_unasked if effort is None else effort != "none"
-    if can.forced_call and not has_tools and (can.forced_reasoning or not reasons):
+    may_force = can.forced_call and not _has_tools(options)
+    if may_force and (can.forced_reasoning or not reasons):
         return "tool"
     return "instructions"
+
+
+def _has_tools(options: CallOptions) -> bool:
+    return bool(options.get("tools") or options.get("tool_choice"))
 
 
 def _is_closed(answer_type: AnswerType[Any]) -> bool:

@@ -22,6 +22,12 @@ T = TypeVar("T")
 _MOST_VALUES = 100
 """Values of an answer that are shown while they grow; the last one is found at the end in any case."""
 _TOLD = 5  # problems that a message lists
+_STOPPED: dict[FinishReason | None, str] = {
+    FinishReason.LENGTH: "it was cut at max_tokens; ",
+    FinishReason.CONTENT_FILTER: "it ended with content_filter; ",
+    FinishReason.REFUSAL: "it ended with refusal; ",
+}
+"""Ends that the model didn't choose, as a message tells them."""
 
 
 class ValidationFailedError(InvalidOutputError):
@@ -187,13 +193,9 @@ def _failure(
     told = "; ".join(lines[:_TOLD])
     if len(lines) > _TOLD:
         told += f"; and {len(lines) - _TOLD} more"
-    reason = event.finish_reason
-    if event.message is not None and event.message.refusal:
-        told = "the model refused"
-    elif reason is FinishReason.LENGTH:
-        told = f"it was cut at max_tokens; {told}"
-    elif reason in (FinishReason.CONTENT_FILTER, FinishReason.REFUSAL):
-        told = f"it ended with {reason}; {told}"
+    told = (
+        "the model refused" if _is_refusal(event) else _STOPPED.get(event.finish_reason, "") + told
+    )
     message = f"the answer is no {answer_type.name}: {told}"
     # Asking again may cure what the model got wrong, not what stopped it.
     info = ErrorInfo(
@@ -206,9 +208,8 @@ def _failure(
 
 def repairable(event: StreamEvent) -> bool:
     """Whether the answer ended of itself."""
-    refused = event.message is not None and bool(event.message.refusal)
-    return not refused and event.finish_reason not in (
-        FinishReason.LENGTH,
-        FinishReason.CONTENT_FILTER,
-        FinishReason.REFUSAL,
-    )
+    return not _is_refusal(event) and event.finish_reason not in _STOPPED
+
+
+def _is_refusal(event: StreamEvent) -> bool:
+    return event.message is not None and bool(event.message.refusal)

@@ -12,6 +12,7 @@ import typing
 from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
+from functools import cached_property
 from typing import Annotated, Any, TypeAlias
 
 import typing_extensions
@@ -41,7 +42,6 @@ class Shape:
 
     def __init__(self, annotation: Any) -> None:
         self.annotation = annotation
-        self._adapter: TypeAdapter[Any] | None = None
 
     shows_text = False
     """A string is shown while it grows."""
@@ -57,17 +57,19 @@ class Shape:
     def put(self, value: Any, key: Key, part: Any) -> None:
         """Put a part in, or in place of what was there."""
 
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.annotation)
+
     def check(self, value: Any) -> Any:
         """The whole JSON value as one of this type. Raises ValueError."""
         if type(value) is self.annotation and self.annotation in _PLAIN:
             return value
         try:
-            if self._adapter is None:
-                self._adapter = TypeAdapter(self.annotation)
             return self._adapter.validate_python(value)
         except ValidationError:
             # Strict models take from JSON what they don't take from Python: a date in a string, a list for a tuple.
-            return typing.cast("TypeAdapter[Any]", self._adapter).validate_json(to_json(value))
+            return self._adapter.validate_json(to_json(value))
         except PydanticUserError as error:
             raise ValueError(str(error)) from None
 
@@ -107,7 +109,6 @@ class Items(Shape):
         super().__init__(annotation)
         self._item = item
         self._is_list = is_list
-        self._shape: Shape | None = None  # made when needed: a type may hold itself
 
     def empty(self, *, is_list: bool) -> Any:
         """A list or a dict; None if the other one came."""
@@ -117,9 +118,12 @@ class Items(Shape):
 
     def child(self, key: Key) -> Shape:
         """The shape of every item."""
-        if self._shape is None:
-            self._shape = shape_of(self._item)
         return self._shape
+
+    @cached_property
+    def _shape(self) -> Shape:
+        """Made when needed: a type may hold itself."""
+        return shape_of(self._item)
 
     def put(self, value: Any, key: Key, part: Any) -> None:
         """Into the list or the dict."""
@@ -272,17 +276,13 @@ def _split(hint: Any) -> tuple[Any, FieldInfo | None]:
 def _keys(name: str, field: FieldInfo | None, config: Mapping[str, Any]) -> list[str]:
     """The keys of an object that may hold a field."""
     alias = None if field is None else field.validation_alias or field.alias
+    if alias is None:
+        return [name]
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    keys: list[str] = []
-    for choice in choices:
-        if isinstance(choice, str):
-            keys.append(choice)
-        elif isinstance(choice, AliasPath) and len(choice.path) == 1:
-            keys.append(str(choice.path[0]))
+    paths = [choice.path if isinstance(choice, AliasPath) else [choice] for choice in choices]
+    keys = [str(path[0]) for path in paths if len(path) == 1]
     by_name = config.get("populate_by_name") or config.get("validate_by_name")
-    if alias is None or by_name:
-        keys.append(name)
-    return keys
+    return [*keys, name] if by_name else keys
 
 
 def _model_fields(cls: type[BaseModel]) -> dict[str, tuple[str, Any]]:

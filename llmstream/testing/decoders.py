@@ -209,13 +209,7 @@ def _mutate_value(body: bytes, chance: Random) -> bytes:
     seen: list[Any] = [payload]
     while seen:
         value = seen.pop()
-        keys = (
-            list(value)
-            if isinstance(value, dict)
-            else range(len(value))
-            if isinstance(value, list)
-            else ()
-        )
+        keys = _keys(value)
         inner += ((value, key) for key in keys)
         seen += (value[key] for key in keys)
     holder, key = chance.choice(inner)
@@ -226,22 +220,43 @@ def _mutate_value(body: bytes, chance: Random) -> bytes:
     return b"\n".join(lines)
 
 
+def _keys(value: Any) -> Sequence[Any]:
+    """The keys or indexes of a container; none of anything else."""
+    if isinstance(value, dict):
+        return list(value)
+    return range(len(value)) if isinstance(value, list) else ()
+
+
 def _mutate(body: bytes, chance: Random) -> bytes:
     data = bytearray(body)
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(data) + 1)
         end = min(len(data), at + chance.randint(1, 40))
-        change = chance.randrange(5)
-        if change == 0 and data:
-            data[at % len(data)] = chance.randrange(256)
-        elif change == 1:
-            del data[at:end]
-        elif change == 2:
-            data[at:at] = chance.randbytes(chance.randint(1, 8))
-        elif change == 3:
-            data[at:at] = data[at:end] * 2
-        else:
-            data[at:at] = chance.choice(
-                [b"null", b"\n\n", b"[]", b'"', b"{", b"-1e999", b"\\ud800", b"\xff", b"\0"]
-            )
+        chance.choice(_CHANGES)(data, at, end, chance)
     return bytes(data)
+
+
+def _change_byte(data: bytearray, at: int, _: int, chance: Random) -> None:
+    if data:
+        data[at % len(data)] = chance.randrange(256)
+
+
+def _delete(data: bytearray, at: int, end: int, _: Random) -> None:
+    del data[at:end]
+
+
+def _insert_noise(data: bytearray, at: int, _: int, chance: Random) -> None:
+    data[at:at] = chance.randbytes(chance.randint(1, 8))
+
+
+def _repeat(data: bytearray, at: int, end: int, _: Random) -> None:
+    data[at:at] = data[at:end] * 2
+
+
+def _insert_word(data: bytearray, at: int, _: int, chance: Random) -> None:
+    data[at:at] = chance.choice(_WORDS)
+
+
+_WORDS = (b"null", b"\n\n", b"[]", b'"', b"{", b"-1e999", b"\\ud800", b"\xff", b"\0")
+_CHANGES = (_change_byte, _delete, _insert_noise, _repeat, _insert_word)
+"""How a body is made wrong."""

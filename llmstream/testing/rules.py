@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, get_args
 
+from llmstream.checks import as_text
 from llmstream.errors import ErrorKind
 from llmstream.events.types import (
     PAYLOADS,
@@ -18,8 +19,8 @@ from llmstream.events.types import (
 from llmstream.messages import FinishReason, Message, ToolCall
 
 _TERMINAL = (EventType.MESSAGE_COMPLETE, EventType.ERROR)
-_ALWAYS_SET = (EventType.STATUS, EventType.MESSAGE_START)
-"""Types beside the pieces whose payload a provider must set."""
+_NEVER_EMPTY = frozenset({*PIECES, EventType.STATUS, EventType.MESSAGE_START})
+"""Types whose payload a provider must set."""
 _KINDS = frozenset(get_args(ErrorKind))
 
 
@@ -47,11 +48,10 @@ def broken_rules(events: Sequence[Any]) -> list[str]:
 
 
 def _order(kinds: Sequence[EventType]) -> list[str]:
-    broken = []
-    if EventType.RETRY in kinds:
-        broken.append("a RETRY: it is the client's to announce")
-    if kinds.count(EventType.MESSAGE_START) > 1:
-        broken.append("more than one MESSAGE_START")
+    broken = _found(
+        ("a RETRY: it is the client's to announce", EventType.RETRY in kinds),
+        ("more than one MESSAGE_START", kinds.count(EventType.MESSAGE_START) > 1),
+    )
     pieces = [kind for kind in kinds if kind in PIECES]
     before = [*takewhile(lambda kind: kind is not EventType.MESSAGE_START, kinds)]
     if pieces and pieces[0] in before:
@@ -60,13 +60,13 @@ def _order(kinds: Sequence[EventType]) -> list[str]:
 
 
 def _value(event: StreamEvent) -> list[str]:
-    if event.type not in PIECES and event.type not in _ALWAYS_SET:
+    if event.type not in _NEVER_EMPTY:
         return []
     name = PAYLOADS[event.type].field
     value: Any = getattr(event, name)
     if value is None:
         return [f"{event.type} without its value {name}"]
-    if event.type in TEXTS and (not isinstance(value.content, str) or not value.content):
+    if event.type in TEXTS and as_text(value.content) is None:
         return [
             f"{event.type} whose content is {value.content!r}: it must be a string, and not empty"
         ]
@@ -100,15 +100,20 @@ class _Calls:
         return [] if has_own_id else ["a tool call is announced without an id of its own"]
 
     def _call(self, call: ToolCall) -> list[str]:
-        broken = []
-        if not call.id:
-            broken.append("TOOL_CALL without an id")
         index = self._indexes.get(call.id)
-        if index is not None and self._arguments[index] != call.arguments:
-            broken.append("the deltas of a tool call don't add up to its arguments")
-        if not call.complete and call.input is not None:
-            broken.append("TOOL_CALL with complete=False and an input all the same")
-        return broken
+        announced = call.arguments if index is None else self._arguments[index]
+        has_input = call.input is not None
+        return _found(
+            ("TOOL_CALL without an id", not call.id),
+            (
+                "the deltas of a tool call don't add up to its arguments",
+                announced != call.arguments,
+            ),
+            (
+                "TOOL_CALL with complete=False and an input all the same",
+                has_input and not call.complete,
+            ),
+        )
 
 
 def _end(last: StreamEvent, before: Sequence[StreamEvent]) -> list[str]:
@@ -116,30 +121,37 @@ def _end(last: StreamEvent, before: Sequence[StreamEvent]) -> list[str]:
 
 
 def _complete(last: StreamEvent, before: Sequence[StreamEvent]) -> list[str]:
-    broken = []
-    if not isinstance(last.finish_reason, FinishReason):
-        broken.append(f"MESSAGE_COMPLETE whose finish_reason is {last.finish_reason!r}")
-    if last.text_delta is not None:
-        broken.append("MESSAGE_COMPLETE with a text_delta: batch mode is the client's")
-    if last.error is not None or last.error_info is not None:
-        broken.append("MESSAGE_COMPLETE with an error")
-    if last.message is not None:
-        broken += _sum(last.message, before)
-    return broken
+    broken = _found(
+        (
+            f"MESSAGE_COMPLETE whose finish_reason is {last.finish_reason!r}",
+            not isinstance(last.finish_reason, FinishReason),
+        ),
+        (
+            "MESSAGE_COMPLETE with a text_delta: batch mode is the client's",
+            last.text_delta is not None,
+        ),
+        ("MESSAGE_COMPLETE with an error", (last.error, last.error_info) != (None, None)),
+    )
+    return broken if last.message is None else broken + _sum(last.message, before)
 
 
 def _error(last: StreamEvent) -> list[str]:
     info = last.error_info
     if info is None:
         return ["ERROR without error_info"]
-    broken = []
-    if info.kind not in _KINDS:
-        broken.append(f"ERROR of kind {info.kind!r}, which is none of the closed list")
-    if last.error != str(info):
-        broken.append("ERROR whose error is not str(error_info)")
-    if info.status_code is not None and 200 <= info.status_code < 300:
-        broken.append(f"ERROR with the status of a success, {info.status_code}")
-    return broken
+    return _found(
+        (f"ERROR of kind {info.kind!r}, which is none of the closed list", info.kind not in _KINDS),
+        ("ERROR whose error is not str(error_info)", last.error != str(info)),
+        (
+            f"ERROR with the status of a success, {info.status_code}",
+            200 <= (info.status_code or 0) < 300,
+        ),
+    )
+
+
+def _found(*rules: tuple[str, bool]) -> list[str]:
+    """The words of those rules that are broken."""
+    return [words for words, is_broken in rules if is_broken]
 
 
 def _sum(message: Message, before: Sequence[StreamEvent]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from llmstream.conversations.errors import StoreError
 
 _SERVER = "is the server up, and can it be reached from here?"
@@ -70,6 +72,15 @@ _BY_CLASS = {
 }
 
 
+_BY_WORDS = (
+    (re.compile("max number of clients|too many connections", re.IGNORECASE), _TOO_MANY),
+    (
+        re.compile("unknown (?:redis )?command", re.IGNORECASE),
+        "the server must have scripts (EVAL) and hashes, as every Redis and Valkey has",
+    ),
+)
+
+
 def explain(error: Exception) -> StoreError:
     """What happened and what to do."""
     name = type(error).__name__
@@ -78,19 +89,15 @@ def explain(error: Exception) -> StoreError:
 
 
 def _find_advice(error: Exception, name: str, told: str) -> str:
-    by_class = _BY_CLASS.get(name)
-    if by_class is not None:
-        return by_class
+    if name in _BY_CLASS:
+        return _BY_CLASS[name]
     # A script's error has the word in front, or behind its own: "ERR Error running script … -OOM command …"
-    words = told.replace("-", " ").replace(":", " ").split()
-    for word in words:
-        if word in ADVICE:
-            return ADVICE[word]
-    lowered = told.lower()
-    if "max number of clients" in lowered or "too many connections" in lowered:
-        return _TOO_MANY
-    if "unknown command" in lowered or "unknown redis command" in lowered:
-        return "the server must have scripts (EVAL) and hashes, as every Redis and Valkey has"
+    found = [word for word in re.split(r"[-:\s]+", told) if word in ADVICE]
+    if found:
+        return ADVICE[found[0]]
+    for pattern, advice in _BY_WORDS:
+        if pattern.search(told):
+            return advice
     if isinstance(error, OSError) or name in ("ConnectionError", "TimeoutError"):
         return _SERVER
     return "this is unexpected: see the server's log"

@@ -31,11 +31,11 @@ class _Rule:
 
     def covers(self, url: SplitResult) -> bool:
         """Whether a request to `url` goes without a proxy."""
-        if self.scheme and self.scheme != url.scheme:
+        if self.scheme not in ("", url.scheme):
             return False
         is_usual_port = url.port == PORTS.get(url.scheme)  # httpx2 takes it for no port at all
         port = None if is_usual_port else url.port
-        if self.port is not None and self.port != port:
+        if self.port not in (None, port):
             return False
         return self.matches(url.hostname or "")
 
@@ -92,8 +92,7 @@ class Proxies:
         names = [name.strip() for name in found.get("no", "").split(",")]
         if "*" in names:
             self._by_scheme = {}
-        rules = [_parse(name) for name in names if name]
-        self._rules = [rule for rule in rules if rule is not None]
+        self._rules = [*filter(None, map(_parse, filter(None, names)))]
 
     def find(self, url: str) -> Proxy | None:
         """The proxy for a request; None: it needs none. Raises ConfigurationError for a wrong one."""
