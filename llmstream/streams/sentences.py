@@ -122,7 +122,7 @@ class _Mark:
         if is_at_once and self._is_inside_word(behind):
             return 0
         is_bare = closed == self._at + 1 and spaced > closed
-        known = _Stop(text, self._at, spaced, whole=self._whole).goes_on() if is_bare else False
+        known = _FullStop(text, self._at, spaced, whole=self._whole).goes_on() if is_bare else False
         if known is False:
             return self._end_by_next_letter(spaced)
         return None if known is None else 0
@@ -189,7 +189,7 @@ class _Mark:
         return spaced if self._whole or len(text) >= spaced + _REACH else None
 
 
-class _Stop:
+class _FullStop:
     """A full stop with a space behind it, and the words on both sides. "" stands for none."""
 
     def __init__(self, text: str, at: int, spaced: int, *, whole: bool) -> None:
