@@ -202,12 +202,17 @@ def _placed(block: list[Frame], index: int) -> list[Frame]:
 
 def disturbed_messages(said: Said, below: Below) -> bytes:
     """As it comes."""
+    shown = (
+        below(3) == 0
+    )  # the whole message comes at its end, and perhaps brings some of the blocks alone
     blocks: list[list[Frame]] = []
     if said.reasoning:
         blocks.append(_prose("thinking", said.reasoning, below))
     if said.text:
         blocks.append(_prose("text", said.text, below))
+    blocks = [block for block in blocks if not shown or below(3)]
     calls = [_tool_use(call, number, below) for number, call in enumerate(said.calls)]
+    calls = [call for call in calls if not shown or below(3)]
     first = len(blocks)
     frames = [frame for index, block in enumerate(blocks) for frame in _placed(block, index)]
     placed = [_placed(call, first + number) for number, call in enumerate(calls)]
@@ -215,9 +220,30 @@ def disturbed_messages(said: Said, below: Below) -> bytes:
     if not below(3):
         frames.insert(below(len(frames) + 1), {"type": "ping"})
     end = _messages_end()
-    if said.text and not below(3):
-        end[-1]["message"] = {"content": [{"type": "text", "text": said.text}]}
+    if shown:
+        message = {"content": _whole_blocks(said)}
+        place = below(4)
+        if place == 0:
+            end[0] = {**end[0], "delta": {**end[0]["delta"], **message}}
+        elif place == 1:
+            end[-1] |= message
+        elif place == 2:
+            end[-1]["message"] = message
+        else:
+            frames.append({**_START, "message": {**_START["message"], **message}})
     return sse([_START, *frames, *end])
+
+
+def _whole_blocks(said: Said) -> list[Frame]:
+    blocks: list[Frame] = []
+    if said.reasoning:
+        blocks.append({"type": "thinking", "thinking": said.reasoning})
+    if said.text:
+        blocks.append({"type": "text", "text": said.text})
+    for number, call in enumerate(said.calls):
+        input = json.loads(call.arguments)
+        blocks.append({"type": "tool_use", "id": f"t{number}", "name": call.name, "input": input})
+    return blocks
 
 
 def _prose(kind: str, text: str, below: Below) -> list[Frame]:
@@ -251,8 +277,13 @@ def _tool_use(call: Call, number: int, below: Below) -> list[Frame]:
     if not below(4):
         block.insert(1, block[0])
     if not below(4):
-        block[0] = {**block[0], "content_block": {**block[0]["content_block"], "name": ""}}
-        block.insert(1, {"type": "content_block_start", "content_block": empty})
+        half = below(len(call.name))
+        rest = call.name[half if below(2) else 0 :]
+        block[0] = {
+            **block[0],
+            "content_block": {**block[0]["content_block"], "name": call.name[:half]},
+        }
+        block.insert(1, {"type": "content_block_start", "content_block": {**empty, "name": rest}})
     return block
 
 

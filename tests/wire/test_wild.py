@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent, wire
-from llmstream.messages import Message
+from llmstream.messages import Message, ReasoningPart
 from llmstream.providers.config import TRANSPORTS
 from tests.grammar_check import check_calls, check_stream
 from tests.loopback import Loopback, Reply, Request
@@ -18,6 +18,14 @@ from tests.wire.wild.row import Row
 from tests.wire.wild.rows import rows
 
 ROWS = rows()
+TYPES = {
+    "all calls": "tool_call",
+    "files": "file",
+    "results": "tool_result",
+    "sealed": "provider",
+    "sources": "source",
+}
+"""The types of parts that are counted."""
 KEY = "sk-key-of-the-wild-0123456789"
 each = pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.format}-{row.name}")
 
@@ -36,10 +44,19 @@ def check(events: Sequence[StreamEvent], expect: dict[str, Any]) -> None:
         assert last.finish_reason == expect["finish"]
     if "code" in expect:
         check_not_understood(last)
-    if "files" in expect:
-        assert sum(part.type == "file" for part in message.parts) == expect["files"]
+    for name, type in TYPES.items():
+        if name in expect:
+            assert sum(part.type == type for part in message.parts) == expect[name]
+    if "signatures" in expect:
+        assert signatures(message) == expect["signatures"]
     for name, count in expect.get("usage", {}).items():
         assert getattr(last.usage, name) == count
+
+
+def signatures(message: Message) -> list[str]:
+    """Those of the reasoning, each with its words."""
+    parts = [part for part in message.parts if isinstance(part, ReasoningPart)]
+    return [part.signature for part in parts if part.signature and part.text]
 
 
 def check_expected_calls(message: Message, expected: list[dict[str, Any]]) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmstream.cache_marks import CONTROL, further_members
 from llmstream.messages import File, Source, ToolResult
 from llmstream.provider_data import keep
-from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.open_calls import OpenCall, as_name
 from llmstream.wire.text_record import TextRecord
 
 FORMAT = "anthropic-messages"
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _OF_CALL = frozenset({"id", "name", "input", CONTROL})
 _CALL_NOTES = ("type", "caller", "server_name")
+_SURE = 8
+"""Characters of a signature that no later piece of it repeats by chance."""
 
 
 class Echo:
@@ -56,6 +58,22 @@ class OpenBlock:
         self.item: dict[str, Any] | None = None
         self.pieces: dict[str, list[str]] = {}  # what deltas add to the item's strings, joined once
 
+    def add_signature(self, piece: str) -> None:
+        """The next piece of a signature. One that begins with what came is the whole again."""
+        first = self.signature[0] if self.signature else ""
+        if len(first) >= _SURE and piece.startswith(first):
+            self.signature.clear()
+        if piece:
+            self.signature.append(piece)
+
+    def whole_item(self) -> dict[str, Any]:
+        """The item with what its deltas brought."""
+        item = dict(self.item or {})
+        for key, pieces in self.pieces.items():
+            begun = item.get(key)
+            item[key] = "".join([begun if isinstance(begun, str) else "", *pieces])
+        return item
+
 
 def add_to_item(block: OpenBlock, delta: dict[str, Any]) -> None:
     """A delta of a block that only the provider understands."""
@@ -68,23 +86,31 @@ def add_to_item(block: OpenBlock, delta: dict[str, Any]) -> None:
             block.item[key] = delta[key]
 
 
-def repeats(opening: dict[str, Any], start: dict[str, Any], index: int) -> bool:
-    """Whether the first block of `message_start` comes again."""
-    same_type = opening.get("type") == start.get("type")
-    return same_type and index == 0 and opening.get("id") == start.get("id")
+def repeats(opening: Sequence[dict[str, Any]], start: dict[str, Any], index: Any) -> bool:
+    """Whether a block that `message_start` has comes again, at its place."""
+    if not isinstance(index, int) or not 0 <= index < len(opening):
+        return False
+    return all(opening[index].get(name) == start.get(name) for name in ("type", "id"))
+
+
+def goes_on(block: OpenBlock, start: dict[str, Any]) -> bool:
+    """Whether a start is that of an open block again. With another name, one of a whole call is another call's."""
+    id, call = as_word(start.get("id")), block.call
+    if start.get("type") != block.type or (id and block.id and id != block.id):
+        return False
+    if call is None:
+        return True
+    name = as_name(start.get("name"))
+    if not call.name or name in ("", call.name):
+        return True
+    has_both = bool(block.input and start.get("input"))
+    return not call.begun and (name.startswith(call.name) or not has_both)
 
 
 def blocks_of(content: Any) -> list[dict[str, Any]]:
-    """The blocks of a message's content, which may be a text."""
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content else []
-    return [content] if isinstance(content, dict) else list(content or ())
-
-
-def text_of(block: dict[str, Any]) -> str:
-    """The text of a text block; empty for others."""
-    text = block.get("text") if block.get("type") == "text" else None
-    return text if isinstance(text, str) else ""
+    """The blocks of a message's content, which may be a text, and hold texts."""
+    blocks = content if isinstance(content, list) else [content]
+    return [{"type": "text", "text": b} if isinstance(b, str) else b for b in blocks if b]
 
 
 def as_arguments(value: Any) -> str:
@@ -92,6 +118,16 @@ def as_arguments(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if value else ""
+
+
+def forms_of(value: Any) -> Iterator[str]:
+    """A call's input as text, in each way in which it may have begun to come."""
+    if isinstance(value, str):
+        yield value
+    elif value:
+        for separators in ((",", ":"), (", ", ": ")):
+            for is_ascii in (False, True):
+                yield json.dumps(value, ensure_ascii=is_ascii, separators=separators)
 
 
 def parse_image(block: dict[str, Any]) -> File | None:

@@ -19,7 +19,8 @@ Frame = dict[str, Any]
 class Row:
     """One answer.
 
-    `expect` names what is compared: text, reasoning, calls, finish, error, code, files, usage, unread.
+    `expect` names what is compared: text, reasoning, refusal, calls, finish, error, code, usage, unread; how many
+    files, sources, results, sealed parts and calls, hosted ones too; and the signatures of the reasoning.
     """
 
     name: str

@@ -9,6 +9,7 @@ from tests.wire.wild.retelling_rows import retelling_rows
 from tests.wire.wild.row import Row, frames, reported
 from tests.wire.wild.told_again_rows import told_again_rows
 from tests.wire.wild.unusual_place_rows import unusual_place_rows
+from tests.wire.wild.whole_message_rows import whole_message_rows
 
 
 def frame_rows() -> list[Row]:
@@ -59,4 +60,5 @@ def rows() -> list[Row]:
         *retelling_rows(),
         *told_again_rows(),
         *unusual_place_rows(),
+        *whole_message_rows(),
     ]
