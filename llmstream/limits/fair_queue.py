@@ -13,14 +13,15 @@ import itertools
 import math
 import time as wall
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from threading import RLock
 from typing import Final, NamedTuple
 from weakref import ref
 
 from llmstream.limits.headers import Left, parse_rate_limits
+from llmstream.limits.place import EARLY, Place, next_look
 from llmstream.limits.protocols import Time, Wait
-from llmstream.limits.rate import EARLY, Amount, Rate, Steady, TokenEntry, TokenWindow
+from llmstream.limits.rate import Amount, Rate, Steady, TokenEntry, TokenWindow
 from llmstream.messages import ChatRequest, Usage
 from llmstream.token_estimate import estimate_tokens, estimate_tools
 
@@ -28,8 +29,6 @@ FIRST_OUTPUT: Final = 500.0
 """Tokens of an answer, as long as none was seen."""
 SHARE: Final = 0.1
 """Of the last answer in the mean of answers."""
-LOOKS: Final = 200
-"""How often in a second all who wait together look whether they may go; each once in a second at most."""
 TENANTS: Final = 1024
 """Remembered; beyond that those are forgotten that have had no more than others."""
 SAMPLE: Final = 16
@@ -40,15 +39,13 @@ _WAIT = Wait(
 )
 
 
-class LimiterPlace:
+class LimiterPlace(Place):
     """One attempt's place: in the queue, and then with what it was let through for."""
 
     def __init__(
         self, queue: FairQueue, line: _Line, amount: Amount, cost: float, entered: float
     ) -> None:
-        self.wait = _WAIT
-        self.look = math.inf
-        self.on_change: Callable[[], None] | None = None
+        super().__init__(_WAIT)
         self.amount = amount
         self.entered = entered
         self.due = entered
@@ -61,7 +58,6 @@ class LimiterPlace:
         self.is_heard = False
         self.is_left = False
         self._queue = queue
-        self._told = False
 
     def go(self, now: float) -> float:
         """Seconds still to wait, by an estimate; 0: go."""
@@ -73,15 +69,6 @@ class LimiterPlace:
         if now + seconds - self.entered <= longest:
             return None
         return f"and LocalLimiter.max_wait is {longest:g} s"
-
-    @property
-    def renewed(self) -> bool:
-        """Whether the caller must still be told."""
-        return not self._told
-
-    def announced(self) -> None:
-        """The caller knows the seconds."""
-        self._told = True
 
     def sent(self) -> None:
         """The attempt begins."""
@@ -197,7 +184,7 @@ class FairQueue:
             ready = self._let_through(now)
             if place.is_granted:
                 return 0.0
-            look = now + max(1.0, self._waiting / LOOKS)
+            look = next_look(now, self._waiting)
             is_first = self._heap[0][2].first() is place
             place.look = max(now + EARLY, min(ready, look)) if is_first else look
             wanted = max(place.due, ready) if ready < math.inf else place.due
@@ -256,8 +243,8 @@ class FairQueue:
             ready = self._ready(place.amount, now)
             if ready > now + EARLY:
                 # It was not the first before: its own look may be later.
-                if changed and place.on_change is not None:
-                    place.on_change()
+                if changed:
+                    place.wake()
                 return ready
             self._grant(place, start, now)
             changed = True
@@ -279,8 +266,7 @@ class FairQueue:
         for kind, window in self._windows.items():
             place.entries[kind] = window.add(getattr(amount, kind), now)
         place.is_granted = True
-        if place.on_change is not None:
-            place.on_change()
+        place.wake()
 
     def _give_back(self, place: LimiterPlace, now: float) -> None:
         """Nothing was sent."""

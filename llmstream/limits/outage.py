@@ -7,11 +7,11 @@ Let through all at once, those that waited could bring it down again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from threading import RLock
 from typing import Final
 from weakref import WeakSet, ref
 
+from llmstream.limits.place import EARLY, Place, next_look
 from llmstream.limits.protocols import Wait
 
 DOWN_AFTER: Final = 10
@@ -22,35 +22,20 @@ EVERY: Final = 1.0
 """Seconds between the begins of two probes, at least."""
 HANGS: Final = 1.5
 """Seconds after which a probe without an answer is taken to hang: it may do so for minutes, so another one begins."""
-_EARLY = 1e-6
-_LOOKS = 200
-"""How often in a second all who wait together look whether they may go; each once in a second at most."""
 _WAIT = Wait(
     "is down", "it is down, and one call at a time asks whether it is back", "overloaded", "down"
 )
 
 
-class OutagePlace:
+class OutagePlace(Place):
     """One call's place among those that wait for the end of an outage."""
 
-    __slots__ = (
-        "__weakref__",
-        "_entered",
-        "_gone",
-        "_outage",
-        "_told",
-        "look",
-        "on_change",
-        "wait",
-    )
+    __slots__ = ("_entered", "_gone", "_outage")
 
     def __init__(self, outage: Outage, now: float) -> None:
-        self.wait = _WAIT
-        self.look = math.inf
-        self.on_change: Callable[[], None] | None = None
+        super().__init__(_WAIT)
         self._outage = outage
         self._entered = now
-        self._told = False
         self._gone = False
 
     def go(self, now: float) -> float:
@@ -67,15 +52,6 @@ class OutagePlace:
         if now + seconds - self._entered <= longest:
             return None
         return f"and RetryPolicy.max_retry_after is {longest:g} s"
-
-    @property
-    def renewed(self) -> bool:
-        """Whether the caller must still be told."""
-        return not self._told
-
-    def announced(self) -> None:
-        """The caller knows."""
-        self._told = True
 
     def leave(self) -> None:
         """Let another one ask."""
@@ -119,8 +95,8 @@ class Outage:
             seconds = self._seconds(now)
             if seconds > 0:
                 is_first = self._first() is place
-                others = max(EVERY, len(self._waiting) / _LOOKS)
-                place.look = now + (seconds if is_first else others)
+                later = next_look(now, len(self._waiting))
+                place.look = now + seconds if is_first else later
                 return seconds
             self._begin(now)
             self._waiting.pop(id(place), None)
@@ -157,11 +133,11 @@ class Outage:
     def _seconds(self, now: float) -> float:
         if len(self._asking) >= self._at_once:
             hangs_at = math.inf if self._is_back else self._asked + HANGS
-            if now < hangs_at - _EARLY:
+            if now < hangs_at - EARLY:
                 return min(EVERY, hangs_at - now)
         gap = EVERY / self._at_once if self._is_back else EVERY
         left = self._asked + gap - now
-        return 0.0 if left <= _EARLY else left
+        return 0.0 if left <= EARLY else left
 
     def _begin(self, now: float) -> None:
         """One more begins."""
@@ -180,5 +156,5 @@ class Outage:
     def _wake(self) -> None:
         """Let the first look again: it was not the first before, or may go sooner."""
         place = self._first()
-        if place is not None and place.on_change is not None:
-            place.on_change()
+        if place is not None:
+            place.wake()

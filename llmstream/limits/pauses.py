@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from threading import RLock
 from typing import Final
 from weakref import WeakSet
 
 from llmstream.limits.outage import DOWN_AFTER, Outage
+from llmstream.limits.place import EARLY, Place, next_look
 from llmstream.limits.protocols import Asking, Limiter, QueuePlace, Time, Wait
 
 SHARE = 0.95
@@ -27,10 +28,6 @@ STEADY = 10
 """Delays without a refusal after which we try whether more is allowed by now."""
 GAIN = 0.05
 """What the first such try adds; each following delay adds twice as much, until the pace doubles in each."""
-LOOKS = 200
-"""How often in a second all who wait together look whether they may go sooner; each once in a second at most."""
-EARLY = 1e-6
-"""Seconds by which a timer may fire too soon."""
 _WAIT = Wait("limits the rate", "it has paused all calls", "rate_limit")
 
 
@@ -69,33 +66,19 @@ class Sends:
         return sum(self._counts[first:last])
 
 
-class PausePlace:
+class PausePlace(Place):
     """One call's place in the queue of a paused endpoint. Given up by `leave`, or with the last reference to it."""
 
-    __slots__ = (
-        "__weakref__",
-        "_endpoint",
-        "_pause",
-        "due",
-        "gone",
-        "look",
-        "number",
-        "on_change",
-        "told",
-        "wait",
-    )
+    __slots__ = ("_announced", "_endpoint", "_pause", "due", "gone", "number")
 
     def __init__(self, endpoint: KnownEndpoint, pause: Pause, number: int) -> None:
-        self.wait = _WAIT
-        self.on_change: Callable[[], None] | None = None
+        super().__init__(_WAIT)
         self._endpoint = endpoint
         self._pause = pause
         self.number = number
         self.due = math.inf
-        self.look = math.inf
-        """When to ask again: before it is `due` where those ahead may have left by then, or go faster."""
         self.gone = False
-        self.told = pause.number
+        self._announced = pause.number
         """The pause whose seconds were last announced."""
 
     def go(self, now: float) -> float:
@@ -111,7 +94,7 @@ class PausePlace:
     @property
     def renewed(self) -> bool:
         """Whether the endpoint has asked for a further pause since the wait was last announced."""
-        return self.told != self._pause.number
+        return self._announced != self._pause.number
 
     def objection(self, seconds: float, now: float, longest: float) -> str | None:
         """A wait isn't begun if the server asked for more than `longest`, whoever is first in the queue."""
@@ -121,7 +104,7 @@ class PausePlace:
 
     def announced(self) -> None:
         """The caller knows the seconds."""
-        self.told = self._pause.number
+        self._announced = self._pause.number
 
     def leave(self) -> None:
         """Let those behind move up."""
@@ -181,7 +164,8 @@ class Pause:
         ready = max(self.until, self._next)
         if now + EARLY < max(ready, place.due):
             place.due = ready + self._lasts(place.number - self._entered + len(self.waiting), pace)
-            place.look = min(place.due, max(ready, now + max(1.0, len(self.waiting) / LOOKS)))
+            # Those ahead may have left by then, or go faster.
+            place.look = min(place.due, max(ready, next_look(now, len(self.waiting))))
             self._last_due = max(self._last_due, place.due)
             if now + EARLY < place.due:
                 return place.due - now

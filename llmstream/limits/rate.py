@@ -9,9 +9,8 @@ from numbers import Integral
 from typing import Final
 
 from llmstream.checks import check_number, require
+from llmstream.limits.place import EARLY
 
-EARLY: Final = 1e-6
-"""Seconds by which a timer may fire too soon."""
 BURST: Final = 0.05
 """Of a rate's requests, how many may go at once after a rest."""
 _LIMITS: Final = ("requests", "input_tokens", "output_tokens", "concurrent")
