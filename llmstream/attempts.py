@@ -4,6 +4,8 @@ After an attempt that failed there are four ways: the same provider again (retry
 fallbacks, on from what was shown (`on_interrupt="continue"`), or the end. Before the commit point
 retries and fallbacks leave no trace but RETRY; after it only what `on_interrupt` allows happens,
 and never once the caller got a tool call.
+
+It is a long file because these four ways and their waits share one state.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """LLMClient: one call, any provider, a stream that can be trusted.
 
 The client decides: it retries, waits, announces, and enforces the grammar of `llmstream.events.grammar` on whatever a
-provider yields. One attempt is the provider's; everything between attempts is here.
+provider yields. One attempt is the provider's; everything between attempts is in `attempts`.
+
+It is a long file because LLMClient's two signatures name every setting and every option.
 """
 
 from __future__ import annotations
@@ -269,7 +271,7 @@ class LLMClient:
         return await count_prompt(target, request, self._call(timeouts, headers))
 
     def target(self, model: str | None) -> Target:
-        """Whom a call with this `model=` asks. Only `"provider:model"` leaves the client's own, for its environment."""
+        """The target of a call with this `model=`. Only `"provider:model"` leaves the client's own provider."""
         return self._providers.target(model)
 
     def get_client(self) -> Any:
@@ -309,7 +311,7 @@ class LLMClient:
         model: str | None,
         **options: Any,
     ) -> tuple[Target, ChatRequest]:
-        """Whom a call asks, and for what. The arguments are read here, or a ChatRequest is taken as it is."""
+        """The target and the request of a call. The arguments are read here, or a ChatRequest is taken as it is."""
         if not isinstance(messages, ChatRequest):
             target = self.target(model)
             return target, build_request(messages, target.model, **options)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CallOptions(TypedDict, total=False):
-    """What `stream` and `complete` take, which is what `chat_completion` takes."""
+    """The options of `stream` and `complete`, which are those of `chat_completion`."""
 
     model: str | None
     tools: Sequence[Tool | HostedTool | Mapping[str, Any]] | None

@@ -33,7 +33,7 @@ class Providers:
         self._others: dict[str, Provider] = {}
 
     def target(self, model: str | None) -> Target:
-        """Whom a call with this `model=` asks. Only `"provider:model"` leaves the client's own, for its environment."""
+        """The target of a call with this `model=`. Only `"provider:model"` leaves the client's own provider."""
         if model is None:
             return self.own
         require(

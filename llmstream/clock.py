@@ -11,7 +11,7 @@ __all__ = ["Clock", "LoopClock", "Timer"]
 
 
 class Timer(Protocol):
-    """What `Clock.call_later` returns."""
+    """A timer that `Clock.call_later` has set."""
 
     def cancel(self) -> None:
         """Don't call."""

@@ -289,7 +289,7 @@ def _check_field(kind: str, name: str, value: Any) -> None:
 
 
 def _wrong_kind(kind: str, name: str, value: Any) -> str:
-    """What is wrong with a field that isn't a string, and what to give."""
+    """The problem of a field that isn't a string, and what to give instead."""
     if name in ("data", "url") and isinstance(value, os.PathLike):
         return f"{name} must not be a path: {kind}.from_path(path) reads a file"
     given = type(value).__name__

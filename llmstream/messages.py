@@ -172,7 +172,7 @@ class Message:
 
     @property
     def sources(self) -> list[Source]:
-        """What the answer cites."""
+        """The sources that the answer cites."""
         return [part for part in self.parts if isinstance(part, Source)]
 
     def to_dict(self) -> dict[str, Any]:

@@ -230,7 +230,7 @@ INSTEAD = {
 
 
 def unknown_option(name: str) -> str:
-    """What to write instead of an argument that doesn't exist, in an error's words."""
+    """The words of an error for an option that doesn't exist, with the one to write instead."""
     told = f"there is no option {name!r}; "
     if name in INSTEAD:
         return f"{told}write {INSTEAD[name]}"
@@ -241,7 +241,7 @@ def unknown_option(name: str) -> str:
 
 
 def unknown_argument(name: str, parameters: Iterable[str]) -> str:
-    """What to write instead of an argument that LLMClient doesn't have. `parameters` are those that it has."""
+    """The words of an error for an argument that LLMClient doesn't have. `parameters` are those that it has."""
     told = f"LLMClient has no {name!r}"
     if name in NAMES:
         return f"{told}: it is an option of a call, chat_completion(messages, {name}=…)"

@@ -71,7 +71,7 @@ class ToolCall:
 
 @dataclass(slots=True)
 class ToolResult:
-    """What a tool answered.
+    """A tool's answer.
 
     `content` is text or JSON, or a list of TextPart, ImagePart and File for a tool that shows something. In the list of
     a request that was read, a ProviderPart is what only its wire format understands.

@@ -148,5 +148,5 @@ class RetryPolicy:
 
 
 def _honoured(retry_after: float, rng: Random) -> float:
-    """What the server asked for, and a little more: it told other processes the same."""
+    """The delay that the server asked for, and a little more: it told other processes the same."""
     return retry_after + rng.uniform(0, min(1.0, retry_after / 10))

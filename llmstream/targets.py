@@ -26,7 +26,7 @@ BUDGET_CODE = "retry_budget"
 
 
 class Target(NamedTuple):
-    """Whom to ask."""
+    """The provider and model to ask."""
 
     provider: Provider
     model: str
@@ -58,12 +58,12 @@ class Targets:
 
     @property
     def current(self) -> Target:
-        """Whom the current attempt asks."""
+        """The target of the current attempt."""
         return self._targets[self.index]
 
     @property
     def endpoint(self) -> Endpoint:
-        """What is known of the current target's endpoint and key."""
+        """The state of the current target's endpoint and key."""
         return self._endpoint(self.index)
 
     def reserve(self, request: ChatRequest) -> Reservation | None:

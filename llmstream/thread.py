@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """What the function returns or raises. Cancelled, this ends at once; the thread when the function does.
+    """Return or raise what the function does. Cancelled, this ends at once; the thread when the function does.
 
     SystemExit, which would end the program, and StopIteration are raised as RuntimeError.
     """

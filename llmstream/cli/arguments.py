@@ -94,7 +94,7 @@ def parse_arguments(argv: Sequence[str]) -> Options:
 
 
 def _split_at_dashes(argv: list[str]) -> list[list[str]]:
-    """What stands before the first `--`, and behind it: argparse would look for options there."""
+    """Split the words at the first `--`: argparse would look for options behind it."""
     if "--" not in argv:
         return [argv]
     end = argv.index("--")

@@ -68,7 +68,7 @@ class Splitter:
         return self._taken()
 
     def finish(self) -> list[Piece]:
-        """What was still open. The splitter can then be fed another text."""
+        """End the text: the pieces that were still open. The splitter can then be fed another text."""
         if self._line:
             line, self._line = self._line, ""
             self._take(line)
@@ -78,7 +78,7 @@ class Splitter:
 
     @property
     def tail(self) -> Piece:
-        """What is open, as it would render if the text ended here."""
+        """The open block, as it would render if the text ended here."""
         block = self._block
         if block is not None:
             shown = self._line if block.mid_line else self._dedented(self._line)

@@ -85,7 +85,7 @@ class Block:
 
 
 def kind_of(line: str) -> Kind:
-    """What a line begins, where nothing is open."""
+    """The kind of block that a line begins, where nothing is open."""
     if indent(line) >= 4:
         return "code"
     for pattern, kind in _OPENINGS:

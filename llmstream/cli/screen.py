@@ -112,7 +112,7 @@ class Keys:
 
 @contextmanager
 def keys_unseen(stream: TextIO) -> Iterator[Keys]:
-    """What is typed meanwhile waits for the next prompt, and is not echoed into the drawing. Ctrl-C is heard."""
+    """Keep keys that are typed meanwhile for the next prompt, without an echo in the drawing. Ctrl-C is heard."""
     keys = Keys(stream)
     keys.hide()
     try:

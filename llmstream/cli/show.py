@@ -115,7 +115,7 @@ class Show:
         self.err.flush()
 
     def fail(self, text: str) -> None:
-        """What went wrong."""
+        """Report a failure."""
         self.note(text, RED)
 
     def end(self) -> None:

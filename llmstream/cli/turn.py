@@ -55,7 +55,7 @@ When = Literal["streaming", "whole", "batch"]
 
 
 class UsageError(Exception):
-    """What was asked for can't be; the message says what to do. Exit code 2, no traceback."""
+    """Wrong usage or configuration; the message says what to do. Exit code 2, no traceback."""
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ class _Projection:
         self._run = run
 
     def chunk(self, event: StreamEvent) -> StreamingChunk | None:
-        """What a reader sees of an event; None for what is not for readers."""
+        """The chunk that shows an event; None for an event that isn't for readers."""
         show = self._CHUNKS.get(event.type)
         return None if show is None or event.is_internal else show(self, event)
 
@@ -125,7 +125,7 @@ class _Projection:
         return [_USELESS] if self._run.request.use_openai is not None else []
 
     def _cited(self) -> list[CitationSource]:
-        """What the turn cites in all its rounds."""
+        """The sources that the turn cites in all its rounds."""
         turn = self._run.turn
         if turn is None:
             return []

@@ -238,7 +238,7 @@ _NO_HASH = "0" * 64
 
 
 def _hash(token: str) -> str:
-    """What is stored of a token. One fast hash will do: 256 random bits can't be guessed, however fast one tries."""
+    """The hash that is stored of a token. A fast one will do: 256 random bits can't be guessed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -55,7 +55,7 @@ class TurnError(ConversationError):
 
 
 class ContextTooLongError(ConversationError):
-    """What has to be sent is longer than `ContextPolicy.max_tokens`; nothing was sent."""
+    """The messages that must be sent are longer than `ContextPolicy.max_tokens`; nothing was sent."""
 
 
 class ImportFormatError(ConversationError, ValueError):

@@ -42,7 +42,7 @@ def render_export(conversation: ConversationRecord, turns: Sequence[Turn]) -> di
 
 
 def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list[Turn]]:
-    """What a document holds. Raises ImportFormatError that names the place."""
+    """The conversation in a document. Raises ImportFormatError that names the place."""
     document = _parse_document(data)
     known = StartConversation.model_fields
     given = {name: document[name] for name in known if document.get(name) is not None}

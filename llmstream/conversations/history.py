@@ -101,7 +101,7 @@ def build_messages(system: str | None, place: TurnPlace) -> list[Message]:
 
 
 def sendable(turn: Turn) -> list[Message]:
-    """What later requests hold of a turn."""
+    """The messages of a turn that later requests hold."""
     answers = list(_answers(turn))
     return [turn.question, *answers] if answers else []
 

@@ -36,7 +36,7 @@ class _Given(BaseModel):
 
 
 class SessionContext(_Given):
-    """Whom a session is for. The caller has made sure that it is this user."""
+    """The user that a session is for. The caller has made sure that it is this user."""
 
     instance_id: _Id
     user_id: _Id
@@ -126,7 +126,7 @@ class ConversationRequest(_Given):
     """Taken from programs written for another service, and without effect: `model` says who answers."""
 
     def options(self) -> dict[str, Any]:
-        """What is for `LLMClient.chat_completion`."""
+        """The options for `LLMClient.chat_completion`."""
         return {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
 
 

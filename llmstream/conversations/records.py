@@ -56,7 +56,7 @@ class SessionRecord:
 
 @dataclass(slots=True)
 class ConversationRecord:
-    """What is known of a conversation besides its turns."""
+    """A conversation without its turns."""
 
     id: str
     owner: Owner
@@ -83,7 +83,7 @@ class ConversationRecord:
 
 @dataclass(slots=True)
 class Turn:
-    """What the user said, and all that came of it.
+    """The user's message, and all that came of it.
 
     `open`: being answered, or its program died meanwhile. `complete`: answered to the provider's own end. `partial`:
     the answer failed (`error` says how) or its reader left; `messages` then hold what had arrived, if anything.
@@ -101,7 +101,7 @@ class Turn:
 
     @property
     def question(self) -> Message:
-        """What the user said."""
+        """The user's message."""
         return self.messages[0]
 
     @property

@@ -35,7 +35,7 @@ logger = get_logger("llmstream.conversations")
 
 @dataclass(slots=True)
 class Settings:
-    """What all turns of a ConversationClient share."""
+    """The settings that all turns of a ConversationClient share."""
 
     client: LLMClient
     store: Store

@@ -179,7 +179,7 @@ class Guard:
         return announced
 
     def partial(self) -> Message | None:
-        """What was shown and stays, as a message; None with `keep_message=False`."""
+        """The message as far as it was shown and stays; None with `keep_message=False`."""
         return self._transcript.message()
 
     def _piece(self, event: StreamEvent) -> Sequence[StreamEvent]:
@@ -192,14 +192,14 @@ class Guard:
         return (*before, event)
 
     def _first_piece(self) -> Sequence[StreamEvent]:
-        """What was held back, and leaves before the first piece."""
+        """The events that were held back, and leave before the first piece."""
         before = self._commit()
         if self.on_first_piece is not None:
             self.on_first_piece(self._start or Start())
         return before
 
     def _commit(self) -> Sequence[StreamEvent]:
-        """What was held back."""
+        """The events that were held back."""
         self.committed = self.shown = True
         for held in self._held:
             self._transcript.add(held)
@@ -282,7 +282,7 @@ _NEVER_EMPTY = frozenset({*PIECES, EventType.STATUS})
 
 
 def _flaw(event: object) -> str | None:
-    """What is wrong with what a third party yielded, in words for its author."""
+    """The flaw of an event that a third party yielded, in words for its author; None without one."""
     if not isinstance(event, StreamEvent):
         return f"the provider yielded a {type(event).__name__}"
     if event.type in _DELTAS:  # they come often, so only their own field is looked at

@@ -46,7 +46,7 @@ class Relay:
         return self._guard.shown
 
     def flaw(self, item: object) -> str | None:
-        """What is wrong with an item, in words for its author; None: `feed` takes it."""
+        """The flaw of an item, in words for its author; None: `feed` takes it."""
         if not isinstance(item, StreamEvent):
             return f"{type(item).__name__}: only StreamEvents can be passed on"
         if not isinstance(item.type, EventType):

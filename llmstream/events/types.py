@@ -19,7 +19,7 @@ from llmstream.plain_values import dump, load
 
 
 class EventType(StrEnum):
-    """What an event says. The order in which they may come is in `llmstream.events.grammar`."""
+    """The type of an event. The order in which they may come is in `llmstream.events.grammar`."""
 
     MESSAGE_START = "message_start"
     TEXT_DELTA = "text_delta"
@@ -75,7 +75,7 @@ class ToolCallDelta:
 
 @dataclass(slots=True)
 class Start:
-    """Who answers. `warnings` names every option that was dropped or changed for this provider."""
+    """The provider and model that answer. `warnings` names every option that was dropped or changed for them."""
 
     id: str | None = None
     """The provider's id of the answer."""
@@ -348,7 +348,7 @@ def opaque(format: str, **data: Any) -> StreamEvent:
 
 
 def words(event: StreamEvent) -> str:
-    """What a person reads of this event as the answer: its text, and the words of a refusal."""
+    """The words of this event that a person reads as the answer: its text, and those of a refusal."""
     said = event.text_delta.content if event.text_delta is not None else ""
     return said if event.refusal_delta is None else said + event.refusal_delta.content
 

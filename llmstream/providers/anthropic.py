@@ -59,7 +59,7 @@ class AnthropicProvider(HTTPProvider):
     default_model = "claude-sonnet-4-5"
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
-        """What Claude's models can do."""
+        """The traits of Claude's models."""
         return _ClaudeTraits(**traits)
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
@@ -88,7 +88,7 @@ class AnthropicProvider(HTTPProvider):
 
 
 def _version_in_body(client: Any) -> str:
-    """What the SDK's clients for these hosts sent before there was another version."""
+    """The version that the SDK's clients for these hosts sent before there was another."""
     modules = {cls.__module__ for cls in type(client).__mro__}
     return (
         "bedrock-2023-05-31"

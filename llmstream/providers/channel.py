@@ -223,7 +223,7 @@ class Channel:
         return self.named(info, call, response)
 
     def _all_secrets(self, call: Call, response: Response | None = None) -> tuple[str, ...]:
-        """What must not be shown: what is known beforehand, and what was really sent, for keys can change."""
+        """All texts that must not be shown: those known beforehand, and those really sent, for keys can change."""
         sent = [] if response is None else secret_headers(response.sent_headers)
         return (*secret_parts([*sent, *secret_headers(call.headers)]), *self._secrets.reveal())
 

@@ -3,6 +3,8 @@
 A row says where the host is, whose key it wants, and where its variant differs from OpenAI's. A flag stands only where
 a recording or the vendor's documentation shows the difference; `source` says which, or that nobody could verify it.
 What a row doesn't know is learned from the first 400 that names an option (`llmstream.wire.refused_options`).
+
+It is a long file because it is one table.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class Vendor:
 
     @property
     def note(self) -> str:
-        """What a list of providers says about it."""
+        """A remark for a list of providers."""
         if not self.key_needed:
             return "where its server runs"
         return "" if self.verified else "unverified"
@@ -66,7 +68,7 @@ class Vendor:
         return url if "://" in url else f"https://{url}"
 
     def _filled(self, match: re.Match[str]) -> str:
-        """What the environment says, whether it is the bare part that is wanted or the whole of it."""
+        """The value from the environment, which may be the bare part that is wanted or the whole."""
         name, behind, path = match[1], match[2], match[3] or ""
         value = os.environ[name].strip().rstrip("/").removesuffix(path)
         if match.start():  # a part of the host, or of the path
@@ -102,7 +104,7 @@ _SDK = SDKAdapter("openai", "AsyncOpenAI", _without_openai_s_variables)
 
 
 def _variant(**differences: Any) -> ChatVariant:
-    """What the hosts of the family have in common, against OpenAI itself."""
+    """A variant of the chat format, with what its hosts have in common against OpenAI itself."""
     usual = {
         "max_tokens": "max_tokens",
         "developer_role": False,

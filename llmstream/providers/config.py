@@ -20,7 +20,7 @@ AllowHost = Callable[[str, str], bool]
 
 @dataclass(slots=True)
 class ProviderConfig:
-    """What `LLMClient` knows about a provider when it makes one."""
+    """The settings with which `LLMClient` makes a provider."""
 
     name: str
     api_key: str | Secret[str] | None = field(default=None, repr=False)

@@ -78,7 +78,7 @@ class OpenAIProvider(_OverOpenAI):
         super().__init__(config)
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
-        """What the variant says."""
+        """The traits of a variant."""
         self._variant = variant = self._given or (
             ChatVariant(self.name, cache=BREAKPOINT)
             if self.is_openai()

@@ -61,7 +61,7 @@ class SchemaSupport:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderTraits:
-    """What the client may want to know about a provider. Every trait has a default that is safe.
+    """The traits of a provider that the client asks for. Each has a default that is safe.
 
     Set `traits = ProviderTraits(default_model="…")` on a provider. Where an answer depends on the model, subclass it
     and override `takes_prefill` or `schema_support`. It must not refer to the provider, or dropping a client would

@@ -141,7 +141,7 @@ def parse_model(model: str) -> tuple[str, str | None]:
 
 
 def default_model() -> tuple[str, str | None, str | None]:
-    """What `LLMClient()` talks to: provider, model (None: its default), and a warning when it is only a stand-in."""
+    """The target of `LLMClient()`: provider, model (None: its default), and a warning when it is only a stand-in."""
     model = os.environ.get("LLMSTREAM_MODEL")
     if model:
         try:
@@ -169,7 +169,7 @@ def default_model() -> tuple[str, str | None, str | None]:
 
 
 def advice(name: str) -> str:
-    """What to write instead of a provider's name that doesn't exist, as the end of a sentence."""
+    """The end of a sentence about an unknown provider: a close name, and all names."""
     close = difflib.get_close_matches(name, names(), 1)
     meant = f"; did you mean {close[0]!r}?" if close else "."
     return f"{meant} Providers are: {', '.join(names())}"

@@ -123,7 +123,7 @@ class SDKConnection:
         )
 
     def secrets(self) -> list[Any]:
-        """What the SDK adds of its own variables' that a provider might echo."""
+        """The values of the SDK's own variables that a provider might echo."""
         keys = [getattr(self.sdk, name, None) for name in ("api_key", "auth_token")]
         return [*keys, *secret_headers(self.custom_headers())]
 

@@ -78,7 +78,7 @@ def hide_headers(headers: Any) -> Any:
 
 
 def reveal(hidden: Any) -> Any:
-    """What is in a Secret; in a dict, what is in each. Anything else as it is."""
+    """Return the value in a Secret, or the values in a dict of them. Anything else is returned as it is."""
     if isinstance(hidden, dict):
         return {name: reveal(value) for name, value in hidden.items()}
     return hidden.reveal() if isinstance(hidden, Secret) else hidden

@@ -22,7 +22,7 @@ def check_base_url(url: str, *, allow_insecure_http: bool = False, name: str = "
 
 
 def secret_in_url(url: Any) -> str | None:
-    """What is wrong with an address that may hold a secret; None if it holds none."""
+    """The flaw of an address that may hold a secret; None if it holds none."""
     if not isinstance(url, str):
         return None
     try:

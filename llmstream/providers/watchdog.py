@@ -72,7 +72,7 @@ class Watchdog:
             self._disarm()
 
     def end_within(self, seconds: float) -> None:
-        """What matters has come: the wait for more of it ends after `seconds`."""
+        """End the wait for more after `seconds`: all that matters has come."""
         self._left_to_end = seconds
         self._disarm()
 

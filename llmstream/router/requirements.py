@@ -15,7 +15,7 @@ from llmstream.tool_reader import parse_tools
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a model must take, and the tokens it must have room for, by estimate."""
+    """The needs of a request: inputs that a model must take, and room for so many tokens, by estimate."""
 
     tools: bool = False
     images: bool = False
@@ -29,7 +29,7 @@ class Needs:
 
 
 def needs_of(messages: Sequence[Message | Mapping[str, Any]], options: CallOptions) -> Needs:
-    """What a call with these messages and options needs. Raises TypeError or ValueError as `chat_completion` does."""
+    """The needs of a call with these messages and options. Raises TypeError or ValueError as `chat_completion` does."""
     parsed = parse_messages(messages)
     parts = [part for message in parsed for part in message.parts]
     tools = parse_tools(options.get("tools"))

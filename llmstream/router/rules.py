@@ -133,7 +133,7 @@ def _bound_before(word: str) -> str:
 
 
 def _prefixes(word: str) -> str:
-    """What may stand before a word, within its bounds."""
+    """A pattern of what may stand before a word, within its bounds."""
     for letters, articles, others in _ARTICLES:
         length = len(re.findall(letters, word))
         if length == len(word) and length >= 3:

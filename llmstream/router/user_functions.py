@@ -12,7 +12,7 @@ from llmstream.thread import in_thread
 
 
 async def call(function: Callable[[str], Any], text: str) -> Any:
-    """What `function` makes of `text`. One that is not async runs in a thread of its own, which nobody can stop."""
+    """Call `function` with `text`. One that isn't async runs in a thread of its own, which nobody can stop."""
     result = function(text) if _is_async(function) else await in_thread(partial(function, text))
     return await result if inspect.isawaitable(result) else result
 

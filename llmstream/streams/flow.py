@@ -53,7 +53,7 @@ class Upstream:
 
 
 class Flow(Generic[T_co]):
-    """What an operator gives: iterate over it; close it with `aclose()`, `contextlib.aclosing`, or by dropping it.
+    """An operator's stream: iterate over it; close it with `aclose()`, `contextlib.aclosing`, or by dropping it.
 
     An async generator but for one thing: closed before its first step, it closes its source all the same.
     """

@@ -59,7 +59,7 @@ class _Window:
         return self._release(len(self._text) + 1)  # beyond the end, where an edit may still insert
 
     def _release(self, until: int) -> str:
-        """What leaves: the text up to there, and every edit that begins before, to its end."""
+        """Release the text up to there, and every edit that begins before, to its end."""
         if until <= self._begin:
             return ""
         out: list[str] = []

@@ -28,7 +28,7 @@ PATIENCE = 30.0
 
 
 class Queue:
-    """What one consumer has not taken yet."""
+    """The events that one consumer hasn't taken yet."""
 
     __slots__ = ("items", "reader", "waiting", "was_given_up", "watch")
 

@@ -67,7 +67,7 @@ class RecutBuffer:
         """When what is held has to leave; None if nothing is, or it may wait."""
 
     def feed(self, event: StreamEvent, now: float) -> Sequence[StreamEvent]:
-        """What may leave now that this has come."""
+        """Take an event; return those that may leave now."""
         kind = event.type
         if kind in TEXTS:
             turned: Sequence[StreamEvent] = ()
@@ -130,7 +130,7 @@ class RecutBuffer:
         return units
 
     def _overflow(self, now: float) -> Sequence[StreamEvent]:
-        """What is held, where that is too much; but for a last character that may still grow."""
+        """Release the held text where it is too much, but for a last character that may still grow."""
         text = self._text
         if len(text) < self._chars:
             return ()

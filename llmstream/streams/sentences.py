@@ -95,7 +95,7 @@ def sentence_ends(text: str, start: int, *, whole: bool) -> tuple[list[int], int
 
 
 class _Mark:
-    """What may end a sentence, at its place."""
+    """A mark that may end a sentence, at its place."""
 
     def __init__(self, text: str, at: int, *, whole: bool) -> None:
         self._text = text

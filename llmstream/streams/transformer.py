@@ -22,11 +22,11 @@ class Transformer(Protocol):
     """Changes one run of text, which comes in pieces; may keep some back, within bounds of its own."""
 
     def feed(self, text: str, /) -> str:
-        """What may leave now that `text` has come; may be empty."""
+        """Take `text`; return the text that may leave now, perhaps none."""
         ...
 
     def finish(self) -> str:
-        """What was kept back: the run is over."""
+        """End the run; return the text that was kept back."""
         ...
 
 

@@ -56,7 +56,7 @@ class AnswerType(Generic[T]):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """What the answer has to follow; an object at the root."""
+        """The schema that the answer has to follow, with an object at its root."""
         if not self.wrapped:
             return self.own_schema
         inner = {key: value for key, value in self.own_schema.items() if key != "$defs"}
@@ -187,7 +187,7 @@ def _words(schema: Any, root: dict[str, Any], depth: int = 5) -> Iterator[str]:
 
 
 def _unwrap(text: str) -> str:
-    """What `value` holds, as JSON; a text that leaves the wrapper out is taken as it is."""
+    """The JSON within the wrapper; a text that leaves the wrapper out is taken as it is."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -61,7 +61,7 @@ class Growing:
 
     @property
     def value(self) -> Any:
-        """What has come; None before anything has. The same objects each time, until they are whole."""
+        """The value so far; None before there is one. The same objects each time, until they are whole."""
         if not self.begun:
             return None
         if not self._parser.complete:

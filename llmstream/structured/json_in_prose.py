@@ -86,7 +86,7 @@ def json_texts(text: str, *, scalars: bool = True) -> Iterator[str]:
 
 
 def bare_words(text: str) -> Iterator[str]:
-    """What may be the answer where that is a word or a phrase, best first."""
+    """The texts that may be an answer of one word or phrase, best first."""
     said = _drop_thoughts(text)
     yield said.strip(_AROUND_WORD + "\n")
     for line in reversed(said.split("\n")[-_MOST:]):

@@ -73,7 +73,7 @@ _shown.maxstring = _shown.maxother = _shown.maxlong = 200
 
 
 def check(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong with `value`, at most MAX_PROBLEMS; empty if nothing is.
+    """The problems of `value`, at most MAX_PROBLEMS; empty if there are none.
 
     Raises ValueError for a `$ref` that leads nowhere, `properties` that are no object, and for what can't be checked:
     what is nested too deeply, or takes more than MAX_STEPS.
@@ -173,7 +173,7 @@ class _Check:
         self._misfits: set[tuple[int, int]] = set()
 
     def problems(self, value: Any, schema: Any, path: Path) -> Problems:
-        """What is wrong with one part of the value."""
+        """The problems of one part of the value."""
         self.spend(1)
         if not isinstance(schema, Mapping):
             if schema is False:

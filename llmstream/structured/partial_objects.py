@@ -47,7 +47,7 @@ class ValidationFailedError(InvalidOutputError):
 
 @dataclass(slots=True)
 class Partial(Generic[T]):
-    """What has come of the value that is being written."""
+    """The value that is being written, as far as it has come."""
 
     completed: list[FieldComplete] = field(default_factory=list)
     """The parts that became whole just now; each has been checked."""

@@ -38,7 +38,7 @@ _ALIASES = (
 
 
 class Shape:
-    """What is not shown before it is whole: numbers, dates, and what may be one thing or another."""
+    """A value that isn't shown before it is whole: a number, a date, or one of several types."""
 
     def __init__(self, annotation: Any) -> None:
         self.annotation = annotation
@@ -81,7 +81,7 @@ class Text(Shape):
 
 
 class Json(Shape):
-    """Whatever comes."""
+    """Any value."""
 
     shows_text = True
 
@@ -90,7 +90,7 @@ class Json(Shape):
         return [] if is_list else {}
 
     def child(self, key: Key) -> Shape:
-        """Whatever comes."""
+        """Any value."""
         return self
 
     def put(self, value: Any, key: Key, part: Any) -> None:

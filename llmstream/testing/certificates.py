@@ -64,7 +64,7 @@ def certificates() -> Path:
 
 
 def ca_file(directory: Path) -> Path:
-    """What a client has to trust."""
+    """The certificate that a client has to trust, in a file."""
     return directory / "ca.pem"
 
 

@@ -123,7 +123,7 @@ class _DecoderCheck:
     def _too_early(
         self, prefix: bytes, events: list[StreamEvent], whole: list[StreamEvent]
     ) -> str | None:
-        """What is wrong with an answer that is complete although bytes are missing."""
+        """The flaw of an answer that is complete although bytes are missing; None without one."""
         if prefix.strip() == self._body.strip():
             return None
         decoder = self._make()

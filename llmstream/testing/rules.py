@@ -25,7 +25,7 @@ _KINDS = frozenset(get_args(ErrorKind))
 
 
 def broken_rules(events: Sequence[Any]) -> list[str]:
-    """What is wrong with the events of one attempt, in plain words; empty if nothing is."""
+    """The rules that the events of one attempt break, in plain words; empty if they break none."""
     if not events:
         return ["nothing was yielded: a stream has at least its terminal event"]
     foreign = [event for event in events if not isinstance(event, StreamEvent)]
@@ -81,7 +81,7 @@ class _Calls:
         self._indexes: dict[str, int] = {}
 
     def check(self, events: Sequence[StreamEvent]) -> list[str]:
-        """What is wrong with the calls among these events."""
+        """The rules that the calls among these events break."""
         broken: list[str] = []
         for event in events:
             if event.tool_call_delta is not None:

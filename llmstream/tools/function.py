@@ -174,7 +174,7 @@ def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> str | Await
 
 
 class _Documentation:
-    """What a docstring says."""
+    """The parts of a docstring."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         # Without a name it is a `partial`, whose docstring is its class's.

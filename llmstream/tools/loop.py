@@ -94,7 +94,7 @@ async def run_rounds(
     parallel: int = 8,
     timeout: float | None = 60.0,  # noqa: ASYNC109  # of each tool, not of this
 ) -> AsyncGenerator[StreamEvent, None]:
-    """What `run_tools` gives. With `stream=False`, for who shows nothing before the end, each answer comes whole.
+    """The events of `run_tools`. With `stream=False`, for callers that show nothing early, each answer comes whole.
 
     It is asked for in batch mode then, where every failure that may be retried is.
     """
@@ -120,7 +120,7 @@ async def run_rounds(
 
 
 class _ToolRounds:
-    """What is known between the rounds."""
+    """The state between the rounds."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ class _ToolRounds:
 
     @property
     def calls(self) -> list[ToolCall]:
-        """What the answer wants to be run."""
+        """The calls that the answer wants to be run."""
         message = self._ended.message
         return (
             message.tool_calls

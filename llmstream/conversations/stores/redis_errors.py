@@ -82,7 +82,7 @@ _BY_WORDS = (
 
 
 def explain(error: Exception) -> StoreError:
-    """What happened and what to do."""
+    """The error in words: what happened, and what to do."""
     name = type(error).__name__
     told = str(error) or "no details"
     return StoreError(f"Redis: {name}: {told}; {_find_advice(error, name, told)}")

@@ -130,7 +130,7 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
-    """What happened and what to do."""
+    """The error in words: what happened, and what to do."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         advice = "the file is damaged or is no SQLite file: restore a backup, or move it away and begin anew"

@@ -45,7 +45,7 @@ class SQLiteThread:
         self._file: tuple[int, int] | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns or raises; an sqlite3.Error becomes a StoreError."""
+        """Return or raise what `work` does; an sqlite3.Error becomes a StoreError."""
         self.leave_parent()
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "llmstream-sqlite")

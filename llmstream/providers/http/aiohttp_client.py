@@ -144,7 +144,7 @@ class _AiohttpContent:
         return data
 
     async def aclose(self) -> None:
-        """Whoever opened the response closes it."""
+        """Do nothing: the caller that opened the response closes it."""
 
 
 def _abort(answer: aiohttp.ClientResponse) -> None:

@@ -17,7 +17,7 @@ class Decode(Protocol):
     """Decodes one body, piece by piece."""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What these bytes stand for. Raises ValueError for bytes that aren't of this encoding."""
+        """Decode these bytes. Raises ValueError for bytes that aren't of this encoding."""
         ...
 
     def finish(self) -> None:

@@ -36,7 +36,7 @@ def has_cookie(request: HTTPRequest) -> bool:
 
 @dataclass(slots=True)
 class Trace:
-    """What the transport reports about one request."""
+    """The transport's report about one request."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The call's own. Over a client of an SDK they stay out of its options, which it logs."""

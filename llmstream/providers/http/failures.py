@@ -50,7 +50,7 @@ def causes(problem: BaseException) -> list[BaseException]:
 
 
 def reason(found: list[BaseException]) -> str:
-    """What went wrong, in a line."""
+    """The reason of a failure, in one line."""
     last = found[-1]
     is_connection_lost = isinstance(last, ConnectionError) or _package(last) == "anyio"
     if is_disconnect(found) or (is_connection_lost and not str(last)):

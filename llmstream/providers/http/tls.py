@@ -40,7 +40,7 @@ def tls_name(host: str) -> str | None:
 
 @functools.cache
 def _tls_context(cafile: str | None, capath: str | None, keylog: str | None) -> ssl.SSLContext:
-    """What httpx2 makes, without importing it: aiohttp needs it too."""
+    """The context that httpx2 makes, without importing httpx2: aiohttp needs it too."""
     if cafile or capath:
         _check_key_log(keylog)
     if cafile:

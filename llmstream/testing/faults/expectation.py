@@ -29,7 +29,7 @@ class Expected:
     """The code of the ERROR."""
 
     def differences(self, events: Sequence[StreamEvent]) -> list[str]:
-        """What of a stream's events, or of a batch call's one, isn't as expected: a line each."""
+        """The differences of a stream's events, or of a batch call's one, from those expected: a line each."""
         last = events[-1]
         found = _found(events)
         wanted = {name: getattr(self, name) for name in found}

@@ -16,7 +16,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 def arrived(content: Any) -> bytes:
-    """What is left in aiohttp's buffer after an error; `read_nowait` raises the error again."""
+    """The bytes left in aiohttp's buffer after an error; `read_nowait` raises the error again."""
     try:
         read = names.look_up(content, "_read_nowait")
     except names.UnknownInsideError as missing:

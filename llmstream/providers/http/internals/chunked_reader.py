@@ -28,7 +28,7 @@ class ChunkedReader:
         self.read_eof = inner.read_eof
 
     def __call__(self, buffer: Any) -> h11.Event | None:
-        """What h11's buffer holds of the body; None: nothing yet."""
+        """The part of the body that h11's buffer holds; None: nothing yet."""
         if not self._handed_over:
             pieces, used = self._split(bytes(buffer))
             if used:
