@@ -20,11 +20,14 @@ _DOWN: Final = frozenset({"connection", "server", "overloaded", "timeout"})
 """Kinds of errors that an endpoint which is down has."""
 _OURS: Final = frozenset({"closed", "total", "host_refused"})
 """Codes of those kinds that say nothing about the endpoint."""
-_ENDPOINTS: Final = frozenset(
-    {"connection", "overloaded", "connect", 502, 503, 504, 520, 521, 522, 523, 525, 526, 529, 530}
+_UNREACHED: Final = frozenset(
+    {"connection", "connect", 502, 504, 520, 521, 522, 523, 525, 526, 530}
 )
-"""Kinds, codes and HTTP statuses for which no prompt is to blame: gateways send these statuses when nobody is behind
-them (RFC 9110, Cloudflare's "5xx errors"). One prompt can cause a 500 as often as it is sent, or a long thought."""
+"""Kinds, codes and HTTP statuses of an endpoint that is down: gateways send these statuses when nobody is behind them
+(RFC 9110, Cloudflare's "5xx errors")."""
+_BUSY: Final = frozenset({"overloaded", 503, 529})
+"""Those of a model that is down, while others at its endpoint may answer. No prompt is to blame for them, as for a 500,
+which one can cause as often as it is sent, or for a long thought."""
 
 
 class Admission:
@@ -56,7 +59,7 @@ class Admission:
 
     def pause(self, now: float) -> float | None:
         """Seconds until the endpoint that has just asked for a pause may be asked again; None while nobody knows."""
-        self.place = self._targets.endpoint.enter(now)
+        self.place = self._targets.endpoint.enter(now, self._targets.current.model)
         return 0.0 if self.place is None else self.place.go(now)
 
     def waited(self) -> None:
@@ -94,8 +97,7 @@ class Admission:
         if not committed:
             self._targets.endpoint.failed(self._sent)
         if not committed and _is_down(info):
-            request = None if _is_endpoints(info) else _fingerprint(self._request)
-            self._targets.endpoint.unreachable(self._sent, now, request)
+            self._unreachable(info, now)
         if self._limited is not None:
             self._limited.heard(info.rate_limits, now)
         self._settle(usage if committed else Usage(output_tokens=0), now)
@@ -122,7 +124,7 @@ class Admission:
         if self.place is not None:
             return self.place
         if not self._has_passed:
-            self.place = self._targets.endpoint.enter(now)
+            self.place = self._targets.endpoint.enter(now, self._targets.current.model)
             self._has_passed = self.place is None
         if self.place is None and self._limited is None:
             self._limited = self.place = self._targets.reserve(self._request)
@@ -138,8 +140,17 @@ class Admission:
         """Somebody is there."""
         if not self._is_answered:
             self._is_answered = True
-            self._targets.endpoint.answered(now)
+            self._targets.endpoint.answered(now, self._targets.current.model)
         self._leave_turn()
+
+    def _unreachable(self, info: ErrorInfo, now: float) -> None:
+        named = {info.kind, info.code, info.status_code}
+        is_endpoints = not _UNREACHED.isdisjoint(named)
+        is_models = not _BUSY.isdisjoint(named)
+        model = None if is_endpoints else self._targets.current.model
+        is_nobodys = is_endpoints or is_models
+        request = None if is_nobodys else _fingerprint(self._request)
+        self._targets.endpoint.unreachable(self._sent, now, model, request)
 
     def _leave_turn(self) -> None:
         if self._turn is not None:
@@ -156,11 +167,6 @@ class Admission:
 
 def _is_down(info: ErrorInfo) -> bool:
     return info.kind in _DOWN and info.code not in _OURS
-
-
-def _is_endpoints(info: ErrorInfo) -> bool:
-    """Whether no request is to blame for a failure."""
-    return not _ENDPOINTS.isdisjoint((info.kind, info.code, info.status_code))
 
 
 def _fingerprint(request: ChatRequest) -> str:

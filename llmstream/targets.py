@@ -127,7 +127,7 @@ class Targets:
         return self._limiter.endpoint(self._accounts[index], self._now)
 
     def _paused(self, index: int) -> bool:
-        return self._endpoint(index).paused(self._now())
+        return self._endpoint(index).paused(self._now(), self._targets[index].model)
 
     def _starved(self, index: int) -> bool:
         return self._budget is not None and self._budget.empty(self._accounts[index], self._now())

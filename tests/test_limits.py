@@ -747,7 +747,7 @@ async def test_a_limiter_that_must_ask_elsewhere_is_waited_for(
 
 async def test_a_retry_names_the_servers_delay_while_the_pause_elsewhere_is_not_known() -> None:
     class Endpoint(KnownEndpoint):
-        def enter(self, now: float) -> Any:
+        def enter(self, now: float, model: str | None = None) -> Any:
             return FarPlace(limiter, [None]) if self.paused(now) else None
 
     endpoint, limiter = Endpoint(), Far()

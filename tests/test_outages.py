@@ -186,11 +186,11 @@ async def test_one_poisoned_prompt_takes_no_endpoint_down(failure, stream) -> No
 def test_a_poisoned_prompt_does_not_slow_the_return_after_an_outage(request_alone, waits) -> None:
     endpoint = KnownEndpoint()
     for _ in range(10):
-        endpoint.unreachable(0.0, 0.0, None)
+        endpoint.unreachable(0.0, 0.0, None, None)
     first, second, third = (endpoint.enter(0.0) for _ in range(3))
     assert first.go(1.0) == 0
     endpoint.answered(1.0)
-    endpoint.unreachable(1.0, 1.1, request_alone)
+    endpoint.unreachable(1.0, 1.1, None, request_alone)
     assert second.go(1.1) == 0
     assert (third.go(1.7) > 0) is waits
 
@@ -220,6 +220,31 @@ async def test_ten_failures_that_are_the_endpoints_say_that_it_is_down(failure, 
         assert not queued(await collect(client, POISON if alike else say(number)))
     assert (await collect(client))[-1].error_info.code == "down"
     assert len(server.times) == 10
+
+
+@pytest.mark.parametrize(
+    ("failure", "waits"),
+    [
+        (failing("overloaded", 529), False),
+        (failing("overloaded"), False),
+        (failing("server", 503), False),
+        (failing("timeout", code="first_token"), False),
+        (failing("connection"), True),
+        (failing("server", 502), True),
+    ],
+    ids=str,
+)
+async def test_a_model_that_is_down_does_not_hold_up_another_at_its_endpoint(
+    failure, waits
+) -> None:
+    server = Failing(VirtualClock(), lambda now: False)
+    server.failure = failure
+    client = client_of(server, retry=RetryPolicy(max_attempts=1, budget=None))
+    for number in range(10):
+        await collect(client, say(number))
+    assert queued(await collect(client))
+    server.take = lambda now: True
+    assert bool(queued(await collect(client, model="another"))) is waits
 
 
 @pytest.mark.parametrize("code", ["closed", "host_refused", "total"])

@@ -158,3 +158,44 @@ class Outage:
         place = self._first()
         if place is not None:
             place.wake()
+
+
+class Health:
+    """Whether somebody answers, at an endpoint or for one model there: by the failures since the last answer."""
+
+    def __init__(self, lock: RLock) -> None:
+        self._lock = lock
+        self._failures = 0
+        self._suspects: set[str] = set()
+        """Prompts that failed, and may be to blame themselves."""
+        self._answered_at = -math.inf
+        self._outage: Outage | None = None
+
+    @property
+    def outage(self) -> Outage | None:
+        """The outage, until it is over."""
+        if self._outage is not None and self._outage.over:
+            self._outage = None
+        return self._outage
+
+    def answered(self, now: float) -> None:
+        """An answer has begun."""
+        self._failures = 0
+        self._suspects.clear()
+        self._answered_at = now
+        if self._outage is not None:
+            self._outage.answered()
+
+    def failed(self, sent: float, now: float, request: str | None) -> None:
+        """A request failed. One that was sent before the last answer began says nothing any more."""
+        if sent < self._answered_at:
+            return
+        if request is None:
+            self._failures += 1
+        elif len(self._suspects) < DOWN_AFTER:
+            self._suspects.add(request)
+        is_down = self._failures + len(self._suspects) >= DOWN_AFTER
+        if self._outage is None:
+            self._outage = Outage(self._lock, now) if is_down else None
+        elif is_down or request is None:
+            self._outage.failed()

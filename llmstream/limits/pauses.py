@@ -18,7 +18,7 @@ from threading import RLock
 from typing import Final
 from weakref import WeakSet
 
-from llmstream.limits.outage import DOWN_AFTER, Outage
+from llmstream.limits.outage import Health, Outage
 from llmstream.limits.place import EARLY, Place, next_look
 from llmstream.limits.protocols import Asking, Limiter, QueuePlace, Time, Wait
 
@@ -215,51 +215,36 @@ class Pause:
 class KnownEndpoint:
     """One endpoint and key: what was sent to it of late, its pause or outage, if it has one. `now` is in seconds."""
 
+    MODELS: Final = 256
+    """Remembered; beyond that those are forgotten that aren't down."""
+
     def __init__(self) -> None:
         self.lock = RLock()  # what the garbage collector ends while it is held may come here too
         self._sends = Sends()
         self._pause: Pause | None = None
-        self._outage: Outage | None = None
-        self._failures = 0  # since the last answer
-        self._suspects: set[str] = (
-            set()
-        )  # prompts that failed since then, and may be to blame themselves
-        self._answered_at = -math.inf
+        self._health: dict[str | None, Health] = {}
+        """By model; None: of the endpoint itself."""
 
     def sent(self, now: float) -> None:
         """A request goes out."""
         with self.lock:
             self._sends.add(now)
 
-    def answered(self, now: float) -> None:
-        """An answer has begun, or the server refused a request: it is up."""
+    def answered(self, now: float, model: str | None = None) -> None:
+        """An answer has begun, or the server refused a request: it is up, and this model is."""
         with self.lock:
-            self._failures = 0
-            self._suspects.clear()
-            self._answered_at = now
-            if self._outage is not None:
-                self._outage.answered()
-                self._forget_outage()
+            for name in {None, model}:
+                self._health_of(name).answered(now)
 
     def failed(self, sent: float) -> None:
         """The request that was sent then was not answered."""
         with self.lock:
             self._sends.take_back(sent)
 
-    def unreachable(self, sent: float, now: float, request: str | None) -> None:
-        """It failed as if nobody were there. `request` names the prompt where it alone may be to blame."""
+    def unreachable(self, sent: float, now: float, model: str | None, request: str | None) -> None:
+        """It failed as if nobody were there."""
         with self.lock:
-            if sent < self._answered_at:
-                return
-            if request is None:
-                self._failures += 1
-            elif len(self._suspects) < DOWN_AFTER:
-                self._suspects.add(request)
-            is_down = self._failures + len(self._suspects) >= DOWN_AFTER
-            if self._outage is None:
-                self._outage = Outage(self.lock, now) if is_down else None
-            elif is_down or request is None:
-                self._outage.failed()
+            self._health_of(model).failed(sent, now, request)
 
     def refused(self, sent: float, now: float, delay: float, seconds: float) -> bool:
         """The request that was sent then was refused for `delay` seconds; all wait for `seconds`. True: from now on."""
@@ -270,25 +255,21 @@ class KnownEndpoint:
             self._pause = Pause(sent, now, delay, seconds)
             return True
 
-    def paused(self, now: float) -> bool:
+    def paused(self, now: float, model: str | None = None) -> bool:
         """Whether a call would have to wait."""
-        if self._pause is None and self._outage is None:
-            return False
         with self.lock:
             if self._current(now) is not None:
                 return True
-            self._forget_outage()
-            return self._outage is not None and self._outage.must_wait(now)
+            outage = self._outage(model)
+            return outage is not None and outage.must_wait(now)
 
-    def enter(self, now: float) -> QueuePlace | None:
+    def enter(self, now: float, model: str | None = None) -> QueuePlace | None:
         """A place in the queue, which its `go` moves up; None: nothing waits."""
-        if self._pause is None and self._outage is None:
-            return None
         with self.lock:
             pause = self._current(now)
             if pause is None:
-                self._forget_outage()
-                return None if self._outage is None else self._outage.enter(now)
+                outage = self._outage(model)
+                return None if outage is None else outage.enter(now)
             place = PausePlace(self, pause, 0)
             pause.enter(place)
             return place
@@ -297,9 +278,23 @@ class KnownEndpoint:
         """`PausePlace.go`, under the lock."""
         return pause.wait(place, now, self._sends) if pause is self._pause else 0.0
 
-    def _forget_outage(self) -> None:
-        if self._outage is not None and self._outage.over:
-            self._outage = None
+    def _outage(self, model: str | None) -> Outage | None:
+        """That of the endpoint, or else of this model."""
+        for name in (None, model):
+            health = self._health.get(name)
+            if health is not None and health.outage is not None:
+                return health.outage
+        return None
+
+    def _health_of(self, model: str | None) -> Health:
+        health = self._health.get(model)
+        if health is None:
+            if len(self._health) >= self.MODELS:
+                self._health = {
+                    name: each for name, each in self._health.items() if each.outage is not None
+                }
+            health = self._health.setdefault(model, Health(self.lock))
+        return health
 
     def _current(self, now: float) -> Pause | None:
         if self._pause is not None and self._pause.over(now):

@@ -106,19 +106,20 @@ class Endpoint(Protocol):
         """A request goes out."""
 
     @abstractmethod
-    def answered(self, now: float) -> None:
-        """An answer has begun, or the server refused a request: it is up."""
+    def answered(self, now: float, model: str) -> None:
+        """An answer has begun, or the server refused a request: it is up, and this model is."""
 
     @abstractmethod
     def failed(self, sent: float) -> None:
         """The request that was sent then wasn't answered."""
 
     @abstractmethod
-    def unreachable(self, sent: float, now: float, request: str | None) -> None:
+    def unreachable(self, sent: float, now: float, model: str | None, request: str | None) -> None:
         """It failed as if nobody were there. `failed` is called as well.
 
-        `request` names the prompt where it alone may be to blame: it counts once. A failure of a request
-        that was sent before the last answer began says nothing any more.
+        `model` is named where it alone may be down: others at the endpoint are asked on. `request` names
+        the prompt where it alone may be to blame: it counts once. A failure of a request that was sent
+        before the last answer began says nothing any more.
         """
 
     @abstractmethod
@@ -129,11 +130,11 @@ class Endpoint(Protocol):
         """
 
     @abstractmethod
-    def paused(self, now: float) -> bool:
+    def paused(self, now: float, model: str) -> bool:
         """Whether a call would have to wait."""
 
     @abstractmethod
-    def enter(self, now: float) -> QueuePlace | None:
+    def enter(self, now: float, model: str) -> QueuePlace | None:
         """A place in the queue. None: nothing waits."""
 
 
