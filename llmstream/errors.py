@@ -115,7 +115,7 @@ class ErrorInfo:
     """The provider's own code, or its finish word that means failure; for `timeout`, the clock: connect, first_token,
     idle, progress or total."""
     param: str | None = None
-    """The member of the request that the provider refused, in its own words, where it named one."""
+    """The member of the request that is at fault, in the words of its API, where one was named."""
     retry_after: float | None = None
     """Seconds the provider asks to wait."""
     request_id: str | None = None

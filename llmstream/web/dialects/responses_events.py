@@ -113,7 +113,7 @@ class OfficialEvents(ResponsesEncoder):
         flat = {name: error[name] for name in ("code", "message", "param")}
         yield "error", {**flat, "error": error}
         code = _FAILURES.get(info.kind, "server_error")
-        failed = {"code": code, "message": info.message}
+        failed = {"code": code, "message": error["message"]}
         usage = event.usage and render_usage(event.usage)
         yield "response.failed", {"response": self._response("failed", error=failed, usage=usage)}
 

@@ -32,7 +32,12 @@ SCENARIOS: dict[str, Sequence[ScriptItem]] = {
     "empty-answer": [],
     "midway": ["Half an ", ErrorInfo("overloaded", "secret capacity")],
 }
-MODELS = [*SCENARIOS, "refused", "stall", "after"]
+AGENT: list[Sequence[ScriptItem]] = [
+    ["Let me do that.", ToolCall("call-1", "exec_command", '{"cmd":"echo it ran > proof.txt"}')],
+    ["It is done.", Usage(input_tokens=30, output_tokens=4)],
+]
+"""The answers to an agent, one after the other: a command to run, and the end."""
+MODELS = [*SCENARIOS, "refused", "stall", "after", "agent"]
 
 
 @dataclass
@@ -40,7 +45,7 @@ class Upstream:
     """The provider that the served program asks. "after" answers once the client of "stall" has left."""
 
     provider: str
-    """"openai" or "anthropic"."""
+    """"openai", "openai-responses" or "anthropic"."""
     server: FaultServer = field(init=False)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -66,6 +71,9 @@ class Upstream:
             async with asyncio.timeout(PATIENCE):
                 await self.left.wait()
             await reply.stream(*reply.script("After."))
+        elif scenario == "agent":
+            step = len(self.bodies(scenario)) - 1
+            await reply.stream(*reply.script(*AGENT[step]))
         else:
             await reply.stream(*reply.script(*SCENARIOS[scenario]))
 
