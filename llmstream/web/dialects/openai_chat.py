@@ -27,12 +27,15 @@ from llmstream.message_reader import FORMAT
 from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
+from llmstream.web.dialects.chat_shapes import in_openai_shape
 from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
 from llmstream.wire.context_overflow import openai_words, parse_overflow
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
+from llmstream.wire.openai_responses.items import FORMAT as RESPONSES
+from llmstream.wire.openai_responses.request import parse_request as parse_responses
 
 _REFUSED = {
     "n": (None, 1),
@@ -103,8 +106,11 @@ class OpenAIChat:
         for name, harmless in _REFUSED.items():
             if body.get(name) not in harmless:
                 raise ValueError(f"{name}: {body[name]!r} is not supported here")
-        request = parse_request(body)
-        warnings = keep_listed(request, FORMAT)
+        if "messages" not in body and "input" in body:  # Cursor posts Responses requests here, too
+            request, format = parse_responses(body), RESPONSES
+        else:
+            request, format = parse_request(in_openai_shape(body)), FORMAT
+        warnings = keep_listed(request, format)
         for message in request.messages:
             message.parts = [_kept(part) for part in message.parts]
         usage = (body.get("stream_options") or {}).get("include_usage") is True

@@ -1,0 +1,141 @@
+"""Shapes beside OpenAI's own that clients post to chat completions, put into OpenAI's.
+
+Cursor mixes three APIs in one request: `{"type": "auto"}`, Anthropic's `tool_use`, `tool_result` and `image` blocks,
+Responses' `input_text` and `input_image`. OpenAI's own `allowed_tools` narrows the tools to some of them. A body with
+`input` in place of `messages` is a Responses request as a whole, and isn't read here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from llmstream.checks import as_object
+
+_CHOICES = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
+"""The words for whether a tool is to be called, as `{"type": …}` has them."""
+
+
+def in_openai_shape(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body as OpenAI's own clients would write it. What it doesn't know stays, for the parser to refuse."""
+    shaped = dict(body)
+    messages = body.get("messages")
+    if isinstance(messages, list):
+        shaped["messages"] = [each for message in messages for each in _messages(message)]
+    choice = as_object(body.get("tool_choice"))
+    kind = choice.get("type")
+    if isinstance(kind, str) and kind in _CHOICES:
+        shaped["tool_choice"] = _CHOICES[kind]
+    elif kind == "allowed_tools":
+        shaped |= _narrowed(body.get("tools"), as_object(choice.get("allowed_tools")) or choice)
+    return shaped
+
+
+def _narrowed(tools: Any, allowed: Mapping[str, Any]) -> dict[str, Any]:
+    """The tools that may be called, and whether one must be."""
+    names = set(map(_name_of, _list(allowed.get("tools"))))
+    kept = [tool for tool in _list(tools) if _name_of(tool) in names]
+    unknown = names - {_name_of(tool) for tool in kept}
+    if unknown:
+        raise ValueError(
+            f"tool_choice: allowed_tools names {min(unknown)!r}, which isn't among tools"
+        )
+    return {"tools": kept, "tool_choice": allowed.get("mode", "auto")}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _name_of(tool: Any) -> str:
+    named = as_object(tool)
+    name = as_object(named.get("function")).get("name") or named.get("name")
+    return name if isinstance(name, str) else str(named.get("type"))
+
+
+def _messages(message: Any) -> Iterator[Any]:
+    """A message, and before it the results of tools that stand in it."""
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if not isinstance(content, list) or not any(map(_is_foreign, content)):
+        yield message
+        return
+    for result in _blocks(content, "tool_result"):
+        given = result.get("content") or ""
+        yield {
+            "role": "tool",
+            "tool_call_id": result.get("tool_use_id"),
+            "content": _content(given),
+        }
+    calls = [_call(block) for block in _blocks(content, "tool_use")]
+    rest = [part for part in content if _kind(part) not in ("tool_result", "tool_use")]
+    if calls:
+        message = {**message, "tool_calls": [*(message.get("tool_calls") or ()), *calls]}
+    if rest or message.get("tool_calls"):
+        yield {**message, "content": _content(rest) or None}
+
+
+def _blocks(content: list[Any], kind: str) -> list[Mapping[str, Any]]:
+    return [part for part in content if _kind(part) == kind]
+
+
+def _kind(part: Any) -> Any:
+    return as_object(part).get("type")
+
+
+def _is_foreign(part: Any) -> bool:
+    kind = _kind(part)
+    return isinstance(kind, str) and (kind in _PARTS or kind in ("tool_use", "tool_result"))
+
+
+def _content(content: Any) -> Any:
+    """Text, or parts in OpenAI's shape."""
+    if not isinstance(content, list):
+        return content
+    return [_part(part) for part in content]
+
+
+def _part(part: Any) -> Any:
+    kind = _kind(part)
+    shape = _PARTS.get(kind) if isinstance(kind, str) else None
+    return part if shape is None else shape(part)
+
+
+def _call(block: Mapping[str, Any]) -> dict[str, Any]:
+    written = json.dumps(block.get("input") or {}, ensure_ascii=False, separators=(",", ":"))
+    function = {"name": block.get("name"), "arguments": written}
+    return {"id": block.get("id"), "type": "function", "function": function}
+
+
+def _text(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {**part, "type": "text"}
+
+
+def _input_image(part: Mapping[str, Any]) -> dict[str, Any]:
+    image = {"url": part.get("image_url")}
+    if part.get("detail") is not None:
+        image["detail"] = part["detail"]
+    return {"type": "image_url", "image_url": image}
+
+
+def _input_file(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "file", "file": {name: part[name] for name in part if name != "type"}}
+
+
+def _image(part: Mapping[str, Any]) -> dict[str, Any]:
+    source = as_object(part.get("source"))
+    url = source.get("url")
+    if source.get("type") == "base64":
+        url = f"data:{source.get('media_type')};base64,{source.get('data')}"
+    rest = {name: part[name] for name in part if name not in ("type", "source")}
+    return {"type": "image_url", "image_url": {"url": url}, **rest}
+
+
+_PARTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "input_text": _text,
+    "output_text": _text,
+    "input_image": _input_image,
+    "input_file": _input_file,
+    "image": _image,
+}
+"""Parts of other APIs, and how OpenAI's chat completions write them."""
