@@ -19,6 +19,7 @@ from llmstream.events.types import (
 from llmstream.messages import (
     File,
     Message,
+    Part,
     ProviderPart,
     ReasoningPart,
     RefusalPart,
@@ -35,13 +36,17 @@ def unfold(message: Message) -> Iterator[StreamEvent]:
     The inverse of MessageBuilder.
     """
     phase: tuple[str, Any] | None = None
+    before: Part | None = None
     for part in message.parts:
         if isinstance(part, TextPart):
-            before, phase = phase, _phase(part)
+            last, phase = phase, _phase(part)
             if phase is not None:
                 yield opaque(phase[0], phase=phase[1])
-            elif before is not None:
-                yield opaque(before[0], phase=None)
+            elif last is not None or isinstance(before, TextPart):
+                yield opaque(last[0] if last else "", phase=None)  # the two stay apart
+        elif _leads(part) and isinstance(before, TextPart) and phase is None:
+            yield opaque("", phase=None)
+        before = part
         events = _EVENTS.get(getattr(part, "type", ""))
         if events is not None:
             yield from events(part)
@@ -50,6 +55,11 @@ def unfold(message: Message) -> Iterator[StreamEvent]:
 def _phase(part: TextPart) -> tuple[str, Any] | None:
     data = part.provider_data
     return None if data is None or "phase" not in data else (data["format"], data["phase"])
+
+
+def _leads(part: Part) -> bool:
+    """Whether it belongs to the text that follows: citations of Anthropic's format come before theirs."""
+    return isinstance(part, Source) and "citation" in (part.provider_data or {})
 
 
 def unfold_answer(event: StreamEvent) -> Iterator[StreamEvent]:

@@ -1,13 +1,13 @@
-"""The shared part of encoders: each type of event, and each type of a whole message's parts, has its writer."""
+"""The shared part of encoders: each type of event has its writer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import PAYLOADS, EventType, StreamEvent, failure_of
-from llmstream.messages import Part
+from llmstream.events.unfold import unfold_answer
 
 CUTS = frozenset({"truncated", "connection"})
 """Kinds of failure that a provider expresses by a cut."""
@@ -23,12 +23,10 @@ class EventEncoder:
 
     _WRITERS: ClassVar[Mapping[EventType, Writer]]
     """They take what the event carries; for an answer's begin and end, the event itself."""
-    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {}
 
     def __init_subclass__(cls) -> None:
-        """Let the tables name a subclass's own methods where it overrides them."""
+        """Let the table name a subclass's own methods where it overrides them."""
         cls._WRITERS = _own_methods(cls, cls._WRITERS)
-        cls._PART_WRITERS = _own_methods(cls, cls._PART_WRITERS)
 
     def _frames(self, event: StreamEvent) -> Iterator[Any]:
         kind = event.type
@@ -36,12 +34,10 @@ class EventEncoder:
         carried = event if kind in _LIFECYCLE else getattr(event, PAYLOADS[kind].field)
         return iter(()) if write is None or carried is None else write(self, carried)
 
-    def _parts(self, parts: Iterable[Part]) -> Iterator[Any]:
-        """The frames of an answer that came whole."""
-        for part in parts:
-            write = self._PART_WRITERS.get(type(part))
-            if write is not None:
-                yield from write(self, part)
+    def _whole_answer(self, event: StreamEvent) -> Iterator[Any]:
+        """The frames of an answer that came in one MESSAGE_COMPLETE: those that its stream would have had."""
+        for piece in unfold_answer(event):
+            yield from self._frames(piece)
 
 
 def _own_methods(cls: type[Any], writers: Mapping[Key, Writer]) -> dict[Key, Writer]:

@@ -43,6 +43,7 @@ from llmstream.messages import (
     Usage,
     parse_arguments,
 )
+from llmstream.provider_data import own_members
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
 from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT, parse_call, parse_result
@@ -1108,9 +1109,7 @@ opaques = st.builds(
     st.just(FORMAT),
     st.fixed_dictionaries({"type": st.just("compaction"), "id": names}),
 )
-contents = words | st.lists(
-    st.fixed_dictionaries({"type": st.just("input_text"), "text": words}), min_size=1, max_size=2
-)
+contents = words | st.lists(st.builds(TextPart, words), min_size=1, max_size=2)
 schemas = st.fixed_dictionaries(
     {"type": st.just("object"), "properties": st.dictionaries(names, st.just({}))}
 )
@@ -1225,7 +1224,9 @@ def test_reasoning_whose_signature_is_empty_has_none():
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": ""}
     content = [{"type": "reasoning_text", "text": "Hm."}]
     request = parse_request({"model": "m", "input": [{**item, "content": content}]})
-    assert request.messages == [Message("assistant", [ReasoningPart("Hm.", None, "rs_1", FORMAT)])]
+    data = {"format": FORMAT, "summary": [], "content": content}
+    part = ReasoningPart("Hm.", None, "rs_1", FORMAT, data)
+    assert request.messages == [Message("assistant", [part])]
     assert render_request(request).body["input"] == []
 
 
@@ -1577,7 +1578,7 @@ def is_no_text(part):
 
 def annotations_of(part):
     data = part.provider_data if isinstance(part, TextPart) else None
-    return (data or {}).get("annotations", [])
+    return own_members(data, FORMAT).get("annotations", [])
 
 
 def test_a_recording_in_any_pieces(recording):

@@ -23,11 +23,7 @@ from llmstream.events.types import (
 )
 from llmstream.messages import (
     FinishReason,
-    ProviderPart,
-    ReasoningPart,
-    RefusalPart,
     Source,
-    TextPart,
     ToolCall,
     ToolResult,
     Usage,
@@ -125,12 +121,13 @@ class MessagesEncoder(EventEncoder):
             yield from self._opaque(status.data)
 
     def _opaque(self, data: dict[str, Any]) -> _Frames:
+        if "phase" in data:
+            yield from self._close_prose()  # another text begins, whichever format says so
+            return
         if data["format"] != FORMAT:
             return
         if not self._started:
             self._early.append(data)
-        elif "phase" in data:
-            yield from self._close_prose()
         elif "item" in data:
             yield from self._whole(data["item"])
         else:
@@ -204,7 +201,7 @@ class MessagesEncoder(EventEncoder):
     def _complete(self, event: StreamEvent) -> _Frames:
         if not self._started:
             yield from self._begin(event)
-            yield from self._parts(event.message.parts if event.message is not None else ())
+            yield from self._whole_answer(event)
         yield from self._close_prose()
         for index in self._calls.values():
             yield _stop(index)
@@ -214,18 +211,6 @@ class MessagesEncoder(EventEncoder):
             "usage": render_usage(event.usage),
         }
         yield {"type": "message_stop"}
-
-    def _prose_part(self, part: TextPart | RefusalPart) -> _Frames:
-        yield from self._write("text", part.text)
-
-    def _reasoning_part(self, part: ReasoningPart) -> _Frames:
-        if part.text:
-            yield from self._write("thinking", part.text)
-        if part.signature is not None:
-            yield from self._opaque({"format": part.format, "signature": part.signature})
-
-    def _item_part(self, part: ProviderPart) -> _Frames:
-        yield from self._opaque({"format": part.format, "item": part.data})
 
     def _error(self, event: StreamEvent) -> _Frames:
         if event.usage is not None:
@@ -247,15 +232,6 @@ class MessagesEncoder(EventEncoder):
         EventType.MESSAGE_START: _begin,
         EventType.MESSAGE_COMPLETE: _complete,
         EventType.ERROR: _error,
-    }
-    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {
-        TextPart: _prose_part,
-        RefusalPart: _prose_part,
-        ReasoningPart: _reasoning_part,
-        ToolCall: _call,
-        ToolResult: _result,
-        Source: _source,
-        ProviderPart: _item_part,
     }
 
 

@@ -24,10 +24,7 @@ from llmstream.events.types import (
 from llmstream.message_reader import FORMAT
 from llmstream.messages import (
     FinishReason,
-    ReasoningPart,
-    RefusalPart,
     Source,
-    TextPart,
     ToolCall,
     Usage,
 )
@@ -99,21 +96,11 @@ class ChatEncoder(EventEncoder):
     def _end(self, event: StreamEvent) -> _Chunks:
         if not self._started:
             yield from self._begin(event)
-            yield from self._parts(event.message.parts if event.message is not None else ())
+            yield from self._whole_answer(event)
         if (reason := _render_reason(event)) is not None:
             yield self._chunk([{"index": 0, "delta": {}, "finish_reason": reason}])
         if event.usage is not None:
             yield self._chunk([], usage=render_usage(event.usage))
-
-    def _text_part(self, part: TextPart) -> _Chunks:
-        yield self._delta(content=part.text)
-
-    def _reasoning_part(self, part: ReasoningPart) -> _Chunks:
-        if part.text:
-            yield self._delta(reasoning_content=part.text)
-
-    def _refusal_part(self, part: RefusalPart) -> _Chunks:
-        yield self._delta(refusal=part.text)
 
     def _error(self, event: StreamEvent) -> _Chunks:
         if event.usage is not None:
@@ -183,13 +170,6 @@ class ChatEncoder(EventEncoder):
         EventType.MESSAGE_START: _begin,
         EventType.MESSAGE_COMPLETE: _end,
         EventType.ERROR: _error,
-    }
-    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {
-        TextPart: _text_part,
-        ReasoningPart: _reasoning_part,
-        RefusalPart: _refusal_part,
-        ToolCall: _whole_call,
-        Source: _source,
     }
 
 

@@ -26,12 +26,7 @@ from llmstream.events.types import (
 from llmstream.messages import (
     File,
     FinishReason,
-    Part,
-    ProviderPart,
-    ReasoningPart,
-    RefusalPart,
     Source,
-    TextPart,
     ToolCall,
     ToolResult,
 )
@@ -122,31 +117,13 @@ class ResponsesEncoder(EventEncoder):
     def _end(self, event: StreamEvent) -> Iterator[Frame]:
         if self._start is None:
             yield from self._begin(event)
-            said: list[Part] = [TextPart(event.text)]
-            yield from self._parts(said if event.message is None else event.message.parts)
+            yield from self._whole_answer(event)
         status, _, reason = _render_reason(event).partition(":")
         yield from self._close_all("completed" if status == "completed" else "incomplete")
         details = {"reason": reason} if reason else None
         usage = event.usage and render_usage(event.usage)
         kind = "response.completed" if status == "completed" else "response.incomplete"
         yield kind, {"response": self._response(status, incomplete_details=details, usage=usage)}
-
-    def _spoken_part(self, part: TextPart | RefusalPart | ReasoningPart) -> Iterator[Frame]:
-        phase = _phase(part)
-        if phase != self._phase:
-            yield from self._begin_phase(phase)
-        if part.text:
-            yield from self._text(_KINDS[part.type], part.text)
-
-    def _reasoning_part(self, part: ReasoningPart) -> Iterator[Frame]:
-        yield from self._spoken_part(part)
-        if part.signature is not None:
-            signed = {"format": part.format, "signature": part.signature, "id": part.id}
-            yield from self._signature(signed)
-
-    def _item_part(self, part: ProviderPart) -> Iterator[Frame]:
-        if part.format == FORMAT:
-            yield from self._whole(part.data)
 
     def _error(self, event: StreamEvent) -> Iterator[Frame]:
         info = sayable_failure(event)
@@ -407,16 +384,6 @@ class ResponsesEncoder(EventEncoder):
         EventType.MESSAGE_COMPLETE: _end,
         EventType.ERROR: _error,
     }
-    _PART_WRITERS: ClassVar[Mapping[type[Any], Writer]] = {
-        TextPart: _spoken_part,
-        RefusalPart: _spoken_part,
-        ReasoningPart: _reasoning_part,
-        ToolCall: _tool_call,
-        ToolResult: _tool_result,
-        Source: _source,
-        File: _file,
-        ProviderPart: _item_part,
-    }
 
 
 _KINDS = {"text": "output_text", "refusal": "refusal", "reasoning": "summary_text"}
@@ -434,11 +401,6 @@ def render_frame(payload: Mapping[str, Any]) -> bytes:
 
 def _added(opened: OpenItem) -> Frame:
     return "response.output_item.added", {"output_index": opened.index, "item": opened.item}
-
-
-def _phase(part: Part) -> str | None:
-    data = part.provider_data if isinstance(part, TextPart) else None
-    return own_notes(data, FORMAT).get("phase")
 
 
 def _render_reason(event: StreamEvent) -> str:
