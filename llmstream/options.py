@@ -40,8 +40,8 @@ class Option:
     wanted: str
     """What a value must be, in an error's words: "a number from -2 to 2"."""
     meaning: str
-    low: float | None = None
-    high: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
     words: tuple[str, ...] = ()
     """The words that a text may be; none: any."""
     droppable: bool = False
@@ -52,8 +52,8 @@ class Option:
         if value is None or self.kind == "shape":
             return value
         if not self._has_type(value):
-            bounded = self.low is not None
-            raise (ValueError if bounded else TypeError)(self._problem(value))
+            is_bounded = self.low > -math.inf
+            raise (ValueError if is_bounded else TypeError)(self._problem(value))
         if self.kind in ("number", "whole number") and not self._is_in_range(value):
             raise ValueError(self._problem(value))
         if self.words and value not in self.words:
@@ -69,11 +69,7 @@ class Option:
         return isinstance(value, _TYPES[self.kind])
 
     def _is_in_range(self, value: float) -> bool:
-        if isinstance(value, float) and not math.isfinite(value):
-            return False
-        if self.low is not None and value < self.low:
-            return False
-        return self.high is None or value <= self.high
+        return abs(value) < math.inf and self.low <= value <= self.high
 
 
 OPTIONS = (

@@ -105,20 +105,21 @@ class Targets:
         The last is asked in any case, but no endpoint twice unless the budget pays for it.
         """
         for index in self._following():
-            is_last = index + 1 == len(self._targets)
-            was_asked = self._accounts[index] in self._asked
-            if not is_last and self._paused(index):
-                continue
-            if was_asked and not self._withdraw(index, info):
-                continue
-            if not was_asked and not is_last and self._starved(index):
-                continue
-            self._asked.add(self._accounts[index])
-            self.index = index
-            return True
+            if self._may_ask(index, info):
+                self._asked.add(self._accounts[index])
+                self.index = index
+                return True
         return False
 
     # --- inside --------------------------------------------------------------------------------------------
+
+    def _may_ask(self, index: int, info: ErrorInfo) -> bool:
+        is_last = index + 1 == len(self._targets)
+        if not is_last and self._paused(index):
+            return False
+        if self._accounts[index] in self._asked:
+            return self._withdraw(index, info)
+        return is_last or not self._starved(index)
 
     def _following(self) -> range:
         return range(self.index + 1, len(self._targets))

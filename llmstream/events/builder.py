@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from llmstream.checks import as_object
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
 from llmstream.messages import (
     Message,
@@ -138,8 +140,8 @@ class MessageBuilder:
             del self._indexes[id]
 
     def _add_opaque(self, event: StreamEvent) -> None:
-        data = event.status.data if event.status is not None else None
-        if not data or "format" not in data:
+        data = as_object(event.status and event.status.data)
+        if "format" not in data:
             return
         signs_last = self._open is EventType.REASONING_DELTA
         self._close()
@@ -157,7 +159,7 @@ class MessageBuilder:
         part.provider_data = data.get("provider_data")
 
 
-def _text_data(data: dict[str, Any]) -> dict[str, Any] | None:
+def _text_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
     if data["phase"] is None:
         return None
     return {"format": data["format"], "phase": data["phase"]}

@@ -61,9 +61,9 @@ def find_key(api: API, config: ProviderConfig) -> Secret[str]:
     """The key, or one that says "none" where none is needed. Raises ConfigurationError."""
     if config.api_key is not None:
         return check_key(config.api_key, "api_key")
-    for variable in api.keys:
-        if os.environ.get(variable):
-            return check_key(Secret(os.environ[variable]), variable)
+    variable = next(filter(os.environ.get, api.keys), None)
+    if variable is not None:
+        return check_key(Secret(os.environ[variable]), variable)
     host = urlsplit(config.base_url or "").hostname or ""
     # Servers on this machine seldom want a key, but some want the header.
     if is_loopback(host) or not api.key_needed:

@@ -79,7 +79,7 @@ class Growing:
         """Put in a part that is whole."""
         del self._open[len(path) :]
         parent, holder = self._reach(path[:-1], is_list=isinstance(path[-1], int))
-        shape = parent.child(path[-1]) if holder is not None else None
+        shape = _child(parent, holder, path[-1])
         if shape is None:
             return None
         try:
@@ -99,7 +99,7 @@ class Growing:
             self._reach(path, is_list=self._parser.in_list)
             return
         parent, holder = self._reach(path[:-1], is_list=isinstance(path[-1], int))
-        shape = parent.child(path[-1]) if holder is not None else None
+        shape = _child(parent, holder, path[-1])
         if shape is not None and shape.shows_text:
             parent.put(holder, path[-1], text)
 
@@ -118,10 +118,15 @@ class Growing:
     def _begin_part(self, key: str | int, *, is_list: bool) -> tuple[Shape, Any]:
         """Put an empty list or object into the innermost value that is open."""
         parent, holder = self._open[-1]
-        shape = parent.child(key) if holder is not None else None
+        shape = _child(parent, holder, key)
         if shape is None:
             return parent, None
         begun = shape.empty(is_list=is_list)
         if begun is not None:
             parent.put(holder, key, begun)
         return shape, begun
+
+
+def _child(parent: Shape, holder: Any, key: str | int) -> Shape | None:
+    """The shape of a part; None if nothing of its holder can be shown."""
+    return None if holder is None else parent.child(key)

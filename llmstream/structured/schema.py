@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from llmstream.checks import require
@@ -68,19 +69,11 @@ def is_recursive(schema: Mapping[str, Any]) -> bool:
     """Whether some definition contains itself."""
     definitions = schema.get("$defs", {})
     uses = {name: _references(inner) & definitions.keys() for name, inner in definitions.items()}
-    used_by: dict[str, list[str]] = {name: [] for name in uses}
-    for name, used in uses.items():
-        for each in used:
-            used_by[each].append(name)
-    # Those that use nothing are taken away until none is left; what stays then uses itself.
-    waiting = {name: len(used) for name, used in uses.items()}
-    free = [name for name, count in waiting.items() if count == 0]
-    for name in free:
-        for user in used_by[name]:
-            waiting[user] -= 1
-            if waiting[user] == 0:
-                free.append(user)  # the loop goes on with it
-    return len(free) < len(uses) or "#" in _references(schema)
+    try:
+        TopologicalSorter(uses).prepare()
+    except CycleError:
+        return True
+    return "#" in _references(schema)
 
 
 def _references(schema: Any) -> set[str]:

@@ -16,10 +16,9 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from llmstream.conversations.errors import StoreError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
@@ -125,15 +124,8 @@ def render(record: SessionRecord | ConversationRecord | Turn) -> str:
     try:
         return json.dumps(data, separators=(",", ":"), allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(data), separators=(",", ":"), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        finite = json.loads(json.dumps(data), parse_constant=lambda _: None)
+        return json.dumps(finite, separators=(",", ":"), allow_nan=False)
 
 
 def parse(kind: type[Record], text: str | bytes) -> Record:

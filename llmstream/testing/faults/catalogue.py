@@ -83,7 +83,7 @@ class Fault:
 
     def attempts(self, outcome: str, *, batch: bool = False, max_attempts: int = 3) -> int:
         """How many attempts a client makes that has `outcome` in the end. In batch mode nothing is ever shown."""
-        is_out_of_time = outcome == "timeout" and self.clock == "total"
+        is_out_of_time = (outcome, self.clock) == ("timeout", "total")
         if outcome == "complete" or is_out_of_time:
             return 1
         is_retryable = outcome in RETRYABLE if self.retried is None else self.retried
