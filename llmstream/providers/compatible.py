@@ -317,6 +317,7 @@ _ROWS = (
         "recorded: cerebras-chat; inference-docs.cerebras.ai/resources/openai, pydantic-ai, req_llm",
         _variant(
             max_tokens="max_completion_tokens",
+            named_tool=False,
             required=None,
             unsupported=frozenset({"parallel_tool_calls", "frequency_penalty", "presence_penalty"}),
         ),

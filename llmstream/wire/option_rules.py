@@ -319,6 +319,14 @@ DEEPSEEK = (
 )
 MOONSHOT = (
     OptionRule(
+        ("tool_choice",),
+        named(r"^(?!moonshot-v1|kimi-k2-(0\d|turbo|instruct))"),
+        unforced_or_not_thinking,
+        "moonshot lets nobody name the tool while the model thinks",
+        'moonshot, a named tool, unless the effort is "none"',
+        "400 `tool_choice 'specified' is incompatible with thinking enabled`",
+    ),
+    OptionRule(
         ("temperature",),
         named(_KIMI_FIXED),
         lambda asked: asked.value == 1 and not is_off(asked.body),

@@ -171,7 +171,9 @@ def test_a_choice_beside_tools_of_the_caller_s_own_stays(format):
         ("alibaba", "qwen3.5-plus", {"reasoning_effort": "none"}, True),
         ("alibaba", "qwen3-235b-a22b-thinking-2507", {}, False),
         ("alibaba", "qwen3-235b-a22b-instruct-2507", {}, True),
-        ("moonshot", "kimi-k2.5", {"reasoning_effort": "none"}, False),
+        ("moonshot", "kimi-k2.5", {}, False),
+        ("moonshot", "kimi-k3", {"reasoning_effort": "high"}, False),
+        ("cerebras", "gpt-oss-120b", {}, False),
         ("vllm", "deepseek-v4", {}, True),
     ],
 )
@@ -182,6 +184,29 @@ def test_nobody_forces_a_call_of_a_model_that_thinks(host, model, options, kept,
     made = render(chat, model, VENDORS[host].variant, tools=TOOLS, tool_choice=choice, **options)
     assert ("tool_choice" in made.body) is kept
     assert ("tool_choice" in named(made)) is not kept
+
+
+NAMED = {"type": "function", "function": {"name": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("kimi-k2.5", {"reasoning_effort": "none"}),
+        ("kimi-k3", {"reasoning_effort": "none"}),
+        ("kimi-k2.6", {"provider_options": {"openai": {"thinking": {"type": "disabled"}}}}),
+        ("kimi-k2-0905-preview", {}),
+        ("moonshot-v1-8k", {}),
+    ],
+)
+def test_kimi_takes_a_named_tool_while_it_doesn_t_think(model, options):
+    host = VENDORS["moonshot"].variant
+    made = render(chat, model, host, tools=TOOLS, tool_choice=NAMED, **options)
+    assert made.body["tool_choice"] == NAMED
+    assert "tool_choice" not in named(made)
+    made = render(chat, model, host, tools=TOOLS, tool_choice="required", **options)
+    assert "tool_choice" not in made.body
+    assert "tool_choice" in named(made)
 
 
 @pytest.mark.parametrize("choice", ["auto", "none"])

@@ -76,9 +76,9 @@ class ChatVariant:
     tools: ToolRules = CHAT_TOOLS
     """The tools that the host takes beside functions."""
     named_tool: bool = True
-    """Whether `tool_choice` may name the tool; else a call is required, of whichever."""
+    """Whether `tool_choice` may name the tool; else a call is required, of whichever, if the host has a word for it."""
     required: str | None = "required"
-    """The word of `tool_choice` for "call some tool"; None: the host lets nobody force a call."""
+    """The word of `tool_choice` for "call some tool"; None: the host has none."""
     strict_tools: bool = True
     """Whether a tool may be `strict`."""
     seed: str = "seed"
@@ -352,10 +352,11 @@ def _render_tool_choice(
     choice: ToolChoice, variant: ChatVariant, body: dict[str, Any], warnings: list[str]
 ) -> None:
     unknown = "tool_choice" in variant.unsupported
-    if choice.mode in ("required", "tool") and (unknown or variant.required is None):
-        warnings.append(f"tool_choice: {variant.name} lets nobody force a call; left to the model")
-    elif choice.mode == "tool" and variant.named_tool:
+    is_named = choice.mode == "tool" and variant.named_tool and not unknown
+    if is_named:
         body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    elif choice.mode in ("required", "tool") and (unknown or variant.required is None):
+        warnings.append(f"tool_choice: {variant.name} lets nobody force a call; left to the model")
     elif choice.mode == "tool":
         warnings.append(
             f"tool_choice: {variant.name} lets nobody name the tool; some call is required"
