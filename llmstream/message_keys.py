@@ -11,7 +11,10 @@ from typing import Any
 
 _MARKS = ("cache", "cache_control", "prompt_cache_breakpoint")
 _SPOKEN = ("role", "content", "name", *_MARKS)
-_OF_ANSWERS = ("annotations", "citations", "executed_tools", "parsed")
+_OF_ANSWERS = (
+    *("annotations", "citations", "executed_tools", "parsed"),
+    "provider_specific_fields",  # LiteLLM: what other keys say, as the vendor said it
+)
 """Keys that hosts and SDKs write into an answer. Nobody reads them when the message is sent back."""
 
 _MESSAGE: Mapping[str, tuple[str, ...]] = {
@@ -25,7 +28,10 @@ _MESSAGE: Mapping[str, tuple[str, ...]] = {
         "tool_calls",
         "reasoning",
         "reasoning_content",
+        "reasoning_text",
         "reasoning_details",
+        "thinking_blocks",
+        "reasoning_opaque",
         *_OF_ANSWERS,
     ),
 }

@@ -37,6 +37,8 @@ from llmstream.messages import (
 from llmstream.parts import SHOWN
 
 FORMAT = "openai-chat"
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text")
+"""Where hosts keep the text of a message's reasoning."""
 OURS = "llmstream"
 """The member of a reasoning detail that holds what a gateway of ours put there."""
 _Shown = (TextPart, ImagePart, File)
@@ -221,16 +223,26 @@ def _mark_last(parts: list[Part], cache: Cache | None) -> None:
 
 
 def _parse_reasoning(value: Mapping[str, Any]) -> Iterator[Part]:
-    given = sequence_of(value.get("reasoning_details") or (), "reasoning_details")
-    details = [dict(detail) for detail in given if isinstance(detail, Mapping)]
-    text = value.get("reasoning_content") or value.get("reasoning")
+    details = _objects_in(value, "reasoning_details")
+    text = next(filter(None, map(value.get, _REASONING)), None)
     # A gateway of ours keeps those for a provider of another format.
     yield from (ProviderPart(FORMAT, detail) for detail in details if OURS in detail)
-    signed = [detail for detail in details if OURS not in detail]
-    if signed:
-        yield _detailed_reasoning(signed, text)
+    seals = {
+        "reasoning_details": [detail for detail in details if OURS not in detail],
+        "thinking_blocks": _objects_in(value, "thinking_blocks"),
+        "reasoning_opaque": as_text(value.get("reasoning_opaque")),
+    }
+    seals = {name: seal for name, seal in seals.items() if seal}
+    if seals:
+        yield _sealed_reasoning(seals, text)
     elif not details and _has_words(text):
         yield ReasoningPart(text)
+
+
+def _objects_in(message: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in one of its lists."""
+    given = sequence_of(message.get(name) or (), name)
+    return [dict(each) for each in given if isinstance(each, Mapping)]
 
 
 def _has_words(text: Any) -> TypeGuard[str]:
@@ -238,14 +250,18 @@ def _has_words(text: Any) -> TypeGuard[str]:
     return isinstance(text, str) and bool(text.strip())
 
 
-def _detailed_reasoning(details: list[dict[str, Any]], text: Any) -> ReasoningPart:
-    """Reasoning with what its host signed. The details go back whole and in order."""
+def _sealed_reasoning(seals: dict[str, Any], text: Any) -> ReasoningPart:
+    """Reasoning with what its host signed, which goes back whole and in order."""
+    details, blocks = seals.get("reasoning_details", []), seals.get("thinking_blocks", [])
     words = text
     if not _has_words(text):
         told = [detail.get("text") or detail.get("summary") for detail in details]
+        told = told or [block.get("thinking") for block in blocks]
         words = "".join(each for each in told if isinstance(each, str))
-    signed = next((detail for detail in details if detail.get("signature")), {})
-    data = {"format": FORMAT, "reasoning_details": details}
+    signed: dict[str, Any] = next(
+        (each for each in (*details, *blocks) if each.get("signature")), {}
+    )
+    data = {"format": FORMAT, **seals}
     return ReasoningPart(words, signed.get("signature"), signed.get("id"), FORMAT, data)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llmstream.arguments import build_request
 from llmstream.messages import ChatRequest, Message
 from llmstream.providers.compatible import VENDORS
 from llmstream.wire.anthropic_messages.request import parse_request as parse_messages
@@ -255,3 +256,38 @@ def test_system_messages_that_become_one_name_what_they_lose() -> None:
     rendered = render_responses(request, front)
     assert rendered.body["input"][0] == {"type": "message", "role": "system", "content": "a\n\na"}
     assert any("newer, novel" in warning for warning in rendered.warnings)
+
+
+THINKING = [
+    {"type": "thinking", "thinking": "Hm.", "signature": "s1"},
+    {"type": "redacted_thinking", "data": "xyz"},
+]
+SEALED = [
+    ("thinking_blocks", THINKING),
+    ("reasoning_details", [{"type": "reasoning.text", "text": "Hm.", "signature": "s"}]),
+    ("reasoning_details", [{"type": "reasoning.encrypted", "data": "x", "id": "i", "index": 0}]),
+    ("reasoning_opaque", "opaque"),
+]
+
+
+@pytest.mark.parametrize(("name", "seal"), SEALED)
+@pytest.mark.parametrize("text", [{"reasoning_content": "Hm."}, {"reasoning_text": "Hm."}, {}])
+def test_what_a_host_of_chat_completions_sealed_goes_back_to_one_that_takes_it(
+    name: str, seal: Any, text: Any
+) -> None:
+    answer = {"role": "assistant", "content": "a", **text, name: seal}
+    asked = [{"role": "user", "content": "q"}, answer, {"role": "user", "content": "and?"}]
+    request = build_request(asked, "m")
+    stored = [Message.from_dict(message.to_dict()) for message in request.messages]
+    for each in (request, ChatRequest(stored, "m")):
+        rendered = render_chat(each, VENDORS["openrouter"].variant)
+        assert rendered.body["messages"][1][name] == seal
+        assert {"reasoning_details", "thinking_blocks"} & rendered.body["messages"][1].keys() <= {
+            name
+        }
+        assert rendered.warnings == []
+    for host in ("mistral", "groq", "openai"):
+        variant = VENDORS[host].variant if host in VENDORS else None
+        refused = render_chat(request, *([variant] if variant else []))
+        assert refused.body["messages"][1] == {"role": "assistant", "content": "a"}
+        assert [warning.partition(":")[0] for warning in refused.warnings] == ["reasoning"]

@@ -38,7 +38,7 @@ from llmstream.wire.outbound import warn_once
 FREEFORM = frozenset({"custom", "custom_tool_call"})
 """The types of calls whose arguments are any text, in OpenAI's two formats."""
 
-SEALS = frozenset({"reasoning_details", "reasoning_opaque"})
+SEALS = frozenset({"reasoning_details", "reasoning_opaque", "thinking_blocks"})
 """Where chat completions keep what their hosts signed."""
 
 _WITHOUT_LOSS = frozenset({"citations", "annotations", CONTROL, BREAKPOINT})
@@ -222,15 +222,20 @@ class PartFitting:
             if is_own:
                 self._warn(f"reasoning: {rules.label} take none that nobody signed; left out")
             return ()
+        if is_own and self._same_host and rules.signed_reasoning:
+            return (part,)
         if is_own and self._same_host:
-            return (part,) if rules.signed_reasoning else ()
+            self._warn(f"reasoning: {rules.host} takes none back that is signed; left out")
+            return ()
         self._warn("reasoning: another provider signed it; left out")
         return ()
 
     def _opaque(self, part: ProviderPart) -> Fitted:
         if part.format == self._rules.format and self._same_host:
-            goes = self._rules.signed_reasoning or not _is_detail(part)
-            return (part,) if goes else ()
+            if self._rules.signed_reasoning or not _is_detail(part):
+                return (part,)
+            self._warn(f"reasoning: {self._rules.host} takes none back that is signed; left out")
+            return ()
         said = labelled(part)
         if not said:
             kind = part.data.get("type", "a part")

@@ -161,16 +161,22 @@ def _readable(parts: Iterable[Part]) -> str:
 def _signed_reasoning(parts: Iterable[Part]) -> dict[str, Any]:
     """What this host signed or encrypted, whole and in order."""
     details: list[dict[str, Any]] = []
-    signed: dict[str, Any] = {}
+    blocks: list[dict[str, Any]] = []
+    sealed: dict[str, Any] = {}
     for part in parts:
         if isinstance(part, ProviderPart):
             details.append(part.data)
         elif isinstance(part, ReasoningPart):
             data = part.provider_data or {}
-            details += _with_words(data.get("reasoning_details"), part.text) or _signature(part)
+            own = data.get("thinking_blocks", [])  # LiteLLM's
+            blocks += own
+            details += _with_words(data.get("reasoning_details"), part.text)
+            if part.signature and not (own or data.get("reasoning_details")):
+                details.append(render_signature(part.signature, part.id, part.text))
             if "reasoning_opaque" in data:
-                signed["reasoning_opaque"] = data["reasoning_opaque"]
-    return {"reasoning_details": details, **signed} if details else signed
+                sealed["reasoning_opaque"] = data["reasoning_opaque"]
+    lists = {"reasoning_details": details, "thinking_blocks": blocks}
+    return {**{name: each for name, each in lists.items() if each}, **sealed}
 
 
 def _with_words(details: list[dict[str, Any]] | None, text: str) -> list[dict[str, Any]]:
@@ -181,12 +187,6 @@ def _with_words(details: list[dict[str, Any]] | None, text: str) -> list[dict[st
     signed = next((detail for detail in given if detail.get("signature")), {})
     signed["text"] = text
     return given
-
-
-def _signature(part: ReasoningPart) -> list[dict[str, Any]]:
-    if not part.signature:
-        return []
-    return [render_signature(part.signature, part.id, part.text)]
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
