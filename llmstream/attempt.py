@@ -61,9 +61,8 @@ class Attempt:
         observed: AttemptObservation | None = None,
         on_first_piece: Callable[[Start], None] | None = None,
     ) -> None:
-        provider, model = target
-        request = replace(request, model=model)
-        self._provider = provider
+        request = replace(request, model=target.model)
+        provider = self._provider = target.provider
         self._call = call
         self._guard = guard
         self._observed = observed

@@ -166,8 +166,8 @@ class Attempts:
         """The attempt that begins, as it is told to observers; None without any."""
         if self._observation is None:
             return None
-        provider, model = self._targets.current
-        return self._observation.begin_attempt(provider.name, model, self._request)
+        target = self._targets.current
+        return self._observation.begin_attempt(target.provider.name, target.model, self._request)
 
     async def _finish(self, attempt: Attempt) -> Announcement | None:
         """Close an attempt. If it failed: what comes next."""
@@ -391,24 +391,23 @@ class Attempts:
 
     def _fall_back(self, info: ErrorInfo, *, going_on: bool) -> StreamEvent | None:
         """The RETRY at the next target that may be asked. None: there is none, and nothing changed."""
-        provider = self._targets.current.provider
+        given_up = self._targets.current
         if not self._targets.advance(info):
             return None
         self._admission.leave()
-        info.provider = info.provider or provider.name
+        info.provider = info.provider or given_up.provider.name
         self._failed.append(info)
-        if self._targets.current.provider is not provider:
+        if not self._targets.current.shares_headers(given_up):
             # The caller gave these headers for the other provider.
             self._call = replace(self._call, headers={})
         self._number = 1
         return self._retry(info, 0.0, going_on=going_on)
 
     def _retry(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
-        provider, model = self._targets.current
-        number, most = self._number, self._rules.policy.max_attempts
-        words = "attempt %d of %d at %s in %.1f s: %s"
-        logger.info(words, number, most, provider.name, delay, info.kind)
-        retry = Retry(number, most, delay, str(info), info.kind, provider.name, model)
+        target = self._targets.current
+        name, number, most = target.provider.name, self._number, self._rules.policy.max_attempts
+        logger.info("attempt %d of %d at %s in %.1f s: %s", number, most, name, delay, info.kind)
+        retry = Retry(number, most, delay, str(info), info.kind, name, target.model)
         return self._guard.retry(retry, going_on=going_on)
 
     def _named(self, info: ErrorInfo) -> ErrorInfo:

@@ -161,7 +161,7 @@ class LLMClient:
         )
         settings["allow_insecure_http"] = allow_insecure_http
         own, self._warnings = find_own(provider, model, settings, strict=strict)
-        self._provider, self._model = own
+        self._provider, self._model = own.provider, own.model
         self._providers = Providers(own, transport, allow_host)
         self._fallbacks = self._providers.fallbacks(fallbacks)
 
@@ -267,12 +267,19 @@ class LLMClient:
         """
         checked = dict.fromkeys(CallOptions.__annotations__) | checked_options(options)
         timeouts, headers, _ = (checked.pop(name) for name in ("timeouts", "headers", "fallbacks"))
-        target, request = self._read(messages, **checked)
-        return await count_prompt(target, request, self._call(timeouts, headers))
+        targets, request = self._read(messages, fallbacks=(), **checked)
+        return await count_prompt(targets[0], request, self._call(timeouts, headers))
 
     def target(self, model: str | None) -> Target:
         """The target of a call with this `model=`. Only `"provider:model"` leaves the client's own provider."""
         return self._providers.target(model)
+
+    def targets(
+        self, model: str | None, fallbacks: Sequence[str | Provider] | None = None
+    ) -> Sequence[Target]:
+        """The targets of such a call, in their order. `fallbacks`: those given with the call, None for the client's."""
+        others = self._fallbacks if fallbacks is None else self._providers.fallbacks(fallbacks)
+        return (self.target(model), *others)
 
     def get_client(self) -> Any:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
@@ -309,15 +316,16 @@ class LLMClient:
         self,
         messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
         model: str | None,
+        fallbacks: Sequence[str | Provider] | None,
         **options: Any,
-    ) -> tuple[Target, ChatRequest]:
-        """The target and the request of a call. The arguments are read here, or a ChatRequest is taken as it is."""
+    ) -> tuple[Sequence[Target], ChatRequest]:
+        """The targets and the request of a call. The arguments are read here, or a ChatRequest is taken as it is."""
         if not isinstance(messages, ChatRequest):
-            target = self.target(model)
-            return target, build_request(messages, target.model, **options)
+            targets = self.targets(model, fallbacks)
+            return targets, build_request(messages, targets[0].model, **options)
         request = take_request(messages, model=model, **options)
-        target = self.target(request.model or None)
-        return target, replace(request, model=target.model)
+        targets = self.targets(request.model or None, fallbacks)
+        return targets, replace(request, model=targets[0].model)
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_call_headers(headers)
@@ -334,19 +342,17 @@ class LLMClient:
         streaming: bool,
         timeouts: Timeouts | None,
         headers: Mapping[str, str] | None,
-        fallbacks: Sequence[str | Provider] | None,
         **options: Any,
     ) -> Attempts | MiddlewareRun:
         """A call that is ready to begin. Raises for wrong arguments."""
-        target, request = self._read(messages, **options)
-        others = self._fallbacks if fallbacks is None else self._providers.fallbacks(fallbacks)
-        self._providers.check_owners(request.provider_options, [target, *others])
+        targets, request = self._read(messages, **options)
+        self._providers.check_owners(request.provider_options, targets)
         prepared = _Prepared(
-            (target, *others),
+            targets,
             request,
             self._call(timeouts, headers),
             streaming,
-            self._observe(target, request, streaming=streaming),
+            self._observe(targets[0], request, streaming=streaming),
         )
         make = self._run_middleware if self._middleware else self._attempts
         run = make(prepared)
@@ -358,9 +364,8 @@ class LLMClient:
     ) -> Observation | None:
         if not self._observers:
             return None
-        provider, model = target
-        began = self.clock.time()
-        call = new_call(provider.name, model, request, streaming=streaming, began=began)
+        name, began = target.provider.name, self.clock.time()
+        call = new_call(name, target.model, request, streaming=streaming, began=began)
         return Observation(self._observers, call, self.clock, is_direct=not self._middleware)
 
     def _attempts(self, prepared: _Prepared, headers: Mapping[str, str] | None = None) -> Attempts:
@@ -384,7 +389,7 @@ class LLMClient:
 
     def _run_middleware(self, prepared: _Prepared) -> MiddlewareRun:
         targets, request, call, streaming, observation = prepared
-        provider, model = targets[0]
+        provider, model = targets[0].provider, targets[0].model
         name = model if provider is self._provider else f"{provider.name}:{model}"
 
         def ask(changed: ChatRequest) -> Attempts:

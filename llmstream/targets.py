@@ -30,6 +30,13 @@ class Target(NamedTuple):
 
     provider: Provider
     model: str
+    pool: object = None
+    """Targets with the same pool, which isn't None, are one service: a call's headers are for all of them."""
+
+    def shares_headers(self, other: Target) -> bool:
+        """Whether the headers that a caller gave for the other one are for this one, too."""
+        is_pooled = self.pool is not None and self.pool is other.pool
+        return is_pooled or self.provider is other.provider
 
 
 class Targets:
@@ -71,13 +78,13 @@ class Targets:
 
         A limiter that raises, or whose functions do, limits nothing: a call never ends for that.
         """
-        provider, model = self.current
-        account = self._accounts[self.index]
-        asking = Asking(provider.name, model, account, request, self._headers)
+        target = self.current
+        name, account = target.provider.name, self._accounts[self.index]
+        asking = Asking(name, target.model, account, request, self._headers)
         try:
             return self._limiter.enter(asking, self._now)
         except Exception:  # its functions are the user's
-            logger.exception("the limiter raised: an attempt at %s isn't limited", provider.name)
+            logger.exception("the limiter raised: an attempt at %s isn't limited", name)
             return None
 
     @property

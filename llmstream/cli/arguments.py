@@ -65,6 +65,8 @@ class Options(argparse.Namespace):
     allow_host: list[str]
     allow_origin: list[str]
     conversations: str | None
+    config: str | None
+    check: bool
 
     def limits(self, options: Sequence[LimitOption], prefix: str = "") -> dict[str, Any]:
         """Of these limits those that were given, by their fields."""
@@ -142,6 +144,10 @@ def _add_serving(add: Add) -> None:
     add("--port", metavar="NUMBER", type=int, default=8000, help=port)
     for name, metavar, meaning in _REPEATED:
         add(name, metavar=metavar, action="append", default=[], help=meaning)
+    config = "models, keys' variables, aliases and limits in a TOML file; SIGHUP reads it again"
+    add("--config", metavar="FILE", help=config)
+    check = "say what is wrong with the file and the flags, and end"
+    add("--check", action="store_true", help=check)
     conversations = "keep conversations in this SQLite file (default: in memory)"
     add("--conversations", metavar="FILE", help=conversations)
     for options, prefix in ((SERVER_LIMITS, ""), (RATE_LIMITS, RATE_PREFIX)):

@@ -14,22 +14,24 @@ from typing import TYPE_CHECKING
 from llmstream.checks import require
 from llmstream.cli.arguments import RATE_PREFIX, Options
 from llmstream.cli.ask import open_show
-from llmstream.cli.turn import UsageError, model_for
+from llmstream.cli.screen import RED, one_line, styled
+from llmstream.cli.turn import USAGE, UsageError, model_for
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS
 
 if TYPE_CHECKING:
-    from llmstream.gateway.settings import ServerSettings
+    from llmstream.gateway.settings import SettingsSource
 
 KEYS = "LLMSTREAM_SERVE_KEYS"
 """The environment variable with the keys that clients must send, separated by commas: command lines are seen by all."""
 
 
 def serve(options: Options) -> int:
-    """Serve. Raises UsageError."""
+    """Serve, or only check what would be served. Raises UsageError."""
     try:
-        from llmstream.gateway.app import Generation, open_store
-        from llmstream.gateway.process import run
+        from llmstream.gateway.app import open_store
+        from llmstream.gateway.config_flaws import ConfigFileError
+        from llmstream.gateway.process import ServerProcess
     except ImportError as problem:
         raise UsageError(
             f'serve needs the extra "server": pip install "llmstream-core[server]" ({problem})'
@@ -43,28 +45,36 @@ def serve(options: Options) -> int:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            settings = _settings(options, keys)
-            store = open_store(settings)
-            first = Generation(settings, store)
+            source = _source(options, keys)
+            process = ServerProcess(source, source.read(), open_store(options.conversations))
+        except ConfigFileError as problem:
+            return _report(problem)
         except (ConfigurationError, TypeError, ValueError) as problem:
             raise UsageError(_explain(problem)) from problem
     show = open_show(options)
     for warning in caught:
         show.warn(str(warning.message))
+    if options.check:
+        sys.stderr.write(f"{options.config or 'the command line'} is fine: {process.gateway!r}\n")
+        return 0
     listener = _listen(options)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    _announce(repr(first.client), options.host, listener.getsockname()[1], guarded=bool(keys))
+    logging.getLogger("llmstream.gateway").setLevel(logging.INFO)
+    _announce(repr(process.gateway), options.host, listener.getsockname()[1], guarded=bool(keys))
     with listener:
-        return run(first, store, listener)
+        return process.run(listener)
 
 
-def _settings(options: Options, keys: list[str]) -> ServerSettings:
-    """What the command line says. Raises ConfigurationError, TypeError or ValueError."""
-    from llmstream.gateway.settings import CommandLineModels, ServerSettings, parse_aliases
-    from llmstream.limits import Rate
-    from llmstream.web import Access, Limits
+def _source(options: Options, keys: list[str]) -> SettingsSource:
+    """Where the settings come from. Raises ConfigurationError, TypeError or ValueError."""
+    from llmstream.gateway.settings import CommandLineModels, SettingsSource, parse_aliases
+    from llmstream.web import Access
     from llmstream.web.access import LOOPBACK
 
+    given = [name for name in ("model", "base_url", "allow_model", "alias") if vars(options)[name]]
+    if options.config is not None and given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"{flags}: with --config the models and aliases stand in the file")
     models = CommandLineModels(
         model_for(options.model, options.base_url),
         options.base_url,
@@ -72,14 +82,20 @@ def _settings(options: Options, keys: list[str]) -> ServerSettings:
         parse_aliases(options.alias, options.allow_model),
     )
     hosts = [*options.allow_host, *((options.host, *LOOPBACK) if not keys else ())] or None
-    rate = options.limits(RATE_LIMITS, RATE_PREFIX)
-    return ServerSettings(
-        models,
+    return SettingsSource(
         Access(keys=keys or None, hosts=hosts, origins=options.allow_origin),
-        Limits(**options.limits(SERVER_LIMITS)),
-        Rate(**rate) if rate else None,
-        options.conversations,
+        models,
+        options.limits(SERVER_LIMITS),
+        options.limits(RATE_LIMITS, RATE_PREFIX),
+        options.config,
     )
+
+
+def _report(problem: Exception) -> int:
+    """All that is wrong in a file, in a line each."""
+    for line in str(problem).splitlines():
+        sys.stderr.write(styled(f"llmstream: {one_line(line)}", RED, sys.stderr) + "\n")
+    return USAGE
 
 
 def _keys() -> list[str]:

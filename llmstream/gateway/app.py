@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
-from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore, Store
 from llmstream.errors import ConfigurationError
+from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import ServerSettings
 from llmstream.web import create_app
 
@@ -17,9 +17,8 @@ Send = Callable[[Any], Awaitable[None]]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
-def open_store(settings: ServerSettings) -> Store:
-    """Where conversations are kept. Raises ConfigurationError."""
-    path = settings.conversations
+def open_store(path: str | None) -> Store:
+    """Where conversations are kept: in a SQLite file, or in memory. Raises ConfigurationError."""
     if path is None:
         return MemoryStore()
     if "://" in path:  # it may hold a password, so it isn't repeated
@@ -33,9 +32,11 @@ def open_store(settings: ServerSettings) -> Store:
 class Generation:
     """The client and the app of one reading of the settings. Raises ConfigurationError."""
 
-    def __init__(self, settings: ServerSettings, store: Store) -> None:
+    def __init__(self, settings: ServerSettings, store: Store, rates: RateTable) -> None:
         self.settings = settings
-        self.client: LLMClient = settings.models.open_client(settings.rate)
+        own_rates = settings.models.rates()
+        is_limited = own_rates or settings.rate is not None
+        self.client = settings.models.open_client(rates.limiter if is_limited else None)
         self._conversations = ConversationClient(self.client, store=store)
         self.app = create_app(
             self.client,
@@ -44,12 +45,14 @@ class Generation:
             limits=settings.limits,
             conversations=self._conversations,
         )
+        self._rates, self._own_rates = rates, own_rates
         self._stack = AsyncExitStack()
         self._running = 0
         self._is_retired = False
 
     async def open(self) -> None:
         """Start the app."""
+        self._rates.replace(self._own_rates, self.settings.rate)
         self._stack.push_async_callback(self.client.aclose)
         self._stack.push_async_callback(self._conversations.aclose)
         await self._stack.enter_async_context(self.app.router.lifespan_context(self.app))
@@ -80,10 +83,16 @@ class Generation:
 class Gateway:
     """Answers each request with the newest generation. One that runs keeps the generation that it began with."""
 
-    def __init__(self, first: Generation, store: Store, lifespan: Lifespan) -> None:
-        self._current = first
+    def __init__(
+        self, settings: ServerSettings, store: Store, lifespan: Lifespan = nullcontext
+    ) -> None:
         self._store = store
+        self._rates = RateTable()
+        self._current = Generation(settings, store, self._rates)
         self._lifespan = lifespan
+
+    def __repr__(self) -> str:
+        return repr(self._current.client)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI app."""
@@ -94,7 +103,7 @@ class Gateway:
 
     async def replace(self, settings: ServerSettings) -> None:
         """Go on with these settings. Raises ConfigurationError, and then nothing has changed."""
-        new = Generation(settings, self._store)
+        new = Generation(settings, self._store, self._rates)
         await new.open()
         old, self._current = self._current, new
         await old.retire()

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from llmstream.client import LLMClient
-from llmstream.limits import Limiter, LocalLimiter, Rate
+from llmstream.gateway.config_file import FileConfig, parse_config, read_text
+from llmstream.gateway.model_pools import PooledClient
+from llmstream.limits import Limiter, Rate
+from llmstream.targets import account
 from llmstream.web import Access, Limits
 
 
 class ServedModels(Protocol):
     """The models that may be asked for."""
 
-    def open_client(self, rate: Rate | None) -> LLMClient:
-        """The client that asks them, each at this rate at most. Raises ConfigurationError."""
+    def open_client(self, limiter: Limiter | None) -> LLMClient:
+        """The client that asks them. Raises ConfigurationError."""
         ...
 
     def names(self, client: LLMClient) -> Mapping[str, str] | None:
         """The names that clients ask for, with the client's `model=`. None: its own model alone."""
         ...
 
+    def rates(self) -> Mapping[tuple[Any, str], Rate]:
+        """Rates of their own, by account and model."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What a server may be told. `conversations` is a file for them; None: they stay in memory."""
+    """What a server may be told. `rate` holds for every model without one of its own."""
 
     models: ServedModels
     access: Access
     limits: Limits
     rate: Rate | None
-    conversations: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,8 @@ class CommandLineModels:
     allowed: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
 
-    def open_client(self, rate: Rate | None) -> LLMClient:
+    def open_client(self, limiter: Limiter | None) -> LLMClient:
         """A client for `model`, or for what the environment says. Raises ConfigurationError."""
-        limiter: Limiter | None = None if rate is None else LocalLimiter(rate)
         return LLMClient(self.model, base_url=self.base_url, limiter=limiter)
 
     def names(self, client: LLMClient) -> Mapping[str, str] | None:
@@ -55,6 +60,60 @@ class CommandLineModels:
         own = client.target(None)
         allowed = (f"{own.provider.name}:{own.model}", *self.allowed)
         return {name: name for name in allowed} | dict(self.aliases)
+
+    def rates(self) -> Mapping[tuple[Any, str], Rate]:
+        """None of them has one."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class FileModels:
+    """The models of a configuration file. The first answers those that name none."""
+
+    config: FileConfig
+
+    def open_client(self, limiter: Limiter | None) -> LLMClient:
+        """A client for all of them."""
+        return PooledClient(self.config.pools, limiter=limiter)
+
+    def names(self, client: LLMClient) -> Mapping[str, str] | None:
+        """Models and aliases."""
+        return {name: name for name in self.config.pools} | self.config.aliases
+
+    def rates(self) -> Mapping[tuple[Any, str], Rate]:
+        """For each endpoint of a model that has one."""
+        pools = self.config.pools
+        return {
+            (account(target.provider), target.model): rate
+            for name, rate in self.config.rates.items()
+            for target in pools[name].targets
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSource:
+    """Where settings come from: a command line, and perhaps a file, which may change."""
+
+    access: Access
+    models: CommandLineModels
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """Those that the command line names; they are stronger than the file's."""
+    rate: Mapping[str, Any] = field(default_factory=dict)
+    """Likewise."""
+    path: str | None = None
+
+    def read(self) -> str:
+        """The file's text, "" where there is none. Raises ConfigFileError."""
+        return "" if self.path is None else read_text(self.path)
+
+    def settings(self, text: str) -> ServerSettings:
+        """What the command line and the file with this text say. Raises ConfigurationError or ValueError."""
+        config = FileConfig() if self.path is None else parse_config(text, self.path)
+        models = self.models if self.path is None else FileModels(config)
+        limits = {**config.limits, **self.limits}
+        given = {**config.rate, **self.rate}
+        rate = {name: value for name, value in given.items() if value is not None}
+        return ServerSettings(models, self.access, Limits(**limits), Rate(**rate) if rate else None)
 
 
 def parse_aliases(texts: list[str], allowed: list[str]) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,313 @@
+"""Configuration files: what is wrong in one is named with its line, and no key of it is shown."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmstream.gateway.config_file import parse_config, read_text
+from llmstream.gateway.config_flaws import ConfigFileError
+from llmstream.gateway.toml_lines import TomlLines
+from llmstream.limits import Rate
+
+KEY = "llmstream-canary-config"
+MODEL = '[models.a]\nmodel = "simulator"\n'
+HOUSE = '[models.a]\nmodel = "openai:x"\nkey_env = "HOUSE_KEY"\n'
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "UNSET"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOUSE_KEY", "HOUSE_KEY_2"):
+        monkeypatch.setenv(name, f"{KEY}-{name}")
+
+
+def flaws(text: str):
+    with pytest.raises(ConfigFileError) as raised:
+        parse_config(text, "gw.toml")
+    assert KEY not in str(raised.value)
+    return raised.value.flaws
+
+
+BAD = {
+    "nothing": ("", 1, "there are no models: add [models.fast]"),
+    "no models": ("[limits]\nper_client = 1\n", 1, "there are no models"),
+    "empty models": ("\n[models]\n", 2, "there are no models"),
+    "half a string": ('[models.a]\nmodel = "simulator\n', 2, "this isn't TOML: "),
+    "no quotes": ("[models.a]\nmodel = simulator\n", 2, "a text stands in quotes"),
+    "no end": (MODEL + "aliases = [\n", 3, "this isn't TOML: "),
+    "a key twice": (
+        MODEL + 'model = "simulator"\n',
+        3,
+        "this isn't TOML: Cannot overwrite a value",
+    ),
+    "a table twice": (MODEL + MODEL, 3, "this isn't TOML: Cannot declare"),
+    "unknown table": (MODEL + "\n[alias]\nb = 'a'\n", 4, "did you mean aliases?"),
+    "unknown key at the top": (
+        "workers = 4\n" + MODEL,
+        1,
+        "there are models, aliases, limits, rate",
+    ),
+    "models as a list": ('[[models]]\nname = "a"\n', 1, "models must be a table: write [models]"),
+    "a model as a text": ('[models]\na = "simulator"\n', 2, "a must be a table: write [models.a]"),
+    "a model as a list": ("[[models.a]]\nmodel = 'simulator'\n", 1, "a must be a table"),
+    "no model": (
+        "[models.a]\nallow_insecure_http = true\n",
+        1,
+        'a has no model: write model = "provider:',
+    ),
+    "misspelt model": ('[models.a]\n\nmodle = "simulator"\n', 3, "did you mean model?"),
+    "unknown provider": ('[models.a]\nmodel = "opnai:x"\n', 2, "did you mean 'openai'?"),
+    "bare model": ('[models.a]\nmodel = "llama"\n', 2, 'write "provider:model"'),
+    "no model behind the colon": ('[models.a]\nmodel = "openai:"\n', 2, "no model after the colon"),
+    "model as a number": ("[models.a]\nmodel = 5\n", 2, "model must be a string"),
+    "a host without a default": ('[models.a]\nmodel = "vllm"\n', 2, 'write model = "vllm:…"'),
+    "blank name": ('[models." "]\nmodel = "simulator"\n', 1, "a model needs a name"),
+    "no key": (
+        '[models.a]\nmodel = "openai:x"\n',
+        2,
+        "no key for openai: set OPENAI_API_KEY, or name",
+    ),
+    "a key itself": (
+        f'[models.a]\nmodel = "openai:x"\nkey_env = "{KEY}"\n',
+        3,
+        "if this is a key, take it out",
+    ),
+    "a key in a list": (
+        f'[models.a]\nmodel = "openai:x"\nkey_env = [\n  "HOUSE_KEY",\n  "{KEY}",\n]\n',
+        5,
+        "if this is a key, take it out",
+    ),
+    "api_key": (
+        f'{HOUSE}api_key = "{KEY}"\n',
+        4,
+        'name the variable that holds it, key_env = "NAME"',
+    ),
+    "a key as the model's neighbour": (
+        f'{MODEL}token = "{KEY}"\n',
+        3,
+        "keys don't stand in this file",
+    ),
+    "unset variable": ('[models.a]\nmodel = "openai:x"\nkey_env = "UNSET"\n', 3, "UNSET isn't set"),
+    "unset variable in a list": (
+        '[models.a]\nmodel = "openai:x"\nkey_env = [\n"HOUSE_KEY",\n"UNSET"]\n',
+        5,
+        "the environment variable UNSET isn't set",
+    ),
+    "key_env as a table": (MODEL + "key_env = { a = 1 }\n", 3, "not a table"),
+    "empty list of keys": (MODEL + "key_env = []\n", 3, "not an empty one"),
+    "blank address": (HOUSE + 'base_url = " "\n', 4, "base_url must be an address"),
+    "the same key twice": (HOUSE.replace('"HOUSE_KEY"', '["HOUSE_KEY", "HOUSE_KEY"]'), 3, "twice"),
+    "a key for nobody": (MODEL + 'key_env = "HOUSE_KEY"\n', 3, "provider simulator takes none"),
+    "an address for nobody": (MODEL + 'base_url = "http://127.0.0.1:1"\n', 3, "takes none"),
+    "plain http": (
+        HOUSE + 'base_url = "http://192.0.2.7/v1"\n',
+        4,
+        "write allow_insecure_http = true",
+    ),
+    "one address of two": (
+        HOUSE + 'base_url = ["https://a.example/v1",\n "ftp://b.example"]\n',
+        4,
+        "must begin with https://",
+    ),
+    "a password in the address": (
+        HOUSE + f'base_url = "https://u:{KEY}@a.example"\n',
+        4,
+        "key_env in",
+    ),
+    "url": (HOUSE + 'url = "https://a.example/v1"\n', 4, "write base_url"),
+    "keys and addresses": (
+        HOUSE.replace('"HOUSE_KEY"', '["HOUSE_KEY", "HOUSE_KEY_2"]')
+        + 'base_url = ["https://a.example", "https://b.example", "https://c.example"]\n',
+        4,
+        "2 keys and 3 addresses don't go together: give one of either",
+    ),
+    "insecure as a text": (
+        HOUSE + 'allow_insecure_http = "yes"\n',
+        4,
+        "must be true or false, not a text",
+    ),
+    "unknown fallback": (
+        MODEL + 'fallbacks = ["b"]\n' + MODEL.replace(".a", ".bb"),
+        3,
+        "did you mean bb?",
+    ),
+    "its own fallback": (MODEL + 'fallbacks = ["a"]\n', 3, "a can't be its own fallback"),
+    "one fallback of several": (
+        MODEL + 'fallbacks = [\n  "b",\n  "c",\n]\n' + MODEL.replace(".a", ".b"),
+        5,
+        "there is no model 'c' in this file",
+    ),
+    "a fallback as a text": (MODEL + 'fallbacks = "b"\n', 3, "must be a list of names"),
+    "fallbacks as numbers": (MODEL + "fallbacks = [1]\n", 3, "must be a list of names"),
+    "alias of nothing": (
+        MODEL + '[aliases]\nb = "simulator:x"\n',
+        4,
+        "there is no model 'simulator:x'",
+    ),
+    "alias of another": (MODEL + '[aliases]\nb = "a"\nc = "b"\n', 5, "there is no model 'b'"),
+    "alias like a model": (MODEL + '[aliases]\na = "a"\n', 4, "a is the name of a model already"),
+    "alias as a list": (MODEL + '[aliases]\nb = ["a"]\n', 4, "is the name of a model of this file"),
+    "aliases as a list": (
+        "aliases = ['a']\n" + MODEL,
+        1,
+        "aliases must be a table: write [aliases]",
+    ),
+    "no such limit": (MODEL + "[limits]\nper_clients = 4\n", 4, "did you mean per_client?"),
+    "total": (MODEL + "[limits]\ntotal = 4\n", 4, "write max_streams"),
+    "a limit of nothing": (MODEL + "[limits]\nper_client = 0\n", 4, "must be more than 0"),
+    "a limit as a text": (MODEL + '[limits]\nper_client = "many"\n', 4, "must be a whole number"),
+    "a limit as a truth": (
+        MODEL + "[limits]\nmax_body = true\n",
+        4,
+        "must be a whole number (bytes)",
+    ),
+    "a time without end": (
+        MODEL + "[limits]\nbody_timeout = inf\n",
+        4,
+        "must be a number (seconds)",
+    ),
+    "a limit that must be": (MODEL + '[limits]\nmax_body = "none"\n', 4, "must be a whole number"),
+    "limits as a number": ("limits = 4\n" + MODEL, 1, "limits must be a table: write [limits]"),
+    "a rate of nothing": (MODEL + "[rate]\nrequests = 0\n", 4, "requests must be at least 1"),
+    "a rate that limits nothing": (MODEL + "[rate]\nper = 10\n", 3, "this rate limits nothing"),
+    "an empty rate": (MODEL + "rate = {}\n", 3, "this rate limits nothing"),
+    "a model's rate": (MODEL + "rate = { request = 5 }\n", 3, "did you mean requests?"),
+    "a model's rate as a table": (
+        MODEL + "\n[models.a.rate]\nrequests = 5\nper = -1\n",
+        6,
+        "per must be more than 0",
+    ),
+    "two rates for one": (
+        f"{HOUSE}rate = {{ requests = 5 }}\n"
+        + HOUSE.replace(".a", ".b")
+        + "rate = { requests = 6 }\n",
+        8,
+        "a is the same model with the same key, and has another rate",
+    ),
+    "within a string of several lines": (
+        '[models.a]\nmodel = """\nsimulator\n[limits]\nper_client = 0\n"""\n',
+        2,
+        "can't tell whose model",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "said"), BAD.values(), ids=BAD)
+def test_what_is_wrong_is_named_with_its_line(text, line, said) -> None:
+    found = flaws(text)
+    assert any(flaw.line == line and said in flaw.text for flaw in found), found
+
+
+@pytest.mark.parametrize(("text", "line", "said"), BAD.values(), ids=BAD)
+def test_it_is_the_only_flaw_that_is_named(text, line, said) -> None:
+    found = flaws(text)
+    # A model whose key is misspelt lacks it as well.
+    assert len(found) == 1 + ("modle" in text), found
+
+
+def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file() -> None:
+    parts = [text for text, _, _ in BAD.values() if text.startswith(MODEL + "[limits]")]
+    text = (
+        MODEL
+        + "keyenv = 'X'\n[limits]\n"
+        + "".join(part.split("[limits]\n")[1] for part in parts[:2])
+    )
+    with pytest.raises(ConfigFileError) as raised:
+        parse_config(text, "gw.toml")
+    told = str(raised.value).splitlines()
+    assert [line.split(":")[0] for line in told] == [
+        "gw.toml, line 3",
+        "gw.toml, line 5",
+        "gw.toml, line 6",
+    ]
+
+
+def test_a_file_that_is_right_says_what_it_means() -> None:
+    config = parse_config(
+        """
+# comments, and keys in any way of TOML
+limits = { per_client = 8, max_messages = "none" }
+rate.requests = 100
+
+[models]
+"house model" = { model = "openai:qwen", key_env = ["HOUSE_KEY", "HOUSE_KEY_2"], fallbacks = ["sim"] }
+sim.model = "simulator"
+sim.rate = { concurrent = 2 }
+
+[aliases]
+"gpt-4o" = "house model"
+""",
+        "gw.toml",
+    )
+    assert [*config.pools] == ["house model", "sim"]
+    house = config.pools["house model"]
+    assert [target.model for target in house.targets] == ["qwen", "qwen"]
+    assert house.fallbacks == [config.pools["sim"]]
+    assert config.limits == {"per_client": 8, "max_messages": None}
+    assert (config.rate, config.rates) == ({"requests": 100}, {"sim": Rate(concurrent=2)})
+    assert config.aliases == {"gpt-4o": "house model"}
+    assert KEY not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("keys", "urls", "pairs"),
+    [
+        (1, 0, 1),
+        (2, 0, 2),
+        (0, 2, 2),
+        (1, 2, 2),
+        (2, 1, 2),
+        (2, 2, 2),
+    ],
+)
+def test_each_key_or_address_is_an_endpoint(keys, urls, pairs) -> None:
+    text = '[models.a]\nmodel = "openai:x"\nallow_insecure_http = true\n'
+    if keys:
+        text += f"key_env = {['HOUSE_KEY', 'HOUSE_KEY_2'][:keys]}\n"
+    if urls:
+        text += f"base_url = {['http://127.0.0.1:1/v1', 'http://127.0.0.1:2/v1'][:urls]}\n"
+    targets = parse_config(text, "gw.toml").pools["a"].targets
+    accounts = {target.provider.traits.budget_key for target in targets}
+    assert (len(targets), len(accounts)) == (pairs, pairs)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path) -> None:
+    bad = tmp_path / "latin.toml"
+    bad.write_bytes('[models.a]\n# caf\u00e9\nmodel = "simulator"\n'.encode("latin-1"))
+    for path, said in (
+        (tmp_path / "none.toml", "can't be read: No such file"),
+        (tmp_path, "can't be read: Is a directory"),
+        (bad, "line 2: this isn't UTF-8"),
+    ):
+        with pytest.raises(ConfigFileError, match=said):
+            read_text(str(path))
+    good = tmp_path / "bom.toml"
+    good.write_bytes("\ufeff[models.a]\r\nmodel = 'simulator'\r\n".encode())
+    assert [*parse_config(read_text(str(good)), "bom.toml").pools] == ["a"]
+
+
+NAMES = st.text("abcdef", min_size=1, max_size=4)
+VALUES = st.sampled_from(
+    ['"x"', "1", "[\n1,\n2,\n]", '"""\n[a]\nb = 1\n"""', "{ k = 1 }", "'''\n'''"]
+)
+
+
+@given(st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, min_size=1, max_size=4), max_size=4))
+def test_every_key_has_the_line_that_it_stands_in(tables) -> None:
+    lines: list[str] = []
+    places: dict[tuple[str, ...], int] = {}
+    for name, table in tables.items():
+        lines += ["", "# x = 1", f"[{name}]"]
+        places[name,] = len(lines)
+        for key, value in table.items():
+            places[name, key] = len(lines) + 1
+            lines += f"{key} = {value}".split("\n")
+    text = "\n".join(lines)
+    tomllib.loads(text)
+    finder = TomlLines(text)
+    assert {path: finder.find(path) for path in places} == places

@@ -1,0 +1,138 @@
+"""Models with several endpoints, over real connections: in turn, passed over while paused, then the fallbacks."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from llmstream import EventType
+from llmstream.gateway.app import Gateway, open_store
+from llmstream.gateway.config_file import parse_config
+from llmstream.gateway.model_pools import PooledClient
+from llmstream.gateway.settings import CommandLineModels, SettingsSource
+from llmstream.testing import FaultServer
+from llmstream.web import Access
+from llmstream.web.server import running
+from tests.web.serving import fetch
+
+QUESTION = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("A", "B", "C", "D"):
+        monkeypatch.setenv(f"KEY_{name}", f"key-of-{name}")
+
+
+def config(server: FaultServer, *, second: FaultServer | None = None) -> str:
+    """A model with three keys, and its fallback, which is another provider's."""
+    return f"""
+[models.fast]
+model = "openai:quick"
+key_env = ["KEY_A", "KEY_B", "KEY_C"]
+base_url = "{server.url("openai")}"
+fallbacks = ["good"]
+
+[models.good]
+model = "anthropic:thorough"
+key_env = "KEY_D"
+base_url = "{(second or server).url("anthropic")}"
+"""
+
+
+async def limited(reply) -> None:
+    """Nothing for half a minute."""
+    body = reply.error_body("rate_limit_error", "slow down")
+    await reply.whole(429, body, {"retry-after": "30"})
+
+
+def keys(server: FaultServer) -> str:
+    """The last letters of the keys that came."""
+    sent = (
+        request.headers.get("authorization") or request.headers["x-api-key"]
+        for request in server.requests
+    )
+    return "".join(key[-1] for key in sent)
+
+
+@asynccontextmanager
+async def pooled(text: str):
+    async with PooledClient(parse_config(text, "gw.toml").pools) as client:
+        yield client
+
+
+async def test_endpoints_are_asked_in_turn() -> None:
+    async with FaultServer() as server, pooled(config(server)) as client:
+        for _ in range(7):
+            await client.complete(QUESTION)
+        assert keys(server) == "ABCABCA"
+        assert {request.body["model"] for request in server.requests} == {"quick"}
+
+
+async def test_one_that_is_paused_is_passed_over_without_a_word() -> None:
+    """A RETRY would have been sent to the client, and after it nothing could fail with a real status."""
+    async with (
+        FaultServer(limited, "ok") as server,
+        pooled(config(server)) as client,
+    ):
+        await client.complete(QUESTION)
+        assert keys(server) == "AB"
+        kinds = [[event.type async for event in client.chat_completion(QUESTION)] for _ in range(4)]
+        assert keys(server) == "AB" + "BCBC"
+        assert not {EventType.RETRY, EventType.STATUS} & {kind for each in kinds for kind in each}
+
+
+async def test_the_fallback_answers_when_all_have_failed() -> None:
+    async with (
+        FaultServer("status-401") as server,
+        FaultServer() as second,
+        pooled(config(server, second=second)) as client,
+    ):
+        events = [event async for event in client.chat_completion(QUESTION)]
+        assert (keys(server), keys(second)) == ("ABC", "D")
+        assert events[-1].start.provider == "anthropic"
+        assert second.requests[0].body["model"] == "thorough"
+
+
+async def test_headers_of_a_call_go_to_all_of_its_keys_and_not_to_the_fallback() -> None:
+    async with (
+        FaultServer("status-401") as server,
+        FaultServer() as second,
+        pooled(config(server, second=second)) as client,
+    ):
+        await client.complete(QUESTION, headers={"x-of-the-caller": "yes"})
+        assert [request.headers.get("x-of-the-caller") for request in server.requests] == [
+            "yes"
+        ] * 3
+        assert "x-of-the-caller" not in second.requests[0].headers
+
+
+async def test_a_call_s_own_fallbacks_stand_in_place_of_the_file_s() -> None:
+    async with FaultServer("status-401") as server, pooled(config(server)) as client:
+        message = await client.complete(QUESTION, fallbacks=["simulator"])
+        assert "You said" in message.text
+
+
+async def test_only_the_file_s_models_can_be_asked() -> None:
+    async with FaultServer() as server, pooled(config(server)) as client:
+        for name in ("simulator", "openai:quick", "quick", ""):
+            with pytest.raises(Exception, match="there is no model"):
+                await client.complete(QUESTION, model=name)
+        assert server.requests == []
+
+
+async def test_the_gateway_serves_models_and_aliases_by_their_names() -> None:
+    async with FaultServer() as server:
+        text = config(server) + '[aliases]\n"gpt-4o" = "good"\n'
+        source = SettingsSource(Access(), CommandLineModels(), path="gw.toml")
+        gateway = Gateway(source.settings(text), open_store(None))
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            listed = json.loads((await fetch(port, "/v1/models"))[2])
+            assert [model["id"] for model in listed["data"]] == ["fast", "good", "gpt-4o"]
+            for name, model in (("fast", "quick"), ("gpt-4o", "thorough"), (None, "quick")):
+                body = json.dumps({"prompt": "hi", **({"model": name} if name else {})}).encode()
+                assert (await fetch(port, "/chat", "POST", body))[0] == 200
+                assert server.requests[-1].body["model"] == model
