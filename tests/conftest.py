@@ -26,6 +26,7 @@ LANES_BY_FIXTURE = {"browser": "browser", "redis_port": "services"}
 """Fixtures that start a program, and the lane of the tests that use them."""
 
 NEEDS = {
+    "gateway": "starlette",
     "web": "starlette",
     "events/test_consumers.py": "starlette",
     "test_serving_page.py": "starlette",

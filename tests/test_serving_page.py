@@ -20,13 +20,15 @@ from tests.web.serving import fetch, serving
 PAGE = (Path(__file__).parent.parent / "docs" / "serving.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 COMMANDS = re.findall(r"```sh\n(.*?)\n```", PAGE, re.S)
+(CONFIG,) = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
 
 
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The models on the page need theirs when the app is made."""
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, "k")
+    names = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_KEY_1", "OPENAI_KEY_2", "HOUSE_KEY")
+    for name in names:
+        monkeypatch.setenv(name, f"k-{name}")
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
@@ -65,6 +67,7 @@ async def test_starlette_s_own_response_streams_the_text() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_serves(command: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("from llmstream.web import create_app\n\napp = create_app()\n")
+    (tmp_path / "gateway.toml").write_text(CONFIG)
     words = shlex.split(command)
     settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     program, *arguments = words[len(settings) :]

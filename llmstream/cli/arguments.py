@@ -67,6 +67,7 @@ class Options(argparse.Namespace):
     conversations: str | None
     config: str | None
     check: bool
+    workers: int
 
     def limits(self, options: Sequence[LimitOption], prefix: str = "") -> dict[str, Any]:
         """Of these limits those that were given, by their fields."""
@@ -148,6 +149,8 @@ def _add_serving(add: Add) -> None:
     add("--config", metavar="FILE", help=config)
     check = "say what is wrong with the file and the flags, and end"
     add("--check", action="store_true", help=check)
+    workers = "processes that share the port and the limits (default: 1)"
+    add("--workers", metavar="NUMBER", type=int, default=1, help=workers)
     conversations = "keep conversations in this SQLite file (default: in memory)"
     add("--conversations", metavar="FILE", help=conversations)
     for options, prefix in ((SERVER_LIMITS, ""), (RATE_LIMITS, RATE_PREFIX)):

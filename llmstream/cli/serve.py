@@ -9,6 +9,7 @@ import socket
 import sys
 import warnings
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmstream.checks import require
@@ -20,7 +21,9 @@ from llmstream.errors import ConfigurationError
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS
 
 if TYPE_CHECKING:
+    from llmstream.gateway.process import ServerProcess
     from llmstream.gateway.settings import SettingsSource
+    from llmstream.gateway.supervisor import Supervisor
 
 KEYS = "LLMSTREAM_SERVE_KEYS"
 """The environment variable with the keys that clients must send, separated by commas: command lines are seen by all."""
@@ -29,9 +32,7 @@ KEYS = "LLMSTREAM_SERVE_KEYS"
 def serve(options: Options) -> int:
     """Serve, or only check what would be served. Raises UsageError."""
     try:
-        from llmstream.gateway.app import open_store
         from llmstream.gateway.config_flaws import ConfigFileError
-        from llmstream.gateway.process import ServerProcess
     except ImportError as problem:
         raise UsageError(
             f'serve needs the extra "server": pip install "llmstream-core[server]" ({problem})'
@@ -46,7 +47,7 @@ def serve(options: Options) -> int:
         warnings.simplefilter("always")
         try:
             source = _source(options, keys)
-            process = ServerProcess(source, source.read(), open_store(options.conversations))
+            process = _process(options, source)
         except ConfigFileError as problem:
             return _report(problem)
         except (ConfigurationError, TypeError, ValueError) as problem:
@@ -60,9 +61,30 @@ def serve(options: Options) -> int:
     listener = _listen(options)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("llmstream.gateway").setLevel(logging.INFO)
-    _announce(repr(process.gateway), options.host, listener.getsockname()[1], guarded=bool(keys))
+    announce = partial(_announce, process, options, listener.getsockname()[1], guarded=bool(keys))
     with listener:
-        return process.run(listener)
+        return process.run(listener, announce)
+
+
+def _process(options: Options, source: SettingsSource) -> ServerProcess | Supervisor:
+    """What serves. Raises ConfigurationError, TypeError or ValueError for what can't be."""
+    from llmstream.gateway.app import open_store
+    from llmstream.gateway.process import ServerProcess
+
+    text = source.read()
+    if source.workers == 1:
+        return ServerProcess(source, text, open_store(options.conversations))
+    if not hasattr(os, "fork"):
+        raise ValueError("--workers needs a system that can fork processes; this one can't")
+    if options.conversations is None:
+        raise ValueError(
+            f"--workers {source.workers}: conversations in memory belong to one process. "
+            "Keep them in a file that all workers share: --conversations chats.db"
+        )
+    from llmstream.gateway.supervisor import Supervisor
+
+    open_store(options.conversations)
+    return Supervisor(source, text, options.conversations)
 
 
 def _source(options: Options, keys: list[str]) -> SettingsSource:
@@ -71,6 +93,8 @@ def _source(options: Options, keys: list[str]) -> SettingsSource:
     from llmstream.web import Access
     from llmstream.web.access import LOOPBACK
 
+    if options.workers < 1:
+        raise ValueError(f"--workers must be 1 or more, not {options.workers}")
     given = [name for name in ("model", "base_url", "allow_model", "alias") if vars(options)[name]]
     if options.config is not None and given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -88,6 +112,7 @@ def _source(options: Options, keys: list[str]) -> SettingsSource:
         options.limits(SERVER_LIMITS),
         options.limits(RATE_LIMITS, RATE_PREFIX),
         options.config,
+        options.workers,
     )
 
 
@@ -128,8 +153,11 @@ def _is_loopback(host: str) -> bool:
     return False
 
 
-def _announce(served: str, host: str, port: int, *, guarded: bool) -> None:
-    place = f"[{host}]" if ":" in host else host
+def _announce(
+    process: ServerProcess | Supervisor, options: Options, port: int, *, guarded: bool
+) -> None:
+    place = f"[{options.host}]" if ":" in options.host else options.host
+    served = repr(process.gateway)
     who = "whoever has a key" if guarded else "this machine only"
     sys.stderr.write(
         f"llmstream serves {served} at http://{place}:{port}/ to {who}; Ctrl-C stops it\n"

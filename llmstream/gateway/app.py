@@ -15,6 +15,8 @@ from llmstream.web import create_app
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+Ready = Callable[[], str | None]
+"""Returns what is missing before the server is ready, None where nothing is."""
 
 
 def open_store(path: str | None) -> Store:
@@ -32,10 +34,11 @@ def open_store(path: str | None) -> Store:
 class Generation:
     """The client and the app of one reading of the settings. Raises ConfigurationError."""
 
-    def __init__(self, settings: ServerSettings, store: Store, rates: RateTable) -> None:
+    def __init__(
+        self, settings: ServerSettings, store: Store, rates: RateTable, ready: Ready | None
+    ) -> None:
         self.settings = settings
-        own_rates = settings.models.rates()
-        is_limited = own_rates or settings.rate is not None
+        is_limited = settings.model_rates or settings.rate is not None
         self.client = settings.models.open_client(rates.limiter if is_limited else None)
         self._conversations = ConversationClient(self.client, store=store)
         self.app = create_app(
@@ -44,15 +47,16 @@ class Generation:
             access=settings.access,
             limits=settings.limits,
             conversations=self._conversations,
+            ready=ready,
         )
-        self._rates, self._own_rates = rates, own_rates
+        self._rates = rates
         self._stack = AsyncExitStack()
         self._running = 0
         self._is_retired = False
 
     async def open(self) -> None:
         """Start the app."""
-        self._rates.replace(self._own_rates, self.settings.rate)
+        self._rates.replace(self.settings.model_rates, self.settings.rate)
         self._stack.push_async_callback(self.client.aclose)
         self._stack.push_async_callback(self._conversations.aclose)
         await self._stack.enter_async_context(self.app.router.lifespan_context(self.app))
@@ -84,11 +88,16 @@ class Gateway:
     """Answers each request with the newest generation. One that runs keeps the generation that it began with."""
 
     def __init__(
-        self, settings: ServerSettings, store: Store, lifespan: Lifespan = nullcontext
+        self,
+        settings: ServerSettings,
+        store: Store,
+        lifespan: Lifespan = nullcontext,
+        ready: Ready | None = None,
     ) -> None:
         self._store = store
+        self._ready = ready
         self._rates = RateTable()
-        self._current = Generation(settings, store, self._rates)
+        self._current = Generation(settings, store, self._rates, ready)
         self._lifespan = lifespan
 
     def __repr__(self) -> str:
@@ -103,7 +112,7 @@ class Gateway:
 
     async def replace(self, settings: ServerSettings) -> None:
         """Go on with these settings. Raises ConfigurationError, and then nothing has changed."""
-        new = Generation(settings, self._store, self._rates)
+        new = Generation(settings, self._store, self._rates, self._ready)
         await new.open()
         old, self._current = self._current, new
         await old.retire()

@@ -58,8 +58,11 @@ def read_text(path: str) -> str:
         raise ConfigFileError(path, [Flaw(line, "this isn't UTF-8: save the file as it")]) from None
 
 
-def parse_config(text: str, name: str) -> FileConfig:
-    """What a file says; `name` is its name in errors. Raises ConfigFileError with all that is wrong."""
+def parse_config(text: str, name: str, workers: int = 1) -> FileConfig:
+    """What a file says; `name` is its name in errors. Raises ConfigFileError with all that is wrong.
+
+    Its limits must be large enough to be divided among the `workers`.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
@@ -67,7 +70,7 @@ def parse_config(text: str, name: str) -> FileConfig:
         raise ConfigFileError(name, [Flaw(line, _explain(words))]) from None
     except RecursionError:
         raise ConfigFileError(name, [Flaw(0, "its values are nested too deeply")]) from None
-    values = ConfigValues(TomlLines(text))
+    values = ConfigValues(TomlLines(text), workers)
     config = _read(document, values)
     if values.flaws:
         raise ConfigFileError(name, values.flaws)

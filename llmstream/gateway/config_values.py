@@ -15,9 +15,10 @@ from llmstream.web import Limits
 class ConfigValues:
     """Reads values of one document, and collects what is wrong with them."""
 
-    def __init__(self, lines: TomlLines) -> None:
+    def __init__(self, lines: TomlLines, workers: int) -> None:
         self.flaws: set[Flaw] = set()
         self._lines = lines
+        self._workers = workers
 
     def refuse(self, path: Path, text: str) -> None:
         """Note a flaw at the line of this key."""
@@ -88,6 +89,7 @@ class ConfigValues:
             try:
                 number = option.parse(table[option.name])
                 check(option.name, number)
+                self._check_share(option, number)
             except ValueError as problem:
                 self.refuse((*path, option.name), f"{option.name} {problem}")
             except ConfigurationError as problem:
@@ -95,6 +97,10 @@ class ConfigValues:
             else:
                 numbers[option.name] = number
         return {name: number for name, number in numbers.items() if not _is_unset(path, number)}
+
+    def _check_share(self, option: LimitOption, number: Number) -> None:
+        if option.is_divided and number is not None and number < self._workers:
+            raise ValueError(f"must be at least {self._workers}: each worker has its share of it")
 
 
 def _is_unset(path: Path, number: Number) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
 
 NONE: Final = "none"
 """How no limit is written."""
 Number = int | float | None
+T = TypeVar("T", bound=Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,25 @@ RATE_LIMITS: Final = (
     LimitOption("concurrent", "NUMBER", "requests to a model at a time", is_divided=True),
 )
 """The fields of `llmstream.limits.Rate`: for each model, at each endpoint with its key."""
+
+
+def share_of(limits: T, options: Sequence[LimitOption], *, index: int, count: int) -> T:
+    """The limits of the worker `index` of `count`; together they are these.
+
+    Raises ValueError for one that is smaller than `count`.
+    """
+    shares: dict[str, int] = {}
+    for option in options:
+        whole = getattr(limits, option.name)
+        if not option.is_divided or whole is None:
+            continue
+        if whole < count:
+            raise ValueError(
+                f"{option.name} is {whole}, which {count} workers can't share: "
+                "each needs 1 at least. Take fewer workers, or more of it"
+            )
+        shares[option.name] = int(whole) // count + (index < int(whole) % count)
+    return replace(limits, **shares)
 
 
 def _number(value: object) -> float | None:

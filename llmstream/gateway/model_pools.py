@@ -71,4 +71,5 @@ class PooledClient(LLMClient):
 
     def _is_paused(self, target: Target) -> bool:
         now = self.clock.time
-        return self._limiter.endpoint(account(target.provider), now).paused(now())
+        endpoint = self._limiter.endpoint(account(target.provider), now)
+        return endpoint.paused(now(), target.model)

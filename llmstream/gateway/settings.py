@@ -1,13 +1,15 @@
-"""ServerSettings: what a server serves, to whom, and within which limits."""
+"""Settings of a server: what it serves, to whom, and within which limits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 from llmstream.client import LLMClient
 from llmstream.gateway.config_file import FileConfig, parse_config, read_text
+from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, share_of
 from llmstream.gateway.model_pools import PooledClient
 from llmstream.limits import Limiter, Rate
 from llmstream.targets import account
@@ -38,6 +40,18 @@ class ServerSettings:
     access: Access
     limits: Limits
     rate: Rate | None
+    model_rates: Mapping[tuple[Any, str], Rate]
+    """Rates of their own, by account and model."""
+
+    def share(self, index: int, count: int) -> ServerSettings:
+        """The part of the worker `index` of `count`: its limits and rates, which together are these."""
+        divide = partial(share_of, index=index, count=count)
+        return replace(
+            self,
+            limits=divide(self.limits, SERVER_LIMITS),
+            rate=None if self.rate is None else divide(self.rate, RATE_LIMITS),
+            model_rates={key: divide(rate, RATE_LIMITS) for key, rate in self.model_rates.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +115,7 @@ class SettingsSource:
     rate: Mapping[str, Any] = field(default_factory=dict)
     """Likewise."""
     path: str | None = None
+    workers: int = 1
 
     def read(self) -> str:
         """The file's text, "" where there is none. Raises ConfigFileError."""
@@ -108,12 +123,14 @@ class SettingsSource:
 
     def settings(self, text: str) -> ServerSettings:
         """What the command line and the file with this text say. Raises ConfigurationError or ValueError."""
-        config = FileConfig() if self.path is None else parse_config(text, self.path)
+        config = FileConfig() if self.path is None else parse_config(text, self.path, self.workers)
         models = self.models if self.path is None else FileModels(config)
         limits = {**config.limits, **self.limits}
         given = {**config.rate, **self.rate}
         rate = {name: value for name, value in given.items() if value is not None}
-        return ServerSettings(models, self.access, Limits(**limits), Rate(**rate) if rate else None)
+        return ServerSettings(
+            models, self.access, Limits(**limits), Rate(**rate) if rate else None, models.rates()
+        )
 
 
 def parse_aliases(texts: list[str], allowed: list[str]) -> tuple[tuple[str, str], ...]:

@@ -49,6 +49,7 @@ def create_app(
     heartbeat: float | None = 15.0,
     write_timeout: float | None = 30.0,
     tell_refusals: bool = True,
+    ready: Callable[[], str | None] | None = None,
 ) -> Starlette:
     """An application that answers with `client` (None: an `LLMClient()` of its own) to every client; see its `/`.
 
@@ -59,6 +60,7 @@ def create_app(
     `conversations` keeps what `/api/chat` says (None: in memory, all of it until the server stops). `heartbeat` and
     `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that a provider of that format answers
     hears in the provider's own words, without keys, why a request was refused: agents mend themselves by them.
+    `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503.
 
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
     Raises ConfigurationError for models that can't be asked, for want of a key for one.
@@ -75,7 +77,16 @@ def create_app(
     names, facts = _names(client, models)
     router = router or _everything(client, next(iter(names.values())))
     service = Service(
-        client, names, facts, limits, conversations, router, heartbeat, write_timeout, tell_refusals
+        client=client,
+        models=names,
+        facts=facts,
+        limits=limits,
+        conversations=conversations,
+        router=router,
+        heartbeat=heartbeat,
+        write_timeout=write_timeout,
+        tell_refusals=tell_refusals,
+        ready=ready,
     )
 
     @asynccontextmanager
@@ -130,8 +141,8 @@ def _routes(service: Service) -> list[Route | WebSocketRoute]:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        ready = await service.is_ready()
-        return JSONResponse({"status": "ready" if ready else "no store"}, 200 if ready else 503)
+        missing = await service.missing()
+        return JSONResponse({"status": missing or "ready"}, 200 if missing is None else 503)
 
     async def openapi(_: Request) -> Response:
         return JSONResponse(document)

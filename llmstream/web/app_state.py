@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,6 +43,8 @@ class Service:
     heartbeat: float | None
     write_timeout: float | None
     tell_refusals: bool
+    ready: Callable[[], str | None] | None = None
+    """Returns what else is missing before requests can be answered, None where nothing is."""
     started: float = field(default_factory=time.time)
 
     def read(self, messages: Any, options: Mapping[str, Any]) -> ChatRequest:
@@ -80,7 +82,14 @@ class Service:
         check_messages(request.messages, self.limits)
         return await self.client.count_tokens(replace(request, model=name or ""), headers=headers)
 
-    async def is_ready(self) -> bool:
+    async def missing(self) -> str | None:
+        """What is missing before requests can be answered; None: nothing."""
+        missing = self.ready() if self.ready is not None else None
+        if missing is None and not await self._has_store():
+            return "no store"
+        return missing
+
+    async def _has_store(self) -> bool:
         """Whether the store of the conversations can be read: asked for a session that nobody began, it says so."""
         nobody = secrets.token_hex(16)
         try:

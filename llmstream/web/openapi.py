@@ -82,7 +82,11 @@ def _pages() -> dict[str, Any]:
     answers = {
         "/": ("The chat page", {"200": _given("text/html", {"type": "string"})}, {}),
         "/healthz": ("Whether the server runs", {"200": status}, {}),
-        "/readyz": ("Whether its store can be read", {"200": status}, {"503": status}),
+        "/readyz": (
+            "Whether its store can be read, and all of its workers answer",
+            {"200": status},
+            {"503": status},
+        ),
         "/openapi.json": ("This document", {"200": _json({"type": "object"})}, {}),
     }
     return {

@@ -28,7 +28,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def flaws(text: str):
     with pytest.raises(ConfigFileError) as raised:
-        parse_config(text, "gw.toml")
+        parse_config(text, "gw.toml", workers=2 if "concurrent = 1" in text else 1)
     assert KEY not in str(raised.value)
     return raised.value.flaws
 
@@ -188,6 +188,11 @@ BAD = {
         + "rate = { requests = 6 }\n",
         8,
         "a is the same model with the same key, and has another rate",
+    ),
+    "too little for the workers": (
+        MODEL + "rate = { concurrent = 1 }\n",
+        3,
+        "must be at least 2: each",
     ),
     "within a string of several lines": (
         '[models.a]\nmodel = """\nsimulator\n[limits]\nper_client = 0\n"""\n',

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOption
+from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOption, share_of
 from llmstream.limits import Rate
 from llmstream.web import Limits
 from tests.gateway.tables import PATH, written
@@ -47,6 +49,22 @@ def test_a_count_is_whole() -> None:
     assert (count.parse("8e6"), count.parse(8.0), count.parse("8_000")) == (8_000_000, 8, 8_000)
     with pytest.raises(ValueError, match='or "none" for no limit'):
         count.parse(1.5)
+
+
+@given(st.integers(1, 64), st.integers(0, 10_000), st.integers(0, 10_000))
+def test_the_shares_of_all_workers_are_the_whole(count, clients, streams) -> None:
+    limits = Limits(per_client=count + clients, max_streams=count + streams, max_messages=1)
+    shares = [share_of(limits, SERVER_LIMITS, index=index, count=count) for index in range(count)]
+    assert sum(share.per_client for share in shares) == limits.per_client
+    assert sum(share.max_streams for share in shares) == limits.max_streams
+    assert {share.max_messages for share in shares} == {1}
+    assert min(share.per_client for share in shares) >= 1
+
+
+def test_what_can_t_be_shared_is_refused_and_no_limit_stays_none() -> None:
+    with pytest.raises(ValueError, match="concurrent is 3, which 4 workers can't share"):
+        share_of(Rate(concurrent=3), RATE_LIMITS, index=0, count=4)
+    assert share_of(Limits(per_client=None), SERVER_LIMITS, index=0, count=4).per_client is None
 
 
 def test_the_table_of_the_page_is_the_one_in_force() -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
+import pytest_asyncio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -93,6 +94,14 @@ class Client:
 
     def leave(self) -> None:
         self.writer.transport.abort()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def clients_leave() -> AsyncIterator[None]:
+    """After each test of a package whose conftest imports it, no client's socket is open."""
+    yield
+    while Client.opened:
+        Client.opened.pop().leave()
 
 
 async def fetch(port: int, path: str = "/", method: str = "GET", body: bytes = b"", **headers: str):

@@ -158,6 +158,21 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
         (["--retry-after", "-1"], "retry_after must be"),
         (["--rate-requests", "0"], "must be numbers of at least 1"),
         (["--rate-per", "60"], "must limit something"),
+        (["--workers", "0"], "--workers must be 1 or more"),
+        (["--workers", "2"], "share: --conversations chats.db"),
+        (
+            ["--workers", "4", "--conversations", "x.db", "--per-client", "3"],
+            "per_client is 3, which 4 workers can't share",
+        ),
+        (
+            ["--workers", "4", "--conversations", "x.db", "--rate-concurrent", "2"],
+            "concurrent is 2, which 4 workers can't share",
+        ),
+        (["--workers", "2", "--conversations", "redis://h"], "not a URL"),
+        (["--config", "gw.toml", "--model", "simulator"], "--model: with --config"),
+        (["--config", "gw.toml", "--alias", "a=b"], "--alias: with --config"),
+        (["--config", "/nowhere/gw.toml"], "/nowhere/gw.toml: can't be read: No such file"),
+        (["--check", "--per-client", "0"], "per_client must be more than 0"),
         (["--conversations", "redis://127.0.0.1:6379"], "not a URL"),
     ],
 )

@@ -1,0 +1,273 @@
+"""Supervisor: keeps several workers running behind one socket, and ends them in order.
+
+The workers inherit the listening socket, so the kernel gives a connection to one that accepts it: a worker that is
+dead, or hangs, keeps none that it hasn't accepted. The supervisor itself serves nothing and has no threads, so that it
+may fork at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+from llmstream.conversations import MemoryStore
+from llmstream.errors import ConfigurationError
+from llmstream.gateway.app import Gateway, open_store
+from llmstream.gateway.limit_options import SERVER_LIMITS
+from llmstream.gateway.process import logger, report_unused
+from llmstream.gateway.readiness import Readiness
+from llmstream.gateway.settings import ServerSettings, SettingsSource
+from llmstream.gateway.worker import LOADED, STARTED, WorkerPlace, WorkerProcess, pack_text
+from llmstream.web.server import GRACE
+
+FIRST_DELAY: Final = 0.5
+"""Seconds before a dead worker is replaced. Doubled with each death that follows soon."""
+LONGEST_DELAY: Final = 30.0
+SOON: Final = 60.0
+"""Seconds of life after which a worker's death counts as a first one."""
+PATIENCE: Final = GRACE + 5.0
+"""Seconds that workers have to end."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A process that runs."""
+
+    pid: int
+    control: socket.socket
+    born: float
+    is_loading: bool = False
+    is_silent: bool = False
+    """It has closed its end, and is about to end itself."""
+
+
+class Supervisor:
+    """Runs the workers of `source`. Raises ConfigurationError or ValueError for settings that they can't share."""
+
+    def __init__(self, source: SettingsSource, text: str, conversations: str) -> None:
+        self._source = source
+        self._text = text
+        self._conversations = conversations
+        count = self._count = source.workers
+        self._readiness = Readiness(count)
+        self._workers: dict[int, _Worker] = {}
+        self._due = dict.fromkeys(range(count), 0.0)
+        """When a worker is to be started, by its index."""
+        self._deaths = [0] * count
+        self._has_started = False
+        self._heard: list[int] = []
+        self._deadline: float | None = None
+        self._code = 0
+        self.share: ServerSettings
+        """What each worker has, or one less of each limit."""
+        self.gateway = self._check(text)
+
+    def run(self, listener: socket.socket, announce: Callable[[], None]) -> int:
+        """Serve until SIGINT or SIGTERM; gives the exit code. A second signal ends the workers at once."""
+        with self._signals() as wakeup:
+            announce()
+            self._tell_shares()
+            try:
+                while self._workers or self._due:
+                    self._start_due(listener)
+                    self._wait(wakeup)
+                    self._obey(listener)
+                    self._reap()
+            finally:
+                self._kill(signal.SIGTERM)
+        return self._code
+
+    # --- signals -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _signals(self) -> Iterator[socket.socket]:
+        """Meanwhile signals are noted, and the socket has something to read after each."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        try:
+            yield ours
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            ours.close()
+            theirs.close()
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        self._heard.append(number)
+
+    def _obey(self, listener: socket.socket) -> None:
+        while self._heard:
+            number = self._heard.pop(0)
+            if number == signal.SIGHUP and self._source.path is not None:
+                self._reload()
+            elif number != signal.SIGCHLD:
+                self._stop(listener)
+
+    def _stop(self, listener: socket.socket) -> None:
+        """Let the workers end their streams, or end them now if that was said before."""
+        is_first = self._deadline is None
+        if is_first:
+            self._deadline = time.monotonic() + PATIENCE
+            self._due.clear()
+            listener.close()
+        self._kill(signal.SIGTERM if is_first else signal.SIGKILL)
+
+    def _kill(self, number: int) -> None:
+        for worker in self._workers.values():
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, number)
+
+    def _wait(self, wakeup: socket.socket) -> None:
+        """Until a signal or a worker's word comes, or something is due."""
+        times = [*self._due.values()]
+        if self._deadline is not None:
+            times.append(self._deadline)
+        seconds = max(0.0, min(times) - time.monotonic()) if times else None
+        controls = {
+            worker.control: worker for worker in self._workers.values() if not worker.is_silent
+        }
+        readable, _, _ = select.select([wakeup, *controls], [], [], seconds)
+        for each in readable:
+            if each is wakeup:
+                with suppress(BlockingIOError):
+                    wakeup.recv(4096)
+            else:
+                self._listen(controls[each])
+        if self._deadline is not None and time.monotonic() >= self._deadline and self._workers:
+            logger.error("%d workers had not ended after %g s", len(self._workers), PATIENCE)
+            self._code = 1
+            self._deadline = time.monotonic() + PATIENCE
+            self._kill(signal.SIGKILL)
+
+    def _listen(self, worker: _Worker) -> None:
+        """What a worker says of itself."""
+        try:
+            words = worker.control.recv(64)
+        except OSError:
+            words = b""
+        worker.is_silent = not words
+        if STARTED in words:
+            self._has_started = True
+        if LOADED in words:
+            worker.is_loading = False
+            if not any(each.is_loading for each in self._workers.values()):
+                logger.info("%s is in use: %s", self._source.path, self.gateway)
+
+    # --- workers -----------------------------------------------------------------------------------------------
+
+    def _start_due(self, listener: socket.socket) -> None:
+        now = time.monotonic()
+        for index in [index for index, due in self._due.items() if due <= now]:
+            del self._due[index]
+            self._workers[index] = self._fork(index, listener)
+
+    def _fork(self, index: int, listener: socket.socket) -> _Worker:
+        ours, theirs = socket.socketpair()
+        # A signal must not find the child with our handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            place = WorkerPlace(index, self._count, theirs, self._readiness)
+            os._exit(self._work(place, listener))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        theirs.close()
+        ours.settimeout(1.0)
+        return _Worker(pid, ours, time.monotonic())
+
+    def _work(self, place: WorkerPlace, listener: socket.socket) -> int:
+        """The life of a worker; gives its exit code."""
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            for other in self._workers.values():
+                other.control.close()  # or those would not see the supervisor's end
+            store = open_store(self._conversations)
+            process = WorkerProcess(self._source, self._text, store, place)
+            return process.run(listener, lambda: None)
+        except BaseException:  # noqa: BLE001  # nothing of the supervisor's own life may go on here
+            logger.exception("worker %d failed", os.getpid())
+            return 1
+        finally:
+            logging.shutdown()
+            sys.stderr.flush()
+
+    def _reap(self) -> None:
+        """Take note of those that have ended."""
+        for index, worker in [*self._workers.items()]:
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid == 0:
+                continue
+            self._readiness.clear(index)
+            worker.control.close()
+            del self._workers[index]
+            if self._deadline is None:
+                self._replace(index, worker, os.waitstatus_to_exitcode(status))
+
+    def _replace(self, index: int, worker: _Worker, code: int) -> None:
+        """Have another one started in its place, unless none can ever start."""
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        if not self._has_started:
+            logger.error("worker %d %s before any had started", worker.pid, how)
+            self._code = 1
+            self._deadline = time.monotonic() + PATIENCE
+            self._due.clear()
+            self._kill(signal.SIGTERM)
+            return
+        age = time.monotonic() - worker.born
+        self._deaths[index] = 1 if age >= SOON else self._deaths[index] + 1
+        delay = min(FIRST_DELAY * 2 ** (self._deaths[index] - 1), LONGEST_DELAY)
+        logger.error("worker %d %s; another starts in %g s", worker.pid, how, delay)
+        self._due[index] = time.monotonic() + delay
+
+    # --- the configuration file --------------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Check the file, and have all workers go on with it."""
+        try:
+            text = self._source.read()
+            gateway = self._check(text)
+        except (ConfigurationError, TypeError, ValueError) as problem:
+            report_unused(self._source.path, str(problem))
+            return
+        self._text, self.gateway = text, gateway
+        self._tell_shares()
+        for worker in self._workers.values():
+            try:
+                worker.control.sendall(pack_text(text))
+                worker.is_loading = True
+            except OSError:
+                # It ends once it has read what it got, and another takes its place.
+                with suppress(OSError):
+                    worker.control.shutdown(socket.SHUT_WR)
+                logger.warning("worker %d hangs: it will be replaced", worker.pid)
+
+    def _tell_shares(self) -> None:
+        divided = [option.name for option in SERVER_LIMITS if option.is_divided]
+        shares = [(name, getattr(self.share.limits, name)) for name in divided]
+        told = ", ".join(f"{name} {share}" for name, share in shares if share is not None)
+        rates = " and of the rates" if self.share.rate or self.share.model_rates else ""
+        words = "%d workers divide the limits: each has its part%s, so at most %s"
+        logger.info(words, self._count, rates, told or "what it can")
+
+    def _check(self, text: str) -> Gateway:
+        """What each worker will make of the file. Raises ConfigurationError or ValueError."""
+        self.share = self._source.settings(text).share(0, self._count)
+        return Gateway(self.share, MemoryStore())

@@ -1,0 +1,212 @@
+"""`llmstream serve` under signals: streams end whole, files are read again, workers are replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import asynccontextmanager
+
+import pytest
+
+from llmstream.gateway.readiness import Readiness
+from llmstream.testing import FaultServer
+from llmstream.testing.reply import ANSWER
+from tests.gateway.programs import HeldReply, open_stream, program
+from tests.patience import PATIENCE
+from tests.web.serving import events_of, fetch
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+def config(server: FaultServer, name: str, more: str = "") -> str:
+    return f"""
+[models.{name}]
+model = "openai:m-1"
+key_env = "HOUSE_KEY"
+base_url = "{server.url("openai")}"
+{more}
+"""
+
+
+@asynccontextmanager
+async def configured(tmp_path, *arguments: str, more: str = ""):
+    """A program before an upstream whose answers are held; the file, the program and the answers' release."""
+    held = HeldReply()
+    path = tmp_path / "gw.toml"
+    async with FaultServer(held) as upstream:
+        path.write_text(config(upstream, "first", more))
+        async with program("--config", str(path), *arguments, HOUSE_KEY="k" * 20) as server:
+            yield path, upstream, server, held
+
+
+async def is_whole(stream) -> bool:
+    """Whether a stream comes to its end, with the whole answer."""
+    events = events_of(stream.first + await asyncio.wait_for(stream.body(), PATIENCE))
+    return events[-1].type == "message_complete" and events[-1].message.text == ANSWER
+
+
+async def models(port: int) -> list[str]:
+    listed = json.loads((await fetch(port, "/v1/models"))[2])
+    return [model["id"] for model in listed["data"]]
+
+
+async def test_a_hang_up_reads_the_file_again_and_streams_go_on(tmp_path) -> None:
+    async with configured(tmp_path) as (path, upstream, server, held):
+        stream = await open_stream(server.port, "first")
+        path.write_text(config(upstream, "second"))
+        server.send(signal.SIGHUP)
+        await server.said(r"gw\.toml is in use: PooledClient\(second\)")
+        assert await models(server.port) == ["second"]
+        later = await open_stream(server.port, "second")
+
+        path.write_text(config(upstream, "third", "modell = 1"))
+        server.send(signal.SIGHUP)
+        await server.said(r"gw\.toml, line 6: modell: there is no such key; did you mean model\?")
+        await server.said("is not used: the settings of before stay")
+        path.unlink()
+        server.send(signal.SIGHUP)
+        await server.said("can't be read: No such file")
+        assert await models(server.port) == ["second"]
+
+        server.send(signal.SIGTERM)
+        await server.refuses()
+        held.release.set()
+        assert await is_whole(stream)
+        assert await is_whole(later)
+        assert await server.ended() == 0
+
+
+async def test_workers_share_a_port_and_are_replaced_and_end_in_order(tmp_path) -> None:
+    """One story, since each start costs a second."""
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"), "--per-client", "5")
+    async with configured(tmp_path, *kept) as (path, upstream, server, held):
+        await server.said("2 workers divide the limits: .* per_client 3, max_streams 1000")
+        await server.is_ready()
+        before = server.children()
+        assert len(before) == 2
+
+        os.kill(before[0], signal.SIGKILL)
+        await server.said(rf"worker {before[0]} was ended by signal 9; another starts in 0\.5 s")
+        await server.is_ready()
+        after = server.children()
+        assert (before[1] in after, before[0] in after, len(after)) == (True, False, 2)
+
+        streams = [await open_stream(server.port, "first") for _ in range(3)]
+        path.write_text(config(upstream, "second", "modell = 1"))
+        server.send(signal.SIGHUP)
+        await server.said("did you mean model")
+        path.write_text(config(upstream, "second"))
+        server.send(signal.SIGHUP)
+        await server.said(r"gw\.toml is in use: PooledClient\(second\)")
+        assert [await models(server.port) for _ in range(8)] == [["second"]] * 8
+
+        # As Ctrl-C does it: to all of them.
+        os.killpg(server.process.pid, signal.SIGINT)
+        await server.refuses()
+        held.release.set()
+        assert all([await is_whole(stream) for stream in streams])
+        assert await server.ended() == 0
+        assert not [line for line in server.lines if "Traceback" in line]
+
+
+@pytest.mark.slow
+async def test_a_worker_that_takes_the_place_of_a_dead_one_has_the_settings_in_use(
+    tmp_path,
+) -> None:
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"))
+    async with configured(tmp_path, *kept) as (path, upstream, server, _):
+        await server.is_ready()
+        path.write_text(config(upstream, "second"))
+        server.send(signal.SIGHUP)
+        await server.said("is in use")
+        path.write_text("nonsense")
+        for child in server.children():
+            os.kill(child, signal.SIGKILL)
+        await server.said("another starts")
+        await server.said("another starts")
+        await server.is_ready()
+        assert [await models(server.port) for _ in range(4)] == [["second"]] * 4
+
+
+@pytest.mark.slow
+async def test_readyz_is_of_all_workers(tmp_path) -> None:
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"))
+    async with configured(tmp_path, *kept) as (_, _, server, _):
+        await server.is_ready()
+        dead, alive = server.children()
+        # So that nobody takes the dead one's place.
+        server.send(signal.SIGSTOP)
+        os.kill(dead, signal.SIGKILL)
+        assert "1 of 2 workers answer" in await server.readiness(503)
+        server.send(signal.SIGCONT)
+        await server.is_ready()
+
+        assert alive in server.children()
+        os.kill(alive, signal.SIGSTOP)  # as one that hangs
+        assert "1 of 2 workers answer" in await server.readiness(503)
+        assert (await fetch(server.port, "/healthz"))[0] == 200
+        os.kill(alive, signal.SIGCONT)
+        await server.is_ready()
+
+
+@pytest.mark.slow
+async def test_workers_end_their_streams_when_the_supervisor_is_killed(tmp_path) -> None:
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"))
+    async with configured(tmp_path, *kept) as (_, _, server, held):
+        await server.is_ready()
+        stream = await open_stream(server.port, "first")
+        server.send(signal.SIGKILL)
+        await server.refuses()
+        held.release.set()
+        assert await is_whole(stream)
+        assert await server.ended() == -signal.SIGKILL
+
+
+@pytest.mark.slow
+async def test_a_second_signal_ends_the_workers_at_once(tmp_path) -> None:
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"))
+    async with configured(tmp_path, *kept) as (_, _, server, _):
+        await server.is_ready()
+        stream = await open_stream(server.port, "first")
+        server.send(signal.SIGTERM)
+        await server.refuses()
+        server.send(signal.SIGTERM)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await asyncio.wait_for(stream.body(), PATIENCE)
+        assert await server.ended() == 0
+
+
+@pytest.mark.slow
+async def test_without_a_file_a_hang_up_ends_it_in_order(tmp_path) -> None:
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"))
+    async with program(*kept, LLMSTREAM_MODEL="simulator") as server:
+        await server.is_ready()
+        server.send(signal.SIGHUP)
+        assert await server.ended() == 0
+
+
+async def test_workers_that_cannot_start_end_the_program(tmp_path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\nos.register_at_fork(after_in_child=lambda: os._exit(3))\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"))
+    async with program(*kept, LLMSTREAM_MODEL="simulator", PYTHONPATH=paths) as server:
+        await server.said("ended with code 3 before any had started")
+        assert await server.ended() == 1
+
+
+def test_readiness_is_seen_by_all_processes() -> None:
+    readiness = Readiness(2)
+    assert readiness.missing() == "0 of 2 workers answer"
+    readiness.beat(0)
+    child = os.fork()
+    if child == 0:
+        readiness.beat(1)
+        os._exit(0 if readiness.missing() is None else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert readiness.missing() is None
+    readiness.clear(0)
+    assert readiness.missing() == "1 of 2 workers answer"
