@@ -1,4 +1,4 @@
-"""Settings that every test shares: lanes, workers, and a guard against keys in what a test writes.
+"""Settings that every test shares: lanes, workers, memory, and a guard against keys in what a test writes.
 
 `pytest` leaves the lanes out, and `pytest -m browser` runs one of them. A lane is a marker. Most tests get theirs by
 the fixture that they use; the others say it with `pytest.mark`.
@@ -6,6 +6,8 @@ the fixture that they use; the others say it with `pytest.mark`.
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Generator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
 example_counts.register()
+
+# Programs that tests start load the same modules over and over: each is to be compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 CANARY = "llmstream-canary"
 """Part of every key that must not be seen. `test_canary.py` makes them."""
@@ -70,6 +75,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     for fixture, lane in LANES_BY_FIXTURE.items():
         if fixture in getattr(item, "fixturenames", ()):
             item.add_marker(lane)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the tests and modules away from the garbage collector: each full collection would walk them all."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,15 +7,28 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest_asyncio
 import uvicorn
+import uvicorn.server
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from llmstream.events.types import StreamEvent
 from llmstream.wire.framing.sse import SSEFramer
+
+TICK = 0.005
+"""Seconds after which a server of this process looks whether it is to stop. uvicorn's own 0.1 add up to minutes."""
+
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(min(seconds, TICK))
+
+
+# It sleeps between its ticks and nowhere else.
+uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep})
 
 
 @asynccontextmanager
