@@ -30,6 +30,11 @@ class Speech:
         except binascii.Error:
             raise ValueError("audio that isn't base64") from None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none has come."""
+        return not self._pieces
+
     def take(self) -> File | None:
         """All of it as one file; None if there was none."""
         if not self._pieces:

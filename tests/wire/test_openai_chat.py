@@ -1149,3 +1149,28 @@ def test_a_call_does_not_leave_before_its_arguments():
         chunk({}, "tool_calls"),
     )
     assert [call.input for call in got.tool_calls] == [{"a": 1}, {"b": 2}]
+
+
+def test_what_litellm_signed_is_kept_whole_and_in_order():
+    """Its blocks go back as they came, whatever pieces they came in; so do a vendor's own words of a call."""
+    sealed = {"type": "redacted_thinking", "data": "zz"}
+    pieces = [
+        {"type": "thinking", "thinking": "h", "signature": None},
+        {"type": "thinking", "thinking": "m", "signature": None},
+        {"type": "thinking", "thinking": "", "signature": "s1"},
+        sealed,
+        {"type": "thinking", "thinking": "so", "signature": "s2"},
+    ]
+    fields = {"thought_signature": "s3"}
+    begun = {"index": 0, "id": "x", "function": {"name": "get", "arguments": "{}"}}
+    later = {"index": 0, "provider_specific_fields": fields}
+    deltas = [{"reasoning_content": p.get("thinking"), "thinking_blocks": [p]} for p in pieces]
+    deltas += [{"tool_calls": [call]} for call in (begun, later)]
+    chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    body = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks)
+    message = ChatDecoder().feed(body + b"data: [DONE]\n\n")[-1].message
+    reasoning, call = message.parts
+    assert (reasoning.text, reasoning.signature) == ("hmso", "s1")
+    first = {"type": "thinking", "thinking": "hm", "signature": "s1"}
+    assert reasoning.provider_data["thinking_blocks"] == [first, sealed, pieces[-1]]
+    assert call.provider_data["provider_specific_fields"] == fields

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -25,6 +25,7 @@ from llmstream.wire.unread import Unread
 
 _ARGUMENTS = ("arguments", "parameters", "input")
 """Members with the arguments; the first that is there counts. The last two are other formats' words."""
+_EXTRAS = ("extra_content", "provider_specific_fields")
 _LEGACY = -1
 """The index of the one call of `function_call`, the form before tools."""
 _MOST = 64
@@ -41,8 +42,8 @@ class CallPiece:
     arguments: str
     is_custom: bool = False
     """A custom tool's, whose arguments are any text."""
-    extra: dict[str, Any] | None = None
-    """Gemini's compatible endpoint puts a thought's signature there."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Members that go back as they came: Gemini's endpoint and LiteLLM put a thought's signature there."""
 
     @property
     def is_empty(self) -> bool:
@@ -67,23 +68,20 @@ def parse_piece(entry: Mapping[str, Any]) -> CallPiece:
         name=_name(said.get("name")),
         arguments=arguments,
         is_custom=bool(custom) or entry.get("type") == "custom",
-        extra=entry.get("extra_content"),
+        extra={name: value for name in _EXTRAS if (value := entry.get(name))},
     )
 
 
 def parse_pieces(delta: Mapping[str, Any], unread: Unread) -> list[CallPiece]:
     """The pieces of calls in a delta. `function_call` may repeat what `tool_calls` says."""
-    entries = delta.get("tool_calls")
-    if entries:
-        entries = [entries] if isinstance(entries, dict) else entries
-        entries = [entry for entry in entries if entry is not None]
-        for entry in entries:
-            _look_over(entry, unread)
-        return [parse_piece(entry) for entry in entries]
+    entries = delta.get("tool_calls") or []
+    entries = [entries] if isinstance(entries, dict) else entries
+    entries = [entry for entry in entries if entry is not None]
     if function := delta.get("function_call"):
-        _look_over({"function": function}, unread)
-        return [parse_piece({"index": _LEGACY, "function": function})]
-    return []
+        entries.append({"index": _LEGACY, "function": function})
+    for entry in entries:
+        _look_over(entry, unread)
+    return [parse_piece(entry) for entry in entries]
 
 
 def _look_over(entry: Mapping[str, Any], unread: Unread) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from llmstream.checks import as_text
 from llmstream.messages import File
 from llmstream.wire.json_fields import join_texts
 from llmstream.wire.unread import Unread
 
 _IMAGES = ("image_url", "output_image", "image", "input_image")
+_SPEECH = ("audio", "output_audio", "input_audio")
+_AT_URL = ("audio_url", "video_url", "file_url")
 _REASONING = ("thinking", "reasoning")
 _IMAGE_MEMBERS = ("image_url", "url", "b64_json", "image")
 
@@ -18,9 +21,11 @@ _IMAGE_MEMBERS = ("image_url", "url", "b64_json", "image")
 class Segment:
     """One stretch of content."""
 
-    kind: Literal["text", "reasoning", "refusal", "file"]
+    kind: Literal["text", "reasoning", "refusal", "file", "speech"]
     text: str = ""
     file: File | None = None
+    speech: Any = None
+    """A piece of it, as it came."""
 
 
 def parse_content(content: Any, unread: Unread) -> list[Segment]:
@@ -32,12 +37,23 @@ def parse_content(content: Any, unread: Unread) -> list[Segment]:
     return [segment for segment in segments if segment is not None]
 
 
-def parse_images(images: Any) -> list[File]:
-    """The pictures in `delta.images` (OpenRouter)."""
-    if not isinstance(images, list):
-        return []
-    found = (_image(image) for image in images)
-    return [image for image in found if image is not None]
+def parse_images(images: Any, unread: Unread) -> list[File]:
+    """The pictures in `delta.images` (OpenRouter). What isn't understood goes to `unread`."""
+    found = []
+    for image in as_list(images):
+        file = _image(image)
+        if file is None:
+            unread.note("images", image)
+        else:
+            found.append(file)
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    """The items of a list, or the one that came without."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
 
 
 def _segment(part: Any, unread: Unread) -> Segment | None:
@@ -50,6 +66,12 @@ def _segment(part: Any, unread: Unread) -> Segment | None:
         return Segment("refusal", part.get("refusal") or "")
     if kind in _IMAGES and (image := _image(part)) is not None:
         return Segment("file", file=image)
+    if kind in _SPEECH:
+        return Segment("speech", speech=part.get(kind) or part)
+    if kind in _AT_URL and (url := _address(part.get(kind))):
+        return Segment("file", file=_at(url))
+    if kind == "file" and (file := _file(part.get(kind))) is not None:
+        return Segment("file", file=file)
     if isinstance(part.get("text"), str):
         return Segment("text", part["text"])
     unread.note(f"content.{kind}", part)
@@ -76,13 +98,25 @@ def _image(image: Any) -> File | None:
     if not isinstance(image, dict):
         return None
     for name in _IMAGE_MEMBERS:
-        value = image.get(name)
-        if isinstance(value, dict):
-            value = value.get("url")
-        if not isinstance(value, str) or not value:
-            continue
-        return File(media_type="image/png", data=value) if name == "b64_json" else _at(value)
+        value = _address(image.get(name))
+        if value is not None:
+            return File(media_type="image/png", data=value) if name == "b64_json" else _at(value)
     return None
+
+
+def _address(value: Any) -> str | None:
+    """A URL, or the one in an object."""
+    return as_text(value.get("url") if isinstance(value, dict) else value)
+
+
+def _file(file: Any) -> File | None:
+    """The file of a part in OpenAI's form; None if there is none."""
+    if not isinstance(file, dict):
+        return None
+    id, name, data = (as_text(file.get(key)) for key in ("file_id", "filename", "file_data"))
+    if data is not None and data.startswith("data:"):
+        return File(id, name, url=data)
+    return File(id, name, data=data) if id or data else None
 
 
 def _at(url: str) -> File:

@@ -18,7 +18,7 @@ recordings or public reports:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmstream.checks import as_text
@@ -28,8 +28,16 @@ from llmstream.wire.event_decoder import KEEP_ALIVES, Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.openai_chat import members
 from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
-from llmstream.wire.openai_chat.content import Segment, inner_text, parse_content, parse_images
-from llmstream.wire.openai_chat.reasoning_details import ReasoningDetails, text_of
+from llmstream.wire.openai_chat.citations import Citations
+from llmstream.wire.openai_chat.content import (
+    Segment,
+    as_list,
+    inner_text,
+    parse_content,
+    parse_images,
+)
+from llmstream.wire.openai_chat.reasoning_details import text_of
+from llmstream.wire.openai_chat.reasoning_seals import ReasoningSeals
 from llmstream.wire.speech import Speech
 from llmstream.wire.text_record import TextRecord
 from llmstream.wire.usage_counts import read_counts, usage_of
@@ -56,16 +64,16 @@ class ChatDecoder(Decoder):
         self._other: Any = None  # the first choice of another index: a second answer
         self._has_delta = False  # text came as deltas
         self._has_delta_calls = False
-        self._told: dict[str, bool] = {}  # other members that the answer has had
+        self._told: set[str] = set()  # other members that the answer has had
+        self._refused_words = TextRecord()
         self._table = CallTable()
         self._thought = TextRecord()  # the reasoning that goes on
         self._thought_by_name = False  # it came by another name than `reasoning_details`
         self._has_reasoned = False
-        self._details = ReasoningDetails()
-        self._sealed: str | None = None  # Copilot's `reasoning_opaque`
+        self._seals = ReasoningSeals(self._unread)
         self._speech = Speech()
         self._files: set[int] = set()  # hashes of those that were read
-        self._sources: set[str] = set()
+        self._citations = Citations(self._unread)
         self._counts: dict[str, int] = {}  # of all chunks
         self._choice_error: Any = None  # what stands in a choice or its delta
 
@@ -80,8 +88,9 @@ class ChatDecoder(Decoder):
             self._add_usage(usage)
         elif isinstance(groq := payload.get("x_groq"), dict) and groq.get("usage"):
             self._add_usage(groq["usage"])
-        if isinstance(citations := payload.get("citations"), list):
-            self._parse_citations(citations, payload.get("search_results"))
+        citations, results = payload.get("citations"), payload.get("search_results")
+        if citations or results:
+            self._cite(self._citations.of_lists(as_list(citations), as_list(results)))
         if carries_error(payload) or (not choices and is_error(payload)):
             self._fail(parse_error(payload))
         elif self._choice_error and carries_error(told := {"error": self._choice_error}):
@@ -144,9 +153,13 @@ class ChatDecoder(Decoder):
         delta = choice.get("delta")
         if delta:
             self._parse_delta({"content": delta} if isinstance(delta, str) else delta)
-        if message := choice.get("message"):
+        message, text, content = choice.get("message"), choice.get("text"), _content_of(delta)
+        if message:
+            message = {"content": message} if isinstance(message, str) else message
+            if content and message.get("content") == content:
+                message = {**message, "content": None}  # each delta again (Writer)
             self._parse_message(message)
-        elif (text := choice.get("text")) and not delta:  # of completions, the API before chat
+        elif text and not content:  # of completions, the API before chat
             self._parse_delta({"content": text})
         reason = choice.get("finish_reason")
         if reason and isinstance(reason, str):
@@ -180,17 +193,34 @@ class ChatDecoder(Decoder):
     def _parse_rest(self, delta: dict[str, Any]) -> None:
         """What a delta or a message may hold beside its content and its calls."""
         if refusal := delta.get("refusal"):
-            self._told["refusal"] = True
-            self._refusal(refusal)
-        for image in parse_images(delta.get("images")):
+            self._told.add("refusal")
+            self._refuse(refusal)
+        for image in parse_images(delta.get("images"), self._unread):
             self._file_once(image)
-        if isinstance(audio := delta.get("audio"), dict):
-            self._told["audio"] = True
-            self._speech.add(audio.get("data"), audio.get("id"))
-            self._text(audio.get("transcript") or "")
-        for annotation in delta.get("annotations") or ():
-            self._told["annotations"] = True
-            self._parse_annotation(annotation)
+        for audio in as_list(delta.get("audio")):
+            self._parse_audio(audio)
+        self._cite(self._citations.of_annotations(as_list(delta.get("annotations"))))
+        self._parse_fields(delta.get("provider_specific_fields"))
+
+    def _parse_fields(self, fields: Any) -> None:
+        """What a vendor said in its own words (LiteLLM): its citations stand nowhere else."""
+        if isinstance(fields, dict):
+            for name in ("citation", "citations"):
+                self._cite(self._citations.of_lists(as_list(fields.get(name)), []))
+            self._unread.look_over("provider_specific_fields.", fields, members.FIELDS)
+
+    def _cite(self, sources: Iterable[Source]) -> None:
+        for source in sources:
+            self._source(source)
+
+    def _parse_audio(self, audio: Any) -> None:
+        """A piece of speech, and of its words."""
+        self._told.add("audio")
+        if not isinstance(audio, dict):
+            audio = {"data": audio}
+        self._speech.add(audio.get("data"), audio.get("id"))
+        self._text(audio.get("transcript") or "")
+        self._unread.look_over("audio.", audio, members.AUDIO)
 
     def _parse_message(self, message: dict[str, Any]) -> None:
         """The whole answer so far, beside its deltas or in place of them."""
@@ -208,28 +238,55 @@ class ChatDecoder(Decoder):
 
     def _without_told(self, segments: list[Segment]) -> list[Segment]:
         """The segments of a message without the text that earlier messages of this answer told."""
-        others = [segment for segment in segments if segment.kind == "file"]
+        if "audio" in self._told:
+            segments = [segment for segment in segments if segment.kind != "speech"]
+        others = [segment for segment in segments if segment.kind in ("file", "speech")]
         texts = [segment for segment in segments if segment.kind == "text"]
         if not self._record and not self._has_delta:
             return segments
         rest = self._record.rest("".join(segment.text for segment in texts))
         if rest is not None:
             return [*others, Segment("text", rest)]
-        # Another text: the next piece of the answer, unless the answer comes in deltas.
-        return others if self._has_delta else segments
+        if not self._has_delta:
+            return segments  # the next piece of the answer
+        self._unread.note("message.content", [segment.text for segment in texts])
+        return others
 
     def _parse_told_reasoning(self, message: dict[str, Any]) -> None:
         """The reasoning of a message, without what this answer told of it."""
         name = next((name for name in _REASONING_NAMES if message.get(name)), None)
         if not self._has_reasoned:
             self._parse_reasoning(message)
-        elif name is not None and self._thought:
+            return
+        if name is not None and self._thought:
             self._think(self._thought.rest(inner_text(message[name])) or "")
+        self._parse_told_seals(message)
+
+    def _parse_told_seals(self, message: dict[str, Any]) -> None:
+        """What a message alone says of the reasoning that goes on; too late for one that is over."""
+        seals = {name: message[name] for name in members.SEALS if message.get(name)}
+        if not seals or self._seals.have_come:
+            return
+        if self._reasons and self._seals.add(seals):
+            self._will_sign()
+        else:
+            self._unread.note("message.reasoning", list(seals.values()))
 
     def _parse_told_rest(self, message: dict[str, Any]) -> None:
-        """What else a message holds, without the refusal and the speech that were told."""
-        told = [name for name, is_told in self._told.items() if is_told]
-        self._parse_rest({name: message[name] for name in message if name not in told})
+        """What else a message holds, without what was told of it."""
+        rest = {name: message[name] for name in message if name not in self._told}
+        if "refusal" in self._told and (refusal := as_text(message.get("refusal"))):
+            rest["refusal"] = self._refused_words.rest(refusal)
+        if "audio" in self._told and isinstance(audio := message.get("audio"), dict):
+            words = self._record.rest(audio.get("transcript") or "")
+            rest["audio"] = {
+                **audio,
+                "data": self._speech.is_empty and audio.get("data"),
+                "transcript": words,
+            }
+        if annotations := as_list(message.get("annotations")):
+            rest["annotations"] = self._citations.untold(annotations)
+        self._parse_rest(rest)
 
     # --- content -------------------------------------------------------------------------------------------
 
@@ -240,9 +297,15 @@ class ChatDecoder(Decoder):
             elif segment.kind == "reasoning":
                 self._think(segment.text)
             elif segment.kind == "refusal":
-                self._refusal(segment.text)
+                self._refuse(segment.text)
+            elif segment.kind == "speech":
+                self._parse_audio(segment.speech)
             elif segment.file is not None:
                 self._file_once(segment.file)
+
+    def _refuse(self, refusal: str) -> None:
+        if told := self._refusal(refusal):
+            self._refused_words.chunks.append(told)
 
     def _file_once(self, file: File) -> None:
         seen = hash(file.data or file.url or file.id)
@@ -256,19 +319,14 @@ class ChatDecoder(Decoder):
         """The reasoning of a delta, from whichever member has it."""
         if not self._reasons and not self._signs:
             self._thought, self._thought_by_name = TextRecord(), False
-        details = delta.get("reasoning_details")
-        details = [detail for detail in details or () if isinstance(detail, dict)]
+        details = self._seals.details_in(delta)
         text = next((delta[name] for name in _REASONING_NAMES if delta.get(name)), "")
-        text = text if isinstance(text, str) else inner_text(text)
+        text = inner_text(text) or inner_text(self._seals.blocks_in(delta))
         self._thought_by_name = self._thought_by_name or bool(text)
         if details and not text:
             text = self._unsaid(text_of(details))
         self._think(text)
-        for detail in details:
-            self._details.add(detail)
-        if sealed := as_text(delta.get("reasoning_opaque")):
-            self._sealed = sealed
-        if details or sealed:
+        if self._seals.add(delta):
             self._will_sign()
 
     def _think(self, text: str) -> None:
@@ -282,22 +340,7 @@ class ChatDecoder(Decoder):
         return text if rest is None else rest
 
     def _signature(self) -> dict[str, Any]:
-        details = self._details.take()
-        signed = next((detail for detail in details if as_text(detail.get("signature"))), {})
-        kept: dict[str, Any] = {"format": self.format}
-        if details:
-            kept["reasoning_details"] = details
-        if self._sealed is not None:
-            kept["reasoning_opaque"] = self._sealed
-        is_sealed = signed or self._sealed or any("data" in detail for detail in details)
-        self._sealed = None
-        told = {
-            "signature": signed.get("signature"),
-            "id": as_text(signed.get("id")),
-            "readable": None if is_sealed else True,
-        }
-        known = {name: value for name, value in told.items() if value is not None}
-        return {**known, "provider_data": kept}
+        return self._seals.take()
 
     # --- calls ---------------------------------------------------------------------------------------------
 
@@ -308,6 +351,12 @@ class ChatDecoder(Decoder):
         for piece in pieces:
             call = self._table.find(piece)
             if call is not None:
+                if piece.extra:
+                    call.provider_data = {
+                        "format": self.format,
+                        **(call.provider_data or {}),
+                        **piece.extra,
+                    }
                 self._call_delta(call, piece.arguments)
             else:
                 self._begin_call(piece)
@@ -316,38 +365,11 @@ class ChatDecoder(Decoder):
         call = self._open_call(piece.id, piece.name)
         self._table.add(piece, call)
         data: dict[str, Any] = {"type": "custom"} if piece.is_custom else {}
-        if piece.extra:
-            data["extra_content"] = piece.extra
+        data |= piece.extra
         if data:
             call.provider_data = {"format": self.format, **data}
         self._call_delta(call, piece.arguments, first=True)
 
-    # --- sources and errors --------------------------------------------------------------------------------
 
-    def _parse_annotation(self, annotation: dict[str, Any]) -> None:
-        citation = annotation.get("url_citation") if isinstance(annotation, dict) else None
-        if isinstance(citation, dict):
-            self._source(
-                Source(
-                    title=citation.get("title"),
-                    url=citation.get("url"),
-                    excerpt=citation.get("content"),
-                    start=citation.get("start_index"),
-                    end=citation.get("end_index"),
-                )
-            )
-
-    def _parse_citations(self, citations: list[Any], results: Any) -> None:
-        found = (
-            {r.get("url"): r for r in results if isinstance(r, dict)}
-            if isinstance(results, list)
-            else {}
-        )
-        for citation in citations:
-            url = as_text(citation.get("url") if isinstance(citation, dict) else citation)
-            if url is not None and url not in self._sources:
-                self._sources.add(url)
-                result = found.get(url, {})
-                self._source(
-                    Source(title=result.get("title"), url=url, excerpt=result.get("snippet"))
-                )
+def _content_of(delta: Any) -> Any:
+    return delta.get("content") if isinstance(delta, dict) else delta

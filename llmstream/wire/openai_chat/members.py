@@ -69,7 +69,7 @@ _EMPTY_OF_DELTA = frozenset(
         "channel",  # Groq: which of gpt-oss's channels it is, told by the member too
         "executed_tools",  # Groq: what its own tools did, which the text tells
         "name",
-        "provider_specific_fields",  # LiteLLM: what other members say, as the vendor said it
+        "provider_specific_fields",  # LiteLLM: what other members say, but for thinking and citations
         "provider_metadata",  # Vercel
         "role",
     }
@@ -91,6 +91,25 @@ CALL = frozenset(
     }
 )
 """Members of an entry of `tool_calls`, and of the function in it."""
+
+AUDIO = frozenset({"data", "expires_at", "format", "id", "index", "transcript", "type"})
+"""Members of speech."""
+
+FIELDS = frozenset(
+    {
+        "citation",
+        "citations",
+        "native_finish_reason",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "thinking_blocks",
+    }
+)
+"""Members of LiteLLM's `provider_specific_fields`."""
+
+SEALS = ("reasoning_details", "thinking_blocks", "reasoning_opaque", "provider_specific_fields")
+"""Members with what a host signed or encrypted."""
 
 CHUNK = _READ_OF_CHUNK | _EMPTY_OF_CHUNK
 CHOICE = _READ_OF_CHOICE | _EMPTY_OF_CHOICE

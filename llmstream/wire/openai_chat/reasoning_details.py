@@ -1,4 +1,4 @@
-"""OpenRouter's `reasoning_details`: they come in pieces, and go back whole and in order.
+"""OpenRouter's `reasoning_details` and LiteLLM's `thinking_blocks`: they come in pieces and go back whole.
 
 Specification: https://openrouter.ai/docs/guides/best-practices/reasoning-tokens. Each has a `type` (`reasoning.text`,
 `reasoning.summary`, `reasoning.encrypted`, others to come), an `index`, an `id` and a `format`. Pieces of one text
@@ -7,17 +7,19 @@ follow one another.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from llmstream.wire.json_fields import join_texts
 
-_TEXTS = ("text", "summary")
+_TEXTS = ("text", "summary", "thinking")
 
 
 class ReasoningDetails:
     """The details of one stretch of reasoning, put together from their pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, signed_is_whole: bool = False) -> None:
+        self._signed_is_whole = signed_is_whole  # LiteLLM's blocks: their signature comes last
         self._details: list[dict[str, Any]] = []
         self._texts: list[dict[str, list[str]]] = []  # theirs, in pieces
 
@@ -26,7 +28,7 @@ class ReasoningDetails:
 
     def add(self, piece: dict[str, Any]) -> None:
         """The next piece."""
-        if not self._details or not _belongs(self._details[-1], piece):
+        if not self._details or not self._belongs(self._details[-1], piece):
             self._details.append({})
             self._texts.append({})
         detail, texts = self._details[-1], self._texts[-1]
@@ -45,16 +47,22 @@ class ReasoningDetails:
         self._details, self._texts = [], []
         return details
 
+    def _belongs(self, detail: dict[str, Any], piece: dict[str, Any]) -> bool:
+        """Whether a piece goes on with a detail. What is encrypted comes whole."""
+        if "data" in detail or "data" in piece:
+            return False
+        if self._signed_is_whole and detail.get("signature") and text_of([piece]):
+            return False
+        same = all(detail.get(key) == piece.get(key) for key in ("type", "index"))
+        ids = detail.get("id"), piece.get("id")
+        return same and (None in ids or ids[0] == ids[1])
+
+
+def is_sealed(detail: Mapping[str, Any]) -> bool:
+    """Whether it is signed or encrypted."""
+    return bool(detail.get("signature") or "data" in detail)
+
 
 def text_of(details: list[dict[str, Any]]) -> str:
     """What can be read of them."""
-    return join_texts(detail.get("text") or detail.get("summary") or "" for detail in details)
-
-
-def _belongs(detail: dict[str, Any], piece: dict[str, Any]) -> bool:
-    """Whether a piece goes on with a detail. What is encrypted comes whole."""
-    if "data" in detail or "data" in piece:
-        return False
-    same = all(detail.get(key) == piece.get(key) for key in ("type", "index"))
-    ids = detail.get("id"), piece.get("id")
-    return same and (None in ids or ids[0] == ids[1])
+    return join_texts(next(filter(None, map(detail.get, _TEXTS)), "") for detail in details)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.wire.wild.chat_place_rows import chat_place_rows
 from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
 from tests.wire.wild.messages_rows import messages_answer, messages_rows
 from tests.wire.wild.responses_rows import responses_rows
@@ -54,6 +55,7 @@ def rows() -> list[Row]:
     return [
         *reported(),
         *chat_rows(),
+        *chat_place_rows(),
         *frame_rows(),
         *messages_rows(),
         *responses_rows(),

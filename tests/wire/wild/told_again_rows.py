@@ -47,6 +47,7 @@ def chat_messages() -> list[Row]:
             chunk({"content": "Hello "}),
             shown(content="Good bye"),
             text="Hello ",
+            unread=["message.content"],
         ),
         chat(
             "reasoning that grows in messages",
