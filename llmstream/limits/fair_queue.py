@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from weakref import ref
 
 from llmstream.limits.headers import Left, parse_rate_limits
-from llmstream.limits.place import EARLY, Place, next_look
+from llmstream.limits.place import EARLY, LocalPlace, next_look
 from llmstream.limits.protocols import Time, Wait
 from llmstream.limits.rate import Amount, Rate, Steady, TokenEntry, TokenWindow
 from llmstream.messages import ChatRequest, Usage
@@ -39,7 +39,7 @@ _WAIT = Wait(
 )
 
 
-class LimiterPlace(Place):
+class LimiterPlace(LocalPlace):
     """One attempt's place: in the queue, and then with what it was let through for."""
 
     def __init__(

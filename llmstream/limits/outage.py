@@ -11,7 +11,7 @@ from threading import RLock
 from typing import Final
 from weakref import WeakSet, ref
 
-from llmstream.limits.place import EARLY, Place, next_look
+from llmstream.limits.place import EARLY, LocalPlace, next_look
 from llmstream.limits.protocols import Wait
 
 DOWN_AFTER: Final = 10
@@ -27,7 +27,7 @@ _WAIT = Wait(
 )
 
 
-class OutagePlace(Place):
+class OutagePlace(LocalPlace):
     """One call's place among those that wait for the end of an outage."""
 
     __slots__ = ("_entered", "_gone", "_outage")

@@ -19,7 +19,7 @@ from typing import Final
 from weakref import WeakSet
 
 from llmstream.limits.outage import Health, Outage
-from llmstream.limits.place import EARLY, Place, next_look
+from llmstream.limits.place import EARLY, LocalPlace, next_look
 from llmstream.limits.protocols import Asking, Limiter, QueuePlace, Time, Wait
 
 SHARE = 0.95
@@ -66,7 +66,7 @@ class Sends:
         return sum(self._counts[first:last])
 
 
-class PausePlace(Place):
+class PausePlace(LocalPlace):
     """One call's place in the queue of a paused endpoint. Given up by `leave`, or with the last reference to it."""
 
     __slots__ = ("_announced", "_endpoint", "_pause", "due", "gone", "number")

@@ -1,4 +1,4 @@
-"""Place: what the places in all queues of this process have in common."""
+"""The base of the places in all queues of this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def next_look(now: float, waiting: int) -> float:
     return now + max(1.0, waiting / _LOOKS)
 
 
-class Place:
+class LocalPlace:
     """A place in a queue, whose wait is announced once."""
 
     __slots__ = ("__weakref__", "_told", "look", "on_change", "wait")
