@@ -45,7 +45,8 @@ def is_count(value: object) -> bool:
 def check_number(value: Any, name: str, wanted: str, *, least: float) -> None:
     """Raise TypeError for what isn't a real number, True included; ValueError below `least`, or if it isn't finite."""
     problem = f"{name} must be {wanted}, not {value!r}"
-    require(isinstance(value, Real) and not isinstance(value, bool), problem, TypeError)
+    kind = type(value)
+    require(issubclass(kind, Real) and not issubclass(kind, bool), problem, TypeError)
     require(least <= value <= float_info.max, problem)
 
 
