@@ -19,6 +19,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -143,6 +144,8 @@ class Gate:
             public = own_path(scope) in PUBLIC
             scope["state"]["who"] = who = "" if public else await self._access.identify(connection)
             scope["state"]["keyed"] = self._access.keys is not None
+            # For endpoints that answer more than one request at a time.
+            scope["state"]["slot"] = partial(self._slots.taken, who)
             with nullcontext() if public else self._slots.taken(who):
                 # The app turns its own RefusedErrors into responses.
                 await self._app(scope, receive, send)

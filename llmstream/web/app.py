@@ -33,6 +33,7 @@ from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.refusals import Refusal, RenderError
+from llmstream.web.responses_socket import responses_routes
 from llmstream.web.unforeseen import Unforeseen
 
 logger = get_logger("llmstream.web")
@@ -50,6 +51,7 @@ def create_app(
     write_timeout: float | None = 30.0,
     tell_refusals: bool = True,
     ready: Callable[[], str | None] | None = None,
+    responses_websocket: bool = True,
 ) -> Starlette:
     """An application that answers with `client` (None: an `LLMClient()` of its own) to every client; see its `/`.
 
@@ -61,6 +63,7 @@ def create_app(
     `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that a provider of that format answers
     hears in the provider's own words, without keys, why a request was refused: agents mend themselves by them.
     `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503.
+    `responses_websocket`: whether `/v1/responses` takes a WebSocket; else clients hear 426, and use HTTP.
 
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
     Raises ConfigurationError for models that can't be asked, for want of a key for one.
@@ -98,6 +101,7 @@ def create_app(
     dialects = all_dialects()
     shape = _ErrorShapes(dialects)
     routes = [*_routes(service), *dialect_routes(service, dialects)]
+    routes += responses_routes(service, websocket=responses_websocket)
     respond = _Failure(shape, [route.path for route in routes]).respond
     middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
     if access.origins:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -99,13 +99,16 @@ class Mounted:
 
     async def read(self, request: Request) -> ReadRequest:
         """What the client asks, and of whom. Raises RefusedError."""
-        body = await read_json(request, self._service.limits)
+        return self.read_body(await read_json(request, self._service.limits), request)
+
+    def read_body(self, body: Any, connection: HTTPConnection) -> ReadRequest:
+        """The same of a body that has arrived. Raises RefusedError."""
         try:
             ask = self._dialect.parse(body)
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
         provider = self._service.client.target(self._service.model(ask.model)).provider
-        headers, warnings = self._handed_on(request, ask, traits_of(provider).format)
+        headers, warnings = self._handed_on(connection, ask, traits_of(provider).format)
         if warnings and self._service.client.strict:
             raise invalid(f"strict: {'; '.join(warnings)}")
         mends = self._service.tell_refusals and self._dialect.format in _MENDING
@@ -113,15 +116,15 @@ class Mounted:
         return ReadRequest(ask, headers, warnings, provider.name if mends and is_same else None)
 
     def _handed_on(
-        self, request: Request, ask: Ask, spoken: str | None
+        self, connection: HTTPConnection, ask: Ask, spoken: str | None
     ) -> tuple[dict[str, str], list[str]]:
         """The client's own headers for the provider, and what isn't handed on. `spoken`: the provider's format."""
         format = self._dialect.format or ""
         warnings = list(ask.warnings)
         given = {
-            name: ", ".join(request.headers.getlist(name))
+            name: ", ".join(connection.headers.getlist(name))
             for name in REQUEST_HEADERS.get(format, ())
-            if name in request.headers
+            if name in connection.headers
         }
         for name, value in given.items():
             if not (value.isascii() and value.isprintable()):

@@ -94,14 +94,14 @@ async def _read_body(request: Request, limits: Limits) -> bytes:
         )
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limits.max_body:
-        raise _too_large(limits)
+        raise too_large(limits.max_body)
     data = bytearray()
     try:
         async with asyncio.timeout(limits.body_timeout):
             async for piece in request.stream():
                 data += piece
                 if len(data) > limits.max_body:
-                    raise _too_large(limits)
+                    raise too_large(limits.max_body)
     except TimeoutError:
         text = "The request took too long to arrive."
         raise RefusedError(408, "timeout", text, headers={"connection": "close"}) from None
@@ -129,6 +129,7 @@ def check_messages(messages: Any, limits: Limits) -> None:
         raise RefusedError(413, "invalid_request", text)
 
 
-def _too_large(limits: Limits) -> RefusedError:
-    text = f"The request is too large: no more than {limits.max_body} bytes are allowed."
+def too_large(most: int) -> RefusedError:
+    """The refusal of more bytes than are allowed."""
+    text = f"The request is too large: no more than {most} bytes are allowed."
     return RefusedError(413, "invalid_request", text)

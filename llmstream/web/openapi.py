@@ -46,6 +46,7 @@ _RESUME = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}
 def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """The document, for `GET /openapi.json`. WebSockets have no place in OpenAPI: the description says where it is."""
     paths = {**_paths(), **{each.path: {"post": _dialect(each)} for each in dialects}}
+    paths[OpenAIResponses.path]["get"] = _foreign("Upgrade to the WebSocket", _UPGRADE, "101")
     for path in PUBLIC:
         paths[path]["get"]["security"] = []
     return {
@@ -197,10 +198,15 @@ def _dialect(dialect: Dialect) -> dict[str, Any]:
     return {**_foreign(f"For clients of {type(dialect).__name__}", answer), "requestBody": body}
 
 
-def _foreign(summary: str, answer: Any) -> dict[str, Any]:
+_UPGRADE = {
+    "description": "A WebSocket: `response.create` events in, the same events as of POST out."
+}
+
+
+def _foreign(summary: str, answer: Any, status: str = "200") -> dict[str, Any]:
     """What is answered in the words of another API, its errors too."""
     failed = {**_json({"type": "object"}), "description": "An error, in this client's own words."}
-    return {"summary": summary, "responses": {"200": answer, "default": failed}}
+    return {"summary": summary, "responses": {status: answer, "default": failed}}
 
 
 def _operation(

@@ -139,8 +139,8 @@ class RunsOfNumberedText:
             return None
         frame = self._answer.render(payload)
         before, _, rest = frame.partition(b":0,")
-        between, _, after = rest.rpartition(b'""')
-        return before + b":", b"," + between, after
+        between, name, after = rest.partition(b'"delta":""')
+        return before + b":", b"," + between + name[:-2], after
 
 
 def _kept(part: Part) -> Part:

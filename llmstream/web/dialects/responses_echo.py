@@ -1,4 +1,4 @@
-"""What an answer of Responses repeats of its request. Clients' types ask for each member, so a default stands in.
+"""The members of a Responses answer that repeat its request. Clients' types ask for each, so a default stands in.
 
 Source of the members and defaults: `openai.types.responses.Response` (openai 3.57) and `ResponseResource` of
 https://www.openresponses.org/openapi/openapi.json.

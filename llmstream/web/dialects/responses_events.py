@@ -65,6 +65,8 @@ class OfficialEvents(ResponsesEncoder):
         self._reply: ResponsesReply = ask.reply
         self._model = ask.model
         self._refused = False
+        self.output: list[dict[str, Any]] | None = None
+        """The items of the answer, once it is over; None if it failed."""
         super().__init__(custom_tools=self._tools.custom, created_at=self._reply.created)
 
     def payloads(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
@@ -101,7 +103,8 @@ class OfficialEvents(ResponsesEncoder):
         if reason is FinishReason.REFUSAL:
             reason = FinishReason.STOP if self._refused else FinishReason.CONTENT_FILTER
         official = _FINISH.get(reason, reason)
-        return super()._end(replace(event, finish_reason=official, raw_finish_reason=None))
+        yield from super()._end(replace(event, finish_reason=official, raw_finish_reason=None))
+        self.output = [item for item in self._output if item]
 
     def _error(self, event: StreamEvent) -> Iterator[Frame]:
         info = event.error_info

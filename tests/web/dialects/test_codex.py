@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.web.dialects.served import Served, served
+from llmstream import LLMClient
+from llmstream.web import create_app
+from tests.web.dialects.served import Upstream, served
+from tests.web.serving import serving
 
 pytestmark = pytest.mark.sdk
 
@@ -28,7 +31,9 @@ def require_codex() -> None:
         pytest.skip(f"Codex is not installed: npm ci --prefix {PACKAGE.relative_to(Path.cwd())}")
 
 
-async def run_codex(at: Served, folder: Path, **provider: Any) -> tuple[int, list[dict[str, Any]]]:
+async def run_codex(
+    url: str, model: str, folder: Path, **provider: Any
+) -> tuple[int, list[dict[str, Any]]]:
     """Its exit code, and the events that it reports."""
     home = folder / "home"
     work = folder / "work"
@@ -36,13 +41,13 @@ async def run_codex(at: Served, folder: Path, **provider: Any) -> tuple[int, lis
         each.mkdir()
     ours = {
         "name": "llmstream",
-        "base_url": f"{at.url}/v1",
+        "base_url": f"{url}/v1",
         "env_key": "SERVE_KEY",
         "request_max_retries": 0,
         "stream_max_retries": 0,
         **provider,
     }
-    lines = [f'model = "{at.model("agent")}"', 'model_provider = "ours"', "[model_providers.ours]"]
+    lines = [f'model = "{model}"', 'model_provider = "ours"', "[model_providers.ours]"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in ours.items()]
     (home / "config.toml").write_text("\n".join(lines))
     process = await asyncio.create_subprocess_exec(
@@ -75,7 +80,7 @@ def _offline() -> dict[str, str]:
 async def test_codex_runs_a_command_and_ends_well(provider: str, tmp_path: Path) -> None:
     require_codex()
     async with served(provider) as at:
-        code, events = await run_codex(at, tmp_path)
+        code, events = await run_codex(at.url, at.model("agent"), tmp_path)
         assert code == 0, events
         assert (tmp_path / "work" / "proof.txt").read_text() == "it ran\n"
         said = [each["item"] for each in events if each["type"] == "item.completed"]
@@ -88,3 +93,32 @@ async def test_codex_runs_a_command_and_ends_well(provider: str, tmp_path: Path)
         first, second = at.upstream.bodies("agent")
         assert "exec_command" in json.dumps(first["tools"])
         assert "call-1" in json.dumps(second)
+
+
+@pytest.mark.parametrize("websocket", [True, False])
+async def test_codex_takes_the_websocket_and_without_one_http(
+    websocket: bool,  # noqa: FBT001
+    tmp_path: Path,
+) -> None:
+    require_codex()
+    upstream = Upstream("openai")
+    asked: list[str] = []
+    async with upstream.server as server:
+        client = LLMClient("openai:agent", api_key="k", base_url=server.url("openai"))
+        app = create_app(client, responses_websocket=websocket)
+
+        async def noted(scope: Any, receive: Any, send: Any) -> None:
+            if scope.get("path") == "/v1/responses":
+                asked.append(scope["type"])
+            await app(scope, receive, send)
+
+        async with serving(noted) as port:
+            code, events = await run_codex(
+                f"http://127.0.0.1:{port}", "openai:agent", tmp_path, supports_websockets=True
+            )
+    assert code == 0, events
+    assert (tmp_path / "work" / "proof.txt").read_text() == "it ran\n"
+    assert ("http" in asked) == (not websocket)
+    assert asked.count("websocket") == 1
+    _, second = upstream.bodies("agent")
+    assert [each["role"] for each in second["messages"]][-2:] == ["assistant", "tool"]

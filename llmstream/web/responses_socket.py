@@ -1,0 +1,429 @@
+"""`WS /v1/responses`: OpenAI's WebSocket mode, which Codex tries first.
+
+Protocol: https://developers.openai.com/api/docs/guides/websocket-mode. The client sends `response.create` events: the
+body of `POST /v1/responses`, streamed without saying so. What it gets are the same events, one JSON text each.
+
+- **Lanes**: an event's `stream_id` names its lane, and comes back with each event of the answer. In a lane one answer
+  is under way at a time, and those behind it wait in order. Lanes are answered side by side.
+- **`previous_response_id`** names a response of this connection, to go on from. Nothing outlives the connection.
+- **`generate: false`** asks no model: its answer is empty, and may be gone on from.
+- **Errors** are events (`type: "error"` with `status` and `error`), and the connection goes on.
+- **Limits**: an open connection is one of its client's requests, and so is each answer beyond the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from llmstream.checks import check_type
+from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import TERMINAL
+from llmstream.events.types import EventType, StreamEvent
+from llmstream.messages import FinishReason, Message, Usage
+from llmstream.streams.flow import Upstream
+from llmstream.tasks import stop
+from llmstream.web.access import deny
+from llmstream.web.app_state import Service, invalid
+from llmstream.web.client_writer import SlowClientError
+from llmstream.web.delivery import Delivery, cut_off
+from llmstream.web.dialect_endpoints import Mounted, ReadRequest
+from llmstream.web.dialects.openai_chat import render_error
+from llmstream.web.dialects.openai_responses import (
+    OpenAIResponses,
+    ResponsesAnswer,
+    RunsOfNumberedText,
+)
+from llmstream.web.dialects.responses_echo import refused
+from llmstream.web.errors import (
+    RefusedError,
+    error_headers,
+    log_refusal,
+    new_request_id,
+    public_info,
+)
+from llmstream.web.kept_responses import KeptResponse, KeptResponses
+from llmstream.web.limits import parse_json, too_large
+from llmstream.web.refusals import Refusal
+from llmstream.wire.outbound import encode_json
+
+_IDLE = 600.0
+"""Seconds that a connection may be open with nothing to answer. Clients connect again."""
+_MOST_WAITING = 16
+"""Requests that may wait in all lanes of a connection."""
+_LONGEST_NAME = 64
+"""Characters of a lane's name."""
+_OF_THE_SOCKET = frozenset({"type", "stream_id", "generate", "stream", "previous_response_id"})
+_BUSY = "Too many requests wait on this connection. Please try again later."
+
+
+@dataclass(slots=True)
+class Create:
+    """One `response.create`."""
+
+    body: dict[str, Any]
+    size: int
+    """Characters that it came in."""
+    stream_id: str | None
+    request_id: str = field(default_factory=new_request_id)
+
+
+class ResponsesSocket:
+    """The endpoint, over one Service and its mounted dialect."""
+
+    def __init__(self, service: Service, mounted: Mounted) -> None:
+        self._service, self._mounted = service, mounted
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Answer until the client leaves."""
+        await websocket.accept()
+        await _ResponsesConnection(self._service, self._mounted, websocket).run()
+
+
+class NoResponsesSocket:
+    """The same where it is turned off, or the server speaks no WebSocket: 426, upon which clients use HTTP."""
+
+    def __init__(self, path: str) -> None:
+        self._told = f"There is no WebSocket here. Use POST {path}."
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Refuse a WebSocket."""
+        await deny(websocket, self._refusal(websocket))
+
+    async def answer(self, request: Request) -> Response:
+        """Refuse a request that could not become one."""
+        return self._refusal(request)
+
+    def _refusal(self, connection: HTTPConnection) -> Refusal:
+        info = ErrorInfo("invalid_request", self._told, status_code=426)
+        render = OpenAIResponses().error
+        headers = {"upgrade": "websocket", "connection": "upgrade"}
+        request_id = connection.state.request_id
+        return Refusal(info, request_id, render_error=render, headers=headers)
+
+
+def responses_routes(service: Service, *, websocket: bool) -> list[Route | WebSocketRoute]:
+    """The routes beside `POST /v1/responses`."""
+    path = OpenAIResponses.path
+    none = NoResponsesSocket(path)
+    socket = ResponsesSocket(service, Mounted(service, OpenAIResponses()))
+    serve = socket.serve if websocket else none.serve
+    return [WebSocketRoute(path, serve), Route(path, none.answer, methods=["GET"])]
+
+
+class _ResponsesConnection:
+    """One client's WebSocket."""
+
+    def __init__(self, service: Service, mounted: Mounted, websocket: WebSocket) -> None:
+        self._service, self._mounted, self._websocket = service, mounted, websocket
+        self._kept = KeptResponses(service.limits.max_body)
+        self._lanes: dict[str | None, deque[Create]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answering = 0
+        self._gone = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read what the client sends until it leaves, or is idle for too long."""
+        try:
+            await self._read_all()
+            with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
+                await self._websocket.close()
+        except WebSocketDisconnect:
+            pass
+        except SlowClientError as problem:
+            self._cut_off(problem)
+        finally:
+            self._gone.set()
+            await stop(*self._tasks)
+
+    def _cut_off(self, problem: SlowClientError) -> None:
+        cut_off(self._websocket.scope, self._websocket.state.request_id, problem)
+
+    # --- what the client sends -----------------------------------------------------------------------------
+
+    async def _read_all(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_IDLE):
+                    message = await self._websocket.receive()
+            except TimeoutError:
+                if not self._lanes:
+                    return
+                continue
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1005))
+            await self._take(message.get("text"))
+
+    async def _take(self, text: str | None) -> None:
+        stream_id = None
+        try:
+            event = self._parse(text)
+            stream_id = _lane_of(event)
+            kind = event.get("type")
+            if kind == "response.steer":
+                await self._tell(_unsteered(event))
+                return
+            if kind != "response.create":
+                told = "type must be response.create: this connection knows no other event."
+                raise refused(told, code="invalid_value", param="type")
+            self._enqueue(Create(event, len(text or ""), stream_id))
+        except RefusedError as problem:
+            await self._refuse(problem, stream_id, new_request_id())
+
+    def _parse(self, text: str | None) -> dict[str, Any]:
+        if text is None:
+            raise invalid("Send events as text messages.")
+        if len(text) > self._service.limits.max_body:
+            raise too_large(self._service.limits.max_body)
+        event = parse_json(text)
+        if not isinstance(event, dict):
+            raise invalid("An event must be a JSON object.")
+        return event
+
+    def _enqueue(self, create: Create) -> None:
+        """Let it wait for its turn. A lane has a task as long as something waits in it."""
+        if sum(map(len, self._lanes.values())) >= _MOST_WAITING:
+            wait = self._service.limits.retry_after
+            raise RefusedError(429, "rate_limit", _BUSY, retry_after=wait)
+        lane = self._lanes.get(create.stream_id)
+        if lane is not None:
+            lane.append(create)
+            return
+        self._lanes[create.stream_id] = deque([create])
+        task = asyncio.create_task(self._work(create.stream_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- what it gets --------------------------------------------------------------------------------------
+
+    async def _work(self, stream_id: str | None) -> None:
+        """Answer what waits in one lane, one after the other."""
+        lane = self._lanes[stream_id]
+        try:
+            while lane and not self._gone.is_set():
+                await self._answer(lane.popleft())
+        except SlowClientError as problem:
+            self._cut_off(problem)
+            self._gone.set()
+        finally:
+            del self._lanes[stream_id]
+
+    async def _answer(self, create: Create) -> None:
+        try:
+            with self._slot():
+                self._answering += 1
+                try:
+                    await self._deliver(create)
+                finally:
+                    self._answering -= 1
+        except RefusedError as problem:
+            await self._refuse(problem, create.stream_id, create.request_id)
+
+    def _slot(self) -> AbstractContextManager[None]:
+        """The connection's own, or one more. Raises RefusedError."""
+        slot: AbstractContextManager[None] = self._websocket.state.slot()
+        return slot if self._answering else nullcontext()
+
+    async def _deliver(self, create: Create) -> None:
+        """Answer one request, and keep what it was. Raises RefusedError for one that can't be asked."""
+        before = self._kept.find(create.body.get("previous_response_id"))
+        self._kept.check_size(before.size + create.size)
+        given = _items_of(create.body.get("input"))
+        asked = self._read(create, [*before.items, *given])
+        answer = ResponsesAnswer(asked.ask, partial(render_line, create.stream_id))
+        delivery = AnswerDelivery(
+            Upstream(self._events(create, asked)),
+            self._websocket.send,
+            answer,
+            create=create,
+            write_timeout=self._service.write_timeout,
+        )
+        try:
+            await delivery.run(self._left())
+        finally:
+            await delivery.events.aclose()  # if it never began
+        output = answer.events.output
+        if output is not None:
+            size = before.size + create.size + len(json.dumps(output, ensure_ascii=False))
+            self._kept.add(asked.ask.reply.id, KeptResponse([*before.items, *given, *output], size))
+
+    def _read(self, create: Create, items: list[Any]) -> ReadRequest:
+        body = {name: create.body[name] for name in create.body if name not in _OF_THE_SOCKET}
+        is_prepared = _generates(create.body) or bool(items)
+        body["input"] = items if is_prepared else [{"role": "user", "content": "-"}]
+        asked = self._mounted.read_body({**body, "stream": True}, self._websocket)
+        previous = create.body.get("previous_response_id")
+        asked.ask.reply.echo["previous_response_id"] = previous
+        return asked
+
+    def _events(self, create: Create, asked: ReadRequest) -> AsyncIterable[StreamEvent]:
+        if not _generates(create.body):
+            return _empty_answer()
+        ask = asked.ask
+        return self._service.events(
+            ask.request, model=ask.model, stream=True, headers=asked.headers
+        )
+
+    async def _left(self) -> None:
+        await self._gone.wait()
+
+    async def _refuse(self, problem: RefusedError, stream_id: str | None, request_id: str) -> None:
+        log_refusal(problem, request_id)
+        await self._tell(error_payload(problem.info, request_id, stream_id))
+
+    async def _tell(self, payload: Mapping[str, Any]) -> None:
+        """Send an event that is no part of an answer. Raises SlowClientError."""
+        text = render_line(None, payload).decode().strip()
+        try:
+            async with asyncio.timeout(self._service.write_timeout):
+                await self._websocket.send({"type": "websocket.send", "text": text})
+        except TimeoutError:
+            raise SlowClientError("the client did not read for too long") from None
+        except (RuntimeError, OSError) as problem:
+            raise WebSocketDisconnect from problem
+
+
+class AnswerDelivery(Delivery):
+    """Sends one answer's events as messages, the last one once the model's stream is closed."""
+
+    def __init__(
+        self,
+        events: Upstream,
+        send: Send,
+        answer: ResponsesAnswer,
+        *,
+        create: Create,
+        write_timeout: float | None,
+    ) -> None:
+        super().__init__(
+            events,
+            send,
+            request_id=create.request_id,
+            heartbeat=None,
+            write_timeout=write_timeout,
+        )
+        self._answer, self._create = RunsOfNumberedText(answer), create
+        self._begun = False
+        self._last = b""
+
+    async def write_events(self, events: AsyncIterator[StreamEvent]) -> None:
+        """Write the events up to the last one."""
+        async for event in events:
+            if event.type in TERMINAL:
+                self.client.unwatch()  # before it is sent: a client that has it may leave
+            await self.write(event)
+            if self.ended:
+                break
+
+    async def send_event(self, event: StreamEvent) -> None:
+        """Send an event; keep the last one until the events are closed."""
+        data = self._answer.feed(event)
+        self.ended = event.type in TERMINAL or self._answer.ended
+        if self.ended:
+            self._last = data
+        else:
+            await self._send(data)
+
+    async def send_failure(self, info: ErrorInfo, public: StreamEvent) -> None:
+        """Send an error with its status, or the end of an answer that has begun."""
+        if self._begun:
+            await self.send_event(public)
+        else:
+            self._fail(public_info(info, self.request_id, status=True))
+
+    async def send_refusal(self, refusal: RefusedError) -> None:
+        """The same, of a refusal of the server's own."""
+        if self._begun:
+            await super().send_refusal(refusal)
+        else:
+            self._fail(refusal.info)
+
+    async def send_heartbeat(self, send: Send) -> None:
+        """Send nothing: the server's own pings keep a silent WebSocket alive."""
+
+    async def finish(self) -> None:
+        """Send the last event."""
+        await self._send(self._last)
+
+    def _fail(self, info: ErrorInfo) -> None:
+        payload = error_payload(info, self.request_id, self._create.stream_id)
+        self._last, self.ended = render_line(None, payload), True
+
+    async def _send(self, data: bytes) -> None:
+        for line in data.splitlines():
+            self._begun = True
+            await self.client.send({"type": "websocket.send", "text": line.decode()})
+
+
+def render_line(stream_id: str | None, payload: Mapping[str, Any]) -> bytes:
+    """One event as a line of JSON, with the lane that it belongs to."""
+    named = payload if stream_id is None else {**payload, "stream_id": stream_id}
+    return encode_json(json.dumps(named, ensure_ascii=False, separators=(",", ":"))) + b"\n"
+
+
+def error_payload(info: ErrorInfo, request_id: str, stream_id: str | None) -> dict[str, Any]:
+    """The event of a request that isn't answered, with the status that it would have over HTTP."""
+    error = {**render_error(info), "request_id": request_id}
+    headers = error_headers(info)
+    if headers:
+        error["headers"] = headers
+    payload = {"type": "error", "status": info.status_code or 500, "error": error}
+    return payload if stream_id is None else {**payload, "stream_id": stream_id}
+
+
+def _lane_of(event: Mapping[str, Any]) -> str | None:
+    name = event.get("stream_id")
+    if name is None:
+        return None
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+        told = f"stream_id must be a string of 1 to {_LONGEST_NAME} characters."
+        raise refused(told, code="invalid_value", param="stream_id")
+    return name
+
+
+def _generates(body: Mapping[str, Any]) -> bool:
+    try:
+        given = check_type(body.get("generate"), bool, "generate must be true or false")
+    except TypeError as problem:
+        raise invalid(str(problem)) from None
+    return given is not False
+
+
+def _items_of(given: Any) -> list[Any]:
+    if given is None:
+        return []
+    if isinstance(given, str):
+        return [{"type": "message", "role": "user", "content": given}]
+    if not isinstance(given, list):
+        raise invalid("input must be a string or a list of items.")
+    return given
+
+
+def _unsteered(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Steering isn't for every provider, so it is for none here: the input goes back."""
+    told = "This server can't steer an answer that is under way."
+    error = {"type": "invalid_request_error", "code": "steering_not_supported", "message": told}
+    steer = {name: event.get(name) for name in ("input", "previous_response_id")}
+    return {"type": "response.steer.failed", "sequence_number": 0, "error": error, "steer": steer}
+
+
+async def _empty_answer() -> AsyncGenerator[StreamEvent, None]:
+    """The answer to a request that only prepares the next one."""
+    yield StreamEvent(
+        EventType.MESSAGE_COMPLETE,
+        message=Message("assistant"),
+        finish_reason=FinishReason.STOP,
+        usage=Usage(0, 0),
+    )
