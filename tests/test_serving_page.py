@@ -20,7 +20,7 @@ from tests.web.serving import fetch, serving
 PAGE = (Path(__file__).parent.parent / "docs" / "serving.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 COMMANDS = re.findall(r"```sh\n(.*?)\n```", PAGE, re.S)
-(CONFIG,) = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
+(CONFIG,) = re.findall(r"```toml\n(\[models\.fast\].*?)```", PAGE, re.S)
 
 
 @pytest.fixture(autouse=True)

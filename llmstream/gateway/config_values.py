@@ -9,6 +9,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.gateway.config_flaws import Flaw, advice, describe_type, near_miss
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOption, Number
 from llmstream.gateway.toml_lines import Path, TomlLines
+from llmstream.limits import Rate
 from llmstream.web import Limits
 
 
@@ -63,12 +64,12 @@ class ConfigValues:
 
     def limits(self, parent: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of `Limits` that the table `limits` sets."""
-        return self._numbers(("limits",), parent, SERVER_LIMITS, _check_limit)
+        return self._numbers(("limits",), parent, SERVER_LIMITS, Limits)
 
     def rate(self, path: Path, parent: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a `Rate`; none where there is no rate, or one that can't be."""
         count = len(self.flaws)
-        fields = self._numbers(path, parent, RATE_LIMITS, _check_rate)
+        fields = self._numbers(path, parent, RATE_LIMITS, _rate)
         if fields.keys() <= {"per"} and "rate" in parent and len(self.flaws) == count:
             self.refuse(path, "this rate limits nothing: add requests = 500, or leave it out")
         return fields if len(self.flaws) == count else {}
@@ -78,7 +79,7 @@ class ConfigValues:
         path: Path,
         parent: Mapping[str, Any],
         options: Sequence[LimitOption],
-        check: Callable[[str, Number], object],
+        owner: Callable[..., object],
     ) -> dict[str, Any]:
         table = self.table(path, parent) or {}
         self.check_keys(path, table, [option.name for option in options])
@@ -87,20 +88,25 @@ class ConfigValues:
             if option.name not in table:
                 continue
             try:
-                number = option.parse(table[option.name])
-                check(option.name, number)
-                self._check_share(option, number)
-            except ValueError as problem:
-                self.refuse((*path, option.name), f"{option.name} {problem}")
-            except ConfigurationError as problem:
-                self.refuse((*path, option.name), str(problem))
+                number = self._number(option, table[option.name], owner)
+            except (ValueError, ConfigurationError) as problem:
+                self.refuse((*path, option.name), str(problem).removeprefix("Rate: "))
             else:
                 numbers[option.name] = number
         return {name: number for name, number in numbers.items() if not _is_unset(path, number)}
 
-    def _check_share(self, option: LimitOption, number: Number) -> None:
+    def _number(self, option: LimitOption, value: object, owner: Callable[..., object]) -> Number:
+        """The number that a value means. Raises ValueError, or what `owner` raises for it."""
+        try:
+            number = option.parse(value)
+        except ValueError as problem:
+            raise ValueError(f"{option.name} {problem}") from None
+        owner(**{option.name: number})
         if option.is_divided and number is not None and number < self._workers:
-            raise ValueError(f"must be at least {self._workers}: each worker has its share of it")
+            raise ValueError(
+                f"{option.name} must be at least {self._workers}: each worker has its share of it"
+            )
+        return number
 
 
 def _is_unset(path: Path, number: Number) -> bool:
@@ -108,15 +114,9 @@ def _is_unset(path: Path, number: Number) -> bool:
     return path[-1] == "rate" and number is None
 
 
-def _check_limit(name: str, value: Any) -> None:
-    Limits(**{name: value})
-
-
-def _check_rate(name: str, value: Any) -> None:
-    if name == "per" and value <= 0:
-        raise ValueError("must be more than 0")
-    if name != "per" and value is not None and value < 1:
-        raise ValueError("must be at least 1")
+def _rate(**fields: Any) -> Rate:
+    """A rate with these fields, which may be no limits."""
+    return Rate(**{"concurrent": 1, **fields})
 
 
 def _is_text(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Which of several workers answer, in memory that they share."""
+"""Readiness of several workers, in memory that they share."""
 
 from __future__ import annotations
 

@@ -173,14 +173,18 @@ BAD = {
     ),
     "a limit that must be": (MODEL + '[limits]\nmax_body = "none"\n', 4, "must be a whole number"),
     "limits as a number": ("limits = 4\n" + MODEL, 1, "limits must be a table: write [limits]"),
-    "a rate of nothing": (MODEL + "[rate]\nrequests = 0\n", 4, "requests must be at least 1"),
+    "a rate of nothing": (
+        MODEL + "[rate]\nrequests = 0\n",
+        4,
+        "requests must be a number of at least 1",
+    ),
     "a rate that limits nothing": (MODEL + "[rate]\nper = 10\n", 3, "this rate limits nothing"),
     "an empty rate": (MODEL + "rate = {}\n", 3, "this rate limits nothing"),
     "a model's rate": (MODEL + "rate = { request = 5 }\n", 3, "did you mean requests?"),
     "a model's rate as a table": (
         MODEL + "\n[models.a.rate]\nrequests = 5\nper = -1\n",
         6,
-        "per must be more than 0",
+        "per must be a number",
     ),
     "two rates for one": (
         f"{HOUSE}rate = {{ requests = 5 }}\n"

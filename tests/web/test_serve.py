@@ -156,7 +156,7 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
         (["--max-body", "none"], "--max-body: must be a whole number (bytes)"),
         (["--body-timeout", "inf"], "--body-timeout: must be a number"),
         (["--retry-after", "-1"], "retry_after must be"),
-        (["--rate-requests", "0"], "must be numbers of at least 1"),
+        (["--rate-requests", "0"], "requests must be a number of at least 1"),
         (["--rate-per", "60"], "must limit something"),
         (["--workers", "0"], "--workers must be 1 or more"),
         (["--workers", "2"], "share: --conversations chats.db"),
