@@ -343,13 +343,14 @@ def _check_type(part: ImagePart | File) -> None:
     sniffed = None if part.data is None else _sniff(part.data, declared)
     known = declared or sniffed or ""
     if isinstance(part, ImagePart):
-        is_image = known == "" or known.startswith("image/")
+        is_image = known.partition("/")[0] in ("", "image")
         require(is_image, f"{known} isn't an image: give it as a File")
-    require(
-        not declared or not contradicts(declared, sniffed),
-        f"media_type is {declared}, but the bytes are {sniffed}: leave media_type out, or correct it",
-    )
-    if part.data is not None and not declared:
+    if declared:
+        require(
+            not contradicts(declared, sniffed),
+            f"media_type is {declared}, but the bytes are {sniffed}: leave media_type out, or correct it",
+        )
+    elif part.data is not None:
         _check_unknown_type(part)
 
 

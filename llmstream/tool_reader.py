@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.cache_marks import parse_cache
-from llmstream.checks import as_object, as_text, ensure_json, items_at, require_mapping
+from llmstream.checks import as_object, as_text, ensure_json, items_at, require, require_mapping
 from llmstream.message_reader import FORMAT
 from llmstream.messages import HostedTool, Tool, ToolChoice
 from llmstream.provider_data import keep
@@ -24,8 +24,11 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
         return tool
     if not isinstance(tool, Tool):
         raise TypeError(f"{where} must be a Tool or a dict, not {type(tool).__name__}")
-    if not isinstance(tool.parameters, dict):
-        raise TypeError(f"{where} ({tool.name}): parameters must be a JSON schema as a dict")
+    require(
+        isinstance(tool.parameters, dict),
+        f"{where} ({tool.name}): parameters must be a JSON schema as a dict",
+        TypeError,
+    )
     ensure_json(tool.parameters, f"{where} ({tool.name}): parameters")
     return tool
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from llmstream.cli.markdown_blocks import (
     ITEM,
@@ -295,14 +295,18 @@ def _cut_at(text: str) -> int:
 
 def _has_open_mark(text: str) -> bool:
     """Whether code, bold text or a link may go on after `text`."""
-    is_odd = any(text.count(mark) % 2 for mark in ("`", "**"))
-    return is_odd or text.count("[") > text.count("]")
+    return _is_unbalanced(text, ("`", "**"), "[", "]")
 
 
 def _inside_quotes(code: str) -> bool:
     """Whether code may end inside a string or comment of several lines: the next part would get the wrong colours."""
-    is_odd = any(code.count(mark) % 2 for mark in ('"""', "'''"))
-    return is_odd or code.count("/*") > code.count("*/")
+    return _is_unbalanced(code, ('"""', "'''"), "/*", "*/")
+
+
+def _is_unbalanced(text: str, marks: Sequence[str], opening: str, closing: str) -> bool:
+    """Whether a mark that comes in pairs has no partner, or more is opened than closed."""
+    is_odd = any(text.count(mark) % 2 for mark in marks)
+    return is_odd or text.count(opening) > text.count(closing)
 
 
 def _joins(before: str, char: str) -> bool:

@@ -33,10 +33,8 @@ def _target(path: str, *, overwrite: bool) -> Path:
     require(target.suffix in (".json", ".md"), "the file's name must end in .json or .md")
     if not target.exists():
         return target
-    if not target.is_file():  # opening a pipe would wait for its reader
-        raise ValueError(f"{path} is not a file")
-    if not overwrite:
-        raise ValueError(f"{path} exists; /save! overwrites it")
+    require(target.is_file(), f"{path} is not a file")  # opening a pipe would wait for its reader
+    require(overwrite, f"{path} exists; /save! overwrites it")
     return target
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from llmstream.checks import require
 from llmstream.client import LLMClient
 from llmstream.conversations.chunks import stream_chunks, whole_answer
 from llmstream.conversations.context import ContextPolicy
@@ -69,18 +70,19 @@ class ConversationClient:
         wait: float = 0.0,
         lease: float = 30.0,
     ) -> None:
-        if not wait >= 0 or not 0 < lease < math.inf:
-            raise ValueError(
-                f"wait must be seconds from 0 on, and lease above 0, not {wait!r} and {lease!r}"
-            )
+        require(
+            wait >= 0 and 0 < lease < math.inf,
+            f"wait must be seconds from 0 on, and lease above 0, not {wait!r} and {lease!r}",
+        )
         self._own_client = LLMClient() if client is None else None
         client = client or self._own_client
         if not isinstance(client, LLMClient):
             raise TypeError(f"client must be an LLMClient, not {type(client).__name__}")
-        if not client.keep_message:  # it would only fail after the first answer
-            raise ConfigurationError(
-                "conversations keep the answers: make the client without keep_message=False"
-            )
+        require(  # it would only fail after the first answer
+            client.keep_message,
+            "conversations keep the answers: make the client without keep_message=False",
+            ConfigurationError,
+        )
         self._own_store: Store | None = None
         if store is None or isinstance(store, str | os.PathLike):
             store = self._own_store = _own(store)

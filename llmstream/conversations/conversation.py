@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from llmstream.checks import require
 from llmstream.conversations.errors import TurnError
 from llmstream.conversations.export import render_export
 from llmstream.conversations.models import (
@@ -78,8 +79,11 @@ class Conversation:
     async def retry(self, **options: Any) -> AsyncGenerator[StreamingChunk, None]:
         """Ask the last turn again, with its documents, which failed or was left. Raises TurnError if it didn't."""
         turns = await self.turns()
-        if not turns or turns[-1].state == "complete":
-            raise TurnError("there is no failed turn to retry: the last one was answered")
+        require(
+            turns and turns[-1].state != "complete",
+            "there is no failed turn to retry: the last one was answered",
+            TurnError,
+        )
         turn = turns[-1]
         attachments = [part for part in turn.question.parts if isinstance(part, ImagePart | File)]
         asked = {
@@ -119,14 +123,17 @@ def _count(turns: list[Turn], at: int | str | None) -> int:
     if at is None:
         return len(turns)
     if isinstance(at, str):
-        found = [index for index, turn in enumerate(turns) if turn.id == at]
-        if not found:
-            raise TurnError(f"this conversation has no turn {at!r}")
-        return found[0] + 1
-    if not isinstance(at, int) or isinstance(at, bool):
-        raise TypeError(f"at must be a number of turns or a turn's id, not {at!r}")
-    if not 0 <= at <= len(turns):
-        raise TurnError(
-            f"this conversation has {len(turns)} turns; at={at} is not from 0 to {len(turns)}"
-        )
+        ids = [turn.id for turn in turns]
+        require(at in ids, f"this conversation has no turn {at!r}", TurnError)
+        return ids.index(at) + 1
+    require(
+        isinstance(at, int) and not isinstance(at, bool),
+        f"at must be a number of turns or a turn's id, not {at!r}",
+        TypeError,
+    )
+    require(
+        0 <= at <= len(turns),
+        f"this conversation has {len(turns)} turns; at={at} is not from 0 to {len(turns)}",
+        TurnError,
+    )
     return at

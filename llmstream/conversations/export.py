@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmstream.checks import as_text, ensure_json
+from llmstream.checks import as_object, as_text, ensure_json, require
 from llmstream.conversations.documents import Document
 from llmstream.conversations.errors import ImportFormatError
 from llmstream.conversations.models import StartConversation
@@ -54,8 +54,8 @@ def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list
     if not isinstance(turns, list):
         raise ImportFormatError('"turns" must be a list')
     parsed = [_parse_turn(turn, f"turns[{index}]") for index, turn in enumerate(turns)]
-    if len({turn.id for turn in parsed}) < len(parsed):
-        raise ImportFormatError('"turns": two turns have one id')
+    ids = {turn.id for turn in parsed}
+    require(len(ids) == len(parsed), '"turns": two turns have one id', ImportFormatError)
     return request, parsed
 
 
@@ -70,29 +70,35 @@ def _parse_document(data: Mapping[str, Any] | str) -> Mapping[str, Any]:
         ensure_json(data, "an exported conversation")
     except TypeError as error:
         raise ImportFormatError(str(error)) from None
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        raise ImportFormatError(f'not an exported conversation: "format" must be "{FORMAT}"')
+    data = as_object(data)
+    require(
+        data.get("format") == FORMAT,
+        f'not an exported conversation: "format" must be "{FORMAT}"',
+        ImportFormatError,
+    )
     version = data.get("version")
-    if version != VERSION:
-        raise ImportFormatError(
-            f"version {version!r} of an exported conversation; this release knows {VERSION}: "
-            "upgrade llmstream"
-        )
+    require(
+        version == VERSION,
+        f"version {version!r} of an exported conversation; this release knows {VERSION}: "
+        "upgrade llmstream",
+        ImportFormatError,
+    )
     return data
 
 
 def _check_types(turn: Turn) -> None:
     """Raise ValueError for a field of the wrong type, which would only fail when it is sent."""
-    if not isinstance(turn.created, int | float):
-        raise ValueError("created must be a number")
+    require(isinstance(turn.created, int | float), "created must be a number")
     for message in turn.messages:
         for part in message.parts:
             _check(type(part), dump(part))
         if message.usage is not None:
             _check(Usage, message.usage.to_dict())
         named = (message.name, message.id, message.model, message.provider)
-        if not all(isinstance(value, str | None) for value in named):
-            raise ValueError("a message's name, id, model and provider must be strings")
+        require(
+            all(isinstance(value, str | None) for value in named),
+            "a message's name, id, model and provider must be strings",
+        )
     if turn.error is not None:
         _check(ErrorInfo, turn.error.to_dict())
 
@@ -116,11 +122,15 @@ def _parse_turn(data: Any, where: str) -> Turn:
         _check_types(turn)
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
-    if as_text(turn.id) is None or turn.state not in _OVER:
-        raise ImportFormatError(f"{where}: needs an id, and a state that is complete or partial")
-    roles = [message.role for message in turn.messages]
-    if roles[0] != "user" or not set(roles[1:]) <= {"assistant", "tool"}:
-        raise ImportFormatError(
-            f"{where}: must be a user's message and what came of it, not {', '.join(roles)}"
-        )
+    require(
+        as_text(turn.id) and turn.state in _OVER,
+        f"{where}: needs an id, and a state that is complete or partial",
+        ImportFormatError,
+    )
+    first, *rest = (message.role for message in turn.messages)
+    require(
+        first == "user" and set(rest) <= {"assistant", "tool"},
+        f"{where}: must be a user's message and what came of it, not {', '.join([first, *rest])}",
+        ImportFormatError,
+    )
     return turn

@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from llmstream.checks import require
 from llmstream.conversations.documents import render_documents
 from llmstream.conversations.errors import TurnError
 from llmstream.conversations.models import ConversationRequest
@@ -58,16 +59,18 @@ def place_turn(turns: Sequence[Turn], request: ConversationRequest) -> TurnPlace
         id = request.turn_id or secrets.token_hex(16)
         return TurnPlace(Turn(id, [question], documents=documents), before)
     turn = before[known]
-    if not _asks(request, turn):
-        raise TurnError(
-            f"turn {turn.id!r} asked something else: give each question a turn_id of its own, or none"
-        )
+    require(
+        _asks(request, turn),
+        f"turn {turn.id!r} asked something else: give each question a turn_id of its own, or none",
+        TurnError,
+    )
     if turn.state == "complete":
         return TurnPlace(turn, before[:known])
-    if known < len(before) - 1:
-        raise TurnError(
-            f"turn {turn.id!r} failed, and others followed it: ask anew, or fork before it"
-        )
+    require(
+        known == len(before) - 1,
+        f"turn {turn.id!r} failed, and others followed it: ask again, or fork before it",
+        TurnError,
+    )
     turn = replace(turn, state="open", documents=documents, error=None)
     return TurnPlace(turn, before[:known])
 

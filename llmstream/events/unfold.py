@@ -81,8 +81,8 @@ def unfold_stream(event: StreamEvent) -> Iterator[StreamEvent]:
 
 def as_batch(event: StreamEvent, message: Message | None) -> StreamEvent:
     """A MESSAGE_COMPLETE as batch mode has it: the message's text and its refusal are in the event's own deltas."""
-    text = message.text if message is not None else ""
-    refusal = message.refusal if message is not None else ""
+    told = message or Message("assistant")
+    text, refusal = told.text, told.refusal
     return replace(
         event,
         text_delta=TextDelta(text) if text else None,

@@ -52,7 +52,7 @@ from llmstream.wire.request_id import request_id_of
 
 if TYPE_CHECKING:
     from llmstream.providers.http.host_check import HostCheck
-    from llmstream.providers.sdk_adapter import SDKConnection
+    from llmstream.providers.sdk_adapter import SDKAdapter, SDKConnection
 
 logger = get_logger("llmstream.providers")
 
@@ -121,8 +121,7 @@ class Channel:
 
         Whoever holds it may change its key or headers.
         """
-        if self._api.sdk is None:
-            raise ConfigurationError(f"provider {self.name} isn't built on a vendor's SDK")
+        self._vendor_sdk()
         if self._sdks is None:
             self._sdks = LoopClients(None, owned=True)
         return self._sdks.current(self._new_sdk).sdk
@@ -255,11 +254,10 @@ class Channel:
         return Httpx2Client(self._check)
 
     def _new_sdk(self) -> Any:
-        config, sdk = self._config, self._api.sdk
+        config = self._config
         if config.sdk_client is not None:
             return self._take_given()
-        if sdk is None:
-            raise ConfigurationError(f"provider {self.name} isn't built on a vendor's SDK")
+        sdk = self._vendor_sdk()
         import httpx2
 
         if self._transport == "aiohttp":
@@ -272,13 +270,15 @@ class Channel:
             http = Httpx2Client(self._check).http
         return sdk.make(http, self._key, self.base_url, config.headers)
 
+    def _vendor_sdk(self, argument: str = "") -> SDKAdapter:
+        if self._api.sdk is None:
+            told = f"{argument}provider {self.name} isn't built on a vendor's SDK"
+            raise ConfigurationError(told)
+        return self._api.sdk
+
     def _take_given(self) -> Any:
-        config, sdk = self._config, self._api.sdk
-        if sdk is None:
-            raise ConfigurationError(
-                f"sdk_client: provider {self.name} isn't built on a vendor's SDK"
-            )
-        taken = sdk.take(config.sdk_client)
+        config = self._config
+        taken = self._vendor_sdk("sdk_client: ").take(config.sdk_client)
         for name in ("transport", "allow_host"):
             if getattr(config, name) is not None:
                 raise ConfigurationError(

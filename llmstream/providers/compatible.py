@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmstream.cache_marks import CONTROL
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
@@ -73,10 +74,11 @@ class Vendor:
         value = os.environ[name].strip().rstrip("/").removesuffix(path)
         if match.start():  # a part of the host, or of the path
             value = value.removeprefix("https://").removesuffix(behind)
-            if not re.fullmatch(r"[\w.-]+", value):
-                raise ConfigurationError(
-                    f"{name} is part of the address {self.url}: it must be a name, without / and :"
-                )
+            require(
+                re.fullmatch(r"[\w.-]+", value),
+                f"{name} is part of the address {self.url}: it must be a name, without / and :",
+                ConfigurationError,
+            )
         return f"{value}{behind}{path}"
 
     def create(self, config: ProviderConfig) -> CompatibleProvider:

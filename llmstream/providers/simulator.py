@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from llmstream import wire
+from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
@@ -42,8 +43,8 @@ class SimulatorProvider:
         format: str = "openai-chat",
         pace: float = 0.03,
     ) -> None:
-        if format not in wire.FORMATS:
-            raise ValueError(f"format must be one of {', '.join(wire.FORMATS)}, not {format!r}")
+        known = ", ".join(wire.FORMATS)
+        require(format in wire.FORMATS, f"format must be one of {known}, not {format!r}")
         if config is not None:
             config.refuse_endpoint()
             self.name = config.name

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any, Final, Self
 
+from llmstream.checks import require
+
 
 class Unset(Enum):
     """The type of UNSET. An enum's member stays the same object when it is copied or pickled."""
@@ -47,10 +49,10 @@ class Timeouts:
         for name, value in self._named().items():
             if value is None:
                 continue
-            if not isinstance(value, (int, float)) or isinstance(value, bool):
-                raise TypeError(f"timeouts.{name} must be positive seconds or None, not {value!r}")
-            if not value > 0:
-                raise ValueError(f"timeouts.{name} must be positive seconds or None, not {value!r}")
+            problem = f"timeouts.{name} must be positive seconds or None, not {value!r}"
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            require(is_number, problem, TypeError)
+            require(value > 0, problem)
 
     def __repr__(self) -> str:
         named = ", ".join(f"{name}={value!r}" for name, value in self._named().items())

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llmstream.checks import require
+from llmstream.checks import as_object, require
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
@@ -101,13 +101,14 @@ class _RecordedLines:
             self._lines = self._opened = self._path.open("rb")
         name = self._path or "this"
         try:
-            header = json.loads(next(self._lines, ""))
+            header = as_object(json.loads(next(self._lines, "")))
         except (ValueError, RecursionError):
-            header = None
-        if not isinstance(header, dict) or header.get("llmstream") != "recording":
-            raise ConfigurationError(
-                f"{name} is no llmstream recording: it does not begin with the header of one"
-            )
+            header = {}
+        require(
+            header.get("llmstream") == "recording",
+            f"{name} isn't a recording of llmstream: it doesn't begin with the header of one",
+            ConfigurationError,
+        )
         require(
             header.get("version") == VERSION,
             f"{name} is a recording of version {header.get('version')!r}; this llmstream reads version {VERSION}",

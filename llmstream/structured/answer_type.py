@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 WRAPPER = "value"
 """The property that holds an answer which is no object: vendors take only objects at the root."""
+_SAYS_WHAT = frozenset({"type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "properties"})
+"""Keywords of which a schema has at least one."""
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
@@ -137,16 +139,7 @@ def problems_of(error: ValidationError) -> list[Problem]:
 
 
 def _check_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    if not schema.keys() & {
-        "type",
-        "$ref",
-        "anyOf",
-        "oneOf",
-        "allOf",
-        "enum",
-        "const",
-        "properties",
-    }:
+    if _SAYS_WHAT.isdisjoint(schema):
         raise TypeError(
             f"a JSON schema says what is wanted (type, properties …); this has only {sorted(schema)}"
         )

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from llmstream.checks import require
 from llmstream.log import get_logger
 
 logger = get_logger("llmstream.tools")
@@ -32,12 +33,10 @@ class Pattern:
 
     def __init__(self, source: str) -> None:
         """Raises ValueError for a pattern that can't be checked, with the reason."""
-        if _SPACED.search(source):
-            raise ValueError("the flag x isn't supported")
+        require(not _SPACED.search(source), "the flag x isn't supported")
         self.states = _count_states(source) if len(source) <= MAX_STATES else MAX_STATES + 1
         """What one byte of text may cost at worst."""
-        if self.states > MAX_STATES:
-            raise ValueError(f"it has more than {MAX_STATES} states")
+        require(self.states <= MAX_STATES, f"it has more than {MAX_STATES} states")
         schema = core_schema.str_schema(pattern=source, regex_engine="rust-regex")
         try:
             self._validator = SchemaValidator(schema)

@@ -22,6 +22,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
 Key: TypeAlias = str | int
+_Fields: TypeAlias = dict[str, tuple[str, Any]]
+"""By the key in JSON: the attribute and its annotation."""
 
 _LISTS = (list, Sequence, MutableSequence)
 _DICTS = (dict, Mapping, MutableMapping)
@@ -131,32 +133,18 @@ class Items(Shape):
 
 
 class Fields(Shape):
-    """A pydantic model, a dataclass or a TypedDict."""
+    """A TypedDict: an object of known keys."""
 
-    def __init__(self, annotation: Any, cls: Any, fields: dict[str, tuple[str, Any]]) -> None:
+    def __init__(self, annotation: Any, cls: Any, fields: _Fields) -> None:
         super().__init__(annotation)
         self._class = cls
-        self._fields = fields  # JSON key: attribute, annotation
+        self._fields = fields
+        self._names = [name for name, _ in fields.values()]
         self._shapes: dict[Key, Shape] = {}
 
     def empty(self, *, is_list: bool) -> Any:
-        """An instance whose attributes are None; None if a list came."""
-        if is_list:
-            return None
-        if typing_extensions.is_typeddict(self._class) or self._class is dict:
-            return {}
-        names = [name for name, _ in self._fields.values()]
-        value = self._class.__new__(self._class)
-        # As model_construct does, but without the class's own hooks.
-        if issubclass(self._class, BaseModel):
-            object.__setattr__(value, "__dict__", dict.fromkeys(names))
-            object.__setattr__(value, "__pydantic_fields_set__", set())
-            object.__setattr__(value, "__pydantic_extra__", None)
-            object.__setattr__(value, "__pydantic_private__", None)
-        else:
-            for name in names:
-                object.__setattr__(value, name, None)
-        return value
+        """An instance with nothing in it yet; None if a list came."""
+        return None if is_list else self._begin()
 
     def child(self, key: Key) -> Shape | None:
         """The shape of that field; None for a key that the class doesn't have."""
@@ -166,14 +154,43 @@ class Fields(Shape):
 
     def put(self, value: Any, key: Key, part: Any) -> None:
         """Set the field, frozen or not."""
-        name = self._fields[str(key)][0]
-        if isinstance(value, BaseModel):
-            vars(value)[name] = part
-            value.__pydantic_fields_set__.add(name)
-        elif isinstance(value, dict):
-            value[name] = part
-        else:
-            object.__setattr__(value, name, part)
+        self._set(value, self._fields[str(key)][0], part)
+
+    def _begin(self) -> Any:
+        return {}
+
+    def _set(self, value: Any, name: str, part: Any) -> None:
+        value[name] = part
+
+
+class DataclassFields(Fields):
+    """A dataclass. What has not come is None."""
+
+    def _begin(self) -> Any:
+        value = self._class.__new__(self._class)
+        for name in self._names:
+            object.__setattr__(value, name, None)
+        return value
+
+    def _set(self, value: Any, name: str, part: Any) -> None:
+        object.__setattr__(value, name, part)
+
+
+class ModelFields(Fields):
+    """A pydantic model. What has not come is None."""
+
+    def _begin(self) -> Any:
+        # As model_construct does, but without the class's own hooks.
+        value = self._class.__new__(self._class)
+        object.__setattr__(value, "__dict__", dict.fromkeys(self._names))
+        object.__setattr__(value, "__pydantic_fields_set__", set())
+        object.__setattr__(value, "__pydantic_extra__", None)
+        object.__setattr__(value, "__pydantic_private__", None)
+        return value
+
+    def _set(self, value: Any, name: str, part: Any) -> None:
+        vars(value)[name] = part
+        value.__pydantic_fields_set__.add(name)
 
 
 def _put(value: Any, key: Key, part: Any) -> None:
@@ -205,8 +222,7 @@ def shape_of(annotation: Any) -> Shape:
         key, item = arguments or (Any, Any)
         has_text_keys = _bare(key) in (str, Any)
         return Items(annotation, item, is_list=False) if has_text_keys else Shape(annotation)
-    fields = _fields_of(bare)
-    return Shape(annotation) if fields is None else Fields(annotation, bare, fields)
+    return _class_shape(annotation, bare)
 
 
 def _choice(annotation: Any, members: list[Any]) -> Shape:
@@ -234,25 +250,26 @@ def _bare(annotation: Any) -> Any:
             return annotation
 
 
-def _fields_of(cls: Any) -> dict[str, tuple[str, Any]] | None:
-    if not isinstance(cls, type):
-        return None
+def _class_shape(annotation: Any, cls: Any) -> Shape:
+    """The shape of a class whose fields are known, and of any other type."""
+    if not isinstance(cls, type) or issubclass(cls, RootModel):
+        return Shape(annotation)
     if issubclass(cls, BaseModel):
-        return None if issubclass(cls, RootModel) else _model_fields(cls)
+        return ModelFields(annotation, cls, _model_fields(cls))
     if typing_extensions.is_typeddict(cls):
-        return _by_keys(_hints(cls), cls)
+        return Fields(annotation, cls, _by_keys(_hints(cls), cls))
     if is_dataclass(cls):
         hints = _hints(cls)
         named = {field.name: hints.get(field.name, Any) for field in dataclass_fields(cls)}
-        return _by_keys(named, cls)
-    return None
+        return DataclassFields(annotation, cls, _by_keys(named, cls))
+    return Shape(annotation)
 
 
-def _by_keys(hints: dict[str, Any], cls: Any) -> dict[str, tuple[str, Any]]:
+def _by_keys(hints: dict[str, Any], cls: Any) -> _Fields:
     """The fields of a dataclass or a TypedDict, by the keys that pydantic takes for them."""
     known = getattr(cls, "__pydantic_fields__", {})
     config = getattr(cls, "__pydantic_config__", {})
-    found: dict[str, tuple[str, Any]] = {}
+    found: _Fields = {}
     for name, hint in hints.items():
         annotation, said = _split(hint)
         for key in _keys(name, known.get(name) or said, config):
@@ -285,7 +302,7 @@ def _keys(name: str, field: FieldInfo | None, config: Mapping[str, Any]) -> list
     return [*keys, name] if by_name else keys
 
 
-def _model_fields(cls: type[BaseModel]) -> dict[str, tuple[str, Any]]:
+def _model_fields(cls: type[BaseModel]) -> _Fields:
     found = {}
     for name, field in cls.model_fields.items():
         annotation = (

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
+from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
@@ -56,8 +57,8 @@ async def check_provider(
     It takes some seconds. A provider may be slow: it hangs only after a minute without an event. ValueError for
     unknown formats and faults.
     """
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {format!r}")
+    known = ", ".join(FORMATS)
+    require(format in FORMATS, f"format must be one of {known}, not {format!r}")
     api = FORMATS[format].provider
     unknown = set(faults or ()) - set(FAULTS)
     if unknown:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from llmstream.checks import require
 from llmstream.testing.certificates import ca_file, certificates, server_context
 from llmstream.testing.faults import FAULTS, Fault
 from llmstream.testing.faults.catalogue import Play
@@ -86,8 +87,7 @@ class FaultServer:
     def url(self, api: str) -> str:
         """The base URL for the provider `api`, such as "openai" or "anthropic"; other names: ValueError."""
         providers = [row.provider for row in FORMATS.values()]
-        if api not in providers:
-            raise ValueError(f"api must be one of {', '.join(providers)}, not {api!r}")
+        require(api in providers, f"api must be one of {', '.join(providers)}, not {api!r}")
         scheme = "https" if self._tls else "http"
         return f"{scheme}://127.0.0.1:{self.port}{format_of(api).base_path}"
 
@@ -97,11 +97,10 @@ class FaultServer:
         ValueError for a fault that is not in the catalogue, needs TLS that this server lacks, or means not to listen.
         """
         plays = _named(faults)
-        if any(
-            fault.stage == "listen" or (fault.certificate is not None and not self._tls)
-            for fault in plays
-        ):
-            raise ValueError("that fault must be named when the server is made")
+        may_come_later = (
+            fault.stage != "listen" and (fault.certificate is None or self._tls) for fault in plays
+        )
+        require(all(may_come_later), "that fault must be named when the server is made")
         self._plays, self._turn = plays, 0
 
     @property
@@ -212,16 +211,18 @@ class FaultServer:
 
 def _named(faults: Sequence[str | Play]) -> list[Fault]:
     plays = []
-    for number, fault in enumerate(faults):
+    for fault in faults:
         if callable(fault):
             plays.append(Fault(getattr(fault, "__name__", "own"), "own", "", fault, ()))
             continue
-        if fault not in FAULTS:
-            raise ValueError(f"there is no fault {fault!r}; llmstream.testing.FAULTS lists them")
-        if FAULTS[fault].stage == "listen" and (number or len(faults) > 1):
-            raise ValueError(
-                f"{fault!r} can't stand beside another fault: a server listens or it does not"
-            )
+        require(
+            fault in FAULTS,
+            f"there is no fault {fault!r}; llmstream.testing.FAULTS lists them",
+        )
+        require(
+            FAULTS[fault].stage != "listen" or len(faults) == 1,
+            f"{fault!r} can't stand beside another fault: a server listens or it does not",
+        )
         plays.append(FAULTS[fault])
     return plays
 

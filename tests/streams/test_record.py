@@ -152,10 +152,10 @@ async def test_no_key_and_no_header_is_in_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no llmstream recording"),
-        ("hello\n", "no llmstream recording"),
-        ("[1]\n", "no llmstream recording"),
-        ('{"llmstream": "recor', "no llmstream recording"),
+        ("", "isn't a recording"),
+        ("hello\n", "isn't a recording"),
+        ("[1]\n", "isn't a recording"),
+        ('{"llmstream": "recor', "isn't a recording"),
         (
             '{"llmstream": "recording", "version": 2}\n',
             r"version 2; this llmstream reads version 1",
@@ -170,7 +170,7 @@ async def test_what_is_no_recording_raises(tmp_path, content, message):
     with pytest.raises(ConfigurationError, match=f"odd.jsonl.*{message}"):
         await anext(replay(path))
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigurationError, match="no llmstream recording"):
+    with pytest.raises(ConfigurationError, match="isn't a recording"):
         await anext(replay(path))
     with pytest.raises(FileNotFoundError):
         await anext(replay(tmp_path / "none"))

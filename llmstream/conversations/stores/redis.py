@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from llmstream.checks import require
 from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores import redis_scripts
@@ -44,12 +45,15 @@ class RedisStore:
         self, redis: Redis, *, prefix: str = "llmstream:", ttl: float | None = None
     ) -> None:
         # A URL may hold a password, so it isn't repeated.
-        if not hasattr(redis, "register_script") or _is_blocking(redis):
-            raise TypeError(
-                f"redis must be a redis.asyncio.Redis, not {type(redis).__qualname__}: {MAKE}"
-            )
-        if ttl is not None and not 0 < ttl < math.inf:
-            raise ValueError(f"ttl must be seconds, or None for no end, not {ttl!r}")
+        require(
+            hasattr(redis, "register_script") and not _is_blocking(redis),
+            f"redis must be a redis.asyncio.Redis, not {type(redis).__qualname__}: {MAKE}",
+            TypeError,
+        )
+        require(
+            ttl is None or 0 < ttl < math.inf,
+            f"ttl must be seconds, or None for no end, not {ttl!r}",
+        )
         self._redis = redis
         self._process = os.getpid()
         self._prefix = prefix

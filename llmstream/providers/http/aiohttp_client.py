@@ -15,7 +15,7 @@ from llmstream.providers.http.content_encoding import decoded
 from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, has_cookie, traced
 from llmstream.providers.http.host_check import HostCheck
 from llmstream.providers.http.internals.aiohttp_protocol import arrived
-from llmstream.providers.http.proxies import PORTS, Proxies, Proxy
+from llmstream.providers.http.proxies import PORTS, NoProxies, Proxies, Proxy
 from llmstream.providers.http.tls import tls_context, tls_name
 
 SLICE = 64 * 1024
@@ -29,13 +29,12 @@ class AiohttpClient:
 
     def __init__(self, check: HostCheck | None) -> None:
         self._check = check
-        self._proxies = Proxies() if check is None else None
+        self._proxies: Proxies | NoProxies = Proxies() if check is None else NoProxies()
         self._session: aiohttp.ClientSession | None = None
 
     def prepare(self, url: str) -> None:
         """Find out whether requests to `url` can be made. Raises ConfigurationError."""
-        if self._proxies is not None:
-            self._proxies.find(url)
+        self._proxies.find(url)
         _tls_for(url)
 
     async def send(
@@ -74,7 +73,7 @@ class AiohttpClient:
             self._session = None
 
     def _proxy(self, url: str) -> Proxy | None:
-        proxy = self._proxies.find(url) if self._proxies is not None else None
+        proxy = self._proxies.find(url)
         if proxy is not None and proxy.scheme not in PORTS:
             raise ConfigurationError(
                 f'aiohttp doesn\'t support the SOCKS proxy of {proxy.variable}: use transport="httpx2"'

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.log import get_logger
 from llmstream.providers.config import AllowHost
@@ -22,10 +23,11 @@ class HostCheck:
     """Asks before each connection, for both transports. Whatever isn't `True` refuses."""
 
     def __init__(self, allow: AllowHost) -> None:
-        if not callable(allow) or inspect.iscoroutinefunction(allow):
-            raise ConfigurationError(
-                "allow_host must be a plain function of (host, address) that returns a bool"
-            )
+        require(
+            callable(allow) and not inspect.iscoroutinefunction(allow),
+            "allow_host must be a plain function of (host, address) that returns a bool",
+            ConfigurationError,
+        )
         self._allow = allow
         self.host: ContextVar[str] = ContextVar("llmstream_host", default="")
         """The name whose addresses aiohttp tries in this task."""

@@ -36,7 +36,7 @@ from llmstream.providers.http.exchange import (
 from llmstream.providers.http.host_check import HostCheck
 from llmstream.providers.http.internals import names
 from llmstream.providers.http.internals.httpx2_pool import UnboundedPool
-from llmstream.providers.http.proxies import PORTS, Proxies, Proxy
+from llmstream.providers.http.proxies import PORTS, NoProxies, Proxies, Proxy
 from llmstream.providers.http.tls import tls_context, tls_name
 
 KEEPALIVE_SECONDS = 60
@@ -179,12 +179,12 @@ class _Transport(httpx2.AsyncBaseTransport):
 
     def __init__(self, check: HostCheck | None) -> None:
         self._check = check
-        self._proxies = Proxies() if check is None else None
+        self._proxies: Proxies | NoProxies = Proxies() if check is None else NoProxies()
         self._pools: dict[tuple[Proxy | None, bool], httpcore2.AsyncConnectionPool] = {}
 
     def pool(self, url: str) -> httpcore2.AsyncConnectionPool:
         """The one for requests to `url`. Raises ConfigurationError."""
-        proxy = self._proxies.find(url) if self._proxies is not None else None
+        proxy = self._proxies.find(url)
         return self._pool(proxy, tls=url.startswith("https:"))
 
     def _pool(self, proxy: Proxy | None, *, tls: bool) -> httpcore2.AsyncConnectionPool:
@@ -205,7 +205,7 @@ class _Transport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request on a connection of the right pool."""
         url = request.url
-        proxy = self._proxies.find(str(url)) if self._proxies is not None else None
+        proxy = self._proxies.find(str(url))
         pool = self._pool(proxy, tls=url.scheme == "https")
         trace = traces.get()
         if trace is not None:

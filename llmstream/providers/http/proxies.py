@@ -107,6 +107,13 @@ class Proxies:
         return proxy
 
 
+class NoProxies:
+    """Stands for the proxies of a client that asks its hosts' addresses itself: it goes through none."""
+
+    def find(self, url: str) -> None:
+        """No proxy."""
+
+
 def _find_variable(scheme: str, value: str) -> str:
     """Which variable has a value that `urllib` found, by the name as it is spelled."""
     name = f"{scheme}_proxy"

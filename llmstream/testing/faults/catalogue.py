@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from llmstream.checks import require
 from llmstream.errors import RETRYABLE
 from llmstream.testing.faults.expectation import Expected
 from llmstream.testing.reply import ANSWER, Reply
@@ -97,8 +98,7 @@ FAULTS: dict[str, Fault] = {}
 
 def enter_fault(fault: Fault) -> None:
     """Add a fault to the catalogue; ValueError if its name is taken."""
-    if fault.name in FAULTS:
-        raise ValueError(f"two faults are called {fault.name!r}")
+    require(fault.name not in FAULTS, f"two faults are called {fault.name!r}")
     FAULTS[fault.name] = fault
 
 
