@@ -59,7 +59,9 @@ def serve(options: Options) -> int:
         sys.stderr.write(f"{options.config or 'the command line'} is fine: {process.gateway!r}\n")
         return 0
     listener = _listen(options)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    which = " [%(process)d]" if options.workers > 1 else ""
+    words = f"%(asctime)s{which} %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=words)
     logging.getLogger("llmstream.gateway").setLevel(logging.INFO)
     announce = partial(_announce, process, options, listener.getsockname()[1], guarded=bool(keys))
     with listener:

@@ -13,7 +13,7 @@ from llmstream.conversations import Store
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.app import Gateway, Ready
 from llmstream.gateway.settings import ServerSettings, SettingsSource
-from llmstream.log import get_logger
+from llmstream.log import describe, get_logger
 from llmstream.web.server import make_server
 
 logger = get_logger("llmstream.gateway")
@@ -50,8 +50,8 @@ class ServerProcess:
             # Off the loop, since making many providers takes a while.
             settings = await asyncio.to_thread(self._settings, text)
             await self.gateway.replace(settings)
-        except (ConfigurationError, TypeError, ValueError) as problem:
-            return str(problem)
+        except Exception as problem:  # noqa: BLE001  # nothing in a file ends a server
+            return flaw_of(problem)
         self.server.config.ws_max_size = settings.limits.max_body
         return None
 
@@ -88,6 +88,12 @@ class ServerProcess:
             self._begin_reload()
         yield
         self._loop = None
+
+
+def flaw_of(problem: Exception) -> str:
+    """What is wrong with settings, for people."""
+    is_told = isinstance(problem, ConfigurationError | TypeError | ValueError)
+    return str(problem) if is_told else describe(problem)
 
 
 def report_unused(path: str | None, problem: str) -> None:

@@ -21,10 +21,9 @@ from types import FrameType
 from typing import Final
 
 from llmstream.conversations import MemoryStore
-from llmstream.errors import ConfigurationError
 from llmstream.gateway.app import Gateway, open_store
 from llmstream.gateway.limit_options import SERVER_LIMITS
-from llmstream.gateway.process import logger, report_unused
+from llmstream.gateway.process import flaw_of, logger, report_unused
 from llmstream.gateway.readiness import Readiness
 from llmstream.gateway.settings import ServerSettings, SettingsSource
 from llmstream.gateway.worker import LOADED, STARTED, WorkerPlace, WorkerProcess, pack_text
@@ -47,7 +46,8 @@ class _Worker:
     pid: int
     control: socket.socket
     born: float
-    is_loading: bool = False
+    loading: int = 0
+    """Texts of the file that it hasn't taken up yet."""
     is_silent: bool = False
     """It has closed its end, and is about to end itself."""
 
@@ -164,8 +164,8 @@ class Supervisor:
         if STARTED in words:
             self._has_started = True
         if LOADED in words:
-            worker.is_loading = False
-            if not any(each.is_loading for each in self._workers.values()):
+            worker.loading -= words.count(LOADED)
+            if not any(each.loading for each in self._workers.values()):
                 logger.info("%s is in use: %s", self._source.path, self.gateway)
 
     # --- workers -----------------------------------------------------------------------------------------------
@@ -244,15 +244,15 @@ class Supervisor:
         try:
             text = self._source.read()
             gateway = self._check(text)
-        except (ConfigurationError, TypeError, ValueError) as problem:
-            report_unused(self._source.path, str(problem))
+        except Exception as problem:  # noqa: BLE001  # nothing in a file ends a server
+            report_unused(self._source.path, flaw_of(problem))
             return
         self._text, self.gateway = text, gateway
         self._tell_shares()
         for worker in self._workers.values():
             try:
                 worker.control.sendall(pack_text(text))
-                worker.is_loading = True
+                worker.loading += 1
             except OSError:
                 # It ends once it has read what it got, and another takes its place.
                 with suppress(OSError):

@@ -14,6 +14,7 @@ from llmstream.conversations import Store
 from llmstream.gateway.process import ServerProcess, report_unused
 from llmstream.gateway.readiness import BEAT, Readiness
 from llmstream.gateway.settings import ServerSettings, SettingsSource
+from llmstream.web.acceptor import Acceptor
 
 STARTED: Final = b"s"
 """What a worker sends once it answers."""
@@ -45,13 +46,15 @@ class WorkerProcess(ServerProcess):
             signal.signal(name, signal.SIG_IGN)
         self.server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # ours are set below
         announce()
+        self._acceptor = Acceptor(self.server, listener)
         with suppress(SystemExit):  # uvicorn exits when an app can't start
-            self.server.run(sockets=[listener])
+            self.server.run(sockets=[])
         return 0 if self.server.started else 1
 
     def stop(self) -> None:
         """Take no more connections, and end once the streams have."""
         self._place.readiness.clear(self._place.index)
+        self._acceptor.stop()
         self.server.should_exit = True
 
     def _settings(self, text: str) -> ServerSettings:
@@ -63,10 +66,12 @@ class WorkerProcess(ServerProcess):
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         reader, writer = await asyncio.open_connection(sock=self._place.control)
         tasks = [asyncio.create_task(self._obey(reader, writer)), asyncio.create_task(self._live())]
+        self._acceptor.start()
         writer.write(STARTED)
         try:
             yield
         finally:
+            self._acceptor.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -74,7 +79,7 @@ class WorkerProcess(ServerProcess):
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take up each text that the supervisor sends, until it is gone."""
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             while True:
                 size = int.from_bytes(await reader.readexactly(4), "big")
                 text = (await reader.readexactly(size)).decode()
@@ -82,7 +87,10 @@ class WorkerProcess(ServerProcess):
                 if problem is not None:
                     report_unused(self._source.path, problem)
                 writer.write(LOADED)
-        self.stop()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the supervisor is gone
+        finally:
+            self.stop()
 
     async def _live(self) -> None:
         while not self.server.should_exit:

@@ -400,3 +400,14 @@ async def test_what_the_app_made_it_closes() -> None:
     async with serving(create_app(LLMClient("simulator"), conversations=given), lifespan="on"):
         pass
     await given.aclose()
+
+
+async def test_readyz_tells_what_a_function_says_is_missing() -> None:
+    missing: list[str] = ["no index"]
+    app, _ = app_with(ready=lambda: missing[0] if missing else None)
+    async with serving(app) as port:
+        status, _, body = await fetch(port, "/readyz")
+        assert (status, json.loads(body)) == (503, {"status": "no index"})
+        missing.clear()
+        assert (await fetch(port, "/readyz"))[0] == 200
+        assert (await fetch(port, "/healthz"))[0] == 200

@@ -1,0 +1,112 @@
+"""Settings that change while a gateway runs, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llmstream import EventType, LLMClient
+from llmstream.conversations import MemoryStore
+from llmstream.errors import ConfigurationError
+from llmstream.gateway.app import Gateway
+from llmstream.gateway.rate_table import RateTable
+from llmstream.gateway.settings import CommandLineModels, SettingsSource
+from llmstream.limits import Rate
+from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
+from llmstream.web import Access
+from llmstream.web.server import running
+from tests.gateway.programs import HeldReply, open_stream
+from tests.patience import PATIENCE
+from tests.web.serving import events_of, fetch
+
+QUESTION = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUSE_KEY", "k" * 20)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def settings(server: FaultServer, name: str, more: str = ""):
+    text = f"""
+[models.{name}]
+model = "openai:m-1"
+key_env = "HOUSE_KEY"
+base_url = "{server.url("openai")}"
+{more}
+"""
+    return SettingsSource(Access(), CommandLineModels(), path="gw.toml").settings(text)
+
+
+async def test_what_was_replaced_is_closed_once_its_last_stream_has_ended() -> None:
+    held = HeldReply()
+    async with FaultServer(held) as upstream:
+        gateway = Gateway(settings(upstream, "first"), MemoryStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            streams = [await open_stream(port, "first") for _ in range(2)]
+            await gateway.replace(settings(upstream, "second"))
+            assert upstream.open == 2
+            held.release.set()
+            for stream in streams:
+                events = events_of(stream.first + await stream.body())
+                assert events[-1].type == "message_complete"
+            # Its connections would be kept for the next request.
+            await upstream.left(PATIENCE)
+
+
+async def test_limits_are_those_of_the_newest_settings() -> None:
+    async with FaultServer() as upstream:
+        gateway = Gateway(settings(upstream, "a", "[limits]\nmax_body = 10"), MemoryStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            body = b'{"prompt": "longer than ten"}'
+            assert (await fetch(port, "/chat", "POST", body))[0] == 413
+            await gateway.replace(settings(upstream, "a", "[limits]\nmax_body = 1000"))
+            assert (await fetch(port, "/chat", "POST", body))[0] == 200
+
+
+async def test_conversations_stay() -> None:
+    async with FaultServer() as upstream:
+        gateway = Gateway(settings(upstream, "a"), MemoryStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            begun = (await fetch(port, "/api/chat/session", "POST", b"{}"))[2]
+            await gateway.replace(settings(upstream, "b"))
+            body = begun.rstrip()[:-1] + b', "prompt": "hi"}'
+            assert (await fetch(port, "/chat", "POST", body))[0] == 200
+
+
+async def test_settings_that_can_t_be_change_nothing() -> None:
+    async with FaultServer() as upstream:
+        gateway = Gateway(settings(upstream, "a"), MemoryStore())
+        without_key = SettingsSource(Access(), CommandLineModels("openai:x", "https://h.example"))
+        async with running(gateway) as url:
+            with pytest.raises(ConfigurationError):
+                await gateway.replace(without_key.settings(""))
+            assert (await fetch(int(url.rpartition(":")[2]), "/v1/models/a"))[0] == 200
+
+
+@pytest.mark.parametrize(("rate", "waits"), [(Rate(requests=1), True), (Rate(requests=2), False)])
+async def test_what_a_rate_has_used_stays_used_if_the_rate_does(rate, waits) -> None:
+    table = RateTable()
+    provider = ScriptedProvider(["one"], ["two"])
+    client = LLMClient("m", provider=provider, limiter=table.limiter, clock=VirtualClock())
+    table.replace({}, Rate(requests=1))
+    await client.complete(QUESTION)
+    table.replace({}, rate)
+    kinds = [event.type async for event in client.chat_completion(QUESTION)]
+    assert (EventType.STATUS in kinds) == waits
+
+
+async def test_a_model_without_a_rate_is_not_limited_beside_one_that_has_one() -> None:
+    async with FaultServer() as upstream:
+        more = 'rate = { concurrent = 1 }\n[models.free]\nmodel = "simulator"\n'
+        gateway = Gateway(settings(upstream, "a", more), MemoryStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            body = b'{"prompt": "hi", "model": "%s"}'
+            asked = [fetch(port, "/chat", "POST", body % name) for name in (b"a", b"free") * 3]
+            assert [answer[0] for answer in await asyncio.gather(*asked)] == [200] * 6
