@@ -40,9 +40,13 @@ def test_the_client_class_loads_no_sdk_until_one_is_made() -> None:
 
 def test_a_client_loads_no_sdk_until_one_is_asked_for() -> None:
     for provider, other in (("openai", "anthropic"), ("anthropic", "openai")):
-        code = f"from llmstream import LLMClient; client = LLMClient('{provider}:m', api_key='k')"
-        assert loaded_by(code).isdisjoint({"openai", "anthropic", "pydantic"})
-        modules = loaded_by(f"{code}; client.get_client()")
+        code = (
+            f"from llmstream import LLMClient; client = LLMClient('{provider}:m', api_key='k')\n"
+            "print(*(f'made:{name}' for name in sys.modules)); client.get_client()"
+        )
+        modules = loaded_by(code)
+        assert "made:llmstream.client" in modules
+        assert modules.isdisjoint({"made:openai", "made:anthropic", "made:pydantic"})
         assert provider in modules
         assert other not in modules
 

@@ -26,7 +26,7 @@ from llmstream.web.dialects.foreign_tool_calls import Withheld
 from llmstream.wire import FORMATS, decoder, encoder
 from llmstream.wire.object_end import ObjectEnd
 
-FEW, MANY = 200, 400
+FEW, MANY = 100, 200
 """A quadratic part of one bytecode for each pair would show."""
 
 
