@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Final
 
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.limits import Limiter
 from llmstream.providers.provider import Provider
 from llmstream.targets import Target, account
+
+_SHOWN: Final = 8
+"""Names that a client's repr has."""
 
 
 class ModelPool:
@@ -38,7 +43,9 @@ class PooledClient(LLMClient):
         super().__init__(first.model, provider=first.provider, limiter=limiter)
 
     def __repr__(self) -> str:
-        return f"PooledClient({', '.join(self._pools)})"
+        shown = ", ".join(islice(self._pools, _SHOWN))
+        more = f" and {len(self._pools) - _SHOWN} more" if len(self._pools) > _SHOWN else ""
+        return f"PooledClient({shown}{more})"
 
     def target(self, model: str | None) -> Target:
         """The first endpoint of a pool. Raises ConfigurationError for a name that isn't a pool's."""

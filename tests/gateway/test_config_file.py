@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 
 import pytest
@@ -12,6 +13,7 @@ from llmstream.gateway.config_file import parse_config, read_text
 from llmstream.gateway.config_flaws import ConfigFileError
 from llmstream.gateway.toml_lines import TomlLines
 from llmstream.limits import Rate
+from tests.patience import PATIENCE
 
 KEY = "llmstream-canary-config"
 MODEL = '[models.a]\nmodel = "simulator"\n'
@@ -298,6 +300,44 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path) -> None:
     good = tmp_path / "bom.toml"
     good.write_bytes("\ufeff[models.a]\r\nmodel = 'simulator'\r\n".encode())
     assert [*parse_config(read_text(str(good)), "bom.toml").pools] == ["a"]
+
+
+def test_a_key_that_no_header_could_hold_is_told_by_its_variable(monkeypatch) -> None:
+    monkeypatch.setenv("HOUSE_KEY", f"{KEY}\nx")
+    (flaw,) = flaws(HOUSE)
+    assert (flaw.line, flaw.text.startswith("HOUSE_KEY holds")) == (3, True), flaw
+
+
+def test_flaws_of_a_long_file_are_found_at_once() -> None:
+    """By reading each line a few times, not the whole file for each line."""
+    text = "".join(f'[models.m{number}]\nmodel = "simulator"\nx = 1\n' for number in range(2_000))
+    began = time.process_time()
+    assert [flaw.line for flaw in flaws(text)] == [3 * number + 3 for number in range(2_000)]
+    assert time.process_time() - began < PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        ("a.b.c = 1\n", ("a", "b", "c"), 1),
+        ("[a]\nb.c = 1\n", ("a", "b", "c"), 2),
+        ("[a.b]\nc = 1\n", ("a",), 1),
+        ('["a.b"]\n"c d" = 1\n', ("a.b", "c d"), 2),
+        ("# [a]\n\n  [a] # b = 1\n\tb = 1 # c\n", ("a", "b"), 4),
+        ('x = """\n[a]\nb = 1\n"""\n[a]\nb = 2\n', ("a", "b"), 6),
+        ("a = [\n  { b = 1 },\n  { c = 2 },\n]\n", ("a", 1, "c"), 3),
+        ('a = [ # why\n  "x", # "y"\n  "y",\n]\n', ("a", 0), 2),
+        ("a = { b = [1,\n2] }\nb = 3\n", ("b",), 3),
+        ("[[a]]\nb = 1\n[[a]]\nc = 1\n", ("a", 1, "c"), 4),
+        ("[a]\nb = 1\n", ("a", "missing"), 1),
+        ("[a]\nb = 1\n", ("missing",), 1),
+        ("a = [\n[\n1,\n],\n]\nb = 1\n", ("b",), 6),
+        ("a = '''\nb = 1\n'''\nb = 2\n", ("b",), 4),
+    ],
+)
+def test_the_line_of_a_key_in_every_way_of_toml(text, path, line) -> None:
+    tomllib.loads(text)
+    assert TomlLines(text).find(path) == line
 
 
 NAMES = st.text("abcdef", min_size=1, max_size=4)
