@@ -161,13 +161,42 @@ def add_up(events: Sequence[StreamEvent]) -> list[Part]:
             parts.append(getattr(event, VALUES[kind]))
             growing = None
         elif event.status is not None and event.status.kind == "opaque" and event.status.data:
-            if "phase" in event.status.data:
+            if "phases" in event.status.data:
+                parts = _with_phases(parts, event.status.data)
+                phase = _phase_at_end(event.status.data) or phase
+            elif "phase" in event.status.data:
                 phase = event.status.data if event.status.data["phase"] is not None else None
             else:
                 signs_last = growing is EventType.REASONING_DELTA
                 _add_opaque(parts, event.status.data, signs_last=signs_last)
             growing = None
     return parts
+
+
+def _with_phases(parts: list[Part], data: dict[str, Any]) -> list[Part]:
+    """The parts, with their texts cut where another phase begins. Each character is looked at by itself."""
+    left = sum(len(part.text) for part in parts if isinstance(part, TextPart))
+    found: list[Part] = []
+    for part in parts:
+        if not isinstance(part, TextPart):
+            found.append(part)
+            continue
+        before: Any = "nothing"
+        for character in part.text:
+            spans = (span for span in data["phases"] if span[2] < left <= span[1])
+            span = next(spans, None)
+            if span is not before:
+                own = {"format": data["format"], "phase": span[0]} if span else part.provider_data
+                found.append(TextPart("", provider_data=own))
+            found[-1].text += character  # type: ignore[union-attr]
+            before, left = span, left - 1
+    return found
+
+
+def _phase_at_end(data: dict[str, Any]) -> dict[str, Any] | None:
+    ends = (span[0] for span in data["phases"] if span[2] == 0)
+    phase = next(ends, None)
+    return None if phase is None else {"format": data["format"], "phase": phase}
 
 
 def _add_opaque(parts: list[Part], data: dict[str, Any], *, signs_last: bool) -> None:

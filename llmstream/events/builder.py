@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -145,8 +146,11 @@ class MessageBuilder:
             return
         signs_last = self._open is EventType.REASONING_DELTA
         self._close()
+        if "phases" in data:
+            self._add_phases(data["format"], data["phases"])
+            return
         if "phase" in data:
-            self._text_data = _text_data(data)
+            self._text_data = _text_data(data["format"], data["phase"])
             return
         if "item" in data:
             self._parts.append(ProviderPart(data["format"], data["item"]))
@@ -158,8 +162,39 @@ class MessageBuilder:
         part.format = None if data.get("readable") else data["format"]
         part.provider_data = data.get("provider_data")
 
+    def _add_phases(self, format: str, phases: list[tuple[str, int, int]]) -> None:
+        """Texts that have come get their phases. Constant work per part after the first of these texts."""
+        spans = deque(sorted(phases, key=lambda span: span[2]))
+        if spans and spans[0][2] == 0:
+            self._text_data = _text_data(format, spans[0][0])
+        phased: list[Part] = []  # the last part first
+        after = 0
+        while self._parts and spans:
+            part = self._parts.pop()
+            if not isinstance(part, TextPart):
+                phased.append(part)
+                continue
+            for text, phase in _cut(part.text, after, spans):
+                data = part.provider_data if phase is None else _text_data(format, phase)
+                phased.append(replace(part, text=text, provider_data=data))
+            after += len(part.text)
+        self._parts += reversed(phased)
 
-def _text_data(data: Mapping[str, Any]) -> dict[str, Any] | None:
-    if data["phase"] is None:
-        return None
-    return {"format": data["format"], "phase": data["phase"]}
+
+def _cut(
+    text: str, after: int, spans: deque[tuple[str, int, int]]
+) -> Iterator[tuple[str, str | None]]:
+    """The stretches of a text that `after` characters follow, each with its phase, the last one first."""
+    while text:
+        while spans and spans[0][1] <= after:
+            spans.popleft()
+        phase, since, until = spans[0] if spans else (None, after + len(text), after)
+        is_after = until > after  # no phase is known of the end of the text
+        size = min(len(text), (until if is_after else since) - after)
+        yield text[-size:], None if is_after else phase
+        text = text[:-size]
+        after += size
+
+
+def _text_data(format: str, phase: str | None) -> dict[str, Any] | None:
+    return None if phase is None else {"format": format, "phase": phase}

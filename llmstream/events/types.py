@@ -337,11 +337,16 @@ def content(event: StreamEvent) -> str:
     return delta.content if delta is not None else ""
 
 
+PHASES = frozenset({"phase", "phases"})
+"""Members of an opaque STATUS which is about the phase of texts. Other formats have no place for that."""
+
+
 def opaque(format: str, **data: Any) -> StreamEvent:
     """STATUS(kind="opaque"): what a provider wants back.
 
     `signature=`, `id=` and `provider_data=` are for the reasoning just seen; with `readable=True` nothing of it is
     signed, so that other providers may have its text. `phase=` begins other texts and is theirs (None: they have none).
+    `phases=` are those of texts that have come: `(phase, since, until)`, in characters before the end of all text.
     `item=` is a whole part of its own.
     """
     return StreamEvent(EventType.STATUS, status=Status("opaque", data={"format": format, **data}))

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import TEXTS, EventType, StreamEvent, content
+from llmstream.events.types import PHASES, TEXTS, EventType, StreamEvent, content
 from llmstream.messages import Usage
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.message_start import HeldStart, is_notice
@@ -53,6 +53,7 @@ class TextRewriter:
         self._run: Transformer | None = None
         self._kind = EventType.TEXT_DELTA  # of the run
         self._reasoning = _Comparison()  # of the run
+        self._answer = _Comparison()  # of all text so far
         self.halted = False
 
     def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
@@ -112,6 +113,8 @@ class TextRewriter:
         out = self._run.feed(text)
         if kind is EventType.REASONING_DELTA:
             self._reasoning.came(text)
+        elif kind is EventType.TEXT_DELTA:
+            self._answer.came(text)
         self._emit(out, left)
 
     def _emit(self, text: str, left: list[StreamEvent]) -> None:
@@ -120,6 +123,8 @@ class TextRewriter:
         event = TEXTS[self._kind](text)
         if self._kind is EventType.REASONING_DELTA:
             self._reasoning.left(text)
+        elif self._kind is EventType.TEXT_DELTA:
+            self._answer.left(text)
         self._message.add(event)
         left += (*self._start.release(), event)
 
@@ -136,8 +141,10 @@ class TextRewriter:
         if event.ends_round:
             left += self._start.step(self._message.step(event))
             return
-        is_phase = event.status is not None and "phase" in (event.status.data or {})
-        if self._reasoning.is_changed and not is_phase:
+        data = (event.status and event.status.data) or {}
+        if "phases" in data and self._answer.is_changed:
+            return  # they name places of the text as it came
+        if self._reasoning.is_changed and PHASES.isdisjoint(data):
             return  # this is the signature of the reasoning, and no provider would take it
         self._message.add(event)
         left.append(event)

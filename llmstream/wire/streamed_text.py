@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmstream.wire.echo import Echo
 from llmstream.wire.text_record import TextRecord
 
 _MOST = 64
@@ -11,12 +12,14 @@ _MOST = 64
 class StreamedText:
     """What has been told of one text, in parts. It says what a part or the whole text adds."""
 
-    __slots__ = ("_told", "has_gap", "parts")
+    __slots__ = ("_told", "echo", "has_gap", "parts")
 
     def __init__(self) -> None:
         self.parts = [TextRecord()]
         self.has_gap = False
         """A part began or ended since the last words."""
+        self.echo: Echo | None = None
+        """Of what a beginning told, as long as the deltas may tell it again."""
         self._told: set[int] = set()  # hashes of the parts that were told as a whole
 
     def __bool__(self) -> bool:
@@ -32,6 +35,15 @@ class StreamedText:
         self.has_gap = True
         if self.parts[-1]:
             self.parts.append(TextRecord())
+
+    def rest_of_delta(self, delta: str) -> str:
+        """What a delta adds: nothing, as long as it repeats what a beginning told."""
+        if self.echo is None:
+            return delta
+        rest = self.echo.rest(delta)
+        if rest:
+            self.echo = None
+        return rest
 
     def rest(self, whole: str) -> str | None:
         """What a whole text adds; None if another text has streamed."""

@@ -22,6 +22,12 @@ class TextRecord:
     def __bool__(self) -> bool:
         return bool(self._size or self.chunks)
 
+    @property
+    def size(self) -> int:
+        """Characters that have streamed."""
+        self.fold()
+        return self._size
+
     def fold(self) -> None:
         """Forget the deltas, and keep their sum."""
         text = "".join(self.chunks)

@@ -51,6 +51,31 @@ def test_deltas_add_up_part_by_part(events):
     assert build(*events).message().parts == expected
 
 
+_PHASES = st.lists(
+    st.tuples(
+        st.sampled_from(["commentary", "final_answer"]), st.integers(1, 9), st.integers(0, 9)
+    ),
+    max_size=3,
+)
+
+
+@st.composite
+def late_phases(draw):
+    """The phases of texts that have come, which don't overlap."""
+    after, spans = 0, []
+    for phase, size, gap in draw(_PHASES):
+        spans.append([phase, after + gap + size, after + gap])
+        after += gap + size
+    return opaque("openai-responses", phases=draw(st.permutations(spans)))
+
+
+@given(st.lists(strategies.pieces | st.builds(text_delta, st.text(min_size=1)) | late_phases()))
+def test_phases_that_come_after_their_texts_are_theirs(events):
+    """They cut a text where another phase begins, and nothing else is changed."""
+    expected = add_up(copy.deepcopy(events))
+    assert build(*events).message().parts == expected
+
+
 @given(st.lists(strategies.pieces | strategies.status_events))
 def test_what_is_unfolded_adds_up_again(events):
     """unfold gives back the events of a message, but for how its text was cut."""

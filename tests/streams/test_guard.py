@@ -231,6 +231,17 @@ def test_all_that_people_read_is_checked():
     assert [p.signature for p in last.message.parts if isinstance(p, ReasoningPart)] == [None, "s"]
 
 
+@pytest.mark.parametrize("word", ["code", "nothing of this"])
+def test_phases_that_come_late_fit_the_text_that_left(word):
+    """They name places in the text: where it was changed they are left out."""
+    late = opaque("openai-responses", phases=[["commentary", 9, 5], ["final_answer", 5, 0]])
+    script = [text_delta("code"), text_delta(" done"), late]
+    got = run(guard(Feed(answer(script)), redactor(re.compile(word)), hold=20))
+    check_stream(got)
+    phases = [part.provider_data and part.provider_data["phase"] for part in got[-1].message.parts]
+    assert phases == ([None] if word == "code" else ["commentary", "final_answer"])
+
+
 def test_frames_and_the_messages_of_other_rounds_are_rewritten_too():
     """`raw` would tell; `messages` are sent on."""
     events = answer(["code"])

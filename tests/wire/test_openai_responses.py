@@ -580,6 +580,36 @@ def test_an_output_item_is_the_result_of_its_call_and_unknown_items_are_opaque()
     assert decode(encode(events)) == events
 
 
+def test_phases_that_come_late_survive_the_round_trip():
+    """Those of open messages, and those of finished ones, which stand in the snapshot alone."""
+    first = {"type": "message", "id": "m1", "role": "assistant", "content": []}
+    second = {**first, "id": "m2"}
+    part = {"type": "output_text", "text": "Hm", "annotations": []}
+    call = {"type": "function_call", "id": "f", "call_id": "c", "name": "get", "arguments": "{}"}
+    items = [
+        {**first, "phase": "commentary", "content": [part]},
+        call,
+        {**second, "phase": "final_answer", "content": [{**part, "text": "Hello"}]},
+    ]
+    spoken = [
+        added(0, first),
+        delta("output_text", "Hm"),
+        done(1, call),
+        added(2, second),
+        delta("output_text", "Hello", 2),
+    ]
+    ends = [done(2, items[2]), {**COMPLETED, "response": {**RESPONSE, "output": items}}]
+    for end in (ends, ends[1:]):
+        events = decode(sse(CREATED, *spoken, *end))
+        message = events[-1].message
+        assert [part.provider_data and part.provider_data["phase"] for part in message.parts] == [
+            "commentary",
+            None,
+            "final_answer",
+        ]
+        assert decode(encode(events))[-1].message == message
+
+
 def test_phases_of_a_providers_tool_are_progress():
     phases = [
         {"type": f"response.web_search_call.{name}", "item_id": "ws"}

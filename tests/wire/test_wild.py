@@ -40,6 +40,9 @@ def check(events: Sequence[StreamEvent], expect: dict[str, Any]) -> None:
         assert getattr(message, name) == expect.get(name, getattr(message, name))
     if "calls" in expect:
         check_expected_calls(message, expect["calls"])
+    if "phases" in expect:
+        texts = [part for part in message.parts if part.type == "text"]
+        assert [(part.provider_data or {}).get("phase") for part in texts] == expect["phases"]
     if "finish" in expect:
         assert last.finish_reason == expect["finish"]
     if "code" in expect:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
+    PHASES,
     EventType,
     ReasoningDelta,
     RefusalDelta,
@@ -133,7 +134,7 @@ class StepAnswer(AnswerEncoder, EventEncoder):
             yield from self._end_step()
         elif status.kind != "opaque":
             yield self._notice(status)
-        elif "phase" in (status.data or {}):
+        elif not PHASES.isdisjoint(status.data or {}):
             return  # these formats have no place for the phase of a text
         elif self._in_step:
             yield from self._opaque(status.data or {})

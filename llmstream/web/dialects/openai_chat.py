@@ -21,7 +21,7 @@ from uuid import uuid4
 from llmstream.checks import as_text
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Gathered
-from llmstream.events.types import EventType, Start, Status, StreamEvent, ToolCallDelta
+from llmstream.events.types import PHASES, EventType, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.events.unfold import unfold_stream
 from llmstream.message_reader import FORMAT
 from llmstream.messages import FinishReason, Part, ProviderPart
@@ -204,7 +204,7 @@ class _OfficialChunks(ChatEncoder):
 
     def _status(self, status: Status) -> Iterator[dict[str, Any]]:
         data = status.data
-        if status.kind == "opaque" and data is not None and "phase" not in data:
+        if status.kind == "opaque" and data is not None and PHASES.isdisjoint(data):
             self._details += self._own_details(data) or [self._detail(data)]
         yield from ()
 

@@ -9,7 +9,6 @@ from llmstream.messages import parse_arguments
 from llmstream.wire.anthropic_messages import members
 from llmstream.wire.anthropic_messages.blocks import (
     CALLS,
-    Echo,
     OpenBlock,
     add_to_item,
     as_arguments,
@@ -23,6 +22,7 @@ from llmstream.wire.anthropic_messages.blocks import (
     repeats,
 )
 from llmstream.wire.anthropic_messages.told_blocks import PROSE, ToldBlocks, words_of
+from llmstream.wire.echo import Echo
 from llmstream.wire.error_body import carries_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.json_fields import as_string

@@ -9,6 +9,7 @@ from typing import Any
 from llmstream.cache_marks import CONTROL, further_members
 from llmstream.messages import File, Source, ToolResult
 from llmstream.provider_data import keep
+from llmstream.wire.echo import Echo
 from llmstream.wire.open_calls import OpenCall, as_name
 from llmstream.wire.text_record import TextRecord
 
@@ -18,28 +19,6 @@ _OF_CALL = frozenset({"id", "name", "input", CONTROL})
 _CALL_NOTES = ("type", "caller", "server_name")
 _SURE = 8
 """Characters of a signature that no later piece of it repeats by chance."""
-
-
-class Echo:
-    """Deltas that may tell again what a block's start has told."""
-
-    __slots__ = ("_held", "_told")
-
-    def __init__(self, told: str) -> None:
-        self._told = told
-        self._held = ""
-
-    def rest(self, content: str) -> str:
-        """What a delta adds: nothing, as long as it goes on as the start did."""
-        told = self._told
-        if not told:
-            return content
-        held = self._held + content
-        if told.startswith(held):
-            self._held, self._told = held, "" if held == told else told
-            return ""
-        self._held, self._told = "", ""
-        return held.removeprefix(told)
 
 
 class OpenBlock:

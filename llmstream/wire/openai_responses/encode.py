@@ -10,6 +10,7 @@ tools (their calls become `mcp_call` items), STATUS of other kinds, RETRY. A fai
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -34,7 +35,7 @@ from llmstream.provider_data import own_data, own_members, own_notes
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT
-from llmstream.wire.openai_responses.open_item import Frame, OpenItem
+from llmstream.wire.openai_responses.open_item import Frame, OpenItem, text_of
 from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
 from llmstream.wire.outbound import encode_json
 
@@ -332,6 +333,8 @@ class ResponsesEncoder(EventEncoder):
             self._early.append(status)
         elif status.kind == "progress":
             yield from self._progress(data)
+        elif "phases" in data:
+            self._add_phases(data["phases"])
         elif "phase" in data:
             yield from self._begin_phase(data["phase"] if ours else None)
         elif "item" not in data:
@@ -343,6 +346,22 @@ class ResponsesEncoder(EventEncoder):
         """The texts that follow are messages of this phase."""
         yield from self._close()
         self._phase = phase
+
+    def _add_phases(self, phases: list[list[Any]]) -> None:
+        """Messages that have been written get their phases, if these are those of whole messages."""
+        items = [item for item in self._output if item.get("type") == "message"]
+        if self._open is not None and self._open.item["type"] == "message":
+            items.append(self._open.item)
+        spans = deque(sorted(phases, key=lambda span: span[2]))
+        after = 0
+        for item in reversed(items):
+            is_open = self._open is not None and item is self._open.item
+            size = len(self._open.text if is_open and self._open else text_of(item))
+            while spans and spans[0][1] <= after:
+                spans.popleft()
+            if size and spans and spans[0][2] <= after and spans[0][1] >= after + size:
+                item["phase"] = spans[0][0]
+            after += size
 
     def _progress(self, data: dict[str, Any]) -> Iterator[Frame]:
         """A phase of a provider's item, which begins with it."""

@@ -11,23 +11,40 @@ from llmstream.checks import as_text
 from llmstream.messages import File
 from llmstream.wire.open_calls import as_name, content_of
 from llmstream.wire.openai_responses import members
-from llmstream.wire.openai_responses.item_table import CALLS
+from llmstream.wire.openai_responses.item_forms import CALLS, parts_of, words_of
 from llmstream.wire.openai_responses.items import compact
+from llmstream.wire.openai_responses.media import parse_picture, parse_sound
 from llmstream.wire.unread import Unread
 
 _PARTS = {
-    "output_text": ("text", "text"),
-    "text": ("text", "text"),
-    "input_text": ("text", "text"),
-    "refusal": ("refusal", "refusal"),
-    "reasoning_text": ("reasoning", "text"),
-    "summary_text": ("reasoning", "text"),
-    "reasoning": ("reasoning", "text"),
-    "thinking": ("reasoning", "thinking"),
-    "output_audio": ("text", "transcript"),
+    "output_text": ("text", ("text",)),
+    "text": ("text", ("text",)),
+    "input_text": ("text", ("text",)),
+    "refusal": ("refusal", ("refusal", "text")),
+    "reasoning_text": ("reasoning", ("text",)),
+    "summary_text": ("reasoning", ("text",)),
+    "reasoning": ("reasoning", ("text", "reasoning")),
+    "thinking": ("reasoning", ("thinking", "text")),
+    "output_audio": ("text", ("transcript",)),
+    "audio": ("text", ("transcript",)),
 }
-"""By the type of a content part: which text it belongs to, and the member with its words."""
-_IMAGES = frozenset({"output_image", "input_image", "image_url", "image"})
+"""By the type of a content part: which text it belongs to, and the members that may have its words."""
+_MEDIA = frozenset({"output_image", "input_image", "image_url", "image"})
+_BESIDE = (("refusal", "refusal"), ("reasoning_content", "reasoning"))
+"""Members of a message that other formats have beside its content, and which text they belong to."""
+
+
+@dataclass(slots=True)
+class PartContent:
+    """The words of one content part."""
+
+    kind: str = ""
+    """Which text they belong to; empty for a part that nobody understands."""
+    text: str = ""
+    annotations: list[Any] = field(default_factory=list)
+    file: File | None = None
+    sound: File | None = None
+    """Speech, which may have streamed."""
 
 
 @dataclass(slots=True)
@@ -38,16 +55,34 @@ class ItemContent:
     text: str = ""
     refusal: str = ""
     reasoning: str = ""
-    reasoning_forms: list[str] = field(default_factory=list)
-    """The reasoning as it may have streamed: summary or content, with or without blank lines."""
+    reasonings: list[list[str]] = field(default_factory=list)
+    """The parts of a reasoning item: those of its summary, then those of its content, unless they say the same."""
     annotations: list[Any] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
+    sounds: list[File] = field(default_factory=list)
     phase: str | None = None
     name: str = ""
     """A call's."""
     arguments: str = ""
     key: str = ""
     """The same for items that say the same."""
+
+    @property
+    def reasoning_forms(self) -> list[str]:
+        """The reasoning as it may have streamed: all, summary or content, with or without blank lines."""
+        everything = [text for texts in self.reasonings for text in texts]
+        return [
+            form
+            for texts in (everything, *self.reasonings)
+            for form in ("\n\n".join(texts), "".join(texts))
+        ]
+
+    def untold_reasonings(self, told: str) -> list[list[str]]:
+        """The summary or the content, if the other one was told in this form."""
+        forms = [{"\n\n".join(texts), "".join(texts)} for texts in self.reasonings]
+        if len(forms) < 2 or not any(told in one for one in forms):
+            return []
+        return [texts for texts, one in zip(self.reasonings, forms, strict=True) if told not in one]
 
     def begins_with(self, arguments: str) -> bool:
         """Whether a call's arguments may go on to be these."""
@@ -57,98 +92,76 @@ class ItemContent:
         return told == whole
 
 
-def part_text(part: Mapping[str, Any]) -> tuple[str, str]:
-    """Which text a content part belongs to, and its words."""
-    kind, member = _PARTS.get(str(part.get("type")), ("text", "text"))
-    words = part.get(member)
-    if isinstance(words, dict):  # as in the Assistants API
-        words = words.get("value")
-    return kind, words if isinstance(words, str) else ""
+def read_part(part: Mapping[str, Any], unread: Unread) -> PartContent:
+    """A content part. What isn't understood goes to `unread`."""
+    kind = str(part.get("type"))
+    if kind in _MEDIA:
+        return _read_media(part, unread)
+    if kind not in _PARTS:
+        unread.note(f"content.{kind}", part)
+        return PartContent()
+    unread.look_over(f"content.{kind}.", part, members.PART)
+    family, names = _PARTS[kind]
+    text = next(filter(None, (words_of(part.get(name)) for name in names)), "")
+    annotations = list(part.get("annotations") or ())
+    return PartContent(family, text, annotations, sound=parse_sound(part))
+
+
+def _read_media(part: Mapping[str, Any], unread: Unread) -> PartContent:
+    picture = parse_picture(part)
+    if picture is None:
+        unread.note(f"content.{part.get('type')}", part)
+    return PartContent("file", file=picture)
 
 
 def read_content(item: Mapping[str, Any], unread: Unread) -> ItemContent:
-    """The content of an item of any type. What isn't understood goes to `unread`."""
+    """The content of an item in its documented form. What isn't understood goes to `unread`."""
     kind = item["type"]
-    if not isinstance(kind, str):
-        raise TypeError("an item's type must be a string")
-    look_over_item(item, unread)
+    if kind in members.ITEMS:
+        unread.look_over(f"output.{kind}.", item, members.ITEMS[kind])
     read = ItemContent(kind, phase=as_text(item.get("phase")))
     if kind in CALLS:
         _read_call(read, item)
     elif kind == "reasoning":
-        _read_reasoning(read, item)
+        _read_reasoning(read, item, unread)
     elif kind == "message":
-        _read_message(read, _message_content(item), unread)
-        read.key = f"{read.text}\0{read.refusal}"
+        _read_message(read, item, unread)
     else:
         read.key = compact(item)
     return read
 
 
-def look_over_item(item: Mapping[str, Any], unread: Unread) -> None:
-    """Note the members of an item that nobody reads."""
-    kind = str(item.get("type"))
-    if kind in members.ITEMS:
-        unread.look_over(f"output.{kind}.", item, members.ITEMS[kind])
-
-
-def look_over_part(part: Mapping[str, Any], unread: Unread) -> None:
-    """Note the members of a content part that nobody reads."""
-    unread.look_over(f"content.{part.get('type')}.", part, members.PART)
-
-
-def _message_content(item: Mapping[str, Any]) -> Any:
-    """The content of a message: a list of parts or a text, also under the names of convenience members."""
-    found = (item.get(name) for name in ("content", "output_text", "text"))
-    return next(filter(None, found), None)
-
-
 def _read_call(read: ItemContent, item: Mapping[str, Any]) -> None:
-    arguments = item.get(CALLS[read.type])
     read.name = as_name(item.get("name"))
-    read.arguments = arguments if isinstance(arguments, str) else compact(arguments or {})
+    read.arguments = item.get(CALLS[read.type]) or ""
     read.key = json.dumps(content_of(read.name, read.arguments))
 
 
-def _read_reasoning(read: ItemContent, item: Mapping[str, Any]) -> None:
-    kinds = [_texts(item.get(name)) for name in ("summary", "content", "text")]
-    kinds = [texts for place, texts in enumerate(kinds) if texts not in kinds[:place]]
-    read.reasoning = "\n\n".join(text for texts in kinds for text in texts)
-    for texts in kinds:
-        if texts:
-            read.reasoning_forms += ["\n\n".join(texts), "".join(texts)]
+def _read_reasoning(read: ItemContent, item: Mapping[str, Any], unread: Unread) -> None:
+    kinds = [_texts(item.get(name), unread) for name in ("summary", "content", "text")]
+    for place, texts in enumerate(kinds):
+        told = ["".join(earlier).strip() for earlier in kinds[:place]]
+        if texts and "".join(texts).strip() not in told:
+            read.reasonings.append(texts)
+    read.reasoning = "\n\n".join(text for texts in read.reasonings for text in texts)
     read.key = read.reasoning or str(item.get("encrypted_content") or "")
 
 
-def _texts(parts: Any) -> list[str]:
-    if isinstance(parts, str):
-        return [parts]
-    texts = (part if isinstance(part, str) else part_text(part)[1] for part in parts or ())
-    return [text for text in texts if text]
+def _texts(parts: Any, unread: Unread) -> list[str]:
+    read = (read_part(part, unread) for part in parts_of(parts, "summary_text"))
+    return [part.text for part in read if part.text]
 
 
-def _read_message(read: ItemContent, parts: Any, unread: Unread) -> None:
-    if isinstance(parts, str):
-        read.text = parts
-        return
+def _read_message(read: ItemContent, item: Mapping[str, Any], unread: Unread) -> None:
     words: dict[str, list[str]] = {"text": [], "refusal": [], "reasoning": []}
-    for part in parts or ():
-        if str(part.get("type")) not in _PARTS:
-            _read_other(read, part, unread)
-            continue
-        kind, text = part_text(part)
-        words[kind].append(text)
-        look_over_part(part, unread)
-        read.annotations += part.get("annotations") or ()
+    for part in item.get("content") or ():
+        content = read_part(part, unread)
+        words.get(content.kind, []).append(content.text)
+        read.annotations += content.annotations
+        read.files += [content.file] if content.file else []
+        read.sounds += [content.sound] if content.sound else []
+    for name, kind in _BESIDE:
+        words[kind] = words[kind] or [words_of(item.get(name))]
     read.text, read.refusal = "".join(words["text"]), "".join(words["refusal"])
     read.reasoning = "\n\n".join(words["reasoning"])
-
-
-def _read_other(read: ItemContent, part: Mapping[str, Any], unread: Unread) -> None:
-    url = part.get("image_url")
-    if isinstance(url, dict):
-        url = url.get("url")
-    if part.get("type") in _IMAGES and isinstance(url, str):
-        read.files.append(File(url=url))
-    else:
-        unread.note(f"content.{part.get('type')}", part)
+    read.key = f"{read.text}\0{read.refusal}"

@@ -13,10 +13,9 @@ from typing import Any, Literal, TypeAlias
 
 from llmstream.checks import as_text
 from llmstream.wire.open_calls import OpenCall
+from llmstream.wire.openai_responses.item_forms import CALLS
 from llmstream.wire.streamed_text import StreamedText
 
-CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
-"""The types of the caller's calls, and the member with the arguments."""
 Fit: TypeAlias = Literal["", "begins", "same"]
 """How what an item has told fits a finished one: not, as its beginning, or it is the same."""
 _MOST = 64
@@ -28,14 +27,17 @@ class Item:
 
     __slots__ = (
         "asked",
+        "begun",
         "call",
         "done",
         "family",
+        "files",
         "opening",
         "phase",
         "reasoning",
         "refusal",
         "sources",
+        "spans",
         "text",
         "whole",
     )
@@ -49,12 +51,18 @@ class Item:
         self.call: OpenCall | None = None
         self.asked = False
         """The arguments came as a whole."""
+        self.begun = ""
+        """The arguments with which the call began, until others come."""
         self.text, self.refusal, self.reasoning = StreamedText(), StreamedText(), StreamedText()
         self.sources: Counter[str] = Counter()
         """The citations that were told."""
+        self.files: set[str] = set()
+        """The files that were told."""
         self.phase: str | None = None
+        self.spans: list[tuple[int, int]] = []
+        """The stretches of the answer's text that are this message's: from character to character."""
         self.opening: dict[str, Any] | None = None
-        """How it began, if its content stood there already."""
+        """How it began."""
 
 
 class ItemTable:
@@ -65,13 +73,11 @@ class ItemTable:
         self._by_index: dict[Any, Item] = {}
         self._open: dict[str, dict[Item, None]] = {}  # those that go on, by family
         self._told: dict[tuple[str, str], dict[Item, None]] = {}  # finished ones, by content
-        self.messages: list[Item] = []
-        """Those that tell text, in order."""
+        self._all: dict[str, list[Item]] = {}  # in order, by family
 
     def add(self, item: Item, index: Any, *ids: str | None) -> None:
         """A new item. One that has this index already keeps it, if it is another's."""
-        if item.family == "message":
-            self.messages.append(item)
+        self._all.setdefault(item.family, []).append(item)
         self._open.setdefault(item.family, {})[item] = None
         if index is not None:
             self._by_index[index] = item
@@ -86,6 +92,10 @@ class ItemTable:
         item.done = True
         self._open.get(item.family, {}).pop(item, None)
         self._told.setdefault((item.family, content), {})[item] = None
+
+    def of(self, family: str) -> list[Item]:
+        """The items of a family, in the order in which they began."""
+        return self._all.get(family, [])
 
     def going_on(self) -> Iterator[Item]:
         """The items that were never finished."""
@@ -165,23 +175,23 @@ class ItemTable:
         found = (self._by_id.get(id) for id in _ids(item))
         return [known for known in found if known is not None]
 
-    def take_named(self, item: Mapping[str, Any], family: str, content: str) -> bool:
-        """Whether an item under one of these ids was finished with this content. It is no longer known by it."""
+    def take_named(self, item: Mapping[str, Any], family: str, content: str) -> Item | None:
+        """The item under one of these ids that was finished with this content. It is no longer known by it."""
         told = self._told.get((family, content), {})
-        for id in _ids(item):
-            known = self._by_id.get(id)
-            if known is not None and known in told:
+        for known in self.named(item):
+            if known in told:
                 del told[known]
-                return True
-        return False
+                return known
+        return None
 
-    def take_told(self, family: str, content: str) -> bool:
-        """Whether any item was finished with this content. One of them is no longer known by it."""
+    def take_told(self, family: str, content: str) -> Item | None:
+        """The first item that was finished with this content. It is no longer known by it."""
         told = self._told.get((family, content))
         if not told:
-            return False
-        told.popitem()
-        return True
+            return None
+        first = next(iter(told))
+        del told[first]
+        return first
 
     def is_numbered(self, item: Item, payload: Mapping[str, Any]) -> bool:
         """Whether an event names this item by an id or by its index."""

@@ -6,14 +6,19 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from llmstream.messages import parse_arguments
+from llmstream.messages import File, parse_arguments
+from llmstream.wire.echo import Echo
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.open_calls import OpenCall, as_name
 from llmstream.wire.openai_responses.item_content import ItemContent
-from llmstream.wire.openai_responses.item_table import CALLS, Item
-from llmstream.wire.openai_responses.items import FORMAT, compact, parse_call
+from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words
+from llmstream.wire.openai_responses.item_table import Item
+from llmstream.wire.openai_responses.items import FORMAT, PICTURE_CALL, parse_call
 from llmstream.wire.openai_responses.values import parse_annotation
 from llmstream.wire.speech import Speech
+
+_KINDS = ("reasoning", "text", "refusal")
+"""The texts of an item, in the order in which they are told."""
 
 
 class ItemWriter(Decoder):
@@ -23,25 +28,68 @@ class ItemWriter(Decoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._phase: str | None = None  # of the text that goes on
+        self._speaker: Item | None = None  # the message whose text goes on
+        self._phase: str | None = None  # its phase
+        self._length = 0  # characters of the text before its stretch
+        self._record_size = 0  # characters of its record before its stretch
         self._speech = Speech()
+        self._spoken: set[Item | None] = (
+            set()
+        )  # messages whose speech streams; None: not known whose
+        self._previews: dict[
+            str, str
+        ] = {}  # the last picture of each that isn't finished, by item id
 
     # --- texts ---------------------------------------------------------------------------------------------
 
+    def _begin_item(self, state: Item, item: dict[str, Any], read: ItemContent) -> None:
+        """What an item has when it begins. Its deltas may tell that again."""
+        if read.type in CALLS:
+            self._begin_call(state, item)
+            state.begun = read.arguments
+        for kind in _KINDS:
+            whole = getattr(read, kind)
+            text = getattr(state, kind)
+            if whole and not text:
+                self._tell(kind, whole, state)
+                text.echo = Echo(whole)
+        self._add_files(read.files, state)
+        self._add_annotations(read.annotations, state)
+
     def _end_message(self, state: Item, read: ItemContent) -> None:
+        self._learn_phase(state, read.phase)
         if not state.whole:
             return
-        state.phase = read.phase or state.phase
-        for kind, whole in (
-            ("reasoning", read.reasoning),
-            ("text", read.text),
-            ("refusal", read.refusal),
-        ):
+        for kind in _KINDS:
+            whole = getattr(read, kind)
             if whole:
                 self._tell(kind, getattr(state, kind).rest(whole) or "", state)
-        for file in read.files:
-            self._file(file)
+        self._add_files(read.files, state)
+        self._add_sounds(read.sounds, state)
         self._add_annotations(read.annotations, state)
+
+    def _learn_phase(self, state: Item, phase: str | None) -> None:
+        """The phase of a message, which may come after its text."""
+        if not phase or phase == state.phase:
+            return
+        state.phase = phase
+        self._settle_half()
+        self._end_stretch()
+        if state.spans:
+            length = self._length
+            phases = [[phase, length - start, length - end] for start, end in state.spans]
+            self._opaque(phases=phases, understood=False)
+        if state is self._speaker:
+            self._phase = phase
+
+    def _add_to_done(self, state: Item, read: ItemContent) -> None:
+        """What a finished item has beyond what it had when it was finished."""
+        if read.type == "message":
+            self._end_message(state, read)
+        elif read.type == "reasoning" and state.whole:
+            self._think_rest(state, read)
+        elif state.call is not None and read.type in CALLS:
+            self._add_late(state.call, read.arguments)
 
     def _tell(self, kind: str, content: str, state: Item) -> None:
         if kind == "text" and content:
@@ -61,11 +109,39 @@ class ItemWriter(Decoder):
         record = state.text.record
         if record is self._record:
             return
+        self._end_stretch()
         self._record_text(record)
-        is_first = not state.text
-        if is_first and (state.phase or self._phase):
+        self._record_size = record.size
+        if state is self._speaker:
+            return
+        self._speaker = state
+        if state.phase or self._phase:
             self._phase = state.phase
             self._opaque(phase=state.phase)
+
+    def _end_stretch(self) -> None:
+        """What has come of the text that goes on is its message's."""
+        size = self._record.size - self._record_size
+        if self._speaker is None or not size:
+            return
+        start, end = self._length, self._length + size
+        spans = self._speaker.spans
+        if spans and spans[-1][1] == start:
+            start, _ = spans.pop()
+        spans.append((start, end))
+        self._length, self._record_size = end, self._record_size + size
+
+    def _add_files(self, files: Iterable[File], state: Item) -> None:
+        """The files of a part or an item, of which some may have been told."""
+        for file in files:
+            if (shown := repr(file)) not in state.files:
+                state.files.add(shown)
+                self._file(file)
+
+    def _add_sounds(self, sounds: Iterable[File], state: Item) -> None:
+        """Speech that hasn't streamed."""
+        if self._spoken.isdisjoint({state, None}):
+            self._add_files(sounds, state)
 
     def _add_annotations(self, annotations: Iterable[Any], state: Item) -> None:
         """The citations of a part or an item, of which some may have streamed."""
@@ -104,10 +180,15 @@ class ItemWriter(Decoder):
         if not text:
             self._think(read.reasoning, state)
             return
-        rests = (text.rest(form) for form in read.reasoning_forms)
-        rest = next((rest for rest in rests if rest is not None), "")
+        rests = {form: text.rest(form) for form in read.reasoning_forms}
+        form = next((form for form, rest in rests.items() if rest is not None), None)
+        if form is None:
+            return
         text.has_gap = False
-        self._think(rest, state)
+        self._think(rests[form] or "", state)
+        for texts in read.untold_reasonings(form):
+            text.end_part()
+            self._think("\n\n".join(texts), state)
 
     # --- calls ---------------------------------------------------------------------------------------------
 
@@ -117,12 +198,15 @@ class ItemWriter(Decoder):
         if call is None:
             id = as_words(item.get("call_id")) or as_words(item.get("id"))
             call = state.call = self._open_call(id, name)
-        elif not call.name:
-            call.name = name
+        elif name.startswith(call.name):  # it came late, or in pieces
+            call.name = name or call.name
             call.id = call.id or as_words(item.get("call_id")) or as_words(item.get("id"))
-        call.freeform = item["type"] == "custom_tool_call"
         if call.index is None:
+            call.freeform = item["type"] == CUSTOM
             self._call_delta(call, "", named=True)
+        if item["type"] == CUSTOM:
+            call.freeform = True
+            call.provider_data = {"format": FORMAT, "type": CUSTOM}
         return call
 
     def _add_arguments(self, call: OpenCall, whole: str) -> None:
@@ -139,15 +223,14 @@ class ItemWriter(Decoder):
         if not parse_arguments(call.arguments) and not call.freeform and call in self._calls:
             self._add_arguments(call, whole)
 
-    def _end_call(self, item: dict[str, Any], state: Item) -> None:
-        kind = item["type"]
-        whole = as_arguments(item.get(CALLS[kind]))
+    def _end_call(self, item: dict[str, Any], state: Item, read: ItemContent) -> None:
+        kind = read.type
         if state.call is not None and not state.call.name:
             state.call.forget()
         call = self._begin_call(state, item)
-        self._add_arguments(call, whole)
+        self._add_arguments(call, read.arguments)
         data = {key: item[key] for key in ("namespace", "caller") if item.get(key)}
-        if kind == "custom_tool_call":
+        if kind == CUSTOM:
             data["type"] = kind
         if data:
             call.provider_data = {"format": FORMAT, **data}
@@ -167,17 +250,21 @@ class ItemWriter(Decoder):
             self._tool_result(result)
         if file is not None:
             self._file(file)
+        if item["type"] == PICTURE_CALL and (file is not None or item.get("status") == "failed"):
+            self._forget_preview(item.get("id"))
 
+    def _preview(self, id: Any, data: Any) -> None:
+        """A picture that isn't finished. It counts if no finished one comes."""
+        self._previews[as_words(id)] = as_words(data)
 
-def as_words(value: Any) -> str:
-    """A member that holds words, or null; TypeError makes its frame a bad one."""
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+    def _forget_preview(self, id: Any) -> None:
+        """The picture is finished, or there will be none. An id that isn't known is another one of the first."""
+        known = id if id in self._previews else next(iter(self._previews), None)
+        self._previews.pop(known or "", None)
 
-
-def as_arguments(value: Any) -> str:
-    """Arguments as text, which some servers send as an object."""
-    return compact(value) if isinstance(value, (dict, list)) else as_words(value)
+    def _add_previews(self) -> None:
+        """The pictures that were never finished."""
+        for id, data in self._previews.items():
+            if data:
+                self._file(File(id or None, media_type="image/png", data=data))
+        self._previews.clear()

@@ -16,8 +16,10 @@ import json
 from typing import Any
 
 from llmstream.messages import File, ToolCall, ToolResult, parse_arguments
+from llmstream.wire.openai_responses.media import parse_picture
 
 FORMAT = "openai-responses"
+PICTURE_CALL = "image_generation_call"
 
 _CALLS = frozenset({"mcp_list_tools", "mcp_approval_request"})
 _OUTCOMES = ("output", "outputs", "results", "tools")
@@ -99,9 +101,11 @@ def _outcome(item: dict[str, Any], call: ToolCall) -> ToolResult | None:
 
 
 def _image(item: dict[str, Any]) -> File | None:
-    result = item.get("result")
-    if item["type"] != "image_generation_call" or not result or not isinstance(result, str):
+    if item["type"] != PICTURE_CALL:
         return None
-    return File(
-        id=item.get("id"), media_type=f"image/{item.get('output_format') or 'png'}", data=result
+    picture = parse_picture(
+        {"result": item.get("result")}, f"image/{item.get('output_format') or 'png'}"
     )
+    if picture is not None:
+        picture.id = item.get("id")
+    return picture

@@ -9,35 +9,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-EVENT = frozenset(
+_PLACE = frozenset(
     {
-        "annotation",
         "annotation_index",
-        "arguments",
-        "code",
         "content_index",
-        "delta",
-        "error",
         "event_id",
-        "input",
-        "item",
         "item_id",
         "logprobs",
-        "message",
-        "name",
         "obfuscation",
         "output_index",
-        "param",
-        "part",
-        "refusal",
-        "response",
+        "response_id",
         "sequence_number",
         "summary_index",
-        "text",
         "type",
     }
 )
-"""Members of events."""
+"""Members of any event."""
 
 _READ_OF_RESPONSE = frozenset(
     {
@@ -107,6 +94,35 @@ _EMPTY_OF_RESPONSE = frozenset(
 RESPONSE = _READ_OF_RESPONSE | _EMPTY_OF_RESPONSE
 """Members of the response. Most of them repeat the request."""
 
+_OF_ARGUMENTS = frozenset({"arguments", "call_id", "delta", "input", "name", "parameters"})
+_EVENTS = {
+    "response.output_item.added": {"item"},
+    "response.output_item.done": {"item"},
+    "response.content_part.added": {"part"},
+    "response.content_part.done": {"part"},
+    "response.reasoning_part.added": {"part"},
+    "response.reasoning_part.done": {"part"},
+    "response.reasoning_summary_part.added": {"part"},
+    "response.reasoning_summary_part.done": {"part"},
+    "response.output_text.annotation.added": {"annotation"},
+    "response.function_call_arguments.delta": _OF_ARGUMENTS,
+    "response.function_call_arguments.done": _OF_ARGUMENTS,
+    "response.custom_tool_call_input.delta": _OF_ARGUMENTS,
+    "response.custom_tool_call_input.done": _OF_ARGUMENTS,
+    "response.refusal.delta": {"delta", "refusal"},
+    "response.refusal.done": {"delta", "refusal"},
+    "response.created": {"response"},
+    "response.queued": {"response"},
+    "response.in_progress": {"response"},
+    "error": {"code", "error", "message", "param"},
+}
+_OF_EVENT = {kind: _PLACE | known for kind, known in _EVENTS.items()}
+_OF_END = _PLACE | RESPONSE | {"error", "response"}
+_OF_TEXT = _PLACE | {"delta", "text", "transcript"}
+_OF_SPEECH = _PLACE | {"audio", "data", "delta"}
+_SPEECH = re.compile(r"response\.(output_)?audio\.(delta|done)")
+_END = re.compile(r"response\.\w+")
+
 _OF_ANY_ITEM = frozenset(
     {
         "agent",
@@ -123,7 +139,7 @@ _OF_ANY_ITEM = frozenset(
 )
 _OF_A_CALL = frozenset({"async", "call_id", "caller", "execution", "name", "namespace"})
 ITEMS = {
-    "message": _OF_ANY_ITEM | {"content", "output_text", "phase", "role", "text"},
+    "message": _OF_ANY_ITEM | {"content", "phase", "reasoning_content", "refusal", "role"},
     "reasoning": _OF_ANY_ITEM
     | {"content", "encrypted_content", "format", "role", "signature", "summary", "text"},
     "function_call": _OF_ANY_ITEM | _OF_A_CALL | {"arguments"},
@@ -138,7 +154,9 @@ PART = frozenset(
         "data",
         "format",
         "id",
+        "input_audio",
         "logprobs",
+        "output_audio",
         "refusal",
         "signature",
         "text",
@@ -149,18 +167,8 @@ PART = frozenset(
 )
 """Members of content parts."""
 
-EMPTY_EVENTS = frozenset(
-    {
-        "keepalive",
-        "response.audio.done",
-        "response.audio.transcript.done",
-        "response.output_audio.done",
-        "response.output_audio_transcript.done",
-        "response.rate_limits.updated",
-        "response.reasoning_summary.done",
-    }
-)
-"""Events whose words stand in their item as well, or that have none."""
+EMPTY_EVENTS = frozenset({"keepalive", "response.rate_limits.updated"})
+"""Events that have no words of the answer."""
 _OF_A_TOOL = re.compile(r"response\.(?!function_call_|custom_tool_call_)\w+_call_\w+\.(delta|done)")
 """Pieces of what a tool of the provider's got or said. Its item has all of it."""
 
@@ -170,6 +178,15 @@ OPAQUE_ITEMS = frozenset({"compaction", "item_reference", "program"})
 _NAMES = frozenset(
     {"id", "item_id", "call_id", "type", "status", "role", "response_id", "event_id", "object"}
 )
+
+
+def of_event(kind: str) -> frozenset[str]:
+    """The members of one kind of event that are read, or that mean nothing."""
+    if kind in _OF_EVENT:
+        return _OF_EVENT[kind]
+    if _SPEECH.fullmatch(kind):
+        return _OF_SPEECH
+    return _OF_END if _END.fullmatch(kind) else _OF_TEXT
 
 
 def is_empty_event(kind: str) -> bool:

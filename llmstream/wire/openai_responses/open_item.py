@@ -39,6 +39,12 @@ class OpenItem:
         """The fields that say which item an event belongs to."""
         return {"item_id": self.item["id"], "output_index": self.index}
 
+    @property
+    def text(self) -> str:
+        """What it has of the answer's text."""
+        goes_on = "".join(self.chunks) if self.kind == "output_text" else ""
+        return text_of({"content": self.content}) + goes_on
+
     def begin_part(self, kind: str) -> Frame:
         """Open a content part."""
         self.kind = kind
@@ -93,3 +99,9 @@ class OpenItem:
     def _part_place(self) -> dict[str, Any]:
         name = "summary_index" if self.item["type"] == "reasoning" else "content_index"
         return {**self.place, name: len(self.content)}
+
+
+def text_of(item: dict[str, Any]) -> str:
+    """What a finished message has of the answer's text."""
+    parts = item.get("content") or ()
+    return "".join(part["text"] for part in parts if part["type"] == "output_text")

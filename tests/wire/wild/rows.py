@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.wire.wild.chat_place_rows import chat_place_rows
 from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
 from tests.wire.wild.messages_rows import messages_answer, messages_rows
+from tests.wire.wild.responses_form_rows import responses_form_rows
+from tests.wire.wild.responses_part_rows import responses_part_rows
 from tests.wire.wild.responses_rows import responses_rows
 from tests.wire.wild.retelling_rows import retelling_rows
 from tests.wire.wild.row import Row, frames, reported
@@ -60,6 +62,8 @@ def rows() -> list[Row]:
         *messages_rows(),
         *responses_rows(),
         *retelling_rows(),
+        *responses_form_rows(),
+        *responses_part_rows(),
         *told_again_rows(),
         *unusual_place_rows(),
         *whole_message_rows(),

@@ -47,7 +47,7 @@ def responses_places() -> list[Row]:
         responses(
             "the answer in another member of a part", completed(said("", content=[odd])), **NOTHING
         ),
-        responses("output_text as a list", completed(output_text=["Hello"]), **NOTHING),
+        responses("output_text as a list", completed(output_text=["Hel", "lo"]), **HELLO),
         responses(
             "another member beside the text",
             completed(said(mood="glad"), weather="fine"),
