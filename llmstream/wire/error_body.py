@@ -39,12 +39,13 @@ _WRAPPERS = (
 """Members that may hold the error as an object, the likeliest first."""
 _TEXTS = (
     *("message", "msg", "detail", "Message", "status_msg", "error_msg", "error_message", "errmsg"),
-    *("error_description", "faultstring", "description", "error", "title", "Msg"),
+    *("errorMessage", "err_msg", "exception", "error_description", "faultstring", "description"),
+    *("error", "title", "Msg"),
 )
 """Members that hold an error's words."""
 _CODES = (
     *("code", "type", "status", "error_type", "error_code", "errcode", "status_code", "Code"),
-    "__type",
+    *("errorCode", "errorType", "err_code", "__type"),
 )
 """Members that hold a code, the most specific first."""
 _CODES_AROUND = ("code", "error_type", "error_code", "__type")
@@ -54,7 +55,18 @@ _STATUSES = ("status_code", "code", "status", "statusCode", "http_code", "raw_st
 _SAYS_NOTHING = frozenset({"error", "failed", "fail"})
 _SUCCESS = frozenset({"", "0", "200", "20000", "ok", "success", "none", "null"})
 """Codes of those who send one with every answer."""
-_ALONE = ("detail", "error_msg", "error_message", "__type", "Error", "ErrorMsg", "fault")
+_ALONE = (
+    "detail",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "err_msg",
+    "exception",
+    "__type",
+    "Error",
+    "ErrorMsg",
+    "fault",
+)
 """Members that only errors have."""
 _FAILURES = frozenset({"error", "errors", "base_resp"})
 _FAILED = re.compile("[45][0-9]{2}")
@@ -135,9 +147,11 @@ def is_error(payload: Mapping[str, Any]) -> bool:
 
 def _is_marked(payload: Mapping[str, Any]) -> bool:
     """Whether a member says it that only errors have, or that says what the object is."""
-    is_called_so = payload.get("object") == "error" or payload.get("success") is False
+    names = (payload.get("object"), payload.get("event"), payload.get("status"))
+    is_called_so = "error" in names or payload.get("success") is False
+    is_wrapped = any("Error" in as_object(payload.get(name)) for name in ("Response", "response"))
     is_of_type = _ERROR_TYPE.search(as_text(payload.get("type")) or "") is not None
-    return is_called_so or is_of_type or any(map(payload.get, _ALONE))
+    return is_called_so or is_wrapped or is_of_type or any(map(payload.get, _ALONE))
 
 
 def _has_words_of_failure(payload: Mapping[str, Any]) -> bool:
@@ -230,7 +244,8 @@ def _inner(body: dict[str, Any]) -> Any:
         errors = [errors]
     if isinstance(errors, list) and errors and not body.get("error"):
         return errors[0] if isinstance(errors[0], dict) else {"message": errors[0]}
-    for name in _WRAPPERS:
+    wrappers = (*_WRAPPERS, "data") if body.get("event") == "error" else _WRAPPERS
+    for name in wrappers:
         value = body.get(name)
         if isinstance(value, str) and name != "message":
             value = _json_in(value)
@@ -247,7 +262,8 @@ def _read(body: Any) -> _Report:
     if not chain:
         return _Report(_plain(str(body or "")))
     error = chain[-1]
-    report = _Report(_message(error), _codes(chain), _status_of(chain), param=_param(error))
+    message = _message(next(filter(_has_words, reversed(chain)), error))
+    report = _Report(message, _codes(chain), _status_of(chain), param=_param(error))
     if isinstance(error.get("detail"), list):
         report.status = report.status or 422  # FastAPI's: fields of the request
     _add_metadata(report, as_object(error.get("metadata")))
@@ -274,8 +290,13 @@ def _objects(items: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
+def _has_words(error: dict[str, Any]) -> bool:
+    return any(isinstance(error.get(name), str) for name in _TEXTS)
+
+
 def _message(error: dict[str, Any]) -> str:
-    text = next((error[name] for name in _TEXTS if error.get(name)), None)
+    given = [error[name] for name in _TEXTS if error.get(name)]
+    text = next((one for one in given if isinstance(one, str)), given[0] if given else None)
     if text is None or text is True:
         text = str(error) if error else ""
     param = error.get("param")

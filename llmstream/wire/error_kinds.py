@@ -335,6 +335,12 @@ WORDS: tuple[Words, ...] = (
         r"(?:incorrect|invalid|missing|not valid).{0,20}api[ _-]?key",
         r"api key not valid",
     ),
+    _words(
+        "authentication",
+        "fastapi.tiangolo.com: fastapi.security; " + _BAIDU,
+        r"not authenticated|invalid authentication credentials",
+        r"access token (?:is )?(?:invalid|expired)|(?:invalid|expired) access token",
+    ),
     _words("authentication", _AWS, r"security token .{0,40}(?:invalid|expired)"),
     _words(
         "not_found",
@@ -452,6 +458,13 @@ def classify(codes: Iterable[str], message: str, status: int | None) -> ErrorKin
 def is_known(code: str) -> bool:
     """Whether a row lists this code, or a number with its vendor."""
     return any(key in _PRECISE or key in _VAGUE for key in _keys(code))
+
+
+def kind_of_code(code: str) -> ErrorKind | None:
+    """What a code means by itself; None if it is no error's."""
+    keys = _keys(code)
+    vague = (_VAGUE[key] for key in keys if key in _VAGUE)
+    return _kind_of_codes(keys) or next(vague, None)
 
 
 def _keys(code: str) -> list[str]:

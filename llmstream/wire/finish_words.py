@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from llmstream.errors import ErrorKind
 from llmstream.messages import FinishReason
+from llmstream.wire.error_kinds import kind_of_code
 from llmstream.wire.json_fields import snake_case
 
 Meaning: TypeAlias = FinishReason | ErrorKind
@@ -159,6 +160,13 @@ UNFINISHED = frozenset({"", "null", "none", "not_finished"})
 """Words that say that more comes (docs.alibabacloud.com: DashScope's "null"; TensorRT-LLM)."""
 
 
+_OF_FAILURES: dict[ErrorKind, FinishReason] = {
+    "context_length": FinishReason.LENGTH,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
+"""Kinds of errors that are an end of an answer like any other."""
+
+
 def _by_word(rows: tuple[FinishWords, ...]) -> dict[str, Meaning]:
     """The first row of a word counts."""
     found: dict[str, Meaning] = {}
@@ -179,6 +187,8 @@ _SPELLED = frozenset((row.format, word) for row in FINISH_WORDS for word in row.
 def read_finish_word(word: str, format: str) -> Meaning | None:
     """What a word means in a format; None if it says that the answer goes on. OTHER if nobody documents it.
 
+    Some gateways put the code of an error there: it means that error.
+
     Gemini's "content_filter: RECITATION" has two words: the second counts where it is known.
     """
     key = snake_case(word)
@@ -189,7 +199,8 @@ def read_finish_word(word: str, format: str) -> Meaning | None:
         meaning = own.get(candidate) or _ANY.get(candidate)
         if meaning is not None:
             return meaning
-    return FinishReason.OTHER
+    failure = None if key.isdecimal() else kind_of_code(key)
+    return FinishReason.OTHER if failure is None else _OF_FAILURES.get(failure, failure)
 
 
 def render_finish_word(raw: str | None, reason: FinishReason | None, format: str) -> str | None:

@@ -25,7 +25,7 @@ _DURATION = re.compile(
 )
 _DURATIONS = re.compile(rf"(?:{_DURATION.pattern}[ ,]*)+", re.I)
 _TOLD = re.compile(
-    r"\b(?:try again|retry|retrying|wait|resets?)"
+    r"\b(?:try (?:\w+ request )?again|retry|retrying|wait|resets?|available(?: again)?)"
     r"(?: (?:in|after|for|at least|about|another))* "
     rf"((?:{_DURATION.pattern} ?)+)",
     re.I,
@@ -43,6 +43,7 @@ _FIELDS: dict[str, float] = {
     "retry_after_seconds": 1.0,  # openrouter.ai/docs/api-reference/errors
     "retry_after_ms": 0.001,
     "resets_in_seconds": 1.0,  # openai/codex: usage limits
+    "resets_at": 1.0,  # the same, since 1970
     "estimated_time": 1.0,  # huggingface.co: a model that is being loaded
 }
 """Fields of a body, in one spelling, and their unit in seconds."""
@@ -105,6 +106,8 @@ def _in_fields(object: dict[str, Any], now: str | None) -> Iterator[float | None
 
 def _delay(value: Any, unit: float) -> float | None:
     """A number of units, or a text like "0.3s" that names its own."""
+    if isinstance(value, dict):  # google.protobuf.Duration as an object
+        value = value.get("seconds")
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:

@@ -33,7 +33,7 @@ _NAMES = {
     "input_tokens": ("prompt_tokens", "input_tokens"),
     "output_tokens": ("completion_tokens", "output_tokens"),
     "total_tokens": ("total_tokens",),
-    "cache_read_tokens": ("prompt_cache_hit_tokens",),  # DeepSeek
+    "cache_read_tokens": ("prompt_cache_hit_tokens", "cached_tokens"),  # DeepSeek, Moonshot
 }
 _DETAILS = {
     "prompt_tokens_details": {

@@ -165,6 +165,13 @@ def test_a_body_and_a_status_make_a_kind(status, body, kind, code):
         (openai("m", code="42x"), "server"),
         (openai("m", code="4\u00b2\u00b2"), "server"),  # digits, but no number
         (openai("m"), "server"),
+        ({"detail": "Not authenticated"}, "authentication"),
+        (
+            {"error_code": 110, "error_msg": "Access token invalid or no longer valid"},
+            "authentication",
+        ),
+        ({"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "m"}}}, "server"),
+        ({"event": "error", "data": {"message": "m", "code": "rate_limit_exceeded"}}, "rate_limit"),
         ({"error": "text"}, "server"),
         ("text", "server"),
         (None, "server"),
@@ -271,6 +278,18 @@ def test_the_message_is_the_providers_own():
         "[{'loc': ['body'], 'msg': 'field required'}]"
     )
     assert parse_error({"reason": "asleep"}).message == "{'reason': 'asleep'}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"fault": {"faultstring": "Spike", "detail": {"errorcode": "policies.ratelimit.Spike"}}},
+        {"message": "Spike", "error": {"code": 5}},
+        {"error": {"message": "Spike", "data": {"a": "b"}}},
+    ],
+)
+def test_the_words_may_stand_around_the_error(body):
+    assert parse_error(body).message == "Spike"
 
 
 @pytest.mark.parametrize("nothing", ["", None, {}, [], {"error": {}}])
@@ -447,6 +466,12 @@ def test_a_delay_told_in_words(told, seconds):
         ({"object": "error", "message": "m"}, True),
         ({"type": "error"}, True),
         ({"detail": "m"}, True),
+        ({"event": "error", "data": {"message": "m"}}, True),
+        ({"Response": {"Error": {"Code": "AuthFailure", "Message": "m"}}}, True),
+        ({"errorMessage": "m", "errorType": "Sandbox.Timedout"}, True),
+        ({"err_code": 5, "err_msg": "m"}, True),
+        ({"response": {"error": None}}, False),
+        ({"status": "completed"}, False),
         ({"error": None, "choices": []}, False),
         ({"choices": []}, False),
         ({}, False),

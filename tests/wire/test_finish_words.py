@@ -152,6 +152,22 @@ def test_any_word_has_a_meaning(word: str, format: str) -> None:
     assert meaning == read_finish_word(f" {word}\t", format)
 
 
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [
+        ("insufficient_quota", "quota"),
+        ("RateLimitExceeded", "rate_limit"),
+        ("context_length_exceeded", FinishReason.LENGTH),
+        ("content_policy_violation", FinishReason.CONTENT_FILTER),
+        ("1302", FinishReason.OTHER),
+        ("unknown", FinishReason.UNKNOWN),
+        ("hologram", FinishReason.OTHER),
+    ],
+)
+def test_the_code_of_an_error_means_that_error(word: str, meaning: object) -> None:
+    assert read_finish_word(word, "openai-chat") == meaning
+
+
 def test_the_formats_own_words_count_first() -> None:
     """Gemini's OTHER is a failure; elsewhere "other" says nothing."""
     assert read_finish_word("OTHER", "gemini-generate") == "invalid_output"
@@ -221,6 +237,9 @@ FAILURES = {
     "MALFORMED_FUNCTION_CALL": "invalid_output",
     "malformed_tool_use": "invalid_output",
     "modelUnloaded": "server",
+    "overloaded_error": "overloaded",
+    "rate_limit": "rate_limit",
+    "server_error": "server",
 }
 
 
