@@ -344,11 +344,15 @@ def disturbed_responses(said: Said, below: Below) -> bytes:
     calls = [s for s, item in zip(streams, items, strict=True) if item["type"] == "function_call"]
     prose = [s for s, item in zip(streams, items, strict=True) if item["type"] != "function_call"]
     told = [frame for stream in prose for frame in stream]
-    told += merge(below, *calls) if below(2) else [frame for call in calls for frame in call]
+    # With arguments of `{}` nothing but its numbers tells a call from one whose placeholder has come.
+    may_merge = all(call.arguments != "{}" for call in said.calls)
+    is_merged = may_merge and below(2)
+    told += merge(below, *calls) if is_merged else [frame for call in calls for frame in call]
     shown = items if below(3) or not told else []
     if any(not stream for stream in streams):
         shown = items
-    return sse([_CREATED, *told, _completed([_renamed(item, below) for item in shown])])
+    snapshot = [_formed(_renamed(item, below), below) for item in shown]
+    return sse([_CREATED, *told, _completed(snapshot)])
 
 
 def _renamed(item: Frame, below: Below) -> Frame:
@@ -369,19 +373,43 @@ def _item_frames(item: Frame, index: int, shift: int, below: Below) -> list[Fram
     way = below(4)
     if way == 0:
         return []
-    added = _event("output_item.added", index, item={**item, **_EMPTY[kind]})
-    frames = [added] if below(4) or kind == "function_call" else []
+    begun = below(len(part) + 1) if way > 1 and not below(3) else 0
+    told_again = not below(2)
+    added = _event("output_item.added", index, item=_filled(item, part[:begun]))
+    frames = [added] if below(4) or begun or kind == "function_call" else []
     if way > 1:
-        frames += _delta_frames(item, index, below)
+        rest = part if told_again else part[begun:]
+        frames += _delta_frames(item, rest, index, below, has_begun=begun > 0)
     if frames and frames[0] is added and not below(4):
         frames.insert(1, added)
     if way > 1 and below(2):
         frames.append(_event(f"{_DELTAS[kind]}.done", index + shift, **{field: part}))
     if way == 1:  # nothing but its numbering says whose these are
-        frames.append(_event("output_item.done", index, item=item))
+        frames.append(_event("output_item.done", index, item=_formed(item, below)))
     elif below(2):
-        frames.append(_event("output_item.done", index + shift, item=_renamed(item, below)))
+        whole = _formed(_renamed(item, below), below)
+        frames.append(_event("output_item.done", index + shift, item=whole))
     return frames
+
+
+def _filled(item: Frame, text: str) -> Frame:
+    """The item with this much of its text or arguments."""
+    if item["type"] == "function_call":
+        return {**item, "arguments": text}
+    return {**item, "content": [{**item["content"][0], "text": text}] if text else []}
+
+
+def _formed(item: Frame, below: Below) -> Frame:
+    """The item in the form of another server: one part in place of a list, arguments by another name."""
+    way = below(5)
+    if item["type"] == "function_call":
+        rest = {name: item[name] for name in item if name != "arguments"}
+        name = ("arguments", "parameters", "input")[below(3)]
+        given: Any = json.loads(item["arguments"]) if way == 0 else item["arguments"]
+        return {**rest, name: given}
+    (part,) = item["content"]
+    forms: tuple[Any, ...] = (part, part["text"], [part["text"]], [{"text": part["text"]}], [part])
+    return {**item, "content": forms[way]}
 
 
 def _whole_of(item: Frame) -> tuple[str, str]:
@@ -390,11 +418,14 @@ def _whole_of(item: Frame) -> tuple[str, str]:
     return "text", item["content"][0]["text"]
 
 
-def _delta_frames(item: Frame, index: int, below: Below) -> list[Frame]:
+def _delta_frames(
+    item: Frame, whole: str, index: int, below: Below, *, has_begun: bool
+) -> list[Frame]:
     kind = item["type"]
-    whole = _whole_of(item)[1]
-    pieces = cut(below, whole)
-    if kind == "function_call" and not below(3):
+    is_all = whole == _whole_of(item)[1]
+    is_call = kind == "function_call"
+    pieces = cut_arguments(below, whole) if is_call and is_all else cut(below, whole)
+    if not has_begun and kind == "function_call" and not below(3):
         pieces.insert(0, "{}")
     place = {"item_id": item["id"]} if below(2) else {}
     return [

@@ -71,10 +71,11 @@ def _half_text(text: str) -> str:
 
 def join_texts(texts: Iterable[str]) -> str:
     """Texts as one, in which the halves of characters meet. A HalfText, if some half doesn't meet its other."""
-    return _half_text("".join(_halves_of(text) for text in texts))
+    return _half_text("".join(halves_of(text) for text in texts))
 
 
-def _halves_of(text: str) -> str:
+def halves_of(text: str) -> str:
+    """The text as it came, with halves of characters in it."""
     return text.halves if isinstance(text, HalfText) else text
 
 

@@ -39,7 +39,7 @@ class CallReader(ItemReader):
         if state.done:
             self._add_late(state.call, whole)
             return
-        state.asked = True
+        state.asked = state.call.freeform or bool(parse_arguments(whole))  # else a placeholder
         state.call.done = state.call.freeform
         state.call.name = state.call.name or name
         self._add_arguments(state.call, whole)

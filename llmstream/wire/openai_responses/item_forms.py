@@ -22,6 +22,7 @@ _TYPES = {"tool_call": "function_call", "tool_use": "function_call", "function":
 """Other formats' words for the types of items."""
 _ARGUMENTS = ("arguments", "input", "parameters")
 """Members with a call's arguments."""
+_EMPTY = ("", "{}")
 _FUNCTIONS = ("function", "custom")
 """Members with a call's name and arguments, in chat completions."""
 _CONTENT = ("content", "output_text", "text")
@@ -84,13 +85,14 @@ def as_words(value: Any) -> str:
 
 
 def as_arguments(value: Any) -> str:
-    """Arguments as text, which some servers send as an object."""
-    return compact(value) if isinstance(value, (dict, list)) else as_words(value)
+    """Arguments as text, which some servers send as an object. PHP writes an empty one as a list."""
+    return compact(value or {}) if isinstance(value, (dict, list)) else as_words(value)
 
 
 def arguments_in(members: Mapping[str, Any]) -> str:
     """The arguments that stand in one of the members which may hold them."""
-    return next((as_arguments(members[name]) for name in _ARGUMENTS if members.get(name)), "")
+    given = [as_arguments(members[name]) for name in _ARGUMENTS if members.get(name) is not None]
+    return next((one for one in given if one not in _EMPTY), given[0] if given else "")
 
 
 def _listed(value: Any) -> list[Any]:

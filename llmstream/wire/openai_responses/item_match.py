@@ -40,4 +40,4 @@ def has_name(call: OpenCall, name: str) -> bool:
 def _call_fit(call: OpenCall, read: ItemContent) -> Fit:
     if not has_name(call, read.name) or not read.begins_with(call.arguments):
         return ""
-    return "same" if call.chunks and call.arguments == read.arguments else "begins"
+    return "same" if call.has_begun and call.arguments == read.arguments else "begins"

@@ -228,6 +228,13 @@ def beginnings() -> list[Row]:
     return rows
 
 
+def halves_after_a_beginning() -> list[Row]:
+    """Characters cut in two, after a beginning that might have come again."""
+    begun = event(ADDED, 0, item=said("a", id="m1"))
+    halves = text_pieces("ab\ud83d", "\ude00", item_id="m1")
+    return [responses("halves after a beginning", begun, *halves, text="ab😀", unread=[])]
+
+
 def media() -> list[Row]:
     """Speech and pictures that stand in parts, and pictures that were never finished."""
     sound = {"type": "output_audio", "data": "AAA=", "transcript": "Hello"}
@@ -347,4 +354,4 @@ def unknown() -> list[Row]:
 
 def responses_part_rows() -> list[Row]:
     """All of them."""
-    return [*phases(), *beginnings(), *media(), *unknown()]
+    return [*phases(), *beginnings(), *halves_after_a_beginning(), *media(), *unknown()]
