@@ -26,6 +26,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
+from llmstream.checks import as_object
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.wire.echo import Echo
@@ -39,13 +40,14 @@ from llmstream.wire.openai_responses.item_forms import as_words, part_of, words_
 from llmstream.wire.openai_responses.item_table import Item
 from llmstream.wire.openai_responses.items import FORMAT, is_provider_call
 from llmstream.wire.openai_responses.media import parse_sound
-from llmstream.wire.openai_responses.values import parse_annotation
 from llmstream.wire.streamed_text import StreamedText
 from llmstream.wire.usage_counts import read_counts, usage_of
 
 _BEGINNINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
 _ANSWERS = ("output", "output_text")
 """Members of a response that hold its answer."""
+_REASONS = ("finish_reason", "stop_reason")
+"""Other formats' members with the word for the end."""
 _UNFINISHED = frozenset({"queued", "in_progress"})
 _TEXTS = {
     "output_text": ("text", "text"),
@@ -91,7 +93,15 @@ class ResponsesDecoder(CallReader):
         elif is_error(payload):
             self._fail(parse_error(payload))
         elif not (self._parse_progress(kind, payload) or members.is_empty_event(str(kind))):
-            self._unread.note(str(kind), members.without_names(payload))
+            self._note_event(str(kind), payload)
+
+    def _note_event(self, kind: str, payload: dict[str, Any]) -> None:
+        """An event that nobody knows. Without a type it is named by its members."""
+        unknown = members.without_names(payload)
+        if kind:
+            self._unread.note(kind, unknown)
+        else:
+            self._unread.look_over("", unknown, ())
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A whole `response` object, or the event that ends an answer."""
@@ -132,8 +142,7 @@ class ResponsesDecoder(CallReader):
         if failure or status in ("failed", "cancelled"):
             self._parse_failure(failure, status)
             return
-        details = response.get("incomplete_details") or {}
-        reason = details if isinstance(details, str) else details.get("reason")
+        reason = _find_reason(response)
         raw = f"{status}:{reason}" if reason else str(status)
         self._finish_word(str(reason or status), raw=raw)
         if not (reason or status == "incomplete"):
@@ -199,9 +208,9 @@ class ResponsesDecoder(CallReader):
         self._end_part(PartContent(kind, words), payload)
 
     def _parse_annotation(self, payload: dict[str, Any]) -> None:
-        source = parse_annotation(payload.get("annotation") or {})
-        if source is not None:
-            self._item(payload, "message").sources[repr(source)] += 1
+        item = self._item(payload, "message")
+        for source in self._sources_in(payload.get("annotation")):
+            item.sources[repr(source)] += 1
             self._source(source)
 
     # --- parts ---------------------------------------------------------------------------------------------
@@ -303,6 +312,13 @@ class ResponsesDecoder(CallReader):
 def _family_of(kind: str) -> str:
     """The family of the items that have such texts."""
     return "reasoning" if kind == "reasoning" else "message"
+
+
+def _find_reason(response: dict[str, Any]) -> Any:
+    """Why the answer ends where it does: beside the status, or in another format's member."""
+    details = response.get("incomplete_details")
+    named = details if isinstance(details, str) else as_object(details).get("reason")
+    return named or next(filter(None, map(response.get, _REASONS)), None)
 
 
 def _find_error(payload: dict[str, Any], response: dict[str, Any]) -> Any:

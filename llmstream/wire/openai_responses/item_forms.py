@@ -34,7 +34,7 @@ _WORDS = ("value", "text", "content")
 
 def items_of(output: Any) -> list[dict[str, Any]]:
     """The items of a response."""
-    return [item_of(item) for item in _listed(output)]
+    return [item_of(item) for item in listed(output)]
 
 
 def item_of(item: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def item_of(item: Any) -> dict[str, Any]:
 
 def parts_of(content: Any, kind: str) -> list[dict[str, Any]]:
     """The parts of an item's content; those that are mere texts get the type `kind`."""
-    return [part_of(part, kind) for part in _listed(content)]
+    return [part_of(part, kind) for part in listed(content)]
 
 
 def part_of(part: Any, kind: str) -> dict[str, Any]:
@@ -95,7 +95,8 @@ def arguments_in(members: Mapping[str, Any]) -> str:
     return next((one for one in given if one not in _EMPTY), given[0] if given else "")
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """A list, or one value in place of it. Nulls and empty texts are left out."""
     listed = value if isinstance(value, list) else [value]
     return [one for one in listed if one not in (None, "")]
 

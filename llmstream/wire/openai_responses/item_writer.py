@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from llmstream.messages import File, parse_arguments
+from llmstream.messages import File, Source, parse_arguments
 from llmstream.wire.echo import Echo
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.open_calls import OpenCall, as_name
+from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_content import ItemContent
-from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words
+from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words, listed
 from llmstream.wire.openai_responses.item_table import Item
 from llmstream.wire.openai_responses.items import FORMAT, PICTURE_CALL, parse_call
 from llmstream.wire.openai_responses.values import parse_annotation
@@ -143,18 +144,25 @@ class ItemWriter(Decoder):
         if self._spoken.isdisjoint({state, None}):
             self._add_files(sounds, state)
 
-    def _add_annotations(self, annotations: Iterable[Any], state: Item) -> None:
+    def _add_annotations(self, annotations: Any, state: Item) -> None:
         """The citations of a part or an item, of which some may have streamed."""
         told = Counter(state.sources)
-        for annotation in annotations:
-            source = parse_annotation(annotation or {})
-            if source is None or not state.whole:
-                continue
+        for source in self._sources_in(annotations) if state.whole else ():
             if told[repr(source)] > 0:
                 told[repr(source)] -= 1
                 continue
             state.sources[repr(source)] += 1
             self._source(source)
+
+    def _sources_in(self, annotations: Any) -> Iterator[Source]:
+        """The sources that annotations name, be they a list or one."""
+        for annotation in listed(annotations):
+            source = parse_annotation(annotation)
+            if source is not None:
+                yield source
+            else:
+                kind = f"annotation.{annotation.get('type')}"
+                self._unread.note(kind, members.without_names(annotation))
 
     # --- reasoning -----------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ _PLACE = frozenset(
 _READ_OF_RESPONSE = frozenset(
     {
         "error",
+        "finish_reason",
         "id",
         "incomplete_details",
         "last_error",
@@ -37,6 +38,7 @@ _READ_OF_RESPONSE = frozenset(
         "output_text",
         "status",
         "status_details",
+        "stop_reason",
         "usage",
     }
 )

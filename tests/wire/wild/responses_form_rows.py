@@ -109,6 +109,23 @@ def places() -> list[Row]:
         document(
             "whole: wrapped", "openai-responses:m", {"response": event_of["response"]}, **HELLO
         ),
+        responses(
+            "finish_reason",
+            completed(said(), finish_reason="length"),
+            text="Hello",
+            finish="length",
+        ),
+        responses(
+            "stop_reason",
+            completed(said(), stop_reason="max_tokens"),
+            text="Hello",
+            finish="length",
+        ),
+        responses(
+            "stop_reason of a whole answer", completed(said(), stop_reason="end_turn"), **HELLO
+        ),
+        responses("finish_reason of a failure", completed(finish_reason="abort"), error="server"),
+        responses("details as a list", completed(said(), incomplete_details=["x"]), **HELLO),
         responses("the output of a response that goes on", going_on, **HELLO),
         responses("an output that grows", half, going_on, **HELLO),
         responses("an output that came before", going_on, completed(said()), **HELLO),

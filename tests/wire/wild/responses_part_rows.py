@@ -324,6 +324,39 @@ def media() -> list[Row]:
     ]
 
 
+def citations() -> list[Row]:
+    """One citation in place of a list, in parts that begin, and of types that nobody knows."""
+    cited = {"type": "url_citation", "url": "https://example.com/a", "title": "A"}
+    odd = {"type": "hologram", "shows": "me"}
+    told = {"text": "Hello", "sources": 1, "unread": []}
+
+    def item(annotations: Any) -> Frame:
+        return said(id="m1", content=[{**OBJECT, "annotations": annotations}])
+
+    begins = part_event("added", {"type": "output_text", "text": "", "annotations": [cited]})
+    streamed = event("output_text.annotation.added", 0, item_id="m1", annotation=[cited])
+    return [
+        responses("one citation", event(DONE, 0, item=item(cited)), **told),
+        responses(
+            "a citation of a part that begins",
+            BEGUN,
+            begins,
+            *PIECES,
+            completed(item([cited])),
+            **told,
+        ),
+        responses(
+            "a list for a citation", BEGUN, *PIECES, streamed, completed(item([cited])), **told
+        ),
+        responses(
+            "an unknown citation",
+            completed(item([odd])),
+            text="Hello",
+            unread=["annotation.hologram"],
+        ),
+    ]
+
+
 def unknown() -> list[Row]:
     """Parts and items that nobody knows, wherever they stand."""
     odd = {"type": "hologram", "shows": "me"}
@@ -354,4 +387,11 @@ def unknown() -> list[Row]:
 
 def responses_part_rows() -> list[Row]:
     """All of them."""
-    return [*phases(), *beginnings(), *halves_after_a_beginning(), *media(), *unknown()]
+    return [
+        *phases(),
+        *beginnings(),
+        *halves_after_a_beginning(),
+        *media(),
+        *citations(),
+        *unknown(),
+    ]
