@@ -19,6 +19,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.web.access import KEY_HEADERS, PUBLIC
 from llmstream.web.conversation_endpoints import Query
 from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat, OpenAIResponses
+from llmstream.web.dialects.openai_responses import CompactedResponses
 from llmstream.web.endpoints import ChatBody, UserRequest
 
 _REF = "#/components/schemas/{model}"
@@ -46,6 +47,7 @@ _RESUME = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}
 def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """The document, for `GET /openapi.json`. WebSockets have no place in OpenAPI: the description says where it is."""
     paths = {**_paths(), **{each.path: {"post": _dialect(each)} for each in dialects}}
+    paths[CompactedResponses.path] = {"post": _dialect(CompactedResponses())}
     paths[OpenAIResponses.path]["get"] = _foreign("Upgrade to the WebSocket", _UPGRADE, "101")
     for path in PUBLIC:
         paths[path]["get"]["security"] = []
@@ -185,14 +187,18 @@ def _answers() -> dict[str, Any]:
     }
 
 
+_KNOW_DOCUMENTS = (OpenAIChat, OpenAIResponses, AnthropicMessages)
+"""The dialects whose clients may ask for the whole answer. The others know streams only."""
+
+
 def _dialect(dialect: Dialect) -> dict[str, Any]:
     body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
     content: dict[str, Any] = {
         dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}
     }
-    if isinstance(
-        dialect, OpenAIChat | OpenAIResponses | AnthropicMessages
-    ):  # the others know streams only
+    if isinstance(dialect, CompactedResponses):
+        content = {}
+    if isinstance(dialect, _KNOW_DOCUMENTS):
         content["application/json"] = {"schema": {"type": "object"}}
     answer = {"description": "The answer, in this client's own words.", "content": content}
     return {**_foreign(f"For clients of {type(dialect).__name__}", answer), "requestBody": body}

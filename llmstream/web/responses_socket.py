@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,12 +25,10 @@ from typing import Any
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from llmstream.checks import check_type
 from llmstream.errors import ErrorInfo
-from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.streams.flow import Upstream
@@ -38,10 +36,11 @@ from llmstream.tasks import stop
 from llmstream.web.access import deny
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.client_writer import SlowClientError
-from llmstream.web.delivery import Delivery, cut_off
+from llmstream.web.delivery import cut_off
 from llmstream.web.dialect_endpoints import Mounted, ReadRequest
-from llmstream.web.dialects.openai_chat import render_error
+from llmstream.web.dialects.base import Ask
 from llmstream.web.dialects.openai_responses import (
+    CompactedResponses,
     OpenAIResponses,
     ResponsesAnswer,
     RunsOfNumberedText,
@@ -49,15 +48,13 @@ from llmstream.web.dialects.openai_responses import (
 from llmstream.web.dialects.responses_echo import refused
 from llmstream.web.errors import (
     RefusedError,
-    error_headers,
     log_refusal,
     new_request_id,
-    public_info,
 )
 from llmstream.web.kept_responses import KeptResponse, KeptResponses
 from llmstream.web.limits import parse_json, too_large
 from llmstream.web.refusals import Refusal
-from llmstream.wire.outbound import encode_json
+from llmstream.web.responses_delivery import AnswerDelivery, error_payload, render_line
 
 _IDLE = 600.0
 """Seconds that a connection may be open with nothing to answer. Clients connect again."""
@@ -120,7 +117,12 @@ def responses_routes(service: Service, *, websocket: bool) -> list[Route | WebSo
     none = NoResponsesSocket(path)
     socket = ResponsesSocket(service, Mounted(service, OpenAIResponses()))
     serve = socket.serve if websocket else none.serve
-    return [WebSocketRoute(path, serve), Route(path, none.answer, methods=["GET"])]
+    compacted = Mounted(service, CompactedResponses())
+    return [
+        WebSocketRoute(path, serve),
+        Route(path, none.answer, methods=["GET"]),
+        Route(CompactedResponses.path, compacted.answer, methods=["POST"]),
+    ]
 
 
 class _ResponsesConnection:
@@ -240,24 +242,32 @@ class _ResponsesConnection:
         """Answer one request, and keep what it was. Raises RefusedError for one that can't be asked."""
         before = self._kept.find(create.body.get("previous_response_id"))
         self._kept.check_size(before.size + create.size)
-        given = _items_of(create.body.get("input"))
-        asked = self._read(create, [*before.items, *given])
+        items = [*before.items, *_items_of(create.body.get("input"))]
+        asked = self._read(create, items)
         answer = ResponsesAnswer(asked.ask, partial(render_line, create.stream_id))
         delivery = AnswerDelivery(
             Upstream(self._events(create, asked)),
             self._websocket.send,
-            answer,
-            create=create,
+            RunsOfNumberedText(answer),
+            request_id=create.request_id,
+            stream_id=create.stream_id,
             write_timeout=self._service.write_timeout,
+            keep=lambda: self._keep(answer, asked.ask, items, before.size + create.size),
         )
         try:
             await delivery.run(self._left())
         finally:
             await delivery.events.aclose()  # if it never began
+
+    def _keep(self, answer: ResponsesAnswer, ask: Ask, items: list[Any], size: int) -> None:
+        """Keep what the answer was, unless it failed. After a compaction only its outcome goes on."""
         output = answer.events.output
-        if output is not None:
-            size = before.size + create.size + len(json.dumps(output, ensure_ascii=False))
-            self._kept.add(asked.ask.reply.id, KeptResponse([*before.items, *given, *output], size))
+        if output is None:
+            return
+        if ask.reply.compacts:
+            items, size = [], 0
+        written = len(json.dumps(output, ensure_ascii=False))
+        self._kept.add(ask.reply.id, KeptResponse([*items, *output], size + written))
 
     def _read(self, create: Create, items: list[Any]) -> ReadRequest:
         body = {name: create.body[name] for name in create.body if name not in _OF_THE_SOCKET}
@@ -293,94 +303,6 @@ class _ResponsesConnection:
             raise SlowClientError("the client did not read for too long") from None
         except (RuntimeError, OSError) as problem:
             raise WebSocketDisconnect from problem
-
-
-class AnswerDelivery(Delivery):
-    """Sends one answer's events as messages, the last one once the model's stream is closed."""
-
-    def __init__(
-        self,
-        events: Upstream,
-        send: Send,
-        answer: ResponsesAnswer,
-        *,
-        create: Create,
-        write_timeout: float | None,
-    ) -> None:
-        super().__init__(
-            events,
-            send,
-            request_id=create.request_id,
-            heartbeat=None,
-            write_timeout=write_timeout,
-        )
-        self._answer, self._create = RunsOfNumberedText(answer), create
-        self._begun = False
-        self._last = b""
-
-    async def write_events(self, events: AsyncIterator[StreamEvent]) -> None:
-        """Write the events up to the last one."""
-        async for event in events:
-            if event.type in TERMINAL:
-                self.client.unwatch()  # before it is sent: a client that has it may leave
-            await self.write(event)
-            if self.ended:
-                break
-
-    async def send_event(self, event: StreamEvent) -> None:
-        """Send an event; keep the last one until the events are closed."""
-        data = self._answer.feed(event)
-        self.ended = event.type in TERMINAL or self._answer.ended
-        if self.ended:
-            self._last = data
-        else:
-            await self._send(data)
-
-    async def send_failure(self, info: ErrorInfo, public: StreamEvent) -> None:
-        """Send an error with its status, or the end of an answer that has begun."""
-        if self._begun:
-            await self.send_event(public)
-        else:
-            self._fail(public_info(info, self.request_id, status=True))
-
-    async def send_refusal(self, refusal: RefusedError) -> None:
-        """The same, of a refusal of the server's own."""
-        if self._begun:
-            await super().send_refusal(refusal)
-        else:
-            self._fail(refusal.info)
-
-    async def send_heartbeat(self, send: Send) -> None:
-        """Send nothing: the server's own pings keep a silent WebSocket alive."""
-
-    async def finish(self) -> None:
-        """Send the last event."""
-        await self._send(self._last)
-
-    def _fail(self, info: ErrorInfo) -> None:
-        payload = error_payload(info, self.request_id, self._create.stream_id)
-        self._last, self.ended = render_line(None, payload), True
-
-    async def _send(self, data: bytes) -> None:
-        for line in data.splitlines():
-            self._begun = True
-            await self.client.send({"type": "websocket.send", "text": line.decode()})
-
-
-def render_line(stream_id: str | None, payload: Mapping[str, Any]) -> bytes:
-    """One event as a line of JSON, with the lane that it belongs to."""
-    named = payload if stream_id is None else {**payload, "stream_id": stream_id}
-    return encode_json(json.dumps(named, ensure_ascii=False, separators=(",", ":"))) + b"\n"
-
-
-def error_payload(info: ErrorInfo, request_id: str, stream_id: str | None) -> dict[str, Any]:
-    """The event of a request that isn't answered, with the status that it would have over HTTP."""
-    error = {**render_error(info), "request_id": request_id}
-    headers = error_headers(info)
-    if headers:
-        error["headers"] = headers
-    payload = {"type": "error", "status": info.status_code or 500, "error": error}
-    return payload if stream_id is None else {**payload, "stream_id": stream_id}
 
 
 def _lane_of(event: Mapping[str, Any]) -> str | None:

@@ -343,6 +343,7 @@ async def test_a_client_that_leaves_makes_room_for_another() -> None:
 FOREIGN = {
     "/v1/chat/completions",
     "/v1/responses",
+    "/v1/responses/compact",
     "/v1/messages",
     "/v1/messages/count_tokens",
     "/v1/models",

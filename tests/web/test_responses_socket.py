@@ -203,6 +203,23 @@ async def test_what_only_prepares_asks_no_model() -> None:
         assert text_of(await socket.ask("x", previous_response_id=nothing)) == "You said x"
 
 
+async def test_after_a_compaction_only_its_summary_goes_on() -> None:
+    async with connected() as (socket, echo):
+        first = (await socket.ask("a long talk"))[-1]["response"]["id"]
+        trigger = [{"type": "compaction_trigger"}]
+        told = await socket.ask(trigger, previous_response_id=first)
+        response = told[-1]["response"]
+        assert [item["type"] for item in response["output"]] == ["compaction"]
+        assert [m.text for m in echo.requests[-1].messages][:2] == [
+            "a long talk",
+            "You said a long talk",
+        ]
+        await socket.ask("on", previous_response_id=response["id"])
+        summary, asked = echo.requests[-1].messages
+        assert asked.text == "on"
+        assert "You said Summarise" in summary.text
+
+
 async def test_lanes_are_answered_side_by_side_and_each_in_order() -> None:
     async with connected() as (socket, echo):
         await socket.create("wait", stream_id="slow")

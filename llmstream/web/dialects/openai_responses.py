@@ -28,8 +28,16 @@ from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.openai_chat import render_error
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of, unseal
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
+from llmstream.web.dialects.responses_compaction import (
+    TRIGGER,
+    ask_for_summary,
+    take_trigger,
+    user_messages,
+    with_summaries,
+)
 from llmstream.web.dialects.responses_echo import check_refused, repeated
-from llmstream.web.dialects.responses_events import OfficialEvents, ResponsesReply
+from llmstream.web.dialects.responses_events import OfficialEvents, ResponsesReply, official_usage
+from llmstream.web.errors import RefusedError
 from llmstream.wire.openai_responses.encode import render_frame
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.openai_responses.request import parse_request
@@ -60,6 +68,8 @@ class OpenAIResponses:
         Raises RefusedError, with OpenAI's code, for what only a server that keeps answers can do.
         """
         body = {**object_of(body)}
+        given, compacts = take_trigger(body.get("input"))
+        body["input"] = with_summaries(given)
         check_refused(body)
         if body.get("input") in (None, []):
             raise ValueError("input is empty")
@@ -68,7 +78,10 @@ class OpenAIResponses:
         warnings = keep_listed(request, FORMAT)
         for message in request.messages:
             message.parts = [_kept(part) for part in message.parts]
-        reply = ResponsesReply(f"resp_{self.new_id()}", int(self.now()), repeated(body), self.now)
+        id = f"resp_{self.new_id()}"
+        reply = ResponsesReply(id, int(self.now()), repeated(body), self.now, compacts)
+        if compacts:
+            request = ask_for_summary(request)
         return ask_for(
             request,
             model=request.model,
@@ -83,13 +96,54 @@ class OpenAIResponses:
         return RunsOfNumberedText(ResponsesAnswer(ask))
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
-        """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
+        """The whole answer (a MESSAGE_COMPLETE) as one JSON document.
+
+        Raises RefusedError for a summary that the model didn't write.
+        """
         *_, last = OfficialEvents(ask).payloads(whole(event))
-        return last["response"]
+        response: dict[str, Any] = last["response"]
+        if response["error"] is not None:
+            raise RefusedError(502, "invalid_output", response["error"]["message"])
+        return response
 
     def error(self, info: ErrorInfo, request_id: str) -> Any:
         """The body of an HTTP error."""
         return {"error": {**render_error(info), "request_id": request_id}}
+
+
+@dataclass
+class CompactedResponses(OpenAIResponses):
+    """`POST /v1/responses/compact`: the user's messages, and one item for all the rest."""
+
+    path: str = "/v1/responses/compact"
+
+    def parse(self, body: Any) -> Ask:
+        """What a request's JSON body asks for. Raises as `OpenAIResponses.parse` does."""
+        body = {**object_of(body)}
+        given = body.get("input")
+        items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        if not isinstance(items, list):
+            raise TypeError(
+                f"input must be a string or a list of items, not {type(items).__name__}"
+            )
+        if not items:
+            raise ValueError("input is empty")
+        triggered = [*take_trigger(items)[0], TRIGGER]
+        ask = super().parse({**body, "input": triggered, "stream": False})
+        ask.reply.input = items
+        ask.notes = ()  # nothing else could be kept
+        return ask
+
+    def document(self, ask: Ask, event: StreamEvent) -> Any:
+        """The compacted conversation as one JSON document."""
+        response = super().document(ask, event)
+        return {
+            "id": response["id"],
+            "object": "response.compaction",
+            "created_at": response["created_at"],
+            "output": [*user_messages(ask.reply.input), *response["output"]],
+            "usage": response["usage"] or official_usage({}),
+        }
 
 
 class ResponsesAnswer(ProviderAnswer):

@@ -12,6 +12,7 @@ from llmstream.messages import FinishReason, Source
 from llmstream.web.dialects.base import Ask
 from llmstream.web.dialects.openai_chat import render_error
 from llmstream.web.dialects.provider_data import seal
+from llmstream.web.dialects.responses_compaction import Summary
 from llmstream.web.dialects.responses_tools import ClientTools
 from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT
@@ -55,24 +56,29 @@ class ResponsesReply:
     echo: dict[str, Any]
     """What it repeats of its request."""
     now: Callable[[], float]
+    compacts: bool = False
+    """Whether the answer is a summary of the conversation, to go on from."""
+    input: Any = None
+    """What the client sent, where the answer repeats some of it."""
 
 
 class OfficialEvents(ResponsesEncoder):
     """One answer's events."""
 
     def __init__(self, ask: Ask) -> None:
-        self._tools = ClientTools(ask.request.tools)
         self._reply: ResponsesReply = ask.reply
+        self._view: ClientTools | Summary
+        self._view = Summary(ask.reply.id) if ask.reply.compacts else ClientTools(ask.request.tools)
         self._model = ask.model
         self._refused = False
         self.output: list[dict[str, Any]] | None = None
         """The items of the answer, once it is over; None if it failed."""
-        super().__init__(custom_tools=self._tools.custom, created_at=self._reply.created)
+        super().__init__(custom_tools=self._view.custom, created_at=self._reply.created)
 
     def payloads(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         """The JSON values of one event."""
         for each in self._unfolded(event):
-            for restored in self._tools.restore(each):
+            for restored in self._view.restore(each):
                 yield from super().payloads(restored)
 
     def _unfolded(self, event: StreamEvent) -> Iterator[StreamEvent]:
@@ -95,7 +101,7 @@ class OfficialEvents(ResponsesEncoder):
             **self._reply.echo,
             "model": response["model"] or self._model,
             "completed_at": completed,
-            "usage": None if usage is None else _official_usage(usage),
+            "usage": None if usage is None else official_usage(usage),
         }
 
     def _end(self, event: StreamEvent) -> Iterator[Frame]:
@@ -163,7 +169,8 @@ class OfficialEvents(ResponsesEncoder):
         return super()._signature({"format": FORMAT, "signature": seal(data), "id": id})
 
 
-def _official_usage(usage: dict[str, Any]) -> dict[str, Any]:
+def official_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    """Usage with every member that the client's types ask for."""
     read = {**_NO_INPUT, **usage.get("input_tokens_details", {})}
     written = {**_NO_OUTPUT, **usage.get("output_tokens_details", {})}
     details = {"input_tokens_details": read, "output_tokens_details": written}

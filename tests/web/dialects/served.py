@@ -46,6 +46,7 @@ class Upstream:
 
     provider: str
     """"openai", "openai-responses" or "anthropic"."""
+    agent: list[Sequence[ScriptItem]] = field(default_factory=lambda: AGENT)
     server: FaultServer = field(init=False)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -73,7 +74,7 @@ class Upstream:
             await reply.stream(*reply.script("After."))
         elif scenario == "agent":
             step = len(self.bodies(scenario)) - 1
-            await reply.stream(*reply.script(*AGENT[step]))
+            await reply.stream(*reply.script(*self.agent[step]))
         else:
             await reply.stream(*reply.script(*SCENARIOS[scenario]))
 

@@ -11,15 +11,22 @@ from typing import Any
 
 import pytest
 
-from llmstream import LLMClient
+from llmstream import LLMClient, Usage
 from llmstream.web import create_app
-from tests.web.dialects.served import Upstream, served
+from tests.web.dialects.served import AGENT, Upstream, served
 from tests.web.serving import serving
 
 pytestmark = pytest.mark.sdk
 
 PACKAGE = Path(__file__).parent / "codex"
 PROGRAM = PACKAGE / "node_modules" / "@openai" / "codex" / "bin" / "codex.js"
+LONG = [
+    [*AGENT[0], Usage(input_tokens=50_000, output_tokens=9)],
+    ["Half of it is done."],
+    AGENT[1],
+]
+"""The first answer says that the prompt was long, so the second is a summary."""
+KEYS = {"SERVE_KEY": "k", "CODEX_API_KEY": "k", "OPENAI_API_KEY": "k"}
 TASK = "Run a command that writes proof.txt."
 
 
@@ -35,10 +42,6 @@ async def run_codex(
     url: str, model: str, folder: Path, **provider: Any
 ) -> tuple[int, list[dict[str, Any]]]:
     """Its exit code, and the events that it reports."""
-    home = folder / "home"
-    work = folder / "work"
-    for each in (home, work):
-        each.mkdir()
     ours = {
         "name": "llmstream",
         "base_url": f"{url}/v1",
@@ -49,11 +52,19 @@ async def run_codex(
     }
     lines = [f'model = "{model}"', 'model_provider = "ours"', "[model_providers.ours]"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in ours.items()]
-    (home / "config.toml").write_text("\n".join(lines))
+    return await _run_codex(folder, "\n".join(lines))
+
+
+async def _run_codex(folder: Path, config: str) -> tuple[int, list[dict[str, Any]]]:
+    home = folder / "home"
+    work = folder / "work"
+    for each in (home, work):
+        each.mkdir()
+    (home / "config.toml").write_text(config)
     process = await asyncio.create_subprocess_exec(
         *("node", str(PROGRAM), "exec", "--json", "--skip-git-repo-check"),
         *("--dangerously-bypass-approvals-and-sandbox", "--cd", str(work), TASK),
-        env={**_offline(), "HOME": str(home), "CODEX_HOME": str(home), "SERVE_KEY": "k"},
+        env={**_offline(), "HOME": str(home), "CODEX_HOME": str(home), **KEYS},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -122,3 +133,25 @@ async def test_codex_takes_the_websocket_and_without_one_http(
     assert asked.count("websocket") == 1
     _, second = upstream.bodies("agent")
     assert [each["role"] for each in second["messages"]][-2:] == ["assistant", "tool"]
+
+
+async def test_codex_compacts_a_conversation_that_grew_too_long(tmp_path: Path) -> None:
+    """As OpenAI's own provider it asks the server for a compaction, and takes the one item that comes."""
+    require_codex()
+    upstream = Upstream("openai", agent=LONG)
+    async with upstream.server as server:
+        client = LLMClient("openai:agent", api_key="k", base_url=server.url("openai"))
+        app = create_app(client, models={"gpt-5": "openai:agent"})
+        async with serving(app) as port:
+            config = [
+                'model = "gpt-5"',
+                "model_auto_compact_token_limit = 20000",
+                f'openai_base_url = "http://127.0.0.1:{port}/v1"',
+            ]
+            code, events = await _run_codex(tmp_path, "\n".join(config))
+    assert code == 0, events
+    _, asked, last = upstream.bodies("agent")
+    assert "Summarise this conversation" in json.dumps(asked["messages"][-1])
+    told = json.dumps(last["messages"])
+    assert "Half of it is done." in told
+    assert "call-1" not in told

@@ -29,7 +29,7 @@ pytestmark = [
 
 CALL = ToolCall("call_1", "get_weather", '{"location":"Paris"}', {"location": "Paris"})
 THOUGHT = ReasoningPart("Hm.", "c2ln", format="anthropic-messages")
-FORMATS = {"openai-chat": "gpt-5", "anthropic": "claude-opus-4-1"}
+FORMATS = {"openai-chat": "gpt-5", "open-responses": "gpt-5", "anthropic": "claude-opus-4-1"}
 """What it calls the format, and a model of which it knows that it reasons."""
 
 

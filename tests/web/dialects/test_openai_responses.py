@@ -10,7 +10,7 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import CompactedResponse, Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
 from llmstream.events.types import (
@@ -391,6 +391,97 @@ def test_answers_are_never_kept_and_clients_are_told() -> None:
     never = made.parse({**ASKED, "store": False})
     assert (never.warnings, never.notes) == ((), ())
     assert all(each.request.format_options == {} for each in (default, asked, never))
+
+
+# --- compaction -------------------------------------------------------------------------------------------------
+
+TRIGGER = {"type": "compaction_trigger"}
+TALK = [
+    {"role": "user", "content": "Launch on Tuesday."},
+    {"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": "rain"},
+]
+
+
+def test_a_compaction_is_one_item_whatever_the_model_says() -> None:
+    call = ToolCall("c", "weather", "{}", {})
+    events = [
+        START,
+        reasoning_delta("Hm"),
+        text_delta("They launch "),
+        StreamEvent(EventType.TOOL_CALL, tool_call=call),
+        text_delta("on Tuesday."),
+        StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP),
+    ]
+    payloads = streamed(events, input=[*TALK, TRIGGER], tools=[WEATHER])
+    check_items(payloads)
+    for payload in payloads:
+        check_official(payload)
+    (item,) = payloads[-1]["response"]["output"]
+    assert item["type"] == "compaction"
+    answer = document(completed(TextPart("They launch on Tuesday.")), input=[*TALK, TRIGGER])
+    (whole,) = answer["output"]
+    assert whole["encrypted_content"] == item["encrypted_content"]
+    ask = dialect().parse({**ASKED, "input": [item, {"role": "user", "content": "When?"}]})
+    summary, asked = ask.request.messages
+    assert (summary.role, asked.text) == ("user", "When?")
+    assert summary.text.endswith("They launch on Tuesday.")
+
+
+def test_the_model_is_asked_for_a_summary_and_for_nothing_else() -> None:
+    schema = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
+    body = {"tools": [WEATHER], "tool_choice": "required", "text": {"format": schema}}
+    request = dialect().parse({**ASKED, "input": [*TALK, TRIGGER], **body}).request
+    assert [message.role for message in request.messages] == ["user", "assistant", "tool", "user"]
+    assert "Summarise" in request.messages[-1].text
+    assert request.tool_choice is not None
+    assert (request.tool_choice.mode, request.response_format) == ("none", None)
+    assert dialect().parse({**ASKED, "input": [*TALK, TRIGGER]}).request.tool_choice is None
+
+
+def test_a_summary_that_wasn_t_written_is_a_failure() -> None:
+    end = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
+    payloads = streamed([START, text_delta(" "), end], input=[*TALK, TRIGGER])
+    assert payloads[-1]["type"] == "response.failed"
+    with pytest.raises(RefusedError, match="no summary"):
+        document(completed(), input=[*TALK, TRIGGER])
+
+
+def test_summaries_of_other_servers_go_on_and_changed_ones_are_refused() -> None:
+    theirs = {"type": "compaction", "id": "cmp", "encrypted_content": "gAAAA"}
+    ask = dialect().parse({**ASKED, "input": [theirs, {"role": "user", "content": "hi"}]})
+    assert ask.request.messages[0].parts == [ProviderPart("openai-responses", theirs)]
+    for changed in ("llmstream:", "llmstream:e30=", "llmstream:eyJzdW1tYXJ5IjogNX0="):
+        item = {**theirs, "encrypted_content": changed}
+        with pytest.raises(ValueError, match=r"^input\[0\]\.encrypted_content"):
+            dialect().parse({**ASKED, "input": [item]})
+    for input in ([TRIGGER, *TALK], [TRIGGER, TRIGGER]):
+        with pytest.raises(ValueError, match=r"^input\[0\]"):
+            dialect().parse({**ASKED, "input": input})
+    with pytest.raises(ValueError, match="input is empty"):
+        dialect().parse({**ASKED, "input": [TRIGGER]})
+
+
+async def test_the_client_compacts_and_goes_on(client, gateway) -> None:
+    given: Any = [*TALK, {"role": "user", "content": [{"type": "input_text", "text": "Go."}]}]
+    compacted = await client.responses.compact(model="text", input=given)
+    CompactedResponse.model_validate(
+        compacted.model_dump(exclude={"output"}, warnings=False) | {"output": []}, strict=True
+    )
+    *users, item = compacted.output
+    assert [each.content[0].text for each in users] == ["Launch on Tuesday.", "Go."]
+    assert item.type == "compaction"
+    assert compacted.usage.total_tokens == 10
+    items = [each.model_dump(exclude_none=True, warnings=False) for each in compacted.output]
+    await client.responses.create(model="text", input=[*items, {"role": "user", "content": "On."}])
+    asked = [message.text for message in gateway.asks[-1].messages]
+    assert (asked[:2], asked[3]) == (["Launch on Tuesday.", "Go."], "On.")
+    assert "Hello, wörld" in asked[2]
+    short = await client.responses.compact(model="text", input="Launch on Tuesday.")
+    assert [each.type for each in short.output] == ["message", "compaction"]
+    for wrong in ({"input": []}, {"input": [5]}, {"previous_response_id": "resp_1"}):
+        with pytest.raises(openai.BadRequestError):
+            await client.responses.compact(**{"model": "text", "input": "hi", **wrong})
 
 
 # --- the client -------------------------------------------------------------------------------------------------
