@@ -66,7 +66,7 @@ class Supervisor:
         """When a worker is to be started, by its index."""
         self._deaths = [0] * count
         self._has_started = False
-        self._heard: list[int] = []
+        self._noted: list[int] = []
         self._deadline: float | None = None
         self._code = 0
         self.share: ServerSettings
@@ -82,8 +82,9 @@ class Supervisor:
                 while self._workers or self._due:
                     self._start_due(listener)
                     self._wait(wakeup)
-                    self._obey(listener)
+                    self._handle_signals(listener)
                     self._reap()
+                    self._enforce_deadline()
             finally:
                 self._kill(signal.SIGTERM)
         return self._code
@@ -96,7 +97,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
-        before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        before = {number: signal.signal(number, self._note_signal) for number in _SIGNALS}
         wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         try:
             yield ours
@@ -107,12 +108,12 @@ class Supervisor:
             ours.close()
             theirs.close()
 
-    def _hear(self, number: int, _: FrameType | None) -> None:
-        self._heard.append(number)
+    def _note_signal(self, number: int, _: FrameType | None) -> None:
+        self._noted.append(number)
 
-    def _obey(self, listener: socket.socket) -> None:
-        while self._heard:
-            number = self._heard.pop(0)
+    def _handle_signals(self, listener: socket.socket) -> None:
+        while self._noted:
+            number = self._noted.pop(0)
             if number == signal.SIGHUP and self._source.path is not None:
                 self._reload()
             elif number != signal.SIGCHLD:
@@ -147,14 +148,19 @@ class Supervisor:
                 with suppress(BlockingIOError):
                     wakeup.recv(4096)
             else:
-                self._listen(controls[each])
-        if self._deadline is not None and time.monotonic() >= self._deadline and self._workers:
-            logger.error("%d workers had not ended after %g s", len(self._workers), PATIENCE)
-            self._code = 1
-            self._deadline = time.monotonic() + PATIENCE
-            self._kill(signal.SIGKILL)
+                self._read_report(controls[each])
 
-    def _listen(self, worker: _Worker) -> None:
+    def _enforce_deadline(self) -> None:
+        """End workers that had their time."""
+        is_late = self._deadline is not None and time.monotonic() >= self._deadline
+        if not is_late or not self._workers:
+            return
+        logger.error("%d workers had not ended after %g s", len(self._workers), PATIENCE)
+        self._code = 1
+        self._deadline = time.monotonic() + PATIENCE
+        self._kill(signal.SIGKILL)
+
+    def _read_report(self, worker: _Worker) -> None:
         """What a worker says of itself."""
         try:
             words = worker.control.recv(64)

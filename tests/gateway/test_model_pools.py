@@ -115,6 +115,12 @@ async def test_a_call_s_own_fallbacks_stand_in_place_of_the_file_s() -> None:
         assert "You said" in message.text
 
 
+async def test_prompts_are_counted_by_the_endpoints_in_turn() -> None:
+    async with FaultServer() as server, pooled(config(server)) as client:
+        usage = await client.count_tokens(QUESTION, model="good")
+        assert (usage.input_tokens > 0, keys(server)) == (True, "D" * len(server.requests))
+
+
 async def test_only_the_file_s_models_can_be_asked() -> None:
     async with FaultServer() as server, pooled(config(server)) as client:
         for name in ("simulator", "openai:quick", "quick", ""):

@@ -31,13 +31,14 @@ base_url = "{server.url("openai")}"
 
 
 @asynccontextmanager
-async def configured(tmp_path, *arguments: str, more: str = ""):
+async def configured(tmp_path, *arguments: str, more: str = "", **environment: str):
     """A program before an upstream whose answers are held; the file, the program and the answers' release."""
     held = HeldReply()
     path = tmp_path / "gw.toml"
     async with FaultServer(held) as upstream:
         path.write_text(config(upstream, "first", more))
-        async with program("--config", str(path), *arguments, HOUSE_KEY="k" * 20) as server:
+        environment["HOUSE_KEY"] = "k" * 20
+        async with program("--config", str(path), *arguments, **environment) as server:
             yield path, upstream, server, held
 
 
@@ -78,10 +79,22 @@ async def test_a_hang_up_reads_the_file_again_and_streams_go_on(tmp_path) -> Non
         assert await server.ended() == 0
 
 
-async def test_workers_share_a_port_and_are_replaced_and_end_in_order(tmp_path) -> None:
+def without(tmp_path, *packages: str) -> dict[str, str]:
+    """The environment of a program that finds none of these packages."""
+    lines = [f"sys.modules[{name!r}] = None" for name in packages]
+    (tmp_path / "sitecustomize.py").write_text("\n".join(["import sys", *lines]))
+    paths = filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])
+    return {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@pytest.mark.parametrize(
+    "missing", [(), pytest.param(("uvloop", "httptools"), marks=pytest.mark.slow)]
+)
+async def test_workers_share_a_port_and_are_replaced_and_end_in_order(missing, tmp_path) -> None:
     """One story, since each start costs a second."""
     kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"), "--per-client", "5")
-    async with configured(tmp_path, *kept) as (path, upstream, server, held):
+    environment = without(tmp_path, *missing)
+    async with configured(tmp_path, *kept, **environment) as (path, upstream, server, held):
         await server.said("2 workers divide the limits: .* per_client 3, max_streams 1000")
         await server.is_ready()
         before = server.children()

@@ -46,6 +46,19 @@ async def served(*arguments: str, **environment: str):
         await process.wait()
 
 
+def serve_here(*arguments: str) -> object:
+    """The exit code of the command in this process, whose signals stay as they were."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        return main(["serve", *arguments])
+    except SystemExit as ended:
+        return ended.code
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 async def chat(port: int, **headers: str):
     return await fetch(port, "/chat", "POST", b'{"prompt": "hello"}', **headers)
 
@@ -184,13 +197,7 @@ def test_what_cannot_be_served_is_told(arguments, said, monkeypatch, capsys) -> 
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        code = main(["serve", *arguments])
-    except SystemExit as ended:
-        code = ended.code
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    code = serve_here(*arguments)
     err = capsys.readouterr().err
     assert (code, said in err) == (2, True), err
 
@@ -319,3 +326,20 @@ async def test_a_client_that_does_not_read_loses_its_connection_at_once() -> Non
                 await asyncio.sleep(0.01)
     server.should_exit = True
     await serving
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2", "--conversations", "chats.db")])
+def test_a_configuration_is_checked_without_serving(workers, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "gw.toml"
+    path.write_text('[models.a]\nmodel = "simulator"\n[limits]\nper_client = 2\n')
+    assert serve_here("--check", "--config", "gw.toml", *workers) == 0
+    assert "gw.toml is fine: PooledClient(a)" in capsys.readouterr().err
+    path.write_text('[models.a]\nmodle = "simulator"\n[limits]\nper_client = 0\n')
+    assert serve_here("--check", "--config", "gw.toml", *workers) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        'llmstream: gw.toml, line 1: a has no model: write model = "provider:model"',
+        "llmstream: gw.toml, line 2: modle: there is no such key; did you mean model?",
+        "llmstream: gw.toml, line 4: per_client must be more than 0, not 0",
+    ]
+    assert not (tmp_path / "chats.db").exists()
