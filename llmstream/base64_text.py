@@ -7,6 +7,7 @@ import binascii
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
+from llmstream.checks import require
 from llmstream.media_types import HEAD, essence, sniff
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -53,18 +54,16 @@ def head_of(data: str) -> bytes:
 
 def parse_base64(data: str) -> str:
     """`data` as strict base64: in one line, in the standard alphabet, padded. Raises ValueError."""
-    if not data.isascii():
-        raise ValueError("not ASCII")
+    require(data.isascii(), "not ASCII")
     encoded = data.encode()
     rest = encoded.translate(None, _ALPHABET)
     is_strict = rest in (b"", b"=", b"==") and encoded.endswith(rest)
     if is_strict and len(encoded) % 4 == 0:
         return data
     encoded = _in_one_line(encoded.strip()).translate(_URL_SAFE).rstrip(b"=")
-    if encoded.translate(None, _ALPHABET) or len(encoded) % 4 == 1:
-        raise ValueError("not base64")
-    if not encoded:
-        raise ValueError("empty")
+    is_base64 = not encoded.translate(None, _ALPHABET) and len(encoded) % 4 != 1
+    require(is_base64, "not base64")
+    require(encoded, "empty")
     return (encoded + b"=" * (-len(encoded) % 4)).decode()
 
 

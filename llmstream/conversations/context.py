@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from llmstream.checks import is_count
+from llmstream.checks import is_count, require
 from llmstream.conversations.errors import ContextTooLongError
 from llmstream.messages import Message, ToolCall, ToolResult
 from llmstream.token_estimate import estimate_tokens
@@ -34,8 +34,10 @@ class ContextPolicy:
 
     def __post_init__(self) -> None:
         limit = self.max_tokens
-        if limit is not None and not is_count(limit):
-            raise ValueError(f"max_tokens must be a whole number from 1 on, or None, not {limit!r}")
+        require(
+            limit is None or is_count(limit),
+            f"max_tokens must be a whole number from 1 on, or None, not {limit!r}",
+        )
 
     def trim(self, messages: Sequence[Message]) -> list[Message]:
         """The messages that are sent, in their order. Raises ContextTooLongError."""

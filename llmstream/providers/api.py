@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.secrets import Secret, check_headers, check_key
@@ -46,10 +47,8 @@ def find_url(api: API, config: ProviderConfig) -> str:
     url, name = config.base_url, "base_url"
     if url is None and api.url_variable is not None and api.url_variable in os.environ:
         url, name = os.environ[api.url_variable], api.url_variable
-        if not url.strip():
-            raise ConfigurationError(
-                f"{name} is empty: unset it, or set it to the address of the API"
-            )
+        problem = f"{name} is empty: unset it, or set it to the address of the API"
+        require(url.strip(), problem, ConfigurationError)
     url = api.url if url is None else url
     if url is None:
         raise ConfigurationError(f"{config.name} has no address of its own: pass base_url=")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.secrets import Secret
 
@@ -48,8 +49,9 @@ def find_transport(config: ProviderConfig) -> str:
     if name not in TRANSPORTS:
         names = ", ".join(TRANSPORTS)
         raise ConfigurationError(f"{origin} must be one of {names}, not {name!r}")
-    if importlib.util.find_spec(name) is None:
-        raise ConfigurationError(
-            f"{origin}={name!r} needs a package: pip install 'llmstream-core[{name}]'"
-        )
+    require(
+        importlib.util.find_spec(name) is not None,
+        f"{origin}={name!r} needs a package: pip install 'llmstream-core[{name}]'",
+        ConfigurationError,
+    )
     return name

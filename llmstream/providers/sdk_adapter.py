@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.http.error_response import StatusError, read_error
 from llmstream.providers.http.exchange import Response, Trace, traced, traces
@@ -52,10 +53,11 @@ class SDKAdapter:
     def take(self, given: Any) -> SDKConnection:
         """A user's own client. It brings its own connections, where no check of ours can stand."""
         origins = {cls.__module__.partition(".")[0] for cls in type(given).__mro__}
-        if self.package not in origins or not inspect.iscoroutinefunction(given.post):
-            raise ConfigurationError(
-                f"sdk_client must be an async client of the {self.package} package, not {type(given).__name__}"
-            )
+        require(
+            self.package in origins and inspect.iscoroutinefunction(given.post),
+            f"sdk_client must be an async client of the {self.package} package, not {type(given).__name__}",
+            ConfigurationError,
+        )
         return SDKConnection(given.with_options(max_retries=0), given=True)
 
 

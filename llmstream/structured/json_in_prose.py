@@ -59,7 +59,7 @@ _NEAR = 200
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundValue:
     start: int
     end: int
     rank: Rank
@@ -113,12 +113,12 @@ class _Finder:
         self._decoder = json.JSONDecoder()
         self._brackets = _MOST_BRACKETS
         self._broken = 0
-        self._found: list[_Found] = []
+        self._found: list[_FoundValue] = []
         self._thinking_from = 0
         self.thoughts: list[Span] = []
         """The places of what was only thought, with its tags, in order."""
 
-    def find(self) -> list[_Found]:
+    def find(self) -> list[_FoundValue]:
         """All of them, in order."""
         at: int | None = 0
         while at is not None:
@@ -132,7 +132,7 @@ class _Finder:
             at = mark.end()
         return self._found_with_thoughts()
 
-    def _found_with_thoughts(self) -> list[_Found]:
+    def _found_with_thoughts(self) -> list[_FoundValue]:
         thought = _Spans(self.thoughts)
         return [
             replace(each, rank=Rank.THOUGHT) if thought.has_any(each.start, each.end) else each
@@ -160,7 +160,7 @@ class _Finder:
             return self._skip(start, error.pos)
         except RecursionError:
             return None
-        self._found.append(_Found(start, end, rank_of(self._text, start, end)))
+        self._found.append(_FoundValue(start, end, rank_of(self._text, start, end)))
         return end
 
     def _is_cut(self, error: json.JSONDecodeError) -> bool:
@@ -186,9 +186,9 @@ class _Finder:
         return broken_at
 
 
-def _find_scalars(text: str, found: list[_Found], thoughts: list[Span]) -> list[_Found]:
+def _find_scalars(text: str, found: list[_FoundValue], thoughts: list[Span]) -> list[_FoundValue]:
     """Values without braces that stand alone on their line, or behind a colon at its end."""
-    scalars: list[_Found] = []
+    scalars: list[_FoundValue] = []
     taken = _Spans([(each.start, each.end) for each in found])
     thought = _Spans(thoughts)
     start = 0
@@ -196,7 +196,7 @@ def _find_scalars(text: str, found: list[_Found], thoughts: list[Span]) -> list[
         place = _scalar_in(line)
         if place is not None and not taken.has_any(start + place[0], start + place[1]):
             rank = Rank.THOUGHT if thought.has_any(start, start + len(line)) else Rank.SAID
-            scalars.append(_Found(start + place[0], start + place[1], rank))
+            scalars.append(_FoundValue(start + place[0], start + place[1], rank))
         start += len(line) + 1
     return scalars
 

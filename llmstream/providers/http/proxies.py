@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.url_checks import is_host
 
@@ -68,11 +69,13 @@ class Proxy:
             host, port = parts.hostname or "", parts.port
         except ValueError:
             host, port = "", 0
-        if not is_host(host) or port == 0 or _UNPRINTABLE.search(self.url):
-            raise ConfigurationError(
-                f"{self.variable} isn't an address of a proxy: write it as http://host:port, with a "
-                "port from 1 to 65535, or unset it"
-            )
+        is_address = is_host(host) and port != 0 and not _UNPRINTABLE.search(self.url)
+        require(
+            is_address,
+            f"{self.variable} isn't an address of a proxy: write it as http://host:port, with a "
+            "port from 1 to 65535, or unset it",
+            ConfigurationError,
+        )
 
     def _address(self) -> str:
         return self.url.partition("://")[2].rpartition("@")[2].partition("/")[0]

@@ -9,6 +9,7 @@ import re
 import ssl
 from pathlib import Path
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 
 _WELL_KNOWN = (
@@ -72,10 +73,11 @@ def _trust_file(path: str) -> ssl.SSLContext:
 
 def _trust_folder(path: str) -> ssl.SSLContext:
     # OpenSSL takes several, as in PATH. It would say nothing of those that are gone, and trust nobody.
-    if not any(Path(folder).is_dir() for folder in path.split(os.pathsep) if folder):
-        raise ConfigurationError(
-            f"SSL_CERT_DIR names {path!r}, which isn't a folder: unset it, or name a folder of CAs"
-        )
+    require(
+        any(Path(folder).is_dir() for folder in path.split(os.pathsep) if folder),
+        f"SSL_CERT_DIR names {path!r}, which isn't a folder: unset it, or name a folder of CAs",
+        ConfigurationError,
+    )
     return ssl.create_default_context(capath=path)
 
 
