@@ -60,7 +60,8 @@ class FaultServer:
     async def __aenter__(self) -> Self:
         if self._tls:
             await asyncio.to_thread(certificates)
-        listener = self._listener = socket.socket()
+        # Where the protocol is named, asyncio sets TCP_NODELAY: each piece is sent at once.
+        listener = self._listener = socket.socket(proto=socket.IPPROTO_TCP)
         listener.setblocking(False)
         listener.bind(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]

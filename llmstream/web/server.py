@@ -83,9 +83,12 @@ def make_server(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises OSError."""
+    """A socket that listens there, whose connections send each piece at once. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    made = socket.create_server((host, port), family=family, backlog=2048)
+    # asyncio sets TCP_NODELAY only where the protocol is named. Without it a piece waits up to 40 ms
+    # for the client to acknowledge the one before.
+    return socket.socket(family, made.type, socket.IPPROTO_TCP, fileno=made.detach())
 
 
 @asynccontextmanager

@@ -101,6 +101,20 @@ async def test_another_fault_from_now_on() -> None:
             server.play("tls")
 
 
+async def test_each_piece_is_sent_at_once() -> None:
+    """Nagle's algorithm would hold it until the client has acknowledged the one before."""
+    at_once = []
+
+    async def play(reply: Reply) -> None:
+        with reply._socket() as own:
+            at_once.append(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
+        await reply.stream()
+
+    async with FaultServer(play) as server, connect(server, "openai") as client:
+        await client.complete(QUESTION)
+    assert at_once == [True]
+
+
 async def test_leaving_the_block_ends_everything() -> None:
     async with FaultServer("no-head") as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -34,7 +34,7 @@ uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _sleep})
 @asynccontextmanager
 async def serving(app, **options) -> AsyncIterator[int]:
     """The port of a server for `app`, which is over with the block."""
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # so asyncio sets TCP_NODELAY
     listener.bind(("127.0.0.1", 0))
     settings = {
         "log_level": "critical",

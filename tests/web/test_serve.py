@@ -284,6 +284,24 @@ async def test_a_websocket_that_is_refused_is_no_mistake_and_one_that_is_forgott
     assert len(mistakes) == (not refused)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_each_piece_is_sent_at_once(host) -> None:
+    """Nagle's algorithm would hold it until the client has acknowledged the one before."""
+    accepted = asyncio.get_running_loop().create_future()
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own = writer.get_extra_info("socket")
+        accepted.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
+        writer.close()
+
+    listener = listen(host, 0)
+    assert listener.getsockname()[0] == host
+    async with await asyncio.start_server(serve, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+        assert await accepted
+        writer.close()
+
+
 async def test_an_app_that_cannot_start_is_no_server() -> None:
     @asynccontextmanager
     async def lifespan(app):
