@@ -306,7 +306,7 @@ class Attempts:
         is_out_of_time = (info.kind, info.code) == ("timeout", "total")
         if self._is_abandoned or is_out_of_time:
             return None
-        paused = self._pause(info)
+        paused_at = self._pause(info)
         was_shown = self._rules.streaming and self._guard.shown
         objection = self._objection(info) if was_shown else None
         if objection is not None:
@@ -317,12 +317,14 @@ class Attempts:
             self._continuations += 1
         if self._is_new_lesson(info):  # at once, and not counted
             return self._retry(info, 0.0, going_on=going_on)
-        retry = self._fall_back_at_once(info, going_on=going_on) if paused else None
-        return retry or self._ask_again(info, paused=paused, going_on=going_on)
+        retry = self._fall_back_at_once(info, going_on=going_on) if paused_at is not None else None
+        return retry or self._ask_again(info, paused_at, going_on=going_on)
 
-    def _ask_again(self, info: ErrorInfo, *, paused: bool, going_on: bool) -> StreamEvent | None:
+    def _ask_again(
+        self, info: ErrorInfo, paused_at: float | None, *, going_on: bool
+    ) -> StreamEvent | None:
         """The RETRY at the same provider, or else at a fallback."""
-        delay = self._retry_in(info, paused=paused)
+        delay = self._retry_in(info, paused_at)
         if delay is not None:
             self._number += 1
             return self._retry(info, delay, going_on=going_on)
@@ -355,27 +357,30 @@ class Attempts:
         self._lessons.add(lesson)
         return True
 
-    def _pause(self, info: ErrorInfo) -> bool:
-        """Pause all calls to the endpoint, if the server named a time before which none should come."""
+    def _pause(self, info: ErrorInfo) -> float | None:
+        """Pause all calls to the endpoint, if the server named a time before which none should come.
+
+        Returns the moment from which that time counts; None without a pause.
+        """
         seconds = self._rules.policy.pause(info, self._rules.rng)
         if seconds is None or info.retry_after is None:
-            return False
+            return None
         now = self._call.clock.time()
         is_first = self._admission.refused(now, info.retry_after, seconds)
         if is_first:
             name = self._targets.current.provider.name
             logger.info("%s limits the rate: all calls to it wait for %.1f s", name, seconds)
-        return True
+        return now
 
-    def _retry_in(self, info: ErrorInfo, *, paused: bool) -> float | None:
+    def _retry_in(self, info: ErrorInfo, paused_at: float | None) -> float | None:
         """Seconds until the same provider is asked again; None: it isn't."""
         left = self._left()
         delay = self._rules.policy.delay(self._number, info, self._rules.rng, left=left)
         if delay is None:
             return None
-        if not paused:
+        if paused_at is None:
             return delay if self._targets.withdraw(info) else None
-        paused_for = self._admission.pause(self._call.clock.time())
+        paused_for = self._admission.pause(paused_at)
         if self._admission.place is None or paused_for is None:
             return delay
         if paused_for < left:

@@ -291,6 +291,23 @@ async def test_the_one_refused_retries_the_others_are_queued() -> None:
     assert len(server.times) == 3  # none of the waits was an attempt
 
 
+class SlowMachine(VirtualClock):
+    """Each look at the clock takes a while."""
+
+    def time(self) -> float:
+        self.now += 0.01
+        return self.now
+
+
+@pytest.mark.parametrize("delay", [0.02, 1.0, 30.0])
+async def test_a_slow_machine_announces_no_shorter_wait_than_the_server_asked_for(
+    delay: float,
+) -> None:
+    server = Server(SlowMachine(), lambda now: len(server.times) > 1, delay=delay)
+    first = await collect(client_of(server))
+    assert delay <= first[0].retry.delay <= 1.1 * delay
+
+
 async def test_the_wait_goes_on_while_the_consumer_holds_its_announcement() -> None:
     clock = VirtualClock()
     server = Server(clock, until(3), delay=4.0)
