@@ -38,6 +38,7 @@ api = pytest.mark.parametrize("provider", list(APIS))
 
 def connect(server: Loopback, provider: str, **options: Any) -> LLMClient:
     model = options.pop("model", "m-1")
+    options = {"retry": RetryPolicy(base_delay=0), **options}
     return LLMClient(
         f"{provider}:{model}", api_key="sk-loopback-key", base_url=server.url(provider), **options
     )
