@@ -80,24 +80,26 @@ class ToldBlocks:
         asked.subtract(content_of(call.name, call.arguments) for call in known if call is not None)
         found = []
         for block in blocks:
-            kind, call = str(block.get("type")), self._call_of(block)
+            kind = str(block.get("type"))
+            left = sizes.get(kind, 0)
+            if left is None:
+                continue  # other words were told
             if kind in PROSE:
-                left = sizes[kind]
-                if left is not None:
-                    told = min(left, len(words_of(block)))
-                    sizes[kind] = left - told
-                    found.append(Untold(block, told=told))
-            elif call is not None:
-                content = _content_of(block)
-                is_told = content == content_of(call.name, call.arguments)
-                if not is_told and not _take(asked, content):
-                    found.append(Untold(block, call=call))
+                told = min(left, len(words_of(block)))
+                sizes[kind] = left - told
+                found.append(Untold(block, told=told))
             elif kind in CALLS:
-                is_told = _take(asked, _content_of(block)) or self._is_placeholder(block)
-                found += [] if is_told else [Untold(block)]
+                found += self._untold_call(block, asked)
             elif not _take(others, _key_of(block)):
                 found.append(Untold(block))
         return found
+
+    def _untold_call(self, block: dict[str, Any], asked: Counter[tuple[str, str]]) -> list[Untold]:
+        call, content = self._call_of(block), _content_of(block)
+        is_known = call is not None and content == content_of(call.name, call.arguments)
+        if is_known or _take(asked, content) or self._is_placeholder(block):
+            return []
+        return [Untold(block, call=call)]
 
     def _call_of(self, block: Mapping[str, Any]) -> OpenCall | None:
         """The call with the id of a block."""

@@ -160,6 +160,17 @@ class CallTable:
                 found.append((call, piece.arguments[len(told) :]))
         return found
 
+    def other_arguments(self, pieces: list[CallPiece]) -> list[str]:
+        """The arguments of a message's calls that have come in other words."""
+        found = []
+        for place, piece in enumerate(pieces):
+            call = self._told_at(place, piece)
+            told = call.begun if call is not None else ""
+            is_same = content_of("", piece.arguments) == content_of("", told)
+            if piece.arguments and not is_same and not piece.arguments.startswith(told):
+                found.append(piece.arguments)
+        return found
+
     def untold(self, pieces: list[CallPiece], *, streamed: bool) -> list[CallPiece]:
         """The calls of a message that haven't come. Where calls are `streamed`, those at their places are they."""
         begun = len(self._given) if streamed else 0

@@ -64,7 +64,8 @@ def _annotated(annotation: Any) -> Source | None:
     if kind in _FILES and as_text(cited.get("file_id")):
         title = cited.get("filename") or cited.get("name")
         return Source(id=cited["file_id"], title=title, excerpt=cited.get("quote"))
-    if not any(as_text(cited.get(name)) for name in ("url", "title", "content")):
+    has_words = any(as_text(cited.get(name)) for name in ("url", "title", "content"))
+    if not (has_words or (kind == _PAGE and cited is inner)):
         return None
     return Source(
         title=cited.get("title"),

@@ -69,6 +69,7 @@ class ChatDecoder(Decoder):
         self._table = CallTable()
         self._thought = TextRecord()  # the reasoning that goes on
         self._thought_by_name = False  # it came by another name than `reasoning_details`
+        self._last_named = ""  # its last piece that did
         self._has_reasoned = False
         self._seals = ReasoningSeals(self._unread)
         self._speech = Speech()
@@ -156,9 +157,7 @@ class ChatDecoder(Decoder):
         message, text, content = choice.get("message"), choice.get("text"), _content_of(delta)
         if message:
             message = {"content": message} if isinstance(message, str) else message
-            if content and message.get("content") == content:
-                message = {**message, "content": None}  # each delta again (Writer)
-            self._parse_message(message)
+            self._parse_message(_without_repeated(message, delta))
         elif text and not content:  # of completions, the API before chat
             self._parse_delta({"content": text})
         reason = choice.get("finish_reason")
@@ -193,7 +192,6 @@ class ChatDecoder(Decoder):
     def _parse_rest(self, delta: dict[str, Any]) -> None:
         """What a delta or a message may hold beside its content and its calls."""
         if refusal := delta.get("refusal"):
-            self._told.add("refusal")
             self._refuse(refusal)
         for image in parse_images(delta.get("images"), self._unread):
             self._file_once(image)
@@ -230,6 +228,7 @@ class ChatDecoder(Decoder):
         self._emit_segments(self._without_told(segments))
         self._parse_told_rest(message)
         pieces = parse_pieces(message, self._unread)
+        self._unread.note("message.tool_calls", self._table.other_arguments(pieces))
         for call, arguments in self._table.going_on(pieces):
             self._call_delta(call, arguments)
         self._parse_calls(self._table.untold(pieces, streamed=self._has_delta_calls))
@@ -238,9 +237,10 @@ class ChatDecoder(Decoder):
 
     def _without_told(self, segments: list[Segment]) -> list[Segment]:
         """The segments of a message without the text that earlier messages of this answer told."""
-        if "audio" in self._told:
-            segments = [segment for segment in segments if segment.kind != "speech"]
-        others = [segment for segment in segments if segment.kind in ("file", "speech")]
+        told = {"reasoning": self._has_reasoned, "speech": "audio" in self._told}
+        told["refusal"] = "refusal" in self._told
+        segments = [segment for segment in segments if not told.get(segment.kind)]
+        others = [segment for segment in segments if segment.kind != "text"]
         texts = [segment for segment in segments if segment.kind == "text"]
         if not self._record and not self._has_delta:
             return segments
@@ -304,6 +304,7 @@ class ChatDecoder(Decoder):
                 self._file_once(segment.file)
 
     def _refuse(self, refusal: str) -> None:
+        self._told.add("refusal")
         if told := self._refusal(refusal):
             self._refused_words.chunks.append(told)
 
@@ -323,10 +324,11 @@ class ChatDecoder(Decoder):
         text = next((delta[name] for name in _REASONING_NAMES if delta.get(name)), "")
         text = inner_text(text) or inner_text(self._seals.blocks_in(delta))
         self._thought_by_name = self._thought_by_name or bool(text)
+        self._last_named = text or self._last_named
         if details and not text:
             text = self._unsaid(text_of(details))
         self._think(text)
-        if self._seals.add(delta):
+        if not members.SEALS.isdisjoint(delta) and self._seals.add(delta):
             self._will_sign()
 
     def _think(self, text: str) -> None:
@@ -337,6 +339,8 @@ class ChatDecoder(Decoder):
     def _unsaid(self, text: str) -> str:
         """The text of details, without what the same reasoning said by another name."""
         rest = self._thought.rest(text) if self._thought_by_name else None
+        if rest is None and self._last_named.endswith(text):
+            return ""  # a part of it is signed
         return text if rest is None else rest
 
     def _signature(self) -> dict[str, Any]:
@@ -369,6 +373,12 @@ class ChatDecoder(Decoder):
         if data:
             call.provider_data = {"format": self.format, **data}
         self._call_delta(call, piece.arguments, first=True)
+
+
+def _without_repeated(message: dict[str, Any], delta: Any) -> dict[str, Any]:
+    """A message without what its delta says: it may be each delta again (Writer)."""
+    said = delta if isinstance(delta, dict) else {"content": delta}
+    return {name: value for name, value in message.items() if value != said.get(name)}
 
 
 def _content_of(delta: Any) -> Any:

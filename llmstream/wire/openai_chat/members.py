@@ -108,7 +108,9 @@ FIELDS = frozenset(
 )
 """Members of LiteLLM's `provider_specific_fields`."""
 
-SEALS = ("reasoning_details", "thinking_blocks", "reasoning_opaque", "provider_specific_fields")
+SEALS = frozenset(
+    {"provider_specific_fields", "reasoning_details", "reasoning_opaque", "thinking_blocks"}
+)
 """Members with what a host signed or encrypted."""
 
 CHUNK = _READ_OF_CHUNK | _EMPTY_OF_CHUNK

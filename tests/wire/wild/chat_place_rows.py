@@ -143,7 +143,26 @@ def words() -> list[Row]:
         chunk({"tool_calls": [{"index": 0, "function": rest}], "function_call": rest}),
     ]
     empty = {"tool_calls": [{"index": 0}], "function_call": function}
+    begun = piece(WHOLE, id="x", name="get")
+    other = entry('{"a":2}', None, id="x", name="get")
+    thought = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Hi"}]
+    refused = [{"type": "refusal", "refusal": "No"}]
     return [
+        chat(
+            "the message has other arguments",
+            begun,
+            shown(tool_calls=[other]),
+            unread=["message.tool_calls"],
+            **CALL,
+        ),
+        chat("the message has the thinking", HI, shown(content=thought), text="Hi", reasoning="hm"),
+        chat("the message has the refusal", HI, shown(content=refused), text="Hi", refusal="No"),
+        chat(
+            "a refusal again as a part",
+            chunk({"refusal": "No"}),
+            shown(content=refused),
+            refusal="No",
+        ),
         chat("a message that is a string", choice(message="Hello"), text="Hello"),
         chat("text beside a role", choice(delta={"role": "assistant"}, text="Hello"), text="Hello"),
         chat("text beside the same content", choice(delta={"content": "Hi"}, text="Hi"), text="Hi"),
