@@ -11,11 +11,12 @@ in recordings or public reports:
   item's `.done` has another `output_index` (vLLM, LocalAI). What an item says counts (see `item_table.py`).
 - Whatever streamed isn't told again by its `.done`, its part's, its item's or the terminal `response.output`. What
   stands in one of these alone is told.
+- Items and parts come in many forms (`item_forms.py`), and may begin with words that their deltas repeat or go on with.
 - A resumed stream starts mid-way: what it had sent before isn't told again.
 - `encrypted_content` of a reasoning item's `.done` is its signature. A blank line joins parts of reasoning, if the
   server said where they begin or end; `reasoning_text` (DeepSeek, LM Studio, gpt-oss) and summaries are both reasoning.
 - A custom tool's input is any text: its call is whole although the text is no JSON.
-- A message's `phase` ("commentary", "final_answer") is kept with its text.
+- A message's `phase` ("commentary", "final_answer") is kept with its text, also if it comes after it.
 - `response.<item>.<phase>` of tools that the provider runs becomes STATUS(kind="progress"); their item becomes
   TOOL_CALL and what came of it (see `items.py`). Other items are opaque.
 """
