@@ -196,8 +196,9 @@ class ItemReader(ItemWriter):
 
     def _tells_again(self, text: str) -> bool:
         """Whether one message of the snapshot is what several messages have told."""
-        told = [item for item in self._items.of("message") if item.text]
-        return len(told) > 1 and self._rest_of_all(text) == ""
+        if self._rest_of_all(text) != "":
+            return False
+        return sum(1 for item in self._items.of("message") if item.text) > 1
 
     def _parse_output_text(self, response: Mapping[str, Any]) -> None:
         """The text of all messages, which some servers give here alone."""
@@ -217,8 +218,9 @@ class ItemReader(ItemWriter):
 
     def _rest_of_all(self, whole: str) -> str | None:
         """What a text adds to that of all messages; None if they say something else."""
-        rest: str | None = whole
         for item in self._items.of("message"):
-            if rest is not None and item.text:
-                rest = item.text.rest(rest)
-        return rest
+            rest = item.text.rest(whole) if item.text else whole
+            if rest is None:
+                return None
+            whole = rest
+        return whole
