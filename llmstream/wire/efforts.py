@@ -33,6 +33,12 @@ _OPENAI = "openai.types.shared.ReasoningEffort and developers.openai.com/api/doc
 _CODEX = "openai/codex models.json: the codex models think always"
 _CLAUDE = "platform.claude.com/docs/en/build-with-claude/effort"
 TABLE = (
+    ModelWords(
+        r"(^|[/:.])(gpt-3|gpt-4|chatgpt-)|\bgpt-5-chat",
+        (),
+        "gpt-3.5, gpt-4 and their like, gpt-5-chat: they don't reason",
+        "400 `Unsupported parameter: 'reasoning.effort' is not supported with this model`",
+    ),
     ModelWords(r"(^|[/:])o\d+(-|$)", ("low", "medium", "high"), "OpenAI o-series", _OPENAI),
     ModelWords(
         r"\bgpt-oss",
@@ -99,7 +105,10 @@ def fit_effort(effort: str, known: Words | None, where: str, warnings: list[str]
     """
     if known is None or effort in known:
         return known[effort] if isinstance(known, Mapping) else effort
-    if effort == LEFT_TO_HOST:
+    if effort == LEFT_TO_HOST or (effort == _NONE and not known):
+        return None
+    if not known:
+        warnings.append(f"reasoning_effort: {where} doesn't reason; dropped")
         return None
     fitting = _nearest(effort, known)
     warnings.append(f"reasoning_effort: {where} has no {effort!r}; sent as {fitting!r}")

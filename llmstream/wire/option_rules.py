@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstream.wire.outbound import Rendered
-from llmstream.wire.reasoning import is_off
+from llmstream.wire.reasoning import is_off, owed_to
 
 SAMPLING = ("temperature", "top_p", "top_k")
 _PENALTIES = ("frequency_penalty", "presence_penalty")
@@ -192,6 +192,25 @@ def has_tools(asked: Asked) -> bool:
     return any(asked.body.get(source) for source in _TOOL_SOURCES)
 
 
+def _names_a_sent_tool(asked: Asked) -> bool:
+    """Whether the tool that must be called is there: it may have been left out."""
+    value = asked.value
+    if not isinstance(value, Mapping) or value.get("type") not in ("function", "tool", "custom"):
+        return True
+    if any(asked.body.get(source) for source in _TOOL_SOURCES[1:]):
+        return True
+    name = _name_of(value)
+    return name is None or any(_name_of(tool) == name for tool in asked.body.get("tools") or ())
+
+
+def _name_of(tool: Any) -> Any:
+    """The name of a tool, or of a choice of one, in any format."""
+    if not isinstance(tool, Mapping):
+        return None
+    inner = tool.get(str(tool.get("type")))
+    return inner.get("name") if isinstance(inner, Mapping) else tool.get("name")
+
+
 # --- the rules --------------------------------------------------------------------------------------------
 
 _REASONING = "learn.microsoft.com/azure/foundry/openai/how-to/reasoning, not supported"
@@ -216,6 +235,14 @@ TOOLS = (
         "has no meaning without tools",
         "all, without tools",
         "400 `'tool_choice' is only allowed when 'tools' are specified` of OpenAI, Groq, vLLM",
+    ),
+    OptionRule(
+        ("tool_choice",),
+        any_model,
+        _names_a_sent_tool,
+        "the tool that it names isn't sent",
+        "all, where it names a tool that was left out or isn't there",
+        "400 `Tool choice 'x' not found in 'tools' parameter` of OpenAI, and its like of others",
     ),
 )
 """Of every format."""
@@ -299,6 +326,18 @@ CLAUDE_SAMPLING = (
     ),
 )
 
+MESSAGES_TOOLS = (
+    OptionRule(
+        ("tool_choice",),
+        lambda model: owed_to(model) is not None,
+        unforced_or_not_thinking,
+        "this model lets nobody force a call while it thinks",
+        'DeepSeek v4 and later and Kimi in Anthropic\'s format, a forced call, unless the effort is "none"',
+        f"{_DEEPSEEK}; 400 `tool_choice 'specified' is incompatible with thinking enabled`",
+    ),
+)
+"""Other vendors' models in Anthropic's format."""
+
 DEEPSEEK = (
     OptionRule(
         ("temperature", "top_p", *_PENALTIES),
@@ -378,6 +417,7 @@ ALL_RULES = (
     *TOOLS,
     *OPENAI_CHAT,
     *CLAUDE_SAMPLING,
+    *MESSAGES_TOOLS,
     *DEEPSEEK,
     *MOONSHOT,
     *ALIBABA,

@@ -42,6 +42,7 @@ from llmstream.messages import (
 from llmstream.wire.anthropic_messages.decode import MessagesDecoder
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder
 from llmstream.wire.anthropic_messages.request import parse_request, render_request
+from llmstream.wire.fitting.tools import names_of
 from tests import strategies
 from tests.example_counts import examples
 from tests.grammar_check import check_calls, check_stream
@@ -704,7 +705,11 @@ schemas = st.just({"type": "object", "properties": {"a": {"type": "string"}}})
 tools = st.builds(Tool, some, schemas, st.none() | some, st.none() | st.booleans()) | st.just(
     HostedTool({"type": "web_search_20250305", "name": "web_search"})
 )
-choices = st.sampled_from([ToolChoice("auto"), ToolChoice("required"), ToolChoice("tool", "f")])
+
+
+def choices(offered):
+    named = [ToolChoice("tool", name) for tool in offered for name in sorted(names_of(tool))]
+    return st.sampled_from([ToolChoice("auto"), ToolChoice("required"), *named])
 
 
 @st.composite
@@ -714,7 +719,7 @@ def chat_requests(draw):
     body = [message for turn in draw(st.lists(turns(), max_size=3)) for message in turn]
     last = draw(users)
     offered = draw(st.lists(tools, max_size=2))
-    choice = draw(st.none() | choices) if offered else None
+    choice = draw(st.none() | choices(offered)) if offered else None
     model = draw(st.sampled_from(["claude-x", "claude-opus-4-6"]))
     effort = draw(st.sampled_from([None, "none", "low", "medium", "high", "max"]))
     sampled = model == "claude-opus-4-6" and effort in (None, "none")

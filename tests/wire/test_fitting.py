@@ -875,6 +875,24 @@ def test_a_namespace_becomes_functions(format):
     assert rendered.warnings
 
 
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic-messages"])
+def test_what_is_no_function_in_a_namespace_is_named(format):
+    inner = [
+        {"type": "function", "name": "find", "parameters": {"type": "object"}, "novel": 1},
+        {"type": "web_search"},
+        {"name": "plain"},
+        {"type": "namespace", "name": "deep", "tools": [{"type": "function", "name": "x"}]},
+        {"type": "function"},
+    ]
+    group = HostedTool({"type": "namespace", "name": "crm", "tools": inner})
+    rendered = RENDERERS[format](ChatRequest([USER], "m", tools=[group]))
+    sent = [tool.get("function", tool)["name"] for tool in rendered.body["tools"]]
+    assert sent == ["crm__find", "crm__plain", "crm__deep__x"]
+    told = " ".join(rendered.warnings)
+    assert "web_search" in told
+    assert "novel" in told
+
+
 def test_names_in_a_long_namespace_stay_within_bounds_and_apart():
     tools = [{"type": "function", "name": f"{'x' * 60}{end}"} for end in "ab"]
     group = {"type": "namespace", "name": "n" * 30, "tools": tools}

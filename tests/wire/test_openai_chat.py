@@ -42,6 +42,7 @@ from llmstream.messages import (
     Usage,
     parse_arguments,
 )
+from llmstream.wire.fitting.tools import names_of
 from llmstream.wire.openai_chat.decode import ChatDecoder
 from llmstream.wire.openai_chat.encode import ChatEncoder
 from llmstream.wire.openai_chat.request import ChatVariant, parse_request, render_request
@@ -940,6 +941,10 @@ def as_openai_takes_it(request):
     """A choice of tools only beside tools, labels only beside `store`."""
     if not request.tools:
         request = replace(request, tool_choice=None, parallel_tool_calls=None)
+    choice = request.tool_choice
+    if choice is not None and choice.mode == "tool":
+        named = [name for tool in request.tools for name in sorted(names_of(tool))]
+        request.tool_choice = replace(choice, name=named[0]) if named else None
     if request.metadata:
         members = {**request.format_options.get(FORMAT, {}), "store": True}
         request = replace(request, format_options={FORMAT: members})

@@ -44,6 +44,7 @@ from llmstream.messages import (
     parse_arguments,
 )
 from llmstream.provider_data import own_members
+from llmstream.wire.fitting.tools import names_of
 from llmstream.wire.openai_responses.decode import ResponsesDecoder
 from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT, parse_call, parse_result
@@ -1235,8 +1236,14 @@ def as_openai_takes_it(request):
     """A choice of tools only beside tools, sampling options only for models that don't reason."""
     if not request.tools:
         request = replace(request, tool_choice=None, parallel_tool_calls=None)
+    choice = request.tool_choice
+    if choice is not None and choice.mode == "tool":
+        named = [name for tool in request.tools for name in sorted(names_of(tool))]
+        request.tool_choice = replace(choice, name=named[0]) if named else None
     if request.model in ("gpt-5", "o3"):
         request = replace(request, temperature=None, top_p=None)
+    if request.model == "gpt-4o":
+        request = replace(request, reasoning_effort=None)
     return request
 
 

@@ -186,6 +186,56 @@ def test_nobody_forces_a_call_of_a_model_that_thinks(host, model, options, kept,
     assert ("tool_choice" in named(made)) is not kept
 
 
+@pytest.mark.parametrize("format", [chat, responses, anthropic])
+@pytest.mark.parametrize("kind", ["web_search_20250305", "web_search", "mcp", "missing"])
+def test_a_choice_of_a_tool_that_isn_t_sent_is_left_out(format, kind):
+    left_out = [] if kind == "missing" else [{"type": kind, "name": "search"}]
+    choice = {"type": "function", "function": {"name": "search"}}
+    made = render(format, "m", tools=[*TOOLS, *left_out], tool_choice=choice)
+    is_sent = len(made.body["tools"]) > 1
+    assert ("tool_choice" in made.body) is is_sent
+    assert ("tool_choice" in named(made)) is not is_sent
+    made = render(format, "m", tools=[*TOOLS, *left_out], tool_choice=NAMED)
+    assert "tool_choice" in made.body
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "kept"),
+    [
+        ("deepseek-v4-pro", {}, False),
+        ("deepseek-v4-pro", {"reasoning_effort": "none"}, True),
+        ("kimi-k3", {}, False),
+        ("kimi-k2.5", {"reasoning_effort": "none"}, True),
+        ("glm-4.7", {}, True),
+    ],
+)
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "f"}}])
+def test_so_it_is_in_anthropic_s_format(model, options, kept, choice):
+    made = render(anthropic, model, tools=TOOLS, tool_choice=choice, **options)
+    assert ("tool_choice" in made.body) is kept
+    assert ("tool_choice" in named(made)) is not kept
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-4-opus-20250514", "claude-4-sonnet-20250514", "claude-opus-4@20250514"]
+)
+def test_claude_4_by_its_other_names_thinks_by_a_budget(model):
+    made = render(anthropic, model, reasoning_effort="high")
+    assert made.body["thinking"] == {"type": "enabled", "budget_tokens": 8192}
+    assert "output_config" not in made.body
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "openai/gpt-4.1-mini", "gpt-5-chat-latest", "gpt-3.5"])
+@pytest.mark.parametrize("format", [chat, responses])
+def test_a_model_that_doesn_t_reason_gets_no_effort(format, model):
+    made = render(format, model, reasoning_effort="high")
+    assert not {"reasoning", "reasoning_effort"} & made.body.keys()
+    assert "reasoning_effort" in named(made)
+    silent = render(format, model, reasoning_effort="none")
+    assert not {"reasoning", "reasoning_effort"} & silent.body.keys()
+    assert silent.warnings == []
+
+
 NAMED = {"type": "function", "function": {"name": "f"}}
 
 

@@ -26,8 +26,6 @@ from llmstream.provider_data import keep, own_members
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history, refused_file
 from llmstream.wire.anthropic_messages.thinking import (
-    OLD,
-    OLDEST,
     fit_thinking,
     parse_reasoning,
     render_reasoning,
@@ -38,7 +36,14 @@ from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, Syst
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
 from llmstream.wire.inbound import keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
-from llmstream.wire.option_rules import CLAUDE_SAMPLING, SAMPLING, TOOLS, leave_out
+from llmstream.wire.option_rules import (
+    CLAUDE_SAMPLING,
+    MESSAGES_TOOLS,
+    SAMPLING,
+    TOOLS,
+    generation,
+    leave_out,
+)
 from llmstream.wire.option_values import tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import is_off, owed_to
@@ -61,9 +66,7 @@ class MessagesVariant:
 
 _CLAUDE = re.compile("claude")
 """Its signatures hold on every cloud: platform.claude.com/docs/en/build-with-claude/extended-thinking."""
-_PREFILLED = re.compile(
-    r"claude-(2|3|instant)|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[0-5]([-@]|$)|$)"
-)
+_FIRST_WITHOUT_PREFILL = (4, 6)
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _UNKNOWN = ("seed", "frequency_penalty", "presence_penalty", "verbosity")
 _TOOL_FIELDS = frozenset({"type", "name", "input_schema", "description", "strict", "cache_control"})
@@ -117,7 +120,7 @@ def render_request(request: ChatRequest, variant: MessagesVariant = MessagesVari
     if "thinking" not in own:
         fit_thinking(rendered)
     _render_sampling(request, rendered)
-    leave_out((*TOOLS, *CLAUDE_SAMPLING), rendered, own, version=variant.version)
+    leave_out((*TOOLS, *MESSAGES_TOOLS, *CLAUDE_SAMPLING), rendered, own, version=variant.version)
     return rendered
 
 
@@ -160,7 +163,7 @@ def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRul
         owed=owed_to(request.model) if unsigned else None,
         reasoning_leads=True,
         refused_file=refused_file,
-        trims_last_text=bool(_PREFILLED.search(request.model)),
+        trims_last_text=_goes_on(request.model),
     )
 
 
@@ -175,13 +178,19 @@ def takes_prefill(request: ChatRequest) -> bool:
     """Whether the model goes on from an assistant message at the end: Claude before 4.6 does, unless it reasons."""
     if "thinking" in request.format_options.get(FORMAT, {}):
         return False
-    return bool(_PREFILLED.search(request.model)) and request.reasoning_effort in (None, "none")
+    return _goes_on(request.model) and request.reasoning_effort in (None, "none")
+
+
+def _goes_on(model: str) -> bool:
+    """Whether it takes an answer that it is to go on from."""
+    return generation(model.lower()) < _FIRST_WITHOUT_PREFILL
 
 
 def _default_limit(model: str, variant: MessagesVariant) -> int:
-    if OLDEST.search(model):
+    born = generation(model.lower())
+    if born < (3, 5):
         return min(4096, variant.max_tokens)
-    return min(8192, variant.max_tokens) if OLD.search(model) else variant.max_tokens
+    return min(8192, variant.max_tokens) if born == (3, 5) else variant.max_tokens
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:

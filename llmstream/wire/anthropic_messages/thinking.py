@@ -7,19 +7,15 @@ either, and later ones an effort alone. Before 3.7 none thinks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
 from llmstream.wire.efforts import fit_effort, words_of
-from llmstream.wire.option_rules import claude
+from llmstream.wire.option_rules import claude, generation
 from llmstream.wire.outbound import Rendered
 
-OLDEST = re.compile(r"claude-3-(opus|sonnet|haiku)")  # at most 4,096 tokens of output
-OLD = re.compile(r"claude-3-5")  # at most 8,192
-# These models have no adaptive thinking.
-_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4([-@]\d{8}|-[015]([-@]|$))")
+_FIRST_TO_REASON, _FIRST_ADAPTIVE = (3, 7), (4, 6)
 _takes_no_budget = claude((4, 7))
 """https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking: `budget_tokens` is a 400 from 4.7 on."""
 _BUDGETS = {"low": 2048, "medium": 4096, "high": 8192}
@@ -37,10 +33,10 @@ def render_reasoning(effort: str, rendered: Rendered) -> None:
     if effort == "none":
         body["thinking"] = {"type": "disabled"}
         return
-    if OLDEST.search(model) or OLD.search(model):
+    if generation(model.lower()) < _FIRST_TO_REASON:
         warnings.append("reasoning_effort: this model does not reason; dropped")
         return
-    budgeted = _BUDGETED.search(model) is not None
+    budgeted = _takes_budget_alone(model)
     known = tuple(_BUDGETS) if budgeted else words_of(model) or _EFFORTS
     word = fit_effort(effort, known, model, warnings)
     if word is None:
@@ -49,6 +45,11 @@ def render_reasoning(effort: str, rendered: Rendered) -> None:
         _render_budget(word, rendered)
     else:
         rendered.merge({"thinking": {"type": "adaptive"}, "output_config": {"effort": word}})
+
+
+def _takes_budget_alone(model: str) -> bool:
+    """Whether it has no adaptive thinking."""
+    return _FIRST_TO_REASON <= generation(model.lower()) < _FIRST_ADAPTIVE
 
 
 def _render_budget(effort: str, rendered: Rendered) -> None:
@@ -81,7 +82,7 @@ def fit_thinking(rendered: Rendered) -> None:
         warnings.append(
             "reasoning_effort: Claude can't be forced to call while it reasons; dropped"
         )
-    elif _BUDGETED.search(model) and _lacks_reasoning(body["messages"]):
+    elif _takes_budget_alone(model) and _lacks_reasoning(body["messages"]):
         del body["thinking"]
         warnings.append(
             "reasoning_effort: this model reasons amid its tool calls only if the reasoning before them is sent back, "

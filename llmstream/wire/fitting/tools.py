@@ -10,7 +10,11 @@ from typing import Any
 
 from llmstream.cache_marks import CONTROL
 from llmstream.messages import HostedTool, Tool, ToolCall
-from llmstream.provider_data import all_members
+from llmstream.provider_data import all_members, keep
+
+_IN_NAMESPACES = ("function", "custom", "namespace")
+"""Types of a namespace's tools that the caller runs: they can be functions."""
+_OF_FUNCTION = frozenset({"type", "name", "description", "strict", "parameters"})
 
 LONGEST_NAME = 64
 """OpenAI's functions: `^[a-zA-Z0-9_-]{1,64}$`. Anthropic takes 128."""
@@ -137,15 +141,32 @@ def _flattened(
 ) -> Iterator[Tool | HostedTool]:
     """The tools of a namespace, each under a name that tells which namespace it is from."""
     for member in members_of(group):
-        name = joined_name(str(group.get("name") or ""), str(member.get("name") or ""))
-        if member.get("type") == "custom":
-            yield _as_function({**member, "name": name}, rules, warnings)
+        kind, name = member.get("type", "function"), member.get("name")
+        if kind not in _IN_NAMESPACES or not isinstance(name, str) or not name:
+            warnings.append(f"tools: {rules.label} don't have {kind!r}; left out of a namespace")
             continue
-        schema = member.get("parameters")
-        tool = Tool(name, description=member.get("description"), strict=member.get("strict"))
-        if isinstance(schema, Mapping):
-            tool.parameters = dict(schema)
-        yield tool
+        flat = {**member, "name": joined_name(str(group.get("name") or ""), name)}
+        if kind == "namespace":
+            yield from _flattened(flat, rules, warnings)
+        elif kind == "custom":
+            yield _as_function(flat, rules, warnings)
+        else:
+            yield _function(flat, rules, warnings)
+
+
+def _function(definition: Mapping[str, Any], rules: ToolRules, warnings: list[str]) -> Tool:
+    """A function of Responses."""
+    tool = Tool(
+        definition["name"],
+        description=definition.get("description"),
+        strict=definition.get("strict"),
+    )
+    schema = definition.get("parameters")
+    if isinstance(schema, Mapping):
+        tool.parameters = dict(schema)
+    further = {name: definition[name] for name in definition if name not in _OF_FUNCTION}
+    tool.provider_data = keep(RESPONSES_TOOLS.format, further)
+    return _without_foreign_fields(tool, rules, warnings)
 
 
 def members_of(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:

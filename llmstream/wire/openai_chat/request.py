@@ -324,7 +324,9 @@ def _render_reasoning(effort: str, variant: ChatVariant, rendered: Rendered) -> 
 def _render_effort(effort: str, variant: ChatVariant, rendered: Rendered) -> None:
     body = rendered.body
     model = str(body["model"])
-    known = words_of(model) or variant.efforts
+    known = words_of(model)
+    if known is None:
+        known = variant.efforts
     word = fit_effort(effort, known, f"{model} at {variant.name}", rendered.warnings)
     if word is None:
         return
