@@ -308,11 +308,13 @@ def test_claude_code_s_request_to_chat_completions_loses_what_is_named():
     request = anthropic.parse_request(CLAUDE_CODE)
     request.model = "gpt-4.1"
     made = chat.render_request(request)
-    assert named(made.warnings) == OF_CLAUDE | {"metadata"}
+    assert named(made.warnings) == OF_CLAUDE | {"metadata", "reasoning_effort"}
     assert all(holds(made.body, each) for each in said(CLAUDE_CODE["messages"]))
     assert all(holds(made.body, part["text"]) for part in CLAUDE_CODE["system"])
     assert made.body["tools"][0]["function"]["parameters"] == SCHEMA
-    assert made.body["reasoning_effort"] == "high"
+    assert "reasoning_effort" not in made.body  # it doesn't reason
+    request.model = "some-model"
+    assert chat.render_request(request).body["reasoning_effort"] == "high"
     assert made.body["max_completion_tokens"] == 64000
     assert len(made.body["safety_identifier"]) <= 128
 

@@ -578,6 +578,17 @@ def test_a_vendor_without_documents_gets_their_text(format, block, texts):
     assert render_messages(request).body["messages"] == body["messages"]
 
 
+@pytest.mark.parametrize("format", ["openai-chat", "openai-responses"])
+def test_pictures_in_a_document_are_shown(format):
+    inside = [{"type": "text", "text": "a"}, PICTURE]
+    document = {"type": "document", "source": {"type": "content", "content": inside}}
+    turns = [{"role": "user", "content": [document]}]
+    rendered = RENDERERS[format](parse_messages({"model": "m", "max_tokens": 5, "messages": turns}))
+    assert "[Document]\\na" in json.dumps(rendered.body)
+    assert PICTURE["source"]["url"] in str(rendered.body)
+    assert rendered.warnings == []
+
+
 def test_a_text_file_is_text_to_chat_completions():
     file = File(data=base64.b64encode(b"a,b").decode(), media_type="text/csv", name="t.csv")
     body = render_chat(ChatRequest([Message("user", [file])], "m")).body

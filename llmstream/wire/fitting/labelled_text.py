@@ -69,9 +69,15 @@ def _document(block: Mapping[str, Any]) -> list[Marked]:
         return []
     title, context = block.get("title"), block.get("context")
     part = _document_part(source, title if isinstance(title, str) else None)
-    if part is None:
-        return []
-    return [TextPart(context), part] if isinstance(context, str) and context else [part]
+    said: list[Marked] = [*([] if part is None else [part]), *_pictures(source.get("content"))]
+    return [TextPart(context), *said] if said and isinstance(context, str) and context else said
+
+
+def _pictures(content: Any) -> list[Marked]:
+    """Those among the blocks of a document."""
+    blocks = content if isinstance(content, list) else []
+    images = [block for block in blocks if isinstance(block, Mapping)]
+    return [part for block in images if block.get("type") == "image" for part in _image(block)]
 
 
 def _image(block: Mapping[str, Any]) -> list[Marked]:
