@@ -25,7 +25,13 @@ from llmstream.web.answer_head import WARNINGS
 from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
 from llmstream.web.dialect_endpoints import dialect_routes
-from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat, all_dialects
+from llmstream.web.dialects import (
+    AnthropicMessages,
+    Dialect,
+    OpenAIChat,
+    OpenAIResponses,
+    all_dialects,
+)
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.limits import Limits
@@ -100,8 +106,10 @@ def create_app(
 
     dialects = all_dialects()
     shape = _ErrorShapes(dialects)
-    routes = [*_routes(service), *dialect_routes(service, dialects)]
-    routes += responses_routes(service, websocket=responses_websocket)
+    routes = [*_routes(service), *responses_routes(service, websocket=responses_websocket)]
+    routes += dialect_routes(
+        service, [each for each in dialects if not isinstance(each, OpenAIResponses)]
+    )
     respond = _Failure(shape, [route.path for route in routes]).respond
     middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
     if access.origins:

@@ -53,6 +53,7 @@ from llmstream.web.errors import (
 )
 from llmstream.web.kept_responses import KeptResponse, KeptResponses
 from llmstream.web.limits import parse_json, too_large
+from llmstream.web.recent_items import MountedResponses, RecentItems
 from llmstream.web.refusals import Refusal
 from llmstream.web.responses_delivery import AnswerDelivery, error_payload, render_line
 
@@ -112,13 +113,15 @@ class NoResponsesSocket:
 
 
 def responses_routes(service: Service, *, websocket: bool) -> list[Route | WebSocketRoute]:
-    """The routes beside `POST /v1/responses`."""
+    """The routes of Responses, which share what their clients may name."""
     path = OpenAIResponses.path
     none = NoResponsesSocket(path)
-    socket = ResponsesSocket(service, Mounted(service, OpenAIResponses()))
-    serve = socket.serve if websocket else none.serve
-    compacted = Mounted(service, CompactedResponses())
+    recent = RecentItems()
+    mounted = MountedResponses(service, OpenAIResponses(), recent)
+    compacted = MountedResponses(service, CompactedResponses(), recent)
+    serve = ResponsesSocket(service, mounted).serve if websocket else none.serve
     return [
+        Route(path, mounted.answer, methods=["POST"]),
         WebSocketRoute(path, serve),
         Route(path, none.answer, methods=["GET"]),
         Route(CompactedResponses.path, compacted.answer, methods=["POST"]),

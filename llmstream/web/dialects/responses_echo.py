@@ -99,14 +99,14 @@ def check_refused(body: Mapping[str, Any]) -> None:
     _check_references(body.get("input"))
 
 
-def refused(message: str, *, code: str | None, param: str, status: int = 400) -> RefusedError:
+def refused(message: str, *, code: str, param: str, status: int = 400) -> RefusedError:
     """A request that is wrong in one parameter, in OpenAI's words."""
     kind: ErrorKind = "not_found" if status == 404 else "invalid_request"
     return RefusedError(status, kind, message, code=code, param=param)
 
 
 def _check_references(items: Any) -> None:
-    """Refuse names of items, which nobody here has kept. The message is OpenAI's own."""
+    """Refuse names of items that nobody here knows. The message is OpenAI's own, which has no code."""
     for item in items if isinstance(items, list) else ():
         if isinstance(item, Mapping) and item.get("type") == "item_reference":
             name = repr(str(item.get("id"))[:80])
@@ -114,7 +114,7 @@ def _check_references(items: Any) -> None:
                 f"Item with id {name} not found. Items are not persisted when `store` is set to false. "
                 "Set `store` to false, which makes clients send them whole."
             )
-            raise refused(told, code=None, param="input", status=404)
+            raise refused(told, code="item_not_found", param="input", status=404)
 
 
 def repeated(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class ResponsesReply:
     now: Callable[[], float]
     compacts: bool = False
     """Whether the answer is a summary of the conversation, to go on from."""
+    keep: Callable[[list[dict[str, Any]]], None] | None = None
+    """Called with the items of a whole answer, where the client may name them later."""
     input: Any = None
     """What the client sent, where the answer repeats some of it."""
 
@@ -111,6 +113,8 @@ class OfficialEvents(ResponsesEncoder):
         official = _FINISH.get(reason, reason)
         yield from super()._end(replace(event, finish_reason=official, raw_finish_reason=None))
         self.output = [item for item in self._output if item]
+        if self._reply.keep is not None:
+            self._reply.keep(self.output)
 
     def _error(self, event: StreamEvent) -> Iterator[Frame]:
         info = event.error_info

@@ -33,6 +33,7 @@ from llmstream.messages import (
 )
 from llmstream.web.dialects import OpenAIResponses
 from llmstream.web.errors import RefusedError
+from llmstream.web.recent_items import RecentItems
 from llmstream.wire import decoder
 from tests import strategies as s
 from tests.web.dialects.gateway import Gateway
@@ -345,7 +346,7 @@ def test_a_broken_seal_is_no_signature(sealed: str) -> None:
         ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
         ({"conversation": {"id": "conv_1"}}, "unsupported_parameter", "conversation"),
         ({"prompt": {"id": "pmpt_1"}}, "unsupported_parameter", "prompt"),
-        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, None, "input"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "item_not_found", "input"),
     ],
 )
 def test_what_only_a_server_that_keeps_answers_can_do_is_refused(given, code, param) -> None:
@@ -396,6 +397,7 @@ def test_answers_are_never_kept_and_clients_are_told() -> None:
 # --- compaction -------------------------------------------------------------------------------------------------
 
 TRIGGER = {"type": "compaction_trigger"}
+USER: Any = [{"role": "user", "content": "and?"}]
 TALK = [
     {"role": "user", "content": "Launch on Tuesday."},
     {"type": "function_call", "call_id": "c", "name": "weather", "arguments": "{}"},
@@ -579,3 +581,47 @@ async def test_the_head_says_that_nothing_is_kept(client) -> None:
         )
         assert ("store" in answer.headers.get("x-llmstream-warnings", "")) == told
         assert answer.parse().store is False
+
+
+# --- items by name ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_items_of_the_last_answers_may_be_named(client, gateway, stream) -> None:
+    for model in ("reasoning", "tools"):
+        if stream:
+            answer = await read(client, model, tools=[WEATHER])
+        else:
+            answer = await client.responses.create(model=model, input="hi", tools=[WEATHER])
+        named = [{"type": "item_reference", "id": item.id} for item in answer.output]
+        result = {"type": "function_call_output", "call_id": "call-1", "output": "sunny"}
+        tools = [result] if model == "tools" else []
+        await client.responses.create(model="text", input=[*named, *tools, *USER])
+        given = [part for message in gateway.asks[-1].messages for part in message.parts]
+        if model == "reasoning":
+            assert given[0] == ReasoningPart("Hm, thinking", "c2ln", None, "anthropic-messages")
+        else:
+            assert (given[0].text, given[1].name) == ("Let me look.", "weather")
+
+
+async def test_items_that_were_not_to_be_kept_have_no_name(client) -> None:
+    answer = await client.responses.create(model="text", input="hi", store=False)
+    for id in (answer.output[0].id, "msg_unknown", None):
+        named: Any = {"type": "item_reference", "id": id}
+        with pytest.raises(openai.NotFoundError, match="not persisted") as problem:
+            await client.responses.create(model="text", input=[named, *USER])
+        assert (problem.value.code, problem.value.param) == ("item_not_found", "input")
+
+
+def test_what_is_remembered_is_bounded_and_each_client_s_own() -> None:
+    recent = RecentItems(max_size=1000)
+    items = [{"id": f"msg_{number}", "text": "x" * 200} for number in range(10)]
+    for item in items:
+        recent.add("me", [item])
+    names = [{"type": "item_reference", "id": item["id"]} for item in items]
+    known = [item for item in recent.resolved("me", names) if "text" in item]
+    assert known == items[-len(known) :]
+    assert 2 < len(known) < 5
+    assert recent.resolved("you", names) == names
+    recent.add("me", [{"id": "msg_9", "text": "y"}, {"id": "big", "text": "x" * 2000}])
+    assert recent.resolved("me", names) == names

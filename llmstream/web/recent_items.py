@@ -1,0 +1,75 @@
+"""RecentItems: the items of the last answers, for clients that name them instead of sending them again.
+
+The AI SDK does so by default. It is a memory of this process, bounded and without a promise: an item that was
+forgotten, or that another worker wrote, is a 404 in OpenAI's words. A client that says `store: false` sends its items.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from llmstream.web.app_state import Service
+from llmstream.web.dialect_endpoints import Mounted, ReadRequest
+from llmstream.web.dialects.openai_responses import OpenAIResponses
+
+_MAX_SIZE = 32 * 1024 * 1024
+
+
+class RecentItems:
+    """`max_size` bounds the characters of all items, as JSON. The oldest are forgotten first."""
+
+    def __init__(self, max_size: int = _MAX_SIZE) -> None:
+        self._max_size = max_size
+        self._items: OrderedDict[tuple[str, str], tuple[Mapping[str, Any], int]] = OrderedDict()
+        self._size = 0
+
+    def add(self, who: str, items: Iterable[Mapping[str, Any]]) -> None:
+        """Remember one client's items."""
+        for item in items:
+            size = len(json.dumps(item, ensure_ascii=False, default=str))
+            self._forget((who, str(item.get("id"))))
+            self._items[who, str(item.get("id"))] = item, size
+            self._size += size
+        while self._size > self._max_size:
+            self._forget(next(iter(self._items)))
+
+    def resolved(self, who: str, items: Any) -> Any:
+        """An input with the items in place of their names. What isn't known stays a name."""
+        if not isinstance(items, list):
+            return items
+        return [self._resolved(who, item) for item in items]
+
+    def _resolved(self, who: str, item: Any) -> Any:
+        if not isinstance(item, Mapping) or item.get("type") != "item_reference":
+            return item
+        found = self._items.get((who, str(item.get("id"))))
+        return item if found is None else found[0]
+
+    def _forget(self, name: tuple[str, str]) -> None:
+        _, size = self._items.pop(name, (None, 0))
+        self._size -= size
+
+
+class MountedResponses(Mounted):
+    """A dialect of Responses over one Service, whose clients may name items of earlier answers."""
+
+    def __init__(self, service: Service, dialect: OpenAIResponses, recent: RecentItems) -> None:
+        super().__init__(service, dialect)
+        self._recent = recent
+
+    def read_body(self, body: Any, connection: HTTPConnection) -> ReadRequest:
+        """What the client asks, and of whom. Raises RefusedError."""
+        if not isinstance(body, Mapping):
+            return super().read_body(body, connection)
+        who = connection.state.who
+        resolved = self._recent.resolved(who, body.get("input"))
+        asked = super().read_body({**body, "input": resolved}, connection)
+        if body.get("store") is not False:
+            asked.ask.reply.keep = partial(self._recent.add, who)
+        return asked
