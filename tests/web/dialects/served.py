@@ -29,6 +29,7 @@ SCENARIOS: dict[str, Sequence[ScriptItem]] = {
     "tools": ["Let me look.", *CALLS],
     "reasoning": [ReasoningPart("Hm, thinking", "c2ln"), "Yes."],
     "length": ["Half", FinishReason.LENGTH],
+    "json": ['{"city": ', '"Paris"}', Usage(input_tokens=7, output_tokens=3)],
     "empty-answer": [],
     "midway": ["Half an ", ErrorInfo("overloaded", "secret capacity")],
 }
@@ -73,7 +74,7 @@ class Upstream:
                 await self.left.wait()
             await reply.stream(*reply.script("After."))
         elif scenario == "agent":
-            step = len(self.bodies(scenario)) - 1
+            step = (len(self.bodies(scenario)) - 1) % len(self.agent)
             await reply.stream(*reply.script(*self.agent[step]))
         else:
             await reply.stream(*reply.script(*SCENARIOS[scenario]))
@@ -112,8 +113,10 @@ class Served:
 
 
 @asynccontextmanager
-async def served(provider: str = "openai", **environment: str) -> AsyncIterator[Served]:
-    upstream = Upstream(provider)
+async def served(
+    provider: str = "openai", agent: list[Sequence[ScriptItem]] = AGENT, **environment: str
+) -> AsyncIterator[Served]:
+    upstream = Upstream(provider, agent)
     async with upstream.server as server:
         options = ["--model", f"{provider}:text", "--base-url", server.url(provider), "--port", "0"]
         for scenario in MODELS:
