@@ -180,19 +180,30 @@ class Supervisor:
         now = time.monotonic()
         for index in [index for index, due in self._due.items() if due <= now]:
             del self._due[index]
-            self._workers[index] = self._fork(index, listener)
+            try:
+                self._workers[index] = self._fork(index, listener)
+            except OSError as problem:  # no memory, too many processes or files
+                if not self._has_started:
+                    raise
+                logger.error("a worker can't start: %s", problem.strerror)
+                self._due[index] = now + LONGEST_DELAY
 
     def _fork(self, index: int, listener: socket.socket) -> _Worker:
         ours, theirs = socket.socketpair()
         # A signal must not find the child with our handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
-        if pid == 0:
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                place = WorkerPlace(index, self._count, theirs, self._readiness)
+                os._exit(self._work(place, listener))
+        except OSError:
             ours.close()
-            place = WorkerPlace(index, self._count, theirs, self._readiness)
-            os._exit(self._work(place, listener))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        theirs.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            theirs.close()
         ours.settimeout(1.0)
         return _Worker(pid, ours, time.monotonic())
 
