@@ -27,6 +27,7 @@ from llmstream.gateway.config_values import ConfigValues
 from llmstream.gateway.model_pools import ModelPool
 from llmstream.gateway.toml_lines import TomlLines, syntax_flaw
 from llmstream.limits import Rate
+from llmstream.router import Candidate
 
 TABLES: Final = ("models", "aliases", "limits", "rate")
 
@@ -38,6 +39,8 @@ class FileConfig:
     pools: dict[str, ModelPool] = field(default_factory=dict)
     rates: dict[str, Rate] = field(default_factory=dict)
     """By the names of models that have a rate of their own."""
+    facts: dict[str, Candidate] = field(default_factory=dict)
+    """What the file tells of some models, by their names."""
     aliases: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     rate: dict[str, Any] = field(default_factory=dict)
@@ -87,7 +90,7 @@ def _read(document: dict[str, Any], values: ConfigValues) -> FileConfig:
     for alias, name in aliases.items():
         _check_alias(alias, name, models or {}, values)
     limits, rate = values.limits(document), values.rate(("rate",), document)
-    return FileConfig(reader.pools, reader.rates, aliases, limits, rate)
+    return FileConfig(reader.pools, reader.rates, reader.facts, aliases, limits, rate)
 
 
 def _check_alias(alias: str, name: object, models: dict[str, Any], values: ConfigValues) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from llmstream.checks import is_count
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.config_flaws import describe_type
 from llmstream.gateway.config_values import ConfigValues
@@ -17,9 +18,15 @@ from llmstream.providers import registry
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.provider import Provider, traits_of
 from llmstream.providers.secrets import Secret
+from llmstream.router import Candidate
 from llmstream.targets import account
 
-MODEL_KEYS: Final = ("model", "key_env", "base_url", "allow_insecure_http", "fallbacks", "rate")
+ABILITIES: Final = ("tools", "images", "files", "schemas")
+"""What a model can do, as `llmstream.router.Candidate` has it."""
+MODEL_KEYS: Final = (
+    *("model", "key_env", "base_url", "allow_insecure_http", "fallbacks", "rate"),
+    *("context", *ABILITIES),
+)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _KEY_ENV = 'the name of an environment variable, such as "OPENAI_API_KEY", or a list of them'
 _BASE_URL = 'an address such as "https://llm.example.com/v1", or a list of them'
@@ -35,6 +42,7 @@ class ModelReader:
         self._providers: dict[tuple[Any, ...], Provider] = {}
         self.pools: dict[str, ModelPool] = {}
         self.rates: dict[str, Rate] = {}
+        self.facts: dict[str, Candidate] = {}
 
     def read(self) -> None:
         """Read all of them."""
@@ -55,6 +63,7 @@ class ModelReader:
             self._values.refuse(path, "a model needs a name that can be read and typed")
         self._values.check_keys(path, table, MODEL_KEYS)
         rate = self._values.rate((*path, "rate"), table)
+        self._read_facts(name, table)
         configs = self._endpoints(path, table)
         provider, model = self._model(path, table)
         if provider is None or not configs:
@@ -89,11 +98,7 @@ class ModelReader:
         """Each endpoint's variable, address, and whether plain http may go there. None where anything is wrong."""
         keys = self._values.texts((*path, "key_env"), table, _KEY_ENV)
         urls = self._values.texts((*path, "base_url"), table, _BASE_URL)
-        insecure = table.get("allow_insecure_http", False)
-        if not isinstance(insecure, bool):
-            words = f"allow_insecure_http must be true or false, not {describe_type(insecure)}"
-            self._values.refuse((*path, "allow_insecure_http"), words)
-            return []
+        insecure = self._values.truth((*path, "allow_insecure_http"), table)
         count = max(len(keys), len(urls), 1)
         if any(1 < len(given) < count for given in (keys, urls)):
             words = f"{len(keys)} keys and {len(urls)} addresses don't go together"
@@ -161,6 +166,17 @@ class ModelReader:
                 found.append(fallback)
         if name in self.pools:
             self.pools[name].fallbacks = [self.pools[each] for each in found if each in self.pools]
+
+    def _read_facts(self, name: str, table: dict[str, Any]) -> None:
+        """Keep what the file tells of a model, if it tells anything."""
+        path = ("models", name)
+        given = {key: self._values.truth((*path, key), table) for key in ABILITIES if key in table}
+        context = table.get("context")
+        if context is not None and not is_count(context):
+            words = f"context must be a number of tokens, not {describe_type(context)}"
+            self._values.refuse((*path, "context"), words)
+        elif context is not None or given:
+            self.facts[name] = Candidate(name, context=context, **given)
 
     def _add_rate(self, name: str, rate: Rate) -> None:
         """Keep a model's own rate, unless another name for the same model has a different one."""

@@ -62,6 +62,14 @@ class ConfigValues:
             self.refuse(path, f"{key} names the same one twice")
         return texts
 
+    def truth(self, path: Path, table: Mapping[str, Any]) -> bool:
+        """True or false; false where nothing is given."""
+        key = str(path[-1])
+        given = table.get(key, False)
+        if not isinstance(given, bool):
+            self.refuse(path, f"{key} must be true or false, not {describe_type(given)}")
+        return given is True
+
     def limits(self, parent: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of `Limits` that the table `limits` sets."""
         return self._numbers(("limits",), parent, SERVER_LIMITS, Limits)

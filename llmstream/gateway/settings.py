@@ -12,6 +12,7 @@ from llmstream.gateway.config_file import FileConfig, parse_config, read_text
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, share_of
 from llmstream.gateway.model_pools import PooledClient
 from llmstream.limits import Limiter, Rate
+from llmstream.router import Candidate
 from llmstream.targets import account
 from llmstream.web import Access, Limits
 
@@ -23,7 +24,7 @@ class ServedModels(Protocol):
         """The client that asks them. Raises ConfigurationError."""
         ...
 
-    def names(self, client: LLMClient) -> Mapping[str, str] | None:
+    def names(self, client: LLMClient) -> Mapping[str, str | Candidate] | None:
         """The names that clients ask for, with the client's `model=`. None: its own model alone."""
         ...
 
@@ -67,7 +68,7 @@ class CommandLineModels:
         """A client for `model`, or for what the environment says. Raises ConfigurationError."""
         return LLMClient(self.model, base_url=self.base_url, limiter=limiter)
 
-    def names(self, client: LLMClient) -> Mapping[str, str] | None:
+    def names(self, client: LLMClient) -> Mapping[str, str | Candidate] | None:
         """The client's own model first: it answers those that name none."""
         if not self.allowed and not self.aliases:
             return None
@@ -90,9 +91,10 @@ class FileModels:
         """A client for all of them."""
         return PooledClient(self.config.pools, limiter=limiter)
 
-    def names(self, client: LLMClient) -> Mapping[str, str] | None:
-        """Models and aliases."""
-        return {name: name for name in self.config.pools} | self.config.aliases
+    def names(self, client: LLMClient) -> Mapping[str, str | Candidate] | None:
+        """Models and aliases, with what the file tells of them."""
+        models = {name: name for name in self.config.pools} | self.config.aliases
+        return {name: self.config.facts.get(model, model) for name, model in models.items()}
 
     def rates(self) -> Mapping[tuple[Any, str], Rate]:
         """For each endpoint of a model that has one."""

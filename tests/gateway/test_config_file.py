@@ -133,6 +133,17 @@ BAD = {
         4,
         "must be true or false, not a text",
     ),
+    "context as a text": (
+        MODEL + 'context = "8k"\n',
+        3,
+        "context must be a number of tokens, not a text",
+    ),
+    "no context": (MODEL + "context = 0\n", 3, "context must be a number of tokens"),
+    "ability as a number": (
+        MODEL + "images = 1\n",
+        3,
+        "images must be true or false, not a number",
+    ),
     "unknown fallback": (
         MODEL + 'fallbacks = ["b"]\n' + MODEL.replace(".a", ".bb"),
         3,

@@ -131,13 +131,16 @@ async def test_only_the_file_s_models_can_be_asked() -> None:
 
 async def test_the_gateway_serves_models_and_aliases_by_their_names() -> None:
     async with FaultServer() as server:
-        text = config(server) + '[aliases]\n"gpt-4o" = "good"\n'
+        more = 'context = 8_000\nimages = true\n[aliases]\n"gpt-4o" = "good"\n'
+        text = config(server) + more
         source = SettingsSource(Access(), CommandLineModels(), path="gw.toml")
         gateway = Gateway(source.settings(text), open_store(None))
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             listed = json.loads((await fetch(port, "/v1/models"))[2])
             assert [model["id"] for model in listed["data"]] == ["fast", "good", "gpt-4o"]
+            told = {each["id"]: each.get("context_length") for each in listed["data"]}
+            assert told == {"fast": None, "good": 8_000, "gpt-4o": 8_000}
             for name, model in (("fast", "quick"), ("gpt-4o", "thorough"), (None, "quick")):
                 body = json.dumps({"prompt": "hi", **({"model": name} if name else {})}).encode()
                 assert (await fetch(port, "/chat", "POST", body))[0] == 200
