@@ -20,7 +20,7 @@ class _Statement(NamedTuple):
     document: dict[str, Any]
 
 
-class _Found(NamedTuple):
+class _KeyPlace(NamedTuple):
     statement: _Statement
     value: Any
 
@@ -30,7 +30,7 @@ class TomlLines:
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
-        self._found: dict[Path, _Found] = {}
+        self._found: dict[Path, _KeyPlace] = {}
         self._is_read = False
 
     def find(self, path: Path) -> int:
@@ -53,7 +53,7 @@ class TomlLines:
             else:
                 keys = [*_keys_in(statement.document, table)]
             for path, value in keys:
-                self._found.setdefault(path, _Found(statement, value))
+                self._found.setdefault(path, _KeyPlace(statement, value))
 
     def _statements(self) -> Iterator[_Statement]:
         first = 1
@@ -80,7 +80,7 @@ class TomlLines:
                 path, document = (*path, key), document[key]
         return path
 
-    def _line_within(self, path: Path, found: _Found) -> int:
+    def _line_within(self, path: Path, found: _KeyPlace) -> int:
         """Of a value over several lines, the line with the key or the item itself."""
         words = [word for word in path if isinstance(word, str)]
         sought = [rf"\b{re.escape(words[-1])}[\"']?\s*="]
