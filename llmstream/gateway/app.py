@@ -115,6 +115,7 @@ class Gateway:
         new = Generation(settings, self._store, self._rates, self._ready)
         await new.open()
         old, self._current = self._current, new
+        new.app.state.slots.go_on_from(old.app.state.slots)
         await old.retire()
 
     async def _live(self, receive: Receive, send: Send) -> None:

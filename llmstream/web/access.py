@@ -30,7 +30,7 @@ from starlette.websockets import WebSocket
 from llmstream.errors import ConfigurationError
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
 from llmstream.web.exceptions import http_refusal
-from llmstream.web.limits import Limits, Slots
+from llmstream.web.limits import Slots
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.server_log import REFUSED
 
@@ -124,10 +124,10 @@ class Gate:
     """Lets requests in, or refuses them. `shape` gives the words of a path's dialect."""
 
     def __init__(
-        self, app: ASGIApp, access: Access, limits: Limits, shape: Callable[[str], RenderError]
+        self, app: ASGIApp, access: Access, slots: Slots, shape: Callable[[str], RenderError]
     ) -> None:
         self._app, self._access, self._shape = app, access, shape
-        self._slots = Slots(limits)
+        self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, and pass on."""

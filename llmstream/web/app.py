@@ -34,7 +34,7 @@ from llmstream.web.dialects import (
 )
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
-from llmstream.web.limits import Limits
+from llmstream.web.limits import Limits, Slots
 from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
@@ -111,16 +111,19 @@ def create_app(
         service, [each for each in dialects if not isinstance(each, OpenAIResponses)]
     )
     respond = _Failure(shape, [route.path for route in routes]).respond
-    middleware = [Middleware(Gate, access=access, limits=limits, shape=shape)]
+    slots = Slots(limits)
+    middleware = [Middleware(Gate, access=access, slots=slots, shape=shape)]
     if access.origins:
         middleware = [_cors(access), Middleware(Unforeseen, respond=respond), *middleware]
     kinds = (RefusedError, HTTPException, ClientDisconnect, Exception)
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=middleware,
         exception_handlers=dict.fromkeys(kinds, respond),
         lifespan=lifespan,
     )
+    app.state.slots = slots
+    return app
 
 
 _OUT_OF_SCOPE = {

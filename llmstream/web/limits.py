@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import Request
@@ -48,34 +48,46 @@ class Limits:
             )
 
 
+@dataclass(slots=True)
+class _Counts:
+    """What is being answered, by client and in all."""
+
+    clients: Counter[str] = field(default_factory=Counter)
+    total: int = 0
+
+
 class Slots:
     """Counts what is being answered."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._clients: Counter[str] = Counter()
-        self.total = 0
+        self._counts = _Counts()
+
+    def go_on_from(self, other: Slots) -> None:
+        """Count together with another app, in whose place this one comes while that still answers."""
+        self._counts = other._counts
 
     @contextmanager
     def taken(self, client: str) -> Iterator[None]:
         """Have one while the block runs. Raises RefusedError."""
-        wait = self._limits.retry_after
-        if self._limits.max_streams is not None and self.total >= self._limits.max_streams:
+        limits, counts, wait = self._limits, self._counts, self._limits.retry_after
+        if limits.max_streams is not None and counts.total >= limits.max_streams:
             raise RefusedError(
                 503, "overloaded", "The server is busy. Please try again later.", retry_after=wait
             )
-        if self._limits.per_client is not None and self._clients[client] >= self._limits.per_client:
-            text = f"You have {self._limits.per_client} requests under way, which is as many as you may."
+        if limits.per_client is not None and counts.clients[client] >= limits.per_client:
+            has = f"{counts.clients[client]} of {limits.per_client}"
+            text = f"You have as many requests under way as you may: {has}."
             raise RefusedError(429, "rate_limit", text, retry_after=wait)
-        self._clients[client] += 1
-        self.total += 1
+        counts.clients[client] += 1
+        counts.total += 1
         try:
             yield
         finally:
-            self.total -= 1
-            self._clients[client] -= 1
-            if not self._clients[client]:
-                del self._clients[client]
+            counts.total -= 1
+            counts.clients[client] -= 1
+            if not counts.clients[client]:
+                del counts.clients[client]
 
 
 async def read_json(request: Request, limits: Limits) -> Any:

@@ -68,6 +68,30 @@ async def test_limits_are_those_of_the_newest_settings() -> None:
             assert (await fetch(port, "/chat", "POST", body))[0] == 200
 
 
+async def test_requests_under_way_count_for_the_new_limits() -> None:
+    held = HeldReply()
+    async with FaultServer(held) as upstream:
+        gateway = Gateway(settings(upstream, "a", "[limits]\nper_client = 2"), MemoryStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            first = await open_stream(port, "a")
+            await gateway.replace(settings(upstream, "a", "[limits]\nper_client = 1"))
+            status, _, body = await fetch(port, "/chat", "POST", b'{"prompt": "hi"}')
+            assert (status, b"as many requests under way as you may: 1 of 1." in body) == (
+                429,
+                True,
+            )
+            await gateway.replace(settings(upstream, "a", "[limits]\nper_client = 2"))
+            second = await open_stream(port, "a")
+            assert (await fetch(port, "/chat", "POST", b'{"prompt": "hi"}'))[0] == 429
+            held.release.set()
+            for stream in (first, second):
+                await stream.body()
+            async with asyncio.timeout(PATIENCE):
+                while (await fetch(port, "/chat", "POST", b'{"prompt": "hi"}'))[0] != 200:
+                    await asyncio.sleep(0.01)
+
+
 async def test_conversations_stay() -> None:
     async with FaultServer() as upstream:
         gateway = Gateway(settings(upstream, "a"), MemoryStore())
