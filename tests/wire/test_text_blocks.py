@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -89,3 +90,27 @@ def test_what_is_unfolded_adds_up_to_the_same_parts(parts: list[Any]) -> None:
     for event in unfold(Message("assistant", [*parts, RefusalPart("no")])):
         builder.add(event)
     assert builder.message().parts == [*parts, RefusalPart("no")]
+
+
+@pytest.mark.parametrize("end", ["message_stop", "message_delta"])
+def test_equal_citations_of_two_texts_are_two_and_a_snapshot_tells_none_again(end: str) -> None:
+    blocks = [{"type": "text", "text": text, "citations": [CITATION] * 2} for text in ("a", "b")]
+    start = {"type": "message_start", "message": {"id": "m", "content": []}}
+    events: list[dict[str, Any]] = [start]
+    for index, block in enumerate(blocks):
+        deltas = [{"type": "citations_delta", "citation": CITATION}] * 2
+        deltas.append({"type": "text_delta", "text": block["text"]})
+        begun = {"type": "text", "text": ""}
+        events.append({"type": "content_block_start", "index": index, "content_block": begun})
+        events += [{"type": "content_block_delta", "index": index, "delta": d} for d in deltas]
+        events.append({"type": "content_block_stop", "index": index, "content_block": block})
+    events.append({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
+    events.append({"type": "message_stop"})
+    told = next(event for event in events if event["type"] == end)
+    told["message"] = {"content": blocks}
+    reader = decoder("anthropic-messages")
+    lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
+    answer = [*reader.feed("".join(lines).encode()), *reader.finish()][-1].message
+    assert answer is not None
+    assert len(answer.sources) == 4
+    assert answer.text == "ab"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +22,13 @@ from llmstream.wire.anthropic_messages.blocks import (
     parse_result,
     repeats,
 )
-from llmstream.wire.anthropic_messages.told_blocks import PROSE, ToldBlocks, words_of
+from llmstream.wire.anthropic_messages.told_blocks import (
+    PROSE,
+    ToldBlocks,
+    key_of,
+    take_one,
+    words_of,
+)
 from llmstream.wire.echo import Echo
 from llmstream.wire.error_body import carries_error, parse_error
 from llmstream.wire.event_decoder import Decoder
@@ -60,11 +67,14 @@ class BlockDecoder(Decoder):
             self._begin_block(_WHOLE, block)
             self._end_block(_WHOLE)
 
-    def _cite(self, block: dict[str, Any]) -> None:
-        """The citations of a text, without those that were told."""
-        for citation in block.get("citations") or ():
-            if self._told.add(citation):
+    def _cite(self, citations: Iterable[dict[str, Any]], told: Counter[int]) -> None:
+        """The citations of a text, without those that were told: each as often as it comes."""
+        left = told.copy()
+        for citation in citations:
+            if not take_one(left, key_of(citation)):
+                self._told.cited[key_of(citation)] += 1
                 self._source(parse_citation(citation))
+                told[key_of(citation)] += 1
 
     # --- blocks --------------------------------------------------------------------------------------------
 
@@ -120,7 +130,8 @@ class BlockDecoder(Decoder):
         if block.call is not None:
             self._add_call_start(block, start)
         elif block.type == "text":
-            self._cite(start)  # before their text, as in a stream
+            # Before their text, as in a stream.
+            self._cite(start.get("citations") or (), block.cited)
             self._record_text(block.record)
             self._text(block.record.rest(begun) or "")
         elif block.type == "thinking":
@@ -205,8 +216,10 @@ class BlockDecoder(Decoder):
         elif kind == "thinking_delta":
             self._parse_thinking(index, delta)
         elif kind == "citations_delta":
-            self._told.add(delta["citation"])
-            self._source(parse_citation(delta["citation"]))
+            block = self._blocks.get(index)
+            self._cite([delta["citation"]], Counter())
+            if block is not None:
+                block.cited[key_of(delta["citation"])] += 1
         elif kind == "signature_delta":
             self._thinking_block(index).add_signature(as_word(delta.get("signature")))
         elif kind == "input_json_delta":
@@ -294,7 +307,7 @@ class BlockDecoder(Decoder):
         if block.type == "text":
             self._record_text(block.record)
             self._text(rest or "")
-            self._cite(whole)
+            self._cite(whole.get("citations") or (), block.cited)
         elif block.type == "thinking":
             self._think(block, rest or "")
             if not block.signature:

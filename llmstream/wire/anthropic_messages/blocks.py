@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,18 @@ _SURE = 8
 class OpenBlock:
     """A content block that has begun."""
 
-    __slots__ = ("call", "echo", "id", "input", "item", "pieces", "record", "signature", "type")
+    __slots__ = (
+        "call",
+        "cited",
+        "echo",
+        "id",
+        "input",
+        "item",
+        "pieces",
+        "record",
+        "signature",
+        "type",
+    )
 
     def __init__(self, type: str, id: str = "") -> None:
         self.type = type
@@ -33,6 +45,7 @@ class OpenBlock:
         self.input: Any = None  # a call's arguments at the block's start, for want of others
         self.record = TextRecord()  # of a text or a thinking block
         self.echo: Echo | None = None  # of what its start told
+        self.cited: Counter[int] = Counter()  # the keys of its citations
         self.signature: list[str] = []
         self.item: dict[str, Any] | None = None
         self.pieces: dict[str, list[str]] = {}  # what deltas add to the item's strings, joined once

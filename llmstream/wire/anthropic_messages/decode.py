@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 from llmstream.wire.anthropic_messages import members
 from llmstream.wire.anthropic_messages.block_decoder import BlockDecoder
 from llmstream.wire.anthropic_messages.blocks import FORMAT, as_arguments, as_word, blocks_of
-from llmstream.wire.anthropic_messages.told_blocks import PROSE, Untold, words_of
+from llmstream.wire.anthropic_messages.told_blocks import PROSE, Untold, key_of, words_of
 from llmstream.wire.anthropic_messages.usage import UsageCounts
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
@@ -186,7 +186,8 @@ class MessagesDecoder(BlockDecoder):
         if kind == "text":
             self._record_text(record)
             self._text(rest)
-            self._cite(block)
+            citations = block.get("citations") or ()
+            self._cite(citations, self._told.restated(map(key_of, citations)))
             return
         record.chunks.append(self._reasoning(rest))
         signature = as_word(block.get("signature"))

@@ -48,6 +48,11 @@ class ToldBlocks:
         self._others: Counter[int] = Counter()  # hashes of all else
         self.signatures: set[str] = set()
         """Those of thinking."""
+        self.cited: Counter[int] = Counter()
+        """The keys of all citations."""
+        self._unstated: Counter[int] = (
+            Counter()
+        )  # those of them that the whole message hasn't told again
 
     def add_call(self, call: OpenCall) -> None:
         """A call is whole."""
@@ -55,10 +60,14 @@ class ToldBlocks:
         self._names.add(call.name)
 
     def add(self, value: Mapping[str, Any]) -> bool:
-        """Another block, or a citation. False if the same was told before."""
-        key = _key_of(value)
+        """Another block. False if the same was told before."""
+        key = key_of(value)
         self._others[key] += 1
         return self._others[key] == 1
+
+    def restated(self, keys: Iterable[int]) -> Counter[int]:
+        """Those of a text's citations, in the whole message, that were told: none counts for two texts."""
+        return Counter(key for key in keys if take_one(self._unstated, key))
 
     def has_words(self, kind: str, words: str) -> bool:
         """Whether one block told these words."""
@@ -74,6 +83,7 @@ class ToldBlocks:
 
     def untold(self, blocks: list[dict[str, Any]]) -> list[Untold]:
         """The blocks of a whole message that weren't told, and all those of words, unless other words were told."""
+        self._unstated = self.cited.copy()
         sizes = {kind: self.size(kind, blocks) for kind in PROSE}
         others, asked = self._others.copy(), self._asked.copy()
         known = (self._call_of(block) for block in blocks)
@@ -90,14 +100,14 @@ class ToldBlocks:
                 found.append(Untold(block, told=told))
             elif kind in CALLS:
                 found += self._untold_call(block, asked)
-            elif not _take(others, _key_of(block)):
+            elif not take_one(others, key_of(block)):
                 found.append(Untold(block))
         return found
 
     def _untold_call(self, block: dict[str, Any], asked: Counter[tuple[str, str]]) -> list[Untold]:
         call, content = self._call_of(block), _content_of(block)
         is_known = call is not None and content == content_of(call.name, call.arguments)
-        if is_known or _take(asked, content) or self._is_placeholder(block):
+        if is_known or take_one(asked, content) or self._is_placeholder(block):
             return []
         return [Untold(block, call=call)]
 
@@ -122,14 +132,15 @@ def words_of(block: Mapping[str, Any]) -> str:
     return words if isinstance(words, str) else ""
 
 
-def _take(counter: Counter[Any], key: Any) -> bool:
+def take_one(counter: Counter[Any], key: Any) -> bool:
     """Whether one of these is left, which is taken."""
     is_left = counter[key] > 0
     counter[key] -= is_left
     return is_left
 
 
-def _key_of(value: Mapping[str, Any]) -> int:
+def key_of(value: Mapping[str, Any]) -> int:
+    """The same for blocks, or citations, that say the same."""
     if of := value.get("tool_use_id"):
         return hash((value.get("type"), str(of)))
     said = {name: value[name] for name in value if name not in _BESIDE}
