@@ -49,8 +49,13 @@ def is_tidy(history: Sequence[Message], rule: IdRule) -> bool:
             if waiting:
                 return False
             continue
-        called = [part.id for part in parts if is_call(part)]
-        results = [part for part in parts if is_result(part)]
+        called: list[str] = []
+        results: list[ToolResult] = []
+        for part in parts:
+            if is_call(part):
+                called.append(part.id)
+            elif is_result(part):
+                results.append(part)
         if called:
             if waiting or results or not _are_new(called, rule, taken):
                 return False

@@ -97,7 +97,7 @@ class PartFitting:
 
     def _name_foreign_members(self, kind: str, data: Mapping[str, Any] | None) -> None:
         """What one format alone can say of a part is left out elsewhere."""
-        if data is None or self._is_own(data):
+        if not data or self._is_own(data):
             return
         self._name_members(kind, all_members(data))
 
@@ -142,13 +142,15 @@ class PartFitting:
     # --- calls and results ---------------------------------------------------------------------------------
 
     def _call(self, call: ToolCall) -> Fitted:
+        if call.provider_data is None and call.executed_by == "caller":
+            return (self._with_object(call, is_freeform=False),)  # the usual case, on its own
         data = call.provider_data or {}
         is_freeform = str(data.get("type")) in FREEFORM
         if call.executed_by == "provider":
             return self._of_provider(call, data, f"tool call: another provider ran {call.name}")
         if not self._is_own(data):
             self._name_foreign_members("tool call", data)
-            flat = replace(call, name=flat_name(call), provider_data=None) if data else call
+            flat = replace(call, name=flat_name(call), provider_data=None)
             return (self._with_object(flat, is_freeform=is_freeform),)
         if is_freeform and self._rules.freeform_calls:
             return (call,)
