@@ -317,8 +317,14 @@ class Attempts:
             self._continuations += 1
         if self._is_new_lesson(info):  # at once, and not counted
             return self._retry(info, 0.0, going_on=going_on)
-        retry = self._fall_back_at_once(info, going_on=going_on) if paused_at is not None else None
+        leaves_at_once = paused_at is not None or self._is_better_elsewhere(info)
+        retry = self._fall_back_at_once(info, going_on=going_on) if leaves_at_once else None
         return retry or self._ask_again(info, paused_at, going_on=going_on)
+
+    def _is_better_elsewhere(self, info: ErrorInfo) -> bool:
+        """Whether another endpoint of the same service may answer where this one couldn't."""
+        is_its_own = info.kind not in OWN_FAULT and self._left() > 0
+        return is_its_own and self._targets.has_other_endpoint
 
     def _ask_again(
         self, info: ErrorInfo, paused_at: float | None, *, going_on: bool

@@ -93,6 +93,13 @@ class Targets:
         return self._starved(self.index) and len(self._following()) > 0
 
     @property
+    def has_other_endpoint(self) -> bool:
+        """Whether one of the fallbacks is the same service as the current target, with another key or address."""
+        pool = self.current.pool
+        following = [self._targets[index].pool for index in self._following()]
+        return pool is not None and any(other is pool for other in following)
+
+    @property
     def elsewhere(self) -> bool:
         """Whether one of the fallbacks could be asked at once."""
         return any(

@@ -32,7 +32,9 @@ KEYS = "LLMSTREAM_SERVE_KEYS"
 def serve(options: Options) -> int:
     """Serve, or only check what would be served. Raises UsageError."""
     try:
+        from llmstream.gateway.app import open_store
         from llmstream.gateway.config_flaws import ConfigFileError
+        from llmstream.gateway.process import ServerProcess
     except ImportError as problem:
         raise UsageError(
             f'serve needs the extra "server": pip install "llmstream-core[server]" ({problem})'
@@ -47,7 +49,12 @@ def serve(options: Options) -> int:
         warnings.simplefilter("always")
         try:
             source = _source(options, keys)
-            process = _process(options, source)
+            text = source.read()
+            process: ServerProcess | Supervisor
+            if source.workers > 1:
+                process = _supervisor(source, text, options.conversations)
+            else:
+                process = ServerProcess(source, text, open_store(options.conversations))
         except ConfigFileError as problem:
             return _report(problem)
         except (ConfigurationError, TypeError, ValueError) as problem:
@@ -68,25 +75,20 @@ def serve(options: Options) -> int:
         return process.run(listener, announce)
 
 
-def _process(options: Options, source: SettingsSource) -> ServerProcess | Supervisor:
-    """What serves. Raises ConfigurationError, TypeError or ValueError for what can't be."""
-    from llmstream.gateway.app import open_store
-    from llmstream.gateway.process import ServerProcess
-
-    text = source.read()
-    if source.workers == 1:
-        return ServerProcess(source, text, open_store(options.conversations))
+def _supervisor(source: SettingsSource, text: str, conversations: str | None) -> Supervisor:
+    """What runs several workers. Raises ConfigurationError or ValueError for what they can't share."""
     if not hasattr(os, "fork"):
         raise ValueError("--workers needs a system that can fork processes; this one can't")
-    if options.conversations is None:
+    if conversations is None:
         raise ValueError(
             f"--workers {source.workers}: conversations in memory belong to one process. "
             "Keep them in a file that all workers share: --conversations chats.db"
         )
+    from llmstream.gateway.app import open_store
     from llmstream.gateway.supervisor import Supervisor
 
-    open_store(options.conversations)
-    return Supervisor(source, text, options.conversations)
+    open_store(conversations)  # raises for what is no file
+    return Supervisor(source, text, conversations)
 
 
 def _source(options: Options, keys: list[str]) -> SettingsSource:

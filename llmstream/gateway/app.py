@@ -103,6 +103,11 @@ class Gateway:
     def __repr__(self) -> str:
         return repr(self._current.client)
 
+    @property
+    def settings(self) -> ServerSettings:
+        """Those that hold for requests from now on."""
+        return self._current.settings
+
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI app."""
         if scope["type"] == "lifespan":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from llmstream.checks import is_count
 from llmstream.errors import ConfigurationError
@@ -23,14 +23,22 @@ from llmstream.targets import account
 
 ABILITIES: Final = ("tools", "images", "files", "schemas")
 """What a model can do, as `llmstream.router.Candidate` has it."""
-MODEL_KEYS: Final = (
-    *("model", "key_env", "base_url", "allow_insecure_http", "fallbacks", "rate"),
-    *("context", *ABILITIES),
-)
+_ENDPOINT_KEYS = ("key_env", "base_url", "allow_insecure_http")
+MODEL_KEYS: Final = ("model", *_ENDPOINT_KEYS, "fallbacks", "rate", "context", *ABILITIES)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _KEY_ENV = 'the name of an environment variable, such as "OPENAI_API_KEY", or a list of them'
 _BASE_URL = 'an address such as "https://llm.example.com/v1", or a list of them'
 _FALLBACKS = 'a list of names of this file, such as ["good"]'
+
+
+class _Endpoint(NamedTuple):
+    """Where a model is asked, and as whom."""
+
+    variable: str | None
+    """The environment variable that holds the key; None: the provider's own."""
+    url: str | None
+    is_insecure: bool
+    """Whether plain http may go there."""
 
 
 class ModelReader:
@@ -39,7 +47,7 @@ class ModelReader:
     def __init__(self, values: ConfigValues, models: dict[str, Any]) -> None:
         self._values = values
         self._models = models
-        self._providers: dict[tuple[Any, ...], Provider] = {}
+        self._providers: dict[tuple[str, _Endpoint], Provider] = {}
         self.pools: dict[str, ModelPool] = {}
         self.rates: dict[str, Rate] = {}
         self.facts: dict[str, Candidate] = {}
@@ -64,11 +72,11 @@ class ModelReader:
         self._values.check_keys(path, table, MODEL_KEYS)
         rate = self._values.rate((*path, "rate"), table)
         self._read_facts(name, table)
-        configs = self._endpoints(path, table)
+        endpoints = self._endpoints(path, table)
         provider, model = self._model(path, table)
-        if provider is None or not configs:
+        if provider is None or not endpoints:
             return
-        made = [self._make(path, provider, *config) for config in configs]
+        made = [self._make(path, provider, endpoint) for endpoint in endpoints]
         providers = [each for each in made if each is not None]
         if not providers:
             return
@@ -92,10 +100,8 @@ class ModelReader:
             self._values.refuse((*path, "model"), str(problem))
             return None, None
 
-    def _endpoints(
-        self, path: Path, table: dict[str, Any]
-    ) -> list[tuple[str | None, str | None, bool]]:
-        """Each endpoint's variable, address, and whether plain http may go there. None where anything is wrong."""
+    def _endpoints(self, path: Path, table: dict[str, Any]) -> list[_Endpoint]:
+        """A model's endpoints; none where anything is wrong with one."""
         keys = self._values.texts((*path, "key_env"), table, _KEY_ENV)
         urls = self._values.texts((*path, "base_url"), table, _BASE_URL)
         insecure = self._values.truth((*path, "allow_insecure_http"), table)
@@ -114,7 +120,9 @@ class ModelReader:
         variables: list[str | None] = [*keys] or [None]
         addresses: list[str | None] = [*urls] or [None]
         return [
-            (variables[index % len(variables)], addresses[index % len(addresses)], insecure)
+            _Endpoint(
+                variables[index % len(variables)], addresses[index % len(addresses)], insecure
+            )
             for index in range(count)
         ]
 
@@ -130,26 +138,20 @@ class ModelReader:
             return False
         return True
 
-    def _make(
-        self,
-        path: Path,
-        name: str,
-        variable: str | None,
-        url: str | None,
-        insecure: bool,  # noqa: FBT001
-    ) -> Provider | None:
+    def _make(self, path: Path, name: str, endpoint: _Endpoint) -> Provider | None:
         """The provider of an endpoint. Models of the same endpoint share it."""
-        endpoint = (name, variable, url, insecure)
-        if endpoint in self._providers:
-            return self._providers[endpoint]
+        if (name, endpoint) in self._providers:
+            return self._providers[name, endpoint]
+        variable, url, is_insecure = endpoint
         key = None if variable is None else Secret(os.environ[variable])
+        config = ProviderConfig(name, key, url, allow_insecure_http=is_insecure)
         try:
-            provider = registry.create(ProviderConfig(name, key, url, allow_insecure_http=insecure))
+            provider = registry.create(config)
         except ConfigurationError as problem:
             where, words = _blame(str(problem), variable)
             self._values.refuse((*path, where), words)
             return None
-        self._providers[endpoint] = provider
+        self._providers[name, endpoint] = provider
         return provider
 
     def _read_fallbacks(self, name: str, table: dict[str, Any]) -> None:

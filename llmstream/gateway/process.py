@@ -36,8 +36,11 @@ class ServerProcess:
 
     def run(self, listener: socket.socket, announce: Callable[[], None]) -> int:
         """Serve until SIGINT or SIGTERM; gives the exit code. `announce` is called once signals are heard."""
-        if self._source.path is not None and hasattr(signal, "SIGHUP"):
-            signal.signal(signal.SIGHUP, self._hang_up)
+        if hasattr(signal, "SIGHUP"):  # Windows has none
+            if self._source.path is not None:
+                signal.signal(signal.SIGHUP, self._hang_up)
+            elif not is_ignored_hangup(signal.SIGHUP):
+                signal.signal(signal.SIGHUP, self.server.handle_exit)
         announce()
         # uvicorn raises the signal that ended it once more.
         with suppress(KeyboardInterrupt, SystemExit):
@@ -88,6 +91,11 @@ class ServerProcess:
             self._begin_reload()
         yield
         self._loop = None
+
+
+def is_ignored_hangup(number: int) -> bool:
+    """Whether this signal is a hang-up, which the program was told to ignore, as `nohup` does."""
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
 def flaw_of(problem: Exception) -> str:

@@ -23,9 +23,9 @@ from typing import Final
 from llmstream.conversations import MemoryStore
 from llmstream.gateway.app import Gateway, open_store
 from llmstream.gateway.limit_options import SERVER_LIMITS
-from llmstream.gateway.process import flaw_of, logger, report_unused
+from llmstream.gateway.process import flaw_of, is_ignored_hangup, logger, report_unused
 from llmstream.gateway.readiness import Readiness
-from llmstream.gateway.settings import ServerSettings, SettingsSource
+from llmstream.gateway.settings import SettingsSource
 from llmstream.gateway.worker import LOADED, STARTED, WorkerPlace, WorkerProcess, pack_text
 from llmstream.web.server import GRACE
 
@@ -69,8 +69,6 @@ class Supervisor:
         self._noted: list[int] = []
         self._deadline: float | None = None
         self._code = 0
-        self.share: ServerSettings
-        """What each worker has, or one less of each limit."""
         self.gateway = self._check(text)
 
     def run(self, listener: socket.socket, announce: Callable[[], None]) -> int:
@@ -97,7 +95,9 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
-        before = {number: signal.signal(number, self._note_signal) for number in _SIGNALS}
+        is_reloadable = self._source.path is not None
+        heard = [each for each in _SIGNALS if is_reloadable or not is_ignored_hangup(each)]
+        before = {number: signal.signal(number, self._note_signal) for number in heard}
         wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         try:
             yield ours
@@ -278,13 +278,13 @@ class Supervisor:
 
     def _tell_shares(self) -> None:
         divided = [option.name for option in SERVER_LIMITS if option.is_divided]
-        shares = [(name, getattr(self.share.limits, name)) for name in divided]
+        share = self.gateway.settings
+        shares = [(name, getattr(share.limits, name)) for name in divided]
         told = ", ".join(f"{name} {share}" for name, share in shares if share is not None)
-        rates = " and of the rates" if self.share.rate or self.share.model_rates else ""
+        rates = " and of the rates" if share.rate or share.model_rates else ""
         words = "%d workers divide the limits: each has its part%s, so at most %s"
         logger.info(words, self._count, rates, told or "what it can")
 
     def _check(self, text: str) -> Gateway:
         """What each worker will make of the file. Raises ConfigurationError or ValueError."""
-        self.share = self._source.settings(text).share(0, self._count)
-        return Gateway(self.share, MemoryStore())
+        return Gateway(self._source.settings(text).share(0, self._count), MemoryStore())

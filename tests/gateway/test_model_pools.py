@@ -84,6 +84,23 @@ async def test_one_that_is_paused_is_passed_over_without_a_word() -> None:
         assert not {EventType.RETRY, EventType.STATUS} & {kind for each in kinds for kind in each}
 
 
+@pytest.mark.parametrize(
+    "fault", ["status-500", "status-529", "reset-before-the-answer", "status-401"]
+)
+async def test_another_endpoint_is_asked_at_once(fault) -> None:
+    async with FaultServer(fault, "ok") as server, pooled(config(server)) as client:
+        events = [event async for event in client.chat_completion(QUESTION)]
+        assert keys(server) == "AB"
+        assert events[-1].type is EventType.MESSAGE_COMPLETE
+        assert [event.retry.delay for event in events if event.retry is not None] == [0.0]
+
+
+async def test_what_is_wrong_with_the_request_is_not_asked_elsewhere() -> None:
+    async with FaultServer("status-400") as server, pooled(config(server)) as client:
+        events = [event async for event in client.chat_completion(QUESTION)]
+        assert (keys(server), events[-1].error_info.kind) == ("A", "invalid_request")
+
+
 async def test_the_fallback_answers_when_all_have_failed() -> None:
     async with (
         FaultServer("status-401") as server,

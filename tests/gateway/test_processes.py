@@ -92,10 +92,10 @@ def without(tmp_path, *packages: str) -> dict[str, str]:
 )
 async def test_workers_share_a_port_and_are_replaced_and_end_in_order(missing, tmp_path) -> None:
     """One story, since each start costs a second."""
-    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"), "--per-client", "5")
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"), "--per-client", "65")
     environment = without(tmp_path, *missing)
     async with configured(tmp_path, *kept, **environment) as (path, upstream, server, held):
-        await server.said("2 workers divide the limits: .* per_client 3, max_streams 1000")
+        await server.said("2 workers divide the limits: .* per_client 33, max_streams 1000")
         await server.is_ready()
         before = server.children()
         assert len(before) == 2
@@ -192,11 +192,15 @@ async def test_a_second_signal_ends_the_workers_at_once(tmp_path) -> None:
 
 
 @pytest.mark.slow
-async def test_without_a_file_a_hang_up_ends_it_in_order(tmp_path) -> None:
-    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"))
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_without_a_file_a_hang_up_ends_it_in_order(workers, tmp_path) -> None:
+    kept = ("--workers", workers, "--conversations", str(tmp_path / "chats.db"))
     async with program(*kept, LLMSTREAM_MODEL="simulator") as server:
         await server.is_ready()
+        stream = await open_stream(server.port, "simulator:echo")
         server.send(signal.SIGHUP)
+        events = events_of(stream.first + await asyncio.wait_for(stream.body(), PATIENCE))
+        assert events[-1].type == "message_complete"
         assert await server.ended() == 0
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import asynccontextmanager
 
@@ -361,3 +362,12 @@ def test_a_configuration_is_checked_without_serving(workers, tmp_path, monkeypat
         "llmstream: gw.toml, line 4: per_client must be more than 0, not 0",
     ]
     assert not (tmp_path / "chats.db").exists()
+
+
+def test_without_its_extra_the_command_says_what_to_install() -> None:
+    for name in ("starlette", "uvicorn"):
+        code = f"import sys; sys.modules[{name!r}] = None\nfrom llmstream.cli import main\nsys.exit(main(['serve']))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, 'pip install "llmstream-core[server]"' in done.stderr) == (2, True)
