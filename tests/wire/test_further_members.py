@@ -173,6 +173,21 @@ def test_what_stands_beside_a_blank_text_is_named(render: Any, role: str) -> Non
     assert any("novel" in warning for warning in render(request).warnings)
 
 
+@pytest.mark.parametrize("render", [render_chat, render_messages, render_responses])
+@pytest.mark.parametrize("content", [[], [{**SAID, "text": ""}], [IMAGE]])
+def test_what_stands_beside_an_answer_without_words_is_named(render: Any, content: Any) -> None:
+    items = [ASKED, assistant(*content, novel=1), ANSWERED]
+    warnings = render(parse_responses({"model": "m", "input": items})).warnings
+    assert any("novel" in warning for warning in warnings), warnings
+
+
+def test_what_stands_beside_a_user_s_message_without_content_goes_back() -> None:
+    request = parse_responses({"model": "m", "input": [user(novel=1), ASKED]})
+    rendered = render_responses(request)
+    assert rendered.body["input"][0] == {**user(novel=1), "content": ""}
+    assert any("novel" in warning for warning in render_chat(request).warnings)
+
+
 @pytest.mark.parametrize("render", [render_messages, render_chat])
 def test_a_mark_on_a_blank_text_is_named(render: Any) -> None:
     blank = {"type": "text", "text": " ", "cache_control": {"type": "ephemeral"}}

@@ -106,7 +106,8 @@ class _InputReader:
         if role == "assistant":
             self._turn(role).extend(_with_message_members(parts, further))
         else:
-            self.messages.append(Message(role, parts, provider_data=keep(FORMAT, further)))
+            said = parts or [TextPart("")] if further else parts
+            self.messages.append(Message(role, said, provider_data=keep(FORMAT, further)))
 
     def _parse_item(self, kind: str, item: Mapping[str, Any], where: str) -> list[Part]:
         if kind in ("function_call", "custom_tool_call"):
@@ -245,6 +246,8 @@ def _with_message_members(parts: list[Part], further: dict[str, Any]) -> list[Pa
         notes[MESSAGE_MEMBERS] = further
     if not notes:
         return parts
+    if further and not any(isinstance(part, TextPart | RefusalPart) for part in parts):
+        parts = [*parts, TextPart("")]  # it is left out, and a warning names what stood beside it
     for part in parts:
         if isinstance(part, TextPart | RefusalPart):
             part.provider_data = {"format": FORMAT, **(part.provider_data or {}), **notes}
