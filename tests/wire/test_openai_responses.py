@@ -1242,7 +1242,7 @@ def as_openai_takes_it(request):
         request.tool_choice = replace(choice, name=named[0]) if named else None
     if request.model in ("gpt-5", "o3"):
         request = replace(request, temperature=None, top_p=None)
-    if request.model == "gpt-4o":
+    if "gpt-4" in request.model:
         request = replace(request, reasoning_effort=None)
     return request
 
