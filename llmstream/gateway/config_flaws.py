@@ -16,7 +16,14 @@ _MEANT = {
     "provider": 'write it before the model: model = "openai:gpt-5-mini"',
 }
 """What to write in place of keys that people try."""
-_TYPES = {str: "a text", bool: "true or false", int: "a number", float: "a number", dict: "a table"}
+_TYPES = {
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    dict: "a table",
+    list: "such a list",
+}
 
 
 class Flaw(NamedTuple):
@@ -56,4 +63,4 @@ def describe_type(value: object) -> str:
     """What kind of value this is. The value itself may be a key, so it isn't shown."""
     if value in ("", []):
         return "an empty one"
-    return _TYPES.get(type(value), "such a list")
+    return _TYPES.get(type(value), "a date or time")

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from llmstream.client import LLMClient
-from llmstream.gateway.config_file import FileConfig, parse_config, read_text
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, share_of
-from llmstream.gateway.model_pools import PooledClient
 from llmstream.limits import Limiter, Rate
 from llmstream.router import Candidate
 from llmstream.targets import account
 from llmstream.web import Access, Limits
+
+if TYPE_CHECKING:
+    from llmstream.gateway.config_file import FileConfig
 
 
 class ServedModels(Protocol):
@@ -89,6 +90,8 @@ class FileModels:
 
     def open_client(self, limiter: Limiter | None) -> LLMClient:
         """A client for all of them."""
+        from llmstream.gateway.model_pools import PooledClient
+
         return PooledClient(self.config.pools, limiter=limiter)
 
     def names(self, client: LLMClient) -> Mapping[str, str | Candidate] | None:
@@ -121,18 +124,29 @@ class SettingsSource:
 
     def read(self) -> str:
         """The file's text, "" where there is none. Raises ConfigFileError."""
-        return "" if self.path is None else read_text(self.path)
+        if self.path is None:
+            return ""
+        from llmstream.gateway.config_file import read_text
+
+        return read_text(self.path)
 
     def settings(self, text: str) -> ServerSettings:
         """What the command line and the file with this text say. Raises ConfigurationError or ValueError."""
-        config = FileConfig() if self.path is None else parse_config(text, self.path, self.workers)
-        models = self.models if self.path is None else FileModels(config)
-        limits = {**config.limits, **self.limits}
-        given = {**config.rate, **self.rate}
-        rate = {name: value for name, value in given.items() if value is not None}
-        return ServerSettings(
-            models, self.access, Limits(**limits), Rate(**rate) if rate else None, models.rates()
-        )
+        if self.path is None:
+            return self._settings(self.models, self.limits, self.rate)
+        # Servers without a file start without its parser.
+        from llmstream.gateway.config_file import parse_config
+
+        config = parse_config(text, self.path, self.workers)
+        limits, rate = {**config.limits, **self.limits}, {**config.rate, **self.rate}
+        return self._settings(FileModels(config), limits, rate)
+
+    def _settings(
+        self, models: ServedModels, limits: Mapping[str, Any], rate: Mapping[str, Any]
+    ) -> ServerSettings:
+        limited = {name: value for name, value in rate.items() if value is not None}
+        common = Rate(**limited) if limited else None
+        return ServerSettings(models, self.access, Limits(**limits), common, models.rates())
 
 
 def parse_aliases(texts: list[str], allowed: list[str]) -> tuple[tuple[str, str], ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 import tomllib
+from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from llmstream.gateway.config_file import parse_config, read_text
+from llmstream.gateway.config_file import TABLES, parse_config, read_text
 from llmstream.gateway.config_flaws import ConfigFileError
+from llmstream.gateway.config_models import MODEL_KEYS
 from llmstream.gateway.toml_lines import TomlLines
 from llmstream.limits import Rate
 from tests.patience import PATIENCE
@@ -371,3 +374,52 @@ def test_every_key_has_the_line_that_it_stands_in(tables) -> None:
     tomllib.loads(text)
     finder = TomlLines(text)
     assert {path: finder.find(path) for path in places} == places
+
+
+def written(value) -> str:
+    """A value as TOML."""
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(key)} = {written(inner)}" for key, inner in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(map(written, value)) + "\n]"
+    if isinstance(value, date):
+        return value.isoformat()
+    return json.dumps(value)
+
+
+WORDS = st.sampled_from(
+    [
+        *TABLES,
+        *MODEL_KEYS,
+        "a",
+        "b",
+        "simulator",
+        "openai:x",
+        "HOUSE_KEY",
+        "http://127.0.0.1:1",
+        "none",
+    ]
+)
+ANY = st.recursive(
+    st.one_of(WORDS, st.text(max_size=3), st.booleans(), st.integers(-2, 9), st.just(date.min)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(WORDS, ANY, max_size=4), st.dictionaries(WORDS, ANY, max_size=6))
+def test_any_file_is_read_or_refused_with_lines_that_it_has(document, model) -> None:
+    document["models"] = document.get("models", {"a": model})
+    text = "".join(f"{json.dumps(key)} = {written(value)}\n" for key, value in document.items())
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:  # text that TOML has no escapes for
+        assume(False)
+    lines = [1]
+    try:
+        parse_config(text, "gw.toml", workers=2)
+    except ConfigFileError as refused:
+        lines = [flaw.line for flaw in refused.flaws]
+    assert lines
+    assert all(1 <= line <= text.count("\n") for line in lines)
