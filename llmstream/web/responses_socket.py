@@ -32,7 +32,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.streams.flow import Upstream
-from llmstream.tasks import stop
+from llmstream.tasks import first_of, stop
 from llmstream.web.access import deny
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.client_writer import SlowClientError
@@ -47,6 +47,7 @@ from llmstream.web.dialects.openai_responses import (
 )
 from llmstream.web.dialects.responses_echo import refused
 from llmstream.web.errors import (
+    TABLE,
     RefusedError,
     log_refusal,
     new_request_id,
@@ -140,9 +141,14 @@ class _ResponsesConnection:
         self._gone = asyncio.Event()
 
     async def run(self) -> None:
-        """Read what the client sends until it leaves, or is idle for too long."""
+        """Read what the client sends until it leaves, is idle for too long, or doesn't read what it gets."""
+        reading = asyncio.create_task(self._read_all())
+        gone = asyncio.create_task(self._left())
         try:
-            await self._read_all()
+            await first_of(reading, gone)
+            if not reading.done():
+                return
+            reading.result()
             with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
                 await self._websocket.close()
         except WebSocketDisconnect:
@@ -151,7 +157,7 @@ class _ResponsesConnection:
             self._cut_off(problem)
         finally:
             self._gone.set()
-            await stop(*self._tasks)
+            await stop(reading, gone, *self._tasks)
 
     def _cut_off(self, problem: SlowClientError) -> None:
         cut_off(self._websocket.scope, self._websocket.state.request_id, problem)
@@ -219,6 +225,8 @@ class _ResponsesConnection:
         try:
             while lane and not self._gone.is_set():
                 await self._answer(lane.popleft())
+        except WebSocketDisconnect:
+            self._gone.set()
         except SlowClientError as problem:
             self._cut_off(problem)
             self._gone.set()
@@ -235,6 +243,12 @@ class _ResponsesConnection:
                     self._answering -= 1
         except RefusedError as problem:
             await self._refuse(problem, create.stream_id, create.request_id)
+        except (SlowClientError, WebSocketDisconnect):
+            raise
+        except Exception as problem:  # noqa: BLE001  # as over HTTP: a 500, and the rest goes on
+            unforeseen = RefusedError(500, "internal", TABLE["internal"].text)
+            unforeseen.__cause__ = problem  # for the log
+            await self._refuse(unforeseen, create.stream_id, create.request_id)
 
     def _slot(self) -> AbstractContextManager[None]:
         """The connection's own, or one more. Raises RefusedError."""

@@ -19,7 +19,7 @@ from llmstream.events.types import EventType, Start, error, text_delta
 from llmstream.messages import ChatRequest, FinishReason
 from llmstream.providers import ProviderTraits
 from llmstream.providers.provider import Call
-from llmstream.web import Access, Limits, create_app
+from llmstream.web import Access, Limits, create_app, responses_socket
 from tests.patience import PATIENCE
 from tests.web.serving import fetch, serving
 
@@ -28,7 +28,10 @@ BUSY = ErrorInfo("rate_limit", "secret words", retryable=True, retry_after=7.0)
 
 
 class Echo:
-    """Answers with the last text it was sent. "wait" answers once `go` is set; "fail" and "half" fail."""
+    """Answers with the last text it was sent.
+
+    "wait" answers once `go` is set, "flood" never ends, "fail" and "half" fail.
+    """
 
     name = "echo"
     traits = ProviderTraits(default_model="m")
@@ -54,6 +57,8 @@ class Echo:
             if said == "wait":
                 self.waits.set()
                 await self.go.wait()
+            while said == "flood":
+                yield text_delta("x" * 100_000)
         finally:
             self.closed.set()
         yield text_delta(said)
@@ -386,6 +391,39 @@ async def test_only_so_many_wait() -> None:
         echo.go.set()
         answers = [await socket.rest() for _ in range(17)]
         assert all(answer[-1]["type"] == "response.completed" for answer in answers)
+
+
+async def test_a_client_that_doesn_t_read_is_dropped() -> None:
+    async with (
+        app_for(write_timeout=0.2, limits=Limits(per_client=2)) as (port, echo),
+        connection(port, max_queue=1, compression=None) as socket,
+    ):
+        await socket.create("flood")
+        await asyncio.wait_for(echo.closed.wait(), PATIENCE)
+        socket.socket.transport.abort()  # closing would wait for all that was sent
+
+
+async def test_an_idle_connection_is_closed_and_one_with_an_answer_isn_t(monkeypatch) -> None:
+    monkeypatch.setattr(responses_socket, "_IDLE", 0.05)
+    async with connected() as (socket, echo):
+        await socket.create("wait")
+        await asyncio.wait_for(echo.waits.wait(), PATIENCE)
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.2, echo.go.set)  # four times as long as it may be idle
+        assert text_of(await socket.rest()) == "You said wait"
+        with pytest.raises(websockets.ConnectionClosedOK):
+            await asyncio.wait_for(socket.socket.recv(), PATIENCE)
+
+
+async def test_a_mistake_of_ours_is_told_and_the_connection_goes_on(monkeypatch, caplog) -> None:
+    async with connected() as (socket, _):
+        with monkeypatch.context() as patched:
+            patched.setattr(responses_socket, "_items_of", lambda _: 1 / 0)
+            (told,) = await socket.ask("hi")
+        assert (told["status"], told["error"]["type"]) == (500, "server_error")
+        assert text_of(await socket.ask("hi")) == "You said hi"
+    assert "ZeroDivisionError" in caplog.text
+    assert "division" not in json.dumps(told)
 
 
 # --- where there is none ----------------------------------------------------------------------------------------

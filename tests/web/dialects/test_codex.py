@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from llmstream import LLMClient, Usage
+from llmstream.messages import ToolCall
 from llmstream.web import create_app
 from tests.web.dialects.served import AGENT, Upstream, served
 from tests.web.serving import serving
@@ -155,3 +156,18 @@ async def test_codex_compacts_a_conversation_that_grew_too_long(tmp_path: Path) 
     told = json.dumps(last["messages"])
     assert "Half of it is done." in told
     assert "call-1" not in told
+
+
+async def test_codex_gets_its_tools_in_namespaces_under_its_own_names(tmp_path: Path) -> None:
+    """Of a call that it didn't know, it says so to the model."""
+    require_codex()
+    call = ToolCall("call-1", "multi_agent_v1__close_agent", '{"target":"nobody"}')
+    async with served("openai", agent=[[call], AGENT[1]]) as at:
+        code, events = await run_codex(at.url, at.model("agent"), tmp_path)
+        assert code == 0, events
+        first, second = at.upstream.bodies("agent")
+    assert "multi_agent_v1__close_agent" in [tool["function"]["name"] for tool in first["tools"]]
+    *_, said, result = second["messages"]
+    assert said["tool_calls"][0]["function"]["name"] == "multi_agent_v1__close_agent"
+    assert "nobody" in result["content"]
+    assert "unsupported call" not in result["content"]
