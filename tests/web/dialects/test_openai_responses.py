@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from openai.types.responses import CompactedResponse, Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
+from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
     EventType,
     Start,
     StreamEvent,
     ToolCallDelta,
+    error,
     opaque,
     reasoning_delta,
     text_delta,
@@ -223,6 +225,31 @@ def test_a_refusal_in_words_is_an_answer() -> None:
     answer = document(refused)
     assert answer["status"] == "completed"
     assert answer["output"][0]["content"] == [{"type": "refusal", "refusal": "No."}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "failed"),
+    [
+        ("context_length", "context_length_exceeded", "context_length_exceeded"),
+        ("rate_limit", "rate_limit_exceeded", "rate_limit_exceeded"),
+        ("content_filter", "content_filter", "invalid_prompt"),
+        ("overloaded", None, "server_error"),
+        ("server", None, "server_error"),
+    ],
+)
+def test_a_failure_has_the_codes_that_clients_look_for(kind, code, failed) -> None:
+    info = ErrorInfo(kind, "It did not work.", request_id="r")
+    body = dialect().error(info, "r")["error"]
+    assert (body["code"], body["request_id"]) == (code, "r")
+    told = ("This model's maximum context length is" in body["message"]) == (
+        kind == "context_length"
+    )
+    assert told
+    for before in ([], [START, text_delta("Half")]):
+        *_, event, last = streamed([*before, error(info)])
+        check_official(last)
+        assert (event["code"], event["message"], event["error"]) == (code, body["message"], body)
+        assert last["response"]["error"] == {"code": failed, "message": body["message"]}
 
 
 # --- tools under the client's names -----------------------------------------------------------------------------

@@ -183,6 +183,20 @@ async def test_under_strict_it_is_a_400(format):
     assert b"something_new" in answer
 
 
+@modes
+async def test_under_strict_a_client_that_says_nothing_of_store_is_answered(stream):
+    gateway = Gateway("openai-responses", strict=True)
+    status, headers, _, seen = await gateway.ask(
+        "openai-responses", {"input": "hi", "stream": stream}
+    )
+    assert (status, named(headers), seen.body["store"]) == (200, ["store"], False)
+    body = {"input": "hi", "stream": stream, "store": True}
+    status, _, answer, seen = await Gateway("openai-responses", strict=True).ask(
+        "openai-responses", body
+    )
+    assert (status, seen, b"strict: store" in answer) == (400, None, True)
+
+
 @formats
 async def test_a_member_that_is_null_says_nothing(format):
     status, headers, _, _ = await Gateway(format).ask(format, body_of(format, something_new=None))

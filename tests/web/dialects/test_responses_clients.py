@@ -92,6 +92,13 @@ async def test_openai_python(at: Served) -> None:
         with pytest.raises(openai.NotFoundError):
             await read("nobody")
 
+        async with client.responses.connect() as socket:
+            await socket.response.create(model=at.model("text"), input="hi")
+            async for event in socket:
+                if event.type == "response.completed":
+                    assert event.response.output_text == TEXT
+                    break
+
         stream = await client.responses.create(model=at.model("stall"), input="hi", stream=True)
         await anext(aiter(stream))
         await at.upstream.server.busy()
