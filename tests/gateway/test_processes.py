@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -17,7 +18,7 @@ from tests.gateway.programs import HeldReply, open_stream, program
 from tests.patience import PATIENCE
 from tests.web.serving import events_of, fetch
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found in /proc")
 
 
 def config(server: FaultServer, name: str, more: str = "") -> str:
