@@ -25,6 +25,10 @@ BUDGET_CODE = "retry_budget"
 """The code of an error that would have been tried again, where the provider gave it none."""
 
 
+SAME_EVERYWHERE = frozenset({"context_length"})
+"""Kinds of errors that a model has with every key and at every address, where another model may not have them."""
+
+
 class Target(NamedTuple):
     """The provider and model to ask."""
 
@@ -95,9 +99,7 @@ class Targets:
     @property
     def has_other_endpoint(self) -> bool:
         """Whether one of the fallbacks is the same service as the current target, with another key or address."""
-        pool = self.current.pool
-        following = [self._targets[index].pool for index in self._following()]
-        return pool is not None and any(other is pool for other in following)
+        return any(map(self._is_same_service, self._following()))
 
     @property
     def elsewhere(self) -> bool:
@@ -128,12 +130,19 @@ class Targets:
     # --- inside --------------------------------------------------------------------------------------------
 
     def _may_ask(self, index: int, info: ErrorInfo) -> bool:
+        if info.kind in SAME_EVERYWHERE and self._is_same_service(index):
+            return False
         is_last = index + 1 == len(self._targets)
         if not is_last and self._paused(index):
             return False
         if self._accounts[index] in self._asked:
             return self._withdraw(index, info)
         return is_last or not self._starved(index)
+
+    def _is_same_service(self, index: int) -> bool:
+        """Whether this target is the current one with another key or address."""
+        pool = self.current.pool
+        return pool is not None and self._targets[index].pool is pool
 
     def _following(self) -> range:
         return range(self.index + 1, len(self._targets))

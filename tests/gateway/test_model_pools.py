@@ -101,6 +101,16 @@ async def test_what_is_wrong_with_the_request_is_not_asked_elsewhere() -> None:
         assert (keys(server), events[-1].error_info.kind) == ("A", "invalid_request")
 
 
+async def test_a_prompt_that_is_too_long_is_for_another_model_not_for_another_key() -> None:
+    async with (
+        FaultServer("status-400-context-length") as server,
+        FaultServer() as second,
+        pooled(config(server, second=second)) as client,
+    ):
+        await client.complete(QUESTION)
+        assert (keys(server), keys(second)) == ("A", "D")
+
+
 async def test_the_fallback_answers_when_all_have_failed() -> None:
     async with (
         FaultServer("status-401") as server,
