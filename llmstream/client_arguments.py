@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Never, TypedDict, cast
 
 from llmstream.attempts import ON_INTERRUPT
 from llmstream.checks import check_type, require
+from llmstream.limits.limiter_guard import GuardedLimiter
 from llmstream.limits.pauses import Unlimited
 from llmstream.limits.protocols import Limiter
 from llmstream.options import unknown_argument, unknown_option
@@ -93,7 +95,7 @@ def check_policies(retry: object, timeouts: object, on_interrupt: object) -> Non
 
 
 def check_limiter(limiter: object) -> Limiter:
-    """The limiter of a client. Raises TypeError for what isn't one."""
+    """The limiter of a client, behind a guard. Raises TypeError for what isn't one."""
     if limiter is None:
         return Unlimited()
     missing = [name for name in ("enter", "endpoint") if not callable(getattr(limiter, name, None))]
@@ -103,7 +105,11 @@ def check_limiter(limiter: object) -> Limiter:
             "limiter must be an object such as LocalLimiter(Rate(requests=500)), or another "
             f"llmstream.limits.Limiter, not {limiter!r}{lacks}"
         )
-    return cast("Limiter", limiter)
+    given = cast("Limiter", limiter)
+    for method in (given.enter, given.endpoint):
+        problem = f"a limiter is asked, not awaited: {method!r} must be def, not async def"
+        require(not iscoroutinefunction(method), problem, TypeError)
+    return GuardedLimiter(given)
 
 
 def check_loop() -> None:

@@ -78,18 +78,11 @@ class Targets:
         return self._endpoint(self.index)
 
     def reserve(self, request: ChatRequest) -> Reservation | None:
-        """A place at the limiter for an attempt at the current target; None: nothing limits it.
-
-        A limiter that raises, or whose functions do, limits nothing: a call never ends for that.
-        """
+        """A place at the limiter for an attempt at the current target; None: nothing limits it."""
         target = self.current
-        name, account = target.provider.name, self._accounts[self.index]
-        asking = Asking(name, target.model, account, request, self._headers)
-        try:
-            return self._limiter.enter(asking, self._now)
-        except Exception:  # its functions are the user's
-            logger.exception("the limiter raised: an attempt at %s isn't limited", name)
-            return None
+        account = self._accounts[self.index]
+        asking = Asking(target.provider.name, target.model, account, request, self._headers)
+        return self._limiter.enter(asking, self._now)
 
     @property
     def failing(self) -> bool:
