@@ -31,7 +31,7 @@ _BASE_URL = 'an address such as "https://llm.example.com/v1", or a list of them'
 _FALLBACKS = 'a list of names of this file, such as ["good"]'
 
 
-class _Endpoint(NamedTuple):
+class _ModelAddress(NamedTuple):
     """Where a model is asked, and as whom."""
 
     variable: str | None
@@ -47,7 +47,7 @@ class ModelReader:
     def __init__(self, values: ConfigValues, models: dict[str, Any]) -> None:
         self._values = values
         self._models = models
-        self._providers: dict[tuple[str, _Endpoint], Provider] = {}
+        self._providers: dict[tuple[str, _ModelAddress], Provider] = {}
         self.pools: dict[str, ModelPool] = {}
         self.rates: dict[str, Rate] = {}
         self.facts: dict[str, Candidate] = {}
@@ -100,7 +100,7 @@ class ModelReader:
             self._values.refuse((*path, "model"), str(problem))
             return None, None
 
-    def _endpoints(self, path: Path, table: dict[str, Any]) -> list[_Endpoint]:
+    def _endpoints(self, path: Path, table: dict[str, Any]) -> list[_ModelAddress]:
         """A model's endpoints; none where anything is wrong with one."""
         keys = self._values.texts((*path, "key_env"), table, _KEY_ENV)
         urls = self._values.texts((*path, "base_url"), table, _BASE_URL)
@@ -120,7 +120,7 @@ class ModelReader:
         variables: list[str | None] = [*keys] or [None]
         addresses: list[str | None] = [*urls] or [None]
         return [
-            _Endpoint(
+            _ModelAddress(
                 variables[index % len(variables)], addresses[index % len(addresses)], insecure
             )
             for index in range(count)
@@ -138,7 +138,7 @@ class ModelReader:
             return False
         return True
 
-    def _make(self, path: Path, name: str, endpoint: _Endpoint) -> Provider | None:
+    def _make(self, path: Path, name: str, endpoint: _ModelAddress) -> Provider | None:
         """The provider of an endpoint. Models of the same endpoint share it."""
         if (name, endpoint) in self._providers:
             return self._providers[name, endpoint]
