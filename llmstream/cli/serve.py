@@ -19,6 +19,7 @@ from llmstream.cli.screen import RED, one_line, styled
 from llmstream.cli.turn import USAGE, UsageError, model_for
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS
+from llmstream.log import get_logger
 
 if TYPE_CHECKING:
     from llmstream.gateway.process import ServerProcess
@@ -69,7 +70,7 @@ def serve(options: Options) -> int:
     which = " [%(process)d]" if options.workers > 1 else ""
     words = f"%(asctime)s{which} %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, format=words)
-    logging.getLogger("llmstream.gateway").setLevel(logging.INFO)
+    get_logger("llmstream.gateway").setLevel(logging.INFO)
     announce = partial(_announce, process, options, listener.getsockname()[1], guarded=bool(keys))
     with listener:
         return process.run(listener, announce)
