@@ -14,7 +14,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.streams.flow import Upstream
 from llmstream.web.delivery import Delivery
 from llmstream.web.dialects.base import Answer
-from llmstream.web.dialects.openai_chat import render_error
+from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.errors import RefusedError, error_headers, public_info
 from llmstream.wire.outbound import encode_json
 

@@ -29,9 +29,9 @@ from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.chat_shapes import in_openai_shape
 from llmstream.web.dialects.frames import RunsOfText
+from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
-from llmstream.wire.context_overflow import openai_words, parse_overflow
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
 from llmstream.wire.openai_chat.request import parse_request
 from llmstream.wire.openai_responses.items import FORMAT as RESPONSES
@@ -51,25 +51,6 @@ _FINISH = {
     FinishReason.PAUSE: FinishReason.LENGTH,
     FinishReason.OTHER: FinishReason.STOP,
     FinishReason.UNKNOWN: FinishReason.STOP,
-}
-_TYPES = {
-    "authentication": "authentication_error",
-    "permission": "permission_error",
-    "not_found": "not_found_error",
-    "invalid_request": "invalid_request_error",
-    "context_length": "invalid_request_error",
-    "content_filter": "invalid_request_error",
-    "quota": "insufficient_quota",
-    "rate_limit": "rate_limit_error",
-    "overloaded": "overloaded_error",
-}
-_CODES = {
-    "authentication": "invalid_api_key",
-    "not_found": "model_not_found",
-    "context_length": "context_length_exceeded",
-    "content_filter": "content_filter",
-    "quota": "insufficient_quota",
-    "rate_limit": "rate_limit_exceeded",
 }
 _NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 _CITATION = {"title": "", "url": "", "start_index": 0, "end_index": 0}
@@ -297,13 +278,3 @@ def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 def _without_index(call: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in call.items() if name != "index"}
-
-
-def render_error(info: ErrorInfo) -> dict[str, Any]:
-    """OpenAI's `error`; `info.message` is already fit for strangers."""
-    kind, code = _TYPES.get(info.kind, "server_error"), info.code or _CODES.get(info.kind)
-    text = info.message
-    if info.kind == "context_length":
-        text = openai_words(parse_overflow(text))
-    told = {"message": text, "type": kind, "param": info.param, "code": code}
-    return told if info.request_id is None else {**told, "request_id": info.request_id}

@@ -25,7 +25,7 @@ from llmstream.messages import Part, ReasoningPart, ToolCall
 from llmstream.provider_data import own_members
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
-from llmstream.web.dialects.openai_chat import render_error
+from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of, unseal
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
 from llmstream.web.dialects.responses_compaction import (

@@ -10,7 +10,7 @@ from llmstream.events.types import EventType, RefusalDelta, Start, Status, Strea
 from llmstream.events.unfold import unfold_stream
 from llmstream.messages import FinishReason, Source
 from llmstream.web.dialects.base import Ask
-from llmstream.web.dialects.openai_chat import render_error
+from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import seal
 from llmstream.web.dialects.responses_compaction import Summary
 from llmstream.web.dialects.responses_tools import ClientTools
