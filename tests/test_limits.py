@@ -29,7 +29,7 @@ from llmstream import (
 )
 from llmstream.events.types import error, text_delta
 from llmstream.limits import Asking, Limiter, LocalLimiter, Rate, Wait
-from llmstream.limits.fair_queue import FairQueue, LimiterPlace
+from llmstream.limits.fair_queue import TENANTS, FairQueue, LimiterPlace
 from llmstream.limits.headers import parse_rate_limits
 from llmstream.limits.pauses import KnownEndpoint
 from llmstream.limits.rate import Steady, TokenWindow
@@ -294,6 +294,41 @@ async def test_functions_of_a_limiter_that_raise_end_no_call(chosen, caplog) -> 
     assert "the limiter raised" in caplog.text
 
 
+MISTAKEN = [-(10**9), 10**18, math.nan, math.inf, -math.inf, "7", True, [], 10**400]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("count", MISTAKEN, ids=repr)
+async def test_a_count_that_cannot_be_true_changes_nothing(count: Any, *, stream: bool) -> None:
+    """Neither more nor less goes afterwards than the rate: the estimate stands in its place."""
+    server = Metered(VirtualClock())
+    rate = Rate(input_tokens=1000, output_tokens=1000, per=10.0)
+    client = client_of(server, LocalLimiter(rate, max_wait=1e4))
+    server.usage = Usage(input_tokens=count, output_tokens=count)
+    await last_of(client, stream=stream)
+    server.usage = Usage(input_tokens=400, output_tokens=400)
+    for _ in range(7):
+        await last_of(client, stream=stream)
+    assert server.times == [0.0, 0.0, 10.0, 10.0, 20.0, 20.0, 30.0, 30.0]
+
+
+async def test_an_answer_that_is_far_too_long_holds_up_few() -> None:
+    server = Metered(VirtualClock())
+    client = client_of(server, LocalLimiter(Rate(output_tokens=1000, per=10.0), max_wait=1e4))
+    server.usage = Usage(output_tokens=10**8)
+    await last_of(client)
+    server.usage = Usage(output_tokens=100)
+    for _ in range(20):
+        await last_of(client)
+    assert server.times[-1] <= 50
+
+
+async def last_of(client: LLMClient, *, stream: bool = True) -> StreamEvent:
+    *_, last = [event async for event in client.chat_completion(HI, stream)]
+    assert last.type is EventType.MESSAGE_COMPLETE
+    return last
+
+
 # --- who goes first -----------------------------------------------------------------------------------------
 
 
@@ -317,6 +352,35 @@ def test_who_leaves_before_its_turn_has_had_nothing() -> None:
     went = {tenant: sum(place.is_granted for place in places) for tenant, places in waiting.items()}
     assert sum(went.values()) > 190
     assert abs(went["a"] - went["b"]) <= 2
+
+
+@pytest.mark.parametrize("is_crowded", [False, True])
+def test_tenants_that_come_and_go_are_forgotten(*, is_crowded: bool) -> None:
+    """Those that wait, and the one that has had more than the others, are not."""
+    now = 0.0
+    queue = FairQueue(Rate(requests=1000, per=1.0), 1e9, lambda: now)
+    for _ in range(50):
+        enter(queue, "greedy", 1)[0].go(now)
+    waiting = enter(queue, "other", 9000) if is_crowded else []
+    for number in range(8 * TENANTS):
+        now += 0.001
+        (place,) = enter(queue, str(number), 1)
+        place.go(now)
+    assert len(queue._lines) < 4 * TENANTS
+    assert ("other" if waiting else "greedy") in queue._lines
+
+
+async def test_keys_that_come_and_go_are_forgotten() -> None:
+    clock = VirtualClock()
+    limiter = LocalLimiter(Rate(requests=5, per=1.0), key=lambda asking: asking.model)
+    request = ChatRequest([Message("user", "x")], "m")
+    for number in range(5000):
+        if number == 4000:
+            await clock.sleep(1.1)
+        place = limiter.enter(Asking("a", str(number), "k", request), clock.time)
+        assert place is not None
+        place.leave()
+    assert len(limiter._queues) <= 2000
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
@@ -560,6 +624,20 @@ async def test_less_is_sent_where_the_providers_headers_say_that_less_is_left() 
             {},
         ),
         ({"x-ratelimit-remaining-requests": "0"}, {}),
+        (
+            {
+                "x-ratelimit-limit-requests": "10",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "24h",
+                "x-ratelimit-limit-tokens": "10",
+                "x-ratelimit-remaining-tokens": "0",
+                "x-ratelimit-reset-tokens": "24h1s",
+                "anthropic-ratelimit-input-tokens-limit": "10",
+                "anthropic-ratelimit-input-tokens-remaining": "0",
+                "anthropic-ratelimit-input-tokens-reset": "9999-12-31T23:59:59Z",
+            },
+            {"requests": (0, 10 / 86_400, 86_400)},
+        ),
     ],
 )
 def test_the_headers_are_read(headers: dict[str, str], found: dict[str, Any]) -> None:

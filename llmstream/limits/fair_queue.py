@@ -30,7 +30,9 @@ FIRST_OUTPUT: Final = 500.0
 SHARE: Final = 0.1
 """Of the last answer in the mean of answers."""
 TENANTS: Final = 1024
-"""Remembered; beyond that those are forgotten that have had no more than others."""
+"""Remembered beside those that wait: the ones that have had most. Others may come back as new ones."""
+MOST_TOKENS: Final = 10**8
+"""No request takes more, so a provider that reports more is mistaken."""
 SAMPLE: Final = 16
 """Tenants by whose lines a wait is estimated, so that a thousand cost no more."""
 _KINDS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
@@ -204,11 +206,14 @@ class FairQueue:
         """Count what was used in place of what was expected."""
         with self._lock:
             for kind, entry in place.entries.items():
-                used = getattr(usage, kind)
+                used = _believed(getattr(usage, kind))
                 if used is not None:
                     self._windows[kind].correct(entry, used, now)
-            if usage.output_tokens:
-                self._output += SHARE * (usage.output_tokens - self._output)
+            produced = _believed(usage.output_tokens)
+            if produced:
+                # One that is far too long doesn't count for more than all of the rate.
+                produced = min(produced, self._rate.output_tokens or MOST_TOKENS)
+                self._output += SHARE * (produced - self._output)
             self._let_through(now)
 
     def leave(self, place: LimiterPlace) -> None:
@@ -307,17 +312,19 @@ class FairQueue:
     def _line_of(self, tenant: Hashable) -> _Line:
         """The tenant's line, with the tag from which it goes on."""
         if len(self._lines) > self._most_lines:
-            kept = (
-                item
-                for item in self._lines.items()
-                if item[1].is_queued or item[1].start > self._tag
-            )
-            self._lines = dict(kept)
-            self._most_lines = max(TENANTS, 2 * len(self._lines))
+            self._forget_lines()
         line = self._lines.setdefault(tenant, _Line())
         if not line.is_queued:
             line.start = max(line.start, self._tag)
         return line
+
+    def _forget_lines(self) -> None:
+        """Forget most tenants that don't wait, so that any number of them may come and go."""
+        queued = {tenant: line for tenant, line in self._lines.items() if line.is_queued}
+        others = (item for item in self._lines.items() if item[1].start > self._tag)
+        had_most = heapq.nlargest(TENANTS, others, key=lambda item: item[1].start)
+        self._lines = {**dict(had_most), **queued}
+        self._most_lines = TENANTS + 2 * len(self._lines)
 
     def _ahead(self, line: _Line) -> float:
         """Seconds of the rate that go before the next of this line, by an estimate."""
@@ -347,3 +354,10 @@ class FairQueue:
         self._unheard.requests += sign * amount.requests
         self._unheard.input_tokens += sign * amount.input_tokens
         self._unheard.output_tokens += sign * amount.output_tokens
+
+
+def _believed(count: object) -> float | None:
+    """The tokens that a provider reports; None if it can't be so many."""
+    if not isinstance(count, (int, float)) or isinstance(count, bool):
+        return None
+    return count if 0 <= count <= MOST_TOKENS else None

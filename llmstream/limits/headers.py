@@ -24,6 +24,8 @@ _UNITS: Final[Mapping[str, float]] = {
     "h": 3_600.0,
     "d": 86_400.0,
 }
+LONGEST: Final = 86_400.0
+"""Seconds. No limit of these providers is longer than a day, and one that is mistaken would hold up all calls."""
 _PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
@@ -50,21 +52,29 @@ class Left(NamedTuple):
 
 
 def parse_rate_limits(headers: Mapping[str, str], wall_time: float) -> dict[str, Left]:
-    """By what is counted. `wall_time`: seconds since 1970. Left out is what a provider didn't say readably."""
+    """By kind of limit. `wall_time`: seconds since 1970. A limit that a provider didn't name readably is left out."""
     found: dict[str, Left] = {}
     for kind, name in _NAMES:
-        limit, remaining, reset = (
-            headers.get(name.format(word)) for word in ("limit", "remaining", "reset")
-        )
-        if limit is None or remaining is None or reset is None:
-            continue
-        most, left = _number(limit), _number(remaining)
-        seconds = _seconds(reset, wall_time)
-        if most is None or left is None or seconds is None:
-            continue
-        missing = max(most - left, 0.0)
-        found[kind] = Left(left, missing / seconds if seconds > 0 else math.inf, seconds)
+        left = _left(headers, name, wall_time)
+        if left is not None:
+            found[kind] = left
     return found
+
+
+def _left(headers: Mapping[str, str], name: str, wall_time: float) -> Left | None:
+    """The limit that three headers of this name describe. None: they don't."""
+    limit, remaining, reset = (
+        headers.get(name.format(word), "") for word in ("limit", "remaining", "reset")
+    )
+    most, left = _number(limit), _number(remaining)
+    seconds = _seconds(reset, wall_time)
+    if most is None or left is None or seconds is None:
+        return None
+    if seconds > LONGEST:
+        return None
+    missing = max(most - left, 0.0)
+    per_second = missing / seconds if seconds > 0 else math.inf
+    return Left(left, per_second, seconds)
 
 
 def _number(text: str) -> float | None:

@@ -18,7 +18,7 @@ from llmstream.limits.rate import Rate
 __all__ = ["LocalLimiter"]
 
 _KEPT: Final = 1024
-"""Keys remembered; beyond that one is forgotten that uses nothing."""
+"""Keys remembered; beyond that those are forgotten that use nothing."""
 
 Choose = Callable[[Asking], Hashable]
 
@@ -88,10 +88,14 @@ class LocalLimiter(Limiter):
         problem = f"rate must return a Rate or None, not {rate!r}"
         require(isinstance(rate, Rate), problem, TypeError)
         with self._lock:
-            if len(self._queues) >= _KEPT:
-                idle = (each for each, queue in self._queues.items() if queue.idle(each[1]()))
-                self._queues.pop(next(idle, (None, time)), None)
+            if len(self._queues) >= self._most:
+                self._forget_idle()
             return self._queues.setdefault((key, time), FairQueue(rate, self.max_wait, time))
+
+    def _forget_idle(self) -> None:
+        used = (item for item in self._queues.items() if not item[1].idle(item[0][1]()))
+        self._queues = dict(used)
+        self._most = max(_KEPT, 2 * len(self._queues))
 
     def forget(self) -> None:
         """Begin again, as in a forked process: those in the queues, and whoever held a lock, are the parent's."""
@@ -99,6 +103,7 @@ class LocalLimiter(Limiter):
             queue.forget()
         self._lock = RLock()
         self._queues = {}
+        self._most = _KEPT
 
 
 _LIMITERS: WeakSet[LocalLimiter] = WeakSet()

@@ -1,10 +1,10 @@
 """The protocols of limits: the client asks them, whoever keeps the state.
 
 No method blocks or is awaited: `leave` is called by the garbage collector, too, and a call that is cancelled while it
-asks holds nothing. What a method raises goes to the log (see `limiter_guard`). A form whose state is elsewhere asks there in
-tasks of its own, returns None from `QueuePlace.go` for as long as it doesn't know, and calls `on_change` when it does.
-What other processes tell it of an endpoint it keeps here, so that `paused` and `enter` need not ask. All times are
-seconds on the client's clock, which other machines don't share.
+asks holds nothing. What a method raises goes to the log (see `limiter_guard`). A form whose state is elsewhere asks
+there in tasks of its own, returns None from `QueuePlace.go` for as long as it doesn't know, and calls `on_change` when
+it does. What other processes tell it of an endpoint it keeps here, so that `paused` and `enter` need not ask. All
+times are seconds on the client's clock, which other machines don't share.
 """
 
 from __future__ import annotations
