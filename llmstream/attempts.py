@@ -245,7 +245,9 @@ class Attempts:
     def _queued(self, place: QueuePlace, seconds: float) -> StreamEvent:
         place.announced()
         name = self._targets.current.provider.name
-        words = f"{name} {place.wait.status}: this call waits for {seconds:.1f} s"
+        # Nobody can say when a call that runs will end.
+        time = f"{seconds:.1f} s" if seconds >= 0.05 else "its turn"
+        words = f"{name} {place.wait.status}: this call waits for {time}"
         if self._rules.streaming or not self._rules.announced:
             logger.info(
                 "status: queued %s", words

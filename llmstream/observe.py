@@ -177,17 +177,21 @@ class Observation:
     ) -> None:
         self._observers = observers
         self._call = call
+        self._attempts = call.attempts
         self._now = clock.time
         self._is_direct = is_direct  # no middleware stands between the providers and the caller
         self._running: list[ObservedAttempt] = []
+        # An observer may write on the records, so nothing is decided by what they hold.
+        self._is_shown = False
+        self._is_over = False
         self._tell("begin")
 
     def begin_attempt(self, provider: str, model: str, request: ChatRequest) -> AttemptObservation:
         """A provider is about to be asked."""
-        number = len(self._call.attempts) + 1
+        number = len(self._attempts) + 1
         attempt = ObservedAttempt(number, provider, model, request, self._now())
-        if self._call.outcome is None:  # a middleware's own task may ask on when the call is over
-            self._call.attempts.append(attempt)
+        if not self._is_over:  # a middleware's own task may ask on when the call is over
+            self._attempts.append(attempt)
             self._running.append(attempt)
             self._tell("attempt_begin", attempt)
         return AttemptObservation(self, attempt)
@@ -203,7 +207,8 @@ class Observation:
         """An attempt's first piece leaves: the call's, if it is the first attempt that has one."""
         call = self._call
         call.start = start
-        if call.first_piece is None and call.outcome is None:
+        if not self._is_shown and not self._is_over:
+            self._is_shown = True
             call.first_piece = self._now()
             self._tell("first_piece")
 
@@ -232,8 +237,9 @@ class Observation:
     # --- inside --------------------------------------------------------------------------------------------
 
     def _end(self, event: StreamEvent | None, problem: BaseException | None) -> None:
-        if self._call.outcome is not None:
+        if self._is_over:
             return
+        self._is_over = True
         for attempt in [*self._running]:
             self._end_attempt(attempt, None, problem, None)
         self._close(self._call, event, problem)

@@ -221,8 +221,10 @@ async def test_no_more_than_so_many_run_at_a_time_and_the_next_goes_as_one_ends(
     server = Metered(VirtualClock())
     server.latency = 2.5
     client = client_of(server, LocalLimiter(Rate(concurrent=2)))
-    await asyncio.gather(*(collect(client) for _ in range(5)))
+    calls = await asyncio.gather(*(collect(client) for _ in range(5)))
     assert Counter(server.times) == {0.0: 2, 2.5: 2, 5.0: 1}
+    words = [event.status.message for events in calls for event in events if event.status]
+    assert words == ["a is limited here: this call waits for its turn"] * 3
 
 
 @pytest.mark.parametrize("ending", ["break", "cancel", "error"])

@@ -349,6 +349,27 @@ async def test_an_observer_that_raises_disturbs_nobody(problem, middleware, stre
         assert caplog.text.count(f"the observer Broken raised in {method}\n") == often
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("value", ["complete", None])
+@pytest.mark.parametrize("method", METHODS)
+async def test_an_observer_that_writes_on_the_records_disturbs_nobody(method, value, stream):
+    def write(self, call, attempt=None):
+        for record in filter(None, [call, attempt]):
+            record.outcome = record.first_piece = record.ended = value
+        call.attempts = value
+
+    writing = type("Writing", (Observer,), {method: write})()
+    told = []
+    counting = Broken(OddError)
+    for name in METHODS:
+        setattr(counting, name, lambda *_, name=name: told.append(name))
+    provider = ScriptedProvider([ErrorInfo("overloaded")], ["a"])
+    events = await collect(client_of(provider, writing, counting), stream=stream)
+    assert events[-1].type is EventType.MESSAGE_COMPLETE
+    attempt = ["attempt_begin", "attempt_end"]
+    assert told == ["begin", *attempt, "attempt_begin", "first_piece", "attempt_end", "end"]
+
+
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, SystemExit])
 def test_the_end_of_the_process_is_not_held_up_by_an_observer(problem):
     class Ending(Observer):
