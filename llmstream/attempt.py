@@ -18,6 +18,7 @@ from llmstream.events.types import EventType, Start, StreamEvent, TextDelta, err
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Usage
 from llmstream.observe import AttemptObservation
+from llmstream.plain_values import amended
 from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, timed_out
@@ -61,7 +62,8 @@ class Attempt:
         observed: AttemptObservation | None = None,
         on_first_piece: Callable[[Start], None] | None = None,
     ) -> None:
-        request = replace(request, model=target.model)
+        if request.model != target.model:
+            request = amended(request, model=target.model)
         provider = self._provider = target.provider
         self._call = call
         self._guard = guard
@@ -159,7 +161,7 @@ class Attempt:
             fresh = overlap.feed(event.text_delta.content)
             if not fresh:
                 return ()
-            return self._guard.feed(replace(event, text_delta=TextDelta(fresh)))
+            return self._guard.feed(amended(event, text_delta=TextDelta(fresh)))
         if event.type in (EventType.MESSAGE_START, EventType.STATUS):
             return self._guard.feed(event)
         before = self._flush(cut=event.type is EventType.ERROR)

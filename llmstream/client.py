@@ -54,6 +54,7 @@ from llmstream.messages import ChatRequest, Message
 from llmstream.middleware import Middleware, MiddlewareRun, check_middleware
 from llmstream.observe import Observation, Observer, check_observers, new_call
 from llmstream.options import NAMES, OF_THE_CALL
+from llmstream.plain_values import amended
 from llmstream.providers.config import AllowHost
 from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.secrets import hide, hide_headers
@@ -325,7 +326,7 @@ class LLMClient:
             return targets, build_request(messages, targets[0].model, **options)
         request = take_request(messages, model=model, **options)
         targets = self.targets(request.model or None, fallbacks)
-        return targets, replace(request, model=targets[0].model)
+        return targets, amended(request, model=targets[0].model)
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_call_headers(headers)
@@ -399,7 +400,7 @@ class LLMClient:
                 f"next takes a ChatRequest, not {type(changed).__name__}",
                 TypeError,
             )
-            checked = take_request(replace(changed, checked=False))
+            checked = take_request(amended(changed, checked=False))
             check_call_headers(call.headers)  # a middleware may have set them
             first = targets[0] if checked.model == name else self.target(checked.model or None)
             self._providers.check_owners(checked.provider_options, [first, *targets])
@@ -414,7 +415,7 @@ class LLMClient:
             final_calls=streaming,
             on_first_piece=None if observation is None else observation.first_piece,
         )
-        shown = replace(request, model=name)
+        shown = amended(request, model=name)
         return MiddlewareRun(
             self._middleware, shown, call, ask, relay=relay, observation=observation
         )
@@ -424,7 +425,7 @@ class LLMClient:
         for event in events:
             if event.type is EventType.MESSAGE_COMPLETE:
                 whole = as_batch(event, event.message)
-                yield whole if self.keep_message else replace(whole, message=None)
+                yield whole if self.keep_message else amended(whole, message=None)
             elif event.type is EventType.ERROR:
                 yield event
             elif event.status is not None:

@@ -42,7 +42,7 @@ class Providers:
             TypeError,
         )
         name, colon, rest = model.partition(":")
-        if name not in registry.names():
+        if not registry.is_known(name):
             # "ft:…" names one of OpenAI's fine-tunes.
             if colon and name != "ft" and traits_of(self.own.provider).is_vendor:
                 # Raises: no vendor has such a model, so the provider's name is misspelt.
@@ -143,7 +143,7 @@ def _choose(
 def _without_provider(model: str | None, provider: str) -> str | None:
     """A model's name beside `provider=`, which it may repeat. Raises ConfigurationError for another's."""
     head, colon, rest = (model or "").partition(":")
-    if not colon or head not in registry.names():
+    if not colon or not registry.is_known(head):
         return model
     require(
         head == provider,

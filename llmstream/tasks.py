@@ -18,10 +18,36 @@ async def first_of(*tasks: asyncio.Future[Any]) -> None:
     that the caller was cancelled, never that a task was.
     """
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await any_done(*tasks)
     except asyncio.CancelledError:
         await stop(*tasks)
         raise
+
+
+async def any_done(*tasks: asyncio.Future[Any], seconds: float | None = None) -> None:
+    """Wait until one of the tasks is over, for at most so many `seconds`. It neither cancels nor raises anything.
+
+    `asyncio.wait` does the same for any number of tasks; every request pays for this one several times.
+    """
+    if any(task.done() for task in tasks):
+        return
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+
+    def wake(*_: object) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    timer = None if seconds is None else loop.call_later(seconds, wake)
+    for task in tasks:
+        task.add_done_callback(wake)
+    try:
+        await over
+    finally:
+        if timer is not None:
+            timer.cancel()
+        for task in tasks:
+            task.remove_done_callback(wake)
 
 
 async def within(seconds: float | None, clock: Clock, work: Awaitable[T]) -> T:

@@ -45,6 +45,7 @@ from llmstream.events.types import (
     failure_of,
 )
 from llmstream.messages import FinishReason, Message, Usage
+from llmstream.plain_values import amended
 
 TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
 
@@ -204,7 +205,7 @@ class Guard:
         for held in self._held:
             self._transcript.add(held)
         start = self._start or Start()
-        self._start = replace(start, warnings=(*self._warnings, *start.warnings))
+        self._start = amended(start, warnings=(*self._warnings, *start.warnings))
         return (*self._held, StreamEvent(EventType.MESSAGE_START, start=self._start, raw=self._raw))
 
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:

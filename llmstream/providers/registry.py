@@ -61,6 +61,11 @@ def register(name: str, factory: Factory) -> None:
     _registered[name] = factory
 
 
+def is_known(name: str) -> bool:
+    """Whether a model string may begin with this provider's name."""
+    return name in _BUILT_IN or name in _registered or name in _vendors()
+
+
 def names() -> list[str]:
     """Every provider name that a model string may begin with."""
     return sorted({*_BUILT_IN, *_vendors(), *_registered})

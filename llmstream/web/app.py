@@ -106,10 +106,13 @@ def create_app(
 
     dialects = all_dialects()
     shape = _ErrorShapes(dialects)
-    routes = [*_routes(service), *responses_routes(service, websocket=responses_websocket)]
-    routes += dialect_routes(
-        service, [each for each in dialects if not isinstance(each, OpenAIResponses)]
-    )
+    routes = [
+        *dialect_routes(
+            service, [each for each in dialects if not isinstance(each, OpenAIResponses)]
+        ),
+        *responses_routes(service, websocket=responses_websocket),
+        *_routes(service),
+    ]
     respond = _Failure(shape, [route.path for route in routes]).respond
     slots = Slots(limits)
     middleware = [Middleware(Gate, access=access, slots=slots, shape=shape)]

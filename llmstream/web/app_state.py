@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
+from llmstream.plain_values import amended
 from llmstream.router import Candidate, RouterWithDispatcher
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, check_messages
@@ -69,7 +70,7 @@ class Service:
         """
         name = self.model(model)
         check_messages(request.messages, self.limits)
-        asked = replace(request, model=name or "")
+        asked = amended(request, model=name or "")
         if headers:
             return self.client.chat_completion(asked, stream, headers=headers)
         return self.client.chat_completion(asked, stream)
@@ -80,7 +81,7 @@ class Service:
         """The tokens that a prompt would take. Raises RefusedError for a model that isn't on the list."""
         name = self.model(model)
         check_messages(request.messages, self.limits)
-        return await self.client.count_tokens(replace(request, model=name or ""), headers=headers)
+        return await self.client.count_tokens(amended(request, model=name or ""), headers=headers)
 
     async def missing(self) -> str | None:
         """What is missing before requests can be answered; None: nothing."""

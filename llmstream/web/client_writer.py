@@ -6,8 +6,8 @@
 2. `send` waits while the client doesn't read, and so the model waits too. After `write_timeout` seconds the writer is
    cancelled and SlowClientError raised.
 3. After `heartbeat` seconds in which nothing was sent, `send_heartbeat` is called; never in the middle of a `send`.
-4. At least every half millisecond the event loop gets a turn, even if the writer never waits for anything: servers drop
-   what is sent to a client that has left, without an error.
+4. The event loop gets a turn before the writer has gone on for half a millisecond, even if it never waits for anything:
+   servers drop what is sent to a client that has left, without an error. A writer that waited has given one already.
 
 Timers cost nothing per event: one task sleeps until the next thing could be due, and then looks.
 """
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from starlette.types import Message, Send
 from starlette.websockets import WebSocketDisconnect
 
 from llmstream.log import get_logger
+from llmstream.tasks import any_done
 from llmstream.web.native_encoders import AbortedError
 
 logger = get_logger("llmstream.web")
@@ -39,6 +40,31 @@ class UnsentError(Exception):
     """The server didn't send it, since the client has left. The writer can do nothing about it."""
 
 
+class _Steps(Coroutine[Any, Any, None]):
+    """A task's work that notes when each of its steps began: just before, the event loop had its turn."""
+
+    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
+        self._work = work
+        self.began = time.monotonic()
+
+    def send(self, value: Any) -> Any:
+        """Go on."""
+        self.began = time.monotonic()
+        return self._work.send(value)
+
+    def throw(self, *problem: Any) -> Any:
+        """Go on with an exception."""
+        self.began = time.monotonic()
+        return self._work.throw(*problem)
+
+    def close(self) -> None:
+        """End it."""
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._work.__await__()
+
+
 class ClientWriter:
     """Give `run` a coroutine that writes with `send`. Times are seconds; None: no limit, no heartbeat."""
 
@@ -52,7 +78,8 @@ class ClientWriter:
     ) -> None:
         self._send, self._request_id = send, request_id
         self._heartbeat, self._write_timeout = heartbeat, write_timeout
-        self._last_sent = self._last_turn = time.monotonic()
+        self._steps: _Steps | None = None
+        self._last_sent = time.monotonic()
         self._sending_since: float | None = None
         self._heartbeat_sent: asyncio.Future[None] | None = None  # while one is on its way
         self._watched = True
@@ -69,8 +96,10 @@ class ClientWriter:
         self._sending_since = None
         self._last_sent = now
         # After the end there is no turn: servers report a disconnect then.
-        if now - self._last_turn > _LONGEST_TURN and message.get("more_body", True):
-            self._last_turn = now
+        steps = self._steps
+        if steps is None or not message.get("more_body", True):
+            return
+        if now - steps.began > _LONGEST_TURN:
             await asyncio.sleep(0)
 
     def unwatch(self) -> None:
@@ -88,7 +117,9 @@ class ClientWriter:
         `send_heartbeat` gets the server's own `send`, since `self.send` waits for it.
         Raises SlowClientError, and what the writer raised. Cancelled, it cancels the writer and waits for it.
         """
-        writer, leaving = asyncio.create_task(writing), asyncio.create_task(left)
+        self._steps = _Steps(writing)
+        writer = asyncio.create_task(self._steps)
+        leaving = asyncio.create_task(left)
         self._last_sent = time.monotonic()
         try:
             while not writer.done() and not (self._watched and leaving.done()):
@@ -100,8 +131,9 @@ class ClientWriter:
         finally:
             finished = writer.done()
             leaving.cancel()
-            writer.cancel()
-            await asyncio.wait((writer, leaving))
+            if not finished:
+                writer.cancel()
+                await asyncio.wait((writer,))
         if writer.cancelled():
             return False
         if not finished:
@@ -114,9 +146,7 @@ class ClientWriter:
     async def _wait(self, writer: asyncio.Task[None], leaving: asyncio.Task[None]) -> None:
         """Wait until one of them is done, or something could be due."""
         tasks = (writer,) if leaving.done() else (writer, leaving)
-        await asyncio.wait(
-            tasks, timeout=self._seconds_until_due(), return_when=asyncio.FIRST_COMPLETED
-        )
+        await any_done(*tasks, seconds=self._seconds_until_due())
 
     def _is_whole(self, writer: asyncio.Task[None]) -> bool:
         """Whether the server took everything. Raises what the writer raised."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmstream.errors import ConfigurationError
@@ -73,6 +74,7 @@ class Connections:
         self._open: dict[Hashable, _OpenConnection] = {}
         self._idle: dict[Hashable, None] = {}  # the one that has been idle longest is first
         self._counts: Counter[str | None] = Counter()
+        self._address = lru_cache(maxsize=1024)(self._find_address)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -126,7 +128,7 @@ class Connections:
         fitting = (key for key in self._idle if self._open[key].address == address)
         return next(fitting, None)
 
-    def _address(self, host: str | None) -> str | None:
+    def _find_address(self, host: str | None) -> str | None:
         try:
             address = ipaddress.ip_address(host or "")
         except ValueError:

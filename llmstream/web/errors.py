@@ -21,6 +21,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any, TypeVar
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
@@ -28,6 +29,7 @@ from llmstream.events.types import EventType, StreamEvent, failure_of
 from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
 from llmstream.options import NAMES
+from llmstream.plain_values import amended
 from llmstream.wire.context_overflow import parse_overflow, plain_words
 from llmstream.wire.error_kinds import is_known
 from llmstream.wire.pass_through import PASSED
@@ -191,10 +193,10 @@ def public_event(
         changed |= {"error": info.message, "error_info": info}
     elif event.retry is not None:
         told = TABLE.get(event.retry.kind, TABLE["internal"])
-        changed["retry"] = replace(event.retry, reason=told.text, kind=told.kind)
+        changed["retry"] = amended(event.retry, reason=told.text, kind=told.kind)
     start = event.start
     if start is not None and (start.rate_limits or start.request_id):
-        changed["start"] = replace(start, rate_limits={}, request_id=None)
+        changed["start"] = amended(start, rate_limits={}, request_id=None)
     result = event.tool_result
     if result is not None and _public_part(result) is not result:
         logger.warning("request %s: tool %s: %s", request_id, result.name, result.content)
@@ -203,7 +205,7 @@ def public_event(
         changed["message"] = _public_message(event.message)
     if event.messages is not None:
         changed["messages"] = [_public_message(message) for message in event.messages]
-    return replace(event, **changed) if changed else event
+    return amended(event, **changed) if changed else event
 
 
 def _public_part(part: P) -> P:
@@ -214,7 +216,9 @@ def _public_part(part: P) -> P:
 
 
 def _public_message(message: Message) -> Message:
-    return replace(message, parts=[_public_part(part) for part in message.parts])
+    parts = [_public_part(part) for part in message.parts]
+    is_public = all(map(is_, parts, message.parts))
+    return message if is_public else amended(message, parts=parts)
 
 
 def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:

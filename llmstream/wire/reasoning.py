@@ -26,6 +26,7 @@ _SAYS_OFF: tuple[tuple[tuple[str, ...], Any], ...] = (
     (("enable_thinking",), False),
 )
 """Where a body says that the model shall not reason, and in which word."""
+_PLACES = frozenset(path[0] for path, _ in _SAYS_OFF)
 
 _KNOWN: tuple[tuple[re.Pattern[str], Owed], ...] = (
     (re.compile(r"deepseek-v([4-9]|[1-9]\d)"), "always"),
@@ -40,6 +41,8 @@ def owed_to(model: str) -> Owed | None:
 
 def is_off(body: Mapping[str, Any]) -> bool:
     """Whether a request tells the model not to reason."""
+    if _PLACES.isdisjoint(body):
+        return False
     found = ((_member(body, path), word) for path, word in _SAYS_OFF)
     return any(value == word and type(value) is type(word) for value, word in found)
 

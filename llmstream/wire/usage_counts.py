@@ -54,11 +54,12 @@ def read_counts(usage: Any) -> dict[str, int]:
     counts: dict[str, int] = {}
     for ours, names in _NAMES.items():
         for name in reversed(names):
-            _read_count(counts, ours, usage.get(name))
+            if name in usage:
+                _read_count(counts, ours, usage[name])
     for place, members in _DETAILS.items():
         details = as_object(usage.get(place))
-        for ours, name in members.items():
-            _read_count(counts, ours, details.get(name))
+        for ours in members.keys() if details else ():
+            _read_count(counts, ours, details.get(members[ours]))
     return counts
 
 

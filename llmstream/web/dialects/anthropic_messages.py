@@ -16,6 +16,7 @@ from uuid import uuid4
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Source, parse_arguments
+from llmstream.plain_values import amended
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
@@ -148,7 +149,7 @@ class _Frames(MessagesEncoder):
 
     def _source(self, source: Source) -> Iterator[dict[str, Any]]:
         if source.url is not None:  # its offsets in the text are not the blocks of a search result
-            source = replace(source, start=None, end=None)
+            source = amended(source, start=None, end=None)
         return super()._source(source)
 
 
@@ -203,12 +204,12 @@ def _numbers(usage: dict[str, Any]) -> dict[str, Any]:
 def _official(event: StreamEvent) -> StreamEvent:
     """The end of an answer in the official words, and an ERROR without the counts that would look like an end."""
     if event.error_info is not None:
-        return replace(event, usage=None, error_info=replace(event.error_info, code=None))
+        return amended(event, usage=None, error_info=replace(event.error_info, code=None))
     if event.type is not EventType.MESSAGE_COMPLETE:
         return event
     reason = event.finish_reason or FinishReason.UNKNOWN
     raw = render_finish_word(event.raw_finish_reason, None, FORMAT)
-    return replace(event, finish_reason=_FINISH.get(reason, reason), raw_finish_reason=raw)
+    return amended(event, finish_reason=_FINISH.get(reason, reason), raw_finish_reason=raw)
 
 
 def _fold(document: dict[str, Any], frame: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ from llmstream.events.types import PHASES, EventType, Start, Status, StreamEvent
 from llmstream.events.unfold import unfold_stream
 from llmstream.message_reader import FORMAT
 from llmstream.messages import FinishReason, Part, ProviderPart
+from llmstream.plain_values import amended
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.chat_shapes import in_openai_shape
@@ -180,8 +181,8 @@ class _OfficialChunks(ChatEncoder):
         return self.chunks(event)
 
     def _begin(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
-        start = replace(event.start or Start(), id=self._reply.id)
-        return super()._begin(replace(event, start=start))
+        start = amended(event.start or Start(), id=self._reply.id)
+        return super()._begin(amended(event, start=start))
 
     def _status(self, status: Status) -> Iterator[dict[str, Any]]:
         data = status.data
@@ -227,7 +228,7 @@ class _OfficialChunks(ChatEncoder):
 
     def _call_delta(self, delta: ToolCallDelta) -> Iterator[dict[str, Any]]:
         if not delta.id:
-            delta = replace(delta, index=self._numbers.get(delta.index, delta.index))
+            delta = amended(delta, index=self._numbers.get(delta.index, delta.index))
         return super()._call_delta(delta)
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -257,7 +258,7 @@ def _official(event: StreamEvent, *, usage: bool) -> StreamEvent:
     if event.type is not EventType.MESSAGE_COMPLETE:
         return event
     reason = event.finish_reason or FinishReason.UNKNOWN
-    return replace(
+    return amended(
         event,
         finish_reason=_FINISH.get(reason, reason),
         raw_finish_reason=None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from llmstream.checks import check_type
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
+from llmstream.plain_values import amended
 from llmstream.web.dialects.base import Ask
 from llmstream.wire.pass_through import PASSED
 
@@ -53,4 +53,4 @@ def whole(event: StreamEvent) -> StreamEvent:
         return event
     transcript = Transcript()
     transcript.add(event)
-    return replace(event, message=transcript.message())
+    return amended(event, message=transcript.message())

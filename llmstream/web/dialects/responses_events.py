@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from llmstream.events.types import EventType, RefusalDelta, Start, Status, StreamEvent
 from llmstream.events.unfold import unfold_stream
 from llmstream.messages import FinishReason, Source
+from llmstream.plain_values import amended
 from llmstream.web.dialects.base import Ask
 from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import seal
@@ -91,8 +92,8 @@ class OfficialEvents(ResponsesEncoder):
     # --- the response as a whole ---------------------------------------------------------------------------
 
     def _begin(self, event: StreamEvent) -> Iterator[Frame]:
-        start = replace(event.start or Start(), id=self._reply.id)
-        return super()._begin(replace(event, start=start))
+        start = amended(event.start or Start(), id=self._reply.id)
+        return super()._begin(amended(event, start=start))
 
     def _response(self, status: str, **more: Any) -> dict[str, Any]:
         usage = more.get("usage")
@@ -111,7 +112,7 @@ class OfficialEvents(ResponsesEncoder):
         if reason is FinishReason.REFUSAL:
             reason = FinishReason.STOP if self._refused else FinishReason.CONTENT_FILTER
         official = _FINISH.get(reason, reason)
-        yield from super()._end(replace(event, finish_reason=official, raw_finish_reason=None))
+        yield from super()._end(amended(event, finish_reason=official, raw_finish_reason=None))
         self.output = [item for item in self._output if item]
         if self._reply.keep is not None:
             self._reply.keep(self.output)

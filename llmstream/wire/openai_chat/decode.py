@@ -52,6 +52,10 @@ _REASONING_NAMES = (
 """Members with the text of the reasoning; the first that has any counts."""
 
 
+_PLAIN = frozenset({"content", "role", "refusal"})
+"""Members of nearly every delta; OpenAI's first one has all three."""
+
+
 class ChatDecoder(Decoder):
     """One chat completions answer; choice 0, if there are several."""
 
@@ -173,7 +177,7 @@ class ChatDecoder(Decoder):
 
     def _parse_delta(self, delta: dict[str, Any]) -> None:
         content = delta.get("content")
-        if type(content) is str and len(delta) == 1 + ("role" in delta):
+        if type(content) is str and delta.keys() <= _PLAIN and not delta.get("refusal"):
             self._has_delta = True
             self._plain_text(content)  # nearly every delta: there is nothing else to look for
             return
