@@ -32,9 +32,12 @@ class RecentItems:
     def add(self, who: str, items: Iterable[Mapping[str, Any]]) -> None:
         """Remember one client's items."""
         for item in items:
+            id = item.get("id")
+            if not isinstance(id, str):
+                continue
             size = len(json.dumps(item, ensure_ascii=False, default=str))
-            self._forget((who, str(item.get("id"))))
-            self._items[who, str(item.get("id"))] = item, size
+            self._forget((who, id))
+            self._items[who, id] = item, size
             self._size += size
         while self._size > self._max_size:
             self._forget(next(iter(self._items)))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -138,6 +139,8 @@ class _ResponsesConnection:
         self._lanes: dict[str | None, deque[Create]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering = 0
+        self._answered = 0.0
+        """When the last answer ended, by the monotonic clock."""
         self._gone = asyncio.Event()
 
     async def run(self) -> None:
@@ -170,12 +173,15 @@ class _ResponsesConnection:
                 async with asyncio.timeout(_IDLE):
                     message = await self._websocket.receive()
             except TimeoutError:
-                if not self._lanes:
+                if self._is_idle():
                     return
                 continue
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             await self._take(message.get("text"))
+
+    def _is_idle(self) -> bool:
+        return not self._lanes and time.monotonic() - self._answered >= _IDLE
 
     async def _take(self, text: str | None) -> None:
         stream_id = None
@@ -205,7 +211,9 @@ class _ResponsesConnection:
 
     def _enqueue(self, create: Create) -> None:
         """Let it wait for its turn. A lane has a task as long as something waits in it."""
-        if sum(map(len, self._lanes.values())) >= _MOST_WAITING:
+        waiting = [each.size for lane in self._lanes.values() for each in lane]
+        is_large = sum(waiting, create.size) > self._service.limits.max_body
+        if len(waiting) >= _MOST_WAITING or (waiting and is_large):
             wait = self._service.limits.retry_after
             raise RefusedError(429, "rate_limit", _BUSY, retry_after=wait)
         lane = self._lanes.get(create.stream_id)
@@ -232,6 +240,7 @@ class _ResponsesConnection:
             self._gone.set()
         finally:
             del self._lanes[stream_id]
+            self._answered = time.monotonic()
 
     async def _answer(self, create: Create) -> None:
         try:

@@ -426,6 +426,22 @@ async def test_a_mistake_of_ours_is_told_and_the_connection_goes_on(monkeypatch,
     assert "division" not in json.dumps(told)
 
 
+async def test_what_waits_may_be_as_large_as_one_request() -> None:
+    async with connected(limits=Limits(max_body=3000)) as (socket, echo):
+        await socket.create("wait")
+        await asyncio.wait_for(echo.waits.wait(), PATIENCE)
+        await socket.create("x" * 2000)
+        await socket.create("x" * 2000)
+        told = await socket.next()
+        while "status" not in told:
+            told = await socket.next()
+        assert (told["status"], told["error"]["headers"]) == (429, {"retry-after": "1"})
+        echo.go.set()
+        await socket.rest()
+        await socket.rest()
+        assert len(text_of(await socket.ask("x" * 2000))) == 2009
+
+
 # --- where there is none ----------------------------------------------------------------------------------------
 
 
