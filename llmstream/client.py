@@ -71,6 +71,7 @@ __all__ = ["CallOptions", "LLMClient", "Stream"]
 
 logger = get_logger("llmstream.client")
 _OPTIONS = frozenset({"model", *NAMES, *OF_THE_CALL})
+_NO_OPTIONS: Final[Mapping[str, None]] = {"model": None, "fallbacks": None}
 
 
 class _Prepared(NamedTuple):
@@ -231,6 +232,34 @@ class LLMClient:
                             continue
                         held = self.clock.time()
                         yield event
+                        run.exclude(self.clock.time() - held)
+        finally:
+            await run.aclose()
+
+    async def batches(
+        self,
+        request: ChatRequest,
+        stream: bool = True,  # noqa: FBT001, FBT002  # as in `chat_completion`
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[Sequence[StreamEvent], None]:
+        """The events of `chat_completion`, where those that may leave at one time come together.
+
+        For servers: what arrived in one read is then sent in one write. A batch is never empty. Raises and closes as
+        `chat_completion` does.
+        """
+        check_loop()
+        headers = hide_headers(headers)
+        run = self._begin(request, streaming=stream, timeouts=None, headers=headers, **_NO_OPTIONS)
+        try:
+            while (step := await run.next_step()) is not None:
+                while not step.is_over:
+                    events = await step.advance()
+                    batch = events if stream else tuple(self._whole(events))
+                    held = self.clock.time()
+                    if batch:
+                        yield batch
+                    if step.timed_here:
                         run.exclude(self.clock.time() - held)
         finally:
             await run.aclose()

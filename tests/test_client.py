@@ -32,7 +32,7 @@ from llmstream import (
 )
 from llmstream.errors import AuthenticationError, TruncatedError
 from llmstream.events.types import RefusalDelta, Start, error, reasoning_delta, text_delta
-from llmstream.messages import FinishReason, RefusalPart, Source, ToolCall
+from llmstream.messages import ChatRequest, FinishReason, RefusalPart, Source, ToolCall
 from llmstream.providers import ProviderTraits
 from llmstream.testing import ScriptedProvider, VirtualClock
 from tests import strategies
@@ -169,6 +169,21 @@ def test_whatever_the_script_the_stream_is_legal(attempts, keep_message):
         assert batch[0].message == last.message
         assert batch[0].finish_reason == last.finish_reason
         assert batch[0].text == text
+
+
+@given(st.lists(scripts, min_size=1, max_size=3), st.booleans(), st.sampled_from([None, 60.0]))
+def test_batches_are_the_events_that_the_call_yields(attempts, stream, total):
+    """In either mode, with retries and with the clock that the client keeps itself."""
+
+    async def both():
+        request, timeouts = ChatRequest([Message("user", "hi")], ""), Timeouts(total=total)
+        clients = [client_of(*attempts, timeouts=timeouts) for _ in range(2)]
+        batches = [batch async for batch in clients[0].batches(request, stream)]
+        return batches, await collect(clients[1], stream=stream)
+
+    batches, events = asyncio.run(both())
+    assert all(batches)
+    assert [event for batch in batches for event in batch] == events
 
 
 async def test_complete_gives_the_message():

@@ -1,8 +1,8 @@
-"""The two ends of every operator: the Upstream it reads and closes, and the Flow it returns."""
+"""The two ends of every operator: the Upstream it reads and closes, and the Flow it returns. And Batched events."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from llmstream.checks import require
@@ -50,6 +50,28 @@ class Upstream:
         for each in opened:
             if hasattr(each, "aclose"):
                 await each.aclose()
+
+
+class Batched:
+    """The events of `LLMClient.batches`, one by one. Whoever can use them together reads `batches`."""
+
+    __slots__ = ("_rest", "batches")
+
+    def __init__(self, batches: AsyncGenerator[Sequence[StreamEvent], None]) -> None:
+        self.batches = batches
+        self._rest: Iterator[StreamEvent] = iter(())
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        while (event := next(self._rest, None)) is None:
+            self._rest = iter(await self.batches.__anext__())
+        return event
+
+    async def aclose(self) -> None:
+        """Stop, and close the connection."""
+        await self.batches.aclose()
 
 
 class Flow(Generic[T_co]):

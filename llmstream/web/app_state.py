@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llmstream.arguments import build_request
-from llmstream.client import LLMClient
+from llmstream.client import CallOptions, LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
 from llmstream.plain_values import amended
 from llmstream.router import Candidate, RouterWithDispatcher
+from llmstream.streams.flow import Batched
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, check_messages
 from llmstream.web.native_encoders import Outgoing
@@ -63,7 +64,7 @@ class Service:
         model: str | None,
         stream: bool,
         headers: Mapping[str, str] | None = None,
-    ) -> AsyncGenerator[StreamEvent, None]:
+    ) -> AsyncIterable[StreamEvent]:
         """The answer to a request that was read. Raises RefusedError for a model that isn't on the list.
 
         `headers` go to the provider of this model alone.
@@ -71,9 +72,11 @@ class Service:
         name = self.model(model)
         check_messages(request.messages, self.limits)
         asked = amended(request, model=name or "")
-        if headers:
-            return self.client.chat_completion(asked, stream, headers=headers)
-        return self.client.chat_completion(asked, stream)
+        given: CallOptions = {"headers": headers} if headers else {}
+        if type(self.client).chat_completion is not LLMClient.chat_completion:
+            # A subclass of the user's, whose events may be others.
+            return self.client.chat_completion(asked, stream, **given)
+        return Batched(self.client.batches(asked, stream, headers=headers or None))
 
     async def count(
         self, request: ChatRequest, *, model: str | None, headers: Mapping[str, str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -109,7 +109,7 @@ class Native:
         choice = choose(request, offer=(Form.TEXT,))
         return self._service.respond(request, self._routed(body.request), choice)
 
-    def _asked(self, body: ChatBody, choice: Choice) -> AsyncGenerator[StreamEvent, None]:
+    def _asked(self, body: ChatBody, choice: Choice) -> AsyncIterable[StreamEvent]:
         if (body.messages is None) == (body.prompt is None):
             raise invalid("Give either messages or a prompt.")
         if body.prompt is not None and not body.prompt.strip():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
 from starlette.types import Message, Receive, Send
@@ -11,11 +11,11 @@ from starlette.types import Message, Receive, Send
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Start, StreamEvent
-from llmstream.streams.flow import Upstream
+from llmstream.streams.flow import Batched, Upstream
 from llmstream.web.answer_head import AnswerHead
 from llmstream.web.delivery import Delivery
 from llmstream.web.errors import RefusedError, public_info
-from llmstream.web.native_encoders import Outgoing
+from llmstream.web.native_encoders import AbortedError, Outgoing
 from llmstream.web.refusals import Refusal, RenderError, whole_messages
 
 _TEXT = EventType.TEXT_DELTA
@@ -51,6 +51,7 @@ class HttpDelivery(Delivery):
         )
         self._encoder, self._head, self._render_error = encoder, head, render_error
         self._opened = False
+        self._ready: list[bytes] = []  # to be sent in one piece
         self._told = told
         self._start = Start()
 
@@ -61,33 +62,26 @@ class HttpDelivery(Delivery):
         await super().write(event, problem)
 
     async def write_events(self, events: AsyncIterator[StreamEvent]) -> None:
-        """Write the events up to the last one."""
-        feed, send = self._encoder.feed, self.client.send
-        async for event in events:
-            if event.type is _TEXT and event.raw is None:
-                # Nearly every event. `write` would send it too, through four more calls.
-                data = feed(event)
-                if data and self._opened:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-                elif data:
-                    await self._send(data)
-                continue
-            if event.type in TERMINAL:
-                self.client.unwatch()  # before it is sent: a client that has it may leave
-            await self.write(event)
-            if self.ended:
-                break
+        """Write the events up to the last one; those that come together, in one piece."""
+        if isinstance(events, Batched):
+            async for batch in events.batches:
+                await self._write_batch(batch)
+                if self.ended:
+                    return
+        else:
+            async for event in events:
+                await self._write_batch((event,))
+                if self.ended:
+                    return
 
     async def send_event(self, event: StreamEvent) -> None:
-        """Send an event, if the form has a place for it."""
-        data = self._encoder.feed(event)
-        if data:
-            await self._send(data)
+        """Have an event sent with the next piece, if the form has a place for it."""
+        self._ready.append(self._encoder.feed(event))
         self.ended = event.type in TERMINAL or self._encoder.ended
 
     async def send_failure(self, info: ErrorInfo, public: StreamEvent) -> None:
         """Send an HTTP error, or the last event where bytes were sent."""
-        if self._opened:
+        if self._opened or any(self._ready):
             await self.send_event(public)
         else:
             public_error = public_info(info, self.request_id, status=True, verbatim=self.verbatim)
@@ -95,7 +89,7 @@ class HttpDelivery(Delivery):
 
     async def send_refusal(self, refusal: RefusedError) -> None:
         """Send an HTTP error, or the last event where bytes were sent."""
-        if self._opened:
+        if self._opened or any(self._ready):
             await super().send_refusal(refusal)
         else:
             await self._send_error(refusal.info, refusal.headers)
@@ -111,7 +105,8 @@ class HttpDelivery(Delivery):
 
     async def finish(self) -> None:
         """End the body, also of an answer without a word."""
-        await self._send(b"")
+        await self._open()
+        await self._flush()
         await self.client.send(_LAST_BODY)
 
     async def say_goodbye(self) -> None:
@@ -121,16 +116,41 @@ class HttpDelivery(Delivery):
                 if not self.ended:
                     text = "The server is stopping. Please try again."
                     await self.refuse(RefusedError(503, "overloaded", text, retry_after=1.0))
+                    await self._flush()
                 await self.client.send(_LAST_BODY)
 
     # --- inside ---------------------------------------------------------------------------------------------
 
-    async def _send(self, data: bytes) -> None:
+    async def _write_batch(self, batch: Sequence[StreamEvent]) -> None:
+        feed, ready = self._encoder.feed, self._ready
+        try:
+            for event in batch:
+                if event.type is _TEXT and event.raw is None:
+                    # Nearly every event. `write` would do the same, through four more calls.
+                    ready.append(feed(event))
+                    continue
+                if event.type in TERMINAL:
+                    self.client.unwatch()  # before it is sent: a client that has it may leave
+                await self.write(event)
+                if self.ended:
+                    break
+        except AbortedError:
+            await self._flush()  # what came before the cut
+            raise
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Send what is ready."""
+        data = b"".join(self._ready)
+        self._ready.clear()
+        if data:
+            await self._open()
+            await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _open(self) -> None:
         if not self._opened:
             self._opened = True
             await self.client.send(self._full_head())
-        if data:
-            await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
 
     def _full_head(self) -> Message:
         told = self._told.of_start(self._start).items()
