@@ -23,13 +23,21 @@ def in_openai_shape(body: Mapping[str, Any]) -> dict[str, Any]:
     messages = body.get("messages")
     if isinstance(messages, list):
         shaped["messages"] = [each for message in messages for each in _messages(message)]
+    return shaped | plain_choice(body)
+
+
+def plain_choice(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that say the same as an odd `tool_choice` in words that every provider knows; none for a plain one.
+
+    Raises ValueError for allowed tools that aren't there.
+    """
     choice = as_object(body.get("tool_choice"))
     kind = choice.get("type")
     if isinstance(kind, str) and kind in _CHOICES:
-        shaped["tool_choice"] = _CHOICES[kind]
-    elif kind == "allowed_tools":
-        shaped |= _narrowed(body.get("tools"), as_object(choice.get("allowed_tools")) or choice)
-    return shaped
+        return {"tool_choice": _CHOICES[kind]}
+    if kind == "allowed_tools":
+        return _narrowed(body.get("tools"), as_object(choice.get("allowed_tools")) or choice)
+    return {}
 
 
 def _narrowed(tools: Any, allowed: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from llmstream.messages import Part, ReasoningPart, ToolCall
 from llmstream.provider_data import own_members
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
+from llmstream.web.dialects.chat_shapes import plain_choice
 from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of, unseal
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
@@ -74,7 +75,10 @@ class OpenAIResponses:
         if body.get("input") in (None, []):
             raise ValueError("input is empty")
         store = check_type(body.pop("store", None), bool, "store must be true or false")
-        request = parse_request(body)
+        choice = plain_choice(body)
+        request = parse_request({**body, **choice})
+        if "tools" not in choice:  # else the answer repeats what narrowed them
+            body |= choice
         warnings = keep_listed(request, FORMAT)
         for message in request.messages:
             message.parts = [_kept(part) for part in message.parts]

@@ -32,6 +32,7 @@ from llmstream.messages import (
     RefusalPart,
     TextPart,
     ToolCall,
+    ToolChoice,
 )
 from llmstream.web.dialects import OpenAIResponses
 from llmstream.web.errors import RefusedError
@@ -250,6 +251,37 @@ def test_a_failure_has_the_codes_that_clients_look_for(kind, code, failed) -> No
         check_official(last)
         assert (event["code"], event["message"], event["error"]) == (code, body["message"], body)
         assert last["response"]["error"] == {"code": failed, "message": body["message"]}
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_allowed_tools_are_those_that_a_provider_gets(mode: str) -> None:
+    other = {**WEATHER, "name": "other"}
+    choice = {
+        "type": "allowed_tools",
+        "mode": mode,
+        "tools": [{"type": "function", "name": "other"}],
+    }
+    body = {"tools": [WEATHER, other, GROUP], "tool_choice": choice}
+    request = dialect().parse({**ASKED, **body}).request
+    assert [tool.name for tool in request.tools] == ["other"]
+    assert request.tool_choice == ToolChoice(mode)
+    told = document(completed(TextPart("x")), **body)
+    assert (told["tool_choice"], len(told["tools"])) == (choice, 3)
+    Response.model_validate_json(json.dumps(told), strict=True)
+    unknown = {**choice, "tools": [{"type": "function", "name": "nobody"}]}
+    with pytest.raises(ValueError, match=r"^tool_choice: allowed_tools names 'nobody'"):
+        dialect().parse({**ASKED, **body, "tool_choice": unknown})
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [("auto", "auto"), ("none", "none"), ("any", "required"), ("required", "required")],
+)
+def test_a_choice_in_another_api_s_shape_is_a_word(kind: str, word: str) -> None:
+    body = {"tools": [WEATHER], "tool_choice": {"type": kind}}
+    request = dialect().parse({**ASKED, **body}).request
+    assert (request.tool_choice, request.format_options) == (ToolChoice(word), {})
+    assert document(completed(TextPart("x")), **body)["tool_choice"] == word
 
 
 # --- tools under the client's names -----------------------------------------------------------------------------
