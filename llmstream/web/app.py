@@ -113,7 +113,7 @@ def create_app(
         *responses_routes(service, websocket=responses_websocket),
         *_routes(service),
     ]
-    respond = _Failure(shape, [route.path for route in routes]).respond
+    respond = _Failure(shape, [*dict.fromkeys(route.path for route in routes)]).respond
     slots = Slots(limits)
     middleware = [Middleware(Gate, access=access, slots=slots, shape=shape)]
     if access.origins:

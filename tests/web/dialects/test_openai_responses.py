@@ -615,6 +615,13 @@ async def test_an_answer_that_breaks_off_raises(client, model, told) -> None:
     assert "response.completed" not in kinds
 
 
+async def test_a_kept_response_is_nothing_that_is_here(client) -> None:
+    with pytest.raises(openai.NotFoundError) as problem:
+        await client.responses.retrieve("resp_1")
+    assert problem.value.code == "no_such_path"
+    assert problem.value.message.count("/v1/responses,") == 1
+
+
 async def test_http_errors_are_openai_s(client) -> None:
     with pytest.raises(openai.RateLimitError):
         await client.responses.create(model="refused", input="hi")
