@@ -1,6 +1,6 @@
 """What does a gateway add? Ours, beside no gateway, a bare pass-through in Starlette, and LiteLLM's proxy.
 
-    python tests/bench/gateway.py [--rounds 3] [--quick] [--only LOAD …] [--litellm PROGRAM] [--write FILE]
+    python tests/bench/gateway.py [--rounds 3] [--quick] [--only LOAD …] [--litellm PROGRAM] [--write PAGE]
 
 One process each, all at once, before one server (`server.py`): streams of 64 pieces, one every 20 ms, 1, 64 and 512 at
 a time, and 512 requests of one piece, 64 at a time. Rounds are interleaved, ratios to the pass-through are taken within
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import page
 from run import serving
 
 HERE = Path(__file__).parent
@@ -288,7 +289,7 @@ def main() -> None:
         shown = table(gateways, loads)
     print(shown)
     if given.write:
-        given.write.write_text(shown + "\n")
+        page.write_gateways(shown, given.write)
 
 
 if __name__ == "__main__":

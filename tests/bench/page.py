@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import plots
@@ -57,16 +58,52 @@ With `LogObserver`, which writes its line at the end of a call, a chunk takes as
 A call at a `LocalLimiter` with all its limits costs some 20 µs besides, and some 45 µs where two hundred
 wait (`tests/test_limits.py` holds it to 50).
 
+What a gateway adds is measured by a program of its own: `python tests/bench/gateway.py --write docs/benchmarks.md`
+puts its section into this page, and the command above keeps it.
+
 Not measured: TLS, HTTP/2, other event loops, tool calls over the network. The frames have every field that the vendors
 send, but for `obfuscation`, which OpenAI pads its chunks with unless asked not to.
 """
 
 
+GATEWAY = "## What a gateway adds"
+GATEWAY_MEANING = """One process each, before one server: streams of 64 pieces, one every 20 ms, and requests of one
+piece. *pass-through* is a bare Starlette route on uvicorn (httptools, uvloop) that passes aiohttp's bytes on: the floor
+in Python. The ratios in brackets are to it, within a round. CPU is the gateway process's own; first piece and gaps are
+what the clients see.
+"""
+
+
 def write(results: Results, path: Path) -> None:
-    """The page, and the plots beside it."""
+    """The page, and the plots beside it. The gateways' section is the one that was there."""
     picture = path.with_suffix(".svg")
     picture.write_text(plots.svg(panels(results)))
-    path.write_text(render(results, picture.name))
+    kept = _sections(path.read_text())[GATEWAY] if path.exists() else ""
+    path.write_text(_with_section(render(results, picture.name), kept))
+
+
+def write_gateways(table: str, path: Path) -> None:
+    """Put this table into the page, in place of an earlier one."""
+    section = f"{GATEWAY}\n\n{GATEWAY_MEANING}\n{table}\n\n"
+    path.write_text(_with_section(path.read_text() if path.exists() else "", section))
+
+
+def _with_section(page: str, section: str) -> str:
+    """The page with this section of the gateways, before its last two."""
+    sections = _sections(page)
+    sections.pop(GATEWAY, None)
+    texts = list(sections.values())
+    return "".join([*texts[:-2], section, *texts[-2:]])
+
+
+def _sections(page: str) -> defaultdict[str, str]:
+    """The page's sections by their first line; what is before them has none."""
+    found: defaultdict[str, str] = defaultdict(str)
+    title = ""
+    for line in page.splitlines(keepends=True):
+        title = line.strip() if line.startswith("## ") else title
+        found[title] += line
+    return found
 
 
 def render(results: Results, picture: str) -> str:

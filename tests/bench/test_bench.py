@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,35 @@ def test_the_command_measures_checks_and_writes(tmp_path):
     assert "| CPU per chunk, OpenAI flood, vs raw-httpx2 |" in text
     assert "| llmstream-openai-httpx2 | llmstream-core" in text
     ET.parse(tmp_path / "page.svg")
+
+
+@pytest.mark.slow
+def test_gateways_are_measured_and_the_page_gets_their_table(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n## First\n\n## What was measured\n\n## Versions\n")
+    options = ["--quick", "--rounds", "1", "--write", str(page), "--skip", "llmstream, httpx2"]
+    command = [sys.executable, str(HERE / "gateway.py"), *options]
+    only = ["--only", "64 streams", "512 requests"]
+    subprocess.run([*command, *only], capture_output=True, text=True, timeout=180, check=True)
+    text = page.read_text()
+    assert "| no gateway | pass-through | llmstream, aiohttp |" in text
+    for row in re.findall(r"^\| .*: wrong \|(.*)\|$", text, re.MULTILINE):
+        assert set(row.split(" | ")) <= {"0", " 0", "0 ", " 0 "}, text
+    titles = re.findall("^## (.*)$", text, re.MULTILINE)
+    assert titles == ["First", "What a gateway adds", "What was measured", "Versions"]
+
+
+def test_the_page_keeps_the_gateways_table_and_has_one(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(HERE))
+    page, path = load("page"), tmp_path / "page.md"
+    shown = (HERE.parents[1] / "docs" / "benchmarks.md").read_text()
+    path.write_text(shown)
+    for table in ("| one |", "| two |"):
+        page.write_gateways(table, path)
+    text = path.read_text()
+    assert (text.count("| one |"), text.count("| two |")) == (0, 1)
+    page.write(page.Results(), path)
+    assert path.read_text().count("| two |") == 1
 
 
 def test_a_wrong_text_fails_the_sample(monkeypatch):
