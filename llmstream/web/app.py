@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -153,7 +155,8 @@ class _ErrorShapes:
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
     native, conversing = Native(service), Conversing(service)
-    document = openapi_document(service.models, all_dialects())
+    # It takes pydantic longer than all the rest, and few ask for it.
+    document = cache(partial(openapi_document, service.models, all_dialects()))
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -163,7 +166,7 @@ def _routes(service: Service) -> list[Route | WebSocketRoute]:
         return JSONResponse({"status": missing or "ready"}, 200 if missing is None else 503)
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(document)
+        return JSONResponse(await asyncio.to_thread(document))
 
     return [
         Route("/", chat_page),
