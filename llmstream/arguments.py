@@ -70,7 +70,9 @@ def _parse_named_schema(value: Mapping[str, Any]) -> ResponseFormat:
     schema = named.get("schema")
     require(isinstance(schema, dict), f"{where}.schema is missing")
     ensure_json(schema, "response_format")
-    return ResponseFormat(schema, named.get("name") or "response", named.get("strict"))
+    description = check_type(named.get("description"), str, f"{where}.description must be a string")
+    name = named.get("name") or "response"
+    return ResponseFormat(schema, name, named.get("strict"), description)
 
 
 def parse_stop(value: Any) -> list[str]:

@@ -234,6 +234,8 @@ class ResponseFormat:
     schema: dict[str, Any] | None = None
     name: str = "response"
     strict: bool | None = None
+    description: str | None = None
+    """What the JSON is for. The model reads it."""
 
 
 @dataclass(slots=True)

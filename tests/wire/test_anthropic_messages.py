@@ -826,6 +826,10 @@ def test_a_rendered_request():
         ({"seed": 1}, "seed"),
         ({"response_format": ResponseFormat()}, "response_format"),
         ({"response_format": ResponseFormat({"type": "object"}, strict=False)}, "response_format"),
+        (
+            {"response_format": ResponseFormat({"type": "object"}, description="d")},
+            "response_format",
+        ),
         ({"metadata": {"team": "blue"}}, "metadata"),
         ({"reasoning_effort": "minimal"}, "reasoning_effort"),
         ({"parallel_tool_calls": False}, "parallel_tool_calls"),

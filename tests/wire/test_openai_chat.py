@@ -875,7 +875,7 @@ spoken = st.builds(TextPart, strategies.some) | images | files
 speakers = st.builds(
     lambda role, parts, name: [Message(role, parts, name=name)],
     st.sampled_from(["system", "developer", "user"]),
-    st.lists(spoken, max_size=3),
+    st.lists(spoken, min_size=1, max_size=3),
     st.none() | names,
 )
 
@@ -905,7 +905,11 @@ tool_choices = st.builds(ToolChoice, st.sampled_from(["auto", "none", "required"
     ToolChoice, st.just("tool"), names
 )
 shapes = st.just(ResponseFormat()) | st.builds(
-    ResponseFormat, strategies.objects, name=names, strict=st.none() | st.booleans()
+    ResponseFormat,
+    strategies.objects,
+    name=names,
+    strict=st.none() | st.booleans(),
+    description=st.none() | names,
 )
 own_options = st.dictionaries(
     st.sampled_from(["logprobs", "user", "prompt_cache_key", "store"]),

@@ -1197,7 +1197,7 @@ tools = st.builds(Tool, names, schemas, st.none() | words, st.booleans()) | st.b
     st.fixed_dictionaries({"type": st.sampled_from(["web_search", "custom", "mcp"]), "x": words}),
 )
 formats = st.just(ResponseFormat()) | st.builds(
-    ResponseFormat, schemas, names, st.none() | st.booleans()
+    ResponseFormat, schemas, names, st.none() | st.booleans(), st.none() | words
 )
 choices = st.sampled_from([ToolChoice(mode) for mode in ("auto", "none", "required")]) | st.builds(
     ToolChoice, st.just("tool"), names

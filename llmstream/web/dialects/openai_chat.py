@@ -5,9 +5,9 @@ is added here is what a client may rely on: an id, a time and a model on every c
 finish reason of the official five, usage only for those that ask (`stream_options.include_usage`), and an error in
 the stream where the answer breaks off.
 
-`reasoning_content` carries the model's reasoning, and `reasoning_details` what its provider wants sent back (OpenAI's
-format as it is, others' under `llmstream`). Citations and these come in one chunk at the end: clients that add up the
-chunks know no other way to read a list.
+`reasoning_content` carries the model's reasoning, and `reasoning_details` what its provider wants sent back (this
+format's as it is, with `thinking_blocks` and `reasoning_opaque`; others' under `llmstream`). Citations and these come
+in one chunk at the end: clients that add up the chunks know no other way to read a list.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from llmstream.events.unfold import unfold_stream
 from llmstream.message_reader import FORMAT
 from llmstream.messages import FinishReason, Part, ProviderPart
 from llmstream.plain_values import amended
+from llmstream.provider_data import own_notes
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.chat_shapes import in_openai_shape
@@ -34,6 +35,7 @@ from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
 from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
+from llmstream.wire.openai_chat.reasoning_details import with_words
 from llmstream.wire.openai_chat.request import parse_request
 from llmstream.wire.openai_responses.items import FORMAT as RESPONSES
 from llmstream.wire.openai_responses.request import parse_request as parse_responses
@@ -156,7 +158,7 @@ class _OfficialChunks(ChatEncoder):
         self._numbers: dict[int, int] = {}
         # Both come in one chunk at the end.
         self._annotations: Gathered[Any] = Gathered()
-        self._details: list[Any] = []
+        self._seals: dict[str, Any] = {}  # by the member that holds them
         self._thought: list[str] = []
 
     def chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
@@ -172,7 +174,8 @@ class _OfficialChunks(ChatEncoder):
         self._annotations.add(event)
         if event.discards or event.ends_round:
             # After a step they belong to a call that the client doesn't know of.
-            self._details.clear()
+            self._seals.clear()
+            self._thought.clear()
         if event.reasoning_delta is not None:
             self._thought.append(event.reasoning_delta.content)
         yield from super()._frames(event)
@@ -187,17 +190,24 @@ class _OfficialChunks(ChatEncoder):
     def _status(self, status: Status) -> Iterator[dict[str, Any]]:
         data = status.data
         if status.kind == "opaque" and data is not None and PHASES.isdisjoint(data):
-            self._details += self._own_details(data) or [self._detail(data)]
+            own = own_notes(data.get("provider_data"), FORMAT)
+            self._add_own(own or {"reasoning_details": [self._detail(data)]})
         yield from ()
 
-    def _own_details(self, data: dict[str, Any]) -> list[Any]:
-        """The details of a provider that speaks this format go on as they came."""
-        own = data.get("provider_data") if data["format"] == FORMAT else None
-        return list((own or {}).get("reasoning_details", ()))
+    def _add_own(self, own: dict[str, Any]) -> None:
+        """What a provider that speaks this format wants back goes on as it came, a signature with its words."""
+        details = with_words(own.get("reasoning_details"), "".join(self._thought))
+        self._thought.clear()
+        if details:
+            own = {**own, "reasoning_details": details}
+        for name, seal in own.items():
+            if isinstance(seal, list):
+                self._seals.setdefault(name, []).extend(seal)
+            else:
+                self._seals[name] = seal
 
     def _detail(self, data: dict[str, Any]) -> dict[str, Any]:
         text = "".join(self._thought)
-        self._thought.clear()
         is_own = data["format"] == FORMAT
         if "item" in data:
             return data["item"] if is_own else {"type": "reasoning.encrypted", "llmstream": data}
@@ -210,12 +220,12 @@ class _OfficialChunks(ChatEncoder):
         yield from super()._end(event)
 
     def _end_lists(self) -> Iterator[dict[str, Any]]:
-        lists = {"annotations": self._annotations.items, "reasoning_details": self._details}
+        lists = {"annotations": self._annotations.items, **self._seals}
         given = {name: items for name, items in lists.items() if items}
         if given:
             yield self._delta(**given)
         self._annotations = Gathered()
-        self._details = []
+        self._seals = {}
 
     def _announce(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None

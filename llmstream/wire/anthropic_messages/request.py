@@ -235,6 +235,11 @@ def _render_response_format(wanted: ResponseFormat | None, rendered: Rendered) -
         rendered.warnings.append(
             "response_format: Anthropic Messages follow a schema strictly; strict=False dropped"
         )
+    if wanted.description is not None:
+        rendered.warnings.append(
+            "response_format: Anthropic Messages have no description of it; dropped. "
+            "Write it into the schema"
+        )
     format = {"type": "json_schema", "schema": wanted.schema}
     rendered.merge({"output_config": {"format": format}})
 

@@ -215,18 +215,20 @@ class PartFitting:
         rules = self._rules
         data = part.provider_data or {}
         self._name_foreign_members("reasoning", data)
-        is_own = part.format == rules.format
+        is_own = rules.format in (part.format, data.get("format"))
         is_unsigned = not part.signature
         is_readable = is_unsigned and (part.format in (None, rules.format) or self._same_host)
         if is_readable and rules.unsigned_reasoning and part.text.strip():
             return (part if self._same_host else replace(part, provider_data=None),)
-        if is_unsigned and not SEALS & data.keys():
-            if is_own:
+        is_kept = bool(SEALS & data.keys())  # whole, as its host told it
+        returns = is_own and self._same_host
+        if returns and rules.signed_reasoning and (is_kept or part.signature):
+            return (part,)
+        if is_unsigned and (part.format is None or not is_kept):
+            if part.format == rules.format:
                 self._warn(f"reasoning: {rules.label} take none that nobody signed; left out")
             return ()
-        if is_own and self._same_host and rules.signed_reasoning:
-            return (part,)
-        if is_own and self._same_host:
+        if returns:
             self._warn(f"reasoning: {rules.host} takes none back that is signed; left out")
             return ()
         self._warn("reasoning: another provider signed it; left out")

@@ -28,7 +28,7 @@ from llmstream.messages import (
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.encode import render_signature
-from llmstream.wire.openai_chat.reasoning_details import text_of
+from llmstream.wire.openai_chat.reasoning_details import with_words
 from llmstream.wire.outbound import warn_once
 
 REASONING = "reasoning_content"
@@ -81,7 +81,8 @@ class ChatMessages:
                 shown += _media_of(part)
         content = self._content([*shown, *message.parts])
         if content or not message.parts:
-            self._append(message, {"role": "user" if role == "tool" else role, "content": content})
+            speaker = "user" if role == "tool" else role
+            self._append(message, {"role": speaker, "content": content or ""})  # [] is refused
 
     def _append(self, message: Message, rendered: dict[str, Any]) -> None:
         if message.name is not None and self._words.names:
@@ -170,23 +171,13 @@ def _signed_reasoning(parts: Iterable[Part]) -> dict[str, Any]:
             data = part.provider_data or {}
             own = data.get("thinking_blocks", [])  # LiteLLM's
             blocks += own
-            details += _with_words(data.get("reasoning_details"), part.text)
+            details += with_words(data.get("reasoning_details"), part.text)
             if part.signature and not (own or data.get("reasoning_details")):
                 details.append(render_signature(part.signature, part.id, part.text))
             if "reasoning_opaque" in data:
                 sealed["reasoning_opaque"] = data["reasoning_opaque"]
     lists = {"reasoning_details": details, "thinking_blocks": blocks}
     return {**{name: each for name, each in lists.items() if each}, **sealed}
-
-
-def _with_words(details: list[dict[str, Any]] | None, text: str) -> list[dict[str, Any]]:
-    """Details, and in a signed one the words that came by another name: a signature holds for its words."""
-    if not details or not text or text_of(details):
-        return details or []
-    given = [{**detail} for detail in details]
-    signed = next((detail for detail in given if detail.get("signature")), {})
-    signed["text"] = text
-    return given
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

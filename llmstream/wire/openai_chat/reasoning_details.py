@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llmstream.message_reader import OURS
 from llmstream.wire.json_fields import join_texts
 
 _TEXTS = ("text", "summary", "thinking")
+_WHOLE = ("data", OURS)
+"""Members of details that come in one piece: what is encrypted, and what a gateway of ours keeps."""
 
 
 class ReasoningDetails:
@@ -48,8 +51,11 @@ class ReasoningDetails:
         return details
 
     def _belongs(self, detail: dict[str, Any], piece: dict[str, Any]) -> bool:
-        """Whether a piece goes on with a detail. What is encrypted comes whole."""
-        if "data" in detail or "data" in piece:
+        """Whether a piece goes on with a detail."""
+        if any(name in detail or name in piece for name in _WHOLE):
+            return False
+        signatures = detail.get("signature"), piece.get("signature")
+        if all(signatures) and signatures[0] != signatures[1]:
             return False
         if self._signed_is_whole and detail.get("signature") and text_of([piece]):
             return False
@@ -66,3 +72,13 @@ def is_sealed(detail: Mapping[str, Any]) -> bool:
 def text_of(details: list[dict[str, Any]]) -> str:
     """What can be read of them."""
     return join_texts(next(filter(None, map(detail.get, _TEXTS)), "") for detail in details)
+
+
+def with_words(details: list[dict[str, Any]] | None, text: str) -> list[dict[str, Any]]:
+    """Details, and in a signed one the words that came by another name: a signature holds for its words."""
+    if not details or not text or text_of(details):
+        return details or []
+    given = [{**detail} for detail in details]
+    signed = next((detail for detail in given if detail.get("signature")), {})
+    signed["text"] = text
+    return given

@@ -381,7 +381,7 @@ def _render_response_format(
         )
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
-    schema |= present(strict=wanted.strict)
+    schema |= present(strict=wanted.strict, description=wanted.description)
     return {"type": "json_schema", "json_schema": schema}
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from llmstream.arguments import build_request
 from llmstream.cache_marks import BREAKPOINT, drop_surplus, openai_word
-from llmstream.checks import ensure_json, items_at, sequence_of
+from llmstream.checks import as_text, ensure_json, items_at, sequence_of
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -232,7 +232,7 @@ def _render_response_format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.schema is None:
         return {"type": "json_object"}
     schema: dict[str, Any] = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
-    schema |= present(strict=wanted.strict)
+    schema |= present(strict=wanted.strict, description=wanted.description)
     return schema
 
 
@@ -339,4 +339,5 @@ def _parse_response_format(rest: dict[str, Any]) -> ResponseFormat | None:
             "text.format must be of type text or json_object, or of type json_schema with a schema"
         )
     ensure_json(wanted["schema"], "text.format.schema")
-    return ResponseFormat(wanted["schema"], wanted.get("name") or "response", wanted.get("strict"))
+    name, description = wanted.get("name") or "response", as_text(wanted.get("description"))
+    return ResponseFormat(wanted["schema"], name, wanted.get("strict"), description)

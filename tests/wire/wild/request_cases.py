@@ -60,6 +60,11 @@ def arguments_of(body: Body) -> str:
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+SUMMARY = {"type": "reasoning.summary", "summary": "Hm.", "format": "f", "index": 0}
+NAMED_SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "place", "schema": SCHEMA, "description": "Where."},
+}
 TOOLS = [{"type": "function", "function": {"name": "get", "parameters": SCHEMA}}]
 
 CASES = [
@@ -145,6 +150,46 @@ CASES = [
         lambda body: "reasoning_content" in body["messages"][1],
         history("call_1"),
         {"tools": TOOLS},
+    ),
+    RequestCase(
+        "openrouter.ai reasoning-tokens",
+        "reasoning details that nobody signed go back whole, too",
+        "openrouter:openai/gpt-5.2",
+        lambda body: body["messages"][1]["reasoning_details"] == [SUMMARY],
+        [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "yo", "reasoning_details": [SUMMARY]},
+            {"role": "user", "content": "x"},
+        ],
+    ),
+    RequestCase(
+        "openai.types, ResponseFormatJSONSchema",
+        "what the JSON is for",
+        "openai:gpt-5-mini",
+        lambda body: body["response_format"]["json_schema"]["description"] == "Where.",
+        options={"response_format": NAMED_SCHEMA},
+    ),
+    RequestCase(
+        "openai.types, ResponseFormatTextJSONSchemaConfig",
+        "what the JSON is for",
+        "openai-responses:gpt-5-mini",
+        lambda body: body["text"]["format"]["description"] == "Where.",
+        options={"response_format": NAMED_SCHEMA},
+    ),
+    RequestCase(
+        "anthropic.types, JSONOutputFormat",
+        "what the JSON is for, where there is no place for it",
+        "anthropic:claude-sonnet-4-5",
+        lambda body: "Where." not in str(body),
+        options={"response_format": NAMED_SCHEMA},
+        warned=True,
+    ),
+    RequestCase(
+        "OpenAI: 400 `[] is too short - 'messages.0.content'`",
+        "a user's message without parts",
+        "openai:gpt-5-mini",
+        lambda body: body["messages"] == [{"role": "user", "content": ""}],
+        [{"role": "user", "content": []}],
     ),
     RequestCase(
         "platform.claude.com, preserved thinking",
