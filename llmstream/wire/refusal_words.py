@@ -77,6 +77,24 @@ HERE = (
         r"(?:when|while|if|unless|with|together with|in combination with) ",
     ),
     Phrase(
+        "`seed` must be greater than 0 or unset when thinking is enabled.",
+        r"OPTION\W{0,2}(?: THING)? must be (?:.{1,60}? or )?unset (?:when|while|if|unless|with) ",
+    ),
+    Phrase(
+        "The 'seed' parameter requires 'store' to be enabled.",
+        r"(?<!with )(?<!and )(?<!or )OPTION\W{0,2}(?: THING)? requires \W?[\w.]{1,40}\W{1,2}to be "
+        r"(?:set|enabled|true|specified|provided|present|on)\b",
+    ),
+    Phrase(
+        "You cannot use 'seed' with 'thinking'",
+        rf"{_NOT} (?:use|combine|set|specify|pass|send)(?: the)?(?: THING)? \W?OPTION\W{{0,2}}(?: THING)? "
+        r"(?:together )?(?:with|when|while|if|unless|alongside) ",
+    ),
+    Phrase(
+        "Only one of `temperature` and `seed` may be specified",
+        r"only one of .{1,80}?(?:and|or) \W?OPTION\W{0,2} (?:may|can|should|must) be ",
+    ),
+    Phrase(
         "'seed' cannot be used with 'thinking'",
         rf"OPTION\W{{0,2}}(?: THING)? {_NOT} be (?:used|set|specified|combined|provided)(?: together)? "
         r"(?:when|while|if|unless|with|alongside) ",

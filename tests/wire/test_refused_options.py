@@ -162,6 +162,10 @@ def test_an_option_refused_is_learned(message: Any, fields: dict[str, Any], less
         "stop cannot be used with seed",
         "Function tools with reasoning_effort are only supported with /v1/responses.",
         "the word seed is only allowed in the garden",
+        "You cannot use tools with seed",
+        "temperature requires a number to be set between 0 and 2",
+        "max_tokens must be set when thinking is enabled",
+        "Only one of `tools` and `response_format` may be set",
     ],
 )
 def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:
@@ -191,6 +195,13 @@ def test_what_is_for_the_caller_to_mend_teaches_nothing(message: str) -> None:
         ("'seed' is incompatible with streaming", "seed"),
         ("stream_options is only valid if stream is true", "stream_options"),
         ("reasoningEffort is only supported with grok-3-mini", "reasoning_effort"),
+        (
+            "`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.",
+            "top_p",
+        ),
+        ("parallel_tool_calls requires 'tools' to be specified", "parallel_tool_calls"),
+        ("You may not set the parameter `seed` when `store` is true", "seed"),
+        ("Only one of `temperature` or `top_p` can be used", "top_p"),
     ],
 )
 def test_an_option_that_is_unwanted_beside_others_is_left_out_there(message, option):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from llmstream.cache_marks import CONTROL
 from llmstream.messages import HostedTool, Tool, ToolCall
-from llmstream.provider_data import all_members, keep
+from llmstream.provider_data import all_members, keep, own_members
 
 _IN_NAMESPACES = ("function", "custom", "namespace")
 """Types of a namespace's tools that the caller runs: they can be functions."""
@@ -57,6 +57,8 @@ class ToolRules:
     """More types of its own."""
     takes_unknown: bool = True
     """Whether a type goes along that no vendor is known for."""
+    fields: frozenset[str] = frozenset()
+    """Further fields of a function that mean the same to the target, in whichever shape the tool was given."""
 
     def __str__(self) -> str:
         return ", ".join(sorted(self.own)) or "functions"
@@ -79,13 +81,16 @@ RESPONSES_TOOLS = ToolRules(
     label="OpenAI Responses",
     own=_RESPONSES,
     own_pattern=_PREVIEW,
+    fields=frozenset({"defer_loading", "output_schema"}),
 )
+"""openai.types.responses.FunctionToolParam. Its `allowed_callers` have other words than Anthropic's."""
 ANTHROPIC_TOOLS = ToolRules(
     format="anthropic-messages",
     label="Anthropic Messages",
     own=frozenset({"mcp_toolset"}),
     own_pattern=_DATED,
     takes_unknown=False,
+    fields=frozenset({"defer_loading", "eager_input_streaming", "input_examples"}),
 )
 """anthropic.types.ToolUnionParam: every type but `custom` is dated; `mcp_toolset` is of the beta."""
 
@@ -128,12 +133,15 @@ def _fit(
 
 def _without_foreign_fields(tool: Tool, rules: ToolRules, warnings: list[str]) -> Tool:
     data = tool.provider_data
-    if data is not None and data.get("format") != rules.format:
-        names = ", ".join(sorted(all_members(data) - {CONTROL}))
-        if not names:
-            return tool
+    if data is None or data.get("format") == rules.format:
+        return tool
+    lost = all_members(data) - {CONTROL} - rules.fields
+    if lost:
+        names = ", ".join(sorted(lost))
         warnings.append(f"tools: {rules.label} don't have {names}; left out")
-    return tool
+    given = own_members(data, str(data.get("format")))
+    shared = {name: given[name] for name in given if name in rules.fields}
+    return replace(tool, provider_data=keep(rules.format, shared)) if shared else tool
 
 
 def _flattened(

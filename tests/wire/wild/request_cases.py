@@ -163,6 +163,20 @@ CASES = [
         ],
     ),
     RequestCase(
+        "anthropic.types, ToolParam",
+        "a field of Anthropic's tools in a tool of OpenAI's shape",
+        "anthropic:claude-opus-4-8",
+        lambda body: body["tools"][0]["input_examples"] == [{"a": 1}],
+        options={"tools": [{"name": "get", "parameters": SCHEMA, "input_examples": [{"a": 1}]}]},
+    ),
+    RequestCase(
+        "openai.types, FunctionToolParam",
+        "a field that Responses have, too, in a tool of Anthropic's shape",
+        "openai-responses:gpt-5-mini",
+        lambda body: body["tools"][0]["defer_loading"] is True,
+        options={"tools": [{"name": "get", "input_schema": SCHEMA, "defer_loading": True}]},
+    ),
+    RequestCase(
         "openai.types, ResponseFormatJSONSchema",
         "what the JSON is for",
         "openai:gpt-5-mini",
