@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llmstream.arguments import build_request
-from llmstream.client import CallOptions, LLMClient
+from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
@@ -72,10 +72,11 @@ class Service:
         name = self.model(model)
         check_messages(request.messages, self.limits)
         asked = amended(request, model=name or "")
-        given: CallOptions = {"headers": headers} if headers else {}
         if type(self.client).chat_completion is not LLMClient.chat_completion:
             # A subclass of the user's, whose events may be others.
-            return self.client.chat_completion(asked, stream, **given)
+            if headers:
+                return self.client.chat_completion(asked, stream, headers=headers)
+            return self.client.chat_completion(asked, stream)
         return Batched(self.client.batches(asked, stream, headers=headers or None))
 
     async def count(

@@ -463,8 +463,10 @@ def is_known(code: str) -> bool:
 def kind_of_code(code: str) -> ErrorKind | None:
     """What a code means by itself; None if it is no error's."""
     keys = _keys(code)
-    vague = (_VAGUE[key] for key in keys if key in _VAGUE)
-    return _kind_of_codes(keys) or next(vague, None)
+    precise = _kind_of_codes(keys)
+    if precise is not None:
+        return precise
+    return next((_VAGUE[key] for key in keys if key in _VAGUE), None)
 
 
 def _keys(code: str) -> list[str]:
