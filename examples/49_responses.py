@@ -35,10 +35,11 @@ async def converse(client: AsyncOpenAI, name: str) -> None:
                 print(event.delta, end="", flush=True)
             elif event.type == "response.completed":
                 calls = [item for item in event.response.output if item.type == "function_call"]
+                print(f"\nMESSAGE_COMPLETE: {'tool_calls' if calls else 'stop'}")
                 if not calls:
                     break
                 results = [(call.call_id, weather(**json.loads(call.arguments))) for call in calls]
-                print(f"\n[{', '.join(result for _, result in results)}]")
+                print(f"[{', '.join(result for _, result in results)}]")
                 await socket.response.create(
                     model=name,
                     previous_response_id=event.response.id,
@@ -47,7 +48,6 @@ async def converse(client: AsyncOpenAI, name: str) -> None:
                         for id, result in results
                     ],
                 )
-    print()
 
 
 async def main() -> None:
