@@ -40,7 +40,7 @@ PLAYED = (
 INPUTS = [call.input for call in CALLS]
 TOLD = "Too many requests just now."
 BUSY = "The model is overloaded just now."
-UNKNOWN = "There is no model of this name here"
+UNKNOWN = "There is no model "
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["openai", "anthropic"])
@@ -399,6 +399,7 @@ async def test_bad_input_is_refused_in_every_clients_own_shape_and_the_server_go
                     "invalid_request_error",
                     "not_found",
                     "not_found_error",
+                    "request_too_large",
                 )
             got, said, _ = await refused(good, origin="https://elsewhere.example")
             assert (got, "elsewhere" in said) == (403, True)
