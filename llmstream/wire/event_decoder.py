@@ -138,6 +138,9 @@ class Decoder(AnswerWriter):
     def _payload(self, frame: Frame) -> dict[str, Any] | None:
         """The JSON object of a frame. What isn't one is dealt with here."""
         data = frame.data
+        if data == DONE:  # as `_no_json` would find, by way of an exception
+            self.done_marker()
+            return None
         try:
             payload = parse_json(data)
         except ValueError as problem:
