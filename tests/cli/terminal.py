@@ -6,7 +6,9 @@ import asyncio
 import codecs
 import os
 import re
+import select
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,9 @@ from pathlib import Path
 
 import pexpect
 import pyte
+from ptyprocess import PtyProcess
 
+from tests.cli.starter import read_number, starter
 from tests.loopback import CutError, Handler, Loopback, Reply, Request, pieces
 from tests.patience import PATIENCE
 
@@ -36,15 +40,61 @@ def environment(**extra: str) -> dict[str, str]:
     }
 
 
-class Terminal:
-    """`wait` reads until the screen shows something. `raw` is every byte that was written."""
+class _ForkedPty(PtyProcess):
+    """A program on a pseudo-terminal that isn't a child of ours."""
 
-    def __init__(self, *arguments: str, rows: int = 24, columns: int = 80, **env: str) -> None:
+    def __init__(self, pid: int, terminal: int, report: int) -> None:
+        super().__init__(pid, terminal)
+        self._report = report
+
+    def isalive(self) -> bool:
+        """As a child's: after the end of its output, this waits for its end."""
+        if self.terminated:
+            return False
+        seconds = None if self.flag_eof else 0
+        if not select.select([self._report], [], [], seconds)[0]:
+            return True
+        code = os.waitstatus_to_exitcode(read_number(self._report))
+        os.close(self._report)
+        self.terminated = True
+        self.exitstatus, self.signalstatus = (code, None) if code >= 0 else (None, -code)
+        return False
+
+
+class _ForkedSpawn(pexpect.spawn):
+    """What pexpect spawns, started by a fork."""
+
+    def _spawnpty(
+        self, args: list[str], *, env: dict[str, str], dimensions: tuple[int, int], **_: object
+    ) -> PtyProcess:
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(ours, dimensions)
+        arguments = args[len(PROGRAM) :]
+        pid, report = starter().start(arguments, env, [theirs] * 3)
+        os.close(theirs)
+        return _ForkedPty(pid, ours, report)
+
+
+class Terminal:
+    """`wait` reads until the screen shows something. `raw` is every byte that was written.
+
+    `is_child`: the program is a child of ours, which takes long to start.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        rows: int = 24,
+        columns: int = 80,
+        is_child: bool = False,
+        **env: str,
+    ) -> None:
         self._screen = pyte.HistoryScreen(columns, rows, history=200_000, ratio=0.5)
         self._stream = pyte.Stream(self._screen)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.raw = b""
-        self.child = pexpect.spawn(
+        spawn = pexpect.spawn if is_child else _ForkedSpawn
+        self.child = spawn(
             PROGRAM[0],
             [*PROGRAM[1:], *arguments],
             env=environment(**env),

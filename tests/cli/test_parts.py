@@ -106,5 +106,5 @@ def test_the_work_per_tick_is_constant_and_in_all_linear() -> None:
         show.end()
         return show.rendered
 
-    short, long = work(5_000), work(40_000)
+    short, long = work(2_500), work(20_000)
     assert long <= 8.2 * short

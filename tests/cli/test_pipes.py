@@ -22,24 +22,15 @@ from tests.loopback import answer, cut, refuse
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals", allow_module_level=True)
 
+from tests.cli.starter import starter
 from tests.cli.terminal import PROGRAM, Steps, environment, serving
 from tests.patience import PATIENCE
 
 CHAT = "openai-chat"
 
 
-def run(
-    *arguments: str, input: bytes | None = None, **env: str
-) -> subprocess.CompletedProcess[bytes]:
-    stdin: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        capture_output=True,
-        env=environment(**env),
-        timeout=PATIENCE,
-        check=False,
-        **stdin,
-    )
+def run(*arguments: str, input: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+    return starter().run([*arguments], environment(**env), input)
 
 
 def test_stdout_has_the_answer_alone() -> None:

@@ -257,7 +257,8 @@ def test_without_rich_the_text_is_plain(tmp_path: Path) -> None:
         "sys.meta_path.insert(0, Hide())\n"
     )
     with serving(answer(CHAT, "**bold**\n\n- item")) as server:
-        terminal = Terminal(*server.options, "hi", PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
+        path = f"{tmp_path}:{Path.cwd()}"
+        terminal = Terminal(*server.options, "hi", is_child=True, PYTHONPATH=path)
         assert terminal.end() == 0
         assert terminal.rows()[:3] == ["**bold**", "", "- item"]
         assert "tokens" in terminal.rows()[3]
@@ -335,7 +336,7 @@ def test_without_a_key_it_says_so_in_one_line() -> None:
 def test_ctrl_z_leaves_the_terminal_to_the_shell() -> None:
     steps = Steps("one two three")
     with serving(steps) as server:
-        terminal = Terminal(*server.options, "hi")
+        terminal = Terminal(*server.options, "hi", is_child=True)
         steps.go(2)
         terminal.wait("one")
         assert terminal.cursor_hidden
@@ -353,7 +354,7 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell() -> None:
 def test_keys_stay_unseen_after_fg() -> None:
     steps = Steps("one two three")
     with serving(steps) as server:
-        terminal = Terminal(*server.options, "hi")
+        terminal = Terminal(*server.options, "hi", is_child=True)
         steps.go(2)
         terminal.wait("one")
         assert not terminal.child.getecho()
