@@ -70,6 +70,9 @@ class MessagesEncoder(EventEncoder):
         self._prose: tuple[str, int] | None = None  # the open text or thinking block
         self._calls: dict[int, int] = {}  # open tool blocks by the call's index
         self._ids: dict[str, int] = {}  # announced calls: id to the call's index
+        self._texts: dict[
+            int, bool
+        ] = {}  # by the block: whether its input is a text, not an object
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""
@@ -145,9 +148,25 @@ class MessagesEncoder(EventEncoder):
             yield from self._open({**block, **own_data(delta.provider_data, FORMAT)})
             if whole:
                 return
-        if delta.arguments and (index := self._calls.get(delta.index)) is not None:
-            piece = {"type": "input_json_delta", "partial_json": delta.arguments}
-            yield {"type": "content_block_delta", "index": index, "delta": piece}
+        number = self._calls.get(delta.index)
+        if delta.arguments and number is not None:
+            yield self._input(number, delta.arguments)
+
+    def _input(self, block: int, arguments: str) -> dict[str, Any]:
+        """A piece of a call's input. Clients raise for one that isn't an object, so a text becomes a member of one."""
+        is_first = block not in self._texts
+        if is_first and arguments.strip():
+            self._texts[block] = not arguments.lstrip().startswith("{")
+        if self._texts.get(block):
+            quoted = json.dumps(arguments, ensure_ascii=False)
+            arguments = ('{"input":"' if is_first else "") + quoted[1:-1]
+        return _input_delta(block, arguments)
+
+    def _end_input(self, block: int) -> _Frames:
+        """The end of a call's block."""
+        if self._texts.get(block):
+            yield _input_delta(block, '"}')
+        yield _stop(block)
 
     def _call(self, call: ToolCall) -> _Frames:
         if call.executed_by == "caller":
@@ -157,17 +176,19 @@ class MessagesEncoder(EventEncoder):
                 )
                 yield from self._call_delta(delta)
                 yield from self._call_delta(ToolCallDelta(delta.index, arguments=call.arguments))
-            if (index := self._calls.pop(self._ids[call.id], None)) is not None:
-                yield _stop(index)
+            block = self._calls.pop(self._ids[call.id], None)
+            if block is not None:
+                yield from self._end_input(block)
             return
         extra = own_data(call.provider_data, FORMAT)
         yield from self._close_prose()
         yield from self._open(
             {"type": "server_tool_use", "id": call.id, "name": call.name, "input": {}, **extra}
         )
+        block = self._next - 1
         if call.arguments:
-            yield self._delta(type="input_json_delta", partial_json=call.arguments)
-        yield _stop(self._next - 1)
+            yield self._input(block, call.arguments)
+        yield from self._end_input(block)
 
     def _result(self, result: ToolResult) -> _Frames:
         extra = own_data(result.provider_data, FORMAT)
@@ -203,8 +224,8 @@ class MessagesEncoder(EventEncoder):
             yield from self._begin(event)
             yield from self._whole_answer(event)
         yield from self._close_prose()
-        for index in self._calls.values():
-            yield _stop(index)
+        for block in self._calls.values():
+            yield from self._end_input(block)
         yield {
             "type": "message_delta",
             "delta": {"stop_reason": _render_reason(event), "stop_sequence": None},
@@ -301,6 +322,11 @@ def _whole_input(arguments: str) -> dict[str, Any] | None:
     if whole and json.dumps(whole, ensure_ascii=False, separators=(",", ":")) == arguments:
         return whole
     return None
+
+
+def _input_delta(block: int, arguments: str) -> dict[str, Any]:
+    piece = {"type": "input_json_delta", "partial_json": arguments}
+    return {"type": "content_block_delta", "index": block, "delta": piece}
 
 
 def _stop(index: int) -> dict[str, Any]:
