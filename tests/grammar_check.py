@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -164,6 +165,10 @@ def add_up(events: Sequence[StreamEvent]) -> list[Part]:
             if "phases" in event.status.data:
                 parts = _with_phases(parts, event.status.data)
                 phase = _phase_at_end(event.status.data) or phase
+            elif "span" in event.status.data:
+                parts = _with_seal(parts, event.status.data)
+            elif "call" in event.status.data:
+                parts = _with_note(parts, event.status.data)
             elif "phase" in event.status.data:
                 phase = event.status.data if event.status.data["phase"] is not None else None
             else:
@@ -191,6 +196,37 @@ def _with_phases(parts: list[Part], data: dict[str, Any]) -> list[Part]:
             found[-1].text += character  # type: ignore[union-attr]
             before, left = span, left - 1
     return found
+
+
+def _with_seal(parts: list[Part], data: dict[str, Any]) -> list[Part]:
+    """The parts, with the reasoning of a span cut out and signed. Each character is looked at by itself."""
+    left = sum(len(part.text) for part in parts if isinstance(part, ReasoningPart))
+    since, until = data["span"]
+    found: list[Part] = []
+    for part in parts:
+        if not isinstance(part, ReasoningPart) or not part.text:
+            found.append(part)
+            continue
+        before: bool | None = None
+        for character in part.text:
+            is_inside = until < left <= since
+            if is_inside is not before:
+                found.append(replace(part, text=""))
+            found[-1].text += character  # type: ignore[union-attr]
+            if is_inside:
+                _add_opaque(found, data, signs_last=True)
+            before, left = is_inside, left - 1
+    return found
+
+
+def _with_note(parts: list[Part], data: dict[str, Any]) -> list[Part]:
+    """The parts, with what goes back with a call."""
+    return [
+        replace(part, provider_data=data["provider_data"])
+        if isinstance(part, ToolCall) and part.id == data["call"]
+        else part
+        for part in parts
+    ]
 
 
 def _phase_at_end(data: dict[str, Any]) -> dict[str, Any] | None:

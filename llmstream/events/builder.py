@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from llmstream.checks import as_object
+from llmstream.events.late_notes import LateNotes, sign
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
 from llmstream.messages import (
     Message,
@@ -31,7 +32,16 @@ _OPEN: dict[EventType, type[Any]] = {
 class MessageBuilder:
     """Adds up one attempt's events. Constant work per event; the text is joined once, in `message()`."""
 
-    __slots__ = ("_calls", "_chunks", "_indexes", "_open", "_parts", "_text_data")
+    __slots__ = (
+        "_calls",
+        "_chunks",
+        "_indexes",
+        "_late",
+        "_open",
+        "_parts",
+        "_reasoned",
+        "_text_data",
+    )
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
@@ -40,6 +50,8 @@ class MessageBuilder:
         self._text_data: dict[str, Any] | None = None  # `provider_data` of the texts that follow
         self._calls: dict[int, tuple[ToolCall, list[str]]] = {}  # announced, not yet whole
         self._indexes: dict[str, list[int]] = {}  # theirs, by id
+        self._late = LateNotes()
+        self._reasoned = 0  # characters of the reasoning that is over
 
     def add(self, event: StreamEvent) -> None:
         """Take the next event. Lifecycle events add nothing."""
@@ -66,7 +78,7 @@ class MessageBuilder:
         parts = [*self._parts]
         if self._open is not None:
             parts.append(self._open_part())
-        return Message("assistant", parts, **attributes)
+        return Message("assistant", self._late.apply(parts), **attributes)
 
     def partial(self, **attributes: Any) -> Message:
         """As `message()`, and at its end the tool calls that were cut, marked `complete=False`."""
@@ -88,6 +100,8 @@ class MessageBuilder:
         self._text_data = None
         self._calls.clear()
         self._indexes.clear()
+        self._late.clear()
+        self._reasoned = 0
 
     def interrupt(self) -> None:
         """The attempt was cut, and another goes on with its text: its unfinished calls never become any.
@@ -100,10 +114,14 @@ class MessageBuilder:
             self._close()
 
     def _close(self) -> None:
-        if self._open is not None:
-            self._parts.append(self._open_part())
-            self._chunks.clear()
-            self._open = None
+        if self._open is None:
+            return
+        part = self._open_part()
+        if isinstance(part, ReasoningPart):
+            self._reasoned += len(part.text)
+        self._parts.append(part)
+        self._chunks.clear()
+        self._open = None
 
     def _open_part(self) -> Part:
         """The text that goes on, as a part."""
@@ -152,15 +170,19 @@ class MessageBuilder:
         if "phase" in data:
             self._text_data = _text_data(data["format"], data["phase"])
             return
+        if "span" in data:
+            since, until = data["span"]
+            self._late.seal(self._reasoned - since, self._reasoned - until, data)
+            return
+        if "call" in data:
+            self._late.note_call(data["call"], data["provider_data"])
+            return
         if "item" in data:
             self._parts.append(ProviderPart(data["format"], data["item"]))
             return
         if not signs_last:
             self._parts.append(ReasoningPart())
-        part = cast(ReasoningPart, self._parts[-1])
-        part.signature, part.id = data.get("signature"), data.get("id")
-        part.format = None if data.get("readable") else data["format"]
-        part.provider_data = data.get("provider_data")
+        sign(cast(ReasoningPart, self._parts[-1]), data)
 
     def _add_phases(self, format: str, phases: list[tuple[str, int, int]]) -> None:
         """Texts that have come get their phases. Constant work per part after the first of these texts."""

@@ -337,8 +337,8 @@ def content(event: StreamEvent) -> str:
     return delta.content if delta is not None else ""
 
 
-PHASES = frozenset({"phase", "phases"})
-"""Members of an opaque STATUS which is about the phase of texts. Other formats have no place for that."""
+BESIDE_REASONING = frozenset({"phase", "phases", "call"})
+"""Members of an opaque STATUS which is about texts or calls. Other formats have no place for that."""
 
 
 def opaque(format: str, **data: Any) -> StreamEvent:
@@ -347,6 +347,8 @@ def opaque(format: str, **data: Any) -> StreamEvent:
     `signature=`, `id=` and `provider_data=` are for the reasoning just seen; with `readable=True` nothing of it is
     signed, so that other providers may have its text. `phase=` begins other texts and is theirs (None: they have none).
     `phases=` are those of texts that have come: `(phase, since, until)`, in characters before the end of all text.
+    `span=` says that `signature=` and its like are for reasoning that is over: `[since, until]`, in characters before
+    the end of all reasoning. `call=` is the id of a call that has come, whose `provider_data=` it brings.
     `item=` is a whole part of its own.
     """
     return StreamEvent(EventType.STATUS, status=Status("opaque", data={"format": format, **data}))

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from llmstream.events.any_event import AnyEvent, narrow
 from llmstream.events.grammar import TERMINAL
-from llmstream.events.types import PHASES, TEXTS, EventType, StreamEvent, content
+from llmstream.events.types import BESIDE_REASONING, TEXTS, EventType, StreamEvent, content
 from llmstream.messages import Usage
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.message_start import HeldStart, is_notice
@@ -54,6 +54,7 @@ class TextRewriter:
         self._kind = EventType.TEXT_DELTA  # of the run
         self._reasoning = _Comparison()  # of the run
         self._answer = _Comparison()  # of all text so far
+        self._thoughts = _Comparison()  # of all reasoning so far
         self.halted = False
 
     def feed(self, event: StreamEvent) -> Sequence[StreamEvent]:
@@ -113,6 +114,7 @@ class TextRewriter:
         out = self._run.feed(text)
         if kind is EventType.REASONING_DELTA:
             self._reasoning.came(text)
+            self._thoughts.came(text)
         elif kind is EventType.TEXT_DELTA:
             self._answer.came(text)
         self._emit(out, left)
@@ -123,6 +125,7 @@ class TextRewriter:
         event = TEXTS[self._kind](text)
         if self._kind is EventType.REASONING_DELTA:
             self._reasoning.left(text)
+            self._thoughts.left(text)
         elif self._kind is EventType.TEXT_DELTA:
             self._answer.left(text)
         self._message.add(event)
@@ -144,7 +147,9 @@ class TextRewriter:
         data = (event.status and event.status.data) or {}
         if "phases" in data and self._answer.is_changed:
             return  # they name places of the text as it came
-        if self._reasoning.is_changed and PHASES.isdisjoint(data):
+        if "span" in data and self._thoughts.is_changed:
+            return
+        if self._reasoning.is_changed and BESIDE_REASONING.isdisjoint(data):
             return  # this is the signature of the reasoning, and no provider would take it
         self._message.add(event)
         left.append(event)

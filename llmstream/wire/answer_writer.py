@@ -56,6 +56,8 @@ class AnswerWriter:
         )
         self._next_half: tuple[EventType, str] | None = None  # that of the text being written
         self._reasons = False  # the last piece was reasoning
+        self._reasoned = 0  # characters of all reasoning
+        self._thought_since = 0  # those before the reasoning that goes on
         self._signs = False  # `_signature` has something for the end of the reasoning that goes on
         self._record = TextRecord()  # the text that goes on
         self._said = self._record.chunks
@@ -112,7 +114,11 @@ class AnswerWriter:
 
     def _reasoning(self, content: str) -> str:
         """Returns what was emitted: half a character at its end waits for the other half."""
-        return self._worded(_REASONING, content)
+        if not self._reasons:
+            self._thought_since = self._reasoned
+        told = self._worded(_REASONING, content)
+        self._reasoned += len(told)
+        return told
 
     def _refusal(self, content: str) -> str:
         """As `_reasoning`."""
@@ -136,6 +142,32 @@ class AnswerWriter:
         self._reasons = False
         self._keep(opaque(self.format, **data))
         self._kept = self._kept or understood
+
+    def _seal(self, thought: tuple[int, int] | None, **data: Any) -> None:
+        """Keep what goes back with reasoning, be it over: that between two characters of all reasoning.
+
+        None: it had no words.
+        """
+        end = self._reasoned
+        self._settle_half()
+        if thought is None:
+            self._opaque(**data)
+            return
+        start, until = thought
+        until = self._reasoned if until == end else until
+        if self._reasons and (start, until) == (self._thought_since, self._reasoned):
+            self._opaque(**data)
+        else:
+            self._opaque(span=[self._reasoned - start, self._reasoned - until], **data)
+
+    def _note_call(self, call: OpenCall, notes: dict[str, Any]) -> None:
+        """Keep what goes back with a call, which may have left."""
+        known = call.provider_data or {}
+        if notes.items() <= known.items():
+            return
+        call.provider_data = {"format": self.format, **known, **notes}
+        if call.has_left:
+            self._opaque(understood=False, call=call.id, provider_data=call.provider_data)
 
     def _will_sign(self) -> None:
         """Ask `_signature` when the reasoning that goes on is over."""
@@ -248,6 +280,7 @@ class AnswerWriter:
         self._settle()
         self._reasons = False
         self._emit(StreamEvent(EventType.TOOL_CALL, tool_call=call.finish(cut=cut)))
+        call.has_left = True
         self._announce_ready()
 
     def _dismiss(self, call: OpenCall) -> None:
@@ -314,6 +347,8 @@ class AnswerWriter:
         if self._half is None:
             return
         kind, self._half = self._half[0], None
+        if kind is _REASONING:
+            self._reasoned += len(STAND_IN)
         self._piece(TEXTS[kind](STAND_IN))
 
     def _keep(self, event: StreamEvent) -> None:

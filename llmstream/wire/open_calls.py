@@ -32,6 +32,7 @@ class OpenCall:
         "done",
         "executed_by",
         "freeform",
+        "has_left",
         "id",
         "index",
         "name",
@@ -67,6 +68,8 @@ class OpenCall:
         """Earlier calls of this name in another form, each of which may be told here again."""
         self.twin: OpenCall | None = None
         """The call that told this one again."""
+        self.has_left = False
+        """The whole call was emitted."""
         self.executed_by: Any = "caller"
         self.provider_data: dict[str, Any] | None = None
         self._looked_at = 0  # the size at which the arguments were last found incomplete

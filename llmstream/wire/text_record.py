@@ -37,12 +37,16 @@ class TextRecord:
 
     def rest(self, whole: str) -> str | None:
         """The part of the whole text that hasn't streamed; None if another text has streamed."""
+        end = self.end_in(whole, 0)
+        return None if end is None else whole[end:]
+
+    def end_in(self, whole: str, start: int) -> int | None:
+        """Where this text ends in a whole one, if it stands at `start`; None if another text stands there."""
         self.fold()
-        if self._size > len(whole):
+        end = start + self._size
+        if end > len(whole) or _sum_of(whole[start:end], 0) != self._sum:
             return None
-        if _sum_of(whole[: self._size], 0) != self._sum:
-            return None
-        return whole[self._size :]
+        return end
 
 
 def _sum_of(text: str, before: int) -> int:

@@ -52,6 +52,10 @@ def check(events: Sequence[StreamEvent], expect: dict[str, Any]) -> None:
             assert sum(part.type == type for part in message.parts) == expect[name]
     if "signatures" in expect:
         assert signatures(message) == expect["signatures"]
+    for kind, name in (("reasoning", "kept"), ("tool_call", "noted")):
+        if name in expect:
+            found = [part for part in message.parts if part.type == kind]
+            assert sum(bool(part.provider_data) for part in found) == expect[name]
     for name, count in expect.get("usage", {}).items():
         assert getattr(last.usage, name) == count
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
-    PHASES,
+    BESIDE_REASONING,
     EventType,
     ReasoningDelta,
     RefusalDelta,
@@ -134,8 +134,8 @@ class StepAnswer(AnswerEncoder, EventEncoder):
             yield from self._end_step()
         elif status.kind != "opaque":
             yield self._notice(status)
-        elif not PHASES.isdisjoint(status.data or {}):
-            return  # these formats have no place for the phase of a text
+        elif not BESIDE_REASONING.isdisjoint(status.data or {}):
+            return  # these formats have no place for that
         elif self._in_step:
             yield from self._opaque(status.data or {})
         else:

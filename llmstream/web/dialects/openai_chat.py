@@ -21,7 +21,14 @@ from uuid import uuid4
 from llmstream.checks import as_text
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Gathered
-from llmstream.events.types import PHASES, EventType, Start, Status, StreamEvent, ToolCallDelta
+from llmstream.events.types import (
+    BESIDE_REASONING,
+    EventType,
+    Start,
+    Status,
+    StreamEvent,
+    ToolCallDelta,
+)
 from llmstream.events.unfold import unfold_stream
 from llmstream.message_reader import FORMAT
 from llmstream.messages import FinishReason, Part, ProviderPart
@@ -189,9 +196,8 @@ class _OfficialChunks(ChatEncoder):
 
     def _status(self, status: Status) -> Iterator[dict[str, Any]]:
         data = status.data
-        if status.kind == "opaque" and data is not None and PHASES.isdisjoint(data):
-            own = own_notes(data.get("provider_data"), FORMAT)
-            self._add_own(own or {"reasoning_details": [self._detail(data)]})
+        if status.kind == "opaque" and data is not None and BESIDE_REASONING.isdisjoint(data):
+            self._details += self._own_details(data) or [self._detail(data)]
         yield from ()
 
     def _add_own(self, own: dict[str, Any]) -> None:

@@ -168,6 +168,9 @@ class OfficialEvents(ResponsesEncoder):
 
     def _signature(self, data: dict[str, Any]) -> Iterator[Frame]:
         """The item keeps the id that it began with; the provider's own is sealed with the signature."""
+        if "span" in data:
+            late = {"format": FORMAT, "signature": seal(data), "span": data["span"]}
+            return super()._signature(late)
         opened = self._open
         is_open = opened is not None and opened.item["type"] == "reasoning"
         id = opened.item["id"] if is_open and opened is not None else self._id("rs")

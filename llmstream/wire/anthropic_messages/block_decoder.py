@@ -22,13 +22,7 @@ from llmstream.wire.anthropic_messages.blocks import (
     parse_result,
     repeats,
 )
-from llmstream.wire.anthropic_messages.told_blocks import (
-    PROSE,
-    ToldBlocks,
-    key_of,
-    take_one,
-    words_of,
-)
+from llmstream.wire.anthropic_messages.told_blocks import PROSE, ToldBlocks, key_of, take, words_of
 from llmstream.wire.echo import Echo
 from llmstream.wire.error_body import carries_error, parse_error
 from llmstream.wire.event_decoder import Decoder
@@ -54,6 +48,7 @@ class BlockDecoder(Decoder):
         self._last_kind = ""  # the type of the block that began last
         self._opening: list[dict[str, Any]] = []  # the content of `message_start`
         self._repeated: list[dict[str, Any]] = []  # such content whose blocks come, perhaps all
+        self._unsigned: dict[int, OpenBlock] = {}  # thinking that ended without a signature
         self._told = ToldBlocks()
 
     def _flush_opening(self) -> None:
@@ -67,14 +62,18 @@ class BlockDecoder(Decoder):
             self._begin_block(_WHOLE, block)
             self._end_block(_WHOLE)
 
-    def _cite(self, citations: Iterable[dict[str, Any]], told: Counter[int]) -> None:
-        """The citations of a text, without those that were told: each as often as it comes."""
+    def _cite(self, block: dict[str, Any], told: Counter[int]) -> None:
+        """The citations of a text beyond those that its events have told."""
         left = told.copy()
-        for citation in citations:
-            if not take_one(left, key_of(citation)):
-                self._told.cited[key_of(citation)] += 1
-                self._source(parse_citation(citation))
-                told[key_of(citation)] += 1
+        for citation in block.get("citations") or ():
+            key = key_of(citation)
+            if not take(left, key):
+                told[key] += 1
+                self._tell_citation(citation, key)
+
+    def _tell_citation(self, citation: dict[str, Any], key: int) -> None:
+        self._told.cited[key] += 1
+        self._source(parse_citation(citation))
 
     # --- blocks --------------------------------------------------------------------------------------------
 
@@ -130,8 +129,7 @@ class BlockDecoder(Decoder):
         if block.call is not None:
             self._add_call_start(block, start)
         elif block.type == "text":
-            # Before their text, as in a stream.
-            self._cite(start.get("citations") or (), block.cited)
+            self._cite(start, block.cited)  # before their text, as in a stream
             self._record_text(block.record)
             self._text(block.record.rest(begun) or "")
         elif block.type == "thinking":
@@ -142,8 +140,11 @@ class BlockDecoder(Decoder):
         block.echo = Echo(begun) if begun else None
 
     def _think(self, block: OpenBlock, content: str) -> None:
-        if told := self._reasoning(content):
+        start = self._reasoned
+        told = self._reasoning(content)
+        if told:
             block.record.chunks.append(told)
+            block.thought = (block.thought[0] if block.thought else start, self._reasoned)
 
     # --- calls ---------------------------------------------------------------------------------------------
 
@@ -164,7 +165,7 @@ class BlockDecoder(Decoder):
             call.add_name(as_name(start.get("name")))
             block.id = block.id or as_word(start.get("id"))
             call.id = call.id or block.id
-        call.provider_data = call_data(start) or call.provider_data
+        self._note_call(call, call_data(start) or {})
         block.input = start.get("input") or block.input
 
     def _complete_input(self, call: OpenCall, whole: Any) -> bool:
@@ -216,12 +217,9 @@ class BlockDecoder(Decoder):
         elif kind == "thinking_delta":
             self._parse_thinking(index, delta)
         elif kind == "citations_delta":
-            block = self._blocks.get(index)
-            self._cite([delta["citation"]], Counter())
-            if block is not None:
-                block.cited[key_of(delta["citation"])] += 1
+            self._parse_citation(index, delta["citation"])
         elif kind == "signature_delta":
-            self._thinking_block(index).add_signature(as_word(delta.get("signature")))
+            self._parse_signature(index, as_word(delta.get("signature")))
         elif kind == "input_json_delta":
             self._parse_input(index, delta.get("partial_json"))
         else:
@@ -259,10 +257,25 @@ class BlockDecoder(Decoder):
         else:
             self._text(block.echo.rest(text))
 
+    def _parse_citation(self, index: int, citation: dict[str, Any]) -> None:
+        key, block = key_of(citation), self._blocks.get(index)
+        if block is not None:
+            block.cited[key] += 1
+        self._tell_citation(citation, key)
+
     def _parse_thinking(self, index: int, delta: dict[str, Any]) -> None:
         block, words = self._thinking_block(index), delta["thinking"]
         self._think(block, words if block.echo is None else block.echo.rest(words))
         block.add_signature(as_word(delta.get("signature")))
+
+    def _parse_signature(self, index: int, piece: str) -> None:
+        """A piece of a signature, which may come when its thinking is over."""
+        late = self._unsigned.get(index)
+        if late is not None and "thinking" not in self._last:
+            del self._unsigned[index]
+            self._loose[index] = None
+            self._blocks[index] = self._last["thinking"] = late
+        self._thinking_block(index).add_signature(piece)
 
     def _thinking_block(self, index: int) -> OpenBlock:
         """The thinking that goes on; the index may be wrong, and the start missing."""
@@ -307,7 +320,7 @@ class BlockDecoder(Decoder):
         if block.type == "text":
             self._record_text(block.record)
             self._text(rest or "")
-            self._cite(whole.get("citations") or (), block.cited)
+            self._cite(whole, block.cited)
         elif block.type == "thinking":
             self._think(block, rest or "")
             if not block.signature:
@@ -345,14 +358,16 @@ class BlockDecoder(Decoder):
             self._add_input(block)
             self._told.add_call(block.call)
             block.call.done = bool(block.call.name)
-        elif signature := "".join(block.signature):
-            self._sign(signature)
+        elif block.signature:
+            self._sign("".join(block.signature), block.thought)
+        elif block.type == "thinking":
+            self._unsigned[index] = block
         elif block.item is not None:
             self._end_item(block.type, block.whole_item())
 
-    def _sign(self, signature: str) -> None:
+    def _sign(self, signature: str, thought: tuple[int, int] | None) -> None:
         self._told.signatures.add(signature)
-        self._opaque(signature=signature)
+        self._seal(thought, signature=signature)
 
     def _add_input(self, block: OpenBlock) -> None:
         """What the block's start has of the input, if its deltas brought none."""

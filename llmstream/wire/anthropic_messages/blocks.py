@@ -35,6 +35,7 @@ class OpenBlock:
         "pieces",
         "record",
         "signature",
+        "thought",
         "type",
     )
 
@@ -44,9 +45,11 @@ class OpenBlock:
         self.call: OpenCall | None = None
         self.input: Any = None  # a call's arguments at the block's start, for want of others
         self.record = TextRecord()  # of a text or a thinking block
+        self.cited: Counter[int] = Counter()  # the citations of a text block that were told
         self.echo: Echo | None = None  # of what its start told
         self.cited: Counter[int] = Counter()  # the keys of its citations
         self.signature: list[str] = []
+        self.thought: tuple[int, int] | None = None  # where its words stand in all reasoning
         self.item: dict[str, Any] | None = None
         self.pieces: dict[str, list[str]] = {}  # what deltas add to the item's strings, joined once
 

@@ -20,13 +20,21 @@ The end is `message_stop`, and nothing else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from llmstream.wire.anthropic_messages import members
 from llmstream.wire.anthropic_messages.block_decoder import BlockDecoder
-from llmstream.wire.anthropic_messages.blocks import FORMAT, as_arguments, as_word, blocks_of
-from llmstream.wire.anthropic_messages.told_blocks import PROSE, Untold, key_of, words_of
+from llmstream.wire.anthropic_messages.blocks import (
+    CALLS,
+    FORMAT,
+    as_arguments,
+    as_word,
+    blocks_of,
+    call_data,
+)
+from llmstream.wire.anthropic_messages.told_blocks import PROSE, Untold, key_of, take, words_of
 from llmstream.wire.anthropic_messages.usage import UsageCounts
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
@@ -161,14 +169,19 @@ class MessagesDecoder(BlockDecoder):
             if self._told.size(kind, blocks) is None:
                 words = [words_of(block) for block in blocks if block.get("type") == kind]
                 self._unread.note(f"content.{kind}", words)
+        for block in blocks:
+            call = self._told.calls.get(as_word(block.get("id")))
+            if call is not None and block.get("type") in CALLS:
+                self._note_call(call, call_data(block) or {})
         self._tell_untold(self._told.untold(blocks))
 
     def _tell_untold(self, untold: list[Untold]) -> None:
+        cited = self._told.cited.copy()
         for each in untold:
             if each.call is not None:
                 self._add_late_input(each.call, each.block)
             elif each.told:
-                self._go_on_with(each)
+                self._go_on_with(each, cited)
             elif self._says_more(each.block):
                 self._tell_blocks([each.block])
 
@@ -178,7 +191,7 @@ class MessagesDecoder(BlockDecoder):
         is_signed = bool(signature) and signature not in self._told.signatures
         return block.get("type") not in PROSE or bool(words_of(block)) or is_signed
 
-    def _go_on_with(self, untold: Untold) -> None:
+    def _go_on_with(self, untold: Untold, cited: Counter[int]) -> None:
         """Words of which some were told, or all."""
         block = untold.block
         kind, rest = block["type"], words_of(block)[untold.told :]
@@ -186,17 +199,19 @@ class MessagesDecoder(BlockDecoder):
         if kind == "text":
             self._record_text(record)
             self._text(rest)
-            citations = block.get("citations") or ()
-            self._cite(citations, self._told.restated(map(key_of, citations)))
+            self._cite_again(block, cited)
             return
         record.chunks.append(self._reasoning(rest))
         signature = as_word(block.get("signature"))
-        if not signature or signature in self._told.signatures:
-            return
-        if self._reasons:
-            self._sign(signature)
-        else:
-            self._unread.note("content.thinking.signature", signature)
+        if signature and signature not in self._told.signatures:
+            start = self._reasoned - len(words_of(block)) if rest else untold.start
+            self._sign(signature, (start, start + len(words_of(block))))
+
+    def _cite_again(self, block: dict[str, Any], cited: Counter[int]) -> None:
+        """The citations of a text that was told, without those that were. What is found in `cited` is taken."""
+        found = block.get("citations") or ()
+        untold = [citation for citation in found if not take(cited, key_of(citation))]
+        self._cite({"citations": untold}, Counter())
 
     def _add_late_input(self, call: OpenCall, block: dict[str, Any]) -> None:
         """A call again, under its id: with its input, or with another one, which comes too late."""

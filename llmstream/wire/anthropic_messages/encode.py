@@ -127,7 +127,7 @@ class MessagesEncoder(EventEncoder):
         if "phase" in data:
             yield from self._close_prose()  # another text begins, whichever format says so
             return
-        if data["format"] != FORMAT:
+        if data["format"] != FORMAT or "call" in data:
             return
         if not self._started:
             self._early.append(data)

@@ -31,6 +31,8 @@ class Untold:
     block: dict[str, Any]
     told: int = 0
     """Characters of its words that were told."""
+    start: int = 0
+    """Characters of words of this kind before them."""
     call: OpenCall | None = None
     """The call with its id, which asked for something else or for nothing yet."""
 
@@ -46,6 +48,8 @@ class ToldBlocks:
         self._asked: Counter[tuple[str, str]] = Counter()  # what the calls ask for
         self._names: set[str] = set()  # of the calls
         self._others: Counter[int] = Counter()  # hashes of all else
+        self.cited: Counter[int] = Counter()
+        """The citations."""
         self.signatures: set[str] = set()
         """Those of thinking."""
         self.cited: Counter[int] = Counter()
@@ -59,11 +63,9 @@ class ToldBlocks:
         self._asked[content_of(call.name, call.arguments)] += 1
         self._names.add(call.name)
 
-    def add(self, value: Mapping[str, Any]) -> bool:
-        """Another block. False if the same was told before."""
-        key = key_of(value)
-        self._others[key] += 1
-        return self._others[key] == 1
+    def add(self, block: Mapping[str, Any]) -> None:
+        """Another block than a call or words."""
+        self._others[key_of(block)] += 1
 
     def restated(self, keys: Iterable[int]) -> Counter[int]:
         """Those of a text's citations, in the whole message, that were told: none counts for two texts."""
@@ -76,10 +78,10 @@ class ToldBlocks:
     def size(self, kind: str, blocks: Iterable[Mapping[str, Any]]) -> int | None:
         """How many characters of these words were told; None if other words were."""
         whole = "".join(words_of(block) for block in blocks if block.get("type") == kind)
-        rest: str | None = whole
+        end: int | None = 0
         for record in self.records[kind]:
-            rest = None if rest is None else record.rest(rest)
-        return None if rest is None else len(whole) - len(rest)
+            end = None if end is None else record.end_in(whole, end)
+        return end
 
     def untold(self, blocks: list[dict[str, Any]]) -> list[Untold]:
         """The blocks of a whole message that weren't told, and all those of words, unless other words were told."""
@@ -88,26 +90,28 @@ class ToldBlocks:
         others, asked = self._others.copy(), self._asked.copy()
         known = (self._call_of(block) for block in blocks)
         asked.subtract(content_of(call.name, call.arguments) for call in known if call is not None)
+        starts = dict.fromkeys(PROSE, 0)
         found = []
         for block in blocks:
             kind = str(block.get("type"))
-            left = sizes.get(kind, 0)
-            if left is None:
+            size = sizes.get(kind, 0)
+            if size is None:
                 continue  # other words were told
             if kind in PROSE:
-                told = min(left, len(words_of(block)))
-                sizes[kind] = left - told
-                found.append(Untold(block, told=told))
+                start, length = starts[kind], len(words_of(block))
+                starts[kind] = start + length
+                told = min(max(size - start, 0), length)
+                found.append(Untold(block, told=told, start=start))
             elif kind in CALLS:
                 found += self._untold_call(block, asked)
-            elif not take_one(others, key_of(block)):
+            elif not take(others, key_of(block)):
                 found.append(Untold(block))
         return found
 
     def _untold_call(self, block: dict[str, Any], asked: Counter[tuple[str, str]]) -> list[Untold]:
         call, content = self._call_of(block), _content_of(block)
         is_known = call is not None and content == content_of(call.name, call.arguments)
-        if is_known or take_one(asked, content) or self._is_placeholder(block):
+        if is_known or take(asked, content) or self._is_placeholder(block):
             return []
         return [Untold(block, call=call)]
 
@@ -132,7 +136,7 @@ def words_of(block: Mapping[str, Any]) -> str:
     return words if isinstance(words, str) else ""
 
 
-def take_one(counter: Counter[Any], key: Any) -> bool:
+def take(counter: Counter[Any], key: Any) -> bool:
     """Whether one of these is left, which is taken."""
     is_left = counter[key] > 0
     counter[key] -= is_left

@@ -18,13 +18,13 @@ recordings or public reports:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from llmstream.checks import as_text
 from llmstream.messages import File, FinishReason, Source
 from llmstream.wire.error_body import carries_error, is_error, parse_error
-from llmstream.wire.event_decoder import KEEP_ALIVES, Decoder
+from llmstream.wire.event_decoder import KEEP_ALIVES
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.openai_chat import members
 from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
@@ -32,31 +32,16 @@ from llmstream.wire.openai_chat.citations import Citations
 from llmstream.wire.openai_chat.content import (
     Segment,
     as_list,
-    inner_text,
     parse_content,
     parse_images,
 )
-from llmstream.wire.openai_chat.reasoning_details import text_of
-from llmstream.wire.openai_chat.reasoning_seals import ReasoningSeals
+from llmstream.wire.openai_chat.reasoning_reader import ReasoningReader
 from llmstream.wire.speech import Speech
 from llmstream.wire.text_record import TextRecord
 from llmstream.wire.usage_counts import read_counts, usage_of
 
-_REASONING_NAMES = (
-    "reasoning_content",
-    "reasoning",
-    "reasoning_text",  # Copilot
-    "thinking",  # Ollama
-    "thinking_blocks",  # LiteLLM
-)
-"""Members with the text of the reasoning; the first that has any counts."""
 
-
-_PLAIN = frozenset({"content", "role", "refusal"})
-"""Members of nearly every delta; OpenAI's first one has all three."""
-
-
-class ChatDecoder(Decoder):
+class ChatDecoder(ReasoningReader):
     """One chat completions answer; choice 0, if there are several."""
 
     format = "openai-chat"
@@ -71,11 +56,6 @@ class ChatDecoder(Decoder):
         self._told: set[str] = set()  # other members that the answer has had
         self._refused_words = TextRecord()
         self._table = CallTable()
-        self._thought = TextRecord()  # the reasoning that goes on
-        self._thought_by_name = False  # it came by another name than `reasoning_details`
-        self._last_named = ""  # its last piece that did
-        self._has_reasoned = False
-        self._seals = ReasoningSeals(self._unread)
         self._speech = Speech()
         self._files: set[int] = set()  # hashes of those that were read
         self._citations = Citations(self._unread)
@@ -241,7 +221,7 @@ class ChatDecoder(Decoder):
 
     def _without_told(self, segments: list[Segment]) -> list[Segment]:
         """The segments of a message without the text that earlier messages of this answer told."""
-        told = {"reasoning": self._has_reasoned, "speech": "audio" in self._told}
+        told = {"reasoning": self._thoughts.have_words, "speech": "audio" in self._told}
         told["refusal"] = "refusal" in self._told
         segments = [segment for segment in segments if not told.get(segment.kind)]
         others = [segment for segment in segments if segment.kind != "text"]
@@ -255,26 +235,6 @@ class ChatDecoder(Decoder):
             return segments  # the next piece of the answer
         self._unread.note("message.content", [segment.text for segment in texts])
         return others
-
-    def _parse_told_reasoning(self, message: dict[str, Any]) -> None:
-        """The reasoning of a message, without what this answer told of it."""
-        name = next((name for name in _REASONING_NAMES if message.get(name)), None)
-        if not self._has_reasoned:
-            self._parse_reasoning(message)
-            return
-        if name is not None and self._thought:
-            self._think(self._thought.rest(inner_text(message[name])) or "")
-        self._parse_told_seals(message)
-
-    def _parse_told_seals(self, message: dict[str, Any]) -> None:
-        """What a message alone says of the reasoning that goes on; too late for one that is over."""
-        seals = {name: message[name] for name in members.SEALS if message.get(name)}
-        if not seals or self._seals.have_come:
-            return
-        if self._reasons and self._seals.add(seals):
-            self._will_sign()
-        else:
-            self._unread.note("message.reasoning", list(seals.values()))
 
     def _parse_told_rest(self, message: dict[str, Any]) -> None:
         """What else a message holds, without what was told of it."""
@@ -318,38 +278,6 @@ class ChatDecoder(Decoder):
             self._files.add(seen)
             self._file(file)
 
-    # --- reasoning -----------------------------------------------------------------------------------------
-
-    def _parse_reasoning(self, delta: Mapping[str, Any]) -> None:
-        """The reasoning of a delta, from whichever member has it."""
-        if not self._reasons and not self._signs:
-            self._thought, self._thought_by_name = TextRecord(), False
-        details = self._seals.details_in(delta)
-        text = next((delta[name] for name in _REASONING_NAMES if delta.get(name)), "")
-        text = inner_text(text) or inner_text(self._seals.blocks_in(delta))
-        self._thought_by_name = self._thought_by_name or bool(text)
-        self._last_named = text or self._last_named
-        if details and not text:
-            text = self._unsaid(text_of(details))
-        self._think(text)
-        if not members.SEALS.isdisjoint(delta) and self._seals.add(delta):
-            self._will_sign()
-
-    def _think(self, text: str) -> None:
-        self._has_reasoned = self._has_reasoned or bool(text)
-        if told := self._reasoning(text):
-            self._thought.chunks.append(told)
-
-    def _unsaid(self, text: str) -> str:
-        """The text of details, without what the same reasoning said by another name."""
-        rest = self._thought.rest(text) if self._thought_by_name else None
-        if rest is None and self._last_named.endswith(text):
-            return ""  # a part of it is signed
-        return text if rest is None else rest
-
-    def _signature(self) -> dict[str, Any]:
-        return self._seals.take()
-
     # --- calls ---------------------------------------------------------------------------------------------
 
     def _parse_calls(self, pieces: list[CallPiece]) -> None:
@@ -359,12 +287,7 @@ class ChatDecoder(Decoder):
         for piece in pieces:
             call = self._table.find(piece)
             if call is not None:
-                if piece.extra:
-                    call.provider_data = {
-                        "format": self.format,
-                        **(call.provider_data or {}),
-                        **piece.extra,
-                    }
+                self._note_call(call, piece.extra)
                 self._call_delta(call, piece.arguments)
             else:
                 self._begin_call(piece)

@@ -112,7 +112,7 @@ class ChatEncoder(EventEncoder):
     def _status(self, status: Status) -> _Chunks:
         """What a provider wants back. It may come before the answer begins."""
         data = status.data
-        if status.kind != "opaque" or data is None or data["format"] != FORMAT:
+        if status.kind != "opaque" or data is None or data["format"] != FORMAT or "call" in data:
             return
         delta = {**(data.get("provider_data") or {})}
         delta.pop("format", None)

@@ -41,14 +41,12 @@ class ReasoningDetails:
             elif value is not None or key not in detail:
                 detail[key] = value
 
-    def take(self) -> list[dict[str, Any]]:
-        """All of them, whole; none are left."""
-        details = [
+    def joined(self) -> list[dict[str, Any]]:
+        """All of them, whole."""
+        return [
             {**detail, **{key: join_texts(pieces) for key, pieces in texts.items()}}
             for detail, texts in zip(self._details, self._texts, strict=True)
         ]
-        self._details, self._texts = [], []
-        return details
 
     def _belongs(self, detail: dict[str, Any], piece: dict[str, Any]) -> bool:
         """Whether a piece goes on with a detail."""

@@ -15,11 +15,11 @@ from llmstream.wire.openai_chat.reasoning_details import ReasoningDetails, is_se
 from llmstream.wire.unread import Unread
 
 _FORMAT = "openai-chat"
-_DETAILS, _BLOCKS, _OPAQUE = "reasoning_details", "thinking_blocks", "reasoning_opaque"
+DETAILS, BLOCKS, _OPAQUE = "reasoning_details", "thinking_blocks", "reasoning_opaque"
 
 
 class ReasoningSeals:
-    """Those of the reasoning that goes on."""
+    """Those of one stretch of reasoning."""
 
     def __init__(self, unread: Unread) -> None:
         self._unread = unread
@@ -27,16 +27,15 @@ class ReasoningSeals:
         self._blocks = ReasoningDetails(signed_is_whole=True)
         self._opaque: str | None = None
         self.have_come = False
-        """Some reasoning of this answer had some."""
 
     def details_in(self, delta: Mapping[str, Any]) -> list[dict[str, Any]]:
         """OpenRouter's."""
-        return self._objects_in(delta, _DETAILS)
+        return self._objects_in(delta, DETAILS)
 
     def blocks_in(self, delta: Mapping[str, Any]) -> list[dict[str, Any]]:
         """LiteLLM's, from either of their places."""
         fields = as_object(delta.get("provider_specific_fields"))
-        return self._objects_in(delta, _BLOCKS) or self._objects_in(fields, _BLOCKS)
+        return self._objects_in(delta, BLOCKS) or self._objects_in(fields, BLOCKS)
 
     def add(self, delta: Mapping[str, Any]) -> bool:
         """Take the next ones. False if there is nothing to go back."""
@@ -54,15 +53,21 @@ class ReasoningSeals:
         self.have_come = self.have_come or found
         return found
 
-    def take(self) -> dict[str, Any]:
-        """What `opaque` says of the reasoning that is over. None are left."""
-        details, blocks, opaque = self._details.take(), self._blocks.take(), self._opaque
-        self._opaque = None
+    def may_take(self, details: list[dict[str, Any]]) -> bool:
+        """Whether details without words may be these: the first ones, or the signature that is missing."""
+        if not self.have_come:
+            return True
+        is_signature = any(each.get("signature") for each in details)
+        return is_signature and bool(self.data().get("readable"))
+
+    def data(self) -> dict[str, Any]:
+        """What `opaque` says of the reasoning."""
+        details, blocks, opaque = self._details.joined(), self._blocks.joined(), self._opaque
         sealed = [each for each in (*details, *blocks) if is_sealed(each)]
         if not any(map(is_sealed, blocks)):
             blocks = []
         signed = next((each for each in sealed if as_text(each.get("signature"))), {})
-        seals = {_DETAILS: details, _BLOCKS: blocks, _OPAQUE: opaque}
+        seals = {DETAILS: details, BLOCKS: blocks, _OPAQUE: opaque}
         kept = {name: seal for name, seal in seals.items() if seal}
         told = {
             "signature": signed.get("signature"),

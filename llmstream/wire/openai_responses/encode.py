@@ -337,6 +337,8 @@ class ResponsesEncoder(EventEncoder):
             self._add_phases(data["phases"])
         elif "phase" in data:
             yield from self._begin_phase(data["phase"] if ours else None)
+        elif "call" in data:
+            self._note_call(data)
         elif "item" not in data:
             yield from self._signature(data)
         elif ours:
@@ -363,6 +365,25 @@ class ResponsesEncoder(EventEncoder):
                 item["phase"] = spans[0][0]
             after += size
 
+    def _reasoning_at(self, since: int, until: int) -> dict[str, Any] | None:
+        """The finished reasoning that stands there, in characters before the end of all reasoning."""
+        after = 0
+        item: dict[str, Any]
+        for item in reversed(self._output):
+            if item.get("type") != "reasoning":
+                continue
+            size = sum(len(part["text"]) for part in item.get("summary") or ())
+            if (after + size, after) == (since, until):
+                return item
+            after += size
+        return None
+
+    def _note_call(self, data: dict[str, Any]) -> None:
+        """A call that has been written gets what goes back with it; the last snapshot shows it."""
+        opened = self._by_id.get(data["call"])
+        if opened is not None:
+            self._output[opened.index] |= own_notes(data["provider_data"], FORMAT)
+
     def _progress(self, data: dict[str, Any]) -> Iterator[Frame]:
         """A phase of a provider's item, which begins with it."""
         kind = data["type"].split(".")[1]
@@ -377,6 +398,12 @@ class ResponsesEncoder(EventEncoder):
     def _signature(self, data: dict[str, Any]) -> Iterator[Frame]:
         """End the reasoning that this signs, even if it had no text. Of a foreign signature only the end remains."""
         is_own = data.get("format") == FORMAT
+        if "span" in data and is_own:
+            yield from self._close()
+            item = self._reasoning_at(*data["span"])
+            if item is not None:
+                item |= present(id=data.get("id"), encrypted_content=data.get("signature"))
+                return
         if self._open is None or self._open.item["type"] != "reasoning":
             yield from self._close()
             if not is_own:

@@ -113,7 +113,7 @@ class ItemReader(ItemWriter):
     def _end_item(self, item: dict[str, Any], state: Item, read: ItemContent) -> None:
         kind = read.type
         if state.done:
-            self._add_to_done(state, read)
+            self._add_to_done(item, state, read)
             return
         self._items.finish(state, read.key)
         if kind == "message":
@@ -153,7 +153,7 @@ class ItemReader(ItemWriter):
                 self._items.forget_told()
                 self._parse_snapshot(item, index, read[index])
             else:
-                self._add_to_done(state, read[index])
+                self._add_to_done(item, state, read[index])
         self._end_begun_items()
 
     def _take_told(self, items: list[dict[str, Any]], read: list[ItemContent]) -> list[Item | None]:

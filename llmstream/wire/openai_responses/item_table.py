@@ -36,9 +36,11 @@ class Item:
         "phase",
         "reasoning",
         "refusal",
+        "signature",
         "sources",
         "spans",
         "text",
+        "thought",
         "whole",
     )
 
@@ -61,6 +63,9 @@ class Item:
         self.phase: str | None = None
         self.spans: list[tuple[int, int]] = []
         """The stretches of the answer's text that are this message's: from character to character."""
+        self.thought: tuple[int, int] | None = None
+        """Where its reasoning stands in that of the answer: from character to character."""
+        self.signature = ""
         self.opening: dict[str, Any] | None = None
         """How it began."""
 

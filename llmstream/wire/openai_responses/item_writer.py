@@ -83,14 +83,15 @@ class ItemWriter(Decoder):
         if state is self._speaker:
             self._phase = phase
 
-    def _add_to_done(self, state: Item, read: ItemContent) -> None:
+    def _add_to_done(self, item: dict[str, Any], state: Item, read: ItemContent) -> None:
         """What a finished item has beyond what it had when it was finished."""
         if read.type == "message":
             self._end_message(state, read)
-        elif read.type == "reasoning" and state.whole:
-            self._think_rest(state, read)
+        elif read.type == "reasoning":
+            self._end_reasoning(item, state, read)
         elif state.call is not None and read.type in CALLS:
             self._add_late(state.call, read.arguments)
+            self._note_call(state.call, _notes_in(item))
 
     def _tell(self, kind: str, content: str, state: Item) -> None:
         if kind == "text" and content:
@@ -169,18 +170,23 @@ class ItemWriter(Decoder):
     def _think(self, content: str, state: Item) -> None:
         if not content:
             return
-        text = state.reasoning
+        text, start = state.reasoning, self._reasoned
         if text.has_gap and text:
             self._reasoning("\n\n")
             text.parts[-1].chunks.append("\n\n")
         text.has_gap = False
         text.record.chunks.append(self._reasoning(content))
+        state.thought = (state.thought[0] if state.thought else start, self._reasoned)
 
     def _end_reasoning(self, item: dict[str, Any], state: Item, read: ItemContent) -> None:
         if state.whole:
             self._think_rest(state, read)
-        if signature := as_words(item.get("encrypted_content")):
-            self._opaque(signature=signature, id=as_words(item.get("id")) or None)
+        signature = as_words(item.get("encrypted_content"))
+        if not signature or state.signature:
+            return  # Copilot encrypts the same anew each time
+        state.signature = signature
+        id = as_words(item.get("id")) or None
+        self._seal(state.thought, signature=signature, id=id)
 
     def _think_rest(self, state: Item, read: ItemContent) -> None:
         """What streamed as a summary may stand in the item as content, and with or without blank lines."""
@@ -212,9 +218,8 @@ class ItemWriter(Decoder):
         if call.index is None:
             call.freeform = item["type"] == CUSTOM
             self._call_delta(call, "", named=True)
-        if item["type"] == CUSTOM:
-            call.freeform = True
-            call.provider_data = {"format": FORMAT, "type": CUSTOM}
+        call.freeform = call.freeform or item["type"] == CUSTOM
+        self._note_call(call, _notes_in(item))
         return call
 
     def _add_arguments(self, call: OpenCall, whole: str) -> None:
@@ -232,16 +237,10 @@ class ItemWriter(Decoder):
             self._add_arguments(call, whole)
 
     def _end_call(self, item: dict[str, Any], state: Item, read: ItemContent) -> None:
-        kind = read.type
         if state.call is not None and not state.call.name:
             state.call.forget()
         call = self._begin_call(state, item)
         self._add_arguments(call, read.arguments)
-        data = {key: item[key] for key in ("namespace", "caller") if item.get(key)}
-        if kind == CUSTOM:
-            data["type"] = kind
-        if data:
-            call.provider_data = {"format": FORMAT, **data}
         # Cut arguments that are no JSON are over, too; those that might be JSON wait for the finish reason.
         call.done = item.get("status") != "incomplete" or (
             not call.freeform and parse_arguments(call.arguments) is None
@@ -276,3 +275,9 @@ class ItemWriter(Decoder):
             if data:
                 self._file(File(id or None, media_type="image/png", data=data))
         self._previews.clear()
+
+
+def _notes_in(item: dict[str, Any]) -> dict[str, Any]:
+    """What goes back with a call."""
+    notes = {name: item[name] for name in ("namespace", "caller") if item.get(name)}
+    return {**notes, "type": CUSTOM} if item["type"] == CUSTOM else notes

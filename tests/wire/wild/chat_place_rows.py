@@ -206,13 +206,11 @@ def seals() -> list[Row]:
         chat("the message has the signature", chunk(named), late, **signed),
         chat("the message has the signature again", chunk({**named, **blocks}), HI, late, **signed),
         chat(
-            "the message has the signature too late",
+            "the message has the signature, late",
             chunk(named),
             HI,
             late,
-            text="Hi",
-            reasoning="hm",
-            unread=["message.reasoning"],
+            **signed,
         ),
         chat(
             "details that are words",

@@ -20,8 +20,8 @@ class Row:
     """One answer.
 
     `expect` names what is compared: text, reasoning, refusal, calls, finish, error, code, usage, unread; how many
-    files, sources, results, sealed parts and calls, hosted ones too; the signatures of the reasoning; and the phases of
-    the texts.
+    files, sources, results, sealed parts and calls, hosted ones too; the signatures of the reasoning; the phases of the
+    texts; and how many parts of reasoning are `kept` and calls `noted` with what goes back to their provider.
     """
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.wire.wild.chat_place_rows import chat_place_rows
 from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
+from tests.wire.wild.late_seal_rows import late_seal_rows
 from tests.wire.wild.messages_rows import messages_answer, messages_rows
 from tests.wire.wild.responses_form_rows import responses_form_rows
 from tests.wire.wild.responses_part_rows import responses_part_rows
@@ -67,4 +68,5 @@ def rows() -> list[Row]:
         *told_again_rows(),
         *unusual_place_rows(),
         *whole_message_rows(),
+        *late_seal_rows(),
     ]

@@ -179,16 +179,14 @@ def halves() -> list[Row]:
             **signed,
         ),
         row(
-            "the end has the signature, too late",
+            "the end has the signature, late",
             START,
             *thought[:1],
             add(0, "thinking", "hm"),
             stop(0),
             *late,
             *ended(THOUGHT, TEXT),
-            reasoning="hm",
-            text="Hello",
-            unread=["content.thinking.signature"],
+            **signed,
         ),
         messages(
             "the stop has the signature",
