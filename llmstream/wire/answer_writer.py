@@ -283,6 +283,10 @@ class AnswerWriter:
         call.has_left = True
         self._announce_ready()
 
+    def _drop_call(self, call: OpenCall) -> None:
+        """Forget a call that was announced: another one takes its place."""
+        self._calls.remove(call)
+
     def _dismiss(self, call: OpenCall) -> None:
         """It isn't a call, or not another one: those behind it need not wait."""
         if self._waiting and self._waiting[0] is call:

@@ -19,6 +19,12 @@ NO_NAMES = frozenset({"", "null"})
 """What some servers send for no name at all."""
 
 
+_QUOTE = '"'
+"""The beginning of arguments that are JSON in a JSON text, as some servers encode them twice."""
+_MOST_QUOTES = 3
+"""How many times they may be encoded."""
+
+
 class OpenCall:
     """A tool call that is still being written, or that waits for the calls before it."""
 
@@ -93,7 +99,7 @@ class OpenCall:
     @property
     def arguments(self) -> str:
         """What has come of the arguments, a placeholder included."""
-        return "".join((self.begun, *self._held))
+        return self._unquoted("".join((self.begun, *self._held)))
 
     @property
     def begun(self) -> str:
@@ -124,7 +130,10 @@ class OpenCall:
 
     def settle(self) -> list[str]:
         """No more will come: the characters that were held back."""
-        held, self._held, self._beginning = self._held, [], None
+        held, self._held = self._held, []
+        if self._beginning == _QUOTE:
+            held = [self._unquoted("".join(held))]
+        self._beginning = None
         retelling, self._retelling = self._retelling, None
         rest = retelling.rest() if retelling is not None else ""
         if rest:
@@ -199,13 +208,17 @@ class OpenCall:
             return self._keep([text])
         if self._beginning is None:
             return self._take_more(text)
+        if self._beginning == _QUOTE:
+            self._held.append(text)
+            return []
         stripped = "".join(text.split())
         if self._beginning and stripped.startswith(self._beginning):
             self._beginning, self._held = "", []  # it is told again
         beginning = self._beginning + stripped
         self._held.append(text)
-        if beginning in _PLACEHOLDERS:
-            self._beginning = beginning
+        is_quoted = beginning.startswith(_QUOTE)
+        if is_quoted or beginning in _PLACEHOLDERS:
+            self._beginning = _QUOTE if is_quoted else beginning
             return []
         held, self._held = self._held, []
         for replaced, end in _REPLACED.items():
@@ -214,6 +227,16 @@ class OpenCall:
                 return self._take("".join(held).partition(end)[2])
         self._beginning = None
         return self._keep(held)
+
+    def _unquoted(self, text: str) -> str:
+        """Arguments without the quotes of a server that encodes them twice."""
+        inner: Any = text
+        for _ in range(_MOST_QUOTES):
+            if self.freeform or not isinstance(inner, str) or not inner.lstrip().startswith(_QUOTE):
+                break
+            inner = _loaded(inner)
+        is_object = isinstance(inner, str) and parse_arguments(inner) is not None
+        return inner if is_object else text
 
     def _take_more(self, text: str) -> list[str]:
         if self._retelling is not None:
@@ -253,6 +276,13 @@ class OpenCall:
         """The arguments as an object; None for none, for blank ones, and for a placeholder."""
         arguments = "".join(self.chunks)
         return parse_arguments(arguments) if arguments.strip() else None
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def as_name(value: Any) -> str:

@@ -93,7 +93,9 @@ class ResponsesDecoder(CallReader):
                 self._unread.look_over(f"{kind}.", payload, known)
         elif is_error(payload):
             self._fail(parse_error(payload))
-        elif not (self._parse_progress(kind, payload) or members.is_empty_event(str(kind))):
+        elif members.is_of_a_tool(str(kind)):
+            self._keep_tool_piece(str(kind), payload)
+        elif not (self._parse_progress(kind, payload) or kind in members.EMPTY_EVENTS):
             self._note_event(str(kind), payload)
 
     def _note_event(self, kind: str, payload: dict[str, Any]) -> None:
@@ -145,9 +147,12 @@ class ResponsesDecoder(CallReader):
             return
         reason = _find_reason(response)
         raw = f"{status}:{reason}" if reason else str(status)
+        if status == "completed" and self._items.are_cut():
+            reason, raw = "incomplete", f"{raw}:incomplete"
         self._finish_word(str(reason or status), raw=raw)
         if not (reason or status == "incomplete"):
             self._end_free_input()
+        self._note_tool_pieces()
         self._add_previews()
         speech = self._speech.take()
         if speech is not None:

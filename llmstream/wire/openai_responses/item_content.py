@@ -61,6 +61,8 @@ class ItemContent:
     files: list[File] = field(default_factory=list)
     sounds: list[File] = field(default_factory=list)
     phase: str | None = None
+    is_cut: bool = False
+    """The server says that it isn't whole."""
     name: str = ""
     """A call's."""
     arguments: str = ""
@@ -119,7 +121,10 @@ def read_content(item: Mapping[str, Any], unread: Unread) -> ItemContent:
     kind = item["type"]
     if kind in members.ITEMS:
         unread.look_over(f"output.{kind}.", item, members.ITEMS[kind])
-    read = ItemContent(kind, phase=as_text(item.get("phase")))
+    phase = as_text(item.get("phase"))
+    if phase is None:
+        unread.note(f"output.{kind}.phase", item.get("phase"))
+    read = ItemContent(kind, phase=phase, is_cut=item.get("status") == "incomplete")
     if kind in CALLS:
         _read_call(read, item)
     elif kind == "reasoning":

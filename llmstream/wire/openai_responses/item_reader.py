@@ -112,10 +112,12 @@ class ItemReader(ItemWriter):
 
     def _end_item(self, item: dict[str, Any], state: Item, read: ItemContent) -> None:
         kind = read.type
+        state.is_cut = read.is_cut
         if state.done:
             self._add_to_done(item, state, read)
             return
         self._items.finish(state, read.key)
+        self._tool_items[kind] += 1
         if kind == "message":
             self._end_message(state, read)
         elif kind == "reasoning":
@@ -153,6 +155,7 @@ class ItemReader(ItemWriter):
                 self._items.forget_told()
                 self._parse_snapshot(item, index, read[index])
             else:
+                state.is_cut = read[index].is_cut
                 self._add_to_done(item, state, read[index])
         self._end_begun_items()
 
@@ -182,7 +185,9 @@ class ItemReader(ItemWriter):
             opening = state.opening
             if opening is None or state.family in _TEXTS:
                 continue
-            if state.begun or (state.call is None and opening.get("status") in _OVER):
+            if is_provider_call(state.family) and opening.get("status") not in _OVER:
+                self._unread.note(f"output.{state.family}", members.without_names(opening))
+            elif state.begun or (state.call is None and opening.get("status") in _OVER):
                 self._end_item(opening, state, read_content(opening, self._unread))
 
     def _parse_snapshot(self, item: dict[str, Any], index: int, read: ItemContent) -> None:

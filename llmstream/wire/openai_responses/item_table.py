@@ -32,6 +32,7 @@ class Item:
         "done",
         "family",
         "files",
+        "is_cut",
         "opening",
         "phase",
         "reasoning",
@@ -66,6 +67,8 @@ class Item:
         self.thought: tuple[int, int] | None = None
         """Where its reasoning stands in that of the answer: from character to character."""
         self.signature = ""
+        self.is_cut = False
+        """It was finished, and isn't whole."""
         self.opening: dict[str, Any] | None = None
         """How it began."""
 
@@ -101,6 +104,11 @@ class ItemTable:
     def of(self, family: str) -> list[Item]:
         """The items of a family, in the order in which they began."""
         return self._all.get(family, [])
+
+    def are_cut(self) -> bool:
+        """Whether an answer or a call is finished, and isn't whole."""
+        words = (*self.of("message"), *self.of("call"))
+        return any(item.is_cut for item in words)
 
     def going_on(self) -> Iterator[Item]:
         """The items that were never finished."""

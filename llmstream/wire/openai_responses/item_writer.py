@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from llmstream.messages import File, Source, parse_arguments
@@ -37,6 +38,11 @@ class ItemWriter(Decoder):
         self._spoken: set[Item | None] = (
             set()
         )  # messages whose speech streams; None: not known whose
+        # By type, those of the items that the provider's tools made, and the first piece of each.
+        self._tool_items: Counter[str] = Counter()
+        self._tool_pieces: defaultdict[str, dict[Any, tuple[str, dict[str, Any]]]] = defaultdict(
+            dict
+        )
         self._previews: dict[
             str, str
         ] = {}  # the last picture of each that isn't finished, by item id
@@ -245,6 +251,19 @@ class ItemWriter(Decoder):
         call.done = item.get("status") != "incomplete" or (
             not call.freeform and parse_arguments(call.arguments) is None
         )
+
+    def _keep_tool_piece(self, kind: str, payload: dict[str, Any]) -> None:
+        """A piece of a tool's call or outcome. Its item has all of it, if that comes."""
+        tool, _, rest = kind.split(".")[1].partition("_call_")
+        item = f"{tool}_call_output" if rest.startswith("output_") else f"{tool}_call"
+        place = payload.get("item_id") or payload.get("output_index")
+        self._tool_pieces[item].setdefault(place, (kind, members.without_names(payload)))
+
+    def _note_tool_pieces(self) -> None:
+        """The pieces of items that never came. Ids change: they are counted."""
+        for item, pieces in self._tool_pieces.items():
+            for kind, said in islice(pieces.values(), self._tool_items[item], None):
+                self._unread.note(kind, said)
 
     def _provider_call(self, item: dict[str, Any]) -> None:
         parsed, result, file = parse_call(item)

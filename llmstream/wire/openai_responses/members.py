@@ -191,9 +191,9 @@ def of_event(kind: str) -> frozenset[str]:
     return _OF_END if _END.fullmatch(kind) else _OF_TEXT
 
 
-def is_empty_event(kind: str) -> bool:
-    """Whether an event tells nothing that another doesn't tell."""
-    return kind in EMPTY_EVENTS or _OF_A_TOOL.fullmatch(kind) is not None
+def is_of_a_tool(kind: str) -> bool:
+    """Whether an event is a piece of what a tool of the provider's got or said."""
+    return _OF_A_TOOL.fullmatch(kind) is not None
 
 
 def without_names(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tests.wire.wild.responses_rows import responses_rows
 from tests.wire.wild.retelling_rows import retelling_rows
 from tests.wire.wild.row import Row, frames, reported
 from tests.wire.wild.told_again_rows import told_again_rows
+from tests.wire.wild.unfinished_rows import unfinished_rows
 from tests.wire.wild.unusual_place_rows import unusual_place_rows
 from tests.wire.wild.whole_message_rows import whole_message_rows
 
@@ -69,4 +70,5 @@ def rows() -> list[Row]:
         *unusual_place_rows(),
         *whole_message_rows(),
         *late_seal_rows(),
+        *unfinished_rows(),
     ]
