@@ -77,6 +77,7 @@ BESIDE = {
     EventType.MESSAGE_COMPLETE: (
         "finish_reason",
         "raw_finish_reason",
+        "stop_details",
         "usage",
         "start",
         "messages",

@@ -219,6 +219,7 @@ completes = event(
     message=or_none(messages),
     finish_reason=or_none(st.sampled_from(FinishReason)),
     raw_finish_reason=or_none(text),
+    stop_details=or_none(st.dictionaries(text, text, max_size=2)),
     usage=or_none(summed_usages),
     messages=or_none(st.lists(messages, max_size=2)),
 )

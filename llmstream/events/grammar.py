@@ -222,6 +222,7 @@ class Guard:
             message=self._message(finish_reason, usage),
             finish_reason=finish_reason,
             raw_finish_reason=event.raw_finish_reason,
+            stop_details=event.stop_details,
             usage=usage,
             messages=event.messages,
             raw=event.raw,

@@ -163,6 +163,8 @@ class StreamEvent:
     """On MESSAGE_COMPLETE: why the answer ended."""
     raw_finish_reason: str | None = None
     """The same in the provider's own word, where it gave one."""
+    stop_details: dict[str, Any] | None = None
+    """What the provider says of that end, in its own words: a refusal's category and explanation."""
     usage: Usage | None = None
     """On the terminal event: the tokens that were billed, as far as they were reported."""
     messages: list[Message] | None = None

@@ -79,6 +79,7 @@ class AnswerWriter:
         self._usage: Usage | None = None
         self._finish_reason: FinishReason | None = None
         self._raw_finish_reason: str | None = None
+        self._stop_details: dict[str, Any] | None = None
         self._failure: tuple[ErrorKind, str] | None = None  # of a finish word that means one
         self.ended = False
         """The terminal event was returned: stop reading."""
@@ -453,6 +454,7 @@ class AnswerWriter:
                 message=message,
                 finish_reason=reason,
                 raw_finish_reason=self._raw_finish_reason,
+                stop_details=self._stop_details,
                 usage=self._usage,
             )
         )

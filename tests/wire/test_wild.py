@@ -47,6 +47,8 @@ def check(events: Sequence[StreamEvent], expect: dict[str, Any]) -> None:
         assert last.finish_reason == expect["finish"]
     if "code" in expect:
         check_not_understood(last)
+    if "stop_details" in expect:
+        assert last.stop_details == expect["stop_details"]
     for name, type in TYPES.items():
         if name in expect:
             assert sum(part.type == type for part in message.parts) == expect[name]

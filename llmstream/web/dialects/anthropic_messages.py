@@ -183,7 +183,7 @@ def _complete_delta(frame: dict[str, Any]) -> None:
 
 
 def _complete_end(frame: dict[str, Any]) -> None:
-    frame["delta"] |= _MESSAGE
+    frame["delta"] = {**_MESSAGE, **frame["delta"]}
     frame["usage"] = {**_DELTA_USAGE, **_numbers(frame["usage"])}
 
 

@@ -155,6 +155,11 @@ class MessagesDecoder(BlockDecoder):
     def _parse_stop(self, stop: dict[str, Any]) -> None:
         if reason := stop.get("stop_reason"):
             self._finish_word(as_string(reason))
+        details = stop.get("stop_details")
+        if isinstance(details, dict):
+            self._stop_details = details
+        else:
+            self._unread.note("stop_details", details)
 
     def _count_anew(self, *, ended: bool = False) -> None:
         self._usage = self._counts.usage(ended=ended)

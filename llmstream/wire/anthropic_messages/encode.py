@@ -224,11 +224,12 @@ class MessagesEncoder(EventEncoder):
             yield from self._begin(event)
             yield from self._whole_answer(event)
         yield from self._close_prose()
-        for block in self._calls.values():
-            yield from self._end_input(block)
+        for index in self._calls.values():
+            yield _stop(index)
+        stop = {"stop_reason": _render_reason(event), "stop_sequence": None}
         yield {
             "type": "message_delta",
-            "delta": {"stop_reason": _render_reason(event), "stop_sequence": None},
+            "delta": {**stop, **present(stop_details=event.stop_details)},
             "usage": render_usage(event.usage),
         }
         yield {"type": "message_stop"}

@@ -14,6 +14,7 @@ _END = _ANY | {
     "context_management",
     "delta",
     "message",
+    "stop_details",
     "stop_reason",
     "stop_sequence",
     "usage",

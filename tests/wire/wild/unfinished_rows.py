@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from tests.wire.wild.chat_rows import chat, piece
-from tests.wire.wild.messages_rows import add, messages, stop, tool
+from tests.wire.wild.messages_rows import START, add, begin, messages, stop, tool
 from tests.wire.wild.responses_rows import asked, completed, event, responses, said, text_pieces
-from tests.wire.wild.row import CALL, RESPONSES, TWO, WHOLE, Row, called
+from tests.wire.wild.row import CALL, RESPONSES, TWO, WHOLE, Row, called, frames
 
 ADDED, DONE = "output_item.added", "output_item.done"
 QUOTED = json.dumps(WHOLE)
@@ -203,6 +203,40 @@ def grown() -> list[Row]:
     ]
 
 
+def refused() -> list[Row]:
+    """Messages: what is said of a refusal, in each of its places."""
+    details = {"type": "refusal", "category": "cyber", "explanation": "It asks for malware."}
+    expect = {"finish": "refusal", "stop_details": details, "unread": []}
+    delta = {"stop_reason": "refusal", "stop_details": details}
+    usage = {"output_tokens": 5}
+    end = {"type": "message_delta", "delta": delta, "usage": usage}
+    stopped = {"type": "message_stop"}
+    text = (begin(0, type="text", text="I can"), stop(0))
+    message = {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "I can"}],
+    }
+    body = json.dumps({**message, **delta}).encode()
+    return [
+        Row("a refusal's details", "anthropic:m", frames([START, *text, end, stopped]), expect),
+        Row("a refusal's details, alone", "anthropic:m", frames([START, end, stopped]), expect),
+        Row(
+            "a refusal's details at the top",
+            "anthropic:m",
+            frames([START, *text, {"type": "message_delta", **delta}, stopped]),
+            expect,
+        ),
+        Row("whole: a refusal's details", "anthropic:m", body, expect, "application/json"),
+        Row(
+            "a refusal's details that are words",
+            "anthropic:m",
+            frames([START, *text, {**end, "delta": {**delta, "stop_details": "cyber"}}, stopped]),
+            {"finish": "refusal", "unread": ["stop_details"]},
+        ),
+    ]
+
+
 def unfinished_rows() -> list[Row]:
     """All of them."""
-    return [*hosted(), *halves(), *quoted(), *grown()]
+    return [*hosted(), *halves(), *quoted(), *grown(), *refused()]
