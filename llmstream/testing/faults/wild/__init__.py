@@ -7,5 +7,6 @@ from llmstream.testing.faults.wild import (  # noqa: F401  # importing them fill
     places,
     refusals,
     responses,
+    retold,
     usage,
 )
