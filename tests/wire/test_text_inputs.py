@@ -1,4 +1,4 @@
-"""A call whose input is a text, in the format whose inputs are objects: custom tools, and what other vendors' tools do."""
+"""A call whose input is a text, in the format whose inputs are objects: custom tools, other vendors' tools."""
 
 from __future__ import annotations
 

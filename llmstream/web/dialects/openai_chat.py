@@ -197,7 +197,8 @@ class _OfficialChunks(ChatEncoder):
     def _status(self, status: Status) -> Iterator[dict[str, Any]]:
         data = status.data
         if status.kind == "opaque" and data is not None and BESIDE_REASONING.isdisjoint(data):
-            self._details += self._own_details(data) or [self._detail(data)]
+            own = own_notes(data.get("provider_data"), FORMAT)
+            self._add_own(own or {"reasoning_details": [self._detail(data)]})
         yield from ()
 
     def _add_own(self, own: dict[str, Any]) -> None:

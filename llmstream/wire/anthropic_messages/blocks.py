@@ -47,7 +47,6 @@ class OpenBlock:
         self.record = TextRecord()  # of a text or a thinking block
         self.cited: Counter[int] = Counter()  # the citations of a text block that were told
         self.echo: Echo | None = None  # of what its start told
-        self.cited: Counter[int] = Counter()  # the keys of its citations
         self.signature: list[str] = []
         self.thought: tuple[int, int] | None = None  # where its words stand in all reasoning
         self.item: dict[str, Any] | None = None

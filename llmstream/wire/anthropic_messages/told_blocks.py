@@ -52,11 +52,6 @@ class ToldBlocks:
         """The citations."""
         self.signatures: set[str] = set()
         """Those of thinking."""
-        self.cited: Counter[int] = Counter()
-        """The keys of all citations."""
-        self._unstated: Counter[int] = (
-            Counter()
-        )  # those of them that the whole message hasn't told again
 
     def add_call(self, call: OpenCall) -> None:
         """A call is whole."""
@@ -66,10 +61,6 @@ class ToldBlocks:
     def add(self, block: Mapping[str, Any]) -> None:
         """Another block than a call or words."""
         self._others[key_of(block)] += 1
-
-    def restated(self, keys: Iterable[int]) -> Counter[int]:
-        """Those of a text's citations, in the whole message, that were told: none counts for two texts."""
-        return Counter(key for key in keys if take_one(self._unstated, key))
 
     def has_words(self, kind: str, words: str) -> bool:
         """Whether one block told these words."""
@@ -85,7 +76,6 @@ class ToldBlocks:
 
     def untold(self, blocks: list[dict[str, Any]]) -> list[Untold]:
         """The blocks of a whole message that weren't told, and all those of words, unless other words were told."""
-        self._unstated = self.cited.copy()
         sizes = {kind: self.size(kind, blocks) for kind in PROSE}
         others, asked = self._others.copy(), self._asked.copy()
         known = (self._call_of(block) for block in blocks)

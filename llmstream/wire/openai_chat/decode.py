@@ -41,6 +41,9 @@ from llmstream.wire.speech import Speech
 from llmstream.wire.text_record import TextRecord
 from llmstream.wire.usage_counts import read_counts, usage_of
 
+_PLAIN = frozenset({"content", "role", "refusal"})
+"""Members of nearly every delta; OpenAI's first one has all three."""
+
 
 class ChatDecoder(ReasoningReader):
     """One chat completions answer; choice 0, if there are several."""
