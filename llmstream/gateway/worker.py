@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llmstream.conversations import Store
-from llmstream.gateway.process import ServerProcess, report_unused
+from llmstream.gateway.process import ServerProcess, relieve_collector, report_unused
 from llmstream.gateway.readiness import BEAT, Readiness
 from llmstream.gateway.settings import ServerSettings, SettingsSource
 from llmstream.web.acceptor import Acceptor
@@ -47,6 +47,7 @@ class WorkerProcess(ServerProcess):
         self.server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # ours are set below
         announce()
         self._acceptor = Acceptor(self.server, listener)
+        relieve_collector()
         with suppress(SystemExit):  # uvicorn exits when an app can't start
             self.server.run(sockets=[])
         return 0 if self.server.started else 1
