@@ -13,13 +13,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
+from llmstream.checks import as_text
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import FinishReason, Source, parse_arguments
+from llmstream.messages import (
+    FinishReason,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    Source,
+    parse_arguments,
+)
 from llmstream.plain_values import amended
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
 from llmstream.web.dialects.frames import RunsOfText
+from llmstream.web.dialects.provider_data import reasoning_of, seal, unseal
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_error
@@ -81,6 +90,8 @@ class AnthropicMessages:
         body = object_of(body)
         request = parse_request(body)
         warnings = keep_listed(request, FORMAT)
+        for message in request.messages:
+            message.parts = [_kept(part) for part in message.parts]
         reply = f"msg_{self.new_id()}"
         return ask_for(
             request,
@@ -142,6 +153,16 @@ class _Frames(MessagesEncoder):
     def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         return self.frames(event)
 
+    def _opaque(self, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What another format's provider wants back is sealed: clients keep a signature as it is."""
+        if "phase" in data or data["format"] == FORMAT:
+            return super()._opaque(data)
+        if "item" in data:
+            sealed: dict[str, Any] = {"item": {"type": "redacted_thinking", "data": seal(data)}}
+        else:
+            sealed = {"signature": seal(data)}
+        return super()._opaque({"format": FORMAT, **sealed})
+
     def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         info = event.error_info
         if info is not None:
@@ -151,6 +172,17 @@ class _Frames(MessagesEncoder):
         if source.url is not None:  # its offsets in the text are not the blocks of a search result
             source = amended(source, start=None, end=None)
         return super()._source(source)
+
+
+def _kept(part: Part) -> Part:
+    """Reasoning that another format's provider wants back, as it was sealed."""
+    text, word = "", None
+    if isinstance(part, ReasoningPart):
+        text, word = part.text, part.signature
+    elif isinstance(part, ProviderPart):
+        word = as_text(part.data.get("data"))
+    sealed = unseal(word)
+    return part if sealed is None else reasoning_of(text, sealed)
 
 
 def _render_error(info: ErrorInfo) -> dict[str, Any]:

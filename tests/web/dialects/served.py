@@ -27,6 +27,7 @@ CALLS = [
 SCENARIOS: dict[str, Sequence[ScriptItem]] = {
     "text": [TEXT, Usage(input_tokens=7, output_tokens=3, cache_read_tokens=2)],
     "tools": ["Let me look.", *CALLS],
+    "one-call": [CALLS[0]],
     "reasoning": [ReasoningPart("Hm, thinking", "c2ln"), "Yes."],
     "length": ["Half", FinishReason.LENGTH],
     "json": ['{"city": ', '"Paris"}', Usage(input_tokens=7, output_tokens=3)],

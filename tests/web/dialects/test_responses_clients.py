@@ -24,8 +24,6 @@ AGENT = [
     ["Let me look.", *CALLS, Usage(input_tokens=9, output_tokens=4)],
     ["It is blue.", Usage(input_tokens=20, output_tokens=3)],
 ]
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-"""A picture of one pixel, as PNG."""
 INPUTS = [call.input for call in CALLS]
 PLAYED = ("text", "tools", "reasoning", "length", "empty-answer", "midway", "refused", "nobody")
 BUSY = "The model is overloaded just now."
@@ -80,13 +78,6 @@ async def test_openai_python(at: Served) -> None:
         history = [{"role": "user", "content": "hi"}, *said.output, *results]
         assert (await read("agent", history)).output_text == "It is blue."
         check_results_went_up(at)
-
-        content = [
-            {"type": "input_text", "text": "What is this?"},
-            {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}", "detail": "low"},
-        ]
-        await read("text", [{"role": "user", "content": content}])
-        assert PIXEL in json.dumps(at.upstream.bodies("text")[-1])
 
         thought = await read("reasoning")
         assert thought.output[0].summary[0].text == "Hm, thinking"
