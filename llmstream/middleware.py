@@ -25,7 +25,7 @@ from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.relay import Relay
-from llmstream.events.types import StreamEvent
+from llmstream.events.types import StreamEvent, failure_of
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
 from llmstream.observe import Observation
@@ -219,7 +219,7 @@ class MiddlewareRun:
         if isinstance(problem, LLMError):
             return self._relay.fail(problem.info)
         failed = as_error(problem, "middleware", logger, begun=self._is_begun)
-        return self._relay.fail(failed.error_info or ErrorInfo("internal"))
+        return self._relay.fail(failure_of(failed))
 
     async def _finish(self) -> None:
         """Run what stands after the last event of each middleware. It can't change the answer any more."""

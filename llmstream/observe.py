@@ -56,7 +56,7 @@ class ObservedAttempt:
     outcome: Outcome | None = None
     """None until it ended."""
     start: Start | None = None
-    """Who answered, from the first piece on."""
+    """The provider and model that answered, from the first piece on."""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     """As this provider reported it."""
@@ -91,7 +91,7 @@ class ObservedCall:
     outcome: Outcome | None = None
     """None until it ended."""
     start: Start | None = None
-    """Who answered, from the first piece on."""
+    """The provider and model that answered, from the first piece on."""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     """As on the terminal event. None: nothing was reported, or the call didn't come to its end."""

@@ -34,13 +34,13 @@ TABLES: Final = ("models", "aliases", "limits", "rate")
 
 @dataclass(slots=True)
 class FileConfig:
-    """What a file says, with providers that are ready to be asked."""
+    """A file's contents, with providers that are ready to be asked."""
 
     pools: dict[str, ModelPool] = field(default_factory=dict)
     rates: dict[str, Rate] = field(default_factory=dict)
     """By the names of models that have a rate of their own."""
     facts: dict[str, Candidate] = field(default_factory=dict)
-    """What the file tells of some models, by their names."""
+    """Context length and abilities of some models, by their names."""
     aliases: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     rate: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def read_text(path: str) -> str:
 
 
 def parse_config(text: str, name: str, workers: int = 1) -> FileConfig:
-    """What a file says; `name` is its name in errors. Raises ConfigFileError with all that is wrong.
+    """Read a file; `name` is its name in errors. Raises ConfigFileError with all that is wrong.
 
     Its limits must be large enough to be divided among the `workers`.
     """

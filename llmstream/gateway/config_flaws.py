@@ -15,7 +15,7 @@ _MEANT = {
     "total": "write max_streams",
     "provider": 'write it before the model: model = "openai:gpt-5-mini"',
 }
-"""What to write in place of keys that people try."""
+"""Advice for keys that people try."""
 _TYPES = {
     str: "a text",
     bool: "true or false",
@@ -46,7 +46,7 @@ class ConfigFileError(ConfigurationError):
 
 
 def advice(key: str, known: Sequence[str]) -> str:
-    """What to write in place of a key that doesn't exist."""
+    """Advice for a key that doesn't exist."""
     meant = _MEANT.get(key.lower())
     if meant is not None and any(name in meant for name in known):
         return meant
@@ -60,7 +60,7 @@ def near_miss(name: str, known: Iterable[str]) -> str | None:
 
 
 def describe_type(value: object) -> str:
-    """What kind of value this is. The value itself may be a key, so it isn't shown."""
+    """The kind of a value. The value itself may be a key, so it isn't shown."""
     if value in ("", []):
         return "an empty one"
     return _TYPES.get(type(value), "a date or time")

@@ -22,7 +22,7 @@ from llmstream.router import Candidate
 from llmstream.targets import account
 
 ABILITIES: Final = ("tools", "images", "files", "schemas")
-"""What a model can do, as `llmstream.router.Candidate` has it."""
+"""A model's abilities, by the names of `llmstream.router.Candidate`."""
 _ENDPOINT_KEYS = ("key_env", "base_url", "allow_insecure_http")
 MODEL_KEYS: Final = ("model", *_ENDPOINT_KEYS, "fallbacks", "rate", "context", *ABILITIES)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")

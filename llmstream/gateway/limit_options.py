@@ -39,7 +39,7 @@ class LimitOption:
 
     @property
     def shown_default(self) -> str:
-        """What holds where nothing is given."""
+        """The value that holds where none is given."""
         return "no limit" if self.default is None else f"{self.default:,}".removesuffix(".0")
 
     @property

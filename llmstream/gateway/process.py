@@ -112,7 +112,7 @@ def relieve_collector() -> None:
 
 
 def flaw_of(problem: Exception) -> str:
-    """What is wrong with settings, for people."""
+    """The flaw of settings, in words for people."""
     is_told = isinstance(problem, ConfigurationError | TypeError | ValueError)
     return str(problem) if is_told else describe(problem)
 

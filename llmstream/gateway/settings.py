@@ -36,7 +36,7 @@ class ServedModels(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What a server may be told. `rate` holds for every model without one of its own."""
+    """The settings of a server. `rate` holds for every model without one of its own."""
 
     models: ServedModels
     access: Access
@@ -131,7 +131,7 @@ class SettingsSource:
         return read_text(self.path)
 
     def settings(self, text: str) -> ServerSettings:
-        """What the command line and the file with this text say. Raises ConfigurationError or ValueError."""
+        """The settings of the command line and of a file with this text. Raises ConfigurationError or ValueError."""
         if self.path is None:
             return self._settings(self.models, self.limits, self.rate)
         # Servers without a file start without its parser.

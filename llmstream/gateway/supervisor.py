@@ -161,7 +161,7 @@ class Supervisor:
         self._kill(signal.SIGKILL)
 
     def _read_report(self, worker: _Worker) -> None:
-        """What a worker says of itself."""
+        """Read a worker's messages."""
         try:
             words = worker.control.recv(64)
         except OSError:
@@ -286,5 +286,5 @@ class Supervisor:
         logger.info(words, self._count, rates, told or "what it can")
 
     def _check(self, text: str) -> Gateway:
-        """What each worker will make of the file. Raises ConfigurationError or ValueError."""
+        """The settings that each worker will read from the file. Raises ConfigurationError or ValueError."""
         return Gateway(self._source.settings(text).share(0, self._count), MemoryStore())

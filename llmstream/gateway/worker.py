@@ -17,9 +17,9 @@ from llmstream.gateway.settings import ServerSettings, SettingsSource
 from llmstream.web.acceptor import Acceptor
 
 STARTED: Final = b"s"
-"""What a worker sends once it answers."""
+"""A worker's message once it answers."""
 LOADED: Final = b"l"
-"""What a worker sends once it goes on with a new text of the file, or could not."""
+"""A worker's message once it uses a new text of the file, or couldn't."""
 
 
 @dataclass(frozen=True, slots=True)

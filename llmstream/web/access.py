@@ -46,7 +46,7 @@ Authenticate = Callable[[HTTPConnection], Awaitable[str | None] | str | None]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask. `keys` are secrets that clients send, or a function that says who they are; None: anybody may ask.
+    """The rules of access. `keys` are secrets that clients send, or a function that names them; None: anybody may ask.
 
     The function, async or not, returns a client's name. Only a `str` with something in it is a name; whatever else it
     returns is a stranger. What it raises is a 500, but for an HTTPException or RefusedError, which is told as it is.
@@ -105,7 +105,7 @@ class Access:
         return not is_link or own_path(connection.scope) not in PUBLIC
 
     async def identify(self, connection: HTTPConnection) -> str:
-        """Who asks: a name that is neither a key nor guessable from one. Raises RefusedError for a stranger."""
+        """The caller's name, which is neither a key nor guessable from one. Raises RefusedError for a stranger."""
         if self.keys is None:
             return connection.client.host if connection.client is not None else "unknown"
         if callable(self.keys):
@@ -175,7 +175,7 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
 
 
 def describe_request(connection: HTTPConnection) -> str:
-    """What was asked for, and from where: for the log, so without what stands behind the path, which may be a token."""
+    """Method, path and sender for the log. The query is left out, because it may hold a token."""
     method = connection.scope.get("method", "WebSocket")
     host = connection.client.host if connection.client is not None else "unknown"
     return f"{method} {connection.scope['path']} from {host}"
@@ -199,7 +199,7 @@ def _without_slash(scope: Scope) -> Scope:
 
 
 async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[str | None, str]:
-    """Who asks, by a function of somebody else's; and for the log, why an odd answer is nobody.
+    """Ask a function of the user's for the caller's name. Beside it, for the log: why an odd answer names nobody.
 
     Raises RefusedError for what it raises. Its words may be the key itself (`KeyError`), so they are left out.
     """
@@ -234,7 +234,7 @@ def _flaw_of_keys(keys: object) -> str | None:
         return None
     if isinstance(keys, Mapping | bytes) or not isinstance(keys, Collection):
         return f"keys must be a list of keys, a function or None, not a {type(keys).__name__}"
-    listed = (keys,) if isinstance(keys, str) else keys
+    listed = _listed(keys)
     if not listed:
         return "keys is empty, which lets in nobody; None lets in anybody"
     if not all(map(_is_key, listed)):
@@ -254,7 +254,7 @@ def _flaw_of_origins(origins: Sequence[str]) -> str | None:
     return 'origins must be a list of pages\' origins, such as ["https://app.example.com"]'
 
 
-def _listed(keys: str | Sequence[str]) -> Sequence[str]:
+def _listed(keys: str | Collection[str]) -> Collection[str]:
     return (keys,) if isinstance(keys, str) else keys
 
 
@@ -296,7 +296,7 @@ def _key(connection: HTTPConnection) -> str:
     return next(filter(None, map(connection.headers.get, KEY_HEADERS)), "")
 
 
-def _holder(key: str, keys: Sequence[str]) -> str | None:
+def _holder(key: str, keys: Collection[str]) -> str | None:
     """A name for whoever holds this key. Compares hashes, and all of them, so that time doesn't tell."""
     if not key:
         return None

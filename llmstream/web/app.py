@@ -76,15 +76,9 @@ def create_app(
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
     Raises ConfigurationError for models that can't be asked, for want of a key for one.
     """
-    owned: list[LLMClient | ConversationClient] = []
-    if client is None:
-        client = LLMClient()
-        owned.append(client)
-    if not isinstance(client, LLMClient):
-        raise TypeError(f"client must be an LLMClient, not {type(client).__name__}")
-    if conversations is None:
-        conversations = ConversationClient(client)
-        owned.insert(0, conversations)
+    owned = _Owned()
+    client = owned.client(client)
+    conversations = owned.conversations(conversations, client)
     names, facts = _names(client, models)
     router = router or _everything(client, next(iter(names.values())))
     service = Service(
@@ -99,24 +93,55 @@ def create_app(
         tell_refusals=tell_refusals,
         ready=ready,
     )
+    return _assemble(service, access, owned, responses_websocket=responses_websocket)
+
+
+class _Owned:
+    """The clients that an app made itself, and closes when the server stops."""
+
+    def __init__(self) -> None:
+        self._made: list[LLMClient | ConversationClient] = []
+
+    def client(self, given: LLMClient | None) -> LLMClient:
+        """The client that was given, or one of the app's own."""
+        if given is None:
+            given = LLMClient()
+            self._made.append(given)
+        if not isinstance(given, LLMClient):
+            raise TypeError(f"client must be an LLMClient, not {type(given).__name__}")
+        return given
+
+    def conversations(
+        self, given: ConversationClient | None, client: LLMClient
+    ) -> ConversationClient:
+        """The conversations that were given, or the app's own."""
+        if given is None:
+            given = ConversationClient(client)
+            self._made.append(given)
+        return given
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None, None]:
+    async def lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
+        """Close them in the end: conversations before the client that they use."""
         yield
-        for made_here in owned:
+        for made_here in reversed(self._made):
             await made_here.aclose()
 
+
+def _assemble(
+    service: Service, access: Access, owned: _Owned, *, responses_websocket: bool
+) -> Starlette:
+    """The routes, and around them the gate, cross-origin rules and the answers to failures."""
     dialects = all_dialects()
     shape = _ErrorShapes(dialects)
+    others = [each for each in dialects if not isinstance(each, OpenAIResponses)]
     routes = [
-        *dialect_routes(
-            service, [each for each in dialects if not isinstance(each, OpenAIResponses)]
-        ),
+        *dialect_routes(service, others),
         *responses_routes(service, websocket=responses_websocket),
         *_routes(service),
     ]
     respond = _Failure(shape, [*dict.fromkeys(route.path for route in routes)]).respond
-    slots = Slots(limits)
+    slots = Slots(service.limits)
     middleware = [Middleware(Gate, access=access, slots=slots, shape=shape)]
     if access.origins:
         middleware = [_cors(access), Middleware(Unforeseen, respond=respond), *middleware]
@@ -125,7 +150,7 @@ def create_app(
         routes=routes,
         middleware=middleware,
         exception_handlers=dict.fromkeys(kinds, respond),
-        lifespan=lifespan,
+        lifespan=owned.lifespan,
     )
     app.state.slots = slots
     return app
@@ -135,7 +160,7 @@ _OUT_OF_SCOPE = {
     "/v1/embeddings": "Embeddings are out of this server's scope: ask their provider itself.",
     "/v1/completions": "Completions without messages are out of this server's scope: use /v1/chat/completions.",
 }
-"""What clients ask for that isn't coming."""
+"""Paths that clients ask for and that won't come."""
 
 
 class _ErrorShapes:
@@ -182,13 +207,13 @@ def _routes(service: Service) -> list[Route | WebSocketRoute]:
 
 
 class _Failure:
-    """What an endpoint raised, as a response in the words of its path."""
+    """Turns an endpoint's exception into a response in the words of its path."""
 
     def __init__(self, shape: Callable[[str], RenderError], paths: Sequence[str]) -> None:
         self._shape, self._paths = shape, paths
 
     async def respond(self, request: Request, problem: Exception) -> Response:
-        """What it says. Starlette raises again, for the server to log, what nobody foresaw."""
+        """The response. Starlette raises an unforeseen exception again, for the server to log."""
         request_id = getattr(request.state, "request_id", None) or new_request_id()
         headers: Mapping[str, str] | None = None
         if isinstance(problem, RefusedError):

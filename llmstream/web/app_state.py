@@ -38,7 +38,7 @@ class Service:
     client: LLMClient
     models: Mapping[str, str | None]
     facts: Mapping[str, Candidate]
-    """What is known of some of them."""
+    """Context length and abilities of some of them."""
     limits: Limits
     conversations: ConversationClient
     router: RouterWithDispatcher[Any]
@@ -88,7 +88,7 @@ class Service:
         return await self.client.count_tokens(amended(request, model=name or ""), headers=headers)
 
     async def missing(self) -> str | None:
-        """What is missing before requests can be answered; None: nothing."""
+        """The part that is missing before requests can be answered; None: nothing."""
         missing = self.ready() if self.ready is not None else None
         if missing is None and not await self._has_store():
             return "no store"
@@ -141,7 +141,7 @@ def invalid(text: str) -> RefusedError:
 
 
 def refusal_of(problem: ValidationError) -> RefusedError:
-    """What is wrong with a body, by place, without what was given."""
+    """The flaws of a body, by place, without the values that were given."""
     wrong = [
         f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
         for each in problem.errors(include_url=False, include_input=False, include_context=False)

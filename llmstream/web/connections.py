@@ -20,7 +20,7 @@ MOST_CONNECTIONS = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a client may send before anybody knows who it is. Sizes are in bytes, times in seconds.
+    """Limits on a client that hasn't been identified yet. Sizes are in bytes, times in seconds.
 
     For other bounds: `class MyHTTP(HTTP): bounds = Bounds(head_time=5)`. Raises ConfigurationError for one that
     nobody could keep.

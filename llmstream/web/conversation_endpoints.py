@@ -47,7 +47,7 @@ _PATIENCE = 30.0
 
 
 class Query(BaseModel):
-    """What a client of `/api/chat/stream` sends."""
+    """A message of a client of `/api/chat/stream`."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 

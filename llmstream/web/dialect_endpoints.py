@@ -67,7 +67,7 @@ class ReadRequest(NamedTuple):
     headers: dict[str, str]
     """The client's own, for the provider."""
     warnings: list[str]
-    """What isn't handed on."""
+    """The parts that aren't handed on."""
     verbatim: str | None
     """The provider that may tell in its own words why it refuses."""
 
@@ -98,7 +98,7 @@ class Mounted:
         )
 
     async def read(self, request: Request) -> ReadRequest:
-        """What the client asks, and of whom. Raises RefusedError."""
+        """Read a request, and choose the provider for it. Raises RefusedError."""
         return self.read_body(await read_json(request, self._service.limits), request)
 
     def read_body(self, body: Any, connection: HTTPConnection) -> ReadRequest:
@@ -161,7 +161,7 @@ class TokenCounts:
 
 
 async def _nothing_to_resume(_: Request) -> Response:
-    """What the AI SDK asks when a page is opened: 204 is "no answer is under way", anything else an error."""
+    """Answer the AI SDK's question when a page is opened: 204 is "no answer is under way", anything else an error."""
     return Response(status_code=204, headers={"cache-control": "no-store"})
 
 

@@ -35,7 +35,7 @@ Text: TypeAlias = Annotated[str, AfterValidator(_check_unicode)]
 
 
 class ChatBody(BaseModel):
-    """What `POST /chat` takes: `messages` in OpenAI's shape, or a `prompt`; the others are chat_completion's options.
+    """The body of `POST /chat`: `messages` in OpenAI's shape, or a `prompt`; the others are chat_completion's options.
 
     With `session_id` and `token` the server keeps the conversation, and `prompt` (or the last message) is its next
     turn. Without them `conversation_id` is only the client's own name for it.
@@ -70,7 +70,7 @@ class ChatBody(BaseModel):
 
 
 class UserRequest(BaseModel):
-    """What `POST /streaming_chat` takes."""
+    """The body of `POST /streaming_chat`."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -83,7 +83,7 @@ _TALK = frozenset(
     {"messages", "prompt", "stream", "model", "conversation_id", "session_id", "token"}
 )
 _KEPT = frozenset({"tools", "parallel_tool_calls"})
-"""What a conversation that the server keeps doesn't take: its tools are the server's."""
+"""Options that a conversation kept by the server doesn't take: its tools are the server's."""
 
 
 class Native:
@@ -170,7 +170,7 @@ class Native:
 
 
 def _next_turn(body: ChatBody) -> Message:
-    """What the user asks, where the server has kept what was before."""
+    """The user's new message, where the server keeps the earlier ones."""
     messages = (
         (body.messages or []) if body.prompt is None else [{"role": "user", "content": body.prompt}]
     )

@@ -19,13 +19,13 @@ import logging
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import is_
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
-from llmstream.events.types import EventType, StreamEvent, failure_of
+from llmstream.events.types import EventType, Retry, Start, StreamEvent, failure_of
 from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
 from llmstream.options import NAMES
@@ -51,7 +51,7 @@ _WARNED = frozenset({401, 403, 429})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a kind of failure looks like from outside."""
+    """How strangers see a kind of failure."""
 
     status: int
     text: str
@@ -187,25 +187,33 @@ def public_event(
 
     Why a tool of the server's own failed is kept back, and logged. `verbatim` as in `public_info`.
     """
-    changed: dict[str, Any] = {} if event.raw is None else {"raw": None}
+    changed: dict[str, Any] = {}
     if event.type is EventType.ERROR:
         info = public_info(failure_of(event), request_id, verbatim=verbatim)
-        changed |= {"error": info.message, "error_info": info}
-    elif event.retry is not None:
-        told = TABLE.get(event.retry.kind, TABLE["internal"])
-        changed["retry"] = amended(event.retry, reason=told.text, kind=told.kind)
-    start = event.start
-    if start is not None and (start.rate_limits or start.request_id):
-        changed["start"] = amended(start, rate_limits={}, request_id=None)
-    result = event.tool_result
-    if result is not None and _public_part(result) is not result:
-        logger.warning("request %s: tool %s: %s", request_id, result.name, result.content)
-        changed["tool_result"] = _public_part(result)
-    if event.message is not None:
-        changed["message"] = _public_message(event.message)
-    if event.messages is not None:
-        changed["messages"] = [_public_message(message) for message in event.messages]
+        changed = {"error": info.message, "error_info": info}
+    if event.tool_result is not None:
+        _log_failed(event.tool_result, request_id)
+    for name, make_public in _PUBLIC.items():
+        value = getattr(event, name)
+        shown = None if value is None else make_public(value)
+        if shown is not value:
+            changed[name] = shown
     return amended(event, **changed) if changed else event
+
+
+def _log_failed(result: ToolResult, request_id: str) -> None:
+    if _public_part(result) is not result:
+        logger.warning("request %s: tool %s: %s", request_id, result.name, result.content)
+
+
+def _public_retry(retry: Retry) -> Retry:
+    told = TABLE.get(retry.kind, TABLE["internal"])
+    return amended(retry, reason=told.text, kind=told.kind)
+
+
+def _public_start(start: Start) -> Start:
+    is_public = not start.rate_limits and not start.request_id
+    return start if is_public else amended(start, rate_limits={}, request_id=None)
 
 
 def _public_part(part: P) -> P:
@@ -219,6 +227,22 @@ def _public_message(message: Message) -> Message:
     parts = [_public_part(part) for part in message.parts]
     is_public = all(map(is_, parts, message.parts))
     return message if is_public else amended(message, parts=parts)
+
+
+def _public_messages(messages: Sequence[Message]) -> Sequence[Message]:
+    shown = [*map(_public_message, messages)]
+    return messages if all(map(is_, shown, messages)) else shown
+
+
+_PUBLIC: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "raw": lambda _: None,
+    "retry": _public_retry,
+    "start": _public_start,
+    "tool_result": _public_part,
+    "message": _public_message,
+    "messages": _public_messages,
+}
+"""Fields of an event that may hold what strangers must not see, and how each is made fit for them."""
 
 
 def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:

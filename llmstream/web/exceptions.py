@@ -78,7 +78,7 @@ def http_refusal(problem: HTTPException) -> RefusedError:
 
 
 def conversation_refusal(problem: LLMStreamError) -> RefusedError:
-    """What a stranger is told of a conversation that can't be had or gone on with."""
+    """The public error for a conversation that can't be opened or continued."""
     from llmstream.conversations import (
         AccessError,
         ContextTooLongError,

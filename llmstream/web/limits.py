@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(slots=True)
 class _Counts:
-    """What is being answered, by client and in all."""
+    """The number of answers under way, by client and in all."""
 
     clients: Counter[str] = field(default_factory=Counter)
     total: int = 0

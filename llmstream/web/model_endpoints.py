@@ -25,7 +25,7 @@ _ABILITIES = {
     "tools": "tool_use",
     "schemas": "structured_outputs",
 }
-"""What a Candidate says, by Anthropic's names."""
+"""The abilities of a Candidate, by Anthropic's names."""
 
 
 class Models:
@@ -35,7 +35,7 @@ class Models:
         self._service = service
 
     async def all(self, request: Request) -> Response:
-        """What may be asked for; the first is who answers those that name none."""
+        """The models that may be asked for. The first answers requests that name none."""
         listed = [self._document(model) for model in self._service.models]
         ends = {"first_id": None, "last_id": None}
         if listed:

@@ -38,12 +38,12 @@ from llmstream.wire.outbound import encode_json
 
 _TEXT = EventType.TEXT_DELTA
 LAST = "-end"
-"""What the id of the last event ends in."""
+"""The end of the last event's id."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class AbortedError(Exception):
-    """What was sent so far must not look whole, and nothing can be added to say so: cut the connection."""
+    """Raised to cut the connection: the answer so far must not look whole, and nothing can be added to say so."""
 
 
 class Outgoing(Protocol):
@@ -51,12 +51,12 @@ class Outgoing(Protocol):
 
     @property
     def content_type(self) -> str:
-        """What it makes."""
+        """The media type of its bytes."""
         ...
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What the answer's head has beside it."""
+        """Further headers of the answer."""
         ...
 
     @property
@@ -196,7 +196,7 @@ def outgoing(form: Form, *, whole: bool = False) -> Outgoing:
 
 
 def gap(last_event_id: str) -> StreamEvent:
-    """What stands before the answer to a client that wants to go on from an event, which it can't."""
+    """The note before the answer to a client that asks to go on from an event, which isn't possible."""
     text = "What was missed can't be sent again; the answer begins anew."
     return StreamEvent(
         EventType.STATUS, status=Status("gap", text, {"last_event_id": last_event_id})

@@ -48,7 +48,7 @@ MEDIA_TYPES: dict[Form, tuple[str, ...]] = {
     Form.TEXT: ("text/plain",),
     Form.JSON: ("application/json",),
 }
-"""What each form is called in Accept; the first is what it is labelled."""
+"""The media types of each form in Accept. The first labels the answer."""
 
 _FORMS = {
     ResponseMode.STREAM: (Form.SSE, Form.NDJSON, Form.TEXT),
@@ -63,7 +63,7 @@ _LONGEST = 8192
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is to be sent."""
+    """The form to send."""
 
     mode: ResponseMode
     form: Form

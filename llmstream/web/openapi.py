@@ -210,7 +210,7 @@ _UPGRADE = {
 
 
 def _foreign(summary: str, answer: Any, status: str = "200") -> dict[str, Any]:
-    """What is answered in the words of another API, its errors too."""
+    """An operation that answers in the words of another API, errors included."""
     failed = {**_json({"type": "object"}), "description": "An error, in this client's own words."}
     return {"summary": summary, "responses": {status: answer, "default": failed}}
 

@@ -173,7 +173,7 @@ class Bounded(_Base):
         return self._closing or self._wire.is_closing()
 
     def close(self) -> None:
-        """What uvicorn's `transport.close()` does. A client that may still be sending gets to read the answer first."""
+        """Close as uvicorn's transport does. A client that may still be sending gets to read the answer first."""
         if self.is_closing():
             return
         if self._reading_body or self._ignoring:
@@ -221,7 +221,7 @@ class Bounded(_Base):
     # Ends
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls for a request that the parser refused."""
+        """Answer a request that the parser refused. uvicorn calls it."""
         self._refuse(400)
 
     def _refuse(self, status: int) -> None:

@@ -37,7 +37,7 @@ class BoundedH11(Bounded, H11Protocol):
         return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser refused, or we."""
+        """Answer a request that the parser refused, or that this server did."""
         self._refuse(431 if self.conn.is_too_large else 400)
 
 

@@ -61,7 +61,7 @@ class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bou
         return bool(self.pipeline)
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser refused, or we."""
+        """Answer a request that the parser refused, or that this server did."""
         self._refuse(self._flaw)
 
     # The parser's callbacks
@@ -96,7 +96,7 @@ class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bou
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """What comes next is another head."""
+        """Expect another head next."""
         self._silent = 0
         super().on_message_complete()
         self._message_ended()

@@ -67,7 +67,7 @@ class MountedResponses(Mounted):
         self._recent = recent
 
     def read_body(self, body: Any, connection: HTTPConnection) -> ReadRequest:
-        """What the client asks, and of whom. Raises RefusedError."""
+        """Read a request, and choose the provider for it. Raises RefusedError."""
         if not isinstance(body, Mapping):
             return super().read_body(body, connection)
         who = connection.state.who

@@ -55,7 +55,7 @@ class Refusal(Response):
 
 
 def whole_messages(response: Response) -> tuple[Message, Message]:
-    """What a response of known length sends."""
+    """The messages of a response of known length."""
     head = {
         "type": "http.response.start",
         "status": response.status_code,

@@ -205,7 +205,7 @@ def choose(
     default: ResponseMode = ResponseMode.STREAM,
     offer: Sequence[Form] = FORMS,
 ) -> Choice:
-    """What `llmstream.web.negotiation` makes of a request; `flag` is its body's `stream`.
+    """The form that `llmstream.web.negotiation` chooses for a request; `flag` is its body's `stream`.
 
     `?forms=ndjson,json` says what the client can read, where `capabilities` doesn't. Raises HTTPException (406, 400),
     which Starlette and FastAPI answer with.

@@ -40,7 +40,7 @@ _COUNTS = {
 
 @dataclass(slots=True)
 class Run:
-    """What an answer says of itself."""
+    """The members that name an answer."""
 
     thread_id: str
     run_id: str
@@ -57,7 +57,7 @@ class AgUi:
     keep_alive: bytes = b": ping\n\n"
 
     def parse(self, body: Any) -> Ask:
-        """What a RunAgentInput asks for. Raises ValueError or TypeError that name the place.
+        """Read a RunAgentInput. Raises ValueError or TypeError that name the place.
 
         `context` becomes a system message; `forwardedProps.model` names the model. State is the client's own affair.
         """
@@ -277,7 +277,7 @@ def _usage(usage: Usage | None, start: Start | None) -> dict[str, Any]:
 
 
 def _sum(billed: Iterable[Usage], counted: str) -> int | None:
-    """What was reported of this count in all; None if nothing was."""
+    """The sum of this count over all reports; None without any."""
     counts = [getattr(each, counted) for each in billed]
     reported = [count for count in counts if count is not None]
     return sum(reported) if reported else None

@@ -7,7 +7,7 @@ are calls that nobody answered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmstream.checks import as_text, items_at, require
@@ -33,7 +33,7 @@ _MEDIA = ("image", "audio", "video", "document")
 
 
 def parse_context(value: Any) -> list[Message]:
-    """What the app tells the agent about itself, as one system message."""
+    """The app's own description of itself, as one system message."""
     lines = []
     for item, where in items_at(value or (), "context"):
         entry = object_of(item, where)
@@ -75,22 +75,43 @@ def _join(messages: list[Message], message: Message) -> None:
 
 
 def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:
-    role, content = message.get("role"), message.get("content")
+    role = message.get("role")
     if role not in _ROLES:
         raise ValueError(f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}")
-    if role == "tool":
-        return Message("tool", [_parse_result(message, where)])
-    if role == "reasoning":
-        text = _string(content or "", f"{where}.content")
-        return Message("assistant", [reasoning_of(text, _decrypted(message))])
-    if role == "assistant":
-        said: list[Part] = [TextPart(_string(content, f"{where}.content"))] if content else []
-        calls = items_at(message.get("toolCalls") or (), f"{where}.toolCalls")
-        said += [_parse_call(*call) for call in calls]
-        return Message("assistant", said)
-    if role in ("user", "system", "developer"):
-        return Message(role, _parse_content(content, f"{where}.content"))
-    return None
+    parse = _PARSERS.get(role)
+    return None if parse is None else parse(message, where)
+
+
+def _parse_answered(message: Mapping[str, Any], where: str) -> Message:
+    return Message("tool", [_parse_result(message, where)])
+
+
+def _parse_reasoning(message: Mapping[str, Any], where: str) -> Message:
+    text = _string(message.get("content") or "", f"{where}.content")
+    return Message("assistant", [reasoning_of(text, _decrypted(message))])
+
+
+def _parse_answer(message: Mapping[str, Any], where: str) -> Message:
+    content = message.get("content")
+    said: list[Part] = [TextPart(_string(content, f"{where}.content"))] if content else []
+    calls = items_at(message.get("toolCalls") or (), f"{where}.toolCalls")
+    said += [_parse_call(*call) for call in calls]
+    return Message("assistant", said)
+
+
+def _parse_prompt(message: Mapping[str, Any], where: str) -> Message:
+    return Message(message["role"], _parse_content(message.get("content"), f"{where}.content"))
+
+
+_PARSERS: Mapping[str, Callable[[Mapping[str, Any], str], Message]] = {
+    "tool": _parse_answered,
+    "reasoning": _parse_reasoning,
+    "assistant": _parse_answer,
+    "user": _parse_prompt,
+    "system": _parse_prompt,
+    "developer": _parse_prompt,
+}
+"""The roles that a model hears of."""
 
 
 def _parse_content(content: Any, where: str) -> list[Part]:
@@ -108,10 +129,8 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
     if kind not in _MEDIA:
         raise ValueError(f"{where}.type must be text, {', '.join(_MEDIA)}, not {kind!r}")
     source = object_of(part.get("source"), f"{where}.source")
-    value, media_type = (
-        _string(source.get("value"), f"{where}.source.value"),
-        as_text(source.get("mimeType")),
-    )
+    value = _string(source.get("value"), f"{where}.source.value")
+    media_type = as_text(source.get("mimeType"))
     member = _SOURCES.get(str(source.get("type")))
     given: dict[str, Any] = {} if member is None else {member: value}
     type = ImagePart if kind == "image" and member != "id" else File
@@ -119,7 +138,7 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
 
 
 def _parse_binary(part: Mapping[str, Any], where: str) -> Part:
-    """What clients before AG-UI 1.0 send for all media."""
+    """Read the one kind of part that clients before AG-UI 1.0 send for all media."""
     media_type = _string(part.get("mimeType"), f"{where}.mimeType")
     given = {name: as_text(part.get(name)) for name in ("data", "url", "id")}
     if media_type.lower().startswith("image/") and given["id"] is None:
@@ -134,10 +153,8 @@ def _parse_binary(part: Mapping[str, Any], where: str) -> Part:
 def _parse_call(call: Any, where: str) -> ToolCall:
     given = object_of(call, where)
     function = object_of(given.get("function"), f"{where}.function")
-    id, name = (
-        _string(given.get("id"), f"{where}.id"),
-        _string(function.get("name"), f"{where}.function.name"),
-    )
+    id = _string(given.get("id"), f"{where}.id")
+    name = _string(function.get("name"), f"{where}.function.name")
     arguments = _string(function.get("arguments") or "", f"{where}.function.arguments")
     parsed = parse_arguments(arguments)
     return ToolCall(
@@ -151,10 +168,8 @@ def _parse_call(call: Any, where: str) -> ToolCall:
 
 
 def _parse_result(message: Mapping[str, Any], where: str) -> ToolResult:
-    id, error = (
-        _string(message.get("toolCallId"), f"{where}.toolCallId"),
-        as_text(message.get("error")),
-    )
+    id = _string(message.get("toolCallId"), f"{where}.toolCallId")
+    error = as_text(message.get("error"))
     parts = _parse_content(message.get("content"), f"{where}.content")
     text = "".join(part.text for part in parts if isinstance(part, TextPart))
     return ToolResult(id, text or error or "", is_error=error is not None)

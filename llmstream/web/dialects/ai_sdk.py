@@ -69,7 +69,7 @@ class AiSdk:
     keep_alive: bytes = b": keep-alive\n\n"
 
     def parse(self, body: Any) -> Ask:
-        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place.
+        """Read a request's JSON body. Raises ValueError or TypeError that name the place.
 
         Beside the SDK's own fields an app may send `model`, `system`, `tools` (`{name: {description, parameters}}`)
         and `resetStep`.

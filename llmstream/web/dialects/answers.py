@@ -17,6 +17,7 @@ from llmstream.events.types import (
     StreamEvent,
     TextDelta,
     ToolCallDelta,
+    failure_of,
 )
 from llmstream.events.unfold import unfold_stream
 from llmstream.messages import File, Source, ToolCall, ToolResult
@@ -104,8 +105,7 @@ class StepAnswer(AnswerEncoder, EventEncoder):
         return self._begin_step()
 
     def _error(self, event: StreamEvent) -> Frames:
-        if event.error_info is not None:
-            yield from self._fail(event.error_info, event)
+        yield from self._fail(failure_of(event), event)
 
     def _begin_step(self) -> Frames:
         if not self._in_step:  # it is still open where an answer goes on
@@ -181,7 +181,7 @@ class StepAnswer(AnswerEncoder, EventEncoder):
 
     @abstractmethod
     def _opaque(self, data: dict[str, Any]) -> Frames:
-        """What a provider wants sent back."""
+        """The data that a provider wants sent back."""
 
     @abstractmethod
     def _call_delta(self, delta: ToolCallDelta) -> Frames:

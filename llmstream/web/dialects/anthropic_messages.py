@@ -59,7 +59,7 @@ _BLOCKS: dict[str, dict[str, Any]] = {
     "tool_use": {"caller": {"type": "direct"}},
     "server_tool_use": {"caller": {"type": "direct"}},
 }
-"""What the client's types ask of an answer, its usage and its blocks, where nobody said it. Counts of tokens are 0."""
+"""Defaults that the client's types ask for in an answer, its usage and its blocks. Counts of tokens are 0."""
 _CITATIONS: dict[str, dict[str, Any]] = {
     "web_search_result_location": {"cited_text": "", "encrypted_index": "", "title": None},
     "char_location": {
@@ -71,7 +71,7 @@ _CITATIONS: dict[str, dict[str, Any]] = {
         "file_id": None,
     },
 }
-"""What the client's types ask of a citation, where the source doesn't say."""
+"""Defaults that the client's types ask for in a citation."""
 
 
 @dataclass
@@ -86,7 +86,7 @@ class AnthropicMessages:
     keep_alive: bytes = b": ping\n\n"
 
     def parse(self, body: Any) -> Ask:
-        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
+        """Read a request's JSON body. Raises ValueError or TypeError that name the place."""
         body = object_of(body)
         request = parse_request(body)
         warnings = keep_listed(request, FORMAT)

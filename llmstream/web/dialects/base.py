@@ -17,7 +17,7 @@ from llmstream.wire.outbound import Encoder
 
 @dataclass(slots=True)
 class Ask:
-    """What a client of a dialect asked for."""
+    """A request of a dialect's client, as read."""
 
     request: ChatRequest
     """Read and checked once, here; the client takes it as it is."""
@@ -27,9 +27,9 @@ class Ask:
     reply: Any = None
     """Whatever the dialect needs in order to answer (ids …)."""
     warnings: tuple[str, ...] = ()
-    """What of the request isn't handed on to a provider. Under `strict` it is refused for that."""
+    """Parts of the request that aren't handed on to a provider. Under `strict` it is refused for them."""
     notes: tuple[str, ...] = ()
-    """What else the answer's head says; no reason to refuse it."""
+    """Further notes for the answer's head. They are no reason to refuse the request."""
 
 
 class Answer(Encoder, Protocol):
@@ -56,7 +56,7 @@ class Dialect(Protocol):
     """A heartbeat between two frames that this dialect's clients ignore."""
 
     def parse(self, body: Any) -> Ask:
-        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
+        """Read a request's JSON body. Raises ValueError or TypeError that name the place."""
         ...
 
     def encoder(self, ask: Ask) -> Answer:

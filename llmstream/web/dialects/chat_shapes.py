@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from llmstream.checks import as_object
+from llmstream.checks import as_object, as_text
 
 _CHOICES = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
 """The words for whether a tool is to be called, as `{"type": …}` has them."""
@@ -32,8 +32,8 @@ def plain_choice(body: Mapping[str, Any]) -> dict[str, Any]:
     Raises ValueError for allowed tools that aren't there.
     """
     choice = as_object(body.get("tool_choice"))
-    kind = choice.get("type")
-    if isinstance(kind, str) and kind in _CHOICES:
+    kind = _kind(choice)
+    if kind in _CHOICES:
         return {"tool_choice": _CHOICES[kind]}
     if kind == "allowed_tools":
         return _narrowed(body.get("tools"), as_object(choice.get("allowed_tools")) or choice)
@@ -68,45 +68,44 @@ def _messages(message: Any) -> Iterator[Any]:
     if not isinstance(content, list) or not any(map(_is_foreign, content)):
         yield message
         return
-    for result in _blocks(content, "tool_result"):
-        given = result.get("content") or ""
-        yield {
-            "role": "tool",
-            "tool_call_id": result.get("tool_use_id"),
-            "content": _content(given),
-        }
-    calls = [_call(block) for block in _blocks(content, "tool_use")]
-    rest = [part for part in content if _kind(part) not in ("tool_result", "tool_use")]
-    if calls:
-        message = {**message, "tool_calls": [*(message.get("tool_calls") or ()), *calls]}
+    rest: list[Any] = []
+    tools: dict[str, list[Mapping[str, Any]]] = {"tool_result": [], "tool_use": []}
+    for part in content:
+        tools.get(_kind(part), rest).append(part)
+    yield from map(_result, tools["tool_result"])
+    if tools["tool_use"]:
+        earlier = message.get("tool_calls") or ()
+        message = {**message, "tool_calls": [*earlier, *map(_call, tools["tool_use"])]}
     if rest or message.get("tool_calls"):
         yield {**message, "content": _content(rest) or None}
 
 
-def _blocks(content: list[Any], kind: str) -> list[Mapping[str, Any]]:
-    return [part for part in content if _kind(part) == kind]
-
-
-def _kind(part: Any) -> Any:
-    return as_object(part).get("type")
+def _kind(part: Any) -> str:
+    return as_text(as_object(part).get("type")) or ""
 
 
 def _is_foreign(part: Any) -> bool:
-    kind = _kind(part)
-    return isinstance(kind, str) and (kind in _PARTS or kind in ("tool_use", "tool_result"))
+    return _kind(part) in _FOREIGN
 
 
 def _content(content: Any) -> Any:
     """Text, or parts in OpenAI's shape."""
     if not isinstance(content, list):
         return content
-    return [_part(part) for part in content]
+    return [*map(_part, content)]
 
 
 def _part(part: Any) -> Any:
-    kind = _kind(part)
-    shape = _PARTS.get(kind) if isinstance(kind, str) else None
+    shape = _PARTS.get(_kind(part))
     return part if shape is None else shape(part)
+
+
+def _result(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "role": "tool",
+        "tool_call_id": block.get("tool_use_id"),
+        "content": _content(block.get("content") or ""),
+    }
 
 
 def _call(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,3 +146,4 @@ _PARTS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "image": _image,
 }
 """Parts of other APIs, and how OpenAI's chat completions write them."""
+_FOREIGN = frozenset({*_PARTS, "tool_use", "tool_result"})

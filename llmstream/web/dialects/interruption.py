@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llmstream.errors import ErrorInfo
-from llmstream.events.types import EventType, StreamEvent, error
+from llmstream.events.types import EventType, StreamEvent, error, failure_of
 from llmstream.wire.event_encoder import CUTS
 
 
@@ -52,7 +52,7 @@ class Ending:
 
 
 def _said(event: StreamEvent) -> StreamEvent:
-    info = event.error_info or ErrorInfo("internal", "Something went wrong.")
+    info = failure_of(event)
     if info.kind in CUTS:  # most clients take a cut for a proper end
         info = replace(info, kind="server", code=info.code or info.kind)
     return replace(event, error=None, error_info=info)

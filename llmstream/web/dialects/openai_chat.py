@@ -28,6 +28,7 @@ from llmstream.events.types import (
     Status,
     StreamEvent,
     ToolCallDelta,
+    failure_of,
 )
 from llmstream.events.unfold import unfold_stream
 from llmstream.message_reader import FORMAT
@@ -64,12 +65,12 @@ _FINISH = {
 }
 _NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 _CITATION = {"title": "", "url": "", "start_index": 0, "end_index": 0}
-"""What the client's types ask of a citation, where the source doesn't say."""
+"""Defaults that the client's types ask for in a citation."""
 
 
 @dataclass(slots=True)
 class ChatReply:
-    """What an answer says of itself."""
+    """The members that name an answer."""
 
     id: str
     created: int
@@ -90,7 +91,7 @@ class OpenAIChat:
     keep_alive: bytes = b": ping\n\n"
 
     def parse(self, body: Any) -> Ask:
-        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place."""
+        """Read a request's JSON body. Raises ValueError or TypeError that name the place."""
         body = {**object_of(body)}
         for name in ("metadata", "stream_options"):
             object_of(body.get(name) or {}, name)
@@ -256,8 +257,7 @@ class _OfficialChunks(ChatEncoder):
 
     def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
         yield from self._end_lists()
-        if event.error_info is not None:
-            yield {"error": render_error(event.error_info)}
+        yield {"error": render_error(failure_of(event))}
 
 
 def _kept(part: Part) -> Part:
@@ -284,14 +284,16 @@ def _official(event: StreamEvent, *, usage: bool) -> StreamEvent:
 
 
 def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
-    for name, value in delta.items():
-        if name == "role" or value is None:
-            continue
+    given = {name: value for name, value in delta.items() if value is not None}
+    given.pop("role", None)
+    calls = given.pop("tool_calls", ())
+    for name, value in given.items():
         if isinstance(value, str):
             message[name] = (message.get(name) or "") + value
-            continue
-        items = map(_without_index, value) if name == "tool_calls" else value
-        message.setdefault(name, []).extend(items)
+        else:
+            message.setdefault(name, []).extend(value)
+    if calls:
+        message.setdefault("tool_calls", []).extend(map(_without_index, calls))
 
 
 def _without_index(call: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def seal(kept: Mapping[str, Any]) -> str:
 
 
 def unseal(text: str | None) -> Mapping[str, Any] | None:
-    """What was sealed; None for another's words."""
+    """Open sealed data; None if it wasn't sealed here."""
     if text is None or not text.startswith(_SEAL):
         return None
     try:
