@@ -94,15 +94,13 @@ class Admission:
 
     def failed(self, info: ErrorInfo, usage: Usage | None, now: float, *, committed: bool) -> None:
         """The attempt has failed, after a first piece or before."""
-        if not committed:
-            self._targets.endpoint.failed(self._sent)
-        if not committed and _is_down(info):
-            self._unreachable(info, now)
         if self._limited is not None:
             self._limited.heard(info.rate_limits, now)
-        self._settle(usage if committed else Usage(output_tokens=0), now)
-        if not committed and info.status_code is not None and not _is_down(info):
-            self._answered(now)
+        if committed:
+            self._settle(usage, now)
+        else:
+            self._settle(Usage(output_tokens=0), now)
+            self._unanswered(info, now)
         self.leave()
 
     def refused(self, now: float, delay: float, seconds: float) -> bool:
@@ -142,6 +140,14 @@ class Admission:
             self._is_answered = True
             self._targets.endpoint.answered(now, self._targets.current.model)
         self._leave_turn()
+
+    def _unanswered(self, info: ErrorInfo, now: float) -> None:
+        """There was no answer: the endpoint is down, or refused the request."""
+        self._targets.endpoint.failed(self._sent)
+        if _is_down(info):
+            self._unreachable(info, now)
+        elif info.status_code is not None:
+            self._answered(now)
 
     def _unreachable(self, info: ErrorInfo, now: float) -> None:
         named = {info.kind, info.code, info.status_code}

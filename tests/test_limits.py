@@ -685,7 +685,7 @@ def test_no_period_has_more_requests_than_the_rate(
 ) -> None:
     steady, now, sent = Steady(limit, per), 0.0, []
     for gap in gaps:
-        now = steady.ready(now + gap * per / limit)
+        now = steady.ready(1, now + gap * per / limit)
         steady.add(1, now)
         sent.append(now)
     for start in sent:

@@ -21,7 +21,7 @@ from weakref import ref
 from llmstream.limits.headers import Left, parse_rate_limits
 from llmstream.limits.place import EARLY, LocalPlace, next_look
 from llmstream.limits.protocols import Time, Wait
-from llmstream.limits.rate import Amount, Rate, Steady, TokenEntry, TokenWindow
+from llmstream.limits.rate import Amount, Counted, Rate, Steady, TokenWindow
 from llmstream.messages import ChatRequest, Usage
 from llmstream.token_estimate import estimate_tokens, estimate_tools
 
@@ -35,7 +35,12 @@ MOST_TOKENS: Final = 10**8
 """No request takes more, so a provider that reports more is mistaken."""
 SAMPLE: Final = 16
 """Tenants by whose lines a wait is estimated, so that a thousand cost no more."""
-_KINDS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
+_COUNTED: Final[Mapping[str, type[Steady | TokenWindow]]] = {
+    "requests": Steady,
+    "input_tokens": TokenWindow,
+    "output_tokens": TokenWindow,
+}
+"""The parts of a Rate that are counted over time, and how."""
 _WAIT = Wait(
     "is limited here", "the limiter's queue is too long", "rate_limit", "limiter", skips=False
 )
@@ -54,7 +59,7 @@ class LimiterPlace(LocalPlace):
         """When it will go, by an estimate."""
         self.line = line
         self.cost = cost
-        self.entries: dict[str, TokenEntry] = {}
+        self.entries: dict[str, Counted] = {}
         self.is_granted = False
         self.is_sent = False
         self.is_heard = False
@@ -114,7 +119,7 @@ class _Line:
 
 
 class _Mirror(NamedTuple):
-    """What a provider said is left, and when it said so."""
+    """A provider's own count of what is left, and its time."""
 
     left: Left
     at: float
@@ -138,12 +143,10 @@ class FairQueue:
         self._time = time
         self.forget()
         self._rate = rate
-        self._steady = None if rate.requests is None else Steady(rate.requests, rate.per)
-        limits = {"input_tokens": rate.input_tokens, "output_tokens": rate.output_tokens}
-        self._windows = {
-            kind: TokenWindow(limit, rate.per)
-            for kind, limit in limits.items()
-            if limit is not None
+        limits = {kind: getattr(rate, kind) for kind in _COUNTED}
+        self._limits = {kind: limit for kind, limit in limits.items() if limit is not None}
+        self._counts = {
+            kind: _COUNTED[kind](limit, rate.per) for kind, limit in self._limits.items()
         }
         self._order = itertools.count()
         self._lines: dict[Hashable, _Line] = {}
@@ -206,9 +209,9 @@ class FairQueue:
         """Count what was used in place of what was expected."""
         with self._lock:
             for kind, entry in place.entries.items():
-                used = _believed(getattr(usage, kind))
+                used = _believed(getattr(usage, kind, None))
                 if used is not None:
-                    self._windows[kind].correct(entry, used, now)
+                    self._counts[kind].correct(entry, used, now)
             produced = _believed(usage.output_tokens)
             if produced:
                 # One that is far too long doesn't count for more than all of the rate.
@@ -266,38 +269,32 @@ class FairQueue:
         self._used_at = now
         self._running += 1
         self._count_unheard(amount, 1)
-        if self._steady is not None:
-            self._steady.add(amount.requests, now)
-        for kind, window in self._windows.items():
-            place.entries[kind] = window.add(getattr(amount, kind), now)
+        for kind, count in self._counts.items():
+            place.entries[kind] = count.add(getattr(amount, kind), now)
         place.is_granted = True
         place.wake()
 
     def _give_back(self, place: LimiterPlace, now: float) -> None:
         """Nothing was sent."""
-        if self._steady is not None:
-            self._steady.take_back(place.amount.requests)
         for kind, entry in place.entries.items():
-            self._windows[kind].correct(entry, 0.0, now)
+            self._counts[kind].correct(entry, 0.0, now)
 
     def _ready(self, amount: Amount, now: float) -> float:
         """When so much may be sent."""
         if self._rate.concurrent is not None and self._running >= self._rate.concurrent:
             return math.inf
         ready = now
-        if self._steady is not None:
-            ready = max(ready, self._steady.ready(now))
-        for kind, window in self._windows.items():
-            ready = max(ready, window.ready(getattr(amount, kind), now))
+        for kind, count in self._counts.items():
+            ready = max(ready, count.ready(getattr(amount, kind), now))
         for kind, mirror in self._mirrors.items():
             wanted = getattr(amount, kind) + getattr(self._unheard, kind)
             ready = max(ready, mirror.ready(wanted, now))
         return ready
 
     def _expected(self, request: ChatRequest) -> Amount:
-        """What a request is reserved with."""
+        """The amount to reserve for a request."""
         # A request alone costs no estimate.
-        if not self._windows and self._mirrors.keys() <= {"requests"}:
+        if self._counts.keys() | self._mirrors.keys() <= {"requests"}:
             return Amount()
         messages = sum(map(estimate_tokens, request.messages))
         most = math.inf if request.max_tokens is None else request.max_tokens
@@ -305,9 +302,8 @@ class FairQueue:
 
     def _cost(self, amount: Amount) -> float:
         """Seconds of the rate that it takes."""
-        limits = {kind: getattr(self._rate, kind) for kind in _KINDS if kind != "tokens"}
-        shares = [getattr(amount, kind) / limit for kind, limit in limits.items() if limit]
-        return max(shares) * self._rate.per if shares else 0.0
+        shares = [getattr(amount, kind) / limit for kind, limit in self._limits.items()]
+        return max(shares, default=0.0) * self._rate.per
 
     def _line_of(self, tenant: Hashable) -> _Line:
         """The tenant's line, with the tag from which it goes on."""

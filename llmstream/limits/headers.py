@@ -39,11 +39,11 @@ _NAMES: Final = (
     ("input_tokens", "anthropic-ratelimit-input-tokens-{}"),
     ("output_tokens", "anthropic-ratelimit-output-tokens-{}"),
 )
-"""What is counted, and how the three headers are called that say so. Of two for one kind, the last counts."""
+"""The kinds of limits, and the names of their three headers. Of two for one kind, the last counts."""
 
 
 class Left(NamedTuple):
-    """What is left of one limit."""
+    """The rest of one limit."""
 
     remaining: float
     per_second: float

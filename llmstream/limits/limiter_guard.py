@@ -41,7 +41,7 @@ class GuardedLimiter(Limiter):
         return None if place is None else GuardedReservation(place)
 
     def endpoint(self, account: Hashable, time: Time) -> Endpoint:
-        """What is known of an endpoint and key."""
+        """The state of an endpoint and key."""
         endpoint = _tried("endpoint", lambda: self._limiter.endpoint(account, time), None)
         return PAUSES.of(account, time) if endpoint is None else GuardedEndpoint(endpoint)
 
@@ -121,7 +121,7 @@ class GuardedReservation(GuardedPlace, Reservation):
 
 
 class GuardedEndpoint(Endpoint):
-    """What a limiter knows of an endpoint. Where it raises, nothing is known."""
+    """A limiter's knowledge of an endpoint. Where it raises, nothing is known."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint

@@ -27,7 +27,7 @@ SHARE = 0.95
 STEADY = 10
 """Delays without a refusal after which we try whether more is allowed by now."""
 GAIN = 0.05
-"""What the first such try adds; each following delay adds twice as much, until the pace doubles in each."""
+"""Added by the first such try; each following delay adds twice as much, until the pace doubles in each."""
 _WAIT = Wait("limits the rate", "it has paused all calls", "rate_limit")
 
 

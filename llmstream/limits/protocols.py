@@ -99,7 +99,7 @@ class Reservation(QueuePlace, Protocol):
 
 
 class Endpoint(Protocol):
-    """What is known of one endpoint and key: a pause that the server asked for, or that it is down."""
+    """The state of one endpoint and key: a pause that the server asked for, or an outage."""
 
     @abstractmethod
     def sent(self, now: float) -> None:
@@ -146,7 +146,7 @@ class Limiter(Protocol):
         """A place in the queue. None: nothing limits this attempt."""
 
     def endpoint(self, account: Hashable, time: Time) -> Endpoint:
-        """What is known of an endpoint and key: here, what this process knows."""
+        """The state of an endpoint and key: here, as this process knows it."""
         from llmstream.limits.pauses import PAUSES  # pauses are made of these protocols
 
         return PAUSES.of(account, time)

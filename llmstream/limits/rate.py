@@ -45,7 +45,7 @@ class Rate:
 
 @dataclass(slots=True)
 class Amount:
-    """What one attempt takes."""
+    """The use of one attempt."""
 
     requests: float = 1.0
     input_tokens: float = 0.0
@@ -57,6 +57,16 @@ class Amount:
         return self.input_tokens + self.output_tokens
 
 
+class Counted:
+    """An amount that was reserved then, to be corrected once it is known."""
+
+    __slots__ = ("amount", "at")
+
+    def __init__(self, amount: float, at: float) -> None:
+        self.amount = amount
+        self.at = at
+
+
 class Steady:
     """Requests, evenly: never more than `limit` within any `per`, and after a rest a twentieth of them at once."""
 
@@ -66,27 +76,19 @@ class Steady:
         self._slack = ahead * self._gap
         self._next = -math.inf
 
-    def ready(self, now: float) -> float:
-        """When one more fits."""
+    def ready(self, amount: float, now: float) -> float:
+        """When one more fits, however large it is."""
         return max(now, self._next - self._slack)
 
-    def add(self, amount: float, now: float) -> None:
+    def add(self, amount: float, now: float) -> Counted:
         """Count it."""
         self._next = max(self._next, now) + amount * self._gap
+        return Counted(amount, now)
 
-    def take_back(self, amount: float) -> None:
-        """It wasn't sent."""
-        self._next -= amount * self._gap
-
-
-class TokenEntry:
-    """Tokens that were reserved then, to be corrected once they are known."""
-
-    __slots__ = ("amount", "at")
-
-    def __init__(self, amount: float, at: float) -> None:
-        self.amount = amount
-        self.at = at
+    def correct(self, entry: Counted, amount: float, now: float) -> None:
+        """It was another amount: 0 if it wasn't sent."""
+        self._next += (amount - entry.amount) * self._gap
+        entry.amount = amount
 
 
 class TokenWindow:
@@ -95,7 +97,7 @@ class TokenWindow:
     def __init__(self, limit: float, per: float) -> None:
         self._limit = limit
         self._per = per
-        self._entries: deque[TokenEntry] = deque()
+        self._entries: deque[Counted] = deque()
         self._used = 0.0
 
     def ready(self, amount: float, now: float) -> float:
@@ -111,14 +113,14 @@ class TokenWindow:
                 return entry.at + self._per
         return now
 
-    def add(self, amount: float, now: float) -> TokenEntry:
+    def add(self, amount: float, now: float) -> Counted:
         """Count it."""
-        entry = TokenEntry(amount, now)
+        entry = Counted(amount, now)
         self._entries.append(entry)
         self._used += amount
         return entry
 
-    def correct(self, entry: TokenEntry, amount: float, now: float) -> None:
+    def correct(self, entry: Counted, amount: float, now: float) -> None:
         """It was another amount."""
         self._expire(now)
         if entry.at + self._per > now + EARLY:

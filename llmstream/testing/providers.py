@@ -277,7 +277,7 @@ OTHER_CHECKS: dict[str, Check] = {
     "cancelled before the head": partial(_Checked.cancelling, fault="no-head"),
     "cancelled in a stall": partial(_Checked.cancelling, fault="stall"),
 }
-"""What is checked beside the faults."""
+"""Checks beside the faults."""
 
 
 async def _rest(stream: AsyncGenerator[StreamEvent, None]) -> list[StreamEvent]:

@@ -23,7 +23,7 @@ from llmstream.providers.simulator_script import ScriptItem, script_events
 from llmstream.wire.formats import find_format, format_at
 
 ANSWER = "one two three vier fünf 六 seven 🙂"
-"""What a FaultServer answers: eight words, not all of them ASCII."""
+"""The answer of a FaultServer: eight words, not all of them ASCII."""
 
 PATIENCE = 30.0
 """Seconds that a fault waits for the client to leave, before it gives up on it."""

@@ -47,7 +47,7 @@ class FaultServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self.requests: list[Received] = []
-        """What was asked, in order."""
+        """The requests, in order."""
         self.connections = 0
         """How many were accepted."""
         self.open = 0

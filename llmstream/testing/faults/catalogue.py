@@ -30,7 +30,7 @@ class Fault:
 
     name: str
     theme: str
-    """What it is about: connection, refusal, head, body, content, frames, ending, or what servers do in the wild."""
+    """Its subject: connection, refusal, head, body, content, frames, ending, or what servers do in the wild."""
     description: str
     """One line: what the server does."""
     play: Play
@@ -43,7 +43,7 @@ class Fault:
     formats: tuple[str, ...] = ()
     """Those that it concerns by name; none: as the group says."""
     expected: Expected | None = None
-    """What else must be true of the answer."""
+    """Further facts that must hold for the answer."""
     words: int = 0
     """How many words of the answer come before the failure, and are delivered before the ERROR."""
     text: str | None = ANSWER

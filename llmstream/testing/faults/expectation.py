@@ -8,7 +8,7 @@ from typing import Any
 
 from llmstream.events.builder import MessageBuilder
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.messages import File, FinishReason, Message, ReasoningPart, ToolCall
+from llmstream.messages import File, FinishReason, Message, ToolCall, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +48,19 @@ def _found(events: Sequence[StreamEvent]) -> dict[str, Any]:
     if last.error_info is not None:
         return {"code": last.error_info.code}
     message = last.message or _message(events)
-    usage = last.usage
+    usage = last.usage or Usage()
     return {
-        "calls": tuple(
-            (part.name, part.arguments if part.input is None else part.input)
-            for part in message.parts
-            if isinstance(part, ToolCall) and part.executed_by == "caller"
-        ),
+        "calls": tuple(map(_name_and_input, message.tool_calls)),
         "finish_reason": last.finish_reason,
-        "reasoning": "".join(p.text for p in message.parts if isinstance(p, ReasoningPart)),
+        "reasoning": message.reasoning,
         "files": sum(isinstance(part, File) for part in message.parts),
-        "input_tokens": None if usage is None else usage.input_tokens,
-        "output_tokens": None if usage is None else usage.output_tokens,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
     }
+
+
+def _name_and_input(call: ToolCall) -> tuple[str, Any]:
+    return call.name, call.arguments if call.input is None else call.input
 
 
 def _message(events: Sequence[StreamEvent]) -> Message:
