@@ -362,7 +362,8 @@ def _fields(call: ObservedCall) -> dict[str, Any]:
     asked = call.attempts[-1] if call.attempts else call
     start = call.start or Start()
     usage = call.usage or Usage()
-    failed = call.error
+    error = call.error
+    kind, http = (None, None) if error is None else (error.kind, error.status_code)
     began = datetime.fromtimestamp(call.began_at, UTC)
     return {
         "time": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -371,8 +372,8 @@ def _fields(call: ObservedCall) -> dict[str, Any]:
         "provider": start.provider or asked.provider,
         "status": call.outcome,
         "finish": call.finish_reason,
-        "error": failed.kind if failed is not None else None,
-        "http": failed.status_code if failed is not None else None,
+        "error": kind,
+        "http": http,
         "input": usage.input_tokens,
         "output": usage.output_tokens,
         "first_ms": _milliseconds(call.began, call.first_piece),

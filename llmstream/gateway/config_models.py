@@ -76,8 +76,8 @@ class ModelReader:
         provider, model = self._model(path, table)
         if provider is None or not endpoints:
             return
-        made = [self._make(path, provider, endpoint) for endpoint in endpoints]
-        providers = [each for each in made if each is not None]
+        made = (self._make(path, provider, endpoint) for endpoint in endpoints)
+        providers = [*filter(None, made)]
         if not providers:
             return
         model = model or traits_of(providers[0]).default_model

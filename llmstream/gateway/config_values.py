@@ -55,7 +55,7 @@ class ConfigValues:
             return []
         given = table[key]
         texts = given if isinstance(given, list) else [given]
-        if not texts or not all(_is_text(text) for text in texts):
+        if not texts or not all(map(_is_text, texts)):
             self.refuse(path, f"{key} must be {wanted}, not {describe_type(given)}")
             return []
         if len(set(texts)) < len(texts):

@@ -32,8 +32,8 @@ class LimitOption:
         if value == NONE and self.may_be_none:
             return None
         number = _number(value)
-        is_fit = number is not None and math.isfinite(number)
-        if number is None or not is_fit or (self.is_count and number != int(number)):
+        is_whole = number.is_integer() or not self.is_count
+        if not (math.isfinite(number) and is_whole):
             raise ValueError(self._wanted)
         return int(number) if self.is_count else number
 
@@ -105,12 +105,11 @@ def share_of(limits: T, options: Sequence[LimitOption], *, index: int, count: in
     return replace(limits, **shares)
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return value
+def _number(value: object) -> float:
+    """The number that a text or a value means; NaN if it means none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
     try:
-        return float(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan

@@ -180,7 +180,7 @@ class FairQueue:
             self._queue(line, place)
             ready = self._let_through(now)
             if not place.is_granted:
-                place.due = (max(ready, now) if ready < math.inf else now) + ahead
+                place.due = _known(ready, now) + ahead
             return place
 
     def ask(self, place: LimiterPlace, now: float) -> float:
@@ -192,7 +192,7 @@ class FairQueue:
             look = next_look(now, self._waiting)
             is_first = self._heap[0][2].first() is place
             place.look = max(now + EARLY, min(ready, look)) if is_first else look
-            wanted = max(place.due, ready) if ready < math.inf else place.due
+            wanted = max(place.due, _known(ready, now))
             return max(wanted - now, EARLY)
 
     def heard(self, place: LimiterPlace, rate_limits: Mapping[str, str], now: float) -> None:
@@ -350,6 +350,11 @@ class FairQueue:
         self._unheard.requests += sign * amount.requests
         self._unheard.input_tokens += sign * amount.input_tokens
         self._unheard.output_tokens += sign * amount.output_tokens
+
+
+def _known(ready: float, now: float) -> float:
+    """The time when a place may go; now where nobody can say."""
+    return ready if ready < math.inf else now
 
 
 def _believed(count: object) -> float | None:

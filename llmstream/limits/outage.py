@@ -195,7 +195,8 @@ class Health:
         elif len(self._suspects) < DOWN_AFTER:
             self._suspects.add(request)
         is_down = self._failures + len(self._suspects) >= DOWN_AFTER
-        if self._outage is None:
-            self._outage = Outage(self._lock, now) if is_down else None
-        elif is_down or request is None:
-            self._outage.failed()
+        if self._outage is not None:
+            if is_down or request is None:
+                self._outage.failed()
+        elif is_down:
+            self._outage = Outage(self._lock, now)

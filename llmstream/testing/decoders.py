@@ -88,9 +88,8 @@ class _DecoderCheck:
 
     def _offsets(self) -> list[int]:
         size = len(self._body)
-        if size <= OFFSETS:
-            return list(range(size))
-        return sorted({round(step * size / OFFSETS) for step in range(OFFSETS)})
+        count = min(size, OFFSETS)
+        return sorted({round(step * size / count) for step in range(count)})
 
     def _splits(self, whole: list[StreamEvent], chance: Random) -> None:
         body = self._body

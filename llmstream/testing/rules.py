@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any, get_args
 
 from llmstream.checks import as_text
@@ -39,8 +39,7 @@ def broken_rules(events: Sequence[Any]) -> list[str]:
     elif ends[0] != len(events) - 1:
         broken.append(f"{kinds[ends[0] + 1]} follows the terminal event {kinds[ends[0]]}")
     broken += _order(kinds)
-    for event in events:
-        broken += _value(event)
+    broken += chain.from_iterable(map(_value, events))
     broken += _Calls().check(events)
     if ends:
         broken += _end(events[ends[0]], events[: ends[0]])

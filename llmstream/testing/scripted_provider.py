@@ -44,7 +44,7 @@ class ScriptedProvider:
         ]
         if number <= len(self._attempts):
             script = self._attempts[number - 1]
-        items = [_as_event(item) for item in script]
+        items = [*map(_as_event, script)]
         ended, closings = False, self._closings
         try:
             for event in script_events(items, id=f"script-{number}", model=request.model):

@@ -107,7 +107,7 @@ class Access:
     async def identify(self, connection: HTTPConnection) -> str:
         """The caller's name, which is neither a key nor guessable from one. Raises RefusedError for a stranger."""
         if self.keys is None:
-            return connection.client.host if connection.client is not None else "unknown"
+            return _sender(connection)
         if callable(self.keys):
             name, reason = await _answer_of(self.keys, connection)
         else:
@@ -177,7 +177,7 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
 def describe_request(connection: HTTPConnection) -> str:
     """Method, path and sender for the log. The query is left out, because it may hold a token."""
     method = connection.scope.get("method", "WebSocket")
-    host = connection.client.host if connection.client is not None else "unknown"
+    host = _sender(connection)
     return f"{method} {connection.scope['path']} from {host}"
 
 
@@ -273,6 +273,11 @@ def _are_hosts(names: Sequence[str]) -> bool:
 def _is_origin(text: str) -> bool:
     scheme, _, place = text.partition("://")
     return bool(scheme and place) and "/" not in place
+
+
+def _sender(connection: HTTPConnection) -> str:
+    """The address that a request comes from."""
+    return connection.client.host if connection.client is not None else "unknown"
 
 
 def _host(connection: HTTPConnection) -> str:

@@ -133,8 +133,7 @@ class Connections:
             address = ipaddress.ip_address(host or "")
         except ValueError:
             return None
-        if isinstance(address, ipaddress.IPv6Address):
-            address = address.ipv4_mapped or address
+        address = getattr(address, "ipv4_mapped", None) or address
         if any(address in network for network in self._proxies):
             return None
         if address.version == 6:

@@ -224,7 +224,7 @@ def _public_part(part: P) -> P:
 
 
 def _public_message(message: Message) -> Message:
-    parts = [_public_part(part) for part in message.parts]
+    parts = [*map(_public_part, message.parts)]
     is_public = all(map(is_, parts, message.parts))
     return message if is_public else amended(message, parts=parts)
 

@@ -55,7 +55,11 @@ _FORMS = {
     ResponseMode.BATCH: (Form.JSON, Form.TEXT),
 }
 """The forms of each mode, in the order in which the server prefers them."""
-_TRUE, _FALSE = frozenset({"true", "1", "yes", "on", ""}), frozenset({"false", "0", "no", "off"})
+_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on", ""), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+"""The words of `?stream=`."""
 _UNCOVERED = -1
 _LONGEST = 8192
 """Characters of an Accept that are read: no client has more to say."""
@@ -157,16 +161,12 @@ def _explicit(
         if mode not in set(ResponseMode):
             raise NotAcceptableError("there is no such mode", offer)
         return ResponseMode(mode)
-    if stream is not None:
-        said = stream.lower()
-        if said not in _TRUE | _FALSE:
-            raise ValueError("stream must be true or false")
-        flag = said in _TRUE
-    if flag is None:
+    given = flag if stream is None else _WORDS.get(stream.lower(), stream)
+    if given is None:
         return None
-    if not isinstance(flag, bool):  # it comes out of a client's JSON
+    if not isinstance(given, bool):  # it comes out of a client's JSON, or isn't one of the words
         raise ValueError("stream must be true or false")
-    return ResponseMode.STREAM if flag else ResponseMode.BATCH
+    return ResponseMode.STREAM if given else ResponseMode.BATCH
 
 
 def _weight(value: str) -> float:

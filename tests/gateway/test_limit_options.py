@@ -36,7 +36,23 @@ def test_what_is_parsed_is_what_the_field_takes(options, owner) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "x", "nan", "inf", "-inf", "1e999", True, False, None, [], {}, b"7", "7 8", float("nan")],
+    [
+        "",
+        "x",
+        "nan",
+        "inf",
+        "-inf",
+        "1e999",
+        True,
+        False,
+        None,
+        [],
+        {},
+        b"7",
+        "7 8",
+        float("nan"),
+        10**400,
+    ],
 )
 def test_what_is_not_a_number_is_refused(value) -> None:
     for option in (*SERVER_LIMITS, *RATE_LIMITS):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmstream.arguments import build_request
-from llmstream.checks import check_type, require
+from llmstream.checks import as_text, check_type, require
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Retry, Start, Status, StreamEvent, ToolCallDelta
 from llmstream.messages import File, FinishReason, Source, ToolCall, ToolResult, Usage
@@ -63,7 +63,7 @@ class AgUi:
         """
         body = object_of(body)
         for name in ("threadId", "runId"):
-            if not isinstance(body.get(name), str) or not body[name]:
+            if as_text(body.get(name)) is None:
                 raise ValueError(f"{name} is missing: name it with a string")
         require(not body.get("resume"), "resume: no run of this server is ever suspended")
         model = object_of(body.get("forwardedProps") or {}, "forwardedProps").get("model")

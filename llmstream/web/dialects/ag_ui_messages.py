@@ -23,7 +23,7 @@ from llmstream.messages import (
     parse_arguments,
 )
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
-from llmstream.web.dialects.request_checks import object_of
+from llmstream.web.dialects.request_checks import object_of, role_of, text_of
 
 _ROLES = ("developer", "system", "assistant", "user", "tool", "activity", "reasoning")
 _SOURCES: Mapping[str, str] = {"url": "url", "data": "data", "file": "id"}
@@ -37,7 +37,7 @@ def parse_context(value: Any) -> list[Message]:
     lines = []
     for item, where in items_at(value or (), "context"):
         entry = object_of(item, where)
-        described = [_string(entry.get(name), f"{where}.{name}") for name in _CONTEXT]
+        described = [text_of(entry.get(name), f"{where}.{name}") for name in _CONTEXT]
         lines.append(": ".join(described))
     if not lines:
         return []
@@ -75,10 +75,7 @@ def _join(messages: list[Message], message: Message) -> None:
 
 
 def _parse_message(message: Mapping[str, Any], where: str) -> Message | None:
-    role = message.get("role")
-    if role not in _ROLES:
-        raise ValueError(f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}")
-    parse = _PARSERS.get(role)
+    parse = _PARSERS.get(role_of(message, _ROLES, where))
     return None if parse is None else parse(message, where)
 
 
@@ -87,13 +84,13 @@ def _parse_answered(message: Mapping[str, Any], where: str) -> Message:
 
 
 def _parse_reasoning(message: Mapping[str, Any], where: str) -> Message:
-    text = _string(message.get("content") or "", f"{where}.content")
+    text = text_of(message.get("content") or "", f"{where}.content")
     return Message("assistant", [reasoning_of(text, _decrypted(message))])
 
 
 def _parse_answer(message: Mapping[str, Any], where: str) -> Message:
     content = message.get("content")
-    said: list[Part] = [TextPart(_string(content, f"{where}.content"))] if content else []
+    said: list[Part] = [TextPart(text_of(content, f"{where}.content"))] if content else []
     calls = items_at(message.get("toolCalls") or (), f"{where}.toolCalls")
     said += [_parse_call(*call) for call in calls]
     return Message("assistant", said)
@@ -123,13 +120,13 @@ def _parse_content(content: Any, where: str) -> list[Part]:
 def _parse_part(part: Mapping[str, Any], where: str) -> Part:
     kind = part.get("type")
     if kind == "text":
-        return TextPart(_string(part.get("text"), f"{where}.text"))
+        return TextPart(text_of(part.get("text"), f"{where}.text"))
     if kind == "binary":
         return _parse_binary(part, where)
     if kind not in _MEDIA:
         raise ValueError(f"{where}.type must be text, {', '.join(_MEDIA)}, not {kind!r}")
     source = object_of(part.get("source"), f"{where}.source")
-    value = _string(source.get("value"), f"{where}.source.value")
+    value = text_of(source.get("value"), f"{where}.source.value")
     media_type = as_text(source.get("mimeType"))
     member = _SOURCES.get(str(source.get("type")))
     given: dict[str, Any] = {} if member is None else {member: value}
@@ -139,7 +136,7 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
 
 def _parse_binary(part: Mapping[str, Any], where: str) -> Part:
     """Read the one kind of part that clients before AG-UI 1.0 send for all media."""
-    media_type = _string(part.get("mimeType"), f"{where}.mimeType")
+    media_type = text_of(part.get("mimeType"), f"{where}.mimeType")
     given = {name: as_text(part.get(name)) for name in ("data", "url", "id")}
     if media_type.lower().startswith("image/") and given["id"] is None:
         return parse_media(
@@ -153,9 +150,9 @@ def _parse_binary(part: Mapping[str, Any], where: str) -> Part:
 def _parse_call(call: Any, where: str) -> ToolCall:
     given = object_of(call, where)
     function = object_of(given.get("function"), f"{where}.function")
-    id = _string(given.get("id"), f"{where}.id")
-    name = _string(function.get("name"), f"{where}.function.name")
-    arguments = _string(function.get("arguments") or "", f"{where}.function.arguments")
+    id = text_of(given.get("id"), f"{where}.id")
+    name = text_of(function.get("name"), f"{where}.function.name")
+    arguments = text_of(function.get("arguments") or "", f"{where}.function.arguments")
     parsed = parse_arguments(arguments)
     return ToolCall(
         id,
@@ -168,7 +165,7 @@ def _parse_call(call: Any, where: str) -> ToolCall:
 
 
 def _parse_result(message: Mapping[str, Any], where: str) -> ToolResult:
-    id = _string(message.get("toolCallId"), f"{where}.toolCallId")
+    id = text_of(message.get("toolCallId"), f"{where}.toolCallId")
     error = as_text(message.get("error"))
     parts = _parse_content(message.get("content"), f"{where}.content")
     text = "".join(part.text for part in parts if isinstance(part, TextPart))
@@ -178,9 +175,3 @@ def _parse_result(message: Mapping[str, Any], where: str) -> ToolResult:
 def _decrypted(holder: Mapping[str, Any]) -> dict[str, Any]:
     value = holder.get("encryptedValue")
     return (parse_arguments(value) or {}) if isinstance(value, str) else {}
-
-
-def _string(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{where} must be a string, not {type(value).__name__}")
-    return value

@@ -23,7 +23,7 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.web.dialects.provider_data import call_data_of, reasoning_of
-from llmstream.web.dialects.request_checks import object_of
+from llmstream.web.dialects.request_checks import object_of, role_of, text_of
 
 _ROLES = ("system", "user", "assistant")
 _DENIED = "The user did not allow this call; it was not run."
@@ -49,9 +49,7 @@ def parse_tools(value: Any) -> list[dict[str, Any]]:
 
 
 def _parse_message(message: Mapping[str, Any], where: str) -> Iterator[Message]:
-    role = message.get("role")
-    if role not in _ROLES:
-        raise ValueError(f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}")
+    role: Any = role_of(message, _ROLES, where)
     given = items_at(message.get("parts"), f"{where}.parts")
     parts = [(object_of(part, at), at) for part, at in given]
     if role != "assistant":
@@ -107,10 +105,12 @@ class _Step:
 def _parse_part(part: Mapping[str, Any], where: str) -> Part | None:
     kind = part.get("type")
     if kind == "text":
-        text = _text(part, where)
+        text = text_of(part.get("text"), f"{where}.text")
         return TextPart(text) if text else None
     if kind == "reasoning":
-        return reasoning_of(_text(part, where), _ours(part, "providerMetadata"))
+        return reasoning_of(
+            text_of(part.get("text"), f"{where}.text"), _ours(part, "providerMetadata")
+        )
     return _parse_file(part, where) if kind == "file" else None
 
 
@@ -138,8 +138,8 @@ def _parse_file(part: Mapping[str, Any], where: str) -> Part:
 
 def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> ToolCall:
     kind = str(part.get("type"))
-    name = part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")
-    if not isinstance(name, str) or not name:
+    name = as_text(part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-"))
+    if name is None:
         raise ValueError(f"{where}: a tool part needs the tool's name")
     given = part.get("input", part.get("rawInput"))
     return ToolCall(
@@ -158,8 +158,8 @@ def _as_json(given: Any) -> str:
 
 
 def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
-    id = part.get("toolCallId")
-    if not isinstance(id, str) or not id:
+    id = as_text(part.get("toolCallId"))
+    if id is None:
         raise ValueError(f"{where}.toolCallId is missing")
     result = ToolResult(id)
     if part.get("providerExecuted") is True:
@@ -183,13 +183,6 @@ def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
 
 def _is_denied(approval: Any) -> bool:
     return as_object(approval).get("approved") is False
-
-
-def _text(part: Mapping[str, Any], where: str) -> str:
-    text = part.get("text")
-    if not isinstance(text, str):
-        raise TypeError(f"{where}.text must be a string")
-    return text
 
 
 def _ours(part: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from llmstream.checks import as_object, as_text
@@ -22,7 +23,7 @@ def in_openai_shape(body: Mapping[str, Any]) -> dict[str, Any]:
     shaped = dict(body)
     messages = body.get("messages")
     if isinstance(messages, list):
-        shaped["messages"] = [each for message in messages for each in _messages(message)]
+        shaped["messages"] = [*chain.from_iterable(map(_messages, messages))]
     return shaped | plain_choice(body)
 
 
@@ -44,7 +45,7 @@ def _narrowed(tools: Any, allowed: Mapping[str, Any]) -> dict[str, Any]:
     """The tools that may be called, and whether one must be."""
     names = set(map(_name_of, _list(allowed.get("tools"))))
     kept = [tool for tool in _list(tools) if _name_of(tool) in names]
-    unknown = names - {_name_of(tool) for tool in kept}
+    unknown = names - set(map(_name_of, kept))
     if unknown:
         raise ValueError(
             f"tool_choice: allowed_tools names {min(unknown)!r}, which isn't among tools"

@@ -104,7 +104,7 @@ class OpenAIChat:
             request, format = parse_request(in_openai_shape(body)), FORMAT
         warnings = keep_listed(request, format)
         for message in request.messages:
-            message.parts = [_kept(part) for part in message.parts]
+            message.parts = [*map(_kept, message.parts)]
         usage = (body.get("stream_options") or {}).get("include_usage") is True
         reply = ChatReply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
         return ask_for(

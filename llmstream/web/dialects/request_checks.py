@@ -21,6 +21,21 @@ def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
     return body
 
 
+def text_of(value: Any, where: str) -> str:
+    """`value` if it is a string, else TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{where} must be a string, not {type(value).__name__}")
+    return value
+
+
+def role_of(message: Mapping[str, Any], roles: Sequence[str], where: str) -> str:
+    """The message's role if it is one of these, else ValueError."""
+    role = message.get("role")
+    if role not in roles:
+        raise ValueError(f"{where}.role must be one of {', '.join(roles)}, not {role!r}")
+    return str(role)
+
+
 def ask_for(
     request: ChatRequest,
     *,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from llmstream.checks import as_object, as_text
 from llmstream.testing.faults.catalogue import Fault, enter_fault
 from llmstream.testing.faults.expectation import Expected
 from llmstream.testing.reply import Reply
@@ -93,9 +94,9 @@ def _enter(name: str, description: str, play: Any, outcome: str, **rest: Any) ->
 
 def frame(payload: Any, event: str = "") -> bytes:
     """One server-sent event; named by the payload's type, if it has one."""
-    name = event or (payload.get("type") if isinstance(payload, dict) else None)
+    name = event or as_text(as_object(payload).get("type"))
     data = payload if isinstance(payload, str) else json.dumps(payload)
-    head = f"event: {name}\n" if isinstance(name, str) and name else ""
+    head = f"event: {name}\n" if name else ""
     return f"{head}data: {data}\n\n".encode()
 
 
