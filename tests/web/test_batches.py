@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmstream import LLMClient
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, Status, StreamEvent, error, text_delta
 from llmstream.messages import FinishReason
 from llmstream.streams.flow import Batched
-from llmstream.web import AbortedError, EventStreamResponse, Form
+from llmstream.testing import FaultServer
+from llmstream.web import AbortedError, EventStreamResponse, Form, create_app
 from llmstream.web.native_encoders import outgoing
+from tests.patience import PATIENCE
+from tests.web.serving import Client, serving
+from tests.web.test_leaving import flowing, stalling
 
 START = StreamEvent(EventType.MESSAGE_START, start=Start("a", "m"))
 DONE = StreamEvent(EventType.MESSAGE_COMPLETE, finish_reason=FinishReason.STOP)
@@ -103,3 +109,26 @@ async def test_a_failure_without_a_word_before_it_is_a_status():
 async def test_nothing_after_the_end_is_sent():
     served = await Served([(START, A, DONE, B), (C,)]).run()
     assert served.bodies == (await Served([(START, A, DONE)]).run()).bodies
+
+
+@pytest.mark.parametrize("transport", ["httpx2", "aiohttp"])
+@pytest.mark.parametrize("play", [flowing, stalling])
+async def test_a_client_that_leaves_a_gateway_closes_the_provider(play, transport):
+    asked = {"model": "openai:m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+    body = json.dumps(asked).encode()
+    async with (
+        FaultServer(play) as upstream,
+        LLMClient(
+            "openai:m", api_key="k", base_url=upstream.url("openai"), transport=transport
+        ) as llm,
+        serving(create_app(llm)) as port,
+    ):
+        for leave in (Client.leave, lambda client: client.writer.close()):
+            client = await Client.ask(
+                port, "/v1/chat/completions", "POST", body, content_type="application/json"
+            )
+            assert await client.head() == 200
+            assert b'"role"' in await client.chunk()
+            assert upstream.playing == 1
+            leave(client)
+            await upstream.idle(PATIENCE)
