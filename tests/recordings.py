@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +68,18 @@ def recordings(api: str, *, below: int | None = None) -> list[Any]:
                 )
             )
     return found or [skipped()]
+
+
+def sampled(parameters: Iterable[Any], count: int = 2) -> list[Any]:
+    """The first recordings of each folder as they are, the others in the lane `slow`."""
+    chosen, seen = [], Counter[Path]()
+    for each in parameters:
+        recording = each.values[0]
+        folder = recording.path.parent if recording is not None else Path()
+        seen[folder] += 1
+        marks = [*each.marks, pytest.mark.slow] if seen[folder] > count else each.marks
+        chosen.append(pytest.param(*each.values, marks=marks, id=each.id))
+    return chosen
 
 
 def all_answers(format: str, *, below: int | None = None) -> list[Any]:

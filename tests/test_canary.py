@@ -216,7 +216,21 @@ async def closed() -> AsyncIterator[None]:
 
 
 WAYS = [by_argument, by_environment, by_custom_headers, by_bearer, by_sdk_client]
-each_way = pytest.mark.parametrize("connect", WAYS, ids=lambda way: way.__name__)
+each_way = pytest.mark.parametrize(
+    ("connect", "transport"),
+    [
+        pytest.param(
+            way,
+            transport,
+            marks=[] if (place + number) % 2 == 0 else pytest.mark.slow,
+            id=f"{way.__name__}-{transport}",
+        )
+        for place, way in enumerate(WAYS)
+        for number, transport in enumerate(TRANSPORTS)
+    ],
+    indirect=["transport"],
+)
+"""Every other way over each transport; the rest is in the lane `slow`."""
 each_api = pytest.mark.parametrize("provider", list(APIS))
 
 # --- how they come back --------------------------------------------------------------------------------------

@@ -117,8 +117,15 @@ CASES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
 @over
 @api
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize("by_variable", [False, True], ids=["base_url", "variable"])
+@pytest.mark.parametrize(
+    ("slash", "by_variable"),
+    [
+        pytest.param("", False, id="base_url"),
+        pytest.param("/", True, id="variable with a slash"),
+        pytest.param("/", False, id="base_url with a slash", marks=pytest.mark.slow),
+        pytest.param("", True, id="variable", marks=pytest.mark.slow),
+    ],
+)
 async def test_they_are_the_sdk_s(
     provider: str,
     transport: str,

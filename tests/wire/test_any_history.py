@@ -58,7 +58,9 @@ def without_system(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [said for said in flattened(body) if said[0] not in ("system", "developer")]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    "format", [pytest.param("openai-chat", marks=pytest.mark.slow), *FORMATS[1:]]
+)
 def test_every_recorded_answer_can_be_sent_to_everybody(format: str) -> None:
     from llmstream.wire import decoder
 

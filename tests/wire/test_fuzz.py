@@ -68,7 +68,14 @@ REPEATED = [
 ]
 
 
-@pytest.mark.parametrize("name", [name for name in fuzz.TARGETS if not name.startswith("fields")])
+LINEAR = [
+    pytest.param(name, marks=[] if place % 3 == 0 else pytest.mark.slow)
+    for place, name in enumerate(each for each in fuzz.TARGETS if not each.startswith("fields"))
+]
+"""Some are enough for each run; the lane `slow` has the others."""
+
+
+@pytest.mark.parametrize("name", LINEAR)
 def test_the_work_is_linear(name):
     """16 times as much of the same costs less than 100 times as much: a quadratic reader would take 256 times."""
     for grain in REPEATED:
@@ -78,6 +85,7 @@ def test_the_work_is_linear(name):
         assert any(seconds(check, many) < limit for _ in range(3)), grain
 
 
+@pytest.mark.slow
 def test_the_command_runs():
     """The hypothesis engine, for which nothing needs to be installed."""
     command = [

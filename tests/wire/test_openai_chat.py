@@ -113,7 +113,7 @@ def tool_delta(arguments=None, **fields):
 # --- the recordings ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recording", recordings.recordings("openai-chat"))
+@pytest.mark.parametrize("recording", recordings.sampled(recordings.recordings("openai-chat")))
 def test_a_recording_means_what_it_says(recording):
     """Every recorded answer decodes to its text, reasoning, calls, citations, usage, reason or error, however cut."""
     body, expect = recording.body, recording.expect
@@ -183,7 +183,7 @@ def own_end(body):
 
 
 @recordings.each_count
-@pytest.mark.parametrize("recording", recordings.recordings("openai-chat"))
+@pytest.mark.parametrize("recording", recordings.sampled(recordings.recordings("openai-chat")))
 def test_a_recording_cut_before_its_end_is_truncated(recording, count):
     """Every prefix that lacks the provider's own end is ERROR(truncated), with all complete text before it."""
     body = recording.body

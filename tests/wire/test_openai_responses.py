@@ -50,7 +50,7 @@ from llmstream.wire.openai_responses.encode import ResponsesEncoder
 from llmstream.wire.openai_responses.items import FORMAT, parse_call, parse_result
 from llmstream.wire.openai_responses.request import ResponsesVariant, parse_request, render_request
 from tests.example_counts import examples
-from tests.recordings import each_count, recordings, sizes
+from tests.recordings import each_count, recordings, sampled, sizes
 
 RESPONSE = {
     "id": "resp_1",
@@ -1530,7 +1530,7 @@ def test_the_sdk_accepts_what_is_rendered(request):
 # --- recordings -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=recordings(FORMAT))
+@pytest.fixture(params=sampled(recordings(FORMAT), 6))
 def recording(request):
     return request.param.body, request.param.expect
 

@@ -112,7 +112,7 @@ def test_the_decoder_makes_of_it_what_is_right(row: Row) -> None:
         assert decode(lambda: wire.decoder(row.format), pieces) == events
 
 
-@pytest.fixture(params=TRANSPORTS)
+@pytest.fixture(params=[TRANSPORTS[0], pytest.param(TRANSPORTS[1], marks=pytest.mark.slow)])
 def transport(request: pytest.FixtureRequest) -> str:
     """Each of them."""
     return str(request.param)
