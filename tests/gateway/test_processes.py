@@ -50,8 +50,9 @@ async def is_whole(stream) -> bool:
 
 
 async def models(port: int) -> list[str]:
-    listed = json.loads((await fetch(port, "/v1/models"))[2])
-    return [model["id"] for model in listed["data"]]
+    status, _, body = await fetch(port, "/v1/models")
+    assert status == 200, body
+    return [model["id"] for model in json.loads(body)["data"]]
 
 
 async def test_a_hang_up_reads_the_file_again_and_streams_go_on(tmp_path) -> None:
