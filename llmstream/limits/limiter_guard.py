@@ -65,7 +65,9 @@ class GuardedPlace(QueuePlace):
         return _tried("on_change", lambda: self._place.on_change, None)
 
     @on_change.setter
-    def on_change(self, called: Callable[[], None] | None) -> None:
+    def on_change(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, called: Callable[[], None] | None
+    ) -> None:
         _tried("on_change", lambda: setattr(self._place, "on_change", called), None)
 
     @property
@@ -102,7 +104,7 @@ class GuardedPlace(QueuePlace):
         return seconds
 
 
-class GuardedReservation(GuardedPlace, Reservation):
+class GuardedReservation(GuardedPlace, Reservation):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A place at a limiter."""
 
     _place: Reservation

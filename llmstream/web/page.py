@@ -53,7 +53,7 @@ def page_policy(nonce: str) -> str:
 
 @cache
 def _template() -> str:
-    page, script = (_read(name) for name in ("chat.html", _SCRIPT))
+    page, script = map(_read, ("chat.html", _SCRIPT))
     return page.replace(f"{{{{{_SCRIPT}}}}}", script)
 
 

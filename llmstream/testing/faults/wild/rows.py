@@ -122,7 +122,7 @@ def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> dict
 
 def chat(*deltas: dict[str, Any], finish: str = "stop", **more: Any) -> bytes:
     """A whole answer of these deltas; `more` stands on its last chunk."""
-    begun = (chunk(delta) for delta in deltas)
+    begun = map(chunk, deltas)
     return frames(*begun, chunk({}, finish, **more)) + DONE
 
 
