@@ -99,7 +99,7 @@ class ToolResult:
 
 @dataclass(slots=True)
 class Source:
-    """Something the answer cites. `start` and `end` are character offsets in the text, where given."""
+    """Something the answer cites. `start` and `end` are characters of `message.text`, where given."""
 
     type: ClassVar[str] = "source"
     id: str | None = None

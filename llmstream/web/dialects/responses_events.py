@@ -152,8 +152,8 @@ class OfficialEvents(ResponsesEncoder):
         self._refused = True
         return super()._refusal_delta(delta)
 
-    def _annotation(self, source: Source) -> dict[str, Any]:
-        annotation = render_annotation(source)
+    def _annotation(self, source: Source, before: int) -> dict[str, Any]:
+        annotation = render_annotation(source, before)
         return {**_CITATIONS.get(annotation["type"], {}), **annotation}
 
     def _status(self, status: Status) -> Iterator[Frame]:

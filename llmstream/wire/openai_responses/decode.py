@@ -215,9 +215,12 @@ class ResponsesDecoder(CallReader):
 
     def _parse_annotation(self, payload: dict[str, Any]) -> None:
         item = self._item(payload, "message")
+        start = item.starts.get(payload.get("content_index"))
+        if start is None:  # the part never began: it is the last that has words
+            streamed = next((part.size for part in reversed(item.text.parts[-2:]) if part), 0)
+            start = self._end_of(item) - streamed
         for source in self._sources_in(payload.get("annotation")):
-            item.sources[repr(source)] += 1
-            self._source(source)
+            self._cite(source, start, item)
 
     # --- parts ---------------------------------------------------------------------------------------------
 
@@ -227,6 +230,8 @@ class ResponsesDecoder(CallReader):
         if state is None:
             return
         text: StreamedText | None = getattr(state, part.kind, None)
+        if part.kind == "text":
+            state.starts[payload.get("content_index")] = self._end_of(state)
         if text is not None:
             text.end_part()
             rest = text.rest_of_part(part.text)
@@ -252,7 +257,9 @@ class ResponsesDecoder(CallReader):
         """What a part has beside its text."""
         self._add_files([part.file] if part.file else [], state)
         self._add_sounds([part.sound] if part.sound else [], state)
-        self._add_annotations(part.annotations, state)
+        if part.annotations:
+            before = self._end_of(state) - len(part.text)
+            self._add_annotations([(before, each) for each in part.annotations], state)
 
     def _part_item(self, payload: dict[str, Any], part: PartContent) -> Item | None:
         """The item of a part; None if its start wasn't seen, so that some of it may have been told."""

@@ -68,6 +68,7 @@ class ResponsesEncoder(EventEncoder):
         # By type: items that providers run, known by their progress.
         self._begun: dict[str, OpenItem] = {}
         self._phase: str | None = None  # of the messages that follow
+        self._told = 0  # characters of text in finished items
         self._images: set[str | None] = set()  # ids of images that an item already carries
 
     def feed(self, event: StreamEvent) -> bytes:
@@ -171,6 +172,7 @@ class ResponsesEncoder(EventEncoder):
         opened, self._open = self._open, None
         if opened is not None:
             yield from opened.end_part()
+            self._told += opened.told
             yield self._done(opened, **opened.finished(status))
 
     def _close_all(self, status: str) -> Iterator[Frame]:
@@ -223,10 +225,11 @@ class ResponsesEncoder(EventEncoder):
     def _source(self, source: Source) -> Iterator[Frame]:
         yield from self._part("output_text")
         if self._open is not None:
-            yield self._open.annotate(self._annotation(source))
+            before = self._told + self._open.told
+            yield self._open.annotate(self._annotation(source, before))
 
-    def _annotation(self, source: Source) -> dict[str, Any]:
-        return render_annotation(source)
+    def _annotation(self, source: Source, before: int) -> dict[str, Any]:
+        return render_annotation(source, before)
 
     # --- calls, results, files -----------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from llmstream.wire.openai_responses.items import (
     compact,
     summary_of,
 )
+from llmstream.wire.openai_responses.values import own_annotation
 
 _OF_CALL_AND_OUTPUT = ("namespace", "caller")
 """Fields of a call that its output has, too."""
@@ -60,6 +61,7 @@ class InputItems:
             self.items.append({"type": "message", "role": role, "content": message.text})
             return
         content = _Content(role, own_members(message.provider_data, FORMAT))
+        told = 0  # characters of the answer's text
         for part in message.parts:
             item = self._item(part)
             if item is not None:
@@ -67,13 +69,14 @@ class InputItems:
                 self.items.append(item)
                 continue
             if isinstance(part, Source):
-                content.annotate(own_notes(part.provider_data, FORMAT).get("annotation"))
+                content.annotate(own_annotation(part, content.start))
                 continue
             if role == "assistant" and isinstance(part, TextPart | RefusalPart):
                 self.items += content.begin(_beside_content(part))
             said = self._said(part) if role == "assistant" else self._given(part)
             if said is not None:
-                content.add(said)
+                content.add(said, told)
+            told += len(part.text) if isinstance(part, TextPart) else 0
         self.items += content.take()
 
     def _said(self, part: Part) -> dict[str, Any] | None:
@@ -163,12 +166,14 @@ class InputItems:
 class _Content:
     """The content of one message item, as far as it has come."""
 
-    __slots__ = ("_is_annotated", "beside", "parts", "role")
+    __slots__ = ("_is_annotated", "beside", "parts", "role", "start")
 
     def __init__(self, role: str, beside: dict[str, Any]) -> None:
         self.role = role
         self.beside = beside  # its phase, and members that have no name here
         self.parts: list[dict[str, Any]] = []
+        self.start = 0
+        """Where in the answer's text the last part begins, in characters."""
         self._is_annotated = False
 
     def begin(self, beside: dict[str, Any]) -> list[dict[str, Any]]:
@@ -179,12 +184,13 @@ class _Content:
         self.beside = beside
         return items
 
-    def add(self, part: dict[str, Any]) -> None:
+    def add(self, part: dict[str, Any], start: int) -> None:
         """The next part. The text around annotations is one part: they say where in it they belong."""
         if self._is_annotated and part["type"] == "output_text":
             self.parts[-1]["text"] += part["text"]
         else:
             self.parts.append(part)
+            self.start = start
         self._is_annotated = False
 
     def annotate(self, annotation: dict[str, Any] | None) -> None:

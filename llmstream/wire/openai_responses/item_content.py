@@ -57,7 +57,8 @@ class ItemContent:
     reasoning: str = ""
     reasonings: list[list[str]] = field(default_factory=list)
     """The parts of a reasoning item: those of its summary, then those of its content, unless they say the same."""
-    annotations: list[Any] = field(default_factory=list)
+    annotations: list[tuple[int, Any]] = field(default_factory=list)
+    """Each with the characters of the item's text before its part."""
     files: list[File] = field(default_factory=list)
     sounds: list[File] = field(default_factory=list)
     phase: str | None = None
@@ -159,10 +160,12 @@ def _texts(parts: Any, unread: Unread) -> list[str]:
 
 def _read_message(read: ItemContent, item: Mapping[str, Any], unread: Unread) -> None:
     words: dict[str, list[str]] = {"text": [], "refusal": [], "reasoning": []}
+    before = 0
     for part in item.get("content") or ():
         content = read_part(part, unread)
+        read.annotations += [(before, annotation) for annotation in content.annotations]
+        before += len(content.text) if content.kind == "text" else 0
         words.get(content.kind, []).append(content.text)
-        read.annotations += content.annotations
         read.files += [content.file] if content.file else []
         read.sounds += [content.sound] if content.sound else []
     for name, kind in _BESIDE:

@@ -40,6 +40,7 @@ class Item:
         "signature",
         "sources",
         "spans",
+        "starts",
         "text",
         "thought",
         "whole",
@@ -69,6 +70,8 @@ class Item:
         self.signature = ""
         self.is_cut = False
         """It was finished, and isn't whole."""
+        self.starts: dict[Any, int] = {}
+        """Where in the answer's text each of its parts began, by the part's index."""
         self.opening: dict[str, Any] | None = None
         """How it began."""
 

@@ -16,7 +16,7 @@ from llmstream.wire.openai_responses.item_content import ItemContent
 from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words, listed
 from llmstream.wire.openai_responses.item_table import Item
 from llmstream.wire.openai_responses.items import FORMAT, PICTURE_CALL, parse_call
-from llmstream.wire.openai_responses.values import parse_annotation
+from llmstream.wire.openai_responses.values import moved, parse_annotation
 from llmstream.wire.speech import Speech
 
 _KINDS = ("reasoning", "text", "refusal")
@@ -61,7 +61,7 @@ class ItemWriter(Decoder):
                 self._tell(kind, whole, state)
                 text.echo = Echo(whole)
         self._add_files(read.files, state)
-        self._add_annotations(read.annotations, state)
+        self._add_annotations(self._placed(read, state), state)
 
     def _end_message(self, state: Item, read: ItemContent) -> None:
         self._learn_phase(state, read.phase)
@@ -73,7 +73,7 @@ class ItemWriter(Decoder):
                 self._tell(kind, getattr(state, kind).rest(whole) or "", state)
         self._add_files(read.files, state)
         self._add_sounds(read.sounds, state)
-        self._add_annotations(read.annotations, state)
+        self._add_annotations(self._placed(read, state), state)
 
     def _learn_phase(self, state: Item, phase: str | None) -> None:
         """The phase of a message, which may come after its text."""
@@ -151,15 +151,46 @@ class ItemWriter(Decoder):
         if self._spoken.isdisjoint({state, None}):
             self._add_files(sounds, state)
 
-    def _add_annotations(self, annotations: Any, state: Item) -> None:
-        """The citations of a part or an item, of which some may have streamed."""
+    def _placed(self, read: ItemContent, state: Item) -> list[tuple[int, Any]]:
+        """The annotations of an item, each with the characters of the answer's text before its part."""
+        if not read.annotations:
+            return []
+        start = self._start_of(state)
+        return [(start + before, annotation) for before, annotation in read.annotations]
+
+    def _start_of(self, state: Item) -> int:
+        """The characters of the answer's text before that of a message."""
+        if state.spans:
+            return state.spans[0][0]
+        return self._length if state is self._speaker else self._text_size()
+
+    def _end_of(self, state: Item) -> int:
+        """The characters of the answer's text up to the end of a message's."""
+        is_over = state is not self._speaker and bool(state.spans)
+        return state.spans[-1][1] if is_over else self._text_size()
+
+    def _text_size(self) -> int:
+        """The characters of all text that has come."""
+        if self._speaker is None:
+            return self._length
+        return self._length + self._record.size - self._record_size
+
+    def _add_annotations(self, placed: Iterable[tuple[int, Any]], state: Item) -> None:
+        """The citations of a part or an item, of which some may have streamed.
+
+        They come with the characters of the answer's text before their part.
+        """
         told = Counter(state.sources)
-        for source in self._sources_in(annotations) if state.whole else ():
-            if told[repr(source)] > 0:
-                told[repr(source)] -= 1
-                continue
-            state.sources[repr(source)] += 1
-            self._source(source)
+        for before, annotation in placed if state.whole else ():
+            for source in self._sources_in(annotation):
+                if told[repr(source)] > 0:
+                    told[repr(source)] -= 1
+                else:
+                    self._cite(source, before, state)
+
+    def _cite(self, source: Source, before: int, state: Item) -> None:
+        state.sources[repr(source)] += 1
+        self._source(moved(source, before))
 
     def _sources_in(self, annotations: Any) -> Iterator[Source]:
         """The sources that annotations name, be they a list or one."""

@@ -23,7 +23,7 @@ _PARTS = {
 class OpenItem:
     """One item. Pieces are joined when their part ends."""
 
-    __slots__ = ("annotations", "chunks", "content", "index", "item", "kind")
+    __slots__ = ("annotations", "chunks", "content", "index", "item", "kind", "told")
 
     def __init__(self, index: int, item: dict[str, Any]) -> None:
         self.index = index
@@ -33,6 +33,8 @@ class OpenItem:
         self.chunks: list[str] = []
         self.annotations: list[dict[str, Any]] = []
         self.content: list[dict[str, Any]] = []
+        self.told = 0
+        """Characters of the answer's text in the parts that have ended."""
 
     @property
     def place(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class OpenItem:
         whole = {"refusal": text} if kind == "refusal" else {"text": text}
         if kind == "output_text":
             whole["logprobs"] = part["logprobs"]
+            self.told += len(text)
         yield f"{_DELTAS[kind]}.done", {**place, **whole}
         yield f"{_PARTS[kind]}.done", {**place, "part": part}
         self.content.append(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llmstream.errors import ErrorInfo
@@ -23,6 +24,10 @@ _CODES = {
     "overloaded": "overloaded_error",
     "tool_use_failed": "tool_use_failed",
 }
+
+
+_SPAN = ("start_index", "end_index", "index")
+"""Where in its part an annotation belongs, in characters."""
 
 
 def parse_annotation(annotation: dict[str, Any]) -> Source | None:
@@ -70,11 +75,40 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
     return error
 
 
-def render_annotation(source: Source) -> dict[str, Any]:
-    """The annotation as it came in this format; else a citation of a page if there is a `url`, or of a file."""
+def moved(source: Source, by: int) -> Source:
+    """The source of a text that stands so many characters further on."""
+    if not by:
+        return source
+    span = {name: getattr(source, name) for name in ("start", "end")}
+    return replace(source, **{name: _moved(value, by) for name, value in span.items()})
+
+
+def own_annotation(source: Source, before: int) -> dict[str, Any] | None:
+    """The annotation as it came in this format, of a part that begins `before` characters into the answer's text."""
     own: dict[str, Any] | None = own_notes(source.provider_data, FORMAT).get("annotation")
+    if own is None:
+        return None
+    came = parse_annotation(own)
+    at, was = source.start, came.start if came is not None else None
+    if not (isinstance(at, int) and isinstance(was, int)):
+        return own
+    spans = {name: own[name] for name in _SPAN if name in own}
+    return {**own, **{name: _moved(value, at - before - was) for name, value in spans.items()}}
+
+
+def _moved(value: Any, by: int) -> Any:
+    return value + by if isinstance(value, int) else value
+
+
+def render_annotation(source: Source, before: int = 0) -> dict[str, Any]:
+    """The annotation as it came in this format; else a citation of a page if there is a `url`, or of a file.
+
+    It is of a part that begins `before` characters into the answer's text.
+    """
+    own = own_annotation(source, before)
     if own is not None:
         return own
+    source = moved(source, -before)
     if source.url is not None or source.id is None:
         span = present(start_index=source.start, end_index=source.end)
         return {
