@@ -127,6 +127,7 @@ def _await_start(control: socket.socket) -> bool:
     while True:
         message, numbers, _, _ = socket.recv_fds(control, MESSAGE, 4)
         if not message:
+            control.close()
             return False
         if os.fork() == 0:
             control.close()
