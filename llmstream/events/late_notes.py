@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -51,10 +51,11 @@ class LateNotes:
 
     def _sealed(
         self, part: ReasoningPart, at: int, seals: deque[tuple[int, int]]
-    ) -> Iterator[ReasoningPart]:
+    ) -> list[ReasoningPart]:
         """The stretches of a part, each with its own seal. A part that has one already isn't cut."""
         text, end = part.text, at + len(part.text)
         has_own = part.format is not None or part.provider_data is not None
+        found: list[ReasoningPart] = []
         done = at
         while seals and seals[0][0] < end:
             since, until = seals.popleft()
@@ -62,15 +63,16 @@ class LateNotes:
             if since < done or until > end or (has_own and not is_whole):
                 continue
             if since > done:
-                yield ReasoningPart(text[done - at : since - at])
+                found.append(ReasoningPart(text[done - at : since - at]))
             sealed = ReasoningPart(text[since - at : until - at])
             sign(sealed, self._seals[since, until])
-            yield sealed
+            found.append(sealed)
             done = until
         if done == at:
-            yield part
-        elif done < end:
-            yield ReasoningPart(text[done - at :])
+            return [part]
+        if done < end:
+            found.append(ReasoningPart(text[done - at :]))
+        return found
 
 
 def sign(part: ReasoningPart, data: Mapping[str, Any]) -> None:

@@ -274,6 +274,8 @@ class AnswerWriter:
         chunks = call.settle()
         if call.executed_by == "caller":
             self._called = True
+            if call.newer is not None:
+                chunks = self._begin_again(call)
             if call.index is None:
                 self._announce(call)
             else:
@@ -284,9 +286,10 @@ class AnswerWriter:
         call.has_left = True
         self._announce_ready()
 
-    def _drop_call(self, call: OpenCall) -> None:
-        """Forget a call that was announced: another one takes its place."""
-        self._calls.remove(call)
+    def _begin_again(self, call: OpenCall) -> list[str]:
+        """A call came again with more in it: what was announced of it isn't a call, and it gets a place of its own."""
+        call.index = None
+        return call.begin_again()
 
     def _dismiss(self, call: OpenCall) -> None:
         """It isn't a call, or not another one: those behind it need not wait."""

@@ -68,6 +68,9 @@ _ALONE = (
     "fault",
 )
 """Members that only errors have."""
+_WORDS_ALONE = ("message", "msg", "errmsg", "Message")
+_CODES_BESIDE = frozenset({"code", "errcode", "Code"})
+"""Members that others have, too: together they are an error's. AWS and Alibaba write capitals."""
 _FAILURES = frozenset({"error", "errors", "base_resp"})
 _FAILED = re.compile("[45][0-9]{2}")
 _ERROR_TYPE = re.compile(r"(?:^|[._])error$")
@@ -156,11 +159,11 @@ def _is_marked(payload: Mapping[str, Any]) -> bool:
 
 def _has_words_of_failure(payload: Mapping[str, Any]) -> bool:
     """Whether there are words, and beside them a code or a status of a failure."""
-    if not any(isinstance(payload.get(name), str) for name in ("message", "msg", "errmsg")):
+    if not any(isinstance(payload.get(name), str) for name in _WORDS_ALONE):
         return False
     if str(payload.get("status")) in _SAYS_NOTHING:
         return True
-    codes = payload.keys() & {"code", "errcode"}
+    codes = payload.keys() & _CODES_BESIDE
     if codes:
         return not any(_is_success(payload[name]) for name in codes)
     return _status_of([payload]) is not None

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmstream.messages import ToolCall, parse_arguments
 from llmstream.wire.json_fields import HalfText, as_string, ends_in_half, mend
+from llmstream.wire.object_end import ObjectEnd
 from llmstream.wire.repetition import Retelling
 
 _PLACEHOLDERS = frozenset({"", "{", "{}", "n", "nu", "nul", "null"})
@@ -30,6 +31,8 @@ class OpenCall:
 
     __slots__ = (
         "_beginning",
+        "_end",
+        "_fed",
         "_half",
         "_held",
         "_looked_at",
@@ -43,6 +46,7 @@ class OpenCall:
         "index",
         "name",
         "named",
+        "newer",
         "original",
         "provider_data",
         "size",
@@ -78,6 +82,10 @@ class OpenCall:
         """The whole call was emitted."""
         self.executed_by: Any = "caller"
         self.provider_data: dict[str, Any] | None = None
+        self.newer: str | None = None
+        """The arguments again as a whole, with more in them. Nobody was told."""
+        self._end: ObjectEnd | None = None  # of the arguments, if it was looked for
+        self._fed = 0  # the chunks that it was looked for in
         self._looked_at = 0  # the size at which the arguments were last found incomplete
         self._beginning: str | None = ""  # one of `_PLACEHOLDERS`; None: the arguments have begun
         self._held: list[str] = []  # the chunks that it came in
@@ -99,11 +107,13 @@ class OpenCall:
     @property
     def arguments(self) -> str:
         """What has come of the arguments, a placeholder included."""
-        return self._unquoted("".join((self.begun, *self._held)))
+        return self.unquoted("".join((self.begun, *self._held)))
 
     @property
     def begun(self) -> str:
         """What has come of the arguments, without a placeholder."""
+        if self.newer is not None:
+            return self.newer
         begun = "".join(self.chunks)
         return begun if self._retelling is None else begun + self._retelling.rest()
 
@@ -132,7 +142,7 @@ class OpenCall:
         """No more will come: the characters that were held back."""
         held, self._held = self._held, []
         if self._beginning == _QUOTE:
-            held = [self._unquoted("".join(held))]
+            held = [self.unquoted("".join(held))]
         self._beginning = None
         retelling, self._retelling = self._retelling, None
         rest = retelling.rest() if retelling is not None else ""
@@ -228,7 +238,7 @@ class OpenCall:
         self._beginning = None
         return self._keep(held)
 
-    def _unquoted(self, text: str) -> str:
+    def unquoted(self, text: str) -> str:
         """Arguments without the quotes of a server that encodes them twice."""
         inner: Any = text
         for _ in range(_MOST_QUOTES):
@@ -238,11 +248,40 @@ class OpenCall:
         is_object = isinstance(inner, str) and parse_arguments(inner) is not None
         return inner if is_object else text
 
+    def grows_to(self, arguments: str) -> bool:
+        """Whether these are its arguments again, which were whole, with more in them."""
+        if not self.name or self.freeform or not arguments.lstrip().startswith("{"):
+            return False
+        whole = parse_arguments(arguments)
+        if not whole or not self._has_ended():
+            return False
+        told = parse_arguments(self.begun)
+        return bool(told) and told != whole and _has_grown(told, whole)
+
+    def begin_again(self) -> list[str]:
+        """The newer arguments take the place of those that came."""
+        newer = self.newer or ""
+        self.forget()
+        return self._keep([newer])
+
+    def _has_ended(self) -> bool:
+        """Whether the arguments may be a whole object. All looks together take linear time."""
+        if self._end is None:
+            self._end = ObjectEnd()
+        for chunk in self.chunks[self._fed :]:
+            self._end.feed(chunk)
+        self._fed = len(self.chunks)
+        return self._end.ended
+
     def _take_more(self, text: str) -> list[str]:
-        if self._retelling is not None:
+        if self.newer is not None:
+            self.newer = text if self.grows_to(text) else self.newer + text
+        elif self._retelling is not None:
             self._retelling.add(text)
         elif self._begins_again(text):
             self._retelling = Retelling("".join(self.chunks), text)
+        elif self.grows_to(text):
+            self.newer = text
         else:
             return self._keep([text])
         return []
@@ -270,12 +309,24 @@ class OpenCall:
         """Drop the arguments: others take their place. Nothing of them may have been told."""
         self.chunks, self._held, self.size = [], [], 0
         self._beginning, self._half, self._looked_at = "", "", 0
-        self._retelling = None
+        self._retelling = self.newer = self._end = None
+        self._fed = 0
 
     def _parse(self) -> dict[str, Any] | None:
         """The arguments as an object; None for none, for blank ones, and for a placeholder."""
         arguments = "".join(self.chunks)
         return parse_arguments(arguments) if arguments.strip() else None
+
+
+def _has_grown(told: Any, whole: Any) -> bool:
+    """Whether one value is what another became: all that it held, and more."""
+    if isinstance(told, str) and isinstance(whole, str):
+        return whole.startswith(told)
+    if isinstance(told, list) and isinstance(whole, list):
+        return len(told) <= len(whole) and all(map(_has_grown, told, whole))
+    if isinstance(told, dict) and isinstance(whole, dict):
+        return all(name in whole and _has_grown(told[name], whole[name]) for name in told)
+    return bool(told == whole)
 
 
 def _loaded(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from zlib import crc32
 
 LONG = 512
@@ -37,16 +38,22 @@ class TextRecord:
 
     def rest(self, whole: str) -> str | None:
         """The part of the whole text that hasn't streamed; None if another text has streamed."""
-        end = self.end_in(whole, 0)
-        return None if end is None else whole[end:]
+        size = self.size
+        return whole[size:] if self.says(whole[:size]) else None
 
-    def end_in(self, whole: str, start: int) -> int | None:
-        """Where this text ends in a whole one, if it stands at `start`; None if another text stands there."""
-        self.fold()
-        end = start + self._size
-        if end > len(whole) or _sum_of(whole[start:end], 0) != self._sum:
+    def says(self, text: str) -> bool:
+        """Whether this text has streamed."""
+        return self.size == len(text) and _sum_of(text, 0) == self._sum
+
+
+def told_by(records: Iterable[TextRecord], whole: str) -> int | None:
+    """How many characters of a text these have told, one after the other; None if they told other words."""
+    end = 0
+    for record in records:
+        start, end = end, end + record.size
+        if not record.says(whole[start:end]):
             return None
-        return end
+    return end
 
 
 def _sum_of(text: str, before: int) -> int:

@@ -197,7 +197,32 @@ def messages_signatures(n):
     yield from messages_end("end_turn")
 
 
+def messages_snapshot(n):
+    """All blocks come again at the end, with their signatures."""
+    thoughts = [{"type": "thinking", "thinking": f"thought {i} "} for i in range(n)]
+    yield block(0, type="text", text="Hi")
+    for i, thought in enumerate(thoughts):
+        yield block(i + 1, **thought)
+        yield {"type": "content_block_stop", "index": i + 1}
+    signed = [{**thought, "signature": f"signature-{i}"} for i, thought in enumerate(thoughts)]
+    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn", "content": signed}}
+    yield {"type": "message_stop"}
+
+
+def chat_late_details(n):
+    """All reasoning is signed at the end."""
+    texts = [f"thought {i} " for i in range(n)]
+    for text in texts:
+        yield chat({"reasoning_content": text})
+        yield chat({"content": "Hi"})
+    details = [{"type": "reasoning.text", "text": text, "signature": text} for text in texts]
+    yield chat({"reasoning_details": details})
+    yield chat({}, "stop")
+
+
 ANSWERS = [
+    ("openai-chat", chat_late_details),
+    ("anthropic-messages", messages_snapshot),
     ("openai-chat", chat_calls),
     ("openai-chat", chat_names_again),
     ("openai-chat", chat_names_again_by_turns),

@@ -171,6 +171,9 @@ class BlockDecoder(Decoder):
     def _complete_input(self, call: OpenCall, whole: Any) -> bool:
         """Add what a whole input has beyond its pieces. False if those said something else."""
         begun = call.begun
+        if call.grows_to(as_arguments(whole)):
+            self._call_delta(call, as_arguments(whole))
+            return True
         if begun and parse_arguments(begun) is not None:
             return content_of("", begun) == content_of("", as_arguments(whole))
         for text in forms_of(whole):

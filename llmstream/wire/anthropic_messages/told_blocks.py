@@ -14,7 +14,7 @@ from typing import Any
 
 from llmstream.wire.anthropic_messages.blocks import CALLS, as_arguments, as_word
 from llmstream.wire.open_calls import OpenCall, as_name, content_of
-from llmstream.wire.text_record import TextRecord
+from llmstream.wire.text_record import TextRecord, told_by
 
 PROSE = ("text", "thinking")
 """The types of blocks that are told in words, which stand in a member of that name."""
@@ -69,10 +69,7 @@ class ToldBlocks:
     def size(self, kind: str, blocks: Iterable[Mapping[str, Any]]) -> int | None:
         """How many characters of these words were told; None if other words were."""
         whole = "".join(words_of(block) for block in blocks if block.get("type") == kind)
-        end: int | None = 0
-        for record in self.records[kind]:
-            end = None if end is None else record.end_in(whole, end)
-        return end
+        return told_by(self.records[kind], whole)
 
     def untold(self, blocks: list[dict[str, Any]]) -> list[Untold]:
         """The blocks of a whole message that weren't told, and all those of words, unless other words were told."""

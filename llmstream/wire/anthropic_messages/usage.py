@@ -11,6 +11,9 @@ _INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_toke
 _OUTPUT = "output_tokens"
 _COUNTS = frozenset({*_INPUTS, _OUTPUT})
 
+_OTHER_NAMES = {"input_tokens": "prompt_tokens", _OUTPUT: "completion_tokens"}
+"""OpenAI's names, which proxies write here, too."""
+
 
 class UsageCounts:
     """Counts as the provider names them; per field the last one counts."""
@@ -31,6 +34,9 @@ class UsageCounts:
         if not isinstance(usage, dict):
             return
         given = {name: as_count(usage.get(name)) for name in _COUNTS}
+        for name, other in _OTHER_NAMES.items():
+            if given[name] is None:
+                given[name] = as_count(usage.get(other))
         if not any(given[name] for name in _INPUTS):
             given |= {name: None for name in _INPUTS if name in self._counts}
         self._counts |= {name: count for name, count in given.items() if count is not None}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -128,24 +128,6 @@ class CallTable:
             if call.index is None:
                 call.id = piece.id
         return call
-
-    def grown_by(self, piece: CallPiece) -> OpenCall | None:
-        """The call that a piece tells again as a whole, with more in it, if it hasn't left."""
-        known = self._by_id.get(piece.id) or self._by_index.get(piece.index or 0)
-        if known is None or known.has_left or piece.name not in ("", known.name):
-            return None
-        at_place = self._last if piece.index is None else self._by_index.get(piece.index)
-        is_its = at_place is known and (not piece.id or piece.id == self._given[known])
-        if not (is_its and self._begins_anew(known, piece)):
-            return None
-        told, whole = parse_arguments(known.arguments), parse_arguments(piece.arguments)
-        has_grown = whole is not None and told != whole and _has_grown(told, whole)
-        return known if has_grown else None
-
-    def replace(self, known: OpenCall, piece: CallPiece) -> CallPiece:
-        """The piece with which a call begins again."""
-        self._whole.pop(known, None)
-        return replace(piece, id=self._given[known], name=known.name)
 
     def add(self, piece: CallPiece, call: OpenCall) -> None:
         """A piece has begun a call."""
@@ -269,7 +251,10 @@ class CallTable:
     def _begins_anew(self, known: OpenCall, piece: CallPiece) -> bool:
         """Whether these are arguments from their beginning, where the known call's are whole already."""
         begins = piece.arguments.startswith("{") and not known.is_retold(piece.arguments)
-        return begins and self._is_whole(known)
+        is_its = not piece.id or piece.id == self._given[known]
+        if not begins or (is_its and not known.has_left and known.grows_to(piece.arguments)):
+            return False
+        return self._is_whole(known)
 
     def _is_whole(self, call: OpenCall) -> bool:
         """Whether its arguments are an object already. Some hosts repeat the name with each of many pieces."""
@@ -297,19 +282,6 @@ class _WholeArguments:
             if self._end.ended:
                 self._is = bool(parse_arguments("".join(self.call.chunks)))
         return self._is
-
-
-def _has_grown(told: Any, whole: Any) -> bool:
-    """Whether one value is what another became: all that it held, and more."""
-    if told == whole:
-        return True
-    if isinstance(told, str) and isinstance(whole, str):
-        return whole.startswith(told)
-    if isinstance(told, list) and isinstance(whole, list):
-        return len(told) <= len(whole) and all(map(_has_grown, told, whole))
-    if isinstance(told, dict) and isinstance(whole, dict):
-        return all(name in whole and _has_grown(told[name], whole[name]) for name in told)
-    return False
 
 
 def _name(value: Any) -> str:

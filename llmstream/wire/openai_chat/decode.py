@@ -26,7 +26,6 @@ from llmstream.messages import File, FinishReason, Source
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
 from llmstream.wire.framing.sse import SSE
-from llmstream.wire.open_calls import OpenCall
 from llmstream.wire.openai_chat import members
 from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
 from llmstream.wire.openai_chat.citations import Citations
@@ -289,26 +288,12 @@ class ChatDecoder(ReasoningReader):
             return
         self._table.begin_list()
         for piece in pieces:
-            grown = self._table.grown_by(piece)
-            if grown is not None:
-                self._tell_anew(grown, piece)
-                continue
             call = self._table.find(piece)
             if call is not None:
                 self._note_call(call, piece.extra)
                 self._call_delta(call, piece.arguments)
             else:
                 self._begin_call(piece)
-
-    def _tell_anew(self, call: OpenCall, piece: CallPiece) -> None:
-        """A whole call comes again, with more in it. What was announced of it never becomes a call."""
-        begun = self._table.replace(call, piece)
-        if call.index is None:
-            call.forget()
-            self._call_delta(call, piece.arguments)
-            return
-        self._drop_call(call)
-        self._begin_call(begun)
 
     def _begin_call(self, piece: CallPiece) -> None:
         call = self._open_call(piece.id, piece.name)

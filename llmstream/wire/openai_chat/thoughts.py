@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from llmstream.wire.openai_chat.reasoning_seals import ReasoningSeals
-from llmstream.wire.text_record import TextRecord
+from llmstream.wire.text_record import TextRecord, told_by
 from llmstream.wire.unread import Unread
 
 _MOST = 64
@@ -99,12 +99,7 @@ class Thoughts:
 
     def told_all(self, texts: Sequence[str]) -> bool:
         """Whether several stretches together told these words."""
-        whole, end = "".join(texts), 0
         if len(self._all) < 2:
             return False
-        for thought in self._all:
-            told = thought.record.end_in(whole, end)
-            if told is None:
-                return False
-            end = told
-        return end == len(whole)
+        whole = "".join(texts)
+        return told_by((thought.record for thought in self._all), whole) == len(whole)

@@ -49,6 +49,7 @@ _ANSWERS = ("output", "output_text")
 """Members of a response that hold its answer."""
 _REASONS = ("finish_reason", "stop_reason")
 """Other formats' members with the word for the end."""
+_WHOLE = frozenset({"completed", "done"})
 _UNFINISHED = frozenset({"queued", "in_progress"})
 _TEXTS = {
     "output_text": ("text", "text"),
@@ -147,7 +148,7 @@ class ResponsesDecoder(CallReader):
             return
         reason = _find_reason(response)
         raw = f"{status}:{reason}" if reason else str(status)
-        if status == "completed" and self._items.are_cut():
+        if str(status).lower() in _WHOLE and self._items.are_cut():
             reason, raw = "incomplete", f"{raw}:incomplete"
         self._finish_word(str(reason or status), raw=raw)
         if not (reason or status == "incomplete"):

@@ -10,7 +10,7 @@ from typing import Any
 from llmstream.messages import File, Source, parse_arguments
 from llmstream.wire.echo import Echo
 from llmstream.wire.event_decoder import Decoder
-from llmstream.wire.open_calls import OpenCall, as_name
+from llmstream.wire.open_calls import OpenCall, as_name, content_of
 from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_content import ItemContent
 from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words, listed
@@ -267,6 +267,10 @@ class ItemWriter(Decoder):
             told = ""
         if whole.startswith(told):
             self._call_delta(call, whole[len(told) :])
+        elif call.grows_to(whole):
+            self._call_delta(call, whole)
+        elif content_of("", call.unquoted(whole)) != content_of("", told):
+            self._unread.note("arguments", whole)
 
     def _add_late(self, call: OpenCall, whole: str) -> None:
         """The arguments of a finished call that had none, if it wasn't told yet."""

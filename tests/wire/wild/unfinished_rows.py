@@ -203,6 +203,35 @@ def grown() -> list[Row]:
     ]
 
 
+def grown_elsewhere() -> list[Row]:
+    """Messages and Responses: arguments that are told again as a whole, with more in them."""
+    call = asked("", id="f1", call_id="c1")
+    begun = event(ADDED, 0, item=call)
+    deltas = [
+        event("function_call_arguments.delta", 0, item_id="f1", delta=text)
+        for text in (WHOLE, GROWN)
+    ]
+    whole = event(DONE, 0, item={**call, "arguments": GROWN})
+    pieces = [add(0, "input_json", text) for text in (WHOLE, GROWN)]
+    block = {"type": "tool_use", "id": "t", "name": "get", "input": json.loads(GROWN)}
+    return [
+        responses("deltas that are the whole, which grows", begun, *deltas, **GREW),
+        responses("deltas that are the whole, and their done", begun, *deltas, whole, **GREW),
+        responses("a done that has more", begun, deltas[0], whole, **GREW),
+        responses("a snapshot that has more", begun, deltas[0], completed(whole["item"]), **GREW),
+        responses(
+            "a done with other arguments",
+            begun,
+            deltas[0],
+            event("function_call_arguments.done", 0, item_id="f1", arguments='{"a":9}'),
+            unread=["arguments"],
+            **CALL,
+        ),
+        messages("input that is the whole, which grows", tool(), *pieces, stop(0), **GREW),
+        messages("a stop that has more", tool(), pieces[0], stop(0, content_block=block), **GREW),
+    ]
+
+
 def refused() -> list[Row]:
     """Messages: what is said of a refusal, in each of its places."""
     details = {"type": "refusal", "category": "cyber", "explanation": "It asks for malware."}
@@ -237,6 +266,42 @@ def refused() -> list[Row]:
     ]
 
 
+def other_names() -> list[Row]:
+    """Messages: usage by OpenAI's names. All formats: an error in capitals, as AWS writes it."""
+    counts = {"prompt_tokens": 30, "completion_tokens": 4}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": counts}
+    text = (begin(0, type="text", text="Hello"), stop(0))
+    read = {"usage": {"input_tokens": 30, "output_tokens": 4}, **HI}
+    both = {**end, "usage": {**counts, "input_tokens": 10, "output_tokens": 5}}
+    stopped = {"type": "message_stop"}
+    return [
+        Row("usage by OpenAI's names", "anthropic:m", frames([START, *text, end, stopped]), read),
+        Row(
+            "usage by both names",
+            "anthropic:m",
+            frames([START, *text, both, stopped]),
+            {"usage": {"input_tokens": 10, "output_tokens": 5}, **HI},
+        ),
+        *(
+            Row(
+                "an error in capitals",
+                f"{provider}:m",
+                frames([{"Message": "Rate exceeded", "Code": "Throttling"}]),
+                {"error": "rate_limit"},
+            )
+            for provider in ("openai", "openai-responses", "anthropic")
+        ),
+    ]
+
+
 def unfinished_rows() -> list[Row]:
     """All of them."""
-    return [*hosted(), *halves(), *quoted(), *grown(), *refused()]
+    return [
+        *hosted(),
+        *halves(),
+        *quoted(),
+        *grown(),
+        *grown_elsewhere(),
+        *refused(),
+        *other_names(),
+    ]
