@@ -148,7 +148,8 @@ class ResponsesDecoder(CallReader):
             return
         reason = _find_reason(response)
         raw = f"{status}:{reason}" if reason else str(status)
-        if str(status).lower() in _WHOLE and self._items.are_cut():
+        claims_whole = str(status).lower() in _WHOLE and reason != "incomplete"
+        if claims_whole and self._items.are_cut():
             reason, raw = "incomplete", f"{raw}:incomplete"
         self._finish_word(str(reason or status), raw=raw)
         if not (reason or status == "incomplete"):
