@@ -74,14 +74,22 @@ def parse_piece(entry: Mapping[str, Any]) -> CallPiece:
 
 def parse_pieces(delta: Mapping[str, Any], unread: Unread) -> list[CallPiece]:
     """The pieces of calls in a delta. `function_call` may repeat what `tool_calls` says."""
-    entries = delta.get("tool_calls") or []
-    entries = [entries] if isinstance(entries, dict) else entries
+    entries = _listed(delta.get("tool_calls") or [])
     entries = [entry for entry in entries if entry is not None]
     if function := delta.get("function_call"):
         entries.append({"index": _LEGACY, "function": function})
     for entry in entries:
         _look_over(entry, unread)
     return [parse_piece(entry) for entry in entries]
+
+
+def _listed(entries: Any) -> list[Any]:
+    """The entries of `tool_calls`, which may be one alone, or an object whose keys are their numbers."""
+    if not isinstance(entries, dict):
+        return list(entries)
+    if not all(key.isdecimal() and isinstance(entry, dict) for key, entry in entries.items()):
+        return [entries]
+    return [{"index": int(key), **entry} for key, entry in entries.items()]
 
 
 def _look_over(entry: Mapping[str, Any], unread: Unread) -> None:

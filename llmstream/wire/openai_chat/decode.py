@@ -52,7 +52,7 @@ class ChatDecoder(ReasoningReader):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._choice = 0  # the index of the choice that is read
+        self._choice: int | None = None  # the index of the choice that is read
         self._other: Any = None  # the first choice of another index: a second answer
         self._has_delta = False  # text came as deltas
         self._has_delta_calls = False
@@ -96,8 +96,6 @@ class ChatDecoder(ReasoningReader):
         choices = payload.get("choices")
         if not isinstance(choices, list) or not choices:
             return False
-        indices = [index for choice in choices if (index := choice.get("index")) is not None]
-        self._choice = min(indices, default=0)
         self.parse_frame(payload, "")
         if not self.ended:
             self._complete()
@@ -127,15 +125,23 @@ class ChatDecoder(ReasoningReader):
     # --- choices -------------------------------------------------------------------------------------------
 
     def _parse_choices(self, payload: dict[str, Any], choices: list[dict[str, Any]]) -> None:
+        if self._choice is None or (self._choice and not self._started):
+            self._choose(choices)
         for choice in choices:
             index = choice.get("index")
-            if index is not None and index != self._choice:
+            if index != self._choice and type(index) is int:
                 self._other = self._other or choice
                 continue
             if not self._started:
                 self.start.id = self.start.id or as_text(payload.get("id"))
                 self.start.model = self.start.model or as_text(payload.get("model"))
             self._parse_choice(choice)
+
+    def _choose(self, choices: list[dict[str, Any]]) -> None:
+        """Read the first answer: the lowest index that has come, whatever a server counts from."""
+        indices = [index for choice in choices if type(index := choice.get("index")) is int]
+        chosen = [] if self._choice is None else [self._choice]
+        self._choice = min([*indices, *chosen], default=None)
 
     def _parse_choice(self, choice: dict[str, Any]) -> None:
         delta = choice.get("delta")

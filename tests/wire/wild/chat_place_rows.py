@@ -246,6 +246,36 @@ def seals() -> list[Row]:
     ]
 
 
+def numbered(index: Any, content: str, **more: Any) -> Frame:
+    """A chunk of another choice than the first."""
+    return {"choices": [{"index": index, "delta": {"content": content}, **more}]}
+
+
+def numbers() -> list[Row]:
+    """Choices and calls that are counted in another way."""
+    call = {"0": entry(WHOLE, None, id="x", name="get")}
+    return [
+        chat(
+            "choices are counted from 1", numbered(1, "H"), numbered(1, "i"), text="Hi", unread=[]
+        ),
+        chat("a choice's number is a string", numbered("0", "Hi"), text="Hi", unread=[]),
+        chat(
+            "the second of two choices comes first",
+            {"choices": [{"index": 1, "delta": {"role": "assistant"}}]},
+            numbered(0, "Hi"),
+            numbered(1, "Ho"),
+            text="Hi",
+        ),
+        chat("calls are an object of numbers", chunk({"tool_calls": call}), **CALL),
+        chat(
+            "calls are an object of numbers, in pieces",
+            chunk({"tool_calls": {"0": entry('{"a"', None, id="x", name="get")}}),
+            chunk({"tool_calls": {"0": entry(":1}", None)}}),
+            **CALL,
+        ),
+    ]
+
+
 def chat_place_rows() -> list[Row]:
     """All of them."""
-    return [*media(), *sources(), *words(), *seals()]
+    return [*media(), *sources(), *words(), *seals(), *numbers()]
