@@ -52,7 +52,8 @@ class ChatDecoder(ReasoningReader):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._choice: int | None = None  # the index of the choice that is read
+        self._choice = 0  # the index of the choice that is read
+        self._held: list[dict[str, Any]] = []  # a choice of another index, while this one is empty
         self._other: Any = None  # the first choice of another index: a second answer
         self._has_delta = False  # text came as deltas
         self._has_delta_calls = False
@@ -96,6 +97,8 @@ class ChatDecoder(ReasoningReader):
         choices = payload.get("choices")
         if not isinstance(choices, list) or not choices:
             return False
+        indices = [index for choice in choices if type(index := choice.get("index")) is int]
+        self._choice = min(indices, default=0)
         self.parse_frame(payload, "")
         if not self.ended:
             self._complete()
@@ -108,12 +111,18 @@ class ChatDecoder(ReasoningReader):
     def _complete(self) -> None:
         if self.ended:
             return
+        self._read_held()
         if self._is_empty and self._other:
             self._unread.note("choices.index", self._other)
         self._end_custom_calls()
         if (speech := self._speech.take()) is not None:
             self._file(speech)
         super()._complete()
+
+    def _at_end(self) -> None:
+        if any(choice.get("finish_reason") for choice in self._held):
+            self._read_held()
+        super()._at_end()
 
     def _end_custom_calls(self) -> None:
         """Nothing but the end of the answer ends a custom tool's input."""
@@ -125,23 +134,31 @@ class ChatDecoder(ReasoningReader):
     # --- choices -------------------------------------------------------------------------------------------
 
     def _parse_choices(self, payload: dict[str, Any], choices: list[dict[str, Any]]) -> None:
-        if self._choice is None or (self._choice and not self._started):
-            self._choose(choices)
+        if not self._started:
+            self.start.id = self.start.id or as_text(payload.get("id"))
+            self.start.model = self.start.model or as_text(payload.get("model"))
         for choice in choices:
             index = choice.get("index")
             if index != self._choice and type(index) is int:
-                self._other = self._other or choice
+                self._hold(choice)
                 continue
-            if not self._started:
-                self.start.id = self.start.id or as_text(payload.get("id"))
-                self.start.model = self.start.model or as_text(payload.get("model"))
             self._parse_choice(choice)
 
-    def _choose(self, choices: list[dict[str, Any]]) -> None:
-        """Read the first answer: the lowest index that has come, whatever a server counts from."""
-        indices = [index for choice in choices if type(index := choice.get("index")) is int]
-        chosen = [] if self._choice is None else [self._choice]
-        self._choice = min([*indices, *chosen], default=None)
+    def _hold(self, choice: dict[str, Any]) -> None:
+        """Keep a choice of another index, which is the answer if there is no other: some servers count from 1."""
+        self._other = self._other or choice
+        if self._started:
+            self._held.clear()
+        elif choice["index"] == self._other["index"]:
+            self._held.append(choice)
+
+    def _read_held(self) -> None:
+        """The end has come: nothing but the other choice held an answer, if this one is empty."""
+        held, self._held = self._held, []
+        if held and self._is_empty:
+            self._other = None
+            for choice in held:
+                self._parse_choice(choice)
 
     def _parse_choice(self, choice: dict[str, Any]) -> None:
         delta = choice.get("delta")

@@ -431,8 +431,7 @@ def chat_rows() -> list[Row]:
         chat(
             "another choice alone",
             {"choices": [{"index": 3, "delta": {"content": "Hi"}}]},
-            error="protocol",
-            code="not_understood",
+            text="Hi",
         ),
         chat(
             "one member unread",
