@@ -177,7 +177,9 @@ class Waiting(Place):
         self.waits = [seconds]
 
 
-@pytest.mark.parametrize("seconds", ["1", math.nan, object(), [], 1j], ids=lambda given: type(given).__name__)
+@pytest.mark.parametrize(
+    "seconds", ["1", math.nan, object(), [], 1j], ids=lambda given: type(given).__name__
+)
 async def test_seconds_that_are_no_number_are_no_wait(seconds, caplog) -> None:
     events = await ask(Far(partial(Waiting, seconds=seconds)), ["ok"])
     assert [event.status for event in events if event.status] == []
