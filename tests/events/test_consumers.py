@@ -286,7 +286,7 @@ json        x..xx ..... x..xx ..... ..... ..... ..... ..... .xx.. ..... ..... x.
 chunks      +++++ ..... +++++ ..... ..... ..... x..xx ..... .xx.. ..... ..... x++x+ +++++ ..... +++++ +++++
 chat        +++++ +++++ +++++ ..... +..x+ ..... xxxxx ..... ..... xxxxx ..... xx..x xx... ..... xxxxx xxxxx
 responses   xxxxx xxxxx xxxxx ..... x..xx ..... xxxxx ..... ..... xxxxx ..... xx..x xx... ..... xxxxx xxxxx
-messages    +++++ xx++x +++++ ..... +..x+ ..... +++++ ..... ..... ..... ..... xx..x xx... ..... xxxxx xxxxx
+messages    +++++ xx++x +++++ ..... +..x+ ..... +++++ ..... ..... xx++x ..... xx..x xx... ..... xxxxx xxxxx
 ag-ui       +++++ xx++x xx++x xx++x xx+xx ++++. +++++ +++++ xx++x xx++x +++++ xx..x xx..+ ..... xxxxx xxxxx
 ai sdk      +++++ xxx+x xxx+x xx+++ xx+x+ ++++. ++++x ..... xx+++ xxx+x +++++ xx+x+ xxx.+ ..... xxxxx xxxxx
 stored turn x..xx x..x+ x..x+ +...+ x..x+ x..x+ x..x+ x..x+ x..x. x..x+ ..... x..x. x.... ..... xxxxx xxxxx

@@ -30,6 +30,7 @@ from llmstream.messages import (
     Source,
     ToolCall,
     ToolResult,
+    parse_arguments,
 )
 from llmstream.provider_data import own_data, own_members, own_notes
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
@@ -278,7 +279,9 @@ class ResponsesEncoder(EventEncoder):
             yield f"{_CALL_EVENTS[kind]}.done", {**opened.place, field: call.arguments}
         else:
             opened.item = {key: value for key, value in opened.item.items() if key != "arguments"}
-        status = "completed" if call.complete else "incomplete"
+        # Of arguments that are no JSON only the answer's end can say whether they were cut.
+        is_cut = not call.complete and parse_arguments(call.arguments) is not None
+        status = "incomplete" if is_cut else "completed"
         yield self._done(
             opened,
             **{"type": kind, field: call.arguments, "status": status},

@@ -6,7 +6,7 @@ from llmstream.testing.faults.wild import (  # noqa: F401  # importing them fill
     frames,
     places,
     refusals,
+    repetition,
     responses,
-    retold,
     usage,
 )

@@ -1,4 +1,4 @@
-"""What comes late, again or in another form: at ends alone, grown each time, encoded twice, after it was over."""
+"""Content that comes late, again or in another form: at ends alone, grown each time, encoded twice, after its end."""
 
 from __future__ import annotations
 
