@@ -185,7 +185,9 @@ async def test_pydantic_ai(at: Served) -> None:
     from pydantic_ai.models import infer_model
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    provider = OpenAIProvider(base_url=f"{at.url}/v1", api_key="k")
+    # With a client of its own it would share one that nobody closes.
+    client = openai.AsyncOpenAI(api_key="k", base_url=f"{at.url}/v1")
+    provider = OpenAIProvider(openai_client=client)
 
     def agent(scenario: str, **options: Any) -> Any:
         name = f"openai:{at.model(scenario)}"  # Responses are its default
@@ -199,15 +201,16 @@ async def test_pydantic_ai(at: Served) -> None:
 
         return made
 
-    answer = await agent("agent").run("hi")
-    assert answer.output == "It is blue."
-    check_results_went_up(at)
-    assert answer.usage.input_tokens == 29
-    async with agent("agent").run_stream("hi") as streamed:
-        assert await streamed.get_output() in ("Let me look.", "It is blue.")
-    again = await agent("text").run("and?", message_history=answer.all_messages())
-    assert again.output == TEXT
-    thought = await agent("reasoning").run("hi")
-    assert thought.output == "Yes."
-    place = await agent("json", output_type=pydantic_ai.NativeOutput(Place)).run("hi")
-    assert place.output == Place(city="Paris")
+    async with client:
+        answer = await agent("agent").run("hi")
+        assert answer.output == "It is blue."
+        check_results_went_up(at)
+        assert answer.usage.input_tokens == 29
+        async with agent("agent").run_stream("hi") as streamed:
+            assert await streamed.get_output() in ("Let me look.", "It is blue.")
+        again = await agent("text").run("and?", message_history=answer.all_messages())
+        assert again.output == TEXT
+        thought = await agent("reasoning").run("hi")
+        assert thought.output == "Yes."
+        place = await agent("json", output_type=pydantic_ai.NativeOutput(Place)).run("hi")
+        assert place.output == Place(city="Paris")
