@@ -16,6 +16,7 @@ from starlette.responses import Response
 from llmstream.arguments import build_request
 from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
+from llmstream.errors import StrictError
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Usage
 from llmstream.plain_values import amended
@@ -85,7 +86,11 @@ class Service:
         """The tokens that a prompt would take. Raises RefusedError for a model that isn't on the list."""
         name = self.model(model)
         check_messages(request.messages, self.limits)
-        return await self.client.count_tokens(amended(request, model=name or ""), headers=headers)
+        asked = amended(request, model=name or "")
+        try:
+            return await self.client.count_tokens(asked, headers=headers)
+        except StrictError as problem:
+            raise invalid(str(problem)) from None
 
     async def missing(self) -> str | None:
         """The part that is missing before requests can be answered; None: nothing."""

@@ -95,6 +95,17 @@ async def test_a_wrong_request_for_a_count_is_told_in_anthropic_s_words():
     assert (status, json.loads(said)["error"]["type"]) == (400, "invalid_request_error")
 
 
+async def test_under_strict_a_count_tells_what_would_be_left_out():
+    url = "http://127.0.0.1:9/v1"
+    client = LLMClient("openai-responses:m", api_key="k", base_url=url, strict=True)
+    body = json.dumps({"model": "m", "messages": HI, "top_k": 5}).encode()
+    async with client, serving(create_app(client, models={"m": "openai-responses:m"})) as port:
+        status, _, said = await fetch(
+            port, PATHS["anthropic"], "POST", body, content_type="application/json"
+        )
+    assert (status, "top_k" in json.loads(said)["error"]["message"]) == (400, True)
+
+
 async def test_what_is_known_of_a_model_is_told_to_both_kinds_of_client():
     known = Candidate("simulator:m", context=8192, images=True, schemas=False)
     app = create_app(LLMClient("simulator:m"), models={"known": known, "unknown": "simulator:n"})
