@@ -77,7 +77,7 @@ def serve(options: Options) -> int:
 
 
 def _supervisor(source: SettingsSource, text: str, conversations: str | None) -> Supervisor:
-    """What runs several workers. Raises ConfigurationError or ValueError for what they can't share."""
+    """The supervisor of several workers. Raises ConfigurationError or ValueError for settings that they can't share."""
     if not hasattr(os, "fork"):
         raise ValueError("--workers needs a system that can fork processes; this one can't")
     if conversations is None:
@@ -133,7 +133,7 @@ def _keys() -> list[str]:
 
 
 def _explain(problem: Exception) -> str:
-    """What is wrong, and what to write on a command line."""
+    """The text of an error, with a command line's advice in place of the library's."""
     text = str(problem)
     advice = "; `llmstream models` lists them" if "no key" in text else ""
     return text.replace(", or pass api_key=", "") + advice

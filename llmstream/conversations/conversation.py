@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """Made by ConversationClient. Each call proves itself with the session's token anew.
+    """A conversation of one session; ConversationClient makes it. Each call shows the session's token again.
 
     Where a question is asked, `options` are the other fields of StreamingChatRequest: `context`, `model` …
     """

@@ -75,7 +75,7 @@ class ConfigValues:
         return self._numbers(("limits",), parent, SERVER_LIMITS, Limits)
 
     def rate(self, path: Path, parent: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of a `Rate`; none where there is no rate, or one that can't be."""
+        """The fields of a `Rate`; an empty mapping if the table is missing or wrong."""
         count = len(self.flaws)
         fields = self._numbers(path, parent, RATE_LIMITS, _rate)
         if fields.keys() <= {"per"} and "rate" in parent and len(self.flaws) == count:

@@ -173,7 +173,7 @@ class Channel:
     def explain(
         self, problem: Exception, call: Call, watchdog: Watchdog, proxy: str | None = None
     ) -> ErrorInfo:
-        """Why there is no answer. `proxy`: what the request went through."""
+        """The failure that an exception means. `proxy`: the proxy that the request went through."""
         through = "" if proxy is None else f" through {proxy}"
         if isinstance(problem, TimeoutError) and watchdog.expired is not None:
             return self._late(watchdog.error(), call, through)

@@ -82,7 +82,7 @@ class Exchange:
         return self._response
 
     def explain(self, problem: Exception) -> ErrorInfo:
-        """Why there is no answer. Lets go of the frames that the exception came through."""
+        """The failure that an exception means. Lets go of the frames that the exception came through."""
         info = self._channel.explain(problem, self._call, self.watchdog, self._proxy)
         for cause in causes(problem):
             cause.__traceback__ = None  # the frames hold each other, the request and the response

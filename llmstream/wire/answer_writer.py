@@ -2,6 +2,8 @@
 
 It holds MESSAGE_START back until there is a piece, keeps tool calls until they may leave, joins characters that were
 cut in two, and decides what the end of an answer means.
+
+It is a long file because each piece depends on what is held back of all others.
 """
 
 from __future__ import annotations

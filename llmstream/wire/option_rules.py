@@ -2,6 +2,8 @@
 
 A renderer writes the whole body first, then `leave_out` removes what the rules of its host name, with a warning each.
 What the caller wrote into `provider_options` stays: it is sent as it is.
+
+It is a long file because it is one list of rules.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Store(Protocol):
         """Forget it with all its turns; nothing happens where there is none. A turn under way can't be stored then."""
 
     async def turns(self, conversation_id: str) -> list[Turn]:
-        """All turns in order; none where there is no such conversation."""
+        """All turns of a conversation in order; an empty list if there is no such conversation."""
         ...
 
     async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:

@@ -21,7 +21,7 @@ class Decode(Protocol):
         ...
 
     def finish(self) -> None:
-        """There is no more. Raises ValueError if something is missing."""
+        """Check that the body is complete. Raises ValueError if something is missing."""
         ...
 
 

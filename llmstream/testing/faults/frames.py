@@ -1,4 +1,7 @@
-"""Faults of the frames: server-sent events as odd as the standard allows, and JSON that no provider should send."""
+"""Faults of the frames: server-sent events as odd as the standard allows, and JSON that no provider should send.
+
+It is a long file because it is one catalogue.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Format: https://platform.openai.com/docs/api-reference/chat/create. What the for
 provider ran, whether a tool's result is an error (its text says so), and a file by URL (warned). The reasoning of
 earlier turns goes back to the hosts that want it (`llmstream.wire.reasoning`). OpenAI and others refuse it, as they do
 any unknown key.
+
+It is a long file because both directions stand side by side, option for option.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ Each event is written as the vendor writes it: `event:` and `type`, a running `s
 are served too. What the format has no place for is left out: files other than images, results of other vendors'
 tools (their calls become `mcp_call` items), STATUS of other kinds, RETRY. A failure that only a cut can express
 (truncated, connection) writes nothing: whoever sends the bytes ends them there.
+
+It is a long file because the writers of all events share one state: the items that are open.
 """
 
 from __future__ import annotations
