@@ -132,11 +132,19 @@ def _await_start(control: socket.socket) -> bool:
         if os.fork() == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _hear_signals()
             _report_end(numbers)
             _become_program(*json.loads(message), numbers[:3])
             return True
         for number in numbers:
             os.close(number)
+
+
+def _hear_signals() -> None:
+    """As in a terminal. Tests that run in the background, or under nohup, were started with some of them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _report_end(numbers: list[int]) -> None:
