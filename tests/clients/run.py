@@ -76,6 +76,7 @@ CLIENTS = (
     Package("any_llm_client", ("any-llm-sdk[openai,anthropic]",)),
     Package("llm_client", ("llm",)),
     Package("instructor_client", ("instructor[anthropic]",)),
+    Package("mirascope_client", ("mirascope[openai,anthropic]",)),
     Package("langchain_js", ("@langchain/openai", "@langchain/core"), is_node=True),
     Package("claude_code", ("@anthropic-ai/claude-code",), is_node=True),
 )
