@@ -36,6 +36,7 @@ from llmstream.web.dialects import (
 )
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
+from llmstream.web.health import Health
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
@@ -70,7 +71,7 @@ def create_app(
     `conversations` keeps what `/api/chat` says (None: in memory, all of it until the server stops). `heartbeat` and
     `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that a provider of that format answers
     hears in the provider's own words, without keys, why a request was refused: agents mend themselves by them.
-    `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503.
+    `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503. It does so at most once a second.
     `responses_websocket`: whether `/v1/responses` takes a WebSocket; else clients hear 426, and use HTTP.
 
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
@@ -179,24 +180,17 @@ class _ErrorShapes:
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
-    native, conversing = Native(service), Conversing(service)
+    native, conversing, health = Native(service), Conversing(service), Health(service.missing)
     # It takes pydantic longer than all the rest, and few ask for it.
     document = cache(partial(openapi_document, service.models, all_dialects()))
-
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    async def readyz(_: Request) -> Response:
-        missing = await service.missing()
-        return JSONResponse({"status": missing or "ready"}, 200 if missing is None else 503)
 
     async def openapi(_: Request) -> Response:
         return JSONResponse(await asyncio.to_thread(document))
 
     return [
         Route("/", chat_page),
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
+        Route("/healthz", health.alive),
+        Route("/readyz", health.ready),
         Route("/openapi.json", openapi),
         Route("/chat", native.chat, methods=["POST"]),
         Route("/streaming_chat", native.streaming_chat, methods=["POST"]),

@@ -17,19 +17,46 @@ from starlette.responses import Response
 _NONCE = "{{nonce}}"
 _SCRIPT = "transcript.js"
 """Joined into the page where its name stands; apart, so that tests can load it."""
+_DEVICES = (
+    "accelerometer",
+    "autoplay",
+    "browsing-topics",
+    "camera",
+    "display-capture",
+    "fullscreen",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "idle-detection",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "publickey-credentials-get",
+    "screen-wake-lock",
+    "serial",
+    "usb",
+    "xr-spatial-tracking",
+)
+"""Features that the page has no use for (https://github.com/w3c/webappsec-permissions-policy)."""
+_LOCKS = {
+    "cache-control": "no-store",  # a nonce is for one response
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": ", ".join(f"{name}=()" for name in _DEVICES),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    # A browser would look up the hosts of the links that a model writes, which tells them that they were shown.
+    "x-dns-prefetch-control": "off",
+    "x-frame-options": "DENY",
+}
+"""Headers of every page, beside its policy."""
 
 
 async def chat_page(_request: Request) -> Response:
     """The page, for `GET /`. It talks to `chat` and `v1/models` beside its own address."""
     nonce = secrets.token_urlsafe(18)
-    headers = {
-        "content-security-policy": page_policy(nonce),
-        "cache-control": "no-store",  # a nonce is for one response
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",
-        "referrer-policy": "no-referrer",
-        "cross-origin-opener-policy": "same-origin",
-    }
+    headers = {**_LOCKS, "content-security-policy": page_policy(nonce)}
     return Response(_template().replace(_NONCE, nonce), headers=headers, media_type="text/html")
 
 

@@ -11,12 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 from llmstream import LLMClient, RetryPolicy
-from llmstream.conversations import ConversationClient
+from llmstream.conversations import ConversationClient, MemoryStore
 from llmstream.errors import ConfigurationError
 from llmstream.events.types import StreamEvent
 from llmstream.router import Dispatcher, RouterWithDispatcher, Routes
 from llmstream.testing import ScriptedProvider
-from llmstream.web import Access, Limits, create_app
+from llmstream.web import Access, Limits, create_app, health
 from llmstream.web.access import PUBLIC
 from llmstream.web.dialects import AgUi, AiSdk
 from llmstream.web.endpoints import ChatBody
@@ -190,6 +190,10 @@ async def test_the_simple_endpoints() -> None:
         status, headers, body = await fetch(port, "/")
         assert (status, b"<script" in body) == (200, True)
         assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-dns-prefetch-control"] == "off"
+        assert {"camera=()", "geolocation=()", "microphone=()"} <= {
+            *headers["permissions-policy"].split(", ")
+        }
         status, _, body = await fetch(port, "/nowhere")
         assert (status, json.loads(body)["error_info"]["kind"]) == (404, "not_found")
         assert (await fetch(port, "/chat"))[0] == 405
@@ -403,7 +407,8 @@ async def test_what_the_app_made_it_closes() -> None:
     await given.aclose()
 
 
-async def test_readyz_tells_what_a_function_says_is_missing() -> None:
+async def test_readyz_tells_what_a_function_says_is_missing(monkeypatch) -> None:
+    monkeypatch.setattr(health, "FRESH", 0.0)
     missing: list[str] = ["no index"]
     app, _ = app_with(ready=lambda: missing[0] if missing else None)
     async with serving(app) as port:
@@ -412,3 +417,28 @@ async def test_readyz_tells_what_a_function_says_is_missing() -> None:
         missing.clear()
         assert (await fetch(port, "/readyz"))[0] == 200
         assert (await fetch(port, "/healthz"))[0] == 200
+
+
+async def test_however_many_ask_readyz_the_store_is_looked_at_once_a_second(monkeypatch) -> None:
+    looks: list[str] = []
+    waiting = asyncio.Event()
+
+    class Counted(MemoryStore):
+        async def session(self, session_id):
+            looks.append(session_id)
+            await waiting.wait()
+            return await super().session(session_id)
+
+    client = LLMClient("simulator")
+    app = create_app(client, conversations=ConversationClient(client, store=Counted()))
+    async with serving(app) as port:
+        asking = [asyncio.create_task(fetch(port, "/readyz")) for _ in range(50)]
+        async with asyncio.timeout(PATIENCE):
+            while not looks:
+                await asyncio.sleep(0.001)
+        waiting.set()
+        assert {status for status, _, _ in await asyncio.gather(*asking)} == {200}
+        assert len(looks) == 1
+        monkeypatch.setattr(health, "FRESH", 0.0)
+        await fetch(port, "/readyz")
+        assert len(looks) == 2

@@ -14,7 +14,7 @@ from llmstream.messages import ImagePart, ToolCall
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import ScriptedProvider
 from llmstream.tools import tool
-from llmstream.web import Limits, create_app
+from llmstream.web import Limits, create_app, health
 from tests.web.serving import Client, events_of, fetch, frames, serving
 from tests.web.test_app import QUESTION, app_with, post
 
@@ -253,7 +253,10 @@ class Lost(MemoryStore):
         await super().add_session(session)
 
 
-async def test_a_store_that_went_away_is_told_logged_and_seen_by_readyz(caplog) -> None:
+async def test_a_store_that_went_away_is_told_logged_and_seen_by_readyz(
+    caplog, monkeypatch
+) -> None:
+    monkeypatch.setattr(health, "FRESH", 0.0)
     store, client = Lost(), LLMClient("simulator")
     async with serving(
         create_app(client, conversations=ConversationClient(client, store=store))
