@@ -15,11 +15,14 @@ import pytest
 
 from llmstream import LLMClient
 from llmstream.web import create_app
+from llmstream.web.keys import hash_line, read_keys
 from tests.web.serving import fetch, serving
 
 PAGE = (Path(__file__).parent.parent / "docs" / "serving.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 COMMANDS = re.findall(r"```sh\n(.*?)\n```", PAGE, re.S)
+(NEW_KEY,) = (command for command in COMMANDS if " keys new " in command)
+SERVERS = [command for command in COMMANDS if command != NEW_KEY]
 (CONFIG,) = re.findall(r"```toml\n(\[models\.fast\].*?)```", PAGE, re.S)
 
 
@@ -64,10 +67,27 @@ async def test_starlette_s_own_response_streams_the_text() -> None:
     assert b"You said: hi" in text
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_makes_a_key(tmp_path: Path) -> None:
+    root = str(Path(__file__).parent.parent)
+    command = NEW_KEY.replace(".venv/bin/llmstream", f"{shlex.quote(sys.executable)} -m llmstream")
+    made = subprocess.run(
+        command,
+        shell=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    key = made.stderr.split()[-1]
+    assert read_keys(str(tmp_path / "keys.txt")).find(key) == "ann"
+
+
+@pytest.mark.parametrize("command", SERVERS)
 def test_the_command_serves(command: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("from llmstream.web import create_app\n\napp = create_app()\n")
     (tmp_path / "gateway.toml").write_text(CONFIG)
+    (tmp_path / "keys.txt").write_text(hash_line("ann", "a-key-of-a-client"))
     words = shlex.split(command)
     settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     program, *arguments = words[len(settings) :]

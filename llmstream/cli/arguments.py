@@ -11,16 +11,17 @@ from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOpt
 
 Add = Callable[..., Any]
 """A parser's or a group's `add_argument`."""
-COMMANDS = ("chat", "models", "serve")
+COMMANDS = ("chat", "keys", "models", "serve")
 _USAGE = """llmstream [options] question …
        … | llmstream [options] [question …]
        llmstream chat [options]
+       llmstream keys new NAME
        llmstream models [--json]
        llmstream serve [--host ADDRESS] [--port NUMBER] [options]"""
 _DESCRIPTION = (
     "Ask a language model and read the answer as it comes. Piped text is added to the question."
 )
-_SERVE = "a chat page and APIs; keys in LLMSTREAM_SERVE_KEYS let others in"
+_SERVE = "a chat page and APIs; keys (--keys, LLMSTREAM_SERVE_KEYS) let others in"
 _REPEATED = (
     ("--allow-model", "NAME", "another model that may be asked for"),
     ("--alias", "NAME=MODEL", "a name of your own for a model, such as fast=openai:gpt-5-mini"),
@@ -50,7 +51,7 @@ class Options(argparse.Namespace):
 
     words: list[str]
     command: str | None
-    """One of COMMANDS; None asks the question that `words` are."""
+    """One of COMMANDS; None asks the question that `words` are. Those of `keys` begin with it."""
     model: str | None
     system: str | None
     base_url: str | None
@@ -66,6 +67,7 @@ class Options(argparse.Namespace):
     allow_origin: list[str]
     conversations: str | None
     config: str | None
+    keys: str | None
     check: bool
     workers: int
 
@@ -84,7 +86,7 @@ def parse_arguments(argv: Sequence[str]) -> Options:
     options.command = None
     if options.words and options.words[0] in COMMANDS and not behind:
         options.command, *rest = options.words
-        if rest:
+        if rest and options.command != "keys":
             ask = " ".join(options.words)
             parser.error(
                 f'{options.command} takes no other words; to ask "{ask}": llmstream -- {ask}'
@@ -125,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_asking(add: Add) -> None:
-    question = "the question, or a command: chat, models, serve"
+    question = f"the question, or a command: {', '.join(COMMANDS)}"
     add("words", nargs="*", metavar="question", help=question)
     model = '"provider:model", such as openai:gpt-5-mini (default: LLMSTREAM_MODEL)'
     add("-m", "--model", metavar="NAME", help=model)
@@ -145,6 +147,10 @@ def _add_serving(add: Add) -> None:
     add("--port", metavar="NUMBER", type=int, default=8000, help=port)
     for name, metavar, meaning in _REPEATED:
         add(name, metavar=metavar, action="append", default=[], help=meaning)
+    keys = (
+        "lines NAME:SHA256, as `llmstream keys new NAME` prints them; a change is in force at once"
+    )
+    add("--keys", metavar="FILE", help=keys)
     config = "models, keys' variables, aliases and limits in a TOML file; SIGHUP reads it again"
     add("--config", metavar="FILE", help=config)
     check = "say what is wrong with the file and the flags, and end"

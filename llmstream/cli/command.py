@@ -127,6 +127,10 @@ def _command(options: Options) -> int:
         from llmstream.cli.models import models
 
         return models(options)
+    if options.command == "keys":
+        from llmstream.cli.keys import keys
+
+        return keys(options)
     if options.command == "chat":
         from llmstream.cli.chat import chat
 

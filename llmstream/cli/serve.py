@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import socket
 import sys
 import warnings
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from llmstream.checks import require
 from llmstream.cli.arguments import RATE_PREFIX, Options
 from llmstream.cli.ask import open_show
 from llmstream.cli.screen import RED, one_line, styled
@@ -20,14 +17,17 @@ from llmstream.cli.turn import USAGE, UsageError, model_for
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS
 from llmstream.log import get_logger
+from llmstream.providers.url_checks import is_loopback
 
 if TYPE_CHECKING:
     from llmstream.gateway.process import ServerProcess
     from llmstream.gateway.settings import SettingsSource
     from llmstream.gateway.supervisor import Supervisor
 
-KEYS = "LLMSTREAM_SERVE_KEYS"
-"""The environment variable with the keys that clients must send, separated by commas: command lines are seen by all."""
+_PLAIN_HTTP = (
+    "llmstream: keys and prompts travel over plain http: whoever is in between can read them. "
+    "Put a proxy with TLS in front of it (docs/serving.md)"
+)
 
 
 def serve(options: Options) -> int:
@@ -40,16 +40,10 @@ def serve(options: Options) -> int:
         raise UsageError(
             f'serve needs the extra "server": pip install "llmstream-core[server]" ({problem})'
         ) from problem
-    keys = _keys()
-    require(
-        keys or _is_loopback(options.host),
-        f"--host {options.host} lets others in: set {KEYS} to the keys that they must send",
-        UsageError,
-    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            source = _source(options, keys)
+            source = _source(options)
             text = source.read()
             process: ServerProcess | Supervisor
             if source.workers > 1:
@@ -71,7 +65,7 @@ def serve(options: Options) -> int:
     words = f"%(asctime)s{which} %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, format=words)
     get_logger("llmstream.gateway").setLevel(logging.INFO)
-    announce = partial(_announce, process, options, listener.getsockname()[1], guarded=bool(keys))
+    announce = partial(_announce, process, options, listener.getsockname()[1])
     with listener:
         return process.run(listener, announce)
 
@@ -92,11 +86,10 @@ def _supervisor(source: SettingsSource, text: str, conversations: str | None) ->
     return Supervisor(source, text, conversations)
 
 
-def _source(options: Options, keys: list[str]) -> SettingsSource:
+def _source(options: Options) -> SettingsSource:
     """Where the settings come from. Raises ConfigurationError, TypeError or ValueError."""
+    from llmstream.gateway.access_options import KEYS, AccessOptions, parse_keys
     from llmstream.gateway.settings import CommandLineModels, SettingsSource, parse_aliases
-    from llmstream.web import Access
-    from llmstream.web.access import LOOPBACK
 
     if options.workers < 1:
         raise ValueError(f"--workers must be 1 or more, not {options.workers}")
@@ -110,9 +103,15 @@ def _source(options: Options, keys: list[str]) -> SettingsSource:
         tuple(options.allow_model),
         parse_aliases(options.alias, options.allow_model),
     )
-    hosts = [*options.allow_host, *((options.host, *LOOPBACK) if not keys else ())] or None
+    access = AccessOptions(
+        options.host,
+        options.allow_host,
+        options.allow_origin,
+        parse_keys(os.environ.get(KEYS, "")),
+        options.keys,
+    )
     return SettingsSource(
-        Access(keys=keys or None, hosts=hosts, origins=options.allow_origin),
+        access,
         models,
         options.limits(SERVER_LIMITS),
         options.limits(RATE_LIMITS, RATE_PREFIX),
@@ -126,10 +125,6 @@ def _report(problem: Exception) -> int:
     for line in str(problem).splitlines():
         sys.stderr.write(styled(f"llmstream: {one_line(line)}", RED, sys.stderr) + "\n")
     return USAGE
-
-
-def _keys() -> list[str]:
-    return [key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip()]
 
 
 def _explain(problem: Exception) -> str:
@@ -150,21 +145,14 @@ def _listen(options: Options) -> socket.socket:
         raise UsageError(f"can't listen on {where}: {why}") from problem
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
-
-
-def _announce(
-    process: ServerProcess | Supervisor, options: Options, port: int, *, guarded: bool
-) -> None:
+def _announce(process: ServerProcess | Supervisor, options: Options, port: int) -> None:
     place = f"[{options.host}]" if ":" in options.host else options.host
     served = repr(process.gateway)
-    who = "whoever has a key" if guarded else "this machine only"
+    is_guarded = process.gateway.settings.access.keys is not None
+    who = "whoever has a key" if is_guarded else "this machine only"
     sys.stderr.write(
         f"llmstream serves {served} at http://{place}:{port}/ to {who}; Ctrl-C stops it\n"
     )
+    if is_guarded and not is_loopback(options.host):
+        sys.stderr.write(styled(_PLAIN_HTTP, RED, sys.stderr) + "\n")
     sys.stderr.flush()

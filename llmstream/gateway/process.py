@@ -40,7 +40,7 @@ class ServerProcess:
     def run(self, listener: socket.socket, announce: Callable[[], None]) -> int:
         """Serve until SIGINT or SIGTERM; gives the exit code. `announce` is called once signals are heard."""
         if hasattr(signal, "SIGHUP"):  # Windows has none
-            if self._source.path is not None:
+            if self._source.file is not None:
                 signal.signal(signal.SIGHUP, self._hang_up)
             elif not is_ignored_hangup(signal.SIGHUP):
                 signal.signal(signal.SIGHUP, self.server.handle_exit)
@@ -77,7 +77,7 @@ class ServerProcess:
         task.add_done_callback(self._tasks.discard)
 
     async def _reload_file(self) -> None:
-        path = self._source.path
+        path = self._source.file
         async with self._reloading:
             try:
                 problem = await self.reload(self._source.read())

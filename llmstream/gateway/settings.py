@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmstream.client import LLMClient
+from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, share_of
 from llmstream.limits import Limiter, Rate
 from llmstream.router import Candidate
@@ -111,9 +112,9 @@ class FileModels:
 
 @dataclass(frozen=True, slots=True)
 class SettingsSource:
-    """Where settings come from: a command line, and perhaps a file, which may change."""
+    """Where settings come from: a command line, and perhaps files, which may change."""
 
-    access: Access
+    access: AccessOptions
     models: CommandLineModels
     limits: Mapping[str, Any] = field(default_factory=dict)
     """Those that the command line names; they are stronger than the file's."""
@@ -121,6 +122,11 @@ class SettingsSource:
     """Likewise."""
     path: str | None = None
     workers: int = 1
+
+    @property
+    def file(self) -> str | None:
+        """The file that is read again when its operator says so; None: there is none."""
+        return self.path or self.access.key_file
 
     def read(self) -> str:
         """The file's text, "" where there is none. Raises ConfigFileError."""
@@ -146,7 +152,9 @@ class SettingsSource:
     ) -> ServerSettings:
         limited = {name: value for name, value in rate.items() if value is not None}
         common = Rate(**limited) if limited else None
-        return ServerSettings(models, self.access, Limits(**limits), common, models.rates())
+        return ServerSettings(
+            models, self.access.access(), Limits(**limits), common, models.rates()
+        )
 
 
 def parse_aliases(texts: list[str], allowed: list[str]) -> tuple[tuple[str, str], ...]:

@@ -95,7 +95,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
-        is_reloadable = self._source.path is not None
+        is_reloadable = self._source.file is not None
         heard = [each for each in _SIGNALS if is_reloadable or not is_ignored_hangup(each)]
         before = {number: signal.signal(number, self._note_signal) for number in heard}
         wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
@@ -114,7 +114,7 @@ class Supervisor:
     def _handle_signals(self, listener: socket.socket) -> None:
         while self._noted:
             number = self._noted.pop(0)
-            if number == signal.SIGHUP and self._source.path is not None:
+            if number == signal.SIGHUP and self._source.file is not None:
                 self._reload()
             elif number != signal.SIGCHLD:
                 self._stop(listener)
@@ -172,7 +172,7 @@ class Supervisor:
         if LOADED in words:
             worker.loading -= words.count(LOADED)
             if not any(each.loading for each in self._workers.values()):
-                logger.info("%s is in use: %s", self._source.path, self.gateway)
+                logger.info("%s is in use: %s", self._source.file, self.gateway)
 
     # --- workers -----------------------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ class Supervisor:
             text = self._source.read()
             gateway = self._check(text)
         except Exception as problem:  # noqa: BLE001  # nothing in a file ends a server
-            report_unused(self._source.path, flaw_of(problem))
+            report_unused(self._source.file, flaw_of(problem))
             return
         self._text, self.gateway = text, gateway
         self._tell_shares()

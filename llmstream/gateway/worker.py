@@ -86,7 +86,7 @@ class WorkerProcess(ServerProcess):
                 text = (await reader.readexactly(size)).decode()
                 problem = await self.reload(text)
                 if problem is not None:
-                    report_unused(self._source.path, problem)
+                    report_unused(self._source.file, problem)
                 writer.write(LOADED)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the supervisor is gone

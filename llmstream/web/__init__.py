@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmstream.web.access import Access
     from llmstream.web.app import create_app
     from llmstream.web.errors import RefusedError
+    from llmstream.web.keys import KeyFile, KeyRing
     from llmstream.web.limits import Limits
     from llmstream.web.native_encoders import AbortedError
     from llmstream.web.responses import EventStreamResponse, choose, respond
@@ -34,6 +35,7 @@ _HOME = {
     "app": ("create_app",),
     "native_encoders": ("AbortedError",),
     "errors": ("RefusedError",),
+    "keys": ("KeyFile", "KeyRing"),
     "limits": ("Limits",),
     "responses": ("EventStreamResponse", "choose", "respond"),
     "server": ("running",),
@@ -45,6 +47,8 @@ __all__ = [
     "Choice",
     "EventStreamResponse",
     "Form",
+    "KeyFile",
+    "KeyRing",
     "Limits",
     "NotAcceptableError",
     "RefusedError",

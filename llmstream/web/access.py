@@ -4,8 +4,9 @@
    rebinding), but can't change what its browser sends here. Without keys the names are the loopback interface's.
 2. **Origin**, which browsers send, must be the server's own or an allowed one, and a cross-site request without one
    only a navigation to something public. There are no CORS headers unless origins are allowed.
-3. **A key**, where keys are configured: `Authorization: Bearer …`, `x-api-key: …` or `api-key: …`. The page and the
-   health checks need none: they tell nothing, and a browser that opens a page can't send one.
+3. **A key**, where keys are configured (`llmstream.web.keys`): `Authorization: Bearer …`, `x-api-key: …` or
+   `api-key: …`. The page and the health checks need none: they tell nothing, and a browser that opens a page can't
+   send one. An address that sends wrong ones again and again hears 429 (`llmstream.web.wrong_keys`).
 4. **Slots** (`llmstream.web.limits`).
 
 A refusal is said in the words of the dialect that the path belongs to.
@@ -13,13 +14,12 @@ A refusal is said in the words of the dialect that the path belongs to.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -27,16 +27,25 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
+from llmstream.log import get_logger
+from llmstream.providers.url_checks import is_loopback
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
 from llmstream.web.exceptions import http_refusal
+from llmstream.web.keys import KeyFile, KeyRing
 from llmstream.web.limits import Slots
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.server_log import REFUSED
+from llmstream.web.wrong_keys import RepeatedRefusal, WrongKeys
+
+logger = get_logger("llmstream.web")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 KEY_HEADERS = ("x-api-key", "api-key")
 """Anthropic's clients send their key in the first, Azure's in the second."""
+UNKNOWN = "unknown"
+"""The address of those that have none, such as clients of a Unix socket."""
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
@@ -46,7 +55,10 @@ Authenticate = Callable[[HTTPConnection], Awaitable[str | None] | str | None]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules of access. `keys` are secrets that clients send, or a function that names them; None: anybody may ask.
+    """The rules of access. `keys` are what clients send, or a function that names them; None: anybody may ask.
+
+    Keys have at least 16 characters, or are lines `name:sha256`, as `llmstream keys new NAME` prints them. A `KeyFile`
+    has such lines, and may change. Only hashes of keys are kept.
 
     The function, async or not, returns a client's name. Only a `str` with something in it is a name; whatever else it
     returns is a stranger. What it raises is a 500, but for an HTTPException or RefusedError, which is told as it is.
@@ -57,16 +69,15 @@ class Access:
     Raises ConfigurationError for what would let in everybody, or nobody.
     """
 
-    keys: str | Sequence[str] | Authenticate | None = field(default=None, repr=False)
+    keys: str | Collection[str] | KeyRing | KeyFile | Authenticate | None = field(
+        default=None, repr=False
+    )
     hosts: Sequence[str] | None = None
     origins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        flaws = (
-            _flaw_of_keys(self.keys),
-            _flaw_of_hosts(self.hosts),
-            _flaw_of_origins(self.origins),
-        )
+        object.__setattr__(self, "keys", _hidden(self.keys))
+        flaws = (_flaw_of_hosts(self.hosts), _flaw_of_origins(self.origins))
         flaw = next(filter(None, flaws), None)
         if flaw is not None:
             raise ConfigurationError(flaw)
@@ -104,20 +115,18 @@ class Access:
         is_link = headers.get("sec-fetch-mode") == "navigate"
         return not is_link or own_path(connection.scope) not in PUBLIC
 
-    async def identify(self, connection: HTTPConnection) -> str:
-        """The caller's name, which is neither a key nor guessable from one. Raises RefusedError for a stranger."""
+    async def find_name(self, connection: HTTPConnection) -> tuple[str | None, str]:
+        """The caller's name, None for a stranger. It isn't a key, nor guessable from one. Then why, for the log.
+
+        Without keys it is the address. Raises RefusedError for what a function raises.
+        """
         if self.keys is None:
-            return _sender(connection)
-        if callable(self.keys):
-            name, reason = await _answer_of(self.keys, connection)
-        else:
-            name, reason = _holder(_key(connection), _listed(self.keys)), ""
-        if name is None:
-            text = "This server needs a key, and a valid one."
-            raise RefusedError(
-                401, "authentication", text, headers={"www-authenticate": "Bearer"}, reason=reason
-            )
-        return name
+            return sender(connection), ""
+        if isinstance(self.keys, KeyFile):
+            return (await self.keys.ring()).find(_key(connection)), ""
+        if isinstance(self.keys, KeyRing):
+            return self.keys.find(_key(connection)), ""
+        return await _answer_of(cast("Authenticate", self.keys), connection)
 
 
 class Gate:
@@ -128,6 +137,8 @@ class Gate:
     ) -> None:
         self._app, self._access, self._shape = app, access, shape
         self._slots = slots
+        self._wrong_keys = WrongKeys()
+        self._has_warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, and pass on."""
@@ -142,7 +153,7 @@ class Gate:
             self._access.check_host(connection)
             self._access.check_origin(connection)
             public = own_path(scope) in PUBLIC
-            scope["state"]["who"] = who = "" if public else await self._access.identify(connection)
+            scope["state"]["who"] = who = "" if public else await self._identify(connection)
             scope["state"]["keyed"] = self._access.keys is not None
             # For endpoints that answer more than one request at a time.
             scope["state"]["slot"] = partial(self._slots.taken, who)
@@ -152,12 +163,36 @@ class Gate:
         except RefusedError as problem:
             await self._refuse(problem, scope, receive, send)
 
+    async def _identify(self, connection: HTTPConnection) -> str:
+        """The caller's name. Raises RefusedError for a stranger."""
+        name, reason = await self._access.find_name(connection)
+        if name is None:
+            has_key = bool(_key(connection))
+            raise self._wrong_keys.refusal(sender(connection), reason, has_key=has_key)
+        if self._access.keys is not None and not self._has_warned:
+            self._warn_of_plain_http(connection)
+        return name
+
+    def _warn_of_plain_http(self, connection: HTTPConnection) -> None:
+        """Say once that a key came unencrypted from another machine."""
+        is_plain = connection.scope.get("scheme") in ("http", "ws")
+        host = sender(connection)
+        if not is_plain or host == UNKNOWN or is_loopback(host):
+            return
+        self._has_warned = True
+        logger.warning(
+            "a key came over plain http from %s: whoever is in between can read it. Put a proxy with TLS in front; "
+            "if there is one, have it send X-Forwarded-Proto, and name its address in FORWARDED_ALLOW_IPS",
+            host,
+        )
+
     async def _refuse(
         self, problem: RefusedError, scope: Scope, receive: Receive, send: Send
     ) -> None:
         render = self._shape(own_path(scope))
         request_id = scope["state"]["request_id"]
-        log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
+        if not isinstance(problem, RepeatedRefusal):
+            log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
         response = Refusal(problem.info, request_id, render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)
@@ -177,7 +212,7 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
 def describe_request(connection: HTTPConnection) -> str:
     """Method, path and sender for the log. The query is left out, because it may hold a token."""
     method = connection.scope.get("method", "WebSocket")
-    host = _sender(connection)
+    host = sender(connection)
     return f"{method} {connection.scope['path']} from {host}"
 
 
@@ -229,17 +264,18 @@ def _odd(answer: str) -> str:
     return f"keys returned {answer}: return a name, or None for a stranger"
 
 
-def _flaw_of_keys(keys: object) -> str | None:
-    if keys is None or callable(keys):
-        return None
-    if isinstance(keys, Mapping | bytes) or not isinstance(keys, Collection):
-        return f"keys must be a list of keys, a function or None, not a {type(keys).__name__}"
-    listed = _listed(keys)
-    if not listed:
-        return "keys is empty, which lets in nobody; None lets in anybody"
-    if not all(map(_is_key, listed)):
-        return "a key must be one word of ASCII; with an empty one everybody would have it"
-    return None
+def _hidden(keys: Any) -> KeyRing | KeyFile | Authenticate | None:
+    """The keys as they are kept. Raises ConfigurationError for what would let in everybody, or nobody."""
+    if keys is None or isinstance(keys, KeyFile) or callable(keys):
+        return cast("KeyFile | Authenticate | None", keys)
+    is_listed = isinstance(keys, Collection) and not isinstance(keys, Mapping | bytes)
+    kind = type(keys).__name__
+    problem = f"keys must be a list of keys, a KeyFile, a function or None, not a {kind}"
+    require(is_listed or isinstance(keys, KeyRing), problem, ConfigurationError)
+    ring = keys if isinstance(keys, KeyRing) else KeyRing(keys)
+    problem = "keys is empty, which lets in nobody; None lets in anybody"
+    require(len(ring), problem, ConfigurationError)
+    return ring
 
 
 def _flaw_of_hosts(hosts: Sequence[str] | None) -> str | None:
@@ -252,14 +288,6 @@ def _flaw_of_origins(origins: Sequence[str]) -> str | None:
     if not isinstance(origins, str) and all(map(_is_origin, origins)):
         return None
     return 'origins must be a list of pages\' origins, such as ["https://app.example.com"]'
-
-
-def _listed(keys: str | Collection[str]) -> Collection[str]:
-    return (keys,) if isinstance(keys, str) else keys
-
-
-def _is_key(text: object) -> bool:
-    return isinstance(text, str) and text.isascii() and len(text.split()) == 1
 
 
 def _are_hosts(names: Sequence[str]) -> bool:
@@ -275,9 +303,9 @@ def _is_origin(text: str) -> bool:
     return bool(scheme and place) and "/" not in place
 
 
-def _sender(connection: HTTPConnection) -> str:
+def sender(connection: HTTPConnection) -> str:
     """The address that a request comes from."""
-    return connection.client.host if connection.client is not None else "unknown"
+    return connection.client.host if connection.client is not None else UNKNOWN
 
 
 def _host(connection: HTTPConnection) -> str:
@@ -299,12 +327,3 @@ def _key(connection: HTTPConnection) -> str:
     if scheme.lower() == "bearer":
         return token.strip()
     return next(filter(None, map(connection.headers.get, KEY_HEADERS)), "")
-
-
-def _holder(key: str, keys: Collection[str]) -> str | None:
-    """A name for whoever holds this key. Compares hashes, and all of them, so that time doesn't tell."""
-    if not key:
-        return None
-    given = hashlib.sha256(key.encode()).digest()
-    found = [hmac.compare_digest(given, hashlib.sha256(each.encode()).digest()) for each in keys]
-    return f"key-{hashlib.sha256(given).hexdigest()[:16]}" if any(found) else None

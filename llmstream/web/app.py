@@ -36,7 +36,7 @@ from llmstream.web.dialects import (
 )
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
-from llmstream.web.health import Health
+from llmstream.web.health import HealthChecks
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
@@ -180,7 +180,7 @@ class _ErrorShapes:
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
-    native, conversing, health = Native(service), Conversing(service), Health(service.missing)
+    native, conversing, health = Native(service), Conversing(service), HealthChecks(service.missing)
     # It takes pydantic longer than all the rest, and few ask for it.
     document = cache(partial(openapi_document, service.models, all_dialects()))
 

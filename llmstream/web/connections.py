@@ -14,6 +14,7 @@ from typing import NamedTuple
 from llmstream.errors import ConfigurationError
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MOST_CONNECTIONS = 4_096
 """With a full head each, they hold some 500 MB; one process answers about a thousand streams."""
 
@@ -129,16 +130,30 @@ class Connections:
         return next(fitting, None)
 
     def _find_address(self, host: str | None) -> str | None:
-        try:
-            address = ipaddress.ip_address(host or "")
-        except ValueError:
+        address = _parse_address(host)
+        if address is None or any(address in network for network in self._proxies):
             return None
-        address = getattr(address, "ipv4_mapped", None) or address
-        if any(address in network for network in self._proxies):
-            return None
-        if address.version == 6:
-            return str(ipaddress.IPv6Network((int(address), 64), strict=False))
+        return _shown_network(address)
+
+
+def client_network(host: str) -> str:
+    """What counts as one client: an IPv4 address, or an IPv6 /64 network, of which one machine may have any address."""
+    address = _parse_address(host)
+    return host if address is None else _shown_network(address)
+
+
+def _parse_address(host: str | None) -> _Address | None:
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _shown_network(address: _Address) -> str:
+    if address.version == 4:
         return str(address)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
 def _files() -> int:

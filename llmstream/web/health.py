@@ -13,7 +13,7 @@ FRESH = 1.0
 """Seconds for which a look at the store holds: strangers may ask as often as they like, and it costs one a second."""
 
 
-class Health:
+class HealthChecks:
     """The endpoints. `missing` returns what is missing before requests can be answered, None where nothing is."""
 
     def __init__(self, missing: Callable[[], Awaitable[str | None]]) -> None:

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from llmstream import EventType
+from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.app import Gateway, open_store
 from llmstream.gateway.config_file import parse_config
 from llmstream.gateway.model_pools import PooledClient
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
 from llmstream.testing import FaultServer
-from llmstream.web import Access
 from llmstream.web.server import running
 from tests.web.serving import fetch
 
@@ -160,7 +160,7 @@ async def test_the_gateway_serves_models_and_aliases_by_their_names() -> None:
     async with FaultServer() as server:
         more = 'context = 8_000\nimages = true\n[aliases]\n"gpt-4o" = "good"\n'
         text = config(server) + more
-        source = SettingsSource(Access(), CommandLineModels(), path="gw.toml")
+        source = SettingsSource(AccessOptions(), CommandLineModels(), path="gw.toml")
         gateway = Gateway(source.settings(text), open_store(None))
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])

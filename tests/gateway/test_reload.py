@@ -9,12 +9,12 @@ import pytest
 from llmstream import EventType, LLMClient
 from llmstream.conversations import MemoryStore
 from llmstream.errors import ConfigurationError
+from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.app import Gateway
 from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
 from llmstream.limits import Rate
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
-from llmstream.web import Access
 from llmstream.web.server import running
 from tests.gateway.programs import HeldReply, open_stream
 from tests.patience import PATIENCE
@@ -37,7 +37,7 @@ key_env = "HOUSE_KEY"
 base_url = "{server.url("openai")}"
 {more}
 """
-    return SettingsSource(Access(), CommandLineModels(), path="gw.toml").settings(text)
+    return SettingsSource(AccessOptions(), CommandLineModels(), path="gw.toml").settings(text)
 
 
 async def test_what_was_replaced_is_closed_once_its_last_stream_has_ended() -> None:
@@ -106,7 +106,9 @@ async def test_conversations_stay() -> None:
 async def test_settings_that_can_t_be_change_nothing() -> None:
     async with FaultServer() as upstream:
         gateway = Gateway(settings(upstream, "a"), MemoryStore())
-        without_key = SettingsSource(Access(), CommandLineModels("openai:x", "https://h.example"))
+        without_key = SettingsSource(
+            AccessOptions(), CommandLineModels("openai:x", "https://h.example")
+        )
         async with running(gateway) as url:
             with pytest.raises(ConfigurationError):
                 await gateway.replace(without_key.settings(""))

@@ -328,7 +328,9 @@ async def the_serving(client: LLMClient, request: Request, websocket: WebSocket)
     response: Response = EventStreamResponse(events, write_timeout=5)
     response.headers["x-mine"] = "1"
     assert_type(await send_events(websocket, events), bool)
-    access = Access(keys=["k"], hosts=["chat.example.com"], origins=["https://app.example.com"])
+    access = Access(
+        keys=["a-key-of-a-client"], hosts=["chat.example.com"], origins=["https://app.example.com"]
+    )
     assert_type(
         create_app(client, models={"fast": "openai:gpt-5-mini"}, access=access, limits=Limits()),
         Starlette,

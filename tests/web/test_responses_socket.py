@@ -461,10 +461,10 @@ async def test_where_it_is_turned_off_clients_hear_426() -> None:
 
 
 async def test_a_stranger_gets_no_connection() -> None:
-    async with app_for(access=Access(keys=["sesame"])) as (port, _):
+    async with app_for(access=Access(keys=["sesame-open-sesame"])) as (port, _):
         with pytest.raises(websockets.InvalidStatus) as refused:
             await websockets.connect(f"ws://127.0.0.1:{port}/v1/responses")
         assert refused.value.response.status_code == 401
-        key = {"Authorization": "Bearer sesame"}
+        key = {"Authorization": "Bearer sesame-open-sesame"}
         async with connection(port, additional_headers=key) as socket:
             assert text_of(await socket.ask("hi")) == "You said hi"

@@ -23,11 +23,12 @@ from llmstream.cli import main
 from llmstream.events.types import text_delta
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.web import Access, create_app, respond
+from llmstream.web.keys import hash_line
 from llmstream.web.server import listen, make_server, running
 from tests.patience import PATIENCE
 from tests.web.serving import Client, app_of, events_of, fetch
 
-KEY = "llmstream-canary-serve"
+KEY, ANNS = "llmstream-canary-serve", "llmstream-canary-anns"
 
 
 @asynccontextmanager
@@ -118,17 +119,30 @@ async def test_limits_of_the_command_line_hold() -> None:
         assert (await chat(port))[0] == 429
 
 
-async def test_others_are_let_in_only_with_keys() -> None:
-    async with served("--host", "0.0.0.0", LLMSTREAM_SERVE_KEYS=f"{KEY}, other") as (
-        process,
-        port,
-        line,
-    ):
-        assert KEY not in line
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no hang-up")
+async def test_others_are_let_in_only_with_keys(tmp_path) -> None:
+    """Those of the environment, and those of a file, which a hang-up reads again."""
+    path = tmp_path / "keys.txt"
+    path.write_text(hash_line("ann", ANNS))
+    async with served(
+        "--host", "0.0.0.0", "--keys", str(path), LLMSTREAM_SERVE_KEYS=f"{KEY}, another-key-of-16"
+    ) as (process, port, line):
+        assert "to whoever has a key" in line
+        told = (await process.stderr.readline()).decode()
+        assert "keys and prompts travel over plain http" in told
         assert (await chat(port))[0] == 401
-        assert (await chat(port, authorization=f"Bearer {KEY}", host="chat.example"))[0] == 200
+        for key in (KEY, ANNS):
+            assert (await chat(port, authorization=f"Bearer {key}", host="chat.example"))[0] == 200
+        path.write_text(hash_line("ann", "a-newer-key-of-anns"))
+        process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE):
+            while b"keys.txt is in use" not in (heard := await process.stderr.readline()):
+                told += heard.decode()
+        assert (await chat(port, x_api_key=ANNS))[0] == 401
+        assert (await chat(port, x_api_key="a-newer-key-of-anns"))[0] == 200
         process.terminate()
-        assert KEY.encode() not in await process.stderr.read()
+        told += line + heard.decode() + (await process.stderr.read()).decode()
+        assert not any(key in told for key in (KEY, ANNS, "a-newer-key-of-anns"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")
@@ -146,6 +160,8 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
     [
         (["--host", "0.0.0.0"], "LLMSTREAM_SERVE_KEYS"),
         (["--host", "192.0.2.1", "--allow-host", "x"], "LLMSTREAM_SERVE_KEYS"),
+        (["--host", "::"], "llmstream keys new NAME"),
+        (["--keys", "/nowhere/keys.txt"], "/nowhere/keys.txt can't be read: No such file"),
         (["--allow-host", "chat.example.com:8000"], "without ports"),
         (["--allow-origin", "app.example.com"], "origins"),
         (["--port", "taken"], "invalid int"),
@@ -201,6 +217,18 @@ def test_what_cannot_be_served_is_told(arguments, said, monkeypatch, capsys) -> 
     code = serve_here(*arguments)
     err = capsys.readouterr().err
     assert (code, said in err) == (2, True), err
+
+
+@pytest.mark.parametrize(
+    "keys", ["fifteen-letters", f"{KEY}, brief-one", f"{KEY}, two words in a key", "ann:abc"]
+)
+def test_keys_that_can_be_guessed_are_told_and_not_shown(keys, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("LLMSTREAM_MODEL", "simulator")
+    monkeypatch.setenv("LLMSTREAM_SERVE_KEYS", keys)
+    code = serve_here()
+    err = capsys.readouterr().err
+    assert (code, "LLMSTREAM_SERVE_KEYS[" in err) == (2, True), err
+    assert not any(key.strip() in err for key in keys.split(","))
 
 
 @pytest.mark.parametrize("port", ["99999", "-1"])

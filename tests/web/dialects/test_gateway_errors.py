@@ -196,8 +196,8 @@ async def test_head_of_the_page_is_answered():
 
 @pytest.mark.parametrize("name", ["x_api_key", "api_key"])
 async def test_azure_s_and_anthropic_s_clients_send_their_key_in_a_header_of_their_own(name):
-    async with serving(local(access=Access(keys="k-1"))) as port:
-        assert (await fetch(port, "/v1/models", **{name: "k-1"}))[0] == 200
+    async with serving(local(access=Access(keys="k-1-of-the-gateway"))) as port:
+        assert (await fetch(port, "/v1/models", **{name: "k-1-of-the-gateway"}))[0] == 200
         assert (await fetch(port, "/v1/models", **{name: "k-2"}))[0] == 401
 
 

@@ -417,19 +417,19 @@ async def check_too_large(port: int, path: str) -> None:
 
 
 async def test_a_key_is_asked_for_in_every_clients_own_shape() -> None:
-    async with served(LLMSTREAM_SERVE_KEYS="sesame") as at:
+    async with served(LLMSTREAM_SERVE_KEYS="sesame-open-sesame") as at:
         for path, good in ENDPOINTS.items():
             body = json.dumps(good).encode()
             status, headers, answer = await fetch(at.port, path, "POST", body)
             assert (status, headers["www-authenticate"]) == (401, "Bearer")
             assert told_by(path, answer)[1] in ("authentication", "authentication_error")
-            assert (await fetch(at.port, path, "POST", body, authorization="Bearer sesame"))[
-                0
-            ] == 200
+            assert (
+                await fetch(at.port, path, "POST", body, authorization="Bearer sesame-open-sesame")
+            )[0] == 200
         async with (
             openai_client(at, "guess") as stranger,
-            openai_client(at, "sesame") as friend,
-            anthropic.AsyncAnthropic(api_key="sesame", base_url=at.url) as other,
+            openai_client(at, "sesame-open-sesame") as friend,
+            anthropic.AsyncAnthropic(api_key="sesame-open-sesame", base_url=at.url) as other,
         ):
             with pytest.raises(openai.AuthenticationError):
                 await stranger.models.list()

@@ -45,13 +45,13 @@ async def test_stop_closes_the_providers_connection_in_a_stall(browser):
 async def test_a_key_that_the_application_wants_can_be_given(browser):
     async with (
         LLMClient("simulator:echo") as client,
-        serving(create_app(client, access=Access(keys="open-sesame"))) as port,
+        serving(create_app(client, access=Access(keys="open-sesame-open"))) as port,
     ):
         page = await browser.new_page()
         await page.goto(f"http://127.0.0.1:{port}/")
         await page.get_by_label("Message").fill("Hello?")
         await page.keyboard.press("Enter")
-        await page.get_by_label("Access key").fill("open-sesame")
+        await page.get_by_label("Access key").fill("open-sesame-open")
         await page.keyboard.press("Enter")
         await expect(page.locator(".answer:not([aria-busy]) .md")).not_to_be_empty()
         await expect(page.get_by_role("alert")).to_have_count(0)
