@@ -153,6 +153,27 @@ def test_plain_http_is_taken_when_asked_for():
 
 
 @pytest.mark.parametrize(
+    ("url", "given", "told"),
+    [
+        ("http://a.example:8000/v1", {"api_key": "canary-1"}, "a.example:8000"),
+        ("http://10.0.0.5/v1", {"api_key": "canary-1"}, "10.0.0.5"),
+        ("http://a.example", {"api_key": "none", "headers": {"x-key": "canary-1"}}, "a.example"),
+        ("http://a.example", {"api_key": "none"}, None),
+        ("http://localhost:8000", {"api_key": "canary-1"}, None),
+        ("http://[::1]:8000", {"api_key": "canary-1"}, None),
+        ("https://a.example", {"api_key": "canary-1"}, None),
+    ],
+)
+def test_a_key_over_plain_http_is_told_in_the_log(url, given, told, caplog):
+    """Which is stderr, where nobody configured logging. It shows no key."""
+    LLMClient("openai:m", base_url=url, allow_insecure_http=True, **given)
+    lines = [line for line in caplog.messages if "plain http" in line]
+    assert len(lines) == (told is not None)
+    assert told is None or f"to {told}, and" in lines[0]
+    assert "canary" not in caplog.text
+
+
+@pytest.mark.parametrize(
     ("headers", "match"),
     [
         ({"x": "a\r\ny: b"}, "value of header 'x'"),

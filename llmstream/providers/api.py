@@ -42,6 +42,10 @@ class API:
     """The vendor's SDK, for `get_client()` and `sdk_client=`."""
 
 
+NO_KEY = "none"
+"""Stands for a key where none is needed: some servers want the header."""
+
+
 def find_url(api: API, config: ProviderConfig) -> str:
     """The address, without a slash at its end. Raises ConfigurationError."""
     url, name = config.base_url, "base_url"
@@ -66,7 +70,7 @@ def find_key(api: API, config: ProviderConfig) -> Secret[str]:
     host = urlsplit(config.base_url or "").hostname or ""
     # Servers on this machine seldom want a key, but some want the header.
     if is_loopback(host) or not api.key_needed:
-        return Secret("none")
+        return Secret(NO_KEY)
     raise ConfigurationError(
         f"no key for {config.name}: set {' or '.join(api.keys)}, or pass api_key="
     )

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
-from llmstream.providers.api import API, ambient_headers, find_key, find_url
+from llmstream.providers.api import API, NO_KEY, ambient_headers, find_key, find_url
 from llmstream.providers.config import ProviderConfig, find_transport
 from llmstream.providers.exchange import Exchange, Outbound, Sign
 from llmstream.providers.http.content_encoding import ACCEPTED
@@ -43,7 +43,7 @@ from llmstream.providers.secrets import (
     secret_headers,
     secret_parts,
 )
-from llmstream.providers.url_checks import check_base_url
+from llmstream.providers.url_checks import check_base_url, is_plain_http
 from llmstream.providers.watchdog import Watchdog, timed_out
 from llmstream.version import __version__
 from llmstream.wire.error_body import parse_error, redact
@@ -103,6 +103,7 @@ class Channel:
         self.budget_key = digest(self.base_url, self._secrets)
         if self._check is not None:
             self._check.check_url(self.base_url)
+        self._report_plain_http()
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r}, base_url={self.base_url!r})"
@@ -232,6 +233,15 @@ class Channel:
         sent = [value for name, value in ambient.reveal().items() if name.lower() not in _HARMLESS]
         own = secret_headers(self._config.headers)
         return secret_parts([reveal(self._key), *own, *added.reveal(), *sent])
+
+    def _report_plain_http(self) -> None:
+        """Say that a key travels unencrypted, which somebody allowed who may not be the one that runs it."""
+        keys = [secret for secret in self._secrets.reveal() if secret != NO_KEY]
+        if keys and is_plain_http(self.base_url):
+            words = (
+                "%s: the key travels over plain http to %s, and whoever is in between can read it"
+            )
+            logger.warning(words, self.name, urlsplit(self.base_url).netloc)
 
     def _merge_headers(self, ambient: Secret[Mapping[str, str]]) -> dict[str, str]:
         key: dict[str, str] = {}

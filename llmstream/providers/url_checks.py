@@ -48,12 +48,18 @@ def _url_flaw(url: Any, *, allow_insecure_http: bool) -> str | None:
         return f"base_url must begin with https:// (or http:// for this machine), not {parts.scheme or 'nothing'!r}"
     if not is_host(host) or port == 0:
         return "base_url names no host that can be looked up: write it as https://host:port/path"
-    if parts.scheme == "http" and not is_loopback(host) and not allow_insecure_http:
+    if is_plain_http(url) and not allow_insecure_http:
         return (
             f"base_url is plain http to {host}: the key and the prompt would travel unencrypted. "
             "Use https://, or pass allow_insecure_http=True"
         )
     return secret_in_url(url)
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether what goes to this address travels unencrypted, and leaves this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
