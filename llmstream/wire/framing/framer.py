@@ -26,8 +26,10 @@ class Frame:
 class Framer(Protocol):
     """Cuts one body into frames. Linear in the input, and bounded."""
 
-    oversized: bool
-    """A frame exceeded the limit: the framer ignores whatever follows."""
+    @property
+    def oversized(self) -> bool:
+        """A frame exceeded the limit: the framer ignores whatever follows."""
+        ...
 
     def feed(self, data: bytes) -> Iterable[Frame | str]:
         """The frames that `data` completes, to be taken before the next call.

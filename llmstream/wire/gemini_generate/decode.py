@@ -1,0 +1,350 @@
+"""Gemini generateContent: bytes to events.
+
+Format: https://ai.google.dev/api/generate-content. Each frame is a whole GenerateContentResponse, whose parts go on
+with the answer. What real streams add to it, all seen in recordings, the SDK's types or public reports:
+
+- Usage stands on nearly every frame and counts all so far; the last number counts.
+- A finish reason may come twice: STOP stands in the middle of an answer that runs code. Later text counts.
+- A signature stands beside a call, beside text, or alone in an empty text; each goes back where it stood.
+- A call without id, without arguments, or with arguments in pieces (`partialArgs`), which an empty call closes.
+- A blocked prompt has `promptFeedback` and no candidate. A candidate may lack its content, or that its parts.
+- Tools that Google runs: code, and `toolCall` with `toolResponse`. Speech in pieces, each a part of its own.
+- `continuationToken` with CONTINUATION: the same request with this token goes on.
+- The same objects in a JSON array, or one object alone; errors as a bare object; names with underscores.
+
+The end is a clean end of the body after a finish reason or a block reason.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from llmstream.checks import as_object, as_text
+from llmstream.errors import ErrorInfo
+from llmstream.messages import File, FinishReason
+from llmstream.wire.error_body import carries_error, is_error, parse_error
+from llmstream.wire.event_decoder import Decoder
+from llmstream.wire.framing.json_array import EventsOrArray
+from llmstream.wire.gemini_generate import members
+from llmstream.wire.gemini_generate.grounding import Grounding
+from llmstream.wire.gemini_generate.partial_args import BRACE, PartialArguments
+from llmstream.wire.gemini_generate.parts import (
+    CODE,
+    FORMAT,
+    RAN,
+    SIGNATURE,
+    TOLD,
+    as_arguments,
+    beside,
+    parse_file,
+    parse_result,
+    part_data,
+    ran_arguments,
+    ran_data,
+    ran_name,
+)
+from llmstream.wire.gemini_generate.usage import read_counts, usage_of
+from llmstream.wire.json_fields import as_string, present
+from llmstream.wire.open_calls import OpenCall, as_name
+
+_SPEECH = ("audio/l16", "audio/pcm")
+"""Types of sound without a header, which comes in pieces."""
+CONTINUATION = "continuationToken"
+
+
+class GenerateDecoder(Decoder):
+    """One answer of generateContent."""
+
+    format = FORMAT
+    framing = EventsOrArray()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._candidate: int | None = None  # the index of the one that is the answer
+        self._counts: dict[str, int] = {}
+        self._grounding = Grounding()
+        self._prose: list[str] = []  # all text, for the places of sources
+        self._streamed: tuple[OpenCall, PartialArguments] | None = None  # the call that goes on
+        self._first_calls: dict[str, OpenCall] = {}  # by id
+        self._ran: OpenCall | None = None  # the last call that Google ran
+        self._speech: list[bytes] = []
+        self._speech_part: Mapping[str, Any] = {}
+        self._continuation: str | None = None
+        self._finish_message = ""
+
+    def parse_frame(self, payload: dict[str, Any], event: str) -> None:
+        """One GenerateContentResponse."""
+        if carries_error(payload):
+            self._fail(parse_error(payload))
+            return
+        if not payload.keys() <= members.CHUNK:
+            payload = _plainly(payload)
+        candidates, feedback = payload.get("candidates"), payload.get("promptFeedback")
+        usage = payload.get("usageMetadata")
+        if not (candidates or feedback or usage) and is_error(payload):
+            self._fail(parse_error(payload))
+            return
+        self._is_known = self._is_known or bool(candidates or feedback or usage)
+        if not self._started:
+            self.start.id = self.start.id or as_text(payload.get("responseId"))
+            self.start.model = self.start.model or as_text(payload.get("modelVersion"))
+        if usage:
+            self._counts |= read_counts(usage)
+            self._usage = usage_of(self._counts)
+        for candidate in candidates or ():
+            self._parse_candidate(candidate)
+        if feedback:
+            self._parse_feedback(feedback)
+        if not payload.keys() <= members.CHUNK:
+            self._unread.look_over("", payload, members.CHUNK)
+
+    def parse_document(self, payload: dict[str, Any]) -> bool:
+        """A whole answer: its parts are those of one large frame."""
+        if not _plainly(payload).keys() & {"candidates", "promptFeedback"}:
+            return False
+        self.parse_frame(payload, "")
+        self._complete()
+        return True
+
+    def done_marker(self) -> None:
+        """`[DONE]`, which some proxies send: it ends nothing that Google's own words don't end."""
+        if self.finishing:
+            self._complete()
+
+    def _complete(self) -> None:
+        if self.ended:
+            return
+        self._end_speech()
+        for source in self._grounding.rest("".join(self._prose)):
+            self._source(source)
+        if self._finish_reason is FinishReason.PAUSE and self._continuation is not None:
+            self._opaque(item={CONTINUATION: self._continuation})
+        if self._failure is not None and self._finish_message:
+            kind, word = self._failure
+            told = f"the provider ended the answer with {word}: {self._finish_message}"
+            self._fail(ErrorInfo(kind, told, code=word))
+            return
+        super()._complete()
+
+    # --- what stands around the parts ----------------------------------------------------------------------
+
+    def _parse_candidate(self, candidate: dict[str, Any]) -> None:
+        index = candidate.get("index") or 0
+        if self._candidate is None and (candidate.get("content") or candidate.get("finishReason")):
+            self._candidate = index
+        if index != self._candidate and self._candidate is not None:
+            return  # another answer to the same request
+        content = candidate.get("content")
+        if content:
+            self._parse_content(content)
+        if candidate.keys() & _AFTER_TEXT:
+            for source in self._grounding.sources(candidate, "".join(self._prose)):
+                self._end_speech()
+                self._source(source)
+        self._continuation = as_text(candidate.get(CONTINUATION)) or self._continuation
+        if reason := candidate.get("finishReason"):
+            self.finishing |= self._finish_word(as_string(reason))
+            self._parse_stop(candidate)
+        if not candidate.keys() <= members.CANDIDATE:
+            self._unread.look_over("candidates.", candidate, members.CANDIDATE)
+
+    def _parse_stop(self, candidate: dict[str, Any]) -> None:
+        """What is said beside the finish reason. Ratings matter where the answer was filtered."""
+        message = as_text(candidate.get("finishMessage"))
+        self._finish_message = message or ""
+        is_filtered = self._finish_reason is FinishReason.CONTENT_FILTER
+        ratings = candidate.get("safetyRatings") if is_filtered else None
+        self._stop_details = present(finishMessage=message, safetyRatings=ratings or None) or None
+
+    def _parse_feedback(self, feedback: dict[str, Any]) -> None:
+        """What is said of the prompt. If it was blocked, that is the answer."""
+        reason = as_text(feedback.get("blockReason"))
+        if reason is not None:
+            self._finish_reason, self._raw_finish_reason = FinishReason.CONTENT_FILTER, reason
+            self._failure, self._stop_details = None, dict(feedback)
+            self.finishing = True
+        if not feedback.keys() <= members.FEEDBACK:
+            self._unread.look_over("promptFeedback.", feedback, members.FEEDBACK)
+
+    def _parse_content(self, content: dict[str, Any]) -> None:
+        if not isinstance(content, dict):
+            content = {"parts": content}  # a text alone, or parts alone
+        parts = content.get("parts") or ()
+        parts = parts if isinstance(parts, list | tuple) else [parts]
+        for part in parts:
+            self._parse_part({"text": part} if isinstance(part, str) else part)
+        if not content.keys() <= members.CONTENT:
+            self._unread.look_over("content.", content, members.CONTENT)
+
+    # --- parts ---------------------------------------------------------------------------------------------
+
+    def _parse_part(self, part: dict[str, Any]) -> None:
+        text = part.get("text")
+        if text and part.keys() <= members.PLAIN:
+            self._parse_words(text, is_thought=bool(part.get("thought")))  # nearly every part
+            return
+        kind = next((name for name in self._PARTS if part.get(name) is not None), None)
+        if kind is None:
+            self._parse_other(part)
+            return
+        self._PARTS[kind](self, kind, part)
+        if part.keys() - {kind} - members.BESIDE:
+            self._unread.look_over("parts.", part, {kind} | members.BESIDE | {"text"})
+
+    def _parse_words(self, text: str, *, is_thought: bool) -> None:
+        self._end_speech()
+        if is_thought:
+            self._reasoning(as_string(text))
+        else:
+            self._prose.append(as_string(text))
+            self._text(text)
+
+    def _parse_text(self, kind: str, part: dict[str, Any]) -> None:
+        """A text, and its signature. That of an empty text is a part of its own."""
+        text, is_thought = part[kind], bool(part.get("thought"))
+        if text:
+            self._parse_words(text, is_thought=is_thought)
+        signature = as_text(part.get(SIGNATURE))
+        if signature is None:
+            return
+        if self._reasons and not is_thought:
+            self._opaque(item={"text": "", SIGNATURE: signature})  # it isn't the reasoning's
+        else:
+            self._opaque(signature=signature)
+
+    def _parse_other(self, part: dict[str, Any]) -> None:
+        """A part with a signature alone, or one that nobody knows: it goes back as it came."""
+        if not part.keys() - members.BESIDE:
+            if part.get(SIGNATURE):
+                self._parse_text("text", {**part, "text": ""})
+            return
+        known = part.keys() <= members.BESIDE | {"text"}
+        self._opaque(item=part, understood=known)
+        if not known:
+            self._unread.look_over("parts.", part, members.BESIDE)
+
+    def _parse_file(self, kind: str, part: dict[str, Any]) -> None:
+        if part.get("thought"):
+            self._opaque(item=part)  # a draft, which is no part of the answer
+            return
+        media_type = as_text(as_object(part[kind]).get("mimeType")) or ""
+        if kind == "inlineData" and media_type.lower().startswith(_SPEECH):
+            self._speech.append(b64decode(part[kind]["data"]))
+            self._speech_part = {**self._speech_part, **part}
+            return
+        self._end_speech()
+        file = parse_file(part)
+        if file is not None:
+            self._file(file)
+        elif part[kind]:
+            self._unread.note(f"parts.{kind}", part[kind])
+
+    def _end_speech(self) -> None:
+        """Speech that came in pieces is one file."""
+        if not self._speech:
+            return
+        pieces, part = self._speech, self._speech_part
+        self._speech, self._speech_part = [], {}
+        blob = part["inlineData"]
+        named = {"name": blob.get("displayName"), "media_type": blob["mimeType"]}
+        self._file(File(data=b"".join(pieces), provider_data=part_data(part), **named))
+
+    # --- calls ---------------------------------------------------------------------------------------------
+
+    def _parse_call(self, kind: str, part: dict[str, Any]) -> None:
+        """A call of the caller's, or what goes on with the last one."""
+        self._end_speech()
+        body = part[kind]
+        call = self._going_on(body)
+        if call is None:
+            self._end_streamed()
+            call = self._begin_call(body)
+        self._note_call(call, beside(part))
+        goes_on = body.get("willContinue") is True
+        if body.get("partialArgs") or goes_on or self._streamed is not None:
+            self._parse_pieces(call, body, goes_on=goes_on)
+        else:
+            self._call_delta(call, as_arguments(body.get("args")), first=True, named=True)
+            call.done = bool(call.name)
+        if not body.keys() <= members.CALL:
+            self._unread.look_over("functionCall.", body, members.CALL)
+
+    def _going_on(self, body: dict[str, Any]) -> OpenCall | None:
+        """The call that goes on, if this is more of it: without a name, or with its name and more pieces."""
+        if self._streamed is None:
+            return None
+        call = self._streamed[0]
+        id, name = as_text(body.get("id")), as_name(body.get("name"))
+        is_same = id is None or id == call.id
+        is_more = not name or (name == call.name and "partialArgs" in body)
+        return call if is_same and is_more else None
+
+    def _begin_call(self, body: dict[str, Any]) -> OpenCall:
+        id = as_text(body.get("id")) or ""
+        call = self._open_call(id, as_name(body.get("name")))
+        call.original = self._first_calls.get(id) if id else None
+        if id:
+            self._first_calls.setdefault(id, call)
+        return call
+
+    def _parse_pieces(self, call: OpenCall, body: dict[str, Any], *, goes_on: bool) -> None:
+        if self._streamed is None:
+            self._streamed = (call, PartialArguments())
+            self._call_delta(call, BRACE, named=True)
+        arguments = self._streamed[1]
+        text = "".join(arguments.add(piece) for piece in body.get("partialArgs") or ())
+        self._call_delta(call, text, named=True)
+        if body.get("args"):
+            arguments.replace(body["args"])
+        if not goes_on:
+            self._end_streamed()
+
+    def _end_streamed(self) -> None:
+        """The arguments that came in pieces are all there."""
+        if self._streamed is None:
+            return
+        (call, arguments), self._streamed = self._streamed, None
+        self._call_delta(call, arguments.end(), named=True)
+        if not arguments.is_in_order:
+            call.newer = as_arguments(arguments.whole)
+        call.done = bool(call.name)
+
+    def _parse_ran(self, kind: str, part: dict[str, Any]) -> None:
+        """A call of a tool that Google runs."""
+        self._end_speech()
+        body = part[kind]
+        id = as_text(body.get("id"))
+        call = self._open_call(id, ran_name(kind, body), by_provider=True)
+        call.provider_data = ran_data(kind, part)
+        self._call_delta(call, ran_arguments(kind, body))
+        call.done = True
+        self._ran = call
+
+    def _parse_told(self, kind: str, part: dict[str, Any]) -> None:
+        """What came of it. One without an id is of the last call."""
+        self._end_speech()
+        id = as_text(part[kind].get("id"))
+        last = self._ran.id if self._ran is not None else f"{CODE}_{self.start.id or ''}"
+        self._tool_result(parse_result(kind, part, id or last))
+
+    _PARTS: ClassVar[Mapping[str, Callable[[Any, str, dict[str, Any]], None]]] = {
+        "functionCall": _parse_call,
+        **dict.fromkeys(RAN, _parse_ran),
+        **dict.fromkeys(TOLD, _parse_told),
+        "inlineData": _parse_file,
+        "fileData": _parse_file,
+        "text": _parse_text,
+    }
+
+
+_AFTER_TEXT = frozenset({"groundingMetadata", "citationMetadata"})
+
+
+def _plainly(payload: dict[str, Any]) -> dict[str, Any]:
+    """A frame under Google's own names. Code Assist wraps it in `response`."""
+    inner = payload.get("response")
+    if isinstance(inner, dict) and "candidates" not in payload:
+        payload = inner
+    return payload if payload.keys() <= members.CHUNK else members.camel_case(payload)
