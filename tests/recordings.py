@@ -25,6 +25,8 @@ from llmstream.wire.event_decoder import Decoder
 from tests.corpus.answers import answers
 
 FOLDER = os.environ.get("LLMSTREAM_WIRE")
+ENDINGS = ("sse", "ndjson", "eventstream", "json")
+"""How the name of a body ends, by its framing."""
 NO_FOLDER = pytest.mark.skip(reason="LLMSTREAM_WIRE doesn't name the folder of recordings")
 
 
@@ -37,7 +39,9 @@ class Recording:
 
     @cached_property
     def body(self) -> bytes:
-        return self.path.with_name(self.path.name.replace(".expect.json", ".sse")).read_bytes()
+        name = self.path.name.removesuffix(".expect.json")
+        bodies = (self.path.with_name(f"{name}.{ending}") for ending in ENDINGS)
+        return next(body for body in bodies if body.exists()).read_bytes()
 
     @cached_property
     def expect(self) -> dict[str, Any]:

@@ -91,6 +91,8 @@ class _Report:
     """Words that say its kind, beside those of the message."""
     param: str | None = None
     """The member of the request that it names."""
+    relayed: int | None = None
+    """The status of whom the host asked, which says more than the host's own."""
 
 
 def parse_error(
@@ -109,7 +111,9 @@ def parse_error(
     report = _read(body)
     if (amazon := headers.get("x-amzn-errortype")) is not None:
         report.codes.insert(0, amazon.partition(":")[0])
-    kind = classify(report.codes, f"{report.message} {report.hint}", status or report.status)
+    codes = report.codes if report.relayed is None else ()
+    found = report.relayed or status or report.status
+    kind = classify(codes, f"{report.message} {report.hint}", found)
     may_pass = kind in ("rate_limit", "overloaded")
     told = report.message if may_pass else ""
     info = ErrorInfo(
@@ -270,7 +274,17 @@ def _read(body: Any) -> _Report:
     if isinstance(error.get("detail"), list):
         report.status = report.status or 422  # FastAPI's: fields of the request
     _add_metadata(report, as_object(error.get("metadata")))
+    _add_original(report, error)
     return report
+
+
+def _add_original(report: _Report, error: Mapping[str, Any]) -> None:
+    """What a model behind Bedrock said (botocore ModelStreamErrorException, ModelErrorException)."""
+    message, status = error.get("originalMessage"), str(error.get("originalStatusCode"))
+    if isinstance(message, str) and message not in report.message:
+        report.message = f"{report.message}: {_plain(message)}".removeprefix(": ")
+    if _FAILED.fullmatch(status):
+        report.relayed = int(status)
 
 
 def _param(error: dict[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, TextDelta
 from llmstream.wire.answer_writer import AnswerWriter
 from llmstream.wire.error_body import is_error, parse_error
-from llmstream.wire.framing.framer import MAX_FRAME, Frame, Framing
+from llmstream.wire.framing.framer import MAX_FRAME, BrokenFrame, Frame, Framing
 from llmstream.wire.json_fields import parse_json
 from llmstream.wire.text_record import LONG
 
@@ -125,7 +125,7 @@ class Decoder(AnswerWriter):
 
     def _frame(self, frame: Frame) -> None:
         if frame.stray:
-            self._stray_line(frame.data)
+            self._read_stray_frame(frame)
             return
         if frame.event and frame.event.lower() in KEEP_ALIVES:
             self._read_lines(_whole_lines(frame))
@@ -215,6 +215,12 @@ class Decoder(AnswerWriter):
 
     def _too_large(self) -> None:
         self._fail(ErrorInfo("frame_too_large", "one frame of the answer exceeds the size limit"))
+
+    def _read_stray_frame(self, frame: Frame) -> None:
+        if isinstance(frame, BrokenFrame):
+            self._bad_frame(frame, frame.flaw)
+        else:
+            self._stray_line(frame.data)
 
     def _stray_line(self, line: bytes) -> None:
         if line.startswith(b"error:"):  # GPUStack

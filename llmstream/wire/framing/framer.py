@@ -23,6 +23,13 @@ class Frame:
     """Not a frame: `data` is a line that the framing doesn't know. Gateways put their errors there."""
 
 
+@dataclass(slots=True)
+class BrokenFrame(Frame):
+    """A stray frame that can't be read, nor what follows it: `flaw` says why."""
+
+    flaw: str = ""
+
+
 class Framer(Protocol):
     """Cuts one body into frames. Linear in the input, and bounded."""
 

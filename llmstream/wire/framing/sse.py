@@ -123,7 +123,9 @@ class SSEFramer:
         if self._template is None or not self._may_learn:
             return
         self._may_learn = False
-        self._template.learn(frame.event, frame.data, text)
+        event = frame.event
+        head = f"event: {event}\ndata: ".encode() if event else b"data: "
+        self._template.learn(head, frame.data, text)
         if not self._template.wanted:
             self._template = None
 

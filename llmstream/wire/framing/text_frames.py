@@ -48,7 +48,7 @@ class TextTemplate:
         self._key = re.compile(rf'"{member}": ?"'.encode())
         names = "|".join(free) or "(?!)"
         self._free = re.compile(rf'"(?:{names})": ?(?:(\d+)(?=[,}}])|"([A-Za-z0-9]+)")'.encode())
-        self._head = b""  # the lines before the data; empty: nothing is known
+        self._head = b""  # what stands before the data
         self._pieces: list[_Fixed] = []
         self._end = b""
         self._patience = PATIENCE
@@ -64,8 +64,8 @@ class TextTemplate:
         """Whether there is a frame to be like."""
         return bool(self._pieces)
 
-    def learn(self, event: str, data: bytes, text: str) -> None:
-        """A frame that meant `text` and nothing else."""
+    def learn(self, head: bytes, data: bytes, text: str) -> None:
+        """A frame that meant `text` and nothing else. `head` is what its block has before the data."""
         self._patience = PATIENCE if self._used > 1 else self._patience - 1
         self._used = 0
         self._pieces = []
@@ -76,7 +76,7 @@ class TextTemplate:
         if len(places) != 1:
             return
         start = places[0]
-        self._head = f"event: {event}\ndata: ".encode() if event else b"data: "
+        self._head = head
         self._cut(data, _Value(start, start + len(value) - 1, None))
 
     def _cut(self, data: bytes, text: _Value) -> None:
@@ -100,7 +100,7 @@ class TextTemplate:
         self._end = data[at:]
 
     def text(self, block: bytes) -> str | None:
-        """The text of a frame, whose block of lines this is, if it is like the one that was learned from."""
+        """The text of a frame, whose head and data these are, if it is like the one that was learned from."""
         at, text = 0, b""
         for literal, closing, fits in self._pieces:
             if not block.startswith(literal, at):

@@ -234,14 +234,14 @@ def test_frames_that_always_differ_are_not_learned_from_for_ever() -> None:
 )
 def test_what_is_not_like_it_is_left_to_the_parser(block: bytes) -> None:
     template = TextTemplate("text", ("a",))
-    template.learn("", b'{"a":1,"text":"hello"}', "hello")
+    template.learn(b"data: ", b'{"a":1,"text":"hello"}', "hello")
     assert template.text(b'data: {"a":234,"text":"bye"}') == "bye"
     assert template.text(block) is None
 
 
 def test_it_holds_until_an_event_of_another_name() -> None:
     template = TextTemplate("text")
-    template.learn("delta", b'{"text":"hello"}', "hello")
+    template.learn(b"event: delta\ndata: ", b'{"text":"hello"}', "hello")
     assert template.text(b'event: delta\ndata: {"text":"x","y":1}') is None
     assert template.text(b'event: delta\ndata: {"text":"bye"}') == "bye"
     assert template.text(b'event: stop\ndata: {"text":"bye"}') is None

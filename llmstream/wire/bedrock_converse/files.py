@@ -1,0 +1,114 @@
+"""Images and files as Converse's blocks, and back.
+
+Specification: botocore's ImageBlock, DocumentBlock, VideoBlock, AudioBlock, and
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html for names. Bytes and addresses in
+S3 are taken, other addresses aren't.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llmstream.checks import as_object
+from llmstream.media import parse_media
+from llmstream.media_types import essence
+from llmstream.messages import File, ImagePart
+from llmstream.wire.bedrock_converse.blocks import FORMATS, media_type_of
+from llmstream.wire.fitting.labelled_text import is_text
+
+S3 = "s3://"
+_NAMES = {
+    kind: {media_type: name for name, media_type in names.items()}
+    for kind, names in FORMATS.items()
+}
+_TEXT = "txt"
+_NOT_IN_A_NAME = re.compile(r"[^0-9A-Za-z\s()\[\]-]+")
+_LONGEST_NAME = 200
+_UNNAMED = "document"
+
+
+def image_block(image: ImagePart | File) -> dict[str, Any] | None:
+    """An image as Converse takes it; None if it doesn't."""
+    name = _NAMES["image"].get(_media_type(image))
+    source = _source(image)
+    return None if name is None or source is None else {"format": name, "source": source}
+
+
+def file_block(file: File, names: set[str]) -> tuple[str, dict[str, Any]]:
+    """A file that isn't refused: the kind of its block, and the block. `names`: those of the documents before it."""
+    kind, format = _kind_of(file) or ("document", _TEXT)
+    block = {"format": format, "source": _source(file)}
+    if kind == "document":
+        block["name"] = _name_for(file, names)
+    return kind, block
+
+
+def refused_file(file: File) -> str | None:
+    """Why a file can't go, in words for a warning; None if it can."""
+    if _source(file) is None:
+        return "Bedrock takes bytes or an s3:// address"
+    if _kind_of(file) is None:
+        return f"Bedrock doesn't take {essence(file.media_type) or 'files without a type'}"
+    return None
+
+
+def _kind_of(file: File) -> tuple[str, str] | None:
+    """The kind of block for a file, and the name of its format."""
+    media_type = _media_type(file)
+    for kind, names in _NAMES.items():
+        if media_type in names:
+            return kind, names[media_type]
+    return ("document", _TEXT) if is_text(file) else None
+
+
+def _media_type(part: ImagePart | File) -> str:
+    """The type, or that which the end of an address says."""
+    known = essence(part.media_type)
+    if known or part.url is None:
+        return known
+    ending = part.url.rpartition(".")[2].lower()
+    ending = "jpeg" if ending == "jpg" else ending
+    found = (names[ending] for names in FORMATS.values() if ending in names)
+    return next(found, "")
+
+
+def _source(part: ImagePart | File) -> dict[str, Any] | None:
+    if part.data is not None:
+        return {"bytes": part.data}
+    if part.url is not None and part.url.startswith(S3):
+        return {"s3Location": {"uri": part.url}}
+    return None
+
+
+def _name_for(file: File, names: set[str]) -> str:
+    """A name that Converse takes, and that no document before it has."""
+    given = _NOT_IN_A_NAME.sub("-", file.name or "")
+    base = " ".join(given.split())[: _LONGEST_NAME - 8] or _UNNAMED
+    name, number = base, 1
+    while name in names:
+        number += 1
+        name = f"{base} {number}"
+    names.add(name)
+    return name
+
+
+# --- in ---------------------------------------------------------------------------------------------------
+
+_SAID = frozenset({"format", "source", "name"})
+
+
+def parse_block(kind: str, block: Mapping[str, Any], where: str) -> ImagePart | File | None:
+    """A block as a part; None if none of ours can say all of it. Raises ValueError."""
+    source = as_object(block.get("source"))
+    said = {name for name, value in block.items() if value is not None}
+    place = as_object(source.get("s3Location"))
+    given = {"data": source.get("bytes"), "url": place.get("uri")}
+    is_known = len(source) == 1 and place.keys() <= {"uri"} and any(given.values())
+    if said - _SAID or not is_known:
+        return None
+    media_type = media_type_of(kind, block.get("format"))
+    if kind == "image":
+        return parse_media(ImagePart, where, media_type=media_type, **given)
+    return parse_media(File, where, name=block.get("name"), media_type=media_type, **given)

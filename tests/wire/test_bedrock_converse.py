@@ -1,0 +1,548 @@
+"""Bedrock's Converse, decoded and encoded."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Start, error, opaque, reasoning_delta, text_delta
+from llmstream.messages import (
+    File,
+    FinishReason,
+    ProviderPart,
+    ReasoningPart,
+    Source,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+from llmstream.wire.bedrock_converse.decode import ConverseDecoder
+from llmstream.wire.bedrock_converse.encode import ConverseEncoder
+from llmstream.wire.framing.event_stream import EventStream
+from tests.grammar_check import check_calls, check_stream
+from tests.recordings import (
+    bytewise,
+    decode,
+    each_count,
+    random_cuts,
+    recordings,
+    sizes,
+)
+
+FORMAT = "bedrock-converse"
+FRAMING = EventStream()
+START = ("messageStart", {"role": "assistant"})
+
+
+def begin(index, **start):
+    return ("contentBlockStart", {"contentBlockIndex": index, "start": start})
+
+
+def delta(index, **said):
+    return ("contentBlockDelta", {"contentBlockIndex": index, "delta": said, "p": "abc"})
+
+
+def end(index):
+    return ("contentBlockStop", {"contentBlockIndex": index, "p": "ab"})
+
+
+def ending(reason="end_turn", **more):
+    return ("messageStop", {"stopReason": reason, **more})
+
+
+def metadata(**more):
+    usage = {"inputTokens": 10, "outputTokens": 9, "totalTokens": 19}
+    return ("metadata", {"usage": usage, "metrics": {"latencyMs": 12}, **more})
+
+
+def exception(name, **said):
+    return FRAMING.exception(json.dumps(said).encode(), name)
+
+
+def body_of(*events):
+    """The bytes of events; bytes go in as they are."""
+    return b"".join(
+        event
+        if isinstance(event, bytes)
+        else FRAMING.frame(json.dumps(event[1], ensure_ascii=False).encode(), event[0])
+        for event in events
+    )
+
+
+def events_of(*events):
+    return decode(ConverseDecoder, [body_of(*events)])
+
+
+def whole(**message):
+    document = {"output": {"message": {"role": "assistant", **message}}, "stopReason": "end_turn"}
+    return decode(ConverseDecoder, [json.dumps(document).encode()])
+
+
+def written(events):
+    encoder = ConverseEncoder()
+    return b"".join(encoder.feed(event) for event in events)
+
+
+TEXT = (delta(0, text="Hel"), delta(0, text="lo"))
+CALL = (
+    begin(1, toolUse={"toolUseId": "tooluse_1", "name": "weather"}),
+    delta(1, toolUse={"input": ""}),
+    delta(1, toolUse={"input": '{"city": '}),
+    delta(1, toolUse={"input": '"Oslo"}'}),
+    end(1),
+)
+ANSWER = body_of(START, *TEXT, end(0), *CALL, ending("tool_use"), metadata())
+
+
+def test_text_a_call_and_the_usage():
+    events = decode(ConverseDecoder, [ANSWER])
+    last = check_stream(events)
+    check_calls(events)
+    assert last.message.text == "Hello"
+    assert [(c.id, c.name, c.input) for c in last.message.tool_calls] == [
+        ("tooluse_1", "weather", {"city": "Oslo"})
+    ]
+    assert (last.finish_reason, last.raw_finish_reason) == (FinishReason.TOOL_CALLS, "tool_use")
+    assert last.usage == Usage(10, 9)
+    assert last.stop_details == {"metrics": {"latencyMs": 12}}
+    assert last.start == Start()
+
+
+def test_every_chunking_gives_the_same_events():
+    whole = decode(ConverseDecoder, [ANSWER])
+    assert decode(ConverseDecoder, bytewise(ANSWER)) == whole
+    for at in sizes(len(ANSWER), 200):
+        assert decode(ConverseDecoder, [ANSWER[:at], ANSWER[at:]]) == whole
+
+
+def test_every_prefix_is_truncated_until_the_reason_has_come():
+    """After it a cut costs the usage, and nothing else."""
+    stop = ANSWER.index(body_of(ending("tool_use"))) + len(body_of(ending("tool_use")))
+    for size in [*sizes(len(ANSWER), 200), stop - 1, stop]:
+        last = check_stream(decode(ConverseDecoder, [ANSWER[:size]]))
+        if size >= stop:
+            assert (last.type, last.usage) == (EventType.MESSAGE_COMPLETE, None)
+            assert last.message.text == "Hello"
+        else:
+            assert last.error_info.kind == "truncated"
+
+
+def test_a_decoder_that_has_seen_the_reason_only_waits_for_the_end():
+    reader = ConverseDecoder()
+    reader.feed(body_of(START, *TEXT, end(0)))
+    assert not reader.finishing
+    reader.feed(body_of(ending()))
+    assert reader.finishing
+    assert not reader.ended
+
+
+def test_reasoning_is_signed_redacted_or_neither():
+    events = events_of(
+        START,
+        delta(0, reasoningContent={"text": "Hm"}),
+        delta(0, reasoningContent={"signature": "si"}),
+        delta(0, reasoningContent={"signature": "g1"}),
+        end(0),
+        delta(1, reasoningContent={"signature": "sig2"}),
+        end(1),
+        delta(2, reasoningContent={"redactedContent": base64.b64encode(b"abcd").decode()}),
+        delta(2, reasoningContent={"redactedContent": base64.b64encode(b"efg").decode()}),
+        end(2),
+        delta(3, reasoningContent={"text": "Unsigned"}),
+        end(3),
+        delta(4, text="Yes"),
+        end(4),
+        ending(),
+    )
+    redacted = {"redactedContent": base64.b64encode(b"abcdefg").decode()}
+    assert check_stream(events).message.parts == [
+        ReasoningPart("Hm", "sig1", format=FORMAT),
+        ReasoningPart("", "sig2", format=FORMAT),
+        ProviderPart(FORMAT, {"reasoningContent": redacted}),
+        ReasoningPart("Unsigned"),
+        TextPart("Yes"),
+    ]
+
+
+def test_a_signature_without_the_end_of_its_block_is_kept():
+    signed = delta(0, reasoningContent={"signature": "sig"})
+    for after in ((delta(1, text="Hi"), ending()), (ending(),)):
+        events = events_of(START, delta(0, reasoningContent={"text": "Hm"}), signed, *after)
+        parts = check_stream(events).message.parts
+        assert parts[0] == ReasoningPart("Hm", "sig", format=FORMAT)
+
+
+def test_tools_that_amazon_runs_have_their_results():
+    run = {"toolUseId": "t", "name": "nova_code_interpreter", "type": "server_tool_use"}
+    result = {"toolUseId": "t", "type": "nova_code_interpreter_result", "status": "error"}
+    events = events_of(
+        START,
+        begin(0, toolUse=run),
+        delta(0, toolUse={"input": '{"snippet":"1"}'}),
+        end(0),
+        begin(1, toolResult=result),
+        delta(1, toolResult=[{"text": "a"}]),
+        delta(1, toolResult=[{"text": "b"}, {"json": {"exitCode": 1}}]),
+        end(1),
+        delta(2, text="So."),
+        end(2),
+        ending(),
+    )
+    last = check_stream(events)
+    call, found, _ = last.message.parts
+    assert (call.executed_by, call.input, call.complete) == ("provider", {"snippet": "1"}, True)
+    assert found.content == [{"text": "ab"}, {"json": {"exitCode": 1}}]
+    assert (found.name, found.is_error) == ("nova_code_interpreter", True)
+    assert last.message.tool_calls == []
+    assert last.finish_reason is FinishReason.STOP
+
+
+@pytest.mark.parametrize(
+    ("citation", "source"),
+    [
+        (
+            {"location": {"web": {"url": "https://a.example", "domain": "a.example"}}},
+            Source(title="a.example", url="https://a.example"),
+        ),
+        (
+            {
+                "title": "D",
+                "sourceContent": [{"text": "quo"}, {"text": "te"}],
+                "location": {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}},
+            },
+            Source(title="D", excerpt="quote", start=1, end=2),
+        ),
+        (
+            {"source": "https://b.example", "location": {"searchResultLocation": {"start": 0}}},
+            Source(url="https://b.example", start=0),
+        ),
+        ({"location": None, "sourceContent": None}, Source()),
+    ],
+)
+def test_citations_become_sources(citation, source):
+    events = events_of(START, *TEXT, delta(0, citation=citation), end(0), ending())
+    assert check_stream(events).message.sources == [source]
+
+
+def test_cited_and_uncited_text_stay_apart():
+    cite = delta(1, citation={"location": {"web": {"url": "https://a.example"}}})
+    events = events_of(START, *TEXT, end(0), delta(1, text=" world"), cite, end(1), ending())
+    texts = [part.text for part in check_stream(events).message.parts if part.type == "text"]
+    assert texts == ["Hello", " world"]
+
+
+def test_a_picture_comes_in_pieces():
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+    events = events_of(
+        START,
+        begin(0, image={"format": "png"}),
+        delta(0, image={"source": {"bytes": picture[:8]}}),
+        delta(0, image={"source": {"bytes": picture[8:]}}),
+        end(0),
+        begin(1, image={"format": "png"}),
+        delta(1, image={"source": {"s3Location": {"uri": "s3://bucket/a.png"}}}),
+        end(1),
+        ending(),
+    )
+    assert check_stream(events).message.parts == [
+        File(media_type="image/png", data=picture),
+        File(media_type="image/png", url="s3://bucket/a.png"),
+    ]
+
+
+def test_a_picture_that_failed_is_told():
+    failed = delta(0, image={"error": {"message": "the policy forbids it"}})
+    events = events_of(START, begin(0, image={"format": "png"}), failed, end(0), *TEXT, ending())
+    (status,) = [e.status for e in events if e.status and e.status.kind == "unread"]
+    assert status.data["members"] == ["image.error"]
+
+
+def test_what_the_guardrail_and_the_router_did_is_told():
+    trace = {
+        "guardrail": {"actionReason": "Guardrail blocked."},
+        "promptRouter": {"invokedModelId": "arn:aws:bedrock:x"},
+    }
+    events = events_of(
+        START,
+        *TEXT,
+        end(0),
+        ending("guardrail_intervened", additionalModelResponseFields={"stop_sequence": "END"}),
+        metadata(trace=trace, serviceTier={"type": "flex"}),
+    )
+    last = check_stream(events)
+    assert last.finish_reason is FinishReason.CONTENT_FILTER
+    assert last.stop_details == {
+        "additionalModelResponseFields": {"stop_sequence": "END"},
+        "metrics": {"latencyMs": 12},
+        "serviceTier": {"type": "flex"},
+        "trace": trace,
+    }
+    (status,) = [event.status for event in events if event.status]
+    assert (status.kind, status.data) == ("routed", {"model": "arn:aws:bedrock:x"})
+
+
+def test_cached_input_is_counted_with_the_rest():
+    usage = {
+        "inputTokens": 4,
+        "outputTokens": 2,
+        "totalTokens": 36,
+        "cacheReadInputTokens": 20,
+        "cacheWriteInputTokens": 10,
+        "cacheDetails": [{"ttl": "5m", "inputTokens": 10}],
+    }
+    last = events_of(START, *TEXT, ending(), ("metadata", {"usage": usage}))[-1]
+    assert last.usage == Usage(34, 2, cache_read_tokens=20, cache_write_tokens=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "kind"),
+    [
+        ("throttlingException", {"message": "Too many tokens"}, "rate_limit"),
+        ("serviceUnavailableException", {"message": "no capacity"}, "overloaded"),
+        ("internalServerException", {"message": "sorry"}, "server"),
+        ("validationException", {"message": "Input is too long"}, "context_length"),
+        ("validationException", {"message": "no such member"}, "invalid_request"),
+        ("modelStreamErrorException", {"message": "sorry"}, "server"),
+        (
+            "modelStreamErrorException",
+            {"message": "sorry", "originalStatusCode": 429, "originalMessage": "slow down"},
+            "rate_limit",
+        ),
+        (
+            "modelStreamErrorException",
+            {"message": "sorry", "originalStatusCode": 400, "originalMessage": "a bad image"},
+            "invalid_request",
+        ),
+        ("accessDeniedException", {"message": "no access"}, "permission"),
+        ("somethingNewException", {"Message": "hm"}, "server"),
+    ],
+)
+@pytest.mark.parametrize("before", [(), (START,), (START, *TEXT)], ids=["first", "begun", "amid"])
+def test_an_exception_ends_the_stream(name, said, kind, before):
+    last = check_stream(events_of(*before, exception(name, **said), *TEXT, ending()))
+    info = last.error_info
+    assert (info.kind, info.code, info.status_code) == (kind, name, None)
+    told = said.get("originalMessage") or said.get("message") or said["Message"]
+    assert told in info.message
+
+
+def test_a_wrong_checksum_is_a_protocol_error():
+    body = body_of(START, *TEXT)
+    changed = body[:-9] + bytes([body[-9] ^ 1]) + body[-8:]
+    last = check_stream(decode(ConverseDecoder, [changed, body_of(ending())]))
+    assert last.error_info.kind == "protocol"
+    assert "checksum" in last.error_info.message
+    assert last.error_info.partial.text == "Hel"
+
+
+def test_a_whole_answer():
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+    cited = {"citations": [{"title": "D"}], "content": [{"text": "lo"}]}
+    content = [
+        {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": "sig"}}},
+        {"reasoningContent": {"redactedContent": "AAAA"}},
+        {"text": "Hel"},
+        {"citationsContent": cited},
+        {"toolUse": {"toolUseId": "t", "name": "f", "input": {"a": 1}}},
+        {"image": {"format": "png", "source": {"bytes": picture}}},
+        {"guardContent": {"text": {"text": "x"}}},
+    ]
+    events = whole(content=content)
+    last = check_stream(events)
+    assert last.message.parts == [
+        ReasoningPart("Hm", "sig", format=FORMAT),
+        ProviderPart(FORMAT, {"reasoningContent": {"redactedContent": "AAAA"}}),
+        TextPart("Hel"),
+        TextPart("lo"),
+        Source(title="D"),
+        ToolCall("t", "f", '{"a":1}', {"a": 1}),
+        File(media_type="image/png", data=picture),
+        ProviderPart(FORMAT, {"guardContent": {"text": {"text": "x"}}}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"output": {"message": {"role": "assistant"}}},
+        {"output": None, "stopReason": "end_turn"},
+        {"message": "The provided model identifier is invalid."},
+        {"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}},
+    ],
+)
+def test_another_document_is_not_an_answer(document):
+    last = check_stream(decode(ConverseDecoder, [json.dumps(document).encode()]))
+    assert last.error_info.kind == "wrong_body"
+
+
+def test_a_frame_of_the_wrong_shape_is_a_protocol_error():
+    for event in (
+        begin(0, toolUse={"toolUseId": 1, "name": "f"}),
+        begin(0, toolUse=5),
+        ("contentBlockStart", {"contentBlockIndex": 0}),
+        ("contentBlockDelta", {"contentBlockIndex": 0, "delta": 5}),
+        ("contentBlockDelta", {"contentBlockIndex": "0", "delta": {"text": "x"}}),
+        delta(0, text=7),
+        delta(0, reasoningContent={"text": 7}),
+        delta(0, reasoningContent={"redactedContent": 7}),
+    ):
+        last = check_stream(events_of(START, event, ending()))
+        assert last.error_info.kind == "protocol", event
+
+
+@pytest.mark.parametrize("lose", ["name", "index", "wrapped"])
+def test_events_that_lost_their_names_or_places_mean_the_same(lose):
+    """As gateways pass them on."""
+
+    def changed(event):
+        name, payload = event
+        if lose == "name":
+            return ("", payload)
+        if lose == "wrapped":
+            return ("chunk", {name: payload})
+        return (name, {key: payload[key] for key in payload if key != "contentBlockIndex"})
+
+    events = [START, *TEXT, end(0), *CALL, ending("tool_use"), metadata()]
+    assert events_of(*map(changed, events)) == decode(ConverseDecoder, [ANSWER])
+
+
+def test_blocks_that_begin_twice_or_never_are_one_call():
+    start = CALL[0]
+    for events in ((start, *CALL), (*CALL[:2], start, *CALL[2:]), CALL[:-1]):
+        last = check_stream(events_of(START, *events, ending("tool_use")))
+        assert [(c.name, c.input) for c in last.message.tool_calls] == [
+            ("weather", {"city": "Oslo"})
+        ]
+
+
+def test_arguments_without_a_call_are_an_error():
+    last = check_stream(events_of(START, *CALL[2:], ending("tool_use")))
+    assert last.error_info.kind == "invalid_output"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complete"), [('{"city": "O', False), ("", False), ('{"city": "Oslo"}', True)]
+)
+def test_a_call_at_the_token_limit_is_complete_only_with_whole_arguments(arguments, complete):
+    events = events_of(
+        START, CALL[0], delta(1, toolUse={"input": arguments}), end(1), ending("max_tokens")
+    )
+    call = events[-1].message.parts[0]
+    assert (call.complete, call.input is not None) == (complete, complete)
+
+
+def test_members_that_nobody_knows_are_named():
+    events = events_of(
+        START,
+        delta(0, hologram={"x": "words"}),
+        begin(1, hologram={"x": "words"}),
+        *TEXT,
+        ("novelty", {"words": "x"}),
+        ending(novelty="words"),
+    )
+    (status,) = [event.status for event in events if event.status]
+    assert status.data["members"] == [
+        "delta.hologram",
+        "start.hologram",
+        "novelty",
+        "messageStop.novelty",
+    ]
+
+
+def test_nulls_are_nothing():
+    events = events_of(
+        ("messageStart", {"role": None}),
+        begin(0, toolUse=None),
+        delta(0, text=None, toolUse=None, reasoningContent=None),
+        delta(0, reasoningContent={"text": None, "signature": None}),
+        *TEXT,
+        ending(additionalModelResponseFields=None),
+        ("metadata", {"usage": None, "metrics": None, "trace": None}),
+    )
+    last = check_stream(events)
+    assert (last.message.parts, last.usage, last.stop_details) == ([TextPart("Hello")], None, None)
+
+
+# --- out ---------------------------------------------------------------------------------------------------
+
+
+def test_what_the_encoder_writes_is_read_again():
+    events = decode(ConverseDecoder, [ANSWER])
+    assert decode(ConverseDecoder, [written(events)]) == events
+
+
+@pytest.mark.parametrize("kind", ["truncated", "connection"])
+def test_only_a_cut_expresses_a_cut(kind):
+    assert written([error(ErrorInfo(kind, "cut"))]) == b""
+
+
+def test_opaque_data_before_the_start_is_written_after_it():
+    signed = [reasoning_delta("Hm"), opaque(FORMAT, signature="s"), text_delta("Hi")]
+    events = events_of(
+        START, delta(0, reasoningContent={"signature": "s"}), end(0), *TEXT, ending()
+    )
+    assert events[0].is_internal
+    assert decode(ConverseDecoder, [written(events)]) == events
+    assert b"signature" in written([*decode(ConverseDecoder, [ANSWER])[:1], *signed])
+
+
+# --- recordings -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recording", recordings(FORMAT))
+def test_a_recording_gives_what_is_expected(recording):
+    expect = recording.expect
+    reader = ConverseDecoder()
+    events = [*reader.feed(recording.body), *reader.finish()]
+    last = check_stream(events)
+    check_calls(events)
+    assert last.type is EventType.MESSAGE_COMPLETE
+    assert not any(event.status and event.status.kind == "unread" for event in events)
+    message = last.message
+    assert message.text == expect["text"]
+    assert message.reasoning == (expect["reasoning"] or "")
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    assert [(c.id, c.name, c.arguments, c.input) for c in calls] == [
+        (c["id"], c["name"], c["arguments"], c["arguments_json"]) for c in expect["tool_calls"]
+    ]
+    assert len(message.sources) == expect["citations_count"]
+    assert last.raw_finish_reason == expect["finish_reason_raw"]
+    usage = expect["usage_raw"]
+    assert last.usage == Usage(usage["inputTokens"], usage["outputTokens"])
+    assert reader.frames == expect["frames"]
+
+
+@pytest.mark.parametrize("recording", recordings(FORMAT))
+def test_a_recordings_events_survive_chunking_and_the_round_trip(recording):
+    events = decode(ConverseDecoder, [recording.body])
+    for seed in range(3):
+        assert decode(ConverseDecoder, random_cuts(recording.body, seed)) == events
+    if len(recording.body) < 60_000:
+        assert decode(ConverseDecoder, bytewise(recording.body)) == events
+    again = decode(ConverseDecoder, [written(events)])
+    assert again == events
+
+
+@each_count
+@pytest.mark.parametrize("recording", recordings(FORMAT))
+def test_a_recordings_prefixes_are_truncated(recording, count):
+    body = recording.body
+    text = recording.expect["text"]
+    (own_end,) = [
+        at + len(frame) for at, frame in _placed(FRAMING.split(body)) if b"messageStop" in frame
+    ]
+    for size in sizes(own_end, count):
+        last = check_stream(decode(ConverseDecoder, [body[:size]]))
+        assert last.error_info.kind == "truncated"
+        if last.error_info.partial is not None:
+            assert text.startswith(last.error_info.partial.text)
+
+
+def _placed(frames):
+    at = 0
+    for frame in frames:
+        yield at, frame
+        at += len(frame)
