@@ -77,6 +77,7 @@ CLIENTS = (
     Package("llm_client", ("llm",)),
     Package("instructor_client", ("instructor[anthropic]",)),
     Package("mirascope_client", ("mirascope[openai,anthropic]",)),
+    Package("aider_client", ("aider-chat",)),
     Package("langchain_js", ("@langchain/openai", "@langchain/core"), is_node=True),
     Package("claude_code", ("@anthropic-ai/claude-code",), is_node=True),
 )
