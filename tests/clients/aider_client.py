@@ -3,7 +3,6 @@ import os
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 os.environ |= {
     "AIDER_ANALYTICS": "false",
@@ -11,9 +10,9 @@ os.environ |= {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
 
-from aider.coders import Coder  # noqa: E402  # it reads the environment when it is imported
-from aider.io import InputOutput  # noqa: E402
-from aider.models import Model  # noqa: E402
+from aider.coders import Coder  # it reads the environment when it is imported
+from aider.io import InputOutput
+from aider.models import Model
 
 URL, PROVIDER = sys.argv[1:]
 seen = []
