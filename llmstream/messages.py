@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Literal, Self
 
 from llmstream.cache_marks import Cache
+from llmstream.json_size import MOST_VALUES, has_more_values
 from llmstream.media import File, ImagePart
 from llmstream.parts import (
     Part,
@@ -275,10 +276,13 @@ class ChatRequest:
 def parse_arguments(arguments: str) -> dict[str, Any] | None:
     """A tool call's arguments as a dict: `{}` when empty, None when they are not a JSON object.
 
-    NaN and numbers beyond a float's range are no JSON either: they could not be sent back.
+    NaN and numbers beyond a float's range are no JSON either: they could not be sent back. Nor are more than
+    MOST_VALUES values, which would hold up the program.
     """
     if not arguments.strip():
         return {}
+    if has_more_values(arguments, MOST_VALUES):
+        return None
     try:
         value = json.loads(arguments, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):

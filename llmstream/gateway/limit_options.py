@@ -53,7 +53,17 @@ SERVER_LIMITS: Final = (
     LimitOption(
         "max_body", "BYTES", "the largest body of a request", 8 * 1024 * 1024, may_be_none=False
     ),
+    LimitOption(
+        "max_values",
+        "NUMBER",
+        "values in the JSON of a request, each name and each number",
+        100_000,
+    ),
     LimitOption("max_messages", "NUMBER", "messages that one request may have", 1_000),
+    LimitOption(
+        "max_parts", "NUMBER", "texts, images, calls and results in all its messages", 10_000
+    ),
+    LimitOption("max_tools", "NUMBER", "tools that one request may have", 1_000),
     LimitOption(
         "per_client",
         "NUMBER",

@@ -23,7 +23,7 @@ from llmstream.plain_values import amended
 from llmstream.router import Candidate, RouterWithDispatcher
 from llmstream.streams.flow import Batched
 from llmstream.web.errors import RefusedError
-from llmstream.web.limits import Limits, check_messages
+from llmstream.web.limits import Limits, check_request
 from llmstream.web.native_encoders import Outgoing
 from llmstream.web.negotiation import Choice
 from llmstream.web.responses import respond
@@ -52,11 +52,12 @@ class Service:
 
     def read(self, messages: Any, options: Mapping[str, Any]) -> ChatRequest:
         """The request that these messages and options mean. Raises RefusedError."""
-        check_messages(messages, self.limits)
         try:
-            return build_request(messages, "", **options)
+            request = build_request(messages, "", **options)
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
+        check_request(request, self.limits)
+        return request
 
     def events(
         self,
@@ -71,7 +72,6 @@ class Service:
         `headers` go to the provider of this model alone.
         """
         name = self.model(model)
-        check_messages(request.messages, self.limits)
         asked = amended(request, model=name or "")
         if type(self.client).chat_completion is not LLMClient.chat_completion:
             # A subclass of the user's, whose events may be others.
@@ -85,7 +85,6 @@ class Service:
     ) -> Usage:
         """The tokens that a prompt would take. Raises RefusedError for a model that isn't on the list."""
         name = self.model(model)
-        check_messages(request.messages, self.limits)
         asked = amended(request, model=name or "")
         try:
             return await self.client.count_tokens(asked, headers=headers)

@@ -17,6 +17,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -37,9 +38,9 @@ from llmstream.messages import Source
 from llmstream.web.app_state import Service, refusal_of
 from llmstream.web.errors import RefusedError
 from llmstream.web.exceptions import conversation_refusal
-from llmstream.web.limits import parse_json
 from llmstream.web.native_encoders import SseEncoder
 from llmstream.web.negotiation import Choice, Form, ResponseMode
+from llmstream.web.request_body import parse_json, run_aside
 from llmstream.web.websocket import send_events
 
 _PATIENCE = 30.0
@@ -197,9 +198,10 @@ class Conversing:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         text = message.get("text")
-        if not isinstance(text, str) or len(text) > self._service.limits.max_body:
+        limits = self._service.limits
+        if not isinstance(text, str) or len(text) > limits.max_body:
             raise RefusedError(400, "invalid_request", "Send one JSON object as a text message.")
-        asked = parse_json(text)
+        asked = await run_aside(len(text), partial(parse_json, text, limits))
         if not isinstance(asked, dict):
             raise RefusedError(400, "invalid_request", "Send one JSON object as a text message.")
         return asked

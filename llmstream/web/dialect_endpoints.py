@@ -14,9 +14,10 @@ from llmstream.providers.provider import traits_of
 from llmstream.web.answer_head import AnswerHead
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.dialects import AiSdk, AnthropicMessages, Ask, Dialect
-from llmstream.web.limits import read_json
+from llmstream.web.limits import check_request
 from llmstream.web.model_endpoints import Models
 from llmstream.web.native_encoders import render_json
+from llmstream.web.request_body import parse_json, read_body, run_aside
 from llmstream.web.responses import EventStreamResponse
 from llmstream.wire.pass_through import RATE_LIMITS, REQUEST_HEADERS, UNTOLD_HEADERS
 
@@ -99,14 +100,22 @@ class Mounted:
 
     async def read(self, request: Request) -> ReadRequest:
         """Read a request, and choose the provider for it. Raises RefusedError."""
-        return self.read_body(await read_json(request, self._service.limits), request)
+        limits, who = self._service.limits, request.state.who
+        data = await read_body(request, limits)
+        ask = await run_aside(len(data), lambda: self.parse(parse_json(data, limits), who))
+        return self.prepare(ask, request)
 
-    def read_body(self, body: Any, connection: HTTPConnection) -> ReadRequest:
-        """The same of a body that has arrived. Raises RefusedError."""
+    def parse(self, body: Any, who: str) -> Ask:
+        """The call that a body of this client's stands for; may run in a thread. Raises RefusedError."""
         try:
             ask = self._dialect.parse(body)
         except (TypeError, ValueError) as problem:
             raise invalid(str(problem)) from None
+        check_request(ask.request, self._service.limits)
+        return ask
+
+    def prepare(self, ask: Ask, connection: HTTPConnection) -> ReadRequest:
+        """Choose the provider for a call, and what of its head goes there. Raises RefusedError."""
         provider = self._service.client.target(self._service.model(ask.model)).provider
         headers, warnings = self._handed_on(connection, ask, traits_of(provider).format)
         if warnings and self._service.client.strict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
+from functools import partial
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
@@ -13,10 +14,10 @@ from starlette.responses import Response
 from llmstream.conversations import ChatContext, StreamingChatRequest
 from llmstream.events.types import StreamEvent
 from llmstream.message_reader import parse_messages
-from llmstream.messages import Message, TextPart
+from llmstream.messages import ChatRequest, Message, TextPart
 from llmstream.web.app_state import Service, invalid, refusal_of
-from llmstream.web.limits import read_json
-from llmstream.web.negotiation import Choice, Form, ResponseMode
+from llmstream.web.negotiation import Form, ResponseMode
+from llmstream.web.request_body import parse_json, read_body, run_aside
 from llmstream.web.responses import choose
 
 B = TypeVar("B", bound=BaseModel)
@@ -94,22 +95,30 @@ class Native:
 
     async def chat(self, request: Request) -> Response:
         """`POST /chat`: one JSON document, or with `stream` the events as they come."""
-        body = await self._body(request, ChatBody)
+        data = await read_body(request, self._service.limits)
+        body = await run_aside(len(data), lambda: self._parse(data, ChatBody))
         choice = choose(request, flag=body.stream, default=ResponseMode.BATCH)
-        events = (
-            self._kept(body, choice) if body.session_id is not None else self._asked(body, choice)
-        )
+        is_streamed = choice.mode is ResponseMode.STREAM
+        events: AsyncIterable[StreamEvent]
+        if body.session_id is None:
+            asked = await run_aside(len(data), lambda: self._read(body))
+            events = self._service.events(asked, model=body.model, stream=is_streamed)
+        else:
+            make = partial(self._next_turn, body, stream=is_streamed)
+            context, turn = await run_aside(len(data), make)
+            events = self._service.conversations.events(context, turn)
         return self._service.respond(request, events, choice)
 
     async def streaming_chat(self, request: Request) -> Response:
         """`POST /streaming_chat`: plain text from whichever handler the router finds."""
-        body = await self._body(request, UserRequest)
+        data = await read_body(request, self._service.limits)
+        body = await run_aside(len(data), lambda: self._parse(data, UserRequest))
         if not body.request.strip():
             raise invalid("Request cannot be empty.")
         choice = choose(request, offer=(Form.TEXT,))
         return self._service.respond(request, self._routed(body.request), choice)
 
-    def _asked(self, body: ChatBody, choice: Choice) -> AsyncIterable[StreamEvent]:
+    def _read(self, body: ChatBody) -> ChatRequest:
         if (body.messages is None) == (body.prompt is None):
             raise invalid("Give either messages or a prompt.")
         if body.prompt is not None and not body.prompt.strip():
@@ -124,12 +133,12 @@ class Native:
         }
         # A name that isn't on the list is a 404, whatever else is wrong.
         self._service.model(body.model)
-        request = self._service.read(messages, options)
-        stream = choice.mode is ResponseMode.STREAM
-        return self._service.events(request, model=body.model, stream=stream)
+        return self._service.read(messages, options)
 
-    def _kept(self, body: ChatBody, choice: Choice) -> AsyncGenerator[StreamEvent, None]:
-        asked = _next_turn(body)
+    def _next_turn(
+        self, body: ChatBody, *, stream: bool
+    ) -> tuple[ChatContext, StreamingChatRequest]:
+        asked = _next_message(body)
         attached: list[Any] = [part for part in asked.parts if not isinstance(part, TextPart)]
         options = {name: getattr(body, name) for name in body.model_fields_set - _TALK}
         if wrong := sorted(_KEPT & options.keys()):
@@ -146,30 +155,30 @@ class Native:
                 query=asked.text,
                 attachments=attached,
                 model=self._service.model(body.model),
-                stream=choice.mode is ResponseMode.STREAM,
+                stream=stream,
                 **options,
             )
         except ValidationError as problem:
             raise refusal_of(problem) from None
-        return self._service.conversations.events(context, turn)
+        return context, turn
 
     async def _routed(self, text: str) -> AsyncGenerator[StreamEvent, None]:
         async with aclosing(await self._service.router.route_request(text)) as events:
             async for event in events:
                 yield event
 
-    async def _body(self, request: Request, model: type[B]) -> B:
-        data = await read_json(request, self._service.limits)
+    def _parse(self, data: bytes, model: type[B]) -> B:
+        given = _object(parse_json(data, self._service.limits))
         # pydantic would list them all.
-        for unknown in _object(data).keys() - model.model_fields.keys():
+        for unknown in given.keys() - model.model_fields.keys():
             raise invalid(f"{unknown[:50]}: there is no such field.")
         try:
-            return model.model_validate(data)
+            return model.model_validate(given)
         except ValidationError as problem:
             raise refusal_of(problem) from None
 
 
-def _next_turn(body: ChatBody) -> Message:
+def _next_message(body: ChatBody) -> Message:
     """The user's new message, where the server keeps the earlier ones."""
     messages = (
         (body.messages or []) if body.prompt is None else [{"role": "user", "content": body.prompt}]

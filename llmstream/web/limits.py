@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-from starlette.requests import Request
 
 from llmstream.errors import ConfigurationError
+from llmstream.json_size import MOST_VALUES
+from llmstream.messages import ChatRequest, Message, ToolResult
 from llmstream.web.errors import RefusedError
 
 
@@ -26,7 +23,13 @@ class Limits:
 
     max_body: int = 8 * 1024 * 1024
     """Bytes of a request; images travel in it."""
+    max_values: int | None = MOST_VALUES
+    """Values in the JSON of a request, each name and each number. `llmstream.web.request_body` says why."""
     max_messages: int | None = 1_000
+    max_parts: int | None = 10_000
+    """Texts, images, calls and results in all messages together. Each takes some 10 µs to read and to hand on."""
+    max_tools: int | None = 1_000
+    """Vendors take 128; gateways of tools have hundreds."""
     per_client: int | None = 64
     """Requests that one client has answered at a time: its key's, else its address's, which behind a proxy is the
     proxy's unless it sends X-Forwarded-For and uvicorn may believe it (FORWARDED_ALLOW_IPS)."""
@@ -38,9 +41,10 @@ class Limits:
     """Seconds after which a client that was turned away may try again."""
 
     def __post_init__(self) -> None:
-        for name in ("max_body", "max_messages", "per_client", "max_streams", "body_timeout"):
+        for name in self.__slots__:
             bound = getattr(self, name)
-            if bound is not None and not bound > 0:
+            is_wrong = bound is not None and not bound > 0
+            if is_wrong and name != "retry_after":
                 raise ConfigurationError(f"{name} must be more than 0, not {bound}")
         if not 0 <= self.retry_after < math.inf:
             raise ConfigurationError(
@@ -90,55 +94,23 @@ class Slots:
                 del counts.clients[client]
 
 
-async def read_json(request: Request, limits: Limits) -> Any:
-    """A request's body, which is JSON. Raises RefusedError, also for one that is too large, too slow or compressed.
-
-    One that is too large is refused at once. `llmstream.web.server.HTTP` then takes a little of what is on its way, so
-    that the client hears of it; other servers may take all of it.
-    """
-    return parse_json(await _read_body(request, limits))
-
-
-async def _read_body(request: Request, limits: Limits) -> bytes:
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise RefusedError(
-            415, "invalid_request", "Send the body as it is, without Content-Encoding."
-        )
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limits.max_body:
-        raise too_large(limits.max_body)
-    data = bytearray()
-    try:
-        async with asyncio.timeout(limits.body_timeout):
-            async for piece in request.stream():
-                data += piece
-                if len(data) > limits.max_body:
-                    raise too_large(limits.max_body)
-    except TimeoutError:
-        text = "The request took too long to arrive."
-        raise RefusedError(408, "timeout", text, headers={"connection": "close"}) from None
-    return bytes(data)
+def check_request(request: ChatRequest, limits: Limits) -> None:
+    """Raise RefusedError for more messages, parts or tools than are allowed."""
+    counts = (
+        ("messages", len(request.messages), limits.max_messages),
+        ("parts of messages", sum(map(_size, request.messages)), limits.max_parts),
+        ("tools", len(request.tools), limits.max_tools),
+    )
+    for name, count, most in counts:
+        if most is not None and count > most:
+            text = f"There are {count} {name}; no more than {most} are allowed."
+            raise RefusedError(413, "invalid_request", text)
 
 
-def parse_json(data: bytes | str) -> Any:
-    """JSON from a client. Raises RefusedError."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise RefusedError(400, "invalid_request", "The body is not JSON.") from None
-
-
-def check_messages(messages: Any, limits: Limits) -> None:
-    """Raise RefusedError for more messages than are allowed."""
-    if (
-        limits.max_messages is not None
-        and isinstance(messages, list)
-        and len(messages) > limits.max_messages
-    ):
-        text = (
-            f"There are {len(messages)} messages; no more than {limits.max_messages} are allowed."
-        )
-        raise RefusedError(413, "invalid_request", text)
+def _size(message: Message) -> int:
+    """The parts of a message, with those that its results consist of."""
+    shown = [part.content for part in message.parts if isinstance(part, ToolResult)]
+    return len(message.parts) + sum(len(each) for each in shown if isinstance(each, list))
 
 
 def too_large(most: int) -> RefusedError:

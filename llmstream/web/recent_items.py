@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from starlette.requests import HTTPConnection
-
 from llmstream.web.app_state import Service
-from llmstream.web.dialect_endpoints import Mounted, ReadRequest
+from llmstream.web.dialect_endpoints import Mounted
+from llmstream.web.dialects import Ask
 from llmstream.web.dialects.openai_responses import OpenAIResponses
+from llmstream.web.limits import too_large
 
 _MAX_SIZE = 32 * 1024 * 1024
 
@@ -42,17 +42,23 @@ class RecentItems:
         while self._size > self._max_size:
             self._forget(next(iter(self._items)))
 
-    def resolved(self, who: str, items: Any) -> Any:
-        """An input with the items in place of their names. What isn't known stays a name."""
+    def resolved(self, who: str, items: Any, most: int) -> Any:
+        """An input with the items in place of their names. What isn't known stays a name.
+
+        Raises RefusedError where they have more characters than `most`: a name may stand in it any number of times.
+        """
         if not isinstance(items, list):
             return items
-        return [self._resolved(who, item) for item in items]
+        found = [self._found(who, item) for item in items]
+        if sum(size for _, size in found) > most:
+            raise too_large(most)
+        return [item for item, _ in found]
 
-    def _resolved(self, who: str, item: Any) -> Any:
+    def _found(self, who: str, item: Any) -> tuple[Any, int]:
+        """An item, and the size of one that was named."""
         if not isinstance(item, Mapping) or item.get("type") != "item_reference":
-            return item
-        found = self._items.get((who, str(item.get("id"))))
-        return item if found is None else found[0]
+            return item, 0
+        return self._items.get((who, str(item.get("id"))), (item, 0))
 
     def _forget(self, name: tuple[str, str]) -> None:
         _, size = self._items.pop(name, (None, 0))
@@ -66,13 +72,13 @@ class MountedResponses(Mounted):
         super().__init__(service, dialect)
         self._recent = recent
 
-    def read_body(self, body: Any, connection: HTTPConnection) -> ReadRequest:
-        """Read a request, and choose the provider for it. Raises RefusedError."""
+    def parse(self, body: Any, who: str) -> Ask:
+        """The call that a body of this client's stands for. Raises RefusedError."""
         if not isinstance(body, Mapping):
-            return super().read_body(body, connection)
-        who = connection.state.who
-        resolved = self._recent.resolved(who, body.get("input"))
-        asked = super().read_body({**body, "input": resolved}, connection)
+            return super().parse(body, who)
+        most = self._service.limits.max_body
+        resolved = self._recent.resolved(who, body.get("input"), most)
+        ask = super().parse({**body, "input": resolved}, who)
         if body.get("store") is not False:
-            asked.ask.reply.keep = partial(self._recent.add, who)
-        return asked
+            ask.reply.keep = partial(self._recent.add, who)
+        return ask

@@ -54,9 +54,10 @@ from llmstream.web.errors import (
     new_request_id,
 )
 from llmstream.web.kept_responses import KeptResponse, KeptResponses
-from llmstream.web.limits import parse_json, too_large
+from llmstream.web.limits import too_large
 from llmstream.web.recent_items import MountedResponses, RecentItems
 from llmstream.web.refusals import Refusal
+from llmstream.web.request_body import parse_json, run_aside
 from llmstream.web.responses_delivery import AnswerDelivery, error_payload, render_line
 
 _IDLE = 600.0
@@ -186,7 +187,7 @@ class _ResponsesConnection:
     async def _take(self, text: str | None) -> None:
         stream_id = None
         try:
-            event = self._parse(text)
+            event = await self._parse(text)
             stream_id = _lane_of(event)
             kind = event.get("type")
             if kind == "response.steer":
@@ -199,12 +200,13 @@ class _ResponsesConnection:
         except RefusedError as problem:
             await self._refuse(problem, stream_id, new_request_id())
 
-    def _parse(self, text: str | None) -> dict[str, Any]:
+    async def _parse(self, text: str | None) -> dict[str, Any]:
         if text is None:
             raise invalid("Send events as text messages.")
-        if len(text) > self._service.limits.max_body:
-            raise too_large(self._service.limits.max_body)
-        event = parse_json(text)
+        limits = self._service.limits
+        if len(text) > limits.max_body:
+            raise too_large(limits.max_body)
+        event = await run_aside(len(text), partial(parse_json, text, limits))
         if not isinstance(event, dict):
             raise invalid("An event must be a JSON object.")
         return event
@@ -269,7 +271,7 @@ class _ResponsesConnection:
         before = self._kept.find(create.body.get("previous_response_id"))
         self._kept.check_size(before.size + create.size)
         items = [*before.items, *_items_of(create.body.get("input"))]
-        asked = self._read(create, items)
+        asked = await self._read(create, items, before.size + create.size)
         answer = ResponsesAnswer(asked.ask, partial(render_line, create.stream_id))
         delivery = AnswerDelivery(
             Upstream(self._events(create, asked)),
@@ -295,11 +297,12 @@ class _ResponsesConnection:
         written = len(json.dumps(output, ensure_ascii=False))
         self._kept.add(ask.reply.id, KeptResponse([*items, *output], size + written))
 
-    def _read(self, create: Create, items: list[Any]) -> ReadRequest:
+    async def _read(self, create: Create, items: list[Any], size: int) -> ReadRequest:
         body = {name: create.body[name] for name in create.body if name not in _OF_THE_SOCKET}
         is_prepared = _generates(create.body) or bool(items)
         body["input"] = items if is_prepared else [{"role": "user", "content": "-"}]
-        asked = self._mounted.read_body({**body, "stream": True}, self._websocket)
+        parse = partial(self._mounted.parse, {**body, "stream": True}, self._websocket.state.who)
+        asked = self._mounted.prepare(await run_aside(size, parse), self._websocket)
         previous = create.body.get("previous_response_id")
         asked.ask.reply.echo["previous_response_id"] = previous
         return asked
