@@ -133,6 +133,39 @@ def test_a_base_url_that_would_leak_is_refused(url, match):
     refused(ConfigurationError, match, "anthropic:m", api_key="k", base_url=url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            f"http://127.0.0.1:1/{odd}"
+            for odd in ("\t", "\n", "\x00", "a b", "\x7f", "\u2028", "\ud800")
+        ),
+        "http://127.0.0.1\t:1",
+        "\thttp://127.0.0.1:1",
+        " http://127.0.0.1:1",
+        "ht\ttp://127.0.0.1:1",
+        "http://local\nhost:1",
+        "http://127.0.0.1:80:90",
+        "http://[::1]:1:2",
+        "http://[::1]x:1",
+        "http://[::1]2",
+        "https://[a.example]",
+        "https://[v1.a]:1",
+        "http://localhost:1/" + "x" * 70_000,
+        "http://127.0.0.1:1/?",
+        "http://127.0.0.1:1/#",
+    ],
+    ids=lambda url: repr(url)[:40],
+)
+@pytest.mark.parametrize("transport", ["httpx2", "aiohttp"])
+def test_an_address_that_nobody_could_ask_is_refused_when_it_is_given(url, transport):
+    """HTTP clients raise exceptions of their own for some of them, `urlsplit` reads over others."""
+    for model in ("openai:m", "anthropic:m"):
+        refused(
+            ConfigurationError, "base_url", model, api_key="k", base_url=url, transport=transport
+        )
+
+
 def test_the_environments_address_is_checked_too(monkeypatch):
     """The SDK reads OPENAI_BASE_URL itself; it is held to the same rule."""
     monkeypatch.setenv("OPENAI_BASE_URL", "http://a.example/v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +20,15 @@ def save(path: str, model: str, messages: Sequence[Message], *, overwrite: bool)
     else:
         text = render_conversation(model, messages)
     mode = "w" if overwrite else "x"
-    with target.open(mode, encoding="utf-8", errors="backslashreplace") as file:
+    with open(  # a Path has no opener
+        target, mode, encoding="utf-8", errors="backslashreplace", opener=_private
+    ) as file:
         file.write(text)
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that, if it is new, others on this machine can't read."""
+    return os.open(path, flags, 0o600)
 
 
 def _target(path: str, *, overwrite: bool) -> Path:

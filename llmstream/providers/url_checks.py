@@ -31,7 +31,7 @@ def secret_in_url(url: Any) -> str | None:
         return None
     if "@" in parts.netloc:
         return "base_url must not hold a user name or password: pass api_key or headers instead"
-    if parts.query or parts.fragment:
+    if "?" in url or "#" in url:
         return "base_url must end with the path: what follows it, pass as headers, or as default_query of an sdk_client"
     return None
 
@@ -39,6 +39,15 @@ def secret_in_url(url: Any) -> str | None:
 def _url_flaw(url: Any, *, allow_insecure_http: bool) -> str | None:
     if not isinstance(url, str):
         return f"base_url must be a string, not {type(url).__name__}"
+    if (
+        not url.isprintable() or " " in url
+    ):  # `urlsplit` reads over some of them, HTTP clients don't
+        return (
+            "base_url has a space, a line break or another character that no address has. "
+            "If you read it from a file, strip it; in a path write a space as %20"
+        )
+    if len(url) > _LONGEST:
+        return f"base_url has {len(url)} characters; no more than {_LONGEST} are allowed"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -46,7 +55,7 @@ def _url_flaw(url: Any, *, allow_insecure_http: bool) -> str | None:
         return f"base_url can't be read: {problem}"
     if parts.scheme not in ("http", "https") or not host:
         return f"base_url must begin with https:// (or http:// for this machine), not {parts.scheme or 'nothing'!r}"
-    if not is_host(host) or port == 0:
+    if not (is_host(host) and _is_place(parts.netloc)) or port == 0:
         return "base_url names no host that can be looked up: write it as https://host:port/path"
     if is_plain_http(url) and not allow_insecure_http:
         return (
@@ -62,7 +71,15 @@ def is_plain_http(url: str) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
+_LONGEST = 8_000
+"""Characters of an address, of which servers take some 8,000 together with the path of a request."""
 _HOST = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+_PLACE = re.compile(r"(\[[^\]]*:[^\]]*\]|[^\[\]]*)(:\d*)?")
+"""A host, of which only an IPv6 address stands in brackets, and a port."""
+
+
+def _is_place(netloc: str) -> bool:
+    return _PLACE.fullmatch(netloc.rpartition("@")[2]) is not None
 
 
 def is_host(host: str) -> bool:

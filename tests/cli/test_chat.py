@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from contextlib import suppress
@@ -253,6 +254,7 @@ def test_a_conversation_can_be_saved(tmp_path: Path) -> None:
         as_json, as_text = tmp_path / "talk.json", tmp_path / "talk.md"
         say(terminal, f"/save {as_json}", "saved:")
         say(terminal, f"/save {as_text}", "talk.md")
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (as_json, as_text)} == {0o600}
         data = json.loads(as_json.read_text())
         assert data["model"] == "openai:m-1"
         messages = [Message.from_dict(message) for message in data["messages"]]
