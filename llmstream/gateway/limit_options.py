@@ -65,6 +65,12 @@ SERVER_LIMITS: Final = (
     ),
     LimitOption("max_tools", "NUMBER", "tools that one request may have", 1_000),
     LimitOption(
+        "max_answer",
+        "BYTES",
+        "of an answer, from a provider or to a client, after which it ends in an error",
+        64 * 1024 * 1024,
+    ),
+    LimitOption(
         "per_client",
         "NUMBER",
         "requests of one key, or else of one address, that are answered at a time",

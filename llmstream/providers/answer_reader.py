@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from math import inf
 
+from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
 from llmstream.providers.http.failures import causes
-from llmstream.providers.provider import Call
+from llmstream.providers.provider import MAX_ANSWER, Call
 from llmstream.providers.watchdog import Watchdog, abortable
 from llmstream.wire.event_decoder import Decoder
 
@@ -16,6 +18,8 @@ logger = get_logger("llmstream.providers")
 
 FINISH_SILENCE = 5.0
 """Seconds to wait for more after a finish reason that need not be followed by anything."""
+TOO_LONG = "answer_too_long"
+"""The code of an answer that became longer than MAX_ANSWER."""
 DRAIN = 0.05
 """Seconds given to the rest of a body after the provider's own end, so that the connection can be used again."""
 
@@ -50,6 +54,7 @@ class AnswerReader:
         self._direct = abort is not None
         if abort is not None:
             watchdog.abort = abort
+        self._room: float = MAX_ANSWER.get() or inf  # bytes that may still come
         self._given: float | None = None  # when the consumer got the last events
         self.done = False
 
@@ -68,7 +73,13 @@ class AnswerReader:
             except Exception as problem:  # noqa: BLE001  # whatever it is, the answer ends here
                 await self._ended(problem)
         watchdog.arrived()
-        events = decoder.feed(data) if data is not None else self._finish()
+        if data is None:
+            events = self._finish()
+        else:
+            events = decoder.feed(data)
+            self._room -= len(data)
+            if self._room < 0:
+                events = self._cut(events)
         if decoder.ended:
             await self._end(events, is_open=data is not None)
         elif decoder.begun and events:
@@ -84,6 +95,13 @@ class AnswerReader:
         if self._watchdog.expired and not self._decoder.finishing:
             return self._decoder.abort(self._watchdog.error())
         return self._decoder.finish()
+
+    def _cut(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """What came, and an ERROR in place of all that would follow."""
+        if self._decoder.ended:
+            return events
+        told = f"the answer is longer than {MAX_ANSWER.get()} bytes, and may have no end"
+        return [*events, *self._decoder.abort(ErrorInfo("frame_too_large", told, code=TOO_LONG))]
 
     async def _end(self, events: list[StreamEvent], *, is_open: bool) -> None:
         """The provider's own end came, or there is nothing more to read."""

@@ -7,6 +7,7 @@ belong to the client. Third parties implement `Provider`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +15,9 @@ from llmstream.clock import Clock, LoopClock
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
 from llmstream.providers.timeouts import DEFAULT_TIMEOUTS, Timeouts
+
+MAX_ANSWER: ContextVar[int | None] = ContextVar("llmstream.max_answer", default=None)
+"""Bytes of a provider's answer, decompressed, after which it ends in an ERROR. Servers set it for what they answer."""
 
 
 @dataclass(slots=True)

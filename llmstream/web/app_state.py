@@ -136,6 +136,7 @@ class Service:
             request_id=request.state.request_id,
             heartbeat=self.heartbeat,
             write_timeout=self.write_timeout,
+            max_answer=self.limits.max_answer,
         )
 
 

@@ -164,13 +164,14 @@ class Conversing:
             events, code = _refusing(problem), 1008
         except WebSocketDisconnect:
             return
-        request_id, limit = websocket.state.request_id, self._service.write_timeout
+        request_id, service = websocket.state.request_id, self._service
         if await send_events(
             websocket,
             events,
             render=ChunkBuilder().render,
             request_id=request_id,
-            write_timeout=limit,
+            write_timeout=service.write_timeout,
+            max_answer=service.limits.max_answer,
         ):
             with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
                 await websocket.close(code)

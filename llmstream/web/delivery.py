@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Coroutine
+from math import inf
 from typing import Any
 
 from starlette.types import Scope, Send
@@ -17,6 +18,7 @@ from starlette.types import Scope, Send
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent, error, failure_of
 from llmstream.log import get_logger
+from llmstream.providers.provider import MAX_ANSWER
 from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
 from llmstream.web.client_writer import ClientWriter, SlowClientError, UnsentError
@@ -38,9 +40,12 @@ class Delivery(ABC):
         request_id: str,
         heartbeat: float | None,
         write_timeout: float | None,
+        max_answer: int | None,
         verbatim: str | None = None,
     ) -> None:
         self.events, self.request_id = events, request_id
+        self._max_answer = max_answer
+        self._room: float = max_answer or inf  # bytes that may still be sent
         self.verbatim = verbatim
         """The provider that may tell in its own words why it refused a request."""
         self.ended = False
@@ -74,6 +79,13 @@ class Delivery(ABC):
         log_refusal(refusal, self.request_id)
         await self.send_refusal(refusal)
 
+    def count(self, size: int) -> None:
+        """Count the bytes of a piece that was sent. Raises RefusedError, in which it ends, once it is too long."""
+        self._room -= size
+        if self._room < 0 and not self.ended:
+            self._room = inf  # for the error itself
+            raise RefusedError(502, "frame_too_large", "The answer is longer than is allowed here.")
+
     # --- what a transport does ------------------------------------------------------------------------------
 
     @abstractmethod
@@ -103,6 +115,9 @@ class Delivery(ABC):
     # --- inside ---------------------------------------------------------------------------------------------
 
     async def _write_all(self) -> None:
+        MAX_ANSWER.set(
+            self._max_answer
+        )  # in the writer's own context, in which the provider is read
         try:
             async with self.events as events:
                 try:

@@ -92,6 +92,7 @@ class Mounted:
             request_id=request.state.request_id,
             heartbeat=self._service.heartbeat,
             write_timeout=self._service.write_timeout,
+            max_answer=self._service.limits.max_answer,
             render_error=self._dialect.error,
             warnings=[*asked.warnings, *asked.ask.notes],
             rate_limits=RATE_LIMITS.get(self._dialect.format or ""),

@@ -38,6 +38,7 @@ class HttpDelivery(Delivery):
         request_id: str,
         heartbeat: float | None,
         write_timeout: float | None,
+        max_answer: int | None,
         told: AnswerHead,
         verbatim: str | None,
     ) -> None:
@@ -47,6 +48,7 @@ class HttpDelivery(Delivery):
             request_id=request_id,
             heartbeat=heartbeat,
             write_timeout=write_timeout,
+            max_answer=max_answer,
             verbatim=verbatim,
         )
         self._encoder, self._head, self._render_error = encoder, head, render_error
@@ -146,6 +148,7 @@ class HttpDelivery(Delivery):
         if data:
             await self._open()
             await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
+            self.count(len(data))
 
     async def _open(self) -> None:
         if not self._opened:

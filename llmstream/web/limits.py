@@ -30,6 +30,9 @@ class Limits:
     """Texts, images, calls and results in all messages together. Each takes some 10 µs to read and to hand on."""
     max_tools: int | None = 1_000
     """Vendors take 128; gateways of tools have hundreds."""
+    max_answer: int | None = 64 * 1024 * 1024
+    """Bytes of an answer, as they come from a provider or go to a client: some models never stop. 128,000 tokens are
+    less, also where each comes in a frame of 500 bytes."""
     per_client: int | None = 64
     """Requests that one client has answered at a time: its key's, else its address's, which behind a proxy is the
     proxy's unless it sends X-Forwarded-For and uvicorn may believe it (FORWARDED_ALLOW_IPS)."""

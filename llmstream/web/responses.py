@@ -63,11 +63,13 @@ class EventStreamResponse(Response):
     """An answer as it comes. Closes `events`; works wherever a Starlette Response does, FastAPI among it.
 
     `encoder` says how it is written (None: as server-sent events), `render_error` what an HTTP error's body is.
-    `heartbeat` and `write_timeout` are seconds; None: none. `headers` are added to the answer's head, which also names
-    in `x-llmstream-warnings` what of the request was left out: `warnings`, and those of the provider that answers. Its
-    rate limits go back in headers whose names begin with `rate_limits`. `verbatim` is the provider that may tell in its
-    own words why it refused the request. A request whose Last-Event-ID is one of SseEncoder's is answered as
-    `llmstream.web.native_encoders` says.
+    `heartbeat` and `write_timeout` are seconds; None: none. After `max_answer` bytes, from the provider or to the
+    client, the answer ends in an ERROR, which isn't tried again; None: it may go on for ever.
+
+    `headers` are added to the answer's head, which also names in `x-llmstream-warnings` what of the request was left
+    out: `warnings`, and those of the provider that answers. Its rate limits go back in headers whose names begin with
+    `rate_limits`. `verbatim` is the provider that may tell in its own words why it refused the request. A request whose
+    Last-Event-ID is one of SseEncoder's is answered as `llmstream.web.native_encoders` says.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class EventStreamResponse(Response):
         request_id: str | None = None,
         heartbeat: float | None = 15.0,
         write_timeout: float | None = 30.0,
+        max_answer: int | None = None,
         headers: Mapping[str, str] | None = None,
         render_error: RenderError = render_error,
         warnings: Sequence[str] = (),
@@ -89,6 +92,7 @@ class EventStreamResponse(Response):
         self.request_id = request_id or new_request_id()
         self._heartbeat = heartbeat if self._encoder.keep_alive else None
         self._write_timeout = write_timeout
+        self._max_answer = max_answer
         self._render_error = render_error
         self.status_code = 200
         self.background: BackgroundTask | None = None
@@ -133,6 +137,7 @@ class EventStreamResponse(Response):
             request_id=self.request_id,
             heartbeat=self._heartbeat,
             write_timeout=self._write_timeout,
+            max_answer=self._max_answer,
             told=self._told,
             verbatim=self._verbatim,
         )
@@ -173,6 +178,7 @@ def respond(
     request_id: str | None = None,
     heartbeat: float | None = 15.0,
     write_timeout: float | None = 30.0,
+    max_answer: int | None = None,
     headers: Mapping[str, str] | None = None,
     encoder: Outgoing | None = None,
 ) -> Response:
@@ -193,6 +199,7 @@ def respond(
         request_id=request_id,
         heartbeat=heartbeat,
         write_timeout=write_timeout,
+        max_answer=max_answer,
         headers=headers,
     )
 

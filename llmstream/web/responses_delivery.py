@@ -34,6 +34,7 @@ class AnswerDelivery(Delivery):
         request_id: str,
         stream_id: str | None,
         write_timeout: float | None,
+        max_answer: int | None,
         keep: Callable[[], None],
     ) -> None:
         super().__init__(
@@ -42,6 +43,7 @@ class AnswerDelivery(Delivery):
             request_id=request_id,
             heartbeat=None,
             write_timeout=write_timeout,
+            max_answer=max_answer,
         )
         self._answer, self._stream_id, self._keep = answer, stream_id, keep
         self._begun = False
@@ -95,6 +97,7 @@ class AnswerDelivery(Delivery):
         for line in data.splitlines():
             self._begun = True
             await self.client.send({"type": "websocket.send", "text": line.decode()})
+        self.count(len(data))
 
 
 def render_line(stream_id: str | None, payload: Mapping[str, Any]) -> bytes:

@@ -280,6 +280,7 @@ class _ResponsesConnection:
             request_id=create.request_id,
             stream_id=create.stream_id,
             write_timeout=self._service.write_timeout,
+            max_answer=self._service.limits.max_answer,
             keep=lambda: self._keep(answer, asked.ask, items, before.size + create.size),
         )
         try:

@@ -35,10 +35,12 @@ async def send_events(
     render: Render = render_event,
     request_id: str | None = None,
     write_timeout: float | None = 30.0,
+    max_answer: int | None = None,
 ) -> bool:
     """Send the events over an accepted WebSocket, and close them; True if all of them went out.
 
-    A client that leaves ends it at once, as does one that doesn't read for `write_timeout` seconds; messages that it
+    A client that leaves ends it at once, as does one that doesn't read for `write_timeout` seconds. `max_answer` is as
+    EventStreamResponse's; messages that it
     sends meanwhile are dropped. What goes wrong is a last message with `error` and `request_id`. The last one is sent
     when the events are closed, so what the client sends upon it is the caller's to receive. A client that leaves then
     doesn't disturb the closing. The WebSocket stays open: `if await send_events(…): await websocket.close()`. The
@@ -50,6 +52,7 @@ async def send_events(
         render,
         request_id=request_id or new_request_id(websocket.headers.get("x-request-id")),
         write_timeout=write_timeout,
+        max_answer=max_answer,
     )
     try:
         return await delivery.run(_left(websocket)) and await delivery.send_last()
@@ -71,6 +74,7 @@ class WebSocketDelivery(Delivery):
         *,
         request_id: str,
         write_timeout: float | None,
+        max_answer: int | None,
     ) -> None:
         super().__init__(
             events,
@@ -78,6 +82,7 @@ class WebSocketDelivery(Delivery):
             request_id=request_id,
             heartbeat=None,
             write_timeout=write_timeout,
+            max_answer=max_answer,
         )
         self._render = render
         self._last: StreamEvent | None = None
@@ -115,6 +120,7 @@ class WebSocketDelivery(Delivery):
         if content is not None:
             text = render_json(content).decode()
             await self.client.send({"type": "websocket.send", "text": text})
+            self.count(len(text))
 
 
 async def _left(websocket: WebSocket) -> None:
