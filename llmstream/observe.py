@@ -354,7 +354,7 @@ class LogObserver(Observer):
         if not self._logger.isEnabledFor(self._level):
             return
         known = {name: value for name, value in _fields(call).items() if value is not None}
-        line = " ".join(f"{name}={_word(value)}" for name, value in known.items())
+        line = " ".join(f"{name}={as_word(value)}" for name, value in known.items())
         self._logger.log(self._level, "%s", line)
 
 
@@ -376,21 +376,21 @@ def _fields(call: ObservedCall) -> dict[str, Any]:
         "http": http,
         "input": usage.input_tokens,
         "output": usage.output_tokens,
-        "first_ms": _milliseconds(call.began, call.first_piece),
-        "ms": _milliseconds(call.began, call.ended),
+        "first_ms": milliseconds(call.began, call.first_piece),
+        "ms": milliseconds(call.began, call.ended),
         "answer": start.id,
         "request": call.request_id,
         "attempts": len(call.attempts),
     }
 
 
-def _milliseconds(began: float, ended: float | None) -> int | None:
+def milliseconds(began: float, ended: float | None) -> int | None:
     return None if ended is None else round((ended - began) * 1000)
 
 
 _ODD = re.compile(r"[^\w.:/@+-]", re.ASCII)
 
 
-def _word(value: object) -> str:
+def as_word(value: object) -> str:
     """A value as one word, so that foreign text can't look like a further field or line."""
     return _ODD.sub("_", str(value))[:100]

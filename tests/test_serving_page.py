@@ -35,7 +35,9 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
-def test_the_snippet_runs(snippet: str) -> None:
+def test_the_snippet_runs(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.txt").write_text(hash_line("ann", "a-key-of-a-client"))
     names: dict[str, Any] = {"client": LLMClient("simulator")}
     exec(compile(snippet, "serving.md", "exec"), names)  # our own page
     assert callable(names["app"])

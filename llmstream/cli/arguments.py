@@ -68,6 +68,8 @@ class Options(argparse.Namespace):
     conversations: str | None
     config: str | None
     keys: str | None
+    audit: str | None
+    audit_json: bool
     check: bool
     workers: int
 
@@ -151,6 +153,9 @@ def _add_serving(add: Add) -> None:
         "lines NAME:SHA256, as `llmstream keys new NAME` prints them; a change is in force at once"
     )
     add("--keys", metavar="FILE", help=keys)
+    audit = 'a line for each request, with the key\'s name, in this file ("-": on stderr)'
+    add("--audit", metavar="FILE", help=audit)
+    add("--audit-json", action="store_true", help="those lines as JSON")
     config = "models, keys' variables, aliases and limits in a TOML file; SIGHUP reads it again"
     add("--config", metavar="FILE", help=config)
     check = "say what is wrong with the file and the flags, and end"

@@ -117,6 +117,8 @@ def _source(options: Options) -> SettingsSource:
         options.limits(RATE_LIMITS, RATE_PREFIX),
         options.config,
         options.workers,
+        options.audit,
+        options.audit_json,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
@@ -10,7 +10,7 @@ from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import ServerSettings
-from llmstream.web import create_app
+from llmstream.web import RequestObserver, create_app
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -35,7 +35,12 @@ class Generation:
     """The client and the app of one reading of the settings. Raises ConfigurationError."""
 
     def __init__(
-        self, settings: ServerSettings, store: Store, rates: RateTable, ready: Ready | None
+        self,
+        settings: ServerSettings,
+        store: Store,
+        rates: RateTable,
+        ready: Ready | None,
+        observers: Sequence[RequestObserver],
     ) -> None:
         self.settings = settings
         is_limited = settings.model_rates or settings.rate is not None
@@ -48,6 +53,7 @@ class Generation:
             limits=settings.limits,
             conversations=self._conversations,
             ready=ready,
+            observers=observers,
         )
         self._rates = rates
         self._stack = AsyncExitStack()
@@ -93,11 +99,13 @@ class Gateway:
         store: Store,
         lifespan: Lifespan = nullcontext,
         ready: Ready | None = None,
+        observers: Sequence[RequestObserver] = (),
     ) -> None:
         self._store = store
         self._ready = ready
+        self._observers = observers
         self._rates = RateTable()
-        self._current = Generation(settings, store, self._rates, ready)
+        self._current = self._generation(settings)
         self._lifespan = lifespan
 
     def __repr__(self) -> str:
@@ -117,11 +125,14 @@ class Gateway:
 
     async def replace(self, settings: ServerSettings) -> None:
         """Go on with these settings. Raises ConfigurationError, and then nothing has changed."""
-        new = Generation(settings, self._store, self._rates, self._ready)
+        new = self._generation(settings)
         await new.open()
         old, self._current = self._current, new
         new.app.state.slots.go_on_from(old.app.state.slots)
         await old.retire()
+
+    def _generation(self, settings: ServerSettings) -> Generation:
+        return Generation(settings, self._store, self._rates, self._ready, self._observers)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

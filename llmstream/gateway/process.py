@@ -30,7 +30,9 @@ class ServerProcess:
     ) -> None:
         self._source = source
         settings = self._settings(text)
-        self.gateway = Gateway(settings, store, self._lifespan, ready)
+        self._audit = source.open_audit()
+        observers = () if self._audit is None else (self._audit,)
+        self.gateway = Gateway(settings, store, self._lifespan, ready, observers)
         self.server = make_server(self.gateway, max_message=settings.limits.max_body)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hangups = 0
@@ -93,8 +95,16 @@ class ServerProcess:
         self._loop = asyncio.get_running_loop()
         if self._hangups:
             self._begin_reload()
-        yield
-        self._loop = None
+        try:
+            yield
+        finally:
+            self._loop = None
+            self.close_audit()
+
+    def close_audit(self) -> None:
+        """The server is about to end."""
+        if self._audit is not None:
+            self._audit.close()
 
 
 def is_ignored_hangup(number: int) -> bool:

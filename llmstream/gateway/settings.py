@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +14,7 @@ from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, share_of
 from llmstream.limits import Limiter, Rate
 from llmstream.router import Candidate
 from llmstream.targets import account
-from llmstream.web import Access, Limits
+from llmstream.web import Access, AuditLog, Limits
 
 if TYPE_CHECKING:
     from llmstream.gateway.config_file import FileConfig
@@ -122,11 +123,21 @@ class SettingsSource:
     """Likewise."""
     path: str | None = None
     workers: int = 1
+    audit: str | None = None
+    """The file that has a line for each request, "-" for stderr; None: there is none."""
+    audit_as_json: bool = False
 
     @property
     def file(self) -> str | None:
         """The file that is read again when its operator says so; None: there is none."""
         return self.path or self.access.key_file
+
+    def open_audit(self) -> AuditLog | None:
+        """The audit of one process, which closes it. Raises ConfigurationError."""
+        if self.audit is None:
+            return None
+        to = sys.stderr if self.audit == "-" else self.audit
+        return AuditLog(to, as_json=self.audit_as_json)
 
     def read(self) -> str:
         """The file's text, "" where there is none. Raises ConfigFileError."""

@@ -70,6 +70,9 @@ class Supervisor:
         self._deadline: float | None = None
         self._code = 0
         self.gateway = self._check(text)
+        audit = source.open_audit()  # raises for a file that no worker could write
+        if audit is not None:
+            audit.close()
 
     def run(self, listener: socket.socket, announce: Callable[[], None]) -> int:
         """Serve until SIGINT or SIGTERM; gives the exit code. A second signal ends the workers at once."""

@@ -77,6 +77,7 @@ class WorkerProcess(ServerProcess):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             writer.close()
+            self.close_audit()
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take up each text that the supervisor sends, until it is gone."""

@@ -21,11 +21,13 @@ from llmstream.web.negotiation import Choice, Form, NotAcceptableError, Response
 if TYPE_CHECKING:
     from llmstream.web.access import Access
     from llmstream.web.app import create_app
+    from llmstream.web.audit import AuditLog
     from llmstream.web.errors import RefusedError
     from llmstream.web.keys import KeyFile, KeyRing
     from llmstream.web.limits import Limits
     from llmstream.web.native_encoders import AbortedError
     from llmstream.web.responses import EventStreamResponse, choose, respond
+    from llmstream.web.served_request import RequestObserver, ServedRequest
     from llmstream.web.server import running
     from llmstream.web.websocket import send_events
 
@@ -33,17 +35,20 @@ if TYPE_CHECKING:
 _HOME = {
     "access": ("Access",),
     "app": ("create_app",),
+    "audit": ("AuditLog",),
     "native_encoders": ("AbortedError",),
     "errors": ("RefusedError",),
     "keys": ("KeyFile", "KeyRing"),
     "limits": ("Limits",),
     "responses": ("EventStreamResponse", "choose", "respond"),
+    "served_request": ("RequestObserver", "ServedRequest"),
     "server": ("running",),
     "websocket": ("send_events",),
 }
 __all__ = [
     "AbortedError",
     "Access",
+    "AuditLog",
     "Choice",
     "EventStreamResponse",
     "Form",
@@ -52,7 +57,9 @@ __all__ = [
     "Limits",
     "NotAcceptableError",
     "RefusedError",
+    "RequestObserver",
     "ResponseMode",
+    "ServedRequest",
     "choose",
     "create_app",
     "negotiate",

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from llmstream.checks import require
@@ -36,6 +36,12 @@ from llmstream.web.exceptions import http_refusal
 from llmstream.web.keys import KeyFile, KeyRing
 from llmstream.web.limits import Slots
 from llmstream.web.refusals import Refusal, RenderError
+from llmstream.web.served_request import (
+    RequestObserver,
+    ServedRequest,
+    note_error,
+    set_current,
+)
 from llmstream.web.server_log import REFUSED
 from llmstream.web.wrong_keys import RepeatedRefusal, WrongKeys
 
@@ -130,13 +136,24 @@ class Access:
 
 
 class Gate:
-    """Lets requests in, or refuses them. `shape` gives the words of a path's dialect."""
+    """Lets requests in, or refuses them, and tells the observers of each.
+
+    `shape` gives the words of a path's dialect, `apis` the names of the APIs by their paths.
+    """
 
     def __init__(
-        self, app: ASGIApp, access: Access, slots: Slots, shape: Callable[[str], RenderError]
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        slots: Slots,
+        shape: Callable[[str], RenderError],
+        apis: Mapping[str, str],
+        observers: Sequence[RequestObserver] = (),
     ) -> None:
         self._app, self._access, self._shape = app, access, shape
         self._slots = slots
+        self._apis, self._observers = apis, observers
         self._wrong_keys = WrongKeys()
         self._has_warned = False
 
@@ -149,12 +166,37 @@ class Gate:
         connection = HTTPConnection(scope)
         request_id = new_request_id(connection.headers.get("x-request-id"))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        record = self._record(connection, request_id)
+        problem: BaseException | None = None
+        record.begin()
+        try:
+            await self._answer(record, scope, receive, _noting(send, record))
+        except BaseException as raised:
+            problem = raised
+            raise
+        finally:
+            record.end(problem)
+
+    def _record(self, connection: HTTPConnection, request_id: str) -> ServedRequest:
+        """The record of a request, which is now the current one."""
+        path = own_path(connection.scope)
+        method = connection.scope.get("method", "WebSocket")
+        api = self._apis.get(path, "other")
+        record = ServedRequest(request_id, method, path, sender(connection), api, self._observers)
+        set_current(record)
+        return record
+
+    async def _answer(
+        self, record: ServedRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        connection = HTTPConnection(scope)
         try:
             self._access.check_host(connection)
             self._access.check_origin(connection)
             public = own_path(scope) in PUBLIC
             scope["state"]["who"] = who = "" if public else await self._identify(connection)
-            scope["state"]["keyed"] = self._access.keys is not None
+            scope["state"]["keyed"] = is_keyed = self._access.keys is not None
+            record.key = who if is_keyed and not public else None
             # For endpoints that answer more than one request at a time.
             scope["state"]["slot"] = partial(self._slots.taken, who)
             with nullcontext() if public else self._slots.taken(who):
@@ -191,13 +233,26 @@ class Gate:
     ) -> None:
         render = self._shape(own_path(scope))
         request_id = scope["state"]["request_id"]
-        if not isinstance(problem, RepeatedRefusal):
+        if isinstance(problem, RepeatedRefusal):
+            note_error(problem.info, is_upstream=False)
+        else:
             log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
         response = Refusal(problem.info, request_id, render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)
         else:
             await deny(WebSocket(scope, receive, send), response)
+
+
+def _noting(send: Send, record: ServedRequest) -> Send:
+    """The server's `send`, of which the record is told what leaves first."""
+
+    def note_and_send(message: Message) -> Awaitable[None]:
+        if record.status is None or record.error is not None:
+            record.note_head(message)
+        return send(message)
+
+    return note_and_send
 
 
 async def deny(websocket: WebSocket, response: Refusal) -> None:

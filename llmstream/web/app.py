@@ -28,12 +28,15 @@ from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
 from llmstream.web.dialect_endpoints import dialect_routes
 from llmstream.web.dialects import (
+    AgUi,
+    AiSdk,
     AnthropicMessages,
     Dialect,
     OpenAIChat,
     OpenAIResponses,
     all_dialects,
 )
+from llmstream.web.dialects.openai_responses import CompactedResponses
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.health import HealthChecks
@@ -43,6 +46,7 @@ from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.responses_socket import responses_routes
+from llmstream.web.served_request import RequestObserver, check_request_observers
 from llmstream.web.unforeseen import Unforeseen
 
 logger = get_logger("llmstream.web")
@@ -61,6 +65,7 @@ def create_app(
     tell_refusals: bool = True,
     ready: Callable[[], str | None] | None = None,
     responses_websocket: bool = True,
+    observers: Sequence[RequestObserver] = (),
 ) -> Starlette:
     """An application that answers with `client` (None: an `LLMClient()` of its own) to every client; see its `/`.
 
@@ -74,9 +79,12 @@ def create_app(
     `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503. It does so at most once a second.
     `responses_websocket`: whether `/v1/responses` takes a WebSocket; else clients hear 426, and use HTTP.
 
+    `observers` are told what becomes of each request: an `AuditLog`, or others with the methods of `RequestObserver`.
+
     What it made itself it closes when the server stops; it needs the server's lifespan events for that and no more.
     Raises ConfigurationError for models that can't be asked, for want of a key for one.
     """
+    observers = check_request_observers(observers)
     owned = _Owned()
     client = owned.client(client)
     conversations = owned.conversations(conversations, client)
@@ -94,7 +102,7 @@ def create_app(
         tell_refusals=tell_refusals,
         ready=ready,
     )
-    return _assemble(service, access, owned, responses_websocket=responses_websocket)
+    return _assemble(service, access, owned, observers, responses_websocket=responses_websocket)
 
 
 class _Owned:
@@ -130,7 +138,12 @@ class _Owned:
 
 
 def _assemble(
-    service: Service, access: Access, owned: _Owned, *, responses_websocket: bool
+    service: Service,
+    access: Access,
+    owned: _Owned,
+    observers: Sequence[RequestObserver],
+    *,
+    responses_websocket: bool,
 ) -> Starlette:
     """The routes, and around them the gate, cross-origin rules and the answers to failures."""
     dialects = all_dialects()
@@ -143,7 +156,10 @@ def _assemble(
     ]
     respond = _Failure(shape, [*dict.fromkeys(route.path for route in routes)]).respond
     slots = Slots(service.limits)
-    middleware = [Middleware(Gate, access=access, slots=slots, shape=shape)]
+    gate = Middleware(
+        Gate, access=access, slots=slots, shape=shape, apis=_apis(dialects), observers=observers
+    )
+    middleware = [gate]
     if access.origins:
         middleware = [_cors(access), Middleware(Unforeseen, respond=respond), *middleware]
     kinds = (RefusedError, HTTPException, ClientDisconnect, Exception)
@@ -155,6 +171,24 @@ def _assemble(
     )
     app.state.slots = slots
     return app
+
+
+_OWN_APIS = {
+    AgUi.path: "ag-ui",
+    AiSdk.path: "ai-sdk",
+    "/chat": "native",
+    "/streaming_chat": "native",
+    "/api/chat/stream": "conversations",
+    "/api/chat/stream-http": "conversations",
+}
+"""The names of APIs that aren't a wire format's, by their paths."""
+
+
+def _apis(dialects: Sequence[Dialect]) -> dict[str, str]:
+    """The names of all APIs that ask a model, by their paths."""
+    formats = {each.path: each.format for each in dialects if each.format is not None}
+    compaction = {CompactedResponses.path: OpenAIResponses.format or ""}
+    return {**_OWN_APIS, **formats, **compaction}
 
 
 _OUT_OF_SCOPE = {

@@ -27,6 +27,7 @@ from llmstream.web.limits import Limits, check_request
 from llmstream.web.native_encoders import Outgoing
 from llmstream.web.negotiation import Choice
 from llmstream.web.responses import respond
+from llmstream.web.served_request import current_request
 
 _PATIENCE = 2.0
 """Seconds that a store may take to show that it is there."""
@@ -113,11 +114,14 @@ class Service:
     def model(self, name: str | None) -> str | None:
         """The client's `model=` for a name. Raises RefusedError for one that is not on the list."""
         if name is None:
-            return next(iter(self.models.values()))
+            name = next(iter(self.models))
         if name not in self.models:
             known = ", ".join(self.models)
             text = f"There is no model {name[:100]!r} here. There are: {known}"
             raise RefusedError(404, "not_found", text[:2000])
+        request = current_request()
+        if request is not None:
+            request.model = name
         return self.models[name]
 
     def respond(

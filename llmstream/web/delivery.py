@@ -16,6 +16,7 @@ from typing import Any
 from starlette.types import Scope, Send
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error, failure_of
 from llmstream.log import get_logger
 from llmstream.providers.provider import MAX_ANSWER
@@ -25,6 +26,7 @@ from llmstream.web.client_writer import ClientWriter, SlowClientError, UnsentErr
 from llmstream.web.errors import RefusedError, log_failure, log_refusal, public_event
 from llmstream.web.exceptions import failure_in, refusal_event, refusal_in
 from llmstream.web.native_encoders import AbortedError
+from llmstream.web.served_request import current_request
 
 logger = get_logger("llmstream.web")
 
@@ -48,6 +50,7 @@ class Delivery(ABC):
         self._room: float = max_answer or inf  # bytes that may still be sent
         self.verbatim = verbatim
         """The provider that may tell in its own words why it refused a request."""
+        self.record = current_request()
         self.ended = False
         """Whether the last event was sent, or is kept to be."""
         self.client = ClientWriter(
@@ -62,10 +65,14 @@ class Delivery(ABC):
 
         Raises SlowClientError, and AbortedError where the connection is to be cut.
         """
+        if self.record is not None:
+            self.record.begin_answer()
         return await self.client.run(self._write_all(), left, self.send_heartbeat)
 
     async def write(self, event: StreamEvent, problem: BaseException | None = None) -> None:
         """Write one event. `problem` is what the events raised, if it stands for that."""
+        if self.record is not None and (event.start is not None or event.type in TERMINAL):
+            self.record.note_event(event)
         public = public_event(event, self.request_id, verbatim=self.verbatim)
         if event.type is not EventType.ERROR:
             await self.send_event(public)

@@ -30,6 +30,7 @@ from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
 from llmstream.options import NAMES
 from llmstream.plain_values import amended
+from llmstream.web.served_request import note_error
 from llmstream.wire.context_overflow import parse_overflow, plain_words
 from llmstream.wire.error_kinds import is_known
 from llmstream.wire.pass_through import PASSED
@@ -275,7 +276,10 @@ def new_request_id(given: str | None = None) -> str:
 
 def log_failure(info: ErrorInfo, request_id: str, problem: BaseException | None = None) -> None:
     """Log why an answer failed, in one record. `problem` is what the events raised, where they raised it."""
-    if problem is not None and not isinstance(problem, LLMError):
+    is_raised = problem is not None and not isinstance(problem, LLMError)
+    is_ours = is_raised or info.kind == "internal" or info.code == "limiter"
+    note_error(info, is_upstream=not is_ours)
+    if is_raised:
         logger.error(
             "request %s: the events raised %s", request_id, type(problem).__name__, exc_info=problem
         )
@@ -290,6 +294,7 @@ def log_refusal(problem: RefusedError, request_id: str, where: str = "") -> None
     A client's own mistakes are for the client to know, so they are on the level INFO. Refused keys and limits are
     warnings, and so is a busy server.
     """
+    note_error(problem.info, is_upstream=False)
     status = problem.info.status_code or 500
     failed = status >= 500 and problem.info.kind != "overloaded"
     noted = logging.WARNING if status >= 500 or status in _WARNED else logging.INFO

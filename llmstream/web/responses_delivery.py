@@ -90,6 +90,8 @@ class AnswerDelivery(Delivery):
         await self._send(self._last)
 
     def _fail(self, info: ErrorInfo) -> None:
+        if self.record is not None:
+            self.record.status = info.status_code
         payload = error_payload(info, self.request_id, self._stream_id)
         self._last, self.ended = render_line(None, payload), True
 

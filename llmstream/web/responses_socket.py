@@ -59,6 +59,7 @@ from llmstream.web.recent_items import MountedResponses, RecentItems
 from llmstream.web.refusals import Refusal
 from llmstream.web.request_body import parse_json, run_aside
 from llmstream.web.responses_delivery import AnswerDelivery, error_payload, render_line
+from llmstream.web.served_request import current_request, set_current
 
 _IDLE = 600.0
 """Seconds that a connection may be open with nothing to answer. Clients connect again."""
@@ -143,6 +144,7 @@ class _ResponsesConnection:
         self._answered = 0.0
         """When the last answer ended, by the monotonic clock."""
         self._gone = asyncio.Event()
+        self._record = current_request()
 
     async def run(self) -> None:
         """Read what the client sends until it leaves, is idle for too long, or doesn't read what it gets."""
@@ -245,6 +247,20 @@ class _ResponsesConnection:
             self._answered = time.monotonic()
 
     async def _answer(self, create: Create) -> None:
+        connection = self._record
+        record = None if connection is None else connection.answer(create.request_id)
+        if record is None:
+            await self._answer_or_refuse(create)
+            return
+        set_current(record)
+        record.begin()
+        try:
+            await self._answer_or_refuse(create)
+            record.status = record.status or 200
+        finally:
+            record.end()
+
+    async def _answer_or_refuse(self, create: Create) -> None:
         try:
             with self._slot():
                 self._answering += 1

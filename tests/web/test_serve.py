@@ -125,7 +125,14 @@ async def test_others_are_let_in_only_with_keys(tmp_path) -> None:
     path = tmp_path / "keys.txt"
     path.write_text(hash_line("ann", ANNS))
     async with served(
-        "--host", "0.0.0.0", "--keys", str(path), LLMSTREAM_SERVE_KEYS=f"{KEY}, another-key-of-16"
+        "--host",
+        "0.0.0.0",
+        "--keys",
+        str(path),
+        "--audit",
+        str(tmp_path / "audit"),
+        "--audit-json",
+        LLMSTREAM_SERVE_KEYS=f"{KEY}, another-key-of-16",
     ) as (process, port, line):
         assert "to whoever has a key" in line
         told = (await process.stderr.readline()).decode()
@@ -142,7 +149,11 @@ async def test_others_are_let_in_only_with_keys(tmp_path) -> None:
         assert (await chat(port, x_api_key="a-newer-key-of-anns"))[0] == 200
         process.terminate()
         told += line + heard.decode() + (await process.stderr.read()).decode()
-        assert not any(key in told for key in (KEY, ANNS, "a-newer-key-of-anns"))
+    lines = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
+    assert [line["status"] for line in lines] == [401, 200, 200, 401, 200]
+    assert [line.get("key") for line in lines[2:]] == ["ann", None, "ann"]
+    told += str(lines)
+    assert not any(key in told for key in (KEY, ANNS, "a-newer-key-of-anns"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")
@@ -161,6 +172,7 @@ async def test_it_answers_to_the_address_that_it_listens_on() -> None:
         (["--host", "0.0.0.0"], "LLMSTREAM_SERVE_KEYS"),
         (["--host", "192.0.2.1", "--allow-host", "x"], "LLMSTREAM_SERVE_KEYS"),
         (["--host", "::"], "llmstream keys new NAME"),
+        (["--audit", "/nowhere/audit"], "/nowhere/audit can't be written: No such file"),
         (["--keys", "/nowhere/keys.txt"], "/nowhere/keys.txt can't be read: No such file"),
         (["--allow-host", "chat.example.com:8000"], "without ports"),
         (["--allow-origin", "app.example.com"], "origins"),
