@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -34,7 +35,7 @@ from llmstream.events.types import EventType, Status, StreamEvent, TextDelta, wo
 from llmstream.events.unfold import as_batch
 from llmstream.messages import Message
 from llmstream.web.negotiation import MEDIA_TYPES, Form
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import encode_json, json_writer
 
 _TEXT = EventType.TEXT_DELTA
 LAST = "-end"
@@ -208,11 +209,14 @@ def render_json(value: Any, *, default: Callable[[Any], Any] | None = None) -> b
 
     NaN and the infinities, which JSON has no word for, are null.
     """
+    write = _strict_writer(default)
     try:
-        text = json.dumps(
-            value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=default
-        )
+        text = write(value)
     except ValueError:
-        plain = json.loads(json.dumps(value, default=default), parse_constant=lambda _: None)
-        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+        text = write(json.loads(json.dumps(value, default=default), parse_constant=lambda _: None))
     return encode_json(text)
+
+
+@cache
+def _strict_writer(default: Callable[[Any], Any] | None) -> Callable[[Any], str]:
+    return json_writer(default=default, allow_nan=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from llmstream.web.delivery import Delivery
 from llmstream.web.dialects.base import Answer
 from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.errors import RefusedError, error_headers, public_info
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import json_bytes
 
 
 class AnswerDelivery(Delivery):
@@ -105,7 +104,7 @@ class AnswerDelivery(Delivery):
 def render_line(stream_id: str | None, payload: Mapping[str, Any]) -> bytes:
     """One event as a line of JSON, with the lane that it belongs to."""
     named = payload if stream_id is None else {**payload, "stream_id": stream_id}
-    return encode_json(json.dumps(named, ensure_ascii=False, separators=(",", ":"))) + b"\n"
+    return json_bytes(named) + b"\n"
 
 
 def error_payload(info: ErrorInfo, request_id: str, stream_id: str | None) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Any, Protocol
 
 from llmstream.events.types import StreamEvent
@@ -64,6 +66,44 @@ def encode_json(text: str) -> bytes:
         return text.encode()
     text = text.replace("\x85", "\\u0085").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return text.encode("utf-8", "backslashreplace")
+
+
+def json_writer(
+    *, default: Callable[[Any], Any] | None = None, allow_nan: bool = True
+) -> Callable[[Any], str]:
+    """A writer of JSON without spaces, as `json.dumps` with these arguments, which makes one anew for each value.
+
+    It raises TypeError for what is no JSON, ValueError for numbers that aren't allowed, and RecursionError for a value
+    without end.
+    """
+    separators = item_end, key_end = ",", ":"
+    encoder = json.JSONEncoder(
+        ensure_ascii=False, separators=separators, default=default, allow_nan=allow_nan
+    )
+    make: Any = getattr(json.encoder, "c_make_encoder", None)  # only CPython has it
+    if make is None:
+        return encoder.encode
+    # What JSONEncoder gives it, but for the search for circles, the first.
+    write = make(
+        None,
+        encoder.default,
+        encode_basestring,
+        encoder.indent,
+        key_end,
+        item_end,
+        encoder.sort_keys,
+        encoder.skipkeys,
+        allow_nan,
+    )
+    return lambda value: "".join(write(value, 0))
+
+
+_write = json_writer()
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON without spaces, as `encode_json` has it."""
+    return encode_json(_write(value))
 
 
 class Encoder(Protocol):

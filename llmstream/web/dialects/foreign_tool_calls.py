@@ -23,22 +23,29 @@ class Withheld:
         # A hosted tool may be the client's to run, too: Anthropic's bash, its text editor …
         self._offered = {name for tool in ask.request.tools for name in names_of(tool)}
         self._foreign: set[int] = set()  # the indexes of such calls, as their deltas have them
-        self._calls = Transcript()  # of the foreign calls alone
+        self._calls: Transcript | None = None  # of the foreign calls alone, once there is one
 
     def sift(self, event: StreamEvent) -> Sequence[StreamEvent]:
         """The events that may be encoded now. A foreign call's deltas never are: the call repeats them."""
         if event.type is EventType.MESSAGE_COMPLETE:
-            calls = self._calls.message().tool_calls
-            return (*(StreamEvent(EventType.TOOL_CALL, tool_call=call) for call in calls), event)
+            return (*self._held_calls(), event)
         if event.retry is not None or event.ends_round:
-            self._calls.add(event)
+            if self._calls is not None:
+                self._calls.add(event)
             self._foreign.clear()
         elif event.tool_call is not None and self._is_foreign(event.tool_call):
+            self._calls = self._calls or Transcript()
             self._calls.add(event)
             return ()
         elif event.tool_call_delta is not None and self._is_foreign_delta(event.tool_call_delta):
             return ()
         return (event,)
+
+    def _held_calls(self) -> Sequence[StreamEvent]:
+        if self._calls is None:
+            return ()
+        calls = self._calls.message().tool_calls
+        return [StreamEvent(EventType.TOOL_CALL, tool_call=call) for call in calls]
 
     def _is_foreign(self, call: ToolCall) -> bool:
         return call.executed_by == "caller" and call.name not in self._offered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -30,6 +29,7 @@ class RunsOfText:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+        self._is_run = False  # the event before was a text
         self._frame: tuple[bytes, bytes] | None = None
 
     @property
@@ -39,16 +39,22 @@ class RunsOfText:
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event."""
-        if event.type is not _TEXT or event.text_delta is None:
+        delta = event.text_delta
+        if event.type is not _TEXT or delta is None:
+            self._is_run = False
             self._frame = None
             return self._answer.feed(event)
-        if self._frame is not None:
-            before, after = self._frame
-            return before + encode_json(encode_basestring(event.text_delta.content)) + after
-        data = self._answer.feed(event)
-        if data:
-            before, _, after = self._answer.feed(text_delta(_HOLE)).rpartition(
-                json.dumps(_HOLE).encode()
-            )
-            self._frame = before, after
-        return data
+        if self._frame is None and not self._is_run:
+            data = self._answer.feed(event)
+            self._is_run = bool(data)
+            return data
+        if self._frame is None:
+            self._frame = self._learn()
+        before, after = self._frame
+        return before + encode_json(encode_basestring(delta.content)) + after
+
+    def _learn(self) -> tuple[bytes, bytes]:
+        """The two ends of a text's frame."""
+        frame = self._answer.feed(text_delta(_HOLE))
+        before, _, after = frame.rpartition(encode_json(encode_basestring(_HOLE)))
+        return before, after

@@ -23,16 +23,15 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Gathered
 from llmstream.events.types import (
     BESIDE_REASONING,
-    EventType,
+    ReasoningDelta,
     Start,
     Status,
     StreamEvent,
     ToolCallDelta,
     failure_of,
 )
-from llmstream.events.unfold import unfold_stream
 from llmstream.message_reader import FORMAT
-from llmstream.messages import FinishReason, Part, ProviderPart
+from llmstream.messages import FinishReason, Part, ProviderPart, Source
 from llmstream.plain_values import amended
 from llmstream.provider_data import own_notes
 from llmstream.web.dialects.answers import ProviderAnswer
@@ -42,7 +41,15 @@ from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
-from llmstream.wire.openai_chat.encode import ChatEncoder, render_annotation, render_signature
+from llmstream.wire.openai_chat.encode import (
+    ChatEncoder,
+    Chunk,
+    finish_word,
+    render_annotation,
+    render_head,
+    render_signature,
+    render_usage,
+)
 from llmstream.wire.openai_chat.reasoning_details import with_words
 from llmstream.wire.openai_chat.request import parse_request
 from llmstream.wire.openai_responses.items import FORMAT as RESPONSES
@@ -121,7 +128,7 @@ class OpenAIChat:
 
     def document(self, ask: Ask, event: StreamEvent) -> Any:
         """The whole answer (a MESSAGE_COMPLETE) as one JSON document."""
-        chunks = [*_OfficialChunks(ask).chunks(_official(whole(event), usage=True))]
+        reply: ChatReply = ask.reply
         message: dict[str, Any] = {
             "role": "assistant",
             "content": None,
@@ -129,12 +136,17 @@ class OpenAIChat:
             "annotations": [],
         }
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        document = {**chunks[0], "object": "chat.completion", "choices": [choice]}
-        for chunk in chunks:
-            document |= {"usage": chunk["usage"]} if "usage" in chunk else {}
-            for part in chunk["choices"]:
-                choice["finish_reason"] = part["finish_reason"] or choice["finish_reason"]
-                _fold(message, part["delta"])
+        document: dict[str, Any] = {
+            "id": reply.id,
+            "model": ask.model,
+            "object": "chat.completion",
+            "created": reply.created,
+            "choices": [choice],
+        }
+        for chunk in _OfficialChunks(ask, usage=True).chunks(whole(event)):
+            document |= {} if chunk.usage is None else {"usage": chunk.usage}
+            choice["finish_reason"] = chunk.finish_reason or choice["finish_reason"]
+            _fold(message, chunk.delta or {})
         if not message["content"]:
             message["content"] = None if message["refusal"] or "tool_calls" in message else ""
         return document
@@ -149,58 +161,62 @@ class _ChatAnswer(ProviderAnswer):
 
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask)
-        self._usage = ask.reply.usage
-        self._chunks = _OfficialChunks(ask)
+        self._feed = _OfficialChunks(ask, usage=ask.reply.usage).feed
 
     def _render(self, event: StreamEvent) -> bytes:
-        return self._chunks.feed(_official(event, usage=self._usage))
+        return self._feed(event)
 
 
 class _OfficialChunks(ChatEncoder):
-    """Chunks with all that the official clients' types promise."""
+    """Chunks with all that the official clients' types promise. `usage`: whether the last one tells it."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, *, usage: bool) -> None:
         super().__init__()
-        self._reply: ChatReply = ask.reply
-        self._model = ask.model
+        reply: ChatReply = ask.reply
+        self._head = render_head({"id": reply.id, "model": ask.model}, created=reply.created)
+        self._usage = usage
         self._numbers: dict[int, int] = {}
         # Both come in one chunk at the end.
         self._annotations: Gathered[Any] = Gathered()
         self._seals: dict[str, Any] = {}  # by the member that holds them
         self._thought: list[str] = []
 
-    def chunks(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+    def chunks(self, event: StreamEvent) -> Iterator[Chunk]:
         """The chunks of one event, not yet bytes."""
-        if event.type is EventType.MESSAGE_COMPLETE and not self._started:
-            for each in unfold_stream(event):
-                yield from self.chunks(each)
-        if event.source is not None:
-            citation = render_annotation(event.source)
-            citation["url_citation"] = {**_CITATION, **citation["url_citation"]}
-            self._annotations.items.append(citation)
-            return
+        return self._frames(event)
+
+    def _frames(self, event: StreamEvent) -> Iterator[Chunk]:
+        if event.retry is not None or event.status is not None:
+            self._settle(event)
+        return super()._frames(event)
+
+    def _settle(self, event: StreamEvent) -> None:
+        """Keep what stands, and drop what no longer does."""
         self._annotations.add(event)
         if event.discards or event.ends_round:
             # After a step they belong to a call that the client doesn't know of.
             self._seals.clear()
             self._thought.clear()
-        if event.reasoning_delta is not None:
-            self._thought.append(event.reasoning_delta.content)
-        yield from super()._frames(event)
 
-    def _frames(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
-        return self.chunks(event)
+    def _name_after(self, start: Start) -> None:
+        """Nothing: the client was promised another name."""
 
-    def _begin(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
-        start = amended(event.start or Start(), id=self._reply.id)
-        return super()._begin(amended(event, start=start))
+    def _reasoning(self, delta: ReasoningDelta) -> Iterator[Chunk]:
+        self._thought.append(delta.content)
+        return super()._reasoning(delta)
 
-    def _status(self, status: Status) -> Iterator[dict[str, Any]]:
+    def _source(self, source: Source) -> Iterator[Chunk]:
+        citation = render_annotation(source)
+        citation["url_citation"] = {**_CITATION, **citation["url_citation"]}
+        self._annotations.items.append(citation)
+        return iter(())
+
+    def _status(self, status: Status) -> Iterator[Chunk]:
         data = status.data
         if status.kind == "opaque" and data is not None and BESIDE_REASONING.isdisjoint(data):
             own = own_notes(data.get("provider_data"), FORMAT)
             self._add_own(own or {"reasoning_details": [self._detail(data)]})
-        yield from ()
+        return iter(())
 
     def _add_own(self, own: dict[str, Any]) -> None:
         """What a provider that speaks this format wants back goes on as it came, a signature with its words."""
@@ -223,41 +239,38 @@ class _OfficialChunks(ChatEncoder):
             return render_signature(data.get("signature"), data.get("id"))
         return {"type": "reasoning.text", "text": text, "llmstream": data}
 
-    def _end(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+    def _last_chunks(self, event: StreamEvent) -> Iterator[Chunk]:
         yield from self._end_lists()
-        yield from super()._end(event)
+        reason = event.finish_reason or FinishReason.UNKNOWN
+        yield Chunk({}, finish_word(_FINISH.get(reason, reason)))
+        if self._usage and event.usage is not None:
+            yield Chunk(usage={**_NOTHING, **render_usage(event.usage)})
 
-    def _end_lists(self) -> Iterator[dict[str, Any]]:
+    def _end_lists(self) -> Iterator[Chunk]:
         lists = {"annotations": self._annotations.items, **self._seals}
         given = {name: items for name, items in lists.items() if items}
         if given:
-            yield self._delta(**given)
+            yield Chunk(given)
         self._annotations = Gathered()
         self._seals = {}
 
     def _announce(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    ) -> Chunk:
         # Clients make a list of them: no number may be left out for a call that was withheld, or come twice.
         if id not in self._indexes:
             self._numbers[index] = len(self._indexes)
         number = self._numbers.get(index, index)
         return super()._announce(number, id, name, arguments, provider_data)
 
-    def _call_delta(self, delta: ToolCallDelta) -> Iterator[dict[str, Any]]:
+    def _call_delta(self, delta: ToolCallDelta) -> Iterator[Chunk]:
         if not delta.id:
             delta = amended(delta, index=self._numbers.get(delta.index, delta.index))
         return super()._call_delta(delta)
 
-    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        if "usage" in more:
-            more["usage"] = {**_NOTHING, **more["usage"]}
-        chunk = super()._chunk(choices, **more)
-        return {"id": self._reply.id, "model": self._model, **chunk, "created": self._reply.created}
-
-    def _error(self, event: StreamEvent) -> Iterator[dict[str, Any]]:
+    def _error(self, event: StreamEvent) -> Iterator[Chunk]:
         yield from self._end_lists()
-        yield {"error": render_error(failure_of(event))}
+        yield Chunk(error=render_error(failure_of(event)))
 
 
 def _kept(part: Part) -> Part:
@@ -268,19 +281,6 @@ def _kept(part: Part) -> Part:
     if not isinstance(ours, Mapping):
         return part
     return reasoning_of(as_text(part.data.get("text")) or "", ours)
-
-
-def _official(event: StreamEvent, *, usage: bool) -> StreamEvent:
-    """The end of an answer in the official words."""
-    if event.type is not EventType.MESSAGE_COMPLETE:
-        return event
-    reason = event.finish_reason or FinishReason.UNKNOWN
-    return amended(
-        event,
-        finish_reason=_FINISH.get(reason, reason),
-        raw_finish_reason=None,
-        usage=event.usage if usage else None,
-    )
 
 
 def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:

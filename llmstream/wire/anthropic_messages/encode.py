@@ -35,7 +35,7 @@ from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import json_bytes
 
 _REASONS = {
     FinishReason.STOP: "end_turn",
@@ -335,5 +335,4 @@ def _stop(index: int) -> dict[str, Any]:
 
 
 def _frame(payload: dict[str, Any]) -> bytes:
-    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), encode_json(data))
+    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), json_bytes(payload))

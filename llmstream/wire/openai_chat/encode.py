@@ -6,9 +6,8 @@ only a cut can express (truncated, connection) writes nothing: whoever sends the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import (
@@ -33,7 +32,7 @@ from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import json_bytes
 
 _REASONS = {
     FinishReason.LENGTH: "length",
@@ -53,14 +52,37 @@ _TYPES: dict[str, tuple[str, int | None]] = {
     "content_filter": ("content_filter", None),
     "tool_use_failed": ("tool_use_failed", None),
 }
-_Chunks = Iterator[dict[str, Any]]
+_COMPLETE = EventType.MESSAGE_COMPLETE
+_BEGINNING = {"role": "assistant", "content": None}
+
+
+class Chunk(NamedTuple):
+    """What a chunk says, without the members that all chunks of an answer share."""
+
+    delta: dict[str, Any] | None = None
+    """None: it has no choice."""
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    """It stands alone."""
+
+
+_Chunks = Iterator[Chunk]
+
+
+def render_head(named: Mapping[str, str | None], *, created: int) -> bytes:
+    """What the chunks of one answer have in common, up to their choices."""
+    head = {**named, "object": "chat.completion.chunk", "created": created}
+    return b"data: " + json_bytes(head)[:-1] + b',"choices":['
 
 
 class ChatEncoder(EventEncoder):
     """One per answer; `feed` gives the bytes of each event."""
 
+    _head = render_head({}, created=0)
+    """What its chunks begin with."""
+
     def __init__(self) -> None:
-        self._head: dict[str, Any] = {}
         self._started = False
         self._early: list[dict[str, Any]] = []  # opaque data that came before MESSAGE_START
         self._indexes: dict[str, int] = {}  # announced calls by id
@@ -68,46 +90,48 @@ class ChatEncoder(EventEncoder):
 
     def feed(self, event: StreamEvent) -> bytes:
         """The bytes for one event; empty for those that the format has no place for."""
-        return b"".join(map(_frame, self._frames(event))) + (
-            b"data: [DONE]\n\n" if event.type is EventType.MESSAGE_COMPLETE else b""
-        )
+        frames = b"".join(map(self._frame, self._frames(event)))
+        return frames + b"data: [DONE]\n\n" if event.type is _COMPLETE else frames
 
     def _content(self, delta: TextDelta) -> _Chunks:
-        yield self._delta(content=delta.content)
+        yield Chunk({"content": delta.content})
 
     def _reasoning(self, delta: ReasoningDelta) -> _Chunks:
-        yield self._delta(reasoning_content=delta.content)
+        yield Chunk({"reasoning_content": delta.content})
 
     def _refusal(self, delta: RefusalDelta) -> _Chunks:
-        yield self._delta(refusal=delta.content)
+        yield Chunk({"refusal": delta.content})
 
     def _source(self, source: Source) -> _Chunks:
-        yield self._delta(annotations=[render_annotation(source)])
+        yield Chunk({"annotations": [render_annotation(source)]})
 
     def _begin(self, event: StreamEvent) -> _Chunks:
         self._started = True
-        start = event.start or Start()
-        self._head = present(id=start.id, model=start.model)
-        yield self._delta(role="assistant", content=None)
+        self._name_after(event.start or Start())
+        yield Chunk(_BEGINNING)
         for delta in self._early:
-            yield self._delta(**delta)
+            yield Chunk(delta)
         self._early.clear()
 
     def _end(self, event: StreamEvent) -> _Chunks:
         if not self._started:
             yield from self._begin(event)
             yield from self._whole_answer(event)
-        if (reason := _render_reason(event)) is not None:
-            yield self._chunk([{"index": 0, "delta": {}, "finish_reason": reason}])
+        yield from self._last_chunks(event)
+
+    def _last_chunks(self, event: StreamEvent) -> _Chunks:
+        reason = _render_reason(event)
+        if reason is not None:
+            yield Chunk({}, reason)
         if event.usage is not None:
-            yield self._chunk([], usage=render_usage(event.usage))
+            yield Chunk(usage=render_usage(event.usage))
 
     def _error(self, event: StreamEvent) -> _Chunks:
         if event.usage is not None:
-            yield self._chunk([], usage=render_usage(event.usage))
+            yield Chunk(usage=render_usage(event.usage))
         info = sayable_failure(event)
         if info is not None:
-            yield {"error": render_error(info)}
+            yield Chunk(error=render_error(info))
 
     def _status(self, status: Status) -> _Chunks:
         """What a provider wants back. It may come before the answer begins."""
@@ -120,7 +144,7 @@ class ChatEncoder(EventEncoder):
             detail = data.get("item") or render_signature(data.get("signature"), data.get("id"))
             delta = {"reasoning_details": [detail]}
         if self._started:
-            yield self._delta(**delta)
+            yield Chunk(delta)
         else:
             self._early.append(delta)
 
@@ -134,30 +158,42 @@ class ChatEncoder(EventEncoder):
         if delta.id:
             yield self._announce(index, delta.id, delta.name, arguments, delta.provider_data)
         elif index in self._custom:
-            yield self._delta(tool_calls=[{"index": index, "custom": {"input": arguments}}])
+            yield Chunk({"tool_calls": [{"index": index, "custom": {"input": arguments}}]})
         else:
-            yield self._delta(tool_calls=[{"index": index, "function": {"arguments": arguments}}])
+            yield Chunk({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]})
 
     def _announce(
         self, index: int, id: str, name: str, arguments: str, provider_data: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    ) -> Chunk:
         self._indexes[id] = index
         call = render_call(id, name, arguments, provider_data)
         if call["type"] == "custom":
             self._custom.add(index)
-        return self._delta(tool_calls=[{"index": index, **call}])
+        return Chunk({"tool_calls": [{"index": index, **call}]})
 
-    def _delta(self, **delta: Any) -> dict[str, Any]:
-        return self._chunk([{"index": 0, "delta": delta, "finish_reason": None}])
+    # --- bytes ----------------------------------------------------------------------------------------------
 
-    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        return {
-            **self._head,
-            "object": "chat.completion.chunk",
-            "created": 0,
-            "choices": choices,
-            **more,
-        }
+    def _name_after(self, start: Start) -> None:
+        """Take the answer's name over into the chunks that follow."""
+        self._head = render_head(present(id=start.id, model=start.model), created=0)
+
+    def _frame(self, chunk: Chunk) -> bytes:
+        delta, reason, usage, error = chunk
+        if error is not None:
+            return b"data: " + json_bytes({"error": error}) + b"\n\n"
+        if delta is None:
+            return self._head + b'],"usage":' + json_bytes(usage) + b"}\n\n"
+        ended = b"null" if reason is None else json_bytes(reason)
+        return b"".join(
+            (
+                self._head,
+                b'{"index":0,"delta":',
+                json_bytes(delta),
+                b',"finish_reason":',
+                ended,
+                b"}]}\n\n",
+            )
+        )
 
     _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
         EventType.TEXT_DELTA: _content,
@@ -217,11 +253,17 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
 
 def _render_reason(event: StreamEvent) -> str | None:
     raw, reason = event.raw_finish_reason, event.finish_reason
-    if (word := render_finish_word(raw, reason, FORMAT)) is not None:
+    word = render_finish_word(raw, reason, FORMAT)
+    if word is not None:
         return word
     if reason is FinishReason.UNKNOWN and raw is None:
         return None
-    return _REASONS.get(reason or FinishReason.STOP, "stop")
+    return finish_word(reason or FinishReason.STOP)
+
+
+def finish_word(reason: FinishReason) -> str:
+    """OpenAI's word for the end of an answer."""
+    return _REASONS.get(reason, "stop")
 
 
 def render_annotation(source: Source) -> dict[str, Any]:
@@ -234,8 +276,3 @@ def render_annotation(source: Source) -> dict[str, Any]:
         end_index=source.end,
     )
     return {"type": "url_citation", "url_citation": citation}
-
-
-def _frame(payload: dict[str, Any]) -> bytes:
-    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return b"data: " + encode_json(data) + b"\n\n"

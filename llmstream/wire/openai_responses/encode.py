@@ -11,7 +11,6 @@ It is a long file because the writers of all events share one state: the items t
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import Any, ClassVar
@@ -40,7 +39,7 @@ from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.openai_responses.open_item import Frame, OpenItem, text_of
 from llmstream.wire.openai_responses.values import render_annotation, render_error, render_usage
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import json_bytes
 
 _STATUSES = frozenset({"completed", "incomplete", "in_progress", "queued"})
 _REASONS = {
@@ -449,8 +448,7 @@ _CALL_EVENTS = {
 
 def render_frame(payload: Mapping[str, Any]) -> bytes:
     """One event of a stream: `event:` repeats its type."""
-    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), encode_json(data))
+    return b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), json_bytes(payload))
 
 
 def _added(opened: OpenItem) -> Frame:
