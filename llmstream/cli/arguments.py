@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmstream import __version__
-from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOption, Number
+from llmstream.gateway.limit_options import (
+    HTTP_LIMITS,
+    RATE_LIMITS,
+    SERVER_LIMITS,
+    LimitOption,
+    Number,
+)
 
 Add = Callable[..., Any]
 """A parser's or a group's `add_argument`."""
@@ -28,8 +34,8 @@ _REPEATED = (
     ("--allow-host", "NAME", "a name that the server goes by"),
     ("--allow-origin", "URL", "pages from there may use it"),
 )
-RATE_PREFIX = "rate_"
-"""Begins the names of a rate's flags."""
+LIMITS = ((SERVER_LIMITS, ""), (HTTP_LIMITS, "http_"), (RATE_LIMITS, "rate_"))
+"""The limits that are flags, and what the names of these begin with."""
 _EPILOG = """\
 A question that is itself a command: llmstream -- chat
 
@@ -73,8 +79,11 @@ class Options(argparse.Namespace):
     check: bool
     workers: int
 
-    def limits(self, options: Sequence[LimitOption], prefix: str = "") -> dict[str, Any]:
-        """Of these limits those that were given, by their fields."""
+    def limits(self) -> list[dict[str, Any]]:
+        """Of each of LIMITS those that were given, by their fields."""
+        return [self._given(options, prefix) for options, prefix in LIMITS]
+
+    def _given(self, options: Sequence[LimitOption], prefix: str) -> dict[str, Any]:
         given = vars(self)
         names = [option.name for option in options]
         return {name: given[prefix + name] for name in names if prefix + name in given}
@@ -164,7 +173,7 @@ def _add_serving(add: Add) -> None:
     add("--workers", metavar="NUMBER", type=int, default=1, help=workers)
     conversations = "keep conversations in this SQLite file (default: in memory)"
     add("--conversations", metavar="FILE", help=conversations)
-    for options, prefix in ((SERVER_LIMITS, ""), (RATE_LIMITS, RATE_PREFIX)):
+    for options, prefix in LIMITS:
         for option in options:
             _add_limit(add, option, prefix)
 

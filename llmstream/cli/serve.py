@@ -10,12 +10,11 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING
 
-from llmstream.cli.arguments import RATE_PREFIX, Options
+from llmstream.cli.arguments import Options
 from llmstream.cli.ask import open_show
 from llmstream.cli.screen import RED, one_line, styled
 from llmstream.cli.turn import USAGE, UsageError, model_for
 from llmstream.errors import ConfigurationError
-from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS
 from llmstream.log import get_logger
 from llmstream.providers.url_checks import is_loopback
 
@@ -110,11 +109,13 @@ def _source(options: Options) -> SettingsSource:
         parse_keys(os.environ.get(KEYS, "")),
         options.keys,
     )
+    limits, http, rate = options.limits()
     return SettingsSource(
         access,
         models,
-        options.limits(SERVER_LIMITS),
-        options.limits(RATE_LIMITS, RATE_PREFIX),
+        limits,
+        http,
+        rate,
         options.config,
         options.workers,
         options.audit,

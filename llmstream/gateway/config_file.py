@@ -29,7 +29,7 @@ from llmstream.gateway.toml_lines import TomlLines, syntax_flaw
 from llmstream.limits import Rate
 from llmstream.router import Candidate
 
-TABLES: Final = ("models", "aliases", "limits", "rate")
+TABLES: Final = ("models", "aliases", "limits", "http", "rate")
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class FileConfig:
     """Context length and abilities of some models, by their names."""
     aliases: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    http: dict[str, Any] = field(default_factory=dict)
     rate: dict[str, Any] = field(default_factory=dict)
 
 
@@ -89,8 +90,9 @@ def _read(document: dict[str, Any], values: ConfigValues) -> FileConfig:
     aliases = values.table(("aliases",), document) or {}
     for alias, name in aliases.items():
         _check_alias(alias, name, models or {}, values)
-    limits, rate = values.limits(document), values.rate(("rate",), document)
-    return FileConfig(reader.pools, reader.rates, reader.facts, aliases, limits, rate)
+    limits, http = values.limits(document), values.http(document)
+    rate = values.rate(("rate",), document)
+    return FileConfig(reader.pools, reader.rates, reader.facts, aliases, limits, http, rate)
 
 
 def _check_alias(alias: str, name: object, models: dict[str, Any], values: ConfigValues) -> None:

@@ -7,10 +7,17 @@ from typing import Any
 
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.config_flaws import Flaw, advice, describe_type, near_miss
-from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOption, Number
+from llmstream.gateway.limit_options import (
+    HTTP_LIMITS,
+    RATE_LIMITS,
+    SERVER_LIMITS,
+    LimitOption,
+    Number,
+)
 from llmstream.gateway.toml_lines import Path, TomlLines
 from llmstream.limits import Rate
 from llmstream.web import Limits
+from llmstream.web.connections import Bounds
 
 
 class ConfigValues:
@@ -73,6 +80,10 @@ class ConfigValues:
     def limits(self, parent: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of `Limits` that the table `limits` sets."""
         return self._numbers(("limits",), parent, SERVER_LIMITS, Limits)
+
+    def http(self, parent: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of `Bounds` that the table `http` sets."""
+        return self._numbers(("http",), parent, HTTP_LIMITS, Bounds)
 
     def rate(self, path: Path, parent: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a `Rate`; an empty mapping if the table is missing or wrong."""

@@ -15,7 +15,7 @@ T = TypeVar("T", bound=Any)
 
 @dataclass(frozen=True, slots=True)
 class LimitOption:
-    """A field of `llmstream.web.Limits` or `llmstream.limits.Rate`, as people set it."""
+    """A field of `llmstream.web.Limits`, `llmstream.web.server.Bounds` or `llmstream.limits.Rate`, as people set it."""
 
     name: str
     """The field's, and the key's in a file. The flag has dashes in place of underscores."""
@@ -26,6 +26,8 @@ class LimitOption:
     may_be_none: bool = True
     is_divided: bool = False
     """Whether each of several workers has its share of it."""
+    otherwise: str = "no limit"
+    """What holds where the default is None."""
 
     def parse(self, value: object) -> Number:
         """The number that a flag's text or a file's value means. Raises ValueError, which says what to write."""
@@ -40,7 +42,7 @@ class LimitOption:
     @property
     def shown_default(self) -> str:
         """The value that holds where none is given."""
-        return "no limit" if self.default is None else f"{self.default:,}".removesuffix(".0")
+        return self.otherwise if self.default is None else f"{self.default:,}".removesuffix(".0")
 
     @property
     def _wanted(self) -> str:
@@ -67,7 +69,7 @@ SERVER_LIMITS: Final = (
     LimitOption(
         "max_answer",
         "BYTES",
-        "of an answer, from a provider or to a client, after which it ends in an error",
+        "the largest answer, from a provider or to a client; then it ends in an error",
         64 * 1024 * 1024,
     ),
     LimitOption(
@@ -91,6 +93,66 @@ SERVER_LIMITS: Final = (
     ),
 )
 """The fields of `llmstream.web.Limits`."""
+
+HTTP_LIMITS: Final = (
+    LimitOption(
+        "head_size",
+        "BYTES",
+        "a request's line and headers, or its trailers; beyond it a client hears 431",
+        64 * 1024,
+        may_be_none=False,
+    ),
+    LimitOption(
+        "headers", "NUMBER", "headers and trailers of a request; likewise", 100, may_be_none=False
+    ),
+    LimitOption(
+        "head_time",
+        "SECONDS",
+        "for a head to arrive; then 408, or, without a byte, the connection is closed",
+        10.0,
+        is_count=False,
+        may_be_none=False,
+    ),
+    LimitOption(
+        "drain_size",
+        "BYTES",
+        "what is read of a body that goes on after its answer; then the connection is closed",
+        64 * 1024,
+        may_be_none=False,
+    ),
+    LimitOption(
+        "drain_time",
+        "SECONDS",
+        "how long such a body may go on",
+        2.0,
+        is_count=False,
+        may_be_none=False,
+    ),
+    LimitOption(
+        "pipelined",
+        "NUMBER",
+        "requests sent ahead on a connection; beyond it, it is closed after their answers",
+        16,
+        may_be_none=False,
+    ),
+    LimitOption(
+        "connections",
+        "NUMBER",
+        "connections; beyond it an idle one is closed, or, if all are busy, the new one with 503",
+        may_be_none=False,
+        is_divided=True,
+        otherwise="half of `ulimit -n`, at most 4,096",
+    ),
+    LimitOption(
+        "per_address",
+        "NUMBER",
+        "connections from one address (IPv6: one /64 network); likewise",
+        may_be_none=False,
+        is_divided=True,
+        otherwise="half of the connections",
+    ),
+)
+"""The fields of `llmstream.web.server.Bounds`: what holds before a request is known."""
 
 RATE_LIMITS: Final = (
     LimitOption("requests", "NUMBER", "requests to a model in a period", is_divided=True),

@@ -15,7 +15,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.gateway.app import Gateway, Ready
 from llmstream.gateway.settings import ServerSettings, SettingsSource
 from llmstream.log import describe, get_logger
-from llmstream.web.server import make_server
+from llmstream.web.server import make_server, with_bounds
 
 logger = get_logger("llmstream.gateway")
 _ALLOCATIONS = 5_000
@@ -33,7 +33,8 @@ class ServerProcess:
         self._audit = source.open_audit()
         observers = () if self._audit is None else (self._audit,)
         self.gateway = Gateway(settings, store, self._lifespan, ready, observers)
-        self.server = make_server(self.gateway, max_message=settings.limits.max_body)
+        http, most = with_bounds(settings.bounds), settings.limits.max_body
+        self.server = make_server(self.gateway, max_message=most, http=http)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hangups = 0
         self._reloading = asyncio.Lock()
@@ -62,6 +63,7 @@ class ServerProcess:
         except Exception as problem:  # noqa: BLE001  # nothing in a file ends a server
             return flaw_of(problem)
         self.server.config.ws_max_size = settings.limits.max_body
+        self.server.config.http_protocol_class = with_bounds(settings.bounds)
         return None
 
     def _settings(self, text: str) -> ServerSettings:

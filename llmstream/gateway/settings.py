@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llmstream.client import LLMClient
 from llmstream.gateway.access_options import AccessOptions
-from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, share_of
+from llmstream.gateway.limit_options import HTTP_LIMITS, RATE_LIMITS, SERVER_LIMITS, share_of
 from llmstream.limits import Limiter, Rate
 from llmstream.router import Candidate
 from llmstream.targets import account
 from llmstream.web import Access, AuditLog, Limits
+from llmstream.web.connections import Bounds
 
 if TYPE_CHECKING:
     from llmstream.gateway.config_file import FileConfig
@@ -43,6 +44,7 @@ class ServerSettings:
     models: ServedModels
     access: Access
     limits: Limits
+    bounds: Bounds
     rate: Rate | None
     model_rates: Mapping[tuple[Any, str], Rate]
     """Rates of their own, by account and model."""
@@ -53,6 +55,7 @@ class ServerSettings:
         return replace(
             self,
             limits=divide(self.limits, SERVER_LIMITS),
+            bounds=divide(self.bounds, HTTP_LIMITS),
             rate=None if self.rate is None else divide(self.rate, RATE_LIMITS),
             model_rates={key: divide(rate, RATE_LIMITS) for key, rate in self.model_rates.items()},
         )
@@ -119,6 +122,8 @@ class SettingsSource:
     models: CommandLineModels
     limits: Mapping[str, Any] = field(default_factory=dict)
     """Those that the command line names; they are stronger than the file's."""
+    http: Mapping[str, Any] = field(default_factory=dict)
+    """Likewise: what holds before a request is known."""
     rate: Mapping[str, Any] = field(default_factory=dict)
     """Likewise."""
     path: str | None = None
@@ -150,22 +155,26 @@ class SettingsSource:
     def settings(self, text: str) -> ServerSettings:
         """The settings of the command line and of a file with this text. Raises ConfigurationError or ValueError."""
         if self.path is None:
-            return self._settings(self.models, self.limits, self.rate)
+            return self._settings(self.models, self.limits, self.http, self.rate)
         # Servers without a file start without its parser.
         from llmstream.gateway.config_file import parse_config
 
         config = parse_config(text, self.path, self.workers)
-        limits, rate = {**config.limits, **self.limits}, {**config.rate, **self.rate}
-        return self._settings(FileModels(config), limits, rate)
+        limits = {**config.limits, **self.limits}
+        http, rate = {**config.http, **self.http}, {**config.rate, **self.rate}
+        return self._settings(FileModels(config), limits, http, rate)
 
     def _settings(
-        self, models: ServedModels, limits: Mapping[str, Any], rate: Mapping[str, Any]
+        self,
+        models: ServedModels,
+        limits: Mapping[str, Any],
+        http: Mapping[str, Any],
+        rate: Mapping[str, Any],
     ) -> ServerSettings:
         limited = {name: value for name, value in rate.items() if value is not None}
         common = Rate(**limited) if limited else None
-        return ServerSettings(
-            models, self.access.access(), Limits(**limits), common, models.rates()
-        )
+        access, bounds = self.access.access(), Bounds(**http)
+        return ServerSettings(models, access, Limits(**limits), bounds, common, models.rates())
 
 
 def parse_aliases(texts: list[str], allowed: list[str]) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,7 @@ from typing import Final
 
 from llmstream.conversations import MemoryStore
 from llmstream.gateway.app import Gateway, open_store
-from llmstream.gateway.limit_options import SERVER_LIMITS
+from llmstream.gateway.limit_options import HTTP_LIMITS, SERVER_LIMITS
 from llmstream.gateway.process import flaw_of, is_ignored_hangup, logger, report_unused
 from llmstream.gateway.readiness import Readiness
 from llmstream.gateway.settings import SettingsSource
@@ -280,9 +280,12 @@ class Supervisor:
                 logger.warning("worker %d hangs: it will be replaced", worker.pid)
 
     def _tell_shares(self) -> None:
-        divided = [option.name for option in SERVER_LIMITS if option.is_divided]
         share = self.gateway.settings
-        shares = [(name, getattr(share.limits, name)) for name in divided]
+        limits = ((share.limits, SERVER_LIMITS), (share.bounds, HTTP_LIMITS))
+        divided = [
+            (owner, each.name) for owner, each_of in limits for each in each_of if each.is_divided
+        ]
+        shares = [(name, getattr(owner, name)) for owner, name in divided]
         told = ", ".join(f"{name} {share}" for name, share in shares if share is not None)
         rates = " and of the rates" if share.rate or share.model_rates else ""
         words = "%d workers divide the limits: each has its part%s, so at most %s"

@@ -69,8 +69,8 @@ class Connections:
     """Those of one server. A key stands for one; it is idle from `enter` to `occupy`, and after `rest`."""
 
     def __init__(self, bounds: Bounds, proxies: str | Sequence[str] = ()) -> None:
-        self._most = bounds.most_connections
-        self._most_of_one = bounds.per_address or max(1, self._most // 2)
+        self._bounds: Bounds | None = None
+        self.bound(bounds)
         self._proxies = _networks(proxies)
         self._open: dict[Hashable, _OpenConnection] = {}
         self._idle: dict[Hashable, None] = {}  # the one that has been idle longest is first
@@ -79,6 +79,13 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def bound(self, bounds: Bounds) -> None:
+        """Hold to these bounds from now on. They may be those of before."""
+        if bounds is not self._bounds:
+            self._bounds = bounds
+            self._most = bounds.most_connections
+            self._most_of_one = bounds.per_address or max(1, self._most // 2)
 
     def enter(self, key: Hashable, host: str | None, close: Callable[[], object]) -> bool:
         """Count one more, and close idle ones to make room. False: there is no room, so refuse it.

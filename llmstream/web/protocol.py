@@ -111,6 +111,7 @@ class Bounded(_Base):
         if server_state not in _connections:
             _connections[server_state] = Connections(self.bounds, config.forwarded_allow_ips)
         self._connections = _connections[server_state]
+        self._connections.bound(self.bounds)
         self._websocket_class: Any = self.ws_protocol_class
         if self._websocket_class is not None:
             self.ws_protocol_class = self._open_websocket  # type: ignore[assignment]  # it is only called

@@ -23,7 +23,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from llmstream.web.connections import Bounds
 
-__all__ = ["GRACE", "HTTP", "Bounds", "listen", "make_server", "running"]
+__all__ = ["GRACE", "HTTP", "Bounds", "listen", "make_server", "running", "with_bounds"]
 
 GRACE = 10.0
 """Seconds that open streams have to end when the server is told to stop; then their clients are told."""
@@ -50,7 +50,12 @@ def _bounded_protocol() -> Any:
 
 
 HTTP = _bounded_protocol()
-"""A protocol class for uvicorn's `http`. Subclass it and set `bounds` for others than the default ones."""
+"""A protocol class for uvicorn's `http`, with the default bounds. Subclass it and set `bounds` for others."""
+
+
+def with_bounds(bounds: Bounds) -> type[asyncio.Protocol]:
+    """HTTP with these bounds."""
+    return type("HTTP", (HTTP,), {"bounds": bounds})
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:

@@ -8,26 +8,23 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script, the folders above are not on the path
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from llmstream.cli.arguments import RATE_PREFIX
-from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS
+from llmstream.cli.arguments import LIMITS
 
 PATH = Path(__file__).parents[2] / "docs" / "serving.md"
+UNITS = {"BYTES": " bytes", "SECONDS": " s"}
 HEAD = "| flag | in a file | default | what |\n|---|---|---|---|\n"
 
 
 def limits_table() -> str:
     """The limits, by their flags and by their keys in a configuration file."""
     rows = []
-    for options, prefix, table in (
-        (SERVER_LIMITS, "", "limits"),
-        (RATE_LIMITS, RATE_PREFIX, "rate"),
-    ):
+    for options, prefix in LIMITS:
+        table = prefix.rstrip("_") or "limits"
         for option in options:
             flag = f"--{prefix}{option.name}".replace("_", "-")
-            meaning = (
-                f"{option.meaning}, in seconds" if option.unit == "SECONDS" else option.meaning
-            )
-            row = (f"`{flag}`", f"`{table}.{option.name}`", option.shown_default, meaning)
+            unit = UNITS.get(option.unit, "") if option.default is not None else ""
+            default = f"{option.shown_default}{unit}"
+            row = (f"`{flag}`", f"`{table}.{option.name}`", default, option.meaning)
             rows.append(f"| {' | '.join(row)} |\n")
     return HEAD + "".join(rows)
 

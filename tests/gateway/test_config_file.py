@@ -55,7 +55,7 @@ BAD = {
     "unknown key at the top": (
         "workers = 4\n" + MODEL,
         1,
-        "there are models, aliases, limits, rate",
+        "there are models, aliases, limits, http, rate",
     ),
     "models as a list": ('[[models]]\nname = "a"\n', 1, "models must be a table: write [models]"),
     "a model as a text": ('[models]\na = "simulator"\n', 2, "a must be a table: write [models.a]"),
@@ -188,6 +188,9 @@ BAD = {
         "must be a number (seconds)",
     ),
     "a limit that must be": (MODEL + '[limits]\nmax_body = "none"\n', 4, "must be a whole number"),
+    "a bound of nothing": (MODEL + "[http]\nhead_time = 0\n", 4, "must be more than 0"),
+    "a bound that must be": (MODEL + '[http]\nconnections = "none"\n', 4, "must be a whole number"),
+    "no such bound": (MODEL + "[http]\nheader = 5\n", 4, "did you mean headers?"),
     "limits as a number": ("limits = 4\n" + MODEL, 1, "limits must be a table: write [limits]"),
     "a rate of nothing": (
         MODEL + "[rate]\nrequests = 0\n",

@@ -8,20 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream.gateway.limit_options import RATE_LIMITS, SERVER_LIMITS, LimitOption, share_of
+from llmstream.gateway.limit_options import (
+    HTTP_LIMITS,
+    RATE_LIMITS,
+    SERVER_LIMITS,
+    LimitOption,
+    share_of,
+)
 from llmstream.limits import Rate
 from llmstream.web import Limits
+from llmstream.web.connections import Bounds
 from tests.gateway.tables import PATH, written
 
 
-@pytest.mark.parametrize(("options", "owner"), [(SERVER_LIMITS, Limits), (RATE_LIMITS, Rate)])
+@pytest.mark.parametrize(
+    ("options", "owner"), [(SERVER_LIMITS, Limits), (HTTP_LIMITS, Bounds), (RATE_LIMITS, Rate)]
+)
 def test_every_field_can_be_set_and_has_its_default(options, owner) -> None:
     known = {each.name: each.default for each in fields(owner)}
     assert MISSING not in known.values()
     assert {option.name: option.default for option in options} == known
 
 
-@pytest.mark.parametrize(("options", "owner"), [(SERVER_LIMITS, Limits), (RATE_LIMITS, Rate)])
+@pytest.mark.parametrize(
+    ("options", "owner"), [(SERVER_LIMITS, Limits), (HTTP_LIMITS, Bounds), (RATE_LIMITS, Rate)]
+)
 def test_what_is_parsed_is_what_the_field_takes(options, owner) -> None:
     for option in options:
         given = {"requests": 10} if owner is Rate else {}
@@ -55,7 +66,7 @@ def test_what_is_parsed_is_what_the_field_takes(options, owner) -> None:
     ],
 )
 def test_what_is_not_a_number_is_refused(value) -> None:
-    for option in (*SERVER_LIMITS, *RATE_LIMITS):
+    for option in (*SERVER_LIMITS, *HTTP_LIMITS, *RATE_LIMITS):
         with pytest.raises(ValueError, match=r"must be a (whole )?number \("):
             option.parse(value)
 

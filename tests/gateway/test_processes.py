@@ -58,10 +58,13 @@ async def models(port: int) -> list[str]:
 async def test_a_hang_up_reads_the_file_again_and_streams_go_on(tmp_path) -> None:
     async with configured(tmp_path) as (path, upstream, server, held):
         stream = await open_stream(server.port, "first")
-        path.write_text(config(upstream, "second"))
+        many = {f"x-{number}": "y" for number in range(20)}
+        assert (await fetch(server.port, "/healthz", **many))[0] == 200
+        path.write_text(config(upstream, "second", "[http]\nheaders = 20"))
         server.send(signal.SIGHUP)
         await server.said(r"gw\.toml is in use: PooledClient\(second\)")
         assert await models(server.port) == ["second"]
+        assert (await fetch(server.port, "/healthz", **many))[0] == 431
         later = await open_stream(server.port, "second")
 
         path.write_text(config(upstream, "third", "modell = 1"))

@@ -110,7 +110,13 @@ async def test_models_may_have_names_of_the_operators_own() -> None:
 
 async def test_limits_of_the_command_line_hold() -> None:
     limits = ("--max-body", "5000", "--per-client", "1", "--max-messages", "none")
-    async with served(*limits, "--rate-concurrent", "1") as (_, port, _):
+    others = ("--max-tools", "1", "--http-headers", "20", "--rate-concurrent", "1")
+    async with served(*limits, *others) as (_, port, _):
+        headers = {f"x-{number}": "y" for number in range(20)}
+        assert (await fetch(port, "/healthz", **headers))[0] == 431
+        tools = [{"name": name, "parameters": {}} for name in "ab"]
+        asked = json.dumps({"prompt": "hi", "tools": tools}).encode()
+        assert (await fetch(port, "/chat", "POST", asked))[0] == 413
         assert (await fetch(port, "/chat", "POST", b" " * 5001))[0] == 413
         # The simulator repeats it word by word, for a minute.
         body = json.dumps({"prompt": "word " * 900, "stream": True}).encode()
