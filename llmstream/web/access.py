@@ -18,12 +18,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -55,6 +56,11 @@ UNKNOWN = "unknown"
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
+FORESEEN = (RefusedError, HTTPException, ClientDisconnect)
+"""What endpoints raise and is answered in the words of their paths."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Respond = Callable[[Request, Exception], Awaitable[Response]]
 Authenticate = Callable[[HTTPConnection], Awaitable[str | None] | str | None]
 """Returns the name of whoever asks, None for a stranger. It runs in the event loop: one that waits is async."""
 
@@ -91,7 +97,7 @@ class Access:
     def check_host(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a name that is not ours."""
         names = self._names()
-        if names is None or _host(connection) in {name.lower() for name in names}:
+        if names is None or _is_among(_host(connection.headers.get("host", "")), names):
             return
         told = "The server does not go by this name."
         reason = f"Host: {connection.headers.get('host', '')}"
@@ -138,7 +144,9 @@ class Access:
 class Gate:
     """Lets requests in, or refuses them, and tells the observers of each.
 
-    `shape` gives the words of a path's dialect, `apis` the names of the APIs by their paths.
+    `shape` gives the words of a path's dialect, `apis` the names of the APIs by their paths. What is posted to one of
+    `endpoints` goes straight there, with what it raises answered by `respond`: Starlette's layers cost more than all
+    that an endpoint does.
     """
 
     def __init__(
@@ -149,10 +157,13 @@ class Gate:
         slots: Slots,
         shape: Callable[[str], RenderError],
         apis: Mapping[str, str],
+        endpoints: Mapping[str, Endpoint],
+        respond: Respond,
         observers: Sequence[RequestObserver] = (),
     ) -> None:
         self._app, self._access, self._shape = app, access, shape
         self._slots = slots
+        self._endpoints, self._respond = endpoints, respond
         self._apis, self._observers = apis, observers
         self._wrong_keys = WrongKeys()
         self._has_warned = False
@@ -163,14 +174,15 @@ class Gate:
             await self._app(scope, receive, send)
             return
         scope = _without_slash(scope)
-        connection = HTTPConnection(scope)
+        is_http = scope["type"] == "http"
+        connection = Request(scope, receive) if is_http else HTTPConnection(scope)
         request_id = new_request_id(connection.headers.get("x-request-id"))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         record = self._record(connection, request_id)
         problem: BaseException | None = None
         record.begin()
         try:
-            await self._answer(record, scope, receive, _noting(send, record))
+            await self._answer(record, connection, receive, _noting(send, record))
         except BaseException as raised:
             problem = raised
             raise
@@ -187,23 +199,36 @@ class Gate:
         return record
 
     async def _answer(
-        self, record: ServedRequest, scope: Scope, receive: Receive, send: Send
+        self, record: ServedRequest, connection: HTTPConnection, receive: Receive, send: Send
     ) -> None:
-        connection = HTTPConnection(scope)
+        scope = connection.scope
         try:
             self._access.check_host(connection)
             self._access.check_origin(connection)
-            public = own_path(scope) in PUBLIC
+            public = record.path in PUBLIC
             scope["state"]["who"] = who = "" if public else await self._identify(connection)
             scope["state"]["keyed"] = is_keyed = self._access.keys is not None
             record.key = who if is_keyed and not public else None
             # For endpoints that answer more than one request at a time.
             scope["state"]["slot"] = partial(self._slots.taken, who)
+            endpoint = self._endpoints.get(record.path) if record.method == "POST" else None
             with nullcontext() if public else self._slots.taken(who):
                 # The app turns its own RefusedErrors into responses.
-                await self._app(scope, receive, send)
+                if endpoint is None:
+                    await self._app(scope, receive, send)
+                else:
+                    await self._ask(endpoint, cast("Request", connection), receive, send)
         except RefusedError as problem:
             await self._refuse(problem, scope, receive, send)
+
+    async def _ask(
+        self, endpoint: Endpoint, request: Request, receive: Receive, send: Send
+    ) -> None:
+        try:
+            response = await endpoint(request)
+        except FORESEEN as problem:
+            response = await self._respond(request, problem)
+        await response(request.scope, receive, send)
 
     async def _identify(self, connection: HTTPConnection) -> str:
         """The caller's name. Raises RefusedError for a stranger."""
@@ -363,12 +388,17 @@ def sender(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client is not None else UNKNOWN
 
 
-def _host(connection: HTTPConnection) -> str:
+@lru_cache(maxsize=32)
+def _host(header: str) -> str:
     """The name in Host, without its port."""
     try:
-        return (urlsplit(f"//{connection.headers.get('host', '')}").hostname or "").rstrip(".")
+        return (urlsplit(f"//{header}").hostname or "").rstrip(".")
     except ValueError:
         return ""
+
+
+def _is_among(host: str, names: Sequence[str]) -> bool:
+    return host in names or host in {name.lower() for name in names}
 
 
 def _same(origin: str, host: str) -> bool:

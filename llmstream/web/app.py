@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 
 from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient
@@ -22,7 +23,7 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
 from llmstream.router import Candidate, Dispatcher, RouterWithDispatcher, Routes
-from llmstream.web.access import Access, Gate, describe_request, own_path
+from llmstream.web.access import FORESEEN, Access, Endpoint, Gate, describe_request, own_path
 from llmstream.web.answer_head import WARNINGS
 from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
@@ -157,20 +158,50 @@ def _assemble(
     respond = _Failure(shape, [*dict.fromkeys(route.path for route in routes)]).respond
     slots = Slots(service.limits)
     gate = Middleware(
-        Gate, access=access, slots=slots, shape=shape, apis=_apis(dialects), observers=observers
+        Gate,
+        access=access,
+        slots=slots,
+        shape=shape,
+        apis=_apis(dialects),
+        endpoints=_endpoints(routes),
+        respond=respond,
+        observers=observers,
     )
-    middleware = [gate]
+    middleware = [Middleware(Unforeseen, respond=respond), gate]
     if access.origins:
-        middleware = [_cors(access), Middleware(Unforeseen, respond=respond), *middleware]
-    kinds = (RefusedError, HTTPException, ClientDisconnect, Exception)
-    app = Starlette(
+        middleware = [_cors(access), *middleware]
+    app = _App(
         routes=routes,
         middleware=middleware,
-        exception_handlers=dict.fromkeys(kinds, respond),
+        exception_handlers=dict.fromkeys((*FORESEEN, Exception), respond),
         lifespan=owned.lifespan,
     )
     app.state.slots = slots
     return app
+
+
+class _App(Starlette):
+    """Starlette's application, without the layer that `Unforeseen` stands for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._own_middleware = [*self.user_middleware]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers; Starlette's answer to unforeseen exceptions is for middleware that was added."""
+        outermost: ASGIApp = super().build_middleware_stack()
+        is_all_ours = self.user_middleware == self._own_middleware and not self.debug
+        inner: ASGIApp = getattr(outermost, "app", outermost)
+        return inner if is_all_ours else outermost
+
+
+def _endpoints(routes: Sequence[Route | WebSocketRoute]) -> dict[str, Endpoint]:
+    """Those that take POST alone, by their paths."""
+    return {
+        route.path: route.endpoint
+        for route in routes
+        if isinstance(route, Route) and route.methods == {"POST"} and not route.param_convertors
+    }
 
 
 _OWN_APIS = {

@@ -1,4 +1,4 @@
-"""Unforeseen exceptions, answered inside of the CORS middleware: without its headers no page elsewhere reads a 500."""
+"""Unforeseen exceptions: answered inside of the CORS middleware, else no page elsewhere could read a 500."""
 
 from __future__ import annotations
 
@@ -22,17 +22,25 @@ class Unforeseen:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
-
-        async def noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
+        begun = _Begun(send)
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, begun)
         except Exception as problem:
-            if not begun:
+            if not begun.is_true:
                 response = await self._respond(Request(scope), problem)
                 await response(scope, receive, send)
             raise
+
+
+class _Begun:
+    """The server's `send`, and whether it was called."""
+
+    __slots__ = ("_send", "is_true")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_true = False
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        self.is_true = True
+        return self._send(message)

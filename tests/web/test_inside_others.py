@@ -12,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from llmstream import ErrorInfo, LLMClient, RetryPolicy
 from llmstream.testing import FaultServer, ScriptedProvider
-from llmstream.web import choose, respond
+from llmstream.web import choose, create_app, respond
 from tests.web.serving import Client, events_of, fetch, serving
 from tests.web.test_leaving import QUESTION, stalling
 
@@ -91,3 +91,25 @@ async def test_a_client_of_fastapi_that_leaves_closes_the_provider(wrapped) -> N
             await client.chunk()
             client.leave()
             assert await upstream.idle(2.0) < 0.1
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/healthz"])
+async def test_middleware_that_is_added_to_an_app_sees_every_request_and_its_failure_is_told(
+    path,
+) -> None:
+    app = create_app(LLMClient(provider=ScriptedProvider(["Hello"])))
+    seen = []
+
+    async def failing(request, _):
+        seen.append(request.url.path)
+        raise LookupError("secret")
+
+    app.add_middleware(BaseHTTPMiddleware, dispatch=failing)
+    method = "GET" if path == "/healthz" else "POST"
+    question = {"messages": QUESTION}
+    async with serving(app) as port:
+        status, _, body = await fetch(
+            port, path, method, json.dumps(question).encode(), content_type="application/json"
+        )
+        assert (status, b"secret" in body) == (500, False)
+    assert seen == [path]
