@@ -72,6 +72,15 @@ _WORDS_ALONE = ("message", "msg", "errmsg", "Message")
 _CODES_BESIDE = frozenset({"code", "errcode", "Code"})
 """Members that others have, too: together they are an error's. AWS and Alibaba write capitals."""
 _FAILURES = frozenset({"error", "errors", "base_resp"})
+_TELLING = frozenset(
+    {
+        *("event", "status", "success", "Response", "response", "type"),
+        *_ALONE,
+        *_WORDS_ALONE,
+        *_FAILURES,
+    }
+)
+"""All members that `is_error` looks at, but for `object`, which every chunk has."""
 _FAILED = re.compile("[45][0-9]{2}")
 _ERROR_TYPE = re.compile(r"(?:^|[._])error$")
 _FIELD = re.compile(r"^(?:data|error):[ \t]*(.*)$", re.M)
@@ -149,7 +158,9 @@ def carries_error(payload: Mapping[str, Any]) -> bool:
 
 def is_error(payload: Mapping[str, Any]) -> bool:
     """Whether a JSON object that came in place of a chunk is an error of any of the shapes above."""
-    return any(says_so(payload) for says_so in (carries_error, _is_marked, _has_words_of_failure))
+    if _TELLING.isdisjoint(payload) and payload.get("object") != "error":
+        return False
+    return carries_error(payload) or _is_marked(payload) or _has_words_of_failure(payload)
 
 
 def _is_marked(payload: Mapping[str, Any]) -> bool:

@@ -60,7 +60,8 @@ class Decoder(AnswerWriter):
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes."""
-        out = self._out = list[StreamEvent]()
+        out: list[StreamEvent] = []
+        self._out = out
         if self.ended:
             return out
         for frame in self._framer.feed(data):
@@ -83,7 +84,8 @@ class Decoder(AnswerWriter):
 
     def finish(self) -> list[StreamEvent]:
         """No more bytes will come, for whatever reason: the terminal event, if there was none."""
-        out = self._out = list[StreamEvent]()
+        out: list[StreamEvent] = []
+        self._out = out
         if self.ended:
             return out
         for frame in self._framer.finish():
@@ -98,7 +100,8 @@ class Decoder(AnswerWriter):
 
     def abort(self, info: ErrorInfo) -> list[StreamEvent]:
         """We stop reading for a reason of our own: the ERROR that says so, if the answer had not ended."""
-        out = self._out = list[StreamEvent]()
+        out: list[StreamEvent] = []
+        self._out = out
         if not self.ended:
             self._fail(info)
         return out

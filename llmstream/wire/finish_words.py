@@ -195,7 +195,8 @@ def read_finish_word(word: str, format: str) -> Meaning | None:
     if key in UNFINISHED:
         return None
     own = _OWN.get(format, {})
-    for candidate in (key, *reversed(_parts(word))):
+    candidates = (key, *reversed(_parts(word))) if ":" in word else (key,)
+    for candidate in candidates:
         meaning = own.get(candidate) or _ANY.get(candidate)
         if meaning is not None:
             return meaning
@@ -217,5 +218,4 @@ def render_finish_word(raw: str | None, reason: FinishReason | None, format: str
 
 
 def _parts(word: str) -> list[str]:
-    parts = word.split(":") if ":" in word else []
-    return [snake_case(part) for part in parts]
+    return [snake_case(part) for part in word.split(":")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +99,13 @@ class Format:
             raise ConfigurationError(
                 f"the wire format {self.name!r} has no {name}; name one in its row"
             )
-        module, _, attribute = place.partition(":")
-        return getattr(import_module(module), attribute)
+        return _load(place)
+
+
+@cache  # a request needs several parts
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _built_in(name: str, package: str, classes: str, **where: Any) -> Format:

@@ -88,11 +88,9 @@ def as_string(value: Any) -> str:
 
 def as_count(value: Any) -> int | None:
     """A field that should be a number of tokens; None for anything else, and for numbers below zero."""
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if value >= 0 else None
+    return value if type(value) is int and value >= 0 else None
 
 
 def holds_words(value: Any) -> bool:

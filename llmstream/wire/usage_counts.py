@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmstream.checks import as_object
@@ -29,37 +29,34 @@ def overlay(before: Usage | None, usage: Usage | None) -> Usage | None:
     return Usage(**counts) if counts else None
 
 
-_NAMES = {
-    "input_tokens": ("prompt_tokens", "input_tokens"),
-    "output_tokens": ("completion_tokens", "output_tokens"),
-    "total_tokens": ("total_tokens",),
-    "cache_read_tokens": ("prompt_cache_hit_tokens", "cached_tokens"),  # DeepSeek, Moonshot
-}
-_DETAILS = {
-    "prompt_tokens_details": {
-        "cache_read_tokens": "cached_tokens",
-        "cache_write_tokens": "cache_write_tokens",
-    },
-    "completion_tokens_details": {"reasoning_tokens": "reasoning_tokens"},
-}
-_DETAILS |= {
-    "input_tokens_details": _DETAILS["prompt_tokens_details"],
-    "output_tokens_details": _DETAILS["completion_tokens_details"],
-}
+_NAMES = (
+    ("input_tokens", "input_tokens"),
+    ("prompt_tokens", "input_tokens"),
+    ("output_tokens", "output_tokens"),
+    ("completion_tokens", "output_tokens"),
+    ("total_tokens", "total_tokens"),
+    ("cached_tokens", "cache_read_tokens"),  # Moonshot
+    ("prompt_cache_hit_tokens", "cache_read_tokens"),  # DeepSeek
+)
+"""Their names and ours. The last that is there counts."""
+_OF_INPUT = (("cached_tokens", "cache_read_tokens"), ("cache_write_tokens", "cache_write_tokens"))
+_OF_OUTPUT = (("reasoning_tokens", "reasoning_tokens"),)
+_DETAILS = (
+    ("prompt_tokens_details", _OF_INPUT),
+    ("completion_tokens_details", _OF_OUTPUT),
+    ("input_tokens_details", _OF_INPUT),
+    ("output_tokens_details", _OF_OUTPUT),
+)
 
 
 def read_counts(usage: Any) -> dict[str, int]:
     """The counts in a `usage` object, under our names. Chat and Responses name them differently; some servers mix."""
     usage = as_object(usage)
     counts: dict[str, int] = {}
-    for ours, names in _NAMES.items():
-        for name in reversed(names):
-            if name in usage:
-                _read_count(counts, ours, usage[name])
-    for place, members in _DETAILS.items():
-        details = as_object(usage.get(place))
-        for ours in members.keys() if details else ():
-            _read_count(counts, ours, details.get(members[ours]))
+    _read(usage, _NAMES, counts)
+    for place, names in _DETAILS:
+        if place in usage:
+            _read(as_object(usage[place]), names, counts)
     return counts
 
 
@@ -69,14 +66,19 @@ def usage_of(counts: Mapping[str, int]) -> Usage | None:
     xAI's output tokens leave the reasoning out, which its total tells.
     """
     known: dict[str, Any] = {name: counts[name] for name in _FIELDS if name in counts}
-    parts = [known.get(name) for name in ("input_tokens", "output_tokens", "reasoning_tokens")]
-    given = [part for part in parts if part is not None]
-    if len(given) == len(parts) and counts.get("total_tokens") == sum(given):
-        known["output_tokens"] += known["reasoning_tokens"]
+    reasoning = counts.get("reasoning_tokens")
+    if reasoning and "input_tokens" in known and "output_tokens" in known:
+        apart = known["input_tokens"] + known["output_tokens"] + reasoning
+        if counts.get("total_tokens") == apart:
+            known["output_tokens"] += reasoning
     return Usage(**known) if known else None
 
 
-def _read_count(counts: dict[str, int], name: str, value: Any) -> None:
-    count = as_count(value)
-    if count is not None:
-        counts[name] = count
+def _read(
+    given: Mapping[str, Any], names: Iterable[tuple[str, str]], counts: dict[str, int]
+) -> None:
+    for name, ours in names:
+        if name in given:
+            count = as_count(given[name])
+            if count is not None:
+                counts[ours] = count

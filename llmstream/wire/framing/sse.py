@@ -24,6 +24,8 @@ from itertools import chain
 from llmstream.wire.framing.framer import MAX_FRAME, Frame
 from llmstream.wire.framing.text_frames import TextTemplate
 
+_LF, _CR = b"\n\r"
+"""As numbers: Python looks for those in a third of the time that it takes for bytes."""
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _FIELD_CUT = re.compile(rb"d(at?)?|e(v(en?)?)?|i|r(e(tr?)?)?")
@@ -45,6 +47,7 @@ class SSEFramer:
         "_data_size",
         "_event",
         "_id",
+        "_lesson",
         "_max",
         "_may_learn",
         "_pending",
@@ -72,6 +75,7 @@ class SSEFramer:
         """Milliseconds, if the server asked for a reconnection time."""
         self._template = template
         self._may_learn = True
+        self._lesson: tuple[bytes, bytes, str] | None = None  # of what to learn when it's needed
         self.oversized = False
         """A frame exceeded the limit: whatever comes now is ignored."""
 
@@ -90,10 +94,12 @@ class SSEFramer:
         self._may_learn = True
         if self.oversized:
             return []
+        if self._lesson is not None:
+            self._study(data)
         if self._at_start or self._skip_lf:
             data = self._open(data)
         frames: list[Frame | str] = []
-        if b"\r" in data:
+        if _CR in data:
             rest = self._feed_lines(_LINE_END.split(data), frames)
             self._skip_lf = data.endswith(b"\r")
         else:
@@ -125,8 +131,16 @@ class SSEFramer:
         self._may_learn = False
         event = frame.event
         head = f"event: {event}\ndata: ".encode() if event else b"data: "
-        self._template.learn(head, frame.data, text)
-        if not self._template.wanted:
+        self._lesson = (head, frame.data, text)
+
+    def _study(self, data: bytes) -> None:
+        """Learn from the lesson, once there may be a frame like it: many answers have one such frame."""
+        template = self._template
+        if template is None or self._lesson is None or not template.may_fit(data):
+            return
+        template.learn(*self._lesson)
+        self._lesson = None
+        if not template.wanted:
             self._template = None
 
     def _open(self, data: bytes) -> bytes:
@@ -155,6 +169,8 @@ class SSEFramer:
         blocks = data.split(b"\n\n")
         rest = blocks.pop()
         template = self._template
+        if template is not None and not template.known:
+            template = None
         for block in blocks:
             if self.oversized:
                 return b""
@@ -166,7 +182,7 @@ class SSEFramer:
             if block.startswith(b"event: "):
                 head, _, data = block.partition(b"\n")
                 event = head[7:].decode("utf-8", "replace")
-            if data.startswith(b"data: ") and b"\n" not in data and fits:
+            if data.startswith(b"data: ") and _LF not in data and fits:
                 self.id = self._id
                 frames.append(Frame(event, data[6:], self.id))
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 PATIENCE = 16
@@ -34,6 +35,14 @@ class _Fixed(NamedTuple):
     """As in `_Value`."""
 
 
+@cache  # one for each format
+def _patterns(member: str, free: tuple[str, ...]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """What finds the text in a frame, and the values that mean nothing."""
+    names = "|".join(free) or "(?!)"
+    values = rf'"(?:{names})": ?(?:(\d+)(?=[,}}])|"([A-Za-z0-9]+)")'
+    return re.compile(rf'"{member}": ?"'.encode()), re.compile(values.encode())
+
+
 class TextTemplate:
     """Learned from one frame of text, for those like it that follow until an event of another name.
 
@@ -45,9 +54,7 @@ class TextTemplate:
     __slots__ = ("_end", "_free", "_head", "_key", "_patience", "_pieces", "_used")
 
     def __init__(self, member: str, free: tuple[str, ...] = ()) -> None:
-        self._key = re.compile(rf'"{member}": ?"'.encode())
-        names = "|".join(free) or "(?!)"
-        self._free = re.compile(rf'"(?:{names})": ?(?:(\d+)(?=[,}}])|"([A-Za-z0-9]+)")'.encode())
+        self._key, self._free = _patterns(member, free)
         self._head = b""  # what stands before the data
         self._pieces: list[_Fixed] = []
         self._end = b""
@@ -63,6 +70,10 @@ class TextTemplate:
     def known(self) -> bool:
         """Whether there is a frame to be like."""
         return bool(self._pieces)
+
+    def may_fit(self, data: bytes) -> bool:
+        """Whether there may be a text in these frames."""
+        return self._key.search(data) is not None
 
     def learn(self, head: bytes, data: bytes, text: str) -> None:
         """A frame that meant `text` and nothing else. `head` is what its block has before the data."""

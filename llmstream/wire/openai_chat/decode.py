@@ -19,6 +19,7 @@ recordings or public reports:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from llmstream.checks import as_text
@@ -58,13 +59,27 @@ class ChatDecoder(ReasoningReader):
         self._has_delta = False  # text came as deltas
         self._has_delta_calls = False
         self._told: set[str] = set()  # other members that the answer has had
-        self._refused_words = TextRecord()
-        self._table = CallTable()
-        self._speech = Speech()
         self._files: set[int] = set()  # hashes of those that were read
-        self._citations = Citations(self._unread)
         self._counts: dict[str, int] = {}  # of all chunks
         self._choice_error: Any = None  # what stands in a choice or its delta
+
+    # Most answers are text alone, and have none of these.
+
+    @cached_property
+    def _refused_words(self) -> TextRecord:
+        return TextRecord()
+
+    @cached_property
+    def _table(self) -> CallTable:
+        return CallTable()
+
+    @cached_property
+    def _speech(self) -> Speech:
+        return Speech()
+
+    @cached_property
+    def _citations(self) -> Citations:
+        return Citations(self._unread)
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
         """One chunk."""
@@ -75,12 +90,19 @@ class ChatDecoder(ReasoningReader):
         if usage := payload.get("usage"):
             self._is_known = True
             self._add_usage(usage)
-        elif isinstance(groq := payload.get("x_groq"), dict) and groq.get("usage"):
+        is_usual = choices and not self._choice_error and payload.keys() <= members.USUAL_OF_CHUNK
+        if not is_usual:
+            self._parse_rest_of_chunk(payload)
+
+    def _parse_rest_of_chunk(self, payload: dict[str, Any]) -> None:
+        """What a chunk may hold beside its choices and its usage."""
+        groq = payload.get("x_groq")
+        if isinstance(groq, dict) and groq.get("usage") and not payload.get("usage"):
             self._add_usage(groq["usage"])
         citations, results = payload.get("citations"), payload.get("search_results")
         if citations or results:
             self._cite(self._citations.of_lists(as_list(citations), as_list(results)))
-        if carries_error(payload) or (not choices and is_error(payload)):
+        if carries_error(payload) or (not payload.get("choices") and is_error(payload)):
             self._fail(parse_error(payload))
         elif self._choice_error and carries_error(told := {"error": self._choice_error}):
             self._fail(parse_error(told))
@@ -90,7 +112,7 @@ class ChatDecoder(ReasoningReader):
     def _add_usage(self, usage: Any) -> None:
         """The counts of a chunk, of which some may have come before."""
         self._counts |= read_counts(usage)
-        self._count(usage_of(self._counts))
+        self._usage = usage_of(self._counts)
 
     def parse_document(self, payload: dict[str, Any]) -> bool:
         """A `chat.completion` object: its message is one large delta."""
@@ -114,8 +136,10 @@ class ChatDecoder(ReasoningReader):
         self._read_held()
         if self._is_empty and self._other:
             self._unread.note("choices.index", self._other)
-        self._end_custom_calls()
-        if (speech := self._speech.take()) is not None:
+        if self._calls:
+            self._end_custom_calls()
+        speech = self._speech.take() if "audio" in self._told else None
+        if speech is not None:
             self._file(speech)
         super()._complete()
 
@@ -127,7 +151,7 @@ class ChatDecoder(ReasoningReader):
     def _end_custom_calls(self) -> None:
         """Nothing but the end of the answer ends a custom tool's input."""
         is_cut = self._finish_reason in (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
-        last = self._calls[-1] if self._calls else None
+        last = self._calls[-1]
         for call in self._calls:
             call.done = call.freeform and not (is_cut and call is last)
 
@@ -164,16 +188,21 @@ class ChatDecoder(ReasoningReader):
         delta = choice.get("delta")
         if delta:
             self._parse_delta({"content": delta} if isinstance(delta, str) else delta)
-        message, text, content = choice.get("message"), choice.get("text"), _content_of(delta)
-        if message:
-            message = {"content": message} if isinstance(message, str) else message
-            self._parse_message(_without_repeated(message, delta))
-        elif text and not content:  # of completions, the API before chat
-            self._parse_delta({"content": text})
+        if not choice.keys() <= members.USUAL_OF_CHOICE:
+            self._parse_rest_of_choice(choice)
         reason = choice.get("finish_reason")
         if reason and isinstance(reason, str):
             native = choice.get("native_finish_reason")
             self.finishing |= self._finish_word(reason, native=native)
+
+    def _parse_rest_of_choice(self, choice: dict[str, Any]) -> None:
+        """What a choice may hold beside its delta and its finish reason."""
+        message, text, delta = choice.get("message"), choice.get("text"), choice.get("delta")
+        if message:
+            message = {"content": message} if isinstance(message, str) else message
+            self._parse_message(_without_repeated(message, delta))
+        elif text and not _content_of(delta):  # of completions, the API before chat
+            self._parse_delta({"content": text})
         if usage := choice.get("usage"):  # Kimi
             self._add_usage(usage)
         if "error" in choice:

@@ -113,6 +113,16 @@ SEALS = frozenset(
 )
 """Members with what a host signed or encrypted."""
 
+USUAL_OF_CHUNK = frozenset(
+    {
+        *("choices", "created", "id", "model", "object", "obfuscation", "service_tier"),
+        *("system_fingerprint", "usage"),
+    }
+)
+"""Members of nearly every chunk; OpenAI's have no others."""
+USUAL_OF_CHOICE = frozenset({"delta", "finish_reason", "index", "logprobs"})
+"""Likewise of a choice."""
+
 CHUNK = _READ_OF_CHUNK | _EMPTY_OF_CHUNK
 CHOICE = _READ_OF_CHOICE | _EMPTY_OF_CHOICE
 DELTA = _READ_OF_DELTA | _EMPTY_OF_DELTA

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from llmstream.wire.event_decoder import Decoder
@@ -25,10 +26,14 @@ _NAMES = (
 class ReasoningReader(Decoder):
     """The part of the decoder that knows reasoning. It is told once, whatever its names."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._thoughts = Thoughts(self._unread)
-        self._reader = ReasoningSeals(self._unread)  # knows where they stand
+    @cached_property
+    def _thoughts(self) -> Thoughts:
+        return Thoughts(self._unread)
+
+    @cached_property
+    def _reader(self) -> ReasoningSeals:
+        """Knows where they stand."""
+        return ReasoningSeals(self._unread)
 
     def _parse_reasoning(self, delta: Mapping[str, Any]) -> None:
         """The reasoning of a delta, from whichever member has it."""
