@@ -6,7 +6,6 @@ an answer drops the text that repeats what was already shown.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from logging import Logger
@@ -144,10 +143,9 @@ class Attempt:
 
         The provider's step is cut short, not the consumer.
         """
-        pending = asyncio.ensure_future(_step(self._events))
         watchdog.waiting()
         try:
-            return await abortable(pending, watchdog)
+            return await abortable(_step(self._events), watchdog)
         except TimeoutError:
             if watchdog.expired is None:
                 raise

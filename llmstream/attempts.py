@@ -291,7 +291,7 @@ class Attempts:
         if self._is_abandoned:
             self._wait.close()
         with suppress(TimeoutError):
-            await abortable(sleep, self._wait)
+            await abortable(_over(sleep), self._wait)
 
     def _too_long(self, place: QueuePlace, seconds: float, now: float) -> str | None:
         """Why a wait isn't begun."""
@@ -432,6 +432,10 @@ class Attempts:
         """Seconds left of the call's total time; infinity without a limit."""
         deadline = self._call.deadline
         return inf if deadline is None else deadline - self._call.clock.time()
+
+
+async def _over(sleep: asyncio.Future[None]) -> None:
+    await sleep
 
 
 def _wake(loop: asyncio.AbstractEventLoop, sleep: asyncio.Future[None]) -> None:

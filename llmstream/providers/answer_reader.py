@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from math import inf
 
@@ -111,7 +110,7 @@ class AnswerReader:
         self._watchdog.stop()
 
     def _abortable(self) -> Awaitable[bytes]:
-        return abortable(asyncio.ensure_future(self._body.__anext__()), self._watchdog)
+        return abortable(_first_of(self._body), self._watchdog)
 
     async def _next(self) -> bytes | None:
         """The next bytes; None at the end of the body, however it came."""
@@ -139,3 +138,7 @@ class AnswerReader:
         while not self._watchdog.expired:
             if await self._next() is None:
                 return
+
+
+async def _first_of(body: AsyncIterator[bytes]) -> bytes:
+    return await body.__anext__()

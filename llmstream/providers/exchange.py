@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -107,16 +106,11 @@ class Exchange:
             await close_at_once(self._response)
 
     async def _attempt(self, outbound: Outbound, trace: Trace) -> Response:
-        """The response's head, in a task of its own: what the clocks cancel is never the consumer."""
+        """The response's head."""
         await self._here.start()
-        pending = asyncio.get_running_loop().create_task(self._ask(outbound, trace))
         self.watchdog.waiting()
         try:
-            return await abortable(pending, self.watchdog)
-        except asyncio.CancelledError:
-            if pending.done() and not pending.cancelled() and pending.exception() is None:
-                await close_at_once(pending.result())  # it arrived in the same instant
-            raise
+            return await abortable(self._ask(outbound, trace), self.watchdog)
         finally:
             self.watchdog.arrived()
 

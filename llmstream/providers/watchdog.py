@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar
 
 from llmstream.clock import Timer
 from llmstream.errors import ErrorInfo
 from llmstream.providers.provider import Call
 from llmstream.providers.timeouts import Timeouts
-from llmstream.tasks import first_of
 
 T = TypeVar("T")
 
@@ -168,19 +167,71 @@ def timed_out(code: str, timeouts: Timeouts) -> ErrorInfo:
     return ErrorInfo("timeout", f"{what} within {limit:g} s", code=code)
 
 
-async def abortable(pending: asyncio.Future[T], watchdog: Watchdog) -> T:
-    """The result of a task that the watchdog may cancel; TimeoutError if it did.
+async def abortable(work: Coroutine[Any, Any, T], watchdog: Watchdog) -> T:
+    """The result of a coroutine that the watchdog may cancel; TimeoutError if anybody but the caller did.
 
-    When the caller is cancelled, `pending` is cancelled and waited for, so that whatever it holds
-    is released.
+    It runs in the caller's own task: one task more for each request would be felt.
     """
-    watchdog.abort = pending.cancel
+    asked_before = _cancellations()
+    running = _Cancellable(work)
+    watchdog.abort = running.cancel
     if watchdog.expired:
-        pending.cancel()
+        running.cancel()
     try:
-        await first_of(pending)
+        return await running
+    except asyncio.CancelledError:
+        if _cancellations() > asked_before:
+            raise
+        raise TimeoutError from None
     finally:
         watchdog.abort = _nothing
-    if pending.cancelled():
-        raise TimeoutError
-    return pending.result()
+
+
+class _Cancellable(Generic[T]):
+    """Awaits a coroutine, and cancels what it waits for when it is told to, as a task of its own would."""
+
+    __slots__ = ("_is_asked", "_is_due", "_waits_for", "_work")
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._waits_for: Any = None
+        self._is_asked = False  # to end
+        self._is_due = False  # CancelledError is to be raised at the next step
+
+    def cancel(self) -> None:
+        """Raise CancelledError where the coroutine waits. Again: does nothing, for it cleans up."""
+        if not self._is_asked:
+            self._is_asked = True
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        waits_for = self._waits_for
+        self._is_due = waits_for is None or not waits_for.cancel()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        proceed: Callable[[Any], Any] = self._work.send
+        given: Any = None
+        while True:
+            if self._is_due:
+                self._is_due = False
+                given, proceed = asyncio.CancelledError(), self._work.throw
+            try:
+                waits_for = proceed(given)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            self._waits_for = waits_for
+            if self._is_due:
+                self._interrupt()
+            try:
+                given = yield waits_for
+                proceed = self._work.send
+            except BaseException as problem:  # noqa: BLE001  # it is the coroutine's
+                given, proceed = problem, self._work.throw
+            self._waits_for = None
+
+
+def _cancellations() -> int:
+    """How often the running task was asked to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
