@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import urlsplit
 
 import aiohttp
+import yarl
 
 from llmstream.errors import ConfigurationError
 from llmstream.providers.http.aiohttp_session import READ_SIZE, make_session
 from llmstream.providers.http.content_encoding import decoded
-from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, has_cookie, traced
+from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, traced
 from llmstream.providers.http.host_check import HostCheck
 from llmstream.providers.http.internals.aiohttp_protocol import arrived
 from llmstream.providers.http.proxies import PORTS, NoProxies, Proxies, Proxy
@@ -41,7 +41,7 @@ class AiohttpClient:
         self, request: HTTPRequest, trace: Trace, connect: float | None, read: float | None = None
     ) -> AiohttpResponse:
         """The answer's head. `read`: seconds without a byte; None: no limit, because the watchdog sees more."""
-        trace.reused, trace.own_cookie = True, has_cookie(request)
+        trace.reused, trace.request = False, request
         if self._session is None:
             self._session = make_session(self._check)
         large = len(request.content) > LARGE
@@ -49,18 +49,19 @@ class AiohttpClient:
             request.headers["Content-Length"] = str(len(request.content))
         proxy = self._proxy(request.url)
         trace.proxy = None if proxy is None else str(proxy)
+        url = _parse_url(request.url)
+        if self._check is not None:
+            self._check.host.set(url.host or "")
         with traced(trace):
             answer = await self._session.request(
                 request.method,
-                request.url,
+                url,
                 headers=request.headers,
                 data=_slices(request.content) if large else request.content or None,
                 allow_redirects=False,
                 auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(
-                    connect=connect, sock_connect=connect, sock_read=read
-                ),
-                server_hostname=tls_name(urlsplit(request.url).hostname or ""),
+                timeout=_timeout(connect, read),
+                server_hostname=tls_name(url.raw_host or ""),
                 ssl=_tls_for(request.url if proxy is None else f"{proxy.scheme}:", request.url),
                 proxy=None if proxy is None else proxy.url,
             )
@@ -81,9 +82,20 @@ class AiohttpClient:
         return proxy
 
 
-def _tls_for(*urls: str) -> ssl.SSLContext | bool:
-    """The TLS context, if any of these addresses needs one: loading it may fail."""
-    return tls_context() if any(url.startswith("https:") for url in urls) else True
+@functools.lru_cache(256)
+def _parse_url(url: str) -> yarl.URL:
+    return yarl.URL(url)
+
+
+@functools.lru_cache(16)
+def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=connect, sock_connect=connect, sock_read=read)
+
+
+def _tls_for(url: str, behind: str = "") -> ssl.SSLContext | bool:
+    """The TLS context, if one of these addresses needs it: loading it may fail."""
+    needs_tls = url.startswith("https:") or behind.startswith("https:")
+    return tls_context() if needs_tls else True
 
 
 async def _slices(content: bytes) -> AsyncIterator[bytes]:
@@ -98,8 +110,13 @@ class AiohttpResponse:
         self.answer = answer
         self.status = answer.status
         self.headers: Mapping[str, str] = answer.headers
-        self.sent_headers: Mapping[str, str] = answer.request_info.headers
         self.abort: Abort = functools.partial(_abort, answer)
+
+    @property
+    def sent_headers(self) -> Mapping[str, str]:
+        """The headers that were really sent."""
+        headers: Mapping[str, str] = self.answer.request_info.headers
+        return headers
 
     @property
     def is_closed(self) -> bool:

@@ -22,33 +22,35 @@ READ_SIZE = 16 * 1024
 
 def make_session(check: HostCheck | None) -> aiohttp.ClientSession:
     """A session for the running loop."""
-
-    async def connecting(_session: Any, _context: Any, _params: Any) -> None:
-        if (trace := traces.get()) is not None:
-            trace.reused = False
-
-    async def named(_session: Any, _context: Any, params: Any) -> None:
-        if check is not None:
-            check.host.set(params.url.host or "")
-
-    watch = aiohttp.TraceConfig()
-    watch.on_request_start.append(named)
-    watch.on_connection_create_start.append(connecting)
     connector = aiohttp.TCPConnector(
         limit=0,  # none
         keepalive_timeout=KEEP_ALIVE,
         use_dns_cache=False,  # httpx2 has none either
         socket_factory=None if check is None else check.socket,
     )
-    install(connector)
+    # Without our protocol, which knows whether it was used before. aiohttp asks seven times for each request.
+    watches = [] if install(connector) else [_watch_reuse()]
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=_CookieJar(unsafe=True, quote_cookie=False),  # of addresses too, as over httpx2
         max_line_size=HEADER_SIZE,
         max_field_size=HEADER_SIZE,
         max_headers=HEADERS,
-        trace_configs=[watch],
+        trace_configs=watches,
     )
+
+
+def _watch_reuse() -> aiohttp.TraceConfig:
+    """Reports that a request's connection came from the pool."""
+
+    async def reused(_session: Any, _context: Any, _params: Any) -> None:
+        trace = traces.get()
+        if trace is not None:
+            trace.reused = True
+
+    watch = aiohttp.TraceConfig()
+    watch.on_connection_reuseconn.append(reused)
+    return watch
 
 
 class _CookieJar(aiohttp.CookieJar):
@@ -56,7 +58,9 @@ class _CookieJar(aiohttp.CookieJar):
 
     def filter_cookies(self, request_url: yarl.URL = yarl.URL()) -> BaseCookie[str]:  # noqa: B008  # as aiohttp has it
         """The cookies for a request."""
+        cookies = super().filter_cookies(request_url)
+        if not cookies:
+            return cookies
         trace = traces.get()
-        if trace is not None and trace.own_cookie:
-            return SimpleCookie()
-        return super().filter_cookies(request_url)
+        sent = None if trace is None else trace.request
+        return SimpleCookie() if sent is not None and sent.has_cookie else cookies

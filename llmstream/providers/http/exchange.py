@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,10 +27,10 @@ class HTTPRequest:
     headers: dict[str, str] = field(repr=False)
     content: bytes = field(repr=False)
 
-
-def has_cookie(request: HTTPRequest) -> bool:
-    """Whether the caller gave a cookie, which then is the only one."""
-    return any(name.lower() == "cookie" for name in request.headers)
+    @property
+    def has_cookie(self) -> bool:
+        """Whether the caller gave a cookie, which then is the only one."""
+        return "cookie" in map(str.lower, self.headers)
 
 
 @dataclass(slots=True)
@@ -42,8 +41,8 @@ class Trace:
     """The call's own. Over a client of an SDK they stay out of its options, which it logs."""
     reused: bool | None = None
     """Whether its connection came from the pool; None: not reported."""
-    own_cookie: bool = False
-    """Whether the caller gave a cookie, which then is the only one."""
+    request: HTTPRequest | None = field(default=None, repr=False)
+    """The whole request, where this package sends it."""
     answered: bool = False
     """Whether a byte of an answer came on it, if none can be read."""
     proxy: str | None = None
@@ -54,14 +53,19 @@ traces: ContextVar[Trace | None] = ContextVar("llmstream_trace", default=None)
 """The trace of the request that the running task makes."""
 
 
-@contextmanager
-def traced(trace: Trace) -> Iterator[None]:
+class traced:  # noqa: N801  # used as a function; one that is a generator takes three times as long
     """Make this the trace of what the running task does in the block."""
-    token = traces.set(trace)
-    try:
-        yield
-    finally:
-        traces.reset(token)
+
+    __slots__ = ("_token", "_trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        self._token = traces.set(self._trace)
+
+    def __exit__(self, *_: object) -> None:
+        traces.reset(self._token)
 
 
 class Response(Protocol):

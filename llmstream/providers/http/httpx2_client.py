@@ -29,7 +29,6 @@ from llmstream.providers.http.exchange import (
     Abort,
     HTTPRequest,
     Trace,
-    has_cookie,
     traced,
     traces,
 )
@@ -68,7 +67,7 @@ class Httpx2Client:
         if (name := tls_name(url.host)) is not None:
             extensions["sni_hostname"] = name
         follow(trace, extensions)
-        cookies = None if not self.http.cookies.jar or has_cookie(request) else self.http.cookies
+        cookies = None if not self.http.cookies.jar or request.has_cookie else self.http.cookies
         whole = httpx2.Request(
             request.method,
             url,

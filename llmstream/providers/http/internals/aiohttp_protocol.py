@@ -26,8 +26,8 @@ def arrived(content: Any) -> bytes:
     return data
 
 
-def install(connector: aiohttp.TCPConnector) -> None:
-    """Let a connector make connections with `AnswerProtocol`, or leave it as it is."""
+def install(connector: aiohttp.TCPConnector) -> bool:
+    """Let a connector make connections with `AnswerProtocol`. False: it is left as it is."""
     loop = asyncio.get_running_loop()
     try:
         names.look_up(connector, "_factory")
@@ -37,9 +37,10 @@ def install(connector: aiohttp.TCPConnector) -> None:
         names.look_up(probe, "_buffer_paused")
     except names.UnknownInsideError as missing:
         names.step_aside(missing, "aiohttp's own protocol is used, which costs more")
-        return
+        return False
     factory: Any = functools.partial(AnswerProtocol, loop=loop)
     connector._factory = factory  # noqa: SLF001  # aiohttp has no public hook for this
+    return True
 
 
 class AnswerProtocol(ResponseHandler):
@@ -52,12 +53,17 @@ class AnswerProtocol(ResponseHandler):
 
     _is_head_due = False
     """Whether a request was sent, and the head of its answer hasn't come."""
+    _is_used = False
+    """Whether a request was sent before."""
     _trace: Trace | None = None
 
     def set_response_params(self, **params: Any) -> None:
         """A request is about to be sent, by the running task."""
         self._is_head_due = True
         self._trace = traces.get()
+        if self._trace is not None:
+            self._trace.reused = self._is_used
+        self._is_used = True
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
