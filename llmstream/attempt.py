@@ -6,7 +6,7 @@ an answer drops the text that repeats what was already shown.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from logging import Logger
 
@@ -18,6 +18,7 @@ from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Usage
 from llmstream.observe import AttemptObservation
 from llmstream.plain_values import amended
+from llmstream.providers.event_batches import EventBatches
 from llmstream.providers.provider import Call, Provider, traits_of
 from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, timed_out
@@ -83,19 +84,26 @@ class Attempt:
         if self.timed_here:
             self._watched = replace(call, timeouts=_NO_LIMITS)
             self._watchdog = Watchdog(self._watched)
-        self._events = _stream(provider, request, call)
+        self._events = events = _stream(provider, request, call)
+        self._batches = events.batches if isinstance(events, EventBatches) else None
 
     def exclude(self, seconds: float) -> None:
         """Exclude the time that the consumer spent on an event."""
         if self._watchdog is not None:
             self._watched.exclude(seconds)
 
-    async def advance(self) -> Sequence[StreamEvent]:
-        """The events that may leave now, perhaps none. Raises only for wrong arguments."""
-        watchdog = self._watchdog
+    async def advance(self) -> Iterable[StreamEvent]:
+        """The events that may leave now, perhaps none; to be taken once, and before the next call.
+
+        Raises only for wrong arguments.
+        """
         try:
-            step = self._events.__anext__() if watchdog is None else self._timed(watchdog)
-            event = await step
+            if self._batches is not None and self._watchdog is None:
+                batch = await self._batches.__anext__()
+                return self._take(batch[0]) if len(batch) == 1 else self._take_all(batch)
+            event = await (
+                self._events.__anext__() if self._watchdog is None else self._timed(self._watchdog)
+            )
         except StopAsyncIteration:
             return self._end([*self._flush(), *self._guard.end()])
         except BaseException as problem:
@@ -103,11 +111,7 @@ class Attempt:
                 raise
             maker = f"provider {self._provider.name}"
             event = as_error(problem, maker, logger, begun=self._guard.begun)
-        if self._overlap is None or not isinstance(event, StreamEvent):
-            events = self._guard.feed(event)
-        else:
-            events = self._fit(event, self._overlap)
-        return self._end(events) if self._guard.finished else events
+        return self._take(event)
 
     async def close(self) -> None:
         """Close the provider's stream. What a third party's cleanup raises goes to the log."""
@@ -126,6 +130,20 @@ class Attempt:
                 self._watchdog.stop()
 
     # --- inside --------------------------------------------------------------------------------------------
+
+    def _take(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        if self._overlap is None or not isinstance(event, StreamEvent):
+            events = self._guard.feed(event)
+        else:
+            events = self._fit(event, self._overlap)
+        return self._end(events) if self._guard.finished else events
+
+    def _take_all(self, batch: Sequence[StreamEvent]) -> Iterator[StreamEvent]:
+        """Each is only taken when those before it have left: a reader may leave in the middle."""
+        for event in batch:
+            yield from self._take(event)
+            if self.is_over:
+                return
 
     def _end(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
         """The last events, without the ERROR."""

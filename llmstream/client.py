@@ -8,7 +8,7 @@ It is a long file because LLMClient's two signatures name every setting and ever
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from random import Random, SystemRandom
@@ -255,7 +255,7 @@ class LLMClient:
             while (step := await run.next_step()) is not None:
                 while not step.is_over:
                     events = await step.advance()
-                    batch = events if stream else tuple(self._whole(events))
+                    batch = tuple(events if stream else self._whole(events))
                     held = self.clock.time()
                     if batch:
                         yield batch
@@ -449,7 +449,7 @@ class LLMClient:
             self._middleware, shown, call, ask, relay=relay, observation=observation
         )
 
-    def _whole(self, events: Sequence[StreamEvent]) -> Iterator[StreamEvent]:
+    def _whole(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
         """Of these events the one that batch mode yields: the terminal one. STATUS goes to the log."""
         for event in events:
             if event.type is EventType.MESSAGE_COMPLETE:

@@ -35,7 +35,8 @@ class AnswerReader:
     it, and the body. After the provider's own end the rest of the body is drained for at most
     `DRAIN` seconds. One that was read to its end is closed at once, if it has an `aclose`, so that
     its connection is free before the last event leaves. No generator: the events of one read leave
-    together, which costs less than a layer per event.
+    together, which costs less than a layer per event. A body may have `at_end`: whether nothing more can
+    come of it, so that nobody needs to look.
     """
 
     def __init__(
@@ -133,6 +134,8 @@ class AnswerReader:
             await close()
 
     async def _drain(self) -> None:
+        if getattr(self._body, "at_end", False):
+            return
         self._watchdog.end_within(DRAIN)
         self._watchdog.waiting()
         while not self._watchdog.expired:

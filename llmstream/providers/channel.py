@@ -98,7 +98,8 @@ class Channel:
             client.prepare(self.base_url)
         self._secrets = Secret(self._find_secrets(ambient, added))
         self._headers = Secret(self._merge_headers(ambient))
-        self._given = SecretHeaders(_merge(ambient.reveal(), config.headers))
+        self._usual = Secret(self._merge_usual())
+        self._given = SecretHeaders(_lower(_merge(ambient.reveal(), config.headers)))
         self._clients = LoopClients(client, owned=True)
         self.budget_key = digest(self.base_url, self._secrets)
         if self._check is not None:
@@ -135,23 +136,23 @@ class Channel:
 
     def given_headers(self, call: Call, sdk: SDKConnection | None) -> SecretHeaders:
         """The headers that the caller set: on the client, in the environment, with the call. Names in lower case."""
-        of_client = self._given if sdk is None else sdk.custom_headers()
-        given = {**_lower(of_client), **_lower(call.headers)}
-        return SecretHeaders(given)
+        of_client = self._given if sdk is None else SecretHeaders(_lower(sdk.custom_headers()))
+        return SecretHeaders({**of_client, **_lower(call.headers)}) if call.headers else of_client
 
     # --- for its exchanges ---------------------------------------------------------------------------------------
 
     def build(self, outbound: Outbound, headers: Mapping[str, str]) -> HTTPRequest:
         """The whole request. Raises ValueError or TypeError for a body that can't be sent."""
+        content = _encode(outbound.body)
         is_whole_url = "://" in outbound.path
         url = outbound.path if is_whole_url else f"{self.base_url}{outbound.path}"
-        may_have_key = not is_whole_url or self._is_own(url)
-        known = self._headers.reveal() if may_have_key else {}
-        content = _encode(outbound.body)
-        about = {"Accept": outbound.accept}
-        if content is not None:
-            about["Content-Type"] = outbound.content_type
-        merged = _merge(_USUAL, about, outbound.headers, known, headers)
+        if is_whole_url or outbound.differs:
+            may_have_key = not is_whole_url or self._is_own(url)
+            known = self._headers.reveal() if may_have_key else {}
+            merged = _merge(_USUAL, outbound.about, outbound.headers, known, headers)
+        else:
+            usual = self._usual.reveal()
+            merged = _merge(usual, headers) if headers else {**usual}
         return HTTPRequest(outbound.method, url, merged, content or b"")
 
     def redact_event(self, event: StreamEvent, response: Response, call: Call) -> None:
@@ -249,6 +250,10 @@ class Channel:
             key = {self._api.key_header: self._api.key_form.format(self._key.reveal())}
         return _merge(self._api.headers, key, ambient.reveal(), self._config.headers)
 
+    def _merge_usual(self) -> dict[str, str]:
+        """The headers of a request that differs from no other, but for the call's own."""
+        return _merge(_USUAL, Outbound("", {}).about, self._headers.reveal())
+
     def _is_own(self, url: str) -> bool:
         """Whether a whole URL is of the channel's own host, where its key may go."""
         check_base_url(url.partition("?")[0], allow_insecure_http=self._config.allow_insecure_http)
@@ -314,10 +319,10 @@ def _encode(body: Mapping[str, Any] | bytes | None) -> bytes | None:
     """The body as bytes; a mapping as the SDKs write it."""
     if not isinstance(body, Mapping):
         return body
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
+    return _JSON.encode(body).encode()
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _USUAL = {
     "Accept-Encoding": ACCEPTED,
     "Connection": "keep-alive",

@@ -25,6 +25,10 @@ Sign = Callable[[HTTPRequest], None]
 """Changes a whole request just before it is sent; called again when it is sent again."""
 
 
+_JSON = "application/json"
+_EVENTS = "text/event-stream"
+
+
 @dataclass(slots=True)
 class Outbound:
     """One request, as far as it differs from the others to its API."""
@@ -36,8 +40,20 @@ class Outbound:
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Beside the API's; the user's own replace them."""
-    content_type: str = "application/json"
-    accept: str = "text/event-stream"
+    content_type: str = _JSON
+    accept: str = _EVENTS
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The headers about its body and its answer."""
+        about = {"Accept": self.accept}
+        return about if self.body is None else {**about, "Content-Type": self.content_type}
+
+    @property
+    def differs(self) -> bool:
+        """Whether its headers aren't those of most requests."""
+        is_usual = self.accept == _EVENTS and self.content_type == _JSON
+        return bool(self.headers) or self.body is None or not is_usual
 
 
 class Exchange:

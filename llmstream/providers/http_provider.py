@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from llmstream.providers.answer_reader import AnswerReader
 from llmstream.providers.api import API
 from llmstream.providers.channel import Channel
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.event_batches import EventBatches
 from llmstream.providers.exchange import Exchange, Outbound
 from llmstream.providers.http.error_response import read_small
 from llmstream.providers.http.exchange import HTTPRequest
@@ -106,8 +107,13 @@ class HTTPProvider:
 
     # --- Provider ------------------------------------------------------------------------------------------
 
-    async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+    def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
+        return EventBatches(self._attempt(request, call))
+
+    async def _attempt(
+        self, request: ChatRequest, call: Call
+    ) -> AsyncGenerator[Sequence[StreamEvent], None]:
         if options := request.provider_options.get(self.name):
             ensure_json(options, f"provider_options[{self.name!r}]")
         exchange = self.channel.exchange(call, self.sign)
@@ -122,7 +128,7 @@ class HTTPProvider:
                     request.model, rendered.body, info, strict=call.strict
                 ):
                     info = replace(info, message=lesson, retryable=True, code=ADAPTED)
-                yield error(info)
+                yield (error(info),)
                 return
             self._lessons.answered(request.model)
             body = response.body()
@@ -136,8 +142,8 @@ class HTTPProvider:
                 if reader.done:
                     exchange.redact_event(events[-1])
                     self._log_unread(events[-1])
-                for event in events:
-                    yield event
+                if events:
+                    yield events
         finally:
             await exchange.aclose()
             if body is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Final, Self
 
 from llmstream.checks import require
@@ -60,10 +61,12 @@ class Timeouts:
 
     def over(self, base: Timeouts) -> Self:
         """These clocks, and those of `base` where this names none."""
+        if UNSET not in _CLOCKS(self):
+            return self
         missing = {
             f.name: getattr(base, f.name) for f in fields(self) if getattr(self, f.name) is UNSET
         }
-        return replace(self, **missing) if missing else self
+        return replace(self, **missing)
 
     def resolved(self) -> Self:
         """These clocks, and the defaults where this names none."""
@@ -75,6 +78,7 @@ class Timeouts:
         }
 
 
+_CLOCKS: Final = attrgetter(*(f.name for f in fields(Timeouts)))
 DEFAULT_TIMEOUTS: Final = Timeouts(
     connect=5.0, first_token=300.0, idle=120.0, progress=300.0, total=None
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from typing import Any, Generic, TypeVar
 
 from llmstream.clock import Timer
@@ -98,27 +98,27 @@ class Watchdog:
             self._timer.cancel()
             self._timer = None
 
-    def _ends(self, since: float) -> list[tuple[float, str]]:
+    def _ends(self, since: float) -> Iterator[tuple[float, str]]:
         """When each clock runs out, if nothing arrives."""
         timeouts = self._call.timeouts
-        limits: dict[str, float | None]
-        if self._has_pieces:
-            progress = _minus(timeouts.progress, self._waited)
-            limits = {"idle": timeouts.idle, "progress": progress}
+        if not self._has_pieces:
+            if timeouts.first_token is not None:
+                yield since + timeouts.first_token - self._waited, "first_token"
         else:
-            limits = {"first_token": _minus(timeouts.first_token, self._waited)}
-        limits["end"] = self._left_to_end
-        ends = [(since + seconds, name) for name, seconds in limits.items() if seconds is not None]
+            if timeouts.idle is not None:
+                yield since + timeouts.idle, "idle"
+            if timeouts.progress is not None:
+                yield since + timeouts.progress - self._waited, "progress"
+        if self._left_to_end is not None:
+            yield since + self._left_to_end, "end"
         if self._call.deadline is not None:
-            ends.append((self._call.deadline, "total"))
-        return ends
+            yield self._call.deadline, "total"
 
     def _arm(self, since: float) -> None:
-        ends = self._ends(since)
-        if not ends:
+        first = min(self._ends(since), default=None)
+        if first is None:
             return
-        first, _ = min(ends)
-        left = first - self._now()
+        left = first[0] - self._now()
         # uvloop's timers count whole milliseconds: 0 would fire again and again until it's time.
         delay = max(left, 0.001) if left > 0 else 0.0
         self._timer = self._clock.call_later(delay, self._fire)
@@ -141,10 +141,6 @@ class Watchdog:
 
 def _nothing() -> None:
     """Nothing is pending."""
-
-
-def _minus(limit: float | None, spent: float) -> float | None:
-    return None if limit is None else limit - spent
 
 
 def closed() -> ErrorInfo:

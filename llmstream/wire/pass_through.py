@@ -9,6 +9,7 @@ the provider's rate limits. docs/serving.md has the same lists; a test compares 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 SAMPLING = frozenset(
     {
@@ -127,7 +128,7 @@ def rate_limits_of(headers: Mapping[str, str]) -> dict[str, str]:
         key = name.lower()
         if key.startswith(_PREFIXES) and len(key) <= _LONGEST and _is_plain(value):
             found[key] = value
-    return dict(list(found.items())[:_MOST])
+    return found if len(found) <= _MOST else dict(islice(found.items(), _MOST))
 
 
 def _is_plain(value: str) -> bool:

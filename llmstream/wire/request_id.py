@@ -17,8 +17,11 @@ _LONGEST: Final = 200
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """The id in the headers of an answer or a refusal (names in lower case). One that isn't plain text is none."""
-    given = (headers.get(name, "") for name in _NAMES)
-    return next((value for value in given if _is_plain(value)), None)
+    for name in _NAMES:
+        value = headers.get(name)
+        if value is not None and _is_plain(value):
+            return value
+    return None
 
 
 def _is_plain(value: str) -> bool:

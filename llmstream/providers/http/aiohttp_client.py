@@ -143,6 +143,11 @@ class _AiohttpContent:
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
 
+    @property
+    def at_end(self) -> bool:
+        """Whether all of it was read. The connection is free by then."""
+        return self._content.at_eof()
+
     def __aiter__(self) -> _AiohttpContent:
         return self
 
