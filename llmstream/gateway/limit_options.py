@@ -129,6 +129,13 @@ HTTP_LIMITS: Final = (
         may_be_none=False,
     ),
     LimitOption(
+        "unread_size",
+        "BYTES",
+        "what waits in the system for a client that doesn't read; then the model waits, too",
+        128 * 1024,
+        may_be_none=False,
+    ),
+    LimitOption(
         "pipelined",
         "NUMBER",
         "requests sent ahead on a connection; beyond it, it is closed after their answers",

@@ -39,6 +39,9 @@ class Bounds:
     """Of a body that goes on after its answer is complete. A small rest lets the connection be kept."""
     drain_time: float = 2.0
     """For such a body to end, and for a client that still sends to read why it was refused."""
+    unread_size: int = 128 * 1024
+    """Of an answer that waits in the system for a client that doesn't read; Linux doubles it. It would be 4 MB, before
+    which the model doesn't wait. 128 kB are a megabyte a second to the other end of the world."""
     pipelined: int = 16
     """Requests that wait behind one that is being answered. Browsers send none, benchmarks as many."""
     connections: int | None = None

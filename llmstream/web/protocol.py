@@ -16,6 +16,9 @@ sends one. And it can't stop a body: uvicorn reads on after the answer, for as l
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -143,6 +146,7 @@ class Bounded(_Base):
             **self.app_state,
             "llmstream.abort": transport.abort,
         }
+        _bound_unread(transport, self.bounds.unread_size)
         super().connection_made(_WatchedTransport(transport, self))  # type: ignore[arg-type]  # it behaves like one
         self._connections.leave(self._accepting)
         if self._connections.enter(self, self.client[0] if self.client else None, transport.abort):
@@ -330,6 +334,16 @@ class Bounded(_Base):
 
         websocket.connection_lost = connection_lost  # type: ignore[method-assign]  # nobody else hears of it
         return websocket
+
+
+def _bound_unread(transport: asyncio.Transport, size: int) -> None:
+    """Bound what the system holds of an answer that isn't read."""
+    connection = transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError, TypeError):  # it has none, or is closed
+        # uvloop's stand-in for a socket has no options.
+        same = socket.socket(fileno=os.dup(connection.fileno()))
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        same.close()
 
 
 def _answer(status: int) -> bytes:

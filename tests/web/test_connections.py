@@ -134,6 +134,36 @@ async def test_one_address_can_t_have_all_but_a_proxy_can(parser) -> None:
     await nothing_is_left()
 
 
+@linux
+@over_both
+async def test_a_client_that_reads_nothing_makes_the_model_wait_before_megabytes_do(parser) -> None:
+    """Linux would take 4 MB of an answer for it."""
+    sent, over = 0, asyncio.Event()
+
+    async def flood(request: Request) -> Response:
+        async def body():
+            nonlocal sent
+            while not over.is_set():
+                yield b"x" * 10_000
+                sent += 10_000
+                await asyncio.sleep(0)
+
+        return StreamingResponse(body())
+
+    async with serving(app_of(flood), http=http(parser)) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.transport.pause_reading()
+        writer.write(GET)
+        before = -1
+        while before < sent:
+            before = sent
+            await asyncio.sleep(0.1)
+        over.set()
+        writer.transport.abort()
+    assert 0 < before < 1_500_000
+    await nothing_is_left()
+
+
 @over_both
 async def test_websockets_count_and_leave(parser) -> None:
     async def patient(websocket: WebSocket) -> None:
