@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Never, TypedDict, cast
 from llmstream.attempts import ON_INTERRUPT
 from llmstream.checks import check_type, require
 from llmstream.limits.limiter_guard import GuardedLimiter
-from llmstream.limits.pauses import Unlimited
+from llmstream.limits.pauses import UNLIMITED
 from llmstream.limits.protocols import Limiter
 from llmstream.options import unknown_argument, unknown_option
 from llmstream.providers.provider import Provider
@@ -97,7 +97,7 @@ def check_policies(retry: object, timeouts: object, on_interrupt: object) -> Non
 def check_limiter(limiter: object) -> Limiter:
     """The limiter of a client, behind a guard. Raises TypeError for what isn't one."""
     if limiter is None:
-        return Unlimited()
+        return UNLIMITED
     missing = [name for name in ("enter", "endpoint") if not callable(getattr(limiter, name, None))]
     lacks = f" (it lacks {', '.join(missing)})" if missing else " (it is a class)"
     if missing or isinstance(limiter, type):

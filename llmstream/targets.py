@@ -10,6 +10,7 @@ from typing import NamedTuple
 from weakref import ref
 
 from llmstream.errors import ErrorInfo
+from llmstream.limits.pauses import UNLIMITED
 from llmstream.limits.protocols import Asking, Endpoint, Limiter, Reservation
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
@@ -79,6 +80,8 @@ class Targets:
 
     def reserve(self, request: ChatRequest) -> Reservation | None:
         """A place at the limiter for an attempt at the current target; None: nothing limits it."""
+        if self._limiter is UNLIMITED:
+            return None
         target = self.current
         account = self._accounts[self.index]
         asking = Asking(target.provider.name, target.model, account, request, self._headers)

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from llmstream.errors import ErrorInfo
@@ -205,7 +206,9 @@ class Guard:
         for held in self._held:
             self._transcript.add(held)
         start = self._start or Start()
-        self._start = amended(start, warnings=(*self._warnings, *start.warnings))
+        if self._warnings:
+            start = amended(start, warnings=(*self._warnings, *start.warnings))
+        self._start = start
         return (*self._held, StreamEvent(EventType.MESSAGE_START, start=self._start, raw=self._raw))
 
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
@@ -278,6 +281,7 @@ _VALUES: dict[str, type[Any]] = {
     **{value.field: value.type for kind, value in PAYLOADS.items() if kind not in _NOT_THEIRS},
     "usage": Usage,
 }
+_read_values = attrgetter(*_VALUES)
 _DELTAS = frozenset({*TEXTS, EventType.TOOL_CALL_DELTA})
 _NEVER_EMPTY = frozenset({*PIECES, EventType.STATUS})
 """Types that say nothing without their payload."""
@@ -289,8 +293,7 @@ def _flaw(event: object) -> str | None:
         return f"the provider yielded a {type(event).__name__}"
     if event.type in _DELTAS:  # they come often, so only their own field is looked at
         return _delta_flaw(event)
-    for name, type_ in _VALUES.items():
-        value = getattr(event, name)
+    for (name, type_), value in zip(_VALUES.items(), _read_values(event), strict=True):
         if value is not None and not isinstance(value, type_):
             return f"a {event.type} event whose {name} is of a wrong type"
     if event.type in _NEVER_EMPTY and getattr(event, PAYLOADS[event.type].field) is None:

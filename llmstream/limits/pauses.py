@@ -335,7 +335,12 @@ class Unlimited(Limiter):
     def enter(self, asking: Asking, time: Time) -> None:
         """Nothing limits any attempt."""
 
+    def endpoint(self, account: Hashable, time: Time) -> KnownEndpoint:
+        """As this process knows it."""
+        return PAUSES.of(account, time)
 
+
+UNLIMITED = Unlimited()
 PAUSES = Pauses()
 """The process's own."""
 

@@ -58,6 +58,8 @@ def leave_out(
     body = rendered.body
     model = str(body.get("model", "")).lower()
     for rule in rules:
+        if body.keys().isdisjoint(rule.options):  # nearly always
+            continue
         present = [option for option in rule.options if option in body and option not in own]
         if not present or not rule.models(model):
             continue
@@ -457,7 +459,7 @@ _TOOL_EFFORTS = (
 def fit_tool_effort(rendered: Rendered, own: Container[str]) -> None:
     """Name the effort at which chat completions let a model call functions."""
     body = rendered.body
-    if "reasoning_effort" in own or not _has_functions(body):
+    if "tools" not in body or "reasoning_effort" in own or not _has_functions(body):
         return
     model = str(body.get("model", "")).lower()
     row = next((row for row in _TOOL_EFFORTS if row.models(model)), None)

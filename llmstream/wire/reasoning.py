@@ -36,7 +36,11 @@ _KNOWN: tuple[tuple[re.Pattern[str], Owed], ...] = (
 
 def owed_to(model: str) -> Owed | None:
     """The assistant's messages that must have it where this model is served; None: none, as far as its name tells."""
-    return next((owed for pattern, owed in _KNOWN if pattern.search(model.lower())), None)
+    name = model.lower()
+    for pattern, owed in _KNOWN:
+        if pattern.search(name):
+            return owed
+    return None
 
 
 def is_off(body: Mapping[str, Any]) -> bool:

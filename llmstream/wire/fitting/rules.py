@@ -67,7 +67,7 @@ class Blank(Enum):
     """Those of white space alone, too: Anthropic's 400 `text content blocks must contain non-whitespace text`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class HistoryRules:
     """What one target takes."""
 

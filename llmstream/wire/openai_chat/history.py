@@ -36,7 +36,7 @@ _BETWEEN = "\n\n"
 """What parts the texts of one tool's result."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChatWords:
     """What a host's messages may hold."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Literal
 
 from llmstream.arguments import build_request
@@ -118,6 +119,7 @@ _PLAIN = (
     "verbosity",
     "parallel_tool_calls",
 )
+_read_plain = attrgetter(*_PLAIN)
 _KNOWN = frozenset(
     {
         *_PLAIN,
@@ -185,8 +187,7 @@ def render_request(request: ChatRequest, variant: ChatVariant = ChatVariant()) -
 
 def _render_sampling(request: ChatRequest, variant: ChatVariant, rendered: Rendered) -> None:
     """The options that have the same name here."""
-    for name in _PLAIN:
-        value = getattr(request, name)
+    for name, value in zip(_PLAIN, _read_plain(request), strict=True):
         if value is not None:
             rendered.body[name] = fit(name, value, variant.bounds, variant.name, rendered.warnings)
     if request.seed is not None:
@@ -207,7 +208,7 @@ def _render_limits(request: ChatRequest, variant: ChatVariant, rendered: Rendere
 
 
 def _render_tools(request: ChatRequest, variant: ChatVariant, rendered: Rendered) -> None:
-    fitted = fit_tools(request.tools, variant.tools, rendered.warnings)
+    fitted = request.tools and fit_tools(request.tools, variant.tools, rendered.warnings)
     if fitted:
         tools = [_render_tool(tool) for tool in fitted]
         rendered.body["tools"] = tools
@@ -220,6 +221,8 @@ def _render_tools(request: ChatRequest, variant: ChatVariant, rendered: Rendered
 def _drop_unsupported(variant: ChatVariant, rendered: Rendered) -> None:
     if not variant.stream_usage and rendered.body.pop("stream_options", None):
         rendered.warnings.append(f"stream_options: not supported by {variant.name}; dropped")
+    if variant.unsupported.isdisjoint(rendered.body):
+        return
     for name in sorted(variant.unsupported & rendered.body.keys()):
         del rendered.body[name]
         rendered.warnings.append(f"{name}: not supported by {variant.name}; dropped")
