@@ -1,7 +1,7 @@
 """Cache marks: how long a provider should keep the prompt up to the end of a part.
 
-A part of ours has `cache`, "5m" or "1h". Anthropic and OpenAI have words of their own for a mark. A vendor that caches
-by itself has none and gets none.
+A part of ours has `cache`, "5m" or "1h". Anthropic, OpenAI and Amazon have words of their own for a mark. A vendor that
+caches by itself has none and gets none.
 """
 
 from __future__ import annotations
@@ -12,24 +12,32 @@ from typing import Any, Literal, cast
 
 Cache = Literal["5m", "1h"]
 MOST = 4
-"""Marks that one request may have, at Anthropic and at OpenAI."""
+"""Marks that one request may have, at Anthropic, at OpenAI and at Amazon."""
 
 CONTROL = "cache_control"
 """Anthropic's word, which OpenRouter takes too: docs.anthropic.com/en/docs/build-with-claude/prompt-caching."""
 BREAKPOINT = "prompt_cache_breakpoint"
 """OpenAI's word (openai.types.chat.ChatCompletionContentPartTextParam). Its shortest time is 30 minutes."""
+POINT = "cachePoint"
+"""Amazon's word: docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html. The mark is a block of its own."""
 
 _WORDS: Mapping[str, Mapping[Cache, Mapping[str, Any]]] = {
     CONTROL: {"5m": {"type": "ephemeral"}, "1h": {"type": "ephemeral", "ttl": "1h"}},
     BREAKPOINT: {"5m": {"mode": "explicit"}, "1h": {"mode": "explicit", "ttl": "12h"}},
+    POINT: {"5m": {"type": "default"}, "1h": {"type": "default", "ttl": "1h"}},
 }
 """What a mark is in each word."""
 _TIMES: Mapping[str, Mapping[Any, Cache]] = {
     CONTROL: {None: "5m", "5m": "5m", "1h": "1h"},
     BREAKPOINT: {None: "5m", "30m": "5m", "12h": "1h"},
+    POINT: {None: "5m", "5m": "5m", "1h": "1h"},
 }
 """What the `ttl` of each word means."""
-_KINDS = {CONTROL: ("type", "ephemeral"), BREAKPOINT: ("mode", "explicit")}
+_KINDS = {
+    CONTROL: ("type", "ephemeral"),
+    BREAKPOINT: ("mode", "explicit"),
+    POINT: ("type", "default"),
+}
 """The field that each word must have."""
 
 _OPENAI_MODEL = re.compile(r"gpt-(\d+)(?:\.(\d+))?")

@@ -43,6 +43,7 @@ with atheris.instrument_imports(include=["llmstream"]) if atheris is not None el
     from llmstream.messages import ReasoningPart, RefusalPart, Source, ToolCall, Usage
     from llmstream.providers.simulator_script import script_events
     from llmstream.wire.error_body import parse_error, redact
+    from llmstream.wire.framing.event_stream import EventStream, EventStreamFramer
     from llmstream.wire.framing.sse import SSEFramer
     from llmstream.wire.json_fields import parse_json
     from llmstream.wire.retry_delay import parse_retry_after
@@ -81,6 +82,18 @@ def fuzz_frames(data: bytes) -> AbstractSet[object]:
     return {(frame.stray, frame.terminated, bool(frame.event), bool(frame.id)) for frame in frames}
 
 
+def fuzz_messages(data: bytes) -> AbstractSet[object]:
+    """The same for AWS event streams; a body of them begins with one that is right."""
+    pieces, body = pieces_of(data)
+    first = EventStream().frame(body[:40], "chunk")
+    parser, whole = EventStreamFramer(), EventStreamFramer()
+    frames = [frame for piece in (first, *pieces) for frame in parser.feed(piece)]
+    frames += parser.finish()
+    assert frames == [*whole.feed(first + body), *whole.finish()]
+    assert not parser.oversized
+    return {(type(frame), frame.stray) for frame in frames}
+
+
 def fuzz_decoder(format: str, data: bytes) -> AbstractSet[object]:
     """A legal stream, the same in any pieces, and no more text in it than came."""
     pieces, body = pieces_of(data)
@@ -117,6 +130,7 @@ def fuzz_fields(format: str, data: bytes) -> AbstractSet[object]:
     """Frames of a real answer with some of their fields exchanged for others: still a legal stream."""
     choose = Choices(data)
     frames = [json.loads(text) for text in answer_frames(format)]
+    frame = wire.FORMATS[format].framing.frame
     body = bytearray()
     for payload in frames:
         doing = choose.below(8)
@@ -124,10 +138,10 @@ def fuzz_fields(format: str, data: bytes) -> AbstractSet[object]:
             continue
         for _ in range(doing - 4):
             disturb(payload, choose)
-        body += b"data: %s\n\n" % json.dumps(payload).encode()
+        body += frame(json.dumps(payload).encode())
         if doing == 1:
-            body += b"data: %s\n\n" % json.dumps(frames[choose.below(len(frames))]).encode()
-    body += b"data: [DONE]\n\n" if choose.below(2) else b""
+            body += frame(json.dumps(frames[choose.below(len(frames))]).encode())
+    body += frame(b"[DONE]") if choose.below(2) else b""
     return check_answer(format, [bytes(body)], bytes(body))
 
 
@@ -255,7 +269,9 @@ def disturb(payload: Any, choose: Choices) -> None:
 @cache
 def answer_frames(format: str) -> list[str]:
     """The frames of an answer that has everything."""
-    return [line[6:] for line in answer(format).decode().splitlines() if line.startswith("data: {")]
+    framing = wire.FORMATS[format].framing
+    payloads = (framing.unframe(frame).decode() for frame in framing.split(answer(format)))
+    return [payload for payload in payloads if payload.startswith("{")]
 
 
 @cache
@@ -317,6 +333,7 @@ def seeds(name: str) -> list[bytes]:
         bodies += [b"event: error\ndata: " + body + b"\n\n" for body in ERRORS]
         return [b"\x07" + body for body in (*bodies, *ERRORS)]
     return {
+        "messages": [b"\x00{}", b"\x05" + EventStream().frame(b"{}", "x") * 2, b"\x03data: {}\n\n"],
         "fields": [bytes([4] * 40), bytes([5, 0, 0, 1, 2] * 12), bytes(range(60)), bytes([7] * 60)],
         "disturbed": [bytes([n] * 60) for n in range(8)]
         + [bytes(range(n, n + 90)) for n in (0, 7)],
@@ -336,6 +353,7 @@ def seeds(name: str) -> list[bytes]:
 
 TARGETS: dict[str, Callable[[bytes], object]] = {
     "frames": fuzz_frames,
+    "messages": fuzz_messages,
     **{f"decoder:{format}": partial(fuzz_decoder, format) for format in wire.FORMATS},
     **{f"fields:{format}": partial(fuzz_fields, format) for format in wire.FORMATS},
     **{f"disturbed:{format}": partial(fuzz_disturbed, format) for format in disturbed.PAIRS},

@@ -22,6 +22,8 @@ from tests.patience import PATIENCE
 
 APIS = {row.provider: row.name for row in FORMATS.values()}
 """Provider names and the wire formats they speak."""
+BY_SDK = [name for name in APIS if name.startswith(("openai", "anthropic"))]
+"""The providers that a client of the vendor's SDK can serve, too."""
 
 
 @dataclass

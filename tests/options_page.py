@@ -13,11 +13,10 @@ if __name__ == "__main__":  # run as a script, the folder above is not on the pa
 from llmstream.arguments import build_request
 from llmstream.options import OPTIONS, Option
 from llmstream.providers.compatible import VENDORS
-from llmstream.wire.anthropic_messages.request import render_request as render_anthropic
 from llmstream.wire.efforts import TABLE
+from llmstream.wire.formats import find_format
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.openai_chat.request import render_request as render_chat
-from llmstream.wire.openai_responses.request import render_request as render_responses
 from llmstream.wire.option_rules import ALL_RULES, OptionRule
 from llmstream.wire.outbound import Rendered
 from tests.option_values import GIVEN
@@ -44,8 +43,6 @@ marked † is left out, too, once a host's 400 has said that it doesn't know it:
 and the warning says so. The model here is Claude Opus 4.6: from Claude 4.7 on `temperature`, `top_p` and `top_k` are
 dropped, and so are they while a Claude reasons.
 
-| option | OpenAI chat completions | OpenAI Responses | Anthropic Messages |
-|---|---|---|---|
 """
 TIERS = """
 `service_tier` says `"auto"`, `"default"`, `"flex"` or `"priority"`, and each host gets its own word for it: Anthropic's
@@ -79,6 +76,13 @@ warning, and one that nobody knows is a ValueError. `"none"` is sent as the host
 | model | words | source |
 |---|---|---|
 """
+COLUMNS = {
+    "openai-chat": "OpenAI chat completions",
+    "openai-responses": "OpenAI Responses",
+    "anthropic-messages": "Anthropic Messages",
+    "bedrock-converse": "Bedrock Converse",
+}
+"""The wire formats, and what people call them."""
 MODEL = "claude-opus-4-6"
 HI = [{"role": "user", "content": "hi"}]
 
@@ -86,7 +90,9 @@ HI = [{"role": "user", "content": "hi"}]
 def render() -> str:
     """The page."""
     options = "".join(f"| `{each.name}` | {each.wanted} | {each.meaning} |\n" for each in OPTIONS)
-    formats = "".join(_line(option) for option in OPTIONS)
+    titles = " | ".join(COLUMNS.values())
+    formats = f"| option | {titles} |\n|---|{'---|' * len(COLUMNS)}\n"
+    formats += "".join(_line(option) for option in OPTIONS)
     hosts = "".join(_host(name) for name in VENDORS)
     rules = "".join(_rule(rule) for rule in ALL_RULES)
     efforts = "".join(f"| {row.whom} | {_list(row.words)} | {row.source} |\n" for row in TABLE)
@@ -103,9 +109,7 @@ def _list(names: Iterable[str]) -> str:
 
 def _line(option: Option) -> str:
     mark = " †" if option.droppable else ""
-    cells = [
-        _field(option.name, each) for each in (render_chat, render_responses, render_anthropic)
-    ]
+    cells = [_field(option.name, find_format(name).render_request) for name in COLUMNS]
     return f"| `{option.name}`{mark} | {' | '.join(cells)} |\n"
 
 
@@ -139,16 +143,22 @@ def _field(name: str, render_request: Callable[..., Rendered]) -> str:
         path
         for key, value in after.body.items()
         if before.get(key) != value
-        for path in _paths(key, value)
+        for path in _paths(key, value, before.get(key))
     ]
     return ", ".join(f"`{field}`" for field in fields) or "dropped"
 
 
-def _paths(key: str, value: Any) -> list[str]:
+_OUTER = ("text", "reasoning", "output_config")
+_OUTER += ("inferenceConfig", "outputConfig", "toolConfig", "additionalModelRequestFields")
+"""Objects that hold several options."""
+
+
+def _paths(key: str, value: Any, before: Any) -> list[str]:
     """A field, with what is in it where that is what the option sets."""
-    if isinstance(value, dict) and key in ("text", "reasoning", "output_config"):
-        return [f"{key}.{inner}" for inner in value]
-    return [key]
+    if not isinstance(value, dict) or key not in _OUTER:
+        return [key]
+    known = before or {}
+    return [f"{key}.{inner}" for inner in value if known.get(inner) != value[inner]]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from llmstream.events.types import error
 from llmstream.providers.config import TRANSPORTS
 from llmstream.wire import encoder
 from tests.conftest import CANARY
-from tests.loopback import APIS, CutError, Loopback, Reply, Request, answer, pieces
+from tests.loopback import APIS, BY_SDK, CutError, Loopback, Reply, Request, answer, pieces
 
 QUESTION = [{"role": "user", "content": "hi"}]
 TWICE = RetryPolicy(max_attempts=2, base_delay=0.001, budget=None)
@@ -154,12 +154,19 @@ def by_argument(
     )
 
 
+VARIABLES = {
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    "bedrock": ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+}
+"""Where a provider's key and its address are found."""
+
+
 def by_environment(
     provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> LLMClient:
-    vendor = "ANTHROPIC" if provider == "anthropic" else "OPENAI"
-    monkeypatch.setenv(f"{vendor}_API_KEY", canary("environment"))
-    monkeypatch.setenv(f"{vendor}_BASE_URL", url)
+    key, address = VARIABLES.get(provider, ("OPENAI_API_KEY", "OPENAI_BASE_URL"))
+    monkeypatch.setenv(key, canary("environment"))
+    monkeypatch.setenv(address, url)
     return LLMClient(f"{provider}:m", headers=CLIENT, retry=TWICE, **options)
 
 
@@ -216,17 +223,20 @@ async def closed() -> AsyncIterator[None]:
 
 
 WAYS = [by_argument, by_environment, by_custom_headers, by_bearer, by_sdk_client]
+OF_AN_SDK = (by_custom_headers, by_sdk_client)
 each_way = pytest.mark.parametrize(
-    ("connect", "transport"),
+    ("connect", "transport", "provider"),
     [
         pytest.param(
             way,
             transport,
+            provider,
             marks=[] if (place + number) % 2 == 0 else pytest.mark.slow,
-            id=f"{way.__name__}-{transport}",
+            id=f"{provider}-{way.__name__}-{transport}",
         )
         for place, way in enumerate(WAYS)
         for number, transport in enumerate(TRANSPORTS)
+        for provider in (BY_SDK if way in OF_AN_SDK else APIS)
     ],
     indirect=["transport"],
 )
@@ -269,7 +279,6 @@ def in_turn(cases: list[Any], seed: str, play: Callable[[Any, str, Reply], Any])
 
 
 @each_way
-@each_api
 async def test_not_after_an_answer(provider, connect, shown, monkeypatch):
     """Answers in both modes; the keys arrive, and stay there."""
     async with (
@@ -283,7 +292,6 @@ async def test_not_after_an_answer(provider, connect, shown, monkeypatch):
 
 
 @each_way
-@each_api
 async def test_not_after_a_refusal_that_repeats_them(provider, connect, shown, monkeypatch):
     """HTTP errors that are final and some that are retried, whose bodies give the keys back in every form."""
 
@@ -318,7 +326,6 @@ STREAMED: dict[str, Callable[[Any, str], bytes]] = {
 
 
 @each_way
-@each_api
 async def test_not_after_a_stream_that_repeats_them(provider, connect, shown, monkeypatch):
     """Errors inside an answer, before its first piece and after it, that give the keys back in every form."""
 
@@ -342,7 +349,6 @@ async def test_not_after_a_stream_that_repeats_them(provider, connect, shown, mo
 
 
 @each_way
-@each_api
 async def test_not_after_no_answer(provider, connect, shown, monkeypatch):
     """Refused connections, clocks that run out, connections that are cut."""
     with socket.socket() as nobody:
@@ -369,7 +375,6 @@ async def test_not_after_no_answer(provider, connect, shown, monkeypatch):
 
 
 @each_way
-@each_api
 async def test_not_after_cancellation(provider, connect, shown, monkeypatch):
     """The traceback of a cancelled call, with the locals of our frames."""
     asked = asyncio.Event()
@@ -393,7 +398,6 @@ async def test_not_after_cancellation(provider, connect, shown, monkeypatch):
 
 
 @each_way
-@each_api
 async def test_not_after_wrong_arguments(provider, connect, shown, monkeypatch):
     """Calls that can't be made say why without saying with what."""
     wrong: list[dict[str, Any]] = [
@@ -485,7 +489,7 @@ async def test_not_in_the_code_of_an_error_inside_a_stream(provider, told, monke
     told.check()
 
 
-@each_api
+@pytest.mark.parametrize("provider", BY_SDK)
 async def test_not_from_the_headers_of_the_sdks_variables(provider, told, monkeypatch):
     body = b"error: bad key %s\n" % canary("custom").encode()
     await stream_once(

@@ -72,7 +72,7 @@ EXPORTS = {
     "llmstream.web.dialects": "AgUi AiSdk AnthropicMessages Ask Dialect OpenAIChat OpenAIResponses all_dialects",
     "llmstream.web.server": "Bounds GRACE HTTP listen make_server running",
     "llmstream.wire": """
-        Decoder Encoder FORMATS Format NDJSON Rendered SSE Specimen decoder encoder parse_error
+        Decoder Encoder EventStream FORMATS Format NDJSON Rendered SSE Specimen decoder encoder parse_error
         """,
 }
 INTERNAL = {
@@ -82,6 +82,7 @@ INTERNAL = {
     "llmstream.providers.http",
     "llmstream.providers.http.internals",
     "llmstream.wire.anthropic_messages",
+    "llmstream.wire.bedrock_converse",
     "llmstream.wire.fitting",
     "llmstream.wire.framing",
     "llmstream.wire.openai_chat",

@@ -16,7 +16,6 @@ NOUNS = {
     "content_encoding": "the header's name, RFC 9110",
     "reasoning": "what vendors call a model's thoughts",
     "fitting": "the fitting of a history to its target, as a tailor has one",
-    "thinking": "Anthropic's name for a model's thoughts and for the member that asks for them",
     "structured": "short for structured output, the vendors' word",
 }
 """Module names that look like participles and are nouns, each with a reason."""

@@ -21,6 +21,7 @@ from llmstream.testing import FaultServer, ScriptedProvider
 from llmstream.web.dialects import AnthropicMessages, OpenAIChat, OpenAIResponses
 from llmstream.web.endpoints import NOT_FOR_STRANGERS, ChatBody
 from llmstream.wire.anthropic_messages import request as anthropic
+from llmstream.wire.bedrock_converse import request as bedrock
 from llmstream.wire.openai_chat import request as chat
 from llmstream.wire.openai_responses import request as responses
 from llmstream.wire.pass_through import SAMPLING
@@ -86,7 +87,9 @@ async def test_each_option_reaches_the_provider(name):
 
 
 @pytest.mark.parametrize(
-    "format", [chat, responses, anthropic], ids=["chat", "responses", "anthropic"]
+    "format",
+    [chat, responses, anthropic, bedrock],
+    ids=["chat", "responses", "anthropic", "bedrock"],
 )
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "provider_options"])
 def test_each_format_renders_each_option_or_says_that_it_dropped_it(format, name):
@@ -103,7 +106,9 @@ def test_each_format_renders_each_option_or_says_that_it_dropped_it(format, name
 
 
 @pytest.mark.parametrize(
-    "format", [chat, responses, anthropic], ids=["chat", "responses", "anthropic"]
+    "format",
+    [chat, responses, anthropic, bedrock],
+    ids=["chat", "responses", "anthropic", "bedrock"],
 )
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "provider_options"])
 def test_each_format_reads_back_what_it_renders(format, name):
@@ -152,7 +157,7 @@ def test_the_dialects_read_each_option_of_their_format():
 def test_what_may_be_left_out_of_a_refused_request_follows_from_the_list():
     droppable = {option.name for option in OPTIONS if option.droppable}
     assert droppable | {"stream_options", "reasoning"} | SAMPLING == OPTIONAL
-    assert {name.split(".")[1] for name in NESTED} <= droppable
+    assert {place.option for place in NESTED.values()} <= droppable
 
 
 def test_the_page_is_up_to_date():

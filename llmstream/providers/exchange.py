@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 logger = get_logger("llmstream.providers")
 
-Sign = Callable[[HTTPRequest], None]
-"""Changes a whole request just before it is sent; called again when it is sent again."""
+Sign = Callable[[HTTPRequest], Awaitable[None] | None]
+"""Changes a whole request just before it is sent; called again when it is sent again. What it returns is awaited."""
 
 
 _JSON = "application/json"
@@ -144,7 +144,9 @@ class Exchange:
             )
         request = self._channel.build(outbound, self._call.headers)
         if self._sign is not None:
-            self._sign(request)
+            signing = self._sign(request)
+            if signing is not None:
+                await signing
         response: Response = await self._here.client.send(request, trace, connect)
         if not 200 <= response.status < 300:
             raise await read_error(response)

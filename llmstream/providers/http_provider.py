@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -54,6 +54,10 @@ class HTTPProvider:
     api: API
     format: ClassVar[str]
     default_model: str | None = None
+    names_model: ClassVar[bool] = True
+    """Whether answers say which model made them; else it is the one that was asked."""
+    count_member: ClassVar[str] = "input_tokens"
+    """The member of a count's answer that has the number."""
     base_url = ""
 
     def __init__(self, config: ProviderConfig) -> None:
@@ -95,11 +99,14 @@ class HTTPProvider:
         return Outbound(self._format.path, rendered.body, headers=rendered.headers)
 
     def count_outbound(self, rendered: Rendered) -> Outbound | None:
-        """The request that counts the tokens of a rendered one, answered with `input_tokens`; None: there is none."""
+        """The request that counts the tokens of a rendered one; None: there is none."""
         return None
 
-    def sign(self, request: HTTPRequest) -> None:
-        """Change the whole request just before it is sent, for APIs that want a signature."""
+    def sign(self, request: HTTPRequest) -> Awaitable[None] | None:
+        """Change the whole request just before it is sent, for APIs that want a signature.
+
+        It may return an awaitable, if that needs the network or the disk.
+        """
 
     def make_traits(self, **traits: Any) -> ProviderTraits:
         """The traits of this provider. `traits` are those that all providers of this kind have."""
@@ -135,6 +142,8 @@ class HTTPProvider:
             decoder = self._format.make_decoder(include_raw=call.include_raw, keep_message=False)
             decoder.start.provider, decoder.start.warnings = self.name, tuple(rendered.warnings)
             decoder.start.request_id = exchange.request_id
+            if not self.names_model:
+                decoder.start.model = request.model
             decoder.start.rate_limits = rate_limits_of(response.headers)
             reader = AnswerReader(body, decoder, call, exchange.watchdog, response.abort)
             while not reader.done:
@@ -165,7 +174,7 @@ class HTTPProvider:
                 return None
         finally:
             await exchange.aclose()
-        return as_count(as_object(document).get("input_tokens"))
+        return as_count(as_object(document).get(self.count_member))
 
     def _log_unread(self, last: StreamEvent) -> None:
         """Show what wasn't understood to whoever can teach it to us. Keys are out of it, and it is escaped."""

@@ -25,10 +25,11 @@ _BUILT_IN = {
     "openai": "llmstream.providers.openai:OpenAIProvider",
     "openai-responses": "llmstream.providers.openai:OpenAIResponsesProvider",
     "anthropic": "llmstream.providers.anthropic:AnthropicProvider",
+    "bedrock": "llmstream.providers.bedrock:BedrockProvider",
     "local": "llmstream.providers.local:LocalProvider",
     "simulator": "llmstream.providers.simulator:SimulatorProvider",
 }
-_OWN_SDK = ("openai", "openai-responses", "anthropic")
+_OWN_FORMAT = ("openai", "openai-responses", "anthropic", "bedrock")
 _BARE = (
     (re.compile(r"(gpt-|o\d|chatgpt-)"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
@@ -85,9 +86,9 @@ def create(config: ProviderConfig) -> Provider:
 
 
 def listing() -> list[Listing]:
-    """Every provider, those over their own SDK first, with what the environment lacks for it."""
+    """Every provider, those with a format of their own first, with what the environment lacks for it."""
     return [
-        *(_listed(name, _load(name).api.keys, _load(name).default_model) for name in _OWN_SDK),
+        *(_listed(name, _load(name).api.keys, _load(name).default_model) for name in _OWN_FORMAT),
         *(
             _listed(
                 vendor.name,

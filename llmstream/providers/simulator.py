@@ -57,7 +57,7 @@ class SimulatorProvider:
     async def stream(self, request: ChatRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """One attempt."""
         decoder = wire.decoder(self._format, include_raw=call.include_raw, keep_message=False)
-        decoder.start.provider = self.name
+        decoder.start.provider, decoder.start.model = self.name, request.model
         events = script_events(
             self._items(request), id=f"sim-{self._turn}", model=request.model, format=self._format
         )

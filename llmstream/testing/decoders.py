@@ -10,8 +10,10 @@ from typing import Any
 
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason
+from llmstream.testing.frame_editor import edit_frame
 from llmstream.testing.rules import broken_rules
 from llmstream.wire.event_decoder import Decoder
+from llmstream.wire.framing.event_stream import EventStream
 
 Make = Callable[[], Decoder]
 
@@ -70,7 +72,7 @@ class _DecoderCheck:
         self._after_the_end()
         for _ in range(mutations):
             self._mutation(_mutate(self._body, chance))
-            self._mutation(_mutate_value(self._body, chance))
+            self._mutation(self._mutate_value(chance))
         self._growth()
 
     def _report(self, where: str, broken: Sequence[str]) -> None:
@@ -151,6 +153,17 @@ class _DecoderCheck:
         events = self._decode([body], "mutated")
         if events is not None:
             self._report("mutated", broken_rules(events))
+
+    def _mutate_value(self, chance: Random) -> bytes:
+        """One value of one frame's JSON becomes something else."""
+        framing = self._make().framing
+        is_messages = isinstance(framing, EventStream) and self._body[:1] <= b"\x01"
+        if not is_messages:
+            return _mutate_value(self._body, chance)
+        frames = framing.split(self._body)
+        at = chance.randrange(len(frames))
+        frames[at] = edit_frame(framing, frames[at], lambda data: _mutate_value(data, chance))
+        return b"".join(frames)
 
     def _growth(self) -> None:
         begun = self._make().framing.frame(b"x").partition(b"x")[0]

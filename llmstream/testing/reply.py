@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import error
 from llmstream.messages import Usage
 from llmstream.providers.simulator_script import ScriptItem, script_events
+from llmstream.testing.frame_editor import edit_frame
 from llmstream.wire.formats import find_format, format_at
 
 ANSWER = "one two three vier fünf 六 seven 🙂"
@@ -40,6 +41,12 @@ class Received:
     """The parsed JSON; None for an empty body."""
     connection: int
     """The number of its connection, from 1: equal numbers mean that it was used again."""
+
+    @property
+    def model(self) -> str:
+        """The model that is asked for, in the path or in the body."""
+        named = format_at(self.path).model_in(self.path)
+        return str(self.body["model"]) if named is None else named
 
 
 class CutError(Exception):
@@ -87,6 +94,10 @@ class Reply:
     def error_frame(self, kind: Any = "overloaded", message: str = "no capacity") -> bytes:
         """The frame by which a provider reports a failure inside a stream."""
         return self.format.make_encoder().feed(error(ErrorInfo(kind, message)))
+
+    def edited(self, frame: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        """The frame with its data changed. Its lengths and checksums, if it has some, are right."""
+        return edit_frame(self.framing, frame, change)
 
     def data_frame(self, data: str | bytes) -> bytes:
         """A frame that holds `data`, whatever it is."""

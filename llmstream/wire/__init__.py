@@ -1,6 +1,6 @@
 """Wire formats, sans-I/O: bytes to events (`decode`), events to bytes (`encode`), requests both ways (`request`).
 
-A format of your own is a subclass of `Decoder` over `SSE` or `NDJSON`, and a `Format` row in `FORMATS`.
+A format of your own is a subclass of `Decoder` over `SSE`, `NDJSON` or `EventStream`, and a `Format` row in `FORMATS`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from llmstream.wire.formats import FORMATS, Format, find_format
 if TYPE_CHECKING:
     from llmstream.wire.error_body import parse_error
     from llmstream.wire.event_decoder import Decoder
+    from llmstream.wire.framing.event_stream import EventStream
     from llmstream.wire.framing.ndjson import NDJSON
     from llmstream.wire.framing.sse import SSE
     from llmstream.wire.outbound import Encoder, Rendered
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOME = {
     "error_body": ("parse_error",),
     "event_decoder": ("Decoder",),
+    "framing.event_stream": ("EventStream",),
     "framing.ndjson": ("NDJSON",),
     "framing.sse": ("SSE",),
     "outbound": ("Encoder", "Rendered"),
@@ -33,6 +35,7 @@ __all__ = [
     "SSE",
     "Decoder",
     "Encoder",
+    "EventStream",
     "Format",
     "Rendered",
     "Specimen",

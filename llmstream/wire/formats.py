@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from llmstream.errors import ConfigurationError
 from llmstream.messages import ChatRequest
@@ -90,8 +91,16 @@ class Format:
 
     def is_path(self, path: str) -> bool:
         """Whether a request to `path` is one in this format. Its query and what stands before it don't count."""
-        pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(self.path))
-        return re.search(f"{pattern}$", path.partition("?")[0]) is not None
+        return self._match(path) is not None
+
+    def model_in(self, path: str) -> str | None:
+        """The model that a request's path names; None where it stands in the body."""
+        found = self._match(path)
+        return unquote(found["model"]) if found and "model" in found.groupdict() else None
+
+    def _match(self, path: str) -> re.Match[str] | None:
+        pattern = re.escape(self.path).replace(re.escape("{model}"), "(?P<model>[^/]+)")
+        return re.search(f"{pattern}$", path.partition("?")[0])
 
     def _part(self, name: str) -> Any:
         place: str | None = getattr(self, name)
@@ -144,6 +153,13 @@ _ROWS = (
         "Messages",
         provider="anthropic",
         path="/v1/messages",
+    ),
+    _built_in(
+        "bedrock-converse",
+        "bedrock_converse",
+        "Converse",
+        provider="bedrock",
+        path="/model/{model}/converse-stream",
     ),
 )
 FORMATS: dict[str, Format] = {row.name: row for row in _ROWS}

@@ -18,7 +18,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.options import OPTIONS
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.pass_through import SAMPLING
-from llmstream.wire.refusal_words import refusal_of, refuses_streaming
+from llmstream.wire.refusal_words import Refusal, refusal_of, refuses_streaming
 
 OPTIONAL = frozenset(
     {
@@ -29,8 +29,31 @@ OPTIONAL = frozenset(
     }
 )
 """Options that may be left out: the answer is still one to the question that was asked."""
-NESTED = ("text.verbosity",)
-"""Likewise, where they stand in an object of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An option that stands in an object of the body."""
+
+    option: str
+    """Our name for it."""
+    names: tuple[str, ...]
+    """The names that refusals have for it."""
+
+
+_FIELDS = "additionalModelRequestFields"
+NESTED = {
+    "text.verbosity": Place("verbosity", ("text.verbosity",)),
+    "inferenceConfig.temperature": Place("temperature", ("temperature",)),
+    "inferenceConfig.topP": Place("top_p", ("topP", "top_p")),
+    f"{_FIELDS}.top_k": Place("top_k", ("topK", "top_k")),
+    f"{_FIELDS}.thinking": Place("reasoning_effort", ("thinking",)),
+    f"{_FIELDS}.reasoningConfig": Place("reasoning_effort", ("reasoningConfig",)),
+    f"{_FIELDS}.reasoning_effort": Place("reasoning_effort", ("reasoning_effort",)),
+    "outputConfig.effort": Place("reasoning_effort", ("outputConfig.effort", "effort")),
+    "serviceTier.type": Place("service_tier", ("serviceTier", "serviceTier.type")),
+}
+"""Likewise, by their places."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """Options that hosts know by one of two names."""
 DEVELOPER = "role developer"
@@ -59,7 +82,8 @@ class Lesson:
     def __str__(self) -> str:
         if self.option == STREAM:
             return "stream: refused by the provider; asked for the whole answer at once"
-        name = self.option.rpartition(".")[2]
+        place = NESTED.get(self.option)
+        name = self.option if place is None else place.option
         change = "dropped" if self.instead is None else f"sent as {self.instead}"
         return f"{name}: refused by the provider; {change}"
 
@@ -145,7 +169,7 @@ def _find_option(sent: Mapping[str, Any], message: str, known: Iterable[Lesson])
     nested = [name for name in NESTED if _holds(sent, name)]
     optional = [*(name for name in sent if name in OPTIONAL), *nested]
     renamed = [name for name in sent if name in OTHER_NAME]
-    refused = {name: refusal_of(message, name) for name in (*optional, *renamed)}
+    refused = {name: _how_refused(message, name) for name in (*optional, *renamed)}
     unknown = next((name for name, how in refused.items() if how == "always"), None)
     if unknown is None:
         unwanted = next((name for name in optional if refused[name] == "here"), None)
@@ -154,6 +178,14 @@ def _find_option(sent: Mapping[str, Any], message: str, known: Iterable[Lesson])
     if any(lesson.option == other for lesson in known):
         return None  # a host that refuses both names has nothing more to teach
     return Lesson(unknown, other)
+
+
+def _how_refused(message: str, option: str) -> Refusal | None:
+    """How a message refuses an option, under any of its names. "Always" counts more than "here"."""
+    place = NESTED.get(option)
+    names = (option,) if place is None else place.names
+    found = [refusal_of(message, name) for name in names]
+    return "always" if "always" in found else next(filter(None, found), None)
 
 
 def _rename_developer(body: Mapping[str, Any]) -> bool:

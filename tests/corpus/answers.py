@@ -8,7 +8,8 @@ everybody. Each file `<format>/<name>.txt` is one case; to add a case is to add 
     data: {"choices": [{"delta": {"content": "Hel"}}]}
 
 First stands a JSON object of what the answer means, in the words of `meaning`. What it leaves out must not be in the
-answer. Then comes a line of `=====`, and all bytes after it are the body, as they are.
+answer. Then comes a line of `=====`, and all bytes after it are the body, as they are. Where frames are binary
+messages, each line stands for one: its name, a space, and its data.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import Any
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.messages import File, Message, Source, ToolCall, ToolResult, parse_arguments
-from llmstream.wire.formats import find_format
+from llmstream.wire.formats import FORMATS, find_format
+from llmstream.wire.framing.event_stream import EventStream
 
 FOLDER = Path(__file__).parent
 CUT = b"\n=====\n"
@@ -66,7 +68,24 @@ def read(path: Path) -> Answer:
     if not cut:
         raise ValueError(f"{path} has no line ===== between what the answer means and its bytes")
     means = json.loads(head)
-    return Answer(path.parent.name, path.stem, means.pop("shows"), means, body)
+    format = path.parent.name
+    if isinstance(FORMATS.get(format) and FORMATS[format].framing, EventStream):
+        body = messages(body)
+    return Answer(format, path.stem, means.pop("shows"), means, body)
+
+
+def messages(lines: bytes) -> bytes:
+    """The body of an AWS event stream that these lines stand for; a document as it is."""
+    if lines.startswith(b"{"):
+        return lines
+    named = (line.split(b" ", 1) for line in lines.splitlines())
+    return b"".join(
+        _WRITERS[name.endswith(b"Exception")](EventStream(), data, name.decode())
+        for name, data in named
+    )
+
+
+_WRITERS = {False: EventStream.frame, True: EventStream.exception}
 
 
 def answers(format: str | None = None) -> list[Answer]:

@@ -127,7 +127,10 @@ async def test_it_means_the_same_over_the_network(format: str, transport: str, m
                 [{"role": "user", "content": "x"}], stream=mode == "stream"
             )
             events = [event async for event in asked]
-            assert without(meaning(events), MODES[mode]) == without(case.means, MODES[mode])
+            found = meaning(events)
+            if "model" not in case.means:  # the provider names it, where the format doesn't
+                assert found.pop("model", "m") == "m"
+            assert without(found, MODES[mode]) == without(case.means, MODES[mode])
             if mode == "stream":
                 check_stream(events)
             else:

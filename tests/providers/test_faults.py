@@ -17,7 +17,7 @@ from llmstream.providers.config import TRANSPORTS
 from llmstream.providers.http import error_response
 from llmstream.providers.simulator import SimulatorProvider
 from llmstream.testing import FaultServer, VirtualClock
-from tests.loopback import APIS, CutError, Loopback, answer, pieces, refuse
+from tests.loopback import APIS, BY_SDK, CutError, Loopback, answer, pieces, refuse
 from tests.patience import PATIENCE
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -275,7 +275,7 @@ async def test_a_key_that_the_provider_echoes_does_not_come_through(
     assert "canary" not in repr(event)
 
 
-@api
+@pytest.mark.parametrize("provider", BY_SDK)
 async def test_nor_does_one_in_a_header_or_in_the_users_own_client(provider: str) -> None:
     import anthropic
     import openai

@@ -86,6 +86,12 @@ async def test_an_option_that_only_tunes_is_left_out_once_a_host_has_refused_it(
     assert all("text" not in each for each in bodies[1:])
 
 
+def options_of(body: dict[str, Any]) -> dict[str, Any]:
+    """The options of a body, under the names that most formats have for them."""
+    inference = body.get("inferenceConfig", {})
+    return {**body, **{"top_p" if name == "topP" else name: inference[name] for name in inference}}
+
+
 @api
 async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so(
     provider: str,
@@ -102,7 +108,7 @@ async def test_the_request_goes_out_again_at_once_without_the_option_and_says_so
     assert events[-1].type is EventType.MESSAGE_COMPLETE
     assert [(e.retry.delay, e.retry.attempt) for e in events if e.retry] == [(0.0, 1), (0.0, 1)]
     sent = [
-        [key for key in ("temperature", "top_p") if key in request.body]
+        [key for key in ("temperature", "top_p") if key in options_of(request.body)]
         for request in server.requests
     ]
     assert sent == [["temperature", "top_p"], ["top_p"], [], [], ["temperature"]]
@@ -269,6 +275,10 @@ DOCUMENTS: dict[str, Any] = {
         "content": [{"type": "text", "text": "Hello"}],
         "stop_reason": "end_turn",
     },
+    "bedrock": {
+        "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
+        "stopReason": "end_turn",
+    },
 }
 
 
@@ -292,4 +302,7 @@ async def test_a_server_that_does_not_stream_still_answers_the_same_call(
         assert last.message is not None
         assert last.message.text == "Hello"
         assert [told.partition(":")[0] for told in warnings(events)] == ["stream", "stream"]
-    assert ["stream" in request.body for request in server.requests] == [True, False, False]
+    streamed = [
+        "stream" in request.body or "-stream" in request.path for request in server.requests
+    ]
+    assert streamed == [True, False, False]

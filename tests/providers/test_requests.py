@@ -13,7 +13,7 @@ import pytest
 
 from llmstream import ConfigurationError, LLMClient, RetryPolicy
 from llmstream.providers.config import TRANSPORTS
-from tests.loopback import APIS, Loopback, answer
+from tests.loopback import APIS, BY_SDK, Loopback, answer
 
 QUESTION = [{"role": "user", "content": 'hi "there"\u2028 ü'}]
 ONCE = RetryPolicy(max_attempts=1)
@@ -115,7 +115,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
 
 
 @over
-@api
+@pytest.mark.parametrize("provider", BY_SDK)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(
     ("slash", "by_variable"),

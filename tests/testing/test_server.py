@@ -51,7 +51,7 @@ async def test_one_server_speaks_all_apis() -> None:
         for name in APIS:
             async with connect(server, name) as client:
                 assert (await ask(client))[-1].message.text == ANSWER
-    paths = [row.base_path + row.path for row in FORMATS.values()]
+    paths = [row.base_path + row.path.format(model="m") for row in FORMATS.values()]
     assert [request.path for request in server.requests] == paths
 
 
@@ -158,7 +158,7 @@ def test_faults_that_need_tls_bring_it() -> None:
 
 def test_describe_says_what_a_right_client_makes_of_it() -> None:
     assert describe("stall") == "stall: Three words, then silence → timeout"
-    assert describe("finish-then-fin").endswith(
-        "openai: complete, openai-responses: truncated, anthropic: truncated"
-    )
+    told = describe("finish-then-fin")
+    assert "→ openai: complete, openai-responses: truncated, anthropic: truncated" in told
+    assert "bedrock: complete" in told
     assert all(describe(name) for name in FAULTS)

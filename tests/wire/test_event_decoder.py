@@ -12,6 +12,7 @@ from llmstream import wire
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import EventType
 from llmstream.messages import FinishReason
+from llmstream.wire.framing.event_stream import EventStream
 from tests import strategies
 from tests.grammar_check import check_calls, check_stream
 from tests.recordings import bytewise, decode, random_cuts, two_way
@@ -81,8 +82,24 @@ def messages(text="hi"):
     )
 
 
-OPENINGS = {"openai-chat": chat, "openai-responses": responses, "anthropic-messages": messages}
+def converse(text="hi"):
+    delta = {"contentBlockIndex": 0, "delta": {"text": text}}
+    return b"".join(
+        [
+            EventStream().frame(b'{"role": "assistant"}', "messageStart"),
+            EventStream().frame(json.dumps(delta).encode(), "contentBlockDelta"),
+        ]
+    )
+
+
+OPENINGS = {
+    "openai-chat": chat,
+    "openai-responses": responses,
+    "anthropic-messages": messages,
+    "bedrock-converse": converse,
+}
 ENDS = {
+    "bedrock-converse": EventStream().frame(b'{"stopReason": "end_turn"}', "messageStop"),
     "openai-chat": b"data: [DONE]\n\n",
     "openai-responses": frame(
         {"type": "response.completed", "response": {"id": "c1", "status": "completed"}}
@@ -90,7 +107,16 @@ ENDS = {
     "anthropic-messages": frame({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
     + frame({"type": "message_stop"}),
 }
+NAMELESS = ("bedrock-converse",)
+"""Formats whose answers have no id, and don't name their model."""
+BODY_ENDS = ("bedrock-converse",)
+"""Formats whose own end is that of the body, after the finish reason."""
 DOCUMENTS = {
+    "bedrock-converse": {
+        "output": {"message": {"role": "assistant", "content": [{"text": "hi"}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 3, "outputTokens": 1},
+    },
     "openai-chat": {
         "id": "c1",
         "model": "m",
@@ -143,7 +169,8 @@ def failure(events):
 def test_an_answer_with_its_end_completes(format):
     """Text and the provider's own end make MESSAGE_START, the text, MESSAGE_COMPLETE."""
     start, *deltas, last = run(format, OPENINGS[format]() + ENDS[format])
-    assert (start.type, start.start.id, start.start.model) == (EventType.MESSAGE_START, "c1", "m")
+    named = (None, None) if format in NAMELESS else ("c1", "m")
+    assert (start.type, start.start.id, start.start.model) == (EventType.MESSAGE_START, *named)
     assert [event.text for event in deltas] == ["hi"]
     assert last.type is EventType.MESSAGE_COMPLETE
     assert last.message.text == "hi"
@@ -247,7 +274,8 @@ def test_a_whole_document_is_an_answer(format):
         assert piece.text == "hi"
         assert last.finish_reason is FinishReason.STOP
         assert (last.usage.input_tokens, last.usage.output_tokens) == (3, 1)
-        assert (last.start.id, last.start.model) == ("c1", "m")
+        named = (None, None) if format in NAMELESS else ("c1", "m")
+        assert (last.start.id, last.start.model) == named
 
 
 @each_format
@@ -267,7 +295,7 @@ def test_done_is_never_taken_for_json(format):
         )
 
 
-@each_format
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - set(BODY_ENDS)))
 def test_nothing_follows_the_end(format):
     """Bytes after the end, in the same piece or later, change nothing; nor does finishing or aborting."""
     data = OPENINGS[format]() + ENDS[format]
@@ -548,7 +576,45 @@ message_events = st.fixed_dictionaries(
         "error": odd,
     },
 )
+bedrock_events = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": odd,
+        "contentBlockIndex": odd | st.integers(0, 1),
+        "start": odd
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "toolUse": odd
+                | st.fixed_dictionaries({}, optional={"toolUseId": odd, "name": odd, "type": odd}),
+                "toolResult": odd | st.fixed_dictionaries({}, optional={"type": odd}),
+                "image": odd | st.fixed_dictionaries({}, optional={"format": odd}),
+            },
+        ),
+        "delta": odd
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "text": odd,
+                "toolUse": odd | st.fixed_dictionaries({}, optional={"input": odd}),
+                "toolResult": odd | st.lists(odd, max_size=2),
+                "reasoningContent": odd
+                | st.fixed_dictionaries(
+                    {}, optional={"text": odd, "signature": odd, "redactedContent": odd}
+                ),
+                "citation": odd
+                | st.fixed_dictionaries({}, optional={"location": odd, "sourceContent": odd}),
+                "image": odd | st.fixed_dictionaries({}, optional={"source": odd, "error": odd}),
+            },
+        ),
+        "stopReason": odd | st.just("end_turn"),
+        "usage": odd | st.fixed_dictionaries({}, optional={"inputTokens": odd}),
+        "trace": odd | st.fixed_dictionaries({}, optional={"promptRouter": odd}),
+        "error": odd,
+    },
+)
 PAYLOADS = {
+    "bedrock-converse": st.lists(bedrock_events, max_size=5),
     "openai-chat": st.lists(chat_chunks, max_size=4),
     "openai-responses": st.lists(response_events, max_size=5),
     "anthropic-messages": st.lists(message_events, max_size=5),

@@ -212,6 +212,13 @@ def ending_in(format: str, word: str, *, text: str = "Half") -> bytes:
             {"type": "message_stop"},
         ]
         return b"".join(map(frame, frames))
+    if format == "bedrock-converse":
+        events = {
+            "contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": text}},
+            "messageStop": {"stopReason": word},
+        }
+        framing = FORMATS[format].framing
+        return b"".join(framing.frame(json.dumps(events[name]).encode(), name) for name in events)
     details = {"status": "incomplete", "incomplete_details": {"reason": word}}
     frames = [
         {"type": "response.output_text.delta", "output_index": 0, "delta": text},
@@ -339,6 +346,8 @@ def document_ending_in(format: str, word: str) -> bytes:
     elif format == "anthropic-messages":
         content = [{"type": "text", "text": "Half"}]
         body = {"type": "message", "content": content, "stop_reason": word}
+    elif format == "bedrock-converse":
+        body = {"output": {"message": {"content": [{"text": "Half"}]}}, "stopReason": word}
     else:
         part = {"type": "output_text", "text": "Half", "annotations": []}
         output = [{"type": "message", "content": [part]}]

@@ -36,6 +36,7 @@ ENDS = {
     "openai-chat": re.compile(rb'\[DONE\]|"finish_reason": ?"'),
     "openai-responses": re.compile(rb'"response\.(completed|incomplete)"'),
     "anthropic-messages": re.compile(rb'"message_stop"'),
+    "bedrock-converse": re.compile(rb'"stopReason"|messageStop'),
 }
 """Without these bytes no answer of the format is whole."""
 
@@ -184,6 +185,13 @@ class Parsing(Feeding):
         assert sum(len(frame.data) for frame in self.frames) <= sum(map(len, self.fed))
 
 
+def held_by(framer: Any) -> int:
+    """The bytes that a framer holds back, and the one that it has for text."""
+    inside = getattr(framer, "_text", None)
+    held = sum(map(len, (*framer._pending, *getattr(framer, "_data", ()))))
+    return held if inside is None else held + held_by(inside)
+
+
 class Decoding(Feeding):
     """A decoder: one end, last; no end made up; deltas that add up; nothing raised; nothing piled up."""
 
@@ -232,8 +240,7 @@ class Decoding(Feeding):
 
     @invariant()
     def bounded(self) -> None:
-        parser = self.decoder._framer
-        assert sum(map(len, (*parser._pending, *parser._data))) <= LIMIT
+        assert held_by(self.decoder._framer) <= LIMIT
         assert len(self.decoder._stray) <= LIMIT + PIECE
 
     @invariant()

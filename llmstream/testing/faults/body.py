@@ -9,6 +9,7 @@ import zlib
 from llmstream.testing.faults.catalogue import fault
 from llmstream.testing.faults.head import GARBLED
 from llmstream.testing.reply import Reply
+from llmstream.wire.framing.event_stream import EventStream
 
 BROKEN = ("truncated", "protocol")
 """Two true names for a body whose transfer breaks: cut there, or not readable."""
@@ -20,7 +21,9 @@ def _all(reply: Reply) -> bytes:
 
 
 def _begun(reply: Reply) -> bytes:
-    """How a frame begins."""
+    """How a frame begins; a message says its size, which is 30 MB here."""
+    if isinstance(reply.framing, EventStream):
+        return reply.framing.begin(30_000_000)
     return reply.data_frame("x").partition(b"x")[0]
 
 

@@ -11,11 +11,13 @@ from llmstream.errors import RETRYABLE
 from llmstream.testing.faults.expectation import Expected
 from llmstream.testing.reply import ANSWER, Reply
 from llmstream.wire.formats import FORMATS, Format
+from llmstream.wire.framing.event_stream import EventStream
 from llmstream.wire.framing.sse import SSE
 
 Play: TypeAlias = Callable[[Reply], Awaitable[None]]
-Group: TypeAlias = Literal["all", "sse", "done"]
-"""The wire formats that a fault concerns: all, those over server-sent events, those whose last frame is `[DONE]`."""
+Group: TypeAlias = Literal["all", "lines", "sse", "done"]
+"""The wire formats that a fault concerns: all, those whose frames are lines of text, those over server-sent events,
+those whose last frame is `[DONE]`."""
 Outcomes: TypeAlias = str | tuple[str, ...]
 """`"complete"` or the kind of an ERROR; several, where more than one is true, the best first."""
 
@@ -75,6 +77,8 @@ class Fault:
             return row.name in self.formats
         if self.group == "sse":
             return isinstance(row.framing, SSE)
+        if self.group == "lines":
+            return not isinstance(row.framing, EventStream)
         return self.group == "all" or row.samples.done_marker
 
     def _expect(self, row: Format) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 from llmstream.messages import ToolCall
@@ -25,6 +26,11 @@ def _text_member(reply: Reply) -> str:
     return reply.format.samples.text_member
 
 
+def _edited(reply: Reply, change: Callable[[bytes], bytes]) -> list[bytes]:
+    """The frames of a proper answer, with their data changed."""
+    return [reply.edited(frame, change) for frame in reply.frames]
+
+
 # --- server-sent events, as the standard has them --------------------------------------------------------------
 
 
@@ -34,13 +40,13 @@ async def ok(reply: Reply) -> None:
     await reply.stream()
 
 
-@fault("complete")
+@fault("complete", group="lines")
 async def crlf(reply: Reply) -> None:
     """Lines end in CR LF."""
     await reply.stream(*(frame.replace(b"\n", b"\r\n") for frame in reply.frames))
 
 
-@fault("complete")
+@fault("complete", group="lines")
 async def crlf_split(reply: Reply) -> None:
     """Lines end in CR LF, and chunks between the two."""
     await reply.stream(
@@ -54,13 +60,13 @@ async def cr(reply: Reply) -> None:
     await reply.stream(*(frame.replace(b"\n", b"\r") for frame in reply.frames))
 
 
-@fault("complete")
+@fault("complete", group="lines")
 async def byte_order_mark(reply: Reply) -> None:
     """A byte order mark at the start."""
     await reply.stream(b"\xef\xbb\xbf", *reply.frames)
 
 
-@fault("complete")
+@fault("complete", group="lines")
 async def byte_order_mark_split(reply: Reply) -> None:
     """A byte order mark in two chunks."""
     await reply.stream(b"\xef", b"\xbb\xbf" + reply.frames[0], *reply.frames[1:])
@@ -199,7 +205,6 @@ async def opening_twice(reply: Reply) -> None:
 @fault("complete")
 async def usage_absurd(reply: Reply) -> None:
     """Token counts that are negative, text, fractions, lists or far too large."""
-    text = b"".join(reply.frames)
     counts = iter(
         [
             b"-5",
@@ -214,14 +219,16 @@ async def usage_absurd(reply: Reply) -> None:
         ]
         * 9
     )
-    await reply.stream(re.sub(rb'(?<=_tokens":)\d+', lambda _: next(counts), text))
+    absurd = re.compile(rb'(?<=okens":)\d+')
+    frames = _edited(reply, lambda data: absurd.sub(lambda _: next(counts), data))
+    await reply.stream(*frames)
 
 
 @fault("complete")
 async def finish_reason_unknown(reply: Reply) -> None:
     """A finish reason of tomorrow."""
-    text = b"".join(reply.frames)
-    await reply.stream(text.replace(b'"stop"', b'"bored"').replace(b'"end_turn"', b'"bored"'))
+    word = re.compile(rb'"(stop|end_turn)"')
+    await reply.stream(*_edited(reply, lambda data: word.sub(b'"bored"', data)))
 
 
 @fault("complete")
@@ -232,7 +239,7 @@ async def empty_deltas(reply: Reply) -> None:
     for word in range(8):
         frame = reply.words(0, 1)[len(reply.opening) :] if not word else reply.words(word, word + 1)
         last = reply.framing.split(frame)[-1]
-        empty = text.sub(rb'\1""', last)
+        empty = reply.edited(last, lambda data: text.sub(rb'\1""', data))
         frames += [frame, empty, empty]
     await reply.stream(*frames, *reply.ending)
 
@@ -312,6 +319,11 @@ async def error_echoes_the_key(reply: Reply) -> None:
     await reply.stream(reply.words(0, 3), reply.error_frame("authentication", f"bad key {key}"))
 
 
+def _fourth(reply: Reply, old: bytes, new: bytes) -> bytes:
+    """The frame of the fourth word, with other bytes in its data."""
+    return reply.edited(reply.words(3, 4), lambda data: data.replace(old, new))
+
+
 # --- JSON that can't be right ---------------------------------------------------------------------------------
 
 
@@ -342,13 +354,13 @@ async def json_empty(reply: Reply) -> None:
 @fault("protocol", words=3)
 async def bad_utf_8(reply: Reply) -> None:
     """Three words, then an event with bytes that are no UTF-8."""
-    await _between(reply, reply.words(3, 4).replace(b"vier", b"\xff\xfe"))
+    await _between(reply, _fourth(reply, b"vier", b"\xff\xfe"))
 
 
 @fault("protocol", words=3)
 async def nul_in_json(reply: Reply) -> None:
     """Three words, then an event with a raw NUL in a string."""
-    await _between(reply, reply.words(3, 4).replace(b"vier", b"v\0er"))
+    await _between(reply, _fourth(reply, b"vier", b"v\0er"))
 
 
 @fault(("complete", "protocol"), words=3)
@@ -368,7 +380,7 @@ async def lone_surrogate(reply: Reply) -> None:
     r"""A word with half a character: `\ud83d`."""
     await reply.stream(
         reply.words(0, 3),
-        reply.words(3, 4).replace(b"vier", b"\\ud83d"),
+        _fourth(reply, b"vier", b"\\ud83d"),
         reply.words(4),
         *reply.ending,
     )
@@ -379,7 +391,7 @@ async def text_of_another_type(reply: Reply) -> None:
     """Three words, then a word that is a number."""
     member = _text_member(reply)
     word, number = f'"{member}":" vier"'.encode(), f'"{member}":4'.encode()
-    await _between(reply, reply.words(3, 4).replace(word, number))
+    await _between(reply, _fourth(reply, word, number))
 
 
 @fault("protocol", words=3)
@@ -392,8 +404,8 @@ async def structure_of_another_type(reply: Reply) -> None:
 @fault("complete")
 async def duplicate_keys(reply: Reply) -> None:
     """Every object names its keys twice."""
-    twice = (re.sub(rb"(?m)\{(.+)\}$", rb"{\1,\1}", frame) for frame in reply.frames)
-    await reply.stream(*twice)
+    whole = re.compile(rb"(?m)\{(.+)\}$")
+    await reply.stream(*_edited(reply, lambda data: whole.sub(rb"{\1,\1}", data)))
 
 
 @fault(("complete", "protocol"), words=3)

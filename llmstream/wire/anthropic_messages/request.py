@@ -25,12 +25,8 @@ from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, To
 from llmstream.provider_data import keep, own_members
 from llmstream.wire.anthropic_messages.blocks import FORMAT
 from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history, refused_file
-from llmstream.wire.anthropic_messages.thinking import (
-    fit_thinking,
-    parse_reasoning,
-    render_reasoning,
-)
 from llmstream.wire.anthropic_messages.versions import takes_system_amid_turns
+from llmstream.wire.claude_thoughts import fit_thinking, parse_reasoning, render_reasoning
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools

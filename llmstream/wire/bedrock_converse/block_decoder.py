@@ -1,4 +1,4 @@
-"""BlockDecoder: the content blocks of a Converse answer, as events. Of what is around them it knows nothing."""
+"""ConverseBlockDecoder: the content blocks of a Converse answer, as events. Of what is around them it knows nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llmstream.wire.bedrock_converse.blocks import (
     FORMAT,
     FORMATS,
     SERVER_TOOL,
-    OpenBlock,
+    ConverseBlock,
     add_content,
     as_arguments,
     join_base64,
@@ -32,7 +32,7 @@ _TEXT, _REASONING, _CALL, _RESULT, _IMAGE = (
 )
 
 
-class BlockDecoder(Decoder):
+class ConverseBlockDecoder(Decoder):
     """Blocks that begin, go on and end, whatever their events lack; and blocks that come whole."""
 
     format = FORMAT
@@ -40,7 +40,7 @@ class BlockDecoder(Decoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._blocks: dict[int, OpenBlock] = {}
+        self._blocks: dict[int, ConverseBlock] = {}
         self._last_index = -1  # of the block that spoke last: events may lack theirs
         self._last_kind = ""  # of the block that began last
 
@@ -87,7 +87,7 @@ class BlockDecoder(Decoder):
 
     # --- words ---------------------------------------------------------------------------------------------
 
-    def _block_of(self, index: int, kind: str) -> OpenBlock:
+    def _block_of(self, index: int, kind: str) -> ConverseBlock:
         """The block of this kind that goes on; a new one, if none does."""
         block = self._blocks.get(index)
         if block is not None and block.kind == kind:
@@ -97,8 +97,8 @@ class BlockDecoder(Decoder):
             self._opaque(phase=None, understood=False)  # cited and uncited text go back apart
         return self._begin(index, kind)
 
-    def _begin(self, index: int, kind: str) -> OpenBlock:
-        block = self._blocks[index] = OpenBlock(kind)
+    def _begin(self, index: int, kind: str) -> ConverseBlock:
+        block = self._blocks[index] = ConverseBlock(kind)
         self._last_kind = kind
         self._last_index = index
         return block
@@ -144,12 +144,12 @@ class BlockDecoder(Decoder):
         if block.call is not None:
             self._call_delta(block.call, as_arguments(said.get("input")), named=True)
 
-    def _last_call(self) -> OpenBlock | None:
+    def _last_call(self) -> ConverseBlock | None:
         """The open call that began last: an index may be wrong."""
         calls = (block for block in reversed(self._blocks.values()) if block.call is not None)
         return next(calls, None)
 
-    def _nameless(self, index: int) -> OpenBlock:
+    def _nameless(self, index: int) -> ConverseBlock:
         """A call whose arguments come without its start."""
         self._end_block(index)
         block = self._begin(index, _CALL)
@@ -198,14 +198,14 @@ class BlockDecoder(Decoder):
         elif block.kind == _IMAGE:
             self._end_image(block)
 
-    def _end_reasoning(self, block: OpenBlock) -> None:
+    def _end_reasoning(self, block: ConverseBlock) -> None:
         if block.signature:
             self._seal(block.thought, signature="".join(block.signature))
         if block.pieces:
             redacted = {"redactedContent": join_base64(block.pieces)}
             self._opaque(item={_REASONING: redacted})
 
-    def _end_image(self, block: OpenBlock) -> None:
+    def _end_image(self, block: ConverseBlock) -> None:
         shown = block.shown
         if block.pieces:
             shown = {**shown, "source": {"bytes": join_base64(block.pieces)}}

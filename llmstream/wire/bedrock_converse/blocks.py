@@ -69,7 +69,7 @@ OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
 """More names, and those that mean the same."""
 
 
-class OpenBlock:
+class ConverseBlock:
     """A content block that has begun."""
 
     __slots__ = ("call", "kind", "pieces", "result", "shown", "signature", "thought")

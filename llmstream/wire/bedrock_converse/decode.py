@@ -10,7 +10,7 @@ to it, all seen in recordings or public reports:
 - An exception in place of an event. That of a model says its own status and message.
 - Gateways that lose the names of events, or put each event into an object with its name.
 
-An answer is whole when the body ends after `messageStop`; what `metadata` says is lost if it is cut there.
+An answer ends with `metadata`, or with the body after `messageStop`: a cut there costs what `metadata` says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from llmstream.checks import as_object, as_text
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.wire.bedrock_converse import members
-from llmstream.wire.bedrock_converse.block_decoder import BlockDecoder
+from llmstream.wire.bedrock_converse.block_decoder import ConverseBlockDecoder
 from llmstream.wire.bedrock_converse.usage import parse_usage
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
@@ -29,7 +29,7 @@ from llmstream.wire.framing.event_stream import ERROR
 from llmstream.wire.json_fields import as_string
 
 
-class ConverseDecoder(BlockDecoder):
+class ConverseDecoder(ConverseBlockDecoder):
     """One answer of Converse."""
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
@@ -76,10 +76,15 @@ class ConverseDecoder(BlockDecoder):
         self.finishing = True
         if said.get("stopReason"):
             self._finish_word(as_string(said["stopReason"]))
-        self._parse_metadata(said)
+        self._describe(said)
 
     def _parse_metadata(self, said: Mapping[str, Any]) -> None:
-        """The usage, and what else is said of an answer."""
+        """The usage, and what else is said of an answer. Behind `messageStop` it is the last event."""
+        self._describe(said)
+        if self.finishing:
+            self._complete()
+
+    def _describe(self, said: Mapping[str, Any]) -> None:
         self._count(parse_usage(said.get("usage")))
         found = {name: said[name] for name in members.DETAILS if said.get(name)}
         if as_object(found.get("metrics")) == {"latencyMs": 0}:
@@ -97,9 +102,9 @@ class ConverseDecoder(BlockDecoder):
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[Any, Mapping[str, Any]], None]]] = {
         "messageStart": _parse_start,
-        "contentBlockStart": BlockDecoder.parse_block_start,
-        "contentBlockDelta": BlockDecoder.parse_delta,
-        "contentBlockStop": BlockDecoder.parse_block_stop,
+        "contentBlockStart": ConverseBlockDecoder.parse_block_start,
+        "contentBlockDelta": ConverseBlockDecoder.parse_delta,
+        "contentBlockStop": ConverseBlockDecoder.parse_block_stop,
         "messageStop": _parse_stop,
         "metadata": _parse_metadata,
     }
@@ -110,5 +115,7 @@ def _named(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     for name in members.EVENTS:
         if isinstance(payload.get(name), dict):
             return name, payload[name]
+    if "type" in payload:
+        return "", payload  # no event of Converse says what it is
     name = next((name for member, name in members.BY_MEMBER if member in payload), "")
     return name, payload

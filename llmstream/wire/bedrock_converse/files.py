@@ -84,7 +84,9 @@ def _source(part: ImagePart | File) -> dict[str, Any] | None:
 
 def _name_for(file: File, names: set[str]) -> str:
     """A name that Converse takes, and that no document before it has."""
-    given = _NOT_IN_A_NAME.sub("-", file.name or "")
+    stem, _, ending = (file.name or "").rpartition(".")
+    is_format = stem and any(ending.lower() in formats for formats in FORMATS.values())
+    given = _NOT_IN_A_NAME.sub("-", stem if is_format else file.name or "")
     base = " ".join(given.split())[: _LONGEST_NAME - 8] or _UNNAMED
     name, number = base, 1
     while name in names:

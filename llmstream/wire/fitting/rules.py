@@ -37,6 +37,10 @@ ANTHROPIC_ID = IdRule(
     "at most 64 letters, digits, _ and -", re.compile(r"[a-zA-Z0-9_-]{1,64}"), prefix="toolu_"
 )
 """Anthropic: 400 `tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'`. The length is our own bound."""
+BEDROCK_ID = IdRule(
+    "at most 64 letters, digits and _.:-", re.compile(r"[a-zA-Z0-9_.:-]{1,64}"), prefix="tooluse_"
+)
+"""Amazon: botocore ToolUseId."""
 MISTRAL_ID = IdRule("nine letters and digits", re.compile(r"[a-zA-Z0-9]{9}"), prefix="", length=9)
 """Mistral: 400 `Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9`."""
 

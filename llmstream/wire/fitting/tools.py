@@ -94,10 +94,20 @@ ANTHROPIC_TOOLS = ToolRules(
 )
 """anthropic.types.ToolUnionParam: every type but `custom` is dated; `mcp_toolset` is of the beta."""
 
+SYSTEM_TOOL = "systemTool"
+"""Bedrock's word for a tool that Amazon runs; its definition has a name: `nova_grounding`."""
+BEDROCK_TOOLS = ToolRules(
+    format="bedrock-converse",
+    label="Bedrock's Converse",
+    own=frozenset({SYSTEM_TOOL}),
+    takes_unknown=False,
+)
+"""botocore Tool: functions and system tools."""
+
 
 def _is_known(kind: str) -> bool:
     """Whether a vendor whose tools we know has a tool of this type."""
-    if kind in _RESPONSES or kind == "mcp_toolset":
+    if kind in _RESPONSES or kind in ("mcp_toolset", SYSTEM_TOOL):
         return True
     return _PREVIEW.fullmatch(kind) is not None or _DATED.fullmatch(kind) is not None
 

@@ -7,7 +7,7 @@ headers, a CRC of both), headers, a payload, and a CRC of all before it. Rules:
   its class as `__type`, as the errors of AWS's other JSON protocols have.
 - A CRC or a length that is wrong ends the body: nobody can tell where the next message begins.
 - A body, or the rest of one, that begins with another byte than a message does is text: a JSON document, a proxy's
-  page. Its lines are returned as `stray`.
+  page, server-sent events that a gateway made. It is cut as `SSEFramer` cuts it.
 
 Linear in the input: a message in many pieces is joined once. Bounded by `max_frame` bytes a message.
 """
@@ -22,6 +22,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from llmstream.wire.framing.framer import MAX_FRAME, BrokenFrame, Frame
+from llmstream.wire.framing.sse import SSEFramer
 from llmstream.wire.framing.text_frames import TextTemplate
 from llmstream.wire.json_fields import parse_json
 
@@ -41,7 +42,7 @@ ERROR = "error"
 """The name of a frame that reports a failure."""
 
 
-class Message(NamedTuple):
+class StreamMessage(NamedTuple):
     """One message: its headers of text, and its payload."""
 
     headers: Mapping[str, str]
@@ -54,13 +55,13 @@ class EventStreamFramer:
     __slots__ = (
         "_headers",
         "_is_over",
-        "_is_text",
         "_max",
         "_need",
         "_pending",
         "_pending_size",
         "_raw_headers",
         "_template",
+        "_text",
         "oversized",
     )
 
@@ -69,7 +70,7 @@ class EventStreamFramer:
         self._pending: list[bytes] = []  # pieces of the unfinished message
         self._pending_size = 0
         self._need = 1  # bytes that tell more than those that are there
-        self._is_text = False  # what comes is no message
+        self._text: SSEFramer | None = None  # what comes is no message
         self._is_over = False  # a message was broken
         self._raw_headers = b""  # those of the last message
         self._headers: Mapping[str, str] = {}
@@ -88,29 +89,29 @@ class EventStreamFramer:
             data = b"".join(self._pending)
             self._pending.clear()
         at = 0
-        if not self._is_text:
+        if self._text is None:
             while frame := self._next(data, at):
                 at += self._need
                 yield frame
-        if self._is_text:
-            *lines, rest = data[at:].split(b"\n")
-            for line in lines:
-                yield Frame("", line, stray=True)
-            self._is_over = self.oversized = len(rest) > self._max
-            at = len(data) - len(rest)
+        if self._text is not None:
+            yield from self._text.feed(data[at:])
+            self.oversized = self._text.oversized
+            return
         self._pending_size = len(data) - at
         if self._pending_size and not self._is_over:
             self._pending.append(data[at:])
 
     def finish(self) -> list[Frame]:
-        """The body is over: its last line, if it was text. A message that was cut is nothing."""
-        if not self._is_text or self._is_over or not self._pending:
+        """The body is over: what text leaves unfinished. A message that was cut is nothing."""
+        if self._text is None or self._is_over:
             return []
-        return [Frame("", b"".join(self._pending), terminated=False, stray=True)]
+        found = self._text.finish()
+        self.oversized = self._text.oversized
+        return found
 
     def learn(self, frame: Frame, text: str) -> None:
         """`frame`, the last one taken, meant `text` and nothing else."""
-        if self._template is None:
+        if self._template is None or self._text is not None:
             return
         self._template.learn(self._raw_headers, frame.data, text)
         if not self._template.wanted:
@@ -123,7 +124,7 @@ class EventStreamFramer:
         if not size or self._is_over:
             return None
         if data[at] > _LARGEST_FIRST:
-            self._is_text, self._need = True, 1
+            self._text = SSEFramer(max_frame=self._max)
             return None
         if size < _BEGIN:
             return None
@@ -155,7 +156,7 @@ class EventStreamFramer:
             except (IndexError, UnicodeDecodeError):
                 return self._break("the headers of a message can't be read", raw)
             self._raw_headers = raw
-        return _frame(Message(self._headers, block[size:]))
+        return _frame(StreamMessage(self._headers, block[size:]))
 
     def _break(self, flaw: str, data: bytes) -> BrokenFrame:
         """Nothing after this is read."""
@@ -189,7 +190,7 @@ def _headers_in(raw: bytes) -> Iterator[tuple[str, str]]:
         at += size
 
 
-def _frame(message: Message) -> Frame:
+def _frame(message: StreamMessage) -> Frame:
     """A message as a frame."""
     headers, payload = message
     kind = headers.get(":message-type", "event")
@@ -211,13 +212,24 @@ def _object_in(payload: bytes) -> dict[str, object]:
     return told if isinstance(told, dict) else {"message": str(told)}
 
 
-def encode_message(message: Message) -> bytes:
+def encode_message(message: StreamMessage) -> bytes:
     """The bytes of a message."""
-    raw = b"".join(_header(name, value) for name, value in message.headers.items())
-    lengths = _LENGTHS.pack(len(raw) + len(message.payload) + _LEAST, len(raw))
-    head = lengths + _CRC.pack(crc32(lengths))
-    body = head + raw + message.payload
+    return _encode(_headers_of(message.headers), message.payload)
+
+
+def _encode(headers: bytes, payload: bytes) -> bytes:
+    body = _head(headers, len(payload)) + headers + payload
     return body + _CRC.pack(crc32(body))
+
+
+def _head(headers: bytes, size: int) -> bytes:
+    """The prelude of a message with these headers, and a payload of this size."""
+    lengths = _LENGTHS.pack(len(headers) + size + _LEAST, len(headers))
+    return lengths + _CRC.pack(crc32(lengths))
+
+
+def _headers_of(headers: Mapping[str, str]) -> bytes:
+    return b"".join(_header(name, value) for name, value in headers.items())
 
 
 def _header(name: str, value: str) -> bytes:
@@ -251,17 +263,29 @@ class EventStream:
     def frame(self, data: bytes, event: str = "") -> bytes:
         """The bytes of one event."""
         return encode_message(
-            Message({":event-type": event, ":content-type": _JSON, ":message-type": "event"}, data)
+            StreamMessage(
+                {":event-type": event, ":content-type": _JSON, ":message-type": "event"}, data
+            )
         )
 
     def exception(self, data: bytes, name: str) -> bytes:
         """The bytes of an exception of this class."""
         return encode_message(
-            Message(
+            StreamMessage(
                 {":exception-type": name, ":content-type": _JSON, ":message-type": "exception"},
                 data,
             )
         )
+
+    def reframe(self, frame: bytes, data: bytes) -> bytes:
+        """The message with another payload."""
+        _, size = _LENGTHS.unpack_from(frame)
+        return _encode(frame[_BEGIN : _BEGIN + size], data)
+
+    def begin(self, size: int) -> bytes:
+        """The first bytes of a message whose payload has this size, which doesn't come with them."""
+        raw = _headers_of({":event-type": "chunk"})
+        return _head(raw, size) + raw
 
     def unframe(self, frame: bytes) -> bytes:
         """The payload of one message."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -38,8 +37,7 @@ class Behind:
 
     async def _play(self, reply: Reply) -> None:
         assert reply.request is not None
-        body = reply.request.body
-        scenario = body["model"]
+        scenario = reply.request.model
         if scenario == "refused":
             await reply.whole(429, reply.error_body("rate_limit_error", "secret"))
         elif scenario == "midway":
@@ -65,8 +63,8 @@ class Behind:
     @property
     def asked(self) -> ChatRequest:
         """The last request that it got, read as its format says."""
-        body: dict[str, Any] = self.server.requests[-1].body
-        return find_format(self.format).parse_request(body)
+        last = self.server.requests[-1]
+        return find_format(self.format).parse_request({**last.body, "model": last.model})
 
 
 @asynccontextmanager

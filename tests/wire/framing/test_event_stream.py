@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from llmstream.wire.framing.event_stream import (
     EventStream,
     EventStreamFramer,
-    Message,
+    StreamMessage,
     encode_message,
 )
 from llmstream.wire.framing.framer import BrokenFrame, Frame
+from llmstream.wire.framing.sse import SSEFramer
 from llmstream.wire.framing.text_frames import TextTemplate
 
 FRAMING = EventStream("text", ("p",))
@@ -28,7 +29,7 @@ THROTTLED = FRAMING.exception(b'{"message":"slow down"}', "throttlingException")
 headers = st.dictionaries(
     st.text(st.characters(codec="ascii"), min_size=1, max_size=20), st.text(max_size=20), max_size=4
 )
-messages = st.lists(st.builds(Message, headers, st.binary(max_size=40)), max_size=5)
+messages = st.lists(st.builds(StreamMessage, headers, st.binary(max_size=40)), max_size=5)
 
 
 def frames_of(*pieces: bytes, max_frame: int = 10_000) -> list[Frame | str]:
@@ -43,7 +44,9 @@ def told(*pieces: bytes) -> list[tuple[str, bytes]]:
 
 
 @given(messages, st.binary(max_size=20), st.lists(st.integers(0, 300), max_size=5))
-def test_any_split_gives_the_same_frames(said: list[Message], junk: bytes, cuts: list[int]) -> None:
+def test_any_split_gives_the_same_frames(
+    said: list[StreamMessage], junk: bytes, cuts: list[int]
+) -> None:
     body = b"".join(map(encode_message, said)) + junk
     places = sorted({0, len(body), *(min(cut, len(body)) for cut in cuts)})
     pieces = [body[a:b] for a, b in pairwise(places)]
@@ -52,7 +55,7 @@ def test_any_split_gives_the_same_frames(said: list[Message], junk: bytes, cuts:
 
 
 @given(messages)
-def test_a_body_is_cut_into_its_messages(said: list[Message]) -> None:
+def test_a_body_is_cut_into_its_messages(said: list[StreamMessage]) -> None:
     made = [encode_message(message) for message in said]
     assert FRAMING.split(b"".join(made)) == made
     assert [FRAMING.unframe(frame) for frame in made] == [message.payload for message in said]
@@ -94,7 +97,7 @@ def test_a_message_is_named_by_its_event() -> None:
 def test_an_exception_is_an_error_that_says_its_class(
     headers: dict[str, str], payload: bytes, wanted: dict[str, str]
 ) -> None:
-    ((event, data),) = told(encode_message(Message(headers, payload)))
+    ((event, data),) = told(encode_message(StreamMessage(headers, payload)))
     assert (event, json.loads(data)) == ("error", wanted)
 
 
@@ -142,11 +145,14 @@ def test_a_message_that_was_cut_is_nothing() -> None:
         assert told(HELLO + STOP[:size]) == told(HELLO)
 
 
-@pytest.mark.parametrize("text", [b'{"message": "x"}', b"<html>\n</html>\n", b"\n\n[]"])
-def test_text_in_place_of_messages_is_stray(text: bytes) -> None:
-    for body in (text, HELLO + text):
-        stray = [frame for frame in frames_of(body) if isinstance(frame, Frame) and frame.stray]
-        assert b"\n".join(frame.data for frame in stray) == text.removesuffix(b"\n")
+@pytest.mark.parametrize(
+    "text", [b'{"message": "x"}', b"<html>\n</html>\n", b"\n\n[]", b"event: a\ndata: {}\n\ndata: 1"]
+)
+def test_text_in_place_of_messages_is_cut_as_server_sent_events(text: bytes) -> None:
+    alone = SSEFramer()
+    wanted = [*alone.feed(text), *alone.finish()]
+    assert frames_of(text) == wanted
+    assert frames_of(HELLO + text) == frames_of(HELLO) + wanted
 
 
 @pytest.mark.parametrize("size", [1, 7, 5000])

@@ -121,7 +121,7 @@ def _lacks_reasoning(turns: Sequence[Mapping[str, Any]]) -> bool:
     if not said or turns[-1]["role"] == "assistant":
         return False
     begun = said[-1]
-    return isinstance(begun, str) or begun[0].get("type") not in ("thinking", "redacted_thinking")
+    return isinstance(begun, str) or _kind_of(begun[0]) not in _THOUGHTS
 
 
 def _uses_tools(turn: Mapping[str, Any]) -> bool:
@@ -133,7 +133,16 @@ def _uses_tools(turn: Mapping[str, Any]) -> bool:
 
 
 def _is_result(block: Mapping[str, Any]) -> bool:
-    return block.get("type") == "tool_result"
+    return _kind_of(block) in _RESULTS
+
+
+_THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoningContent"})
+_RESULTS = frozenset({"tool_result", "toolResult"})
+
+
+def _kind_of(block: Mapping[str, Any]) -> Any:
+    """The type of a block; a block of Converse is an object with one member."""
+    return block.get("type") or next(iter(block), None)
 
 
 def parse_reasoning(thinking: Any, config: dict[str, Any], rest: dict[str, Any]) -> Any:
