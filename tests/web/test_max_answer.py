@@ -27,7 +27,13 @@ FORMATS = {
     "openai-responses": "openai-responses",
     "anthropic": "anthropic-messages",
 }
-over_formats = pytest.mark.parametrize("provider", FORMATS)
+over_formats = pytest.mark.parametrize(
+    "provider",
+    [
+        "openai",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in FORMATS if each != "openai"),
+    ],
+)
 STREAMS = {
     **{dialect.path: body for dialect, body in ((each(), BODIES[each]) for each in BODIES)},
     "/chat": {"prompt": "hi", "stream": True},
