@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.url_checks import is_loopback
-from llmstream.web import Access
+from llmstream.web import Access, KeyLimits
 from llmstream.web.access import LOOPBACK
 from llmstream.web.keys import KeyFile, KeyRing
 
@@ -29,18 +29,25 @@ class AccessOptions:
     key_file: str | None = None
     """A file of further keys."""
 
-    def access(self) -> Access:
-        """The rules of access; a file of keys is read now. Raises ConfigurationError, also for no keys off loopback."""
-        keys: KeyRing | KeyFile | None = self.keys if len(self.keys) else None
+    def access(
+        self, more: KeyRing | None = None, limits: Mapping[str, KeyLimits] | None = None
+    ) -> Access:
+        """The rules of access, with `more` keys and the `limits` of some. A file of keys is read now.
+
+        Raises ConfigurationError, also for no keys off loopback.
+        """
+        ring = self.keys | (more or KeyRing())
+        keys: KeyRing | KeyFile | None = ring if len(ring) else None
         if self.key_file is not None:
-            keys = KeyFile(self.key_file, self.keys)
+            keys = KeyFile(self.key_file, ring)
         problem = (
             f"--host {self.host} lets others in: name the keys that they must send, "
             f"with --keys FILE or in {KEYS}; `llmstream keys new NAME` makes one"
         )
         require(keys is not None or is_loopback(self.host), problem, ConfigurationError)
         own = (self.host, *LOOPBACK) if keys is None else ()
-        return Access(keys=keys, hosts=[*self.names, *own] or None, origins=self.origins)
+        hosts = [*self.names, *own] or None
+        return Access(keys=keys, hosts=hosts, origins=self.origins, key_limits=limits or {})
 
 
 def parse_keys(text: str) -> KeyRing:

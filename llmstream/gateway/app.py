@@ -129,6 +129,7 @@ class Gateway:
         await new.open()
         old, self._current = self._current, new
         new.app.state.slots.go_on_from(old.app.state.slots)
+        new.app.state.key_rates.go_on_from(old.app.state.key_rates)
         await old.retire()
 
     def _generation(self, settings: ServerSettings) -> Generation:

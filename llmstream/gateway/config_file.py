@@ -11,6 +11,11 @@ model = "anthropic:claude-sonnet-4-5"
 [aliases]
 "gpt-4o" = "fast"
 
+[keys.ann]
+sha256 = "2c26…"  # of a client's key, as `llmstream keys new ann` prints it
+models = ["fast"]
+rate = { requests = 60 }
+
 [limits]
 per_client = 8
 """
@@ -22,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from llmstream.gateway.config_flaws import ConfigFileError, Flaw, describe_type
+from llmstream.gateway.config_keys import ConfiguredKeys, read_keys_table
 from llmstream.gateway.config_models import ModelReader
 from llmstream.gateway.config_values import ConfigValues
 from llmstream.gateway.model_pools import ModelPool
@@ -29,7 +35,7 @@ from llmstream.gateway.toml_lines import TomlLines, syntax_flaw
 from llmstream.limits import Rate
 from llmstream.router import Candidate
 
-TABLES: Final = ("models", "aliases", "limits", "http", "rate")
+TABLES: Final = ("models", "aliases", "keys", "limits", "http", "rate")
 
 
 @dataclass(slots=True)
@@ -45,6 +51,7 @@ class FileConfig:
     limits: dict[str, Any] = field(default_factory=dict)
     http: dict[str, Any] = field(default_factory=dict)
     rate: dict[str, Any] = field(default_factory=dict)
+    keys: ConfiguredKeys = field(default_factory=ConfiguredKeys)
 
 
 def read_text(path: str) -> str:
@@ -92,7 +99,8 @@ def _read(document: dict[str, Any], values: ConfigValues) -> FileConfig:
         _check_alias(alias, name, models or {}, values)
     limits, http = values.limits(document), values.http(document)
     rate = values.rate(("rate",), document)
-    return FileConfig(reader.pools, reader.rates, reader.facts, aliases, limits, http, rate)
+    keys = read_keys_table(document, values, {*(models or {}), *aliases})
+    return FileConfig(reader.pools, reader.rates, reader.facts, aliases, limits, http, rate, keys)
 
 
 def _check_alias(alias: str, name: object, models: dict[str, Any], values: ConfigValues) -> None:

@@ -52,8 +52,13 @@ class ServerSettings:
     def share(self, index: int, count: int) -> ServerSettings:
         """The part of the worker `index` of `count`: its limits and rates, which together are these."""
         divide = partial(share_of, index=index, count=count)
+        key_limits = {
+            name: replace(each, rate=None if each.rate is None else divide(each.rate, RATE_LIMITS))
+            for name, each in self.access.key_limits.items()
+        }
         return replace(
             self,
+            access=replace(self.access, key_limits=key_limits),
             limits=divide(self.limits, SERVER_LIMITS),
             bounds=divide(self.bounds, HTTP_LIMITS),
             rate=None if self.rate is None else divide(self.rate, RATE_LIMITS),
@@ -155,25 +160,28 @@ class SettingsSource:
     def settings(self, text: str) -> ServerSettings:
         """The settings of the command line and of a file with this text. Raises ConfigurationError or ValueError."""
         if self.path is None:
-            return self._settings(self.models, self.limits, self.http, self.rate)
+            access = self.access.access()
+            return self._settings(self.models, access, self.limits, self.http, self.rate)
         # Servers without a file start without its parser.
         from llmstream.gateway.config_file import parse_config
 
         config = parse_config(text, self.path, self.workers)
         limits = {**config.limits, **self.limits}
         http, rate = {**config.http, **self.http}, {**config.rate, **self.rate}
-        return self._settings(FileModels(config), limits, http, rate)
+        access = self.access.access(config.keys.ring, config.keys.limits)
+        return self._settings(FileModels(config), access, limits, http, rate)
 
     def _settings(
         self,
         models: ServedModels,
+        access: Access,
         limits: Mapping[str, Any],
         http: Mapping[str, Any],
         rate: Mapping[str, Any],
     ) -> ServerSettings:
         limited = {name: value for name, value in rate.items() if value is not None}
         common = Rate(**limited) if limited else None
-        access, bounds = self.access.access(), Bounds(**http)
+        bounds = Bounds(**http)
         return ServerSettings(models, access, Limits(**limits), bounds, common, models.rates())
 
 

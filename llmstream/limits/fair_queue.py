@@ -138,15 +138,16 @@ class _Mirror(NamedTuple):
 class FairQueue:
     """One key's rate: who waits for it, and what is in use."""
 
-    def __init__(self, rate: Rate, max_wait: float, time: Time) -> None:
+    def __init__(self, rate: Rate, max_wait: float, time: Time, *, evenly: bool = True) -> None:
         self.max_wait = max_wait
         self._time = time
         self.forget()
         self._rate = rate
         limits = {kind: getattr(rate, kind) for kind in _COUNTED}
         self._limits = {kind: limit for kind, limit in limits.items() if limit is not None}
+        counted = _COUNTED if evenly else dict.fromkeys(_COUNTED, TokenWindow)
         self._counts = {
-            kind: _COUNTED[kind](limit, rate.per) for kind, limit in self._limits.items()
+            kind: counted[kind](limit, rate.per) for kind, limit in self._limits.items()
         }
         self._order = itertools.count()
         self._lines: dict[Hashable, _Line] = {}

@@ -42,6 +42,7 @@ class LocalLimiter(Limiter):
     A forked process begins with a rate of its own: workers that share one get a part of it each.
     Each attempt reserves what it is expected to use, and the answer's usage corrects that. Where the provider's
     headers say that less is left than the rate allows, calls wait for that, too.
+    Requests go evenly, as most providers count; `evenly=False` lets all of a rate's go at once.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class LocalLimiter(Limiter):
         key: Choose = _by_account_and_model,
         tenant: Choose = _one_tenant,
         max_wait: float = 60.0,
+        evenly: bool = True,
     ) -> None:
         is_rate = isinstance(rate, Rate) or (callable(rate) and rate is not Rate)
         require(is_rate, f"rate must be a Rate such as Rate(requests=500), not {rate!r}", TypeError)
@@ -67,6 +69,7 @@ class LocalLimiter(Limiter):
         self._key = key
         self._tenant = tenant
         self.max_wait = max_wait
+        self._evenly = evenly
         self._queues: dict[tuple[Hashable, Time], FairQueue] = {}
         self.forget()
         _LIMITERS.add(self)
@@ -90,7 +93,8 @@ class LocalLimiter(Limiter):
         with self._lock:
             if len(self._queues) >= self._most:
                 self._forget_idle()
-            return self._queues.setdefault((key, time), FairQueue(rate, self.max_wait, time))
+            made = FairQueue(rate, self.max_wait, time, evenly=self._evenly)
+            return self._queues.setdefault((key, time), made)
 
     def _forget_idle(self) -> None:
         used = (item for item in self._queues.items() if not item[1].idle(item[0][1]()))

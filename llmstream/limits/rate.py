@@ -92,7 +92,10 @@ class Steady:
 
 
 class TokenWindow:
-    """Tokens: never more than `limit` within any `per`. More than the limit goes only if nothing else did."""
+    """Tokens, or requests that may all go at once: never more than `limit` within any `per`.
+
+    More than the limit goes only if nothing else did.
+    """
 
     def __init__(self, limit: float, per: float) -> None:
         self._limit = limit

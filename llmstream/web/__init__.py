@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from llmstream.web.app import create_app
     from llmstream.web.audit import AuditLog
     from llmstream.web.errors import RefusedError
+    from llmstream.web.key_limits import KeyLimits
     from llmstream.web.keys import KeyFile, KeyRing
     from llmstream.web.limits import Limits
     from llmstream.web.native_encoders import AbortedError
@@ -38,6 +39,7 @@ _HOME = {
     "audit": ("AuditLog",),
     "native_encoders": ("AbortedError",),
     "errors": ("RefusedError",),
+    "key_limits": ("KeyLimits",),
     "keys": ("KeyFile", "KeyRing"),
     "limits": ("Limits",),
     "responses": ("EventStreamResponse", "choose", "respond"),
@@ -53,6 +55,7 @@ __all__ = [
     "EventStreamResponse",
     "Form",
     "KeyFile",
+    "KeyLimits",
     "KeyRing",
     "Limits",
     "NotAcceptableError",

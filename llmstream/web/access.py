@@ -34,6 +34,7 @@ from llmstream.log import get_logger
 from llmstream.providers.url_checks import is_loopback
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
 from llmstream.web.exceptions import http_refusal
+from llmstream.web.key_limits import EVERYBODY, NO_LIMITS, KeyLimits, check_key_limits
 from llmstream.web.keys import KeyFile, KeyRing
 from llmstream.web.limits import Slots
 from llmstream.web.refusals import Refusal, RenderError
@@ -78,6 +79,7 @@ class Access:
     `hosts` are the names that the server goes by, without ports or stars; None: the loopback interface's where there
     are no keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
     Browsers send no header with a WebSocket or an EventSource: for those with keys, look at a cookie in a function.
+    `key_limits` are models and rates by the names of keys; those of "*" hold for each name without any.
     Raises ConfigurationError for what would let in everybody, or nobody.
     """
 
@@ -86,8 +88,12 @@ class Access:
     )
     hosts: Sequence[str] | None = None
     origins: Sequence[str] = ()
+    key_limits: Mapping[str, KeyLimits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        limits = check_key_limits(self.key_limits)
+        problem = "key_limits limit nobody without keys: name the keys as well"
+        require(not limits or self.keys is not None, problem, ConfigurationError)
         object.__setattr__(self, "keys", _hidden(self.keys))
         flaws = (_flaw_of_hosts(self.hosts), _flaw_of_origins(self.origins))
         flaw = next(filter(None, flaws), None)
@@ -126,6 +132,10 @@ class Access:
             return False
         is_link = headers.get("sec-fetch-mode") == "navigate"
         return not is_link or own_path(connection.scope) not in PUBLIC
+
+    def limits_of(self, name: str) -> KeyLimits:
+        """The limits of a client by its name."""
+        return self.key_limits.get(name) or self.key_limits.get(EVERYBODY, NO_LIMITS)
 
     async def find_name(self, connection: HTTPConnection) -> tuple[str | None, str]:
         """The caller's name, None for a stranger. It isn't a key, nor guessable from one. Then why, for the log.
@@ -208,7 +218,8 @@ class Gate:
             public = record.path in PUBLIC
             scope["state"]["who"] = who = "" if public else await self._identify(connection)
             scope["state"]["keyed"] = is_keyed = self._access.keys is not None
-            record.key = who if is_keyed and not public else None
+            if is_keyed and not public:
+                record.key, record.limits = who, self._access.limits_of(who)
             # For endpoints that answer more than one request at a time.
             scope["state"]["slot"] = partial(self._slots.taken, who)
             endpoint = self._endpoints.get(record.path) if record.method == "POST" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from llmstream.checks import require
 from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient
 from llmstream.errors import ConfigurationError, ErrorInfo
@@ -41,6 +42,7 @@ from llmstream.web.dialects.openai_responses import CompactedResponses
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.health import HealthChecks
+from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
@@ -90,6 +92,7 @@ def create_app(
     client = owned.client(client)
     conversations = owned.conversations(conversations, client)
     names, facts = _names(client, models)
+    _check_key_models(access.key_limits, names)
     router = router or _everything(client, next(iter(names.values())))
     service = Service(
         client=client,
@@ -176,7 +179,7 @@ def _assemble(
         exception_handlers=dict.fromkeys((*FORESEEN, Exception), respond),
         lifespan=owned.lifespan,
     )
-    app.state.slots = slots
+    app.state.slots, app.state.key_rates = slots, service.key_rates
     return app
 
 
@@ -247,10 +250,10 @@ class _ErrorShapes:
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
     native, conversing, health = Native(service), Conversing(service), HealthChecks(service.missing)
     # It takes pydantic longer than all the rest, and few ask for it.
-    document = cache(partial(openapi_document, service.models, all_dialects()))
+    document = lru_cache(maxsize=16)(partial(openapi_document, dialects=all_dialects()))
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(document))
+        return JSONResponse(await asyncio.to_thread(document, tuple(service.allowed)))
 
     return [
         Route("/", chat_page),
@@ -303,6 +306,15 @@ class _Failure:
         if status == 405:
             text = f"{path[:100]} doesn't take {request.method}."
         return ErrorInfo("invalid_request", text, status_code=status)
+
+
+def _check_key_models(limits: Mapping[str, KeyLimits], names: Mapping[str, str | None]) -> None:
+    """Raise ConfigurationError for a key's model that there isn't."""
+    known = {*names, *names.values()}
+    for key, each in limits.items():
+        for model in each.models or ():
+            problem = f"key_limits of {key}: there is no model {model!r} here; there are {', '.join(names)}"
+            require(model in known, problem, ConfigurationError)
 
 
 def _names(

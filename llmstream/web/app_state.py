@@ -18,11 +18,12 @@ from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.errors import StrictError
 from llmstream.events.types import StreamEvent
-from llmstream.messages import ChatRequest, Usage
+from llmstream.messages import ChatRequest, Message, TextPart, Usage
 from llmstream.plain_values import amended
 from llmstream.router import Candidate, RouterWithDispatcher
 from llmstream.streams.flow import Batched
 from llmstream.web.errors import RefusedError
+from llmstream.web.key_limits import KeyRates
 from llmstream.web.limits import Limits, check_request
 from llmstream.web.native_encoders import Outgoing
 from llmstream.web.negotiation import Choice
@@ -47,6 +48,7 @@ class Service:
     heartbeat: float | None
     write_timeout: float | None
     tell_refusals: bool
+    key_rates: KeyRates = field(default_factory=KeyRates)
     ready: Callable[[], str | None] | None = None
     """Returns what else is missing before requests can be answered, None where nothing is."""
     started: float = field(default_factory=time.time)
@@ -68,12 +70,14 @@ class Service:
         stream: bool,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterable[StreamEvent]:
-        """The answer to a request that was read. Raises RefusedError for a model that isn't on the list.
+        """The answer to a request that was read.
 
-        `headers` go to the provider of this model alone.
+        Raises RefusedError for a model that isn't on the list, and where the key's rate is used up. `headers` go to
+        the provider of this model alone.
         """
         name = self.model(model)
         asked = amended(request, model=name or "")
+        self.admit(asked)
         if type(self.client).chat_completion is not LLMClient.chat_completion:
             # A subclass of the user's, whose events may be others.
             if headers:
@@ -87,6 +91,7 @@ class Service:
         """The tokens that a prompt would take. Raises RefusedError for a model that isn't on the list."""
         name = self.model(model)
         asked = amended(request, model=name or "")
+        self.admit(ChatRequest([], "", max_tokens=0))
         try:
             return await self.client.count_tokens(asked, headers=headers)
         except StrictError as problem:
@@ -111,12 +116,44 @@ class Service:
             return False
         return True
 
+    def admit(self, asked: ChatRequest) -> None:
+        """Reserve what a request will use of its key's rate. Raises RefusedError where that is used up."""
+        request = current_request()
+        if request is None or request.limits.rate is None or request.reservation is not None:
+            return
+        found = self.key_rates.admit(request.key or "", request.limits.rate, asked)
+        if isinstance(found, float):
+            text = "This key has used up its rate. Please try again later."
+            wait = max(found, self.limits.retry_after)
+            raise RefusedError(429, "rate_limit", text, retry_after=wait)
+        request.reservation = found
+
+    def admit_text(self, text: str) -> None:
+        """The same for a text, of which the conversation or the router makes a request."""
+        self.admit(ChatRequest([Message("user", [TextPart(text)])], ""))
+
+    @property
+    def allowed(self) -> Mapping[str, str | None]:
+        """The models that the current request's key may ask for, by their names."""
+        request = current_request()
+        return self.models if request is None else request.limits.allowed(self.models)
+
+    def check_routed(self) -> None:
+        """Raise RefusedError where a router, not the client, would choose the model, and the key may not use all."""
+        request = current_request()
+        if request is not None and request.limits.models is not None:
+            text = "This key may use some models only, and here the server chooses."
+            raise RefusedError(403, "permission", text)
+
     def model(self, name: str | None) -> str | None:
-        """The client's `model=` for a name. Raises RefusedError for one that is not on the list."""
+        """The client's `model=` for a name. Raises RefusedError for one that isn't on the list for this key."""
+        allowed = self.allowed
+        if not allowed:
+            raise RefusedError(403, "permission", "This key may use no model.")
         if name is None:
-            name = next(iter(self.models))
-        if name not in self.models:
-            known = ", ".join(self.models)
+            name = next(iter(allowed))
+        if name not in allowed:
+            known = ", ".join(allowed)
             text = f"There is no model {name[:100]!r} here. There are: {known}"
             raise RefusedError(404, "not_found", text[:2000])
         request = current_request()

@@ -187,6 +187,7 @@ class Conversing:
             turn = StreamingChatRequest(query=query.query, model=self._service.model(None))
         except ValidationError as problem:
             raise refusal_of(problem) from None
+        self._service.admit_text(query.query)
         return self._service.conversations.events(context, turn)
 
     async def _read(self, websocket: WebSocket) -> dict[str, Any]:

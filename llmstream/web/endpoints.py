@@ -106,6 +106,7 @@ class Native:
         else:
             make = partial(self._next_turn, body, stream=is_streamed)
             context, turn = await run_aside(len(data), make)
+            self._service.admit_text(turn.query)
             events = self._service.conversations.events(context, turn)
         return self._service.respond(request, events, choice)
 
@@ -116,6 +117,8 @@ class Native:
         if not body.request.strip():
             raise invalid("Request cannot be empty.")
         choice = choose(request, offer=(Form.TEXT,))
+        self._service.check_routed()
+        self._service.admit_text(body.request)
         return self._service.respond(request, self._routed(body.request), choice)
 
     def _read(self, body: ChatBody) -> ChatRequest:

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -55,6 +55,7 @@ class KeyRing:
         listed = (keys,) if isinstance(keys, str) else keys
         holders = [_holder(key, f"keys[{number}]") for number, key in enumerate(listed)]
         self._holders = {holder.digest: holder for holder in holders}
+        _check_one_name(holders, self._holders)
 
     def __len__(self) -> int:
         return len(self._holders)
@@ -156,6 +157,11 @@ def read_keys(path: str) -> KeyRing:
     return KeyRing(written.values())
 
 
+def is_key_name(name: str) -> bool:
+    """Whether a key can have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def new_key() -> str:
     """A new key: 256 random bits."""
     return f"llms-{secrets.token_urlsafe(32)}"
@@ -167,7 +173,7 @@ def hash_line(name: str, key: str) -> str:
         "a name must be up to 64 letters, digits, dots, dashes, underscores and @, "
         f"and begin with a letter or digit, not {name[:100]!r}"
     )
-    require(_NAME.fullmatch(name), problem, ConfigurationError)
+    require(is_key_name(name), problem, ConfigurationError)
     _check_key(key, "the key")
     return f"{name}:{_digest(key).hex()}"
 
@@ -179,6 +185,14 @@ def _holder(text: object, where: str) -> _Holder:
     digest = _digest(_check_key(text, where))
     # A hash of the hash, since the name stands in logs.
     return _Holder(digest, f"key-{hashlib.sha256(digest).hexdigest()[:16]}")
+
+
+def _check_one_name(holders: Iterable[_Holder], by_digest: Mapping[bytes, _Holder]) -> None:
+    """Raise ConfigurationError for a key with two names: it would have the limits of either."""
+    for holder in holders:
+        other = by_digest[holder.digest]
+        flaw = f"{holder.name} and {other.name} have the same key: give each a key of its own"
+        require(other == holder, flaw, ConfigurationError)
 
 
 def _check_key(text: object, where: str) -> str:

@@ -36,7 +36,7 @@ class Models:
 
     async def all(self, request: Request) -> Response:
         """The models that may be asked for. The first answers requests that name none."""
-        listed = [*map(self._document, self._service.models)]
+        listed = [*map(self._document, self._service.allowed)]
         ends = {"first_id": None, "last_id": None}
         if listed:
             ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -75,7 +76,9 @@ async def run_aside(size: int, work: Callable[[], T]) -> T:
     if size <= SMALL:
         return work()
     thread = _thread(os.getpid(), size > LARGE)
-    return await asyncio.get_running_loop().run_in_executor(thread, work)
+    # The work knows the request that is answered, and so what its key may do.
+    context = copy_context()
+    return await asyncio.get_running_loop().run_in_executor(thread, context.run, work)
 
 
 def _parse_int(digits: str) -> int:

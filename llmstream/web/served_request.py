@@ -20,8 +20,10 @@ from llmstream.checks import require_list
 from llmstream.errors import ErrorInfo, ErrorKind
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
+from llmstream.limits import Reservation
 from llmstream.log import get_logger
 from llmstream.messages import Usage
+from llmstream.web.key_limits import NO_LIMITS, KeyLimits
 from llmstream.web.native_encoders import AbortedError
 
 __all__ = ["RequestObserver", "RequestOutcome", "ServedRequest"]
@@ -54,6 +56,10 @@ class ServedRequest:
     api: str
     """The API that the path belongs to: "openai-chat", "anthropic-messages" … "other" for what asks no model."""
     observers: Sequence[RequestObserver] = field(default=(), repr=False)
+    limits: KeyLimits = NO_LIMITS
+    """Those of its key."""
+    reservation: Reservation | None = field(default=None, repr=False)
+    """What it uses of its key's rate, once that was reserved."""
     began: float = field(default_factory=time.monotonic)
     began_at: float = field(default_factory=time.time)
     """Seconds since 1970."""
@@ -122,13 +128,32 @@ class ServedRequest:
         if self.outcome is None:
             is_refused = self.status is not None and self.status >= 400
             self.outcome = "refused" if is_refused else _silent_end(self)
+        self._settle()
         self._tell("end")
 
     def answer(self, request_id: str) -> ServedRequest:
         """The record of one answer of several over this connection, which begins now."""
         return ServedRequest(
-            request_id, self.method, self.path, self.client, self.api, self.observers, key=self.key
+            request_id,
+            self.method,
+            self.path,
+            self.client,
+            self.api,
+            self.observers,
+            self.limits,
+            key=self.key,
         )
+
+    def _settle(self) -> None:
+        """Count what was used in place of what was expected."""
+        if self.reservation is None:
+            return
+        # One that a client left may have been billed, so what was expected stands.
+        is_unanswered = self.outcome in ("refused", "error") and self.first_piece is None
+        used = Usage(0, 0) if self.usage is None and is_unanswered else self.usage
+        self.reservation.settle(used, time.monotonic())
+        self.reservation.leave()
+        self.reservation = None
 
     def _tell(self, method: str) -> None:
         for observer in self.observers:

@@ -16,6 +16,8 @@ from llmstream.gateway.config_flaws import ConfigFileError
 from llmstream.gateway.config_models import MODEL_KEYS
 from llmstream.gateway.toml_lines import TomlLines
 from llmstream.limits import Rate
+from llmstream.web import KeyLimits
+from llmstream.web.keys import hash_line
 from tests.patience import PATIENCE
 
 KEY = "llmstream-canary-config"
@@ -55,7 +57,7 @@ BAD = {
     "unknown key at the top": (
         "workers = 4\n" + MODEL,
         1,
-        "there are models, aliases, limits, http, rate",
+        "there are models, aliases, keys, limits, http, rate",
     ),
     "models as a list": ('[[models]]\nname = "a"\n', 1, "models must be a table: write [models]"),
     "a model as a text": ('[models]\na = "simulator"\n', 2, "a must be a table: write [models.a]"),
@@ -173,6 +175,44 @@ BAD = {
         1,
         "aliases must be a table: write [aliases]",
     ),
+    "keys as a list": (
+        MODEL + "[[keys]]\nname = 'ann'\n",
+        3,
+        "keys must be a table: write [keys]",
+    ),
+    "a key's name": (MODEL + "[keys.'two words']\n", 3, "a key's name has letters"),
+    "a client's key itself": (
+        MODEL + f"[keys.ann]\nkey = '{KEY}'\n",
+        4,
+        "there are sha256, models, rate",
+    ),
+    "a key in place of its hash": (
+        MODEL + f"[keys.ann]\nsha256 = '{KEY}'\n",
+        4,
+        "sha256 must be what stands behind the colon",
+    ),
+    "a hash in place of two": (MODEL + "[keys.ann]\nsha256 = []\n", 4, "not an empty one"),
+    "one key of two": (
+        MODEL + f"[keys.ann]\nsha256 = '{'a' * 64}'\n[keys.bob]\nsha256 = '{'A' * 64}'\n",
+        6,
+        "ann has the same key",
+    ),
+    "a key of all others": (
+        MODEL + f"[keys.'*']\nsha256 = '{'a' * 64}'\n",
+        4,
+        '"*" stands for the others',
+    ),
+    "a key's model": (
+        MODEL + "[keys.ann]\nmodels = ['b']\n",
+        4,
+        "there is no model or alias 'b' in this file",
+    ),
+    "a key's rate": (
+        MODEL + "[keys.ann]\nrate = { request = 5 }\n",
+        4,
+        "did you mean requests?",
+    ),
+    "a key's rate of nothing": (MODEL + "[keys.ann]\nrate = {}\n", 4, "this rate limits nothing"),
     "no such limit": (MODEL + "[limits]\nper_clients = 4\n", 4, "did you mean per_client?"),
     "total": (MODEL + "[limits]\ntotal = 4\n", 4, "write max_streams"),
     "a limit of nothing": (MODEL + "[limits]\nper_client = 0\n", 4, "must be more than 0"),
@@ -269,9 +309,22 @@ sim.rate = { concurrent = 2 }
 
 [aliases]
 "gpt-4o" = "house model"
-""",
+
+[keys.ann]
+sha256 = "{HASH}"
+models = ["sim", "gpt-4o"]
+rate = { requests = 60, concurrent = 2 }
+
+[keys."*"]
+rate.requests = 6
+""".replace("{HASH}", hash_line("ann", KEY).partition(":")[2]),
         "gw.toml",
     )
+    assert config.keys.ring.find(KEY) == "ann"
+    assert config.keys.limits == {
+        "ann": KeyLimits(["sim", "gpt-4o"], Rate(requests=60, concurrent=2)),
+        "*": KeyLimits(rate=Rate(requests=6)),
+    }
     assert [*config.pools] == ["house model", "sim"]
     house = config.pools["house model"]
     assert [target.model for target in house.targets] == ["qwen", "qwen"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -15,11 +16,13 @@ from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
 from llmstream.limits import Rate
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
+from llmstream.web.keys import hash_line
 from llmstream.web.server import running
 from tests.gateway.programs import HeldReply, open_stream
 from tests.patience import PATIENCE
 from tests.web.serving import events_of, fetch
 
+KEY = "llmstream-canary-reload"
 QUESTION = [{"role": "user", "content": "hi"}]
 
 
@@ -90,6 +93,61 @@ async def test_requests_under_way_count_for_the_new_limits() -> None:
             async with asyncio.timeout(PATIENCE):
                 while (await fetch(port, "/chat", "POST", b'{"prompt": "hi"}'))[0] != 200:
                     await asyncio.sleep(0.01)
+
+
+def keyed(server: FaultServer, requests: int, listed: str = '"a"'):
+    """Settings with ann's key, which may ask for these models, so often."""
+    digest = hash_line("ann", KEY).partition(":")[2]
+    rate = f"rate = {{ requests = {requests} }}"
+    other = f'[models.b]\nmodel = "openai:m-1"\nkey_env = "HOUSE_KEY"\nbase_url = "{server.url("openai")}"'
+    return settings(
+        server, "a", f'{other}\n[keys.ann]\nsha256 = "{digest}"\nmodels = [{listed}]\n{rate}\n'
+    )
+
+
+async def test_keys_of_a_file_have_models_and_rates_which_go_on_over_a_reload() -> None:
+    async with FaultServer() as upstream:
+        gateway = Gateway(keyed(upstream, 2), MemoryStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+
+            async def ask(model: str, key: str = KEY) -> int:
+                body = json.dumps({"prompt": "hi", "model": model}).encode()
+                return (await fetch(port, "/chat", "POST", body, x_api_key=key))[0]
+
+            assert [await ask("a"), await ask("b"), await ask("a", "a-key-of-nobody!!")] == [
+                200,
+                404,
+                401,
+            ]
+            await gateway.replace(keyed(upstream, 2, '"a", "b"'))
+            assert [await ask("b"), await ask("a")] == [200, 429]
+            await gateway.replace(keyed(upstream, 3))
+            assert [await ask("b"), await ask("a")] == [404, 200]
+
+
+def test_workers_share_the_rates_of_keys() -> None:
+    text = f"""
+[models.a]
+model = "simulator"
+[keys.ann]
+sha256 = "{"a" * 64}"
+rate = {{ requests = 5, concurrent = 2 }}
+"""
+    source = SettingsSource(AccessOptions(), CommandLineModels(), path="gw.toml")
+    shares = [source.settings(text).share(index, 2) for index in range(2)]
+    rates = [share.access.key_limits["ann"].rate for share in shares]
+    assert [(rate.requests, rate.concurrent) for rate in rates] == [(3, 1), (2, 1)]
+    with pytest.raises(ValueError, match="concurrent is 2, which 3 workers can't share"):
+        source.settings(text).share(0, 3)
+
+
+async def test_a_file_that_drops_all_keys_changes_nothing_off_loopback() -> None:
+    source = SettingsSource(AccessOptions("0.0.0.0"), CommandLineModels(), path="gw.toml")
+    text = '[models.a]\nmodel = "simulator"\n'
+    assert source.settings(f'{text}[keys.ann]\nsha256 = "{"a" * 64}"\n').access.keys is not None
+    with pytest.raises(ConfigurationError, match="lets others in"):
+        source.settings(text)
 
 
 async def test_conversations_stay() -> None:
