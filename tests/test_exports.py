@@ -66,8 +66,9 @@ EXPORTS = {
     "llmstream.testing.faults": "FAULTS Fault",
     "llmstream.tools": "ArgumentsError Confirm FunctionTool run_tools tool",
     "llmstream.web": """
-        AbortedError Access AuditLog Choice EventStreamResponse Form KeyFile KeyLimits KeyRing Limits NotAcceptableError
-        RefusedError RequestObserver ResponseMode ServedRequest choose create_app negotiate respond running send_events
+        AbortedError Access AuditLog Choice EventStreamResponse Form KeyFile KeyLimits KeyRing Limits Metrics
+        NotAcceptableError RefusedError RequestObserver ResponseMode ServedRequest
+        choose create_app negotiate respond running send_events
         """,
     "llmstream.web.dialects": "AgUi AiSdk AnthropicMessages Ask Dialect OpenAIChat OpenAIResponses all_dialects",
     "llmstream.web.server": "Bounds GRACE HTTP listen make_server running",

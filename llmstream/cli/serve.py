@@ -108,6 +108,7 @@ def _source(options: Options) -> SettingsSource:
         options.allow_origin,
         parse_keys(os.environ.get(KEYS, "")),
         options.keys,
+        options.metrics,
     )
     limits, http, rate = options.limits()
     return SettingsSource(

@@ -28,11 +28,18 @@ class AccessOptions:
     keys: KeyRing = field(default_factory=KeyRing)
     key_file: str | None = None
     """A file of further keys."""
+    metrics: Sequence[str] = ()
+    """The names of keys that may read `/metrics`."""
 
     def access(
-        self, more: KeyRing | None = None, limits: Mapping[str, KeyLimits] | None = None
+        self,
+        more: KeyRing | None = None,
+        limits: Mapping[str, KeyLimits] | None = None,
+        metrics: Sequence[str] = (),
     ) -> Access:
-        """The rules of access, with `more` keys and the `limits` of some. A file of keys is read now.
+        """The rules of access, with `more` keys, the `limits` of some, and those that may read the `metrics`.
+
+        A file of keys is read now.
 
         Raises ConfigurationError, also for no keys off loopback.
         """
@@ -47,7 +54,13 @@ class AccessOptions:
         require(keys is not None or is_loopback(self.host), problem, ConfigurationError)
         own = (self.host, *LOOPBACK) if keys is None else ()
         hosts = [*self.names, *own] or None
-        return Access(keys=keys, hosts=hosts, origins=self.origins, key_limits=limits or {})
+        return Access(
+            keys=keys,
+            hosts=hosts,
+            origins=self.origins,
+            key_limits=limits or {},
+            metrics=[*self.metrics, *metrics],
+        )
 
 
 def parse_keys(text: str) -> KeyRing:

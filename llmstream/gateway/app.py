@@ -10,7 +10,7 @@ from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import ServerSettings
-from llmstream.web import RequestObserver, create_app
+from llmstream.web import Metrics, RequestObserver, create_app
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -133,6 +133,9 @@ class Gateway:
         await old.retire()
 
     def _generation(self, settings: ServerSettings) -> Generation:
+        is_counting = any(isinstance(each, Metrics) for each in self._observers)
+        if settings.access.metrics and not is_counting:
+            self._observers = (*self._observers, Metrics())  # from now on, over all reloads
         return Generation(settings, self._store, self._rates, self._ready, self._observers)
 
     async def _live(self, receive: Receive, send: Send) -> None:

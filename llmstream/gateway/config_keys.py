@@ -13,7 +13,7 @@ from llmstream.web import KeyLimits, KeyRing
 from llmstream.web.key_limits import EVERYBODY
 from llmstream.web.keys import is_key_name
 
-KEY_FIELDS: Final = ("sha256", "models", "rate")
+KEY_FIELDS: Final = ("sha256", "models", "rate", "metrics")
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _HASHES = 'what stands behind the colon in the line of `llmstream keys new NAME`, such as "2c26…"'
 _MODELS = 'a list of names of this file, such as ["fast"]'
@@ -25,6 +25,8 @@ class ConfiguredKeys:
 
     ring: KeyRing = field(default_factory=KeyRing)
     limits: dict[str, KeyLimits] = field(default_factory=dict)
+    metrics: list[str] = field(default_factory=list)
+    """Names of those that may read `/metrics`."""
 
 
 def read_keys_table(
@@ -32,7 +34,7 @@ def read_keys_table(
 ) -> ConfiguredKeys:
     """Read the table `keys`; `models` are the names that may be asked for."""
     names: dict[str, str] = {}
-    limits: dict[str, KeyLimits] = {}
+    found = ConfiguredKeys()
     tables = values.table(("keys",), document) or {}
     for name in tables:
         path = ("keys", name)
@@ -44,9 +46,11 @@ def read_keys_table(
             if names.setdefault(digest, name) != name:
                 told = f"{names[digest]} has the same key: give each a key of its own"
                 values.refuse((*path, "sha256"), told)
-        limits[name] = _limits(name, table, values, models)
-    ring = KeyRing(f"{name}:{digest}" for digest, name in names.items())
-    return ConfiguredKeys(ring, limits)
+        found.limits[name] = _limits(name, table, values, models)
+        if values.truth((*path, "metrics"), table):
+            found.metrics.append(name)
+    found.ring = KeyRing(f"{name}:{digest}" for digest, name in names.items())
+    return found
 
 
 def _has_name(name: str, values: ConfigValues) -> bool:

@@ -168,7 +168,8 @@ class SettingsSource:
         config = parse_config(text, self.path, self.workers)
         limits = {**config.limits, **self.limits}
         http, rate = {**config.http, **self.http}, {**config.rate, **self.rate}
-        access = self.access.access(config.keys.ring, config.keys.limits)
+        keys = config.keys
+        access = self.access.access(keys.ring, keys.limits, keys.metrics)
         return self._settings(FileModels(config), access, limits, http, rate)
 
     def _settings(

@@ -26,6 +26,7 @@ from llmstream.gateway.limit_options import HTTP_LIMITS, SERVER_LIMITS
 from llmstream.gateway.process import flaw_of, is_ignored_hangup, logger, report_unused
 from llmstream.gateway.readiness import Readiness
 from llmstream.gateway.settings import SettingsSource
+from llmstream.gateway.shared_metrics import forget_process, shared_metrics
 from llmstream.gateway.worker import LOADED, STARTED, WorkerPlace, WorkerProcess, pack_text
 from llmstream.web.server import GRACE
 
@@ -69,14 +70,15 @@ class Supervisor:
         self._noted: list[int] = []
         self._deadline: float | None = None
         self._code = 0
-        self.gateway = self._check(text)
+        with shared_metrics():  # from the first use on, prometheus-client shares, or never
+            self.gateway = self._check(text)
         audit = source.open_audit()  # raises for a file that no worker could write
         if audit is not None:
             audit.close()
 
     def run(self, listener: socket.socket, announce: Callable[[], None]) -> int:
         """Serve until SIGINT or SIGTERM; gives the exit code. A second signal ends the workers at once."""
-        with self._signals() as wakeup:
+        with self._signals() as wakeup, shared_metrics():
             announce()
             self._tell_shares()
             try:
@@ -236,6 +238,7 @@ class Supervisor:
             if pid == 0:
                 continue
             self._readiness.clear(index)
+            forget_process(pid)
             worker.control.close()
             del self._workers[index]
             if self._deadline is None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llmstream.web.key_limits import KeyLimits
     from llmstream.web.keys import KeyFile, KeyRing
     from llmstream.web.limits import Limits
+    from llmstream.web.metrics import Metrics
     from llmstream.web.native_encoders import AbortedError
     from llmstream.web.responses import EventStreamResponse, choose, respond
     from llmstream.web.served_request import RequestObserver, ServedRequest
@@ -37,6 +38,7 @@ _HOME = {
     "access": ("Access",),
     "app": ("create_app",),
     "audit": ("AuditLog",),
+    "metrics": ("Metrics",),
     "native_encoders": ("AbortedError",),
     "errors": ("RefusedError",),
     "key_limits": ("KeyLimits",),
@@ -58,6 +60,7 @@ __all__ = [
     "KeyLimits",
     "KeyRing",
     "Limits",
+    "Metrics",
     "NotAcceptableError",
     "RefusedError",
     "RequestObserver",

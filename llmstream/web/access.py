@@ -16,36 +16,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.log import get_logger
-from llmstream.providers.url_checks import is_loopback
-from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
+from llmstream.web.errors import TABLE, RefusedError
 from llmstream.web.exceptions import http_refusal
 from llmstream.web.key_limits import EVERYBODY, NO_LIMITS, KeyLimits, check_key_limits
 from llmstream.web.keys import KeyFile, KeyRing
-from llmstream.web.limits import Slots
-from llmstream.web.refusals import Refusal, RenderError
-from llmstream.web.served_request import (
-    RequestObserver,
-    ServedRequest,
-    note_error,
-    set_current,
-)
-from llmstream.web.server_log import REFUSED
-from llmstream.web.wrong_keys import RepeatedRefusal, WrongKeys
 
 logger = get_logger("llmstream.web")
 
@@ -57,11 +43,6 @@ UNKNOWN = "unknown"
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
 """Paths that need no key and take no slot."""
 
-FORESEEN = (RefusedError, HTTPException, ClientDisconnect)
-"""What endpoints raise and is answered in the words of their paths."""
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-Respond = Callable[[Request, Exception], Awaitable[Response]]
 Authenticate = Callable[[HTTPConnection], Awaitable[str | None] | str | None]
 """Returns the name of whoever asks, None for a stranger. It runs in the event loop: one that waits is async."""
 
@@ -79,7 +60,8 @@ class Access:
     `hosts` are the names that the server goes by, without ports or stars; None: the loopback interface's where there
     are no keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
     Browsers send no header with a WebSocket or an EventSource: for those with keys, look at a cookie in a function.
-    `key_limits` are models and rates by the names of keys; those of "*" hold for each name without any.
+    `key_limits` are models and rates by the names of keys; those of "*" hold for each name without any. `metrics` are
+    the names of keys that may read `/metrics`; without any there is no such page.
     Raises ConfigurationError for what would let in everybody, or nobody.
     """
 
@@ -89,13 +71,21 @@ class Access:
     hosts: Sequence[str] | None = None
     origins: Sequence[str] = ()
     key_limits: Mapping[str, KeyLimits] = field(default_factory=dict)
+    metrics: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         limits = check_key_limits(self.key_limits)
-        problem = "key_limits limit nobody without keys: name the keys as well"
-        require(not limits or self.keys is not None, problem, ConfigurationError)
+        for name, given in {"key_limits": limits, "metrics": self.metrics}.items():
+            problem = (
+                f"{name} is about the holders of keys, and there are no keys: name them as well"
+            )
+            require(not given or self.keys is not None, problem, ConfigurationError)
         object.__setattr__(self, "keys", _hidden(self.keys))
-        flaws = (_flaw_of_hosts(self.hosts), _flaw_of_origins(self.origins))
+        flaws = (
+            _flaw_of_hosts(self.hosts),
+            _flaw_of_origins(self.origins),
+            _flaw_of_metrics(self.metrics),
+        )
         flaw = next(filter(None, flaws), None)
         if flaw is not None:
             raise ConfigurationError(flaw)
@@ -145,166 +135,10 @@ class Access:
         if self.keys is None:
             return sender(connection), ""
         if isinstance(self.keys, KeyFile):
-            return (await self.keys.ring()).find(_key(connection)), ""
+            return (await self.keys.ring()).find(given_key(connection)), ""
         if isinstance(self.keys, KeyRing):
-            return self.keys.find(_key(connection)), ""
+            return self.keys.find(given_key(connection)), ""
         return await _answer_of(cast("Authenticate", self.keys), connection)
-
-
-class Gate:
-    """Lets requests in, or refuses them, and tells the observers of each.
-
-    `shape` gives the words of a path's dialect, `apis` the names of the APIs by their paths. What is posted to one of
-    `endpoints` goes straight there, with what it raises answered by `respond`: Starlette's layers cost more than all
-    that an endpoint does.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        access: Access,
-        slots: Slots,
-        shape: Callable[[str], RenderError],
-        apis: Mapping[str, str],
-        endpoints: Mapping[str, Endpoint],
-        respond: Respond,
-        observers: Sequence[RequestObserver] = (),
-    ) -> None:
-        self._app, self._access, self._shape = app, access, shape
-        self._slots = slots
-        self._endpoints, self._respond = endpoints, respond
-        self._apis, self._observers = apis, observers
-        self._wrong_keys = WrongKeys()
-        self._has_warned = False
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check, and pass on."""
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        scope = _without_slash(scope)
-        is_http = scope["type"] == "http"
-        connection = Request(scope, receive) if is_http else HTTPConnection(scope)
-        request_id = new_request_id(connection.headers.get("x-request-id"))
-        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        record = self._record(connection, request_id)
-        problem: BaseException | None = None
-        record.begin()
-        try:
-            await self._answer(record, connection, receive, _noting(send, record))
-        except BaseException as raised:
-            problem = raised
-            raise
-        finally:
-            record.end(problem)
-
-    def _record(self, connection: HTTPConnection, request_id: str) -> ServedRequest:
-        """The record of a request, which is now the current one."""
-        path = own_path(connection.scope)
-        method = connection.scope.get("method", "WebSocket")
-        api = self._apis.get(path, "other")
-        record = ServedRequest(request_id, method, path, sender(connection), api, self._observers)
-        set_current(record)
-        return record
-
-    async def _answer(
-        self, record: ServedRequest, connection: HTTPConnection, receive: Receive, send: Send
-    ) -> None:
-        scope = connection.scope
-        try:
-            self._access.check_host(connection)
-            self._access.check_origin(connection)
-            public = record.path in PUBLIC
-            scope["state"]["who"] = who = "" if public else await self._identify(connection)
-            scope["state"]["keyed"] = is_keyed = self._access.keys is not None
-            if is_keyed and not public:
-                record.key, record.limits = who, self._access.limits_of(who)
-            # For endpoints that answer more than one request at a time.
-            scope["state"]["slot"] = partial(self._slots.taken, who)
-            endpoint = self._endpoints.get(record.path) if record.method == "POST" else None
-            with nullcontext() if public else self._slots.taken(who):
-                # The app turns its own RefusedErrors into responses.
-                if endpoint is None:
-                    await self._app(scope, receive, send)
-                else:
-                    await self._ask(endpoint, cast("Request", connection), receive, send)
-        except RefusedError as problem:
-            await self._refuse(problem, scope, receive, send)
-
-    async def _ask(
-        self, endpoint: Endpoint, request: Request, receive: Receive, send: Send
-    ) -> None:
-        try:
-            response = await endpoint(request)
-        except FORESEEN as problem:
-            response = await self._respond(request, problem)
-        await response(request.scope, receive, send)
-
-    async def _identify(self, connection: HTTPConnection) -> str:
-        """The caller's name. Raises RefusedError for a stranger."""
-        name, reason = await self._access.find_name(connection)
-        if name is None:
-            has_key = bool(_key(connection))
-            raise self._wrong_keys.refusal(sender(connection), reason, has_key=has_key)
-        if self._access.keys is not None and not self._has_warned:
-            self._warn_of_plain_http(connection)
-        return name
-
-    def _warn_of_plain_http(self, connection: HTTPConnection) -> None:
-        """Say once that a key came unencrypted from another machine."""
-        is_plain = connection.scope.get("scheme") in ("http", "ws")
-        host = sender(connection)
-        if not is_plain or host == UNKNOWN or is_loopback(host):
-            return
-        self._has_warned = True
-        logger.warning(
-            "a key came over plain http from %s: whoever is in between can read it. Put a proxy with TLS in front; "
-            "if there is one, have it send X-Forwarded-Proto, and name its address in FORWARDED_ALLOW_IPS",
-            host,
-        )
-
-    async def _refuse(
-        self, problem: RefusedError, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        render = self._shape(own_path(scope))
-        request_id = scope["state"]["request_id"]
-        if isinstance(problem, RepeatedRefusal):
-            note_error(problem.info, is_upstream=False)
-        else:
-            log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
-        response = Refusal(problem.info, request_id, render_error=render, headers=problem.headers)
-        if scope["type"] == "http":
-            await response(scope, receive, send)
-        else:
-            await deny(WebSocket(scope, receive, send), response)
-
-
-def _noting(send: Send, record: ServedRequest) -> Send:
-    """The server's `send`, of which the record is told what leaves first."""
-
-    def note_and_send(message: Message) -> Awaitable[None]:
-        if record.status is None or record.error is not None:
-            record.note_head(message)
-        return send(message)
-
-    return note_and_send
-
-
-async def deny(websocket: WebSocket, response: Refusal) -> None:
-    """Refuse a WebSocket: with a real HTTP answer where the server can."""
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(response)
-        REFUSED.set(True)
-    else:
-        await websocket.close(1008)
-
-
-def describe_request(connection: HTTPConnection) -> str:
-    """Method, path and sender for the log. The query is left out, because it may hold a token."""
-    method = connection.scope.get("method", "WebSocket")
-    host = sender(connection)
-    return f"{method} {connection.scope['path']} from {host}"
 
 
 def own_path(scope: Scope) -> str:
@@ -315,13 +149,6 @@ def own_path(scope: Scope) -> str:
     path: str = scope["path"]
     root = scope.get("root_path", "")
     return path[len(root) :] or "/" if path == root or path.startswith(f"{root}/") else path
-
-
-def _without_slash(scope: Scope) -> Scope:
-    """A path with a slash at its end is the one without: a redirect would lose many a client its body."""
-    if own_path(scope) == "/" or not scope["path"].endswith("/"):
-        return scope
-    return {**scope, "path": scope["path"].rstrip("/")}
 
 
 async def _answer_of(keys: Authenticate, connection: HTTPConnection) -> tuple[str | None, str]:
@@ -375,6 +202,13 @@ def _flaw_of_hosts(hosts: Sequence[str] | None) -> str | None:
     return 'hosts must be a list of whole names without ports: ["chat.example.com"], or None'
 
 
+def _flaw_of_metrics(names: Sequence[str]) -> str | None:
+    is_list = not isinstance(names, str) and isinstance(names, Collection)
+    if is_list and all(isinstance(name, str) and name.strip() for name in names):
+        return None
+    return 'metrics must be a list of keys\' names, such as ["prometheus"]'
+
+
 def _flaw_of_origins(origins: Sequence[str]) -> str | None:
     if not isinstance(origins, str) and all(map(_is_origin, origins)):
         return None
@@ -418,7 +252,8 @@ def _same(origin: str, host: str) -> bool:
     return scheme in ("http", "https") and place == host.lower()
 
 
-def _key(connection: HTTPConnection) -> str:
+def given_key(connection: HTTPConnection) -> str:
+    """The key that a request brings; empty if it brings none."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()

@@ -24,7 +24,7 @@ from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
 from llmstream.router import Candidate, Dispatcher, RouterWithDispatcher, Routes
-from llmstream.web.access import FORESEEN, Access, Endpoint, Gate, describe_request, own_path
+from llmstream.web.access import Access, own_path
 from llmstream.web.answer_head import WARNINGS
 from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
@@ -41,9 +41,11 @@ from llmstream.web.dialects import (
 from llmstream.web.dialects.openai_responses import CompactedResponses
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
+from llmstream.web.gate import FORESEEN, Endpoint, Gate, describe_request
 from llmstream.web.health import HealthChecks
 from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
+from llmstream.web.metrics import Metrics
 from llmstream.web.native_encoders import AbortedError
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
@@ -88,6 +90,8 @@ def create_app(
     Raises ConfigurationError for models that can't be asked, for want of a key for one.
     """
     observers = check_request_observers(observers)
+    if access.metrics and not any(isinstance(each, Metrics) for each in observers):
+        observers = (*observers, Metrics())
     owned = _Owned()
     client = owned.client(client)
     conversations = owned.conversations(conversations, client)
@@ -157,6 +161,7 @@ def _assemble(
         *dialect_routes(service, others),
         *responses_routes(service, websocket=responses_websocket),
         *_routes(service),
+        *_metrics_routes(access, observers),
     ]
     respond = _Failure(shape, [*dict.fromkeys(route.path for route in routes)]).respond
     slots = Slots(service.limits)
@@ -266,6 +271,20 @@ def _routes(service: Service) -> list[Route | WebSocketRoute]:
         Route("/api/chat/stream-http", conversing.stream_http),
         WebSocketRoute("/api/chat/stream", conversing.stream),
     ]
+
+
+def _metrics_routes(access: Access, observers: Sequence[RequestObserver]) -> list[Route]:
+    """The page of the metrics, if somebody may read it."""
+    readers = frozenset(access.metrics)
+    counting = [each for each in observers if isinstance(each, Metrics)]
+
+    async def metrics(request: Request) -> Response:
+        if request.state.who not in readers:
+            raise RefusedError(403, "permission", "This key may not read the metrics.")
+        page, media_type = await asyncio.to_thread(counting[0].render)
+        return Response(page, headers={"content-type": media_type, "cache-control": "no-store"})
+
+    return [Route("/metrics", metrics)] if readers else []
 
 
 class _Failure:

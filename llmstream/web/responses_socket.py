@@ -34,7 +34,6 @@ from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Message, Usage
 from llmstream.streams.flow import Upstream
 from llmstream.tasks import first_of, stop
-from llmstream.web.access import deny
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import cut_off
@@ -53,6 +52,7 @@ from llmstream.web.errors import (
     log_refusal,
     new_request_id,
 )
+from llmstream.web.gate import deny
 from llmstream.web.kept_responses import KeptResponse, KeptResponses
 from llmstream.web.limits import too_large
 from llmstream.web.recent_items import MountedResponses, RecentItems

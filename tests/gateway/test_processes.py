@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 from llmstream.gateway.readiness import Readiness
 from llmstream.testing import FaultServer
 from llmstream.testing.reply import ANSWER
+from llmstream.web.keys import hash_line
 from tests.gateway.programs import HeldReply, open_stream, program
 from tests.patience import PATIENCE
 from tests.web.serving import events_of, fetch
@@ -146,6 +148,40 @@ async def test_a_worker_that_takes_the_place_of_a_dead_one_has_the_settings_in_u
         await server.said("another starts")
         await server.is_ready()
         assert [await models(server.port) for _ in range(4)] == [["second"]] * 4
+
+
+@pytest.mark.slow
+async def test_metrics_are_of_all_workers_the_dead_ones_too(tmp_path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    pytest.importorskip("prometheus_client")
+    head = {"x_api_key": "llmstream-canary-reader"}
+    kept = ("--workers", "2", "--conversations", str(tmp_path / "chats.db"), "--metrics", "ann")
+    keys = {
+        "LLMSTREAM_SERVE_KEYS": hash_line("ann", head["x_api_key"]),
+        "TMPDIR": str(folder),
+    }
+    async with configured(tmp_path, *kept, **keys) as (_, _, server, _):
+        await server.is_ready()
+
+        async def counted() -> str:
+            status, _, page = await fetch(server.port, "/metrics", **head)
+            assert status == 200
+            return "".join(re.findall(r'requests_total\{.*status="404"\} .*', page.decode()))
+
+        for number in range(1, 9):
+            await fetch(server.port, "/nowhere", **head)
+            assert (await counted()).endswith(f" {number}.0")
+        for child in server.children():
+            os.kill(child, signal.SIGKILL)
+        await server.said("another starts")
+        await server.said("another starts")
+        await server.is_ready()
+        assert (await counted()).endswith(" 8.0")
+        assert [*folder.iterdir()]
+        server.send(signal.SIGTERM)
+        assert await server.ended() == 0
+    assert not [*folder.iterdir()]
 
 
 @pytest.mark.slow

@@ -265,7 +265,7 @@ def test_limits_that_can_t_be_are_refused(wrong) -> None:
 
 
 def test_limits_without_keys_and_models_that_there_aren_t_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="without keys"):
+    with pytest.raises(ConfigurationError, match="there are no keys"):
         Access(key_limits={"ann": KeyLimits()})
     with pytest.raises(
         ConfigurationError, match="no model 'fats' here; there are fast, good, alias"
