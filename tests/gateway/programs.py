@@ -50,6 +50,12 @@ class Program:
         path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         return [int(number) for number in Path(path).read_text().split()]
 
+    async def has_workers(self, count: int) -> None:
+        """Wait for so many of them."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.children()) != count:
+                await asyncio.sleep(0.02)
+
     async def is_ready(self) -> None:
         """Wait until it says so."""
         await self.readiness(200)

@@ -109,6 +109,7 @@ async def test_workers_share_a_port_and_are_replaced_and_end_in_order(missing, t
 
         os.kill(before[0], signal.SIGKILL)
         await server.said(rf"worker {before[0]} was ended by signal 9; another starts in 0\.5 s")
+        await server.has_workers(2)  # `/readyz` may still have its answer of a second before
         await server.is_ready()
         after = server.children()
         assert (before[1] in after, before[0] in after, len(after)) == (True, False, 2)
