@@ -172,7 +172,9 @@ async def test_metrics_are_of_all_workers_the_dead_ones_too(tmp_path) -> None:
 
         for number in range(1, 9):
             await fetch(server.port, "/nowhere", **head)
-            assert (await counted()).endswith(f" {number}.0")
+            async with asyncio.timeout(PATIENCE):
+                while not (await counted()).endswith(f" {number}.0"):  # counted once it is sent
+                    await asyncio.sleep(0.01)
         for child in server.children():
             os.kill(child, signal.SIGKILL)
         await server.said("another starts")
