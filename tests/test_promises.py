@@ -14,6 +14,14 @@ from llmstream.wire.error_kinds import CODES
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "promises.md").read_text("utf-8")
+SECURITY = (TESTS.parent / "docs" / "security.md").read_text("utf-8")
+ATTACKS = [
+    line
+    for line in SECURITY[
+        SECURITY.index("## What a stranger") : SECURITY.index("## What we don")
+    ].splitlines()
+    if line.startswith("| ") and not line.startswith("| |")
+]
 PROMISES = PAGE[: PAGE.index("## What is tried again")]
 ROWS = [
     line
@@ -22,7 +30,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
+@pytest.mark.parametrize("row", [*ROWS, *ATTACKS], ids=range(len(ROWS) + len(ATTACKS)))
 def test_a_promise_names_tests_that_exist(row: str) -> None:
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", row)
     assert named, "no test keeps this promise"
@@ -34,6 +42,7 @@ def test_a_promise_names_tests_that_exist(row: str) -> None:
 
 def test_there_are_promises_about_everything() -> None:
     assert len(ROWS) >= 25
+    assert len(ATTACKS) >= 25
 
 
 def test_the_table_of_what_is_tried_again_is_the_one_in_force() -> None:
