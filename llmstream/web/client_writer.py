@@ -1,29 +1,32 @@
 """ClientWriter: sends to one client, and watches whether the client still reads.
 
-1. A client that leaves ends the writing at once, also while there is nothing to write: the writer is cancelled, and
-   `run` returns only when the writer has closed what it reads from. After `unwatch()` nothing that the client does
-   cancels the writer.
-2. `send` waits while the client doesn't read, and so the model waits too. After `write_timeout` seconds the writer is
+1. A client that leaves ends the writing at once, also while there is nothing to write: it is cancelled, and `run`
+   returns only when the writing has closed what it reads from. After `unwatch()` nothing that the client does cancels
+   it.
+2. `send` waits while the client doesn't read, and so the model waits too. After `write_timeout` seconds the writing is
    cancelled and SlowClientError raised.
 3. After `heartbeat` seconds in which nothing was sent, `send_heartbeat` is called; never in the middle of a `send`.
-4. The event loop gets a turn before the writer has gone on for half a millisecond, even if it never waits for anything:
-   servers drop what is sent to a client that has left, without an error. A writer that waited has given one already.
+4. The event loop gets a turn before the writing has gone on for half a millisecond, even if it never waits for
+   anything: servers drop what is sent to a client that has left, without an error. A writing that waited has given one
+   already.
 
-Timers cost nothing per event: one task sleeps until the next thing could be due, and then looks.
+The writing runs in the task of whoever calls `run`, and timers cost nothing per event: one sleeps until the next thing
+could be due, and then looks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Self
 
 from starlette.types import Message, Send
 from starlette.websockets import WebSocketDisconnect
 
 from llmstream.log import get_logger
-from llmstream.tasks import any_done
+from llmstream.tasks import stop
+from llmstream.web.client_watch import Watch
 from llmstream.web.native_encoders import AbortedError
 
 logger = get_logger("llmstream.web")
@@ -40,29 +43,34 @@ class UnsentError(Exception):
     """The server didn't send it, since the client has left. The writer can do nothing about it."""
 
 
-class _Steps(Coroutine[Any, Any, None]):
-    """A task's work that notes when each of its steps began: just before, the event loop had its turn."""
+class _LeftError(Exception):
+    """Why the writing was interrupted: the client has left."""
+
+
+class _Steps:
+    """Awaits work, and notes when each of its steps began: just before, the event loop had its turn."""
+
+    __slots__ = ("_next", "_throw", "began", "close")
 
     def __init__(self, work: Coroutine[Any, Any, None]) -> None:
-        self._work = work
+        steps: Any = work.__await__()
+        self._next, self._throw, self.close = steps.__next__, steps.throw, steps.close
         self.began = time.monotonic()
 
-    def send(self, value: Any) -> Any:
-        """Go on."""
+    def __await__(self) -> Any:
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
         self.began = time.monotonic()
-        return self._work.send(value)
+        return self._next()
 
     def throw(self, *problem: Any) -> Any:
         """Go on with an exception."""
         self.began = time.monotonic()
-        return self._work.throw(*problem)
-
-    def close(self) -> None:
-        """End it."""
-        self._work.close()
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return self._work.__await__()
+        return self._throw(*problem)
 
 
 class ClientWriter:
@@ -83,9 +91,14 @@ class ClientWriter:
         self._sending_since: float | None = None
         self._heartbeat_sent: asyncio.Future[None] | None = None  # while one is on its way
         self._watched = True
+        # While `run` does.
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._interruption: Exception | None = None
 
     async def send(self, message: Message) -> None:
-        """Send, when the client has room for it. Raises UnsentError, which the writer lets through."""
+        """Send, when the client has room for it. Raises UnsentError, which the writing lets through."""
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent
         self._sending_since = now = time.monotonic()
@@ -109,61 +122,79 @@ class ClientWriter:
     async def run(
         self,
         writing: Coroutine[Any, Any, None],
-        left: Coroutine[Any, Any, None],
+        watch: Watch | None,
         send_heartbeat: Callable[[Send], Awaitable[None]],
     ) -> bool:
-        """Write until the end (True), or until the client leaves, which is when `left` returns (False).
+        """Write until the end (True), or until the client leaves, as `watch` tells (False). None: nobody watches.
 
         `send_heartbeat` gets the server's own `send`, since `self.send` waits for it.
-        Raises SlowClientError, and what the writer raised. Cancelled, it cancels the writer and waits for it.
+        Raises SlowClientError, and what the writing raised.
         """
+        task = self._task = asyncio.current_task()
+        others = (
+            0 if task is None else task.cancelling()
+        )  # others' cancellations aren't ours to take back
         self._steps = _Steps(writing)
-        writer = asyncio.create_task(self._steps)
-        leaving = asyncio.create_task(left)
         self._last_sent = time.monotonic()
+        self._send_heartbeat = send_heartbeat
+        unwatch = None if watch is None else watch(self._leave)
+        self._set_timer()
+        problem: BaseException | None = None
         try:
-            while not writer.done() and not (self._watched and leaving.done()):
-                await self._wait(writer, leaving)
-                if self._is_send_late():
-                    raise SlowClientError(_TOO_SLOW)
-                if self._is_heartbeat_due() and not writer.done() and not leaving.done():
-                    await self._beat(send_heartbeat)
+            await self._steps
+        except BaseException as raised:  # noqa: BLE001  # it is raised below
+            problem = raised
         finally:
-            finished = writer.done()
-            leaving.cancel()
-            if not finished:
-                writer.cancel()
-                await asyncio.wait((writer,))
-        if writer.cancelled():
+            self._task = None
+            if unwatch is not None:
+                unwatch()
+            await self._stop_timer()
+        if self._interruption is not None:
+            self._end_interruption(self._interruption, problem, task, others)
             return False
-        if not finished:
-            self._log_unheard(writer.exception())
+        if isinstance(problem, UnsentError):
+            self._log_unsent(problem.__cause__)
             return False
-        return self._is_whole(writer)
+        if problem is not None:
+            raise problem
+        return True
 
     # --- inside ---------------------------------------------------------------------------------------------
 
-    async def _wait(self, writer: asyncio.Task[None], leaving: asyncio.Task[None]) -> None:
-        """Wait until one of them is done, or something could be due."""
-        tasks = (writer,) if leaving.done() else (writer, leaving)
-        await any_done(*tasks, seconds=self._seconds_until_due())
+    def _leave(self) -> None:
+        """The client has left."""
+        if self._watched:
+            self._interrupt(_LeftError())
 
-    def _is_whole(self, writer: asyncio.Task[None]) -> bool:
-        """Whether the server took everything. Raises what the writer raised."""
-        try:
-            writer.result()
-        except UnsentError as problem:
-            cause = problem.__cause__
-            if not isinstance(cause, OSError | WebSocketDisconnect):
-                logger.warning(
-                    "request %s: the server did not send", self._request_id, exc_info=cause
-                )
-            return False
-        return True
+    def _interrupt(self, why: Exception) -> None:
+        if self._task is not None and self._interruption is None:
+            self._interruption = why
+            self._task.cancel()
 
-    def _log_unheard(self, problem: BaseException | None) -> None:
-        """Log what the writer raised when it was stopped: the client, who has left, doesn't see it."""
-        if problem is None or isinstance(problem, UnsentError | AbortedError):
+    def _end_interruption(
+        self,
+        why: Exception,
+        problem: BaseException | None,
+        task: asyncio.Task[Any] | None,
+        others: int,
+    ) -> None:
+        """Take the cancellation back. Raises why it was, unless the client left, and what others cancelled."""
+        if task is not None and task.uncancel() > others:
+            raise asyncio.CancelledError
+        if not isinstance(why, _LeftError):
+            raise why
+        if problem is not None and not isinstance(problem, asyncio.CancelledError):
+            self._log_unheard(problem)
+
+    def _log_unsent(self, cause: BaseException | None) -> None:
+        if not isinstance(cause, OSError | WebSocketDisconnect):
+            logger.warning("request %s: the server did not send", self._request_id, exc_info=cause)
+
+    def _log_unheard(self, problem: BaseException) -> None:
+        """Log what the writing raised when it was stopped: the client, who has left, doesn't see it."""
+        if not isinstance(problem, Exception):
+            raise problem
+        if isinstance(problem, UnsentError | AbortedError):
             return
         logger.error(
             "request %s: the events raised %s when the client had left",
@@ -172,18 +203,49 @@ class ClientWriter:
             exc_info=problem,
         )
 
-    async def _beat(self, send_heartbeat: Callable[[Send], Awaitable[None]]) -> None:
-        """Send a heartbeat, for which `send` waits. Raises SlowClientError."""
-        sent = self._heartbeat_sent = asyncio.get_running_loop().create_future()
+    # --- timers ---------------------------------------------------------------------------------------------
+
+    def _end_beat(self, _: asyncio.Task[None]) -> None:
+        self._beating = None
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        seconds = self._seconds_until_due()
+        if seconds is not None and self._task is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(seconds, self._look)
+
+    async def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beating is not None:
+            await stop(self._beating)
+
+    def _look(self) -> None:
+        """Something could be due."""
+        if self._is_send_late():
+            self._interrupt(SlowClientError(_TOO_SLOW))
+        elif self._is_heartbeat_due():
+            self._heartbeat_sent = asyncio.get_running_loop().create_future()
+            self._beating = asyncio.create_task(self._beat(self._heartbeat_sent))
+            self._beating.add_done_callback(self._end_beat)
+        else:
+            self._set_timer()
+
+    async def _beat(self, sent: asyncio.Future[None]) -> None:
+        """Send a heartbeat, for which `send` waits."""
         try:
             async with asyncio.timeout(self._write_timeout):
-                await send_heartbeat(self._send)
+                await self._send_heartbeat(self._send)
         except TimeoutError:
-            raise SlowClientError(_TOO_SLOW) from None
+            self._interrupt(SlowClientError(_TOO_SLOW))
         except OSError:
-            pass  # the client has left, as `left` is about to say
+            pass  # the client has left, as its watch is about to say
+        except Exception as problem:  # noqa: BLE001  # it ends the writing
+            self._interrupt(problem)
         finally:
-            sent.set_result(None)  # only we cancel the writer that waits for it, and not now
+            if not sent.done():  # it was cancelled together with the `send` that waits for it
+                sent.set_result(None)
             self._heartbeat_sent = None
             self._last_sent = time.monotonic()
 

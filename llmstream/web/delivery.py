@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from math import inf
-from typing import Any
 
 from starlette.types import Scope, Send
 
@@ -22,6 +21,7 @@ from llmstream.log import get_logger
 from llmstream.providers.provider import MAX_ANSWER
 from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
+from llmstream.web.client_watch import Watch
 from llmstream.web.client_writer import ClientWriter, SlowClientError, UnsentError
 from llmstream.web.errors import RefusedError, log_failure, log_refusal, public_event
 from llmstream.web.exceptions import failure_in, refusal_event, refusal_in
@@ -60,14 +60,14 @@ class Delivery(ABC):
             write_timeout=write_timeout,
         )
 
-    async def run(self, left: Coroutine[Any, Any, None]) -> bool:
-        """Write and close the events; True if all were written, False if the client left, which is when `left` returns.
+    async def run(self, watch: Watch) -> bool:
+        """Write and close the events; True if all were written, False if the client left, as `watch` tells.
 
         Raises SlowClientError, and AbortedError where the connection is to be cut.
         """
         if self.record is not None:
             self.record.begin_answer()
-        return await self.client.run(self._write_all(), left, self.send_heartbeat)
+        return await self.client.run(self._write_all(), watch, self.send_heartbeat)
 
     async def write(self, event: StreamEvent, problem: BaseException | None = None) -> None:
         """Write one event. `problem` is what the events raised, if it stands for that."""
@@ -122,15 +122,14 @@ class Delivery(ABC):
     # --- inside ---------------------------------------------------------------------------------------------
 
     async def _write_all(self) -> None:
-        MAX_ANSWER.set(
-            self._max_answer
-        )  # in the writer's own context, in which the provider is read
+        bound = MAX_ANSWER.set(self._max_answer)
         try:
             async with self.events as events:
                 try:
                     await self.write_events(events)
                 finally:
                     self.client.unwatch()
+                    MAX_ANSWER.reset(bound)
         except (AbortedError, UnsentError):
             raise
         except (Exception, asyncio.CancelledError) as problem:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Send
 
 from llmstream.errors import ErrorInfo
 from llmstream.events.grammar import TERMINAL
@@ -171,9 +171,3 @@ class HttpDelivery(Delivery):
         head, body = whole_messages(response)
         await self.client.send(head)
         await self.client.send({**body, "more_body": True})
-
-
-async def http_client_left(receive: Receive) -> None:
-    """Return when the client of an HTTP request disconnects."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -18,14 +18,18 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
+from starlette.types import Receive
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from llmstream.web.client_watch import WATCH, Stop, Watch
 from llmstream.web.connections import Bounds, Connections
 
 if TYPE_CHECKING:
@@ -56,7 +60,14 @@ _ATTRIBUTES = (
     "transport",
     "ws_protocol_class",
 )
-_CYCLE = ("disconnected", "keep_alive", "message_event", "response_complete", "response_started")
+_CYCLE = (
+    "disconnected",
+    "keep_alive",
+    "message_event",
+    "more_body",
+    "response_complete",
+    "response_started",
+)
 _TEXTS = {
     400: "The request is not valid HTTP.",
     408: "The request took too long to arrive.",
@@ -115,6 +126,7 @@ class Bounded(_Base):
             _connections[server_state] = Connections(self.bounds, config.forwarded_allow_ips)
         self._connections = _connections[server_state]
         self._connections.bound(self.bounds)
+        self._leave: Callable[[], None] | None = None  # what to do when the client leaves
         self._websocket_class: Any = self.ws_protocol_class
         if self._websocket_class is not None:
             self.ws_protocol_class = self._open_websocket  # type: ignore[assignment]  # it is only called
@@ -145,6 +157,7 @@ class Bounded(_Base):
         self.app_state = {
             **self.app_state,
             "llmstream.abort": transport.abort,
+            WATCH: self._find_watch,
         }
         _bound_unread(transport, self.bounds.unread_size)
         super().connection_made(_WatchedTransport(transport, self))  # type: ignore[arg-type]  # it behaves like one
@@ -159,6 +172,7 @@ class Bounded(_Base):
         self._connections.leave(self)
         self._stop_timers()
         super().connection_lost(exc)
+        self._tell_left()
 
     def data_received(self, data: bytes) -> None:
         """Read a request, or throw away what nobody wants."""
@@ -223,6 +237,27 @@ class Bounded(_Base):
         else:
             self._start_drain_timer()
 
+    # The client of a request that has come whole
+
+    def _find_watch(self, receive: Receive) -> Watch | None:
+        """How to hear that the client leaves; None where `receive` isn't this connection's, or has more to give."""
+        is_own = getattr(receive, "__self__", None) is self.cycle
+        return (
+            None if not is_own or self.cycle.more_body or self.cycle.disconnected else self._watch
+        )
+
+    def _watch(self, leave: Callable[[], None]) -> Stop:
+        self._leave = leave
+        return partial(self._unwatch, leave)
+
+    def _unwatch(self, leave: Callable[[], None]) -> None:
+        if self._leave == leave:  # else the next request's answer has begun
+            self._leave = None
+
+    def _tell_left(self) -> None:
+        if self._leave is not None:
+            self._leave()
+
     # Ends
 
     def send_400_response(self, msg: str) -> None:
@@ -252,6 +287,7 @@ class Bounded(_Base):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+            self._tell_left()
         if self._wire.can_write_eof():  # TLS can't
             self._wire.write_eof()
         self.flow.resume_reading()

@@ -38,11 +38,12 @@ from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
 from llmstream.streams.flow import Flow, Upstream
 from llmstream.web.answer_head import AnswerHead
+from llmstream.web.client_watch import of_request
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import cut_off
 from llmstream.web.errors import new_request_id, render_error
 from llmstream.web.exceptions import http_refusal
-from llmstream.web.http_delivery import HttpDelivery, http_client_left
+from llmstream.web.http_delivery import HttpDelivery
 from llmstream.web.native_encoders import LAST, AbortedError, Outgoing, SseEncoder, gap, outgoing
 from llmstream.web.negotiation import (
     FORMS,
@@ -142,7 +143,7 @@ class EventStreamResponse(Response):
             verbatim=self._verbatim,
         )
         try:
-            whole = await delivery.run(http_client_left(receive))
+            whole = await delivery.run(of_request(scope, receive))
         except SlowClientError as problem:
             cut_off(scope, self.request_id, problem)
             raise AbortedError(str(problem)) from None

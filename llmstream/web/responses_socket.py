@@ -35,6 +35,7 @@ from llmstream.messages import FinishReason, Message, Usage
 from llmstream.streams.flow import Upstream
 from llmstream.tasks import first_of, stop
 from llmstream.web.app_state import Service, invalid
+from llmstream.web.client_watch import by_listening
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import cut_off
 from llmstream.web.dialect_endpoints import Mounted, ReadRequest
@@ -300,7 +301,7 @@ class _ResponsesConnection:
             keep=lambda: self._keep(answer, asked.ask, items, before.size + create.size),
         )
         try:
-            await delivery.run(self._left())
+            await delivery.run(by_listening(self._left))
         finally:
             await delivery.events.aclose()  # if it never began
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from starlette.types import Send
@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
 from llmstream.streams.flow import Upstream
+from llmstream.web.client_watch import by_listening
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import Delivery, cut_off
 from llmstream.web.errors import new_request_id, render_error
@@ -55,7 +56,10 @@ async def send_events(
         max_answer=max_answer,
     )
     try:
-        return await delivery.run(_left(websocket)) and await delivery.send_last()
+        return (
+            await delivery.run(by_listening(partial(_left, websocket)))
+            and await delivery.send_last()
+        )
     except SlowClientError as problem:
         cut_off(websocket.scope, delivery.request_id, problem)
         return False
@@ -109,7 +113,8 @@ class WebSocketDelivery(Delivery):
 
     async def send_last(self) -> bool:
         """Send the last event. True if the client took it."""
-        return await self.client.run(self._send_last(), _unheard(), self.send_heartbeat)
+        # Nobody watches: while it goes out, only sending it can show that the client has left.
+        return await self.client.run(self._send_last(), None, self.send_heartbeat)
 
     async def _send_last(self) -> None:
         if self._last is not None:
@@ -127,8 +132,3 @@ async def _left(websocket: WebSocket) -> None:
     """Return when the client disconnects."""
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass
-
-
-async def _unheard() -> None:
-    """Wait for ever: while the last message goes out, only sending it can show that the client has left."""
-    await asyncio.Event().wait()

@@ -38,9 +38,6 @@ async def turns_of(write, clock):
     async def to_nobody(_):
         pass
 
-    async def stays():
-        await loop.create_future()
-
     writer = ClientWriter(to_server, request_id="r", heartbeat=None, write_timeout=None)
 
     async def send(message):
@@ -49,7 +46,7 @@ async def turns_of(write, clock):
         await writer.send(message)
         turns.append(bool(ran))
 
-    assert await writer.run(write(send, clock), stays(), to_nobody)
+    assert await writer.run(write(send, clock), None, to_nobody)
     return turns
 
 

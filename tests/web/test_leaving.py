@@ -19,10 +19,14 @@ from llmstream import LLMClient
 from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.testing import FaultServer
 from llmstream.web import EventStreamResponse, respond, send_events
+from llmstream.web.protocol_h11 import BoundedH11
+from llmstream.web.protocol_httptools import BoundedHttptools
 from tests.patience import PATIENCE
 from tests.web.serving import Client, app_of, serving
 
 FORMS = ["text/event-stream", "application/x-ndjson", "text/plain"]
+SERVERS = [BoundedHttptools, BoundedH11, "auto"]
+"""Ours, whose connections tell that a client has left, and uvicorn's own, for which a task listens."""
 QUESTION = [{"role": "user", "content": "hi"}]
 AT_ONCE = 20
 """Seconds. It must not wait for a clock: the shortest is the idle clock, 120 s. Medians say how fast it is."""
@@ -44,6 +48,11 @@ async def stalling(reply) -> None:
     await reply.hang()
 
 
+async def whole(reply) -> None:
+    """All of an answer."""
+    await reply.stream(reply.words(0, 2), *reply.ending)
+
+
 def relaying(client, **options):
     async def endpoint(request):
         return respond(request, client.chat_completion(QUESTION), **options)
@@ -51,16 +60,17 @@ def relaying(client, **options):
     return app_of(endpoint)
 
 
+@pytest.mark.parametrize("http", SERVERS)
 @pytest.mark.parametrize("accept", FORMS)
 @pytest.mark.parametrize("play", [flowing, stalling])
-async def test_a_client_that_leaves_closes_the_provider_within_100_ms(accept, play) -> None:
+async def test_a_client_that_leaves_closes_the_provider_within_100_ms(accept, play, http) -> None:
     times = []
     async with (
         FaultServer(play) as upstream,
         LLMClient("openai:m", api_key="k", base_url=upstream.url("openai")) as llm,
-        serving(relaying(llm)) as port,
+        serving(relaying(llm), http=http) as port,
     ):
-        for turn in range(20):
+        for turn in range(6):
             client = await Client.ask(port, accept=accept)
             await client.head()
             await client.chunk()
@@ -71,6 +81,60 @@ async def test_a_client_that_leaves_closes_the_provider_within_100_ms(accept, pl
                 client.writer.close()  # FIN
             times.append(await upstream.idle(PATIENCE))
     assert statistics.median(times) < 0.1, times
+
+
+@pytest.mark.parametrize("http", SERVERS)
+async def test_on_a_kept_connection_the_client_of_each_answer_is_watched(http) -> None:
+    plays = iter([whole, stalling] * 2)
+
+    async def play(reply) -> None:
+        await next(plays)(reply)
+
+    async with (
+        FaultServer(play) as upstream,
+        LLMClient("openai:m", api_key="k", base_url=upstream.url("openai")) as llm,
+        serving(relaying(llm), http=http) as port,
+    ):
+        for pipelined in (False, True):
+            client = await Client.ask(port, connection="keep-alive")
+            again = f"GET / HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
+            if pipelined:
+                client.writer.write(again)
+            await client.head()
+            await client.body()
+            if not pipelined:
+                client.writer.write(again)
+            await client.head()
+            await client.chunk()
+            assert upstream.playing == 1
+            client.leave()
+            assert await upstream.idle(PATIENCE) < AT_ONCE
+
+
+async def test_middleware_that_says_that_the_client_has_left_is_heard() -> None:
+    """It stands between the server's connection and the app, and knows better."""
+    left = asyncio.Event()
+
+    def with_word(app):
+        async def wrapped(scope, receive, send):
+            async def receive_word():
+                await left.wait()
+                return {"type": "http.disconnect"}
+
+            await app(scope, receive_word, send)
+
+        return wrapped
+
+    async with (
+        FaultServer(stalling) as upstream,
+        LLMClient("openai:m", api_key="k", base_url=upstream.url("openai")) as llm,
+        serving(with_word(relaying(llm)), http=BoundedHttptools) as port,
+    ):
+        client = await Client.ask(port)
+        await client.head()
+        await client.chunk()
+        left.set()
+        assert await upstream.idle(PATIENCE) < AT_ONCE
 
 
 @pytest.mark.parametrize("play", [flowing, stalling])
