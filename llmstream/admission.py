@@ -109,11 +109,13 @@ class Admission:
 
     def leave(self) -> None:
         """Give up all places and what they hold."""
+        self._has_passed = False
+        if self.place is self._turn is self._limited is None:
+            return
         for place in (self.place, self._turn, self._limited):
             if place is not None:
                 place.leave()
         self.place = self._turn = self._limited = None
-        self._has_passed = False
 
     # --- inside --------------------------------------------------------------------------------------------
 

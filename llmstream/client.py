@@ -256,11 +256,14 @@ class LLMClient:
                 while not step.is_over:
                     events = await step.advance()
                     batch = tuple(events if stream else self._whole(events))
-                    held = self.clock.time()
-                    if batch:
+                    if not batch:
+                        continue
+                    if not step.timed_here:
                         yield batch
-                    if step.timed_here:
-                        run.exclude(self.clock.time() - held)
+                        continue
+                    held = self.clock.time()
+                    yield batch
+                    run.exclude(self.clock.time() - held)
         finally:
             await run.aclose()
 

@@ -90,7 +90,7 @@ class Targets:
     @property
     def failing(self) -> bool:
         """Whether a retry at the current target would be refused, and there is another to ask."""
-        return self._starved(self.index) and len(self._following()) > 0
+        return len(self._following()) > 0 and self._starved(self.index)
 
     @property
     def has_other_endpoint(self) -> bool:

@@ -281,6 +281,7 @@ _VALUES: dict[str, type[Any]] = {
     **{value.field: value.type for kind, value in PAYLOADS.items() if kind not in _NOT_THEIRS},
     "usage": Usage,
 }
+_ALLOWED = tuple((type_, type(None)) for type_ in _VALUES.values())
 _read_values = attrgetter(*_VALUES)
 _DELTAS = frozenset({*TEXTS, EventType.TOOL_CALL_DELTA})
 _NEVER_EMPTY = frozenset({*PIECES, EventType.STATUS})
@@ -293,12 +294,16 @@ def _flaw(event: object) -> str | None:
         return f"the provider yielded a {type(event).__name__}"
     if event.type in _DELTAS:  # they come often, so only their own field is looked at
         return _delta_flaw(event)
-    for (name, type_), value in zip(_VALUES.items(), _read_values(event), strict=True):
-        if value is not None and not isinstance(value, type_):
-            return f"a {event.type} event whose {name} is of a wrong type"
+    if not all(map(isinstance, _read_values(event), _ALLOWED)):
+        return f"a {event.type} event whose {_wrong_name(event)} is of a wrong type"
     if event.type in _NEVER_EMPTY and getattr(event, PAYLOADS[event.type].field) is None:
         return f"a {event.type} event without its value"
     return None
+
+
+def _wrong_name(event: StreamEvent) -> str:
+    given = zip(_VALUES, _read_values(event), _ALLOWED, strict=True)
+    return next(name for name, value, allowed in given if not isinstance(value, allowed))
 
 
 def _delta_flaw(event: StreamEvent) -> str | None:

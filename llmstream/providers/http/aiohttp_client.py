@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 
 import aiohttp
 import yarl
@@ -14,7 +14,7 @@ from llmstream.providers.http.aiohttp_session import READ_SIZE, make_session
 from llmstream.providers.http.content_encoding import decoded
 from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, traced
 from llmstream.providers.http.host_check import HostCheck
-from llmstream.providers.http.internals.aiohttp_protocol import arrived
+from llmstream.providers.http.internals.aiohttp_protocol import Read, find_read
 from llmstream.providers.http.proxies import PORTS, NoProxies, Proxies, Proxy
 from llmstream.providers.http.tls import tls_context, tls_name
 
@@ -44,6 +44,7 @@ class AiohttpClient:
         trace.reused, trace.request = False, request
         if self._session is None:
             self._session = make_session(self._check)
+            self._read = find_read(READ_SIZE)
         large = len(request.content) > LARGE
         if large:
             request.headers["Content-Length"] = str(len(request.content))
@@ -65,7 +66,7 @@ class AiohttpClient:
                 ssl=_tls_for(request.url if proxy is None else f"{proxy.scheme}:", request.url),
                 proxy=None if proxy is None else proxy.url,
             )
-        return AiohttpResponse(answer)
+        return AiohttpResponse(answer, self._read)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -106,8 +107,9 @@ async def _slices(content: bytes) -> AsyncIterator[bytes]:
 class AiohttpResponse:
     """An answer over aiohttp."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, read: Read) -> None:
         self.answer = answer
+        self._read = read
         self.status = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self.abort: Abort = functools.partial(_abort, answer)
@@ -129,7 +131,7 @@ class AiohttpResponse:
 
     def raw(self) -> AsyncIterator[bytes]:
         """The content as it was sent."""
-        return _AiohttpContent(self.answer.content)
+        return _AiohttpContent(self.answer.content, self._read)
 
     async def aclose(self) -> None:
         """Give the connection back, or close it."""
@@ -140,8 +142,9 @@ class AiohttpResponse:
 class _AiohttpContent:
     """aiohttp's own stream."""
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
+    def __init__(self, content: aiohttp.StreamReader, read: Read) -> None:
         self._content = content
+        self._read = read
 
     @property
     def at_end(self) -> bool:
@@ -151,18 +154,8 @@ class _AiohttpContent:
     def __aiter__(self) -> _AiohttpContent:
         return self
 
-    async def __anext__(self) -> bytes:
-        try:
-            data = await self._content.read(READ_SIZE)
-        except Exception:
-            # A cut overtakes what arrived before it, when the reader was slower than both.
-            data = arrived(self._content)
-            if not data:
-                raise
-            return data
-        if not data:
-            raise StopAsyncIteration
-        return data
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._read(self._content)
 
     async def aclose(self) -> None:
         """Do nothing: the caller that opened the response closes it."""

@@ -47,6 +47,7 @@ class SSEFramer:
         "_data_size",
         "_event",
         "_id",
+        "_is_between",
         "_lesson",
         "_max",
         "_may_learn",
@@ -69,6 +70,7 @@ class SSEFramer:
         self._id = ""  # becomes `id` at the frame's blank line
         self._skip_lf = False  # the last piece ended in CR: an LF that follows belongs to it
         self._at_start = True
+        self._is_between = False  # nothing of a frame is held
         self.id = ""
         """The last event id."""
         self.retry: int | None = None
@@ -82,7 +84,13 @@ class SSEFramer:
     def feed(self, data: bytes) -> Iterable[Frame | str]:
         """The frames that `data` completes, to be taken before the next call."""
         template = self._template
-        if template is not None and not template.known and len(data) > LESSON:
+        is_known = template is not None and template.known
+        if is_known and self._is_between and data.endswith(b"\n\n"):
+            # One more like the last, alone in its read: a model writes slower than we read.
+            text = template.text(data[:-2])  # type: ignore[union-attr]  # it is known
+            if text is not None and len(data) <= self._max:
+                return (text,)
+        if template is not None and not is_known and len(data) > LESSON:
             lesson = data.find(b"\n\n", LESSON) + 2
             if lesson > 1:
                 # `chain` cuts the rest once the frames of the lesson have been taken, and learned from.
@@ -108,6 +116,8 @@ class SSEFramer:
             self._pending.append(rest)
             self._pending_size += len(rest)
             self._check()
+        is_held = self._pending or self._data or self._event or self._skip_lf
+        self._is_between = not (is_held or self.oversized)
         return frames
 
     def finish(self) -> list[Frame]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
+_QUOTE = ord('"')
 PATIENCE = 16
 """Frames that are learned from in vain: then this stream's frames differ in more than their text."""
 
@@ -51,25 +52,34 @@ class TextTemplate:
     strings are escaped. If it stands with this very text in one place only, the text came from there.
     """
 
-    __slots__ = ("_end", "_free", "_head", "_key", "_patience", "_pieces", "_used")
+    __slots__ = (
+        "_begin",
+        "_end",
+        "_free",
+        "_head",
+        "_is_alone",
+        "_key",
+        "_patience",
+        "_pieces",
+        "_used",
+        "known",
+    )
 
     def __init__(self, member: str, free: tuple[str, ...] = ()) -> None:
         self._key, self._free = _patterns(member, free)
         self._head = b""  # what stands before the data
         self._pieces: list[_Fixed] = []
-        self._end = b""
+        self._is_alone = False  # the text is the only value
+        self._begin = self._end = b""
         self._patience = PATIENCE
         self._used = 0
+        self.known = False
+        """Whether there is a frame to be like."""
 
     @property
     def wanted(self) -> bool:
         """Whether frames are worth learning from."""
         return self._patience > 0
-
-    @property
-    def known(self) -> bool:
-        """Whether there is a frame to be like."""
-        return bool(self._pieces)
 
     def may_fit(self, data: bytes) -> bool:
         """Whether there may be a text in these frames."""
@@ -79,7 +89,7 @@ class TextTemplate:
         """A frame that meant `text` and nothing else. `head` is what its block has before the data."""
         self._patience = PATIENCE if self._used > 1 else self._patience - 1
         self._used = 0
-        self._pieces = []
+        self.known = False
         value = text.encode("utf-8", "surrogatepass") + b'"'
         places = [
             key.end() for key in self._key.finditer(data) if data.startswith(value, key.end())
@@ -108,16 +118,36 @@ class TextTemplate:
             self._pieces.append(_Fixed(literal, closing, value.fits))
             at = value.end
             literal = b""
+        self._begin = self._pieces[0].literal
         self._end = data[at:]
+        self._is_alone = len(values) == 1
+        self.known = True
 
     def text(self, block: bytes) -> str | None:
         """The text of a frame, whose head and data these are, if it is like the one that was learned from."""
+        if not block.startswith(self._begin):
+            # An event of another name: after it the same frame may have another meaning.
+            self.known = False
+        if not self.known or not block.endswith(self._end):
+            return None
+        value = block[len(self._begin) : -len(self._end)] if self._is_alone else self._find(block)
+        if not value or _QUOTE in value:
+            return None
+        try:
+            content = value.decode()
+        except UnicodeDecodeError:
+            return None
+        # Control characters are not printable; nor are some others that JSON allows, which costs only time.
+        if "\\" in content or not content.isprintable():
+            return None
+        self._used += 1
+        return content
+
+    def _find(self, block: bytes) -> bytes | None:
+        """The text among the values of a frame; None if one of them doesn't fit."""
         at, text = 0, b""
         for literal, closing, fits in self._pieces:
             if not block.startswith(literal, at):
-                if at == 0:
-                    # An event of another name: after it the same frame may have another meaning.
-                    self._pieces = []
                 return None
             at += len(literal)
             end = block.find(closing, at)
@@ -127,14 +157,4 @@ class TextTemplate:
             elif not fits(value):
                 return None
             at = end
-        if not text or block[at:] != self._end:
-            return None
-        try:
-            content = text.decode()
-        except UnicodeDecodeError:
-            return None
-        # Control characters are not printable; nor are some others that JSON allows, which costs only time.
-        if "\\" in content or not content.isprintable():
-            return None
-        self._used += 1
-        return content
+        return text if block[at:] == self._end else None

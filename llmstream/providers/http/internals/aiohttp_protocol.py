@@ -1,9 +1,12 @@
 """aiohttp's protocol with three things put right, and what its buffer holds after an error."""
 
+# ruff: noqa: SLF001  # there is no public way to what it puts right
+
 from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -13,6 +16,75 @@ from llmstream.providers.http.exchange import Trace, is_readable, traces
 from llmstream.providers.http.internals import names
 
 _HEAD_END = b"\r\n\r\n"
+_MANY = 1024
+"""HTTP chunks. With fewer, of fewer bytes than are read at a time, aiohttp hasn't paused the connection."""
+
+
+Read = Callable[[aiohttp.StreamReader], Coroutine[Any, Any, bytes]]
+"""The next bytes of a body. Raises StopAsyncIteration at its end."""
+
+
+def find_read(size: int) -> Read:
+    """How bodies are read: at most about so many bytes at a time, past aiohttp's own account of HTTP chunks.
+
+    That account costs more than all the rest of a read, and nobody asks for it.
+    """
+    probe = aiohttp.StreamReader(ResponseHandler(asyncio.get_running_loop()), size)
+    try:
+        names.look_up(probe, "_buffer")
+        names.look_up(probe, "_buffer_offset")
+        names.look_up(probe, "_cursor")
+        names.look_up(probe, "_eof")
+        names.look_up(probe, "_exception")
+        names.look_up(probe, "_http_chunk_splits")
+        names.look_up(probe, "_size")
+        names.look_up(probe, "_wait")
+    except names.UnknownInsideError as missing:
+        names.step_aside(missing, "bodies are read by aiohttp itself, which costs more")
+        return functools.partial(_read, size=size)
+    return functools.partial(_read_all, size=size)
+
+
+async def _read(content: aiohttp.StreamReader, *, size: int) -> bytes:
+    try:
+        data = await content.read(size)
+    except Exception:
+        # A cut overtakes what arrived before it, when the reader was slower than both.
+        data = arrived(content)
+        if not data:
+            raise
+    if not data:
+        raise StopAsyncIteration
+    return data
+
+
+async def _read_all(content: Any, *, size: int) -> bytes:
+    """As `_read`, where all that has arrived isn't too much."""
+    if type(content) is not aiohttp.StreamReader:
+        return await _read(content, size=size)
+    buffer = content._buffer
+    if not buffer and not content._eof and content._exception is None:
+        try:
+            await content._wait("read")
+        except Exception:
+            data = arrived(content)
+            if not data:
+                raise
+            return data
+    chunks = content._http_chunk_splits
+    is_small = content._size <= size and (chunks is None or len(chunks) < _MANY)
+    if not buffer or not is_small or content._exception is not None:
+        return await _read(content, size=size)
+    data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+    if content._buffer_offset:
+        data = data[content._buffer_offset :]
+        content._buffer_offset = 0
+    buffer.clear()
+    content._size = 0
+    content._cursor = content.total_bytes
+    if chunks:
+        chunks.clear()
+    return data
 
 
 def arrived(content: Any) -> bytes:
@@ -39,7 +111,7 @@ def install(connector: aiohttp.TCPConnector) -> bool:
         names.step_aside(missing, "aiohttp's own protocol is used, which costs more")
         return False
     factory: Any = functools.partial(AnswerProtocol, loop=loop)
-    connector._factory = factory  # noqa: SLF001  # aiohttp has no public hook for this
+    connector._factory = factory
     return True
 
 
