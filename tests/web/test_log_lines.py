@@ -167,6 +167,7 @@ async def ask(port: int, path: str, body: Any, method: str = "POST", **headers: 
     named = {"content_type": "application/json", "authorization": f"Bearer {KEY}", **headers}
     client = await Client.ask(port, path, method, data, **named)
     await client.reader.read()
+    client.leave()
 
 
 @pytest.mark.parametrize(
