@@ -79,6 +79,7 @@ class Generation:
     async def retire(self) -> None:
         """No more requests come. Once the last has its answer, everything is closed."""
         self._is_retired = True
+        self.app.state.retired.set()
         await self._close_if_done()
 
     async def aclose(self) -> None:

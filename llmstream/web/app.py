@@ -185,6 +185,7 @@ def _assemble(
         lifespan=owned.lifespan,
     )
     app.state.slots, app.state.key_rates = slots, service.key_rates
+    app.state.retired = service.retired
     return app
 
 

@@ -52,6 +52,8 @@ class Service:
     ready: Callable[[], str | None] | None = None
     """Returns what else is missing before requests can be answered, None where nothing is."""
     started: float = field(default_factory=time.time)
+    retired: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when another app takes the place of this one: connections that may last end with their answers."""
 
     def read(self, messages: Any, options: Mapping[str, Any]) -> ChatRequest:
         """The request that these messages and options mean. Raises RefusedError."""

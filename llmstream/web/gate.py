@@ -108,6 +108,7 @@ class Gate:
                 record.key, record.limits = who, self._access.limits_of(who)
             # For endpoints that answer more than one request at a time.
             scope["state"]["slot"] = partial(self._slots.taken, who)
+            scope["state"]["recheck"] = partial(self._recheck, connection, who)
             endpoint = self._endpoints.get(record.path) if record.method == "POST" else None
             with nullcontext() if public else self._slots.taken(who):
                 # The app turns its own RefusedErrors into responses.
@@ -136,6 +137,11 @@ class Gate:
         if self._access.keys is not None and not self._has_warned:
             self._warn_of_plain_http(connection)
         return name
+
+    async def _recheck(self, connection: HTTPConnection, who: str) -> None:
+        """Raise RefusedError if the caller isn't known by this name any more: a connection may outlive its key."""
+        if self._access.keys is not None and await self._identify(connection) != who:
+            raise self._wrong_keys.refusal(sender(connection))
 
     def _warn_of_plain_http(self, connection: HTTPConnection) -> None:
         """Say once that a key came unencrypted from another machine."""

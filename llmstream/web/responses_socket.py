@@ -8,6 +8,8 @@ body of `POST /v1/responses`, streamed without saying so. What it gets are the s
 - **`previous_response_id`** names a response of this connection, to go on from. Nothing outlives the connection.
 - **`generate: false`** asks no model: its answer is empty, and may be gone on from.
 - **Errors** are events (`type: "error"` with `status` and `error`), and the connection goes on.
+- **Settings**: the key is looked at again for each answer. Where others take the place of these settings, a connection
+  is closed once its answers are complete, and its client connects again.
 - **Limits**: an open connection is one of its client's requests, and so is each answer beyond the first.
 """
 
@@ -64,11 +66,14 @@ from llmstream.web.served_request import current_request, set_current
 
 _IDLE = 600.0
 """Seconds that a connection may be open with nothing to answer. Clients connect again."""
+_RESTARTED = 1012
+"""The code upon which clients connect again (RFC 6455's registry: "service restart")."""
 _MOST_WAITING = 16
 """Requests that may wait in all lanes of a connection."""
 _LONGEST_NAME = 64
 """Characters of a lane's name."""
 _OF_THE_SOCKET = frozenset({"type", "stream_id", "generate", "stream", "previous_response_id"})
+_CONNECT_AGAIN = "The server has new settings. Please connect again."
 _BUSY = "Too many requests wait on this connection. Please try again later."
 
 
@@ -151,20 +156,28 @@ class _ResponsesConnection:
         """Read what the client sends until it leaves, is idle for too long, or doesn't read what it gets."""
         reading = asyncio.create_task(self._read_all())
         gone = asyncio.create_task(self._left())
+        retired = asyncio.create_task(self._retired())
         try:
-            await first_of(reading, gone)
-            if not reading.done():
+            await first_of(reading, gone, retired)
+            if gone.done():
                 return
-            reading.result()
+            if reading.done():
+                reading.result()
             with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
-                await self._websocket.close()
+                await self._websocket.close(1000 if reading.done() else _RESTARTED)
         except WebSocketDisconnect:
             pass
         except SlowClientError as problem:
             self._cut_off(problem)
         finally:
             self._gone.set()
-            await stop(reading, gone, *self._tasks)
+            await stop(reading, gone, retired, *self._tasks)
+
+    async def _retired(self) -> None:
+        """Return when another app has taken the place of this one, and the answers that were under way are complete."""
+        await self._service.retired.wait()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _cut_off(self, problem: SlowClientError) -> None:
         cut_off(self._websocket.scope, self._websocket.state.request_id, problem)
@@ -216,6 +229,8 @@ class _ResponsesConnection:
 
     def _enqueue(self, create: Create) -> None:
         """Let it wait for its turn. A lane has a task as long as something waits in it."""
+        if self._service.retired.is_set():
+            raise RefusedError(503, "overloaded", _CONNECT_AGAIN, retry_after=0.0)
         waiting = [each.size for lane in self._lanes.values() for each in lane]
         is_large = sum(waiting, create.size) > self._service.limits.max_body
         if len(waiting) >= _MOST_WAITING or (waiting and is_large):
@@ -263,6 +278,7 @@ class _ResponsesConnection:
 
     async def _answer_or_refuse(self, create: Create) -> None:
         try:
+            await self._websocket.state.recheck()
             with self._slot():
                 self._answering += 1
                 try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 
 import pytest
+import websockets
 
 from llmstream import EventType, LLMClient
 from llmstream.conversations import MemoryStore
@@ -124,6 +126,34 @@ async def test_keys_of_a_file_have_models_and_rates_which_go_on_over_a_reload() 
             assert [await ask("b"), await ask("a")] == [200, 429]
             await gateway.replace(keyed(upstream, 3))
             assert [await ask("b"), await ask("a")] == [404, 200]
+
+
+async def test_a_websocket_ends_with_its_answers_when_its_settings_are_replaced() -> None:
+    held = HeldReply()
+    async with FaultServer(held) as upstream:
+        gateway = Gateway(settings(upstream, "a"), MemoryStore())
+        async with running(gateway) as url:
+            at = f"ws{url.removeprefix('http')}/v1/responses"
+            async with websockets.connect(at) as idle, websockets.connect(at) as busy:
+                asked = {"type": "response.create", "model": "a", "input": "hi"}
+                await busy.send(json.dumps(asked))
+                assert json.loads(await busy.recv())["type"] == "response.created"
+                await gateway.replace(settings(upstream, "b"))
+                await asyncio.wait_for(idle.wait_closed(), PATIENCE)
+                await busy.send(json.dumps(asked))  # it can't go on for ever
+                events = []
+                async for message in _until_closed(busy):
+                    events.append(json.loads(message))
+                    if events[-1].get("status") == 503:
+                        held.release.set()
+                assert events[-1]["type"] == "response.completed"
+                assert (idle.close_code, busy.close_code) == (1012, 1012)
+
+
+async def _until_closed(socket):
+    with suppress(websockets.ConnectionClosedError):
+        async for message in socket:
+            yield message
 
 
 def test_workers_share_the_rates_of_keys() -> None:

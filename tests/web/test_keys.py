@@ -11,6 +11,7 @@ import timeit
 import traceback
 
 import pytest
+import websockets
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +126,29 @@ async def test_a_file_that_changes_is_in_force_without_a_restart(key_file, caplo
         write(key_file, hash_line("bob", KEY))
         assert await statuses(port) == [200, 401]
     assert not {KEY, OTHER} & {*caplog.text.split()}
+
+
+async def test_a_websocket_does_not_outlive_its_key(key_file) -> None:
+    app, _ = app_with(*[["ok"]] * 3, access=Access(keys=KeyFile(key_file)))
+    asked = {"type": "response.create", "model": "scripted:script", "input": "hi"}
+    async with serving(app) as port:
+        url, head = f"ws://127.0.0.1:{port}/v1/responses", {"x-api-key": KEY}
+        async with websockets.connect(url, additional_headers=head) as socket:
+
+            async def ask() -> int:
+                await socket.send(json.dumps(asked))
+                while True:
+                    event = json.loads(await socket.recv())
+                    if event["type"] in ("response.completed", "error"):
+                        return event.get("status", 200)
+
+            assert await ask() == 200
+            write(key_file, hash_line("bob", KEY))  # somebody else's by now
+            assert await ask() == 401
+            write(key_file, hash_line("ann", OTHER))
+            assert await ask() == 401
+            write(key_file, hash_line("ann", OTHER), hash_line("ann", KEY))
+            assert await ask() == 200
 
 
 @pytest.mark.parametrize(
