@@ -161,7 +161,11 @@ class Gate:
     ) -> None:
         render = self._shape(own_path(scope))
         request_id = scope["state"]["request_id"]
-        if isinstance(problem, RepeatedRefusal):
+        host = sender(HTTPConnection(scope))
+        is_repeated = isinstance(problem, RepeatedRefusal)
+        if problem.info.status_code == 403:
+            is_repeated = self._wrong_keys.is_repeated(host, problem)
+        if is_repeated:
             note_error(problem.info, is_upstream=False)
         else:
             log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))

@@ -3,7 +3,8 @@
 The first ten are a 401 each. From then on there is one 401 for each pause, and during the pause a 429 that says when it
 ends; pauses grow from one second to a minute. A right key is let in at any time, so nobody can lock out its holder, not
 even behind the same address. What makes guessing hopeless is a key's length; pauses spare the server and its log.
-A request without any key is always a 401, upon which the chat page asks for one, but it counts, too.
+A request without any key is always a 401, upon which the chat page asks for one, but it counts, too. So does one by
+another name or from a page elsewhere, which is always a 403.
 """
 
 from __future__ import annotations
@@ -69,6 +70,16 @@ class WrongKeys:
         wait = sent.pause_ends - now
         return RepeatedRefusal(429, "rate_limit", _PUT_OFF, retry_after=wait, headers=headers)
 
+    def is_repeated(self, host: str, problem: RefusedError) -> bool:
+        """Count a stranger who is refused for another reason. True: the log has lines enough of that address."""
+        now = self._now()
+        sent = self._find(client_network(host), now)
+        sent.last = now
+        if now < sent.pause_ends:
+            return True
+        problem.reason = "; ".join(filter(None, (problem.reason, _count(sent, now))))
+        return False
+
     def _find(self, network: str, now: float) -> _Sent:
         """What is known of an address, which is now the newest."""
         sent = self._sent.get(network)
@@ -87,7 +98,7 @@ def _count(sent: _Sent, now: float) -> str:
         return ""
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(sent.count - FREE, 10))
     sent.pause_ends = now + pause
-    return f"{sent.count} of late from there, so wrong keys hear 429 for {pause:g} s, without a line each"
+    return f"{sent.count} of late from there: for {pause:g} s further ones have no line, and wrong keys hear 429"
 
 
 def _stranger(kind: type[RefusedError], reason: str = "") -> RefusedError:

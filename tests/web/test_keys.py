@@ -286,3 +286,14 @@ async def test_any_number_of_wrong_keys_locks_out_nobody_and_leaves_ten_lines(ca
     lines = [line for line in caplog.messages if "refused with" in line]
     assert len(lines) == told[401]
     assert "10 of late from there" in lines[9]
+
+
+async def test_pages_from_elsewhere_and_other_names_don_t_fill_the_log_either(caplog) -> None:
+    app, _ = app_with(["ok"], access=Access(keys=[KEY]))
+    async with serving(app) as port:
+        for _ in range(50):
+            evil = {"origin": "https://evil.example", "x_api_key": KEY}
+            assert (await post(port, "/chat", {"prompt": "hi"}, **evil))[0] == 403
+        assert (await post(port, "/chat", {"prompt": "hi"}, x_api_key=KEY))[0] == 200
+    lines = [line for line in caplog.messages if "refused with 403" in line]
+    assert 10 <= len(lines) < 20
