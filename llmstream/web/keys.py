@@ -129,7 +129,7 @@ class KeyFile:
         self._flaw = ""
         if ring != self._ring:
             self._ring = ring
-            logger.warning("%s is in use: %s keys", self.path, len(ring))
+            logger.warning("%s is in use; keys: %s", self.path, len(ring))
 
     def _report(self, flaw: str) -> None:
         """Log what is wrong, once."""
