@@ -102,9 +102,11 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # A socket for both families gives IPv4 addresses in this form.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

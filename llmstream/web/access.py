@@ -1,7 +1,8 @@
 """Access: who may ask. Checked before anything of a request is read, for HTTP and WebSocket alike.
 
 1. **Host** must be one of the server's names: a page elsewhere can point a name of its own at 127.0.0.1 (DNS
-   rebinding), but can't change what its browser sends here. Without keys the names are the loopback interface's.
+   rebinding), but can't change what its browser sends here. Without keys the names are the loopback interface's, and
+   other machines are refused by whatever name.
 2. **Origin**, which browsers send, must be the server's own or an allowed one, and a cross-site request without one
    only a navigation to something public. There are no CORS headers unless origins are allowed.
 3. **A key**, where keys are configured (`llmstream.web.keys`): `Authorization: Bearer …`, `x-api-key: …` or
@@ -27,13 +28,11 @@ from starlette.types import Scope
 
 from llmstream.checks import require
 from llmstream.errors import ConfigurationError
-from llmstream.log import get_logger
+from llmstream.providers.url_checks import is_loopback
 from llmstream.web.errors import TABLE, RefusedError
 from llmstream.web.exceptions import http_refusal
 from llmstream.web.key_limits import EVERYBODY, NO_LIMITS, KeyLimits, check_key_limits
 from llmstream.web.keys import KeyFile, KeyRing
-
-logger = get_logger("llmstream.web")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 KEY_HEADERS = ("x-api-key", "api-key")
@@ -57,9 +56,11 @@ class Access:
     The function, async or not, returns a client's name. Only a `str` with something in it is a name; whatever else it
     returns is a stranger. What it raises is a 500, but for an HTTPException or RefusedError, which is told as it is.
 
-    `hosts` are the names that the server goes by, without ports or stars; None: the loopback interface's where there
-    are no keys, any where there are. `origins` are pages elsewhere, such as "https://app.example.com", that may use it.
-    Browsers send no header with a WebSocket or an EventSource: for those with keys, look at a cookie in a function.
+    `hosts` are the names that the server goes by, without ports or stars; None: any where there are keys, and else the
+    loopback interface's, for this machine alone. `origins` are pages elsewhere, such as "https://app.example.com", that
+    may use it. Browsers send no header with a WebSocket or an EventSource: for those with keys, look at a cookie in a
+    function.
+
     `key_limits` are models and rates by the names of keys; those of "*" hold for each name without any. `metrics` are
     the names of keys that may read `/metrics`; without any there is no such page.
     Raises ConfigurationError for what would let in everybody, or nobody.
@@ -91,7 +92,12 @@ class Access:
             raise ConfigurationError(flaw)
 
     def check_host(self, connection: HTTPConnection) -> None:
-        """Raise RefusedError for a name that is not ours."""
+        """Raise RefusedError for a name that is not ours, and without keys for any other machine."""
+        if self._is_private and not _is_near(sender(connection)):
+            told = "This server has no keys, so it answers this machine alone."
+            raise RefusedError(
+                403, "permission", told, reason="name keys, or hosts, to let others in"
+            )
         names = self._names()
         if names is None or _is_among(_host(connection.headers.get("host", "")), names):
             return
@@ -107,11 +113,14 @@ class Access:
         reason = f"Origin: {connection.headers.get('origin') or 'none'}"
         raise RefusedError(403, "permission", told, reason=reason)
 
+    @property
+    def _is_private(self) -> bool:
+        """Whether it is for this machine alone. Who names hosts has thought of others."""
+        return self.keys is None and self.hosts is None
+
     def _names(self) -> Sequence[str] | None:
         """The names that the server goes by; None: any."""
-        if self.hosts is None and self.keys is None:
-            return LOOPBACK
-        return self.hosts
+        return LOOPBACK if self._is_private else self.hosts
 
     def _is_from_elsewhere(self, connection: HTTPConnection) -> bool:
         headers = connection.headers
@@ -250,6 +259,11 @@ def _same(origin: str, host: str) -> bool:
     """Whether an origin is where this request went."""
     scheme, _, place = origin.lower().partition("://")
     return scheme in ("http", "https") and place == host.lower()
+
+
+def _is_near(host: str) -> bool:
+    """Whether an address is this machine's. A Unix socket's clients have none."""
+    return host == UNKNOWN or is_loopback(host)
 
 
 def given_key(connection: HTTPConnection) -> str:

@@ -72,6 +72,23 @@ async def test_names_and_pages_from_elsewhere_are_refused() -> None:
         assert refused.value.response.status_code == 403
 
 
+async def test_without_keys_or_hosts_other_machines_are_refused_whatever_they_say() -> None:
+    """As behind `uvicorn --host 0.0.0.0`: anybody can send `Host: localhost`."""
+    far = ("203.0.113.7", "10.0.0.9", "2001:db8::1", "::ffff:203.0.113.7")
+    near = ("127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1")
+    app, provider = app_with(*[["ok"]] * 9)
+    named, _ = app_with(*[["ok"]] * 4, access=Access(hosts=["localhost"]))
+    async with serving(app) as port, serving(named) as other:
+        for address, status in [*((one, 403) for one in far), *((one, 200) for one in near)]:
+            # Which uvicorn believes of this machine.
+            headers = {"host": "localhost", "x_forwarded_for": address}
+            assert (await post(port, "/chat", {"prompt": "hi"}, **headers))[0] == status, address
+            if status == 403:
+                assert (await fetch(port, "/", **headers))[0] == 403
+                assert (await post(other, "/chat", {"prompt": "hi"}, **headers))[0] == 200
+    assert len(provider.requests) == len(near)
+
+
 async def test_an_allowed_origin_gets_cors_headers_and_others_none() -> None:
     app, _ = app_with(["ok"], access=Access(origins=["https://app.example"]))
     async with serving(app) as port:
