@@ -81,6 +81,8 @@ COLUMNS = {
     "openai-responses": "OpenAI Responses",
     "anthropic-messages": "Anthropic Messages",
     "bedrock-converse": "Bedrock Converse",
+    "ollama-native": "Ollama",
+    "cohere-v2": "Cohere",
 }
 """The wire formats, and what people call them."""
 MODEL = "claude-opus-4-6"
@@ -148,7 +150,7 @@ def _field(name: str, render_request: Callable[..., Rendered]) -> str:
     return ", ".join(f"`{field}`" for field in fields) or "dropped"
 
 
-_OUTER = ("text", "reasoning", "output_config")
+_OUTER = ("text", "reasoning", "output_config", "options")
 _OUTER += ("inferenceConfig", "outputConfig", "toolConfig", "additionalModelRequestFields")
 """Objects that hold several options."""
 

@@ -241,7 +241,7 @@ each_way = pytest.mark.parametrize(
     indirect=["transport"],
 )
 """Every other way over each transport; the rest is in the lane `slow`."""
-each_api = pytest.mark.parametrize("provider", list(APIS))
+each_api = pytest.mark.parametrize("provider", BY_SDK)
 
 # --- how they come back --------------------------------------------------------------------------------------
 

@@ -84,8 +84,10 @@ INTERNAL = {
     "llmstream.providers.http.internals",
     "llmstream.wire.anthropic_messages",
     "llmstream.wire.bedrock_converse",
+    "llmstream.wire.cohere_v2",
     "llmstream.wire.fitting",
     "llmstream.wire.framing",
+    "llmstream.wire.ollama_native",
     "llmstream.wire.openai_chat",
     "llmstream.wire.openai_responses",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -22,11 +22,14 @@ from llmstream.web.dialects import AnthropicMessages, OpenAIChat, OpenAIResponse
 from llmstream.web.endpoints import NOT_FOR_STRANGERS, ChatBody
 from llmstream.wire.anthropic_messages import request as anthropic
 from llmstream.wire.bedrock_converse import request as bedrock
+from llmstream.wire.cohere_v2 import request as cohere
+from llmstream.wire.ollama_native import request as ollama
 from llmstream.wire.openai_chat import request as chat
 from llmstream.wire.openai_responses import request as responses
 from llmstream.wire.pass_through import SAMPLING
 from llmstream.wire.refused_options import NESTED, OPTIONAL
 from tests import options_page
+from tests.loopback import APIS
 from tests.option_values import GIVEN, PLAIN, READ
 
 HI = [{"role": "user", "content": "hi"}]
@@ -88,8 +91,8 @@ async def test_each_option_reaches_the_provider(name):
 
 @pytest.mark.parametrize(
     "format",
-    [chat, responses, anthropic, bedrock],
-    ids=["chat", "responses", "anthropic", "bedrock"],
+    [chat, responses, anthropic, bedrock, ollama, cohere],
+    ids=["chat", "responses", "anthropic", "bedrock", "ollama", "cohere"],
 )
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "provider_options"])
 def test_each_format_renders_each_option_or_says_that_it_dropped_it(format, name):
@@ -99,16 +102,16 @@ def test_each_format_renders_each_option_or_says_that_it_dropped_it(format, name
     options = {"tools": tools, name: GIVEN[name]} if tools else {name: GIVEN[name]}
     after = format.render_request(build_request(HI, "claude-opus-4-6", **options))
     warned = [warning for warning in after.warnings if warning.startswith(f"{name}:")]
-    moved = (
-        format is chat and name == "metadata"
-    )  # its user_id has a field of its own, and both are said
+    # Chat's user_id has a field of its own, Cohere has bounds and a switch: both are said.
+    both_are_said = {(chat, "metadata"), (cohere, "presence_penalty"), (cohere, "reasoning_effort")}
+    moved = (format, name) in both_are_said
     assert (after.body != before.body) != (bool(warned) and not moved)
 
 
 @pytest.mark.parametrize(
     "format",
-    [chat, responses, anthropic, bedrock],
-    ids=["chat", "responses", "anthropic", "bedrock"],
+    [chat, responses, anthropic, bedrock, ollama, cohere],
+    ids=["chat", "responses", "anthropic", "bedrock", "ollama", "cohere"],
 )
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "provider_options"])
 def test_each_format_reads_back_what_it_renders(format, name):
@@ -117,7 +120,12 @@ def test_each_format_reads_back_what_it_renders(format, name):
     asked = build_request(HI, "claude-opus-4-6", **options)
     rendered = format.render_request(asked)
     if not rendered.warnings and name != "parallel_tool_calls":
-        assert getattr(format.parse_request(rendered.body), name) == getattr(asked, name)
+        wanted = getattr(asked, name)
+        if format in (ollama, cohere) and name == "tools":
+            wanted = [
+                replace(tool, strict=None) for tool in wanted
+            ]  # none says that it isn't strict
+        assert getattr(format.parse_request(rendered.body), name) == wanted
 
 
 def test_a_turn_of_a_conversation_takes_the_options_that_are_its_own():
@@ -252,11 +260,21 @@ def test_openai_and_azure_know_no_top_k(variant):
         ("openai", NEW, []),  # a server of one's own that speaks the format
         ("vllm", NEW, []),
         ("groq", {**NEW, "service_tier": "on_demand"}, []),
-        ("cohere", {**NEW, "presence_penalty": 0}, ["presence_penalty"]),
+        ("cohere-compatible", {**NEW, "presence_penalty": 0}, ["presence_penalty"]),
         (
-            "ollama",
+            "cohere",
+            {"k": 40, "frequency_penalty": 0.5, "presence_penalty": 0},
+            ["presence_penalty", "service_tier", "verbosity"],
+        ),
+        (
+            "ollama-compatible",
             {**NEW, "top_k": None, "verbosity": None, "service_tier": None},
             ["service_tier", "top_k", "verbosity"],
+        ),
+        (
+            "ollama",
+            {"options": {"top_k": 40, "frequency_penalty": 0.5, "presence_penalty": -0.5}},
+            ["service_tier", "verbosity"],
         ),
         (
             "cerebras",
@@ -279,7 +297,7 @@ def test_openai_and_azure_know_no_top_k(variant):
 async def test_each_vendor_gets_its_own_words_and_the_start_names_the_rest(
     provider, sent, dropped, transport
 ):
-    shape = provider if provider in ("anthropic", "openai-responses") else "openai"
+    shape = provider if provider in APIS else "openai"
     async with FaultServer() as server:
         model, url = f"{provider}:claude-opus-4-6", server.url(shape)
         async with LLMClient(model, api_key="k", base_url=url, transport=transport) as client:
@@ -290,9 +308,11 @@ async def test_each_vendor_gets_its_own_words_and_the_start_names_the_rest(
     assert named(last.start.warnings) == dropped
 
 
-@pytest.mark.parametrize("provider", ["ollama", "openai-responses", "anthropic"])
+@pytest.mark.parametrize(
+    "provider", ["ollama-compatible", "ollama", "openai-responses", "anthropic"]
+)
 async def test_a_strict_client_raises_where_an_option_would_be_dropped(provider):
-    shape = provider if provider != "ollama" else "openai"
+    shape = provider if provider in APIS else "openai"
     async with FaultServer() as server:
         client = LLMClient(
             f"{provider}:claude-opus-4-6", api_key="k", base_url=server.url(shape), strict=True

@@ -629,7 +629,8 @@ async def test_a_call_cut_by_length_is_not_run(provider):
 
         last = check_steps(await collect(client, [note]))
     assert (last.type, last.finish_reason) == (EventType.MESSAGE_COMPLETE, FinishReason.LENGTH)
-    assert [made.complete for made in last.message.tool_calls] == [True, False]
+    wanted = [True] if provider == "ollama" else [True, False]  # its calls are objects
+    assert [made.complete for made in last.message.tool_calls] == wanted
     assert not ran
     assert len(server.requests) == 1
 

@@ -149,7 +149,7 @@ _NOT_IN_OLLAMA = frozenset(
 _ROWS = (
     # --- servers of your own: no key unless you gave them one ---
     Vendor(
-        "ollama",
+        "ollama-compatible",
         "http://localhost:11434/v1",
         ("OLLAMA_API_KEY",),
         None,
@@ -420,7 +420,7 @@ _ROWS = (
         "litellm sambanova; pipecat services/sambanova",
     ),
     Vendor(
-        "cohere",
+        "cohere-compatible",
         "https://api.cohere.ai/compatibility/v1",
         ("COHERE_API_KEY", "CO_API_KEY"),
         "command-a-03-2025",

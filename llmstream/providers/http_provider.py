@@ -96,7 +96,8 @@ class HTTPProvider:
 
     def outbound(self, request: ChatRequest, rendered: Rendered) -> Outbound:
         """Where the rendered request goes."""
-        return Outbound(self._format.path, rendered.body, headers=rendered.headers)
+        accept = self._format.framing.content_type
+        return Outbound(self._format.path, rendered.body, headers=rendered.headers, accept=accept)
 
     def count_outbound(self, rendered: Rendered) -> Outbound | None:
         """The request that counts the tokens of a rendered one; None: there is none."""

@@ -26,10 +26,12 @@ _BUILT_IN = {
     "openai-responses": "llmstream.providers.openai:OpenAIResponsesProvider",
     "anthropic": "llmstream.providers.anthropic:AnthropicProvider",
     "bedrock": "llmstream.providers.bedrock:BedrockProvider",
+    "cohere": "llmstream.providers.cohere:CohereProvider",
+    "ollama": "llmstream.providers.ollama:OllamaProvider",
     "local": "llmstream.providers.local:LocalProvider",
     "simulator": "llmstream.providers.simulator:SimulatorProvider",
 }
-_OWN_FORMAT = ("openai", "openai-responses", "anthropic", "bedrock")
+_OWN_FORMAT = ("openai", "openai-responses", "anthropic", "bedrock", "cohere", "ollama")
 _BARE = (
     (re.compile(r"(gpt-|o\d|chatgpt-)"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
@@ -88,7 +90,7 @@ def create(config: ProviderConfig) -> Provider:
 def listing() -> list[Listing]:
     """Every provider, those with a format of their own first, with what the environment lacks for it."""
     return [
-        *(_listed(name, _load(name).api.keys, _load(name).default_model) for name in _OWN_FORMAT),
+        *map(_listed_own, _OWN_FORMAT),
         *(
             _listed(
                 vendor.name,
@@ -190,6 +192,15 @@ def _vendors() -> dict[str, Vendor]:
 def _load(name: str) -> Any:
     module, _, attribute = _BUILT_IN[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def _listed_own(name: str) -> Listing:
+    provider = _load(name)
+    key_needed = provider.api.key_needed
+    note = "" if key_needed else "where its server runs"
+    return _listed(
+        name, provider.api.keys, provider.default_model, key_needed=key_needed, note=note
+    )
 
 
 def _listed(

@@ -86,6 +86,7 @@ _CODEX = "openai/codex codex-rs api errors (usage_limit_reached)"
 _LLAMACPP = "ggml-org/llama.cpp tools/server (error types)"
 _VLLM = "vllm-project/vllm entrypoints/openai (ErrorResponse)"
 _TGI = "huggingface.co/docs/text-generation-inference (error_type)"
+_OLLAMA = "ollama/ollama server/routes.go, api/types.go (AuthorizationError)"
 _CEREBRAS = "inference-docs.cerebras.ai/support/error"
 _SPELLING = "how vendors spell such codes"
 
@@ -341,6 +342,7 @@ WORDS: tuple[Words, ...] = (
         r"not authenticated|invalid authentication credentials",
         r"access token (?:is )?(?:invalid|expired)|(?:invalid|expired) access token",
     ),
+    _words("authentication", _OLLAMA, r"^\s*unauthorized\s*$"),
     _words("authentication", _AWS, r"security token .{0,40}(?:invalid|expired)"),
     _words(
         "not_found",

@@ -249,7 +249,10 @@ class Decoder(AnswerWriter):
         elif self._unread and not self._is_known:
             self._fail_unread()
         else:
-            self._fail(ErrorInfo("truncated", "the answer was cut before the provider's own end"))
+            self._fail_cut()
+
+    def _fail_cut(self) -> None:
+        self._fail(ErrorInfo("truncated", "the answer was cut before the provider's own end"))
 
     def _read_stray(self, text: bytes) -> bool:
         """JSON outside of frames: a document, an error, or one object on each line. True if that was the end."""

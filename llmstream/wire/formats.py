@@ -161,6 +161,20 @@ _ROWS = (
         provider="bedrock",
         path="/model/{model}/converse-stream",
     ),
+    _built_in(
+        "ollama-native",
+        "ollama_native",
+        "Ollama",
+        provider="ollama",
+        path="/api/chat",
+    ),
+    _built_in(
+        "cohere-v2",
+        "cohere_v2",
+        "Cohere",
+        provider="cohere",
+        path="/v2/chat",
+    ),
 )
 FORMATS: dict[str, Format] = {row.name: row for row in _ROWS}
 """All formats by name."""

@@ -46,7 +46,7 @@ def warn_once(warnings: list[str], warning: str) -> None:
         warnings.append(warning)
 
 
-_SHARED = ("reasoning", "text", "output_config", "stream_options")
+_SHARED = ("options", "output_config", "reasoning", "stream_options", "text")
 """Objects of a body of which a part has a name of ours, so that only the rest is left over."""
 
 

@@ -24,6 +24,8 @@ OPTIONAL = frozenset(
     {
         "stream_options",
         "reasoning",
+        "think",  # Ollama
+        *("p", "k"),  # Cohere
         *(option.name for option in OPTIONS if option.droppable),
         *SAMPLING,
     }
@@ -42,6 +44,7 @@ class Place:
 
 
 _FIELDS = "additionalModelRequestFields"
+_TUNING = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed")
 NESTED = {
     "text.verbosity": Place("verbosity", ("text.verbosity",)),
     "inferenceConfig.temperature": Place("temperature", ("temperature",)),
@@ -52,8 +55,12 @@ NESTED = {
     f"{_FIELDS}.reasoning_effort": Place("reasoning_effort", ("reasoning_effort",)),
     "outputConfig.effort": Place("reasoning_effort", ("outputConfig.effort", "effort")),
     "serviceTier.type": Place("service_tier", ("serviceTier", "serviceTier.type")),
+    **{f"options.{name}": Place(name, (name,)) for name in _TUNING},  # Ollama
+    "think": Place("reasoning_effort", ("think", "thinking")),  # Ollama
+    "p": Place("top_p", ("p", "top_p")),  # Cohere
+    "k": Place("top_k", ("k", "top_k")),  # Cohere
 }
-"""Likewise, by their places."""
+"""Likewise, by their places; and those at the top whose names aren't ours."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """Options that hosts know by one of two names."""
 DEVELOPER = "role developer"

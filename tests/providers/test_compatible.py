@@ -44,7 +44,7 @@ RECORDED = {
     "llamacpp": "llamacpp-chat",
     "mistral": "mistral-chat",
     "moonshot": "moonshotai-chat",
-    "ollama": "ollama-v1-chat",
+    "ollama-compatible": "ollama-v1-chat",
     "ollama-cloud": "ollama-cloud-chat",
     "openrouter": "openrouter-chat",
     "perplexity": "perplexity-chat",
@@ -117,7 +117,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "tool_choice": WITHOUT,
         "parallel_tool_calls": WITHOUT,
     },
-    "cohere": {"stream_options": WITHOUT},
+    "cohere-compatible": {"stream_options": WITHOUT},
     "databricks": {"stream_options": WITHOUT},
     "deepseek": {
         "response_format": ANY_JSON,
@@ -138,7 +138,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     },
     "moonshot": {"tool_choice": WITHOUT, "tools": LOOSE, "response_format": ANY_JSON},
     "nvidia": {"tools": LOOSE, "metadata": WITHOUT},
-    "ollama": {"tool_choice": WITHOUT, "parallel_tool_calls": WITHOUT, "tools": LOOSE},
+    "ollama-compatible": {"tool_choice": WITHOUT, "parallel_tool_calls": WITHOUT, "tools": LOOSE},
     "ollama-cloud": {"tool_choice": WITHOUT, "parallel_tool_calls": WITHOUT, "tools": LOOSE},
     "openrouter": {
         "stream_options": WITHOUT,
@@ -173,7 +173,7 @@ WARNED = {
     "mistral": ["metadata"],
     "moonshot": ["response_format", "strict", "tool_choice"],
     "nvidia": ["metadata", "strict"],
-    "ollama": ["parallel_tool_calls", "strict", "tool_choice"],
+    "ollama-compatible": ["parallel_tool_calls", "strict", "tool_choice"],
     "ollama-cloud": ["parallel_tool_calls", "strict", "tool_choice"],
     "perplexity": ["parallel_tool_calls", "seed", "stop", "tool_choice", "tools"],
     "snowflake": ["strict"],
@@ -439,7 +439,7 @@ def test_a_message_s_name_is_left_out_where_none_is_taken() -> None:
 
 def test_where_tool_choice_is_unknown_no_call_means_no_tools() -> None:
     request = ChatRequest([], "m", tools=[Tool("t")], tool_choice=ToolChoice("none"))
-    for name in ("ollama", "zai"):
+    for name in ("ollama-compatible", "zai"):
         rendered = render_request(request, VENDORS[name].variant)
         assert not {"tools", "tool_choice"} & rendered.body.keys()
         assert rendered.warnings == []

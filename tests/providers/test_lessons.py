@@ -66,6 +66,7 @@ def warnings(events: list[StreamEvent]) -> tuple[str, ...]:
         ("openai-responses", "service_tier", "flex", "Unknown parameter: 'service_tier'."),
         ("anthropic", "top_k", 5, "top_k: Extra inputs are not permitted"),
         ("anthropic", "service_tier", "auto", "service_tier: Extra inputs are not permitted"),
+        ("ollama", "top_k", 5, "top_k is not supported with this model."),
     ],
 )
 async def test_an_option_that_only_tunes_is_left_out_once_a_host_has_refused_it(
@@ -82,14 +83,27 @@ async def test_an_option_that_only_tunes_is_left_out_once_a_host_has_refused_it(
     assert events[-1].type is EventType.MESSAGE_COMPLETE
     assert warnings(events) == warnings(again) == (f"{option}: refused by the provider; dropped",)
     bodies = [request.body for request in server.requests]
-    assert [option in {**each, **each.get("text", {})} for each in bodies] == [True, False, False]
-    assert all("text" not in each for each in bodies[1:])
+    inside = [{**each, **each.get("text", {}), **each.get("options", {})} for each in bodies]
+    assert [option in each for each in inside] == [True, False, False]
+    assert all("text" not in each and "options" not in each for each in bodies[1:])
+
+
+async def test_a_model_of_ollama_that_cant_think_is_asked_without_it() -> None:
+    """https://github.com/ollama/ollama/blob/main/server/routes.go."""
+    refusal = {"error": '"llama3" does not support thinking'}
+    async with (
+        Loopback(refuse(400, refusal), answer("ollama-native")) as server,
+        connect(server, "ollama") as client,
+    ):
+        events = await collect(client, reasoning_effort="low")
+    assert warnings(events) == ("reasoning_effort: refused by the provider; dropped",)
+    assert ["think" in request.body for request in server.requests] == [True, False]
 
 
 def options_of(body: dict[str, Any]) -> dict[str, Any]:
     """The options of a body, under the names that most formats have for them."""
-    inference = body.get("inferenceConfig", {})
-    return {**body, **{"top_p" if name == "topP" else name: inference[name] for name in inference}}
+    held = {**body, **body.get("inferenceConfig", {}), **body.get("options", {})}
+    return {"top_p" if name in ("topP", "p") else name: value for name, value in held.items()}
 
 
 @api
@@ -279,6 +293,8 @@ DOCUMENTS: dict[str, Any] = {
         "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
         "stopReason": "end_turn",
     },
+    "ollama": {"message": {"content": "Hello"}, "done": True, "done_reason": "stop"},
+    "cohere": {"message": {"content": [{"text": "Hello"}]}, "finish_reason": "COMPLETE"},
 }
 
 

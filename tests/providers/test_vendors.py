@@ -52,6 +52,8 @@ ERRORS: dict[str, Any] = {
     },
     "anthropic": {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}},
     "bedrock": {"__type": "ThrottlingException", "message": "slow down"},
+    "ollama": {"error": "slow down"},
+    "cohere": {"message": "slow down"},
 }
 
 api = pytest.mark.parametrize("provider", list(APIS))
@@ -141,6 +143,17 @@ async def test_a_whole_json_document_is_an_answer_too(provider: str) -> None:
         "bedrock": {
             "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
             "stopReason": "end_turn",
+        },
+        "cohere": {
+            "id": "c",
+            "finish_reason": "COMPLETE",
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "Hello"}]},
+        },
+        "ollama": {
+            "model": "m-1",
+            "message": {"role": "assistant", "content": "Hello"},
+            "done": True,
+            "done_reason": "stop",
         },
         "openai-responses": {
             "id": "r",

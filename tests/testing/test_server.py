@@ -161,4 +161,5 @@ def test_describe_says_what_a_right_client_makes_of_it() -> None:
     told = describe("finish-then-fin")
     assert "→ openai: complete, openai-responses: truncated, anthropic: truncated" in told
     assert "bedrock: complete" in told
+    assert "ollama: truncated" in told
     assert all(describe(name) for name in FAULTS)

@@ -23,8 +23,10 @@ from llmstream.messages import (
     parse_arguments,
 )
 from llmstream.providers.anthropic import AnthropicProvider
+from llmstream.providers.cohere import CohereProvider
 from llmstream.providers.compatible import VENDORS
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.ollama import OllamaProvider
 from llmstream.providers.openai import OpenAIProvider, OpenAIResponsesProvider
 from llmstream.wire.outbound import Rendered
 
@@ -32,6 +34,8 @@ MAKERS = {
     "openai-chat": "openai",
     "openai-responses": "openai-responses",
     "anthropic-messages": "anthropic",
+    "ollama-native": "ollama",
+    "cohere-v2": "cohere",
 }
 """Who made an answer: the format, and the provider's name."""
 
@@ -65,6 +69,8 @@ def _renderers() -> dict[str, Callable[[ChatRequest], Rendered]]:
         ProviderConfig("openai-responses", api_key="k")
     )
     made["anthropic"] = AnthropicProvider(ProviderConfig("anthropic", api_key="k"))
+    made["cohere"] = CohereProvider(ProviderConfig("cohere", api_key="k"))
+    made["ollama"] = OllamaProvider(ProviderConfig("ollama", api_key="k"))
     return {
         name: lambda request, p=provider: p.render(request, {}) for name, provider in made.items()
     }
@@ -81,6 +87,9 @@ TARGETS = [
     Target("openai", "openai-chat", "gpt-5.6"),
     Target("openai-responses", "openai-responses", "gpt-5.6"),
     *(Target("anthropic", "anthropic-messages", model) for model in CLAUDES),
+    Target("ollama", "ollama-native", "qwen3"),
+    Target("cohere", "cohere-v2", "command-a-03-2025"),
+    Target("cohere", "cohere-v2", "command-a-reasoning-08-2025"),
 ]
 
 # --- parts ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from llmstream.events.types import EventType
 from llmstream.wire.error_body import is_error, parse_error
 from llmstream.wire.error_kinds import CODE_WORDS, CODES, MONEY, WORDS, is_known
 from llmstream.wire.formats import FORMATS
+from llmstream.wire.framing.sse import SSE
 from llmstream.wire.json_fields import snake_case
 from tests.wire.test_finish_words import frame, last_event, literals
 from tests.wire.vendor_words import CODES_BY_PAGE, MINIMAX
@@ -293,10 +294,12 @@ def test_an_error_of_any_shape_is_read(body, kind: str, code, message) -> None:
 @pytest.mark.parametrize(("body", "kind", "code", "message"), SHAPES)
 def test_an_error_of_any_shape_ends_a_stream(format: str, body, kind, code, message) -> None:
     """As a frame of its own, with or without a name, in a list, and as the whole body under 200."""
+    framing = FORMATS[format].framing
+    named = [b"event: error\n" + frame(body)] if isinstance(framing, SSE) else []
     for answer in (
-        frame(body),
-        b"event: error\n" + frame(body),
-        frame([body]),
+        framing.frame(json.dumps(body).encode()),
+        *named,
+        framing.frame(json.dumps([body]).encode()),
         json.dumps(body).encode(),
         json.dumps([body], indent=1).encode(),
     ):
@@ -305,7 +308,9 @@ def test_an_error_of_any_shape_ends_a_stream(format: str, body, kind, code, mess
         assert (event.error_info.kind, event.error_info.code) == (kind, code), answer
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    "format", [name for name, row in FORMATS.items() if isinstance(row.framing, SSE)]
+)
 @pytest.mark.parametrize(
     "payload",
     [

@@ -19,6 +19,10 @@ from tests.recordings import bytewise, decode, random_cuts, two_way
 
 FORMATS = sorted(wire.FORMATS)
 each_format = pytest.mark.parametrize("format", FORMATS)
+over_sse = pytest.mark.parametrize(
+    "format", [name for name in FORMATS if isinstance(wire.FORMATS[name].framing, wire.SSE)]
+)
+"""What only server-sent events have: names of events, other fields, `[DONE]`."""
 
 
 def frame(payload, event=None):
@@ -92,11 +96,34 @@ def converse(text="hi"):
     )
 
 
+def ollama(text="hi", **more):
+    payload = {"id": "c1", "model": "m", "message": {"role": "assistant", "content": text}}
+    return json.dumps({**payload, "done": False, **more}, ensure_ascii=False).encode() + b"\n"
+
+
+def cohere(text="hi"):
+    def said(kind, content, **more):
+        return frame({**more, "type": kind, "delta": {"message": {"content": content}}})
+
+    return (
+        said("message-start", [], id="c1", model="m")
+        + said("content-start", {"type": "text", "text": ""}, index=0)
+        + said("content-delta", {"text": text}, index=0)
+    )
+
+
+def framed(format, data):
+    """A frame with these bytes."""
+    return wire.FORMATS[format].framing.frame(data)
+
+
 OPENINGS = {
     "openai-chat": chat,
     "openai-responses": responses,
     "anthropic-messages": messages,
     "bedrock-converse": converse,
+    "ollama-native": ollama,
+    "cohere-v2": cohere,
 }
 ENDS = {
     "bedrock-converse": EventStream().frame(b'{"stopReason": "end_turn"}', "messageStop"),
@@ -106,6 +133,8 @@ ENDS = {
     ),
     "anthropic-messages": frame({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
     + frame({"type": "message_stop"}),
+    "ollama-native": ollama("", done=True, done_reason="stop"),
+    "cohere-v2": frame({"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}),
 }
 NAMELESS = ("bedrock-converse",)
 """Formats whose answers have no id, and don't name their model."""
@@ -149,6 +178,22 @@ DOCUMENTS = {
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 3, "output_tokens": 1},
     },
+    "ollama-native": {
+        "id": "c1",
+        "model": "m",
+        "message": {"role": "assistant", "content": "hi"},
+        "done": True,
+        "done_reason": "stop",
+        "prompt_eval_count": 3,
+        "eval_count": 1,
+    },
+    "cohere-v2": {
+        "id": "c1",
+        "model": "m",
+        "finish_reason": "COMPLETE",
+        "message": {"role": "assistant", "content": [{"type": "text", "text": "hi"}]},
+        "usage": {"tokens": {"input_tokens": 3, "output_tokens": 1}},
+    },
 }
 
 
@@ -188,7 +233,8 @@ def test_an_answer_without_its_end_is_truncated(format):
 @each_format
 def test_an_empty_body_is_truncated(format):
     """No byte at all, or blank lines and comments, is no answer."""
-    for data in (b"", b"\n\n\n", b": ping\n\n: ping\n\n", b"\xef\xbb\xbf"):
+    alive = wire.FORMATS[format].framing.keep_alive
+    for data in (b"", b"\n\n\n", alive * 2, b"\xef\xbb\xbf"):
         assert failure(run(format, data)).kind == "truncated"
 
 
@@ -208,16 +254,14 @@ def test_a_bare_json_error_is_that_error(format):
 @each_format
 def test_a_bare_json_error_after_events_is_that_error(format):
     """The same in the middle of an answer: the text stays, the error is the provider's."""
-    events = run(
-        format,
-        OPENINGS[format]()
-        + b'{\n "error": {\n  "message": "The operation was cancelled."\n }\n}\n',
-    )
+    error = {"error": {"message": "The operation was cancelled."}}
+    indent = 1 if isinstance(wire.FORMATS[format].framing, wire.SSE) else None  # lines are frames
+    events = run(format, OPENINGS[format]() + json.dumps(error, indent=indent).encode() + b"\n")
     assert [event.text for event in events if event.text] == ["hi"]
     assert failure(events).message == "The operation was cancelled."
 
 
-@each_format
+@over_sse
 def test_an_error_line_is_that_error(format):
     """A field named `error` with JSON or text (GPUStack) ends the answer at once."""
     for line in (
@@ -230,7 +274,7 @@ def test_an_error_line_is_that_error(format):
         assert failure(events).message == "failed to decode"
 
 
-@each_format
+@over_sse
 def test_an_error_event_is_an_error(format):
     """`event: error` is one, whatever its data."""
     for data in (b'{"error": {"message": "oops"}}', b'"oops"', b"oops"):
@@ -278,7 +322,7 @@ def test_a_whole_document_is_an_answer(format):
         assert (last.start.id, last.start.model) == named
 
 
-@each_format
+@over_sse
 def test_done_is_never_taken_for_json(format):
     """`[DONE]` with or without a space or a name is no broken frame in any format."""
     for done in (
@@ -315,7 +359,10 @@ def test_nothing_follows_the_end(format):
 @each_format
 def test_an_oversized_frame_is_an_error(format):
     """A frame over the limit, or a body without any frame, ends the answer as `frame_too_large`, with what came."""
-    for junk in (b"data: " + b"x" * 5000, b"x" * 5000, b"xxxxxxx\n" * 700):
+    junks = [b"data: " + b"x" * 5000, b"x" * 5000]
+    if isinstance(wire.FORMATS[format].framing, wire.SSE):
+        junks.append(b"xxxxxxx\n" * 700)  # lines that are no fields
+    for junk in junks:
         decoder = wire.decoder(format, max_frame=4000)
         events = decoder.feed(OPENINGS[format]())
         events += [event for piece in bytewise(junk) for event in decoder.feed(piece)]
@@ -328,8 +375,8 @@ def test_an_oversized_frame_is_an_error(format):
 @each_format
 def test_a_frame_that_cant_be_read_is_a_protocol_error(format):
     """Broken JSON, JSON that is no object, and fields of the wrong type are named, never skipped or raised."""
-    for data in (b"data: {oops\n\n", b"data: 5\n\n", b"data: nonsense\n\n"):
-        assert failure(run(format, OPENINGS[format]() + data)).kind == "protocol"
+    for data in (b"{oops", b"5", b"nonsense"):
+        assert failure(run(format, OPENINGS[format]() + framed(format, data))).kind == "protocol"
 
 
 @each_format
@@ -428,6 +475,7 @@ grains = st.sampled_from(
         b'{"choices":[{"delta":{"content":"x"}}]}',
         b'{"type":"message_stop"}',
         b'{"type":"response.completed"}',
+        b'{"message":{"content":"x"},"done":true}',
         b"null",
     ]
 )
@@ -613,11 +661,81 @@ bedrock_events = st.fixed_dictionaries(
         "error": odd,
     },
 )
+ollama_lines = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": odd,
+        "created_at": odd,
+        "message": odd
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "content": odd,
+                "thinking": odd,
+                "images": odd,
+                "tool_calls": odd | st.lists(call, max_size=3),
+            },
+        ),
+        "response": odd,
+        "done": odd,
+        "done_reason": odd | st.just("stop"),
+        "eval_count": odd,
+        "total": odd,
+        "image": odd,
+        "error": odd,
+    },
+)
+cohere_events = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(
+            [
+                "message-start",
+                "content-start",
+                "content-delta",
+                "tool-plan-delta",
+                "tool-call-start",
+                "tool-call-delta",
+                "tool-call-end",
+                "citation-start",
+                "message-end",
+                "odd",
+            ]
+        )
+    },
+    optional={
+        "index": odd | st.integers(0, 1),
+        "delta": odd
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "message": odd
+                | st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "content": odd
+                        | st.fixed_dictionaries({}, optional={"text": odd, "thinking": odd}),
+                        "tool_plan": odd,
+                        "tool_calls": odd | call | st.lists(call, max_size=2),
+                        "citations": odd
+                        | st.fixed_dictionaries(
+                            {}, optional={"start": odd, "sources": odd, "content_index": odd}
+                        ),
+                    },
+                ),
+                "finish_reason": odd | st.just("COMPLETE"),
+                "usage": odd,
+                "error": odd,
+            },
+        ),
+    },
+)
 PAYLOADS = {
     "bedrock-converse": st.lists(bedrock_events, max_size=5),
     "openai-chat": st.lists(chat_chunks, max_size=4),
     "openai-responses": st.lists(response_events, max_size=5),
     "anthropic-messages": st.lists(message_events, max_size=5),
+    "ollama-native": st.lists(ollama_lines, max_size=5),
+    "cohere-v2": st.lists(cohere_events, max_size=5),
 }
 
 
@@ -627,8 +745,11 @@ def test_any_fields_give_a_legal_stream(format, data):
     """Frames of the right shape with fields of any type: no exception, a legal stream with text that is text."""
     payloads = data.draw(PAYLOADS[format])
     head = data.draw(st.sampled_from([b"", OPENINGS[format]()]))
-    tail = data.draw(st.sampled_from([b"", ENDS[format], b"data: [DONE]\n\n"]))
-    never_raises(format, [head, *map(frame, payloads), tail])
+    tail = data.draw(st.sampled_from([b"", ENDS[format], framed(format, b"[DONE]")]))
+    bodies = [
+        framed(format, json.dumps(payload, ensure_ascii=False).encode()) for payload in payloads
+    ]
+    never_raises(format, [head, *bodies, tail])
 
 
 @each_format

@@ -219,6 +219,17 @@ def ending_in(format: str, word: str, *, text: str = "Half") -> bytes:
         }
         framing = FORMATS[format].framing
         return b"".join(framing.frame(json.dumps(events[name]).encode(), name) for name in events)
+    if format == "cohere-v2":
+        said = {"delta": {"message": {"content": {"text": text}}}}
+        frames = [
+            {"type": "content-delta", "index": 0, **said},
+            {"type": "message-end", "delta": {"finish_reason": word}},
+        ]
+        return b"".join(map(frame, frames))
+    if format == "ollama-native":
+        message = {"role": "assistant", "content": text}
+        lines = [{"message": message}, {"done": True, "done_reason": word}]
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     details = {"status": "incomplete", "incomplete_details": {"reason": word}}
     frames = [
         {"type": "response.output_text.delta", "output_index": 0, "delta": text},
@@ -348,6 +359,11 @@ def document_ending_in(format: str, word: str) -> bytes:
         body = {"type": "message", "content": content, "stop_reason": word}
     elif format == "bedrock-converse":
         body = {"output": {"message": {"content": [{"text": "Half"}]}}, "stopReason": word}
+    elif format == "cohere-v2":
+        body = {"message": {"content": [{"text": "Half"}]}, "finish_reason": word}
+    elif format == "ollama-native":
+        message = {"role": "assistant", "content": "Half"}
+        body = {"message": message, "done": True, "done_reason": word}
     else:
         part = {"type": "output_text", "text": "Half", "annotations": []}
         output = [{"type": "message", "content": [part]}]

@@ -442,4 +442,95 @@ MESSAGES = (
     ),
 )
 
-RULES = {"openai-chat": CHAT, "openai-responses": RESPONSES, "anthropic-messages": MESSAGES}
+# --- Ollama -----------------------------------------------------------------------------------------------
+
+
+OLLAMA_KEYS = {
+    "system": {"role", "content"},
+    "user": {"role", "content", "images"},
+    "tool": {"role", "content", "images", "tool_name", "tool_call_id"},
+    "assistant": {"role", "content", "thinking", "tool_calls"},
+}
+
+
+def _unknown_to_ollama(body: Body) -> Iterator[Any]:
+    for message in body["messages"]:
+        yield from message.keys() - OLLAMA_KEYS[message["role"]]
+
+
+def _texts_as_arguments(body: Body) -> Iterator[Any]:
+    return (call for call in _calls(body) if not isinstance(call["function"]["arguments"], dict))
+
+
+def _lists_as_content(body: Body) -> Iterator[Any]:
+    return (each for each in body["messages"] if not isinstance(each["content"], str))
+
+
+def _addresses_as_images(body: Body) -> Iterator[Any]:
+    images = (image for each in body["messages"] for image in each.get("images", ()))
+    return (image for image in images if not re.fullmatch(r"[A-Za-z0-9+/]+=*", image))
+
+
+def _silent(body: Body) -> Iterator[Any]:
+    for message in body["messages"]:
+        said = [message.get(name) for name in ("content", "thinking", "tool_calls")]
+        if message["role"] == "assistant" and not any(said):
+            yield message
+
+
+_GO = "ollama/ollama api/types.go (Message)"
+OLLAMA = (
+    Rule("no unknown key or role", _GO, _unknown_to_ollama),
+    Rule("arguments are an object", _GO, _texts_as_arguments),
+    Rule("content is a text", _GO, _lists_as_content),
+    Rule("images are base64", _GO, _addresses_as_images),
+    Rule("each result follows its call", "the templates of its models", _unanswered),
+    Rule("ids are unique", "so that a result has one call", lambda body: _twice(_ids(body))),
+    Rule("an assistant says or does something", "the templates of its models", _silent),
+)
+
+# --- Cohere -----------------------------------------------------------------------------------------------
+
+
+COHERE_KEYS = {
+    "system": {"role", "content"},
+    "user": {"role", "content"},
+    "tool": {"role", "content", "tool_call_id"},
+    "assistant": {"role", "content", "tool_plan", "tool_calls", "citations"},
+}
+
+
+def _unknown_to_cohere(body: Body) -> Iterator[Any]:
+    for message in body["messages"]:
+        yield from message.keys() - COHERE_KEYS[message["role"]]
+
+
+def _silent_to_cohere(body: Body) -> Iterator[Any]:
+    for message in body["messages"]:
+        said = [message.get(name) for name in ("content", "tool_plan", "tool_calls")]
+        if message["role"] == "assistant" and not any(said):
+            yield message
+
+
+def _plans_without_calls(body: Body) -> Iterator[Any]:
+    return (each for each in body["messages"] if "tool_plan" in each and not each.get("tool_calls"))
+
+
+_COHERE = "docs.cohere.com/reference/chat"
+COHERE = (
+    Rule("no unknown key or role", _COHERE, _unknown_to_cohere),
+    Rule("arguments are an object's text", _COHERE, _broken_arguments),
+    Rule("no empty parts", _COHERE, _empty_parts),
+    Rule("each result follows its call", _COHERE, _unanswered),
+    Rule("ids are unique", _COHERE, lambda body: _twice(_ids(body))),
+    Rule("an assistant says or does something", _COHERE, _silent_to_cohere),
+    Rule("a plan comes with calls", _COHERE, _plans_without_calls),
+)
+
+RULES = {
+    "cohere-v2": COHERE,
+    "openai-chat": CHAT,
+    "openai-responses": RESPONSES,
+    "anthropic-messages": MESSAGES,
+    "ollama-native": OLLAMA,
+}

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+_HERE = frozenset({"openai-chat", "openai-responses", "anthropic-messages"})
+
 
 @cache
 def _adapter(format: str) -> Any:
@@ -24,7 +26,9 @@ def _adapter(format: str) -> Any:
 
 
 def check_types(body: dict[str, Any], format: str) -> None:
-    """Raise unless the vendor's types take the messages."""
+    """Raise unless the vendor's types take the messages. Those of packages in the lane `sdk` are asked there."""
+    if format not in _HERE:
+        return
     messages = deepcopy(body["input"] if format == "openai-responses" else body["messages"])
     if format == "openai-responses":
         messages = [item for item in messages if not _is_the_providers(item)]

@@ -109,8 +109,15 @@ class PartFitting:
     def _image(self, part: ImagePart) -> Fitted:
         if self._is_assistant:
             return self._file_of_assistant()
-        self._name_foreign_members("image", part.provider_data)
-        return (part,)
+        return self._readable_image(part)
+
+    def _readable_image(self, image: ImagePart) -> Fitted:
+        self._name_foreign_members("image", image.provider_data)
+        problem = self._rules.refused_image(image)
+        if problem is None:
+            return (image,)
+        self._warn(f"image: {problem}; left out")
+        return ()
 
     def _file(self, part: File) -> Fitted:
         return self._file_of_assistant() if self._is_assistant else self._readable((part,))
@@ -126,7 +133,12 @@ class PartFitting:
         """The parts with each file as the target takes it, and without those that it refuses."""
         fitted: list[Part] = []
         for part in parts:
-            fitted += self._readable_file(part) if isinstance(part, File) else (part,)
+            if isinstance(part, File):
+                fitted += self._readable_file(part)
+            elif isinstance(part, ImagePart):
+                fitted += self._readable_image(part)
+            else:
+                fitted.append(part)
         return fitted
 
     def _readable_file(self, file: File) -> Fitted:
@@ -205,8 +217,9 @@ class PartFitting:
             return self._opaque(part)
         if isinstance(part, File):
             return self._readable_file(part)
-        kind = "text" if isinstance(part, TextPart) else "image"
-        self._name_foreign_members(kind, part.provider_data)
+        if isinstance(part, ImagePart):
+            return self._readable_image(part)
+        self._name_foreign_members("text", part.provider_data)
         return (part,)
 
     # --- reasoning, and what only one provider understands -------------------------------------------------
@@ -217,7 +230,8 @@ class PartFitting:
         self._name_foreign_members("reasoning", data)
         is_own = rules.format in (part.format, data.get("format"))
         is_unsigned = not part.signature
-        is_readable = is_unsigned and (part.format in (None, rules.format) or self._same_host)
+        is_anybodys = part.format in (None, rules.format) and not rules.own_reasoning
+        is_readable = is_unsigned and (is_anybodys or self._same_host)
         if is_readable and rules.unsigned_reasoning and part.text.strip():
             return (part if self._same_host else replace(part, provider_data=None),)
         is_kept = bool(SEALS & data.keys())  # whole, as its host told it

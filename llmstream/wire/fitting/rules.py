@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from llmstream.messages import File
+from llmstream.messages import File, ImagePart
 from llmstream.wire.reasoning import Owed
 
 
@@ -93,6 +93,8 @@ class HistoryRules:
     blank: Blank = Blank.EMPTY
     unsigned_reasoning: bool = False
     """Whether reasoning that nobody signed goes back."""
+    own_reasoning: bool = False
+    """Whether unsigned reasoning goes back to the provider alone that wrote it: the target owes it to nobody."""
     signed_reasoning: bool = False
     """Whether reasoning goes back that this format and this host signed."""
     shared_signatures: re.Pattern[str] | None = None
@@ -121,6 +123,8 @@ class HistoryRules:
     """Whether a text document may go as a file; else its text goes, labelled (OpenAI's chat takes PDF alone)."""
     refused_file: Callable[[File], str | None] = lambda _file: None
     """Why a file can't go, in words for a warning; None if it can."""
+    refused_image: Callable[[ImagePart], str | None] = lambda _image: None
+    """Likewise of an image."""
     trims_last_text: bool = False
     """Whether an assistant's last text may not end with white space (Claude before 4.6)."""
     keeps_orphans: bool = False

@@ -13,17 +13,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmstream.wire.framing.framer import MAX_FRAME, Frame
+from llmstream.wire.framing.text_frames import TextTemplate
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class NDJSONFramer:
-    """Feed it the body in any pieces; it returns the frames completed so far."""
+    """Feed it the body in any pieces; it returns the frames completed so far.
 
-    __slots__ = ("_begun", "_max", "_pending", "_pending_size", "_stray", "oversized")
+    With a `template` it learns what the lines of text look like, and returns those as their text. It learns from the
+    first line of text in each read; by then the others of that read are cut already.
+    """
 
-    def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
+    __slots__ = (
+        "_begun",
+        "_max",
+        "_may_learn",
+        "_pending",
+        "_pending_size",
+        "_stray",
+        "_template",
+        "oversized",
+    )
+
+    def __init__(self, *, max_frame: int = MAX_FRAME, template: TextTemplate | None = None) -> None:
         self._max = max_frame
+        self._template = template
+        self._may_learn = True
         self._pending: list[bytes] = []  # pieces of the unfinished line
         self._pending_size = 0
         self._begun = False  # a line came that isn't blank
@@ -33,6 +49,7 @@ class NDJSONFramer:
     def feed(self, data: bytes) -> list[Frame | str]:
         """The frames that `data` completes."""
         frames: list[Frame | str] = []
+        self._may_learn = True
         if self.oversized:
             return frames
         first, *lines = data.split(b"\n")
@@ -60,7 +77,13 @@ class NDJSONFramer:
         return frames
 
     def learn(self, frame: Frame, text: str) -> None:
-        """Nothing: no format over NDJSON is in such a hurry yet."""
+        """`frame`, the last one taken, meant `text` and nothing else."""
+        if self._template is None or not self._may_learn:
+            return
+        self._may_learn = False
+        self._template.learn(b"", frame.data, text)
+        if not self._template.wanted:
+            self._template = None
 
     def _end_line(self, frames: list[Frame | str]) -> None:
         line = b"".join(self._pending)
@@ -68,6 +91,9 @@ class NDJSONFramer:
         self._pending_size = 0
         if len(line) > self._max:
             self._give_up()
+            return
+        if self._template is not None and (text := self._template.text(line)) is not None:
+            frames.append(text)
             return
         if not self._begun:
             line = line.removeprefix(_BOM)
@@ -86,14 +112,19 @@ class NDJSONFramer:
 
 @dataclass(frozen=True, slots=True)
 class NDJSON:
-    """The framing of formats whose answers are lines of JSON."""
+    """The framing of formats whose answers are lines of JSON. `text_member` and `free_members` are as in SSE."""
 
+    text_member: str | None = None
+    free_members: tuple[str, ...] = ()
     content_type: str = "application/x-ndjson"
     keep_alive: bytes = b"\n"
 
     def framer(self, *, max_frame: int = MAX_FRAME, shortcuts: bool = True) -> NDJSONFramer:
         """A framer for one body."""
-        return NDJSONFramer(max_frame=max_frame)
+        template = None
+        if shortcuts and self.text_member is not None:
+            template = TextTemplate(self.text_member, self.free_members)
+        return NDJSONFramer(max_frame=max_frame, template=template)
 
     def frame(self, data: bytes, event: str = "") -> bytes:
         """The bytes of one frame. `data` is one line."""

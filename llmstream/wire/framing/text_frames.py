@@ -17,6 +17,14 @@ PATIENCE = 16
 """Frames that are learned from in vain: then this stream's frames differ in more than their text."""
 
 
+_WORD = re.compile(rb"[\w.:+-]+")
+
+
+def _is_word(value: bytes) -> bool:
+    """Whether a value is letters, digits and what times have between them: nothing that JSON escapes."""
+    return _WORD.fullmatch(value) is not None
+
+
 class _Value(NamedTuple):
     """A value that differs from frame to frame: the text, or one that means nothing."""
 
@@ -108,7 +116,7 @@ class TextTemplate:
             if match[1] is not None:
                 values.append(_Value(*number, bytes.isdigit))
             else:
-                values.append(_Value(*word, bytes.isalnum))
+                values.append(_Value(*word, bytes.isalnum if match[2].isalnum() else _is_word))
         self._pieces = []
         at = 0
         literal = self._head

@@ -1,0 +1,100 @@
+"""The tool calls of an Ollama answer: each comes whole, with its arguments as an object."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmstream.checks import as_object
+from llmstream.wire.json_fields import as_string
+from llmstream.wire.ollama_native import members
+from llmstream.wire.open_calls import as_name, content_of
+from llmstream.wire.unread import Unread
+
+
+@dataclass(frozen=True, slots=True)
+class WholeCall:
+    """One entry of `tool_calls`."""
+
+    id: str
+    """Empty before Ollama 0.12."""
+    index: Any
+    """Its place in the answer, from versions that say it."""
+    name: str
+    arguments: str
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What it asks for."""
+        return content_of(self.name, self.arguments)
+
+
+class CallLog:
+    """The calls of one answer, so that none is told twice where a server repeats them."""
+
+    def __init__(self) -> None:
+        self._told: list[WholeCall] = []
+        self._stamp = ""
+
+    def note_time(self, created_at: Any) -> None:
+        """The time of the answer's first line: the one thing by which two answers differ."""
+        if not self._stamp and isinstance(created_at, str):
+            self._stamp = re.sub(r"\D", "", created_at)
+
+    def untold(self, calls: list[WholeCall], *, at_end: bool) -> list[WholeCall]:
+        """The calls that weren't told yet, each with an id if that can be had.
+
+        A list may begin with all calls so far. Alone they are told again only `at_end`: a model may ask for the same
+        twice.
+        """
+        told = [call.content for call in self._told]
+        given = [call.content for call in calls]
+        is_longer = len(calls) > len(told) or at_end
+        if told and is_longer and given[: len(told)] == told:
+            calls = calls[len(told) :]
+        first = len(self._told)
+        for call in calls:
+            if not self._is_told(call):
+                self._told.append(call if call.id else replace(call, id=self._next_id()))
+        return self._told[first:]
+
+    def _next_id(self) -> str:
+        """An id from the time of the answer and the call's place in it."""
+        return f"call_{self._stamp}_{len(self._told)}" if self._stamp else ""
+
+    def _is_told(self, call: WholeCall) -> bool:
+        """Whether a call with the same id, or at the same place, asked for the same."""
+        same = [told for told in self._told if told.content == call.content]
+        if call.id:
+            return any(told.id == call.id for told in same)
+        has_place = type(call.index) is int
+        return has_place and any(told.index == call.index for told in same)
+
+
+def parse_calls(given: Any, unread: Unread) -> list[WholeCall]:
+    """The calls of a message; of one that isn't in a list, too. TypeError makes the line a bad one."""
+    if not given:
+        return []
+    calls = [given] if isinstance(given, Mapping) else given
+    return [_parse_call(call, unread) for call in calls]
+
+
+def _parse_call(call: Mapping[str, Any], unread: Unread) -> WholeCall:
+    unread.look_over("message.tool_calls.", call, members.CALL)
+    function = as_object(call["function"])
+    unread.look_over("message.tool_calls.function.", function, members.FUNCTION)
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):
+        arguments = _as_text(arguments)
+    id = call.get("id")
+    place = function.get("index")
+    return WholeCall(as_string(id or ""), place, as_name(function.get("name")), arguments)
+
+
+def _as_text(arguments: Any) -> str:
+    if arguments is None:
+        return "{}"
+    return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
