@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Coroutine, Generator
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from llmstream.clock import Clock
 
@@ -65,6 +66,42 @@ async def within(seconds: float | None, clock: Clock, work: Awaitable[T]) -> T:
     finally:
         await stop(task, *limits)
     return task.result()
+
+
+async def finish_within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`. Raises TimeoutError after so many `seconds` (None: no limit), upon which it is cancelled.
+
+    Work that needn't wait costs no timer.
+    """
+    try:
+        awaited = work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    async with asyncio.timeout(seconds):
+        return await _Begun(work, awaited)
+
+
+class _Begun(Generic[T]):
+    """Awaits the rest of work that was begun and waits for `awaited`."""
+
+    def __init__(self, work: Coroutine[Any, Any, T], awaited: Any) -> None:
+        self._work, self._awaited = work, awaited
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        work, awaited = self._work, self._awaited
+        while True:
+            try:
+                got = yield awaited
+            except BaseException as problem:  # noqa: BLE001  # it is the work's
+                step = partial(work.throw, problem)
+            else:
+                step = partial(work.send, got)
+            try:
+                awaited = step()
+            except StopIteration as done:
+                result: T = done.value
+                return result
 
 
 async def stop(*tasks: asyncio.Future[Any]) -> None:

@@ -52,7 +52,6 @@ from llmstream.web.page import chat_page
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.responses_socket import responses_routes
 from llmstream.web.served_request import RequestObserver, check_request_observers
-from llmstream.web.unforeseen import Unforeseen
 
 logger = get_logger("llmstream.web")
 
@@ -175,9 +174,7 @@ def _assemble(
         respond=respond,
         observers=observers,
     )
-    middleware = [Middleware(Unforeseen, respond=respond), gate]
-    if access.origins:
-        middleware = [_cors(access), *middleware]
+    middleware = [_cors(access), gate] if access.origins else [gate]
     app = _App(
         routes=routes,
         middleware=middleware,
@@ -190,14 +187,14 @@ def _assemble(
 
 
 class _App(Starlette):
-    """Starlette's application, without the layer that `Unforeseen` stands for."""
+    """Starlette's application, without its layer for unforeseen exceptions, which the gate answers."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._own_middleware = [*self.user_middleware]
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The layers; Starlette's answer to unforeseen exceptions is for middleware that was added."""
+        """The layers; that of Starlette is for middleware that was added."""
         outermost: ASGIApp = super().build_middleware_stack()
         is_all_ours = self.user_middleware == self._own_middleware and not self.debug
         inner: ASGIApp = getattr(outermost, "app", outermost)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from math import inf
+from typing import Any
 
 from starlette.types import Scope, Send
 
@@ -60,14 +61,14 @@ class Delivery(ABC):
             write_timeout=write_timeout,
         )
 
-    async def run(self, watch: Watch) -> bool:
+    def run(self, watch: Watch) -> Coroutine[Any, Any, bool]:
         """Write and close the events; True if all were written, False if the client left, as `watch` tells.
 
         Raises SlowClientError, and AbortedError where the connection is to be cut.
         """
         if self.record is not None:
             self.record.begin_answer()
-        return await self.client.run(self._write_all(), watch, self.send_heartbeat)
+        return self.client.run(self._write_all(), watch, self.send_heartbeat)
 
     async def write(self, event: StreamEvent, problem: BaseException | None = None) -> None:
         """Write one event. `problem` is what the events raised, if it stands for that."""

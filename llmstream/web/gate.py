@@ -41,8 +41,9 @@ class Gate:
     """Lets requests in, or refuses them, and tells the observers of each.
 
     `shape` gives the words of a path's dialect, `apis` the names of the APIs by their paths. What is posted to one of
-    `endpoints` goes straight there, with what it raises answered by `respond`: Starlette's layers cost more than all
-    that an endpoint does.
+    `endpoints` goes straight there, since Starlette's layers cost more than all that an endpoint does. `respond` makes
+    the answer to what was raised. It is given here, inside of the CORS middleware: without its headers no page
+    elsewhere reads a 500.
     """
 
     def __init__(
@@ -76,14 +77,25 @@ class Gate:
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         record = self._record(connection, request_id)
         problem: BaseException | None = None
+        send = _noting(send, record)
         record.begin()
         try:
-            await self._answer(record, connection, receive, _noting(send, record))
+            await self._answer(record, connection, receive, send)
         except BaseException as raised:
             problem = raised
+            if isinstance(raised, Exception) and isinstance(connection, Request):
+                await self._answer_unforeseen(raised, record, connection, send)
             raise
         finally:
             record.end(problem)
+
+    async def _answer_unforeseen(
+        self, problem: Exception, record: ServedRequest, request: Request, send: Send
+    ) -> None:
+        """Answer what was raised before an answer began. The server logs it."""
+        if record.status is None:
+            response = await self._respond(request, problem)
+            await response(request.scope, request.receive, send)
 
     def _record(self, connection: HTTPConnection, request_id: str) -> ServedRequest:
         """The record of a request, which is now the current one."""

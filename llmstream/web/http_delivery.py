@@ -67,6 +67,12 @@ class HttpDelivery(Delivery):
         """Write the events up to the last one; those that come together, in one piece."""
         if isinstance(events, Batched):
             async for batch in events.batches:
+                if len(batch) == 1 and self._opened and _is_text(batch[0]):
+                    # Nearly every batch. `_write_batch` would do the same, through three more calls.
+                    data = self._encoder.feed(batch[0])
+                    if data:
+                        await self._send_piece(data)
+                    continue
                 await self._write_batch(batch)
                 if self.ended:
                     return
@@ -107,8 +113,9 @@ class HttpDelivery(Delivery):
 
     async def finish(self) -> None:
         """End the body, also of an answer without a word."""
-        await self._open()
         await self._flush()
+        if not self._opened:
+            await self._open()
         await self.client.send(_LAST_BODY)
 
     async def say_goodbye(self) -> None:
@@ -127,7 +134,7 @@ class HttpDelivery(Delivery):
         feed, ready = self._encoder.feed, self._ready
         try:
             for event in batch:
-                if event.type is _TEXT and event.raw is None:
+                if _is_text(event):
                     # Nearly every event. `write` would do the same, through four more calls.
                     ready.append(feed(event))
                     continue
@@ -146,14 +153,17 @@ class HttpDelivery(Delivery):
         data = b"".join(self._ready)
         self._ready.clear()
         if data:
+            await self._send_piece(data)
+
+    async def _send_piece(self, data: bytes) -> None:
+        if not self._opened:
             await self._open()
-            await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
-            self.count(len(data))
+        await self.client.send({"type": "http.response.body", "body": data, "more_body": True})
+        self.count(len(data))
 
     async def _open(self) -> None:
-        if not self._opened:
-            self._opened = True
-            await self.client.send(self._full_head())
+        self._opened = True
+        await self.client.send(self._full_head())
 
     def _full_head(self) -> Message:
         told = self._told.of_start(self._start).items()
@@ -171,3 +181,8 @@ class HttpDelivery(Delivery):
         head, body = whole_messages(response)
         await self.client.send(head)
         await self.client.send({**body, "more_body": True})
+
+
+def _is_text(event: StreamEvent) -> bool:
+    """Whether it is a text alone, which needs none of what `write` does."""
+    return event.type is _TEXT and event.raw is None

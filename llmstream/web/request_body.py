@@ -18,9 +18,11 @@ from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from llmstream.json_size import has_more_values
+from llmstream.tasks import finish_within
 from llmstream.web.errors import RefusedError
 from llmstream.web.limits import Limits, too_large
 
@@ -46,17 +48,27 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > limits.max_body:
         raise too_large(limits.max_body)
-    data = bytearray()
     try:
-        async with asyncio.timeout(limits.body_timeout):
-            async for piece in request.stream():
-                data += piece
-                if len(data) > limits.max_body:
-                    raise too_large(limits.max_body)
+        return await finish_within(limits.body_timeout, _receive(request.receive, limits.max_body))
     except TimeoutError:
         text = "The request took too long to arrive."
         raise RefusedError(408, "timeout", text, headers={"connection": "close"}) from None
-    return bytes(data)
+
+
+async def _receive(receive: Receive, most: int) -> bytes:
+    pieces: list[bytes] = []
+    room = most
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        pieces.append(piece)
+        room -= len(piece)
+        if room < 0:
+            raise too_large(most)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
 
 
 def parse_json(data: bytes | str, limits: Limits) -> Any:

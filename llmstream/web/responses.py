@@ -26,6 +26,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
+from functools import lru_cache
 
 from starlette.background import BackgroundTask
 from starlette.datastructures import Headers
@@ -58,6 +59,10 @@ from llmstream.web.server_log import filter_server_logs
 
 logger = get_logger("llmstream.web")
 filter_server_logs()
+
+
+_FIXED = (b"content-type", b"x-request-id")
+"""Headers that aren't the caller's to set."""
 
 
 class EventStreamResponse(Response):
@@ -98,12 +103,12 @@ class EventStreamResponse(Response):
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.body = b""
-        named = {**HEADERS, **self._encoder.headers, **(headers or {})}
-        named |= {"content-type": self._encoder.content_type, "x-request-id": self.request_id}
         self.raw_headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in named.items()
+            *_common_headers(self._encoder.content_type, tuple(self._encoder.headers.items())),
+            (b"x-request-id", self.request_id.encode("latin-1")),
         ]
+        if headers:
+            self.raw_headers = _with(headers, self.raw_headers)
         self._told = AnswerHead(warnings, rate_limits)
         self._verbatim = verbatim
 
@@ -166,6 +171,28 @@ class EventStreamResponse(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
+
+
+@lru_cache(maxsize=32)
+def _common_headers(
+    content_type: str, own: tuple[tuple[str, str], ...]
+) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of all answers that one encoder writes; `own` are the encoder's."""
+    named = {**HEADERS, **dict(own), "content-type": content_type}
+    return tuple(_encode_header(*header) for header in named.items())
+
+
+def _with(
+    headers: Mapping[str, str], others: list[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
+    """These headers, where the answer's own form doesn't need others of their names."""
+    given = dict(_encode_header(*header) for header in headers.items())
+    kept = {name: value for name, value in others if name not in given or name in _FIXED}
+    return [*{**given, **kept}.items()]
+
+
+def _encode_header(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def respond(

@@ -405,6 +405,18 @@ async def test_an_answer_that_is_over_is_not_said_to_be_cut_when_the_server_stop
     assert events_of(data + await client.body())[-1].type == "message_complete"
 
 
+def test_a_callers_headers_replace_ours_but_not_what_the_form_needs() -> None:
+    given = {"Cache-Control": "private", "X-Own": "1", "Content-Type": "x/y", "x-request-id": "2"}
+    events = LLMClient(provider=ScriptedProvider()).chat_completion(QUESTION)
+    response = EventStreamResponse(events, request_id="1", headers=given)
+    headers = dict(response.raw_headers)
+    assert len(headers) == len(response.raw_headers)
+    assert headers[b"cache-control"] == b"private"
+    assert headers[b"content-type"] == b"text/event-stream"
+    assert (headers[b"x-own"], headers[b"x-request-id"]) == (b"1", b"1")
+    assert headers[b"x-accel-buffering"] == b"no"
+
+
 async def test_head_asks_nobody() -> None:
     closed, asked = [], []
 

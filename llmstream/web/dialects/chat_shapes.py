@@ -22,9 +22,9 @@ def in_openai_shape(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body as OpenAI's own clients would write it. What it doesn't know stays, for the parser to refuse."""
     shaped = dict(body)
     messages = body.get("messages")
-    if isinstance(messages, list):
+    if isinstance(messages, list) and any(map(_is_mixed, messages)):
         shaped["messages"] = [*chain.from_iterable(map(_messages, messages))]
-    return shaped | plain_choice(body)
+    return shaped | plain_choice(body) if "tool_choice" in body else shaped
 
 
 def plain_choice(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,12 +63,18 @@ def _name_of(tool: Any) -> str:
     return name if isinstance(name, str) else str(named.get("type"))
 
 
+def _is_mixed(message: Any) -> bool:
+    """Whether parts of another API stand in it."""
+    content = message.get("content") if isinstance(message, Mapping) else None
+    return isinstance(content, list) and any(map(_is_foreign, content))
+
+
 def _messages(message: Any) -> Iterator[Any]:
     """A message, and before it the results of tools that stand in it."""
-    content = message.get("content") if isinstance(message, Mapping) else None
-    if not isinstance(content, list) or not any(map(_is_foreign, content)):
+    if not _is_mixed(message):
         yield message
         return
+    content = message["content"]
     rest: list[Any] = []
     tools: dict[str, list[Mapping[str, Any]]] = {"tool_result": [], "tool_use": []}
     for part in content:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from llmstream.checks import as_text
 from llmstream.errors import ErrorInfo
@@ -90,7 +90,7 @@ class OpenAIChat:
     """The dialect. `now` gives the time in seconds since 1970, `new_id` the end of an answer's id."""
 
     now: Callable[[], float] = time.time
-    new_id: Callable[[], str] = lambda: uuid4().hex
+    new_id: Callable[[], str] = lambda: token_hex(16)
     format: str | None = FORMAT
     path: str = "/v1/chat/completions"
     content_type: str = "text/event-stream"
@@ -103,7 +103,7 @@ class OpenAIChat:
         for name in ("metadata", "stream_options"):
             object_of(body.get(name) or {}, name)
         for name, harmless in _REFUSED.items():
-            if body.get(name) not in harmless:
+            if name in body and body[name] not in harmless:
                 raise ValueError(f"{name}: {body[name]!r} is not supported here")
         if "messages" not in body and "input" in body:  # Cursor posts Responses requests here, too
             request, format = parse_responses(body), RESPONSES
@@ -111,7 +111,8 @@ class OpenAIChat:
             request, format = parse_request(in_openai_shape(body)), FORMAT
         warnings = keep_listed(request, format)
         for message in request.messages:
-            message.parts = [*map(_kept, message.parts)]
+            if any(isinstance(part, ProviderPart) for part in message.parts):
+                message.parts = [*map(_kept, message.parts)]
         usage = (body.get("stream_options") or {}).get("include_usage") is True
         reply = ChatReply(f"chatcmpl-{self.new_id()}", int(self.now()), usage)
         return ask_for(

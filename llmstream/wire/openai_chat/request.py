@@ -403,7 +403,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     request = build_request(
         body.get("messages"),
         model,
-        **{name: body.get(name) for name in _SAME_NAME},
+        **{name: body[name] for name in _SAME_NAME if name in body},
         max_tokens=body.get("max_tokens") if limit is None else limit,
     )
     rest = rest_of(body, _KNOWN)
