@@ -11,7 +11,7 @@ from typing import Final
 from llmstream.clock import Clock
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import Start
-from llmstream.limits.protocols import QueuePlace, Reservation
+from llmstream.limits.protocols import Endpoint, QueuePlace, Reservation
 from llmstream.messages import ChatRequest, Usage
 from llmstream.observe import AttemptObservation
 from llmstream.targets import Targets
@@ -34,6 +34,9 @@ class Admission:
     """The places of one call's next attempt, at the current target, and what the attempt holds while it runs."""
 
     # It must not know the call's guard, which calls `first_piece`: a circle would keep a dropped call alive.
+
+    _endpoint: Endpoint
+    """Of the attempt that runs."""
 
     def __init__(self, targets: Targets, request: ChatRequest, clock: Clock) -> None:
         self._targets = targets
@@ -73,7 +76,8 @@ class Admission:
         self._observed = observed
         self._is_answered = False
         self._sent = self._now()
-        self._targets.endpoint.sent(self._sent)
+        self._endpoint = self._targets.endpoint
+        self._endpoint.sent(self._sent)
         if self._limited is not None:
             self._limited.sent()
 
@@ -140,7 +144,7 @@ class Admission:
         """Somebody is there."""
         if not self._is_answered:
             self._is_answered = True
-            self._targets.endpoint.answered(now, self._targets.current.model)
+            self._endpoint.answered(now, self._targets.current.model)
         self._leave_turn()
 
     def _unanswered(self, info: ErrorInfo, now: float) -> None:

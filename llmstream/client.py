@@ -71,7 +71,6 @@ __all__ = ["CallOptions", "LLMClient", "Stream"]
 
 logger = get_logger("llmstream.client")
 _OPTIONS = frozenset({"model", *NAMES, *OF_THE_CALL})
-_NO_OPTIONS: Final[Mapping[str, None]] = {"model": None, "fallbacks": None}
 
 
 class _Prepared(NamedTuple):
@@ -220,7 +219,11 @@ class LLMClient:
         headers = hide_headers(headers)
         refuse_unknown(unknown)
         # Read from `locals()`, so that each option is spelled once.
-        options = {name: value for name, value in [*locals().items()] if name in _OPTIONS}
+        options = {
+            name: value
+            for name, value in [*locals().items()]
+            if value is not None and name in _OPTIONS
+        }
         run = self._begin(messages, streaming=stream, **options)
         try:
             while (step := await run.next_step()) is not None:
@@ -250,7 +253,7 @@ class LLMClient:
         """
         check_loop()
         headers = hide_headers(headers)
-        run = self._begin(request, streaming=stream, timeouts=None, headers=headers, **_NO_OPTIONS)
+        run = self._begin(request, streaming=stream, headers=headers)
         try:
             while (step := await run.next_step()) is not None:
                 while not step.is_over:
@@ -298,8 +301,10 @@ class LLMClient:
         The provider's own count where it has one (Anthropic, OpenAI's Responses): one request, without retries. Else,
         and where that fails, an estimate: `estimated` is True then, and the log has the failure.
         """
-        checked = dict.fromkeys(CallOptions.__annotations__) | checked_options(options)
-        timeouts, headers, _ = (checked.pop(name) for name in ("timeouts", "headers", "fallbacks"))
+        checked = checked_options(options)
+        timeouts, headers, _ = (
+            checked.pop(name, None) for name in ("timeouts", "headers", "fallbacks")
+        )
         targets, request = self._read(messages, fallbacks=(), **checked)
         return await count_prompt(targets[0], request, self._call(timeouts, headers))
 
@@ -348,8 +353,9 @@ class LLMClient:
     def _read(
         self,
         messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
-        model: str | None,
-        fallbacks: Sequence[str | Provider] | None,
+        *,
+        model: str | None = None,
+        fallbacks: Sequence[str | Provider] | None = None,
         **options: Any,
     ) -> tuple[Sequence[Target], ChatRequest]:
         """The targets and the request of a call. The arguments are read here, or a ChatRequest is taken as it is."""
@@ -358,7 +364,8 @@ class LLMClient:
             return targets, build_request(messages, targets[0].model, **options)
         request = take_request(messages, model=model, **options)
         targets = self.targets(request.model or None, fallbacks)
-        return targets, amended(request, model=targets[0].model)
+        asked = targets[0].model
+        return targets, request if request.model == asked else amended(request, model=asked)
 
     def _call(self, timeouts: Timeouts | None, headers: Mapping[str, str] | None) -> Call:
         check_call_headers(headers)
@@ -373,8 +380,8 @@ class LLMClient:
         messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
         *,
         streaming: bool,
-        timeouts: Timeouts | None,
-        headers: Mapping[str, str] | None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Attempts | MiddlewareRun:
         """A call that is ready to begin. Raises for wrong arguments."""

@@ -83,7 +83,7 @@ class Guard:
         "_carried",
         "_held",
         "_keep_message",
-        "_raw",
+        "_opening",
         "_start",
         "_transcript",
         "_warnings",
@@ -117,7 +117,7 @@ class Guard:
             self.called = False
             """So has a TOOL_CALL for the caller: a caller that acted on it can't take it back."""
         self._start: Start | None = None
-        self._raw: object = None  # of the MESSAGE_START that is held back
+        self._opening: StreamEvent | None = None  # the MESSAGE_START that is held back
         self._held: list[StreamEvent] = []
         self.committed = False
         """MESSAGE_START has left: the consumer may have seen part of this attempt."""
@@ -148,7 +148,7 @@ class Guard:
 
     def _hold_start(self, event: StreamEvent) -> Sequence[StreamEvent]:
         if self._start is None:
-            self._start, self._raw = event.start or Start(), event.raw
+            self._start, self._opening = event.start or Start(), event
         return ()
 
     def _error(self, event: StreamEvent) -> Sequence[StreamEvent]:
@@ -205,11 +205,14 @@ class Guard:
         self.committed = self.shown = True
         for held in self._held:
             self._transcript.add(held)
-        start = self._start or Start()
+        start, opening = self._start or Start(), self._opening
         if self._warnings:
             start = amended(start, warnings=(*self._warnings, *start.warnings))
         self._start = start
-        return (*self._held, StreamEvent(EventType.MESSAGE_START, start=self._start, raw=self._raw))
+        if opening is None or opening.start is not start:
+            raw = None if opening is None else opening.raw
+            opening = StreamEvent(EventType.MESSAGE_START, start=start, raw=raw)
+        return (*self._held, opening)
 
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
         opening = () if self.committed else self._commit()

@@ -79,6 +79,7 @@ def _read(
 ) -> None:
     for name, ours in names:
         if name in given:
-            count = as_count(given[name])
+            value = given[name]
+            count = value if type(value) is int and value >= 0 else as_count(value)
             if count is not None:
                 counts[ours] = count
