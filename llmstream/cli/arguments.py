@@ -34,6 +34,7 @@ _REPEATED = (
     ("--allow-host", "NAME", "a name that the server goes by"),
     ("--allow-origin", "URL", "pages from there may use it"),
     ("--metrics", "NAME", "the key of this name may read /metrics"),
+    ("--hosted-tool", "NAME", "a tool of the provider's that clients may use, such as web_search"),
 )
 LIMITS = ((SERVER_LIMITS, ""), (HTTP_LIMITS, "http_"), (RATE_LIMITS, "rate_"))
 """The limits that are flags, and what the names of these begin with."""
@@ -73,6 +74,7 @@ class Options(argparse.Namespace):
     allow_host: list[str]
     allow_origin: list[str]
     metrics: list[str]
+    hosted_tool: list[str]
     conversations: str | None
     config: str | None
     keys: str | None

@@ -121,6 +121,7 @@ def _source(options: Options) -> SettingsSource:
         options.workers,
         options.audit,
         options.audit_json,
+        tuple(options.hosted_tool),
     )
 
 

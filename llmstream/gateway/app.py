@@ -54,6 +54,7 @@ class Generation:
             conversations=self._conversations,
             ready=ready,
             observers=observers,
+            hosted_tools=settings.hosted_tools,
         )
         self._rates = rates
         self._stack = AsyncExitStack()

@@ -35,7 +35,9 @@ from llmstream.gateway.toml_lines import TomlLines, syntax_flaw
 from llmstream.limits import Rate
 from llmstream.router import Candidate
 
-TABLES: Final = ("models", "aliases", "keys", "limits", "http", "rate")
+TABLES: Final = ("models", "aliases", "keys", "limits", "http", "rate", "clients")
+CLIENT_KEYS: Final = ("hosted_tools",)
+_HOSTED = 'names of providers\' tools, such as ["web_search"]'
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class FileConfig:
     http: dict[str, Any] = field(default_factory=dict)
     rate: dict[str, Any] = field(default_factory=dict)
     keys: ConfiguredKeys = field(default_factory=ConfiguredKeys)
+    hosted_tools: tuple[str, ...] = ()
 
 
 def read_text(path: str) -> str:
@@ -100,7 +103,20 @@ def _read(document: dict[str, Any], values: ConfigValues) -> FileConfig:
     limits, http = values.limits(document), values.http(document)
     rate = values.rate(("rate",), document)
     keys = read_keys_table(document, values, {*(models or {}), *aliases})
-    return FileConfig(reader.pools, reader.rates, reader.facts, aliases, limits, http, rate, keys)
+    clients = values.table(("clients",), document) or {}
+    values.check_keys(("clients",), clients, CLIENT_KEYS)
+    tools = values.texts(("clients", "hosted_tools"), clients, _HOSTED)
+    return FileConfig(
+        reader.pools,
+        reader.rates,
+        reader.facts,
+        aliases,
+        limits,
+        http,
+        rate,
+        keys,
+        (*tools,),
+    )
 
 
 def _check_alias(alias: str, name: object, models: dict[str, Any], values: ConfigValues) -> None:

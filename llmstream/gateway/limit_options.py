@@ -82,6 +82,7 @@ SERVER_LIMITS: Final = (
     LimitOption(
         "max_streams", "NUMBER", "requests that are answered at a time", 2_000, is_divided=True
     ),
+    LimitOption("max_tokens", "NUMBER", "tokens that a client may ask for in one answer", 131_072),
     LimitOption("body_timeout", "SECONDS", "for a body to arrive", 30.0, is_count=False),
     LimitOption(
         "retry_after",

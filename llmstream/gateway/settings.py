@@ -48,6 +48,8 @@ class ServerSettings:
     rate: Rate | None
     model_rates: Mapping[tuple[Any, str], Rate]
     """Rates of their own, by account and model."""
+    hosted_tools: tuple[str, ...] = ()
+    """Tools of providers that clients may use."""
 
     def share(self, index: int, count: int) -> ServerSettings:
         """The part of the worker `index` of `count`: its limits and rates, which together are these."""
@@ -149,6 +151,9 @@ class SettingsSource:
         to = sys.stderr if self.audit == "-" else self.audit
         return AuditLog(to, as_json=self.audit_as_json)
 
+    hosted_tools: tuple[str, ...] = ()
+    """Beside those of the file."""
+
     def read(self) -> str:
         """The file's text, "" where there is none. Raises ConfigFileError."""
         if self.path is None:
@@ -170,7 +175,9 @@ class SettingsSource:
         http, rate = {**config.http, **self.http}, {**config.rate, **self.rate}
         keys = config.keys
         access = self.access.access(keys.ring, keys.limits, keys.metrics)
-        return self._settings(FileModels(config), access, limits, http, rate)
+        settings = self._settings(FileModels(config), access, limits, http, rate)
+        tools = (*config.hosted_tools, *self.hosted_tools)
+        return replace(settings, hosted_tools=tools)
 
     def _settings(
         self,
@@ -183,7 +190,15 @@ class SettingsSource:
         limited = {name: value for name, value in rate.items() if value is not None}
         common = Rate(**limited) if limited else None
         bounds = Bounds(**http)
-        return ServerSettings(models, access, Limits(**limits), bounds, common, models.rates())
+        return ServerSettings(
+            models,
+            access,
+            Limits(**limits),
+            bounds,
+            common,
+            models.rates(),
+            self.hosted_tools,
+        )
 
 
 def parse_aliases(texts: list[str], allowed: list[str]) -> tuple[tuple[str, str], ...]:

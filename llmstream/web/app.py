@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import Any
@@ -43,6 +43,7 @@ from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.gate import FORESEEN, Endpoint, Gate, describe_request
 from llmstream.web.health import HealthChecks
+from llmstream.web.hosted_tools import HostedTools
 from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.metrics import Metrics
@@ -70,6 +71,7 @@ def create_app(
     ready: Callable[[], str | None] | None = None,
     responses_websocket: bool = True,
     observers: Sequence[RequestObserver] = (),
+    hosted_tools: Collection[str] = (),
 ) -> Starlette:
     """An application that answers with `client` (None: an `LLMClient()` of its own) to every client; see its `/`.
 
@@ -82,6 +84,8 @@ def create_app(
     hears in the provider's own words, without keys, why a request was refused: agents mend themselves by them.
     `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503. It does so at most once a second.
     `responses_websocket`: whether `/v1/responses` takes a WebSocket; else clients hear 426, and use HTTP.
+    `hosted_tools` are the tools of providers that clients may use on your account, such as `["web_search"]`; the names
+    are in docs/serving.md. By default clients have functions alone.
 
     `observers` are told what becomes of each request: an `AuditLog`, or others with the methods of `RequestObserver`.
 
@@ -107,6 +111,7 @@ def create_app(
         heartbeat=heartbeat,
         write_timeout=write_timeout,
         tell_refusals=tell_refusals,
+        hosted=HostedTools(hosted_tools),
         ready=ready,
     )
     return _assemble(service, access, owned, observers, responses_websocket=responses_websocket)

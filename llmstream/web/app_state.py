@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,12 +23,14 @@ from llmstream.plain_values import amended
 from llmstream.router import Candidate, RouterWithDispatcher
 from llmstream.streams.flow import Batched
 from llmstream.web.errors import RefusedError
+from llmstream.web.hosted_tools import HostedTools
 from llmstream.web.key_limits import KeyRates
 from llmstream.web.limits import Limits, check_request
 from llmstream.web.native_encoders import Outgoing
 from llmstream.web.negotiation import Choice
 from llmstream.web.responses import respond
 from llmstream.web.served_request import current_request
+from llmstream.web.token_bound import bound_tokens
 
 _PATIENCE = 2.0
 """Seconds that a store may take to show that it is there."""
@@ -49,6 +51,7 @@ class Service:
     write_timeout: float | None
     tell_refusals: bool
     key_rates: KeyRates = field(default_factory=KeyRates)
+    hosted: HostedTools = field(default_factory=HostedTools)
     ready: Callable[[], str | None] | None = None
     """Returns what else is missing before requests can be answered, None where nothing is."""
     started: float = field(default_factory=time.time)
@@ -63,6 +66,19 @@ class Service:
             raise invalid(str(problem)) from None
         check_request(request, self.limits)
         return request
+
+    def restrict(self, request: ChatRequest, format: str | None = None) -> list[str]:
+        """Hold a client's request to what clients may ask for. Returns a warning for each change.
+
+        `format` is that of the client's words. Raises RefusedError.
+        """
+        warnings = self.hosted.apply(request, format)
+        return [*warnings, *bound_tokens(request, self.limits.max_tokens)]
+
+    def check_warnings(self, warnings: Sequence[str]) -> None:
+        """Refuse, under `strict`, a request that would be answered without some of it."""
+        if warnings and self.client.strict:
+            raise invalid(f"strict: {'; '.join(warnings)}")
 
     def events(
         self,
@@ -169,6 +185,7 @@ class Service:
         events: AsyncIterable[StreamEvent],
         choice: Choice,
         encoder: Outgoing | None = None,
+        warnings: Sequence[str] = (),
     ) -> Response:
         """`llmstream.web.respond`, with this app's clocks and the request's id."""
         return respond(
@@ -180,6 +197,7 @@ class Service:
             heartbeat=self.heartbeat,
             write_timeout=self.write_timeout,
             max_answer=self.limits.max_answer,
+            warnings=warnings,
         )
 
 

@@ -41,6 +41,7 @@ from llmstream.web.exceptions import conversation_refusal
 from llmstream.web.native_encoders import SseEncoder
 from llmstream.web.negotiation import Choice, Form, ResponseMode
 from llmstream.web.request_body import parse_json, run_aside
+from llmstream.web.token_bound import default_tokens
 from llmstream.web.websocket import send_events
 
 _PATIENCE = 30.0
@@ -184,7 +185,11 @@ class Conversing:
                 conversation_id=query.conversation_id,
                 token=query.token,
             )
-            turn = StreamingChatRequest(query=query.query, model=self._service.model(None))
+            turn = StreamingChatRequest(
+                query=query.query,
+                model=self._service.model(None),
+                max_tokens=default_tokens(self._service.limits.max_tokens),
+            )
         except ValidationError as problem:
             raise refusal_of(problem) from None
         self._service.admit_text(query.query)

@@ -118,9 +118,10 @@ class Mounted:
     def prepare(self, ask: Ask, connection: HTTPConnection) -> ReadRequest:
         """Choose the provider for a call, and what of its head goes there. Raises RefusedError."""
         provider = self._service.client.target(self._service.model(ask.model)).provider
+        lowered = self._service.restrict(ask.request, self._dialect.format)
         headers, warnings = self._handed_on(connection, ask, traits_of(provider).format)
-        if warnings and self._service.client.strict:
-            raise invalid(f"strict: {'; '.join(warnings)}")
+        warnings += lowered
+        self._service.check_warnings(warnings)
         mends = self._service.tell_refusals and self._dialect.format in _MENDING
         is_same = traits_of(provider).format == self._dialect.format
         return ReadRequest(ask, headers, warnings, provider.name if mends and is_same else None)

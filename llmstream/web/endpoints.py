@@ -101,14 +101,14 @@ class Native:
         is_streamed = choice.mode is ResponseMode.STREAM
         events: AsyncIterable[StreamEvent]
         if body.session_id is None:
-            asked = await run_aside(len(data), lambda: self._read(body))
+            asked, warnings = await run_aside(len(data), lambda: self._read(body))
             events = self._service.events(asked, model=body.model, stream=is_streamed)
         else:
             make = partial(self._next_turn, body, stream=is_streamed)
-            context, turn = await run_aside(len(data), make)
+            context, turn, warnings = await run_aside(len(data), make)
             self._service.admit_text(turn.query)
             events = self._service.conversations.events(context, turn)
-        return self._service.respond(request, events, choice)
+        return self._service.respond(request, events, choice, warnings=warnings)
 
     async def streaming_chat(self, request: Request) -> Response:
         """`POST /streaming_chat`: plain text from whichever handler the router finds."""
@@ -121,7 +121,7 @@ class Native:
         self._service.admit_text(body.request)
         return self._service.respond(request, self._routed(body.request), choice)
 
-    def _read(self, body: ChatBody) -> ChatRequest:
+    def _read(self, body: ChatBody) -> tuple[ChatRequest, list[str]]:
         if (body.messages is None) == (body.prompt is None):
             raise invalid("Give either messages or a prompt.")
         if body.prompt is not None and not body.prompt.strip():
@@ -136,16 +136,28 @@ class Native:
         }
         # A name that isn't on the list is a 404, whatever else is wrong.
         self._service.model(body.model)
-        return self._service.read(messages, options)
+        request = self._service.read(messages, options)
+        return request, self._restrict(request)
+
+    def _restrict(self, request: ChatRequest) -> list[str]:
+        """Hold a request to what clients may ask for. Returns a warning for each change."""
+        warnings = self._service.restrict(request)
+        self._service.check_warnings(warnings)
+        return warnings
 
     def _next_turn(
         self, body: ChatBody, *, stream: bool
-    ) -> tuple[ChatContext, StreamingChatRequest]:
+    ) -> tuple[ChatContext, StreamingChatRequest, list[str]]:
         asked = _next_message(body)
         attached: list[Any] = [part for part in asked.parts if not isinstance(part, TextPart)]
         options = {name: getattr(body, name) for name in body.model_fields_set - _TALK}
         if wrong := sorted(_KEPT & options.keys()):
             raise invalid(f"{', '.join(wrong)}: not in a conversation that the server keeps.")
+        bounded = ChatRequest(
+            [asked], "", max_tokens=body.max_tokens, service_tier=body.service_tier
+        )
+        warnings = self._restrict(bounded)
+        options["max_tokens"] = bounded.max_tokens
         try:
             context = ChatContext(
                 session_id=body.session_id or "",
@@ -163,7 +175,7 @@ class Native:
             )
         except ValidationError as problem:
             raise refusal_of(problem) from None
-        return context, turn
+        return context, turn, warnings
 
     async def _routed(self, text: str) -> AsyncGenerator[StreamEvent, None]:
         async with aclosing(await self._service.router.route_request(text)) as events:

@@ -12,6 +12,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.json_size import MOST_VALUES
 from llmstream.messages import ChatRequest, Message, ToolResult
 from llmstream.web.errors import RefusedError
+from llmstream.web.token_bound import MOST_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Limits:
     proxy's unless it sends X-Forwarded-For and uvicorn may believe it (FORWARDED_ALLOW_IPS)."""
     max_streams: int | None = 2_000
     """Requests that are answered at a time."""
+    max_tokens: int | None = MOST_TOKENS
+    """Tokens of one answer: a client that asks for more gets as many, and is told so in a header."""
     body_timeout: float | None = 30.0
     """Seconds that a request's body may take to arrive."""
     retry_after: float = 1.0

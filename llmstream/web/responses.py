@@ -209,6 +209,7 @@ def respond(
     max_answer: int | None = None,
     headers: Mapping[str, str] | None = None,
     encoder: Outgoing | None = None,
+    warnings: Sequence[str] = (),
 ) -> Response:
     """Answer `request` with `events` in the form that it wants, which `choose(request)` tells beforehand (`choice`).
 
@@ -229,6 +230,7 @@ def respond(
         write_timeout=write_timeout,
         max_answer=max_answer,
         headers=headers,
+        warnings=warnings,
     )
 
 

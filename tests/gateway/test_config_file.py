@@ -62,6 +62,16 @@ BAD = {
     "models as a list": ('[[models]]\nname = "a"\n', 1, "models must be a table: write [models]"),
     "a model as a text": ('[models]\na = "simulator"\n', 2, "a must be a table: write [models.a]"),
     "a model as a list": ("[[models.a]]\nmodel = 'simulator'\n", 1, "a must be a table"),
+    "hosted tools as a number": (
+        MODEL + "[clients]\nhosted_tools = 5\n",
+        4,
+        "hosted_tools must be names of providers' tools",
+    ),
+    "unknown key of clients": (
+        MODEL + '[clients]\nhosted_tool = ["mcp"]\n',
+        4,
+        "did you mean hosted_tools?",
+    ),
     "no model": (
         "[models.a]\nallow_insecure_http = true\n",
         1,

@@ -34,7 +34,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
-def settings(server: FaultServer, name: str, more: str = ""):
+def settings(server: FaultServer, name: str, more: str = "", hosted: tuple[str, ...] = ()):
     text = f"""
 [models.{name}]
 model = "openai:m-1"
@@ -42,7 +42,10 @@ key_env = "HOUSE_KEY"
 base_url = "{server.url("openai")}"
 {more}
 """
-    return SettingsSource(AccessOptions(), CommandLineModels(), path="gw.toml").settings(text)
+    source = SettingsSource(
+        AccessOptions(), CommandLineModels(), path="gw.toml", hosted_tools=hosted
+    )
+    return source.settings(text)
 
 
 async def test_what_was_replaced_is_closed_once_its_last_stream_has_ended() -> None:
@@ -224,3 +227,21 @@ async def test_a_model_without_a_rate_is_not_limited_beside_one_that_has_one() -
             body = b'{"prompt": "hi", "model": "%s"}'
             asked = [fetch(port, "/chat", "POST", body % name) for name in (b"a", b"free") * 3]
             assert [answer[0] for answer in await asyncio.gather(*asked)] == [200] * 6
+
+
+async def test_hosted_tools_are_those_of_the_flags_and_of_the_newest_file() -> None:
+    async def ask(port: int, kind: str) -> int:
+        body = {"model": "a", "messages": QUESTION, "tools": [{"type": kind}]}
+        status, *_ = await fetch(port, "/v1/chat/completions", "POST", json.dumps(body).encode())
+        return status
+
+    async with FaultServer() as upstream:
+        allowed = '[clients]\nhosted_tools = ["file_search"]'
+        gateway = Gateway(settings(upstream, "a", hosted=("mcp",)), MemoryStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            assert [await ask(port, kind) for kind in ("mcp", "file_search")] == [200, 400]
+            await gateway.replace(settings(upstream, "a", allowed, hosted=("mcp",)))
+            assert [await ask(port, kind) for kind in ("mcp", "file_search")] == [200, 200]
+            await gateway.replace(settings(upstream, "a"))
+            assert [await ask(port, kind) for kind in ("mcp", "file_search")] == [400, 400]

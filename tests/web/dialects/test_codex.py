@@ -104,6 +104,7 @@ async def test_codex_runs_a_command_and_ends_well(provider: str, tmp_path: Path)
         assert (ended["usage"]["input_tokens"], ended["usage"]["output_tokens"]) == (30, 4)
         first, second = at.upstream.bodies("agent")
         assert "exec_command" in json.dumps(first["tools"])
+        assert "web_search" not in json.dumps(first["tools"]), "nobody allowed it"
         assert "call-1" in json.dumps(second)
 
 

@@ -83,7 +83,7 @@ class Gateway:
             async with LLMClient(
                 self.model, api_key="sk-own", base_url=url, retry=retry, **self.options
             ) as client:
-                app = create_app(client, models={"m": self.model})
+                app = create_app(client, models={"m": self.model}, hosted_tools=["web_search"])
                 async with serving(app) as port:
                     data = json.dumps({"model": "m", **body}).encode()
                     head = {"content_type": "application/json", **headers}
@@ -144,7 +144,7 @@ async def test_a_provider_of_no_format_gets_none_of_them_either(format, stream):
     client = LLMClient(provider=ScriptedProvider(["Hello."]))
     members = {name: VALUES.get(name, "x") for name in PASSED[format]}
     body = {"model": "scripted:script", **body_of(format, stream=stream, **members)}
-    async with serving(create_app(client)) as port:
+    async with serving(create_app(client, hosted_tools=["web_search"])) as port:
         data = json.dumps(body).encode()
         status, headers, _ = await fetch(
             port, PATHS[format], "POST", data, content_type="application/json"
