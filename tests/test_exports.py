@@ -26,9 +26,9 @@ EXPORTS = {
     "llmstream.clock": "Clock LoopClock Timer",
     "llmstream.conversations": """
         AccessError ChatContext ChatResponse CitationSource ContextPolicy ContextTooLongError Conversation
-        ConversationBusyError ConversationClient ConversationError ConversationRequest Document ImportFormatError
-        MemoryStore RedisStore SQLiteStore Session SessionContext StartConversation Store StoreError
-        StreamingChatRequest StreamingChunk Turn TurnError estimate_tokens
+        ConversationBusyError ConversationClient ConversationError ConversationLimitError ConversationRequest
+        Document ImportFormatError MemoryStore RedisStore SQLiteStore Session SessionContext StartConversation Store
+        StoreError StoreFullError StoreLimits StreamingChatRequest StreamingChunk Turn TurnError estimate_tokens
         """,
     "llmstream.errors": """
         AuthenticationError ConfigurationError ConnectionFailedError ContentFilterError ContextLengthError ErrorInfo

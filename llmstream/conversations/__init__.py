@@ -20,8 +20,10 @@ from llmstream.conversations.errors import (
     ContextTooLongError,
     ConversationBusyError,
     ConversationError,
+    ConversationLimitError,
     ImportFormatError,
     StoreError,
+    StoreFullError,
     TurnError,
 )
 from llmstream.conversations.models import (
@@ -36,6 +38,7 @@ from llmstream.conversations.models import (
     StreamingChunk,
 )
 from llmstream.conversations.records import Turn
+from llmstream.conversations.stores.limits import StoreLimits
 from llmstream.conversations.stores.memory import MemoryStore
 from llmstream.conversations.stores.protocol import Store
 from llmstream.lazy_names import lazy_names
@@ -58,6 +61,7 @@ __all__ = [
     "ConversationBusyError",
     "ConversationClient",
     "ConversationError",
+    "ConversationLimitError",
     "ConversationRequest",
     "Document",
     "ImportFormatError",
@@ -69,6 +73,8 @@ __all__ = [
     "StartConversation",
     "Store",
     "StoreError",
+    "StoreFullError",
+    "StoreLimits",
     "StreamingChatRequest",
     "StreamingChunk",
     "Turn",

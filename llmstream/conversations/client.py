@@ -91,10 +91,8 @@ class ConversationClient:
 
     async def session(self, context: SessionContext) -> Session:
         """Begin a session for a user whom the caller has identified. The token is in the answer and nowhere else."""
-        if not isinstance(context, SessionContext):
-            raise TypeError(f"context must be a SessionContext, not {type(context).__name__}")
+        owner = _owner_of(context)
         session = Session(session_id=secrets.token_urlsafe(16), token=secrets.token_urlsafe(32))
-        owner = Owner(context.instance_id, context.user_id, context.project_id)
         await self._store.add_session(
             SessionRecord(session.session_id, owner, _hash(session.token))
         )
@@ -160,6 +158,13 @@ class ConversationClient:
     async def delete_conversation(self, context: ChatContext) -> None:
         """Forget a conversation for good."""
         await self._store.delete_conversation((await self._open(context)).id)
+
+    async def delete_owner(self, owner: SessionContext) -> int:
+        """Forget all sessions and conversations of a user in an instance and project: the tokens open nothing more.
+
+        Returns how many conversations there were. A turn that is being answered can't be stored then.
+        """
+        return await self._store.delete_owner(_owner_of(owner))
 
     async def aclose(self) -> None:
         """Wait for what is being stored, and close the client and the store that were not given from outside."""
@@ -234,6 +239,12 @@ class ConversationClient:
 
     def _conversation(self, context: ChatContext, record: ConversationRecord) -> Conversation:
         return Conversation(self, context.model_copy(update={"conversation_id": record.id}), record)
+
+
+def _owner_of(context: SessionContext) -> Owner:
+    problem = f"context must be a SessionContext, not {type(context).__name__}"
+    require(isinstance(context, SessionContext), problem, TypeError)
+    return Owner(context.instance_id, context.user_id, context.project_id)
 
 
 _NO_HASH = "0" * 64

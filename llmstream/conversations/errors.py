@@ -6,8 +6,10 @@
         ├── ConversationBusyError another turn is being answered; `retry_after` seconds may help
         ├── TurnError             this turn can't be asked, or asked again
         ├── ContextTooLongError   the newest turn alone is longer than the policy allows
+        ├── ConversationLimitError  the question, or its conversation, is larger than the store takes
         ├── ImportFormatError     not an export, or of a version that isn't known
         └── StoreError            the store can't be read or written
+            └── StoreFullError    it keeps as much as it may
 
 They are raised at once: those about the caller's arguments before the model is asked.
 """
@@ -58,9 +60,17 @@ class ContextTooLongError(ConversationError):
     """The messages that must be sent are longer than `ContextPolicy.max_tokens`; nothing was sent."""
 
 
+class ConversationLimitError(ConversationError):
+    """The question, or its conversation, is larger than the store's limits. Nothing was stored, nobody was asked."""
+
+
 class ImportFormatError(ConversationError, ValueError):
     """Not an export of a conversation, or of a version that this release doesn't know."""
 
 
 class StoreError(ConversationError):
     """The store can't be opened, read or written. What was acknowledged before is still in it."""
+
+
+class StoreFullError(StoreError):
+    """The store keeps as much as it may: nothing new was stored. What is in it can still be read."""

@@ -28,8 +28,12 @@ Record = TypeVar("Record", SessionRecord, ConversationRecord, Turn)
 
 BUSY = "another turn of this conversation is being answered"
 """What a ConversationBusyError says in every store."""
-_FEW = 100
-"""Turns that take a few milliseconds to parse: less than it is worth to change threads for."""
+_LITTLE = 256 * 1024
+"""Bytes that take some milliseconds to parse or to write: less than it is worth to change threads for."""
+_FEW = 20
+"""Turns that are written as quickly, if they are of a usual size."""
+_LONG = ("text", "arguments", "content", "data")
+"""The fields of parts that may be large."""
 
 
 class Store(Protocol):
@@ -57,6 +61,10 @@ class Store(Protocol):
 
     async def delete_conversation(self, conversation_id: str) -> None:
         """Forget it with all its turns; nothing happens where there is none. A turn under way can't be stored then."""
+
+    async def delete_owner(self, owner: Owner) -> int:
+        """Forget all sessions and conversations of an owner; returns how many conversations there were."""
+        ...
 
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns of a conversation in order; an empty list if there is no such conversation."""
@@ -140,9 +148,29 @@ def parse(kind: type[Record], text: str | bytes) -> Record:
 
 
 async def parse_turns(texts: Sequence[str | bytes]) -> list[Turn]:
-    """The turns that `render` wrote; in a thread where they are many, so that others go on meanwhile."""
-    return _turns(texts) if len(texts) <= _FEW else await in_thread(partial(_turns, list(texts)))
+    """The turns that `render` wrote; in a thread where they are large, so that others go on meanwhile."""
+    parse_all = partial(_parse_turns, list(texts))
+    return parse_all() if sum(map(len, texts)) <= _LITTLE else await in_thread(parse_all)
 
 
-def _turns(texts: Sequence[str | bytes]) -> list[Turn]:
+def _parse_turns(texts: Sequence[str | bytes]) -> list[Turn]:
     return [parse(Turn, text) for text in texts]
+
+
+async def render_turns(turns: Sequence[Turn]) -> list[str]:
+    """What `render` writes of each; in a thread where they are large or many."""
+    render_all = partial(_render_turns, list(turns))
+    is_little = len(turns) <= _FEW and sum(map(_length_of, turns)) <= _LITTLE
+    return render_all() if is_little else await in_thread(render_all)
+
+
+def _render_turns(turns: Sequence[Turn]) -> list[str]:
+    return [render(turn) for turn in turns]
+
+
+def _length_of(turn: Turn) -> int:
+    """Characters of the texts and media in a turn: a rough measure of its size, which is quick."""
+    parts = [part for message in turn.messages for part in message.parts]
+    values = [getattr(part, name, None) for part in parts for name in _LONG]
+    values += [document.get("content") for document in turn.documents]
+    return sum(len(value) for value in values if isinstance(value, str | bytes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Awaitable, Sequence
@@ -12,7 +11,15 @@ from llmstream.checks import require
 from llmstream.conversations.errors import AccessError, ConversationBusyError, StoreError
 from llmstream.conversations.records import ConversationRecord, Owner, SessionRecord, Turn
 from llmstream.conversations.stores import redis_scripts
-from llmstream.conversations.stores.protocol import BUSY, parse, parse_turns, render
+from llmstream.conversations.stores.limits import (
+    Kept,
+    StoreLimits,
+    Total,
+    check_ttl,
+    is_question,
+    size_of,
+)
+from llmstream.conversations.stores.protocol import BUSY, parse, parse_turns, render, render_turns
 from llmstream.conversations.stores.redis_errors import ADVICE, NOEVICTION, explain
 from llmstream.log import get_logger
 
@@ -35,14 +42,20 @@ class RedisStore:
     `appendonly yes` with `appendfsync always` loses none. Set `maxmemory-policy noeviction`: with any
     other, a full server deletes whole conversations, never a part of one.
 
-    `ttl`: seconds after its last turn at which a conversation is forgotten, and after its beginning a
-    session; None: never. `prefix` begins every key. Leases run by time that passed: a server's clock
+    `ttl` and `limits` are told in `llmstream.conversations.stores.limits`; they may be set anew at any
+    time. Give a store its limits from the beginning: what was added without any isn't counted in all.
+    `prefix` begins every key. Leases run by time that passed: a server's clock
     that is set ends none, and one whose program died is free as long after the first question for it
     as it would have run. Raises TypeError for what is no such client.
     """
 
     def __init__(
-        self, redis: Redis, *, prefix: str = "llmstream:", ttl: float | None = None
+        self,
+        redis: Redis,
+        *,
+        prefix: str = "llmstream:",
+        ttl: float | None = None,
+        limits: StoreLimits = StoreLimits(),  # noqa: B008  # frozen
     ) -> None:
         # A URL may hold a password, so it isn't repeated.
         require(
@@ -50,14 +63,11 @@ class RedisStore:
             f"redis must be a redis.asyncio.Redis, not {type(redis).__qualname__}: {MAKE}",
             TypeError,
         )
-        require(
-            ttl is None or 0 < ttl < math.inf,
-            f"ttl must be seconds, or None for no end, not {ttl!r}",
-        )
+        self.ttl = check_ttl(ttl)
+        self.limits = limits
         self._redis = redis
         self._process = os.getpid()
         self._prefix = prefix
-        self._ttl = 0 if ttl is None else max(1, round(ttl * 1000))
         self._watched: dict[str, tuple[str, float]] = {}
         scripts = {
             "add": redis_scripts.ADD,
@@ -65,11 +75,31 @@ class RedisStore:
             "renew": redis_scripts.RENEW,
             "write": redis_scripts.WRITE,
             "release": redis_scripts.RELEASE,
+            "count": redis_scripts.COUNT,
         }
         self._scripts = {name: redis.register_script(text) for name, text in scripts.items()}
 
     async def add_session(self, session: SessionRecord) -> None:
-        """Keep a new session."""
+        """Keep a new session. Raises StoreFullError."""
+        mine, everyone, now = (
+            self._sessions_key(session.owner),
+            self._all_key("sessions"),
+            time.time(),
+        )
+        limits, surplus = self.limits, []
+        if limits.sessions is not None:
+            await self._forget_old_sessions(mine, now)
+            surplus = await self._ask(self._redis.zrange(mine, 0, -limits.sessions))
+        if limits.all_sessions is not None:
+            await self._forget_old_sessions(everyone, now)
+            count = await self._ask(self._redis.zcard(everyone))
+            limits.check_sessions(count - len(surplus))
+            await self._ask(self._redis.zadd(everyone, {session.id: now}))
+        await self._delete_sessions(mine, surplus)
+        # Listed first: cut off in between, the list names one that isn't there, which does no harm.
+        await self._ask(self._redis.zadd(mine, {session.id: now}))
+        if self._ttl:
+            await self._ask(self._redis.pexpire(mine, self._ttl))
         await self._ask(
             self._redis.set(self._session_key(session.id), render(session), px=self._ttl or None)
         )
@@ -82,12 +112,17 @@ class RedisStore:
     async def add_conversation(
         self, conversation: ConversationRecord, turns: Sequence[Turn] = ()
     ) -> None:
-        """Keep a new conversation and its turns."""
+        """Keep a new conversation and its turns. Raises ConversationLimitError or StoreFullError."""
+        record, texts = render(conversation), await render_turns(turns)
+        size = size_of(record) + sum(map(size_of, texts))
+        self.limits.check_question(len(texts) - 1, 0)
+        new = Kept(conversation.id, time.time(), size, bool(texts))
+        await self._make_room(conversation.owner, new)
         # Listed first: cut off in between, the list names one that isn't there, which does no harm.
         await self._list(conversation)
         unfinished = _unfinished(turns[-1]) if turns else ""
-        given = [render(turn) for turn in turns]
-        await self._run("add", conversation.id, render(conversation), unfinished, *given)
+        await self._run("add", conversation.id, record, unfinished, *texts)
+        await self._count(conversation.id, size)
 
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
@@ -117,9 +152,17 @@ class RedisStore:
         """Forget it with all its turns."""
         conversation = await self.conversation(conversation_id)
         if conversation is not None:
-            # Off the list first, which takes one on again that is used meanwhile.
-            await self._ask(self._redis.zrem(self._owner_key(conversation.owner), conversation_id))
-            await self._ask(self._redis.delete(self._key(conversation_id)))
+            await self._delete(conversation.owner, conversation_id)
+
+    async def delete_owner(self, owner: Owner) -> int:
+        """Forget all sessions and conversations of an owner."""
+        sessions = self._sessions_key(owner)
+        await self._delete_sessions(sessions, await self._ask(self._redis.zrange(sessions, 0, -1)))
+        listed = await self._ask(self._redis.zrange(self._owner_key(owner), 0, -1))
+        deleted = [await self._delete(owner, _text(id)) for id in listed]
+        # One that was looked up at that moment is listed again.
+        await self._ask(self._redis.delete(self._owner_key(owner)))
+        return sum(deleted)
 
     async def turns(self, conversation_id: str) -> list[Turn]:
         """All turns in order."""
@@ -148,9 +191,16 @@ class RedisStore:
     async def write(
         self, conversation_id: str, lease: str, position: int, turn: Turn, *, release: bool
     ) -> bool:
-        """Store the turn, if the lease is held."""
-        given = (lease, position, render(turn), turn.id, _unfinished(turn), int(release))
-        return bool(await self._run("write", conversation_id, *given))
+        """Store the turn, if the lease is held. Raises ConversationLimitError or StoreFullError."""
+        (text,) = await render_turns([turn])
+        if is_question(turn):
+            self.limits.check_question(position, size_of(text))
+            await self._make_room_for_turn(conversation_id, position, text)
+        given = (lease, position, text, turn.id, _unfinished(turn), int(release))
+        size = await self._run("write", conversation_id, *given)
+        if size:
+            await self._count(conversation_id, size)
+        return bool(size)
 
     async def release(self, conversation_id: str, lease: str) -> None:
         """Let the lease go."""
@@ -158,6 +208,80 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Nothing: the connection is yours to close."""
+
+    # --- limits ------------------------------------------------------------------------------------------
+
+    async def _make_room_for_turn(self, conversation_id: str, position: int, text: str) -> None:
+        if not self.limits.count_conversations:
+            return
+        key = self._key(conversation_id)
+        data, size = await self._ask(self._redis.hmget(key, ["data", "size"]))
+        if data is None:  # deleted meanwhile, which the write says
+            return
+        before = await self._ask(self._redis.hstrlen(key, str(position)))
+        grown = int(size or 0) + size_of(text) - before
+        owner = parse(ConversationRecord, data).owner
+        await self._make_room(owner, Kept(conversation_id, time.time(), grown, is_used=True))
+
+    async def _make_room(self, owner: Owner, new: Kept) -> None:
+        """Forget what goes for `new`. Raises ConversationLimitError or StoreFullError."""
+        if not self.limits.count_conversations:
+            return
+        total = Total(*await self._count())
+        for kept in self.limits.make_room(await self._kept_of(owner), total, new):
+            await self._delete(owner, kept.id)
+
+    async def _kept_of(self, owner: Owner) -> list[Kept]:
+        """The conversations of an owner, as limits count them."""
+        ids = [
+            _text(id) for id in await self._ask(self._redis.zrange(self._owner_key(owner), 0, -1))
+        ]
+        pipeline = self._redis.pipeline(transaction=False)
+        for id in ids:
+            pipeline.hmget(self._key(id), ["used", "size", "count"])
+        found = await self._ask(pipeline.execute()) if ids else []
+        kept = zip(ids, found, strict=True)
+        return [
+            Kept(id, float(used), int(size or 0), int(count or 0) > 0)
+            for id, (used, size, count) in kept
+            if used is not None
+        ]
+
+    async def _count(self, conversation_id: str = "", size: int = 0) -> tuple[int, int]:
+        """Note the bytes of a conversation, -1 where it is gone. The number of all, and their bytes."""
+        if not self.limits.count_all:
+            return 0, 0
+        keys = [self._all_key(name) for name in ("used", "sizes", "size")]
+        run = self._scripts["count"]
+        number, total = await self._ask(run(keys=keys, args=(conversation_id, size, self._ttl)))
+        return number, total
+
+    async def _delete(self, owner: Owner, conversation_id: str) -> bool:
+        """Forget a conversation; returns whether it was there."""
+        # Off the list first, which takes one on again that is used meanwhile.
+        await self._ask(self._redis.zrem(self._owner_key(owner), conversation_id))
+        deleted = await self._ask(self._redis.delete(self._key(conversation_id)))
+        await self._count(conversation_id, -1)
+        return bool(deleted)
+
+    async def _delete_sessions(self, mine: str, ids: Sequence[str | bytes]) -> None:
+        """Forget sessions of an owner, whose list is at `mine`."""
+        for id in map(_text, ids):
+            await self._ask(self._redis.delete(self._session_key(id)))
+            await self._ask(self._redis.zrem(self._all_key("sessions"), id))
+            await self._ask(self._redis.zrem(mine, id))
+
+    async def _forget_old_sessions(self, listed: str, now: float) -> None:
+        """Drop from a list the sessions that the server has forgotten by now."""
+        if self.ttl is not None:
+            await self._ask(self._redis.zremrangebyscore(listed, "-inf", now - self.ttl))
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    @property
+    def _ttl(self) -> int:
+        """In milliseconds; 0: none."""
+        return 0 if self.ttl is None else max(1, round(self.ttl * 1000))
 
     def _leave_parent(self) -> None:
         """In a forked child: on one connection two processes read each other's replies, which redis-py allows."""
@@ -183,6 +307,13 @@ class RedisStore:
 
     def _session_key(self, session_id: str) -> str:
         return f"{self._prefix}session:{session_id}"
+
+    def _sessions_key(self, owner: Owner) -> str:
+        return f"{self._prefix}sessions:{owner.key}"
+
+    def _all_key(self, name: str) -> str:
+        # In braces, so that a cluster has all of them on one node.
+        return f"{self._prefix}{{all}}:{name}"
 
     def _owner_key(self, owner: Owner) -> str:
         return f"{self._prefix}owner:{owner.key}"

@@ -6,6 +6,7 @@ A conversation is one hash, so that Redis evicts or expires all of it or nothing
     count                       how many turns there are
     0, 1, 2 …                   the turns, as JSON, by position
     unfinished                  the id of the last turn, unless that is complete
+    size, used                  its bytes, and the server's time of its last use in ms
     lease, seconds, beat, seen  the lease: who has it, its length in ms, a number that each renewal
                                 raises, and when another first asked for it since then
 
@@ -21,6 +22,8 @@ that one has watched the mark by a clock of its own (`ARGV[5]`).
 
 _KEEP = """
 local function keep()
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'used', time[1] * 1000 + math.floor(time[2] / 1000))
   if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 end
 """
@@ -30,8 +33,14 @@ ADD = (
     + """
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'data', ARGV[2], 'count', #ARGV - 3, 'unfinished', ARGV[3])
-for i = 4, #ARGV do redis.call('HSET', KEYS[1], i - 4, ARGV[i]) end
+local size = #ARGV[2]
+for i = 4, #ARGV do
+  redis.call('HSET', KEYS[1], i - 4, ARGV[i])
+  size = size + #ARGV[i]
+end
+redis.call('HSET', KEYS[1], 'size', size)
 keep()
+return size
 """
 )
 # ARGV: 2 the new lease, 3 its length, 4 the lease and beat that the asker has watched, 5 for how long.
@@ -72,29 +81,57 @@ return 1
 """
 )
 # ARGV: 2 the lease, 3 the position, 4 the turn, 5 its id, 6 the same unless it is complete, 7 release?
+# Gives the bytes of the conversation, or 0 where nothing was stored.
 WRITE = (
     _KEEP
     + """
-local kept = redis.call('HMGET', KEYS[1], 'count', 'lease', ARGV[3], 'unfinished')
+local kept = redis.call('HMGET', KEYS[1], 'count', 'lease', ARGV[3], 'unfinished', 'size')
 if not kept[1] then return 0 end
+local size = tonumber(kept[5] or 0)
 local count, position = tonumber(kept[1]), tonumber(ARGV[3])
 if kept[2] ~= ARGV[2] then
-  if kept[3] == ARGV[4] then return 1 end
+  if kept[3] == ARGV[4] then return math.max(size, 1) end
   if kept[2] then return 0 end
   local follows = position == count
   local finishes = position == count - 1 and kept[4] == ARGV[5]
   if not follows and not finishes then return 0 end
 end
 if position > count then return redis.error_reply('MISSING turns before this one') end
-redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
+size = size + #ARGV[4] - #(kept[3] or '')
+redis.call('HSET', KEYS[1], ARGV[3], ARGV[4], 'size', size)
 if position == count then redis.call('HSET', KEYS[1], 'count', count + 1) end
 if position >= count - 1 then redis.call('HSET', KEYS[1], 'unfinished', ARGV[6]) end
 if ARGV[7] == '1' then redis.call('HDEL', KEYS[1], 'lease', 'seen') end
 keep()
-return 1
+return size
 """
 )
 # ARGV: 2 the lease
 RELEASE = """
 if redis.call('HGET', KEYS[1], 'lease') == ARGV[2] then redis.call('HDEL', KEYS[1], 'lease', 'seen') end
+"""
+# All conversations: KEYS 1 a sorted set of their ids by last use, 2 a hash of their bytes, 3 the sum of those.
+# ARGV: 1 an id, or nothing, 2 its bytes, or -1 where it is gone, 3 the TTL in ms (0: none).
+# Forgets those that the server has forgotten by now. Gives their number and their bytes.
+COUNT = """
+local function drop(id)
+  redis.call('DECRBY', KEYS[3], redis.call('HGET', KEYS[2], id) or 0)
+  redis.call('HDEL', KEYS[2], id)
+  redis.call('ZREM', KEYS[1], id)
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[3] ~= '0' then
+  local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[3]))
+  for _, id in ipairs(old) do drop(id) end
+end
+if ARGV[1] ~= '' then
+  drop(ARGV[1])
+  if ARGV[2] ~= '-1' then
+    redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+    redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+    redis.call('INCRBY', KEYS[3], ARGV[2])
+  end
+end
+return {redis.call('ZCARD', KEYS[1]), tonumber(redis.call('GET', KEYS[3]) or 0)}
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -9,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from llmstream.conversations.errors import StoreError
+from llmstream.conversations.records import Owner
 
 APPLICATION_ID = 0x4C4C4D43
 """`LLMC` in the file's header, so that another program's file is never written to (sqlite.org/pragma.html)."""
@@ -27,6 +29,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             " position INTEGER NOT NULL, id TEXT NOT NULL, data TEXT NOT NULL,"
             " PRIMARY KEY (conversation_id, position), UNIQUE (conversation_id, id))"
         ),
+    ),
+    (
+        # Whose a session is, and how old; a conversation's last use, and its bytes.
+        "ALTER TABLE session ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE session ADD COLUMN begun REAL NOT NULL DEFAULT 0",
+        "UPDATE session SET owner = owner_key(data), begun = json_extract(data, '$.created')",
+        "CREATE INDEX session_owner ON session (owner, begun)",
+        "CREATE INDEX session_begun ON session (begun)",
+        "ALTER TABLE conversation ADD COLUMN used REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE conversation ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+        (
+            "UPDATE conversation SET"
+            " used = coalesce((SELECT max(json_extract(data, '$.created')) FROM turn"
+            "  WHERE conversation_id = conversation.id), created),"
+            " size = length(data) + coalesce((SELECT sum(length(data)) FROM turn"
+            "  WHERE conversation_id = conversation.id), 0)"
+        ),
+        "CREATE INDEX conversation_used ON conversation (used)",
+        "CREATE INDEX conversation_size ON conversation (owner, used, size)",
     ),
 )
 """What brings a file from each version to the next; `user_version` counts those done. Never change one: add one."""
@@ -114,6 +135,7 @@ def _use_wal(db: sqlite3.Connection, busy_timeout: float) -> None:
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
     if _check(db, path) == len(MIGRATIONS):
         return
+    db.create_function("owner_key", 1, _owner_key, deterministic=True)
     db.execute("BEGIN IMMEDIATE")
     try:
         # Checked again, since another process may have been quicker.
@@ -127,6 +149,11 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def _owner_key(data: str) -> str:
+    """The key of the owner in a session's record."""
+    return Owner(*json.loads(data)["owner"]).key
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
