@@ -9,6 +9,7 @@ from typing import Any
 from llmstream import __version__
 from llmstream.gateway.limit_options import (
     HTTP_LIMITS,
+    KEPT_LIMITS,
     RATE_LIMITS,
     SERVER_LIMITS,
     LimitOption,
@@ -17,10 +18,13 @@ from llmstream.gateway.limit_options import (
 
 Add = Callable[..., Any]
 """A parser's or a group's `add_argument`."""
-COMMANDS = ("chat", "keys", "models", "serve")
+COMMANDS = ("chat", "forget", "keys", "models", "serve")
+_WITH_WORDS = frozenset({"forget", "keys"})
+"""Commands that take further words."""
 _USAGE = """llmstream [options] question …
        … | llmstream [options] [question …]
        llmstream chat [options]
+       llmstream forget NAME --conversations FILE
        llmstream keys new NAME
        llmstream models [--json]
        llmstream serve [--host ADDRESS] [--port NUMBER] [options]"""
@@ -36,7 +40,12 @@ _REPEATED = (
     ("--metrics", "NAME", "the key of this name may read /metrics"),
     ("--hosted-tool", "NAME", "a tool of the provider's that clients may use, such as web_search"),
 )
-LIMITS = ((SERVER_LIMITS, ""), (HTTP_LIMITS, "http_"), (RATE_LIMITS, "rate_"))
+LIMITS = (
+    (SERVER_LIMITS, ""),
+    (HTTP_LIMITS, "http_"),
+    (RATE_LIMITS, "rate_"),
+    (KEPT_LIMITS, "kept_"),
+)
 """The limits that are flags, and what the names of these begin with."""
 _EPILOG = """\
 A question that is itself a command: llmstream -- chat
@@ -59,7 +68,7 @@ class Options(argparse.Namespace):
 
     words: list[str]
     command: str | None
-    """One of COMMANDS; None asks the question that `words` are. Those of `keys` begin with it."""
+    """One of COMMANDS; None asks the question that `words` are. Those of `keys` and `forget` begin with it."""
     model: str | None
     system: str | None
     base_url: str | None
@@ -101,7 +110,7 @@ def parse_arguments(argv: Sequence[str]) -> Options:
     options.command = None
     if options.words and options.words[0] in COMMANDS and not behind:
         options.command, *rest = options.words
-        if rest and options.command != "keys":
+        if rest and options.command not in _WITH_WORDS:
             ask = " ".join(options.words)
             parser.error(
                 f'{options.command} takes no other words; to ask "{ask}": llmstream -- {ask}'

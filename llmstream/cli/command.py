@@ -131,6 +131,10 @@ def _command(options: Options) -> int:
         from llmstream.cli.keys import keys
 
         return keys(options)
+    if options.command == "forget":
+        from llmstream.cli.forget import forget
+
+        return forget(options)
     if options.command == "chat":
         from llmstream.cli.chat import chat
 

@@ -110,7 +110,7 @@ def _source(options: Options) -> SettingsSource:
         options.keys,
         options.metrics,
     )
-    limits, http, rate = options.limits()
+    limits, http, rate, kept = options.limits()
     return SettingsSource(
         access,
         models,
@@ -122,6 +122,7 @@ def _source(options: Options) -> SettingsSource:
         options.audit,
         options.audit_json,
         tuple(options.hosted_tool),
+        kept,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from typing import Any
+from typing import Any, TypeAlias
 
-from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore, Store
+from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import ServerSettings
@@ -19,7 +19,11 @@ Ready = Callable[[], str | None]
 """Returns what is missing before the server is ready, None where nothing is."""
 
 
-def open_store(path: str | None) -> Store:
+OwnStore: TypeAlias = MemoryStore | SQLiteStore
+"""The store of a server that runs as a program."""
+
+
+def open_store(path: str | None) -> OwnStore:
     """Where conversations are kept: in a SQLite file, or in memory. Raises ConfigurationError."""
     if path is None:
         return MemoryStore()
@@ -37,12 +41,13 @@ class Generation:
     def __init__(
         self,
         settings: ServerSettings,
-        store: Store,
+        store: OwnStore,
         rates: RateTable,
         ready: Ready | None,
         observers: Sequence[RequestObserver],
     ) -> None:
         self.settings = settings
+        self._store = store
         is_limited = settings.model_rates or settings.rate is not None
         self.client = settings.models.open_client(rates.limiter if is_limited else None)
         self._conversations = ConversationClient(self.client, store=store)
@@ -64,6 +69,7 @@ class Generation:
     async def open(self) -> None:
         """Start the app."""
         self._rates.replace(self.settings.model_rates, self.settings.rate)
+        self._store.ttl, self._store.limits = self.settings.kept
         self._stack.push_async_callback(self.client.aclose)
         self._stack.push_async_callback(self._conversations.aclose)
         await self._stack.enter_async_context(self.app.router.lifespan_context(self.app))
@@ -98,7 +104,7 @@ class Gateway:
     def __init__(
         self,
         settings: ServerSettings,
-        store: Store,
+        store: OwnStore,
         lifespan: Lifespan = nullcontext,
         ready: Ready | None = None,
         observers: Sequence[RequestObserver] = (),

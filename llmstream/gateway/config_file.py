@@ -35,7 +35,7 @@ from llmstream.gateway.toml_lines import TomlLines, syntax_flaw
 from llmstream.limits import Rate
 from llmstream.router import Candidate
 
-TABLES: Final = ("models", "aliases", "keys", "limits", "http", "rate", "clients")
+TABLES: Final = ("models", "aliases", "keys", "limits", "http", "rate", "clients", "kept")
 CLIENT_KEYS: Final = ("hosted_tools",)
 _HOSTED = 'names of providers\' tools, such as ["web_search"]'
 
@@ -55,6 +55,7 @@ class FileConfig:
     rate: dict[str, Any] = field(default_factory=dict)
     keys: ConfiguredKeys = field(default_factory=ConfiguredKeys)
     hosted_tools: tuple[str, ...] = ()
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 def read_text(path: str) -> str:
@@ -116,6 +117,7 @@ def _read(document: dict[str, Any], values: ConfigValues) -> FileConfig:
         rate,
         keys,
         (*tools,),
+        values.kept(document),
     )
 
 

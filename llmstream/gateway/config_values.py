@@ -9,11 +9,13 @@ from llmstream.errors import ConfigurationError
 from llmstream.gateway.config_flaws import Flaw, advice, describe_type, near_miss
 from llmstream.gateway.limit_options import (
     HTTP_LIMITS,
+    KEPT_LIMITS,
     RATE_LIMITS,
     SERVER_LIMITS,
     LimitOption,
     Number,
 )
+from llmstream.gateway.settings import kept_limits
 from llmstream.gateway.toml_lines import Path, TomlLines
 from llmstream.limits import Rate
 from llmstream.web import Limits
@@ -84,6 +86,10 @@ class ConfigValues:
     def http(self, parent: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of `Bounds` that the table `http` sets."""
         return self._numbers(("http",), parent, HTTP_LIMITS, Bounds)
+
+    def kept(self, parent: Mapping[str, Any]) -> dict[str, Any]:
+        """The limits that the table `kept` sets of what is kept of conversations."""
+        return self._numbers(("kept",), parent, KEPT_LIMITS, kept_limits)
 
     def rate(self, path: Path, parent: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a `Rate`; an empty mapping if the table is missing or wrong."""

@@ -162,6 +162,25 @@ HTTP_LIMITS: Final = (
 )
 """The fields of `llmstream.web.server.Bounds`: what holds before a request is known."""
 
+KEPT_LIMITS: Final = (
+    LimitOption(
+        "ttl",
+        "SECONDS",
+        "until a conversation is forgotten after its last turn",
+        2_592_000.0,
+        is_count=False,
+    ),
+    LimitOption("turns", "NUMBER", "turns that are kept of one conversation", 1_000),
+    LimitOption("turn_bytes", "BYTES", "a kept question, with its pictures and files", 8 << 20),
+    LimitOption("conversations", "NUMBER", "conversations that are kept of one user", 1_000),
+    LimitOption("owner_bytes", "BYTES", "all that is kept of one user", 64 << 20),
+    LimitOption("sessions", "NUMBER", "sessions that are kept of one user", 1_000),
+    LimitOption("all_conversations", "NUMBER", "conversations that are kept in all", 20_000),
+    LimitOption("all_bytes", "BYTES", "all that is kept", 256 << 20),
+    LimitOption("all_sessions", "NUMBER", "sessions that are kept in all", 20_000),
+)
+"""The `ttl` of a store, and the fields of `llmstream.conversations.StoreLimits`. A file's workers share them."""
+
 RATE_LIMITS: Final = (
     LimitOption("requests", "NUMBER", "requests to a model in a period", is_divided=True),
     LimitOption("input_tokens", "NUMBER", "tokens sent to a model in a period", is_divided=True),

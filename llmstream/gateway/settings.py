@@ -6,9 +6,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from llmstream.client import LLMClient
+from llmstream.conversations.stores.limits import MONTH, SERVED, StoreLimits, check_ttl
 from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.limit_options import HTTP_LIMITS, RATE_LIMITS, SERVER_LIMITS, share_of
 from llmstream.limits import Limiter, Rate
@@ -37,6 +38,22 @@ class ServedModels(Protocol):
         ...
 
 
+class KeptLimits(NamedTuple):
+    """How much is kept of conversations, and for how many seconds."""
+
+    ttl: float | None
+    limits: StoreLimits
+
+
+_SERVED = KeptLimits(MONTH, SERVED)
+
+
+def kept_limits(**fields: Any) -> KeptLimits:
+    """The limits with these fields, and those of a server for the others. Raises ValueError."""
+    ttl = fields.pop("ttl", MONTH)
+    return KeptLimits(check_ttl(ttl), replace(SERVED, **fields))
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """The settings of a server. `rate` holds for every model without one of its own."""
@@ -50,6 +67,7 @@ class ServerSettings:
     """Rates of their own, by account and model."""
     hosted_tools: tuple[str, ...] = ()
     """Tools of providers that clients may use."""
+    kept: KeptLimits = _SERVED
 
     def share(self, index: int, count: int) -> ServerSettings:
         """The part of the worker `index` of `count`: its limits and rates, which together are these."""
@@ -153,6 +171,8 @@ class SettingsSource:
 
     hosted_tools: tuple[str, ...] = ()
     """Beside those of the file."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """Of what is kept of conversations; stronger than the file's, too."""
 
     def read(self) -> str:
         """The file's text, "" where there is none. Raises ConfigFileError."""
@@ -177,7 +197,8 @@ class SettingsSource:
         access = self.access.access(keys.ring, keys.limits, keys.metrics)
         settings = self._settings(FileModels(config), access, limits, http, rate)
         tools = (*config.hosted_tools, *self.hosted_tools)
-        return replace(settings, hosted_tools=tools)
+        kept = kept_limits(**{**config.kept, **self.kept})
+        return replace(settings, hosted_tools=tools, kept=kept)
 
     def _settings(
         self,
@@ -198,6 +219,7 @@ class SettingsSource:
             common,
             models.rates(),
             self.hosted_tools,
+            kept_limits(**self.kept),
         )
 
 

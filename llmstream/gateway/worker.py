@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from llmstream.conversations import Store
+from llmstream.gateway.app import OwnStore
 from llmstream.gateway.process import ServerProcess, relieve_collector, report_unused
 from llmstream.gateway.readiness import BEAT, Readiness
 from llmstream.gateway.settings import ServerSettings, SettingsSource
@@ -36,7 +36,9 @@ class WorkerPlace:
 class WorkerProcess(ServerProcess):
     """Has its share of the limits. Ends in order on SIGTERM, and when its supervisor is gone."""
 
-    def __init__(self, source: SettingsSource, text: str, store: Store, place: WorkerPlace) -> None:
+    def __init__(
+        self, source: SettingsSource, text: str, store: OwnStore, place: WorkerPlace
+    ) -> None:
         self._place = place
         super().__init__(source, text, store, place.readiness.missing)
 

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 
 from llmstream.checks import require
 from llmstream.client import LLMClient
-from llmstream.conversations import ConversationClient
+from llmstream.conversations import ConversationClient, MemoryStore
+from llmstream.conversations.stores.limits import MONTH, SERVED
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
@@ -79,9 +80,10 @@ def create_app(
     them; the first answers those that name none. A `llmstream.router.Candidate` in place of a model string also tells
     clients its context length and abilities. None: only the client's own model. `access` says who may ask: by default
     anybody on this machine. `router` answers `/streaming_chat` (None: the first of `models`).
-    `conversations` keeps what `/api/chat` says (None: in memory, all of it until the server stops). `heartbeat` and
-    `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that a provider of that format answers
-    hears in the provider's own words, without keys, why a request was refused: agents mend themselves by them.
+    `conversations` keeps what `/api/chat` says (None: in memory until the server stops, within the limits that
+    docs/serving.md has). `heartbeat` and `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that
+    a provider of that format answers hears in the provider's own words, without keys, why a request was refused: agents
+    mend themselves by them.
     `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503. It does so at most once a second.
     `responses_websocket`: whether `/v1/responses` takes a WebSocket; else clients hear 426, and use HTTP.
     `hosted_tools` are the tools of providers that clients may use on your account, such as `["web_search"]`; the names
@@ -137,7 +139,8 @@ class _Owned:
     ) -> ConversationClient:
         """The conversations that were given, or the app's own."""
         if given is None:
-            given = ConversationClient(client)
+            store = MemoryStore(ttl=MONTH, limits=SERVED)
+            given = ConversationClient(client, store=store)
             self._made.append(given)
         return given
 

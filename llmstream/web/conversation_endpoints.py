@@ -44,6 +44,8 @@ from llmstream.web.request_body import parse_json, run_aside
 from llmstream.web.token_bound import default_tokens
 from llmstream.web.websocket import send_events
 
+PLACE = {"instance_id": "llmstream", "project_id": "chat"}
+"""Whose conversations these are, beside the name of the key's holder."""
 _PATIENCE = 30.0
 """Seconds that an open WebSocket may take to ask."""
 
@@ -137,9 +139,7 @@ class Conversing:
         who = request.state.who if request.state.keyed else f"guest-{secrets.token_hex(8)}"
         conversations = self._service.conversations
         try:
-            session = await conversations.session(
-                SessionContext(instance_id="llmstream", user_id=who, project_id="chat")
-            )
+            session = await conversations.session(SessionContext(user_id=who, **PLACE))
             context = ChatContext(session_id=session.session_id, token=session.token)
             conversation = await conversations.start_conversation(context)
         except ConversationError as problem:

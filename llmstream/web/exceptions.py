@@ -32,6 +32,9 @@ _KINDS: dict[int, ErrorKind] = {
     503: "overloaded",
 }
 
+_FULL_FOR = 60.0
+"""Seconds after which a client may try a store again that is full: room comes with what grows old."""
+
 
 def refusal_in(problem: BaseException) -> RefusedError | None:
     """The refusal that an exception is or stands for; None for one that is a failure."""
@@ -83,6 +86,8 @@ def conversation_refusal(problem: LLMStreamError) -> RefusedError:
         AccessError,
         ContextTooLongError,
         ConversationBusyError,
+        ConversationLimitError,
+        StoreFullError,
         TurnError,
     )
 
@@ -97,6 +102,12 @@ def conversation_refusal(problem: LLMStreamError) -> RefusedError:
         refusal = RefusedError(
             400, "context_length", "The conversation is too long for this model."
         )
+    elif isinstance(problem, ConversationLimitError):
+        text = "The question, or the conversation, is larger than this server keeps: ask for less, or begin another."
+        refusal = RefusedError(413, "invalid_request", text)
+    elif isinstance(problem, StoreFullError):
+        text = "The server keeps as many conversations as it may. Please try again later."
+        refusal = RefusedError(503, "overloaded", text, retry_after=_FULL_FOR)
     elif isinstance(problem, TurnError):
         refusal = RefusedError(400, "invalid_request", "This turn can't be asked.")
     else:

@@ -67,6 +67,13 @@ BAD = {
         4,
         "hosted_tools must be names of providers' tools",
     ),
+    "a limit of what is kept": (
+        MODEL + "[kept]\nturns = 0\n",
+        4,
+        "turns must be a whole number from 1 on, or None",
+    ),
+    "an age of what is kept": (MODEL + "[kept]\nttl = -1\n", 4, "ttl must be seconds"),
+    "unknown key of what is kept": (MODEL + "[kept]\nturn = 1\n", 4, "did you mean turns?"),
     "unknown key of clients": (
         MODEL + '[clients]\nhosted_tool = ["mcp"]\n',
         4,

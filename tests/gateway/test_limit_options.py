@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmstream.conversations import StoreLimits
+from llmstream.conversations.stores.limits import MONTH, SERVED
 from llmstream.gateway.limit_options import (
     HTTP_LIMITS,
+    KEPT_LIMITS,
     RATE_LIMITS,
     SERVER_LIMITS,
     LimitOption,
     share_of,
 )
+from llmstream.gateway.settings import kept_limits
 from llmstream.limits import Rate
 from llmstream.web import Limits
 from llmstream.web.connections import Bounds
@@ -28,6 +32,15 @@ def test_every_field_can_be_set_and_has_its_default(options, owner) -> None:
     known = {each.name: each.default for each in fields(owner)}
     assert MISSING not in known.values()
     assert {option.name: option.default for option in options} == known
+
+
+def test_what_is_kept_is_bounded_by_default() -> None:
+    known = {each.name: getattr(SERVED, each.name) for each in fields(SERVED)}
+    assert {option.name: option.default for option in KEPT_LIMITS} == {"ttl": MONTH, **known}
+    assert kept_limits() == (MONTH, SERVED)
+    assert None not in known.values()
+    none = dict.fromkeys(option.name for option in KEPT_LIMITS)
+    assert kept_limits(**none) == (None, StoreLimits())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +79,7 @@ def test_what_is_parsed_is_what_the_field_takes(options, owner) -> None:
     ],
 )
 def test_what_is_not_a_number_is_refused(value) -> None:
-    for option in (*SERVER_LIMITS, *HTTP_LIMITS, *RATE_LIMITS):
+    for option in (*SERVER_LIMITS, *HTTP_LIMITS, *RATE_LIMITS, *KEPT_LIMITS):
         with pytest.raises(ValueError, match=r"must be a (whole )?number \("):
             option.parse(value)
 

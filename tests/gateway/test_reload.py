@@ -10,7 +10,8 @@ import pytest
 import websockets
 
 from llmstream import EventType, LLMClient
-from llmstream.conversations import MemoryStore
+from llmstream.conversations import MemoryStore, StoreLimits
+from llmstream.conversations.stores.limits import MONTH, SERVED
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.app import Gateway
@@ -227,6 +228,21 @@ async def test_a_model_without_a_rate_is_not_limited_beside_one_that_has_one() -
             body = b'{"prompt": "hi", "model": "%s"}'
             asked = [fetch(port, "/chat", "POST", body % name) for name in (b"a", b"free") * 3]
             assert [answer[0] for answer in await asyncio.gather(*asked)] == [200] * 6
+
+
+async def test_what_is_kept_of_conversations_is_bounded_by_the_newest_file() -> None:
+    store = MemoryStore()
+    async with FaultServer() as upstream:
+        gateway = Gateway(settings(upstream, "a"), store)
+        assert (store.ttl, store.limits) == (None, StoreLimits())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            assert (store.ttl, store.limits) == (MONTH, SERVED)
+            few = '[kept]\nttl = "none"\nall_sessions = 1\nall_bytes = "none"'
+            await gateway.replace(settings(upstream, "a", few))
+            assert (store.ttl, store.limits.all_bytes, store.limits.turns) == (None, None, 1000)
+            asked = [await fetch(port, "/api/chat/session", "POST") for _ in range(2)]
+            assert [status for status, *_ in asked] == [201, 503]
 
 
 async def test_hosted_tools_are_those_of_the_flags_and_of_the_newest_file() -> None:
