@@ -31,7 +31,8 @@ _Bytes = (bytes, bytearray, memoryview)
 Data: TypeAlias = str | bytes | bytearray | memoryview
 
 _MEDIA_TYPE = re.compile(r"(?:[\w.+-]+/[\w.+-]+)?")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+# Bounded: a picture's base64 begins as a scheme does, and goes on for megabytes.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,63})://")
 _UNREADABLE = "is a data URL that can't be read: write 'data:image/png;base64,' and then base64"
 
 

@@ -20,7 +20,7 @@ from llmstream.conversations.chunks import stream_chunks, whole_answer
 from llmstream.conversations.context import ContextPolicy
 from llmstream.conversations.conversation import Conversation
 from llmstream.conversations.errors import AccessError
-from llmstream.conversations.export import parse_export
+from llmstream.conversations.export import read_export
 from llmstream.conversations.models import (
     ChatContext,
     ChatResponse,
@@ -148,12 +148,25 @@ class ConversationClient:
         return await self._store.turns((await self._open(context)).id)
 
     async def import_conversation(
-        self, context: ChatContext, data: Mapping[str, Any] | str
+        self,
+        context: ChatContext,
+        data: Mapping[str, Any] | str,
+        *,
+        system: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Conversation:
-        """Make a new conversation of what `Conversation.export` gave, or its JSON. Raises ImportFormatError."""
+        """Make a new conversation of what `Conversation.export` gave, or its JSON.
+
+        The document may come from anywhere, so its turns and its title are taken, and nothing else: `system` and
+        `metadata` are yours. It is read in a thread, and may have 16 MB and 100,000 values. Raises ImportFormatError
+        that names the place, ConversationLimitError or StoreFullError.
+        """
         owner = await self._owner(context)
-        request, turns = parse_export(data)
-        return await self._add(context, self._new_record(owner, request), turns)
+        given = {"system": system, "metadata": {} if metadata is None else dict(metadata)}
+        request = StartConversation.model_validate(given)
+        imported = await read_export(data)
+        request.title = imported.title
+        return await self._add(context, self._new_record(owner, request), imported.turns)
 
     async def delete_conversation(self, context: ChatContext) -> None:
         """Forget a conversation for good."""

@@ -3,29 +3,49 @@
     {"format": "llmstream.conversation", "version": 1, "title": …, "system": …, "metadata": …, "turns": […]}
 
 Turns are as `Turn.to_dict` writes them. Sessions, users and tokens are not in it. What is read back is checked, because
-it may come from anywhere: no system message hides among the turns, and each turn begins with the user.
+it may come from anywhere:
+
+1. It has at most MOST_BYTES and MOST_VALUES, and is parsed in a thread, so that others go on meanwhile.
+2. No system message hides among the turns, not in what only a provider understands either (`opaque`), and each turn
+   begins with the user.
+3. `system` and `metadata` are the application's own, and never taken from a document.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache, partial
+from sys import float_info
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmstream.checks import as_object, as_text, ensure_json, require
+from llmstream.checks import as_object, as_text, require
 from llmstream.conversations.documents import Document
 from llmstream.conversations.errors import ImportFormatError
 from llmstream.conversations.models import StartConversation
+from llmstream.conversations.opaque import check_opaque
 from llmstream.conversations.records import STATES, ConversationRecord, Turn
 from llmstream.errors import ErrorInfo
+from llmstream.json_size import MOST_VALUES, has_more_values
 from llmstream.message_reader import parse_messages
 from llmstream.messages import Usage
 from llmstream.plain_values import dump
+from llmstream.thread import in_thread
 
 FORMAT, VERSION = "llmstream.conversation", 1
+MOST_BYTES: Final = 16 << 20
+"""Bytes of a document's texts as stores count them, pictures among them. No step takes more than some 50 ms."""
+_ESCAPED: Final = 6
+"""Bytes of a character that isn't ASCII, at most, but for those that take two."""
+_ENOUGH: Final = 1_000
+"""Characters of a text by which its type is known. Of base64 it is a whole number of groups."""
+_TOO_LARGE = f"an exported conversation may have {MOST_BYTES} bytes: import it in parts"
+_TOO_MANY = f"an exported conversation may have {MOST_VALUES} values: import it in parts"
+_DEEPEST: Final = 100
+"""Objects and lists within each other. A tool's arguments have a dozen."""
+_TOO_DEEP = f"an exported conversation may be {_DEEPEST} objects deep"
 _OVER = tuple(state for state in STATES if state != "open")
 
 
@@ -41,13 +61,23 @@ def render_export(conversation: ConversationRecord, turns: Sequence[Turn]) -> di
     }
 
 
-def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list[Turn]]:
+class ImportedConversation(NamedTuple):
+    """What is taken from a document."""
+
+    title: str | None
+    turns: list[Turn]
+
+
+async def read_export(data: Mapping[str, Any] | str) -> ImportedConversation:
+    """The conversation in a document, read in a thread. Raises ImportFormatError that names the place."""
+    return await in_thread(partial(parse_export, data))
+
+
+def parse_export(data: Mapping[str, Any] | str) -> ImportedConversation:
     """The conversation in a document. Raises ImportFormatError that names the place."""
     document = _parse_document(data)
-    known = StartConversation.model_fields
-    given = {name: document[name] for name in known if document.get(name) is not None}
     try:
-        request = StartConversation.model_validate(given)
+        title = StartConversation.model_validate({"title": document.get("title")}).title
     except ValidationError as error:
         raise ImportFormatError(str(error)) from None
     turns = document.get("turns")
@@ -56,20 +86,19 @@ def parse_export(data: Mapping[str, Any] | str) -> tuple[StartConversation, list
     parsed = [_parse_turn(turn, f"turns[{index}]") for index, turn in enumerate(turns)]
     ids = {turn.id for turn in parsed}
     require(len(ids) == len(parsed), '"turns": two turns have one id', ImportFormatError)
-    return request, parsed
+    return ImportedConversation(title, parsed)
 
 
 def _parse_document(data: Mapping[str, Any] | str) -> Mapping[str, Any]:
     """The document as a mapping of this format and version."""
     if isinstance(data, str):
-        try:
-            data = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise ImportFormatError(f"not JSON: {error}") from None
+        data = _parse_json(data)
     try:
-        ensure_json(data, "an exported conversation")
+        _check_values(data)
     except TypeError as error:
-        raise ImportFormatError(str(error)) from None
+        raise ImportFormatError(
+            f"an exported conversation can't be written as JSON: {error}"
+        ) from None
     data = as_object(data)
     require(
         data.get("format") == FORMAT,
@@ -84,6 +113,57 @@ def _parse_document(data: Mapping[str, Any] | str) -> Mapping[str, Any]:
         ImportFormatError,
     )
     return data
+
+
+def _parse_json(text: str) -> Any:
+    # Counted first: a parser can't be interrupted, and holds up every thread.
+    require(len(text) <= MOST_BYTES, _TOO_LARGE, ImportFormatError)
+    require(not has_more_values(text, MOST_VALUES), _TOO_MANY, ImportFormatError)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ImportFormatError(f"not JSON: {error}") from None
+
+
+def _check_values(document: Any) -> None:
+    """Raise ImportFormatError for a document that is too large or too deep, TypeError for one that is no JSON.
+
+    A value that stands in several places counts each time, so one that stands in itself is too deep.
+    """
+    waiting: list[tuple[Any, int]] = [(document, 0)]
+    size, count = 0, 0
+    while waiting:
+        value, depth = waiting.pop()
+        count += 1
+        inner = _values_in(value)
+        size += _size_of(value) if isinstance(value, str) else 0
+        size += sum(map(_length_of_name, value)) if isinstance(value, Mapping) else 0
+        require(count + len(waiting) + len(inner) <= MOST_VALUES, _TOO_MANY, ImportFormatError)
+        require(size <= MOST_BYTES, _TOO_LARGE, ImportFormatError)
+        require(depth <= _DEEPEST, _TOO_DEEP, ImportFormatError)
+        waiting += [(each, depth + 1) for each in inner]
+
+
+def _values_in(value: Any) -> Collection[Any]:
+    """The values in an object or a list. Raises TypeError for what JSON has no form for."""
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, list | tuple):
+        return value
+    is_plain = value is None or isinstance(value, str | int | float)
+    require(is_plain, f"{type(value).__name__} has no form there", TypeError)
+    is_number = isinstance(value, int | float)
+    require(not is_number or abs(value) <= float_info.max, "a number is out of range", TypeError)
+    return ()
+
+
+def _length_of_name(name: Any) -> int:
+    require(isinstance(name, str), f"{type(name).__name__} is no name", TypeError)
+    return _size_of(name)
+
+
+def _size_of(text: str) -> int:
+    return len(text) if text.isascii() else _ESCAPED * len(text)
 
 
 def _check_types(turn: Turn) -> None:
@@ -110,7 +190,13 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def _check(kind: Any, fields: dict[str, Any]) -> None:
     # From JSON, where strict mode takes an object for a dataclass.
-    _adapter(kind).validate_json(json.dumps(fields), strict=True)
+    short = {name: _shorten(value) for name, value in fields.items()}
+    _adapter(kind).validate_json(json.dumps(short), strict=True)
+
+
+def _shorten(value: Any) -> Any:
+    """A value of the same type, which is checked sooner if it is a long text."""
+    return value[:_ENOUGH] if isinstance(value, str) else value
 
 
 def _parse_turn(data: Any, where: str) -> Turn:
@@ -120,6 +206,8 @@ def _parse_turn(data: Any, where: str) -> Turn:
         for document in turn.documents:
             Document.model_validate(document)
         _check_types(turn)
+        for message in turn.messages:
+            check_opaque(message)
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
     require(

@@ -1,0 +1,93 @@
+"""Opaque data in an imported conversation: only what answers bring, and nothing that becomes a system message.
+
+A message keeps what one wire format alone understands, and it goes back to that format as it came. In a document from
+elsewhere such data may be anything: an item of Responses may call itself a developer's message, or name an item of the
+operator's account. So what is imported may hold the kinds that our decoders make, and no `role`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from llmstream.checks import as_object, require
+from llmstream.messages import Message, Part, ProviderPart, ToolResult
+from llmstream.provider_data import MESSAGE_MEMBERS
+from llmstream.wire.anthropic_messages.members import OPAQUE_BLOCKS
+from llmstream.wire.openai_responses.items import is_provider_call, is_provider_result
+from llmstream.wire.openai_responses.members import OPAQUE_ITEMS
+
+_KINDS: Final[Mapping[str, frozenset[str]]] = {
+    # one that names a file of the account isn't taken
+    "anthropic-messages": OPAQUE_BLOCKS - {"container_upload"},
+    # one that names an item of the account isn't taken
+    "openai-responses": OPAQUE_ITEMS - {"item_reference"},
+}
+"""Types of the parts that only their format understands, by format. Other formats have no types, but members."""
+_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
+    "bedrock-converse": frozenset({"reasoningContent"}),
+    "gemini-generate": frozenset(
+        {"continuationToken", "inlineData", "text", "thought", "thoughtSignature"}
+    ),
+}
+_CALLS: Final = frozenset(
+    {"custom_tool_call", "function_call", "mcp_tool_use", "server_tool_use", "tool_use"}
+)
+"""Types that the data of a call names; that of a result ends in `_tool_result`."""
+
+
+def check_opaque(message: Message) -> None:
+    """Raise ValueError for data that no answer brings."""
+    _check_data(message.provider_data)
+    for part in message.parts:
+        _check_part(part)
+
+
+def _check_part(part: Part) -> None:
+    if isinstance(part, ProviderPart):
+        _check_provider_part(part)
+    else:
+        _check_data(getattr(part, "provider_data", None))
+    for shown in (part.shown or ()) if isinstance(part, ToolResult) else ():
+        _check_part(shown)
+
+
+def _check_provider_part(part: ProviderPart) -> None:
+    kind, known = part.data.get("type"), _MEMBERS.get(part.format, frozenset())
+    is_known = (
+        kind in _KINDS.get(part.format, ()) if "type" in part.data else part.data.keys() <= known
+    )
+    require(
+        is_known and part.data and "role" not in part.data,
+        f"a provider's part of type {str(kind)[:50]!r} for {part.format[:50]!r} is none that answers bring",
+    )
+
+
+def _check_data(data: Mapping[str, Any] | None) -> None:
+    """Check what a format keeps with a part: its notes, and the objects in which they are."""
+    if data is None:
+        return
+    objects = [data, *_inner(data)]
+    require(not any("role" in each for each in objects), "provider_data has no role")
+    kind = str(data.get("type", "tool_use"))
+    require(
+        kind in _CALLS or kind.endswith("_tool_result"),
+        f"provider_data of type {kind[:50]!r} is none that answers bring",
+    )
+    require(
+        not any("type" in as_object(data.get(name)) for name in ("members", MESSAGE_MEMBERS)),
+        "members of provider_data have no type",
+    )
+    item = data.get("item")
+    if item is None:
+        return
+    kind = str(as_object(item).get("type"))
+    require(
+        is_provider_call(kind) or is_provider_result(kind),
+        f"provider_data with an item of type {kind[:50]!r} is none that answers bring",
+    )
+
+
+def _inner(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for name in ("members", MESSAGE_MEMBERS, "item"):
+        yield as_object(data.get(name))
