@@ -206,9 +206,8 @@ def _parse_turn(data: Any, where: str) -> Turn:
         for document in turn.documents:
             Document.model_validate(document)
         _check_types(turn)
-        for message in turn.messages:
-            check_opaque(message)
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        check_opaque(turn.messages)
+    except (AttributeError, LookupError, TypeError, ValueError) as problem:
         raise ImportFormatError(f"{where}: {type(problem).__name__}: {problem}") from None
     require(
         as_text(turn.id) and turn.state in _OVER,

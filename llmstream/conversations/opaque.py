@@ -7,13 +7,15 @@ operator's account. So what is imported may hold the kinds that our decoders mak
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from llmstream.checks import as_object, require
-from llmstream.messages import Message, Part, ProviderPart, ToolResult
+from llmstream.messages import ChatRequest, Message, Part, ProviderPart, TextPart, ToolResult
 from llmstream.provider_data import MESSAGE_MEMBERS
 from llmstream.wire.anthropic_messages.members import OPAQUE_BLOCKS
+from llmstream.wire.formats import FORMATS, Format
 from llmstream.wire.openai_responses.items import is_provider_call, is_provider_result
 from llmstream.wire.openai_responses.members import OPAQUE_ITEMS
 
@@ -36,20 +38,56 @@ _CALLS: Final = frozenset(
 """Types that the data of a call names; that of a result ends in `_tool_result`."""
 
 
-def check_opaque(message: Message) -> None:
-    """Raise ValueError for data that no answer brings."""
-    _check_data(message.provider_data)
+_OPERATORS: Final = frozenset({"developer", "system"})
+"""Roles in whose name only the operator speaks."""
+
+
+def check_opaque(messages: Sequence[Message]) -> None:
+    """Raise ValueError for data that no answer brings, or with which a turn of these messages couldn't be sent.
+
+    Renderers raise other exceptions where such data isn't what they expect.
+    """
+    formats: set[str] = set()
+    for data in chain.from_iterable(map(_data_in, messages)):
+        if isinstance(data, ProviderPart):
+            _check_provider_part(data)
+            formats.add(data.format)
+        else:
+            _check_data(data)
+            formats.add(str(data.get("format")))
+    for format in sorted(formats & FORMATS.keys()):
+        _check_rendered(FORMATS[format], messages)
+
+
+def _check_rendered(format: Format, messages: Sequence[Message]) -> None:
+    """Check what these messages become: nothing in them is the operator's."""
+    if format.render is None:
+        return
+    asked = [*messages, Message("user", [TextPart("?")])]
+    body = format.render_request(ChatRequest(asked, "any")).body
+    lists = (value for value in body.values() if isinstance(value, list))
+    for item in chain.from_iterable(lists):
+        role = as_object(item).get("role")
+        require(role not in _OPERATORS, f"a message of role {role!r} stands in opaque data")
+
+
+def _data_in(message: Message) -> Iterator[ProviderPart | Mapping[str, Any]]:
+    """All that a message has of opaque data."""
+    if message.provider_data is not None:
+        yield message.provider_data
     for part in message.parts:
-        _check_part(part)
+        yield from _data_of(part)
 
 
-def _check_part(part: Part) -> None:
+def _data_of(part: Part) -> Iterator[ProviderPart | Mapping[str, Any]]:
     if isinstance(part, ProviderPart):
-        _check_provider_part(part)
-    else:
-        _check_data(getattr(part, "provider_data", None))
+        yield part
+        return
+    data = getattr(part, "provider_data", None)
+    if data is not None:
+        yield data
     for shown in (part.shown or ()) if isinstance(part, ToolResult) else ():
-        _check_part(shown)
+        yield from _data_of(shown)
 
 
 def _check_provider_part(part: ProviderPart) -> None:
@@ -63,12 +101,16 @@ def _check_provider_part(part: ProviderPart) -> None:
     )
 
 
-def _check_data(data: Mapping[str, Any] | None) -> None:
+def _check_data(data: Mapping[str, Any]) -> None:
     """Check what a format keeps with a part: its notes, and the objects in which they are."""
-    if data is None:
-        return
     objects = [data, *_inner(data)]
     require(not any("role" in each for each in objects), "provider_data has no role")
+    if data.get("format") in _KINDS:
+        _check_types(data)
+
+
+def _check_types(data: Mapping[str, Any]) -> None:
+    """Check the data of a format in which a type says what a part, or an item, is."""
     kind = str(data.get("type", "tool_use"))
     require(
         kind in _CALLS or kind.endswith("_tool_result"),
