@@ -22,7 +22,9 @@ from llmstream.messages import (
     HostedTool,
     Message,
     ProviderPart,
+    Source,
     Tool,
+    ToolCall,
     ToolResult,
 )
 from llmstream.web.errors import RefusedError
@@ -145,31 +147,42 @@ def _is_offer(request: ChatRequest, name: str, format: str | None) -> bool:
 
 
 def _names_a_file(message: Message) -> bool:
-    """Whether one of its parts names a file of the account."""
-    return any(map(_is_named_file, chain(message.parts, *map(_shown, message.parts))))
+    """Whether it names a file or an item of the account."""
+    parts = chain(message.parts, *map(_shown, message.parts))
+    return _names_any(message.provider_data) or any(map(_is_named, parts))
 
 
 def _shown(part: Any) -> list[Any]:
     return (part.shown or []) if isinstance(part, ToolResult) else []
 
 
-def _is_named_file(part: Any) -> bool:
+def _is_named(part: Any) -> bool:
     if isinstance(part, File):
         return part.id is not None
-    return isinstance(part, ProviderPart) and _has_id(part.data)
+    if isinstance(part, ProviderPart):
+        return _names_any(part.data)
+    data = getattr(part, "provider_data", None)
+    if isinstance(part, ToolCall | ToolResult):
+        # What a tool found names files, too, and goes back as it came.
+        return _is_reference(data) or _is_reference(as_object(data).get("item"))
+    return not isinstance(part, Source) and _names_any(data)
 
 
-def _has_id(data: Mapping[str, Any]) -> bool:
-    """Whether an object, or one within it, names a file or a container."""
+def _names_any(data: Mapping[str, Any] | None) -> bool:
+    """Whether an object, or one within it, names a file, a container or an item."""
     waiting: list[Any] = [data]
     while waiting:
         value = waiting.pop()
         if isinstance(value, Mapping):
-            if any(isinstance(value.get(name), str) for name in _IDS):
+            if _is_reference(value) or any(isinstance(value.get(name), str) for name in _IDS):
                 return True
             waiting += value.values()
         waiting += _items(value)
     return False
+
+
+def _is_reference(value: Any) -> bool:
+    return as_object(value).get("type") == "item_reference"
 
 
 def _items(value: Any) -> list[Any]:

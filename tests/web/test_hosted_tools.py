@@ -9,7 +9,7 @@ import pytest
 
 from llmstream import ConfigurationError, LLMClient
 from llmstream.messages import ChatRequest, HostedTool, Message, Tool
-from llmstream.testing import ScriptedProvider
+from llmstream.testing import FaultServer, ScriptedProvider
 from llmstream.web import create_app
 from llmstream.web.errors import RefusedError
 from llmstream.web.hosted_tools import HostedTools, family
@@ -45,6 +45,18 @@ def in_namespace(tool: dict[str, Any], depth: int = 1) -> dict[str, Any]:
 
 PDF_BY_ID = {"type": "document", "source": {"type": "file", "file_id": "file_1"}}
 IMAGE_BY_ID = {"type": "image", "source": {"type": "file", "file_id": "file_1"}}
+REFERENCE = {"type": "item_reference", "id": "msg_of_somebody_else"}
+OWN = {"format": "openai-responses"}
+CALL = {"type": "tool_call", "id": "c", "name": "n", "arguments": "{}", "input": {}}
+OPAQUE: list[dict[str, Any]] = [
+    {"type": "provider", **OWN, "data": REFERENCE},
+    {"type": "provider", **OWN, "data": {"type": "x", "deep": [{"file_id": "file-1"}]}},
+    {"type": "text", "text": "t", "provider_data": {**OWN, "members": {"file_id": "file-1"}}},
+    {"type": "reasoning", "text": "t", "provider_data": {**OWN, "members": REFERENCE}},
+    {**CALL, "provider_data": {**OWN, **REFERENCE}},
+    {**CALL, "executed_by": "provider", "provider_data": {**OWN, "item": REFERENCE}},
+]
+"""Parts as our own messages have them, which name something of the operator's account."""
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("/v1/chat/completions", {**CHAT, "web_search_options": {}}, "web_search"),
     ("/v1/chat/completions", tools(MCP, **CHAT), "mcp"),
@@ -118,6 +130,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "/chat",
         {"messages": user({"type": "file", "file": {"file_id": "file-1"}})},
         "files",
+    ),
+    *(
+        (path, {"messages": [*HI, {"role": "assistant", "parts": [part]}, *HI]}, "files")
+        for path in ("/chat", "/v1/chat/completions")
+        for part in OPAQUE
     ),
 ]
 """A path, a body, and the name that its operator would have to allow."""
@@ -247,6 +264,20 @@ def test_a_name_stands_for_all_versions(kind, name) -> None:
         HostedTools().apply(request)
     for allowed in (kind, name):
         assert HostedTools([allowed]).apply(request) == []
+
+
+@pytest.mark.parametrize("item", [None, [REFERENCE], "x", 5])
+async def test_a_call_whose_data_was_broken_is_no_mistake_of_the_server(item) -> None:
+    data = {**OWN, "item": item}
+    parts = [{**CALL, "executed_by": "provider", "provider_data": data}]
+    messages = [*HI, {"role": "assistant", "parts": parts}, *HI]
+    async with FaultServer() as upstream:
+        url = upstream.url("openai-responses")
+        client = LLMClient("openai-responses:m", api_key="k" * 20, base_url=url)
+        async with serving(create_app(client)) as port:
+            body = {"messages": messages, "model": "openai-responses:m"}
+            assert (await post(port, "/chat", body))[0] == 200
+    assert len(upstream.requests) == 1
 
 
 @pytest.mark.parametrize("names", ["web_search", [""], [" "], [5], [None], ["a\nb"]])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from llmstream.cache_marks import BREAKPOINT, CONTROL, Cache, cache_of, mark
+from llmstream.checks import as_object
 from llmstream.media import data_url, file_name
 from llmstream.messages import (
     File,
@@ -118,10 +119,9 @@ class InputItems:
     def _opaque(self, part: ProviderPart) -> dict[str, Any] | None:
         return None if _is_content(part.data) else part.data
 
-    def _call(self, call: ToolCall) -> dict[str, Any]:
+    def _call(self, call: ToolCall) -> dict[str, Any] | None:
         if call.executed_by == "provider":
-            item: dict[str, Any] = own_notes(call.provider_data, FORMAT)["item"]
-            return item
+            return _item_of(call)
         extra = own_data(call.provider_data, FORMAT)
         self._calls[call.id] = extra
         named = {"type": "function_call", "call_id": call.id, "name": call.name, **extra}
@@ -129,7 +129,7 @@ class InputItems:
         return {**named, field: call.arguments}
 
     def _result(self, result: ToolResult) -> dict[str, Any] | None:
-        item: dict[str, Any] | None = own_notes(result.provider_data, FORMAT).get("item")
+        item = _item_of(result)
         if item is not None or result.executed_by == "provider":
             return item  # None: the call's item holds the outcome
         extra = self._calls.get(result.tool_call_id, {})
@@ -213,6 +213,12 @@ class _Content:
         return [{"type": "message", "role": self.role, "content": content, **self.beside}]
 
 
+def _item_of(part: ToolCall | ToolResult) -> dict[str, Any] | None:
+    """The item that a part was, if it has one. A client may have kept the data, and changed it."""
+    item = own_notes(part.provider_data, FORMAT).get("item")
+    return item if isinstance(item, dict) else None
+
+
 def _is_content(data: Mapping[str, Any]) -> bool:
     """Whether opaque data is a part of a message's content rather than an item."""
     return str(data.get("type")).startswith("input_")
@@ -225,7 +231,7 @@ def _text(part: TextPart | RefusalPart) -> dict[str, Any]:
 def _beside_content(part: TextPart | RefusalPart) -> dict[str, Any]:
     """What the message of an answer's text had beside its content."""
     notes = own_notes(part.provider_data, FORMAT)
-    return {**present(phase=notes.get("phase")), **notes.get(MESSAGE_MEMBERS, {})}
+    return {**present(phase=notes.get("phase")), **as_object(notes.get(MESSAGE_MEMBERS))}
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
