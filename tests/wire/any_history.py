@@ -24,6 +24,7 @@ from llmstream.messages import (
 )
 from llmstream.providers.anthropic import AnthropicProvider
 from llmstream.providers.cohere import CohereProvider
+from llmstream.providers.bedrock import BedrockProvider
 from llmstream.providers.compatible import VENDORS
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.ollama import OllamaProvider
@@ -36,6 +37,7 @@ MAKERS = {
     "anthropic-messages": "anthropic",
     "ollama-native": "ollama",
     "cohere-v2": "cohere",
+    "bedrock-converse": "bedrock",
 }
 """Who made an answer: the format, and the provider's name."""
 
@@ -71,6 +73,9 @@ def _renderers() -> dict[str, Callable[[ChatRequest], Rendered]]:
     made["anthropic"] = AnthropicProvider(ProviderConfig("anthropic", api_key="k"))
     made["cohere"] = CohereProvider(ProviderConfig("cohere", api_key="k"))
     made["ollama"] = OllamaProvider(ProviderConfig("ollama", api_key="k"))
+    made["bedrock"] = BedrockProvider(
+        ProviderConfig("bedrock", api_key="k", base_url="http://127.0.0.1:9")
+    )
     return {
         name: lambda request, p=provider: p.render(request, {}) for name, provider in made.items()
     }
@@ -78,6 +83,7 @@ def _renderers() -> dict[str, Callable[[ChatRequest], Rendered]]:
 
 RENDERERS = _renderers()
 CLAUDES = ("claude-sonnet-4-5", "claude-opus-4-8", "claude-opus-5-5", "deepseek-v4-pro", "kimi-k3")
+ON_BEDROCK = ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0")
 TARGETS = [
     *(
         Target(name, "openai-chat", row.default_model or "some-model")
@@ -90,6 +96,7 @@ TARGETS = [
     Target("ollama", "ollama-native", "qwen3"),
     Target("cohere", "cohere-v2", "command-a-03-2025"),
     Target("cohere", "cohere-v2", "command-a-reasoning-08-2025"),
+    *(Target("bedrock", "bedrock-converse", model) for model in ON_BEDROCK),
 ]
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -178,9 +185,18 @@ def signed(format: str) -> ReasoningPart:
 
 def opaque(format: str) -> ProviderPart:
     """What only this format understands."""
+    if format == "bedrock-converse":
+        return ProviderPart(format, {"reasoningContent": {"redactedContent": "eA=="}})
     kinds = {"openai-responses": "compaction", "anthropic-messages": "redacted_thinking"}
     data = {"id": "o", "encrypted_content": "x"} if format == "openai-responses" else {"data": "x"}
     return ProviderPart(format, {"type": kinds.get(format, "reasoning.encrypted"), **data})
+
+
+HOSTED_RESULTS = {
+    "anthropic-messages": "web_search_tool_result",
+    "bedrock-converse": "web_search_result",
+}
+"""The types of the results, in formats that have the call and its result as two blocks."""
 
 
 def hosted(format: str) -> list[Part]:
@@ -189,9 +205,9 @@ def hosted(format: str) -> list[Part]:
     item = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": query}
     data: dict[str, Any] = {"format": format, "type": "server_tool_use", "item": item}
     outcome: dict[str, Any] = {"format": format}
-    if format == "anthropic-messages":
+    if format in HOSTED_RESULTS:
         del data["item"]
-        outcome["type"] = "web_search_tool_result"
+        outcome["type"] = HOSTED_RESULTS[format]
     call = ToolCall(
         "srvtoolu_1", "web_search", '{"query":"q"}', {"query": "q"}, executed_by="provider"
     )

@@ -16,7 +16,14 @@ from tests.wire.any_history import LAST, TARGETS, Target, histories
 from tests.wire.vendor_rules import findings
 from tests.wire.vendor_types import check_types, flattened
 
-FORMATS = ("openai-chat", "openai-responses", "anthropic-messages", "ollama-native", "cohere-v2")
+FORMATS = (
+    "openai-chat",
+    "openai-responses",
+    "anthropic-messages",
+    "ollama-native",
+    "cohere-v2",
+    "bedrock-converse",
+)
 every_target = pytest.mark.parametrize(
     "target", TARGETS, ids=[f"{target.name}:{target.model}" for target in TARGETS]
 )

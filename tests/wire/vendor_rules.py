@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 Body = dict[str, Any]
@@ -527,10 +528,124 @@ COHERE = (
     Rule("a plan comes with calls", _COHERE, _plans_without_calls),
 )
 
+# --- Bedrock's Converse -----------------------------------------------------------------------------------
+
+
+def _said(body: Body, kind: str) -> list[Any]:
+    """What the blocks of one kind say."""
+    return [block[kind] for turn in body["messages"] for block in turn["content"] if kind in block]
+
+
+def _out_of_turn(body: Body) -> Iterator[Any]:
+    roles = [turn["role"] for turn in body["messages"]]
+    yield from (role for before, role in pairwise(roles) if role == before)
+    yield from set(roles) - {"user", "assistant"}
+    if roles and roles[0] != "user":
+        yield roles
+
+
+def _answered_elsewhere(body: Body) -> Iterator[Any]:
+    turns = body["messages"]
+    for turn, follower in zip(turns, [*turns[1:], {"content": []}], strict=True):
+        called = [b["toolUse"]["toolUseId"] for b in turn["content"] if _is_callers(b)]
+        given = [b["toolResult"]["toolUseId"] for b in follower["content"] if "toolResult" in b]
+        if turn["role"] == "assistant" and sorted(called) != sorted(given):
+            yield called, given
+
+
+def _is_callers(block: Any) -> bool:
+    return "toolUse" in block and "type" not in block["toolUse"]
+
+
+def _blank_in_converse(body: Body) -> Iterator[Any]:
+    texts = [*_said(body, "text"), *(b["text"] for b in body.get("system", ()) if "text" in b)]
+    return (text for text in texts if not text.strip())
+
+
+def _reasoning_last(body: Body) -> Iterator[Any]:
+    for turn in body["messages"]:
+        if turn["role"] == "assistant" and "reasoningContent" in turn["content"][-1]:
+            yield turn
+
+
+def _unsigned_in_converse(body: Body) -> Iterator[Any]:
+    for said in _said(body, "reasoningContent"):
+        if "reasoningText" in said and not said["reasoningText"].get("signature"):
+            yield said
+
+
+def _points(body: Body) -> Iterator[Any]:
+    blocks = [*body.get("system", ()), *(b for t in body["messages"] for b in t["content"])]
+    points = [block for block in blocks if "cachePoint" in block]
+    yield from points[4:]
+    yield from (block for block in blocks if len(block) != 1)
+
+
+def _calls_without_tools(body: Body) -> Iterator[Any]:
+    if "toolConfig" not in body:
+        yield from _said(body, "toolUse")
+
+
+def _documents_alone(body: Body) -> Iterator[Any]:
+    for turn in body["messages"]:
+        kinds = {kind for block in turn["content"] for kind in block}
+        if "document" in kinds and "text" not in kinds:
+            yield turn
+
+
+def _names_of_documents(body: Body) -> Iterator[Any]:
+    names = [document["name"] for document in _said(body, "document")]
+    yield from _twice(names)
+    plain = re.compile(r"(?!.*\s\s)[\w\s()\[\]-]{1,200}", re.ASCII)
+    yield from (name for name in names if not plain.fullmatch(name) or "_" in name)
+
+
+_CONVERSE = "docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"
+CONVERSE = (
+    Rule(
+        "an id matches [a-zA-Z0-9_.:-]+",
+        "botocore ToolUseId",
+        lambda b: (
+            call["toolUseId"]
+            for call in _said(b, "toolUse")
+            if not re.fullmatch(r"[\w.:-]{1,64}", call["toolUseId"], re.ASCII)
+        ),
+    ),
+    Rule(
+        "ids are unique",
+        "Bedrock: 400 `toolUse.toolUseId` are duplicated",
+        lambda b: _twice([c["toolUseId"] for c in _said(b, "toolUse") if "type" not in c]),
+    ),
+    Rule("user and assistant alternate, and the user begins", _CONVERSE, _out_of_turn),
+    Rule(
+        "each result is in the turn behind its call",
+        "Bedrock: 400 `Expected toolResult blocks at messages.2.content for the following Ids`",
+        _answered_elsewhere,
+    ),
+    Rule(
+        "no blank text",
+        "Bedrock: 400 `The text field in the ContentBlock object … is blank`",
+        _blank_in_converse,
+    ),
+    Rule("no empty turn", _CONVERSE, _empty_content),
+    Rule("reasoning isn't last", "as Anthropic", _reasoning_last),
+    Rule("reasoning is signed", "as Anthropic", _unsigned_in_converse),
+    Rule("no foreign signature", "as Anthropic", _foreign("bedrock-converse")),
+    Rule("at most four cache points, each a block", "API_runtime_CachePointBlock", _points),
+    Rule(
+        "calls come with tools",
+        "Bedrock: 400 `The toolConfig field must be defined when using toolUse`",
+        _calls_without_tools,
+    ),
+    Rule("a turn with documents has a text", "API_runtime_Message.html", _documents_alone),
+    Rule("documents have plain names", "API_runtime_DocumentBlock.html", _names_of_documents),
+)
+
 RULES = {
-    "cohere-v2": COHERE,
     "openai-chat": CHAT,
     "openai-responses": RESPONSES,
     "anthropic-messages": MESSAGES,
+    "bedrock-converse": CONVERSE,
     "ollama-native": OLLAMA,
+    "cohere-v2": COHERE,
 }

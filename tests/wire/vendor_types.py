@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -26,7 +27,12 @@ def _adapter(format: str) -> Any:
 
 
 def check_types(body: dict[str, Any], format: str) -> None:
-    """Raise unless the vendor's types take the messages. Those of packages in the lane `sdk` are asked there."""
+    """Raise unless the vendor's types take the messages. Those of packages in the lane `sdk` are asked there.
+
+    Amazon's are a model of the service, in botocore.
+    """
+    if format == "bedrock-converse":
+        check_converse(body)
     if format not in _HERE:
         return
     messages = deepcopy(body["input"] if format == "openai-responses" else body["messages"])
@@ -36,6 +42,23 @@ def check_types(body: dict[str, Any], format: str) -> None:
     if format == "anthropic-messages" and "claude" not in body["model"]:
         _sign(messages)
     _force(_adapter(format).validate_python(messages))
+
+
+def check_converse(body: dict[str, Any]) -> None:
+    """Raise unless botocore's model of the service takes the body."""
+    if find_spec("botocore") is None:
+        return
+    validate = pytest.importorskip("botocore.validate")
+    asked = {name: body[name] for name in body if name != "stream"}
+    report = validate.ParamValidator().validate(asked, _converse_shape())
+    assert not report.has_errors(), report.generate_report()
+
+
+@cache
+def _converse_shape() -> Any:
+    session = pytest.importorskip("botocore.session").get_session()
+    model = session.get_service_model("bedrock-runtime")
+    return model.operation_model("ConverseStream").input_shape
 
 
 def _is_the_providers(item: dict[str, Any]) -> bool:
@@ -84,7 +107,7 @@ def flattened(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
         content = item.get("content")
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
-        said = [_without_marks(block) for block in content or ()]
+        said = [plain for block in content or () if (plain := _without_marks(block))]
         if "messages" in body and set(rest) == {"role"}:
             yield from ((str(item["role"]), str(block)) for block in said)
         else:
@@ -96,6 +119,6 @@ def _without_marks(value: Any) -> Any:
         return {
             key: _without_marks(each)
             for key, each in value.items()
-            if key not in ("cache_control", "prompt_cache_breakpoint")
+            if key not in ("cache_control", "prompt_cache_breakpoint", "cachePoint")
         }
     return [_without_marks(each) for each in value] if isinstance(value, list) else value

@@ -85,7 +85,9 @@ class AiohttpClient:
 
 @functools.lru_cache(256)
 def _parse_url(url: str) -> yarl.URL:
-    return yarl.URL(url)
+    # As it is, if it is written as it goes out: yarl would take `%3A` for `:`, which a signature doesn't.
+    is_written = url.isascii() and " " not in url
+    return yarl.URL(url, encoded=is_written)
 
 
 @functools.lru_cache(16)

@@ -58,8 +58,8 @@ class ConverseTurns:
         self._names: set[str] = set()  # of the documents
         self.system: list[dict[str, Any]] = []
         self.turns: list[dict[str, Any]] = []
-        self.called: dict[str, None] = {}
-        """The names of the tools that were called."""
+        self.called: dict[str, bool] = {}
+        """The tools that were called, and whether it is Amazon that runs them."""
 
     def add(self, message: Message) -> None:
         """The next message."""
@@ -120,10 +120,10 @@ class ConverseTurns:
     def _call(self, call: ToolCall) -> dict[str, Any]:
         given = parse_arguments(call.arguments) if call.input is None else call.input
         block = {"toolUseId": call.id, "name": call.name, "input": given or {}}
-        if call.executed_by == "provider":
+        is_amazons = call.executed_by == "provider"
+        if is_amazons:
             block["type"] = SERVER_TOOL
-        else:
-            self.called[call.name] = None
+        self.called[call.name] = is_amazons
         return {"toolUse": block}
 
     def _result(self, result: ToolResult) -> dict[str, Any]:

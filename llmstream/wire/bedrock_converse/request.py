@@ -162,8 +162,15 @@ def _render_tools(
     """The request's tools, or those that the history calls: a history with calls is refused without any."""
     fitted = fit_tools(request.tools, BEDROCK_TOOLS, history.warnings)
     if not fitted:
-        return [_tool_spec(Tool(name, description=CALLED)) for name in history.called]
+        named = history.called.items()
+        return [_called_tool(name, is_amazons=is_amazons) for name, is_amazons in named]
     return [mark(_render_tool(tool), getattr(tool, "cache", None), word) for tool in fitted]
+
+
+def _called_tool(name: str, *, is_amazons: bool) -> dict[str, Any]:
+    if is_amazons:
+        return {SYSTEM_TOOL: {"name": name}}
+    return _tool_spec(Tool(name, description=CALLED))
 
 
 def _render_tool(tool: Tool | HostedTool) -> dict[str, Any]:

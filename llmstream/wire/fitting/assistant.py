@@ -11,6 +11,9 @@ from llmstream.wire.fitting.rules import HistoryRules
 from llmstream.wire.outbound import warn_once
 from llmstream.wire.reasoning import BLANK
 
+_REDACTED = frozenset({"redacted_thinking", "reasoningContent"})
+"""Types of blocks with reasoning that only its provider can read; those of Converse are a block's one member."""
+
 
 def fit_assistant(parts: list[Part], rules: HistoryRules, warnings: list[str]) -> list[Part]:
     """The parts of an assistant's message, each of which fits. Nothing, if they say and do nothing."""
@@ -48,7 +51,7 @@ def _dangles(follower: Part | None, rules: HistoryRules) -> bool:
 def _is_thinking(part: Part) -> bool:
     """Whether it is reasoning, be it readable or not."""
     if isinstance(part, ProviderPart):
-        return part.data.get("type") == "redacted_thinking"
+        return not _REDACTED.isdisjoint((part.data.get("type"), *part.data))
     return isinstance(part, ReasoningPart)
 
 

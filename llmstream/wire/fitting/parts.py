@@ -256,7 +256,8 @@ class PartFitting:
             return ()
         said = labelled(part)
         if not said:
-            kind = part.data.get("type", "a part")
+            named = [*part.data] if len(part.data) == 1 else ["a part"]
+            kind = part.data.get("type", named[0])
             self._warn(f"{kind}: only another provider understands it; left out")
             return ()
         self._name_members(str(part.data.get("type")), further_members(part.data))
