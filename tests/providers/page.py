@@ -22,6 +22,51 @@ address is an environment variable. The last column says where a host differs fr
 | name | address | key | default model | differs in | source |
 |---|---|---|---|---|---|
 """
+BEDROCK_HEAD = """
+## Amazon Bedrock
+
+`"bedrock:model"` asks Bedrock's Converse API, whatever vendor's model it is: an id such as
+`us.anthropic.claude-sonnet-4-5-20250929-v1:0`, or an ARN.
+
+| | |
+|---|---|
+"""
+BEDROCK = {
+    "key": (
+        "`AWS_BEARER_TOKEN_BEDROCK`, or `api_key=`. Without one the request is signed "
+        "with the credentials that AWS's own tools find (variables, profiles, SSO, "
+        "roles): `pip install 'llmstream-core[bedrock]'`"
+    ),
+    "address": (
+        "that of `AWS_REGION` or `AWS_DEFAULT_REGION`, or of your profile; else "
+        "`AWS_ENDPOINT_URL_BEDROCK_RUNTIME` or `base_url=`"
+    ),
+    "tools": (
+        'functions, and Amazon\'s own: `{"type": "systemTool", "name": "nova_grounding"}`. '
+        "What they did and found comes as a call and a result of the provider, and goes "
+        "back"
+    ),
+    "`reasoning_effort`": (
+        "for Claude, Nova 2 and gpt-oss, each in its own words; others get none, with a warning"
+    ),
+    "images, files": (
+        "bytes, or an address in S3 (`s3://…`); png, jpeg, gif, webp; PDF, Office "
+        "documents, text, sound, video. Others are left out, with a warning"
+    ),
+    "caching": ('`cache="5m"` or `"1h"` becomes a cache point, for Claude and Nova'),
+    "guardrails and the rest": (
+        '`provider_options={"bedrock": {"guardrailConfig": {…}, "performanceConfig": {…}, '
+        '"additionalModelRequestFields": {…}}}`'
+    ),
+    "`stop_details`": (
+        "what Bedrock says of the end: the guardrail's `trace`, `metrics` with the "
+        "latency, `additionalModelResponseFields`"
+    ),
+    "an exception in the stream": (
+        "an ERROR with its class as `code`; what a model behind Bedrock said of its own counts more"
+    ),
+}
+"""What people want to know of Amazon Bedrock."""
 USUAL = {
     "max_tokens": "max_tokens",
     "developer_role": False,
@@ -38,7 +83,11 @@ USUAL = {
 
 def render() -> str:
     """The page."""
-    return HEAD + "".join(_line(vendor) for vendor in VENDORS.values())
+    return HEAD + "".join(_line(vendor) for vendor in VENDORS.values()) + _bedrock()
+
+
+def _bedrock() -> str:
+    return BEDROCK_HEAD + "".join(f"| {about} | {told} |\n" for about, told in BEDROCK.items())
 
 
 def _line(vendor: Vendor) -> str:

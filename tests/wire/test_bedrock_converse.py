@@ -19,6 +19,7 @@ from llmstream.messages import (
     ToolCall,
     Usage,
 )
+from llmstream.wire import encoder
 from llmstream.wire.bedrock_converse.decode import ConverseDecoder
 from llmstream.wire.bedrock_converse.encode import ConverseEncoder
 from llmstream.wire.framing.event_stream import EventStream
@@ -487,6 +488,14 @@ def test_opaque_data_before_the_start_is_written_after_it():
     assert events[0].is_internal
     assert decode(ConverseDecoder, [written(events)]) == events
     assert b"signature" in written([*decode(ConverseDecoder, [ANSWER])[:1], *signed])
+
+
+def test_clients_of_messages_dont_hear_what_only_bedrock_says():
+    """Their types know the details of a refusal alone."""
+    feed = encoder("anthropic-messages").feed
+    told = b"".join(map(feed, decode(ConverseDecoder, [ANSWER])))
+    assert b"metrics" not in told
+    assert b"message_stop" in told
 
 
 # --- recordings -------------------------------------------------------------------------------------------

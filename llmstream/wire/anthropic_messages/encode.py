@@ -229,7 +229,7 @@ class MessagesEncoder(EventEncoder):
         stop = {"stop_reason": _render_reason(event), "stop_sequence": None}
         yield {
             "type": "message_delta",
-            "delta": {**stop, **present(stop_details=event.stop_details)},
+            "delta": {**stop, **present(stop_details=_own_details(event))},
             "usage": render_usage(event.usage),
         }
         yield {"type": "message_stop"}
@@ -279,6 +279,12 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
         return as_type
     body = {"type": _ERRORS.get(info.kind, "api_error"), "message": info.message}
     return body if info.code is None else {**body, "code": info.code}
+
+
+def _own_details(event: StreamEvent) -> dict[str, Any] | None:
+    """The details of the end, if they have this format's shape: other providers say other things there."""
+    details = event.stop_details
+    return details if details is not None and "type" in details else None
 
 
 def _render_reason(event: StreamEvent) -> str | None:
