@@ -164,7 +164,8 @@ def test_the_dialects_read_each_option_of_their_format():
 
 def test_what_may_be_left_out_of_a_refused_request_follows_from_the_list():
     droppable = {option.name for option in OPTIONS if option.droppable}
-    assert droppable | {"stream_options", "reasoning"} | SAMPLING == OPTIONAL
+    not_ours = {"stream_options", "reasoning", "think", "p", "k"}
+    assert droppable | not_ours | SAMPLING == OPTIONAL
     assert {place.option for place in NESTED.values()} <= droppable
 
 

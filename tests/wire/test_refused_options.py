@@ -13,7 +13,15 @@ from llmstream.wire.error_body import parse_error
 from llmstream.wire.openai_chat.request import render_request
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.refusal_words import ALWAYS, HERE, STREAMING, refusal_of, refuses_streaming
-from llmstream.wire.refused_options import DEVELOPER, OPTIONAL, OTHER_NAME, Lesson, Lessons, learn
+from llmstream.wire.refused_options import (
+    DEVELOPER,
+    NESTED,
+    OPTIONAL,
+    OTHER_NAME,
+    Lesson,
+    Lessons,
+    learn,
+)
 
 SENT: dict[str, Any] = {
     "model": "m",
@@ -326,7 +334,8 @@ def test_a_lesson_mends_the_body_and_says_so_only_where_it_concerns_it(option: s
     lesson.apply(rendered)
     assert option not in rendered.body
     assert rendered.body.get(OTHER_NAME.get(option, "")) == (3 if option in OTHER_NAME else None)
-    assert [warning.partition(":")[0] for warning in rendered.warnings] == [option]
+    named = NESTED[option].option if option in NESTED else option
+    assert [warning.partition(":")[0] for warning in rendered.warnings] == [named]
     untouched = Rendered({"model": "m"})
     lesson.apply(untouched)
     assert untouched == Rendered({"model": "m"})

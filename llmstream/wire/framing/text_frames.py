@@ -48,7 +48,7 @@ class _Fixed(NamedTuple):
 def _patterns(member: str, free: tuple[str, ...]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """What finds the text in a frame, and the values that mean nothing."""
     names = "|".join(free) or "(?!)"
-    values = rf'"(?:{names})": ?(?:(\d+)(?=[,}}])|"([A-Za-z0-9]+)")'
+    values = rf'"(?:{names})": ?(?:(\d+)(?=[,}}])|"([\w.:+-]+)")'
     return re.compile(rf'"{member}": ?"'.encode()), re.compile(values.encode())
 
 
