@@ -23,8 +23,8 @@ from llmstream.messages import (
     parse_arguments,
 )
 from llmstream.providers.anthropic import AnthropicProvider
-from llmstream.providers.cohere import CohereProvider
 from llmstream.providers.bedrock import BedrockProvider
+from llmstream.providers.cohere import CohereProvider
 from llmstream.providers.compatible import VENDORS
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.ollama import OllamaProvider
