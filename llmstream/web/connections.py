@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from llmstream.errors import ConfigurationError
 
@@ -63,11 +61,6 @@ class Bounds:
         return self.connections or min(MOST_CONNECTIONS, max(1, _files() // 2))
 
 
-class _OpenConnection(NamedTuple):
-    address: str | None
-    close: Callable[[], object]
-
-
 class Connections:
     """Those of one server. A key stands for one; it is idle from `enter` to `occupy`, and after `rest`."""
 
@@ -75,9 +68,9 @@ class Connections:
         self._bounds: Bounds | None = None
         self.bound(bounds)
         self._proxies = _networks(proxies)
-        self._open: dict[Hashable, _OpenConnection] = {}
+        self._open: dict[Hashable, tuple[str | None, Callable[[], object]]] = {}  # address, close
         self._idle: dict[Hashable, None] = {}  # the one that has been idle longest is first
-        self._counts: Counter[str | None] = Counter()
+        self._counts: dict[str | None, int] = {}
         self._address = lru_cache(maxsize=1024)(self._find_address)
 
     def __len__(self) -> int:
@@ -97,14 +90,14 @@ class Connections:
         None, such as a Unix socket's, is bound by the total alone.
         """
         address = self._address(host)
-        self._open[key] = _OpenConnection(address, close)
-        self._counts[address] += 1
+        self._open[key] = address, close
+        self._counts[address] = self._counts.get(address, 0) + 1
         while self._is_full(address):
             victim = self._oldest_idle(None if len(self._open) > self._most else address)
             if victim is None:
                 self._idle[key] = None
                 return False
-            closing = self._open[victim].close
+            _, closing = self._open[victim]
             self.leave(victim)
             closing()
         self._idle[key] = None
@@ -124,9 +117,10 @@ class Connections:
         self._idle.pop(key, None)
         gone = self._open.pop(key, None)
         if gone is not None:
-            self._counts[gone.address] -= 1
-            if not self._counts[gone.address]:
-                del self._counts[gone.address]
+            address, _ = gone
+            self._counts[address] -= 1
+            if not self._counts[address]:
+                del self._counts[address]
 
     def _is_full(self, address: str | None) -> bool:
         crowded = address is not None and self._counts[address] > self._most_of_one
@@ -136,7 +130,7 @@ class Connections:
         """The one to close first; `address`: of those from there."""
         if address is None:
             return next(iter(self._idle), None)
-        fitting = (key for key in self._idle if self._open[key].address == address)
+        fitting = (key for key in self._idle if self._open[key][0] == address)
         return next(fitting, None)
 
     def _find_address(self, host: str | None) -> str | None:

@@ -16,7 +16,6 @@ sends one. And it can't stop a body: uvicorn reads on after the answer, for as l
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -97,6 +96,7 @@ class _WatchedTransport:
         self.write = transport.write  # each piece of an answer goes through it
         self.close = protocol.close
         self.is_closing = protocol.is_closing
+        self.get_extra_info = transport.get_extra_info  # uvicorn asks it three times
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -122,10 +122,12 @@ class Bounded(_Base):
         self._drained = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._drain_timer: asyncio.TimerHandle | None = None
-        if server_state not in _connections:
-            _connections[server_state] = Connections(self.bounds, config.forwarded_allow_ips)
-        self._connections = _connections[server_state]
-        self._connections.bound(self.bounds)
+        known = _connections.get(server_state)
+        if known is None:
+            known = Connections(self.bounds, config.forwarded_allow_ips)
+            _connections[server_state] = known
+        self._connections = known
+        known.bound(self.bounds)
         self._leave: Callable[[], None] | None = None  # what to do when the client leaves
         self._websocket_class: Any = self.ws_protocol_class
         if self._websocket_class is not None:
@@ -376,10 +378,14 @@ def _bound_unread(transport: asyncio.Transport, size: int) -> None:
     """Bound what the system holds of an answer that isn't read."""
     connection = transport.get_extra_info("socket")
     with suppress(OSError, AttributeError, TypeError):  # it has none, or is closed
-        # uvloop's stand-in for a socket has no options.
-        same = socket.socket(fileno=os.dup(connection.fileno()))
-        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
-        same.close()
+        # uvloop's stand-in for a socket has no options. Told what it is, a socket needn't ask the system.
+        same = socket.socket(
+            connection.family, connection.type, connection.proto, fileno=connection.fileno()
+        )
+        try:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        finally:
+            same.detach()  # the transport closes it
 
 
 def _answer(status: int) -> bytes:

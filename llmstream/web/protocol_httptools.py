@@ -80,7 +80,7 @@ class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bou
             self._flaw = 431
             raise _OverBoundError
         if not self._reading_body:
-            super().on_header(name, value)
+            HttpToolsProtocol.on_header(self, name, value)  # for each header `super()` would count
 
     def on_headers_complete(self) -> None:
         """The app's turn, but for a WebSocket's, which begins when its request has ended."""
