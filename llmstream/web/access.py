@@ -239,7 +239,8 @@ def _is_origin(text: str) -> bool:
 
 def sender(connection: HTTPConnection) -> str:
     """The address that a request comes from."""
-    return connection.client.host if connection.client is not None else UNKNOWN
+    client = connection.scope.get("client")
+    return client[0] if client else UNKNOWN
 
 
 @lru_cache(maxsize=32)
@@ -261,6 +262,7 @@ def _same(origin: str, host: str) -> bool:
     return scheme in ("http", "https") and place == host.lower()
 
 
+@lru_cache(maxsize=1024)
 def _is_near(host: str) -> bool:
     """Whether an address is this machine's. A Unix socket's clients have none."""
     return host == UNKNOWN or is_loopback(host)

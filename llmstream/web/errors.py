@@ -196,7 +196,9 @@ def public_event(
         _log_failed(event.tool_result, request_id)
     for name, make_public in _PUBLIC.items():
         value = getattr(event, name)
-        shown = None if value is None else make_public(value)
+        if value is None:
+            continue
+        shown = make_public(value)
         if shown is not value:
             changed[name] = shown
     return amended(event, **changed) if changed else event
