@@ -47,6 +47,10 @@ class OptionRule:
     source: str
 
 
+_NO_OPTIONS = frozenset({"model", "messages", "input", "stream", "stream_options"})
+"""Members that no rule is about."""
+
+
 def leave_out(
     rules: tuple[OptionRule, ...],
     rendered: Rendered,
@@ -56,6 +60,8 @@ def leave_out(
 ) -> None:
     """Remove from the body what a rule refuses, and say why."""
     body = rendered.body
+    if body.keys() <= _NO_OPTIONS:
+        return
     model = str(body.get("model", "")).lower()
     for rule in rules:
         if body.keys().isdisjoint(rule.options):  # nearly always

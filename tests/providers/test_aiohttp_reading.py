@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -26,11 +26,16 @@ async def answering(*writes: bytes) -> AsyncIterator[str]:
             writer.write(write)
             await writer.drain()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        is_over.set()
 
+    is_over = asyncio.Event()
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         port: int = server.sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}/"
+        await is_over.wait()
 
 
 async def read(url: str, *, turns: int = 0) -> tuple[bytes, int, str]:
