@@ -131,6 +131,27 @@ HOSTILE = {
         },
         TOO_MUCH,
     ),
+    "many patterns in turn": (
+        ["a"] * 900,
+        {"items": {"allOf": [{"pattern": f"^a|b{i}"} for i in range(200)]}},
+        FITS,
+    ),
+    "patterns that are all new": (
+        ["a"],
+        {"items": {"allOf": [{"pattern": rf"(?i)\w{{80}}|a{i}*"} for i in range(200)]}},
+        TOO_MUCH,
+    ),
+    "an enum of lists": (
+        [[1] * 700 + [each % 140] for each in range(1_400)],
+        {"items": {"enum": [[1] * 700 + [each] for each in range(139, -1, -1)]}},
+        TOO_MUCH,
+    ),
+    "a choice of nested lists": (
+        [[[1] * 700 + [each % 140]] for each in range(1_400)],
+        {"items": {"anyOf": [{"const": [[1] * 700 + [each]]} for each in range(139, -1, -1)]}},
+        TOO_MUCH,
+    ),
+    "many factors": ([1e300] * 100_000, {"items": {"multipleOf": 1e-300}}, TOO_MUCH),
     "a huge multiple": (10**4_299, {"multipleOf": 0.1}, FITS),
     "a tiny factor": (1e308, {"multipleOf": 5e-324}, FITS),
 }
@@ -246,6 +267,10 @@ def test_the_model_is_told_that_it_asks_too_much():
             {"properties": {"a": True}, "patternProperties": {"a": {"type": "null"}}},
             "a: must be null",
         ),
+        ([1, [2.0]], {"const": [1, [2]]}, None),
+        ([1, True], {"const": [1, 1]}, "must be [1, 1]"),
+        ({"a": 1, "b": {}}, {"enum": [1, {"b": {}, "a": 1}]}, None),
+        (True, {"enum": [1]}, "must be one of"),
         ("b", {"enum": ("a", "b")}, None),
         (7, {"enum": [*range(100, 100_000)]}, "101, 102"),
     ],

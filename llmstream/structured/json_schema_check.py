@@ -24,11 +24,12 @@ from collections.abc import (
 )
 from contextlib import closing
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, takewhile
+from time import thread_time
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from llmstream.checks import as_object
-from llmstream.structured.pattern import compile_pattern
+from llmstream.structured.pattern import Pattern, compile_pattern
 
 Problem: TypeAlias = tuple[tuple[str | int, ...], str]
 """The path of what is wrong, and what is."""
@@ -67,6 +68,13 @@ _CHARS = 256
 _STATES = 50
 """States of a pattern, times bytes of the text, that can be looked at within a step."""
 
+_STEP = 0.5 / MAX_STEPS
+"""Seconds of a step. To compile a pattern takes up to 0.2 s, and counts as many steps as it takes."""
+_FRACTION = 5
+"""Steps that exact division takes."""
+_BEFOREHAND = 0.5
+"""Seconds of work for the patterns of a schema before it is used."""
+
 _shown = reprlib.Repr()
 _shown.maxlist = _shown.maxtuple = _shown.maxdict = 50
 _shown.maxstring = _shown.maxother = _shown.maxlong = 200
@@ -88,11 +96,15 @@ def check(value: Any, schema: Mapping[str, Any]) -> list[Problem]:
 
 def compile_patterns(schema: Mapping[str, Any]) -> None:
     """Prepare the patterns of a schema, so that the log says now which of them can't be checked."""
-    for inner in walk(schema, _NO_SCHEMAS):
-        patterns = [inner.get("pattern"), *as_object(inner.get("patternProperties"))]
-        for pattern in patterns:
-            if isinstance(pattern, str):
-                compile_pattern(pattern)
+    found = (
+        pattern
+        for inner in walk(schema, _NO_SCHEMAS)
+        for pattern in (inner.get("pattern"), *as_object(inner.get("patternProperties")))
+        if isinstance(pattern, str)
+    )
+    end = thread_time() + _BEFOREHAND
+    for pattern in takewhile(lambda _: thread_time() < end, found):
+        compile_pattern(pattern)
 
 
 def walk(schema: Any, passed_over: Collection[str]) -> Iterator[Mapping[str, Any]]:
@@ -171,6 +183,8 @@ class _Check:
         # each level. Both outlive the check: they are parts of its value and of its schema.
         self._fitting: set[tuple[int, int]] = set()
         self._misfits: set[tuple[int, int]] = set()
+        self._patterns: dict[str, Pattern | None] = {}
+        self._keys: dict[int, str] = {}  # of lists and objects, by identity
 
     def problems(self, value: Any, schema: Any, path: Path) -> Problems:
         """The problems of one part of the value."""
@@ -217,12 +231,27 @@ class _Check:
 
     def matches(self, text: str, source: Any) -> bool | None:
         """Whether the pattern occurs in the text; None for one that can't be checked."""
-        pattern = compile_pattern(source) if isinstance(source, str) else None
+        pattern = self._compile(source) if isinstance(source, str) else None
         if pattern is None:
             return None
         data = text.encode("utf-8", "replace")
         self.spend(pattern.states * len(data) // _STATES)
         return pattern.occurs(data)
+
+    def equals(self, value: Any, other: Any) -> bool:
+        """Whether JSON values are the same. Each list and object is gone through once, however often it is compared."""
+        if not isinstance(value, dict | list):
+            return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
+        if type(value) is not type(other) or len(value) != len(other):
+            return False
+        mine, theirs = self._key_of(value), self._key_of(other)
+        self.spend(min(len(mine), len(theirs)) // _CHARS)
+        return mine == theirs
+
+    def divides(self, value: Any, factor: Any) -> bool:
+        """Whether a number is a multiple of another, both as they were written."""
+        self.spend(_FRACTION)
+        return _exact(value) % _exact(factor) == 0
 
     def key(self, value: Any) -> str:
         """The same text for equal values alone: numbers' hashes could be made to collide, texts' can't."""
@@ -237,6 +266,19 @@ class _Check:
         text = json.dumps(value)
         self.spend(len(text) // _CHARS)
         return text
+
+    def _key_of(self, value: Any) -> str:
+        found = self._keys.get(id(value))
+        if found is None:
+            found = self._keys[id(value)] = self.key(value)
+        return found
+
+    def _compile(self, source: str) -> Pattern | None:
+        if source not in self._patterns:
+            began = thread_time()
+            self._patterns[source] = compile_pattern(source)
+            self.spend(int((thread_time() - began) / _STEP))
+        return self._patterns[source]
 
     def _resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         found = self._resolved.get(id(schema))
@@ -261,12 +303,12 @@ class _Check:
             found = value in allowed
         else:
             self.spend(len(allowed))
-            found = any(_same(value, each) for each in allowed)
+            found = any(self.equals(value, each) for each in allowed)
         if allowed and not found:
             yield path, f"must be one of {_shown.repr(allowed)}"
 
     def _const(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
-        if not _same(value, limit):
+        if not self.equals(value, limit):
             yield path, f"must be {_shown.repr(limit)}"
 
     def _all_of(self, value: Any, limit: Any, schema: _Schema, path: Path) -> Problems:
@@ -342,7 +384,7 @@ class _Check:
             "exclusiveMaximum", "number", lambda _, value, limit: value < limit
         ),
         "multipleOf": _limit(
-            "multipleOf", "number", lambda _, value, limit: _exact(value) % _exact(limit) == 0
+            "multipleOf", "number", lambda check, value, limit: check.divides(value, limit)
         ),
         "minLength": _limit("minLength", "string", lambda _, value, limit: len(value) >= limit),
         "maxLength": _limit("maxLength", "string", lambda _, value, limit: len(value) <= limit),
@@ -378,10 +420,6 @@ def _types(limit: Any) -> str:
 def _exact(number: Any) -> Fraction:
     """The number as it was written: 0.3 is three times 0.1."""
     return Fraction(number if isinstance(number, int) else repr(number))
-
-
-def _same(a: Any, b: Any) -> bool:
-    return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
 def describe(problems: list[Problem]) -> str:
