@@ -144,9 +144,12 @@ class KeyFile:
 def read_keys(path: str) -> KeyRing:
     """The keys of a file. Raises ConfigurationError, which names the line and shows nothing of it."""
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as problem:
-        raise ConfigurationError(f"{path} can't be read: {problem.strerror or problem}") from None
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as problem:
+        why = getattr(problem, "strerror", None) or problem
+        raise ConfigurationError(f"{path} can't be read: {why}") from None
+    try:
+        text = data.decode("utf-8-sig")
     except ValueError:
         raise ConfigurationError(f"{path} isn't UTF-8: save the file as it") from None
     lines = {number: line.strip() for number, line in enumerate(text.splitlines(), 1)}
@@ -215,7 +218,7 @@ def _version(path: str) -> tuple[float, ...] | None:
     """Another one for each version of a file; None where that can't be told."""
     try:
         found = os.stat(path)  # noqa: PTH116  # on each look
-    except OSError:
+    except (OSError, ValueError):
         return None
     is_settled = time.time() - found.st_mtime > _SETTLED
     return (found.st_mtime_ns, found.st_size, found.st_ino) if is_settled else None

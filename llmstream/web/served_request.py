@@ -114,7 +114,7 @@ class ServedRequest:
     def note_error(self, info: ErrorInfo, *, is_upstream: bool) -> None:
         """It failed, or was refused."""
         self.error, self.is_upstream = info.kind, is_upstream
-        if not is_upstream:
+        if not is_upstream and self.outcome is None:
             self.outcome = "refused"
             self.status = self.status or info.status_code
 

@@ -207,6 +207,12 @@ def test_a_server_doesnt_begin_with_a_file_that_lets_in_nobody(tmp_path, content
         KeyFile(path)
 
 
+@pytest.mark.parametrize("path", ["", "/", "a\x00b", "/nowhere/keys.txt"])
+def test_a_path_that_is_no_file_is_told(path) -> None:
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        KeyFile(path)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with a name")
 async def test_a_file_that_hangs_holds_up_one_request_and_not_the_others(key_file) -> None:
     """As a file of a network that has gone: here a pipe that nobody writes to."""
