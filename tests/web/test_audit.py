@@ -15,7 +15,7 @@ import websockets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmstream import LLMClient
+from llmstream import LLMClient, RetryPolicy
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import text_delta
 from llmstream.messages import Usage
@@ -183,18 +183,46 @@ async def test_a_client_that_leaves_is_told() -> None:
     assert (line["status"], line["outcome"]) == ("200", "left")
 
 
+class Broken:
+    """Fails in ways of its own: at once, or after a word."""
+
+    name = "broken"
+
+    async def stream(self, request, call):
+        if request.messages[0].text == "late":
+            yield text_delta("half")
+        raise KeyError("in a provider")
+
+    async def aclose(self):
+        pass
+
+
+async def test_what_fails_in_the_server_is_an_error_and_no_provider_s() -> None:
+    written = io.StringIO()
+    client = LLMClient("m", provider=Broken(), retry=RetryPolicy(max_attempts=1))
+    app = create_app(client, observers=[AuditLog(written)])
+    async with serving(app) as port:
+        for words in ("at once", "late"):
+            await post(port, "/chat", {"prompt": words, "stream": True})
+    told = [
+        (line["status"], line["outcome"], line["error"], line.get("upstream"))
+        for line in read(written.getvalue())
+    ]
+    assert told == [("500", "error", "internal", None), ("200", "error", "internal", None)]
+
+
 async def test_an_observer_that_raises_costs_nobody_the_answer(caplog) -> None:
-    class Broken(RequestObserver):
+    class Raising(RequestObserver):
         def begin(self, request):
             raise KeyError("mine")
 
         def end(self, request):
             raise KeyError("mine")
 
-    app, _ = audited(["ok"], observers=[Broken()])
+    app, _ = audited(["ok"], observers=[Raising()])
     async with serving(app) as port:
         assert (await post(port, "/chat", {"prompt": "hi"}, **HOLDER))[0] == 200
-    told = [line for line in caplog.messages if "the observer Broken raised" in line]
+    told = [line for line in caplog.messages if "the observer Raising raised" in line]
     assert len(told) == 2
 
 
