@@ -157,7 +157,10 @@ def read_keys(path: str) -> KeyRing:
     for number, line in written.items():
         flaw = f"{path}, line {number}: {_LINE_WANTED}"
         require(_HASH_LINE.fullmatch(line), flaw, ConfigurationError)
-    return KeyRing(written.values())
+    try:
+        return KeyRing(written.values())
+    except ConfigurationError as problem:
+        raise ConfigurationError(f"{path}: {problem}") from None
 
 
 def is_key_name(name: str) -> bool:
