@@ -111,3 +111,9 @@ def _check(checker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": root, "MYPYPATH": root}
     command = [sys.executable, "-m", checker, *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+
+def test_the_first_lines_name_the_distribution_which_isn_t_the_package_s_name() -> None:
+    assert "`llmstream-core`" in "".join(README.splitlines(keepends=True)[:6])
+    project = (Path(__file__).parent.parent / "pyproject.toml").read_text()
+    assert 'name = "llmstream-core"' in project

@@ -146,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_asking(parser.add_argument)
     _add_serving(parser.add_argument_group("serve", _SERVE).add_argument)
-    parser.add_argument("--version", action="version", version=f"llmstream {__version__}")
+    # Another project owns the name `llmstream` on the package index.
+    version = f"llmstream {__version__} (llmstream-core)"
+    parser.add_argument("--version", action="version", version=version)
     return parser
 
 

@@ -378,7 +378,7 @@ atexit.register(lambda: sys.stderr.write("\\n".join(sys.modules)))
 from llmstream.cli import main
 main(sys.argv[1:])
 """
-    for option, said in (("--help", b"exit codes:"), ("--version", b"llmstream 0")):
+    for option, said in (("--help", b"exit codes:"), ("--version", b" (llmstream-core)")):
         done = subprocess.run(
             [sys.executable, "-c", script, option],
             capture_output=True,
