@@ -53,6 +53,7 @@ from llmstream.conversations import (
     StreamingChunk,
     Turn,
 )
+from llmstream.limits import Rate
 from llmstream.providers import (
     Call,
     Provider,
@@ -91,11 +92,17 @@ from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.tools import FunctionTool, run_tools, tool
 from llmstream.web import (
     Access,
+    AuditLog,
     Choice,
     EventStreamResponse,
     Form,
+    KeyFile,
+    KeyLimits,
     Limits,
+    Metrics,
+    RequestObserver,
     ResponseMode,
+    ServedRequest,
     choose,
     create_app,
     negotiate,
@@ -335,6 +342,16 @@ async def the_serving(client: LLMClient, request: Request, websocket: WebSocket)
         create_app(client, models={"fast": "openai:gpt-5-mini"}, access=access, limits=Limits()),
         Starlette,
     )
+    limits = {"ann": KeyLimits(models=["fast"], rate=Rate(requests=60))}
+    guarded = Access(keys=KeyFile("keys.txt"), key_limits=limits, metrics=["prometheus"])
+    watching = [Watching(), AuditLog("audit.log", as_json=True), Metrics()]
+    assert_type(create_app(client, access=guarded, observers=watching), Starlette)
+
+
+class Watching(RequestObserver):
+    def end(self, request: ServedRequest) -> None:
+        assert_type(request.key, str | None)
+        assert_type(request.usage, Usage | None)
 
 
 class ThirdTraits(ProviderTraits):
