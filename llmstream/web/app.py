@@ -31,8 +31,6 @@ from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
 from llmstream.web.dialect_endpoints import dialect_routes
 from llmstream.web.dialects import (
-    AgUi,
-    AiSdk,
     AnthropicMessages,
     Dialect,
     OpenAIChat,
@@ -219,21 +217,19 @@ def _endpoints(routes: Sequence[Route | WebSocketRoute]) -> dict[str, Endpoint]:
 
 
 _OWN_APIS = {
-    AgUi.path: "ag-ui",
-    AiSdk.path: "ai-sdk",
     "/chat": "native",
     "/streaming_chat": "native",
     "/api/chat/stream": "conversations",
     "/api/chat/stream-http": "conversations",
 }
-"""The names of APIs that aren't a wire format's, by their paths."""
+"""The names of APIs that aren't a dialect's, by their paths."""
 
 
 def _apis(dialects: Sequence[Dialect]) -> dict[str, str]:
-    """The names of all APIs that ask a model, by their paths."""
-    formats = {each.path: each.format for each in dialects if each.format is not None}
+    """The names of all APIs that ask a model, by their paths: a dialect's is its format's, or else made of its path."""
+    named = {each.path: each.format or each.path.strip("/").replace("/", "-") for each in dialects}
     compaction = {CompactedResponses.path: OpenAIResponses.format or ""}
-    return {**_OWN_APIS, **formats, **compaction}
+    return {**_OWN_APIS, **named, **compaction}
 
 
 _OUT_OF_SCOPE = {

@@ -54,7 +54,7 @@ class ServedRequest:
     client: str
     """The address that it comes from."""
     api: str
-    """The API that the path belongs to: "openai-chat", "anthropic-messages" … "other" for what asks no model."""
+    """The API that the path belongs to: "openai-chat", "agui", "native" … "other" for what asks no model."""
     observers: Sequence[RequestObserver] = field(default=(), repr=False)
     limits: KeyLimits = NO_LIMITS
     """Those of its key."""
