@@ -87,6 +87,9 @@ class HostedTools:
                     raise _refused("tools", f"tools of type {name!r}", name)
                 request.tools.remove(tool)
                 warnings.append(f"tools: this server lets clients use no {name}; left out")
+        for definition in chain.from_iterable(map(_tools_in, request.messages)):
+            for name in self._missing(hosted_in(definition)):
+                raise _refused("messages", f"tools of type {name!r}", name)
         self._check_options(request)
         return warnings
 
@@ -144,6 +147,16 @@ def _is_offer(request: ChatRequest, name: str, format: str | None) -> bool:
     is_free = request.tool_choice is None or request.tool_choice.mode in ("auto", "none")
     has_functions = any(isinstance(tool, Tool) for tool in request.tools)
     return is_free and has_functions and "tool_choice" not in options
+
+
+def _tools_in(message: Message) -> Iterator[Mapping[str, Any]]:
+    """The tools that its opaque items bring, as Responses' outcome of a search for tools does."""
+    for part in message.parts:
+        if isinstance(part, ProviderPart):
+            item: Any = part.data
+        else:
+            item = as_object(getattr(part, "provider_data", None)).get("item")
+        yield from map(as_object, _items(as_object(item).get("tools")))
 
 
 def _names_a_file(message: Message) -> bool:

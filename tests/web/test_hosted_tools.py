@@ -48,6 +48,12 @@ IMAGE_BY_ID = {"type": "image", "source": {"type": "file", "file_id": "file_1"}}
 REFERENCE = {"type": "item_reference", "id": "msg_of_somebody_else"}
 OWN = {"format": "openai-responses"}
 CALL = {"type": "tool_call", "id": "c", "name": "n", "arguments": "{}", "input": {}}
+LISTED = {
+    "type": "mcp_list_tools",
+    "id": "l",
+    "server_label": "x",
+    "tools": [{"name": "a", "input_schema": {"type": "object"}, "annotations": None}],
+}
 OPAQUE: list[dict[str, Any]] = [
     {"type": "provider", **OWN, "data": REFERENCE},
     {"type": "provider", **OWN, "data": {"type": "x", "deep": [{"file_id": "file-1"}]}},
@@ -101,6 +107,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("/v1/responses", {**RESPONSES, "service_tier": "fast"}, "priority"),
     ("/v1/responses", {"input": user({"type": "input_file", "file_id": "file-1"})}, "files"),
     ("/v1/responses", {"input": user({"type": "input_image", "file_id": "file-1"})}, "files"),
+    *(
+        ("/v1/responses", {"input": [*HI, {**item, "tools": [FUNCTION, MCP]}, *HI]}, "mcp")
+        for item in (
+            {"type": "tool_search_output", "call_id": "c", "execution": "client"},
+            {"type": "additional_tools"},
+            {"type": "of_tomorrow"},
+        )
+    ),
     ("/v1/responses/compact", tools(MCP, **RESPONSES), "mcp"),
     ("/v1/messages", tools({"type": "web_search_20250305", "name": "s"}, **MESSAGES), "web_search"),
     ("/v1/messages", tools({"type": "web_fetch_20260209", "name": "s"}, **MESSAGES), "web_fetch"),
@@ -202,6 +216,11 @@ async def test_what_is_allowed_by_its_name_is_handed_on() -> None:
         ),
         ("/v1/responses", tools({"type": "tool_search", "execution": "client"}, **RESPONSES)),
         ("/v1/responses", tools(in_namespace(FUNCTION), **RESPONSES)),
+        ("/v1/responses", {"input": [*HI, LISTED, *HI]}),
+        (
+            "/v1/responses",
+            {"input": [*HI, {"type": "tool_search_output", "tools": [FUNCTION]}, *HI]},
+        ),
         ("/v1/messages", tools({"type": "bash_20250124", "name": "bash"}, **MESSAGES)),
         ("/v1/messages", tools({"type": "text_editor_20250728", "name": "e"}, **MESSAGES)),
         ("/v1/messages", tools({"type": "memory_20250818", "name": "m"}, **MESSAGES)),
