@@ -51,7 +51,12 @@ def _parse_tool_dict(given: Mapping[str, Any], where: str) -> Tool | HostedTool:
 
 
 def _is_function(tool: Mapping[str, Any]) -> bool:
-    """Whether a tool's parameters are a schema. Anthropic's word for a function is `custom`."""
+    """Whether a tool's parameters are a schema. Anthropic's word for a function is `custom`.
+
+    Google's own tools have no type, and none of the fields of a function: `{"googleSearch": {}}`.
+    """
+    if tool and tool.keys().isdisjoint(_TOOL_FIELDS):
+        return False
     kind = tool.get("type") or "function"
     return kind == "function" or (kind == "custom" and "input_schema" in tool)
 

@@ -83,6 +83,7 @@ COLUMNS = {
     "bedrock-converse": "Bedrock Converse",
     "ollama-native": "Ollama",
     "cohere-v2": "Cohere",
+    "gemini-generate": "Gemini",
 }
 """The wire formats, and what people call them."""
 MODEL = "claude-opus-4-6"

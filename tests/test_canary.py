@@ -141,6 +141,13 @@ async def drive(client: LLMClient, shown: Shown, *, stream: bool = True, **optio
 # --- where keys are given ------------------------------------------------------------------------------------
 
 
+VARIABLES = {
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+}
+"""Where the key and the address stand; others have OpenAI's."""
+
+
 def by_argument(
     provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> LLMClient:
@@ -200,6 +207,8 @@ def by_sdk_client(
     import anthropic
     import openai
 
+    if provider not in BY_SDK:
+        pytest.skip("it isn't built on an SDK")
     make: Any = anthropic.AsyncAnthropic if provider == "anthropic" else openai.AsyncOpenAI
     monkeypatch.delenv("LLMSTREAM_TRANSPORT", raising=False)
     given = make(

@@ -87,6 +87,7 @@ INTERNAL = {
     "llmstream.wire.cohere_v2",
     "llmstream.wire.fitting",
     "llmstream.wire.framing",
+    "llmstream.wire.gemini_generate",
     "llmstream.wire.ollama_native",
     "llmstream.wire.openai_chat",
     "llmstream.wire.openai_responses",

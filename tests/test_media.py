@@ -64,6 +64,8 @@ def picture(provider, data, media_type):
     if provider == "anthropic":
         source = {"type": "base64", "media_type": media_type, "data": encoded(data)}
         return {"type": "image", "source": source}
+    if provider == "gemini":
+        return {"inlineData": {"mimeType": media_type, "data": encoded(data)}}
     url = url_of(media_type, data)
     if provider == "openai":
         return {"type": "image_url", "image_url": {"url": url}}
@@ -77,6 +79,8 @@ def document(provider, data, media_type, name):
         if media_type.startswith("text/"):
             source = {"type": "text", "media_type": "text/plain", "data": data.decode()}
         return {"type": "document", "source": source, **({"title": name} if name else {})}
+    if provider == "gemini":
+        return picture(provider, data, media_type)
     if provider == "openai" and media_type.startswith("text/"):  # its files are PDF
         return {"type": "text", "text": f"[Document: {name}]\n{data.decode()}"}
     fields = {"filename": name or "file.pdf", "file_data": url_of(media_type, data)}
@@ -97,7 +101,16 @@ async def sent(provider, *contents):
                 )
                 await client.complete([message or Message("user", content)])
         bodies = [request.body for request in server.requests]
-    return [(body.get("messages") or body.get("input"))[-1]["content"] for body in bodies]
+    return [content_of(last_of(body)) for body in bodies]
+
+
+def last_of(body):
+    """The last message of a request body."""
+    return (body.get("messages") or body.get("input") or body.get("contents"))[-1]
+
+
+def content_of(message):
+    return message["parts"] if "parts" in message else message["content"]
 
 
 # --- what goes out ----------------------------------------------------------------------------------------
@@ -207,9 +220,9 @@ async def test_a_picture_beside_a_tools_result_is_the_users(provider):
                 [*history, Message("tool", [ToolResult("c", "see"), ImagePart(data=PNG)])]
             )
         body = server.requests[0].body
-    last = (body.get("messages") or body.get("input"))[-1]
+    last = last_of(body)
     assert last["role"] == "user"
-    assert last["content"][-1] == picture(provider, PNG, "image/png")
+    assert content_of(last)[-1] == picture(provider, PNG, "image/png")
 
 
 async def test_text_that_anthropic_cant_take_as_it_is_is_named():
@@ -486,6 +499,12 @@ async def test_a_tools_result_may_show_an_image(provider, *, lone):
             await client.complete(asked_about(content))
         body = server.requests[0].body
     shown = picture(provider, PNG, "image/png")
+    if provider == "gemini":
+        told = last_of(body)["parts"]
+        response = told[0]["functionResponse"]
+        assert response["parts"] == [shown]
+        assert response["response"] == {"result": "" if lone else "Look."}
+        return
     *_, called, last = body.get("messages") or body["input"]
     if provider == "openai":
         assert called["content"] == ("The tool shows what follows." if lone else "Look.")

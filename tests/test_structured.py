@@ -558,6 +558,19 @@ async def test_failures_before_the_end_are_retried():
 CALL = ToolCall("call-1", "Recipe", SOUP_TEXT, input=SOUP)
 
 
+def check_gemini(body, mode, wanted):
+    config = body.get("generationConfig", {})
+    if mode == "tool":
+        (declared,) = body["tools"][0]["functionDeclarations"]
+        assert declared["parametersJsonSchema"] == wanted
+        assert body["toolConfig"]["functionCallingConfig"]["mode"] == "ANY"
+    elif mode == "instructions":
+        assert '"minutes"' in json.dumps(body) or '\\"minutes\\"' in json.dumps(body)
+        assert config == {"responseMimeType": "application/json"}
+    else:
+        assert config == {"responseMimeType": "application/json", "responseJsonSchema": wanted}
+
+
 @pytest.mark.parametrize("provider", APIS)
 @pytest.mark.parametrize("mode", ["native", "tool", "instructions", None])
 async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
@@ -576,11 +589,13 @@ async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
             )
         ]
     assert states[-1].result == Recipe.model_validate(SOUP)
-    calls_are_whole = provider == "ollama" and mode == "tool"
+    calls_are_whole = provider in ("gemini", "ollama") and mode == "tool"
     assert len(states) > (1 if calls_are_whole else 5)
     body = server.requests[0].body
     wanted = strict_schema(Recipe.model_json_schema())
-    if mode == "tool":
+    if provider == "gemini":
+        check_gemini(body, mode, wanted)
+    elif mode == "tool":
         (tool,) = body["tools"]
         tool = tool.get("function", tool)
         assert (tool["name"], tool.get("parameters", tool.get("input_schema"))) == (

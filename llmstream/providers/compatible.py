@@ -196,7 +196,7 @@ _ROWS = (
     ),
     # --- hosts ---
     Vendor(
-        "gemini",
+        "gemini-compatible",
         "https://generativelanguage.googleapis.com/v1beta/openai/",
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         "gemini-3.8-flash",

@@ -27,16 +27,19 @@ _BUILT_IN = {
     "anthropic": "llmstream.providers.anthropic:AnthropicProvider",
     "bedrock": "llmstream.providers.bedrock:BedrockProvider",
     "cohere": "llmstream.providers.cohere:CohereProvider",
+    "gemini": "llmstream.providers.gemini:GeminiProvider",
     "ollama": "llmstream.providers.ollama:OllamaProvider",
+    "vertex": "llmstream.providers.gemini:VertexProvider",
     "local": "llmstream.providers.local:LocalProvider",
     "simulator": "llmstream.providers.simulator:SimulatorProvider",
 }
-_OWN_FORMAT = ("openai", "openai-responses", "anthropic", "bedrock", "cohere", "ollama")
+_OWN_FORMAT = ("openai", "openai-responses", "anthropic", "bedrock", "cohere", "gemini", "ollama")
 _BARE = (
     (re.compile(r"(gpt-|o\d|chatgpt-)"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
     (re.compile(r"gemini-"), "gemini"),
 )
+_PROJECT = "GOOGLE_CLOUD_PROJECT"
 _registered: dict[str, Factory] = {}
 
 
@@ -91,6 +94,7 @@ def listing() -> list[Listing]:
     """Every provider, those with a format of their own first, with what the environment lacks for it."""
     return [
         *map(_listed_own, _OWN_FORMAT),
+        _vertex(),
         *(
             _listed(
                 vendor.name,
@@ -216,6 +220,13 @@ def _listed(
     if key_needed and not any(map(os.environ.get, key)):
         missing.insert(0, key[0])
     return Listing(name, default_model, (*key, *also), tuple(missing), not missing, note)
+
+
+def _vertex() -> Listing:
+    """Vertex AI has no key. It is never the default: many machines have a project that isn't for this."""
+    missing = () if os.environ.get(_PROJECT) else (_PROJECT,)
+    model = _load("vertex").default_model
+    return Listing("vertex", model, (), missing, not missing, "needs Google's credentials")
 
 
 def _has_local_model() -> bool:

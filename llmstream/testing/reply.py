@@ -83,6 +83,11 @@ class Reply:
         return (b"" if first else self.opening) + b"".join(self._words[first:last])
 
     @property
+    def reason(self) -> list[bytes]:
+        """The frames of the ending without the provider's own end, where it has one."""
+        return self.ending[:-1] if self.format.samples.own_end else self.ending
+
+    @property
     def frames(self) -> list[bytes]:
         """Every frame of the whole answer."""
         return self.framing.split(self.words() + b"".join(self.ending))

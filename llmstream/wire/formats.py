@@ -50,6 +50,8 @@ class Format:
     """How a base URL ends."""
     path: str
     """The path of a request below its base URL, with `{model}` where the model stands in it."""
+    whole_path: str | None = None
+    """The path for an answer that isn't streamed, where the path says so."""
 
     def load(self) -> None:
         """Import the decoder now, so that the import doesn't fall into a request."""
@@ -99,8 +101,9 @@ class Format:
         return unquote(found["model"]) if found and "model" in found.groupdict() else None
 
     def _match(self, path: str) -> re.Match[str] | None:
-        pattern = re.escape(self.path).replace(re.escape("{model}"), "(?P<model>[^/]+)")
-        return re.search(f"{pattern}$", path.partition("?")[0])
+        asked = path.partition("?")[0]
+        found = (_match(known, asked) for known in (self.path, self.whole_path) if known)
+        return next(filter(None, found), None)
 
     def _part(self, name: str) -> Any:
         place: str | None = getattr(self, name)
@@ -115,6 +118,16 @@ class Format:
 def _load(place: str) -> Any:
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def _matches(known: str, path: str) -> bool:
+    pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(known))
+    return re.search(f"{pattern}$", path) is not None
+
+
+def _match(known: str, path: str) -> re.Match[str] | None:
+    pattern = re.escape(known).replace(re.escape("{model}"), "(?P<model>[^/]+)")
+    return re.search(f"{pattern}$", path)
 
 
 def _built_in(name: str, package: str, classes: str, **where: Any) -> Format:
@@ -174,6 +187,15 @@ _ROWS = (
         "Cohere",
         provider="cohere",
         path="/v2/chat",
+    ),
+    _built_in(
+        "gemini-generate",
+        "gemini_generate",
+        "Generate",
+        provider="gemini",
+        base_path="/v1beta",
+        path="/models/{model}:streamGenerateContent",
+        whole_path="/models/{model}:generateContent",
     ),
 )
 FORMATS: dict[str, Format] = {row.name: row for row in _ROWS}

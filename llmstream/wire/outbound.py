@@ -46,7 +46,10 @@ def warn_once(warnings: list[str], warning: str) -> None:
         warnings.append(warning)
 
 
-_SHARED = ("options", "output_config", "reasoning", "stream_options", "text")
+_SHARED = (
+    *("options", "output_config", "reasoning", "stream_options", "text"),
+    *("generationConfig", "toolConfig"),
+)
 """Objects of a body of which a part has a name of ours, so that only the rest is left over."""
 
 

@@ -60,6 +60,7 @@ ALWAYS = (
         r"(?<!\.)(?:body\.)?OPTION\W+extra inputs are not permitted",
     ),
     Phrase("`seed` is deprecated for this model.", r"OPTION\W{0,2} is deprecated for this model"),
+    Phrase("seed is not enabled for models/gemini-x.", r"OPTION\W{0,2} is not enabled for "),
 )
 HERE = (
     Phrase(

@@ -56,6 +56,17 @@ NESTED = {
     "outputConfig.effort": Place("reasoning_effort", ("outputConfig.effort", "effort")),
     "serviceTier.type": Place("service_tier", ("serviceTier", "serviceTier.type")),
     **{f"options.{name}": Place(name, (name,)) for name in _TUNING},  # Ollama
+    "generationConfig.temperature": Place("temperature", ("temperature",)),
+    "generationConfig.topP": Place("top_p", ("top_p",)),
+    "generationConfig.topK": Place("top_k", ("top_k",)),
+    "generationConfig.seed": Place("seed", ("seed",)),
+    "generationConfig.frequencyPenalty": Place(
+        "frequency_penalty", ("frequency_penalty", "penalty")
+    ),
+    "generationConfig.presencePenalty": Place("presence_penalty", ("presence_penalty", "penalty")),
+    "generationConfig.thinkingConfig": Place(
+        "reasoning_effort", ("thinking_config", "thinking_level", "thinking_budget")
+    ),
     "think": Place("reasoning_effort", ("think", "thinking")),  # Ollama
     "p": Place("top_p", ("p", "top_p")),  # Cohere
     "k": Place("top_k", ("k", "top_k")),  # Cohere
@@ -173,7 +184,7 @@ def learn(
 
 def _find_option(sent: Mapping[str, Any], message: str, known: Iterable[Lesson]) -> Lesson | None:
     """The lesson about the first option of the body that the message refuses."""
-    nested = [name for name in NESTED if _holds(sent, name)]
+    nested = [place for place in NESTED if _holds(sent, place)]
     optional = [*(name for name in sent if name in OPTIONAL), *nested]
     renamed = [name for name in sent if name in OTHER_NAME]
     refused = {name: _how_refused(message, name) for name in (*optional, *renamed)}

@@ -27,5 +27,7 @@ class Specimen:
     """A payload with a number in place of an object."""
     reason_ends: bool = False
     """A clean end of the body after the finish reason completes the answer, as its own end does."""
+    own_end: bool = True
+    """An answer has an end of its own. False: it ends with the body, and what follows its finish reason counts."""
     done_marker: bool = False
     """The last frame is `[DONE]`."""

@@ -127,7 +127,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "top_p": WITHOUT,
     },
     "fireworks": {"stream_options": WITHOUT},
-    "gemini": {"metadata": WITHOUT, "seed": WITHOUT},
+    "gemini-compatible": {"metadata": WITHOUT, "seed": WITHOUT},
     "minimax": {"max_tokens": WITHOUT, "max_completion_tokens": 64},
     "mistral": {
         "stream_options": WITHOUT,
@@ -169,7 +169,7 @@ WARNED = {
     "azure": ["metadata"],
     "cerebras": ["parallel_tool_calls", "tool_choice"],
     "deepseek": ["response_format", "seed", "temperature", "tool_choice", "top_p"],
-    "gemini": ["metadata", "seed"],
+    "gemini-compatible": ["metadata", "seed"],
     "mistral": ["metadata"],
     "moonshot": ["response_format", "strict", "tool_choice"],
     "nvidia": ["metadata", "strict"],

@@ -285,6 +285,8 @@ async def test_nor_does_one_in_a_header_or_in_the_users_own_client(provider: str
             server, provider, api_key="other-key-123", headers={"X-Api-Key-2": KEY}
         ) as client:
             assert "canary" not in repr(await last(client))
+        if provider not in BY_SDK:
+            return
         make: Any = anthropic.AsyncAnthropic if provider == "anthropic" else openai.AsyncOpenAI
         async with make(api_key=KEY, base_url=server.url(provider)) as sdk:
             client = LLMClient(f"{provider}:m", sdk_client=sdk, retry=ONCE)

@@ -10,6 +10,7 @@ from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent
 from llmstream.errors import ADAPTED, ErrorInfo
 from llmstream.events.types import error
 from llmstream.testing import ScriptedProvider, VirtualClock
+from llmstream.wire.json_fields import snake_case
 from tests.grammar_check import check_stream
 from tests.loopback import APIS, Loopback, answer, cut, refuse
 
@@ -64,6 +65,9 @@ def warnings(events: list[StreamEvent]) -> tuple[str, ...]:
         ("openai", "service_tier", "flex", "service_tier is not supported with this model."),
         ("openai-responses", "verbosity", "low", "Unsupported parameter: 'text.verbosity'."),
         ("openai-responses", "service_tier", "flex", "Unknown parameter: 'service_tier'."),
+        ("gemini", "top_k", 5, "Unknown name \"topK\" at 'generation_config': Cannot find field."),
+        ("gemini", "seed", 5, "Unknown name \"seed\" at 'generation_config': Cannot find field."),
+        ("gemini", "presence_penalty", 1, "Penalty is not enabled for models/gemini-x"),
         ("anthropic", "top_k", 5, "top_k: Extra inputs are not permitted"),
         ("anthropic", "service_tier", "auto", "service_tier: Extra inputs are not permitted"),
         ("ollama", "top_k", 5, "top_k is not supported with this model."),
@@ -83,7 +87,7 @@ async def test_an_option_that_only_tunes_is_left_out_once_a_host_has_refused_it(
     assert events[-1].type is EventType.MESSAGE_COMPLETE
     assert warnings(events) == warnings(again) == (f"{option}: refused by the provider; dropped",)
     bodies = [request.body for request in server.requests]
-    inside = [{**each, **each.get("text", {}), **each.get("options", {})} for each in bodies]
+    inside = [options_of(each) for each in bodies]
     assert [option in each for each in inside] == [True, False, False]
     assert all("text" not in each and "options" not in each for each in bodies[1:])
 
@@ -102,8 +106,22 @@ async def test_a_model_of_ollama_that_cant_think_is_asked_without_it() -> None:
 
 def options_of(body: dict[str, Any]) -> dict[str, Any]:
     """The options of a body, under the names that most formats have for them."""
-    held = {**body, **body.get("inferenceConfig", {}), **body.get("options", {})}
-    return {"top_p" if name in ("topP", "p") else name: value for name, value in held.items()}
+    places = ("text", "options", "inferenceConfig", "generationConfig")
+    inside = [body, *(body.get(place, {}) for place in places)]
+    held = {name: value for each in inside for name, value in each.items()}
+    return {"top_p" if name == "p" else snake_case(name): held[name] for name in held}
+
+
+async def test_a_thinking_that_a_gemini_refuses_is_left_out() -> None:
+    told = {"message": "Thinking level is not supported for this model.", "code": 400}
+    async with (
+        Loopback(refuse(400, {"error": told}), answer("gemini-generate")) as server,
+        connect(server, "gemini") as client,
+    ):
+        events = await collect(client, reasoning_effort="low")
+    assert warnings(events) == ("reasoning_effort: refused by the provider; dropped",)
+    bodies = [request.body.get("generationConfig") for request in server.requests]
+    assert bodies == [{"thinkingConfig": {"includeThoughts": True, "thinkingLevel": "LOW"}}, None]
 
 
 @api
@@ -294,6 +312,9 @@ DOCUMENTS: dict[str, Any] = {
         "stopReason": "end_turn",
     },
     "ollama": {"message": {"content": "Hello"}, "done": True, "done_reason": "stop"},
+    "gemini": {
+        "candidates": [{"content": {"parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
+    },
     "cohere": {"message": {"content": [{"text": "Hello"}]}, "finish_reason": "COMPLETE"},
 }
 
@@ -319,6 +340,6 @@ async def test_a_server_that_does_not_stream_still_answers_the_same_call(
         assert last.message.text == "Hello"
         assert [told.partition(":")[0] for told in warnings(events)] == ["stream", "stream"]
     streamed = [
-        "stream" in request.body or "-stream" in request.path for request in server.requests
+        "stream" in request.body or "stream" in request.path.lower() for request in server.requests
     ]
     assert streamed == [True, False, False]

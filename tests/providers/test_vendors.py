@@ -52,6 +52,7 @@ ERRORS: dict[str, Any] = {
     },
     "anthropic": {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}},
     "bedrock": {"__type": "ThrottlingException", "message": "slow down"},
+    "gemini": {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}},
     "ollama": {"error": "slow down"},
     "cohere": {"message": "slow down"},
 }
@@ -114,6 +115,9 @@ async def test_text_arrives_in_pieces_and_ends_with_usage(provider: str) -> None
     if provider == "bedrock":  # both stand in its path
         assert asked.path == "/model/m-1/converse-stream"
         return
+    if provider == "gemini":  # likewise
+        assert asked.path == "/v1beta/models/m-1:streamGenerateContent?alt=sse"
+        return
     assert asked.body["stream"] is True
     assert asked.body["model"] == "m-1"
 
@@ -168,6 +172,11 @@ async def test_a_whole_json_document_is_an_answer_too(provider: str) -> None:
                     "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
                 }
             ],
+        },
+        "gemini": {
+            "responseId": "c",
+            "modelVersion": "m-1",
+            "candidates": [{"content": {"parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
         },
         "anthropic": {
             "id": "a",

@@ -96,6 +96,12 @@ def converse(text="hi"):
     )
 
 
+def gemini(text="hi"):
+    content = {"parts": [{"text": text}], "role": "model"}
+    chunk = {"candidates": [{"content": content, "index": 0}]}
+    return frame({**chunk, "modelVersion": "m", "responseId": "c1"})
+
+
 def ollama(text="hi", **more):
     payload = {"id": "c1", "model": "m", "message": {"role": "assistant", "content": text}}
     return json.dumps({**payload, "done": False, **more}, ensure_ascii=False).encode() + b"\n"
@@ -122,6 +128,7 @@ OPENINGS = {
     "openai-responses": responses,
     "anthropic-messages": messages,
     "bedrock-converse": converse,
+    "gemini-generate": gemini,
     "ollama-native": ollama,
     "cohere-v2": cohere,
 }
@@ -133,6 +140,7 @@ ENDS = {
     ),
     "anthropic-messages": frame({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
     + frame({"type": "message_stop"}),
+    "gemini-generate": frame({"candidates": [{"finishReason": "STOP", "index": 0}]}),
     "ollama-native": ollama("", done=True, done_reason="stop"),
     "cohere-v2": frame({"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}),
 }
@@ -177,6 +185,14 @@ DOCUMENTS = {
         "content": [{"type": "text", "text": "hi"}],
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 3, "output_tokens": 1},
+    },
+    "gemini-generate": {
+        "candidates": [
+            {"content": {"parts": [{"text": "hi"}], "role": "model"}, "finishReason": "STOP"}
+        ],
+        "modelVersion": "m",
+        "responseId": "c1",
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1},
     },
     "ollama-native": {
         "id": "c1",
@@ -343,6 +359,8 @@ def test_done_is_never_taken_for_json(format):
 def test_nothing_follows_the_end(format):
     """Bytes after the end, in the same piece or later, change nothing; nor does finishing or aborting."""
     data = OPENINGS[format]() + ENDS[format]
+    if format == "gemini-generate":
+        data += b"data: [DONE]\n\n"  # else its answers go on up to the end of the body
     expected = run(format, data)
     assert run(format, data + OPENINGS[format]() + ENDS[format] + b"junk") == expected
     decoder = wire.decoder(format)
@@ -661,6 +679,40 @@ bedrock_events = st.fixed_dictionaries(
         "error": odd,
     },
 )
+generate_parts = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": odd,
+        "thought": odd,
+        "thoughtSignature": odd,
+        "functionCall": odd
+        | st.fixed_dictionaries(
+            {}, optional={"id": odd, "name": odd, "args": odd, "willContinue": odd}
+        ),
+        "executableCode": odd,
+        "codeExecutionResult": odd,
+        "inlineData": odd,
+    },
+)
+generate_candidates = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": odd | st.builds(lambda parts: {"parts": parts}, st.lists(generate_parts)),
+        "finishReason": odd,
+        "index": odd,
+        "groundingMetadata": odd,
+    },
+)
+generate_chunks = st.fixed_dictionaries(
+    {},
+    optional={
+        "candidates": odd | st.lists(generate_candidates),
+        "usageMetadata": odd,
+        "promptFeedback": odd,
+        "responseId": odd,
+        "error": odd,
+    },
+)
 ollama_lines = st.fixed_dictionaries(
     {},
     optional={
@@ -734,6 +786,7 @@ PAYLOADS = {
     "openai-chat": st.lists(chat_chunks, max_size=4),
     "openai-responses": st.lists(response_events, max_size=5),
     "anthropic-messages": st.lists(message_events, max_size=5),
+    "gemini-generate": st.lists(generate_chunks, max_size=4),
     "ollama-native": st.lists(ollama_lines, max_size=5),
     "cohere-v2": st.lists(cohere_events, max_size=5),
 }
@@ -761,7 +814,9 @@ def test_any_document_gives_a_legal_stream(format, document):
 
 @each_format
 @given(
-    field=st.sampled_from(["choices", "output", "content", "usage", "status", "id"]),
+    field=st.sampled_from(
+        ["choices", "output", "content", "candidates", "usage", "usageMetadata", "status", "id"]
+    ),
     value=strategies.json_values,
 )
 @example(field="content", value=[{"type": "text", "text": 5}])

@@ -226,6 +226,12 @@ def ending_in(format: str, word: str, *, text: str = "Half") -> bytes:
             {"type": "message-end", "delta": {"finish_reason": word}},
         ]
         return b"".join(map(frame, frames))
+    if format == "gemini-generate":
+        frames = [
+            {"candidates": [{"content": {"parts": [{"text": text}]}}]},
+            {"candidates": [{"finishReason": word}]},
+        ]
+        return b"".join(map(frame, frames))
     if format == "ollama-native":
         message = {"role": "assistant", "content": text}
         lines = [{"message": message}, {"done": True, "done_reason": word}]
@@ -361,6 +367,8 @@ def document_ending_in(format: str, word: str) -> bytes:
         body = {"output": {"message": {"content": [{"text": "Half"}]}}, "stopReason": word}
     elif format == "cohere-v2":
         body = {"message": {"content": [{"text": "Half"}]}, "finish_reason": word}
+    elif format == "gemini-generate":
+        body = {"candidates": [{"content": {"parts": [{"text": "Half"}]}, "finishReason": word}]}
     elif format == "ollama-native":
         message = {"role": "assistant", "content": "Half"}
         body = {"message": message, "done": True, "done_reason": word}

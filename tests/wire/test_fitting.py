@@ -457,7 +457,7 @@ GREETING = Message("assistant", "Welcome!")
 OPENED = [("user", "[The assistant begins.]"), ("assistant", "Welcome!"), ("user", "one")]
 
 
-@pytest.mark.parametrize("name", ["gemini", "vllm", "llamacpp", "lmstudio"])
+@pytest.mark.parametrize("name", ["gemini-compatible", "vllm", "llamacpp", "lmstudio"])
 @pytest.mark.parametrize("leading", [[], [Message("system", "s")], [Message("developer", "s")]])
 def test_a_host_that_wants_the_user_first_gets_it_so(name, leading):
     rendered = render_chat(ChatRequest([*leading, GREETING, ONE], "m"), VENDORS[name].variant)

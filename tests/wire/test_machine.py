@@ -36,6 +36,7 @@ ENDS = {
     "openai-chat": re.compile(rb'\[DONE\]|"finish_reason": ?"'),
     "openai-responses": re.compile(rb'"response\.(completed|incomplete)"'),
     "anthropic-messages": re.compile(rb'"message_stop"'),
+    "gemini-generate": re.compile(rb'"finishReason": ?"'),
     "bedrock-converse": re.compile(rb'"stopReason"|messageStop'),
 }
 """Without these bytes no answer of the format is whole."""
@@ -187,6 +188,9 @@ class Parsing(Feeding):
 
 def held_by(framer: Any) -> int:
     """The bytes that a framer holds back, and the one that it has for text."""
+    framer = getattr(framer, "_framer", framer)
+    if framer is None:
+        return 0  # nothing has come that tells what the body is
     inside = getattr(framer, "_text", None)
     held = sum(map(len, (*framer._pending, *getattr(framer, "_data", ()))))
     return held if inside is None else held + held_by(inside)

@@ -370,7 +370,7 @@ def test_a_user_s_name_goes_where_openai_wants_it():
         ("deepseek", "deepseek-v4-flash", "xhigh", "high"),
         ("mistral", "magistral-medium-latest", "max", "max"),
         ("vllm", "some-model", "max", "max"),
-        ("gemini", "gemini-3.8-flash", "max", "high"),
+        ("gemini-compatible", "gemini-3.8-flash", "max", "high"),
         ("openrouter", "some/model", "max", "xhigh"),
     ],
 )

@@ -228,7 +228,7 @@ CHAT = (
         "Gemini: 400 `function call turn comes immediately after a user turn`; Gemma's and Mistral's templates: "
         "`Conversation roles must alternate user/assistant/user/assistant/...`",
         _assistant_begins,
-        hosts("gemini", "vllm", "llamacpp", "lmstudio"),
+        hosts("gemini-compatible", "vllm", "llamacpp", "lmstudio"),
     ),
     Rule("a file is a PDF", "OpenAI: platform.openai.com/docs/guides/pdf-files", _files_of_text),
     Rule("no foreign signature", "wild.md", _foreign("openai-chat")),
@@ -237,7 +237,17 @@ CHAT = (
         "no cache mark",
         "hosts that cache by themselves",
         _any_mark,
-        hosts("azure", "mistral", "groq", "deepseek", "gemini", "xai", "vllm", "moonshot", "zai"),
+        hosts(
+            "azure",
+            "mistral",
+            "groq",
+            "deepseek",
+            "gemini-compatible",
+            "xai",
+            "vllm",
+            "moonshot",
+            "zai",
+        ),
     ),
 )
 

@@ -15,9 +15,9 @@ from llmstream.wire.framing.event_stream import EventStream
 from llmstream.wire.framing.sse import SSE
 
 Play: TypeAlias = Callable[[Reply], Awaitable[None]]
-Group: TypeAlias = Literal["all", "lines", "sse", "done"]
+Group: TypeAlias = Literal["all", "lines", "sse", "done", "own_end"]
 """The wire formats that a fault concerns: all, those whose frames are lines of text, those over server-sent events,
-those whose last frame is `[DONE]`."""
+those whose last frame is `[DONE]`, those whose answers have an end of their own."""
 Outcomes: TypeAlias = str | tuple[str, ...]
 """`"complete"` or the kind of an ERROR; several, where more than one is true, the best first."""
 
@@ -76,9 +76,11 @@ class Fault:
         if self.formats:
             return row.name in self.formats
         if self.group == "sse":
-            return isinstance(row.framing, SSE)
+            return row.framing.content_type == SSE().content_type
         if self.group == "lines":
             return not isinstance(row.framing, EventStream)
+        if self.group == "own_end":
+            return row.samples.own_end
         return self.group == "all" or row.samples.done_marker
 
     def _expect(self, row: Format) -> tuple[str, ...]:

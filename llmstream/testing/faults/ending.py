@@ -16,7 +16,7 @@ async def _begin(reply: Reply, words: int = 3) -> None:
 async def _finish(reply: Reply) -> None:
     """All but the provider's own end; a finish reason has come then."""
     await _begin(reply, 8)
-    for frame in reply.ending[:-1]:
+    for frame in reply.reason:
         await reply.send(frame)
 
 
@@ -304,7 +304,7 @@ async def end_then_bad_chunk_at_once(reply: Reply) -> None:
     await reply.hang()
 
 
-@fault("complete")
+@fault("complete", group="own_end")
 async def end_then_words(reply: Reply) -> None:
     """Words after the provider's own end."""
     await reply.stream(*reply.frames, reply.words(0, 3))
@@ -322,13 +322,13 @@ async def end_twice(reply: Reply) -> None:
     await reply.stream(*reply.frames, reply.ending[-1])
 
 
-@fault("complete")
+@fault("complete", group="own_end")
 async def end_then_error(reply: Reply) -> None:
     """An error after the provider's own end."""
     await reply.stream(*reply.frames, reply.error_frame())
 
 
-@fault("complete")
+@fault("complete", group="own_end")
 async def end_then_another_answer(reply: Reply) -> None:
     """Two answers in one body."""
     await reply.stream(*reply.frames, *reply.frames)

@@ -108,7 +108,7 @@ class PartFitting:
 
     def _image(self, part: ImagePart) -> Fitted:
         if self._is_assistant:
-            return self._file_of_assistant()
+            return self._file_of_assistant(part)
         return self._readable_image(part)
 
     def _readable_image(self, image: ImagePart) -> Fitted:
@@ -120,10 +120,13 @@ class PartFitting:
         return ()
 
     def _file(self, part: File) -> Fitted:
-        return self._file_of_assistant() if self._is_assistant else self._readable((part,))
+        return self._file_of_assistant(part) if self._is_assistant else self._readable((part,))
 
-    def _file_of_assistant(self) -> Fitted:
-        """No target takes files from the assistant. The items of its own tools may hold them."""
+    def _file_of_assistant(self, part: ImagePart | File) -> Fitted:
+        """Few targets take files from the assistant. The items of its own tools may hold them."""
+        is_own = part.provider_data is None or self._is_own(part.provider_data)
+        if self._rules.returned_files and self._same_host and is_own:
+            return (part,)
         ran_tools = any(map(is_providers_call, self._message.parts))
         if not (self._rules.assistant_files and ran_tools):
             self._warn(f"file: {self._rules.label} take none from the assistant; left out")

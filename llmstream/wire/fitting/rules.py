@@ -119,6 +119,8 @@ class HistoryRules:
     """Whether what this format's hosts add to a call goes back, to the host that added it."""
     assistant_files: bool = False
     """Whether files that the provider's own tools made are in the items of those tools already."""
+    returned_files: bool = False
+    """Whether files that the target itself made go back to it. Gemini goes on with its pictures so."""
     text_as_file: bool = True
     """Whether a text document may go as a file; else its text goes, labelled (OpenAI's chat takes PDF alone)."""
     refused_file: Callable[[File], str | None] = lambda _file: None

@@ -40,6 +40,24 @@ _RESPONSES = frozenset(
     }
 )
 """The types in `openai.types.responses.ToolParam`."""
+_GOOGLE = frozenset(
+    {
+        "codeExecution",
+        "computerUse",
+        "enterpriseWebSearch",
+        "exaAiSearch",
+        "fileSearch",
+        "functionDeclarations",
+        "googleMaps",
+        "googleSearch",
+        "googleSearchRetrieval",
+        "mcpServers",
+        "parallelAiSearch",
+        "retrieval",
+        "urlContext",
+    }
+)
+"""The members of `google.genai.types.Tool`, each of which is a tool, or several."""
 _PREVIEW = re.compile(r"(web_search|computer_use)_preview\w*")
 """More of them: `web_search_preview_2025_03_11`."""
 
@@ -93,6 +111,21 @@ ANTHROPIC_TOOLS = ToolRules(
     fields=frozenset({"defer_loading", "eager_input_streaming", "input_examples"}),
 )
 """anthropic.types.ToolUnionParam: every type but `custom` is dated; `mcp_toolset` is of the beta."""
+GEMINI_TOOLS = ToolRules(
+    format="gemini-generate",
+    label="Gemini",
+    own=_GOOGLE,
+    takes_unknown=False,
+    fields=frozenset({"response", "responseJsonSchema", "behavior"}),
+)
+"""google.genai.types.Tool and FunctionDeclaration."""
+
+
+def kind_of(definition: Mapping[str, Any]) -> str:
+    """The type of a tool that its vendor runs. Google's tools have no type: they are what their member is called."""
+    kind = definition.get("type")
+    return str(next(iter(definition), None) if kind is None else kind)
+
 
 SYSTEM_TOOL = "systemTool"
 """Bedrock's word for a tool that Amazon runs; its definition has a name: `nova_grounding`."""
@@ -107,7 +140,7 @@ BEDROCK_TOOLS = ToolRules(
 
 def _is_known(kind: str) -> bool:
     """Whether a vendor whose tools we know has a tool of this type."""
-    if kind in _RESPONSES or kind in ("mcp_toolset", SYSTEM_TOOL):
+    if kind in _RESPONSES or kind in _GOOGLE or kind in ("mcp_toolset", SYSTEM_TOOL):
         return True
     return _PREVIEW.fullmatch(kind) is not None or _DATED.fullmatch(kind) is not None
 
@@ -125,7 +158,7 @@ def _fit(
     if isinstance(tool, Tool):
         yield _without_foreign_fields(tool, rules, warnings)
         return
-    kind = str(tool.definition.get("type"))
+    kind = kind_of(tool.definition)
     inner = tool.definition.get(kind)
     is_chats = kind == "custom" and isinstance(inner, Mapping)
     if rules.takes(kind) and (kind != "custom" or is_chats == (rules.format == "openai-chat")):

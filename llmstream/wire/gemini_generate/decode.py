@@ -28,7 +28,6 @@ from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.json_array import EventsOrArray
 from llmstream.wire.gemini_generate import members
-from llmstream.wire.gemini_generate.grounding import Grounding
 from llmstream.wire.gemini_generate.partial_args import BRACE, PartialArguments
 from llmstream.wire.gemini_generate.parts import (
     CODE,
@@ -45,6 +44,7 @@ from llmstream.wire.gemini_generate.parts import (
     ran_data,
     ran_name,
 )
+from llmstream.wire.gemini_generate.sources import Grounding
 from llmstream.wire.gemini_generate.usage import read_counts, usage_of
 from llmstream.wire.json_fields import as_string, present
 from llmstream.wire.open_calls import OpenCall, as_name
@@ -76,17 +76,16 @@ class GenerateDecoder(Decoder):
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
         """One GenerateContentResponse."""
-        if carries_error(payload):
-            self._fail(parse_error(payload))
-            return
+        given = payload
         if not payload.keys() <= members.CHUNK:
             payload = _plainly(payload)
         candidates, feedback = payload.get("candidates"), payload.get("promptFeedback")
         usage = payload.get("usageMetadata")
-        if not (candidates or feedback or usage) and is_error(payload):
-            self._fail(parse_error(payload))
+        holds_answer = bool(candidates or feedback or usage)
+        if carries_error(payload) or (not holds_answer and is_error(given)):
+            self._fail(parse_error(given))
             return
-        self._is_known = self._is_known or bool(candidates or feedback or usage)
+        self._is_known = self._is_known or holds_answer
         if not self._started:
             self.start.id = self.start.id or as_text(payload.get("responseId"))
             self.start.model = self.start.model or as_text(payload.get("modelVersion"))

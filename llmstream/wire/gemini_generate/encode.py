@@ -27,7 +27,6 @@ from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import read_finish_word, render_finish_word
 from llmstream.wire.gemini_generate.decode import CONTINUATION
-from llmstream.wire.gemini_generate.grounding import render_source
 from llmstream.wire.gemini_generate.partial_args import split_arguments
 from llmstream.wire.gemini_generate.parts import (
     FORMAT,
@@ -37,6 +36,7 @@ from llmstream.wire.gemini_generate.parts import (
     render_ran,
     render_result,
 )
+from llmstream.wire.gemini_generate.sources import render_source
 from llmstream.wire.gemini_generate.usage import render_usage
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import encode_json

@@ -68,7 +68,12 @@ CALL = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
 BLOB = frozenset({"mimeType", "data", "displayName"})
 LINK = frozenset({"mimeType", "fileUri", "displayName"})
 
-_OPAQUE = frozenset({"args", "response", "partMetadata", "parsed", "structValue"})
+_OPAQUE = frozenset(
+    {
+        *("args", "response", "partMetadata", "parsed", "labels"),
+        *("parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"),
+    }
+)
 """Members that hold somebody's own JSON, of which no name may be changed."""
 _UNDERSCORE = re.compile("_([a-z])")
 

@@ -24,4 +24,5 @@ SPECIMEN = Specimen(
     unknown=(_unknown({"hologram": {"x": "y"}}),),
     broken={"candidates": 5},
     reason_ends=True,
+    own_end=False,
 )

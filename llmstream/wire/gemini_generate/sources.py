@@ -1,4 +1,4 @@
-"""What an answer rests on, as Sources: grounding with what was found, and citations of what was recited.
+"""The sources that an answer rests on: grounding in what was found, and citations of what was recited.
 
 Format: https://ai.google.dev/api/generate-content#GroundingMetadata and #CitationMetadata. Their places are bytes of
 the answer's text; those of a Source are characters. A segment has its own words, which are looked for where its place
