@@ -696,8 +696,13 @@ async def test_coheres_client_reads_our_answers() -> None:
     call = ToolCall("c1", "look", '{"at": "it"}', {"at": "it"})
     source = Source(id="d", title="A", url="https://a.example", start=0, end=5)
     items = (ReasoningPart("Hm."), "Grüße aus 日本.", source, call, Usage(7, 3))
-    async with Loopback(loopback.answer("cohere-v2", *items)) as server:
-        client = cohere.AsyncClientV2(api_key="k", base_url=server.url("cohere"))
+    httpx = pytest.importorskip("httpx")
+    async with (
+        Loopback(loopback.answer("cohere-v2", *items)) as server,
+        httpx.AsyncClient() as http,
+    ):
+        url = server.url("cohere")
+        client = cohere.AsyncClientV2(api_key="k", base_url=url, httpx_client=http)
         told = [each async for each in client.chat_stream(model="m-1", messages=[])]
     content = [each.delta.message.content for each in told if each.type == "content-delta"]
     assert "".join(each.text or "" for each in content) == "Grüße aus 日本."
@@ -714,8 +719,13 @@ async def test_coheres_client_reads_our_answers() -> None:
 @pytest.mark.sdk
 async def test_coheres_client_reads_our_errors_and_whole_answers() -> None:
     cohere = pytest.importorskip("cohere")
-    async with FaultServer("error-after-words", "json-document", "status-404") as server:
-        client = cohere.AsyncClientV2(api_key="k", base_url=server.url("cohere"))
+    httpx = pytest.importorskip("httpx")
+    async with (
+        FaultServer("error-after-words", "json-document", "status-404") as server,
+        httpx.AsyncClient() as http,
+    ):
+        url = server.url("cohere")
+        client = cohere.AsyncClientV2(api_key="k", base_url=url, httpx_client=http)
         told = [each async for each in client.chat_stream(model="m-1", messages=[])]
         assert (told[-1].delta.finish_reason, told[-1].delta.error) == ("ERROR", "no capacity")
         whole = await client.chat(model="m-1", messages=[])

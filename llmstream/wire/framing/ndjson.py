@@ -52,17 +52,24 @@ class NDJSONFramer:
         self._may_learn = True
         if self.oversized:
             return frames
-        first, *lines = data.split(b"\n")
-        self._pending.append(first)
-        self._pending_size += len(first)
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if lines and self._pending:
+            lines[0] = self._take(lines[0])
+        template = self._template
         for line in lines:
-            self._end_line(frames)
+            text = None if template is None else template.text(line)
+            if text is not None and len(line) <= self._max:  # nearly every line
+                frames.append(text)
+                continue
+            self._end_line(line, frames)
             if self.oversized:
                 return frames
-            self._pending.append(line)
-            self._pending_size = len(line)
-        if self._pending_size > self._max:
-            self._give_up()
+        if rest:
+            self._pending.append(rest)
+            self._pending_size += len(rest)
+            if self._pending_size > self._max:
+                self._give_up()
         return frames
 
     def finish(self) -> list[Frame]:
@@ -70,7 +77,7 @@ class NDJSONFramer:
         found: list[Frame | str] = []
         if not self.oversized:
             self._stray = self._stray or not self._begun
-            self._end_line(found)
+            self._end_line(self._take(b""), found)
         frames = [frame for frame in found if isinstance(frame, Frame)]
         for frame in frames:
             frame.terminated = False
@@ -85,15 +92,16 @@ class NDJSONFramer:
         if not self._template.wanted:
             self._template = None
 
-    def _end_line(self, frames: list[Frame | str]) -> None:
-        line = b"".join(self._pending)
+    def _take(self, last: bytes) -> bytes:
+        """The unfinished line with its last piece."""
+        line = b"".join((*self._pending, last))
         self._pending.clear()
         self._pending_size = 0
+        return line
+
+    def _end_line(self, line: bytes, frames: list[Frame | str]) -> None:
         if len(line) > self._max:
             self._give_up()
-            return
-        if self._template is not None and (text := self._template.text(line)) is not None:
-            frames.append(text)
             return
         if not self._begun:
             line = line.removeprefix(_BOM)

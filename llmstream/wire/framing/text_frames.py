@@ -17,12 +17,8 @@ PATIENCE = 16
 """Frames that are learned from in vain: then this stream's frames differ in more than their text."""
 
 
-_WORD = re.compile(rb"[\w.:+-]+")
-
-
-def _is_word(value: bytes) -> bool:
-    """Whether a value is letters, digits and what times have between them: nothing that JSON escapes."""
-    return _WORD.fullmatch(value) is not None
+_is_word = re.compile(rb"[\w.:+-]+").fullmatch
+"""Whether a value is letters, digits and what times have between them: nothing that JSON escapes."""
 
 
 class _Value(NamedTuple):
@@ -30,7 +26,7 @@ class _Value(NamedTuple):
 
     start: int
     end: int
-    fits: Callable[[bytes], bool] | None
+    fits: Callable[[bytes], object] | None
     """Whether other bytes may stand there; None: it is the text."""
 
 
@@ -40,7 +36,7 @@ class _Fixed(NamedTuple):
     literal: bytes
     closing: bytes
     """The byte that ends the value, and begins the next literal."""
-    fits: Callable[[bytes], bool] | None
+    fits: Callable[[bytes], object] | None
     """As in `_Value`."""
 
 
