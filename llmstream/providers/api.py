@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -26,6 +26,8 @@ class API:
     """Its address, where neither `base_url=` nor `url_variable` says otherwise."""
     url_variable: str | None = None
     """The environment variable that may name another address."""
+    url_of: Callable[[str], str] = str
+    """What that variable's value means, where it needn't be a whole URL."""
     version_path: str = ""
     """How all paths begin, such as "/v1". At the end of an address it counts once."""
     keys: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ def find_url(api: API, config: ProviderConfig) -> str:
         url, name = os.environ[api.url_variable], api.url_variable
         problem = f"{name} is empty: unset it, or set it to the address of the API"
         require(url.strip(), problem, ConfigurationError)
+        url = api.url_of(url.strip())
     url = api.url if url is None else url
     if url is None:
         raise ConfigurationError(f"{config.name} has no address of its own: pass base_url=")
