@@ -71,7 +71,7 @@ EXPORTS = {
         choose create_app negotiate respond running send_events
         """,
     "llmstream.web.dialects": "AgUi AiSdk AnthropicMessages Ask Dialect OpenAIChat OpenAIResponses all_dialects",
-    "llmstream.web.server": "Bounds GRACE HTTP listen make_server running",
+    "llmstream.web.server": "Bounds GRACE HTTP listen make_server running with_bounds",
     "llmstream.wire": """
         Decoder Encoder EventStream FORMATS Format NDJSON Rendered SSE Specimen decoder encoder parse_error
         """,

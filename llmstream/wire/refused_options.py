@@ -34,7 +34,7 @@ OPTIONAL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OptionPlace:
     """An option that stands in an object of the body."""
 
     option: str
@@ -46,30 +46,32 @@ class Place:
 _FIELDS = "additionalModelRequestFields"
 _TUNING = ("temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "seed")
 NESTED = {
-    "text.verbosity": Place("verbosity", ("text.verbosity",)),
-    "inferenceConfig.temperature": Place("temperature", ("temperature",)),
-    "inferenceConfig.topP": Place("top_p", ("topP", "top_p")),
-    f"{_FIELDS}.top_k": Place("top_k", ("topK", "top_k")),
-    f"{_FIELDS}.thinking": Place("reasoning_effort", ("thinking",)),
-    f"{_FIELDS}.reasoningConfig": Place("reasoning_effort", ("reasoningConfig",)),
-    f"{_FIELDS}.reasoning_effort": Place("reasoning_effort", ("reasoning_effort",)),
-    "outputConfig.effort": Place("reasoning_effort", ("outputConfig.effort", "effort")),
-    "serviceTier.type": Place("service_tier", ("serviceTier", "serviceTier.type")),
-    **{f"options.{name}": Place(name, (name,)) for name in _TUNING},  # Ollama
-    "generationConfig.temperature": Place("temperature", ("temperature",)),
-    "generationConfig.topP": Place("top_p", ("top_p",)),
-    "generationConfig.topK": Place("top_k", ("top_k",)),
-    "generationConfig.seed": Place("seed", ("seed",)),
-    "generationConfig.frequencyPenalty": Place(
+    "text.verbosity": OptionPlace("verbosity", ("text.verbosity",)),
+    "inferenceConfig.temperature": OptionPlace("temperature", ("temperature",)),
+    "inferenceConfig.topP": OptionPlace("top_p", ("topP", "top_p")),
+    f"{_FIELDS}.top_k": OptionPlace("top_k", ("topK", "top_k")),
+    f"{_FIELDS}.thinking": OptionPlace("reasoning_effort", ("thinking",)),
+    f"{_FIELDS}.reasoningConfig": OptionPlace("reasoning_effort", ("reasoningConfig",)),
+    f"{_FIELDS}.reasoning_effort": OptionPlace("reasoning_effort", ("reasoning_effort",)),
+    "outputConfig.effort": OptionPlace("reasoning_effort", ("outputConfig.effort", "effort")),
+    "serviceTier.type": OptionPlace("service_tier", ("serviceTier", "serviceTier.type")),
+    **{f"options.{name}": OptionPlace(name, (name,)) for name in _TUNING},  # Ollama
+    "generationConfig.temperature": OptionPlace("temperature", ("temperature",)),
+    "generationConfig.topP": OptionPlace("top_p", ("top_p",)),
+    "generationConfig.topK": OptionPlace("top_k", ("top_k",)),
+    "generationConfig.seed": OptionPlace("seed", ("seed",)),
+    "generationConfig.frequencyPenalty": OptionPlace(
         "frequency_penalty", ("frequency_penalty", "penalty")
     ),
-    "generationConfig.presencePenalty": Place("presence_penalty", ("presence_penalty", "penalty")),
-    "generationConfig.thinkingConfig": Place(
+    "generationConfig.presencePenalty": OptionPlace(
+        "presence_penalty", ("presence_penalty", "penalty")
+    ),
+    "generationConfig.thinkingConfig": OptionPlace(
         "reasoning_effort", ("thinking_config", "thinking_level", "thinking_budget")
     ),
-    "think": Place("reasoning_effort", ("think", "thinking")),  # Ollama
-    "p": Place("top_p", ("p", "top_p")),  # Cohere
-    "k": Place("top_k", ("k", "top_k")),  # Cohere
+    "think": OptionPlace("reasoning_effort", ("think", "thinking")),  # Ollama
+    "p": OptionPlace("top_p", ("p", "top_p")),  # Cohere
+    "k": OptionPlace("top_k", ("k", "top_k")),  # Cohere
 }
 """Likewise, by their places; and those at the top whose names aren't ours."""
 OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
