@@ -89,7 +89,7 @@ class Mounted:
         return EventStreamResponse(
             events,
             (Streamed if ask.stream else Whole)(self._dialect, ask),
-            request_id=request.state.request_id,
+            request_id=request.scope["state"]["request_id"],
             heartbeat=self._service.heartbeat,
             write_timeout=self._service.write_timeout,
             max_answer=self._service.limits.max_answer,
@@ -101,7 +101,7 @@ class Mounted:
 
     async def read(self, request: Request) -> ReadRequest:
         """Read a request, and choose the provider for it. Raises RefusedError."""
-        limits, who = self._service.limits, request.state.who
+        limits, who = self._service.limits, request.scope["state"]["who"]
         data = await read_body(request, limits)
         ask = await run_aside(len(data), lambda: self.parse(parse_json(data, limits), who))
         return self.prepare(ask, request)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from llmstream.errors import ConfigurationError
@@ -66,6 +65,26 @@ class _Counts:
     total: int = 0
 
 
+class _Slot(AbstractContextManager[None]):
+    """One answer under way, while the block runs."""
+
+    __slots__ = ("_client", "_counts")
+
+    def __init__(self, counts: _Counts, client: str) -> None:
+        self._counts, self._client = counts, client
+
+    def __enter__(self) -> None:
+        self._counts.clients[self._client] += 1
+        self._counts.total += 1
+
+    def __exit__(self, *exception: object) -> None:
+        counts, client = self._counts, self._client
+        counts.total -= 1
+        counts.clients[client] -= 1
+        if not counts.clients[client]:
+            del counts.clients[client]
+
+
 class Slots:
     """Counts what is being answered."""
 
@@ -77,8 +96,7 @@ class Slots:
         """Count together with another app, in whose place this one comes while that still answers."""
         self._counts = other._counts
 
-    @contextmanager
-    def taken(self, client: str) -> Iterator[None]:
+    def taken(self, client: str) -> AbstractContextManager[None]:
         """Have one while the block runs. Raises RefusedError."""
         limits, counts, wait = self._limits, self._counts, self._limits.retry_after
         if limits.max_streams is not None and counts.total >= limits.max_streams:
@@ -89,15 +107,7 @@ class Slots:
             has = f"{counts.clients[client]} of {limits.per_client}"
             text = f"You have as many requests under way as you may: {has}."
             raise RefusedError(429, "rate_limit", text, retry_after=wait)
-        counts.clients[client] += 1
-        counts.total += 1
-        try:
-            yield
-        finally:
-            counts.total -= 1
-            counts.clients[client] -= 1
-            if not counts.clients[client]:
-                del counts.clients[client]
+        return _Slot(counts, client)
 
 
 def check_request(request: ChatRequest, limits: Limits) -> None:

@@ -7,6 +7,7 @@ only a cut can express (truncated, connection) writes nothing: whoever sends the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from llmstream.errors import ErrorInfo
@@ -68,6 +69,18 @@ class Chunk(NamedTuple):
 
 
 _Chunks = Iterator[Chunk]
+
+
+def _choice(delta: dict[str, Any], reason: str | None) -> bytes:
+    """The end of a chunk, from its choice on."""
+    ended = b"null" if reason is None else _quoted(reason)
+    told = json_bytes(delta) if delta else b"{}"
+    return b'{"index":0,"delta":%s,"finish_reason":%s}]}\n\n' % (told, ended)
+
+
+_quoted = lru_cache(maxsize=64)(json_bytes)
+"""A word in quotes; there are few."""
+_FIRST_CHOICE = _choice(_BEGINNING, None)
 
 
 def render_head(named: Mapping[str, str | None], *, created: int) -> bytes:
@@ -179,21 +192,13 @@ class ChatEncoder(EventEncoder):
 
     def _frame(self, chunk: Chunk) -> bytes:
         delta, reason, usage, error = chunk
+        if delta is _BEGINNING:
+            return self._head + _FIRST_CHOICE
         if error is not None:
             return b"data: " + json_bytes({"error": error}) + b"\n\n"
         if delta is None:
             return self._head + b'],"usage":' + json_bytes(usage) + b"}\n\n"
-        ended = b"null" if reason is None else json_bytes(reason)
-        return b"".join(
-            (
-                self._head,
-                b'{"index":0,"delta":',
-                json_bytes(delta),
-                b',"finish_reason":',
-                ended,
-                b"}]}\n\n",
-            )
-        )
+        return self._head + _choice(delta, reason)
 
     _WRITERS: ClassVar[Mapping[EventType, Writer]] = {
         EventType.TEXT_DELTA: _content,
