@@ -40,8 +40,9 @@ class AuditLog(RequestObserver):
 
     `as_json`: each is a JSON object. The logger needs no configuration: until a program has handlers of its own, the
     lines go to stderr. A file of a path is appended to, readable by its owner alone, and opened again once it was
-    renamed, as logrotate does; `close` closes it. Health checks leave no line, nor do requests that a server refuses
-    before the app sees them. Raises ConfigurationError for a file that can't be written.
+    renamed, as logrotate does; `close` closes it. Lines are written at once, so let it be on a disk of this machine.
+    Health checks leave no line, nor do requests that a server refuses before the app sees them. Raises
+    ConfigurationError for a file that can't be written.
     """
 
     def __init__(
