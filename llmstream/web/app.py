@@ -52,6 +52,7 @@ from llmstream.web.page import chat_page
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.responses_socket import responses_routes
 from llmstream.web.served_request import RequestObserver, check_request_observers
+from llmstream.web.token_bound import default_tokens
 
 logger = get_logger("llmstream.web")
 
@@ -100,7 +101,7 @@ def create_app(
     conversations = owned.conversations(conversations, client)
     names, facts = _names(client, models)
     _check_key_models(access.key_limits, names)
-    router = router or _everything(client, next(iter(names.values())))
+    router = router or _everything(client, next(iter(names.values())), limits)
     service = Service(
         client=client,
         models=names,
@@ -379,15 +380,17 @@ class _Anything(Routes):
     NOT_DEFINED = "not_defined"
 
 
-def _everything(client: LLMClient, model: str | None) -> RouterWithDispatcher[Any]:
+def _everything(client: LLMClient, model: str | None, limits: Limits) -> RouterWithDispatcher[Any]:
     """The router of an app that was given none."""
     dispatcher = Dispatcher(_Anything)
+    most = default_tokens(limits.max_tokens)
 
     async def always(_: str) -> _Anything:
         return _Anything.ANSWER
 
     @dispatcher.handler(_Anything.ANSWER)
     def answer(text: str) -> AsyncGenerator[StreamEvent, None]:
-        return client.chat_completion([{"role": "user", "content": text}], model=model)
+        messages = [{"role": "user", "content": text}]
+        return client.chat_completion(messages, model=model, max_tokens=most)
 
     return RouterWithDispatcher(_Anything, [always], dispatcher)

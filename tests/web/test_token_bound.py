@@ -51,7 +51,7 @@ async def test_a_bound_holds_for_clients_that_name_no_number() -> None:
     bodies = [(path, body) for path, body, _ in ASKED if path != "/v1/messages"]
     bodies += [("/agui", AGUI)]
     for limits, got in ((Limits(max_tokens=500), 500), (Limits(), None)):
-        provider = ScriptedProvider(*[["Yes."]] * 9)
+        provider = ScriptedProvider(*[["Yes."]] * 10)
         async with serving_of(provider, limits) as port:
             for path, body in bodies:
                 assert (await post(port, path, body))[0] == 200, path
@@ -59,7 +59,8 @@ async def test_a_bound_holds_for_clients_that_name_no_number() -> None:
             assert (await post(port, "/chat", {**own, "prompt": "hi", "model": None}))[0] == 200
             query = "&".join(f"{name}={value}" for name, value in own.items())
             await fetch(port, f"/api/chat/stream-http?query=hi&{query}")
-        assert len(provider.requests) == len(bodies) + 2
+            await fetch(port, "/streaming_chat", "POST", b'{"request": "hi"}')
+        assert len(provider.requests) == len(bodies) + 3
         assert {request.max_tokens for request in provider.requests} == {got}
 
 
