@@ -20,12 +20,14 @@ from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.api import API
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.openai import OpenAIProvider
+from llmstream.providers.openai import OpenAIProvider, OpenAIResponsesProvider
+from llmstream.providers.provider import ProviderTraits
 from llmstream.providers.sdk_adapter import SDKAdapter
 from llmstream.wire.efforts import COMMON
 from llmstream.wire.fitting.rules import ANY_ID, ID_OF_40, MISTRAL_ID, SystemPlace
 from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS, ToolRules
 from llmstream.wire.openai_chat.request import ChatVariant
+from llmstream.wire.openai_responses.request import ResponsesVariant
 from llmstream.wire.option_rules import ALIBABA, DEEPSEEK, MOONSHOT, OPENAI_SAMPLING
 
 
@@ -103,6 +105,23 @@ def _without_openai_s_variables(client: Any, headers: Mapping[str, str]) -> None
 
 
 _SDK = SDKAdapter("openai", "AsyncOpenAI", _without_openai_s_variables)
+
+
+class MistralResponsesProvider(OpenAIResponsesProvider):
+    """Mistral's Responses (mistralai 3.7, `client.responses`): it keeps no answer, and has no tiers."""
+
+    api = API(url="https://api.mistral.ai/v1", keys=("MISTRAL_API_KEY",), sdk=_SDK)
+    default_model = "mistral-medium-latest"
+
+    def make_traits(self, **traits: Any) -> ProviderTraits:
+        """Those of Responses, in Mistral's variant."""
+        made = super().make_traits(**traits)
+        self._responses = ResponsesVariant(self.name, service_tiers={}, stateless=False)
+        return made
+
+    def counts_prompts(self) -> bool:
+        """It does."""
+        return True
 
 
 def _variant(**differences: Any) -> ChatVariant:

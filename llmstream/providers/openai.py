@@ -120,9 +120,13 @@ class OpenAIResponsesProvider(_OverOpenAI):
         )
         return super().make_traits(schemas=SchemaSupport(native=True, forced_call=True), **traits)
 
+    def counts_prompts(self) -> bool:
+        """Whether the server is known to count the tokens of a prompt."""
+        return self.is_openai()
+
     def count_outbound(self, rendered: Rendered) -> Outbound | None:
         """The request as `input_tokens` takes it (https://platform.openai.com/docs/api-reference/responses/input-tokens)."""
-        if not self.is_openai():
+        if not self.counts_prompts():
             return None
         body = {name: value for name, value in rendered.body.items() if name in _COUNTED}
         path = f"{self._format.path}/input_tokens"

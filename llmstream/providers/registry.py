@@ -26,6 +26,7 @@ _BUILT_IN = {
     "openai-responses": "llmstream.providers.openai:OpenAIResponsesProvider",
     "anthropic": "llmstream.providers.anthropic:AnthropicProvider",
     "bedrock": "llmstream.providers.bedrock:BedrockProvider",
+    "mistral-responses": "llmstream.providers.compatible:MistralResponsesProvider",
     "cohere": "llmstream.providers.cohere:CohereProvider",
     "gemini": "llmstream.providers.gemini:GeminiProvider",
     "ollama": "llmstream.providers.ollama:OllamaProvider",
@@ -33,7 +34,15 @@ _BUILT_IN = {
     "local": "llmstream.providers.local:LocalProvider",
     "simulator": "llmstream.providers.simulator:SimulatorProvider",
 }
-_OWN_FORMAT = ("openai", "openai-responses", "anthropic", "bedrock", "cohere", "gemini", "ollama")
+_OWN_FORMAT = (
+    "openai",
+    "openai-responses",
+    "anthropic",
+    "bedrock",
+    "cohere",
+    "gemini",
+    "ollama",
+)
 _BARE = (
     (re.compile(r"(gpt-|o\d|chatgpt-)"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
@@ -106,6 +115,8 @@ def listing() -> list[Listing]:
             )
             for vendor in _vendors().values()
         ),
+        # Behind the vendor's row: without a model's name its key means that one.
+        _listed_own("mistral-responses"),
         Listing(
             "local",
             _load("local").default_model,
