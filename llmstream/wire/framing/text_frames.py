@@ -129,13 +129,8 @@ class TextTemplate:
 
     def text(self, block: bytes) -> str | None:
         """The text of a frame, whose head and data these are, if it is like the one that was learned from."""
-        if not block.startswith(self._begin):
-            # An event of another name: after it the same frame may have another meaning.
-            self.known = False
-        if not self.known or not block.endswith(self._end):
-            return None
-        value = block[len(self._begin) : -len(self._end)] if self._is_alone else self._find(block)
-        if not value or _QUOTE in value:
+        value = self._only(block) if self._is_alone else self._among(block)
+        if not value:
             return None
         try:
             content = value.decode()
@@ -147,11 +142,22 @@ class TextTemplate:
         self._used += 1
         return content
 
-    def _find(self, block: bytes) -> bytes | None:
-        """The text among the values of a frame; None if one of them doesn't fit."""
+    def _only(self, block: bytes) -> bytes | None:
+        """The text, where nothing else differs; None if the frame isn't like that."""
+        if not block.startswith(self._begin):
+            # An event of another name: after it the same frame may have another meaning.
+            self.known = False
+        if not self.known or not block.endswith(self._end):
+            return None
+        value = block[len(self._begin) : -len(self._end)]
+        return None if _QUOTE in value else value
+
+    def _among(self, block: bytes) -> bytes | None:
+        """The text among other values that differ; None if the frame isn't like that."""
         at, text = 0, b""
-        for literal, closing, fits in self._pieces:
+        for literal, closing, fits in self._pieces if self.known else ():
             if not block.startswith(literal, at):
+                self.known = self.known and at > 0  # as in `_only`
                 return None
             at += len(literal)
             end = block.find(closing, at)
