@@ -63,7 +63,7 @@ SERVER_LIMITS: Final = (
     ),
     LimitOption("max_messages", "NUMBER", "messages that one request may have", 1_000),
     LimitOption(
-        "max_parts", "NUMBER", "texts, images, calls and results in all its messages", 10_000
+        "max_parts", "NUMBER", "texts, images, calls and results in all its messages", 5_000
     ),
     LimitOption("max_tools", "NUMBER", "tools that one request may have", 1_000),
     LimitOption(

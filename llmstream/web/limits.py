@@ -26,7 +26,7 @@ class Limits:
     max_values: int | None = MOST_VALUES
     """Values in the JSON of a request, each name and each number. `llmstream.web.request_body` says why."""
     max_messages: int | None = 1_000
-    max_parts: int | None = 10_000
+    max_parts: int | None = 5_000
     """Texts, images, calls and results in all messages together. Each takes some 10 µs to read and to hand on."""
     max_tools: int | None = 1_000
     """Vendors take 128; gateways of tools have hundreds."""
