@@ -141,13 +141,6 @@ async def drive(client: LLMClient, shown: Shown, *, stream: bool = True, **optio
 # --- where keys are given ------------------------------------------------------------------------------------
 
 
-VARIABLES = {
-    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
-}
-"""Where the key and the address stand; others have OpenAI's."""
-
-
 def by_argument(
     provider: str, url: str, monkeypatch: pytest.MonkeyPatch, **options: Any
 ) -> LLMClient:
@@ -164,6 +157,7 @@ def by_argument(
 VARIABLES = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
     "bedrock": ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
 }
 """Where a provider's key and its address are found."""
 

@@ -52,7 +52,8 @@ async def sent_back(client: str, upstream: str, first: Handler, *, stream: bool)
                     said = await asking.complete([HI])
                 await asking.complete([HI, said, HI])
         body = server.requests[1].body
-    return body["input" if "input" in body else "messages"][1:-1]
+    turns = next(body[name] for name in ("input", "messages", "contents") if name in body)
+    return turns[1:-1]
 
 
 @pytest.mark.parametrize("stream", [True, False])
