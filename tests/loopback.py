@@ -146,7 +146,15 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
         name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)
     }
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(first.split()[1], headers, json.loads(body) if body else None, connection)
+    return Request(first.split()[1], headers, _parsed(body), connection)
+
+
+def _parsed(body: bytes) -> Any:
+    """A body as JSON; a form as its text."""
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return body.decode()
 
 
 def pieces(format: str, *items: ScriptItem) -> list[bytes]:
