@@ -21,6 +21,7 @@ from llmstream.providers.http.error_response import read_small
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
 from llmstream.wire.answer_writer import NOT_UNDERSTOOD
+from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.formats import find_format
 from llmstream.wire.json_fields import as_count, parse_json
 from llmstream.wire.outbound import Rendered
@@ -43,6 +44,18 @@ class LearnedTraits(ProviderTraits):
     def knows_prefill(self, request: ChatRequest) -> bool:
         """Whether the model is known to take a prefill."""
         return self.prefill
+
+
+_AMAZON = "application/vnd.amazon.eventstream"
+"""The media type in which Amazon sends another API's events, each in a message of its own."""
+
+
+def _unwrap(decoder: Decoder) -> None:
+    """Read such an answer, unless messages are what the format's answers come in."""
+    from llmstream.wire.framing.event_stream import ChunkStream, EventStream
+
+    if not isinstance(decoder.framing, EventStream):
+        decoder.reframe(ChunkStream())
 
 
 class HTTPProvider:
@@ -146,6 +159,8 @@ class HTTPProvider:
             if not self.names_model:
                 decoder.start.model = request.model
             decoder.start.rate_limits = rate_limits_of(response.headers)
+            if response.headers.get("content-type", "").startswith(_AMAZON):
+                _unwrap(decoder)
             reader = AnswerReader(body, decoder, call, exchange.watchdog, response.abort)
             while not reader.done:
                 events = await reader.read()

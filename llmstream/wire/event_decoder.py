@@ -56,6 +56,10 @@ class Decoder(AnswerWriter):
         self.frames = 0
         """Frames so far; keep-alives are none."""
 
+    def reframe(self, framing: Framing) -> None:
+        """Cut the bytes in another way than the format does: before any is fed."""
+        self._framer = framing.framer(max_frame=self._max_stray, shortcuts=not self._include_raw)
+
     # --- for the caller, who has bytes -------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> list[StreamEvent]:

@@ -268,7 +268,6 @@ async def test_google_s_client_has_the_version_in_the_body() -> None:
 
 
 async def test_amazon_s_client_has_the_version_in_the_body() -> None:
-    """Its answers are in another framing, so only what it sends is looked at."""
     import anthropic
 
     options: Any = {"aws_region": "eu-west-1", "api_key": "t-loopback"}

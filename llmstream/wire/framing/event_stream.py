@@ -15,6 +15,7 @@ Linear in the input: a message in many pieces is joined once. Bounded by `max_fr
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from struct import Struct, pack
@@ -40,6 +41,8 @@ _SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _JSON = "application/json"
 ERROR = "error"
 """The name of a frame that reports a failure."""
+CHUNK = "chunk"
+"""The event of InvokeModelWithResponseStream: `{"bytes": …}`, in base64."""
 
 
 class StreamMessage(NamedTuple):
@@ -162,6 +165,22 @@ class EventStreamFramer:
         """Nothing after this is read."""
         self._is_over = True
         return BrokenFrame("", data, stray=True, flaw=flaw)
+
+
+class ChunkFramer(EventStreamFramer):
+    """The framer of a body whose events are another API's, each wrapped into a `chunk` event."""
+
+    __slots__ = ()
+
+    def _frame_of(self, block: bytes, size: int) -> Frame | str:
+        frame = super()._frame_of(block, size)
+        if not isinstance(frame, Frame) or frame.event != CHUNK:
+            return frame
+        wrapped = _object_in(frame.data).get("bytes")
+        try:
+            return Frame("", b64decode(wrapped if isinstance(wrapped, str) else "", validate=True))
+        except ValueError:
+            return self._break("the bytes of a chunk aren't base64", frame.data)
 
 
 def _flaw_of_prelude(data: bytes, at: int, total: int, size: int, checksum: int) -> str:
@@ -300,3 +319,24 @@ class EventStream:
             found.append(body[:total])
             body = body[total:]
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkStream(EventStream):
+    """The framing of another API's events through Amazon: those of Claude, for the SDK's client for Bedrock."""
+
+    def framer(self, *, max_frame: int = MAX_FRAME, shortcuts: bool = True) -> ChunkFramer:
+        """A framer for one body."""
+        return ChunkFramer(max_frame=max_frame)
+
+    def frame(self, data: bytes, event: str = "") -> bytes:
+        """The bytes of one event, wrapped."""
+        wrapped = json.dumps({"bytes": b64encode(data).decode(), "p": "abc"})
+        return encode_message(
+            StreamMessage({":event-type": CHUNK, ":message-type": "event"}, wrapped.encode())
+        )
+
+    def unframe(self, frame: bytes) -> bytes:
+        """The data of one event."""
+        wrapped = _object_in(EventStream.unframe(self, frame))
+        return b64decode(str(wrapped.get("bytes", "")))

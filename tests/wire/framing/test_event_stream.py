@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmstream.wire.framing.event_stream import (
+    ChunkStream,
     EventStream,
     EventStreamFramer,
     StreamMessage,
@@ -188,6 +189,20 @@ def test_frames_of_text_are_learned() -> None:
             framer.learn(frame, "a")
     named = "contentBlockDelta"
     assert found == [named, "b", named, "d", "messageStop", named]
+
+
+@given(st.lists(st.binary(max_size=30), max_size=5), st.integers(1, 60))
+def test_what_amazon_wraps_is_unwrapped(events: list[bytes], size: int) -> None:
+    """In pieces of any size; an exception among the chunks stays one."""
+    framing = ChunkStream()
+    body = b"".join(map(framing.frame, events)) + THROTTLED
+    framer = framing.framer()
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    found = [frame for piece in pieces for frame in framer.feed(piece)]
+    *unwrapped, failure = [(frame.event, frame.data) for frame in found if isinstance(frame, Frame)]
+    assert unwrapped == [("", event) for event in events]
+    assert failure[0] == "error"
+    assert [framing.unframe(frame) for frame in framing.split(body)][:-1] == events
 
 
 @pytest.mark.sdk
