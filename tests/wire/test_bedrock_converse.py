@@ -1,4 +1,4 @@
-"""Bedrock's Converse, decoded and encoded."""
+"""Bedrock's Converse, decoded, encoded, rendered and parsed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ import pytest
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, error, opaque, reasoning_delta, text_delta
 from llmstream.messages import (
+    ChatRequest,
     File,
     FinishReason,
+    HostedTool,
+    ImagePart,
+    Message,
     ProviderPart,
     ReasoningPart,
     Source,
     TextPart,
+    Tool,
     ToolCall,
+    ToolChoice,
+    ToolResult,
     Usage,
 )
 from llmstream.wire import encoder
 from llmstream.wire.bedrock_converse.decode import ConverseDecoder
 from llmstream.wire.bedrock_converse.encode import ConverseEncoder
+from llmstream.wire.bedrock_converse.request import parse_request, render_request
 from llmstream.wire.framing.event_stream import EventStream
 from tests.grammar_check import check_calls, check_stream
 from tests.recordings import (
@@ -32,6 +40,7 @@ from tests.recordings import (
     recordings,
     sizes,
 )
+from tests.wire.vendor_types import check_converse
 
 FORMAT = "bedrock-converse"
 FRAMING = EventStream()
@@ -496,6 +505,187 @@ def test_clients_of_messages_dont_hear_what_only_bedrock_says():
     told = b"".join(map(feed, decode(ConverseDecoder, [ANSWER])))
     assert b"metrics" not in told
     assert b"message_stop" in told
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+NOVA = "us.amazon.nova-2-lite-v1:0"
+HI = [Message("user", "hi")]
+PDF = b"%PDF-1.4 x"
+
+
+def body(model=CLAUDE, messages=HI, **options):
+    """What goes out, which botocore's model of the service takes, and the warnings."""
+    rendered = render_request(ChatRequest(messages, model, **options))
+    check_converse(rendered.body)
+    return rendered.body, [warning.partition(":")[0] for warning in rendered.warnings]
+
+
+def test_a_plain_question_is_no_more_than_that():
+    asked, warned = body()
+    turns = [{"role": "user", "content": [{"text": "hi"}]}]
+    assert asked == {"modelId": CLAUDE, "messages": turns, "stream": True}
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "members"),
+    [
+        (CLAUDE, "low", {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
+        (CLAUDE, "none", {"thinking": {"type": "disabled"}}),
+        ("anthropic.claude-opus-5-5-v1:0", "max", {"thinking": {"type": "adaptive"}}),
+        (NOVA, "high", {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}}),
+        (NOVA, "none", {"reasoningConfig": {"type": "disabled"}}),
+        ("openai.gpt-oss-120b-1:0", "medium", {"reasoning_effort": "medium"}),
+    ],
+)
+def test_each_model_is_told_in_its_own_words_how_long_to_think(model, effort, members):
+    asked, warned = body(model, reasoning_effort=effort)
+    assert asked["additionalModelRequestFields"] == members
+    assert warned == []
+    again = parse_request(asked)
+    assert again.reasoning_effort == effort
+    assert render_request(again).body == asked
+
+
+def test_other_models_are_told_nothing_of_it():
+    asked, warned = body("meta.llama3-3-70b-instruct-v1:0", reasoning_effort="low", top_k=3)
+    assert "additionalModelRequestFields" not in asked
+    assert warned == ["reasoning_effort", "top_k"]
+
+
+def test_a_choice_counts_for_amazons_own_tools():
+    tool = HostedTool({"type": "systemTool", "name": "nova_grounding"})
+    asked, warned = body(NOVA, tools=[tool], tool_choice=ToolChoice("auto"))
+    config = {"tools": [{"systemTool": {"name": "nova_grounding"}}], "toolChoice": {"auto": {}}}
+    assert (asked["toolConfig"], warned) == (config, [])
+    assert parse_request(asked).tools == [tool]
+
+
+def test_calls_are_forbidden_by_leaving_the_tools_out_where_that_may_be():
+    call = ToolCall("t", "f", "{}", {})
+    history = [*HI, Message("assistant", [call]), Message("tool", [ToolResult("t", "5")])]
+    none = {"tools": [Tool("f")], "tool_choice": ToolChoice("none")}
+    for messages, sent in ((HI, False), (history, True)):
+        asked, warned = body(messages=messages, **none)
+        assert ("toolConfig" in asked, warned) == (sent, ["tool_choice"])
+
+
+def test_a_history_with_calls_has_tools_whatever_the_request_says():
+    call = ToolCall("t", "f", "{}", {})
+    history = [*HI, Message("assistant", [call]), Message("tool", [ToolResult("t", "5")])]
+    asked, warned = body(messages=history)
+    (tool,) = asked["toolConfig"]["tools"]
+    assert (tool["toolSpec"]["name"], warned) == ("f", [])
+    assert parse_request(asked).tools == []
+
+
+def test_what_the_caller_sends_himself_counts_for_the_rules():
+    own = {"bedrock": {"inferenceConfig": {"topP": 0.3}}}
+    asked, warned = body(temperature=0.5, provider_options=own)
+    assert (asked["inferenceConfig"], warned) == ({"topP": 0.3}, ["temperature"])
+
+
+def test_documents_have_names_of_their_own_and_a_text_beside_them():
+    file = File(name="my_file v1.2.pdf", data=PDF)
+    asked, warned = body(messages=[Message("user", [file, file])])
+    (turn,) = asked["messages"]
+    text, first, second = turn["content"]
+    assert text == {"text": "[Document]"}
+    names = [block["document"]["name"] for block in (first, second)]
+    assert (names, warned) == (["my-file v1-2", "my-file v1-2 2"], [])
+    assert [part.type for part in parse_request(asked).messages[0].parts] == ["file", "file"]
+
+
+def test_what_stands_in_s3_goes_by_its_address_and_other_addresses_dont():
+    parts = [
+        TextPart("x"),
+        ImagePart("s3://b/x.png"),
+        File(url="s3://b/x.mp4"),
+        File(url="s3://b/x.csv", name="x"),
+        File(url="https://a.example/x.pdf"),
+        ImagePart("https://a.example/x.png"),
+    ]
+    asked, warned = body(messages=[Message("user", parts)])
+    (turn,) = asked["messages"]
+    assert [next(iter(block)) for block in turn["content"]] == [
+        "text",
+        "image",
+        "video",
+        "document",
+    ]
+    assert sorted(warned) == ["file", "image"]
+
+
+@pytest.mark.parametrize(("model", "marked"), [(CLAUDE, True), (NOVA, True), ("meta.x", False)])
+def test_a_mark_is_a_block_behind_its_part_where_the_model_takes_one(model, marked):
+    history = [Message("system", [TextPart("s", "1h")]), Message("user", [TextPart("hi", "5m")])]
+    asked, warned = body(model, history, tools=[Tool("f", cache="5m")])
+    points = json.dumps(asked).count('"cachePoint"')
+    assert (points, warned) == (3 if marked else 0, [])
+    if marked:
+        again = parse_request(asked)
+        assert again.messages == history
+        assert again.tools == [Tool("f", cache="5m")]
+
+
+def test_five_marks_are_one_too_many():
+    history = [Message("user", [TextPart(str(number), "5m") for number in range(5)])]
+    asked, warned = body(messages=history)
+    assert (json.dumps(asked).count('"cachePoint"'), warned) == (4, ["cache"])
+
+
+def test_citations_go_back_with_their_text():
+    citation = {"title": "D", "location": {"web": {"url": "https://a.example"}}}
+    events = events_of(START, *TEXT, delta(0, citation=citation), end(0), ending())
+    message = events[-1].message
+    asked, _ = body(messages=[*HI, message, *HI])
+    cited = {"content": [{"text": "Hello"}], "citations": [citation]}
+    assert asked["messages"][1]["content"] == [{"citationsContent": cited}]
+    parsed = parse_request(asked).messages[1]
+    assert (parsed.text, parsed.sources) == ("Hello", message.sources)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"guardContent": {"text": {"text": "x"}}},
+        {"searchResult": {"source": "s", "title": "t", "content": [{"text": "x"}]}},
+        {"document": {"name": "d", "format": "txt", "source": {"text": "x"}}},
+        {
+            "image": {
+                "format": "png",
+                "source": {"s3Location": {"uri": "s3://b", "bucketOwner": "1"}},
+            }
+        },
+        {"cachePoint": {"type": "default"}},
+    ],
+)
+def test_blocks_we_have_no_part_for_go_through(block):
+    content = [block, {"text": "hi"}]
+    asked = {"modelId": CLAUDE, "messages": [{"role": "user", "content": content}]}
+    assert render_request(parse_request(asked)).body["messages"] == asked["messages"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        ({"modelId": 5}, "modelId"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "robot", "content": []}]}, r"messages\[0\].role"),
+        ({"messages": [{"role": "user", "content": "hi"}]}, r"messages\[0\].content"),
+        ({"messages": [{"role": "user", "content": [{}]}]}, r"content\[0\]"),
+        ({"messages": [{"role": "user", "content": [{"text": 5}]}]}, r"content\[0\].text"),
+        ({"inferenceConfig": 5}, "inferenceConfig"),
+        ({"toolConfig": {"tools": [{"toolSpec": {}}]}}, "toolSpec"),
+        ({"outputConfig": {"textFormat": {}}}, "textFormat"),
+    ],
+)
+def test_a_wrong_body_is_refused_by_its_place(wrong, place):
+    good = {"modelId": CLAUDE, "messages": [{"role": "user", "content": [{"text": "hi"}]}]}
+    with pytest.raises((TypeError, ValueError), match=place):
+        parse_request({**good, **wrong})
 
 
 # --- recordings -------------------------------------------------------------------------------------------

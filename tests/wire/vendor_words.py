@@ -106,9 +106,10 @@ CODES_BY_PAGE: dict[str, dict[str, str]] = {
         "rate_limit": "ThrottlingException",
         "overloaded": "ServiceUnavailableException ModelNotReadyException",
         "server": (
-            "InternalServerException ModelErrorException ModelStreamErrorException ModelTimeoutException"
+            "InternalServerException ModelErrorException ModelStreamErrorException"
             " ConflictException"
         ),
+        "timeout": "ModelTimeoutException",
         "invalid_request": "ValidationException",
     },
     "docs.z.ai/api-reference/api-code; docs.bigmodel.cn/cn/api/api-code": {

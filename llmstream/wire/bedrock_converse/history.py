@@ -98,7 +98,8 @@ class ConverseTurns:
                 continue
             block = self._block(part)
             if block is not None:
-                blocks.append(mark(block, getattr(part, "cache", None), self._word))
+                cache = getattr(part, "cache", None)
+                blocks.append(block if cache is None else mark(block, cache, self._word))
         return blocks
 
     def _block(self, part: Part) -> dict[str, Any] | None:

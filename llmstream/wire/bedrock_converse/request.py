@@ -108,6 +108,8 @@ def _render_options(
             options.body[name] = fit(name, value, _BOUNDS, "Bedrock", warnings)
     _render_tool_choice(request, tools, options)
     fields = {**as_object(body.get(_FIELDS)), **as_object(own.get(_FIELDS))}
+    given = as_object(own.get("inferenceConfig"))
+    fields |= {ours: given[theirs] for ours, theirs in _NAMES.items() if theirs in given}
     rendered.merge(render_model_options(request, options, fields))
     found = {theirs: options.body.get(ours) for ours, theirs in _NAMES.items()}
     inference = present(**found)
@@ -191,9 +193,7 @@ def _render_tool_choice(
 ) -> None:
     """The choice, in Anthropic's words. There is none for "none": then the tools are left out, if they may be."""
     choice = request.tool_choice
-    options.body["tools"] = [
-        {"name": tool.name} for tool in request.tools if isinstance(tool, Tool)
-    ]
+    options.body["tools"] = [{"name": _name_of(tool)} for tool in tools]
     if choice is None:
         return
     if choice.mode == "none":
@@ -207,6 +207,11 @@ def _render_tool_choice(
     mode = {"required": "any"}.get(choice.mode, choice.mode)
     options.body["tool_choice"] = {"type": mode, **present(name=choice.name)}
     leave_out(TOOLS, options)
+
+
+def _name_of(tool: Mapping[str, Any]) -> Any:
+    """The name of a rendered tool, be it a function or a tool of Amazon's."""
+    return next(iter(tool.values())).get("name")
 
 
 def _blocks_of(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
