@@ -284,7 +284,8 @@ def test_a_citation_says_where_in_the_whole_text(citation: Any, places: Any) -> 
         said("content-delta", 0, content=5),
         said("content-delta", 0, content={"text": 5}),
         said("content-delta", 0, content={"thinking": 5}),
-        {"type": "content-delta", "index": 0},
+        {"type": "content-delta", "index": 0, "delta": 5},
+        {"type": "content-delta", "index": 0, "delta": {"message": 5}},
         said("tool-call-start", 0, tool_calls=5),
         call_start(0, 5, id="a"),
         call_start(0, "", name=5, id="a"),  # type: ignore[arg-type]
@@ -298,6 +299,16 @@ def test_a_member_of_another_type_is_a_protocol_error(broken: dict[str, Any]) ->
     last = answer(*text("a"), broken)[-1]
     assert last.error_info is not None
     assert last.error_info.kind == "protocol"
+
+
+@pytest.mark.parametrize("kind", ["content-start", "content-delta", "tool-plan-delta"])
+@pytest.mark.parametrize("delta", [None, {}, {"message": None}, {"message": {}}])
+def test_an_event_may_say_nothing(kind: str, delta: Any) -> None:
+    empty = {"type": kind, "index": 0, "delta": delta}
+    assert (
+        message(*text("a"), empty, said("content-delta", 0, content={"text": "b"}), end()).text
+        == "ab"
+    )
 
 
 def test_what_is_not_understood_is_named() -> None:

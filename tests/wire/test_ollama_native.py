@@ -275,6 +275,23 @@ def test_arguments_of_any_type_are_read(given: Any, text: str, input: Any) -> No
     assert (call.arguments, call.input, call.complete) == (text, input, input is not None)
 
 
+def test_a_call_may_stand_without_its_function() -> None:
+    """As some proxies flatten it."""
+    flat = {"name": "add", "arguments": {"x": 1}}
+    (call,) = message(line({"tool_calls": [flat]}), line(**END)).tool_calls
+    assert (call.name, call.input) == ("add", {"x": 1})
+    (lone,) = message(line({"tool_calls": tool(arguments={"x": 1})}), line(**END)).tool_calls
+    assert (lone.name, lone.input) == ("add", {"x": 1})
+
+
+def test_a_proxy_may_send_the_lines_as_events() -> None:
+    body = lines(line({"content": "a"}), line({"content": "b"}), line({"content": ""}, **END))
+    data = b"".join(b"data: %s\n\n" % each for each in body.splitlines()) + b"data: [DONE]\n\n"
+    last = check_stream(decode(data))
+    assert last.message is not None
+    assert last.message.text == "ab"
+
+
 def test_calls_without_ids_get_some_that_differ_from_answer_to_answer() -> None:
     """By the time of the answer, for Ollama's answers have no id."""
     calls = [line({"tool_calls": [tool(arguments={"x": 1})]}), line(**END)]

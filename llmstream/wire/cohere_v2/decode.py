@@ -197,9 +197,10 @@ class CohereDecoder(Decoder):
 
 
 def _said(payload: dict[str, Any]) -> dict[str, Any]:
-    """What an event's delta says. KeyError and TypeError make its frame a bad one."""
-    message: dict[str, Any] = payload["delta"]["message"]
-    return message
+    """What an event's delta says; nothing, where it is null. AttributeError makes its frame a bad one."""
+    delta = payload.get("delta")
+    message: dict[str, Any] | None = None if delta is None else delta.get("message")
+    return {} if message is None else message
 
 
 def _is_failure(payload: dict[str, Any]) -> bool:

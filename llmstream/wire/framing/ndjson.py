@@ -1,6 +1,7 @@
 """Newline-delimited JSON (https://github.com/ndjson/ndjson-spec): each line is a frame.
 
 - Lines end in LF; a CR before it is dropped, and so is a byte order mark at the start. Blank lines are keep-alives.
+- A `data:` before a line, which proxies put there, is dropped too.
 - `finish()` returns a last line without LF as a frame marked `terminated=False`. The format decides if it was cut.
 - A body whose first line isn't an object on that line is not NDJSON: an HTML page, or indented JSON. All its lines are
   returned as `stray`. So is a body of one line without LF: a whole JSON document, or an error.
@@ -105,7 +106,7 @@ class NDJSONFramer:
             return
         if not self._begun:
             line = line.removeprefix(_BOM)
-        line = line.strip(b" \t\r")
+        line = line.strip(b" \t\r").removeprefix(b"data:").lstrip()
         if not line:
             return
         if not self._begun:

@@ -83,9 +83,10 @@ def parse_calls(given: Any, unread: Unread) -> list[WholeCall]:
 
 
 def _parse_call(call: Mapping[str, Any], unread: Unread) -> WholeCall:
-    unread.look_over("message.tool_calls.", call, members.CALL)
-    function = as_object(call["function"])
-    unread.look_over("message.tool_calls.function.", function, members.FUNCTION)
+    function = as_object(call.get("function", call))
+    unread.look_over("message.tool_calls.", call, members.CALL | members.FUNCTION)
+    if function is not call:
+        unread.look_over("message.tool_calls.function.", function, members.FUNCTION)
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
         arguments = _as_text(arguments)
