@@ -81,7 +81,8 @@ class Generation:
             await self.app(scope, receive, send)
         finally:
             self._running -= 1
-            await self._close_if_done()
+            if self._is_retired:
+                await self._close_if_done()
 
     async def retire(self) -> None:
         """No more requests come. Once the last has its answer, everything is closed."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
@@ -72,7 +73,7 @@ class Gate:
             return
         scope = _without_slash(scope)
         is_http = scope["type"] == "http"
-        connection = Request(scope, receive) if is_http else HTTPConnection(scope)
+        connection = HttpRequest(scope, receive) if is_http else HTTPConnection(scope)
         request_id = new_request_id(connection.headers.get("x-request-id"))
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
         record = self._record(connection, request_id)
@@ -186,6 +187,32 @@ class Gate:
             await response(scope, receive, send)
         else:
             await deny(WebSocket(scope, receive, send), response)
+
+
+class _FirstHeaders(Headers):
+    """Headers of which the first of a name is found at once. Starlette looks at all of them each time."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(raw=raw)
+        self._first = dict(reversed([*raw]))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of the first header of this name."""
+        value = self._first.get(key.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+
+class HttpRequest(Request):
+    """A request whose headers are asked for several times."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        super().__init__(scope, receive)
+        self._known = _FirstHeaders(scope["headers"])
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, by names in any case."""
+        return self._known
 
 
 def _noting(send: Send, record: ServedRequest) -> Send:

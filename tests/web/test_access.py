@@ -12,6 +12,7 @@ from starlette.routing import Mount
 
 from llmstream.errors import ConfigurationError
 from llmstream.web import Access, Limits, RefusedError, wrong_keys
+from llmstream.web.gate import HttpRequest
 from tests.web.serving import fetch, serving
 from tests.web.test_app import app_with, post
 from tests.web.test_conversation_endpoints import begin
@@ -313,3 +314,14 @@ def test_a_limit_that_nobody_could_keep_is_refused(wrong) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Limits(**wrong)
     Limits(max_messages=None, per_client=None, max_streams=None, body_timeout=None, retry_after=0)
+
+
+async def test_the_first_of_two_headers_counts_in_any_case() -> None:
+    scope = {"type": "http", "headers": [(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")]}
+
+    async def receive():
+        raise AssertionError("nobody reads the body")
+
+    headers = HttpRequest(scope, receive).headers
+    assert (headers.get("X-A"), headers["x-a"], headers.getlist("x-a")) == ("1", "1", ["1", "3"])
+    assert (headers.get("x-c"), headers.get("x-c", ""), "X-B" in headers) == (None, "", True)
