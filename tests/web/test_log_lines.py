@@ -7,7 +7,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -142,8 +142,8 @@ def check(lines: list[str], text: str, least: int) -> None:
         assert not line.startswith("forged")
 
 
-@contextmanager
-def ready(provider: str, url: str):
+@asynccontextmanager
+async def ready(provider: str, url: str):
     """An app before this provider, and the two forms of its audit."""
     audits = io.StringIO(), io.StringIO()
     client = LLMClient(
@@ -157,8 +157,10 @@ def ready(provider: str, url: str):
     app = create_app(
         client, models={"m": f"{provider}:m"}, access=Access(keys=[KEY]), observers=observers
     )
-    with everything_logged(*audits) as lines:
-        yield app, lines
+    # It closes its connections, which other tests would pay for.
+    async with client:
+        with everything_logged(*audits) as lines:
+            yield app, lines
 
 
 async def ask(port: int, path: str, body: Any, method: str = "POST", **headers: str) -> None:
@@ -199,16 +201,16 @@ async def test_what_a_provider_or_a_model_says_in_any_field(provider, text) -> N
         await reply.send(whole)
         await reply.end()
 
-    async with Loopback(answer) as loopback:
-        with ready(provider, loopback.url(provider)) as (app, lines):
-            async with serving(app, log_level="debug") as port:
-                refusals = [
-                    b"!" + json.dumps(v).encode() for e in ERRORS for v in variants(e, text)
-                ]
-                asked = [*answers(FORMATS[provider], text), *refusals]
-                for each in asked:
-                    said[:] = [each]
-                    await ask(port, "/chat", {"prompt": "hi", "stream": True})
+    async with (
+        Loopback(answer) as loopback,
+        ready(provider, loopback.url(provider)) as (app, lines),
+        serving(app, log_level="debug") as port,
+    ):
+        refusals = [b"!" + json.dumps(v).encode() for e in ERRORS for v in variants(e, text)]
+        asked = [*answers(FORMATS[provider], text), *refusals]
+        for each in asked:
+            said[:] = [each]
+            await ask(port, "/chat", {"prompt": "hi", "stream": True})
     check(lines, text, len(asked) // 4)
 
 
@@ -226,23 +228,25 @@ async def test_what_a_client_says_in_any_field(text) -> None:
         "tools": [TOOL],
     }
     bodies["/streaming_chat"] = {"request": "hi"}
-    async with Loopback(answer) as loopback:
-        with ready("openai", loopback.url("openai")) as (app, lines):
-            async with serving(app, log_level="debug") as port:
-                for path, body in bodies.items():
-                    for other in variants(body, text):
-                        await ask(port, path, other)
-                for name in HEADERS:
-                    headers = {name.replace("-", "_"): in_header(text)}
-                    await ask(port, "/chat", {"prompt": "hi"}, **headers)
-                for path in (
-                    quote(text.encode("utf-8", "replace")),
-                    "chat?" + quote(text.encode("utf-8", "replace")),
-                ):
-                    await ask(port, f"/{path}", {"prompt": "hi"})
-                    await ask(port, f"/v1/models/{path}", {}, "GET")
-                    await ask(port, f"/api/chat/stream-http?query={path}&token={path}", {}, "GET")
-                await ask(port, "/chat", {"prompt": "hi"}, in_method(text))
+    async with (
+        Loopback(answer) as loopback,
+        ready("openai", loopback.url("openai")) as (app, lines),
+        serving(app, log_level="debug") as port,
+    ):
+        for path, body in bodies.items():
+            for other in variants(body, text):
+                await ask(port, path, other)
+        for name in HEADERS:
+            headers = {name.replace("-", "_"): in_header(text)}
+            await ask(port, "/chat", {"prompt": "hi"}, **headers)
+        for path in (
+            quote(text.encode("utf-8", "replace")),
+            "chat?" + quote(text.encode("utf-8", "replace")),
+        ):
+            await ask(port, f"/{path}", {"prompt": "hi"})
+            await ask(port, f"/v1/models/{path}", {}, "GET")
+            await ask(port, f"/api/chat/stream-http?query={path}&token={path}", {}, "GET")
+        await ask(port, "/chat", {"prompt": "hi"}, in_method(text))
     check(lines, text, 20)
 
 
