@@ -140,7 +140,7 @@ class Service:
         if request is None or request.limits.rate is None or request.reservation is not None:
             return
         found = self.key_rates.admit(request.key or "", request.limits.rate, asked)
-        if isinstance(found, float):
+        if isinstance(found, int | float):
             text = "This key has used up its rate. Please try again later."
             wait = max(found, self.limits.retry_after)
             raise RefusedError(429, "rate_limit", text, retry_after=wait)
