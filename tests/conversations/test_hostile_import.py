@@ -142,7 +142,7 @@ hostile_data = st.dictionaries(
 )
 
 
-@examples(300)
+@examples(100)
 @given(st.data())
 def test_whatever_is_imported_says_nothing_in_the_operator_s_name(data: Any) -> None:
     """Any data with any part, in every format: it is refused, or goes out without a system message."""

@@ -179,14 +179,15 @@ async def test_what_works_on_the_operator_s_account_is_refused_in_each_client_s_
     provider = ScriptedProvider(["never"])
     async with serving(create_app(LLMClient(provider=provider))) as port:
         for path, body, name in REFUSED:
-            for stream in ({}, {"stream": True}) if "max" not in path else ({},):
-                status, _, answer = await post(port, path, {**body, **stream})
-                where = (path, body)
-                assert status == 400, where
-                kind, words = told(path, answer)
-                assert kind == "invalid_request", where
-                assert "leave it out, or ask its operator" in words, where
-                assert f"--hosted-tool {name}" in words, where
+            where = (path, body)
+            # Every other one as a stream: nothing is answered before it is refused.
+            stream = {"stream": True} if len(str(body)) % 2 else {}
+            status, _, answer = await post(port, path, {**body, **stream})
+            assert status == 400, where
+            kind, words = told(path, answer)
+            assert kind == "invalid_request", where
+            assert "leave it out, or ask its operator" in words, where
+            assert f"--hosted-tool {name}" in words, where
     assert provider.requests == []
 
 
