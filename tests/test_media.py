@@ -42,8 +42,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(64))
 PDF = b"%PDF-1.7\n" + bytes(range(64))
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(64))
 TEXT = "naïve,text\n1,2\n".encode()
-WITH_PARTS = [name for name in APIS if name not in ("ollama", "cohere")]
-"""Those whose messages have files as parts. The others' own tests have what they make of them."""
+WITH_PARTS = [name for name in APIS if name not in ("bedrock", "cohere", "ollama")]
+"""Those that take files as they are given. The others' own tests have what they make of them."""
 api = pytest.mark.parametrize("provider", WITH_PARTS)
 
 
