@@ -49,7 +49,8 @@ def check_converse(body: dict[str, Any]) -> None:
     if find_spec("botocore") is None:
         return
     validate = pytest.importorskip("botocore.validate")
-    asked = {name: body[name] for name in body if name != "stream"}
+    # What came over HTTP has the model in its path.
+    asked = {"modelId": "any", **{name: body[name] for name in body if name != "stream"}}
     report = validate.ParamValidator().validate(asked, _converse_shape())
     assert not report.has_errors(), report.generate_report()
 

@@ -685,9 +685,9 @@ def test_what_is_remembered_is_bounded_and_each_client_s_own() -> None:
     for item in items:
         recent.add("me", [item])
     names = [{"type": "item_reference", "id": item["id"]} for item in items]
-    known = [item for item in recent.resolved("me", names) if "text" in item]
+    known = [item for item in recent.resolved("me", names, 5_000) if "text" in item]
     assert known == items[-len(known) :]
     assert 2 < len(known) < 5
-    assert recent.resolved("you", names) == names
+    assert recent.resolved("you", names, 5_000) == names
     recent.add("me", [{"id": "msg_9", "text": "y"}, {"id": "big", "text": "x" * 2000}])
-    assert recent.resolved("me", names) == names
+    assert recent.resolved("me", names, 5_000) == names
