@@ -135,7 +135,7 @@ def commands(upstream: str, litellm: str | None) -> dict[str, tuple[list[str], d
     if litellm is not None:
         found["LiteLLM's proxy"] = (
             [litellm, "--config", _config(upstream), "--port", "{port}"],
-            key,
+            {**key, "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
         )
     return found
 
@@ -162,7 +162,10 @@ def started(name: str, command: list[str], environment: dict[str, str]) -> Itera
     line = [part.replace("{port}", str(port)) for part in command]
     began = time.perf_counter()
     with subprocess.Popen(
-        line, env={**os.environ, **environment}, stderr=subprocess.DEVNULL
+        line,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         try:
             _wait(port, process)
