@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from llmstream.messages import ChatRequest
 
 OPENAI_TIERS: Mapping[str, str] = {
     **{tier: tier for tier in ("auto", "default", "flex", "priority", "scale", "fast")},
@@ -31,12 +33,20 @@ def fit(
 
 
 def tier_for(
-    tier: str, words: Mapping[str, str] | None, host: str, warnings: list[str]
+    tier: str | None, words: Mapping[str, str] | None, host: str, warnings: list[str]
 ) -> str | None:
-    """The host's word for a service tier; None, with a warning, if it has none."""
-    if words is None:
+    """The host's word for the service tier, if one is asked for; None, with a warning, if it has none."""
+    if tier is None or words is None:
         return tier
     word = words.get(tier)
     if word is None:
         warnings.append(f"service_tier: {host} has no tier {tier!r}; dropped")
     return word
+
+
+def name_unsupported(
+    request: ChatRequest, names: Iterable[str], host: str, warnings: list[str]
+) -> None:
+    """A warning for each of these options that the request has: the host's format has no place for them."""
+    given = [name for name in names if getattr(request, name) not in (None, [], {})]
+    warnings += [f"{name}: not supported by {host}; dropped" for name in given]

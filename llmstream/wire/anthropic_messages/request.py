@@ -40,7 +40,7 @@ from llmstream.wire.option_rules import (
     generation,
     leave_out,
 )
-from llmstream.wire.option_values import tier_for
+from llmstream.wire.option_values import name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered
 from llmstream.wire.reasoning import is_off, owed_to
 
@@ -132,13 +132,9 @@ def _render_options(request: ChatRequest, variant: MessagesVariant, rendered: Re
     if request.reasoning_effort is not None:
         render_reasoning(request.reasoning_effort, rendered)
     _render_metadata(request.metadata, rendered)
-    for name in _UNKNOWN:
-        if getattr(request, name) is not None:
-            warnings.append(f"{name}: not supported by Anthropic Messages; dropped")
-    if request.service_tier is not None:
-        tier = tier_for(request.service_tier, _TIERS, variant.name, warnings)
-        if tier is not None:
-            body["service_tier"] = tier
+    name_unsupported(request, _UNKNOWN, "Anthropic Messages", warnings)
+    tier = tier_for(request.service_tier, _TIERS, variant.name, warnings)
+    body |= present(service_tier=tier)
 
 
 def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRules:

@@ -31,7 +31,7 @@ from llmstream.wire.fitting.tools import BEDROCK_TOOLS, SYSTEM_TOOL, fit_tools
 from llmstream.wire.inbound import keep_rest, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import TOOLS, generation, leave_out
-from llmstream.wire.option_values import fit, tier_for
+from llmstream.wire.option_values import fit, name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered
 
 
@@ -122,13 +122,9 @@ def _render_options(
         rendered.merge({"toolConfig": {"tools": tools, **_choice(choice)}})
     _render_response_format(request.response_format, rendered)
     _render_metadata(request.metadata, rendered)
-    for name in _UNKNOWN:
-        if getattr(request, name) is not None:
-            warnings.append(f"{name}: not supported by Bedrock's Converse; dropped")
-    if request.service_tier is not None:
-        tier = tier_for(request.service_tier, _TIERS, "Bedrock", warnings)
-        if tier is not None:
-            body["serviceTier"] = {"type": tier}
+    name_unsupported(request, _UNKNOWN, "Bedrock's Converse", warnings)
+    tier = tier_for(request.service_tier, _TIERS, "Bedrock", warnings)
+    body |= present(serviceTier=present(type=tier))
 
 
 def _history_rules(request: ChatRequest, variant: ConverseVariant) -> HistoryRules:

@@ -24,7 +24,7 @@ from llmstream.wire.fitting.tools import ToolRules, fit_tools
 from llmstream.wire.inbound import keep_rest, model_of, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import TOOLS, leave_out
-from llmstream.wire.option_values import fit
+from llmstream.wire.option_values import fit, name_unsupported
 from llmstream.wire.outbound import Rendered
 
 COHERE_TOOLS = ToolRules(format=FORMAT, label="Cohere's tools", takes_unknown=False)
@@ -78,9 +78,7 @@ def render_request(request: ChatRequest, variant: CohereVariant = CohereVariant(
     _render_effort(request, variant, rendered)
     if request.response_format is not None:
         rendered.body["response_format"] = _render_format(request.response_format)
-    for name in _NOT_HERE:
-        if getattr(request, name) not in (None, {}):
-            rendered.warnings.append(f"{name}: not supported by Cohere; dropped")
+    name_unsupported(request, _NOT_HERE, "Cohere", rendered.warnings)
     own = request.provider_options.get(variant.name, {})
     rendered.merge(own)
     leave_out(TOOLS, rendered, own)

@@ -28,6 +28,7 @@ from llmstream.wire.ollama_native.history import (
     refused_file,
     refused_image,
 )
+from llmstream.wire.option_values import name_unsupported
 from llmstream.wire.outbound import Rendered
 
 OLLAMA_TOOLS = ToolRules(format=FORMAT, label="Ollama's tools", takes_unknown=False)
@@ -69,9 +70,7 @@ def render_request(request: ChatRequest, variant: OllamaVariant = OllamaVariant(
     _render_effort(request, rendered)
     if request.response_format is not None:
         rendered.body["format"] = _render_format(request.response_format)
-    for name in _NOT_HERE:
-        if getattr(request, name) not in (None, {}):
-            rendered.warnings.append(f"{name}: not supported by Ollama; dropped")
+    name_unsupported(request, _NOT_HERE, "Ollama", rendered.warnings)
     rendered.merge(request.provider_options.get(variant.name, {}))
     fitted = fit_history(request.messages, _rules(request, variant))
     history = OllamaMessages(fitted.warnings)

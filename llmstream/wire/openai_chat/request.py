@@ -200,11 +200,8 @@ def _render_limits(request: ChatRequest, variant: ChatVariant, rendered: Rendere
         body[variant.max_tokens] = request.max_tokens
     if request.stop:
         body["stop"] = list(request.stop)
-    if request.service_tier is None:
-        return
     tier = tier_for(request.service_tier, variant.service_tiers, variant.name, rendered.warnings)
-    if tier is not None:
-        body["service_tier"] = tier
+    body |= present(service_tier=tier)
 
 
 def _render_tools(request: ChatRequest, variant: ChatVariant, rendered: Rendered) -> None:

@@ -44,7 +44,7 @@ from llmstream.wire.openai_responses.history import InputItems
 from llmstream.wire.openai_responses.input_reader import parse_input
 from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.option_rules import OPENAI_SAMPLING, TOOLS, leave_out
-from llmstream.wire.option_values import OPENAI_TIERS, tier_for
+from llmstream.wire.option_values import OPENAI_TIERS, name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered
 
 _TIERS: Mapping[str, str] = {**OPENAI_TIERS, "ultrafast": "ultrafast"}
@@ -69,6 +69,7 @@ class ResponsesVariant:
     """Send `store: false` and ask for encrypted reasoning. False: the server knows neither, or is to store."""
 
 
+_LABEL = "OpenAI Responses"
 _PLAIN = ("temperature", "top_p", "parallel_tool_calls")
 _UNKNOWN = ("stop", "seed", "top_k", "frequency_penalty", "presence_penalty")
 _CONTINUED = ("previous_response_id", "conversation")
@@ -107,7 +108,10 @@ def render_request(
     for message in fitted.messages:
         history.add(message)
     rendered = Rendered({"model": request.model, "input": history.items, "stream": True})
-    rendered.warnings += [*fitted.warnings, *_unknown_options(request, history)]
+    rendered.warnings += fitted.warnings
+    name_unsupported(request, _UNKNOWN, _LABEL, rendered.warnings)
+    if history.named:
+        rendered.warnings.append(f"name: not supported by {_LABEL}; dropped")
     drop_surplus(_parts_of(history.items), BREAKPOINT, rendered.warnings)
     rendered.pass_on(request.format_options, FORMAT)
     if variant.stateless:
@@ -120,13 +124,6 @@ def render_request(
     rendered.merge(own)
     leave_out((*TOOLS, *OPENAI_SAMPLING), rendered, own)
     return rendered
-
-
-def _unknown_options(request: ChatRequest, history: InputItems) -> list[str]:
-    dropped = [name for name in _UNKNOWN if getattr(request, name) not in (None, [])]
-    if history.named:
-        dropped.append("name")
-    return [f"{name}: not supported by OpenAI Responses; dropped" for name in dropped]
 
 
 def _render_statelessness(model: str, body: dict[str, Any]) -> None:
@@ -142,24 +139,15 @@ def _render_statelessness(model: str, body: dict[str, Any]) -> None:
 def _render_plain(request: ChatRequest, variant: ResponsesVariant, rendered: Rendered) -> None:
     """The options that stand at the top of the body."""
     body = rendered.body
-    for name in _PLAIN:
-        value = getattr(request, name)
-        if value is not None:
-            body[name] = value
-    if request.max_tokens is not None:
-        body["max_output_tokens"] = request.max_tokens
-    if request.metadata:
-        body["metadata"] = request.metadata
+    body |= present(**{name: getattr(request, name) for name in _PLAIN})
+    body |= present(max_output_tokens=request.max_tokens, metadata=request.metadata)
     tools = fit_tools(request.tools, RESPONSES_TOOLS, rendered.warnings)
     if tools:
         body["tools"] = [_render_tool(tool) for tool in tools]
     if request.tool_choice is not None:
         body["tool_choice"] = _render_tool_choice(request.tool_choice)
-    if request.service_tier is None:
-        return
     tier = tier_for(request.service_tier, variant.service_tiers, variant.name, rendered.warnings)
-    if tier is not None:
-        body["service_tier"] = tier
+    body |= present(service_tier=tier)
 
 
 def _render_text(request: ChatRequest, rendered: Rendered) -> None:
@@ -181,7 +169,7 @@ def _history_rules(request: ChatRequest, variant: ResponsesVariant) -> HistoryRu
     options = {**passed, **request.provider_options.get(variant.name, {})}
     return HistoryRules(
         format=FORMAT,
-        label="OpenAI Responses",
+        label=_LABEL,
         host=variant.name,
         model=request.model,
         ids=ID_OF_64,
