@@ -1,20 +1,63 @@
-"""The inbound side that every format shares: a request's body, and what none of our names stands for."""
+"""The inbound side that every format shares: a request's body, its turns, and what none of our names stands for."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from llmstream.checks import ensure_json
-from llmstream.messages import ChatRequest
+from llmstream.checks import as_text, check_unicode, ensure_json, require
+from llmstream.messages import ChatRequest, Message, Part, Role, ToolResult
+from llmstream.wire.json_fields import compact
 
 
 def model_of(body: Mapping[str, Any]) -> str:
     """The model that a body names. Raises ValueError if it names none."""
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise ValueError("model: name the model as a string")
-    return model
+    return required_text(body.get("model"), "model: name the model as a string")
+
+
+def required_text(value: Any, problem: str) -> str:
+    """A string that isn't empty. Raises ValueError with these words for anything else."""
+    text = as_text(value)
+    require(text, problem)
+    return str(text)
+
+
+def text_at(value: Any, where: str) -> str:
+    """A string, which may be empty. Raises TypeError or ValueError that name its place."""
+    require(
+        isinstance(value, str), f"{where} must be a string, not {type(value).__name__}", TypeError
+    )
+    return check_unicode(value, where)
+
+
+def object_at(value: Any, where: str) -> dict[str, Any]:
+    """A copy of an object. Raises TypeError that names its place."""
+    is_object = isinstance(value, Mapping)
+    require(is_object, f"{where} must be an object, not {type(value).__name__}", TypeError)
+    return dict(value)
+
+
+def object_in(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A copy of a body's member that is an object; an empty one where there is none. Raises TypeError."""
+    return object_at(body.get(name) or {}, name)
+
+
+def turn_of(role: Role, parts: Sequence[Part]) -> Iterator[Message]:
+    """What one side says, as messages: a user's turn may hold results, which are a tool's message before it."""
+    if role != "user":
+        yield Message(role, list(parts))
+        return
+    results: list[Part] = [part for part in parts if isinstance(part, ToolResult)]
+    others: list[Part] = [part for part in parts if not isinstance(part, ToolResult)]
+    if results:
+        yield Message("tool", results)
+    if others or not results:
+        yield Message(role, others)
+
+
+def arguments_of(given: Mapping[str, Any]) -> str:
+    """A call's input as the text of its arguments; an empty one as no text."""
+    return compact(given) if given else ""
 
 
 def rest_of(body: Mapping[str, Any], known: Container[str]) -> dict[str, Any]:

@@ -115,6 +115,16 @@ def snake_case(word: str) -> str:
     return _BETWEEN.sub("_", _HUMP.sub("_", word).lower()).strip("_")
 
 
+def as_list(value: Any) -> list[Any]:
+    """A field that should be a list; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def compact(value: Any) -> str:
+    """JSON text without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def present(**fields: Any) -> dict[str, Any]:
     """The fields that have a value: neither None nor an empty object."""
     return {key: value for key, value in fields.items() if value is not None and value != {}}

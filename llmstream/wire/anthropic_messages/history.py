@@ -18,7 +18,6 @@ from llmstream.messages import (
     ProviderPart,
     ReasoningPart,
     RefusalPart,
-    Role,
     Source,
     TextPart,
     ToolCall,
@@ -31,8 +30,10 @@ from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, call_data, p
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, text_of
 from llmstream.wire.fitting.system import is_system
+from llmstream.wire.inbound import arguments_of, turn_of
 from llmstream.wire.outbound import warn_once
 
+_ROLES = ("user", "assistant", "system")
 _MARKS = (CONTROL, "cache")
 _DEFAULT_CALLER = {"type": "direct"}
 """Left out of a call: hosts with older schemas refuse the field."""
@@ -246,20 +247,13 @@ def parse_history(system: Any, messages: Any) -> list[Message]:
 
 
 def _parse_turn(message: Any, where: str) -> Iterator[Message]:
-    role: Role | None = as_object(message).get("role")
-    if role not in ("user", "assistant", "system"):
-        raise ValueError(f"{where}.role must be user, assistant or system")
+    role: Any = as_object(message).get("role")
+    require(role in _ROLES, f"{where}.role must be user, assistant or system")
     content = message.get("content")
     if isinstance(content, str) or role == "system":
-        yield Message(role, _parse_texts(content, f"{where}.content"))
-        return
-    parts = [_parse_block(*item) for item in items_at(content, f"{where}.content")]
-    results = [part for part in parts if role == "user" and isinstance(part, ToolResult)]
-    others: list[Part] = [part for part in parts if not results or not isinstance(part, ToolResult)]
-    if results:
-        yield Message("tool", [*results])
-    if others or not results:
-        yield Message(role, others)
+        return turn_of(role, _parse_texts(content, f"{where}.content"))
+    blocks = items_at(content, f"{where}.content")
+    return turn_of(role, [_parse_block(*item) for item in blocks])
 
 
 def _parse_texts(content: Any, where: str) -> list[Part]:
@@ -282,16 +276,14 @@ def _further(block: Mapping[str, Any], *known: str) -> dict[str, Any] | None:
 
 
 def _string_of(block: Any, where: str) -> str:
-    text = as_object(block).get("text")
-    if not isinstance(text, str):
-        raise TypeError(f"{where}: a text block needs its text as a string")
+    text: Any = as_object(block).get("text")
+    require(isinstance(text, str), f"{where}: a text block needs its text as a string", TypeError)
     return check_unicode(text, where)
 
 
 def _parse_block(block: Any, where: str) -> Part:
-    kind = as_object(block).get("type")
-    if not isinstance(kind, str):
-        raise ValueError(f"{where}.type is missing")
+    kind: Any = as_object(block).get("type")
+    require(isinstance(kind, str), f"{where}.type is missing")
     parse = _PARSERS.get(kind)
     if parse is not None:
         return parse(block, where)
@@ -314,9 +306,8 @@ def _parse_media(block: Mapping[str, Any], where: str) -> Part:
 
 def _parse_known_media(block: Mapping[str, Any], where: str) -> ImagePart | File | None:
     kind = block["type"]
-    source = block.get("source")
-    if not isinstance(source, Mapping):
-        raise ValueError(f"{where}.source is missing")
+    source: Any = block.get("source")
+    require(isinstance(source, Mapping), f"{where}.source is missing")
     known = _SOURCES[kind].get(source.get("type"))
     if known is None or not isinstance(source.get(known), str):
         return None
@@ -332,12 +323,12 @@ def _parse_known_media(block: Mapping[str, Any], where: str) -> ImagePart | File
 
 def _parse_call(block: Mapping[str, Any], where: str) -> ToolCall:
     given = block.get("input") or {}
-    if not isinstance(given, dict) or not block.get("id") or not block.get("name"):
-        raise ValueError(f"{where} needs an id, a name and an input that is an object")
+    is_whole = isinstance(given, dict) and block.get("id") and block.get("name")
+    require(is_whole, f"{where} needs an id, a name and an input that is an object")
     return ToolCall(
         block["id"],
         block["name"],
-        json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else "",
+        arguments_of(given),
         input=given,
         executed_by="caller" if block["type"] == "tool_use" else "provider",
         provider_data=call_data(block),
@@ -363,8 +354,9 @@ def _parse_result_blocks(result: ToolResult, where: str) -> None:
     """A result's blocks as parts. A lone text is a string."""
     parts: list[Part] = []
     for block, place in items_at(result.content, where):
-        if not isinstance(block, Mapping):
-            raise TypeError(f"{where}: a block must be an object, not {type(block).__name__}")
+        is_block = isinstance(block, Mapping)
+        problem = f"{where}: a block must be an object, not {type(block).__name__}"
+        require(is_block, problem, TypeError)
         parts.append(_parse_shown(block, place))
     result.content = parts or ""
     lone = parts[0] if len(parts) == 1 else None

@@ -20,7 +20,7 @@ from typing import Any
 
 from llmstream.arguments import build_request
 from llmstream.cache_marks import CONTROL, drop_surplus, further_members, mark, parse_cache
-from llmstream.checks import ensure_json, items_at, require, sequence_of
+from llmstream.checks import as_object, ensure_json, items_at, require, sequence_of
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice
 from llmstream.provider_data import keep, own_members
 from llmstream.wire.anthropic_messages.blocks import FORMAT
@@ -30,8 +30,8 @@ from llmstream.wire.claude_thoughts import fit_thinking, parse_reasoning, render
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
-from llmstream.wire.inbound import keep_rest, model_of, rest_of
-from llmstream.wire.json_fields import present
+from llmstream.wire.inbound import keep_rest, model_of, object_in, rest_of
+from llmstream.wire.json_fields import as_list, present
 from llmstream.wire.option_rules import (
     CLAUDE_SAMPLING,
     MESSAGES_TOOLS,
@@ -269,9 +269,9 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     model = model_of(body)
     _check_message_keys(body.get("messages"))
     rest = rest_of(body, _KNOWN)
-    choice = _object(body, "tool_choice")
+    choice = object_in(body, "tool_choice")
     parallel = choice.get("disable_parallel_tool_use")
-    config = dict(_object(body, "output_config"))
+    config = object_in(body, "output_config")
     effort = parse_reasoning(body.get("thinking"), config, rest)
     response_format = _parse_response_format(config.pop("format", None))
     if config:
@@ -290,9 +290,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         stop=_parse_stop(body.get("stop_sequences")),
         reasoning_effort=effort,
         service_tier=_parse_service_tier(body.get("service_tier")),
-        metadata={
-            key: value for key, value in _object(body, "metadata").items() if value is not None
-        },
+        metadata=rest_of(object_in(body, "metadata"), ()),
     )
     keep_rest(request, rest, FORMAT)
     return request
@@ -300,13 +298,10 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
 
 def _check_message_keys(messages: Any) -> None:
     """Raise ValueError for a key that no message has here; the API refuses it, too."""
-    given: list[Any] = messages if isinstance(messages, list) else []
-    for index, message in enumerate(given):
-        if not isinstance(message, Mapping):
-            continue  # the history's own error is better
-        unknown = [key for key in message if key not in _MESSAGE and message[key] is not None]
-        if unknown:
-            raise ValueError(f"messages[{index}] has no key {unknown[0]!r}; known: role, content")
+    for index, message in enumerate(as_list(messages)):
+        unknown = rest_of(as_object(message), _MESSAGE)
+        first = next(iter(unknown), None)
+        require(first is None, f"messages[{index}] has no key {first!r}; known: role, content")
 
 
 def _parse_stop(value: Any) -> list[str]:
@@ -323,20 +318,13 @@ def _parse_service_tier(tier: Any) -> Any:
     return "default" if tier == _TIERS["default"] else tier
 
 
-def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name) or {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be an object, not {type(value).__name__}")
-    return value
-
-
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     require(isinstance(tool, Mapping), f"{where} must be an object", TypeError)
     if (tool.get("type") or "custom") != "custom":
         ensure_json(tool, where)
         return HostedTool(dict(tool))
-    if not isinstance(tool.get("name"), str) or not isinstance(tool.get("input_schema"), dict):
-        raise ValueError(f"{where} needs a name and an input_schema")
+    is_whole = isinstance(tool.get("name"), str) and isinstance(tool.get("input_schema"), dict)
+    require(is_whole, f"{where} needs a name and an input_schema")
     rest = {name: value for name, value in tool.items() if name not in _TOOL_FIELDS}
     rest |= further_members(tool, CONTROL)
     ensure_json(rest, where)
@@ -356,20 +344,17 @@ def _parse_tool_choice(choice: Mapping[str, Any]) -> ToolChoice | None:
         return None
     if mode == "any":
         return ToolChoice("required")
-    if mode in ("auto", "none", "tool"):
-        if mode == "tool" and not isinstance(choice.get("name"), str):
-            raise ValueError("tool_choice.name is missing")
-        return ToolChoice(mode, choice.get("name"))
-    raise ValueError(f"tool_choice.type must be auto, any, tool or none, not {mode!r}")
+    is_known = mode in ("auto", "none", "tool")
+    require(is_known, f"tool_choice.type must be auto, any, tool or none, not {mode!r}")
+    name = choice.get("name")
+    require(mode != "tool" or isinstance(name, str), "tool_choice.name is missing")
+    return ToolChoice(mode, name)
 
 
 def _parse_response_format(format: Any) -> ResponseFormat | None:
     if format is None:
         return None
-    if (
-        not isinstance(format, Mapping)
-        or format.get("type") != "json_schema"
-        or not isinstance(format.get("schema"), dict)
-    ):
-        raise ValueError("output_config.format must be {'type': 'json_schema', 'schema': {…}}")
-    return ResponseFormat(format["schema"])
+    wanted = as_object(format)
+    is_schema = wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), dict)
+    require(is_schema, "output_config.format must be {'type': 'json_schema', 'schema': {…}}")
+    return ResponseFormat(wanted["schema"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from llmstream.cache_marks import POINT, mark, parse_cache
-from llmstream.checks import as_object, as_text, check_unicode, items_at, require
+from llmstream.checks import as_object, as_text, items_at, require
 from llmstream.messages import (
     File,
     ImagePart,
@@ -16,7 +16,6 @@ from llmstream.messages import (
     ProviderPart,
     ReasoningPart,
     RefusalPart,
-    Role,
     Source,
     TextPart,
     ToolCall,
@@ -36,8 +35,10 @@ from llmstream.wire.bedrock_converse.blocks import (
 from llmstream.wire.bedrock_converse.encode import render_content
 from llmstream.wire.bedrock_converse.files import S3, file_block, image_block, parse_block
 from llmstream.wire.fitting.system import is_system
+from llmstream.wire.inbound import arguments_of, text_at, turn_of
 from llmstream.wire.outbound import warn_once
 
+_ROLES = ("user", "assistant", "system")
 _LABEL = "Bedrock's Converse"
 BESIDE_DOCUMENT = "[Document]"
 """The text that goes with a document where the user says nothing: a turn with documents must have a text.
@@ -224,16 +225,9 @@ def parse_history(system: Any, messages: Any) -> list[Message]:
 
 
 def _parse_turn(message: Any, where: str) -> Iterator[Message]:
-    role: Role | None = as_object(message).get("role")
-    if role not in ("user", "assistant", "system"):
-        raise ValueError(f"{where}.role must be user, assistant or system")
-    parts = _parse_blocks(message.get("content"), f"{where}.content")
-    results = [part for part in parts if role == "user" and isinstance(part, ToolResult)]
-    others: list[Part] = [part for part in parts if not results or not isinstance(part, ToolResult)]
-    if results:
-        yield Message("tool", [*results])
-    if others or not results:
-        yield Message(role, others)
+    role: Any = as_object(message).get("role")
+    require(role in _ROLES, f"{where}.role must be user, assistant or system")
+    return turn_of(role, _parse_blocks(message.get("content"), f"{where}.content"))
 
 
 def _parse_blocks(blocks: Any, where: str) -> list[Part]:
@@ -270,8 +264,7 @@ def _mark_last(parts: list[Part], block: Mapping[str, Any], where: str) -> None:
 def _parse_block(block: Mapping[str, Any], where: str) -> list[Part]:
     ((kind, said),) = block.items()
     if kind == "text":
-        require(isinstance(said, str), f"{where}.text must be a string", TypeError)
-        return [TextPart(check_unicode(said, where))]
+        return [TextPart(text_at(said, f"{where}.text"))]
     parse = _PARSERS.get(kind)
     if parse is None and kind not in FORMATS:
         return [ProviderPart(FORMAT, dict(block))]
@@ -302,13 +295,13 @@ def _parse_cited(block: Mapping[str, Any], where: str) -> list[Part]:
 
 def _parse_call(block: Mapping[str, Any], where: str) -> list[Part]:
     given = block.get("input") or {}
-    if not isinstance(given, dict) or not block.get("toolUseId") or not block.get("name"):
-        raise ValueError(f"{where} needs a toolUseId, a name and an input that is an object")
+    is_whole = isinstance(given, dict) and block.get("toolUseId") and block.get("name")
+    require(is_whole, f"{where} needs a toolUseId, a name and an input that is an object")
     by_provider = block.get("type") == SERVER_TOOL
     call = ToolCall(
         block["toolUseId"],
         block["name"],
-        json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else "",
+        arguments_of(given),
         input=given,
         executed_by="provider" if by_provider else "caller",
     )

@@ -28,7 +28,7 @@ from llmstream.wire.bedrock_converse.reasoning import parse_effort, render_model
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import BEDROCK_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import BEDROCK_TOOLS, SYSTEM_TOOL, fit_tools
-from llmstream.wire.inbound import keep_rest, rest_of
+from llmstream.wire.inbound import keep_rest, object_in, required_text, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import TOOLS, generation, leave_out
 from llmstream.wire.option_values import fit, name_unsupported, tier_for
@@ -266,22 +266,22 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
 
     Members without a name here become `format_options`.
     """
-    model = body.get("modelId", body.get("model"))
-    require(as_text(model), "modelId: name the model as a string")
+    named = body.get("modelId", body.get("model"))
+    model = required_text(named, "modelId: name the model as a string")
     rest = rest_of(body, _KNOWN)
-    inference = _object(body, "inferenceConfig")
-    config, fields = dict(_object(body, "outputConfig")), dict(_object(body, _FIELDS))
+    inference = object_in(body, "inferenceConfig")
+    config, fields = object_in(body, "outputConfig"), object_in(body, _FIELDS)
     effort = parse_effort(config, fields)
     top_k = fields.pop("top_k", None)
     response_format = _parse_response_format(config.pop("textFormat", None))
-    tool_config = _object(body, "toolConfig")
-    kept = {name: inference[name] for name in inference if name not in _INFERENCE}
+    tool_config = object_in(body, "toolConfig")
+    kept = rest_of(inference, _INFERENCE)
     rest |= present(outputConfig=config, inferenceConfig=kept, **{_FIELDS: fields})
     request = build_request(
         parse_history(body.get("system"), body.get("messages")),
-        str(model),
+        model,
         tools=_parse_tools(tool_config.get("tools") or ()),
-        tool_choice=_parse_tool_choice(_object(tool_config, "toolChoice")),
+        tool_choice=_parse_tool_choice(object_in(tool_config, "toolChoice")),
         response_format=response_format,
         temperature=inference.get("temperature"),
         top_p=inference.get("topP"),
@@ -289,21 +289,14 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         max_tokens=inference.get("maxTokens"),
         stop=inference.get("stopSequences"),
         reasoning_effort=effort,
-        service_tier=_object(body, "serviceTier").get("type"),
-        metadata=dict(_object(body, "requestMetadata")),
+        service_tier=object_in(body, "serviceTier").get("type"),
+        metadata=object_in(body, "requestMetadata"),
     )
     keep_rest(request, rest, FORMAT)
     return request
 
 
 _INFERENCE = frozenset({"stopSequences", *_NAMES.values()})
-
-
-def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name) or {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be an object, not {type(value).__name__}")
-    return value
 
 
 def _parse_tools(given: Any) -> list[Tool | HostedTool]:
@@ -323,9 +316,9 @@ def _parse_tools(given: Any) -> list[Tool | HostedTool]:
 
 
 def _parse_tool(spec: Mapping[str, Any], where: str) -> Tool:
-    schema = as_object(spec.get("inputSchema")).get("json")
-    if not isinstance(spec.get("name"), str) or not isinstance(schema, dict):
-        raise ValueError(f"{where}.toolSpec needs a name and an inputSchema with json")
+    schema: Any = as_object(spec.get("inputSchema")).get("json")
+    is_whole = isinstance(spec.get("name"), str) and isinstance(schema, dict)
+    require(is_whole, f"{where}.toolSpec needs a name and an inputSchema with json")
     ensure_json(schema, where)
     return Tool(spec["name"], schema, spec.get("description"), spec.get("strict"))
 

@@ -13,7 +13,6 @@ from typing import Any
 from llmstream.checks import (
     as_object,
     as_text,
-    check_unicode,
     items_at,
     require,
 )
@@ -31,6 +30,7 @@ from llmstream.messages import (
     parse_arguments,
 )
 from llmstream.wire.fitting.history import is_plain
+from llmstream.wire.inbound import arguments_of, object_at, required_text, text_at
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import warn_once
 
@@ -129,8 +129,8 @@ def parse_history(body: Mapping[str, Any]) -> list[Message]:
 
 def _parse_prompt(body: Mapping[str, Any]) -> Iterator[Message]:
     if system := body.get("system"):
-        yield Message("system", [TextPart(_text_of(system, "system"))])
-    asked: list[Part] = [TextPart(_text_of(body["prompt"], "prompt"))]
+        yield Message("system", [TextPart(text_at(system, "system"))])
+    asked: list[Part] = [TextPart(text_at(body["prompt"], "prompt"))]
     yield Message("user", [*asked, *_parse_images(body.get("images"), "images")])
 
 
@@ -146,7 +146,7 @@ class _Reader:
         given = as_object(message)
         role: Any = given.get("role")
         require(role in ROLES, f"{where}.role must be one of {', '.join(ROLES)}, not {role!r}")
-        text = _text_of(given.get("content") or "", f"{where}.content")
+        text = text_at(given.get("content") or "", f"{where}.content")
         images = _parse_images(given.get("images"), f"{where}.images")
         if role == "tool":
             return Message("tool", [self._result(given, text, images)])
@@ -163,15 +163,11 @@ class _Reader:
 
     def _call(self, call: Any, where: str) -> ToolCall:
         function = as_object(as_object(call).get("function"))
-        name, arguments = as_text(function.get("name")), function.get("arguments") or {}
-        if name is None:
-            raise ValueError(f"{where} needs a function with a name")
-        if not isinstance(arguments, Mapping):
-            raise TypeError(f"{where}.function.arguments must be an object")
+        name = required_text(function.get("name"), f"{where} needs a function with a name")
+        given = object_at(function.get("arguments") or {}, f"{where}.function.arguments")
         id = as_text(as_object(call).get("id")) or f"call_{self._count}"
         self._count += 1
-        text = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
-        read = ToolCall(id, name, text if arguments else "", input=dict(arguments))
+        read = ToolCall(id, name, arguments_of(given), input=given)
         self._open.append(read)
         return read
 
@@ -192,9 +188,3 @@ class _Reader:
 def _parse_images(images: Any, where: str) -> list[ImagePart]:
     given = items_at(images or (), where)
     return [parse_media(ImagePart, place, data=image) for image, place in given]
-
-
-def _text_of(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{where} must be a string, not {type(value).__name__}")
-    return check_unicode(value, where)

@@ -19,7 +19,7 @@ from llmstream.wire.efforts import COMMON, fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANY_ID, HistoryRules
 from llmstream.wire.fitting.tools import ToolRules, fit_tools
-from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.inbound import keep_rest, model_of, object_in, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.ollama_native.decode import FORMAT
 from llmstream.wire.ollama_native.history import (
@@ -151,9 +151,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
 
     Raises TypeError or ValueError that name the place. Members without a name here become `format_options`.
     """
-    given = body.get("options") or {}
-    if not isinstance(given, Mapping):
-        raise TypeError(f"options must be an object, not {type(given).__name__}")
+    given = object_in(body, "options")
     names = {*_OPTIONS.values(), "stop"}
     further = rest_of(given, names)
     request = build_request(

@@ -40,7 +40,7 @@ def parse_content(content: Any, unread: Unread) -> list[Segment]:
 def parse_images(images: Any, unread: Unread) -> list[File]:
     """The pictures in `delta.images` (OpenRouter). What isn't understood goes to `unread`."""
     found = []
-    for image in as_list(images):
+    for image in listed(images):
         file = _image(image)
         if file is None:
             unread.note("images", image)
@@ -49,7 +49,7 @@ def parse_images(images: Any, unread: Unread) -> list[File]:
     return found
 
 
-def as_list(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
     """The items of a list, or the one that came without."""
     if isinstance(value, list):
         return value

@@ -32,7 +32,7 @@ from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
 from llmstream.wire.openai_chat.citations import Citations
 from llmstream.wire.openai_chat.content import (
     Segment,
-    as_list,
+    listed,
     parse_content,
     parse_images,
 )
@@ -101,7 +101,7 @@ class ChatDecoder(ReasoningReader):
             self._add_usage(groq["usage"])
         citations, results = payload.get("citations"), payload.get("search_results")
         if citations or results:
-            self._cite(self._citations.of_lists(as_list(citations), as_list(results)))
+            self._cite(self._citations.of_lists(listed(citations), listed(results)))
         if carries_error(payload) or (not payload.get("choices") and is_error(payload)):
             self._fail(parse_error(payload))
         elif self._choice_error and carries_error(told := {"error": self._choice_error}):
@@ -234,16 +234,16 @@ class ChatDecoder(ReasoningReader):
             self._refuse(refusal)
         for image in parse_images(delta.get("images"), self._unread):
             self._file_once(image)
-        for audio in as_list(delta.get("audio")):
+        for audio in listed(delta.get("audio")):
             self._parse_audio(audio)
-        self._cite(self._citations.of_annotations(as_list(delta.get("annotations"))))
+        self._cite(self._citations.of_annotations(listed(delta.get("annotations"))))
         self._parse_fields(delta.get("provider_specific_fields"))
 
     def _parse_fields(self, fields: Any) -> None:
         """What a vendor said in its own words (LiteLLM): its citations stand nowhere else."""
         if isinstance(fields, dict):
             for name in ("citation", "citations"):
-                self._cite(self._citations.of_lists(as_list(fields.get(name)), []))
+                self._cite(self._citations.of_lists(listed(fields.get(name)), []))
             self._unread.look_over("provider_specific_fields.", fields, members.FIELDS)
 
     def _cite(self, sources: Iterable[Source]) -> None:
@@ -303,7 +303,7 @@ class ChatDecoder(ReasoningReader):
                 "data": self._speech.is_empty and audio.get("data"),
                 "transcript": words,
             }
-        if annotations := as_list(message.get("annotations")):
+        if annotations := listed(message.get("annotations")):
             rest["annotations"] = self._citations.untold(annotations)
         self._parse_rest(rest)
 

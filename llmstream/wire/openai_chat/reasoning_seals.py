@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.checks import as_object, as_text
-from llmstream.wire.openai_chat.content import as_list
+from llmstream.wire.openai_chat.content import listed
 from llmstream.wire.openai_chat.reasoning_details import ReasoningDetails, is_sealed
 from llmstream.wire.unread import Unread
 
@@ -79,7 +79,7 @@ class ReasoningSeals:
 
     def _objects_in(self, holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         """The objects in a list. What else is in it isn't understood."""
-        found = as_list(holder.get(name))
+        found = listed(holder.get(name))
         others = [each for each in found if not isinstance(each, dict)]
         if others:
             self._unread.note(name, others)

@@ -32,7 +32,7 @@ from llmstream.wire.efforts import Words, fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemPlace
 from llmstream.wire.fitting.tools import CHAT_TOOLS, ToolRules, fit_tools
-from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.inbound import keep_rest, model_of, object_at, rest_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.history import ChatMessages, ChatWords, refused_file
 from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, OptionRule, fit_tool_effort, leave_out
@@ -415,6 +415,6 @@ def _further_stream_options(given: Any) -> dict[str, Any]:
     """What a client wants of its stream beside the usage, which is always asked for."""
     if given is None:
         return {}
-    if not isinstance(given, Mapping):
-        raise TypeError(f"stream_options must be an object, not {type(given).__name__}")
-    return {name: value for name, value in given.items() if name != "include_usage"}
+    wanted = object_at(given, "stream_options")
+    wanted.pop("include_usage", None)
+    return wanted

@@ -29,12 +29,8 @@ from llmstream.messages import (
 )
 from llmstream.provider_data import MESSAGE_MEMBERS, own_data, own_members, own_notes
 from llmstream.wire.fitting.history import is_plain
-from llmstream.wire.json_fields import present
-from llmstream.wire.openai_responses.items import (
-    FORMAT,
-    compact,
-    summary_of,
-)
+from llmstream.wire.json_fields import compact, present
+from llmstream.wire.openai_responses.items import FORMAT, summary_of
 from llmstream.wire.openai_responses.values import own_annotation
 
 _OF_CALL_AND_OUTPUT = ("namespace", "caller")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.cache_marks import BREAKPOINT, CONTROL, further_members, parse_cache
-from llmstream.checks import check_unicode, items_at, require, sequence_of
+from llmstream.checks import items_at, require, require_mapping, sequence_of
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -22,6 +22,7 @@ from llmstream.messages import (
     parse_arguments,
 )
 from llmstream.provider_data import MESSAGE_MEMBERS, REASONING_NOTES, keep
+from llmstream.wire.inbound import required_text, text_at
 from llmstream.wire.openai_responses.items import (
     FORMAT,
     is_provider_call,
@@ -54,8 +55,8 @@ def parse_input(value: Any) -> list[Message]:
     """The messages that `input` means: a string, or items. Raises TypeError or ValueError that name the place."""
     if isinstance(value, str):
         return [Message("user", [TextPart(value)])]
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"input must be a string or a list of items, not {type(value).__name__}")
+    problem = f"input must be a string or a list of items, not {type(value).__name__}"
+    require(isinstance(value, (list, tuple)), problem, TypeError)
     reader = _InputReader()
     for item, where in items_at(value, "input"):
         reader.add(item, where)
@@ -72,10 +73,9 @@ class _InputReader:
         self.custom: set[str] = set()
 
     def add(self, item: Any, where: str) -> None:
-        _check_dict(item, where)
+        require_mapping(item, where)
         kind = item.get("type", "message")
-        if not isinstance(kind, str):
-            raise TypeError(f"{where}.type must be a string, not {type(kind).__name__}")
+        text_at(kind, f"{where}.type")
         if kind == "message":
             self._add_message(item, where)
         elif kind in _OUTPUTS:
@@ -90,12 +90,12 @@ class _InputReader:
         return self.messages[-1].parts
 
     def _add_message(self, item: Mapping[str, Any], where: str) -> None:
-        role = item.get("role")
-        if role not in _ROLES:
-            raise ValueError(f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}")
+        role: Any = item.get("role")
+        problem = f"{where}.role must be one of {', '.join(_ROLES)}, not {role!r}"
+        require(role in _ROLES, problem)
         content = item.get("content")
         if isinstance(content, str):
-            parts: list[Part] = [TextPart(_string(content, f"{where}.content"))]
+            parts: list[Part] = [TextPart(text_at(content, f"{where}.content"))]
         elif isinstance(content, (list, tuple)):
             parts = [_parse_part(*item) for item in items_at(content, f"{where}.content")]
         else:
@@ -126,7 +126,7 @@ class _InputReader:
         further = _further(item, _OF_CALL)
         if kind == "custom_tool_call":
             self.custom.add(id)
-            text = _string(item.get("input"), f"{where}.input")
+            text = text_at(item.get("input"), f"{where}.input")
             return ToolCall(
                 id,
                 name,
@@ -134,7 +134,7 @@ class _InputReader:
                 parse_arguments(text),
                 provider_data=keep(FORMAT, {**further, "type": kind}, _CALL_NOTES),
             )
-        text = _string(item.get("arguments"), f"{where}.arguments")
+        text = text_at(item.get("arguments"), f"{where}.arguments")
         parsed = parse_arguments(text)
         return ToolCall(
             id,
@@ -158,14 +158,14 @@ class _InputReader:
 def _parse_output(output: Any, where: str) -> Any:
     """What a tool answered: a text, or the parts that it shows."""
     if isinstance(output, str):
-        return _string(output, where)
+        return text_at(output, where)
     parts = [_parse_shown(*each) for each in items_at(output, where)]
     return parts or ""
 
 
 def _parse_shown(part: Any, where: str) -> Part:
     """A part of a result; as it is, if nobody here knows its type."""
-    _check_dict(part, where)
+    require_mapping(part, where)
     is_known = str(part.get("type")) in _SHOWN
     return _parse_part(part, where) if is_known else ProviderPart(FORMAT, dict(part))
 
@@ -179,7 +179,7 @@ def _parse_reasoning(item: Mapping[str, Any], where: str) -> ReasoningPart:
         f"{where}: the parts of reasoning must be dicts with a text",
         TypeError,
     )
-    text = "\n\n".join(_string(part.get("text"), where) for part in parts)
+    text = "\n\n".join(text_at(part.get("text"), where) for part in parts)
     encrypted = item.get("encrypted_content") or None  # llama.cpp says ""
     said = _further(item, _OF_REASONING)
     if content or summary != summary_of(text):
@@ -193,7 +193,7 @@ def _parse_part(part: Any, where: str) -> Part:
     if kind in ("input_text", "output_text", "text"):
         return _parse_text(part, where)
     if kind == "refusal":
-        refusal = _string(part.get("refusal"), f"{where}.refusal")
+        refusal = text_at(part.get("refusal"), f"{where}.refusal")
         return RefusalPart(refusal, keep(FORMAT, _further(part, _OF_REFUSAL)))
     if kind == "input_image" and part.get("image_url") is not None:
         return _parse_image(part, where)
@@ -221,7 +221,7 @@ def _parse_file(part: Mapping[str, Any], where: str) -> Part:
 
 
 def _parse_text(part: Mapping[str, Any], where: str) -> TextPart:
-    return TextPart(_string(part.get("text"), f"{where}.text"), **_beside(part, _OF_TEXT, where))
+    return TextPart(text_at(part.get("text"), f"{where}.text"), **_beside(part, _OF_TEXT, where))
 
 
 def _beside(part: Mapping[str, Any], known: frozenset[str], where: str) -> dict[str, Any]:
@@ -254,18 +254,5 @@ def _with_message_members(parts: list[Part], further: dict[str, Any]) -> list[Pa
     return parts
 
 
-def _string(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{where} must be a string, not {type(value).__name__}")
-    return check_unicode(value, where)
-
-
-def _check_dict(value: Any, where: str) -> None:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{where} must be a dict, not {type(value).__name__}")
-
-
 def _name(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{where} is missing")
-    return value
+    return required_text(value, f"{where} is missing")

@@ -9,10 +9,10 @@ from typing import Any
 
 from llmstream.checks import as_text
 from llmstream.messages import File
+from llmstream.wire.json_fields import compact
 from llmstream.wire.open_calls import as_name, content_of
 from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_forms import CALLS, listed, parts_of, words_of
-from llmstream.wire.openai_responses.items import compact
 from llmstream.wire.openai_responses.media import parse_picture, parse_sound
 from llmstream.wire.unread import Unread
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.checks import as_object
-from llmstream.wire.openai_responses.items import compact
+from llmstream.wire.json_fields import compact
 
 CUSTOM = "custom_tool_call"
 CALLS = {"function_call": "arguments", CUSTOM: "input"}

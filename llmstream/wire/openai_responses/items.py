@@ -12,10 +12,10 @@ be sent back; then a TOOL_RESULT if it carries an outcome, or a file if it carri
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from llmstream.messages import File, ToolCall, ToolResult, parse_arguments
+from llmstream.wire.json_fields import compact
 from llmstream.wire.openai_responses.media import parse_picture
 
 FORMAT = "openai-responses"
@@ -63,11 +63,6 @@ def parse_result(item: dict[str, Any]) -> ToolResult:
 def summary_of(text: str) -> list[dict[str, Any]]:
     """A text as the summary of reasoning."""
     return [{"type": "summary_text", "text": text}] if text else []
-
-
-def compact(value: Any) -> str:
-    """JSON text without blanks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _arguments(item: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 
 from llmstream.arguments import build_request
 from llmstream.cache_marks import BREAKPOINT, drop_surplus, openai_word
-from llmstream.checks import as_text, ensure_json, items_at, sequence_of
+from llmstream.checks import as_text, ensure_json, items_at, require, require_mapping, sequence_of
 from llmstream.messages import (
     ChatRequest,
     HostedTool,
@@ -38,7 +38,7 @@ from llmstream.wire.efforts import fit_effort, words_of
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ID_OF_64, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import RESPONSES_TOOLS, fit_tools
-from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.inbound import keep_rest, model_of, required_text, rest_of, text_at
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.history import InputItems
 from llmstream.wire.openai_responses.input_reader import parse_input
@@ -231,10 +231,10 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     """The request that a body means. Raises TypeError or ValueError that name the place."""
     model = model_of(body)
     messages = parse_input(body.get("input", []))
-    if (instructions := body.get("instructions")) is not None:
-        if not isinstance(instructions, str):
-            raise TypeError(f"instructions must be a string, not {type(instructions).__name__}")
-        messages.insert(0, Message("system", [TextPart(instructions)]))
+    instructions = body.get("instructions")
+    if instructions is not None:
+        said = TextPart(text_at(instructions, "instructions"))
+        messages.insert(0, Message("system", [said]))
     rest = rest_of(body, _KNOWN)
     if rest.get("store") is False:
         del rest["store"]
@@ -263,22 +263,14 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
 
 def _take(rest: dict[str, Any], name: str, key: str) -> Any:
     """Move one field of a dict out of the unknown ones; the others of that dict stay."""
-    if rest.get(name) is None:
-        rest.pop(name, None)
-        return None
-    inner = _mapping(rest[name], name)
+    inner = _mapping(rest.pop(name, {}), name)
     value = inner.pop(key, None)
-    if inner:
-        rest[name] = inner
-    else:
-        del rest[name]
+    rest |= present(**{name: inner})
     return value
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{where} must be a dict, not {type(value).__name__}")
-    return dict(value)
+    return dict(require_mapping(value, where))
 
 
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
@@ -286,9 +278,7 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     ensure_json(definition, where)
     if definition.get("type") != "function":
         return HostedTool(definition)
-    name = definition.get("name")
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"{where}: a function tool needs a name")
+    name = required_text(definition.get("name"), f"{where}: a function tool needs a name")
     parameters = definition.get("parameters")
     schema = (
         Tool("").parameters if parameters is None else _mapping(parameters, f"{where}.parameters")
@@ -322,10 +312,11 @@ def _parse_response_format(rest: dict[str, Any]) -> ResponseFormat | None:
         return None
     if kind == "json_object":
         return ResponseFormat()
-    if kind != "json_schema" or not isinstance(wanted.get("schema"), Mapping):
-        raise ValueError(
-            "text.format must be of type text or json_object, or of type json_schema with a schema"
-        )
+    has_schema = kind == "json_schema" and isinstance(wanted.get("schema"), Mapping)
+    require(
+        has_schema,
+        "text.format must be of type text or json_object, or of type json_schema with a schema",
+    )
     ensure_json(wanted["schema"], "text.format.schema")
     name, description = wanted.get("name") or "response", as_text(wanted.get("description"))
     return ResponseFormat(wanted["schema"], name, wanted.get("strict"), description)
