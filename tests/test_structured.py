@@ -571,6 +571,19 @@ def check_gemini(body, mode, wanted):
         assert config == {"responseMimeType": "application/json", "responseJsonSchema": wanted}
 
 
+def check_converse(body, mode, wanted):
+    if mode == "tool":
+        (tool,) = body["toolConfig"]["tools"]
+        assert tool["toolSpec"]["inputSchema"] == {"json": wanted}
+        assert body["toolConfig"]["toolChoice"] == {"any": {}}
+    elif mode == "native":
+        schema = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
+        assert json.loads(schema["schema"]) == wanted
+    else:  # chosen, too: not every model of Amazon's takes a schema
+        assert "outputConfig" not in body
+        assert json.dumps(wanted) in body["system"][0]["text"]
+
+
 @pytest.mark.parametrize("provider", APIS)
 @pytest.mark.parametrize("mode", ["native", "tool", "instructions", None])
 async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
@@ -595,6 +608,8 @@ async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
     wanted = strict_schema(Recipe.model_json_schema())
     if provider == "gemini":
         check_gemini(body, mode, wanted)
+    elif provider == "bedrock":
+        check_converse(body, mode, wanted)
     elif mode == "tool":
         (tool,) = body["tools"]
         tool = tool.get("function", tool)
