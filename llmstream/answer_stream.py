@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from llmstream.checks import require_value
 from llmstream.errors import ConfigurationError
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.grammar import TERMINAL
@@ -60,11 +61,8 @@ class Stream:
         """The whole answer, once it is there. Raises LLMError where the stream has an ERROR."""
         async for _ in self:
             pass
-        if self._last is None:
-            raise ConfigurationError(
-                "the stream was closed before its end: there is no message to give"
-            )
-        self._last.raise_for_error()
-        if self._last.message is None:
-            raise ConfigurationError("keep_message=False: there is no message to give")
-        return self._last.message
+        problem = "the stream was closed before its end: there is no message to give"
+        last = require_value(self._last, problem, ConfigurationError)
+        last.raise_for_error()
+        problem = "keep_message=False: there is no message to give"
+        return require_value(last.message, problem, ConfigurationError)

@@ -33,9 +33,8 @@ def take_request(request: ChatRequest, **beside: Any) -> ChatRequest:
 
     `beside` are arguments that were given with it. Raises TypeError if one isn't None.
     """
-    given = [name for name, value in beside.items() if value is not None]
-    if given:
-        raise TypeError(f"{', '.join(given)}: a ChatRequest has its own; set it there")
+    given = ", ".join(name for name, value in beside.items() if value is not None)
+    require(not given, f"{given}: a ChatRequest has its own; set it there", TypeError)
     if request.checked:
         return request
     own = {name: getattr(request, name) for name in NAMES}
@@ -101,8 +100,8 @@ def _parse_keyed(value: Any, what: str, key: str) -> dict[str, dict[str, Any]]:
     options = {}
     given = check_type(value, Mapping, f"{what} must be keyed by {key}") or {}
     for name, chosen in given.items():
-        if not isinstance(chosen, Mapping):
-            raise TypeError(f'{what} is keyed by {key}: {{"{name}": {{…}}}}')
+        problem = f'{what} is keyed by {key}: {{"{name}": {{…}}}}'
+        require(isinstance(chosen, Mapping), problem, TypeError)
         ensure_json(chosen, f"{what}[{name!r}]")
         options[name] = dict(chosen)
     return options

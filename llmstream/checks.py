@@ -8,19 +8,37 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from sys import float_info
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def require(holds: object, problem: str, kind: type[Exception] = ValueError) -> None:
+def require(holds: object, problem: str, kind: Callable[[str], Exception] = ValueError) -> None:
     """Raise `kind` with these words unless something holds.
 
     The words are made in any case, so this is for arguments, not for each event.
     """
     if not holds:
         raise kind(problem)
+
+
+def require_value(
+    value: T | None, problem: str, kind: Callable[[str], Exception] = ValueError
+) -> T:
+    """Return `value` if it isn't None. Else raise `kind` with these words."""
+    if value is None:
+        raise kind(problem)
+    return value
+
+
+def require_type(value: object, wanted: type[T], problem: str) -> T:
+    """Return `value` if it is of this type. Else raise TypeError with these words, and the type that it is of."""
+    if not isinstance(value, wanted):
+        raise TypeError(f"{problem}, not {type(value).__name__}")
+    return value
 
 
 def require_list(value: object, problem: str) -> Sequence[Any]:

@@ -27,7 +27,7 @@ from weakref import WeakSet
 from llmstream.answer_stream import Stream
 from llmstream.arguments import build_request, take_request
 from llmstream.attempts import Attempts, OnInterrupt, Rules
-from llmstream.checks import require
+from llmstream.checks import require, require_value
 from llmstream.client_arguments import (
     CallOptions,
     check_call_headers,
@@ -322,11 +322,8 @@ class LLMClient:
     def get_client(self) -> Any:
         """The vendor SDK's own async client, for what this library doesn't do. Raises ConfigurationError if none."""
         make = traits_of(self._provider).sdk_client
-        if make is None:
-            raise ConfigurationError(
-                f"provider {self._provider.name} is not built on a vendor's SDK"
-            )
-        return make()
+        problem = f"provider {self._provider.name} is not built on a vendor's SDK"
+        return require_value(make, problem, ConfigurationError)()
 
     async def aclose(self) -> None:
         """Close the connections of this event loop; streams that still run end in an ERROR with the code "closed".

@@ -133,8 +133,7 @@ def _choose(
     name, model, warning = registry.default_model()
     if warning is None:
         return name, model, ()
-    if strict:
-        raise ConfigurationError(warning)
+    require(not strict, warning, ConfigurationError)
     warnings.warn(warning, stacklevel=4)
     logger.warning("%s", warning)
     return name, model, (warning,)

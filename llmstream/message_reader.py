@@ -16,6 +16,8 @@ from llmstream.checks import (
     items_at,
     require,
     require_mapping,
+    require_type,
+    require_value,
     sequence_of,
 )
 from llmstream.media import checked, parse_media
@@ -41,6 +43,7 @@ _REASONING = ("reasoning_content", "reasoning", "reasoning_text")
 """Where hosts keep the text of a message's reasoning."""
 OURS = "llmstream"
 """The member of a reasoning detail that holds what a gateway of ours put there."""
+_ROLE_NAMES = ", ".join(ROLES)
 _Shown = (TextPart, ImagePart, File)
 _Bytes = (bytes, bytearray, memoryview)
 _SHOWN = "a tool's result is text, JSON, or a list of TextPart, ImagePart and File"
@@ -51,8 +54,7 @@ def parse_messages(value: Any) -> list[Message]:
     if isinstance(value, (str, Mapping, Message)):
         example = '[{"role": "user", "content": "…"}]'
         raise TypeError(f"messages must be a list such as {example}, not {type(value).__name__}")
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"messages must be a list, not {type(value).__name__}")
+    sequence_of(value, "messages")
     require(value, "messages is empty: give at least one message")
     return [
         _parse_plain(item) or _parse_message(item, f"messages[{index}]")
@@ -92,8 +94,7 @@ def _parse_message(value: Any, where: str) -> Message:
 
 
 def _check_role(role: Any, where: str) -> None:
-    if role not in ROLES:
-        raise ValueError(f"{where}.role must be one of {', '.join(ROLES)}, not {role!r}")
+    require(role in ROLES, f"{where}.role must be one of {_ROLE_NAMES}, not {role!r}")
 
 
 def _parse_dumped(value: Mapping[str, Any], where: str) -> Message:
@@ -142,8 +143,8 @@ def _as_image(file: File) -> File | ImagePart:
 def _check_result(result: ToolResult, where: str) -> ToolResult:
     check_cache(result.cache, where)
     content = result.content
-    if isinstance(content, _Bytes):
-        raise TypeError(f"{where}: {_SHOWN}, not {type(content).__name__}")
+    is_binary = isinstance(content, _Bytes)
+    require(not is_binary, f"{where}: {_SHOWN}, not {type(content).__name__}", TypeError)
     if isinstance(content, _Shown):
         content = [content]
     is_list = isinstance(content, list | tuple)
@@ -158,9 +159,7 @@ def _check_result(result: ToolResult, where: str) -> ToolResult:
 
 
 def _parse_text(text: Any, where: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"{where}: text must be a string, not {type(text).__name__}")
-    return check_unicode(text, where)
+    return check_unicode(require_type(text, str, f"{where}: text must be a string"), where)
 
 
 def _parse_content(content: Any, where: str) -> list[Part]:
@@ -175,9 +174,8 @@ def _parse_part(part: Any, where: str) -> Part:
     given = as_object(part)
     check_part_keys(given, where)
     kind = given.get("type")
-    read = _PART_READERS.get(str(kind))
-    if read is None:
-        raise ValueError(f"{where}.type must be text, image_url or file, not {kind!r}")
+    problem = f"{where}.type must be text, image_url or file, not {kind!r}"
+    read = require_value(_PART_READERS.get(str(kind)), problem)
     return read(given, where, parse_cache(given, where))
 
 
@@ -288,10 +286,8 @@ def _parse_call(call: Any, where: str) -> ToolCall:
         given.get("id") and named.get("name"), f"{where} needs an id and a function with a name"
     )
     check_call_keys(given, where)
-    text = named.get(field) or ""
-    if not isinstance(text, str):
-        told = f"must be a string of {form}, not {type(text).__name__}"
-        raise TypeError(f"{where}.{kind}.{field} {told}")
+    wanted = f"{where}.{kind}.{field} must be a string of {form}"
+    text = require_type(named.get(field) or "", str, wanted)
     parsed = parse_arguments(text)
     extra = given.get("extra_content")
     data = {**marks, "extra_content": extra} if extra else marks
@@ -307,11 +303,8 @@ def _parse_call(call: Any, where: str) -> ToolCall:
 
 
 def _parse_tool_result(value: Mapping[str, Any], where: str) -> ToolResult:
-    call_id = as_text(value.get("tool_call_id"))
-    if call_id is None:
-        raise ValueError(
-            f"{where}.tool_call_id is missing: name the call that this message answers"
-        )
+    problem = f"{where}.tool_call_id is missing: name the call that this message answers"
+    call_id = require_value(as_text(value.get("tool_call_id")), problem)
     result = ToolResult(call_id, cache=parse_cache(value, where))
     shown = _parse_content(value.get("content"), f"{where}.content")
     require(all(isinstance(part, _Shown) for part in shown), f"{where}.content: {_SHOWN}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from llmstream.cache_marks import Cache
+from llmstream.checks import require
 from llmstream.media import File, ImagePart
 from llmstream.plain_values import dump, load
 
@@ -154,9 +155,8 @@ def dump_part(part: Part) -> dict[str, Any]:
 
 def load_part(data: Mapping[str, Any]) -> Part:
     """The inverse of `dump_part`."""
-    kind = data.get("type")
-    if kind not in _PARTS:
-        raise ValueError(f"unknown message part type {kind!r}; known: {', '.join(_PARTS)}")
+    kind = data.get("type", "")
+    require(kind in _PARTS, f"unknown message part type {kind!r}; known: {', '.join(_PARTS)}")
     part: Part = ImagePart.stored(data) if kind == "image" else load(_PARTS[kind], data)
     if isinstance(part, ToolResult) and "shown" in data:
         part.content = [load_part(each) for each in data["shown"]]

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.cache_marks import parse_cache
-from llmstream.checks import as_object, as_text, ensure_json, items_at, require, require_mapping
+from llmstream.checks import (
+    as_object,
+    as_text,
+    ensure_json,
+    items_at,
+    require,
+    require_mapping,
+    require_type,
+    require_value,
+)
 from llmstream.message_reader import FORMAT
 from llmstream.messages import HostedTool, Tool, ToolChoice
 from llmstream.provider_data import keep
@@ -22,15 +31,11 @@ def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
         tool = _parse_tool_dict(tool, where)
     if isinstance(tool, HostedTool):
         return tool
-    if not isinstance(tool, Tool):
-        raise TypeError(f"{where} must be a Tool or a dict, not {type(tool).__name__}")
-    require(
-        isinstance(tool.parameters, dict),
-        f"{where} ({tool.name}): parameters must be a JSON schema as a dict",
-        TypeError,
-    )
-    ensure_json(tool.parameters, f"{where} ({tool.name}): parameters")
-    return tool
+    function = require_type(tool, Tool, f"{where} must be a Tool or a dict")
+    problem = f"{where} ({function.name}): parameters must be a JSON schema as a dict"
+    require(isinstance(function.parameters, dict), problem, TypeError)
+    ensure_json(function.parameters, f"{where} ({function.name}): parameters")
+    return function
 
 
 def _parse_tool_dict(given: Mapping[str, Any], where: str) -> Tool | HostedTool:
@@ -38,9 +43,8 @@ def _parse_tool_dict(given: Mapping[str, Any], where: str) -> Tool | HostedTool:
         ensure_json(given, where)
         return HostedTool(dict(given))
     function = as_object(given.get("function", given))
-    name = as_text(function.get("name"))
-    if name is None:
-        raise ValueError(f"{where}: a function tool needs a name")
+    problem = f"{where}: a function tool needs a name"
+    name = require_value(as_text(function.get("name")), problem)
     tool = Tool(name, description=function.get("description"), strict=function.get("strict"))
     tool.cache = parse_cache(given, where) or parse_cache(function, where)
     tool.provider_data = _tool_fields(given, where)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from llmstream.checks import require
+from llmstream.checks import require, require_value
 from llmstream.cli.arguments import Options
 from llmstream.cli.turn import UsageError
 from llmstream.conversations import SQLiteStore, StoreError
@@ -25,9 +25,8 @@ def forget(options: Options) -> int:
             f'forget needs the extra "server": pip install "llmstream-core[server]" ({problem})'
         ) from problem
     _, *names = options.words
-    path = options.conversations
-    if len(names) != 1 or path is None:
-        raise UsageError(_USAGE)
+    require(len(names) == 1, _USAGE, UsageError)
+    path = require_value(options.conversations, _USAGE, UsageError)
     require(Path(path).is_file(), f"there is no file {path!r}; nothing was deleted", UsageError)
     (name,) = names
     try:

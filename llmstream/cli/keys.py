@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from getpass import getpass
 
+from llmstream.checks import require
 from llmstream.cli.arguments import Options
 from llmstream.cli.turn import UsageError
 from llmstream.errors import ConfigurationError
@@ -23,8 +24,7 @@ def keys(options: Options) -> int:
             f'keys needs the extra "server": pip install "llmstream-core[server]" ({problem})'
         ) from problem
     _, *words = options.words
-    if len(words) != 2 or words[0] not in ("new", "hash"):
-        raise UsageError(_USAGE)
+    require(len(words) == 2 and words[0] in ("new", "hash"), _USAGE, UsageError)
     action, name = words
     is_new = action == "new"
     key = new_key() if is_new else _read_key()

@@ -10,6 +10,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING
 
+from llmstream.checks import require, require_value
 from llmstream.cli.arguments import Options
 from llmstream.cli.ask import open_show
 from llmstream.cli.screen import RED, one_line, styled
@@ -71,18 +72,18 @@ def serve(options: Options) -> int:
 
 def _supervisor(source: SettingsSource, text: str, conversations: str | None) -> Supervisor:
     """The supervisor of several workers. Raises ConfigurationError or ValueError for settings that they can't share."""
-    if not hasattr(os, "fork"):
-        raise ValueError("--workers needs a system that can fork processes; this one can't")
-    if conversations is None:
-        raise ValueError(
-            f"--workers {source.workers}: conversations in memory belong to one process. "
-            "Keep them in a file that all workers share: --conversations chats.db"
-        )
+    can_fork = hasattr(os, "fork")
+    require(can_fork, "--workers needs a system that can fork processes; this one can't")
+    problem = (
+        f"--workers {source.workers}: conversations in memory belong to one process. "
+        "Keep them in a file that all workers share: --conversations chats.db"
+    )
+    path = require_value(conversations, problem)
     from llmstream.gateway.app import open_store
     from llmstream.gateway.supervisor import Supervisor
 
-    open_store(conversations)  # raises for what is no file
-    return Supervisor(source, text, conversations)
+    open_store(path)  # raises for what is no file
+    return Supervisor(source, text, path)
 
 
 def _source(options: Options) -> SettingsSource:
@@ -90,8 +91,7 @@ def _source(options: Options) -> SettingsSource:
     from llmstream.gateway.access_options import KEYS, AccessOptions, parse_keys
     from llmstream.gateway.settings import CommandLineModels, SettingsSource, parse_aliases
 
-    if options.workers < 1:
-        raise ValueError(f"--workers must be 1 or more, not {options.workers}")
+    require(options.workers >= 1, f"--workers must be 1 or more, not {options.workers}")
     given = [name for name in ("model", "base_url", "allow_model", "alias") if vars(options)[name]]
     if options.config is not None and given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)

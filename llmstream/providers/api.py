@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from llmstream.checks import require
+from llmstream.checks import require, require_value
 from llmstream.errors import ConfigurationError
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.secrets import Secret, check_headers, check_key
@@ -56,9 +56,8 @@ def find_url(api: API, config: ProviderConfig) -> str:
         problem = f"{name} is empty: unset it, or set it to the address of the API"
         require(url.strip(), problem, ConfigurationError)
         url = api.url_of(url.strip())
-    url = api.url if url is None else url
-    if url is None:
-        raise ConfigurationError(f"{config.name} has no address of its own: pass base_url=")
+    problem = f"{config.name} has no address of its own: pass base_url="
+    url = require_value(api.url if url is None else url, problem, ConfigurationError)
     check_base_url(url, allow_insecure_http=config.allow_insecure_http, name=name)
     return url.rstrip("/").removesuffix(api.version_path).rstrip("/")
 

@@ -12,7 +12,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from llmstream.checks import require
+from llmstream.checks import require, require_value
 from llmstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def find_region(url: str | None) -> str:
     region = named[1] if named else next(filter(None, map(os.environ.get, _VARIABLES)), None)
     if region is None and has_botocore():
         region = _new_session().get_config_variable("region")
-    if region is None:
-        raise ConfigurationError("no region for bedrock: set AWS_REGION, or pass base_url=")
+    problem = "no region for bedrock: set AWS_REGION, or pass base_url="
+    region = require_value(region, problem, ConfigurationError)
     require(_REGION.fullmatch(region), f"AWS has no region {region!r}", ConfigurationError)
     return str(region)
 

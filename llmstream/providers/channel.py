@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from llmstream.checks import require, require_value
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
@@ -286,19 +287,15 @@ class Channel:
         return sdk.make(http, self._key, self.base_url, config.headers)
 
     def _vendor_sdk(self, argument: str = "") -> SDKAdapter:
-        if self._api.sdk is None:
-            told = f"{argument}provider {self.name} isn't built on a vendor's SDK"
-            raise ConfigurationError(told)
-        return self._api.sdk
+        told = f"{argument}provider {self.name} isn't built on a vendor's SDK"
+        return require_value(self._api.sdk, told, ConfigurationError)
 
     def _take_given(self) -> Any:
         config = self._config
         taken = self._vendor_sdk("sdk_client: ").take(config.sdk_client)
         for name in ("transport", "allow_host"):
-            if getattr(config, name) is not None:
-                raise ConfigurationError(
-                    f"{name}: sdk_client brings its own connections; set it up there"
-                )
+            problem = f"{name}: sdk_client brings its own connections; set it up there"
+            require(getattr(config, name) is None, problem, ConfigurationError)
         return taken
 
 

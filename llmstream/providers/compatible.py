@@ -62,11 +62,9 @@ class Vendor:
 
     def base_url(self) -> str:
         """The URL, with what the environment adds to it. Raises ConfigurationError."""
-        missing = [name for name in self.placeholders if not os.environ.get(name)]
-        if missing:
-            raise ConfigurationError(
-                f"{self.name} has no address of its own: set {missing[0]}, or pass base_url="
-            )
+        missing = next((name for name in self.placeholders if not os.environ.get(name)), None)
+        problem = f"{self.name} has no address of its own: set {missing}, or pass base_url="
+        require(missing is None, problem, ConfigurationError)
         url = re.sub(r"\{(\w+)\}([^/]*)(/.*)?", self._filled, self.url)
         return url if "://" in url else f"https://{url}"
 

@@ -37,8 +37,8 @@ class ProviderConfig:
     def refuse_endpoint(self) -> None:
         """For providers that have neither key nor address. Raises ConfigurationError if one was given."""
         named = {"api_key": self.api_key, "base_url": self.base_url, "sdk_client": self.sdk_client}
-        if given := [name for name, value in named.items() if value is not None]:
-            raise ConfigurationError(f"{', '.join(given)}: provider {self.name} takes none")
+        given = ", ".join(name for name, value in named.items() if value is not None)
+        require(not given, f"{given}: provider {self.name} takes none", ConfigurationError)
 
 
 def find_transport(config: ProviderConfig) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from llmstream.checks import as_object, ensure_json
+from llmstream.checks import as_object, ensure_json, require
 from llmstream.errors import ADAPTED, StrictError
 from llmstream.events.types import StreamEvent, error
 from llmstream.log import get_logger
@@ -203,8 +203,8 @@ class HTTPProvider:
         given = exchange.given
         rendered = self.render(request, given)
         changed = [*rendered.warnings, *self._lessons.apply(request.model, rendered)]
-        if call.strict and changed:
-            raise StrictError(f"strict: {'; '.join(changed)}")
+        is_allowed = not (call.strict and changed)
+        require(is_allowed, f"strict: {'; '.join(changed)}", StrictError)
         self.finish(rendered, given, exchange.sdk)
         return rendered
 

@@ -56,10 +56,8 @@ class LocalProvider:
     default_model = "smollm2"
 
     def __init__(self, config: ProviderConfig) -> None:
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise ConfigurationError(
-                'the local model needs xllamacpp: pip install "llmstream-core[local]"'
-            )
+        problem = 'the local model needs xllamacpp: pip install "llmstream-core[local]"'
+        require(importlib.util.find_spec("xllamacpp"), problem, ConfigurationError)
         config.refuse_endpoint()
         self._servers: dict[Path, _Server] = {}
         # llama.cpp goes on from an assistant message, and makes a grammar of a schema.

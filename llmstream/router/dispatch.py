@@ -69,8 +69,9 @@ class Dispatcher(Generic[R]):
 
         def register(handler: H) -> H:
             _check_handler(handler)
-            if taken := [route.name for route in parsed if route in self._handlers]:
-                raise ConfigurationError(f"{', '.join(taken)} has a handler already")
+            taken = [route.name for route in parsed if route in self._handlers]
+            problem = f"{', '.join(taken)} has a handler already"
+            require(not taken, problem, ConfigurationError)
             self._handlers.update(dict.fromkeys(parsed, handler))
             return handler
 
@@ -78,10 +79,9 @@ class Dispatcher(Generic[R]):
 
     def check(self) -> None:
         """Raise ConfigurationError if a route has no handler."""
-        if missing := [route.name for route in defined(self.routes) if route not in self._handlers]:
-            raise ConfigurationError(
-                f"no handler for {', '.join(missing)}: register one with @dispatcher.handler(…)"
-            )
+        missing = [route.name for route in defined(self.routes) if route not in self._handlers]
+        problem = f"no handler for {', '.join(missing)}: register one with @dispatcher.handler(…)"
+        require(not missing, problem, ConfigurationError)
 
     async def dispatch(
         self, route: R, text: str, *, ahead: Sequence[StreamEvent] = ()

@@ -147,8 +147,8 @@ class ModelRouter:
         such as its id. Raises as `LLMClient.chat_completion` does, and ConfigurationError if no model suits, before any
         network.
         """
-        if own := options.keys() & {"model", "fallbacks", "stream"}:
-            raise TypeError(f"{', '.join(sorted(own))}: chosen here; leave it out")
+        own = options.keys() & {"model", "fallbacks", "stream"}
+        require(not own, f"{', '.join(sorted(own))}: chosen here; leave it out", TypeError)
         if "headers" in options:  # a traceback may show the locals of a frame that raises
             options["headers"] = hide_headers(options["headers"])
         best, *others = self.choose(messages, conversation=conversation, prefer=prefer, **options)

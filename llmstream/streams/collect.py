@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
+from llmstream.checks import require_value
 from llmstream.errors import ConfigurationError
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
@@ -25,6 +26,5 @@ async def collect(events: AsyncIterable[StreamEvent]) -> Message:
     if last is None or last.type not in TERMINAL:
         raise stopped_short()
     last.raise_for_error()
-    if last.message is None:
-        raise ConfigurationError("keep_message=False: there is no message to collect")
-    return last.message
+    problem = "keep_message=False: there is no message to collect"
+    return require_value(last.message, problem, ConfigurationError)

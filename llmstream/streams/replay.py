@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from llmstream.checks import as_object, require
+from llmstream.checks import as_object, as_text, require
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
@@ -131,9 +131,8 @@ class _RecordedLines:
 
 def _parse(value: dict[str, Any]) -> tuple[float, StreamEvent]:
     at = value["at"]
-    if not math.isfinite(at) or at < 0:
-        raise ValueError(f"at is {at}")
+    require(math.isfinite(at) and at >= 0, f"at is {at}")
     event = StreamEvent.from_dict(value["event"])
-    if event.type in TEXTS and not (content(event) and isinstance(content(event), str)):
-        raise ValueError(f"a {event.type} event without its text")
+    has_text = event.type not in TEXTS or as_text(content(event)) is not None
+    require(has_text, f"a {event.type} event without its text")
     return at, event

@@ -56,11 +56,10 @@ class FunctionTool(Tool):
                 raise ArgumentsError(describe(problems_of(error))) from None
             return parsed
         try:
-            value = json.loads(arguments)
+            value: dict[str, Any] = json.loads(arguments)
         except (ValueError, RecursionError) as error:
             raise ArgumentsError(f"not JSON: {error}") from None
-        if not isinstance(value, dict):
-            raise ArgumentsError("the arguments must be an object")
+        require(isinstance(value, dict), "the arguments must be an object", ArgumentsError)
         try:
             problems = check(value, self.schema)
         except ValueError as error:

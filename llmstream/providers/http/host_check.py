@@ -37,11 +37,12 @@ class HostCheck:
         parts = urlsplit(url)
         host = parts.hostname or ""
         proxies = urllib.request.getproxies()
-        if (proxies.keys() & {parts.scheme, "all"}) and not urllib.request.proxy_bypass(host):
-            raise ConfigurationError(
-                f"allow_host can't hold for {host}: the environment names a proxy, which would look the address up. "
-                "Put the host into NO_PROXY, or let the proxy do the check"
-            )
+        is_direct = proxies.keys().isdisjoint({parts.scheme, "all"})
+        problem = (
+            f"allow_host can't hold for {host}: the environment names a proxy, which would look the address up. "
+            "Put the host into NO_PROXY, or let the proxy do the check"
+        )
+        require(is_direct or urllib.request.proxy_bypass(host), problem, ConfigurationError)
         try:
             address = str(ipaddress.ip_address(host))
         except ValueError:
@@ -60,8 +61,8 @@ class HostCheck:
             raise HostRefusedError(
                 f"allow_host raised {type(problem).__name__} about {host}"
             ) from problem
-        if answer is not True:
-            raise HostRefusedError(f"allow_host refused the address of {host}")
+        refusal = f"allow_host refused the address of {host}"
+        require(answer is True, refusal, HostRefusedError)
 
     def socket(self, info: tuple[Any, ...]) -> socket.socket:
         """The way of aiohttp: it makes the socket for one address, and connects it to nothing else."""

@@ -21,6 +21,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.http.checked_backend import CheckedBackend
 from llmstream.providers.http.content_encoding import decoded
@@ -303,11 +304,11 @@ def _proxy_pool(proxy: Proxy, options: dict[str, Any]) -> httpcore2.AsyncConnect
             socket_options=socket_options(),
             **options,
         )
-    if importlib.util.find_spec("socksio") is None:
-        raise ConfigurationError(
-            "the SOCKS proxy set in the environment needs a package, since "
-            f"{proxy.variable} names it: pip install socksio"
-        )
+    problem = (
+        "the SOCKS proxy set in the environment needs a package, since "
+        f"{proxy.variable} names it: pip install socksio"
+    )
+    require(importlib.util.find_spec("socksio"), problem, ConfigurationError)
     return httpcore2.AsyncSOCKSProxy(
         proxy_url=_core_url(parsed.url), proxy_auth=parsed.raw_auth, **options
     )

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.watchdog import Watchdog
 
@@ -35,8 +36,7 @@ class LoopClients:
         """The running loop's. RuntimeError if none runs, ConfigurationError for a loop of a parent process."""
         loop = asyncio.get_running_loop()
         self._leave_parent()
-        if loop in self._parents:
-            raise ConfigurationError(_FORKED)
+        require(loop not in self._parents, _FORKED, ConfigurationError)
         if loop not in self._clients:
             for old in [known for known in self._clients if known.is_closed()]:
                 del self._clients[old]
