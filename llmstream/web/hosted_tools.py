@@ -4,7 +4,8 @@ A function is run by the client, and costs the operator nothing but tokens. A ho
 paid for by the call, it may read the account's files, and `mcp` sends the conversation to whatever address the client
 names. So a server refuses them all but for those that its operator named. The names are the providers' own types
 without their versions, so `web_search` stands for `web_search_20250305`, for `web_search_preview` and for chat's
-`web_search_options`. A type that nobody here knows counts as hosted.
+`web_search_options`. Google's tools have no type, but a member each: `google_search` stands for `{"googleSearch": {}}`,
+too. A type or a member that nobody here knows counts as hosted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from llmstream.checks import as_object, require
 from llmstream.errors import ConfigurationError
@@ -20,6 +22,7 @@ from llmstream.messages import (
     ChatRequest,
     File,
     HostedTool,
+    ImagePart,
     Message,
     ProviderPart,
     Source,
@@ -28,19 +31,23 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.web.errors import RefusedError
+from llmstream.wire.fitting.tools import GOOGLE_TOOLS
 
 FILES: Final = "files"
-"""The name for files of the operator's account, which a client names by their ids."""
+"""The name for files of the operator's account, which a client names by an id or an address."""
 PRIORITY: Final = "priority"
 """The name for faster answers at a higher price."""
 
 _VERSION = re.compile(r"(_preview)?(_20\d\d_?\d\d_?\d\d)?$")
+_NEXT_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _RUN_BY_CLIENTS: Final = frozenset(
     {
         # openai.types.chat.ChatCompletionToolUnionParam, openai.types.responses.ToolParam
         *("apply_patch", "computer", "computer_use", "custom", "function", "local_shell"),
         # https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview: client tools
         *("bash", "memory", "text_editor"),
+        # google.genai.types.Tool: functions
+        "function_declarations",
     }
 )
 """Tools with a type of their own that the client runs itself."""
@@ -51,7 +58,7 @@ _PLACES: Final[Mapping[str, tuple[str, str, str]]] = {
     "tool_search": ("execution", "", "client"),
 }
 """Tools that run in either place, and the member that says that it is the client's."""
-_SAME: Final = {"mcp_toolset": "mcp"}
+_SAME: Final = {"mcp_toolset": "mcp", "mcp_servers": "mcp"}
 _OPTIONS: Final = {"web_search_options": "web_search"}
 """Members of a request that stand for a tool (https://platform.openai.com/docs/guides/tools-web-search)."""
 _FAST: Final = frozenset({"fast", "priority"})
@@ -62,6 +69,12 @@ _OFFERED: Final = frozenset({("openai-responses", "web_search")})
 They are left out, with a warning, where nothing but functions would be called without them.
 """
 _IDS: Final = ("file_id", "container_id")
+_ADDRESSES: Final = ("fileUri", "uri", "url")
+"""Members with the address of a file, in a provider's own data."""
+_ANYBODY_S: Final = frozenset({"data", "http", "https"})
+"""Schemes of files that need no account. `s3:` and `gs:` are read with the operator's rights."""
+_FILES_API: Final = "generativelanguage.googleapis.com"
+"""Where Google has the files of a key's account (https://ai.google.dev/api/files)."""
 
 
 class HostedTools:
@@ -103,7 +116,7 @@ class HostedTools:
             self._check_price("speed", members.get("speed"))
         self._check_price("service_tier", request.service_tier)
         if FILES not in self._names and any(map(_names_a_file, request.messages)):
-            raise _refused("messages", "files that are named by an id", FILES)
+            raise _refused("messages", "files that are named by an id or lie in an account", FILES)
 
     def _check_price(self, option: str, value: object) -> None:
         is_dear = isinstance(value, str) and value.lower() in _FAST
@@ -115,9 +128,17 @@ class HostedTools:
 
 
 def family(kind: str) -> str:
-    """A tool's type without its version."""
-    name = _VERSION.sub("", kind)
+    """A tool's type without its version, in lower case: Google writes `googleSearch` and `google_search`."""
+    name = _in_words(_VERSION.sub("", kind))
     return _SAME.get(name, name)
+
+
+def _in_words(name: str) -> str:
+    return _NEXT_WORD.sub("_", name).lower()
+
+
+_MEMBERS: Final = GOOGLE_TOOLS | set(map(_in_words, GOOGLE_TOOLS))
+"""Members that are a tool each, whatever stands beside them."""
 
 
 def hosted_in(definition: Mapping[str, Any]) -> Iterator[str]:
@@ -125,11 +146,25 @@ def hosted_in(definition: Mapping[str, Any]) -> Iterator[str]:
     waiting = [definition]
     while waiting:
         tool = waiting.pop()
-        kind = str(tool.get("type") or "function")
-        if kind == "namespace":
+        if tool.get("type") == "namespace":
             waiting += map(as_object, _items(tool.get("tools")))
-        elif family(kind) not in _RUN_BY_CLIENTS and not _runs_at_client(kind, tool):
-            yield family(kind)
+            continue
+        for kind in _kinds(tool):
+            if family(kind) not in _RUN_BY_CLIENTS and not _runs_at_client(kind, tool):
+                yield family(kind)
+
+
+def _kinds(definition: Mapping[str, Any]) -> list[str]:
+    """The types that a definition has: its own, and the members that are tools themselves.
+
+    One without a type or a name isn't a function, so each of its members counts.
+    """
+    members = [name for name in definition if name in _MEMBERS]
+    kind = definition.get("type")
+    if kind:
+        return [str(kind), *members]
+    is_function = "name" in definition or "function" in definition
+    return ["function", *members] if is_function else [*definition]
 
 
 def _runs_at_client(kind: str, definition: Mapping[str, Any]) -> bool:
@@ -171,7 +206,9 @@ def _shown(part: Any) -> list[Any]:
 
 def _is_named(part: Any) -> bool:
     if isinstance(part, File):
-        return part.id is not None
+        return part.id is not None or _is_of_account(part.url)
+    if isinstance(part, ImagePart) and _is_of_account(part.url):
+        return True
     if isinstance(part, ProviderPart):
         return _names_any(part.data)
     data = getattr(part, "provider_data", None)
@@ -187,11 +224,25 @@ def _names_any(data: Mapping[str, Any] | None) -> bool:
     while waiting:
         value = waiting.pop()
         if isinstance(value, Mapping):
-            if _is_reference(value) or any(isinstance(value.get(name), str) for name in _IDS):
+            is_named = any(isinstance(value.get(name), str) for name in _IDS)
+            is_placed = any(_is_of_account(value.get(name)) for name in _ADDRESSES)
+            if is_named or is_placed or _is_reference(value):
                 return True
             waiting += value.values()
         waiting += _items(value)
     return False
+
+
+def _is_of_account(url: Any) -> bool:
+    """Whether a file at this address is read with the rights of the operator's account."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url.strip())
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return True
+    return parts.scheme not in _ANYBODY_S or host == _FILES_API
 
 
 def _is_reference(value: Any) -> bool:

@@ -55,6 +55,8 @@ LISTED = {
     "tools": [{"name": "a", "input_schema": {"type": "object"}, "annotations": None}],
 }
 OPAQUE: list[dict[str, Any]] = [
+    {"type": "provider", **OWN, "data": {"fileData": {"fileUri": "gs://bucket/a.pdf"}}},
+    {"type": "provider", **OWN, "data": {"s3Location": {"uri": "s3://bucket/a.pdf"}}},
     {"type": "provider", **OWN, "data": REFERENCE},
     {"type": "provider", **OWN, "data": {"type": "x", "deep": [{"file_id": "file-1"}]}},
     {"type": "text", "text": "t", "provider_data": {**OWN, "members": {"file_id": "file-1"}}},
@@ -63,7 +65,57 @@ OPAQUE: list[dict[str, Any]] = [
     {**CALL, "executed_by": "provider", "provider_data": {**OWN, "item": REFERENCE}},
 ]
 """Parts as our own messages have them, which name something of the operator's account."""
+PLACES = (
+    "s3://bucket-of-the-operator/a.pdf",
+    "gs://bucket-of-the-operator/a.pdf",
+    "https://generativelanguage.googleapis.com/v1beta/files/abc",
+    "HTTPS://user@GenerativeLanguage.googleapis.com.:443/v1beta/files/abc",
+)
+"""Addresses that providers read with the operator's rights."""
+UNTYPED: list[tuple[dict[str, Any], str]] = [
+    ({"googleSearch": {}}, "google_search"),
+    ({"google_search": {}}, "google_search"),
+    ({"urlContext": {}}, "url_context"),
+    (
+        {"mcpServers": [{"name": "x", "streamableHttpTransport": {"url": "https://a.example"}}]},
+        "mcp",
+    ),
+    ({"functionDeclarations": [], "codeExecution": {}}, "code_execution"),
+    ({"type": "computer", "googleSearch": {}}, "google_search"),
+    ({"type": "googleSearch", "mcpServers": []}, "google_search"),
+    ({"systemTool": {"name": "nova_grounding"}}, "system_tool"),
+    ({"toolOfTomorrow": {}}, "tool_of_tomorrow"),
+]
+"""Tools without a type, as Google and Amazon have them, and those that hide one behind a type."""
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    *(
+        (path, tools(tool, **body), name)
+        for path, body in (
+            ("/v1/chat/completions", CHAT),
+            ("/v1/responses", RESPONSES),
+            ("/agui", AGUI),
+            ("/chat", {"prompt": "hi"}),
+        )
+        for tool, name in UNTYPED
+    ),
+    *(
+        ("/v1/chat/completions", {"messages": user(part)}, "files")
+        for place in PLACES
+        for part in (
+            {"type": "image_url", "image_url": {"url": place}},
+            {"type": "image", "source": {"type": "url", "url": place}},
+        )
+    ),
+    ("/v1/responses", {"input": user({"type": "input_image", "image_url": PLACES[0]})}, "files"),
+    ("/v1/responses", {"input": user({"type": "input_file", "file_url": PLACES[1]})}, "files"),
+    (
+        "/v1/messages",
+        {
+            **MESSAGES,
+            "messages": user({"type": "document", "source": {"type": "url", "url": PLACES[0]}}),
+        },
+        "files",
+    ),
     ("/v1/chat/completions", {**CHAT, "web_search_options": {}}, "web_search"),
     ("/v1/chat/completions", tools(MCP, **CHAT), "mcp"),
     ("/v1/chat/completions", tools({"type": "browser_search"}, **CHAT), "browser_search"),
@@ -226,6 +278,20 @@ async def test_what_is_allowed_by_its_name_is_handed_on() -> None:
         ("/v1/messages", tools({"type": "text_editor_20250728", "name": "e"}, **MESSAGES)),
         ("/v1/messages", tools({"type": "memory_20250818", "name": "m"}, **MESSAGES)),
         ("/v1/messages", {**MESSAGES, "speed": "standard", "service_tier": "auto"}),
+        ("/v1/responses", tools({"name": "f", "parameters": {}}, **RESPONSES)),
+        ("/v1/chat/completions", tools({"functionDeclarations": []}, **CHAT)),
+        (
+            "/v1/chat/completions",
+            {"messages": user({"type": "image_url", "image_url": {"url": "https://x.example/a"}})},
+        ),
+        (
+            "/v1/chat/completions",
+            {
+                "messages": user(
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}
+                )
+            },
+        ),
     ],
 )
 async def test_tools_that_the_client_runs_itself_need_no_name(path, body) -> None:

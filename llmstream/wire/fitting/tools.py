@@ -40,7 +40,7 @@ _RESPONSES = frozenset(
     }
 )
 """The types in `openai.types.responses.ToolParam`."""
-_GOOGLE = frozenset(
+GOOGLE_TOOLS = frozenset(
     {
         "codeExecution",
         "computerUse",
@@ -114,7 +114,7 @@ ANTHROPIC_TOOLS = ToolRules(
 GEMINI_TOOLS = ToolRules(
     format="gemini-generate",
     label="Gemini",
-    own=_GOOGLE,
+    own=GOOGLE_TOOLS,
     takes_unknown=False,
     fields=frozenset({"response", "responseJsonSchema", "behavior"}),
 )
@@ -140,7 +140,7 @@ BEDROCK_TOOLS = ToolRules(
 
 def _is_known(kind: str) -> bool:
     """Whether a vendor whose tools we know has a tool of this type."""
-    if kind in _RESPONSES or kind in _GOOGLE or kind in ("mcp_toolset", SYSTEM_TOOL):
+    if kind in _RESPONSES or kind in GOOGLE_TOOLS or kind in ("mcp_toolset", SYSTEM_TOOL):
         return True
     return _PREVIEW.fullmatch(kind) is not None or _DATED.fullmatch(kind) is not None
 
