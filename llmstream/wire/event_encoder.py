@@ -8,6 +8,8 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import PAYLOADS, EventType, StreamEvent, failure_of
 from llmstream.events.unfold import unfold_answer
+from llmstream.messages import FinishReason
+from llmstream.wire.finish_words import render_finish_word
 
 CUTS = frozenset({"truncated", "connection"})
 """Kinds of failure that a provider expresses by a cut."""
@@ -48,3 +50,16 @@ def sayable_failure(event: StreamEvent) -> ErrorInfo | None:
     """The failure that an ERROR reports; None if only a cut can express it."""
     info = failure_of(event)
     return None if info.kind in CUTS else info
+
+
+def ending_word(
+    event: StreamEvent, format: str, words: Mapping[FinishReason, str], usual: str
+) -> str | None:
+    """A format's word for the end of an answer; `usual` where it has none for the reason. None: nobody knows it."""
+    raw, reason = event.raw_finish_reason, event.finish_reason
+    word = render_finish_word(raw, reason, format)
+    if word is not None:
+        return word
+    if reason is FinishReason.UNKNOWN and raw is None:
+        return None
+    return words.get(reason or FinishReason.STOP, usual)

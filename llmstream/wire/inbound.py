@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from llmstream.checks import as_text, check_unicode, ensure_json, require
+from llmstream.checks import as_text, check_unicode, ensure_json, require, sequence_of
 from llmstream.messages import ChatRequest, Message, Part, Role, ToolResult
 from llmstream.wire.json_fields import compact
 
@@ -28,6 +28,14 @@ def text_at(value: Any, where: str) -> str:
         isinstance(value, str), f"{where} must be a string, not {type(value).__name__}", TypeError
     )
     return check_unicode(value, where)
+
+
+def texts_at(value: Any, where: str) -> list[str]:
+    """A list of strings, none of which is empty; nothing for None. Raises TypeError that names its place."""
+    texts = list(sequence_of(value or (), where))
+    are_whole = all(map(as_text, texts))
+    require(are_whole, f"{where} must be a list of non-empty strings", TypeError)
+    return texts
 
 
 def object_at(value: Any, where: str) -> dict[str, Any]:

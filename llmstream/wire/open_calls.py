@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from llmstream.messages import ToolCall, parse_arguments
-from llmstream.wire.json_fields import HalfText, as_string, ends_in_half, mend
+from llmstream.wire.json_fields import HalfText, as_string, compact, ends_in_half, mend
 from llmstream.wire.object_end import ObjectEnd
 from llmstream.wire.repetition import Retelling
 
@@ -340,6 +340,13 @@ def as_name(value: Any) -> str:
     """A call's name; empty for what some servers send for none. TypeError makes its frame a bad one."""
     name = as_string(value or "")
     return "" if name.strip() in NO_NAMES else name
+
+
+def as_arguments(value: Any) -> str:
+    """A call's arguments as text, which some servers send as an object; empty for None."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return compact(value)
 
 
 def content_of(name: str, arguments: str) -> tuple[str, str]:

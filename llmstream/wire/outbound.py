@@ -9,6 +9,8 @@ from json.encoder import encode_basestring
 from typing import Any, Protocol
 
 from llmstream.events.types import StreamEvent
+from llmstream.messages import TextPart, ToolCall, ToolResult, parse_arguments
+from llmstream.wire.json_fields import compact
 
 
 @dataclass(slots=True)
@@ -57,6 +59,24 @@ def _names_of(member: str, value: Any) -> list[str]:
     if member in _SHARED and isinstance(value, Mapping):
         return [f"{member}.{name}" for name in value]
     return [member]
+
+
+def input_of(call: ToolCall) -> dict[str, Any] | None:
+    """What a call asks for, as an object; None if its arguments aren't one."""
+    return parse_arguments(call.arguments) if call.input is None else call.input
+
+
+def content_text(content: Any) -> str:
+    """The content of a tool's result as text: JSON, unless it is a text already."""
+    return content if isinstance(content, str) else compact(content)
+
+
+def text_of_result(result: ToolResult) -> str:
+    """A tool's result as one text, for a format in which what it shows stands elsewhere."""
+    if result.shown is None:
+        return content_text(result.content)
+    texts = [part.text for part in result.shown if isinstance(part, TextPart)]
+    return "\n\n".join(texts) or "The tool shows what follows."
 
 
 def encode_json(text: str) -> bytes:

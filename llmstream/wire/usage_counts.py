@@ -74,6 +74,21 @@ def usage_of(counts: Mapping[str, int]) -> Usage | None:
     return Usage(**known) if known else None
 
 
+def with_cached(fresh: int | None, read: int | None, written: int | None) -> int | None:
+    """All input tokens, from counts that leave out those which the cache had or took."""
+    if fresh is None:
+        return None
+    return fresh + (read or 0) + (written or 0)
+
+
+def without_cached(usage: Usage) -> int | None:
+    """The input tokens but for those which the cache had or took: the inverse of `with_cached`."""
+    if usage.input_tokens is None:
+        return None
+    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
+    return max(0, usage.input_tokens - cached)
+
+
 def _read(
     given: Mapping[str, Any], names: Iterable[tuple[str, str]], counts: dict[str, int]
 ) -> None:

@@ -36,6 +36,7 @@ from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
 from llmstream.wire.finish_words import render_finish_word
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import json_bytes
+from llmstream.wire.usage_counts import without_cached
 
 _REASONS = {
     FinishReason.STOP: "end_turn",
@@ -261,9 +262,8 @@ def render_usage(usage: Usage | None) -> dict[str, Any]:
     """Anthropic's usage object, where `input_tokens` leaves out what was cached."""
     if usage is None:
         return {}
-    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
     fields = {
-        "input_tokens": None if usage.input_tokens is None else max(0, usage.input_tokens - cached),
+        "input_tokens": without_cached(usage),
         "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "output_tokens": usage.output_tokens,

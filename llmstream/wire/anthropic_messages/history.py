@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -22,7 +21,6 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     ToolResult,
-    parse_arguments,
 )
 from llmstream.parts import SHOWN
 from llmstream.provider_data import keep, own_data, own_members, own_notes
@@ -31,7 +29,7 @@ from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, text_of
 from llmstream.wire.fitting.system import is_system
 from llmstream.wire.inbound import arguments_of, turn_of
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import content_text, input_of, warn_once
 
 _ROLES = ("user", "assistant", "system")
 _MARKS = (CONTROL, "cache")
@@ -125,8 +123,8 @@ class RenderedTurns:
         extra = own_data(call.provider_data, FORMAT)
         if extra.get("caller") == _DEFAULT_CALLER:
             del extra["caller"]
-        given = parse_arguments(call.arguments) if call.input is None else call.input
-        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": given or {}}
+        given = input_of(call) or {}
+        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": given}
         return mark({**block, **extra}, call.cache, CONTROL)
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
@@ -144,12 +142,9 @@ class RenderedTurns:
         return mark(block, result.cache, CONTROL)
 
     def _result_content(self, result: ToolResult) -> Any:
-        if isinstance(result.content, str):
-            return result.content
-        shown = result.shown
-        if shown is None:
-            return json.dumps(result.content, ensure_ascii=False, separators=(",", ":"))
-        return [block for block in map(self._block, shown) if block is not None]
+        if result.shown is None:
+            return content_text(result.content)
+        return [block for block in map(self._block, result.shown) if block is not None]
 
     def _image(self, image: ImagePart) -> dict[str, Any]:
         if image.detail is not None:

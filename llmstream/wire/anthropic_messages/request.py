@@ -20,7 +20,7 @@ from typing import Any
 
 from llmstream.arguments import build_request
 from llmstream.cache_marks import CONTROL, drop_surplus, further_members, mark, parse_cache
-from llmstream.checks import as_object, ensure_json, items_at, require, sequence_of
+from llmstream.checks import as_object, ensure_json, items_at, require
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice
 from llmstream.provider_data import keep, own_members
 from llmstream.wire.anthropic_messages.blocks import FORMAT
@@ -30,7 +30,7 @@ from llmstream.wire.claude_thoughts import fit_thinking, parse_reasoning, render
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, Blank, HistoryRules, SystemPlace
 from llmstream.wire.fitting.tools import ANTHROPIC_TOOLS, fit_tools
-from llmstream.wire.inbound import keep_rest, model_of, object_in, rest_of
+from llmstream.wire.inbound import keep_rest, model_of, object_in, rest_of, texts_at
 from llmstream.wire.json_fields import as_list, present
 from llmstream.wire.option_rules import (
     CLAUDE_SAMPLING,
@@ -287,7 +287,7 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         top_p=body.get("top_p"),
         top_k=body.get("top_k"),
         max_tokens=body.get("max_tokens"),
-        stop=_parse_stop(body.get("stop_sequences")),
+        stop=texts_at(body.get("stop_sequences"), "stop_sequences"),
         reasoning_effort=effort,
         service_tier=_parse_service_tier(body.get("service_tier")),
         metadata=rest_of(object_in(body, "metadata"), ()),
@@ -302,16 +302,6 @@ def _check_message_keys(messages: Any) -> None:
         unknown = rest_of(as_object(message), _MESSAGE)
         first = next(iter(unknown), None)
         require(first is None, f"messages[{index}] has no key {first!r}; known: role, content")
-
-
-def _parse_stop(value: Any) -> list[str]:
-    stops = list(sequence_of(value or (), "stop_sequences"))
-    require(
-        all(isinstance(stop, str) and stop for stop in stops),
-        "stop_sequences must be a list of non-empty strings",
-        TypeError,
-    )
-    return stops
 
 
 def _parse_service_tier(tier: Any) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmstream.checks import as_object
 from llmstream.messages import Usage
 from llmstream.wire.json_fields import as_count
+from llmstream.wire.usage_counts import with_cached
 
 _INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _OUTPUT = "output_tokens"
@@ -31,8 +33,7 @@ class UsageCounts:
 
     def overlay(self, usage: Any) -> None:
         """Later counts. A prompt of no tokens is a gateway's placeholder."""
-        if not isinstance(usage, dict):
-            return
+        usage = as_object(usage)
         given = {name: as_count(usage.get(name)) for name in _COUNTS}
         for name, other in _OTHER_NAMES.items():
             if given[name] is None:
@@ -40,10 +41,9 @@ class UsageCounts:
         if not any(given[name] for name in _INPUTS):
             given |= {name: None for name in _INPUTS if name in self._counts}
         self._counts |= {name: count for name, count in given.items() if count is not None}
-        details = usage.get("output_tokens_details")
-        if isinstance(details, dict):
-            thinking = as_count(details.get("thinking_tokens"))
-            self._reasoning = self._reasoning if thinking is None else thinking
+        details = as_object(usage.get("output_tokens_details"))
+        thinking = as_count(details.get("thinking_tokens"))
+        self._reasoning = self._reasoning if thinking is None else thinking
 
     def usage(self, *, ended: bool) -> Usage | None:
         """The counts so far. The placeholder counts only in an answer that has ended without a better one."""
@@ -66,7 +66,7 @@ class UsageCounts:
     def _of_prompt(self) -> Usage:
         fresh, read, written = (self._counts.get(name) for name in _INPUTS)
         return Usage(
-            input_tokens=None if fresh is None else fresh + (read or 0) + (written or 0),
+            input_tokens=with_cached(fresh, read, written),
             cache_read_tokens=read,
             cache_write_tokens=written,
         )

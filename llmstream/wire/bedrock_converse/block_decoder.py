@@ -12,7 +12,6 @@ from llmstream.wire.bedrock_converse.blocks import (
     SERVER_TOOL,
     ConverseBlock,
     add_content,
-    as_arguments,
     join_base64,
     parse_citation,
     parse_file,
@@ -21,7 +20,7 @@ from llmstream.wire.bedrock_converse.blocks import (
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.event_stream import EventStream
 from llmstream.wire.json_fields import as_string
-from llmstream.wire.open_calls import as_name
+from llmstream.wire.open_calls import as_arguments, as_name
 
 _TEXT, _REASONING, _CALL, _RESULT, _IMAGE = (
     "text",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -171,12 +170,3 @@ def media_type_of(kind: str, name: Any) -> str | None:
         return None
     name = OTHER_NAMES.get(kind, {}).get(name, name)
     return FORMATS[kind].get(name, f"{kind}/{name}")
-
-
-def as_arguments(value: Any) -> str:
-    """A call's input as text; it comes as an object in whole answers."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -20,7 +20,6 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     ToolResult,
-    parse_arguments,
 )
 from llmstream.parts import SHOWN
 from llmstream.provider_data import keep, own_data, own_members, own_notes
@@ -36,7 +35,7 @@ from llmstream.wire.bedrock_converse.encode import render_content
 from llmstream.wire.bedrock_converse.files import S3, file_block, image_block, parse_block
 from llmstream.wire.fitting.system import is_system
 from llmstream.wire.inbound import arguments_of, text_at, turn_of
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import input_of, warn_once
 
 _ROLES = ("user", "assistant", "system")
 _LABEL = "Bedrock's Converse"
@@ -120,8 +119,7 @@ class ConverseTurns:
         return {"reasoningContent": {"reasoningText": said}}
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
-        given = parse_arguments(call.arguments) if call.input is None else call.input
-        block = {"toolUseId": call.id, "name": call.name, "input": given or {}}
+        block = {"toolUseId": call.id, "name": call.name, "input": input_of(call) or {}}
         is_amazons = call.executed_by == "provider"
         if is_amazons:
             block["type"] = SERVER_TOOL

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmstream.checks import as_object
 from llmstream.messages import Usage
 from llmstream.wire.json_fields import as_count, present
+from llmstream.wire.usage_counts import with_cached, without_cached
 
 _FRESH, _READ, _WRITTEN = "inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"
 _OUTPUT, _TOTAL = "outputTokens", "totalTokens"
@@ -17,15 +19,14 @@ _OUTPUT, _TOTAL = "outputTokens", "totalTokens"
 
 def parse_usage(given: Any) -> Usage | None:
     """The counts; None if there are none."""
-    if not isinstance(given, dict):
+    given = as_object(given)
+    counts = [as_count(given.get(name)) for name in (_FRESH, _READ, _WRITTEN, _OUTPUT)]
+    if counts == [None] * len(counts):
         return None
-    counts = {name: as_count(given.get(name)) for name in (_FRESH, _READ, _WRITTEN, _OUTPUT)}
-    if all(count is None for count in counts.values()):
-        return None
-    fresh, read, written = counts[_FRESH], counts[_READ], counts[_WRITTEN]
+    fresh, read, written, output = counts
     return Usage(
-        None if fresh is None else fresh + (read or 0) + (written or 0),
-        counts[_OUTPUT],
+        with_cached(fresh, read, written),
+        output,
         cache_read_tokens=read,
         cache_write_tokens=written,
     )
@@ -35,11 +36,9 @@ def render_usage(usage: Usage | None) -> dict[str, Any]:
     """Converse's usage object."""
     if usage is None:
         return {}
-    cached = (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0)
-    fresh = None if usage.input_tokens is None else max(0, usage.input_tokens - cached)
     both = (usage.input_tokens, usage.output_tokens)
     fields = {
-        _FRESH: fresh,
+        _FRESH: without_cached(usage),
         _OUTPUT: usage.output_tokens,
         _TOTAL: None if None in both else usage.total_tokens,
         _READ: usage.cache_read_tokens,

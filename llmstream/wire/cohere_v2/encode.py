@@ -24,8 +24,7 @@ from llmstream.events.types import (
 from llmstream.messages import FinishReason, Source, ToolCall, Usage
 from llmstream.wire.cohere_v2.citations import FORMAT, render_citation
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
-from llmstream.wire.finish_words import render_finish_word
+from llmstream.wire.event_encoder import EventEncoder, Writer, ending_word, sayable_failure
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import encode_json
 
@@ -143,7 +142,7 @@ class CohereEncoder(EventEncoder):
             yield from self._whole_answer(event)
         yield from self._close()
         usage = None if event.usage is None else render_usage(event.usage)
-        delta = present(finish_reason=_render_reason(event), usage=usage)
+        delta = present(finish_reason=ending_word(event, FORMAT, _REASONS, "COMPLETE"), usage=usage)
         yield {"type": "message-end", "delta": delta}
 
     def _error(self, event: StreamEvent) -> _Frames:
@@ -178,15 +177,6 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
     if parse_error(told).kind != info.kind:
         told["error_type"] = _TYPES.get(info.kind, "server_error")
     return {"error": info.message, **present(error_type=told.get("error_type"))}
-
-
-def _render_reason(event: StreamEvent) -> str | None:
-    raw, reason = event.raw_finish_reason, event.finish_reason
-    if (word := render_finish_word(raw, reason, FORMAT)) is not None:
-        return word
-    if reason is FinishReason.UNKNOWN and raw is None:
-        return None
-    return _REASONS.get(reason or FinishReason.STOP, "COMPLETE")
 
 
 def _event(kind: str, index: int, **message: Any) -> dict[str, Any]:

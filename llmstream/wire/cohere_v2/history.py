@@ -29,7 +29,7 @@ from llmstream.wire.cohere_v2.citations import own_citation
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, text_of
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import text_of_result, warn_once
 
 _BETWEEN = "\n\n"
 """What parts the texts of one tool's result."""
@@ -133,14 +133,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _result(result: ToolResult) -> dict[str, Any]:
-    shown = result.shown
-    if shown is not None:
-        texts = [part.text for part in shown if isinstance(part, TextPart)]
-        text = _BETWEEN.join(texts) or "The tool shows what follows."
-    elif isinstance(result.content, str):
-        text = result.content
-    else:
-        text = json.dumps(result.content, ensure_ascii=False, separators=(",", ":"))
+    text = text_of_result(result)
     return {"role": "tool", "tool_call_id": result.tool_call_id, "content": text}
 
 

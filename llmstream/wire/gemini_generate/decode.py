@@ -35,7 +35,6 @@ from llmstream.wire.gemini_generate.parts import (
     RAN,
     SIGNATURE,
     TOLD,
-    as_arguments,
     beside,
     parse_file,
     parse_result,
@@ -47,7 +46,7 @@ from llmstream.wire.gemini_generate.parts import (
 from llmstream.wire.gemini_generate.sources import Grounding
 from llmstream.wire.gemini_generate.usage import read_counts, usage_of
 from llmstream.wire.json_fields import as_string, present
-from llmstream.wire.open_calls import OpenCall, as_name
+from llmstream.wire.open_calls import OpenCall, as_arguments, as_name
 
 _SPEECH = ("audio/l16", "audio/pcm")
 """Types of sound without a header, which comes in pieces."""

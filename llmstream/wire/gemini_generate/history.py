@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from llmstream.checks import as_object, as_text, check_unicode, ensure_json, items_at, require
+from llmstream.checks import as_object, as_text, ensure_json, items_at, require
 from llmstream.media import parse_media
 from llmstream.media_types import essence
 from llmstream.messages import (
@@ -50,12 +50,14 @@ from llmstream.wire.gemini_generate.parts import (
     render_ran,
     render_result,
 )
+from llmstream.wire.inbound import arguments_of, object_at, required_text, text_at, turn_of
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import input_of, warn_once
 
 UNSIGNED = "skip_thought_signature_validator"
 """What stands for the signature of a call that another model made
 (https://ai.google.dev/gemini-api/docs/thought-signatures, "transferring a history from a different model")."""
+_ROLES = {"user": "user", "function": "user", "model": "assistant"}
 _RESULT, _ERROR = "result", "error"
 _MEDIA = ("image/", "audio/", "video/", "text/")
 _PDF = "application/pdf"
@@ -138,8 +140,7 @@ class RenderedContents:
         if call.executed_by == "provider":
             return render_ran(call)
         self._names[call.id] = call.name
-        given = parse_arguments(call.arguments) if call.input is None else call.input
-        body = {"id": call.id, "name": call.name, "args": given or {}}
+        body = {"id": call.id, "name": call.name, "args": input_of(call) or {}}
         return {"functionCall": body, **own_beside(call.provider_data)}
 
     def _result(self, result: ToolResult) -> dict[str, Any] | None:
@@ -244,19 +245,10 @@ class _ContentReader:
 
     def messages(self, content: Any, where: str) -> Iterator[Message]:
         """A content as messages: results apart from what else the user says."""
-        role = as_object(content).get("role") or "user"
-        if role not in ("user", "model", "function"):
-            raise ValueError(f"{where}.role must be user or model, not {role!r}")
-        parts = self.parts(content, where)
-        if role == "model":
-            yield Message("assistant", parts)
-            return
-        results = [part for part in parts if isinstance(part, ToolResult)]
-        others: list[Part] = [part for part in parts if not isinstance(part, ToolResult)]
-        if results:
-            yield Message("tool", [*results])
-        if others or not results:
-            yield Message("user", others)
+        given = as_object(content).get("role") or "user"
+        role: Any = _ROLES.get(str(given))
+        require(role, f"{where}.role must be user or model, not {given!r}")
+        return turn_of(role, self.parts(content, where))
 
     def parts(self, content: Any, where: str) -> list[Part]:
         """The parts of one content, which may be a text alone."""
@@ -276,10 +268,7 @@ class _ContentReader:
         return self._READERS[kind](self, kind, part, where)
 
     def _text(self, kind: str, part: Mapping[str, Any], where: str) -> Part:
-        text = part[kind]
-        if not isinstance(text, str):
-            raise TypeError(f"{where}.text must be a string, not {type(text).__name__}")
-        check_unicode(text, where)
+        text = text_at(part[kind], f"{where}.text")
         signature = as_text(part.get(SIGNATURE))
         if part.get("thought") or (signature is not None and not text):
             return ReasoningPart(text, signature, format=FORMAT if signature else None)
@@ -287,19 +276,15 @@ class _ContentReader:
 
     def _call(self, kind: str, part: Mapping[str, Any], where: str) -> Part:
         body = _body_of(part, kind, where)
-        name, given = body.get("name"), body.get("args")
-        require(isinstance(name, str) and name, f"{where}.{kind} needs a name")
-        require(
-            isinstance(given or {}, Mapping), f"{where}.{kind}.args must be an object", TypeError
-        )
-        arguments = json.dumps(given, ensure_ascii=False, separators=(",", ":")) if given else ""
+        name = required_text(body.get("name"), f"{where}.{kind} needs a name")
+        given = object_at(body.get("args") or {}, f"{where}.{kind}.args")
         data = {name: value for name, value in beside(part).items() if value != UNSIGNED}
-        call_id = as_text(body.get("id")) or self._new_id(str(name))
+        call_id = as_text(body.get("id")) or self._new_id(name)
         return ToolCall(
             call_id,
-            str(name),
-            arguments,
-            input=dict(given or {}),
+            name,
+            arguments_of(given),
+            input=given,
             provider_data=keep(FORMAT, data, (SIGNATURE,)),
         )
 
@@ -375,9 +360,7 @@ class _ContentReader:
 
 
 def _body_of(part: Mapping[str, Any], kind: str, where: str) -> Mapping[str, Any]:
-    body = part[kind]
-    require(isinstance(body, Mapping), f"{where}.{kind} must be an object", TypeError)
-    return dict(body)
+    return object_at(part[kind], f"{where}.{kind}")
 
 
 def _content_of(response: Any) -> tuple[Any, bool]:

@@ -8,7 +8,6 @@ part that holds a tool's call or result, and what that says beside its content.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from llmstream.messages import File, ToolCall, ToolResult
 from llmstream.provider_data import keep, own_data
 from llmstream.wire.gemini_generate import members
 from llmstream.wire.json_fields import present
+from llmstream.wire.open_calls import as_arguments
 
 FORMAT = "gemini-generate"
 SIGNATURE = "thoughtSignature"
@@ -44,13 +44,6 @@ def own_beside(data: Mapping[str, Any] | None) -> dict[str, Any]:
     """The inverse of `part_data`; nothing of another format's."""
     own = own_data(data, FORMAT)
     return {name: value for name, value in own.items() if name in members.BESIDE}
-
-
-def as_arguments(value: Any) -> str:
-    """A call's arguments as text, which some proxies send already. None: there are none."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 # --- tools that Google ran ------------------------------------------------------------------------------------

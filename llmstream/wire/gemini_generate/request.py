@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstream.arguments import build_request
-from llmstream.checks import ensure_json, items_at, require, sequence_of
+from llmstream.checks import ensure_json, items_at, require
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice
 from llmstream.provider_data import keep, own_members
 from llmstream.wire.fitting.history import fit_history
@@ -32,10 +32,10 @@ from llmstream.wire.gemini_generate.history import (
 from llmstream.wire.gemini_generate.members import camel_case
 from llmstream.wire.gemini_generate.models import parse_thinking, render_thinking, wants_signatures
 from llmstream.wire.gemini_generate.parts import FORMAT
-from llmstream.wire.inbound import keep_rest, model_of, rest_of
+from llmstream.wire.inbound import keep_rest, model_of, object_in, required_text, rest_of, texts_at
 from llmstream.wire.json_fields import present
-from llmstream.wire.option_values import tier_for
-from llmstream.wire.outbound import Rendered
+from llmstream.wire.option_values import name_unsupported, tier_for
+from llmstream.wire.outbound import Rendered, warn_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,9 @@ def _render_options(request: ChatRequest, variant: GenerateVariant, rendered: Re
         body["labels"] = dict(request.metadata)
     elif request.metadata:
         warnings.append("metadata: the Gemini API has none; dropped")
-    for name in _UNKNOWN:
-        if getattr(request, name) is not None:
-            warnings.append(f"{name}: not supported by Gemini; dropped")
-    if request.service_tier is not None:
-        tier = tier_for(request.service_tier, _TIERS, variant.name, warnings)
-        body |= present(serviceTier=tier)
+    name_unsupported(request, _UNKNOWN, "Gemini", warnings)
+    tier = tier_for(request.service_tier, _TIERS, variant.name, warnings)
+    body |= present(serviceTier=tier)
 
 
 def _render_tools(request: ChatRequest, rendered: Rendered) -> None:
@@ -169,8 +166,7 @@ def _render_tools(request: ChatRequest, rendered: Rendered) -> None:
 def _render_tool(tool: Tool, warnings: list[str]) -> dict[str, Any]:
     if tool.strict is not None:
         told = "tools: Gemini has no strict; dropped. Its mode VALIDATED is for all tools at once"
-        if told not in warnings:
-            warnings.append(told)
+        warn_once(warnings, told)
     said = present(description=tool.description, parametersJsonSchema=tool.parameters)
     return {"name": tool.name, **said, **own_members(tool.provider_data, FORMAT)}
 
@@ -206,8 +202,8 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
     model = model_of(body)
     body = camel_case(dict(body))
     rest = rest_of(body, _KNOWN)
-    config = dict(_object(body, _CONFIG))
-    tool_config = dict(_object(body, "toolConfig"))
+    config = object_in(body, _CONFIG)
+    tool_config = object_in(body, "toolConfig")
     tools = [
         tool for item in items_at(body.get("tools") or (), "tools") for tool in _parse_tool(*item)
     ]
@@ -218,10 +214,10 @@ def parse_request(body: Mapping[str, Any]) -> ChatRequest:
         tools=tools,
         tool_choice=_parse_tool_choice(tool_config),
         response_format=_parse_response_format(config),
-        stop=_parse_stop(config.pop("stopSequences", None)),
+        stop=texts_at(config.pop("stopSequences", None), "stopSequences"),
         reasoning_effort=parse_thinking(config),
         service_tier=_parse_tier(body.get("serviceTier")),
-        metadata=dict(_object(body, "labels")),
+        metadata=object_in(body, "labels"),
         **options,
     )
     if tool_config.get(_INVOCATIONS) and _adds_invocations(request):
@@ -242,22 +238,6 @@ def _parse_tier(tier: Any) -> Any:
     return "default" if word == "standard" else word
 
 
-def _parse_stop(value: Any) -> list[str]:
-    stops = list(sequence_of(value or (), "stopSequences"))
-    require(
-        all(isinstance(stop, str) and stop for stop in stops),
-        "stopSequences must be a list of non-empty strings",
-        TypeError,
-    )
-    return stops
-
-
-def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name) or {}
-    require(isinstance(value, Mapping), f"{name} must be an object", TypeError)
-    return dict(value)
-
-
 def _parse_tool(tool: Any, where: str) -> list[Tool | HostedTool]:
     """The functions of an entry of `tools`, and what else stands in it."""
     require(isinstance(tool, Mapping), f"{where} must be an object", TypeError)
@@ -275,8 +255,7 @@ _OF_FUNCTION = frozenset({"name", "description", "parameters", "parametersJsonSc
 
 def _parse_function(function: Any, where: str) -> Tool:
     require(isinstance(function, Mapping), f"{where} must be an object", TypeError)
-    name = function.get("name")
-    require(isinstance(name, str) and name, f"{where} needs a name")
+    name = required_text(function.get("name"), f"{where} needs a name")
     schema = function.get("parametersJsonSchema") or _plain_schema(function.get("parameters"))
     rest = {key: value for key, value in function.items() if key not in _OF_FUNCTION}
     ensure_json(rest, where)
@@ -302,7 +281,7 @@ def _plain_schema(schema: Any) -> Any:
 
 def _parse_tool_choice(config: dict[str, Any]) -> ToolChoice | None:
     """The choice; what it can't say stays in the config."""
-    calling = dict(_object(config, "functionCallingConfig"))
+    calling = object_in(config, "functionCallingConfig")
     mode, names = calling.get("mode"), calling.get("allowedFunctionNames") or []
     known = {"AUTO": "auto", "NONE": "none", "ANY": "required"}
     word = known.get(mode.upper()) if isinstance(mode, str) else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from llmstream.checks import as_object
 from llmstream.messages import Usage
-from llmstream.wire.json_fields import as_count, present
+from llmstream.wire.json_fields import as_count, as_list, present
 
 _PROMPT, _TOOLS, _CACHED = "promptTokenCount", "toolUsePromptTokenCount", "cachedContentTokenCount"
 _ANSWER, _THOUGHTS = "candidatesTokenCount", "thoughtsTokenCount"
@@ -39,8 +39,7 @@ def read_counts(usage: Mapping[str, Any]) -> dict[str, int]:
 
 def _sum_of(details: Any) -> int | None:
     """The tokens of all modalities."""
-    listed = details if isinstance(details, list) else []
-    counts = [as_count(as_object(each).get("tokenCount")) for each in listed]
+    counts = [as_count(as_object(each).get("tokenCount")) for each in as_list(details)]
     found = [count for count in counts if count is not None]
     return sum(found) if found else None
 

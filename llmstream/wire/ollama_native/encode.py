@@ -20,13 +20,12 @@ from llmstream.events.types import (
     StreamEvent,
     TextDelta,
 )
-from llmstream.messages import File, FinishReason, ToolCall, Usage, parse_arguments
+from llmstream.messages import File, FinishReason, ToolCall, Usage
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
-from llmstream.wire.finish_words import render_finish_word
+from llmstream.wire.event_encoder import EventEncoder, Writer, ending_word, sayable_failure
 from llmstream.wire.json_fields import present
 from llmstream.wire.ollama_native.decode import FORMAT
-from llmstream.wire.outbound import encode_json
+from llmstream.wire.outbound import encode_json, input_of
 
 LONG_AGO = "1970-01-01T00:00:00Z"
 """Ollama's clients want a time in each line. What is encoded has none."""
@@ -71,7 +70,7 @@ class OllamaEncoder(EventEncoder):
         yield self._message({"content": "", "thinking": delta.content})
 
     def _call(self, call: ToolCall) -> _Lines:
-        given = parse_arguments(call.arguments) if call.input is None else call.input
+        given = input_of(call)
         if call.executed_by == "provider" or not call.complete or given is None:
             return
         function = {"index": self._calls, "name": call.name, "arguments": given}
@@ -91,7 +90,7 @@ class OllamaEncoder(EventEncoder):
             **self._message({"content": ""}),
             "done": True,
             **present(
-                done_reason=_render_reason(event),
+                done_reason=ending_word(event, FORMAT, _REASONS, "stop"),
                 prompt_eval_count=usage.input_tokens,
                 eval_count=usage.output_tokens,
             ),
@@ -124,15 +123,6 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
     if parse_error(body).kind != info.kind:
         body["type"] = _TYPES.get(info.kind, "server_error")
     return body
-
-
-def _render_reason(event: StreamEvent) -> str | None:
-    raw, reason = event.raw_finish_reason, event.finish_reason
-    if (word := render_finish_word(raw, reason, FORMAT)) is not None:
-        return word
-    if reason is FinishReason.UNKNOWN and raw is None:
-        return None
-    return _REASONS.get(reason or FinishReason.STOP, "stop")
 
 
 def _line(payload: dict[str, Any]) -> bytes:

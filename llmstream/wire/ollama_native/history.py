@@ -6,7 +6,6 @@ result is an error (its text says so). Images are base64; no server fetches one 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,12 +26,11 @@ from llmstream.messages import (
     TextPart,
     ToolCall,
     ToolResult,
-    parse_arguments,
 )
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.inbound import arguments_of, object_at, required_text, text_at
 from llmstream.wire.json_fields import present
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import content_text, input_of, warn_once
 
 _BETWEEN = "\n\n"
 """What parts the texts of one message."""
@@ -78,19 +76,13 @@ class OllamaMessages:
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         self._names[call.id] = call.name
-        given = parse_arguments(call.arguments) if call.input is None else call.input
-        return {"id": call.id, "function": {"name": call.name, "arguments": given or {}}}
+        given = input_of(call) or {}
+        return {"id": call.id, "function": {"name": call.name, "arguments": given}}
 
     def _result(self, result: ToolResult) -> dict[str, Any]:
         name = self._names.get(result.tool_call_id, result.name)
         shown = result.shown
-        if shown is not None:
-            said = self._said(shown)
-        elif isinstance(result.content, str):
-            said = {"content": result.content}
-        else:
-            text = json.dumps(result.content, ensure_ascii=False, separators=(",", ":"))
-            said = {"content": text}
+        said = {"content": content_text(result.content)} if shown is None else self._said(shown)
         return {"role": "tool", **said, **present(tool_name=name, tool_call_id=result.tool_call_id)}
 
     def _said(self, parts: Iterable[Any]) -> dict[str, Any]:

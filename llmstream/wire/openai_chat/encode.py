@@ -30,8 +30,7 @@ from llmstream.messages import (
 )
 from llmstream.provider_data import own_notes
 from llmstream.wire.error_body import parse_error
-from llmstream.wire.event_encoder import EventEncoder, Writer, sayable_failure
-from llmstream.wire.finish_words import render_finish_word
+from llmstream.wire.event_encoder import EventEncoder, Writer, ending_word, sayable_failure
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import json_bytes
 
@@ -133,7 +132,7 @@ class ChatEncoder(EventEncoder):
         yield from self._last_chunks(event)
 
     def _last_chunks(self, event: StreamEvent) -> _Chunks:
-        reason = _render_reason(event)
+        reason = ending_word(event, FORMAT, _REASONS, "stop")
         if reason is not None:
             yield Chunk({}, reason)
         if event.usage is not None:
@@ -254,16 +253,6 @@ def render_error(info: ErrorInfo) -> dict[str, Any]:
         word, status = _TYPES.get(info.kind, ("server_error", 500))
         body |= {"type": word} if info.code is not None or status is None else {"code": status}
     return body
-
-
-def _render_reason(event: StreamEvent) -> str | None:
-    raw, reason = event.raw_finish_reason, event.finish_reason
-    word = render_finish_word(raw, reason, FORMAT)
-    if word is not None:
-        return word
-    if reason is FinishReason.UNKNOWN and raw is None:
-        return None
-    return finish_word(reason or FinishReason.STOP)
 
 
 def finish_word(reason: FinishReason) -> str:

@@ -7,7 +7,6 @@ message, behind all results of their round.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +28,9 @@ from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.encode import render_signature
 from llmstream.wire.openai_chat.reasoning_details import with_words
-from llmstream.wire.outbound import warn_once
+from llmstream.wire.outbound import text_of_result, warn_once
 
 REASONING = "reasoning_content"
-_BETWEEN = "\n\n"
-"""What parts the texts of one tool's result."""
 
 
 @dataclass(slots=True)
@@ -107,14 +104,7 @@ class ChatMessages:
         return [mark(render(part), getattr(part, "cache", None), self._words.cache)]
 
     def _tool_result(self, result: ToolResult) -> dict[str, Any]:
-        shown = result.shown
-        if shown is not None:
-            texts = [part.text for part in shown if isinstance(part, TextPart)]
-            text = _BETWEEN.join(texts) or "The tool shows what follows."
-        elif isinstance(result.content, str):
-            text = result.content
-        else:
-            text = json.dumps(result.content, ensure_ascii=False, separators=(",", ":"))
+        text = text_of_result(result)
         content: Any = text
         if result.cache is not None and self._words.cache is not None:
             content = [_marked_text(text, result.cache, self._words.cache)]

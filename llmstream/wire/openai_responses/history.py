@@ -29,9 +29,10 @@ from llmstream.messages import (
 )
 from llmstream.provider_data import MESSAGE_MEMBERS, own_data, own_members, own_notes
 from llmstream.wire.fitting.history import is_plain
-from llmstream.wire.json_fields import compact, present
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT, summary_of
 from llmstream.wire.openai_responses.values import own_annotation
+from llmstream.wire.outbound import content_text
 
 _OF_CALL_AND_OUTPUT = ("namespace", "caller")
 """Fields of a call that its output has, too."""
@@ -139,13 +140,11 @@ class InputItems:
         }
 
     def _output(self, result: ToolResult) -> Any:
-        if result.shown is not None:
-            given = [self._given(part) for part in result.shown]
-            output: Any = [part for part in given if part is not None]
-        elif isinstance(result.content, str):
-            output = result.content
+        if result.shown is None:
+            output: Any = content_text(result.content)
         else:
-            output = compact(result.content)
+            given = [self._given(part) for part in result.shown]
+            output = [part for part in given if part is not None]
         if result.cache is None or self._cache is None:
             return output
         parts = [{"type": "input_text", "text": output}] if isinstance(output, str) else output
