@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Real
 from sys import float_info
 from typing import Any, TypeVar
@@ -39,6 +39,14 @@ def require_type(value: object, wanted: type[T], problem: str) -> T:
     if not isinstance(value, wanted):
         raise TypeError(f"{problem}, not {type(value).__name__}")
     return value
+
+
+def require_methods(given: object, names: Iterable[str], problem: str) -> None:
+    """Raise TypeError with these words, and the reason, unless it is an object that has all these methods."""
+    missing = [name for name in names if not callable(getattr(given, name, None))]
+    lacks = f"it lacks {', '.join(missing)}" if missing else "it is a class"
+    if missing or isinstance(given, type):
+        raise TypeError(f"{problem}, not {given!r} ({lacks})")
 
 
 def require_list(value: object, problem: str) -> Sequence[Any]:

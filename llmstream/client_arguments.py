@@ -8,7 +8,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Never, TypedDict, cast
 
 from llmstream.attempts import ON_INTERRUPT
-from llmstream.checks import check_type, require
+from llmstream.checks import check_type, require, require_methods
 from llmstream.limits.limiter_guard import GuardedLimiter
 from llmstream.limits.pauses import UNLIMITED
 from llmstream.limits.protocols import Limiter
@@ -98,13 +98,11 @@ def check_limiter(limiter: object) -> Limiter:
     """The limiter of a client, behind a guard. Raises TypeError for what isn't one."""
     if limiter is None:
         return UNLIMITED
-    missing = [name for name in ("enter", "endpoint") if not callable(getattr(limiter, name, None))]
-    lacks = f" (it lacks {', '.join(missing)})" if missing else " (it is a class)"
-    if missing or isinstance(limiter, type):
-        raise TypeError(
-            "limiter must be an object such as LocalLimiter(Rate(requests=500)), or another "
-            f"llmstream.limits.Limiter, not {limiter!r}{lacks}"
-        )
+    wanted = (
+        "limiter must be an object such as LocalLimiter(Rate(requests=500)), or another "
+        "llmstream.limits.Limiter"
+    )
+    require_methods(limiter, ("enter", "endpoint"), wanted)
     given = cast("Limiter", limiter)
     for method in (given.enter, given.endpoint):
         problem = f"a limiter is asked, not awaited: {method!r} must be def, not async def"

@@ -25,7 +25,7 @@ from inspect import isasyncgenfunction, iscoroutine, iscoroutinefunction, isgene
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import uuid4
 
-from llmstream.checks import require, require_list
+from llmstream.checks import require, require_list, require_methods
 from llmstream.clock import Clock
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
@@ -138,6 +138,7 @@ class Observer(Protocol):
 
 
 METHODS = ("begin", "attempt_begin", "first_piece", "attempt_end", "end")
+_WANTED = "an observer must be an object with the methods of llmstream.observe.Observer"
 
 
 def check_observers(observers: object) -> tuple[Observer, ...]:
@@ -146,15 +147,8 @@ def check_observers(observers: object) -> tuple[Observer, ...]:
         observers, f"observers must be a list such as [LogObserver()], not {observers!r}"
     )
     for observer in given:
-        methods = {name: getattr(observer, name, None) for name in METHODS}
-        missing = [name for name, method in methods.items() if not callable(method)]
-        if missing or isinstance(observer, type):
-            lacks = f" (it lacks {', '.join(missing)})" if missing else " (it is a class)"
-            raise TypeError(
-                "an observer must be an object with the methods of llmstream.observe.Observer, "
-                f"not {observer!r}{lacks}"
-            )
-        unusable = [name for name, method in methods.items() if _runs_later(method)]
+        require_methods(observer, METHODS, _WANTED)
+        unusable = [name for name in METHODS if _runs_later(getattr(observer, name))]
         require(
             not unusable,
             f"{', '.join(unusable)}: an observer is called, not awaited; use def without yield",

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any, TypeAlias
 
+from llmstream.checks import require
 from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.rate_table import RateTable
@@ -27,11 +28,11 @@ def open_store(path: str | None) -> OwnStore:
     """Where conversations are kept: in a SQLite file, or in memory. Raises ConfigurationError."""
     if path is None:
         return MemoryStore()
-    if "://" in path:  # it may hold a password, so it isn't repeated
-        raise ConfigurationError(
-            "--conversations takes the path of a SQLite file, not a URL; "
-            "for Redis call create_app with a ConversationClient of your own"
-        )
+    problem = (  # the path isn't repeated, since a URL may hold a password
+        "--conversations takes the path of a SQLite file, not a URL; "
+        "for Redis call create_app with a ConversationClient of your own"
+    )
+    require("://" not in path, problem, ConfigurationError)
     return SQLiteStore(path)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from llmstream.checks import require
+
 NONE: Final = "none"
 """How no limit is written."""
 Number = int | float | None
@@ -35,8 +37,7 @@ class LimitOption:
             return None
         number = _number(value)
         is_whole = number.is_integer() or not self.is_count
-        if not (math.isfinite(number) and is_whole):
-            raise ValueError(self._wanted)
+        require(math.isfinite(number) and is_whole, self._wanted)
         return int(number) if self.is_count else number
 
     @property
@@ -201,11 +202,11 @@ def share_of(limits: T, options: Sequence[LimitOption], *, index: int, count: in
         whole = getattr(limits, option.name)
         if not option.is_divided or whole is None:
             continue
-        if whole < count:
-            raise ValueError(
-                f"{option.name} is {whole}, which {count} workers can't share: "
-                "each needs 1 at least. Take fewer workers, or more of it"
-            )
+        problem = (
+            f"{option.name} is {whole}, which {count} workers can't share: "
+            "each needs 1 at least. Take fewer workers, or more of it"
+        )
+        require(whole >= count, problem)
         shares[option.name] = int(whole) // count + (index < int(whole) % count)
     return replace(limits, **shares)
 

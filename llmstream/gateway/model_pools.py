@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
+from llmstream.checks import require_value
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError
 from llmstream.limits import Limiter
@@ -72,9 +73,8 @@ class PooledClient(LLMClient):
     def _pool(self, name: str | None) -> ModelPool:
         if name is None:
             return next(iter(self._pools.values()))
-        if name not in self._pools:
-            raise ConfigurationError(f"there is no model {name!r}: {', '.join(self._pools)}")
-        return self._pools[name]
+        problem = f"there is no model {name!r}: {', '.join(self._pools)}"
+        return require_value(self._pools.get(name), problem, ConfigurationError)
 
     def _is_paused(self, target: Target) -> bool:
         now = self.clock.time

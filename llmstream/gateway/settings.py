@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from llmstream.checks import require
 from llmstream.client import LLMClient
 from llmstream.conversations.stores.limits import MONTH, SERVED, StoreLimits, check_ttl
 from llmstream.gateway.access_options import AccessOptions
@@ -227,19 +228,17 @@ def parse_aliases(texts: list[str], allowed: list[str]) -> tuple[tuple[str, str]
     """The pairs that `--alias NAME=MODEL` means. Raises ValueError, also for an alias that `--allow-model` holds."""
     for text in allowed:
         name, equals, _ = text.partition("=")
-        if equals and ":" not in name:
-            raise ValueError(
-                f"--allow-model takes the name of a model, not {text!r}: "
-                f"for a name of your own write --alias {text}"
-            )
+        problem = (
+            f"--allow-model takes the name of a model, not {text!r}: "
+            f"for a name of your own write --alias {text}"
+        )
+        require(not equals or ":" in name, problem)
     aliases: dict[str, str] = {}
     for text in texts:
         name, equals, model = (part.strip() for part in text.partition("="))
-        if not (name and equals and model):
-            raise ValueError(
-                f"--alias takes NAME=MODEL, such as fast=openai:gpt-5-mini, not {text!r}"
-            )
-        if name in aliases or name in allowed:
-            raise ValueError(f"--alias {text}: {name} is the name of another model already")
+        problem = f"--alias takes NAME=MODEL, such as fast=openai:gpt-5-mini, not {text!r}"
+        require(name and model, problem)  # without "=" there is no model
+        problem = f"--alias {text}: {name} is the name of another model already"
+        require(name not in {*aliases, *allowed}, problem)
         aliases[name] = model
     return tuple(aliases.items())

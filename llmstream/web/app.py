@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from llmstream.checks import require
+from llmstream.checks import require, require_type
 from llmstream.client import LLMClient
 from llmstream.conversations import ConversationClient, MemoryStore
 from llmstream.conversations.stores.limits import MONTH, SERVED
@@ -129,9 +129,7 @@ class _Owned:
         if given is None:
             given = LLMClient()
             self._made.append(given)
-        if not isinstance(given, LLMClient):
-            raise TypeError(f"client must be an LLMClient, not {type(given).__name__}")
-        return given
+        return require_type(given, LLMClient, "client must be an LLMClient")
 
     def conversations(
         self, given: ConversationClient | None, client: LLMClient
@@ -346,10 +344,8 @@ def _names(
     if models is None:
         own = client.target(None)
         return {f"{own.provider.name}:{own.model}": None}, {}
-    if isinstance(models, str) or not models:
-        raise ConfigurationError(
-            'models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own'
-        )
+    problem = 'models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own'
+    require(models and not isinstance(models, str), problem, ConfigurationError)
     given = models if isinstance(models, Mapping) else {_model_of(model): model for model in models}
     facts = {name: model for name, model in given.items() if isinstance(model, Candidate)}
     names = {name: _model_of(model) for name, model in given.items()}

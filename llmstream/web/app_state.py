@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from llmstream.arguments import build_request
+from llmstream.checks import require
 from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.errors import StrictError
@@ -77,8 +78,8 @@ class Service:
 
     def check_warnings(self, warnings: Sequence[str]) -> None:
         """Refuse, under `strict`, a request that would be answered without some of it."""
-        if warnings and self.client.strict:
-            raise invalid(f"strict: {'; '.join(warnings)}")
+        is_taken = not (warnings and self.client.strict)
+        require(is_taken, f"strict: {'; '.join(warnings)}", invalid)
 
     def events(
         self,

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
+from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -52,8 +53,9 @@ class Bounds:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             bound = getattr(self, name)
-            if bound is not None and not 0 < bound < math.inf:
-                raise ConfigurationError(f"{name} must be more than 0 and finite, not {bound}")
+            is_bound = bound is None or 0 < bound < math.inf
+            problem = f"{name} must be more than 0 and finite, not {bound}"
+            require(is_bound, problem, ConfigurationError)
 
     @property
     def most_connections(self) -> int:

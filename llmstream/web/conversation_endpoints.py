@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from llmstream.checks import require, require_value
 from llmstream.conversations import (
     ChatContext,
     ConversationError,
@@ -35,7 +36,7 @@ from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Gathered
 from llmstream.events.types import EventType, StreamEvent, words
 from llmstream.messages import Source
-from llmstream.web.app_state import Service, refusal_of
+from llmstream.web.app_state import Service, invalid, refusal_of
 from llmstream.web.errors import RefusedError
 from llmstream.web.exceptions import conversation_refusal
 from llmstream.web.native_encoders import SseEncoder
@@ -48,6 +49,7 @@ PLACE = {"instance_id": "llmstream", "project_id": "chat"}
 """Whose conversations these are, beside the name of the key's holder."""
 _PATIENCE = 30.0
 """Seconds that an open WebSocket may take to ask."""
+_WANTED = "Send one JSON object as a text message."
 
 
 class Query(BaseModel):
@@ -204,13 +206,11 @@ class Conversing:
             raise RefusedError(408, "timeout", "Nothing was asked.") from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
-        text = message.get("text")
+        text = require_value(message.get("text"), _WANTED, invalid)
         limits = self._service.limits
-        if not isinstance(text, str) or len(text) > limits.max_body:
-            raise RefusedError(400, "invalid_request", "Send one JSON object as a text message.")
-        asked = await run_aside(len(text), partial(parse_json, text, limits))
-        if not isinstance(asked, dict):
-            raise RefusedError(400, "invalid_request", "Send one JSON object as a text message.")
+        require(len(text) <= limits.max_body, _WANTED, invalid)
+        asked: dict[str, Any] = await run_aside(len(text), partial(parse_json, text, limits))
+        require(isinstance(asked, dict), _WANTED, invalid)
         return asked
 
 

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from llmstream.checks import require
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.providers.provider import traits_of
 from llmstream.web.answer_head import AnswerHead
@@ -138,8 +139,8 @@ class Mounted:
             if name in connection.headers
         }
         for name, value in given.items():
-            if not (value.isascii() and value.isprintable()):
-                raise invalid(f"{name} must be plain ASCII")
+            is_plain = value.isascii() and value.isprintable()
+            require(is_plain, f"{name} must be plain ASCII", invalid)
         if spoken == format:
             return given, warnings
         if spoken is None:  # then no renderer names them

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 from starlette.requests import Request
 from starlette.responses import Response
 
+from llmstream.checks import require, require_value
 from llmstream.conversations import ChatContext, StreamingChatRequest
 from llmstream.events.types import StreamEvent
 from llmstream.message_reader import parse_messages
@@ -114,21 +115,16 @@ class Native:
         """`POST /streaming_chat`: plain text from whichever handler the router finds."""
         data = await read_body(request, self._service.limits)
         body = await run_aside(len(data), lambda: self._parse(data, UserRequest))
-        if not body.request.strip():
-            raise invalid("Request cannot be empty.")
+        require(body.request.strip(), "Request cannot be empty.", invalid)
         choice = choose(request, offer=(Form.TEXT,))
         self._service.check_routed()
         self._service.admit_text(body.request)
         return self._service.respond(request, self._routed(body.request), choice)
 
     def _read(self, body: ChatBody) -> tuple[ChatRequest, list[str]]:
-        if (body.messages is None) == (body.prompt is None):
-            raise invalid("Give either messages or a prompt.")
-        if body.prompt is not None and not body.prompt.strip():
-            raise invalid("The prompt is empty.")
-        messages = (
-            body.messages if body.prompt is None else [{"role": "user", "content": body.prompt}]
-        )
+        has_one = (body.messages is None) != (body.prompt is None)
+        require(has_one, "Give either messages or a prompt.", invalid)
+        messages = _messages(body)
         options = {
             name: value
             for name in body.model_fields_set - _TALK
@@ -151,8 +147,8 @@ class Native:
         asked = _next_message(body)
         attached: list[Any] = [part for part in asked.parts if not isinstance(part, TextPart)]
         options = {name: getattr(body, name) for name in body.model_fields_set - _TALK}
-        if wrong := sorted(_KEPT & options.keys()):
-            raise invalid(f"{', '.join(wrong)}: not in a conversation that the server keeps.")
+        wrong = ", ".join(sorted(_KEPT & options.keys()))
+        require(not wrong, f"{wrong}: not in a conversation that the server keeps.", invalid)
         bounded = ChatRequest(
             [asked], "", max_tokens=body.max_tokens, service_tier=body.service_tier
         )
@@ -164,8 +160,7 @@ class Native:
                 conversation_id=body.conversation_id,
                 token=body.token or "",
             )
-            if context.conversation_id is None:
-                raise invalid("conversation_id is missing.")
+            require_value(context.conversation_id, "conversation_id is missing.", invalid)
             turn = StreamingChatRequest(
                 query=asked.text,
                 attachments=attached,
@@ -193,21 +188,26 @@ class Native:
             raise refusal_of(problem) from None
 
 
+def _messages(body: ChatBody) -> list[Any]:
+    """The messages of a body, which may be a prompt. Raises RefusedError for a blank one."""
+    if body.prompt is None:
+        return body.messages or []
+    require(body.prompt.strip(), "The prompt is empty.", invalid)
+    return [{"role": "user", "content": body.prompt}]
+
+
 def _next_message(body: ChatBody) -> Message:
     """The user's new message, where the server keeps the earlier ones."""
-    messages = (
-        (body.messages or []) if body.prompt is None else [{"role": "user", "content": body.prompt}]
-    )
     try:
-        last = parse_messages(messages[-1:])[-1]
+        last = parse_messages(_messages(body)[-1:])[-1]
     except (TypeError, ValueError) as problem:
         raise invalid(str(problem).replace("messages[0]", "the last message")) from None
-    if last.role != "user":
-        raise invalid("Give a prompt, or messages of which the last is the user's.")
+    wanted = "Give a prompt, or messages of which the last is the user's."
+    require(last.role == "user", wanted, invalid)
     return last
 
 
 def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise invalid("The body must be a JSON object.")
-    return value
+    require(isinstance(value, dict), "The body must be a JSON object.", invalid)
+    given: dict[str, Any] = value
+    return given

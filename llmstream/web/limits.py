@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from llmstream.checks import is_limit, require
 from llmstream.errors import ConfigurationError
 from llmstream.json_size import MOST_VALUES
 from llmstream.messages import ChatRequest, Message, ToolResult
@@ -48,13 +49,10 @@ class Limits:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             bound = getattr(self, name)
-            is_wrong = bound is not None and not bound > 0
-            if is_wrong and name != "retry_after":
-                raise ConfigurationError(f"{name} must be more than 0, not {bound}")
-        if not 0 <= self.retry_after < math.inf:
-            raise ConfigurationError(
-                f"retry_after must be a number of seconds, not {self.retry_after}"
-            )
+            is_right = is_limit(bound) or name == "retry_after"
+            require(is_right, f"{name} must be more than 0, not {bound}", ConfigurationError)
+        problem = f"retry_after must be a number of seconds, not {self.retry_after}"
+        require(0 <= self.retry_after < math.inf, problem, ConfigurationError)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llmstream.checks import require
+
 
 class ResponseMode(StrEnum):
     """Piece by piece as it comes, or whole."""
@@ -164,8 +166,8 @@ def _explicit(
     given = flag if stream is None else _WORDS.get(stream.lower(), stream)
     if given is None:
         return None
-    if not isinstance(given, bool):  # it comes out of a client's JSON, or isn't one of the words
-        raise ValueError("stream must be true or false")
+    # It comes out of a client's JSON, or isn't one of the words.
+    require(isinstance(given, bool), "stream must be true or false")
     return ResponseMode.STREAM if given else ResponseMode.BATCH
 
 

@@ -30,7 +30,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from llmstream.checks import check_type
+from llmstream.checks import check_type, require, require_value
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Message, Usage
@@ -216,15 +216,13 @@ class _ResponsesConnection:
         except RefusedError as problem:
             await self._refuse(problem, stream_id, new_request_id())
 
-    async def _parse(self, text: str | None) -> dict[str, Any]:
-        if text is None:
-            raise invalid("Send events as text messages.")
+    async def _parse(self, given: str | None) -> dict[str, Any]:
+        text = require_value(given, "Send events as text messages.", invalid)
         limits = self._service.limits
         if len(text) > limits.max_body:
             raise too_large(limits.max_body)
-        event = await run_aside(len(text), partial(parse_json, text, limits))
-        if not isinstance(event, dict):
-            raise invalid("An event must be a JSON object.")
+        event: dict[str, Any] = await run_aside(len(text), partial(parse_json, text, limits))
+        require(isinstance(event, dict), "An event must be a JSON object.", invalid)
         return event
 
     def _enqueue(self, create: Create) -> None:
@@ -391,9 +389,9 @@ def _items_of(given: Any) -> list[Any]:
         return []
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": given}]
-    if not isinstance(given, list):
-        raise invalid("input must be a string or a list of items.")
-    return given
+    require(isinstance(given, list), "input must be a string or a list of items.", invalid)
+    items: list[Any] = given
+    return items
 
 
 def _unsteered(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from starlette.types import Message
 
-from llmstream.checks import require_list
+from llmstream.checks import require_list, require_methods
 from llmstream.errors import ErrorInfo, ErrorKind
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent
@@ -209,19 +209,15 @@ def note_error(info: ErrorInfo, *, is_upstream: bool) -> None:
         request.note_error(info, is_upstream=is_upstream)
 
 
+_WANTED = (
+    "an observer of an app must be an object with the methods of llmstream.web.RequestObserver"
+)
+
+
 def check_request_observers(observers: object) -> tuple[RequestObserver, ...]:
     """The observers, as an app keeps them. Raises TypeError for what isn't one."""
     problem = f"observers must be a list such as [AuditLog()], not {observers!r}"
     given: Sequence[RequestObserver] = require_list(observers, problem)
     for observer in given:
-        missing = [
-            name
-            for name in ("begin", "answer_begin", "end")
-            if not callable(getattr(observer, name, None))
-        ]
-        if missing or isinstance(observer, type):
-            raise TypeError(
-                "an observer of an app must be an object with the methods of llmstream.web.RequestObserver, "
-                f"not {observer!r}"
-            )
+        require_methods(observer, ("begin", "answer_begin", "end"), _WANTED)
     return tuple(given)

@@ -21,6 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from llmstream.checks import require
 from llmstream.web.connections import Bounds
 
 __all__ = ["GRACE", "HTTP", "Bounds", "listen", "make_server", "running", "with_bounds"]
@@ -110,8 +111,8 @@ async def running(
         task = asyncio.create_task(_serve(server, listener))
         while not server.started and not task.done():  # noqa: ASYNC110  # uvicorn has no event for it
             await asyncio.sleep(0.005)
-        if not server.started:
-            raise RuntimeError("the app could not start; the log of uvicorn.error says why")
+        problem = "the app could not start; the log of uvicorn.error says why"
+        require(server.started, problem, RuntimeError)
         try:
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:

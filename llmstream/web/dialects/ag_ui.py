@@ -63,8 +63,7 @@ class AgUi:
         """
         body = object_of(body)
         for name in ("threadId", "runId"):
-            if as_text(body.get(name)) is None:
-                raise ValueError(f"{name} is missing: name it with a string")
+            require(as_text(body.get(name)), f"{name} is missing: name it with a string")
         require(not body.get("resume"), "resume: no run of this server is ever suspended")
         model = object_of(body.get("forwardedProps") or {}, "forwardedProps").get("model")
         check_type(model, str, "forwardedProps.model must be a string")

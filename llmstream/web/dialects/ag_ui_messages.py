@@ -123,8 +123,7 @@ def _parse_part(part: Mapping[str, Any], where: str) -> Part:
         return TextPart(text_of(part.get("text"), f"{where}.text"))
     if kind == "binary":
         return _parse_binary(part, where)
-    if kind not in _MEDIA:
-        raise ValueError(f"{where}.type must be text, {', '.join(_MEDIA)}, not {kind!r}")
+    require(kind in _MEDIA, f"{where}.type must be text, {', '.join(_MEDIA)}, not {kind!r}")
     source = object_of(part.get("source"), f"{where}.source")
     value = text_of(source.get("value"), f"{where}.source.value")
     media_type = as_text(source.get("mimeType"))

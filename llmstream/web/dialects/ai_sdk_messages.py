@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmstream.checks import as_object, as_text, items_at, require
+from llmstream.checks import as_object, as_text, items_at, require, require_value
 from llmstream.media import parse_media
 from llmstream.messages import (
     File,
@@ -121,10 +121,10 @@ def _made_file(part: Mapping[str, Any], where: str) -> File:
 
 
 def _address(part: Mapping[str, Any], where: str) -> tuple[str, str]:
-    url, media_type = part.get("url"), part.get("mediaType")
-    if not isinstance(url, str) or not isinstance(media_type, str):
-        raise ValueError(f"{where}: a file needs a url and a mediaType")
-    return url, media_type
+    match part:
+        case {"url": str(url), "mediaType": str(media_type)}:
+            return url, media_type
+    raise ValueError(f"{where}: a file needs a url and a mediaType")
 
 
 def _parse_file(part: Mapping[str, Any], where: str) -> Part:
@@ -138,9 +138,8 @@ def _parse_file(part: Mapping[str, Any], where: str) -> Part:
 
 def _parse_call(part: Mapping[str, Any], result: ToolResult, where: str) -> ToolCall:
     kind = str(part.get("type"))
-    name = as_text(part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-"))
-    if name is None:
-        raise ValueError(f"{where}: a tool part needs the tool's name")
+    named = part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")
+    name = require_value(as_text(named), f"{where}: a tool part needs the tool's name")
     given = part.get("input", part.get("rawInput"))
     return ToolCall(
         result.tool_call_id,
@@ -158,9 +157,7 @@ def _as_json(given: Any) -> str:
 
 
 def _parse_result(part: Mapping[str, Any], where: str) -> ToolResult | None:
-    id = as_text(part.get("toolCallId"))
-    if id is None:
-        raise ValueError(f"{where}.toolCallId is missing")
+    id = require_value(as_text(part.get("toolCallId")), f"{where}.toolCallId is missing")
     result = ToolResult(id)
     if part.get("providerExecuted") is True:
         result.executed_by = "provider"

@@ -18,7 +18,7 @@ from json.encoder import encode_basestring
 from typing import Any
 from uuid import uuid4
 
-from llmstream.checks import as_object, check_type
+from llmstream.checks import as_object, check_type, require, require_type
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import Part, ReasoningPart, ToolCall
@@ -72,8 +72,7 @@ class OpenAIResponses:
         given, compacts = take_trigger(body.get("input"))
         body["input"] = with_summaries(given)
         check_refused(body)
-        if body.get("input") in (None, []):
-            raise ValueError("input is empty")
+        require(body.get("input") not in (None, []), "input is empty")
         store = check_type(body.pop("store", None), bool, "store must be true or false")
         choice = plain_choice(body)
         request = parse_request({**body, **choice})
@@ -125,13 +124,9 @@ class CompactedResponses(OpenAIResponses):
         """What a request's JSON body asks for. Raises as `OpenAIResponses.parse` does."""
         body = {**object_of(body)}
         given = body.get("input")
-        items = [{"role": "user", "content": given}] if isinstance(given, str) else given
-        if not isinstance(items, list):
-            raise TypeError(
-                f"input must be a string or a list of items, not {type(items).__name__}"
-            )
-        if not items:
-            raise ValueError("input is empty")
+        asked = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        items = require_type(asked, list, "input must be a string or a list of items")
+        require(items, "input is empty")
         triggered = [*take_trigger(items)[0], TRIGGER]
         ask = super().parse({**body, "input": triggered, "stream": False})
         ask.reply.input = items

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmstream.checks import check_type
+from llmstream.checks import check_type, require, require_type
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest
@@ -16,23 +16,21 @@ from llmstream.wire.pass_through import PASSED
 
 def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
     """`body` if it is a JSON object, else TypeError."""
-    if not isinstance(body, Mapping):
-        raise TypeError(f"{what} must be a JSON object, not {type(body).__name__}")
-    return body
+    problem = f"{what} must be a JSON object, not {type(body).__name__}"
+    require(isinstance(body, Mapping), problem, TypeError)
+    given: Mapping[str, Any] = body
+    return given
 
 
 def text_of(value: Any, where: str) -> str:
     """`value` if it is a string, else TypeError."""
-    if not isinstance(value, str):
-        raise TypeError(f"{where} must be a string, not {type(value).__name__}")
-    return value
+    return require_type(value, str, f"{where} must be a string")
 
 
 def role_of(message: Mapping[str, Any], roles: Sequence[str], where: str) -> str:
     """The message's role if it is one of these, else ValueError."""
     role = message.get("role")
-    if role not in roles:
-        raise ValueError(f"{where}.role must be one of {', '.join(roles)}, not {role!r}")
+    require(role in roles, f"{where}.role must be one of {', '.join(roles)}, not {role!r}")
     return str(role)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import EventType, StreamEvent, error, opaque
@@ -35,8 +36,8 @@ def take_trigger(items: Any) -> tuple[Any, bool]:
     places = [index for index, item in enumerate(items) if _type_of(item) == _KIND]
     if not places:
         return items, False
-    if places != [len(items) - 1]:
-        raise ValueError(f"input[{places[0]}]: a {_KIND} must be the last item")
+    first = places[0]
+    require(first == len(items) - 1, f"input[{first}]: a {_KIND} must be the last item")
     return items[:-1], True
 
 
@@ -56,9 +57,9 @@ def _in_words(item: Any, where: str) -> Any:
     if kept is None:
         return item
     summary = kept.get("summary")
-    if not isinstance(summary, str):
-        raise ValueError(f"{where}.encrypted_content: it was changed since this server made it")
-    content = [{"type": "input_text", "text": _PREFIX + summary}]
+    problem = f"{where}.encrypted_content: it was changed since this server made it"
+    require(isinstance(summary, str), problem)
+    content = [{"type": "input_text", "text": f"{_PREFIX}{summary}"}]
     return {"type": "message", "role": "user", "content": content}
 
 
