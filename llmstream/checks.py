@@ -34,6 +34,12 @@ def require_value(
     return value
 
 
+def raise_flaw(flaw: str | None, kind: Callable[[str], Exception]) -> None:
+    """Raise `kind` with these words, if there are any."""
+    if flaw is not None:
+        raise kind(flaw)
+
+
 def require_type(value: object, wanted: type[T], problem: str) -> T:
     """Return `value` if it is of this type. Else raise TypeError with these words, and the type that it is of."""
     if not isinstance(value, wanted):

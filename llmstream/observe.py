@@ -31,6 +31,7 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, FinishReason, Message, Usage
+from llmstream.wire.json_fields import present
 
 __all__ = ["LogObserver", "ObservedAttempt", "ObservedCall", "Observer", "Outcome"]
 
@@ -347,7 +348,7 @@ class LogObserver(Observer):
         """Write the line."""
         if not self._logger.isEnabledFor(self._level):
             return
-        known = {name: value for name, value in _fields(call).items() if value is not None}
+        known = present(**_fields(call))
         line = " ".join(f"{name}={as_word(value)}" for name, value in known.items())
         self._logger.log(self._level, "%s", line)
 

@@ -50,10 +50,12 @@ async def _answer(
 
 def conclude(outcome: CallOutcome, show: Show, *, usage: bool, quiet: bool = False) -> None:
     """After the answer: what went wrong, and the closing line. Quiet: the events have said it."""
+    if quiet:
+        return
     problem, closing = outcome.problem(), outcome.closing_line()
-    if problem is not None and not quiet:
+    if problem is not None:
         show.fail(problem)
-    if closing is not None and usage and not quiet:
+    if closing is not None and usage:
         show.note(closing, DIM)
 
 

@@ -34,11 +34,12 @@ def models(options: Options) -> int:
 
 def _print_table(found: list[Listing], chosen: str) -> None:
     out = sys.stdout
+    models = [each.default_model or "-" for each in found]
     width = max(len(each.name) for each in found)
-    wide = max(len(each.default_model or "-") for each in found)
-    for each in found:
+    wide = max(map(len, models))
+    for each, model in zip(found, models, strict=True):
         mark = "*" if each.name == chosen else " "
-        row = f"{mark} {each.name:{width}}  {each.default_model or '-':{wide}}  {_state(each)}"
+        row = f"{mark} {each.name:{width}}  {model:{wide}}  {_state(each)}"
         shown = row if each.ready else styled(row, DIM, out)
         out.write(f"{shown.rstrip()}\n")
 

@@ -42,7 +42,7 @@ def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
     rate = timing.rate(usage.output_tokens)
     if rate is not None:
         parts.append(f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
-    return " · ".join(part for part in parts if part)
+    return " · ".join(filter(None, parts))
 
 
 def _tokens(usage: Usage) -> str:

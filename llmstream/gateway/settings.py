@@ -18,6 +18,7 @@ from llmstream.router import Candidate
 from llmstream.targets import account
 from llmstream.web import Access, AuditLog, Limits
 from llmstream.web.connections import Bounds
+from llmstream.wire.json_fields import present
 
 if TYPE_CHECKING:
     from llmstream.gateway.config_file import FileConfig
@@ -209,7 +210,7 @@ class SettingsSource:
         http: Mapping[str, Any],
         rate: Mapping[str, Any],
     ) -> ServerSettings:
-        limited = {name: value for name, value in rate.items() if value is not None}
+        limited = present(**rate)
         common = Rate(**limited) if limited else None
         bounds = Bounds(**http)
         return ServerSettings(

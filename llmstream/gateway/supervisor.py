@@ -29,6 +29,7 @@ from llmstream.gateway.settings import SettingsSource
 from llmstream.gateway.shared_metrics import forget_process, shared_metrics
 from llmstream.gateway.worker import LOADED, STARTED, WorkerPlace, WorkerProcess, pack_text
 from llmstream.web.server import GRACE
+from llmstream.wire.json_fields import present
 
 FIRST_DELAY: Final = 0.5
 """Seconds before a dead worker is replaced. Doubled with each death that follows soon."""
@@ -285,11 +286,13 @@ class Supervisor:
     def _tell_shares(self) -> None:
         share = self.gateway.settings
         limits = ((share.limits, SERVER_LIMITS), (share.bounds, HTTP_LIMITS))
-        divided = [
-            (owner, each.name) for owner, each_of in limits for each in each_of if each.is_divided
-        ]
-        shares = [(name, getattr(owner, name)) for owner, name in divided]
-        told = ", ".join(f"{name} {share}" for name, share in shares if share is not None)
+        shares = {
+            each.name: getattr(owner, each.name)
+            for owner, each_of in limits
+            for each in each_of
+            if each.is_divided
+        }
+        told = ", ".join(f"{name} {share}" for name, share in present(**shares).items())
         rates = " and of the rates" if share.rate or share.model_rates else ""
         words = "%d workers divide the limits: each has its part%s, so at most %s"
         logger.info(words, self._count, rates, told or "what it can")

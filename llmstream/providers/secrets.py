@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
+from llmstream.checks import raise_flaw
 from llmstream.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -88,9 +89,7 @@ def check_key(key: str | Secret[str], name: str) -> Secret[str]:
     """The key without blanks around it. Raise ConfigurationError for what can't stand in an HTTP header."""
     hidden = key if isinstance(key, Secret) else Secret(key)
     del key  # no frame that raises shows it
-    flaw = _key_flaw(hidden.reveal(), name)
-    if flaw is not None:
-        raise ConfigurationError(flaw)
+    raise_flaw(_key_flaw(hidden.reveal(), name), ConfigurationError)
     return Secret(hidden.reveal().strip(" \t"))
 
 
@@ -109,9 +108,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """Raise ConfigurationError for a header that can't be sent."""
     flaws = [_header_flaw(name, value) for name, value in headers.items()]
     del headers  # no frame that raises shows them
-    flaw = next(filter(None, flaws), None)
-    if flaw is not None:
-        raise ConfigurationError(flaw)
+    raise_flaw(next(filter(None, flaws), None), ConfigurationError)
 
 
 def _header_flaw(name: Any, value: Any) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias
+from typing import Generic, TypeAlias
 
 from llmstream.events.types import EventType, Status, StreamEvent
 from llmstream.router.routes import R
+from llmstream.wire.json_fields import present
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,8 @@ class Decision(Generic[R]):
 
     def status(self) -> StreamEvent:
         """STATUS(kind="routed"): the route's value, `by`, and `score` and `failed` where there are any."""
-        data: dict[str, Any] = {"route": self.route.value, "by": self.by}
-        more = {"score": self.score, "failed": list(self.failed) or None}
-        data |= {name: value for name, value in more.items() if value is not None}
+        failed = list(self.failed) or None
+        data = present(route=self.route.value, by=self.by, score=self.score, failed=failed)
         return StreamEvent(
             EventType.STATUS, status=Status("routed", f"{self.route.value}, by {self.by}", data)
         )

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from llmstream.checks import as_object
 from llmstream.structured.json_schema_check import (
     Problem,
     check,
@@ -72,9 +73,9 @@ class AnswerType(Generic[T]):
 
         Models write one without its quotes, and as a sentence begins. A text may also be its JSON.
         """
-        words = set(_words(self.own_schema, self.own_schema)) if self.wrapped else set()
-        if not words:
+        if not self.wrapped:
             return None
+        words = set(_words(self.own_schema, self.own_schema))
         folds = Counter(word.casefold() for word in words)
         known = {word.casefold(): word for word in words if folds[word.casefold()] == 1}
         for each in said:
@@ -171,12 +172,11 @@ def _refuse_constant(name: str) -> None:
 
 
 def _words(schema: Any, root: dict[str, Any], depth: int = 5) -> Iterator[str]:
-    found = resolve(schema, root) if isinstance(schema, Mapping) and depth else {}
-    allowed = [*found.get("enum", ()), *([found["const"]] if "const" in found else ())]
+    found = resolve(as_object(schema), root) if depth else {}
+    allowed = (*found.get("enum", ()), found.get("const"))
     yield from (word for word in allowed if isinstance(word, str))
-    for choices in ("anyOf", "oneOf"):
-        for choice in found.get(choices, ()):
-            yield from _words(choice, root, depth - 1)
+    for choice in (*found.get("anyOf", ()), *found.get("oneOf", ())):
+        yield from _words(choice, root, depth - 1)
 
 
 def _unwrap(text: str) -> str:

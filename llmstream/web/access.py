@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from llmstream.checks import require
+from llmstream.checks import raise_flaw, require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.url_checks import is_loopback
 from llmstream.web.errors import TABLE, RefusedError
@@ -88,8 +88,7 @@ class Access:
             _flaw_of_metrics(self.metrics),
         )
         flaw = next(filter(None, flaws), None)
-        if flaw is not None:
-            raise ConfigurationError(flaw)
+        raise_flaw(flaw, ConfigurationError)
 
     def check_host(self, connection: HTTPConnection) -> None:
         """Raise RefusedError for a name that is not ours, and without keys for any other machine."""

@@ -24,6 +24,7 @@ from llmstream.log import get_logger
 from llmstream.messages import Usage
 from llmstream.observe import as_word, milliseconds
 from llmstream.web.served_request import RequestObserver, ServedRequest
+from llmstream.wire.json_fields import present
 
 __all__ = ["AuditLog"]
 
@@ -64,8 +65,7 @@ class AuditLog(RequestObserver):
         """Write the line."""
         if request.path in _UNTOLD:
             return
-        known = {name: value for name, value in _fields(request).items() if value is not None}
-        self._write(self._render(known))
+        self._write(self._render(present(**_fields(request))))
 
     def close(self) -> None:
         """Close the file, if it was given by its path."""

@@ -202,15 +202,15 @@ def _check_one_name(holders: Iterable[_Holder], by_digest: Mapping[bytes, _Holde
 
 
 def _check_key(text: object, where: str) -> str:
-    is_word = isinstance(text, str) and text.isascii() and len(text.split()) == 1
-    if not isinstance(text, str) or not is_word or text != text.strip():
-        raise ConfigurationError(f"{where} must be one word of ASCII, or NAME:SHA256")
+    is_word = isinstance(text, str) and text.isascii() and text.split() == [text]
+    require(is_word, f"{where} must be one word of ASCII, or NAME:SHA256", ConfigurationError)
+    key = str(text)
     problem = (
         f"{where} is too short: a key has at least {SHORTEST_KEY} characters, since others can be "
         "guessed; `llmstream keys new NAME` makes one"
     )
-    require(len(text) >= SHORTEST_KEY, problem, ConfigurationError)
-    return text
+    require(len(key) >= SHORTEST_KEY, problem, ConfigurationError)
+    return key
 
 
 def _digest(key: str) -> bytes:

@@ -50,7 +50,7 @@ MEDIA_TYPES: dict[Form, tuple[str, ...]] = {
     Form.TEXT: ("text/plain",),
     Form.JSON: ("application/json",),
 }
-"""The media types of each form in Accept. The first labels the answer."""
+"""The media types of each form in Accept, all of one family (`application/*`). The first labels the answer."""
 
 _FORMS = {
     ResponseMode.STREAM: (Form.SSE, Form.NDJSON, Form.TEXT),
@@ -145,12 +145,10 @@ def quality(ranges: Iterable[tuple[str, float]], form: Form) -> float:
 
 def _specificity(name: str, form: Form) -> int:
     """How closely a media range covers a form."""
-    families = [f"{media_type.partition('/')[0]}/*" for media_type in MEDIA_TYPES[form]]
-    if name in MEDIA_TYPES[form]:
-        return 2
-    if name in families:
-        return 1
-    return 0 if name == "*/*" else _UNCOVERED
+    media_types = MEDIA_TYPES[form]
+    family = f"{media_types[0].partition('/')[0]}/*"
+    closeness = {"*/*": 0, family: 1, **dict.fromkeys(media_types, 2)}
+    return closeness.get(name, _UNCOVERED)
 
 
 def _explicit(

@@ -58,20 +58,23 @@ class _BridgedStream(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
+_AS_HTTPX2: dict[type[Exception], type[httpx2.RequestError]] = {
+    aiohttp.ConnectionTimeoutError: httpx2.ConnectTimeout,
+    aiohttp.ServerTimeoutError: httpx2.ReadTimeout,
+    aiohttp.ClientConnectorError: httpx2.ConnectError,
+    aiohttp.ServerDisconnectedError: httpx2.RemoteProtocolError,
+    aiohttp.ClientOSError: httpx2.ReadError,
+    aiohttp.ClientPayloadError: httpx2.ReadError,
+    aiohttp.ClientHttpProxyError: httpx2.ProxyError,
+}
+"""Aiohttp's exceptions, each before the more general ones that it belongs to as well, and httpx2's."""
+
+
 @contextmanager
 def _as_httpx2_raises() -> Iterator[None]:
     """Aiohttp's exceptions as those of httpx2, which the SDKs know."""
     try:
         yield
-    except aiohttp.ConnectionTimeoutError as problem:
-        raise httpx2.ConnectTimeout(str(problem)) from problem
-    except aiohttp.ServerTimeoutError as problem:
-        raise httpx2.ReadTimeout(str(problem)) from problem
-    except aiohttp.ClientConnectorError as problem:
-        raise httpx2.ConnectError(str(problem)) from problem
-    except aiohttp.ServerDisconnectedError as problem:
-        raise httpx2.RemoteProtocolError(str(problem)) from problem
-    except (aiohttp.ClientOSError, aiohttp.ClientPayloadError) as problem:
-        raise httpx2.ReadError(str(problem)) from problem
-    except aiohttp.ClientHttpProxyError as problem:
-        raise httpx2.ProxyError(str(problem)) from problem
+    except tuple(_AS_HTTPX2) as problem:
+        named = next(theirs for ours, theirs in _AS_HTTPX2.items() if isinstance(problem, ours))
+        raise named(str(problem)) from problem

@@ -35,6 +35,7 @@ from llmstream.wire.anthropic_messages.encode import MessagesEncoder, render_err
 from llmstream.wire.anthropic_messages.request import parse_request
 from llmstream.wire.context_overflow import anthropic_words, parse_overflow
 from llmstream.wire.finish_words import render_finish_word
+from llmstream.wire.json_fields import present
 
 _FINISH = {FinishReason.OTHER: FinishReason.STOP, FinishReason.UNKNOWN: FinishReason.STOP}
 _MESSAGE: dict[str, Any] = {"stop_details": None, "container": None}
@@ -200,7 +201,7 @@ def _render_error(info: ErrorInfo) -> dict[str, Any]:
 def _complete_start(frame: dict[str, Any]) -> None:
     message = frame["message"]
     message |= _MESSAGE
-    message["usage"] = {**_USAGE, **_numbers(message["usage"])}
+    message["usage"] = {**_USAGE, **present(**message["usage"])}
 
 
 def _complete_block(frame: dict[str, Any]) -> None:
@@ -216,7 +217,7 @@ def _complete_delta(frame: dict[str, Any]) -> None:
 
 def _complete_end(frame: dict[str, Any]) -> None:
     frame["delta"] = {**_MESSAGE, **frame["delta"]}
-    frame["usage"] = {**_DELTA_USAGE, **_numbers(frame["usage"])}
+    frame["usage"] = {**_DELTA_USAGE, **present(**frame["usage"])}
 
 
 _COMPLETED: Mapping[str, Callable[[dict[str, Any]], None]] = {
@@ -226,11 +227,6 @@ _COMPLETED: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "message_delta": _complete_end,
 }
 """How a frame gets what the client's types ask of it."""
-
-
-def _numbers(usage: dict[str, Any]) -> dict[str, Any]:
-    """The counts that somebody made."""
-    return {name: value for name, value in usage.items() if value not in (None, {})}
 
 
 def _official(event: StreamEvent) -> StreamEvent:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
-from llmstream.checks import as_text
+from llmstream.checks import as_text, require
 from llmstream.errors import ErrorInfo
 from llmstream.events.transcript import Gathered
 from llmstream.events.types import (
@@ -41,6 +41,7 @@ from llmstream.web.dialects.frames import RunsOfText
 from llmstream.web.dialects.openai_errors import render_error
 from llmstream.web.dialects.provider_data import reasoning_of
 from llmstream.web.dialects.request_checks import ask_for, keep_listed, object_of, whole
+from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.encode import (
     ChatEncoder,
     Chunk,
@@ -103,8 +104,8 @@ class OpenAIChat:
         for name in ("metadata", "stream_options"):
             object_of(body.get(name) or {}, name)
         for name, harmless in _REFUSED.items():
-            if name in body and body[name] not in harmless:
-                raise ValueError(f"{name}: {body[name]!r} is not supported here")
+            value = body.get(name)
+            require(value in harmless, f"{name}: {value!r} is not supported here")
         if "messages" not in body and "input" in body:  # Cursor posts Responses requests here, too
             request, format = parse_responses(body), RESPONSES
         else:
@@ -285,7 +286,7 @@ def _kept(part: Part) -> Part:
 
 
 def _fold(message: dict[str, Any], delta: dict[str, Any]) -> None:
-    given = {name: value for name, value in delta.items() if value is not None}
+    given = present(**delta)
     given.pop("role", None)
     calls = given.pop("tool_calls", ())
     for name, value in given.items():

@@ -113,7 +113,7 @@ class OfficialEvents(ResponsesEncoder):
             reason = FinishReason.STOP if self._refused else FinishReason.CONTENT_FILTER
         official = _FINISH.get(reason, reason)
         yield from super()._end(amended(event, finish_reason=official, raw_finish_reason=None))
-        self.output = [item for item in self._output if item]
+        self.output = [*filter(None, self._output)]
         if self._reply.keep is not None:
             self._reply.keep(self.output)
 
