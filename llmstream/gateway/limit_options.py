@@ -145,6 +145,13 @@ HTTP_LIMITS: Final = (
         may_be_none=False,
     ),
     LimitOption(
+        "frames",
+        "NUMBER",
+        "frames of a WebSocket in 10 s and in one message, beyond one per kB; then 1008 or 1009",
+        200,
+        may_be_none=False,
+    ),
+    LimitOption(
         "connections",
         "NUMBER",
         "connections; beyond it an idle one is closed, or, if all are busy, the new one with 503",

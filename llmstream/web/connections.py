@@ -43,6 +43,9 @@ class Bounds:
     which the model doesn't wait. 128 kB are a megabyte a second to the other end of the world."""
     pipelined: int = 16
     """Requests that wait behind one that is being answered. Browsers send none, benchmarks as many."""
+    frames: int = 200
+    """Of a WebSocket, in ten seconds and for one message; one per kB is free. Each keeps the loop for some 10 µs, and
+    one that is a message which the app refuses for ten times as long."""
     connections: int | None = None
     """In all. None: half of the files that the process may open, since an answer may need a provider's connection as
     well, and at most `MOST_CONNECTIONS`."""

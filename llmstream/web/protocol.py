@@ -9,6 +9,7 @@ sends one. And it can't stop a body: uvicorn reads on after the answer, for as l
 3. A body that goes on after its answer is read for a little longer. If it ends, the connection is kept.
 4. A connection that we close while its client sends is closed in two steps: first our half, so that the client finds
    the answer and its end; then all of it. Closed at once, the kernel would discard the answer as well (RST).
+5. A WebSocket's frames are counted, and aren't compressed (`websocket_frames`).
 
 `protocol_h11` and `protocol_httptools` tie these rules to uvicorn's two parsers.
 """
@@ -30,12 +31,14 @@ from uvicorn.server import ServerState
 
 from llmstream.web.client_watch import WATCH, Stop, Watch
 from llmstream.web.connections import Bounds, Connections
+from llmstream.web.websocket_frames import GuardedWebSocket
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.h11_impl import H11Protocol as _Base
 else:
     _Base = asyncio.Protocol
 
+_EXTENSIONS = b"sec-websocket-extensions"
 _METHODS = (
     "connection_made",
     "connection_lost",
@@ -57,7 +60,6 @@ _ATTRIBUTES = (
     "timeout_keep_alive",
     "timeout_keep_alive_task",
     "transport",
-    "ws_protocol_class",
 )
 _CYCLE = (
     "disconnected",
@@ -129,9 +131,6 @@ class Bounded(_Base):
         self._connections = known
         known.bound(self.bounds)
         self._leave: Callable[[], None] | None = None  # what to do when the client leaves
-        self._websocket_class: Any = self.ws_protocol_class
-        if self._websocket_class is not None:
-            self.ws_protocol_class = self._open_websocket  # type: ignore[assignment]  # it is only called
         self._accepting = _accepting() if config.ssl is not None else None
         if self._accepting is not None:
             self._await_tls(self._accepting)
@@ -350,28 +349,22 @@ class Bounded(_Base):
             accepting.cancel()
 
     def handle_websocket_upgrade(self, *request: Any, **named: Any) -> None:
-        """Let uvicorn's WebSockets have the connection as it is."""
+        """Let uvicorn's WebSockets have the connection, behind a count of frames."""
         self._stop_timers()
         self._connections.occupy(self)
         self._ignoring = True
         self.transport = self._wire
+        # Uncompressed, a read of 256 kB can become a gigabyte before a message's bound is looked at.
+        self.headers[:] = [each for each in self.headers if each[0] != _EXTENSIONS]
         super().handle_websocket_upgrade(*request, **named)
-        refused = not getattr(self._wire.get_protocol(), "handshake_initiated", True)
+        websocket = self._wire.get_protocol()
+        leave = partial(self._connections.leave, self)
+        self._wire.set_protocol(GuardedWebSocket(websocket, self._wire, self.bounds, leave))
+        refused = not getattr(websocket, "handshake_initiated", True)
         # uvicorn would send nothing, and read on without end.
         if refused and not self._wire.is_closing():
             self._wire.write(_answer(400))
             self._wire.close()
-
-    def _open_websocket(self, **settings: Any) -> asyncio.Protocol:
-        websocket: asyncio.Protocol = self._websocket_class(**settings)
-        lost = websocket.connection_lost
-
-        def connection_lost(exc: Exception | None) -> None:
-            self._connections.leave(self)
-            lost(exc)
-
-        websocket.connection_lost = connection_lost  # type: ignore[method-assign]  # nobody else hears of it
-        return websocket
 
 
 def _bound_unread(transport: asyncio.Transport, size: int) -> None:
