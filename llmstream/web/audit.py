@@ -82,11 +82,26 @@ def _write_to_stream(file: TextIO, line: str) -> None:
     file.flush()
 
 
+class _PrivateFile(WatchedFileHandler):
+    """A file for its owner alone, also where it takes the place of one that was renamed.
+
+    Whoever reads it sees who asks, and how much.
+    """
+
+    def _open(self) -> Any:
+        private = partial(os.open, mode=0o600)
+        return open(  # a Path has no opener
+            self.baseFilename,
+            self.mode,
+            encoding=self.encoding,
+            errors=self.errors,
+            opener=private,
+        )
+
+
 def _open(path: str) -> WatchedFileHandler:
     try:
-        # Whoever reads it sees who asks, and how much.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-        return WatchedFileHandler(path, encoding="ascii", errors="backslashreplace")
+        return _PrivateFile(path, encoding="ascii", errors="backslashreplace")
     except (OSError, ValueError) as problem:
         why = getattr(problem, "strerror", None) or problem
         raise ConfigurationError(f"{path} can't be written: {why}") from None
