@@ -14,6 +14,15 @@ MOST_TOKENS: Final = 131_072
 """The default bound. Of today's models none writes more in one answer, and Claude Code asks for 128,000 at most."""
 _BESIDE: Final = ("min_tokens", "thinking_budget")
 """Members of vLLM's and Qwen's chat completions that are numbers of an answer's tokens, too."""
+_BUDGETS: Final = {
+    # https://docs.claude.com/en/docs/build-with-claude/extended-thinking
+    "thinking": "budget_tokens",
+    # https://openrouter.ai/docs/use-cases/reasoning-tokens
+    "reasoning": "max_tokens",
+    # Templates of vLLM's and SGLang's models, such as Seed-OSS
+    "chat_template_kwargs": "thinking_budget",
+}
+"""Members with a number of tokens for thinking, and where in them it stands."""
 
 
 def bound_tokens(request: ChatRequest, most: int | None) -> list[str]:
@@ -42,17 +51,21 @@ def _bound_members(members: dict[str, Any], most: int) -> list[str]:
         if _is_above(members.get(name), most):
             warnings.append(_warning(name, most))
             members[name] = most
-    thinking = members.get("thinking")
-    if isinstance(thinking, Mapping) and _is_above(thinking.get("budget_tokens"), most - 1):
-        # Anthropic refuses a budget that leaves no room for the answer.
-        budget = most // 2
-        warnings.append(_warning("thinking.budget_tokens", budget))
-        members["thinking"] = {**thinking, "budget_tokens": budget}
+    for name, inner in _BUDGETS.items():
+        given = members.get(name)
+        if isinstance(given, Mapping) and _is_above(given.get(inner), most - 1):
+            # Anthropic and OpenRouter refuse a budget that leaves no room for the answer.
+            budget = most // 2
+            warnings.append(_warning(f"{name}.{inner}", budget))
+            members[name] = {**given, inner: budget}
     return warnings
 
 
 def _is_above(value: object, most: int) -> bool:
-    return isinstance(value, int | float) and value > most
+    """Whether a number is above the bound, or no number: vLLM reads "1000" as one."""
+    if isinstance(value, int | float):
+        return value > most
+    return value is not None
 
 
 def _warning(name: str, most: int) -> str:
