@@ -17,6 +17,7 @@ from llmstream.events.types import StreamEvent
 from llmstream.message_reader import parse_messages
 from llmstream.messages import ChatRequest, Message, TextPart
 from llmstream.web.app_state import Service, invalid, refusal_of
+from llmstream.web.limits import check_request
 from llmstream.web.negotiation import Form, ResponseMode
 from llmstream.web.request_body import parse_json, read_body, run_aside
 from llmstream.web.responses import choose
@@ -152,6 +153,7 @@ class Native:
         bounded = ChatRequest(
             [asked], "", max_tokens=body.max_tokens, service_tier=body.service_tier
         )
+        check_request(bounded, self._service.limits)
         warnings = self._restrict(bounded)
         options["max_tokens"] = bounded.max_tokens
         try:

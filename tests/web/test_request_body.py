@@ -84,6 +84,17 @@ async def test_messages_parts_calls_and_tools_are_bounded(path) -> None:
             assert (await post(port, path, named(path, body)))[0] == 200
 
 
+async def test_parts_of_a_kept_conversation_s_next_turn_are_bounded_too() -> None:
+    app, provider = app_with(["yes"], limits=Limits(max_parts=20))
+    async with serving(app) as port:
+        own = json.loads((await post(port, "/api/chat/session", {}))[2])
+        for count, expected in ((21, 413), (20, 200)):
+            content = [{"type": "text", "text": "x"}] * count
+            turn = {**own, "messages": [{"role": "user", "content": content}]}
+            assert (await post(port, "/chat", turn))[0] == expected
+    assert len(provider.requests) == 1
+
+
 @over_all
 @pytest.mark.parametrize(
     ("data", "said"),
