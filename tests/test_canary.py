@@ -30,6 +30,7 @@ from llmstream.events.types import error
 from llmstream.providers.config import TRANSPORTS
 from llmstream.wire import encoder
 from tests.conftest import CANARY
+from tests.lanes import marks_of
 from tests.loopback import APIS, BY_SDK, CutError, Loopback, Reply, Request, answer, pieces
 
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -236,7 +237,7 @@ each_way = pytest.mark.parametrize(
             way,
             transport,
             provider,
-            marks=[] if (place + number) % 2 == 0 else pytest.mark.slow,
+            marks=marks_of(APIS[provider]) if (place + number) % 2 == 0 else pytest.mark.slow,
             id=f"{provider}-{way.__name__}-{transport}",
         )
         for place, way in enumerate(WAYS)

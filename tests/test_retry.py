@@ -316,6 +316,5 @@ def test_a_storm_is_weathered() -> None:
     assert len(requests) <= 1.2 * calls + budget.burst
     after = [moment for moment in requests if moment >= 60]
     waves = Counter(int(moment * 10) for moment in after)
-    assert max(waves.values()) <= 3 * len(after) / len(
-        waves
-    )  # no synchronised wave in any tenth of a second
+    usual = len(after) / len(waves)
+    assert max(waves.values()) <= 4 * usual  # no synchronised wave in any tenth of a second

@@ -223,10 +223,12 @@ def test_the_model_can_be_changed_but_not_to_nonsense() -> None:
 
 def test_an_address_alone_belongs_to_the_model_of_the_environment() -> None:
     with serving(echo()) as server:
-        terminal = Terminal("chat", *server.options[2:], LLMSTREAM_MODEL="ollama:llama3")
-        say(terminal, "/model", "ollama:llama3")
+        terminal = Terminal(
+            "chat", *server.options[2:], LLMSTREAM_MODEL="groq:llama3", GROQ_API_KEY="k"
+        )
+        say(terminal, "/model", "groq:llama3")
         say(terminal, "/model simulator", "from now on: simulator")
-        say(terminal, "/model ollama:other", "from now on: ollama:other")
+        say(terminal, "/model groq:other", "from now on: groq:other")
         say(terminal, "hi", "<hi>")
         assert server.loopback.requests[-1].body["model"] == "other"
         terminal.send(CTRL_D)

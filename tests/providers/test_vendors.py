@@ -27,6 +27,7 @@ from llmstream.clock import LoopClock
 from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import VirtualClock
 from llmstream.wire.formats import find_format
+from tests.lanes import every_provider
 from tests.loopback import (
     APIS,
     BY_SDK,
@@ -57,7 +58,7 @@ ERRORS: dict[str, Any] = {
     "cohere": {"message": "slow down"},
 }
 
-api = pytest.mark.parametrize("provider", list(APIS))
+api = pytest.mark.parametrize("provider", every_provider())
 
 
 @pytest.fixture(autouse=True)

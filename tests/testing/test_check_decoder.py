@@ -15,6 +15,7 @@ from llmstream.testing import Received, Reply, check_decoder
 from llmstream.wire import FORMATS, decoder
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.openai_chat.decode import ChatDecoder
+from tests.lanes import every_format
 
 
 def bodies(format: str) -> list[bytes]:
@@ -28,7 +29,7 @@ def bodies(format: str) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", every_format())
 def test_our_decoders_keep_the_rules(format: str) -> None:
     check_decoder(lambda: decoder(format), bodies(format))
 

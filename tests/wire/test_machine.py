@@ -27,6 +27,7 @@ from llmstream.wire.framing.sse import SSEFramer
 from tests import strategies
 from tests.example_counts import examples
 from tests.grammar_check import TERMINAL, check_calls, check_stream
+from tests.lanes import every_format
 
 LIMIT = 2000
 """`max_frame` of the parsers here: larger than any frame of an answer, so that only floods exceed it."""
@@ -38,6 +39,8 @@ ENDS = {
     "anthropic-messages": re.compile(rb'"message_stop"'),
     "gemini-generate": re.compile(rb'"finishReason": ?"'),
     "bedrock-converse": re.compile(rb'"stopReason"|messageStop'),
+    "ollama-native": re.compile(rb'"done": ?true'),
+    "cohere-v2": re.compile(rb'"finish_reason": ?"(?!ERROR)'),
 }
 """Without these bytes no answer of the format is whole."""
 
@@ -266,7 +269,7 @@ class Decoding(Feeding):
             assert [*again.feed(data), *again.finish()] == self.events
 
 
-@pytest.mark.parametrize("format", sorted(wire.FORMATS))
+@pytest.mark.parametrize("format", every_format())
 def test_a_decoder_is_right_in_any_order_of_calls(format):
     """One end, last, and only the provider's own; text that adds up; bounded memory; whatever is called."""
     machine = type("Machine", (Decoding,), {"format": format})
