@@ -36,6 +36,8 @@ RequestOutcome: TypeAlias = Literal["complete", "error", "refused", "left"]
 _HEADS = frozenset({"http.response.start", "websocket.http.response.start"})
 _SWITCHED = 101
 """The status of a WebSocket that was accepted."""
+_NOT_SWITCHED = 403
+"""What the server answers where the app closes a WebSocket that it hasn't accepted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +102,8 @@ class ServedRequest:
             self.status = message["status"]
         elif message["type"] == "websocket.accept":
             self.status = _SWITCHED
+        elif message["type"] == "websocket.close" and self.status is None:
+            self.status = _NOT_SWITCHED
 
     def note_event(self, event: StreamEvent) -> None:
         """An event of the answer leaves."""

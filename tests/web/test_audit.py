@@ -141,6 +141,8 @@ async def test_websockets_leave_lines_too() -> None:
                 pass
         with pytest.raises(websockets.InvalidStatus):
             await websockets.connect(f"{url}/v1/responses")
+        with pytest.raises(websockets.InvalidStatus):
+            await websockets.connect(f"{url}/nothing", additional_headers=head)
         async with websockets.connect(f"{url}/v1/responses", additional_headers=head) as socket:
             for model in ("scripted:script", "scripted:script", SECRET):
                 asked = {"type": "response.create", "model": model, "input": SECRET}
@@ -156,6 +158,7 @@ async def test_websockets_leave_lines_too() -> None:
         "ann /api/chat/session 201 complete - -",
         "ann /api/chat/stream 101 complete - -",
         "- /v1/responses 401 refused authentication -",
+        "ann /nothing 403 refused - -",
         "ann /v1/responses 200 complete - -",
         "ann /v1/responses 429 error - rate_limit",
         "ann /v1/responses 404 refused not_found -",
