@@ -20,7 +20,7 @@ from typing import Any
 from llmstream.checks import as_object, as_text
 from llmstream.errors import ErrorInfo
 from llmstream.wire.error_kinds import classify
-from llmstream.wire.json_fields import parse_json
+from llmstream.wire.json_fields import as_list, objects_in, parse_json
 from llmstream.wire.pass_through import rate_limits_of
 from llmstream.wire.request_id import request_id_of
 from llmstream.wire.retry_delay import parse_retry_after
@@ -230,7 +230,7 @@ def _open_text(text: str) -> Any:
 
 def _first_error(items: list[Any]) -> Any:
     """The error among the objects of a list; where none looks like one, the last of them."""
-    objects = [item for item in items if isinstance(item, dict)]
+    objects = objects_in(items)
     found = next((item for item in objects if is_error(item)), None)
     if found is None and objects:
         return objects[-1]
@@ -302,20 +302,15 @@ def _param(error: dict[str, Any]) -> str | None:
     """The member that is wrong: OpenAI's `param`, FastAPI's `loc`, Google's `fieldViolations`."""
     given = error.get("param")
     detail = _first_object(error.get("detail"))
-    loc = detail.get("loc")
-    if isinstance(loc, list):
-        given = given or ".".join(str(step) for step in loc if step != "body")
-    for each in _objects(error.get("details")):
+    loc = as_list(detail.get("loc"))
+    given = given or ".".join(str(step) for step in loc if step != "body")
+    for each in objects_in(error.get("details")):
         given = given or _first_object(each.get("fieldViolations")).get("field")
     return given[:MAX_CODE] if isinstance(given, str) and given else None
 
 
 def _first_object(items: Any) -> dict[str, Any]:
-    return next(iter(_objects(items)), {})
-
-
-def _objects(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return next(iter(objects_in(items)), {})
 
 
 def _has_words(error: dict[str, Any]) -> bool:

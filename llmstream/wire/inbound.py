@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from llmstream.checks import as_text, check_unicode, ensure_json, require, sequence_of
+from llmstream.checks import (
+    as_text,
+    check_unicode,
+    ensure_json,
+    require,
+    require_type,
+    require_value,
+    sequence_of,
+)
 from llmstream.messages import ChatRequest, Message, Part, Role, ToolResult
 from llmstream.wire.json_fields import compact
 
@@ -17,17 +25,12 @@ def model_of(body: Mapping[str, Any]) -> str:
 
 def required_text(value: Any, problem: str) -> str:
     """A string that isn't empty. Raises ValueError with these words for anything else."""
-    text = as_text(value)
-    require(text, problem)
-    return str(text)
+    return require_value(as_text(value), problem)
 
 
 def text_at(value: Any, where: str) -> str:
     """A string, which may be empty. Raises TypeError or ValueError that name its place."""
-    require(
-        isinstance(value, str), f"{where} must be a string, not {type(value).__name__}", TypeError
-    )
-    return check_unicode(value, where)
+    return check_unicode(require_type(value, str, f"{where} must be a string"), where)
 
 
 def texts_at(value: Any, where: str) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jiter import from_json
+
+from llmstream.checks import as_text
 
 STAND_IN = "\ufffd"
 """U+FFFD: what half a character becomes whose other half never comes."""
@@ -118,6 +120,23 @@ def snake_case(word: str) -> str:
 def as_list(value: Any) -> list[Any]:
     """A field that should be a list; an empty one for anything else."""
     return value if isinstance(value, list) else []
+
+
+def listed(value: Any) -> list[Any]:
+    """The items of a list, or the one that came without; none for None."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def first_text(fields: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """The first of these fields that is a text with something in it."""
+    return next(filter(None, (as_text(fields.get(name)) for name in names)), None)
+
+
+def objects_in(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; none for anything else."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def compact(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from llmstream.checks import as_object, as_text
 from llmstream.messages import Source
 from llmstream.provider_data import own_notes
-from llmstream.wire.json_fields import as_count, present
+from llmstream.wire.json_fields import as_count, first_text, present
 
 FORMAT = "cohere-v2"
 IN_TEXT = "TEXT_CONTENT"
@@ -35,9 +35,9 @@ def parse_citation(citation: Mapping[str, Any], before: int) -> Iterator[Source]
         data = {"format": FORMAT, "citation": dict(citation)} if number == 0 else None
         yield Source(
             id=as_text(known.get("id")) or as_text(said.get("id")),
-            title=_first(said, _TITLES),
-            url=_first(said, _URLS),
-            excerpt=_first(said, _EXCERPTS),
+            title=first_text(said, _TITLES),
+            url=first_text(said, _URLS),
+            excerpt=first_text(said, _EXCERPTS),
             provider_data=data,
             **place,
         )
@@ -56,7 +56,3 @@ def own_citation(source: Source) -> dict[str, Any] | None:
     """The citation in Cohere's own words; None for another format's."""
     citation: dict[str, Any] | None = own_notes(source.provider_data, FORMAT).get("citation")
     return citation
-
-
-def _first(said: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
-    return next((text for text in (as_text(said.get(name)) for name in names) if text), None)

@@ -24,7 +24,7 @@ from llmstream.wire.cohere_v2.citations import FORMAT, parse_citation
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES, Decoder
 from llmstream.wire.framing.sse import SSE
-from llmstream.wire.json_fields import as_count, as_string
+from llmstream.wire.json_fields import as_count, as_string, listed
 from llmstream.wire.open_calls import OpenCall, as_name
 
 _TEXT_ALONE = frozenset({"text"})
@@ -99,7 +99,7 @@ class CohereDecoder(Decoder):
                 content["text"]
             )  # nearly every event: there is nothing else to look for
             return
-        for block in _listed(content):
+        for block in listed(content):
             self._parse_block(block, payload.get("index"))
 
     def _parse_block(self, block: Any, index: Any) -> None:
@@ -119,7 +119,7 @@ class CohereDecoder(Decoder):
     def _parse_call(self, payload: dict[str, Any]) -> None:
         """A call begins or goes on."""
         index = _key(payload.get("index"))
-        for given in _listed(_said(payload).get("tool_calls")):
+        for given in listed(_said(payload).get("tool_calls")):
             self._add_to_call(given, index)
 
     def _add_to_call(self, given: dict[str, Any], index: Any) -> None:
@@ -142,7 +142,7 @@ class CohereDecoder(Decoder):
             call.done = True
 
     def _parse_citation(self, payload: dict[str, Any]) -> None:
-        for citation in _listed(_said(payload).get("citations")):
+        for citation in listed(_said(payload).get("citations")):
             self._cite(citation)
 
     def _cite(self, citation: dict[str, Any]) -> None:
@@ -153,11 +153,11 @@ class CohereDecoder(Decoder):
     def _parse_message(self, message: dict[str, Any]) -> None:
         """A whole message."""
         self._reasoning(message.get("tool_plan") or "")
-        for index, block in enumerate(_listed(message.get("content"))):
+        for index, block in enumerate(listed(message.get("content"))):
             self._parse_block(block, index)
-        for citation in _listed(message.get("citations")):
+        for citation in listed(message.get("citations")):
             self._cite(citation)
-        for index, call in enumerate(_listed(message.get("tool_calls"))):
+        for index, call in enumerate(listed(message.get("tool_calls"))):
             self._add_to_call(call, index)
             self._by_index[index].done = True
         self._unread.look_over("message.", message, members.MESSAGE)
@@ -207,13 +207,6 @@ def _is_failure(payload: dict[str, Any]) -> bool:
     """Whether it is the body of one of Cohere's errors: a text as `message`, and an id or a type."""
     beside = payload.keys() & {"error_type", "id"}
     return "type" not in payload and bool(beside) and isinstance(payload.get("message"), str)
-
-
-def _listed(value: Any) -> list[Any]:
-    """The items of a list, or the one that came without."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _key(index: Any) -> Any:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from llmstream.cache_marks import CONTROL, cache_of
+from llmstream.checks import as_object, as_text
 from llmstream.media_types import essence
 from llmstream.messages import File, ImagePart, ProviderPart, TextPart
+from llmstream.wire.json_fields import objects_in
 
 Marked: TypeAlias = TextPart | ImagePart | File
 """What may have a cache mark."""
@@ -64,27 +66,22 @@ def _search_result(block: Mapping[str, Any]) -> list[Marked]:
 
 def _document(block: Mapping[str, Any]) -> list[Marked]:
     """The document's context, if it has one, and then the document."""
-    source = block.get("source")
-    if not isinstance(source, Mapping):
-        return []
-    title, context = block.get("title"), block.get("context")
-    part = _document_part(source, title if isinstance(title, str) else None)
+    source = as_object(block.get("source"))
+    context = as_text(block.get("context"))
+    part = _document_part(source, as_text(block.get("title")))
     said: list[Marked] = [*([] if part is None else [part]), *_pictures(source.get("content"))]
-    return [TextPart(context), *said] if said and isinstance(context, str) and context else said
+    return [TextPart(context), *said] if said and context else said
 
 
 def _pictures(content: Any) -> list[Marked]:
     """Those among the blocks of a document."""
-    blocks = content if isinstance(content, list) else []
-    images = [block for block in blocks if isinstance(block, Mapping)]
-    return [part for block in images if block.get("type") == "image" for part in _image(block)]
+    images = [block for block in objects_in(content) if block.get("type") == "image"]
+    return [part for block in images for part in _image(block)]
 
 
 def _image(block: Mapping[str, Any]) -> list[Marked]:
     """A picture whose block says more than an ImagePart can."""
-    source = block.get("source")
-    if not isinstance(source, Mapping):
-        return []
+    source = as_object(block.get("source"))
     data, url = source.get("data"), source.get("url")
     if source.get("type") == "base64" and data:
         return [ImagePart(data=data, media_type=source.get("media_type"))]
@@ -97,16 +94,15 @@ def _document_part(source: Mapping[str, Any], title: str | None) -> Marked | Non
         return File(name=title, media_type=source.get("media_type"), data=source.get("data"))
     if kind == "url":
         return File(name=title, media_type="application/pdf", url=source.get("url"))
-    said = source.get("data") if kind == "text" else _texts(source.get("content"))
-    return document(title, said) if isinstance(said, str) and said else None
+    said = as_text(source.get("data") if kind == "text" else _texts(source.get("content")))
+    return None if said is None else document(title, said)
 
 
 def _texts(content: Any) -> str:
     """The texts of blocks, apart by a blank line."""
     if isinstance(content, str):
         return content
-    blocks = content if isinstance(content, list) else []
-    texts = [block.get("text") for block in blocks if isinstance(block, Mapping)]
+    texts = [block.get("text") for block in objects_in(content)]
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from llmstream.cache_marks import CONTROL
 from llmstream.messages import HostedTool, Tool, ToolCall
 from llmstream.provider_data import all_members, keep, own_members
+from llmstream.wire.json_fields import objects_in
 
 _IN_NAMESPACES = ("function", "custom", "namespace")
 """Types of a namespace's tools that the caller runs: they can be functions."""
@@ -220,11 +221,9 @@ def _function(definition: Mapping[str, Any], rules: ToolRules, warnings: list[st
     return _without_foreign_fields(tool, rules, warnings)
 
 
-def members_of(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def members_of(group: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tools of a namespace; none for another kind of tool."""
-    members = group.get("tools") if group.get("type") == "namespace" else None
-    listed = members if isinstance(members, list) else []
-    return [each for each in listed if isinstance(each, Mapping)]
+    return objects_in(group.get("tools")) if group.get("type") == "namespace" else []
 
 
 def names_of(tool: Tool | HostedTool) -> set[str]:

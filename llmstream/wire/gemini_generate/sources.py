@@ -7,14 +7,14 @@ is that of another part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from llmstream.checks import as_object, as_text
 from llmstream.messages import Source
 from llmstream.provider_data import own_notes
 from llmstream.wire.gemini_generate.parts import FORMAT
-from llmstream.wire.json_fields import as_count, present
+from llmstream.wire.json_fields import as_count, first_text, present
 
 _CITED = ("citations", "citationSources")
 """Vertex AI's name for the list, and the Gemini API's."""
@@ -85,9 +85,9 @@ def _of_chunk(chunk: Mapping[str, Any], segment: Mapping[str, Any], score: Any) 
     """Something that was found."""
     body = next((as_object(value) for value in chunk.values() if value), {})
     source = Source(
-        id=_first(body, _IDS),
+        id=first_text(body, _IDS),
         title=as_text(body.get("title")),
-        url=_first(body, _URLS),
+        url=first_text(body, _URLS),
         relevance_score=score if isinstance(score, float | int) else None,
         excerpt=as_text(body.get("text")),
         provider_data={"format": FORMAT, "citation": present(chunk=chunk, segment=segment)},
@@ -99,7 +99,7 @@ def _of_citation(citation: Mapping[str, Any]) -> _Claim:
     """Something that the answer recites."""
     source = Source(
         title=as_text(citation.get("title")),
-        url=_first(citation, _URLS),
+        url=first_text(citation, _URLS),
         provider_data={"format": FORMAT, "citation": {"recited": citation}},
     )
     return _Claim(source, citation)
@@ -107,10 +107,6 @@ def _of_citation(citation: Mapping[str, Any]) -> _Claim:
 
 def _end_of(segment: Mapping[str, Any]) -> int:
     return as_count(segment.get("endIndex")) or 0
-
-
-def _first(body: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    return next((found for name in names if (found := as_text(body.get(name)))), None)
 
 
 def _place_of(segment: Mapping[str, Any], text: str) -> tuple[int | None, int | None]:

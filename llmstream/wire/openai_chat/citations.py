@@ -7,6 +7,7 @@ from typing import Any
 
 from llmstream.checks import as_text
 from llmstream.messages import Source
+from llmstream.wire.json_fields import objects_in
 from llmstream.wire.unread import Unread
 
 _PAGE = "url_citation"
@@ -43,8 +44,7 @@ class Citations:
 
     def of_lists(self, citations: Iterable[Any], results: Iterable[Any]) -> Iterator[Source]:
         """A list of addresses, which grows, and what was found there; or either of them alone (Perplexity)."""
-        objects = [result for result in results if isinstance(result, dict)]
-        found = {as_text(result.get("url")): result for result in objects}
+        found = {as_text(result.get("url")): result for result in objects_in(results)}
         for citation in (*citations, *results):
             source = _listed(citation, found)
             if source is None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from llmstream.checks import as_text
 from llmstream.messages import File
-from llmstream.wire.json_fields import join_texts
+from llmstream.wire.json_fields import join_texts, listed
 from llmstream.wire.unread import Unread
 
 _IMAGES = ("image_url", "output_image", "image", "input_image")
@@ -47,13 +47,6 @@ def parse_images(images: Any, unread: Unread) -> list[File]:
         else:
             found.append(file)
     return found
-
-
-def listed(value: Any) -> list[Any]:
-    """The items of a list, or the one that came without."""
-    if isinstance(value, list):
-        return value
-    return [] if value is None else [value]
 
 
 def _segment(part: Any, unread: Unread) -> Segment | None:

@@ -27,12 +27,12 @@ from llmstream.messages import File, FinishReason, Source
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
 from llmstream.wire.framing.sse import SSE
+from llmstream.wire.json_fields import listed
 from llmstream.wire.openai_chat import members
 from llmstream.wire.openai_chat.calls import CallPiece, CallTable, parse_pieces
 from llmstream.wire.openai_chat.citations import Citations
 from llmstream.wire.openai_chat.content import (
     Segment,
-    listed,
     parse_content,
     parse_images,
 )

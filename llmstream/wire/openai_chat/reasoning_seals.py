@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.checks import as_object, as_text
-from llmstream.wire.openai_chat.content import listed
+from llmstream.wire.json_fields import listed, objects_in
 from llmstream.wire.openai_chat.reasoning_details import ReasoningDetails, is_sealed
 from llmstream.wire.unread import Unread
 
@@ -83,4 +83,4 @@ class ReasoningSeals:
         others = [each for each in found if not isinstance(each, dict)]
         if others:
             self._unread.note(name, others)
-        return [each for each in found if isinstance(each, dict)]
+        return objects_in(found)

@@ -265,16 +265,24 @@ class ResponsesDecoder(CallReader):
 
     def _part_item(self, payload: dict[str, Any], part: PartContent) -> Item | None:
         """The item of a part; None if its start wasn't seen, so that some of it may have been told."""
-        kind, family = part.kind, _family_of(part.kind)
-        state = self._items.place(payload, family) if kind else None
-        holds_anything = part.text or part.file or part.sound
-        if state is None and kind and holds_anything and not self._is_resumed:
-            texts = [getattr(item, kind) for item in self._items.of(family)] if part.text else []
-            is_told = any(text.rest(part.text) == "" for text in texts)
-            state = None if is_told else self._item(payload, family)
-        if state is None or not (state.whole or getattr(state, kind, None)):
+        if not part.kind:
             return None
-        return state
+        family = _family_of(part.kind)
+        state = self._items.place(payload, family)
+        if state is None and not (
+            part.is_empty or self._is_resumed or self._has_told(part, family)
+        ):
+            state = self._item(payload, family)
+        if state is None or state.whole:
+            return state
+        return state if getattr(state, part.kind, None) else None
+
+    def _has_told(self, part: PartContent, family: str) -> bool:
+        """Whether an item of this family has told the words of a part."""
+        if not part.text:
+            return False
+        texts = [getattr(item, part.kind) for item in self._items.of(family)]
+        return any(text.rest(part.text) == "" for text in texts)
 
     # --- speech --------------------------------------------------------------------------------------------
 
@@ -338,7 +346,6 @@ def _find_reason(response: dict[str, Any]) -> Any:
 
 def _find_error(payload: dict[str, Any], response: dict[str, Any]) -> Any:
     """The error of a terminal event: in the response, beside it, or in its status's details (Realtime)."""
-    details = response.get("status_details")
-    detailed = details.get("error") if isinstance(details, dict) else None
+    detailed = as_object(response.get("status_details")).get("error")
     found = (response.get("error"), payload.get("error"), detailed, response.get("last_error"))
     return next(filter(None, found), None)

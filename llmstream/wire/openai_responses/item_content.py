@@ -46,6 +46,11 @@ class PartContent:
     sound: File | None = None
     """Speech, which may have streamed."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it."""
+        return not (self.text or self.file or self.sound)
+
 
 @dataclass(slots=True)
 class ItemContent:
