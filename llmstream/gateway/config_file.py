@@ -123,8 +123,7 @@ def _read(document: dict[str, Any], values: ConfigValues) -> FileConfig:
 
 def _check_alias(alias: str, name: object, models: dict[str, Any], values: ConfigValues) -> None:
     path = ("aliases", alias)
-    if not alias.strip() or not alias.isprintable():
-        values.refuse(path, "an alias needs a name that can be read and typed")
+    values.check_name(path, "an alias")
     if alias in models:
         values.refuse(path, f"{alias} is the name of a model already")
     if isinstance(name, str):

@@ -67,8 +67,7 @@ class ModelReader:
 
     def _read_model(self, name: str, table: dict[str, Any]) -> None:
         path = ("models", name)
-        if not name.strip() or not name.isprintable():
-            self._values.refuse(path, "a model needs a name that can be read and typed")
+        self._values.check_name(path, "a model")
         self._values.check_keys(path, table, MODEL_KEYS)
         rate = self._values.rate((*path, "rate"), table)
         self._read_facts(name, table)

@@ -49,6 +49,12 @@ class ConfigValues:
         for key in table.keys() - set(known):
             self.refuse((*path, key), f"{key}: there is no such key; {advice(key, known)}")
 
+    def check_name(self, path: Path, what: str) -> None:
+        """Refuse a name, at the end of its path, that nobody could read or type."""
+        name = str(path[-1])
+        if not name.strip() or not name.isprintable():
+            self.refuse(path, f"{what} needs a name that can be read and typed")
+
     def check_model(self, path: Path, name: str, models: Mapping[str, Any]) -> bool:
         """Whether there is a model of this name in the file. Refuse one that there isn't."""
         if name in models:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from llmstream.checks import require
+from llmstream.checks import require, require_value
 from llmstream.structured.json_schema_check import resolve, walk
 
 _KEPT = frozenset(
@@ -91,8 +91,8 @@ class _SchemaRewriter:
 
     def strict(self, schema: Any, inside: tuple[str, ...]) -> dict[str, Any]:
         self._left -= 1  # copies of copies double with each level
-        if self._left < 0:
-            raise NotStrictError(f"a schema of more than {MAX_PARTS} parts has no strict form")
+        problem = f"a schema of more than {MAX_PARTS} parts has no strict form"
+        require(self._left >= 0, problem, NotStrictError)
         if not isinstance(schema, Mapping):
             raise NotStrictError(f"a schema that is {schema!r} has no strict form")
         schema = _with_usual_words(schema)
@@ -127,9 +127,9 @@ class _SchemaRewriter:
         self, strict: dict[str, Any], schema: Mapping[str, Any], inside: tuple[str, ...]
     ) -> None:
         """An object with these properties and no others."""
-        properties = schema.get("properties")
-        if schema.get("additionalProperties") or properties is None:
-            raise NotStrictError("an object whose keys are not known has no strict form")
+        problem = "an object whose keys are not known has no strict form"
+        properties = require_value(schema.get("properties"), problem, NotStrictError)
+        require(not schema.get("additionalProperties"), problem, NotStrictError)
         strict["properties"] = {
             name: self.strict(inner, inside) for name, inner in properties.items()
         }

@@ -64,8 +64,7 @@ class FunctionTool(Tool):
             problems = check(value, self.schema)
         except ValueError as error:
             raise ArgumentsError(str(error)) from None
-        if problems:
-            raise ArgumentsError(describe(problems))
+        require(not problems, describe(problems), ArgumentsError)
         return value
 
     async def run(self, arguments: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmstream.web.dialects.responses_echo import refused
-from llmstream.web.limits import too_large
+from llmstream.web.limits import check_size
 
 Items = Sequence[Mapping[str, Any]]
 _MOST = 64
@@ -49,8 +49,7 @@ class KeptResponses:
 
     def check_size(self, size: int) -> None:
         """Raise RefusedError for a request that is too large with what it goes on from."""
-        if size > self._max_size:
-            raise too_large(self._max_size)
+        check_size(size, self._max_size)
 
     def add(self, id: str, kept: KeptResponse) -> None:
         """Keep one more. The oldest are forgotten for it."""

@@ -127,7 +127,8 @@ def _size(message: Message) -> int:
     return len(message.parts) + sum(len(each) for each in shown if isinstance(each, list))
 
 
-def too_large(most: int) -> RefusedError:
-    """The refusal of more bytes than are allowed."""
-    text = f"The request is too large: no more than {most} bytes are allowed."
-    return RefusedError(413, "invalid_request", text)
+def check_size(size: int, most: int) -> None:
+    """Raise RefusedError for a request of more bytes than are allowed."""
+    if size > most:
+        text = f"The request is too large: no more than {most} bytes are allowed."
+        raise RefusedError(413, "invalid_request", text)

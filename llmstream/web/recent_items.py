@@ -16,7 +16,7 @@ from llmstream.web.app_state import Service
 from llmstream.web.dialect_endpoints import Mounted
 from llmstream.web.dialects import Ask
 from llmstream.web.dialects.openai_responses import OpenAIResponses
-from llmstream.web.limits import too_large
+from llmstream.web.limits import check_size
 
 _MAX_SIZE = 32 * 1024 * 1024
 
@@ -50,8 +50,7 @@ class RecentItems:
         if not isinstance(items, list):
             return items
         found = [self._found(who, item) for item in items]
-        if sum(size for _, size in found) > most:
-            raise too_large(most)
+        check_size(sum(size for _, size in found), most)
         return [item for item, _ in found]
 
     def _found(self, who: str, item: Any) -> tuple[Any, int]:

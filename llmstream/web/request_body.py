@@ -24,7 +24,7 @@ from starlette.types import Receive
 from llmstream.json_size import has_more_values
 from llmstream.tasks import finish_within
 from llmstream.web.errors import RefusedError
-from llmstream.web.limits import Limits, too_large
+from llmstream.web.limits import Limits, check_size
 
 T = TypeVar("T")
 SMALL: Final = 64 * 1024
@@ -46,8 +46,8 @@ async def read_body(request: Request, limits: Limits) -> bytes:
             415, "invalid_request", "Send the body as it is, without Content-Encoding."
         )
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limits.max_body:
-        raise too_large(limits.max_body)
+    if announced.isdecimal():
+        check_size(int(announced), limits.max_body)
     try:
         return await finish_within(limits.body_timeout, _receive(request.receive, limits.max_body))
     except TimeoutError:
@@ -57,16 +57,15 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
 async def _receive(receive: Receive, most: int) -> bytes:
     pieces: list[bytes] = []
-    room = most
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         piece: bytes = message.get("body", b"")
         pieces.append(piece)
-        room -= len(piece)
-        if room < 0:
-            raise too_large(most)
+        size += len(piece)
+        check_size(size, most)
         if not message.get("more_body", False):
             return b"".join(pieces)
 

@@ -57,7 +57,7 @@ from llmstream.web.errors import (
 )
 from llmstream.web.gate import deny
 from llmstream.web.kept_responses import KeptResponse, KeptResponses
-from llmstream.web.limits import too_large
+from llmstream.web.limits import check_size
 from llmstream.web.recent_items import MountedResponses, RecentItems
 from llmstream.web.refusals import Refusal
 from llmstream.web.request_body import parse_json, run_aside
@@ -219,8 +219,7 @@ class _ResponsesConnection:
     async def _parse(self, given: str | None) -> dict[str, Any]:
         text = require_value(given, "Send events as text messages.", invalid)
         limits = self._service.limits
-        if len(text) > limits.max_body:
-            raise too_large(limits.max_body)
+        check_size(len(text), limits.max_body)
         event: dict[str, Any] = await run_aside(len(text), partial(parse_json, text, limits))
         require(isinstance(event, dict), "An event must be a JSON object.", invalid)
         return event

@@ -99,11 +99,10 @@ class Summary:
             yield error(ErrorInfo("invalid_output", "The model wrote no summary."))
 
 
-def user_messages(items: Any) -> list[dict[str, Any]]:
+def user_messages(items: list[Any]) -> list[dict[str, Any]]:
     """The user's messages of an input, as items of an output."""
-    given = [{"role": "user", "content": items}] if isinstance(items, str) else items
     users = [
-        item for item in given if _type_of(item) in (None, "message") and item.get("role") == "user"
+        item for item in items if _type_of(item) in (None, "message") and item.get("role") == "user"
     ]
     return [_as_output(item, index) for index, item in enumerate(users)]
 
