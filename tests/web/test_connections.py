@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import websockets
@@ -17,9 +19,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from llmstream.testing.certificates import server_context
 from llmstream.web.connections import MOST_CONNECTIONS, Bounds, Connections
+from llmstream.web.protocol import _WatchedTransport
 from tests.web.serving import app_of, serving
 from tests.web.strangers import (
     http,
@@ -162,6 +166,37 @@ async def test_a_client_that_reads_nothing_makes_the_model_wait_before_megabytes
         writer.transport.abort()
     assert 0 < before < 1_500_000
     await nothing_is_left()
+
+
+@pytest.mark.parametrize("kind", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_addresses_are_those_that_uvicorn_finds_by_itself(kind, loop, tmp_path) -> None:
+    """uvicorn asks the socket; the transport knows them without."""
+    place = {socket.AF_INET: ("127.0.0.1", 0), socket.AF_INET6: ("::1", 0)}
+    seen: list[tuple[object, object]] = []
+
+    class Compared(asyncio.Protocol):
+        close = is_closing = None
+
+        def connection_made(self, transport: Any) -> None:
+            watched = _WatchedTransport(transport, self)
+            finders = (get_remote_addr, get_local_addr, is_ssl)
+            seen.extend((find(watched), find(transport)) for find in finders)
+            transport.close()
+
+    async def connect() -> None:
+        with socket.socket(kind) as listener, socket.socket(kind) as client:
+            listener.bind(place.get(kind, str(tmp_path / "socket")))
+            server = await asyncio.get_running_loop().create_server(Compared, sock=listener)
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(client, listener.getsockname())
+            await asyncio.get_running_loop().sock_recv(client, 1)
+            server.close()
+
+    with asyncio.Runner(loop_factory=pytest.importorskip(loop).new_event_loop) as runner:
+        runner.run(connect())
+    assert [ours for ours, _ in seen] == [theirs for _, theirs in seen]
+    assert len(seen) == 3
 
 
 @over_both
