@@ -125,7 +125,7 @@ class ProviderPart:
 
 Shown: TypeAlias = TextPart | ImagePart | File | ProviderPart
 """What a tool's result may show."""
-SHOWN = get_args(Shown)
+SHOWN: tuple[type[Shown], ...] = get_args(Shown)
 
 Part: TypeAlias = (
     TextPart

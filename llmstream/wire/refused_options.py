@@ -204,8 +204,8 @@ def _how_refused(message: str, option: str) -> Refusal | None:
     """How a message refuses an option, under any of its names. "Always" counts more than "here"."""
     place = NESTED.get(option)
     names = (option,) if place is None else place.names
-    found = [refusal_of(message, name) for name in names]
-    return "always" if "always" in found else next(filter(None, found), None)
+    found: list[Refusal | None] = [refusal_of(message, name) for name in names]
+    return "always" if "always" in found else next((how for how in found if how), None)
 
 
 def _rename_developer(body: Mapping[str, Any]) -> bool:
