@@ -230,6 +230,8 @@ async def closed() -> AsyncIterator[None]:
 
 WAYS = [by_argument, by_environment, by_custom_headers, by_bearer, by_sdk_client]
 OF_AN_SDK = (by_custom_headers, by_sdk_client)
+OF_OTHERS = ((by_argument, TRANSPORTS[0]), (by_environment, TRANSPORTS[1]))
+"""How the other providers are asked: they share the code of the three, but for the names of variables and headers."""
 each_way = pytest.mark.parametrize(
     ("connect", "transport", "provider"),
     [
@@ -243,6 +245,7 @@ each_way = pytest.mark.parametrize(
         for place, way in enumerate(WAYS)
         for number, transport in enumerate(TRANSPORTS)
         for provider in (BY_SDK if way in OF_AN_SDK else APIS)
+        if provider in BY_SDK or (way, transport) in OF_OTHERS
     ],
     indirect=["transport"],
 )
