@@ -42,6 +42,8 @@ LIMITS = {
     "x-internal-secret": "s",
 }
 VALUES: dict[str, Any] = {
+    "min_tokens": 5,
+    "thinking_budget": 1000,
     "thinking": {"type": "enabled", "budget_tokens": 31999},
     "output_config": {"task_budget": {"type": "tokens", "total": 9}},
     "reasoning": {"exclude": True},
