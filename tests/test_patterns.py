@@ -14,7 +14,7 @@ import pytest
 import llmstream
 from llmstream.wire import error_kinds
 
-SIZE = 10_000
+SIZE = 5_000
 """Characters. A quadratic pattern takes seconds for each text of this size, a linear one a millisecond."""
 UNITS = [
     *' \t-|`#*=:.[{(<"\\\n\r0a',

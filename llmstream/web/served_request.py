@@ -12,9 +12,7 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
-
-from starlette.types import Message
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from llmstream.checks import require_list, require_methods
 from llmstream.errors import ErrorInfo, ErrorKind
@@ -25,6 +23,9 @@ from llmstream.log import get_logger
 from llmstream.messages import Usage
 from llmstream.web.key_limits import NO_LIMITS, KeyLimits
 from llmstream.web.native_encoders import AbortedError
+
+if TYPE_CHECKING:
+    from starlette.types import Message  # dialects are read without a server, too
 
 __all__ = ["RequestObserver", "RequestOutcome", "ServedRequest"]
 
