@@ -35,6 +35,7 @@ from llmstream.messages import (
     Usage,
 )
 from llmstream.wire.formats import FORMATS
+from llmstream.wire.open_calls import NO_NAMES
 
 KINDS = typing.get_args(ErrorKind)
 
@@ -50,7 +51,9 @@ def optional(cls, **fields):
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 some = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
-names = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=10)
+names = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=10).filter(
+    lambda name: name not in NO_NAMES
+)
 counts = st.integers(0, 10**9)
 seconds = st.floats(0, 1e6)
 json_values = st.recursive(

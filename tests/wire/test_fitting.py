@@ -33,6 +33,7 @@ from llmstream.wire.anthropic_messages.request import render_request as render_m
 from llmstream.wire.cohere_v2.request import render_request as render_cohere
 from llmstream.wire.fitting.call_ids import CallIds
 from llmstream.wire.fitting.rules import ANTHROPIC_ID, ANY_ID, ID_OF_40, ID_OF_64, MISTRAL_ID
+from llmstream.wire.formats import FORMATS
 from llmstream.wire.ollama_native.request import render_request as render_ollama
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.openai_chat.request import parse_request as parse_chat
@@ -511,6 +512,27 @@ def test_openai_gets_them_where_they_stand(format):
     rendered = render(format, *AMID)
     assert [kind for kind, _ in course(rendered.body)][:3] == ["system", "user", "system"]
     assert not rendered.warnings
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_system_message_shows_is_shown_by_the_user_where_only_text_may_stand(name):
+    """Nothing of it is lost, and the instructions stay the system's."""
+    shown = ImagePart(data="iVBORw0KGgo=", media_type="image/png")
+    history = [
+        Message("system", [TextPart("Be kind."), shown]),
+        Message("system", "Be brief."),
+        ONE,
+    ]
+    rendered = FORMATS[name].render_request(ChatRequest(history, "any"))
+    again = FORMATS[name].parse_request({**json.loads(json.dumps(rendered.body)), "model": "any"})
+    holders = [message.role for message in again.messages if shown in message.parts]
+    told = " ".join(message.text for message in again.messages if message.role == "system")
+    assert re.findall(r"Be \w+\.", told) == ["Be kind.", "Be brief."]
+    takes_it = name in ("openai-responses", "ollama-native")
+    assert holders == ["system" if takes_it else "user"]
+    assert [warning.partition(":")[0] for warning in rendered.warnings] == ["system"] * (
+        not takes_it
+    )
 
 
 @pytest.mark.parametrize(

@@ -771,12 +771,20 @@ def numbered(drawn):
     return events
 
 
+def is_source(piece):
+    """Whether a piece, as `piece_events` draws it, is a source."""
+    return isinstance(piece, list) and getattr(piece[0], "source", None) is not None
+
+
 @st.composite
 def answers(draw):
     """The events of an answer as the decoder returns them."""
     from llmstream.events.grammar import Guard
 
-    pieces = numbered(draw(st.lists(piece_events(), max_size=5)))
+    drawn = draw(st.lists(piece_events(), max_size=5))
+    # Gemini tells all its sources again and again, so that equal ones are one.
+    once = [each for n, each in enumerate(drawn) if not is_source(each) or each not in drawn[:n]]
+    pieces = numbered(once)
     called = any(e.tool_call and e.tool_call.executed_by == "caller" for e in pieces)
     reason = FinishReason.TOOL_CALLS if called else FinishReason.STOP
     counts = st.integers(0, 1000)

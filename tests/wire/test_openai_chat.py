@@ -871,11 +871,15 @@ files = st.builds(File, id=strategies.some) | st.builds(
     File, name=strategies.some, media_type=st.just("application/pdf"), data=st.just("aGk=")
 )
 
-spoken = st.builds(TextPart, strategies.some) | images | files
+texts = st.builds(TextPart, strategies.some)
 speakers = st.builds(
     lambda role, parts, name: [Message(role, parts, name=name)],
-    st.sampled_from(["system", "developer", "user"]),
-    st.lists(spoken, min_size=1, max_size=3),
+    st.sampled_from(["system", "developer"]),
+    st.lists(texts, min_size=1, max_size=3),
+    st.none() | names,
+) | st.builds(
+    lambda parts, name: [Message("user", parts, name=name)],
+    st.lists(texts | images | files, min_size=1, max_size=3),
     st.none() | names,
 )
 

@@ -67,9 +67,6 @@ class CohereMessages:
                 shown += [each for each in media if not isinstance(each, TextPart)]
             else:
                 shown.append(part)
-        if role == "system" and any(isinstance(part, ImagePart) for part in shown):
-            warn_once(self._warnings, "images in a system message: Cohere takes none; left out")
-            shown = [part for part in shown if not isinstance(part, ImagePart)]
         content = self._content(shown)
         if content or not message.parts:
             speaker = "user" if role == "tool" else role

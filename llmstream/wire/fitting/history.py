@@ -12,7 +12,7 @@ from llmstream.wire.fitting.assistant import fit_assistant
 from llmstream.wire.fitting.call_ids import CallIds
 from llmstream.wire.fitting.parts import PartFitting
 from llmstream.wire.fitting.rules import HistoryRules
-from llmstream.wire.fitting.system import open_with_user, place_system
+from llmstream.wire.fitting.system import open_with_user, place_system, shows_files, system_in_text
 
 
 @dataclass(slots=True)
@@ -27,10 +27,17 @@ def fit_history(history: Sequence[Message], rules: HistoryRules) -> FittedHistor
     """The history as the target takes it. It leaves the caller's messages as they are."""
     warnings: list[str] = []
     fitted = []
+    system_shows = False
     for message in history:
-        each = message if _fits(message, rules) else _fit_message(message, rules, warnings)
+        if _fits(message, rules):
+            fitted.append(message)
+            continue
+        each = _fit_message(message, rules, warnings)
         if each is not None:
             fitted.append(each)
+            system_shows = system_shows or shows_files(each)
+    if system_shows and not rules.system_files:
+        fitted = system_in_text(fitted, rules, warnings)
     if not is_tidy(fitted, rules.ids):
         ids = CallIds(rules.ids)
         arranged = Arrangement(fitted, ids, warnings, keeps_orphans=rules.keeps_orphans)

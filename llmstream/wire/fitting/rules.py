@@ -83,6 +83,12 @@ class HistoryRules:
     model: str
     ids: IdRule
     system: SystemPlace = SystemPlace.ANYWHERE
+    system_files: bool = False
+    """Whether a system message may show pictures and files; else they are the user's.
+
+    OpenAI's chat: 400 `Image URLs are only allowed for messages with role 'user'`. The types of Anthropic, Bedrock and
+    Cohere have text alone there, and so has Google's `systemInstruction` by its documentation.
+    """
     user_first: bool = False
     """Whether a user's message must be the first beside the system's.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import groupby, takewhile
 
 from llmstream.cache_marks import Cache
-from llmstream.messages import Message, Part, TextPart
+from llmstream.messages import File, ImagePart, Message, Part, TextPart
 from llmstream.provider_data import own_members
 from llmstream.wire.fitting.rules import HistoryRules, SystemPlace
 from llmstream.wire.outbound import warn_once
@@ -41,6 +41,36 @@ def place_system(
     if rules.system is SystemPlace.FRONT:
         spoken = [_merged(spoken, rules, warnings)]
     return [*spoken, *turns]
+
+
+def system_in_text(
+    messages: list[Message], rules: HistoryRules, warnings: list[str]
+) -> list[Message]:
+    """The messages, with what system messages show in a message of the user's behind them."""
+    warn_once(warnings, f"system: its pictures and files go to {rules.label} as the user's")
+    placed: list[Message] = []
+    for is_spoken, run in groupby(messages, is_system):
+        said = list(run)
+        placed += map(_without_files, said) if is_spoken else said
+        shown: list[Part] = [part for message in said for part in message.parts if _is_file(part)]
+        if is_spoken and shown:
+            placed.append(Message("user", shown))
+    return [message for message in placed if message.parts]
+
+
+def _is_file(part: Part) -> bool:
+    """Whether it is shown, not said."""
+    return isinstance(part, ImagePart | File)
+
+
+def shows_files(message: Message) -> bool:
+    """Whether it is a system message with pictures or files."""
+    return is_system(message) and any(map(_is_file, message.parts))
+
+
+def _without_files(message: Message) -> Message:
+    texts = [part for part in message.parts if not _is_file(part)]
+    return replace(message, parts=texts) if shows_files(message) else message
 
 
 def open_with_user(messages: list[Message]) -> list[Message]:

@@ -88,6 +88,7 @@ def _rules(request: ChatRequest, variant: OllamaVariant) -> HistoryRules:
         host=variant.name,
         model=request.model,
         ids=ANY_ID,
+        system_files=True,
         unsigned_reasoning=True,
         own_reasoning=True,
         text_as_file=False,

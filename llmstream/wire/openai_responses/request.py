@@ -173,6 +173,7 @@ def _history_rules(request: ChatRequest, variant: ResponsesVariant) -> HistoryRu
         host=variant.name,
         model=request.model,
         ids=ID_OF_64,
+        system_files=True,
         system=variant.system,
         signed_reasoning=True,
         reasoning_leads=True,
