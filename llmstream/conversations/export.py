@@ -62,7 +62,7 @@ def render_export(conversation: ConversationRecord, turns: Sequence[Turn]) -> di
 
 
 class ImportedConversation(NamedTuple):
-    """What is taken from a document."""
+    """The parts of a document that an import keeps."""
 
     title: str | None
     turns: list[Turn]
@@ -126,7 +126,7 @@ def _parse_json(text: str) -> Any:
 
 
 def _check_values(document: Any) -> None:
-    """Raise ImportFormatError for a document that is too large or too deep, TypeError for one that is no JSON.
+    """Check the size and the depth of a document. Raises ImportFormatError, and TypeError for what isn't JSON.
 
     A value that stands in several places counts each time, so one that stands in itself is too deep.
     """

@@ -26,6 +26,6 @@ def shared_metrics() -> Iterator[None]:
 
 
 def forget_process(pid: int) -> None:
-    """A worker is dead: what it had under way is no more. What it has counted stays."""
+    """Drop what a dead worker had under way. Its counts stay."""
     for path in Path(os.environ.get(FOLDER, os.devnull)).glob(f"gauge_live*_{pid}.db"):
         path.unlink(missing_ok=True)

@@ -97,7 +97,7 @@ class AnswerReader:
         return self._decoder.finish()
 
     def _cut(self, events: list[StreamEvent]) -> list[StreamEvent]:
-        """What came, and an ERROR in place of all that would follow."""
+        """End the answer with an ERROR behind what has come: it is longer than it may be."""
         if self._decoder.ended:
             return events
         told = f"the answer is longer than {MAX_ANSWER.get()} bytes, and may have no end"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from llmstream.checks import (
     as_text,
     check_unicode,
     ensure_json,
+    items_at,
     require,
     require_type,
     require_value,
@@ -51,6 +53,19 @@ def object_at(value: Any, where: str) -> dict[str, Any]:
 def object_in(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A copy of a body's member that is an object; an empty one where there is none. Raises TypeError."""
     return object_at(body.get(name) or {}, name)
+
+
+def conversation_of(
+    system: list[Part], messages: Any, read_turn: Callable[[Any, str], Iterable[Message]]
+) -> list[Message]:
+    """The messages of a body whose system message stands apart. Raises TypeError, or ValueError if there are none.
+
+    `read_turn` takes an item of `messages` and its place.
+    """
+    require(messages, "messages is empty: give at least one message")
+    turns = [read_turn(*item) for item in items_at(messages, "messages")]
+    spoken = [Message("system", system)] if system else []
+    return [*spoken, *chain.from_iterable(turns)]
 
 
 def turn_of(role: Role, parts: Sequence[Part]) -> Iterator[Message]:

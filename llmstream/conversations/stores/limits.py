@@ -31,7 +31,7 @@ _FULL = "the store keeps as many {} as it may: raise {}, or delete some"
 
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
-    """Bounds of a store; None is no limit. Raises ValueError for one that isn't a whole number from 1 on."""
+    """The bounds of a store. None means no limit. Raises ValueError unless a bound is a whole number from 1 on."""
 
     turns: int | None = None
     """Turns of one conversation."""
@@ -149,7 +149,7 @@ class Total(NamedTuple):
     size: int
 
     def without(self, some: Sequence[Kept]) -> Total:
-        """What is left without these."""
+        """The total without some conversations."""
         return Total(self.number - len(some), self.size - sum(kept.size for kept in some))
 
 

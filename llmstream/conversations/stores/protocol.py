@@ -67,7 +67,7 @@ class Store(Protocol):
         ...
 
     async def turns(self, conversation_id: str) -> list[Turn]:
-        """All turns of a conversation in order; an empty list if there is no such conversation."""
+        """All turns of a conversation, in order. The list is empty if the conversation doesn't exist."""
         ...
 
     async def acquire(self, conversation_id: str, lease: str, seconds: float) -> list[Turn]:
@@ -158,7 +158,7 @@ def _parse_turns(texts: Sequence[str | bytes]) -> list[Turn]:
 
 
 async def render_turns(turns: Sequence[Turn]) -> list[str]:
-    """What `render` writes of each; in a thread where they are large or many."""
+    """Render each turn as JSON, in a thread where they are large or many."""
     render_all = partial(_render_turns, list(turns))
     is_little = len(turns) <= _FEW and sum(map(_length_of, turns)) <= _LITTLE
     return render_all() if is_little else await in_thread(render_all)

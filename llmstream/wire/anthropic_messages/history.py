@@ -28,7 +28,7 @@ from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, call_data, p
 from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.labelled_text import is_text, text_of
 from llmstream.wire.fitting.system import is_system
-from llmstream.wire.inbound import arguments_of, turn_of
+from llmstream.wire.inbound import arguments_of, conversation_of, turn_of
 from llmstream.wire.outbound import content_text, input_of, warn_once
 
 _ROLES = ("user", "assistant", "system")
@@ -232,13 +232,8 @@ _SOURCES: dict[str, dict[Any, str]] = {
 
 def parse_history(system: Any, messages: Any) -> list[Message]:
     """Messages from `system` and `messages` of a body."""
-    parsed = []
-    if system:
-        parsed.append(Message("system", _parse_texts(system, "system")))
-    require(messages, "messages is empty: give at least one message")
-    for message, where in items_at(messages, "messages"):
-        parsed.extend(_parse_turn(message, where))
-    return parsed
+    spoken = _parse_texts(system, "system") if system else []
+    return conversation_of(spoken, messages, _parse_turn)
 
 
 def _parse_turn(message: Any, where: str) -> Iterator[Message]:

@@ -34,7 +34,7 @@ from llmstream.wire.bedrock_converse.blocks import (
 from llmstream.wire.bedrock_converse.encode import render_content
 from llmstream.wire.bedrock_converse.files import S3, file_block, image_block, parse_block
 from llmstream.wire.fitting.system import is_system
-from llmstream.wire.inbound import arguments_of, text_at, turn_of
+from llmstream.wire.inbound import arguments_of, conversation_of, text_at, turn_of
 from llmstream.wire.outbound import input_of, warn_once
 
 _ROLES = ("user", "assistant", "system")
@@ -213,13 +213,8 @@ def _cite(blocks: list[dict[str, Any]], source: Source) -> None:
 
 def parse_history(system: Any, messages: Any) -> list[Message]:
     """Messages from `system` and `messages` of a body."""
-    parsed = []
-    if system:
-        parsed.append(Message("system", _parse_blocks(system, "system")))
-    require(messages, "messages is empty: give at least one message")
-    for message, where in items_at(messages, "messages"):
-        parsed.extend(_parse_turn(message, where))
-    return parsed
+    spoken = _parse_blocks(system, "system") if system else []
+    return conversation_of(spoken, messages, _parse_turn)
 
 
 def _parse_turn(message: Any, where: str) -> Iterator[Message]:

@@ -12,7 +12,7 @@ from llmstream.messages import File
 from llmstream.wire.json_fields import compact
 from llmstream.wire.open_calls import as_name, content_of
 from llmstream.wire.openai_responses import members
-from llmstream.wire.openai_responses.item_forms import CALLS, listed, parts_of, words_of
+from llmstream.wire.openai_responses.item_forms import CALLS, filled_items, parts_of, words_of
 from llmstream.wire.openai_responses.media import parse_picture, parse_sound
 from llmstream.wire.unread import Unread
 
@@ -111,7 +111,7 @@ def read_part(part: Mapping[str, Any], unread: Unread) -> PartContent:
     unread.look_over(f"content.{kind}.", part, members.PART)
     family, names = _PARTS[kind]
     text = next(filter(None, (words_of(part.get(name)) for name in names)), "")
-    annotations = listed(part.get("annotations"))
+    annotations = filled_items(part.get("annotations"))
     return PartContent(family, text, annotations, sound=parse_sound(part))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.checks import as_object
-from llmstream.wire.json_fields import compact
+from llmstream.wire.json_fields import compact, listed
 
 CUSTOM = "custom_tool_call"
 CALLS = {"function_call": "arguments", CUSTOM: "input"}
@@ -34,7 +34,7 @@ _WORDS = ("value", "text", "content")
 
 def items_of(output: Any) -> list[dict[str, Any]]:
     """The items of a response."""
-    return [item_of(item) for item in listed(output)]
+    return [item_of(item) for item in filled_items(output)]
 
 
 def item_of(item: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def item_of(item: Any) -> dict[str, Any]:
 
 def parts_of(content: Any, kind: str) -> list[dict[str, Any]]:
     """The parts of an item's content; those that are mere texts get the type `kind`."""
-    return [part_of(part, kind) for part in listed(content)]
+    return [part_of(part, kind) for part in filled_items(content)]
 
 
 def part_of(part: Any, kind: str) -> dict[str, Any]:
@@ -95,10 +95,9 @@ def arguments_in(members: Mapping[str, Any]) -> str:
     return next((one for one in given if one not in _EMPTY), given[0] if given else "")
 
 
-def listed(value: Any) -> list[Any]:
-    """A list, or one value in place of it. Nulls and empty texts are left out."""
-    listed = value if isinstance(value, list) else [value]
-    return [one for one in listed if one not in (None, "")]
+def filled_items(value: Any) -> list[Any]:
+    """The items of a list, or one value in place of it. Nulls and empty texts are left out."""
+    return [one for one in listed(value) if one not in (None, "")]
 
 
 def _likely_type(item: Mapping[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.open_calls import OpenCall, as_name, content_of
 from llmstream.wire.openai_responses import members
 from llmstream.wire.openai_responses.item_content import ItemContent
-from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words, listed
+from llmstream.wire.openai_responses.item_forms import CALLS, CUSTOM, as_words, filled_items
 from llmstream.wire.openai_responses.item_table import Item
 from llmstream.wire.openai_responses.items import FORMAT, PICTURE_CALL, parse_call
 from llmstream.wire.openai_responses.values import moved, parse_annotation
@@ -194,7 +194,7 @@ class ItemWriter(Decoder):
 
     def _sources_in(self, annotations: Any) -> Iterator[Source]:
         """The sources that annotations name, be they a list or one."""
-        for annotation in listed(annotations):
+        for annotation in filled_items(annotations):
             source = parse_annotation(annotation)
             if source is not None:
                 yield source
