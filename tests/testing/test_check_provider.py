@@ -15,7 +15,7 @@ from llmstream.providers import ProviderTraits, answer_reader, registry
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.http import error_response
 from llmstream.providers.provider import Call, Provider
-from llmstream.testing import FAULTS, check_provider
+from llmstream.testing import FAULTS, check_provider, providers
 from llmstream.wire.formats import FORMATS
 from tests.lanes import every_format
 from tests.testing.test_conformance import KNOWN
@@ -39,6 +39,13 @@ async def test_our_providers_keep_the_rules(format: str) -> None:
     known = {name for name, transport in KNOWN if transport == "httpx2"}
     faults = [name for name in FAULTS if name not in known and FAULTS[name].theme != "wild"]
     await check_provider(ours(FORMATS[format].provider), format, faults=faults)
+
+
+async def test_a_machine_that_is_slower_than_the_clock_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(providers, "LIMITS", (1e-6, *providers.LIMITS))
+    await check_provider(ours("openai"), "openai-chat", faults=("no-head", "stall"))
 
 
 class Wrong:
