@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from logging import Logger
+from typing import TYPE_CHECKING
 
 from llmstream.continuation import Overlap, continue_request
 from llmstream.errors import ConfigurationError, ErrorInfo
@@ -24,6 +25,9 @@ from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, timed_out
 from llmstream.targets import Target
 from llmstream.tasks import is_foreign
+
+if TYPE_CHECKING:
+    from llmstream.catalogue import CostReader
 
 logger = get_logger("llmstream.providers")
 
@@ -69,6 +73,7 @@ class Attempt:
         self._guard = guard
         self._observed = observed
         guard.on_first_piece = on_first_piece
+        guard.price = _cost_reader(target)
         self._overlap: Overlap | None = None
         self.is_over = False
         self.failed: StreamEvent | None = None
@@ -207,6 +212,12 @@ def as_error(problem: BaseException, maker: str, log: Logger, *, begun: bool) ->
     kind = type(problem).__name__
     log.error("the %s raised %s", maker, kind, exc_info=problem)
     return error(ErrorInfo("internal", f"the {maker.split(maxsplit=1)[0]} raised {kind}"))
+
+
+def _cost_reader(target: Target) -> CostReader | None:
+    from llmstream.catalogue import cost_reader  # programs that call nobody don't pay for it
+
+    return cost_reader(target.provider, target.model)
 
 
 async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -88,7 +89,9 @@ class Usage:
     estimated: bool = False
     """True when counted by us instead of by the provider, or where one of several attempts reported nothing."""
     attempts: tuple[Usage, ...] = ()
-    """Every billed attempt, when there were several; the fields above count those whose text is in the message."""
+    """Every billed attempt, when there were several; the counts above are of those whose text is in the message."""
+    cost: Decimal | None = None
+    """US dollars for all of it, attempts without a text in the message included. None: some price isn't known."""
 
     @property
     def total_tokens(self) -> int | None:
@@ -112,6 +115,8 @@ class Usage:
         data = dump(self)
         if self.attempts:
             data["attempts"] = [attempt.to_dict() for attempt in self.attempts]
+        if self.cost is not None:
+            data["cost"] = f"{self.cost.normalize():f}"
         return data
 
     @classmethod
@@ -119,7 +124,24 @@ class Usage:
         """The inverse of `to_dict`."""
         usage: Self = load(cls, data)
         usage.attempts = tuple(Usage.from_dict(attempt) for attempt in data.get("attempts", ()))
+        if usage.cost is not None:
+            usage.cost = Decimal(usage.cost)
         return usage
+
+    def over(self, attempts: Iterable[Usage]) -> Usage:
+        """These counts, with every billed attempt and what they cost together."""
+        billed = tuple(attempts)
+        return replace(self, attempts=billed, cost=total_cost(billed))
+
+
+def total_cost(usages: Iterable[Usage]) -> Decimal | None:
+    """What they cost together. None if one is unknown, for a part of a bill isn't the bill."""
+    first, *others = [usage.cost for usage in usages]
+    for cost in others:
+        if first is None or cost is None:
+            return None
+        first += cost
+    return first
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from inspect import isasyncgenfunction, iscoroutine, iscoroutinefunction, isgeneratorfunction
 from typing import Any, Literal, Protocol, TypeAlias
 from uuid import uuid4
@@ -371,12 +372,18 @@ def _fields(call: ObservedCall) -> dict[str, Any]:
         "http": http,
         "input": usage.input_tokens,
         "output": usage.output_tokens,
+        "cost": dollars(usage.cost),
         "first_ms": milliseconds(call.began, call.first_piece),
         "ms": milliseconds(call.began, call.ended),
         "answer": start.id,
         "request": call.request_id,
         "attempts": len(call.attempts),
     }
+
+
+def dollars(cost: Decimal | None) -> str | None:
+    """US dollars in digits, never in powers of ten."""
+    return None if cost is None else f"{cost.normalize():f}"
 
 
 def milliseconds(began: float, ended: float | None) -> int | None:

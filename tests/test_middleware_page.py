@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ async def test_the_limit_on_an_answer_is_one() -> None:
 async def test_every_field_of_the_log_is_named(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="llmstream.calls")
     refused = ErrorInfo("rate_limit", retryable=False, status_code=429, request_id="req_1")
-    provider = ScriptedProvider(["a", Usage(1, 2)], [refused])
+    used = Usage(1, 2, cost=Decimal("0.00042"))
+    provider = ScriptedProvider(["a", used], [refused])
     client = LLMClient(provider=provider, observers=[LogObserver()])
     for _ in range(2):
         _ = [event async for event in client.chat_completion(HI)]

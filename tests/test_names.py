@@ -14,6 +14,7 @@ NOUNS = {
     "framing": "the field's word for cutting bytes into frames",
     "ending": "the end of an answer, as one theme of the faults",
     "content_encoding": "the header's name, RFC 9110",
+    "pricing": "the prices of a thing, as a word of trade",
     "reasoning": "what vendors call a model's thoughts",
     "fitting": "the fitting of a history to its target, as a tailor has one",
     "structured": "short for structured output, the vendors' word",

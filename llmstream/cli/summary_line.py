@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from llmstream.messages import Usage
 
@@ -34,6 +35,8 @@ def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
     """Such as `openai:gpt-5-mini · 12 tokens in, 345 out · first token after 0.42 s · 87 tokens/s`."""
     usage = usage or Usage()
     parts = [model, _tokens(usage)]
+    if usage.cost is not None:
+        parts.append(_dollars(usage.cost))
     first = timing.to_first()
     if first is not None:
         parts.append(f"first token after {first:.2f} s")
@@ -43,6 +46,14 @@ def closing_line(model: str, usage: Usage | None, timing: Timing) -> str:
     if rate is not None:
         parts.append(f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
     return " · ".join(filter(None, parts))
+
+
+def _dollars(cost: Decimal) -> str:
+    """Two digits that count, and cents where there are any."""
+    if not cost:
+        return "$0"
+    digits = max(2, 1 - cost.adjusted())
+    return f"${cost:.{digits}f}"
 
 
 def _tokens(usage: Usage) -> str:

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -45,7 +46,7 @@ from llmstream.events.types import (
     error,
     failure_of,
 )
-from llmstream.messages import FinishReason, Message, Usage
+from llmstream.messages import FinishReason, Message, Usage, total_cost
 from llmstream.plain_values import amended
 
 TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
@@ -92,6 +93,7 @@ class Guard:
         "committed",
         "finished",
         "on_first_piece",
+        "price",
         "shown",
         "usage",
     )
@@ -107,6 +109,8 @@ class Guard:
         """The provider has yielded something."""
         self.on_first_piece: Callable[[Start], None] | None = None
         """Called with the `start` when an attempt's first piece leaves."""
+        self.price: Callable[[str | None, Usage], Decimal | None] | None = None
+        """Returns what an attempt cost, from the model that answered and what it used."""
         self._begin()
 
     def _begin(self, *, going_on: bool = False) -> None:
@@ -217,10 +221,10 @@ class Guard:
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
         opening = () if self.committed else self._commit()
         self.finished = True
-        self.usage = event.usage
-        usage = self._with_carried(event.usage)
+        used = self.usage = self._priced(event.usage)
+        usage = self._with_carried(used)
         if self._billed:
-            usage = replace(usage or Usage(), attempts=(*self._billed, event.usage or Usage()))
+            usage = (usage or Usage()).over((*self._billed, used or Usage()))
         finish_reason = _finish_reason(event.finish_reason)
         done = StreamEvent(
             EventType.MESSAGE_COMPLETE,
@@ -239,7 +243,7 @@ class Guard:
         """The attempt's ERROR, with what it has used and what came of its message."""
         self.finished = True
         others_billed = bool(self._billed)
-        usage = self.usage = event.usage
+        usage = self.usage = self._priced(event.usage)
         if usage is not None:
             self._billed.append(usage)
         usage = self._with_carried(usage)
@@ -248,9 +252,16 @@ class Guard:
         failed = error(replace(failure_of(event), partial=partial if has_parts else None))
         failed.usage = usage
         if others_billed:
-            failed.usage = replace(usage or Usage(), attempts=tuple(self._billed))
+            failed.usage = (usage or Usage()).over(self._billed)
         failed.raw = event.raw
         return failed
+
+    def _priced(self, usage: Usage | None) -> Usage | None:
+        """What this attempt used, and cost. A provider that names the cost knows best."""
+        if usage is None or self.price is None or usage.cost is not None:
+            return usage
+        cost = self.price(self._start.model if self._start else None, usage)
+        return usage if cost is None else replace(usage, cost=cost)
 
     def _with_carried(self, usage: Usage | None) -> Usage | None:
         """The usage of this attempt and of those that it goes on from."""
@@ -349,4 +360,5 @@ def _sum(usages: Sequence[Usage | None]) -> Usage | None:
         reported = [count for usage in known if (count := getattr(usage, name)) is not None]
         if reported:
             setattr(total, name, sum(reported))
+    total.cost = total_cost(known) if len(known) == len(usages) else None
     return total

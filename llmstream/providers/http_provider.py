@@ -84,6 +84,7 @@ class HTTPProvider:
             default_model=self.default_model,
             format=self.format,
             budget_key=self.channel.budget_key,
+            address=self.base_url or None,
             keeps_deadline=True,
             is_vendor=config.base_url is None and config.sdk_client is None,
             sdk_client=None if self.api.sdk is None else self.channel.sdk_client,

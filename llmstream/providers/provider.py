@@ -79,6 +79,8 @@ class ProviderTraits:
     budget_key: Hashable | None = None
     """Providers with the same endpoint and key share this value, their retry budget and their pauses after a 429.
     None: the provider has its own."""
+    address: str | None = None
+    """The base URL of its API, by which lists of prices know it. None: none of them does."""
     keeps_deadline: bool = False
     """Whether a stream ends by itself at `call.deadline`. Otherwise the client ends it."""
     is_vendor: bool = False

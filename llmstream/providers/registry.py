@@ -99,6 +99,15 @@ def create(config: ProviderConfig) -> Provider:
     return provider
 
 
+def address_of(name: str) -> str | None:
+    """The base URL of a provider that everybody reaches at the same place; None of others."""
+    vendor = _vendors().get(name)
+    if vendor is not None:
+        return None if vendor.placeholders else vendor.url
+    api = getattr(_load(name), "api", None) if name in _BUILT_IN else None
+    return None if api is None else api.url
+
+
 def listing() -> list[Listing]:
     """Every provider, those with a format of their own first, with what the environment lacks for it."""
     return [

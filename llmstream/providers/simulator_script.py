@@ -71,7 +71,9 @@ def script_events(
             case FinishReason():
                 reason = item
             case ErrorInfo():
-                yield error(item)
+                failed = error(item)
+                failed.usage = usage
+                yield failed
                 return
             case StreamEvent():
                 yield item

@@ -239,7 +239,7 @@ class _ToolRounds:
         usage = event.usage
         if self._billed:
             self._bill(usage)
-            usage = replace(usage or Usage(), attempts=tuple(self._billed))
+            usage = (usage or Usage()).over(self._billed)
         if event.message is not None:
             self._new.append(event.message)
         return replace(event, usage=usage, messages=self._new)

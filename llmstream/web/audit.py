@@ -22,7 +22,7 @@ from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.log import get_logger
 from llmstream.messages import Usage
-from llmstream.observe import as_word, milliseconds
+from llmstream.observe import as_word, dollars, milliseconds
 from llmstream.web.served_request import RequestObserver, ServedRequest
 from llmstream.wire.json_fields import present
 
@@ -149,6 +149,7 @@ def _fields(request: ServedRequest) -> dict[str, Any]:
         "provider": request.provider,
         "input": usage.input_tokens,
         "output": usage.output_tokens,
+        "cost": dollars(usage.cost),
         "first_ms": milliseconds(request.began, request.first_piece),
         "ms": milliseconds(request.began, request.ended),
     }

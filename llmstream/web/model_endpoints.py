@@ -9,12 +9,15 @@ Formats: https://platform.openai.com/docs/api-reference/models, https://docs.ant
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from llmstream.catalogue import facts_of
+from llmstream.pricing import is_installed, read_list
 from llmstream.providers.provider import traits_of
 from llmstream.router import Candidate
 from llmstream.web.app_state import Service
@@ -36,6 +39,7 @@ class Models:
 
     async def all(self, request: Request) -> Response:
         """The models that may be asked for. The first answers requests that name none."""
+        await _read_list()
         listed = [*map(self._document, self._service.allowed)]
         ends = {"first_id": None, "last_id": None}
         if listed:
@@ -46,6 +50,7 @@ class Models:
         """One of them."""
         name = request.path_params["model"]
         self._service.model(name)
+        await _read_list()
         return JSONResponse(self._document(name))
 
     def _document(self, name: str) -> dict[str, Any]:
@@ -65,13 +70,14 @@ class Models:
         }
 
     def _known(self, name: str) -> dict[str, Any]:
-        """The context length and abilities: what the server was told, else what the provider's traits say."""
+        """The context length and abilities: what the server was told, else what catalogue and traits say."""
         fact = self._service.facts.get(name)
         if fact is not None:
             return _told(fact)
         target = self._service.client.target(self._service.models[name])
         traits = traits_of(target.provider)
-        known = {"max_input_tokens": None}
+        facts = facts_of(target.provider, target.model)
+        known = _limits(facts.context if facts is not None else None)
         if traits.format is None or not traits.is_vendor:
             return known
         native = traits.schema_support(target.model).native
@@ -79,8 +85,17 @@ class Models:
 
 
 def _told(fact: Candidate) -> dict[str, Any]:
-    known: dict[str, Any] = {"max_input_tokens": fact.context}
-    if fact.context is not None:
-        known["context_length"] = fact.context
+    known = _limits(fact.context)
     abilities = {theirs: {"supported": getattr(fact, ours)} for ours, theirs in _ABILITIES.items()}
     return {**known, "capabilities": abilities}
+
+
+def _limits(context: int | None) -> dict[str, Any]:
+    known = {"max_input_tokens": context}
+    return known if context is None else {**known, "context_length": context}
+
+
+async def _read_list() -> None:
+    """Read the list of models, where it's installed, beside the loop: that takes half a second."""
+    if is_installed():
+        await asyncio.to_thread(read_list)

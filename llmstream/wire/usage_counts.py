@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from math import inf
 from typing import Any
 
 from llmstream.checks import as_object
@@ -15,11 +17,14 @@ _FIELDS = (
     "cache_read_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
+    "cost",
 )
+_TICKS = 10_000_000_000
+"""Of xAI, in a dollar."""
 
 
 def overlay(before: Usage | None, usage: Usage | None) -> Usage | None:
-    """The counts of both, the later one's where it has them. None if neither counted anything."""
+    """The counts and costs of both, the later one's where it has them. None if neither counted anything."""
     counts = {}
     for name in _FIELDS:
         for one in (before, usage):
@@ -49,18 +54,48 @@ _DETAILS = (
 )
 
 
-def read_counts(usage: Any) -> dict[str, int]:
+def read_counts(usage: Any) -> dict[str, Any]:
     """The counts in a `usage` object, under our names. Chat and Responses name them differently; some servers mix."""
     usage = as_object(usage)
-    counts: dict[str, int] = {}
+    counts: dict[str, Any] = {}
     _read(usage, _NAMES, counts)
     for place, names in _DETAILS:
         if place in usage:
             _read(as_object(usage[place]), names, counts)
+    cost = _read_cost(usage)
+    if cost is not None:
+        counts["cost"] = cost
     return counts
 
 
-def usage_of(counts: Mapping[str, int]) -> Usage | None:
+def _read_cost(usage: Mapping[str, Any]) -> Decimal | None:
+    """US dollars, where the vendor's own words leave no doubt that it means them.
+
+    xAI: https://docs.x.ai/developers/cost-tracking. Venice: `cost.usd`. OpenRouter: https://openrouter.ai/docs/use-cases/usage-accounting.
+    Perplexity: https://docs.perplexity.ai/api-reference/chat-completions-post.
+    """
+    ticks = usage.get("cost_in_usd_ticks")
+    if type(ticks) is int and ticks > 0:  # Azure, who bills otherwise, says 0
+        return Decimal(ticks) / _TICKS
+    cost = usage.get("cost")
+    if isinstance(cost, dict):
+        return _dollars(cost.get("total_cost" if "input_tokens_cost" in cost else "usd"))
+    if "cost_details" not in usage:
+        return None
+    fee = _dollars(cost)
+    if usage.get("is_byok") is not True or fee is None:
+        return fee
+    # With the caller's own key the vendor behind OpenRouter sends a bill, too.
+    upstream = _dollars(as_object(usage["cost_details"]).get("upstream_inference_cost"))
+    return None if upstream is None else fee + upstream
+
+
+def _dollars(value: Any) -> Decimal | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return Decimal(str(value)) if is_number and 0 <= value < inf else None
+
+
+def usage_of(counts: Mapping[str, Any]) -> Usage | None:
     """The usage with these counts; None if there are none.
 
     xAI's output tokens leave the reasoning out, which its total tells.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,10 @@ def test_every_control_character_is_harmless() -> None:
         (Usage(1, 20, reasoning_tokens=5), Timing(0), "m · 1 tokens in, 20 out (5 reasoning)"),
         (Usage(1, 2, estimated=True), Timing(0), "m · about 1 tokens in, 2 out (estimated)"),
         (Usage(), Timing(0, 1, 1), "m · tokens not reported · first token after 1.00 s"),
+        (Usage(1, 2, cost=Decimal(0)), Timing(0), "m · 1 tokens in, 2 out · $0"),
+        (Usage(1, 2, cost=Decimal("0.00042751")), Timing(0), "m · 1 tokens in, 2 out · $0.00043"),
+        (Usage(1, 2, cost=Decimal("0.0312")), Timing(0), "m · 1 tokens in, 2 out · $0.031"),
+        (Usage(1, 2, cost=Decimal("12.3456")), Timing(0), "m · 1 tokens in, 2 out · $12.35"),
         (None, Timing(0, 1, 2), "m · tokens not reported · first token after 1.00 s"),
     ],
 )

@@ -9,6 +9,7 @@ import logging
 import re
 import stat
 import sys
+from decimal import Decimal
 
 import pytest
 import websockets
@@ -121,11 +122,12 @@ async def test_a_dialect_without_a_wire_format_is_named_by_its_path() -> None:
 
 
 async def test_tokens_and_who_answered_are_told() -> None:
-    app, written = audited(["Hi", Usage(input_tokens=12, output_tokens=3)])
+    app, written = audited(["Hi", Usage(12, 3, cost=Decimal("0.00042"))])
     async with serving(app) as port:
         await post(port, "/chat", {"prompt": "hi"}, **HOLDER)
     (line,) = read(written.getvalue())
     assert (line["input"], line["output"], line["provider"]) == ("12", "3", "scripted")
+    assert line["cost"] == "0.00042"
 
 
 async def test_websockets_leave_lines_too() -> None:

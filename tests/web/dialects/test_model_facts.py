@@ -106,6 +106,14 @@ async def test_under_strict_a_count_tells_what_would_be_left_out():
     assert (status, "top_k" in json.loads(said)["error"]["message"]) == (400, True)
 
 
+async def test_the_list_of_models_tells_the_context():
+    pytest.importorskip("genai_prices")
+    client = LLMClient("openai:gpt-5-mini", api_key="k")
+    async with client, serving(create_app(client, models={"m": "openai:gpt-5-mini"})) as port:
+        _, _, said = await fetch(port, "/v1/models/m")
+    assert json.loads(said)["context_length"] == 400_000
+
+
 async def test_what_is_known_of_a_model_is_told_to_both_kinds_of_client():
     known = Candidate("simulator:m", context=8192, images=True, schemas=False)
     app = create_app(LLMClient("simulator:m"), models={"known": known, "unknown": "simulator:n"})
