@@ -155,3 +155,11 @@ def decode(make: Callable[[], Decoder], pieces: Iterable[bytes]) -> list[StreamE
     decoder = make()
     events = [event for piece in pieces for event in decoder.feed(piece)]
     return [*events, *decoder.finish()]
+
+
+def unpriced(events: list[StreamEvent]) -> list[StreamEvent]:
+    """The same without what their provider says that they cost, for that isn't told to clients."""
+    for usage in (events[-1].usage, events[-1].message and events[-1].message.usage):
+        if usage:
+            usage.cost = None
+    return events
