@@ -80,6 +80,7 @@ def test_it_is_short_enough_to_be_read() -> None:
     assert README.count("\n") <= 200
 
 
+@pytest.mark.slow
 def test_the_program_is_right_for_mypy_and_a_wrong_one_is_not(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy is not installed (the extra `lint` has it)")
     options = ("--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}")

@@ -23,6 +23,10 @@ BACKLOG = 16_000_000
 """Bytes that the kernel's own buffers hold at most on the loopback interface, several times over."""
 
 over_both = pytest.mark.parametrize("parser", PARSERS)
+over_both_in_turn = pytest.mark.parametrize(
+    "parser", ["httptools", pytest.param("h11", marks=pytest.mark.slow)]
+)
+"""For what takes seconds: the parser that the server takes by itself is tried at once, the other one in `slow`."""
 
 
 def http(parser: str, **bounds: Any) -> type:

@@ -30,6 +30,7 @@ from tests.web.strangers import (
     nothing_is_left,
     open_connections,
     over_both,
+    over_both_in_turn,
     program,
     stranger,
 )
@@ -235,7 +236,7 @@ async def test_handshakes_that_are_never_made_count_over_tls(parser) -> None:
 
 
 @linux
-@over_both
+@over_both_in_turn
 async def test_silent_connections_lock_nobody_out_where_few_files_may_be_open(parser) -> None:
     async with AsyncExitStack() as stack:
         port, _ = await stack.enter_async_context(program(parser, files=256))

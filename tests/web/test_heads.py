@@ -23,7 +23,15 @@ from llmstream.web.connections import Bounds
 from llmstream.web.server import HTTP
 from tests.example_counts import examples
 from tests.web.serving import app_of, serving
-from tests.web.strangers import http, nothing_is_left, over_both, peak_memory, program, stranger
+from tests.web.strangers import (
+    http,
+    nothing_is_left,
+    over_both,
+    over_both_in_turn,
+    peak_memory,
+    program,
+    stranger,
+)
 
 BEGUN = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -81,7 +89,7 @@ async def test_a_head_without_end_is_refused_and_its_connection_closed(parser, e
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is in /proc")
-@over_both
+@over_both_in_turn
 async def test_heads_without_end_don_t_fill_the_memory(parser) -> None:
     async with program(parser, drain_time=0.2) as (port, pid):
         async with stranger(port) as client:
@@ -209,7 +217,7 @@ async def test_a_kept_connection_may_be_idle_for_longer_than_a_head(parser) -> N
                 await client.closed(0.15)
 
 
-@over_both
+@over_both_in_turn
 @pytest.mark.parametrize("speaks", [True, False], ids=["half a head", "no handshake"])
 async def test_over_tls_too(parser, speaks) -> None:
     options = {
@@ -243,7 +251,7 @@ async def test_requests_that_come_at_once_are_answered_in_order(parser) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is in /proc")
-@over_both
+@over_both_in_turn
 async def test_requests_that_nobody_waits_for_don_t_fill_the_memory(parser) -> None:
     """httptools parses all that has come: some 3 kB each, whether or not there is time to answer it."""
     request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"

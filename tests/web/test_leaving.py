@@ -25,6 +25,7 @@ from tests.patience import PATIENCE
 from tests.web.serving import Client, app_of, serving
 
 FORMS = ["text/event-stream", "application/x-ndjson", "text/plain"]
+ONE_AT_ONCE = [FORMS[0], *(pytest.param(form, marks=pytest.mark.slow) for form in FORMS[1:])]
 SERVERS = [BoundedHttptools, BoundedH11, "auto"]
 """Ours, whose connections tell that a client has left, and uvicorn's own, for which a task listens."""
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -285,7 +286,7 @@ async def test_a_client_that_leaves_before_the_head_closes_the_provider_too() ->
         assert await upstream.idle(PATIENCE) < AT_ONCE
 
 
-@pytest.mark.parametrize("accept", FORMS)
+@pytest.mark.parametrize("accept", ONE_AT_ONCE)
 async def test_a_client_that_does_not_read_holds_the_model_up_and_is_dropped(accept) -> None:
     sent = 0
     closed = asyncio.Event()
