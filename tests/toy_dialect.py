@@ -17,6 +17,7 @@ from llmstream.web.dialects.request_checks import ask_for, object_of
 class Lines:
     format = None
     path = "/lines"
+    aliases = ()
     content_type = "application/x-ndjson"
     headers: Mapping[str, str] = {}
     keep_alive = b"\n"

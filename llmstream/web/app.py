@@ -33,10 +33,13 @@ from llmstream.web.dialect_endpoints import dialect_routes
 from llmstream.web.dialects import (
     AnthropicMessages,
     Dialect,
+    OllamaChat,
     OpenAIChat,
     OpenAIResponses,
     all_dialects,
 )
+from llmstream.web.dialects.base import api_of, paths_of
+from llmstream.web.dialects.ollama import UNDER
 from llmstream.web.dialects.openai_responses import CompactedResponses
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
@@ -47,8 +50,10 @@ from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.metrics import Metrics
 from llmstream.web.native_encoders import AbortedError
+from llmstream.web.ollama_endpoints import PATHS as OLLAMA_PATHS
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
+from llmstream.web.path_table import PathTable
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.responses_socket import responses_routes
 from llmstream.web.served_request import RequestObserver, check_request_observers
@@ -224,11 +229,11 @@ _OWN_APIS = {
 """The names of APIs that aren't a dialect's, by their paths."""
 
 
-def _apis(dialects: Sequence[Dialect]) -> dict[str, str]:
+def _apis(dialects: Sequence[Dialect]) -> PathTable[str]:
     """The names of all APIs that ask a model, by their paths: a dialect's is its format's, or else made of its path."""
-    named = {each.path: each.format or each.path.strip("/").replace("/", "-") for each in dialects}
+    named = {path: api_of(each) for each in dialects for path in paths_of(each)}
     compaction = {CompactedResponses.path: OpenAIResponses.format or ""}
-    return {**_OWN_APIS, **named, **compaction}
+    return PathTable({**_OWN_APIS, **named, **compaction})
 
 
 _OUT_OF_SCOPE = {
@@ -242,15 +247,20 @@ class _ErrorShapes:
     """How an error is written at a path: as the clients of its dialect expect it."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
-        self._shapes: dict[str, RenderError] = {each.path: each.error for each in dialects}
+        shapes = {path: each.error for each in dialects for path in paths_of(each)}
+        ollama = OllamaChat().error
+        # Their clients also ask for what stands beside the one endpoint: `count_tokens`, `models` …
+        below = (
+            (AnthropicMessages.path, AnthropicMessages().error),
+            ("/v1/", OpenAIChat().error),
+            (UNDER, ollama),
+        )
+        self._shapes: PathTable[RenderError] = PathTable(
+            {**shapes, **dict.fromkeys(OLLAMA_PATHS, ollama)}, below
+        )
 
     def __call__(self, path: str) -> RenderError:
-        # Their clients also ask for what stands beside the one endpoint: `count_tokens`, `models` …
-        if path.startswith(AnthropicMessages.path):
-            return AnthropicMessages().error
-        if path.startswith("/v1/"):
-            return OpenAIChat().error
-        return self._shapes.get(path, render_error)
+        return self._shapes.find(path) or render_error
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:

@@ -14,12 +14,16 @@ from llmstream.events.types import EventType, Start, StreamEvent
 from llmstream.providers.provider import traits_of
 from llmstream.web.answer_head import AnswerHead
 from llmstream.web.app_state import Service, invalid
-from llmstream.web.dialects import AiSdk, AnthropicMessages, Ask, Dialect
+from llmstream.web.dialects import AnthropicMessages, Ask, Dialect
+from llmstream.web.dialects.base import api_of, paths_of
+from llmstream.web.dialects.shared_chat import RESUMED
 from llmstream.web.limits import check_request
 from llmstream.web.model_endpoints import Models
 from llmstream.web.native_encoders import render_json
+from llmstream.web.ollama_endpoints import ollama_routes
 from llmstream.web.request_body import parse_json, read_body, run_aside
 from llmstream.web.responses import EventStreamResponse
+from llmstream.web.served_request import current_request
 from llmstream.wire.pass_through import RATE_LIMITS, REQUEST_HEADERS, UNTOLD_HEADERS
 
 COUNTED_BY = "x-llmstream-counted-by"
@@ -84,19 +88,22 @@ class Mounted:
         """Answer in the client's own words, errors too."""
         asked = await self.read(request)
         ask = asked.ask
+        dialect = ask.dialect or self._dialect
+        if ask.ready is not None:
+            return JSONResponse(ask.ready, headers={"x-request-id": request.state.request_id})
         events = self._service.events(
             ask.request, model=ask.model, stream=ask.stream, headers=asked.headers
         )
         return EventStreamResponse(
             events,
-            (Streamed if ask.stream else Whole)(self._dialect, ask),
+            (Streamed if ask.stream else Whole)(dialect, ask),
             request_id=request.scope["state"]["request_id"],
             heartbeat=self._service.heartbeat,
             write_timeout=self._service.write_timeout,
             max_answer=self._service.limits.max_answer,
-            render_error=self._dialect.error,
+            render_error=dialect.error,
             warnings=[*asked.warnings, *asked.ask.notes],
-            rate_limits=RATE_LIMITS.get(self._dialect.format or ""),
+            rate_limits=RATE_LIMITS.get(dialect.format or ""),
             verbatim=asked.verbatim,
         )
 
@@ -118,20 +125,22 @@ class Mounted:
 
     def prepare(self, ask: Ask, connection: HTTPConnection) -> ReadRequest:
         """Choose the provider for a call, and what of its head goes there. Raises RefusedError."""
+        dialect = ask.dialect or self._dialect
+        _note_api(dialect)
         provider = self._service.client.target(self._service.model(ask.model)).provider
-        lowered = self._service.restrict(ask.request, self._dialect.format)
+        lowered = self._service.restrict(ask.request, dialect.format)
         headers, warnings = self._handed_on(connection, ask, traits_of(provider).format)
         warnings += lowered
         self._service.check_warnings(warnings)
-        mends = self._service.tell_refusals and self._dialect.format in _MENDING
-        is_same = traits_of(provider).format == self._dialect.format
+        mends = self._service.tell_refusals and dialect.format in _MENDING
+        is_same = traits_of(provider).format == dialect.format
         return ReadRequest(ask, headers, warnings, provider.name if mends and is_same else None)
 
     def _handed_on(
         self, connection: HTTPConnection, ask: Ask, spoken: str | None
     ) -> tuple[dict[str, str], list[str]]:
         """The client's own headers for the provider, and what isn't handed on. `spoken`: the provider's format."""
-        format = self._dialect.format or ""
+        format = (ask.dialect or self._dialect).format or ""
         warnings = list(ask.warnings)
         given = {
             name: ", ".join(connection.headers.getlist(name))
@@ -149,6 +158,13 @@ class Mounted:
         told = [name for name in given if name not in UNTOLD_HEADERS]
         warnings += [f"{name}: only {format} has it; dropped" for name in told]
         return {}, warnings
+
+
+def _note_api(dialect: Dialect) -> None:
+    """Have audits and metrics name the API, where only the body told it from another one at the same path."""
+    request = current_request()
+    if request is not None:
+        request.api = api_of(dialect)
 
 
 class TokenCounts:
@@ -177,14 +193,21 @@ async def _nothing_to_resume(_: Request) -> Response:
     return Response(status_code=204, headers={"cache-control": "no-store"})
 
 
+def _posted(service: Service, dialect: Dialect) -> list[Route]:
+    """The endpoint of a dialect, at each of its paths."""
+    answer = Mounted(service, dialect).answer
+    return [Route(path, answer, methods=["POST"]) for path in paths_of(dialect)]
+
+
 def dialect_routes(service: Service, dialects: list[Dialect]) -> list[Route]:
     """The dialects' endpoints, and the list of models."""
     models = Models(service)
     counts = TokenCounts(service, Mounted(service, AnthropicMessages()))
     return [
-        *(Route(each.path, Mounted(service, each).answer, methods=["POST"]) for each in dialects),
+        *(route for each in dialects for route in _posted(service, each)),
+        *ollama_routes(service),
         Route(counts.path, counts.count, methods=["POST"]),
-        Route(f"{AiSdk.path}/{{chat}}/stream", _nothing_to_resume),
+        *(Route(f"{each}/{{chat}}/stream", _nothing_to_resume) for each in RESUMED),
         Route("/v1/models", models.all),
         Route("/v1/models/{model:path}", models.one),
     ]

@@ -19,6 +19,7 @@ from llmstream.providers.url_checks import is_loopback
 from llmstream.web.access import PUBLIC, UNKNOWN, Access, given_key, own_path, sender
 from llmstream.web.errors import RefusedError, log_refusal, new_request_id
 from llmstream.web.limits import Slots
+from llmstream.web.path_table import PathTable
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.served_request import (
     RequestObserver,
@@ -54,7 +55,7 @@ class Gate:
         access: Access,
         slots: Slots,
         shape: Callable[[str], RenderError],
-        apis: Mapping[str, str],
+        apis: PathTable[str],
         endpoints: Mapping[str, Endpoint],
         respond: Respond,
         observers: Sequence[RequestObserver] = (),
@@ -102,7 +103,7 @@ class Gate:
         """The record of a request, which is now the current one."""
         path = own_path(connection.scope)
         method = connection.scope.get("method", "WebSocket")
-        api = self._apis.get(path, "other")
+        api = self._apis.find(path) or "other"
         record = ServedRequest(request_id, method, path, sender(connection), api, self._observers)
         set_current(record)
         return record

@@ -18,9 +18,20 @@ from llmstream.errors import ErrorInfo
 from llmstream.events.types import StreamEvent
 from llmstream.web.access import KEY_HEADERS, PUBLIC
 from llmstream.web.conversation_endpoints import Query
-from llmstream.web.dialects import AnthropicMessages, Dialect, OpenAIChat, OpenAIResponses
+from llmstream.web.dialects import (
+    AnthropicMessages,
+    Dialect,
+    OllamaChat,
+    OpenAIChat,
+    OpenAIResponses,
+    SharedChat,
+)
+from llmstream.web.dialects.base import paths_of
+from llmstream.web.dialects.ollama import UNDER
 from llmstream.web.dialects.openai_responses import CompactedResponses
+from llmstream.web.dialects.shared_chat import RESUMED
 from llmstream.web.endpoints import ChatBody, UserRequest
+from llmstream.web.ollama_endpoints import SHOW, TAGS, VERSION_PATH
 
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
@@ -46,7 +57,7 @@ _RESUME = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}
 
 def openapi_document(models: Iterable[str], dialects: Sequence[Dialect]) -> dict[str, Any]:
     """The document, for `GET /openapi.json`. WebSockets have no place in OpenAPI: the description says where it is."""
-    paths = {**_paths(), **{each.path: {"post": _dialect(each)} for each in dialects}}
+    paths = {**_paths(), **_dialects(dialects)}
     paths[CompactedResponses.path] = {"post": _dialect(CompactedResponses())}
     paths[OpenAIResponses.path]["get"] = _foreign("Upgrade to the WebSocket", _UPGRADE, "101")
     for path in PUBLIC:
@@ -142,12 +153,15 @@ def _conversations() -> dict[str, Any]:
                 parameters=[*query, token, _RESUME],
             )
         },
-        "/api/chat/{chat}/stream": {
-            "get": _operation(
-                "Whether an answer to a client of AiSdk is under way: none ever is",
-                {"204": {"description": "None is."}},
-                parameters=[_in_path("chat")],
-            )
+        **{
+            f"{path}/{{chat}}/stream": {
+                "get": _operation(
+                    "Whether an answer to a client of AiSdk is under way: none ever is",
+                    {"204": {"description": "None is."}},
+                    parameters=[_in_path("chat")],
+                )
+            }
+            for path in RESUMED
         },
     }
 
@@ -159,12 +173,29 @@ def _models() -> dict[str, Any]:
     body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
     one = _foreign("One of them", _json({"type": "object"}))
     return {
+        **_ollama(),
         "/v1/models": {
             "get": _foreign("The models that may be asked for", _json({"type": "object"}))
         },
         f"{AnthropicMessages.path}/count_tokens": {"post": {**count, "requestBody": body}},
         "/v1/models/{model}": {"get": {**one, "parameters": [_in_path("model")]}},
     }
+
+
+def _ollama() -> dict[str, Any]:
+    """What Ollama's clients ask for beside an answer."""
+    paths: dict[str, Any] = {
+        UNDER: {"get": _foreign("Ollama's own words", _given("text/plain", {"type": "string"}))}
+    }
+    for begin in ("", UNDER):
+        listed = _foreign("The models that may be asked for", _json({"type": "object"}))
+        shown = _foreign("What is known of one of them", _json({"type": "object"}))
+        version = _foreign("The version of the API", _json(_object("version")))
+        body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+        paths[f"{begin}{TAGS}"] = {"get": listed}
+        paths[f"{begin}{SHOW}"] = {"post": {**shown, "requestBody": body}}
+        paths[f"{begin}{VERSION_PATH}"] = {"get": version}
+    return paths
 
 
 def _in_path(name: str) -> dict[str, Any]:
@@ -187,8 +218,12 @@ def _answers() -> dict[str, Any]:
     }
 
 
-_KNOW_DOCUMENTS = (OpenAIChat, OpenAIResponses, AnthropicMessages)
+_KNOW_DOCUMENTS = (OpenAIChat, OpenAIResponses, AnthropicMessages, OllamaChat, SharedChat)
 """The dialects whose clients may ask for the whole answer. The others know streams only."""
+
+
+def _dialects(dialects: Sequence[Dialect]) -> dict[str, Any]:
+    return {path: {"post": _dialect(each)} for each in dialects for path in paths_of(each)}
 
 
 def _dialect(dialect: Dialect) -> dict[str, Any]:
@@ -196,6 +231,8 @@ def _dialect(dialect: Dialect) -> dict[str, Any]:
     content: dict[str, Any] = {
         dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}
     }
+    if isinstance(dialect, SharedChat):
+        content[dialect.ollama.content_type] = {"itemSchema": {"type": "object"}}
     if isinstance(dialect, CompactedResponses):
         content = {}
     if isinstance(dialect, _KNOW_DOCUMENTS):

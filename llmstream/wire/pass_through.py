@@ -101,8 +101,27 @@ PASSED: Mapping[str, frozenset[str]] = {
             "thinking",
         }
     ),
+    "ollama-native": frozenset(
+        {
+            "options.min_p",
+            "options.mirostat",
+            "options.mirostat_eta",
+            "options.mirostat_tau",
+            "options.penalize_newline",
+            "options.repeat_last_n",
+            "options.repeat_penalty",
+            "options.tfs_z",
+            "options.typical_p",
+            "shift",
+            "truncate",
+        }
+    ),
 }
-"""By the name of the wire format. `temperature`, `service_tier` and the like have names of ours and always go."""
+"""By the name of the wire format; `options.min_p` stands in the object `options`.
+
+`temperature`, `service_tier` and the like have names of ours and always go. Of Ollama's options those are missing that
+take the memory of its machine (`num_ctx`, `num_gpu`, `keep_alive`).
+"""
 
 REQUEST_HEADERS: Mapping[str, tuple[str, ...]] = {
     "anthropic-messages": ("anthropic-version", "anthropic-beta"),

@@ -26,15 +26,20 @@ SHAPES = {
     "/api/chat": {"error", "code", "request_id"},
     "/agui": {"message", "code", "requestId"},
 }
+FURTHER_PATHS = dict.fromkeys(
+    ("/ai/chat", "/ollama/api/chat", "/api/generate", "/api/show", "/ollama/api/show"),
+    SHAPES["/api/chat"],
+)
+ALL_SHAPES = {**SHAPES, **FURTHER_PATHS}
 
 
-@pytest.mark.parametrize("path", SHAPES)
+@pytest.mark.parametrize("path", ALL_SHAPES)
 async def test_strangers_are_refused_in_every_clients_own_words(path) -> None:
     app, provider = app_with(["ok"], access=Access(keys=["a-key-of-a-client"]))
     async with serving(app) as port:
         status, headers, body = await post(port, path, {})
         assert (status, headers["www-authenticate"]) == (401, "Bearer")
-        assert set(json.loads(body)) == SHAPES[path]
+        assert set(json.loads(body)) == ALL_SHAPES[path]
         assert (await post(port, path, {}, authorization="Bearer a-key-of-nobody!!"))[0] == 401
         assert (await post(port, path, {}, authorization="Bearer a-key-of-a-client"))[0] == 400
         assert (await post(port, path, {}, x_api_key="a-key-of-a-client"))[0] == 400

@@ -354,6 +354,10 @@ FOREIGN = {
     "/v1/models/{model}",
     "/api/chat",
     "/agui",
+    "/ai/chat",
+    "/ollama",
+    *(f"/api/{name}" for name in ("generate", "tags", "show", "version")),
+    *(f"/ollama/api/{name}" for name in ("chat", "generate", "tags", "show", "version")),
 }
 
 

@@ -115,10 +115,10 @@ async def test_every_request_leaves_one_line_with_the_name_and_no_content() -> N
 async def test_a_dialect_without_a_wire_format_is_named_by_its_path() -> None:
     app, written = audited()
     async with serving(app) as port:
-        for path in ("/api/chat", "/agui", "/v1/responses/compact", "/api/chat/stream-http"):
+        for path in ("/ai/chat", "/agui", "/v1/responses/compact", "/api/chat/stream-http"):
             await post(port, path, {}, **HOLDER)
     apis = [line["api"] for line in read(written.getvalue())]
-    assert apis == ["api-chat", "agui", "openai-responses", "conversations"]
+    assert apis == ["ai-chat", "agui", "openai-responses", "conversations"]
 
 
 async def test_tokens_and_who_answered_are_told() -> None:

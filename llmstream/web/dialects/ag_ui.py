@@ -52,6 +52,7 @@ class AgUi:
 
     format: str | None = None
     path: str = "/agui"
+    aliases: tuple[str, ...] = ()
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bytes = b": ping\n\n"

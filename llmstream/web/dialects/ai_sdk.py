@@ -61,7 +61,8 @@ class AiSdk:
     """The dialect."""
 
     format: str | None = None
-    path: str = "/api/chat"
+    path: str = "/ai/chat"
+    aliases: tuple[str, ...] = ()
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(
         default_factory=lambda: {"x-vercel-ai-ui-message-stream": "v1"}

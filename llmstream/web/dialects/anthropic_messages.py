@@ -82,6 +82,7 @@ class AnthropicMessages:
     new_id: Callable[[], str] = lambda: uuid4().hex
     format: str | None = FORMAT
     path: str = "/v1/messages"
+    aliases: tuple[str, ...] = ()
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bytes = b": ping\n\n"

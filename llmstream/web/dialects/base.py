@@ -30,6 +30,20 @@ class Ask:
     """Parts of the request that aren't handed on to a provider. Under `strict` it is refused for them."""
     notes: tuple[str, ...] = ()
     """Further notes for the answer's head. They are no reason to refuse the request."""
+    dialect: Dialect | None = None
+    """Who answers, where several dialects share a path; None: the one that read the request."""
+    ready: Any = None
+    """The whole answer, where no model has to be asked for one; None: a model is asked."""
+
+
+def paths_of(dialect: Dialect) -> tuple[str, ...]:
+    """All paths at which its clients post."""
+    return (dialect.path, *dialect.aliases)
+
+
+def api_of(dialect: Dialect) -> str:
+    """The name of its API in audits and metrics: its format's, or else made of its path."""
+    return dialect.format or dialect.path.strip("/").replace("/", "-")
 
 
 class Answer(Encoder, Protocol):
@@ -47,7 +61,9 @@ class Dialect(Protocol):
     format: str | None
     """The wire format that its requests and answers are of; None: a format of its own."""
     path: str
-    """Where its clients post, from the root: "/v1/chat/completions"."""
+    """Where its clients post, from the root: "/v1/chat/completions". `{model}` stands for a model's name."""
+    aliases: tuple[str, ...]
+    """Further paths of the same."""
     content_type: str
     """Of the streamed answer."""
     headers: Mapping[str, str]

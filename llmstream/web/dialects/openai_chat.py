@@ -94,6 +94,7 @@ class OpenAIChat:
     new_id: Callable[[], str] = lambda: token_hex(16)
     format: str | None = FORMAT
     path: str = "/v1/chat/completions"
+    aliases: tuple[str, ...] = ()
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bytes = b": ping\n\n"

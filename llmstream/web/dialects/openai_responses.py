@@ -59,6 +59,7 @@ class OpenAIResponses:
     new_id: Callable[[], str] = lambda: uuid4().hex
     format: str | None = FORMAT
     path: str = "/v1/responses"
+    aliases: tuple[str, ...] = ()
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
     keep_alive: bytes = b": ping\n\n"

@@ -53,11 +53,20 @@ def keep_listed(request: ChatRequest, format: str) -> list[str]:
 
     They may name models to fall back to, or change the shape of the answer.
     """
-    given = request.format_options.get(format, {})
+    kept: dict[str, Any] = {}
+    dropped: list[str] = []
     listed = PASSED[format]
-    kept = {name: value for name, value in given.items() if name in listed}
+    for name, value in request.format_options.get(format, {}).items():
+        if name in listed:
+            kept[name] = value
+        elif isinstance(value, Mapping):
+            inner = {key: each for key, each in value.items() if f"{name}.{key}" in listed}
+            kept |= {name: inner} if inner else {}
+            dropped += [f"{name}.{key}" for key in value if key not in inner]
+        else:
+            dropped.append(name)
     request.format_options = {format: kept} if kept else {}
-    return [f"{name}: not handed on by this server" for name in given if name not in listed]
+    return [f"{name}: not handed on by this server" for name in dropped]
 
 
 def whole(event: StreamEvent) -> StreamEvent:

@@ -29,7 +29,13 @@ from llmstream.wire.outbound import encode_json, input_of
 
 LONG_AGO = "1970-01-01T00:00:00Z"
 """Ollama's clients want a time in each line. What is encoded has none."""
-_REASONS = {FinishReason.LENGTH: "length", FinishReason.PAUSE: "length"}
+_REASONS = {
+    FinishReason.LENGTH: "length",
+    FinishReason.PAUSE: "length",
+    FinishReason.CONTENT_FILTER: "content_filter",
+    FinishReason.REFUSAL: "refusal",
+}
+"""Ollama has no words for the last two, but an answer that was kept back must not look like a whole one."""
 _TYPES = {
     "authentication": "authentication_error",
     "permission": "permission_error",

@@ -26,7 +26,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "serving.md"
 FEATURES = {
     "text": "text",
     "tools": "two calls at once, and their results",
-    "reasoning": "reasoning, and what its provider signed, sent back",
+    "reasoning": "reasoning",
+    "signed": "what a provider signed of its reasoning, sent back",
     "image": "an image",
     "schema": "structured output",
     "usage": "usage",
@@ -98,8 +99,9 @@ class WireSpeaker(Speaker):
 
     whole = True
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, lacks: frozenset[str] = frozenset()) -> None:
         self.name = provider
+        self.lacks = lacks
         self._history: list[Message] = []
 
     def user(self, text: str, *, image: bool = False) -> None:
@@ -348,6 +350,7 @@ SPEAKERS: dict[str, Callable[[], Speaker]] = {
     "chat completions": lambda: WireSpeaker("openai"),
     "Responses": lambda: WireSpeaker("openai-responses"),
     "Messages": lambda: WireSpeaker("anthropic"),
+    "Ollama": lambda: WireSpeaker("ollama", frozenset({"signed"})),
     "AI SDK": AiSdkSpeaker,
     "AG-UI": AgUiSpeaker,
 }

@@ -48,8 +48,11 @@ from llmstream.web.dialects import (
     AnthropicMessages,
     Ask,
     Dialect,
+    OllamaChat,
+    OllamaGenerate,
     OpenAIChat,
     OpenAIResponses,
+    SharedChat,
     all_dialects,
 )
 from llmstream.wire import decoder
@@ -71,6 +74,8 @@ BODIES: dict[type, Any] = {
     },
     OpenAIResponses: {"model": "m", "input": "hi", "stream": True},
     AnthropicMessages: {"model": "m", "messages": HI, "stream": True},
+    OllamaChat: {"model": "m", "messages": HI},
+    OllamaGenerate: {"model": "m", "prompt": "hi"},
     AiSdk: {
         "model": "m",
         "messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}],
@@ -79,16 +84,21 @@ BODIES: dict[type, Any] = {
 }
 
 
+BODIES[SharedChat] = BODIES[AiSdk]
+
+
 def encode(dialect: Dialect, events: list[StreamEvent], **body: Any) -> tuple[Ask, bytes]:
     ask = dialect.parse({**BODIES[type(dialect)], **body})
     encoder = dialect.encoder(ask)
     return ask, b"".join(encoder.feed(event) for event in events)
 
 
-def payloads(data: bytes) -> list[Any]:
+def payloads(data: bytes, **options: Any) -> list[Any]:
     """The JSON of every frame; [DONE] as None."""
+    if not data.startswith((b"data: ", b"event: ")):
+        return [json.loads(line, **options) for line in data.splitlines()]
     frames = [frame.split(b"data: ", 1)[1] for frame in data.split(b"\n\n") if frame]
-    return [None if frame == b"[DONE]" else json.loads(frame) for frame in frames]
+    return [None if frame == b"[DONE]" else json.loads(frame, **options) for frame in frames]
 
 
 def broke_off(legal: Legal, *, takes_back: bool = False) -> bool:
@@ -364,11 +374,8 @@ def test_what_is_no_json_and_no_utf8_breaks_nothing(dialect: Dialect) -> None:
         StreamEvent(EventType.MESSAGE_COMPLETE),
     ]
     data = encode(dialect, events)[1].decode()
-    frames = [frame.split("data: ", 1)[1] for frame in data.split("\n\n") if frame]
-    assert (
-        len([json.loads(frame, parse_constant=_refuse) for frame in frames if frame != "[DONE]"])
-        > 4
-    )
+    read = [each for each in payloads(data.encode(), parse_constant=_refuse) if each is not None]
+    assert len(read) > 4
     assert data.count("half a character: \\ud83d") >= 3
 
 

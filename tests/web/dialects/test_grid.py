@@ -115,6 +115,11 @@ async def reasoning(speaker: Speaker, port: int, behind: Behind, *, stream: bool
     speaker.user("Think.")
     answer = await speaker.ask(port, "reasoning", stream=stream)
     assert (answer.text, answer.reasoning) == ("Yes.", "Hm, thinking")
+
+
+async def signed(speaker: Speaker, port: int, behind: Behind, *, stream: bool) -> None:
+    speaker.user("Think.")
+    await speaker.ask(port, "reasoning", stream=stream)
     speaker.user("Go on.")
     await speaker.ask(port, "reasoning", stream=stream)
     assert len(behind.asked.messages) == 3
@@ -158,7 +163,7 @@ async def abort(speaker: Speaker, port: int, behind: Behind, *, stream: bool) ->
         await behind.left.wait()
 
 
-CELLS = [text, tools, reasoning, image, schema, usage, error, abort]
+CELLS = [text, tools, reasoning, signed, image, schema, usage, error, abort]
 
 
 def every_cell() -> Iterator[Any]:

@@ -30,11 +30,13 @@ PATHS = {
     "openai-chat": "/v1/chat/completions",
     "openai-responses": "/v1/responses",
     "anthropic-messages": "/v1/messages",
+    "ollama-native": "/api/chat",
 }
 MODELS = {
     "openai-chat": "openai:m-1",
     "openai-responses": "openai-responses:m-1",
     "anthropic-messages": "anthropic:claude-sonnet-4-5",
+    "ollama-native": "ollama:m-1",
 }
 LIMITS = {
     "anthropic-ratelimit-requests-remaining": "41",
@@ -104,7 +106,18 @@ ASKED: dict[str, dict[str, Any]] = {
     "openai-chat": {"messages": HI},
     "openai-responses": {"input": "hi", "store": False},
     "anthropic-messages": {"messages": HI, "max_tokens": 64000},
+    "ollama-native": {"messages": HI},
 }
+
+
+def listed_members(format: str) -> dict[str, Any]:
+    """All members that are handed on, those within an object in it."""
+    members: dict[str, Any] = {}
+    for name in PASSED[format]:
+        holder, _, inner = name.rpartition(".")
+        place = members.setdefault(holder, {}) if holder else members
+        place[inner] = VALUES.get(name, f"value of {name}")
+    return members
 
 
 def body_of(format: str, **members: Any) -> dict[str, Any]:
@@ -118,7 +131,7 @@ formats = pytest.mark.parametrize("format", list(PATHS))
 @modes
 @formats
 async def test_listed_members_reach_a_provider_of_the_same_format(format, stream):
-    members = {name: VALUES.get(name, f"value of {name}") for name in PASSED[format]}
+    members = listed_members(format)
     tools = {"tools": [{"type": "web_search"}]} if "tool_choice" in members else {}
     status, headers, _, seen = await Gateway(format).ask(
         format, body_of(format, stream=stream, **members, **tools)
@@ -131,7 +144,7 @@ async def test_listed_members_reach_a_provider_of_the_same_format(format, stream
 @formats
 async def test_another_format_gets_none_of_them_and_each_is_named(format, stream):
     other = next(each for each in PATHS if each != format)
-    members = {name: VALUES.get(name, f"value of {name}") for name in PASSED[format]}
+    members = listed_members(format)
     status, headers, _, seen = await Gateway(other).ask(
         format, body_of(format, stream=stream, **members)
     )
@@ -144,7 +157,7 @@ async def test_another_format_gets_none_of_them_and_each_is_named(format, stream
 @formats
 async def test_a_provider_of_no_format_gets_none_of_them_either(format, stream):
     client = LLMClient(provider=ScriptedProvider(["Hello."]))
-    members = {name: VALUES.get(name, "x") for name in PASSED[format]}
+    members = listed_members(format)
     body = {"model": "scripted:script", **body_of(format, stream=stream, **members)}
     async with serving(create_app(client, hosted_tools=["web_search"])) as port:
         data = json.dumps(body).encode()
@@ -264,7 +277,7 @@ async def test_betas_for_a_provider_of_another_format_are_named():
 async def test_the_provider_s_rate_limits_come_back(format, stream):
     _, headers, _, _ = await Gateway(format).ask(format, body_of(format, stream=stream))
     back = {name for name in LIMITS if name in headers}
-    assert back == {name for name in LIMITS if name.startswith(RATE_LIMITS[format])}
+    assert back == {name for name in LIMITS if name.startswith(RATE_LIMITS.get(format, "none"))}
     other = "openai-chat" if format == "anthropic-messages" else "anthropic-messages"
     _, headers, _, _ = await Gateway(other).ask(format, body_of(format, stream=stream))
     assert not {name for name in headers if name.startswith(RATE_LIMITS[other])}
@@ -283,7 +296,7 @@ async def test_the_rate_limits_of_a_refusal_come_back_too(format, stream):
     status, headers, answer, _ = await gateway.ask(format, body)
     assert (status, headers["retry-after"], named(headers)) == (429, "7", ["something_new"])
     back = {name for name in LIMITS if name in headers}
-    assert back == {name for name in LIMITS if name.startswith(RATE_LIMITS[format])}
+    assert back == {name for name in LIMITS if name.startswith(RATE_LIMITS.get(format, "none"))}
     assert b"secret" not in answer
 
 
@@ -323,7 +336,8 @@ def test_the_documentation_has_both_lists():
         assert set(re.findall(r"`([^`]+)`", line)) == members, format
         sent, back = re.findall(rf"\| `{format}` \| ([^|]*) \| ([^|]*) \|\n", page)[0]
         assert set(re.findall(r"`([^`]+)`", sent)) == set(REQUEST_HEADERS.get(format, ()))
-        assert back == f"`{RATE_LIMITS[format]}*`"
+        limits = RATE_LIMITS.get(format)
+        assert back == ("none" if limits is None else f"`{limits}*`")
 
 
 def test_ways_to_sample_are_only_for_chat_completions():

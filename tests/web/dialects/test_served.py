@@ -342,7 +342,8 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "openai:text", "messages": HI},
     "/v1/responses": {"model": "openai:text", "input": HI},
     "/v1/messages": {"model": "openai:text", "max_tokens": 9, "messages": HI},
-    "/api/chat": {"model": "openai:text", "messages": UI},
+    "/ai/chat": {"model": "openai:text", "messages": UI},
+    "/ollama/api/chat": {"model": "openai:text", "messages": HI},
     "/agui": {
         "threadId": "t",
         "runId": "r",
@@ -359,7 +360,7 @@ def told_by(path: str, body: bytes) -> tuple[str, str | None]:
         assert said["error"]["message"]
         assert (said.get("type") == "error") == (path == "/v1/messages")
         return said["error"]["message"], said["error"]["type"]
-    return said["error" if path == "/api/chat" else "message"], said["code"]
+    return said["message" if path == "/agui" else "error"], said["code"]
 
 
 async def test_bad_input_is_refused_in_every_clients_own_shape_and_the_server_goes_on() -> None:
