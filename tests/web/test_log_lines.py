@@ -7,11 +7,12 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import websockets
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -228,6 +229,7 @@ async def test_what_a_client_says_in_any_field(text) -> None:
         "tools": [TOOL],
     }
     bodies["/streaming_chat"] = {"request": "hi"}
+    bodies["/chat"]["messages"] = [*bodies["/chat"]["messages"], *HISTORY]
     async with (
         Loopback(answer) as loopback,
         ready("openai", loopback.url("openai")) as (app, lines),
@@ -250,6 +252,98 @@ async def test_what_a_client_says_in_any_field(text) -> None:
     check(lines, text, 20)
 
 
+SOCKET = {
+    "type": "response.create",
+    "model": "m",
+    "instructions": "i",
+    "tools": [
+        {"type": "function", "name": "t", "description": "d", "parameters": {"type": "object"}}
+    ],
+    "input": [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]},
+        {"type": "function_call", "call_id": "c", "name": "t", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "o"},
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "input_file",
+                    "filename": "f.pdf",
+                    "file_data": "data:application/pdf;base64,JVBERg==",
+                }
+            ],
+        },
+    ],
+}
+ENDS = {"error", "response.completed", "response.failed", "response.incomplete"}
+
+
+@given(text=hostile)
+@example(text=HOSTILE)
+@examples(4)
+async def test_what_a_client_says_over_a_websocket(text) -> None:
+    """In the head, in messages of Responses and of conversations, and in the reason for which it goes."""
+
+    async def answer(request, reply) -> None:
+        await reply.whole(400, {"error": {"message": "no"}})
+
+    async with (
+        Loopback(answer) as loopback,
+        ready("openai", loopback.url("openai")) as (app, lines),
+        serving(app, log_level="debug") as port,
+    ):
+        url = f"ws://127.0.0.1:{port}"
+        said = [json.dumps(each) for each in variants(SOCKET, text)]
+        for message in (*said, json.dumps(text), as_utf8(text)):
+            await converse(f"{url}/v1/responses", message, text)
+        told = {"query": "hi", "session_id": "s", "conversation_id": "c", "token": "t"}
+        for message in (*map(json.dumps, variants(told, text)), json.dumps(text)):
+            await converse(f"{url}/api/chat/stream", message, text)
+        for path in ("v1/responses?token=", "api/chat/stream?session_id=", ""):
+            with pytest.raises(websockets.InvalidStatus):
+                await websockets.connect(f"{url}/{path}{quote(as_utf8(text))}")
+    check(lines, text, len(said))
+    assert not any(KEY in line for line in lines)
+
+
+async def converse(url: str, message: str, text: str) -> None:
+    """Send one message and wait for the end of its answer, or of the connection. Then go, with this as the reason."""
+    headers = {"authorization": f"Bearer {KEY}", "user-agent": "w"}
+    protocols = [websockets.Subprotocol(f"a{len(text)}")]
+    async with websockets.connect(
+        url, additional_headers=headers, subprotocols=protocols
+    ) as socket:
+        with suppress(websockets.ConnectionClosed):
+            await socket.send(message)
+            while json.loads(await socket.recv()).get("type") not in ENDS:
+                pass
+        await socket.close(4000, as_utf8(text)[:20])
+
+
+def as_utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+HISTORY = [
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "t", "arguments": "{}"}}
+        ],
+    },
+    {"role": "tool", "tool_call_id": "c", "content": "result"},
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "file",
+                "file": {"filename": "f.pdf", "file_data": "data:application/pdf;base64,JVBERg=="},
+            },
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+        ],
+    },
+]
 TOOL = {
     "type": "function",
     "function": {"name": "t", "description": "d", "parameters": {"type": "object"}},
