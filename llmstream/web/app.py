@@ -45,6 +45,7 @@ from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
 from llmstream.web.gate import FORESEEN, Endpoint, Gate, describe_request
 from llmstream.web.health import HealthChecks
+from llmstream.web.hidden_keys import ShownPath
 from llmstream.web.hosted_tools import HostedTools
 from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
@@ -172,7 +173,9 @@ def _assemble(
         *_routes(service),
         *_metrics_routes(access, observers),
     ]
-    respond = _Failure(shape, [*dict.fromkeys(route.path for route in routes)]).respond
+    paths = [*dict.fromkeys(route.path for route in routes)]
+    shown = ShownPath(paths)
+    respond = _Failure(shape, paths, shown).respond
     slots = Slots(service.limits)
     gate = Middleware(
         Gate,
@@ -180,6 +183,7 @@ def _assemble(
         slots=slots,
         shape=shape,
         apis=_apis(dialects),
+        shown=shown,
         endpoints=_endpoints(routes),
         respond=respond,
         observers=observers,
@@ -301,15 +305,17 @@ def _metrics_routes(access: Access, observers: Sequence[RequestObserver]) -> lis
 class _Failure:
     """Turns an endpoint's exception into a response in the words of its path."""
 
-    def __init__(self, shape: Callable[[str], RenderError], paths: Sequence[str]) -> None:
-        self._shape, self._paths = shape, paths
+    def __init__(
+        self, shape: Callable[[str], RenderError], paths: Sequence[str], shown: ShownPath
+    ) -> None:
+        self._shape, self._paths, self._shown = shape, paths, shown
 
     async def respond(self, request: Request, problem: Exception) -> Response:
         """The response. Starlette raises an unforeseen exception again, for the server to log."""
         request_id = getattr(request.state, "request_id", None) or new_request_id()
         headers: Mapping[str, str] | None = None
         if isinstance(problem, RefusedError):
-            log_refusal(problem, request_id, describe_request(request))
+            log_refusal(problem, request_id, describe_request(request, self._shown))
             info, headers = problem.info, problem.headers
         elif isinstance(problem, HTTPException):
             info, headers = self._explain(problem, request), problem.headers

@@ -18,6 +18,7 @@ from llmstream.log import get_logger
 from llmstream.providers.url_checks import is_loopback
 from llmstream.web.access import PUBLIC, UNKNOWN, Access, given_key, own_path, sender
 from llmstream.web.errors import RefusedError, log_refusal, new_request_id
+from llmstream.web.hidden_keys import ShownPath
 from llmstream.web.limits import Slots
 from llmstream.web.path_table import PathTable
 from llmstream.web.refusals import Refusal, RenderError
@@ -56,6 +57,7 @@ class Gate:
         slots: Slots,
         shape: Callable[[str], RenderError],
         apis: PathTable[str],
+        shown: ShownPath,
         endpoints: Mapping[str, Endpoint],
         respond: Respond,
         observers: Sequence[RequestObserver] = (),
@@ -63,7 +65,7 @@ class Gate:
         self._app, self._access, self._shape = app, access, shape
         self._slots = slots
         self._endpoints, self._respond = endpoints, respond
-        self._apis, self._observers = apis, observers
+        self._apis, self._shown, self._observers = apis, shown, observers
         self._wrong_keys = WrongKeys()
         self._has_warned = False
 
@@ -103,8 +105,10 @@ class Gate:
         """The record of a request, which is now the current one."""
         path = own_path(connection.scope)
         method = connection.scope.get("method", "WebSocket")
-        api = self._apis.find(path) or "other"
-        record = ServedRequest(request_id, method, path, sender(connection), api, self._observers)
+        api = self._apis.find(path)
+        shown = path if api else self._shown(path)
+        client = sender(connection)
+        record = ServedRequest(request_id, method, shown, client, api or "other", self._observers)
         set_current(record)
         return record
 
@@ -115,7 +119,8 @@ class Gate:
         try:
             self._access.check_host(connection)
             self._access.check_origin(connection)
-            public = record.path in PUBLIC
+            path = own_path(scope)
+            public = path in PUBLIC
             scope["state"]["who"] = who = "" if public else await self._identify(connection)
             scope["state"]["keyed"] = is_keyed = self._access.keys is not None
             if is_keyed and not public:
@@ -123,7 +128,7 @@ class Gate:
             # For endpoints that answer more than one request at a time.
             scope["state"]["slot"] = partial(self._slots.taken, who)
             scope["state"]["recheck"] = partial(self._recheck, connection, who)
-            endpoint = self._endpoints.get(record.path) if record.method == "POST" else None
+            endpoint = self._endpoints.get(path) if record.method == "POST" else None
             with nullcontext() if public else self._slots.taken(who):
                 # The app turns its own RefusedErrors into responses.
                 if endpoint is None:
@@ -182,7 +187,7 @@ class Gate:
         if is_repeated:
             note_error(problem.info, is_upstream=False)
         else:
-            log_refusal(problem, request_id, describe_request(HTTPConnection(scope)))
+            log_refusal(problem, request_id, describe_request(HTTPConnection(scope), self._shown))
         response = Refusal(problem.info, request_id, render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)
@@ -236,11 +241,11 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
         await websocket.close(1008)
 
 
-def describe_request(connection: HTTPConnection) -> str:
+def describe_request(connection: HTTPConnection, shown: ShownPath) -> str:
     """Method, path and sender for the log. The query is left out, because it may hold a token."""
     method = connection.scope.get("method", "WebSocket")
     host = sender(connection)
-    return f"{method} {connection.scope['path']} from {host}"
+    return f"{method} {shown(connection.scope['path'])} from {host}"
 
 
 def _without_slash(scope: Scope) -> Scope:
