@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from llmstream.checks import require
 from llmstream.pricing import ListedPrices, is_installed, listed_prices, read_ahead
 from llmstream.providers.provider import Provider, traits_of
 from llmstream.providers.registry import address_of, parse_model
-from llmstream.providers.url_checks import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,10 +113,7 @@ def cost_reader(provider: Provider, asked: str) -> CostReader | None:
 
 def _listed_address(provider: Provider) -> str | None:
     """Where it is, if a list may know prices there."""
-    address = traits_of(provider).address
-    if address is None or not is_installed():
-        return None
-    return None if is_loopback(urlsplit(address).hostname or "") else address
+    return traits_of(provider).address if is_installed() else None
 
 
 def _facts(provider: str, address: str | None, models: Sequence[str]) -> ModelFacts | None:

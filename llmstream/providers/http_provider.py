@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from llmstream.checks import as_object, ensure_json, require
 from llmstream.errors import ADAPTED, StrictError
@@ -20,6 +21,7 @@ from llmstream.providers.exchange import Exchange, Outbound
 from llmstream.providers.http.error_response import read_small
 from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.provider import Call, ProviderTraits
+from llmstream.providers.url_checks import is_loopback
 from llmstream.wire.answer_writer import NOT_UNDERSTOOD
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.formats import find_format
@@ -44,6 +46,10 @@ class LearnedTraits(ProviderTraits):
     def knows_prefill(self, request: ChatRequest) -> bool:
         """Whether the model is known to take a prefill."""
         return self.prefill
+
+
+def _public_address(url: str) -> str | None:
+    return None if is_loopback(urlsplit(url).hostname or "localhost") else url
 
 
 _AMAZON = "application/vnd.amazon.eventstream"
@@ -84,7 +90,7 @@ class HTTPProvider:
             default_model=self.default_model,
             format=self.format,
             budget_key=self.channel.budget_key,
-            address=self.base_url or None,
+            address=_public_address(self.base_url),
             keeps_deadline=True,
             is_vendor=config.base_url is None and config.sdk_client is None,
             sdk_client=None if self.api.sdk is None else self.channel.sdk_client,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,6 +98,7 @@ def is_host(host: str) -> bool:
     return _HOST.fullmatch(encoded) is not None
 
 
+@lru_cache(maxsize=256)  # a server asks about the same few for each request
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
     if host == "localhost" or host.endswith(".localhost"):
