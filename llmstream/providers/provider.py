@@ -80,7 +80,7 @@ class ProviderTraits:
     """Providers with the same endpoint and key share this value, their retry budget and their pauses after a 429.
     None: the provider has its own."""
     address: str | None = None
-    """The base URL of its API, by which lists of prices know it. None: no list does, as at an address of this machine."""
+    """The base URL of its API, by which lists of prices know it. None: no list does, as on this machine."""
     keeps_deadline: bool = False
     """Whether a stream ends by itself at `call.deadline`. Otherwise the client ends it."""
     is_vendor: bool = False
