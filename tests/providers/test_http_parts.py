@@ -83,6 +83,7 @@ entries = st.sampled_from(
             "http://127.0.0.1",
             "all://example.com",
             "https://",
+            "all://",
         ),
     ]
 )
@@ -114,6 +115,9 @@ def of_httpx2(url: str) -> str | None:
 
 @given(urls, proxies, proxies, proxies, st.lists(entries, max_size=3))
 @example("http://example.com/v1", "", "", "http://proxy:3128", ["*"])
+@example("https://example.com/v1", "", "", "http://proxy:3128", ["https://"])
+@example("http://example.com/v1", "", "", "http://proxy:3128", ["https://"])
+@example("http://example.com/v1", "", "", "http://proxy:3128", ["all://"])
 def test_the_environment_s_proxies_are_those_of_httpx2(
     url: str, http: str, https: str, every: str, no_proxy: list[str]
 ) -> None:

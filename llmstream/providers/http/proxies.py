@@ -133,13 +133,19 @@ def _parse(name: str) -> _Rule | None:
     address, slash, size = name.partition("/")
     host, port = _split_port(address)
     known = _parse_address(host.strip("[]"))
-    if slash:
+    if has_scheme and not name:  # all of its hosts
+        matches = _anything
+    elif slash:
         matches = _network_matcher(known, size)
     elif known is not None:
         matches = _address_matcher(known)
     else:
         matches = _host_matcher(host.lower(), exact=bool(has_scheme))
     return None if matches is None else _Rule(matches, scheme, port)
+
+
+def _anything(host: str) -> bool:
+    return True
 
 
 def _network_matcher(known: Address | None, size: str) -> Matches | None:
