@@ -70,8 +70,8 @@ EXPORTS = {
         NotAcceptableError RefusedError RequestObserver ResponseMode ServedRequest
         choose create_app negotiate respond running send_events
         """,
-    "llmstream.web.dialects": "AgUi AiSdk AnthropicMessages Ask Dialect OllamaChat OllamaGenerate "
-    "OpenAIChat OpenAIResponses SharedChat all_dialects",
+    "llmstream.web.dialects": "AgUi AiSdk AnthropicMessages Ask Dialect GeminiGenerate GeminiStream "
+    "OllamaChat OllamaGenerate OpenAIChat OpenAIResponses SharedChat all_dialects",
     "llmstream.web.server": "Bounds GRACE HTTP listen make_server running with_bounds",
     "llmstream.wire": """
         Decoder Encoder EventStream FORMATS Format NDJSON Rendered SSE Specimen decoder encoder parse_error

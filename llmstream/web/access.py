@@ -5,9 +5,10 @@
    other machines are refused by whatever name.
 2. **Origin**, which browsers send, must be the server's own or an allowed one, and a cross-site request without one
    only a navigation to something public. There are no CORS headers unless origins are allowed.
-3. **A key**, where keys are configured (`llmstream.web.keys`): `Authorization: Bearer …`, `x-api-key: …` or
-   `api-key: …`. The page and the health checks need none: they tell nothing, and a browser that opens a page can't
-   send one. An address that sends wrong ones again and again hears 429 (`llmstream.web.wrong_keys`).
+3. **A key**, where keys are configured (`llmstream.web.keys`): `Authorization: Bearer …`, `x-api-key: …`,
+   `api-key: …` or `x-goog-api-key: …`; for Gemini's paths also `?key=…`, which no log gets to see.
+   The page and the health checks need none: they tell nothing, and a browser that opens a page can't send one. An
+   address that sends wrong ones again and again hears 429 (`llmstream.web.wrong_keys`).
 4. **Slots** (`llmstream.web.limits`).
 
 A refusal is said in the words of the dialect that the path belongs to.
@@ -16,11 +17,12 @@ A refusal is said in the words of the dialect that the path belongs to.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -35,8 +37,11 @@ from llmstream.web.key_limits import EVERYBODY, NO_LIMITS, KeyLimits, check_key_
 from llmstream.web.keys import KeyFile, KeyRing
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-KEY_HEADERS = ("x-api-key", "api-key")
-"""Anthropic's clients send their key in the first, Azure's in the second."""
+GOOGLE_KEY = "x-goog-api-key"
+KEY_HEADERS = ("x-api-key", "api-key", GOOGLE_KEY)
+"""Anthropic's clients send their key in the first, Azure's in the second, Google's in the third."""
+_GOOGLE_PATHS = re.compile(r"/v1beta/|/v1/models/.+:\w+$")
+"""Paths of Gemini's API, whose clients may write their key into the query."""
 UNKNOWN = "unknown"
 """The address of those that have none, such as clients of a Unix socket."""
 PUBLIC = frozenset({"/", "/healthz", "/readyz"})
@@ -265,6 +270,23 @@ def _same(origin: str, host: str) -> bool:
 def _is_near(host: str) -> bool:
     """Whether an address is this machine's. A Unix socket's clients have none."""
     return host == UNKNOWN or is_loopback(host)
+
+
+def hide_query_key(scope: Scope) -> None:
+    """Make a key in the query of Gemini's API a header, in place: servers log a scope's query."""
+    query: bytes = scope.get("query_string", b"")
+    if b"=" not in query or not _GOOGLE_PATHS.match(own_path(scope)):
+        return
+    pairs = [
+        (unquote_plus(pair.partition(b"=")[0].decode("latin-1")), pair)
+        for pair in query.split(b"&")
+    ]
+    keys = [pair for name, pair in pairs if name == "key"]
+    if not keys:
+        return
+    key = unquote_plus(keys[0].partition(b"=")[2].decode("latin-1"))
+    scope["query_string"] = b"&".join(pair for name, pair in pairs if name != "key")
+    scope["headers"] = [*scope["headers"], (GOOGLE_KEY.encode(), key.encode("latin-1", "replace"))]
 
 
 def given_key(connection: HTTPConnection) -> str:

@@ -33,12 +33,14 @@ from llmstream.web.dialect_endpoints import dialect_routes
 from llmstream.web.dialects import (
     AnthropicMessages,
     Dialect,
+    GeminiGenerate,
     OllamaChat,
     OpenAIChat,
     OpenAIResponses,
     all_dialects,
 )
 from llmstream.web.dialects.base import api_of, paths_of
+from llmstream.web.dialects.gemini import COUNT, paths_of_models
 from llmstream.web.dialects.ollama import UNDER
 from llmstream.web.dialects.openai_responses import CompactedResponses
 from llmstream.web.endpoints import Native
@@ -256,11 +258,17 @@ class _ErrorShapes:
         # Their clients also ask for what stands beside the one endpoint: `count_tokens`, `models` …
         below = (
             (AnthropicMessages.path, AnthropicMessages().error),
+            ("/v1beta", GeminiGenerate().error),
             ("/v1/", OpenAIChat().error),
             (UNDER, ollama),
         )
         self._shapes: PathTable[RenderError] = PathTable(
-            {**shapes, **dict.fromkeys(OLLAMA_PATHS, ollama)}, below
+            {
+                **shapes,
+                **dict.fromkeys(OLLAMA_PATHS, ollama),
+                **dict.fromkeys(paths_of_models(COUNT), GeminiGenerate().error),
+            },
+            below,
         )
 
     def __call__(self, path: str) -> RenderError:

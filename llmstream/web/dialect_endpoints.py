@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from starlette.requests import HTTPConnection, Request
@@ -11,12 +11,15 @@ from starlette.routing import Route
 
 from llmstream.checks import require
 from llmstream.events.types import EventType, Start, StreamEvent
+from llmstream.messages import Usage
 from llmstream.providers.provider import traits_of
 from llmstream.web.answer_head import AnswerHead
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.dialects import AnthropicMessages, Ask, Dialect
 from llmstream.web.dialects.base import api_of, paths_of
+from llmstream.web.dialects.gemini import COUNT, MODELS, paths_of_models
 from llmstream.web.dialects.shared_chat import RESUMED
+from llmstream.web.gemini_endpoints import CountedPrompt, GeminiModels, render_count
 from llmstream.web.limits import check_request
 from llmstream.web.model_endpoints import Models
 from llmstream.web.native_encoders import render_json
@@ -28,6 +31,7 @@ from llmstream.wire.pass_through import RATE_LIMITS, REQUEST_HEADERS, UNTOLD_HEA
 
 COUNTED_BY = "x-llmstream-counted-by"
 """The header that says whether a count is the provider's or an estimate of ours."""
+COUNT_TOKENS = f"{AnthropicMessages.path}/count_tokens"
 _MENDING = frozenset({AnthropicMessages.format})
 """The formats whose clients mend a refused request by the provider's words (Claude Code)."""
 
@@ -111,7 +115,13 @@ class Mounted:
         """Read a request, and choose the provider for it. Raises RefusedError."""
         limits, who = self._service.limits, request.scope["state"]["who"]
         data = await read_body(request, limits)
-        ask = await run_aside(len(data), lambda: self.parse(parse_json(data, limits), who))
+        url = _in_url(request)
+
+        def parse() -> Ask:
+            body = parse_json(data, limits)
+            return self.parse({**body, **url} if url and isinstance(body, dict) else body, who)
+
+        ask = await run_aside(len(data), parse)
         return self.prepare(ask, request)
 
     def parse(self, body: Any, who: str) -> Ask:
@@ -167,13 +177,21 @@ def _note_api(dialect: Dialect) -> None:
         request.api = api_of(dialect)
 
 
+def _in_url(request: Request) -> dict[str, Any]:
+    """The part of a request that Google's clients write into its URL: the model, and the form of the answer."""
+    if "model" not in request.path_params:
+        return {}
+    return {"model": request.path_params["model"], "alt": request.query_params.get("alt")}
+
+
 class TokenCounts:
-    """`POST /v1/messages/count_tokens`: what a prompt would take."""
+    """The endpoint that says what a prompt would take. `render` is the answer in its API's words."""
 
-    path = f"{AnthropicMessages.path}/count_tokens"
-
-    def __init__(self, service: Service, mounted: Mounted) -> None:
-        self._service, self._mounted = service, mounted
+    def __init__(
+        self, service: Service, dialect: Dialect, render: Callable[[Usage], dict[str, Any]]
+    ) -> None:
+        self._service, self._mounted = service, Mounted(service, dialect)
+        self._render = render
 
     async def count(self, request: Request) -> Response:
         """The provider's own count, or our estimate; a header says which."""
@@ -185,7 +203,11 @@ class TokenCounts:
             COUNTED_BY: "estimate" if usage.estimated else "provider",
             "x-request-id": request.state.request_id,
         }
-        return JSONResponse({"input_tokens": usage.input_tokens}, headers=headers)
+        return JSONResponse(self._render(usage), headers=headers)
+
+
+def _render_count(usage: Usage) -> dict[str, Any]:
+    return {"input_tokens": usage.input_tokens}
 
 
 async def _nothing_to_resume(_: Request) -> Response:
@@ -196,17 +218,34 @@ async def _nothing_to_resume(_: Request) -> Response:
 def _posted(service: Service, dialect: Dialect) -> list[Route]:
     """The endpoint of a dialect, at each of its paths."""
     answer = Mounted(service, dialect).answer
-    return [Route(path, answer, methods=["POST"]) for path in paths_of(dialect)]
+    return [Route(_route(path), answer, methods=["POST"]) for path in paths_of(dialect)]
+
+
+def _route(path: str) -> str:
+    """A path as Starlette writes it: names of models have slashes."""
+    return path.replace("{model}", "{model:path}")
+
+
+def _gemini_routes(service: Service) -> list[Route]:
+    """What Google's clients ask for beside answers."""
+    models, counts = GeminiModels(service), TokenCounts(service, CountedPrompt(), render_count)
+    asked = [_route(path) for path in paths_of_models(COUNT)]
+    return [
+        *(Route(path, counts.count, methods=["POST"]) for path in asked),
+        Route(MODELS, models.all),
+        Route(f"{MODELS}/{{model:path}}", models.one),
+    ]
 
 
 def dialect_routes(service: Service, dialects: list[Dialect]) -> list[Route]:
     """The dialects' endpoints, and the list of models."""
     models = Models(service)
-    counts = TokenCounts(service, Mounted(service, AnthropicMessages()))
+    counts = TokenCounts(service, AnthropicMessages(), _render_count)
     return [
         *(route for each in dialects for route in _posted(service, each)),
         *ollama_routes(service),
-        Route(counts.path, counts.count, methods=["POST"]),
+        *_gemini_routes(service),
+        Route(COUNT_TOKENS, counts.count, methods=["POST"]),
         *(Route(f"{each}/{{chat}}/stream", _nothing_to_resume) for each in RESUMED),
         Route("/v1/models", models.all),
         Route("/v1/models/{model:path}", models.one),

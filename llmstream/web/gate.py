@@ -16,7 +16,15 @@ from starlette.websockets import WebSocket
 
 from llmstream.log import get_logger
 from llmstream.providers.url_checks import is_loopback
-from llmstream.web.access import PUBLIC, UNKNOWN, Access, given_key, own_path, sender
+from llmstream.web.access import (
+    PUBLIC,
+    UNKNOWN,
+    Access,
+    given_key,
+    hide_query_key,
+    own_path,
+    sender,
+)
 from llmstream.web.errors import RefusedError, log_refusal, new_request_id
 from llmstream.web.hidden_keys import ShownPath
 from llmstream.web.limits import Slots
@@ -74,6 +82,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        hide_query_key(scope)
         scope = _without_slash(scope)
         is_http = scope["type"] == "http"
         connection = HttpRequest(scope, receive) if is_http else HTTPConnection(scope)

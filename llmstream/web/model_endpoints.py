@@ -1,6 +1,7 @@
 """`GET /v1/models`, and each of them: what may be asked for, and what is known of it.
 
-One document that OpenAI's and Anthropic's clients both read: their shapes share no field that they fill differently.
+One document that OpenAI's, Anthropic's and Google's clients all read (the last ask here for version `v1`): their shapes
+share no field that they fill differently.
 What nobody knows of a model is left out, or null where a client's types ask for it.
 
 Formats: https://platform.openai.com/docs/api-reference/models, https://docs.anthropic.com/en/api/models-list.
@@ -21,6 +22,7 @@ from llmstream.pricing import is_installed, read_list
 from llmstream.providers.provider import traits_of
 from llmstream.router import Candidate
 from llmstream.web.app_state import Service
+from llmstream.web.gemini_endpoints import GeminiModels
 
 _ABILITIES = {
     "images": "image_input",
@@ -36,6 +38,7 @@ class Models:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._google = GeminiModels(service)
 
     async def all(self, request: Request) -> Response:
         """The models that may be asked for. The first answers requests that name none."""
@@ -44,14 +47,15 @@ class Models:
         ends = {"first_id": None, "last_id": None}
         if listed:
             ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
-        return JSONResponse({"object": "list", "data": listed, "has_more": False, **ends})
+        google = {"models": self._google.documents()}
+        return JSONResponse({"object": "list", "data": listed, "has_more": False, **ends, **google})
 
     async def one(self, request: Request) -> Response:
         """One of them."""
         name = request.path_params["model"]
         self._service.model(name)
         await _read_list()
-        return JSONResponse(self._document(name))
+        return JSONResponse({**self._document(name), **self._google.document(name)})
 
     def _document(self, name: str) -> dict[str, Any]:
         # Nobody knows when a model was made, so the server's start will do.

@@ -21,12 +21,14 @@ from llmstream.web.conversation_endpoints import Query
 from llmstream.web.dialects import (
     AnthropicMessages,
     Dialect,
+    GeminiGenerate,
     OllamaChat,
     OpenAIChat,
     OpenAIResponses,
     SharedChat,
 )
 from llmstream.web.dialects.base import paths_of
+from llmstream.web.dialects.gemini import COUNT, MODELS, paths_of_models
 from llmstream.web.dialects.ollama import UNDER
 from llmstream.web.dialects.openai_responses import CompactedResponses
 from llmstream.web.dialects.shared_chat import RESUMED
@@ -174,11 +176,26 @@ def _models() -> dict[str, Any]:
     one = _foreign("One of them", _json({"type": "object"}))
     return {
         **_ollama(),
+        **_gemini(),
         "/v1/models": {
             "get": _foreign("The models that may be asked for", _json({"type": "object"}))
         },
         f"{AnthropicMessages.path}/count_tokens": {"post": {**count, "requestBody": body}},
         "/v1/models/{model}": {"get": {**one, "parameters": [_in_path("model")]}},
+    }
+
+
+def _gemini() -> dict[str, Any]:
+    """What Google's clients ask for beside an answer."""
+    listed = _foreign("The models that may be asked for", _json({"type": "object"}))
+    one = _foreign("One of them", _json({"type": "object"}))
+    counted = {"type": "object", "properties": {"totalTokens": {"type": "integer"}}}
+    body = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+    count = {**_foreign("The tokens that a prompt would take", _json(counted)), "requestBody": body}
+    return {
+        MODELS: {"get": listed},
+        f"{MODELS}/{{model}}": {"get": {**one, "parameters": [_in_path("model")]}},
+        **{path: {"post": {**count, **_model_in(path)}} for path in paths_of_models(COUNT)},
     }
 
 
@@ -218,12 +235,29 @@ def _answers() -> dict[str, Any]:
     }
 
 
-_KNOW_DOCUMENTS = (OpenAIChat, OpenAIResponses, AnthropicMessages, OllamaChat, SharedChat)
+_KNOW_DOCUMENTS = (
+    OpenAIChat,
+    OpenAIResponses,
+    AnthropicMessages,
+    GeminiGenerate,
+    OllamaChat,
+    SharedChat,
+)
 """The dialects whose clients may ask for the whole answer. The others know streams only."""
 
 
 def _dialects(dialects: Sequence[Dialect]) -> dict[str, Any]:
-    return {path: {"post": _dialect(each)} for each in dialects for path in paths_of(each)}
+    return {path: {"post": _posted(each, path)} for each in dialects for path in paths_of(each)}
+
+
+def _posted(dialect: Dialect, path: str) -> dict[str, Any]:
+    described = _dialect(dialect)
+    return {**described, **_model_in(path)}
+
+
+def _model_in(path: str) -> dict[str, Any]:
+    """The parameter of a path that names a model."""
+    return {"parameters": [_in_path("model")]} if "{model}" in path else {}
 
 
 def _dialect(dialect: Dialect) -> dict[str, Any]:
@@ -231,6 +265,8 @@ def _dialect(dialect: Dialect) -> dict[str, Any]:
     content: dict[str, Any] = {
         dialect.content_type.partition(";")[0]: {"itemSchema": {"type": "object"}}
     }
+    if type(dialect) is GeminiGenerate:
+        content = {}
     if isinstance(dialect, SharedChat):
         content[dialect.ollama.content_type] = {"itemSchema": {"type": "object"}}
     if isinstance(dialect, CompactedResponses):

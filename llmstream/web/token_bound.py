@@ -21,6 +21,8 @@ _BUDGETS: Final = {
     "reasoning": "max_tokens",
     # Templates of vLLM's and SGLang's models, such as Seed-OSS
     "chat_template_kwargs": "thinking_budget",
+    # https://ai.google.dev/gemini-api/docs/thinking, in `generationConfig`
+    "thinkingConfig": "thinkingBudget",
 }
 """Members with a number of tokens for thinking, and where in them it stands."""
 
@@ -47,6 +49,9 @@ def default_tokens(most: int | None) -> int | None:
 
 def _bound_members(members: dict[str, Any], most: int) -> list[str]:
     warnings = []
+    config = members.get("generationConfig")
+    if isinstance(config, dict):
+        warnings += _bound_members(config, most)
     for name in _BESIDE:
         if _is_above(members.get(name), most):
             warnings.append(_warning(name, most))

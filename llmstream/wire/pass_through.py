@@ -101,6 +101,20 @@ PASSED: Mapping[str, frozenset[str]] = {
             "thinking",
         }
     ),
+    "gemini-generate": frozenset(
+        {
+            "continuationToken",
+            "generationConfig.imageConfig",
+            "generationConfig.mediaResolution",
+            "generationConfig.responseMimeType",
+            "generationConfig.responseModalities",
+            "generationConfig.speechConfig",
+            "generationConfig.thinkingConfig",
+            "safetySettings",
+            "toolConfig.functionCallingConfig",
+            "toolConfig.includeServerSideToolInvocations",
+        }
+    ),
     "ollama-native": frozenset(
         {
             "options.min_p",

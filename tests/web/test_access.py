@@ -30,7 +30,12 @@ FURTHER_PATHS = dict.fromkeys(
     ("/ai/chat", "/ollama/api/chat", "/api/generate", "/api/show", "/ollama/api/show"),
     SHAPES["/api/chat"],
 )
-ALL_SHAPES = {**SHAPES, **FURTHER_PATHS}
+GOOGLE_PATHS = (
+    "/v1beta/models/m:generateContent",
+    "/v1beta/models/a/b:streamGenerateContent",
+    "/v1/models/m:countTokens",
+)
+ALL_SHAPES = {**SHAPES, **FURTHER_PATHS, **{path: {"error"} for path in GOOGLE_PATHS}}
 
 
 @pytest.mark.parametrize("path", ALL_SHAPES)

@@ -357,6 +357,13 @@ FOREIGN = {
     "/ai/chat",
     "/ollama",
     *(f"/api/{name}" for name in ("generate", "tags", "show", "version")),
+    "/v1beta/models",
+    "/v1beta/models/{model}",
+    *(
+        f"/{version}/models/{{model}}:{name}"
+        for version in ("v1beta", "v1")
+        for name in ("generateContent", "streamGenerateContent", "countTokens")
+    ),
     *(f"/ollama/api/{name}" for name in ("chat", "generate", "tags", "show", "version")),
 }
 

@@ -25,10 +25,12 @@ class RunsOfText:
 
     Their frames differ in the text alone, so the second is learned from the first, and the rest are filled in: 0.3 us
     each in place of 3 to 6. Only for encoders whose frame for a text depends on nothing but the events before its run.
+    `prose` is the encoder's own list of all texts, if it keeps one: those that are filled in are added to it.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, prose: list[str] | None = None) -> None:
         self._answer = answer
+        self._prose = prose
         self._is_run = False  # the event before was a text
         self._frame: tuple[bytes, bytes] | None = None
 
@@ -50,11 +52,15 @@ class RunsOfText:
             return data
         if self._frame is None:
             self._frame = self._learn()
+        if self._prose is not None:
+            self._prose.append(delta.content)
         before, after = self._frame
         return before + encode_json(encode_basestring(delta.content)) + after
 
     def _learn(self) -> tuple[bytes, bytes]:
         """The two ends of a text's frame."""
         frame = self._answer.feed(text_delta(_HOLE))
+        if self._prose is not None:
+            self._prose.pop()
         before, _, after = frame.rpartition(encode_json(encode_basestring(_HOLE)))
         return before, after

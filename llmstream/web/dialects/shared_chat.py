@@ -58,10 +58,11 @@ class SharedChat:
 
     def _speaker(self, body: Mapping[str, Any]) -> Dialect:
         given = [*map(as_object, sequence_of(body.get("messages") or (), "messages"))]
-        if any("parts" in message for message in given):
+        is_empty_chat = not given and "id" in body  # only the AI SDK names its chats
+        if is_empty_chat or any("parts" in message for message in given):
             return self.ai_sdk
         is_talk = any("role" in message and message.keys() & _OF_OLLAMA for message in given)
-        is_ollama = "model" in body and "id" not in body and (is_talk or not given)
+        is_ollama = "model" in body and (is_talk or not given)
         require(is_ollama, _NEITHER)
         return self.ollama
 

@@ -350,6 +350,7 @@ SPEAKERS: dict[str, Callable[[], Speaker]] = {
     "chat completions": lambda: WireSpeaker("openai"),
     "Responses": lambda: WireSpeaker("openai-responses"),
     "Messages": lambda: WireSpeaker("anthropic"),
+    "Gemini": lambda: WireSpeaker("gemini"),
     "Ollama": lambda: WireSpeaker("ollama", frozenset({"signed"})),
     "AI SDK": AiSdkSpeaker,
     "AG-UI": AgUiSpeaker,

@@ -48,6 +48,8 @@ from llmstream.web.dialects import (
     AnthropicMessages,
     Ask,
     Dialect,
+    GeminiGenerate,
+    GeminiStream,
     OllamaChat,
     OllamaGenerate,
     OpenAIChat,
@@ -74,6 +76,8 @@ BODIES: dict[type, Any] = {
     },
     OpenAIResponses: {"model": "m", "input": "hi", "stream": True},
     AnthropicMessages: {"model": "m", "messages": HI, "stream": True},
+    GeminiGenerate: {"model": "m", "contents": "hi"},
+    GeminiStream: {"model": "m", "contents": "hi", "alt": "sse"},
     OllamaChat: {"model": "m", "messages": HI},
     OllamaGenerate: {"model": "m", "prompt": "hi"},
     AiSdk: {

@@ -32,6 +32,7 @@ from tests.web.serving import fetch, serving
 
 HI = [{"role": "user", "content": "hi"}]
 PARTS = [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]
+EMPTY = "messages is empty: give at least one message"
 BODY = {"model": "scripted:script", "messages": HI}
 
 
@@ -74,7 +75,6 @@ def test_the_body_says_whose_it_is(body: Any, dialect: type) -> None:
         {},
         {"messages": []},
         {"messages": HI},  # no model
-        {"id": "c", "model": "m", "messages": []},  # a chat of the AI SDK's
         {"model": "m", "messages": [{"role": "user"}]},
         {"model": "m", "messages": [7]},
     ],
@@ -85,6 +85,11 @@ async def test_nobody_s_request_is_refused_in_words_that_both_show(body: Any) ->
     assert status == 400
     assert "/ai/chat" in error
     assert "/ollama/api/chat" in error
+
+
+async def test_an_empty_chat_of_the_ai_sdk_is_told_so() -> None:
+    status, _, said = await ask("/api/chat", {"id": "c", "model": "m", "messages": []})
+    assert (status, json.loads(said)["error"]) == (400, EMPTY)
 
 
 @pytest.mark.parametrize(("path", "body"), [("/ai/chat", HI), ("/ollama/api/chat", PARTS)])

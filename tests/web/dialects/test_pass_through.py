@@ -31,12 +31,14 @@ PATHS = {
     "openai-responses": "/v1/responses",
     "anthropic-messages": "/v1/messages",
     "ollama-native": "/api/chat",
+    "gemini-generate": "/v1beta/models/m:generateContent",
 }
 MODELS = {
     "openai-chat": "openai:m-1",
     "openai-responses": "openai-responses:m-1",
     "anthropic-messages": "anthropic:claude-sonnet-4-5",
     "ollama-native": "ollama:m-1",
+    "gemini-generate": "gemini:m-1",
 }
 LIMITS = {
     "anthropic-ratelimit-requests-remaining": "41",
@@ -56,6 +58,12 @@ VALUES: dict[str, Any] = {
     "text": {"something": 1},
     "tool_choice": {"type": "web_search"},
     "truncation": "auto",
+    "generationConfig.thinkingConfig": {"thinkingBudget": 100},
+    "generationConfig.imageConfig": {"aspectRatio": "1:1"},
+    "generationConfig.speechConfig": {"languageCode": "en"},
+    "generationConfig.responseModalities": ["TEXT"],
+    "safetySettings": [{"category": "c", "threshold": "t"}],
+    "toolConfig.functionCallingConfig": {"mode": "VALIDATED"},
 }
 """Members that have a shape of their own."""
 
@@ -107,6 +115,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "openai-responses": {"input": "hi", "store": False},
     "anthropic-messages": {"messages": HI, "max_tokens": 64000},
     "ollama-native": {"messages": HI},
+    "gemini-generate": {"contents": "hi"},
 }
 
 
@@ -159,7 +168,9 @@ async def test_a_provider_of_no_format_gets_none_of_them_either(format, stream):
     client = LLMClient(provider=ScriptedProvider(["Hello."]))
     members = listed_members(format)
     body = {"model": "scripted:script", **body_of(format, stream=stream, **members)}
-    async with serving(create_app(client, hosted_tools=["web_search"])) as port:
+    models = dict.fromkeys(("m", "scripted:script"), "scripted:script")
+    app = create_app(client, models=models, hosted_tools=["web_search"])
+    async with serving(app) as port:
         data = json.dumps(body).encode()
         status, headers, _ = await fetch(
             port, PATHS[format], "POST", data, content_type="application/json"
@@ -192,10 +203,10 @@ async def test_under_strict_what_the_provider_would_leave_out_is_a_400_that_name
 
 @formats
 async def test_under_strict_it_is_a_400(format):
-    body = body_of(format, something_new=1)
+    body = body_of(format, novelty=1)
     status, _, answer, seen = await Gateway(format, strict=True).ask(format, body)
     assert (status, seen) == (400, None)
-    assert b"something_new" in answer
+    assert b"novelty" in answer
 
 
 @modes
@@ -214,15 +225,15 @@ async def test_under_strict_a_client_that_says_nothing_of_store_is_answered(stre
 
 @formats
 async def test_a_member_that_is_null_says_nothing(format):
-    status, headers, _, _ = await Gateway(format).ask(format, body_of(format, something_new=None))
+    status, headers, _, _ = await Gateway(format).ask(format, body_of(format, novelty=None))
     assert (status, named(headers)) == (200, [])
 
 
 @modes
 async def test_what_the_provider_leaves_out_is_named_as_well(stream):
-    body = {"messages": HI, "stream": stream, "temperature": 0.5, "something_new": 1}
+    body = {"messages": HI, "stream": stream, "temperature": 0.5, "novelty": 1}
     status, headers, _, seen = await Gateway("openai-chat", "openai:gpt-5").ask("openai-chat", body)
-    assert (status, named(headers)) == (200, ["something_new", "temperature"])
+    assert (status, named(headers)) == (200, ["novelty", "temperature"])
     assert "temperature" not in seen.body
 
 
@@ -292,9 +303,9 @@ async def test_the_rate_limits_of_a_refusal_come_back_too(format, stream):
 
     gateway = Gateway(format)
     gateway.upstream = Loopback(refused)
-    body = body_of(format, stream=stream, something_new=1)
+    body = body_of(format, stream=stream, novelty=1)
     status, headers, answer, _ = await gateway.ask(format, body)
-    assert (status, headers["retry-after"], named(headers)) == (429, "7", ["something_new"])
+    assert (status, headers["retry-after"], named(headers)) == (429, "7", ["novelty"])
     back = {name for name in LIMITS if name in headers}
     assert back == {name for name in LIMITS if name.startswith(RATE_LIMITS.get(format, "none"))}
     assert b"secret" not in answer

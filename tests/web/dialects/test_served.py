@@ -337,6 +337,8 @@ def check_errors(seen: dict[str, Any], *names: str) -> None:
 
 # --- bad input, in every client's own shape -----------------------------------------------------------------
 
+GOOGLE_HI = [{"role": "user", "parts": [{"text": "hi"}]}]
+STATUSES = {"INVALID_ARGUMENT": "invalid_request", "UNAUTHENTICATED": "authentication"}
 UI = [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}]
 ENDPOINTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "openai:text", "messages": HI},
@@ -344,6 +346,7 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "/v1/messages": {"model": "openai:text", "max_tokens": 9, "messages": HI},
     "/ai/chat": {"model": "openai:text", "messages": UI},
     "/ollama/api/chat": {"model": "openai:text", "messages": HI},
+    "/v1beta/models/openai:text:generateContent": {"contents": GOOGLE_HI},
     "/agui": {
         "threadId": "t",
         "runId": "r",
@@ -356,6 +359,8 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
 def told_by(path: str, body: bytes) -> tuple[str, str | None]:
     """The text and the kind of an error, from where this path's clients read it."""
     said = json.loads(body)
+    if path.startswith("/v1beta/"):
+        return said["error"]["message"], STATUSES.get(said["error"]["status"])
     if path.startswith("/v1/"):
         assert said["error"]["message"]
         assert (said.get("type") == "error") == (path == "/v1/messages")
@@ -375,19 +380,20 @@ async def test_bad_input_is_refused_in_every_clients_own_shape_and_the_server_go
                 status, _, answer = await fetch(at.port, path, "POST", body, **headers)
                 return status, *told_by(path, answer)
 
-            name = "input" if "input" in good else "messages"
+            name = next(each for each in ("input", "contents", "messages") if each in good)
             unknown = json.loads(json.dumps(good).replace("openai:text", "openai:other"))
+            is_ollama = path == "/ollama/api/chat"  # to which it means: load the model
             for data, status, text in (
                 (b"{nonsense", 400, "JSON"),
                 (b"\xff\xfe", 400, "JSON"),
                 (b"[" * 100_000, 400, "JSON"),
                 ([], 400, "the body"),
                 ("hi", 400, "the body"),
-                ({**good, name: []}, 400, f"{name} is empty"),
+                *([] if is_ollama else [({**good, name: []}, 400, f"{name} is empty")]),
                 ({**good, name: 7}, 400, name),
                 ({**good, name: [7]}, 400, f"{name}[0]"),
                 ({**good, name: good[name] * 1001}, 413, "1001 messages"),
-                (unknown, 404, UNKNOWN),
+                *([(unknown, 404, UNKNOWN)] if "model" in json.dumps(good) else []),
             ):
                 got, said, kind = await refused(data)
                 assert (got, text in said) == (status, True), (
