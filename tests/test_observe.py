@@ -132,6 +132,7 @@ class Hanging:
         finally:
             if self._slow_close and until is not None:
                 self.closing.set()
+                self.hangs.set()
                 await asyncio.Event().wait()
 
     async def aclose(self) -> None:
