@@ -144,7 +144,7 @@ def _parse(name: str) -> _Rule | None:
     return None if matches is None else _Rule(matches, scheme, port)
 
 
-def _anything(host: str) -> bool:
+def _anything(_: str) -> bool:
     return True
 
 
