@@ -133,6 +133,7 @@ def _parse(name: str) -> _Rule | None:
     address, slash, size = name.partition("/")
     host, port = _split_port(address)
     known = _parse_address(host.strip("[]"))
+    matches: Matches | None
     if has_scheme and not name:  # all of its hosts
         matches = _anything
     elif slash:
