@@ -42,6 +42,8 @@ class API:
     """The environment variable with lines `Name: value` that go along with every request."""
     sdk: SDKAdapter | None = None
     """The vendor's SDK, for `get_client()` and `sdk_client=`."""
+    by_sdk: bool = False
+    """Whether the SDK's client sends every request, because it signs them or makes their URLs."""
 
 
 NO_KEY = "none"

@@ -31,6 +31,7 @@ from llmstream.providers.http.failures import (
     causes,
     is_connect_timeout,
     is_garbled,
+    is_without_credentials,
     reason,
 )
 from llmstream.providers.http.loop_clients import LoopClients
@@ -39,6 +40,7 @@ from llmstream.providers.secrets import (
     Secret,
     SecretHeaders,
     check_headers,
+    check_key,
     digest,
     reveal,
     secret_headers,
@@ -73,7 +75,9 @@ class Channel:
         self._config = config
         self._api = api
         self._key: Secret[str] | None = None
-        if config.sdk_client is None:
+        if api.by_sdk and config.api_key is not None:
+            self._key = check_key(config.api_key, "api_key")
+        elif config.sdk_client is None and not api.by_sdk:
             # A wrong address is reported before a missing key.
             self.base_url = find_url(api, config)
             self._key = find_key(api, config)
@@ -85,9 +89,9 @@ class Channel:
         # A traceback shows the locals of its frames, so those that hold secrets are hidden.
         ambient: Secret[Mapping[str, str]] = Secret({})
         added: Secret[list[Any]] = Secret([])
-        if config.sdk_client is not None:
-            first = self._take_given()
-            self._sdks = LoopClients(first, owned=False)
+        if api.by_sdk or config.sdk_client is not None:
+            first = self._new_sdk()
+            self._sdks = LoopClients(first, owned=config.sdk_client is None)
             added = Secret(first.secrets())
             base_url = str(first.sdk.base_url)
             check_base_url(base_url, allow_insecure_http=config.allow_insecure_http)
@@ -196,6 +200,8 @@ class Channel:
         is_ours = isinstance(last, (TypeError, ValueError, ConfigurationError))
         if is_ours and not isinstance(last, OSError):
             return ErrorInfo("invalid_request", f"the request can't be sent: {last}")
+        if is_without_credentials(found):
+            return ErrorInfo("authentication", f"no credentials for {self.name}: {reason(found)}")
         host = urlsplit(self.base_url).netloc
         if is_garbled(found):
             return ErrorInfo(
@@ -284,7 +290,7 @@ class Channel:
             from llmstream.providers.http.httpx2_client import Httpx2Client
 
             http = Httpx2Client(self._check).http
-        return sdk.make(http, self._key, self.base_url, config.headers)
+        return sdk.make(http, self._key, config.base_url or self.base_url, config.headers)
 
     def _vendor_sdk(self, argument: str = "") -> SDKAdapter:
         told = f"{argument}provider {self.name} isn't built on a vendor's SDK"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Factory = Callable[[ProviderConfig], Provider]
 
-_BUILT_IN = {
+BUILT_IN = {
     "openai": "llmstream.providers.openai:OpenAIProvider",
     "openai-responses": "llmstream.providers.openai:OpenAIResponsesProvider",
     "anthropic": "llmstream.providers.anthropic:AnthropicProvider",
@@ -32,6 +32,11 @@ _BUILT_IN = {
     "ollama": "llmstream.providers.ollama:OllamaProvider",
     "vertex": "llmstream.providers.gemini:VertexProvider",
     "local": "llmstream.providers.local:LocalProvider",
+    "anthropic-bedrock": "llmstream.providers.clouds:ClaudeAtAmazon",
+    "anthropic-vertex": "llmstream.providers.clouds:ClaudeAtGoogle",
+    "anthropic-foundry": "llmstream.providers.clouds:ClaudeAtMicrosoft",
+    "openai-bedrock": "llmstream.providers.clouds:OpenAIAtAmazon",
+    "openai-azure": "llmstream.providers.clouds:OpenAIAtAzure",
     "simulator": "llmstream.providers.simulator:SimulatorProvider",
 }
 _OWN_FORMAT = (
@@ -43,6 +48,14 @@ _OWN_FORMAT = (
     "gemini",
     "ollama",
 )
+_CLOUDS = {
+    "anthropic-bedrock": ("AWS_REGION",),
+    "anthropic-vertex": ("CLOUD_ML_REGION", "ANTHROPIC_VERTEX_PROJECT_ID"),
+    "anthropic-foundry": ("ANTHROPIC_FOUNDRY_RESOURCE", "ANTHROPIC_FOUNDRY_API_KEY"),
+    "openai-bedrock": ("AWS_REGION",),
+    "openai-azure": ("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION"),
+}
+"""Clouds that are asked through an SDK's client, and the variables without which none can be made."""
 _BARE = (
     (re.compile(r"(gpt-|o\d|chatgpt-)"), "openai"),
     (re.compile(r"claude-"), "anthropic"),
@@ -78,12 +91,12 @@ def register(name: str, factory: Factory) -> None:
 
 def is_known(name: str) -> bool:
     """Whether a model string may begin with this provider's name."""
-    return name in _BUILT_IN or name in _registered or name in _vendors()
+    return name in BUILT_IN or name in _registered or name in _vendors()
 
 
 def names() -> list[str]:
     """Every provider name that a model string may begin with."""
-    return sorted({*_BUILT_IN, *_vendors(), *_registered})
+    return sorted({*BUILT_IN, *_vendors(), *_registered})
 
 
 def create(config: ProviderConfig) -> Provider:
@@ -93,7 +106,7 @@ def create(config: ProviderConfig) -> Provider:
     vendor = _vendors().get(config.name)
     if vendor is not None:
         return vendor.create(config)
-    if config.name not in _BUILT_IN:
+    if config.name not in BUILT_IN:
         raise ConfigurationError(f"unknown provider {config.name!r}{advice(config.name)}")
     provider: Provider = _load(config.name)(config)
     return provider
@@ -104,7 +117,7 @@ def address_of(name: str) -> str | None:
     vendor = _vendors().get(name)
     if vendor is not None:
         return None if vendor.placeholders else vendor.url
-    api = getattr(_load(name), "api", None) if name in _BUILT_IN else None
+    api = getattr(_load(name), "api", None) if name in BUILT_IN else None
     return None if api is None else api.url
 
 
@@ -124,6 +137,7 @@ def listing() -> list[Listing]:
             )
             for vendor in _vendors().values()
         ),
+        *(_cloud(name, variables) for name, variables in _CLOUDS.items()),
         # Behind the vendor's row: without a model's name its key means that one.
         _listed_own("mistral-responses"),
         Listing(
@@ -214,7 +228,7 @@ def _vendors() -> dict[str, Vendor]:
 
 
 def _load(name: str) -> Any:
-    module, _, attribute = _BUILT_IN[name].partition(":")
+    module, _, attribute = BUILT_IN[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
@@ -247,6 +261,13 @@ def _vertex() -> Listing:
     missing = () if os.environ.get(_PROJECT) else (_PROJECT,)
     model = _load("vertex").default_model
     return Listing("vertex", model, (), missing, not missing, "needs Google's credentials")
+
+
+def _cloud(name: str, variables: tuple[str, ...]) -> Listing:
+    """A cloud has credentials of many kinds, so it is never the default."""
+    missing = tuple(variable for variable in variables if not os.environ.get(variable))
+    note = "with the cloud's credentials"
+    return Listing(name, _load(name).default_model, (), missing, not missing, note)
 
 
 def _has_local_model() -> bool:

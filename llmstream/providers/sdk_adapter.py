@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     import httpx2
 
 
+_KEYS = (
+    *("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token"),
+    *("aws_secret_access_key", "_azure_ad_token"),
+)
+"""Where the SDKs' clients keep what is secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class SDKAdapter:
     """The async client class of a vendor's SDK."""
@@ -59,6 +66,40 @@ class SDKAdapter:
             ConfigurationError,
         )
         return SDKConnection(given.with_options(max_retries=0), given=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CloudAdapter(SDKAdapter):
+    """A client class that finds its cloud's address and credentials in the environment by itself."""
+
+    needs: str = ""
+    """What it must find there."""
+    key_name: str = "api_key"
+    """The argument that takes an `api_key`."""
+
+    def make(
+        self,
+        http: httpx2.AsyncClient,
+        key: Secret[str] | None,
+        base_url: str,
+        headers: Mapping[str, str],
+    ) -> SDKConnection:
+        """A client over connections of ours. Raises ConfigurationError for what the environment lacks."""
+        http.event_hooks = {"request": [_begin], "response": [_refuse]}
+        sdk = importlib.import_module(self.package)
+        given = {
+            self.key_name: key,
+            "base_url": base_url,
+            "default_headers": SecretHeaders(headers),
+        }
+        options = {name: value for name, value in given.items() if value}
+        make = getattr(sdk, self.name)
+        try:
+            client = make(http_client=http, max_retries=0, **reveal(options))
+        except Exception as problem:  # noqa: BLE001  # of any kind: each cloud has its own
+            flaw = f"{self.name}: {problem} It needs {self.needs}"
+            raise ConfigurationError(flaw) from None
+        return SDKConnection(client, given=False)
 
 
 class SDKConnection:
@@ -126,7 +167,7 @@ class SDKConnection:
 
     def secrets(self) -> list[Any]:
         """The values of the SDK's own variables that a provider might echo."""
-        keys = [getattr(self.sdk, name, None) for name in ("api_key", "auth_token")]
+        keys = [getattr(self.sdk, name, None) for name in _KEYS]
         return [*keys, *secret_headers(self.custom_headers())]
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+from llmstream.providers import clouds, registry
 from llmstream.providers.compatible import VENDORS, Vendor
 from llmstream.wire.efforts import COMMON
 from llmstream.wire.fitting.rules import ANY_ID
@@ -67,6 +68,17 @@ BEDROCK = {
     ),
 }
 """What people want to know of Amazon Bedrock."""
+CLOUDS_HEAD = """
+## Claude and OpenAI's models in clouds
+
+These are asked through the client classes of the vendors' SDKs, which find their addresses and credentials in the
+environment, sign requests, and renew tokens. `api_key=` takes a bearer key (for Vertex AI an access token), `base_url=`
+another address. `get_client()` returns the SDK's client. What a cloud doesn't say in the environment, `sdk_client=` can
+hold: `LLMClient("anthropic:…", sdk_client=AsyncAnthropicVertex(credentials=…))`.
+
+| name | class | it needs | default model | source |
+|---|---|---|---|---|
+"""
 USUAL = {
     "max_tokens": "max_tokens",
     "developer_role": False,
@@ -83,11 +95,27 @@ USUAL = {
 
 def render() -> str:
     """The page."""
-    return HEAD + "".join(_line(vendor) for vendor in VENDORS.values()) + _bedrock()
+    vendors = "".join(_line(vendor) for vendor in VENDORS.values())
+    return HEAD + vendors + _bedrock() + _clouds()
 
 
 def _bedrock() -> str:
     return BEDROCK_HEAD + "".join(f"| {about} | {told} |\n" for about, told in BEDROCK.items())
+
+
+def _clouds() -> str:
+    rows = [provider for provider in vars(clouds).values() if _is_cloud(provider)]
+    named = {path.rpartition(":")[2]: name for name, path in registry.BUILT_IN.items()}
+    lines = [
+        f"| `{named[each.__name__]}` | `{each.api.sdk.name}` | {each.api.sdk.needs} | "
+        f"{f'`{each.default_model}`' if each.default_model else 'your deployment'} | {each.__doc__} |\n"
+        for each in rows
+    ]
+    return CLOUDS_HEAD + "".join(lines)
+
+
+def _is_cloud(value: object) -> bool:
+    return isinstance(value, type) and value.__module__ == clouds.__name__
 
 
 def _line(vendor: Vendor) -> str:

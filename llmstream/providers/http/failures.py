@@ -14,6 +14,9 @@ DISCONNECT = {
     *("ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError"),  # aiohttp's
 }
 
+_CLOUDS = frozenset({"botocore", "boto3", "google", "azure"})
+"""Packages that the SDKs ask for credentials."""
+
 
 def is_connect_timeout(found: list[BaseException]) -> bool:
     """Whether no connection was made in time. Over aiohttp the SDKs call any failed one that."""
@@ -30,6 +33,11 @@ def is_disconnect(found: list[BaseException]) -> bool:
 def is_garbled(found: list[BaseException]) -> bool:
     """Whether an answer came that isn't HTTP."""
     return any(_is_parser_error(cause) for cause in found)
+
+
+def is_without_credentials(found: list[BaseException]) -> bool:
+    """Whether a cloud's own library found no credentials, or none that it could use."""
+    return any(_package(cause) in _CLOUDS for cause in found)
 
 
 def causes(problem: BaseException) -> list[BaseException]:
