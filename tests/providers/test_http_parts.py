@@ -117,7 +117,8 @@ def of_httpx2(url: str) -> str | None:
 @example("http://example.com/v1", "", "", "http://proxy:3128", ["*"])
 @example("https://example.com/v1", "", "", "http://proxy:3128", ["https://"])
 @example("http://example.com/v1", "", "", "http://proxy:3128", ["https://"])
-@example("http://example.com/v1", "", "", "http://proxy:3128", ["all://"])
+@example("http://example.com/v1", "", "", "http://proxy:3128", ["all://", "all://"])
+@example("http://example.com/v1", "http://proxy:3128", "", "", ["all://"])
 def test_the_environment_s_proxies_are_those_of_httpx2(
     url: str, http: str, https: str, every: str, no_proxy: list[str]
 ) -> None:

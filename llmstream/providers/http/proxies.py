@@ -18,6 +18,8 @@ PORTS = {"http": 80, "https": 443}
 SCHEMES = ("http", "https", "socks5", "socks5h")
 """The kinds of proxies that httpx2 knows."""
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+_EVERYTHING = "all://"
+"""An entry of NO_PROXY."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Matches = Callable[[str], bool]
 
@@ -95,6 +97,9 @@ class Proxies:
         names = [name.strip() for name in found.get("no", "").split(",")]
         if "*" in names:
             self._by_scheme = {}
+        if _EVERYTHING in names:  # to httpx2 a proxy for one scheme says more than that
+            self._by_scheme.pop("all", None)
+            names = [name for name in names if name != _EVERYTHING]
         self._rules = [*filter(None, map(_parse, filter(None, names)))]
 
     def find(self, url: str) -> Proxy | None:
