@@ -39,7 +39,15 @@ from llmstream.streams.record import HEADER
 from llmstream.structured import objects
 from llmstream.testing import ScriptedProvider, VirtualClock
 from llmstream.web.conversation_endpoints import ChunkEncoder
-from llmstream.web.dialects import AgUi, AiSdk, AnthropicMessages, OpenAIChat, OpenAIResponses
+from llmstream.web.dialects import (
+    AgUi,
+    AiSdk,
+    AnthropicMessages,
+    GeminiStream,
+    OllamaChat,
+    OpenAIChat,
+    OpenAIResponses,
+)
 from llmstream.web.native_encoders import (
     AbortedError,
     JsonEncoder,
@@ -249,6 +257,10 @@ CONSUMERS = {
         OpenAIResponses(now=lambda: 0, new_id=lambda: "x"), {**ASKED, "input": "hi"}
     ),
     "messages": spoken(AnthropicMessages(new_id=lambda: "x"), {**ASKED, "max_tokens": 9}),
+    "gemini": spoken(
+        GeminiStream(new_id=lambda: "x"), {"model": "m", "contents": "hi", "alt": "sse"}
+    ),
+    "ollama": spoken(OllamaChat(now=lambda: 0), ASKED),
     "ag-ui": spoken(AgUi(), RUN),
     "ai sdk": spoken(AiSdk(), RUN),
     "stored turn": run_turn,
@@ -287,6 +299,8 @@ chunks      +++++ ..... +++++ ..... ..... ..... x..xx ..... .xx.. ..... ..... x+
 chat        +++++ +++++ +++++ ..... +..x+ ..... xxxxx ..... ..... xxxxx ..... xx..x xx... ..... xxxxx xxxxx
 responses   xxxxx xxxxx xxxxx ..... x..xx ..... xxxxx ..... ..... xxxxx ..... xx..x xx... ..... xxxxx xxxxx
 messages    +++++ xx++x +++++ ..... +..x+ ..... +++++ ..... ..... xx++x ..... xx..x xx... ..... xxxxx xxxxx
+gemini      +++++ +++++ +++++ ..... +..x+ ..... +++++ ..... ..... +++++ ..... xx..x xx... ..... xxxxx xxxxx
+ollama      +++++ +++++ +++++ ..... +..x+ ..... ..... ..... ..... ..... ..... xx..x xx... ..... xxxxx xxxxx
 ag-ui       +++++ xx++x xx++x xx++x xx+xx ++++. +++++ +++++ xx++x xx++x +++++ xx..x xx..+ ..... xxxxx xxxxx
 ai sdk      +++++ xxx+x xxx+x xx+++ xx+x+ ++++. ++++x ..... xx+++ xxx+x +++++ xx+x+ xxx.+ ..... xxxxx xxxxx
 stored turn x..xx x..x+ x..x+ +...+ x..x+ x..x+ x..x+ x..x+ x..x. x..x+ ..... x..x. x.... ..... xxxxx xxxxx

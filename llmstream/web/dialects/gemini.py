@@ -20,7 +20,15 @@ from typing import Any
 from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import BESIDE_REASONING, Start, StreamEvent
-from llmstream.messages import FinishReason, Message, Part, ReasoningPart, ToolCall, parse_arguments
+from llmstream.messages import (
+    FinishReason,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCall,
+    parse_arguments,
+)
 from llmstream.plain_values import amended
 from llmstream.web.dialects.answers import ProviderAnswer
 from llmstream.web.dialects.base import Answer, Ask
@@ -246,6 +254,8 @@ def _joined(messages: list[Message]) -> Iterator[Message]:
     """The messages, each answer as one: clients keep each chunk of a stream as a content of its own."""
     last: Message | None = None
     for message in messages:
+        if message.role == "assistant":
+            message.parts = [part for part in message.parts if not _is_empty(part)]
         if last is not None and last.role == message.role == "assistant":
             last.parts = [*last.parts, *message.parts]
             continue
@@ -254,6 +264,11 @@ def _joined(messages: list[Message]) -> Iterator[Message]:
         last = message
     if last is not None:
         yield last
+
+
+def _is_empty(part: Part) -> bool:
+    """Whether it is the text of a chunk that has none. Some providers refuse one."""
+    return isinstance(part, TextPart) and not part.text and part.provider_data is None
 
 
 def _unsealed(message: Message) -> Message:

@@ -47,7 +47,7 @@ class Upstream:
     """The provider that the served program asks. "after" answers once the client of "stall" has left."""
 
     provider: str
-    """"openai", "openai-responses" or "anthropic"."""
+    """Its name, such as "openai" or "gemini"."""
     agent: list[Sequence[ScriptItem]] = field(default_factory=lambda: AGENT)
     server: FaultServer = field(init=False)
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,7 +57,7 @@ class Upstream:
 
     async def _play(self, reply: Reply) -> None:
         assert reply.request is not None
-        scenario = reply.request.body["model"]
+        scenario = reply.request.model
         if scenario == "refused":
             await reply.whole(
                 429, reply.error_body("rate_limit_error", "secret limit"), {"retry-after": "0"}
@@ -82,9 +82,7 @@ class Upstream:
 
     def bodies(self, scenario: str) -> list[dict[str, Any]]:
         """What was asked of this model."""
-        return [
-            request.body for request in self.server.requests if request.body["model"] == scenario
-        ]
+        return [request.body for request in self.server.requests if request.model == scenario]
 
 
 @dataclass
@@ -122,7 +120,8 @@ async def served(
         options = ["--model", f"{provider}:text", "--base-url", server.url(provider), "--port", "0"]
         for scenario in MODELS:
             options += ["--allow-model", f"{provider}:{scenario}"]
-        keys = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
+        vendors = ("OPENAI", "ANTHROPIC", "GEMINI", "COHERE")
+        keys = {f"{vendor}_API_KEY": "k" for vendor in vendors}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "llmstream", "serve", *options),
             env={**os.environ, **keys, **environment},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
+import re
 from contextlib import aclosing
 from typing import Any
 
@@ -14,10 +16,10 @@ from hypothesis import given
 from llmstream import LLMClient, RetryPolicy, Usage
 from llmstream.errors import ErrorInfo
 from llmstream.events.types import EventType, Start, StreamEvent, opaque, text_delta
-from llmstream.messages import FinishReason, ReasoningPart, Source, ToolCall
+from llmstream.messages import FinishReason, ReasoningPart, Source, TextPart, ToolCall
 from llmstream.router import Candidate
 from llmstream.testing import ScriptedProvider
-from llmstream.web import Access, create_app
+from llmstream.web import Access, AuditLog, create_app
 from llmstream.web.dialects import GeminiGenerate, GeminiStream
 from llmstream.web.path_table import PathTable
 from llmstream.wire import decoder
@@ -33,6 +35,7 @@ HI = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
 BODY = {"model": "m", **HI}
 NAME = "a/model:7"
 """A name with all that may stand in one."""
+FILE_OF_ACCOUNT = {"fileData": {"fileUri": "gs://bucket/a.pdf", "mimeType": "application/pdf"}}
 KEY = "a-key-of-a-client"
 
 
@@ -137,6 +140,49 @@ async def test_a_refusal_of_the_provider_s_has_google_s_status() -> None:
     error = json.loads(said)["error"]
     assert (got, error["status"], head["retry-after"]) == (429, "RESOURCE_EXHAUSTED", "7")
     assert error["details"][-1]["requestId"] == head["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"tools": [{"googleSearch": {}}]}, "google_search"),
+        ({"tools": [{"code_execution": {}}]}, "code_execution"),
+        ({"contents": [{"parts": [FILE_OF_ACCOUNT]}]}, "files"),
+        ({"serviceTier": "priority"}, "priority"),
+    ],
+)
+async def test_what_works_on_the_operator_s_account_is_refused(members: Any, words: str) -> None:
+    status, _, said = await ask("generateContent", ["Hello"], body={**HI, **members})
+    error = json.loads(said)["error"]
+    assert (status, error["status"]) == (400, "INVALID_ARGUMENT")
+    assert f"--hosted-tool {words}" in error["message"]
+
+
+async def test_a_cache_of_the_operator_s_account_stays_here() -> None:
+    body = {**HI, "cachedContent": "cachedContents/of-somebody-else", "labels": {"a": "b"}}
+    _, head, _ = await ask("generateContent", ["Hello"], body=body)
+    assert "cachedContent: not handed on by this server" in head["x-llmstream-warnings"]
+
+
+async def test_audits_name_the_api_wherever_the_model_stands() -> None:
+    written = io.StringIO()
+    async with serving(app_of(["Hello"], observers=[AuditLog(written)])) as port:
+        for path, body in (
+            (f"/v1beta/models/{NAME}:generateContent", HI),
+            ("/v1/models/nobody:streamGenerateContent", HI),
+            ("/v1beta/models/m:embedContent", HI),
+            ("/api/chat", {"model": "nobody", "messages": [{"role": "user", "content": "hi"}]}),
+            ("/api/chat", {}),
+        ):
+            data = json.dumps(body).encode()
+            await fetch(port, path, "POST", data, content_type="application/json")
+    assert re.findall(r"api=(\S+) status=(\d+)", written.getvalue()) == [
+        ("gemini-generate", "200"),
+        ("gemini-generate", "404"),
+        ("other", "405"),
+        ("ollama-native", "404"),
+        ("api-chat", "400"),
+    ]
 
 
 @pytest.mark.parametrize("reason", FinishReason)
@@ -284,6 +330,7 @@ def test_what_another_provider_signed_comes_back_from_a_history_of_chunks() -> N
                 part["thoughtSignature"] = signature
     read = dialect.parse({**BODY, "contents": [*HI["contents"], *contents, *HI["contents"]]})
     assert [message.role for message in read.request.messages] == ["user", "assistant", "user"]
+    assert not any(part == TextPart("") for part in read.request.messages[1].parts)
     thoughts = [part for part in read.request.messages[1].parts if isinstance(part, ReasoningPart)]
     signed = [part for part in thoughts if part.signature]
     assert [(part.text, part.signature, part.format) for part in signed] == [
@@ -388,9 +435,10 @@ async def test_google_s_client_before_every_format(format: str) -> None:
 
 @pytest.mark.sdk
 @pytest.mark.filterwarnings("ignore")
-async def test_google_s_client_before_the_served_program() -> None:
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+async def test_google_s_client_before_the_served_program(provider: str) -> None:
     genai = pytest.importorskip("google.genai")
-    async with served() as at:
+    async with served(provider) as at:
         client = genai.Client(api_key="k", http_options={"base_url": at.url})
         answer = await client.aio.models.generate_content(model=at.model("text"), contents="hi")
         await client.aio.aclose()

@@ -303,8 +303,8 @@ async def test_the_official_client_before_every_format(format: str) -> None:
 
 
 @pytest.mark.sdk
-@pytest.mark.parametrize("path", ["", "/ollama"])
-async def test_the_official_client_before_the_served_program(path: str) -> None:
+@pytest.mark.parametrize(("provider", "path"), [("openai", ""), ("cohere", "/ollama")])
+async def test_the_official_client_before_the_served_program(provider: str, path: str) -> None:
     ollama = pytest.importorskip("ollama")
-    async with served() as at, ollama.AsyncClient(host=f"{at.url}{path}") as client:
+    async with served(provider) as at, ollama.AsyncClient(host=f"{at.url}{path}") as client:
         await check_text(client, at.model("text"), TEXT)
