@@ -5,6 +5,7 @@ A request begins as one that is good, since one made of chance is refused at its
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from contextlib import AsyncExitStack
@@ -28,6 +29,8 @@ FORMATS = {
     "openai-responses": "openai-responses",
     "anthropic": "anthropic-messages",
 }
+NAMING = ("/v1", "/chat", "/ollama", "/api")
+"""How the paths begin whose bodies may name a model."""
 UNFORESEEN = TABLE["internal"].text.encode()
 texts = st.text(st.characters(exclude_categories=()), max_size=5) | st.sampled_from(
     [
@@ -53,8 +56,81 @@ values = st.recursive(
 )
 
 
+PICTURE = base64.b64encode(PIXEL).decode()
+GOOGLE: dict[str, Any] = {
+    "contents": [
+        {
+            "role": "user",
+            "parts": [{"text": "x"}, {"inlineData": {"mimeType": "image/png", "data": PICTURE}}],
+        },
+        {
+            "role": "model",
+            "parts": [
+                {"text": "Hm", "thought": True, "thoughtSignature": "c2ln"},
+                {"functionCall": {"id": "c", "name": "f", "args": {"a": [1]}}},
+                {"executableCode": {"language": "PYTHON", "code": "1"}},
+            ],
+        },
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": 1}}}]},
+    ],
+    "systemInstruction": {"parts": [{"text": "x"}]},
+    "tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT"}}]}],
+    "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}},
+    "generationConfig": {
+        "temperature": 0.5,
+        "stopSequences": ["x"],
+        "responseMimeType": "application/json",
+        "responseSchema": {"type": "OBJECT", "nullable": True},
+        "thinkingConfig": {"thinkingBudget": 5, "includeThoughts": True},
+    },
+    "safetySettings": [{"category": "c", "threshold": "t"}],
+}
+OLLAMA: dict[str, Any] = {
+    "messages": [
+        {"role": "system", "content": "x"},
+        {"role": "user", "content": "x", "images": [PICTURE]},
+        {
+            "role": "assistant",
+            "content": "",
+            "thinking": "Hm",
+            "tool_calls": [{"function": {"name": "f", "arguments": {"a": [1]}}}],
+        },
+        {"role": "tool", "tool_name": "f", "content": "x"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    "options": {"temperature": 0.5, "stop": ["x"], "num_predict": -1, "min_p": 0.1},
+    "format": {"type": "object"},
+    "think": True,
+    "keep_alive": "5m",
+}
+PROMPT: dict[str, Any] = {
+    "prompt": "x",
+    "system": "x",
+    "images": [PICTURE],
+    "suffix": "",
+    "context": [],
+    "options": {"seed": 1},
+}
+
+
 def good_bodies(path: str) -> list[dict[str, Any]]:
     """Requests that each have much of what such a request may have."""
+    if path.endswith(("Content", ":countTokens")):
+        return [GOOGLE, {"generateContentRequest": GOOGLE}]
+    if path == "/ollama/api/chat":
+        return [OLLAMA]
+    if path.endswith("/api/generate"):
+        return [PROMPT]
+    if path.endswith("/api/show"):
+        return [{"model": "m"}]
+    if path == "/ai/chat":
+        path = "/api/chat"
+    if path == "/api/chat":
+        return [OLLAMA, *_good_bodies(path)]
+    return _good_bodies(path)
+
+
+def _good_bodies(path: str) -> list[dict[str, Any]]:
     if path == "/streaming_chat":
         return [{"request": "hi"}]
     ask = ASKING.get(path.removesuffix("/compact"))
@@ -96,9 +172,7 @@ def at(value: Any, path: tuple[Any, ...]) -> Any:
 def bodies(draw: st.DrawFn, path: str) -> Any:
     """A good request in which a few members were replaced, dropped, moved, or have another name."""
     body = copy.deepcopy(draw(st.sampled_from(good_bodies(path))))
-    body |= (
-        {"stream": draw(st.booleans()), "model": "m"} if path.startswith(("/v1", "/chat")) else {}
-    )
+    body |= {"stream": draw(st.booleans()), "model": "m"} if path.startswith(NAMING) else {}
     for _ in range(draw(st.integers(1, 3))):
         places = places_in(body)
         *parents, key = draw(st.sampled_from(places)) or (None,)
@@ -128,7 +202,8 @@ def requests(draw: st.DrawFn, document: dict[str, Any]) -> tuple[str, str, Any, 
     given: dict[str, dict[str, str]] = {"path": {}, "query": {}, "header": {}}
     for parameter in operation.get("parameters", ()):
         if parameter.get("required") or draw(st.booleans()):
-            given[parameter["in"]][parameter["name"]] = draw(texts)
+            value = draw(texts | st.just("m") if parameter["name"] == "model" else texts)
+            given[parameter["in"]][parameter["name"]] = value
     for name, value in given["path"].items():
         path = path.replace(f"{{{name}}}", quote(value.encode("utf-8", "replace"), safe=""))
     body = draw(bodies(path)) if "requestBody" in operation else None
