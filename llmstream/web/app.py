@@ -30,21 +30,9 @@ from llmstream.web.answer_head import WARNINGS
 from llmstream.web.app_state import Service
 from llmstream.web.conversation_endpoints import Conversing
 from llmstream.web.dialect_endpoints import dialect_routes
-from llmstream.web.dialects import (
-    AnthropicMessages,
-    Dialect,
-    GeminiGenerate,
-    OllamaChat,
-    OpenAIChat,
-    OpenAIResponses,
-    all_dialects,
-)
-from llmstream.web.dialects.base import api_of, paths_of
-from llmstream.web.dialects.gemini import COUNT, paths_of_models
-from llmstream.web.dialects.ollama import UNDER
-from llmstream.web.dialects.openai_responses import CompactedResponses
+from llmstream.web.dialects import OpenAIResponses, all_dialects
 from llmstream.web.endpoints import Native
-from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id, render_error
+from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
 from llmstream.web.gate import FORESEEN, Endpoint, Gate, describe_request
 from llmstream.web.health import HealthChecks
 from llmstream.web.hidden_keys import ShownPath
@@ -53,10 +41,9 @@ from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.metrics import Metrics
 from llmstream.web.native_encoders import AbortedError
-from llmstream.web.ollama_endpoints import PATHS as OLLAMA_PATHS
 from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
-from llmstream.web.path_table import PathTable
+from llmstream.web.path_words import ErrorShapes, apis_of
 from llmstream.web.refusals import Refusal, RenderError
 from llmstream.web.responses_socket import responses_routes
 from llmstream.web.served_request import RequestObserver, check_request_observers
@@ -167,7 +154,7 @@ def _assemble(
 ) -> Starlette:
     """The routes, and around them the gate, cross-origin rules and the answers to failures."""
     dialects = all_dialects()
-    shape = _ErrorShapes(dialects)
+    shape = ErrorShapes(dialects)
     others = [each for each in dialects if not isinstance(each, OpenAIResponses)]
     routes = [
         *dialect_routes(service, others),
@@ -184,7 +171,7 @@ def _assemble(
         access=access,
         slots=slots,
         shape=shape,
-        apis=_apis(dialects),
+        apis=apis_of(dialects),
         shown=shown,
         endpoints=_endpoints(routes),
         respond=respond,
@@ -226,53 +213,11 @@ def _endpoints(routes: Sequence[Route | WebSocketRoute]) -> dict[str, Endpoint]:
     }
 
 
-_OWN_APIS = {
-    "/chat": "native",
-    "/streaming_chat": "native",
-    "/api/chat/stream": "conversations",
-    "/api/chat/stream-http": "conversations",
-}
-"""The names of APIs that aren't a dialect's, by their paths."""
-
-
-def _apis(dialects: Sequence[Dialect]) -> PathTable[str]:
-    """The names of all APIs that ask a model, by their paths: a dialect's is its format's, or else made of its path."""
-    named = {path: api_of(each) for each in dialects for path in paths_of(each)}
-    compaction = {CompactedResponses.path: OpenAIResponses.format or ""}
-    return PathTable({**_OWN_APIS, **named, **compaction})
-
-
 _OUT_OF_SCOPE = {
     "/v1/embeddings": "Embeddings are out of this server's scope: ask their provider itself.",
     "/v1/completions": "Completions without messages are out of this server's scope: use /v1/chat/completions.",
 }
 """Paths that clients ask for and that won't come."""
-
-
-class _ErrorShapes:
-    """How an error is written at a path: as the clients of its dialect expect it."""
-
-    def __init__(self, dialects: Sequence[Dialect]) -> None:
-        shapes = {path: each.error for each in dialects for path in paths_of(each)}
-        ollama = OllamaChat().error
-        # Their clients also ask for what stands beside the one endpoint: `count_tokens`, `models` …
-        below = (
-            (AnthropicMessages.path, AnthropicMessages().error),
-            ("/v1beta", GeminiGenerate().error),
-            ("/v1/", OpenAIChat().error),
-            (UNDER, ollama),
-        )
-        self._shapes: PathTable[RenderError] = PathTable(
-            {
-                **shapes,
-                **dict.fromkeys(OLLAMA_PATHS, ollama),
-                **dict.fromkeys(paths_of_models(COUNT), GeminiGenerate().error),
-            },
-            below,
-        )
-
-    def __call__(self, path: str) -> RenderError:
-        return self._shapes.find(path) or render_error
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:

@@ -115,7 +115,7 @@ class Gate:
         path = own_path(connection.scope)
         method = connection.scope.get("method", "WebSocket")
         api = self._apis.find(path)
-        shown = path if api else self._shown(path)
+        shown = path if path in self._endpoints else self._shown(path)
         client = sender(connection)
         record = ServedRequest(request_id, method, shown, client, api or "other", self._observers)
         set_current(record)

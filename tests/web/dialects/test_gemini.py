@@ -303,6 +303,20 @@ async def test_a_key_comes_in_a_header_or_in_the_query_and_in_no_log(
     assert "nobody-here" not in caplog.text
 
 
+async def test_a_key_in_place_of_a_model_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    key = "AIzaSyCanary0123456789"
+    written = io.StringIO()
+    async with serving(app_of(["Hi"], observers=[AuditLog(written)])) as port:
+        for path in (f"/v1beta/models/{key}:generateContent", f"/v1/models/{key}:countTokens"):
+            data = json.dumps(HI).encode()
+            await fetch(port, path, "POST", data, content_type="application/json")
+        await fetch(port, f"/v1beta/models/{key}")
+    assert "generateContent" in written.getvalue()
+    assert key not in written.getvalue()
+    assert key not in caplog.text
+
+
 async def test_a_thinking_budget_is_lowered() -> None:
     config = {"thinkingConfig": {"thinkingBudget": 10_000_000}}
     _, head, _ = await ask("generateContent", ["Hi"], body={**HI, "generationConfig": config})
