@@ -89,6 +89,16 @@ BODIES: dict[type, Any] = {
 
 
 BODIES[SharedChat] = BODIES[AiSdk]
+TWINS = (GeminiGenerate, OllamaGenerate, SharedChat)
+"""Dialects whose encoders are those of another one."""
+dialects = pytest.mark.parametrize(
+    "dialect",
+    [
+        pytest.param(each, marks=[pytest.mark.slow] if type(each) in TWINS else [])
+        for each in all_dialects()
+    ],
+    ids=lambda dialect: type(dialect).__name__,
+)
 
 
 def encode(dialect: Dialect, events: list[StreamEvent], **body: Any) -> tuple[Ask, bytes]:
@@ -305,7 +315,7 @@ def test_an_error_keeps_its_kind_in_openais_and_anthropics_words(info: ErrorInfo
 _CUTS = ("truncated", "connection")
 
 
-@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+@dialects
 def test_nothing_follows_the_end(dialect: Dialect) -> None:
     ask = dialect.parse(BODIES[type(dialect)])
     for last in (
@@ -341,7 +351,7 @@ def test_a_failure_says_by_what_id_the_servers_log_can_be_searched(
     assert found == ["req-7"]
 
 
-@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+@dialects
 @given(legal=legal_streams())
 def test_a_run_of_text_is_written_as_its_pieces_are(dialect: Dialect, legal: Legal) -> None:
     """The short way for the second and later texts of a run gives the same bytes as the long way."""
@@ -352,7 +362,7 @@ def test_a_run_of_text_is_written_as_its_pieces_are(dialect: Dialect, legal: Leg
             assert short.feed(each) == long.feed(each)
 
 
-@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+@dialects
 def test_a_whole_answer_may_be_streamed(dialect: Dialect) -> None:
     """A batch's only event, to a client that asked for a stream."""
     message = Message("assistant", [TextPart("all of it")])
@@ -360,7 +370,7 @@ def test_a_whole_answer_may_be_streamed(dialect: Dialect) -> None:
     assert b"all of it" in data
 
 
-@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+@dialects
 def test_what_is_no_json_and_no_utf8_breaks_nothing(dialect: Dialect) -> None:
     half = "half a character: \ud83d"
     status = s.Status("progress", half, {"at": object(), "loss": math.nan})
@@ -383,7 +393,7 @@ def test_what_is_no_json_and_no_utf8_breaks_nothing(dialect: Dialect) -> None:
     assert data.count("half a character: \\ud83d") >= 3
 
 
-@pytest.mark.parametrize("dialect", all_dialects(), ids=lambda dialect: type(dialect).__name__)
+@dialects
 def test_no_text_cuts_a_line_in_two(dialect: Dialect) -> None:
     """For readers that cut lines as Python's str.splitlines does, oftener than JSON or SSE would have it."""
     odd = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei\r\nj"

@@ -24,6 +24,7 @@ from llmstream.web.dialects import GeminiGenerate, GeminiStream
 from llmstream.web.path_table import PathTable
 from llmstream.wire import decoder
 from llmstream.wire.formats import FORMATS
+from tests.example_counts import examples
 from tests.patience import PATIENCE
 from tests.web.dialects.grid import PNG, SCHEMA
 from tests.web.dialects.legal import Legal, legal_streams
@@ -230,8 +231,9 @@ async def test_the_sources_of_a_whole_answer_are_numbered_through() -> None:
     ]
 
 
-@pytest.mark.parametrize("alt", ["sse", None])
+@pytest.mark.parametrize("alt", ["sse", pytest.param(None, marks=pytest.mark.slow)])
 @given(legal=legal_streams())
+@examples(40)
 def test_whatever_is_said_a_client_of_the_format_reads(alt: str | None, legal: Legal) -> None:
     ask = GeminiStream().parse({**BODY, "alt": alt})
     encoder = (ask.dialect or GeminiStream()).encoder(ask)
@@ -277,8 +279,8 @@ async def test_models_and_counts_are_told() -> None:
         assert counts[0] == counts[1] > 0
 
 
-@pytest.mark.parametrize("end", ["generateContent", "countTokens", "streamGenerateContent"])
-@pytest.mark.parametrize("version", ["v1beta", "v1"])
+@pytest.mark.parametrize("end", ["generateContent", "countTokens"])
+@pytest.mark.parametrize("version", ["v1beta", pytest.param("v1", marks=pytest.mark.slow)])
 async def test_a_key_comes_in_a_header_or_in_the_query_and_in_no_log(
     version: str, end: str, caplog: pytest.LogCaptureFixture
 ) -> None:

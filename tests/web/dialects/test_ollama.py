@@ -21,6 +21,7 @@ from llmstream.web import create_app
 from llmstream.web.dialects import AiSdk, OllamaChat, SharedChat
 from llmstream.wire import decoder
 from llmstream.wire.formats import FORMATS
+from tests.example_counts import examples
 from tests.patience import PATIENCE
 from tests.web.dialects.gateway import HEARTBEAT
 from tests.web.dialects.gateway import serving as serving_scenarios
@@ -178,6 +179,7 @@ def test_only_a_whole_answer_ends_in_stop(reason: FinishReason) -> None:
 
 
 @given(legal_streams())
+@examples(40)
 def test_whatever_is_said_a_client_of_the_format_reads(legal: Legal) -> None:
     dialect = OllamaChat()
     encoder = dialect.encoder(dialect.parse({"model": "m", "messages": HI}))
@@ -193,6 +195,7 @@ def test_whatever_is_said_a_client_of_the_format_reads(legal: Legal) -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.text(), st.lists, max_leaves=5))
+@examples(40)
 def test_no_body_is_a_mistake_of_ours(value: Any) -> None:
     for name in ("model", "messages", "prompt", "options", "stream", "think", "format", "tools"):
         for dialect in (SharedChat(), OllamaChat()):

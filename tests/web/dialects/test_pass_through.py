@@ -134,11 +134,16 @@ def body_of(format: str, **members: Any) -> dict[str, Any]:
 
 
 modes = pytest.mark.parametrize("stream", [True, False])
-formats = pytest.mark.parametrize("format", list(PATHS))
+LATER = ("ollama-native", "gemini-generate")
+"""Formats that the core tries with the members that they hand on; the rest of their grid is slow."""
+formats = pytest.mark.parametrize(
+    "format",
+    [pytest.param(each, marks=pytest.mark.slow if each in LATER else ()) for each in PATHS],
+)
 
 
 @modes
-@formats
+@pytest.mark.parametrize("format", PATHS)
 async def test_listed_members_reach_a_provider_of_the_same_format(format, stream):
     members = listed_members(format)
     tools = {"tools": [{"type": "web_search"}]} if "tool_choice" in members else {}
