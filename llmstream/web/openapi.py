@@ -22,6 +22,7 @@ from llmstream.web.dialects import (
     AnthropicMessages,
     Dialect,
     GeminiGenerate,
+    GeminiStream,
     OllamaChat,
     OpenAIChat,
     OpenAIResponses,
@@ -240,6 +241,7 @@ _KNOW_DOCUMENTS = (
     OpenAIResponses,
     AnthropicMessages,
     GeminiGenerate,
+    GeminiStream,
     OllamaChat,
     SharedChat,
 )
@@ -251,8 +253,10 @@ def _dialects(dialects: Sequence[Dialect]) -> dict[str, Any]:
 
 
 def _posted(dialect: Dialect, path: str) -> dict[str, Any]:
-    described = _dialect(dialect)
-    return {**described, **_model_in(path)}
+    described = {**_dialect(dialect), **_model_in(path)}
+    if isinstance(dialect, GeminiStream):
+        described["parameters"].append({"name": "alt", "in": "query", "schema": {"enum": ["sse"]}})
+    return described
 
 
 def _model_in(path: str) -> dict[str, Any]:

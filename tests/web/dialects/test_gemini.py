@@ -305,6 +305,22 @@ async def test_a_key_comes_in_a_header_or_in_the_query_and_in_no_log(
     assert "nobody-here" not in caplog.text
 
 
+async def test_uvicorn_s_own_log_doesn_t_have_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+    app = app_of(["Hi"], access=Access(keys=[KEY]))
+    logged = {"access_log": True, "log_config": None, "log_level": "info"}
+    async with serving(app, **logged) as port:
+        path = f"/v1beta/models/{NAME}:generateContent?x=1&key={KEY}"
+        await fetch(port, path, "POST", json.dumps(HI).encode(), content_type="application/json")
+    lines = [each.getMessage() for each in caplog.records if each.name == "uvicorn.access"]
+    assert lines
+    assert all("?x=1 " in line for line in lines)
+    assert KEY not in caplog.text
+
+
 async def test_a_key_in_place_of_a_model_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     key = "AIzaSyCanary0123456789"
