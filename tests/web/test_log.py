@@ -266,6 +266,10 @@ async def ask(port: int, path: str, request_id: str, body=None, **headers: str) 
         return 200
 
 
+def as_id(path: str) -> str:
+    return "dialect" + re.sub(r"\W", "-", path)
+
+
 async def test_every_failure_leaves_one_record(tmp_path) -> None:
     raised = {
         "generator": "KeyError: 'in a generator'",
@@ -280,7 +284,8 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
         "closing": "OSError: at the end",
     }
     dialects = {
-        each.path: body | ({"model": "openai:m"} if "model" in body else {})
+        each.path.replace("{model}", "openai:m"): body
+        | ({"model": "openai:m"} if "model" in body else {})
         for each, body in BODIES.items()
     }
     forms = ("text/event-stream", "application/x-ndjson", "application/json", "text/plain")
@@ -295,7 +300,7 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
                 assert [message async for message in socket]
         assert await ask(port, "/open/chat", "chat", {"prompt": "hi"}) == 502
         for path, body in dialects.items():
-            await ask(port, f"/open{path}", f"dialect{path.replace('/', '-')}", body)
+            await ask(port, f"/open{path}", as_id(path), body)
         assert (
             await ask(port, "/open/streaming_chat", "routed", {"request": "my number is 1234"})
             == 200
@@ -380,7 +385,7 @@ async def test_every_failure_leaves_one_record(tmp_path) -> None:
         "chat",
         "conversation",
         "conversation-ws",
-        *(f"dialect{path.replace('/', '-')}" for path in dialects),
+        *map(as_id, dialects),
     ):
         check_provider_line(only(where))
     assert "the handler for 'billing' raised LookupError" in only("routed")[0]
