@@ -290,7 +290,8 @@ class Channel:
             from llmstream.providers.http.httpx2_client import Httpx2Client
 
             http = Httpx2Client(self._check).http
-        return sdk.make(http, self._key, config.base_url or self.base_url, config.headers)
+        base_url = self.base_url or config.base_url or ""
+        return sdk.make(http, self._key, base_url, config.headers)
 
     def _vendor_sdk(self, argument: str = "") -> SDKAdapter:
         told = f"{argument}provider {self.name} isn't built on a vendor's SDK"
