@@ -19,7 +19,16 @@ from llmstream.messages import FinishReason, Message, ToolCall, ToolResult
 from llmstream.streams import map_text
 from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.testing import ScriptedProvider
-from llmstream.web.dialects import Ask, all_dialects
+from llmstream.web.dialects import (
+    AgUi,
+    AiSdk,
+    AnthropicMessages,
+    Ask,
+    GeminiStream,
+    OllamaChat,
+    OpenAIChat,
+    OpenAIResponses,
+)
 from llmstream.web.dialects.ag_ui import Run
 from llmstream.web.dialects.ai_sdk import UiReply
 from llmstream.web.dialects.foreign_tool_calls import Withheld
@@ -292,9 +301,8 @@ def ask():
     return Ask(request, None, True)
 
 
-def dialect_encoder(index, reply=None):
+def dialect_encoder(dialect, reply=None):
     """The encoder of one dialect's answer."""
-    dialect = all_dialects()[index]
     asked = ask()
     if reply is None:
         body: dict[str, Any] = {
@@ -302,6 +310,8 @@ def dialect_encoder(index, reply=None):
             "max_tokens": 9,
             "messages": [{"role": "user", "content": "x"}],
             "input": "x",
+            "contents": "x",
+            "alt": "sse",
         }
         asked = dialect.parse({**body, "stream": True})
     asked.reply = reply or asked.reply
@@ -321,11 +331,13 @@ CONSUMERS = {
     "withheld": lambda: Withheld(ask()).sift,
     "operators": rewritten,
     **{name: (lambda name=name: encoder(name).feed) for name in FORMATS},
-    "chat dialect": lambda: dialect_encoder(0),
-    "responses dialect": lambda: dialect_encoder(1),
-    "messages dialect": lambda: dialect_encoder(2),
-    "ai sdk": lambda: dialect_encoder(3, UiReply(None, True)),
-    "ag-ui": lambda: dialect_encoder(4, Run("t", "r")),
+    "chat dialect": lambda: dialect_encoder(OpenAIChat()),
+    "responses dialect": lambda: dialect_encoder(OpenAIResponses()),
+    "messages dialect": lambda: dialect_encoder(AnthropicMessages()),
+    "gemini dialect": lambda: dialect_encoder(GeminiStream()),
+    "ollama dialect": lambda: dialect_encoder(OllamaChat()),
+    "ai sdk": lambda: dialect_encoder(AiSdk(), UiReply(None, True)),
+    "ag-ui": lambda: dialect_encoder(AgUi(), Run("t", "r")),
 }
 
 
