@@ -29,7 +29,8 @@ foreign = st.one_of(st.text(st.characters(exclude_categories=()), max_size=30), 
 def log_calls():
     """Every log call of the package: where it is, and its format."""
     for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        text = file.read_text("utf-8")
+        for node in ast.walk(ast.parse(text if "logger" in text else "")):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             owner = node.func.value

@@ -98,6 +98,7 @@ def test_ctrl_c_while_waiting() -> None:
         assert terminal.rows()[-1] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_retry_is_announced_and_counted_down() -> None:
     with serving(refuse(429, LIMITED, retry_after="2"), answer(CHAT, "Hello")) as server:
         terminal = Terminal(*server.options, "hi")
@@ -182,6 +183,7 @@ def test_escape_sequences_in_errors_and_tool_calls_do_nothing_either() -> None:
         assert b"\x1b[2J" not in terminal.raw
 
 
+@pytest.mark.slow
 def test_markdown_is_rendered_and_finished_blocks_are_written_once() -> None:
     steps = Steps(
         "# Title\n\nSome **bold** text.\n\n- one\n- two\n\n```py\nx = 1\n```\n\n",

@@ -223,9 +223,9 @@ async def test_a_provider_that_is_slow_but_goes_on_does_not_hang(
 async def test_a_provider_that_breaks_a_rule_is_found(
     make: Any, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmstream.testing.providers.LONG", 1.0)
-    monkeypatch.setattr("llmstream.testing.providers.SILENCE", 2.0)
-    monkeypatch.setattr("llmstream.testing.providers.AT_ONCE", 0.3)
+    monkeypatch.setattr(providers, "LIMITS", (0.2,))
+    monkeypatch.setattr(providers, "SILENCE", 1.0)
+    monkeypatch.setattr(providers, "AT_ONCE", 0.3)
     made = []
     with pytest.raises(AssertionError, match=problem):
         await check_provider(

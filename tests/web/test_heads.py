@@ -218,7 +218,13 @@ async def test_a_kept_connection_may_be_idle_for_longer_than_a_head(parser) -> N
 
 
 @over_both_in_turn
-@pytest.mark.parametrize("speaks", [True, False], ids=["half a head", "no handshake"])
+@pytest.mark.parametrize(
+    "speaks",
+    [
+        pytest.param(True, id="half a head"),
+        pytest.param(False, id="no handshake", marks=pytest.mark.slow),
+    ],
+)
 async def test_over_tls_too(parser, speaks) -> None:
     options = {
         "http": http(parser, head_time=0.2),
