@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from starlette.routing import compile_path
-
 HIDDEN = "[key]"
 _VENDORS_KEY = re.compile(
     r"\b(sk-|sk_|gsk_|xai-|pplx-|hf_|r8_|ghp_|glpat-|AKIA|AIza|eyJ)(?=[\w.=+~-]*\d)[\w.=+~-]{8,}",
@@ -26,6 +24,8 @@ class ShownPath:
     """A path for a log. Where the server has it, ids are shown; elsewhere nothing that may be a key is."""
 
     def __init__(self, paths: Iterable[str]) -> None:
+        from starlette.routing import compile_path  # errors are rendered where it isn't installed
+
         self._known = [compile_path(path)[0] for path in paths]
 
     def __call__(self, path: str) -> str:
