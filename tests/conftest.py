@@ -18,6 +18,7 @@ from tests import example_counts
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
+    from xdist.workermanage import WorkerController
 
 example_counts.register()
 
@@ -61,6 +62,18 @@ CLOCKS = {
 }
 """Files whose tests measure real time: one worker runs them, so that they never wait for one another."""
 
+LONG = (
+    "clocks",
+    "tests/test_patterns.py",
+    "tests/test_snippets.py",
+    "tests/test_soak.py",
+    "tests/test_examples.py",
+    "tests/gateway/test_processes.py",
+    "tests/web/test_many.py",
+    "tests/web/test_siege.py",
+)
+"""Files of few tests that take long: they begin first, so that no worker waits for one of them at the end."""
+
 LEFT_OUT = {path: package for path, package in NEEDS.items() if find_spec(package) is None}
 collect_ignore = list(LEFT_OUT)
 
@@ -97,6 +110,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
             return "clocks" if file in CLOCKS else file
+
+        def _assign_work_unit(self, node: WorkerController) -> None:
+            first = next((scope for scope in LONG if scope in self.workqueue), None)
+            if first is not None:
+                self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
 
     return ByFile(config, log)
 
