@@ -30,7 +30,7 @@ INPUTS = frozenset({"image", "file", "audio", "video"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What is known of a model. None: nobody told. Raises ValueError for facts that can't be."""
+    """The known facts about a model. None: nobody told. Raises ValueError for facts that can't be."""
 
     context: int | None = None
     """Tokens of prompt and answer together."""
@@ -78,7 +78,7 @@ def register(model: str, facts: ModelFacts) -> None:
 
 
 def lookup(model: str) -> ModelFacts | None:
-    """What is known of `"provider:model"`; None if nothing is.
+    """The facts about `"provider:model"`; None if nothing is known.
 
     Reads the list at its first use, which takes half a second. Raises ConfigurationError for an unknown provider.
     """
@@ -87,12 +87,12 @@ def lookup(model: str) -> ModelFacts | None:
 
 
 def facts_of(provider: Provider, model: str) -> ModelFacts | None:
-    """What is known of a model of this provider; None if nothing is. As `lookup` for the rest."""
+    """The facts about a model of this provider; None if nothing is known. As `lookup` for the rest."""
     return _facts(provider.name, _listed_address(provider), [model])
 
 
 def cost_reader(provider: Provider, asked: str) -> CostReader | None:
-    """What prices this provider's attempts, given the model that was asked; None where no price can be known.
+    """A function that prices this provider's attempts at a model; None where no price can be known.
 
     From the first call on the list is read in a thread, so that it's there when an answer ends.
     """
@@ -117,7 +117,7 @@ def _listed_address(provider: Provider) -> str | None:
 
 
 def _facts(provider: str, address: str | None, models: Sequence[str]) -> ModelFacts | None:
-    """What is known under these names of one model, the last first; what a user said comes before the list."""
+    """The facts about one model under these names, the last first; a user's word comes before the list."""
     own = [found for model in models if (found := _registered.get((provider, model)))]
     known: ModelFacts | None = None
     for model in models:

@@ -135,7 +135,7 @@ class Usage:
 
 
 def total_cost(usages: Iterable[Usage]) -> Decimal | None:
-    """What they cost together. None if one is unknown, for a part of a bill isn't the bill."""
+    """The sum of their costs. None if one is unknown, for a part of a bill isn't the bill."""
     first, *others = [usage.cost for usage in usages]
     for cost in others:
         if first is None or cost is None:

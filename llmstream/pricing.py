@@ -24,7 +24,7 @@ _PACKAGE = "genai_prices"
 
 
 class Pricing(Protocol):
-    """What a model's tokens cost."""
+    """The prices of a model's tokens."""
 
     def cost(self, usage: Usage) -> Decimal | None:
         """US dollars for one attempt; None where its tokens weren't reported."""

@@ -257,7 +257,7 @@ class Guard:
         return failed
 
     def _priced(self, usage: Usage | None) -> Usage | None:
-        """What this attempt used, and cost. A provider that names the cost knows best."""
+        """The attempt's usage with its cost. A provider that names the cost knows best."""
         if usage is None or self.price is None or usage.cost is not None:
             return usage
         cost = self.price(self._start.model if self._start else None, usage)
