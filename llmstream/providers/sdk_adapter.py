@@ -38,6 +38,8 @@ class SDKAdapter:
     """Of the class."""
     finish: Callable[[Any, Mapping[str, str]], None] | None = None
     """Called with a client that we made and its headers, to take from it what the environment added."""
+    key_name: str = "api_key"
+    """The argument that takes a key."""
 
     def make(
         self,
@@ -48,14 +50,20 @@ class SDKAdapter:
     ) -> SDKConnection:
         """A client over connections of ours."""
         http.event_hooks = {"request": [_begin], "response": [_refuse]}
-        sdk = importlib.import_module(self.package)
-        options: dict[str, Any] = {"max_retries": 0, "api_key": key, "base_url": base_url}
-        if headers:
-            options["default_headers"] = SecretHeaders(headers)
-        client = getattr(sdk, self.name)(http_client=http, **reveal(options))
+        given = {
+            self.key_name: key,
+            "base_url": base_url,
+            "default_headers": SecretHeaders(headers),
+        }
+        options = {name: value for name, value in given.items() if value}
+        client = self.construct({"http_client": http, "max_retries": 0, **options})
         if self.finish is not None:
             self.finish(client, headers)
         return SDKConnection(client, given=False)
+
+    def construct(self, options: dict[str, Any]) -> Any:
+        """The SDK's own client, made with these options."""
+        return getattr(importlib.import_module(self.package), self.name)(**reveal(options))
 
     def take(self, given: Any) -> SDKConnection:
         """A user's own client. It brings its own connections, where no check of ours can stand."""
@@ -74,32 +82,14 @@ class CloudAdapter(SDKAdapter):
 
     needs: str = ""
     """What it must find there."""
-    key_name: str = "api_key"
-    """The argument that takes an `api_key`."""
 
-    def make(
-        self,
-        http: httpx2.AsyncClient,
-        key: Secret[str] | None,
-        base_url: str,
-        headers: Mapping[str, str],
-    ) -> SDKConnection:
-        """A client over connections of ours. Raises ConfigurationError for what the environment lacks."""
-        http.event_hooks = {"request": [_begin], "response": [_refuse]}
-        sdk = importlib.import_module(self.package)
-        given = {
-            self.key_name: key,
-            "base_url": base_url,
-            "default_headers": SecretHeaders(headers),
-        }
-        options = {name: value for name, value in given.items() if value}
-        make = getattr(sdk, self.name)
+    def construct(self, options: dict[str, Any]) -> Any:
+        """The client. Raises ConfigurationError for what the environment lacks."""
         try:
-            client = make(http_client=http, max_retries=0, **reveal(options))
+            return SDKAdapter.construct(self, options)
         except Exception as problem:  # noqa: BLE001  # of any kind: each cloud has its own
             flaw = f"{self.name}: {problem} It needs {self.needs}"
             raise ConfigurationError(flaw) from None
-        return SDKConnection(client, given=False)
 
 
 class SDKConnection:

@@ -227,7 +227,7 @@ def _route(path: str) -> str:
 
 
 def _gemini_routes(service: Service) -> list[Route]:
-    """What Google's clients ask for beside answers."""
+    """The routes of Google's clients beside those of answers."""
     models, counts = GeminiModels(service), TokenCounts(service, CountedPrompt(), render_count)
     asked = [_route(path) for path in paths_of_models(COUNT)]
     return [

@@ -52,7 +52,7 @@ class OllamaModels:
         return JSONResponse({"models": [*map(self._listed, self._service.allowed)]})
 
     async def show(self, request: Request) -> Response:
-        """What is known of one of them. Raises RefusedError."""
+        """The facts about one of them. Raises RefusedError."""
         body = await _read(request, self._service.limits)
         given = as_text(body.get("model")) or as_text(body.get("name"))
         name = require_value(given, "model: name the model as a string", invalid)

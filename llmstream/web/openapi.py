@@ -187,7 +187,7 @@ def _models() -> dict[str, Any]:
 
 
 def _gemini() -> dict[str, Any]:
-    """What Google's clients ask for beside an answer."""
+    """The paths of Google's clients beside those of answers."""
     listed = _foreign("The models that may be asked for", _json({"type": "object"}))
     one = _foreign("One of them", _json({"type": "object"}))
     counted = {"type": "object", "properties": {"totalTokens": {"type": "integer"}}}
@@ -201,7 +201,7 @@ def _gemini() -> dict[str, Any]:
 
 
 def _ollama() -> dict[str, Any]:
-    """What Ollama's clients ask for beside an answer."""
+    """The paths of Ollama's clients beside those of answers."""
     paths: dict[str, Any] = {
         UNDER: {"get": _foreign("Ollama's own words", _given("text/plain", {"type": "string"}))}
     }

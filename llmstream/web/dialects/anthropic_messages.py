@@ -156,7 +156,7 @@ class _Frames(MessagesEncoder):
         return self.frames(event)
 
     def _opaque(self, data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """What another format's provider wants back is sealed: clients keep a signature as it is."""
+        """Seal what another format's provider wants back: clients keep a signature as it is."""
         if "phase" in data or data["format"] == FORMAT:
             return super()._opaque(data)
         if "item" in data:

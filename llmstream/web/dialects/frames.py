@@ -16,12 +16,12 @@ _HOLE = "\0"
 
 
 def render_frame(payload: Any) -> bytes:
-    """One event. Every line end in it is escaped, so no text can break a frame; what is no JSON is shown as text."""
+    """The frame of one event. No text breaks it: line ends are escaped. What isn't JSON is shown as text."""
     return b"data: " + render_json(payload, default=str) + b"\n\n"
 
 
 class RunsOfText:
-    """An answer whose texts that follow one another are not rendered anew.
+    """An answer that renders a run of texts from one template.
 
     Their frames differ in the text alone, so the second is learned from the first, and the rest are filled in: 0.3 us
     each in place of 3 to 6. Only for encoders whose frame for a text depends on nothing but the events before its run.

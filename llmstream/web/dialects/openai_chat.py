@@ -222,7 +222,7 @@ class _OfficialChunks(ChatEncoder):
         return iter(())
 
     def _add_own(self, own: dict[str, Any]) -> None:
-        """What a provider that speaks this format wants back goes on as it came, a signature with its words."""
+        """Hand on, as it came, what a provider of this format wants back: a signature with its words."""
         details = with_words(own.get("reasoning_details"), "".join(self._thought))
         self._thought.clear()
         if details:

@@ -65,7 +65,7 @@ class OpenAIResponses:
     keep_alive: bytes = b": ping\n\n"
 
     def parse(self, body: Any) -> Ask:
-        """What a request's JSON body asks for. Raises ValueError or TypeError that name the place.
+        """Read a request's JSON body. Raises ValueError or TypeError that name the place.
 
         Raises RefusedError, with OpenAI's code, for what only a server that keeps answers can do.
         """
@@ -122,7 +122,7 @@ class CompactedResponses(OpenAIResponses):
     path: str = "/v1/responses/compact"
 
     def parse(self, body: Any) -> Ask:
-        """What a request's JSON body asks for. Raises as `OpenAIResponses.parse` does."""
+        """Read a request's JSON body. Raises as `OpenAIResponses.parse` does."""
         body = {**object_of(body)}
         given = body.get("input")
         asked = [{"role": "user", "content": given}] if isinstance(given, str) else given
