@@ -12,6 +12,7 @@ from llmstream.errors import ConfigurationError
 from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import ServerSettings
 from llmstream.web import Metrics, RequestObserver, create_app
+from llmstream.web.request_records import UNREAD
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -129,6 +130,7 @@ class Gateway:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI app."""
         if scope["type"] == "lifespan":
+            scope.get("state", {})[UNREAD] = self._tell_unread
             await self._live(receive, send)
         else:
             await self._current.answer(scope, receive, send)
@@ -141,6 +143,10 @@ class Gateway:
         new.app.state.slots.go_on_from(old.app.state.slots)
         new.app.state.key_rates.go_on_from(old.app.state.key_rates)
         await old.retire()
+
+    def _tell_unread(self, status: int, client: str) -> None:
+        """Let the newest generation keep a record of what the server refused without it."""
+        self._current.app.state.records.tell_unread(status, client)
 
     def _generation(self, settings: ServerSettings) -> Generation:
         is_counting = any(isinstance(each, Metrics) for each in self._observers)

@@ -140,6 +140,11 @@ class Access:
         """The limits of a client by its name."""
         return self.key_limits.get(name) or self.key_limits.get(EVERYBODY, NO_LIMITS)
 
+    def is_key(self, word: str) -> bool:
+        """Whether a word is one of the keys. Nothing is known of those that a function knows."""
+        ring = self.keys.current if isinstance(self.keys, KeyFile) else self.keys
+        return isinstance(ring, KeyRing) and ring.find(word) is not None
+
     async def find_name(self, connection: HTTPConnection) -> tuple[str | None, str]:
         """The caller's name, None for a stranger. It isn't a key, nor guessable from one. Then why, for the log.
 

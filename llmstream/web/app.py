@@ -11,7 +11,6 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -33,9 +32,8 @@ from llmstream.web.dialect_endpoints import dialect_routes
 from llmstream.web.dialects import OpenAIResponses, all_dialects
 from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
-from llmstream.web.gate import FORESEEN, Endpoint, Gate, describe_request
+from llmstream.web.gate import FORESEEN, Endpoint, Gate
 from llmstream.web.health import HealthChecks
-from llmstream.web.hidden_keys import ShownPath
 from llmstream.web.hosted_tools import HostedTools
 from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
@@ -45,6 +43,7 @@ from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.path_words import ErrorShapes, apis_of
 from llmstream.web.refusals import Refusal, RenderError
+from llmstream.web.request_records import RecordedCORS, RequestRecords
 from llmstream.web.responses_socket import responses_routes
 from llmstream.web.served_request import RequestObserver, check_request_observers
 from llmstream.web.token_bound import default_tokens
@@ -163,21 +162,22 @@ def _assemble(
         *_metrics_routes(access, observers),
     ]
     paths = [*dict.fromkeys(route.path for route in routes)]
-    shown = ShownPath(paths)
-    respond = _Failure(shape, paths, shown).respond
+    endpoints = _endpoints(routes)
+    records = RequestRecords(
+        access, apis=apis_of(dialects), paths=paths, plain=endpoints, observers=observers
+    )
+    respond = _Failure(shape, paths, records).respond
     slots = Slots(service.limits)
     gate = Middleware(
         Gate,
         access=access,
         slots=slots,
         shape=shape,
-        apis=apis_of(dialects),
-        shown=shown,
-        endpoints=_endpoints(routes),
+        records=records,
+        endpoints=endpoints,
         respond=respond,
-        observers=observers,
     )
-    middleware = [_cors(access), gate] if access.origins else [gate]
+    middleware = [_cors(access, records), gate] if access.origins else [gate]
     app = _App(
         routes=routes,
         middleware=middleware,
@@ -185,6 +185,7 @@ def _assemble(
         lifespan=owned.lifespan,
     )
     app.state.slots, app.state.key_rates = slots, service.key_rates
+    app.state.records = records
     app.state.retired = service.retired
     return app
 
@@ -259,16 +260,16 @@ class _Failure:
     """Turns an endpoint's exception into a response in the words of its path."""
 
     def __init__(
-        self, shape: Callable[[str], RenderError], paths: Sequence[str], shown: ShownPath
+        self, shape: Callable[[str], RenderError], paths: Sequence[str], records: RequestRecords
     ) -> None:
-        self._shape, self._paths, self._shown = shape, paths, shown
+        self._shape, self._paths, self._records = shape, paths, records
 
     async def respond(self, request: Request, problem: Exception) -> Response:
         """The response. Starlette raises an unforeseen exception again, for the server to log."""
         request_id = getattr(request.state, "request_id", None) or new_request_id()
         headers: Mapping[str, str] | None = None
         if isinstance(problem, RefusedError):
-            log_refusal(problem, request_id, describe_request(request, self._shown))
+            log_refusal(problem, request_id, self._records.describe(request))
             info, headers = problem.info, problem.headers
         elif isinstance(problem, HTTPException):
             info, headers = self._explain(problem, request), problem.headers
@@ -328,14 +329,9 @@ def _model_of(model: str | Candidate) -> str:
     return model.model if isinstance(model, Candidate) else model
 
 
-def _cors(access: Access) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=access.origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", WARNINGS],
-    )
+def _cors(access: Access, records: RequestRecords) -> Middleware:
+    exposed = ("x-request-id", "retry-after", WARNINGS)
+    return Middleware(RecordedCORS, records=records, origins=access.origins, exposed=exposed)
 
 
 class _Anything(Routes):

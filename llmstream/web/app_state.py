@@ -30,7 +30,7 @@ from llmstream.web.limits import Limits, check_request
 from llmstream.web.native_encoders import Outgoing
 from llmstream.web.negotiation import Choice
 from llmstream.web.responses import respond
-from llmstream.web.served_request import current_request
+from llmstream.web.served_request import current_request, without_keys
 from llmstream.web.token_bound import bound_tokens
 
 _PATIENCE = 2.0
@@ -173,7 +173,7 @@ class Service:
             name = next(iter(allowed))
         if name not in allowed:
             known = ", ".join(allowed)
-            text = f"There is no model {name[:100]!r} here. There are: {known}"
+            text = f"There is no model {without_keys(name)[:100]!r} here. There are: {known}"
             raise RefusedError(404, "not_found", text[:2000])
         request = current_request()
         if request is not None:
@@ -204,7 +204,7 @@ class Service:
 
 def invalid(text: str) -> RefusedError:
     """A request that is wrong in itself."""
-    return RefusedError(400, "invalid_request", text[:500])
+    return RefusedError(400, "invalid_request", without_keys(text[:2_000])[:500])
 
 
 def refusal_of(problem: ValidationError) -> RefusedError:

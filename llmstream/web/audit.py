@@ -42,7 +42,8 @@ class AuditLog(RequestObserver):
     `as_json`: each is a JSON object. The logger needs no configuration: until a program has handlers of its own, the
     lines go to stderr. A file of a path is appended to, readable by its owner alone, and opened again once it was
     renamed, as logrotate does; `close` closes it. Lines are written at once, so let it be on a disk of this machine.
-    Health checks leave no line, nor do requests that a server refuses before the app sees them. Raises
+    Health checks leave no line. What the server refuses without the app (a head that is late, too large or no HTTP, a
+    connection too many) leaves one without method and path, if the server has our protocol class. Raises
     ConfigurationError for a file that can't be written.
     """
 

@@ -30,8 +30,7 @@ from llmstream.log import get_logger
 from llmstream.messages import Message, ToolResult
 from llmstream.options import NAMES
 from llmstream.plain_values import amended
-from llmstream.web.hidden_keys import hide_keys
-from llmstream.web.served_request import note_error
+from llmstream.web.served_request import note_error, without_keys
 from llmstream.wire.context_overflow import parse_overflow, plain_words
 from llmstream.wire.error_kinds import is_known
 from llmstream.wire.pass_through import PASSED
@@ -305,4 +304,4 @@ def log_refusal(problem: RefusedError, request_id: str, where: str = "") -> None
     told = "; ".join(filter(None, (str(problem), problem.reason, where)))
     cause = problem.__cause__ if status >= 500 else None
     line = "request %s: refused with %s: %s"
-    logger.log(level, line, request_id, status, hide_keys(told), exc_info=cause)
+    logger.log(level, line, request_id, status, without_keys(told), exc_info=cause)

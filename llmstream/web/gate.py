@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from llmstream.log import get_logger
@@ -25,17 +25,11 @@ from llmstream.web.access import (
     own_path,
     sender,
 )
-from llmstream.web.errors import RefusedError, log_refusal, new_request_id
-from llmstream.web.hidden_keys import ShownPath
+from llmstream.web.errors import RefusedError, log_refusal
 from llmstream.web.limits import Slots
-from llmstream.web.path_table import PathTable
 from llmstream.web.refusals import Refusal, RenderError
-from llmstream.web.served_request import (
-    RequestObserver,
-    ServedRequest,
-    note_error,
-    set_current,
-)
+from llmstream.web.request_records import UNREAD, RequestRecords, noting
+from llmstream.web.served_request import ServedRequest, note_error, set_current
 from llmstream.web.server_log import REFUSED
 from llmstream.web.wrong_keys import RepeatedRefusal, WrongKeys
 
@@ -49,12 +43,11 @@ Respond = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Gate:
-    """Lets requests in, or refuses them, and tells the observers of each.
+    """Lets requests in, or refuses them, and keeps the record of each.
 
-    `shape` gives the words of a path's dialect, `apis` the names of the APIs by their paths. What is posted to one of
-    `endpoints` goes straight there, since Starlette's layers cost more than all that an endpoint does. `respond` makes
-    the answer to what was raised. It is given here, inside of the CORS middleware: without its headers no page
-    elsewhere reads a 500.
+    `shape` gives the words of a path's dialect. What is posted to one of `endpoints` goes straight there, since
+    Starlette's layers cost more than all that an endpoint does. `respond` makes the answer to what was raised. It is
+    given here, inside of the CORS middleware: without its headers no page elsewhere reads a 500.
     """
 
     def __init__(
@@ -64,33 +57,32 @@ class Gate:
         access: Access,
         slots: Slots,
         shape: Callable[[str], RenderError],
-        apis: PathTable[str],
-        shown: ShownPath,
+        records: RequestRecords,
         endpoints: Mapping[str, Endpoint],
         respond: Respond,
-        observers: Sequence[RequestObserver] = (),
     ) -> None:
         self._app, self._access, self._shape = app, access, shape
-        self._slots = slots
+        self._slots, self._records = slots, records
         self._endpoints, self._respond = endpoints, respond
-        self._apis, self._shown, self._observers = apis, shown, observers
         self._wrong_keys = WrongKeys()
         self._has_warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, and pass on."""
         if scope["type"] not in ("http", "websocket"):
+            scope.get("state", {})[UNREAD] = self._records.tell_unread
             await self._app(scope, receive, send)
             return
         hide_query_key(scope)
         scope = _without_slash(scope)
         is_http = scope["type"] == "http"
         connection = HttpRequest(scope, receive) if is_http else HTTPConnection(scope)
-        request_id = new_request_id(connection.headers.get("x-request-id"))
+        request_id = self._records.request_id(connection)
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        record = self._record(connection, request_id)
+        record = self._records.new(connection, request_id)
+        set_current(record)
         problem: BaseException | None = None
-        send = _noting(send, record)
+        send = noting(send, record)
         record.begin()
         try:
             await self._answer(record, connection, receive, send)
@@ -109,17 +101,6 @@ class Gate:
         if record.status is None:
             response = await self._respond(request, problem)
             await response(request.scope, request.receive, send)
-
-    def _record(self, connection: HTTPConnection, request_id: str) -> ServedRequest:
-        """The record of a request, which is now the current one."""
-        path = own_path(connection.scope)
-        method = connection.scope.get("method", "WebSocket")
-        api = self._apis.find(path)
-        shown = path if path in self._endpoints else self._shown(path)
-        client = sender(connection)
-        record = ServedRequest(request_id, method, shown, client, api or "other", self._observers)
-        set_current(record)
-        return record
 
     async def _answer(
         self, record: ServedRequest, connection: HTTPConnection, receive: Receive, send: Send
@@ -189,14 +170,15 @@ class Gate:
     ) -> None:
         render = self._shape(own_path(scope))
         request_id = scope["state"]["request_id"]
-        host = sender(HTTPConnection(scope))
+        connection = HTTPConnection(scope)
+        host = sender(connection)
         is_repeated = isinstance(problem, RepeatedRefusal)
         if problem.info.status_code == 403:
             is_repeated = self._wrong_keys.is_repeated(host, problem)
         if is_repeated:
             note_error(problem.info, is_upstream=False)
         else:
-            log_refusal(problem, request_id, describe_request(HTTPConnection(scope), self._shown))
+            log_refusal(problem, request_id, self._records.describe(connection))
         response = Refusal(problem.info, request_id, render_error=render, headers=problem.headers)
         if scope["type"] == "http":
             await response(scope, receive, send)
@@ -230,17 +212,6 @@ class HttpRequest(Request):
         return self._known
 
 
-def _noting(send: Send, record: ServedRequest) -> Send:
-    """The server's `send`, of which the record is told what leaves first."""
-
-    def note_and_send(message: Message) -> Awaitable[None]:
-        if record.status is None or record.error is not None:
-            record.note_head(message)
-        return send(message)
-
-    return note_and_send
-
-
 async def deny(websocket: WebSocket, response: Refusal) -> None:
     """Refuse a WebSocket: with a real HTTP answer where the server can."""
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
@@ -248,13 +219,6 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
         REFUSED.set(True)
     else:
         await websocket.close(1008)
-
-
-def describe_request(connection: HTTPConnection, shown: ShownPath) -> str:
-    """Method, path and sender for the log. The query is left out, because it may hold a token."""
-    method = connection.scope.get("method", "WebSocket")
-    host = sender(connection)
-    return f"{method} {shown(connection.scope['path'])} from {host}"
 
 
 def _without_slash(scope: Scope) -> Scope:

@@ -107,6 +107,11 @@ class KeyFile:
     def __repr__(self) -> str:
         return f"KeyFile({self.path!r})"
 
+    @property
+    def current(self) -> KeyRing:
+        """The keys as they were when somebody last looked."""
+        return self._ring
+
     async def ring(self) -> KeyRing:
         """The keys that are in force now."""
         if time.monotonic() >= self._next_look:

@@ -29,8 +29,10 @@ from starlette.types import Receive
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from llmstream.web.access import UNKNOWN
 from llmstream.web.client_watch import WATCH, Stop, Watch
 from llmstream.web.connections import Bounds, Connections
+from llmstream.web.request_records import UNREAD
 from llmstream.web.websocket_frames import GuardedWebSocket
 
 if TYPE_CHECKING:
@@ -287,7 +289,15 @@ class Bounded(_Base):
             return
         if not answering or not self.cycle.response_started:
             self._wire.write(_answer(status))
+        if not self._reading_body:  # else the app has a record of it
+            self._tell_unread(status)
         self._close_our_half()
+
+    def _tell_unread(self, status: int) -> None:
+        """Let the app keep a record of what was answered without it."""
+        tell: Callable[[int, str], None] | None = self.app_state.get(UNREAD)
+        if tell is not None:
+            tell(status, self.client[0] if self.client else UNKNOWN)
 
     def _close_our_half(self) -> None:
         self._closing = True
@@ -372,6 +382,7 @@ class Bounded(_Base):
         # uvicorn would send nothing, and read on without end.
         if refused and not self._wire.is_closing():
             self._wire.write(_answer(400))
+            self._tell_unread(400)
             self._wire.close()
 
 

@@ -9,7 +9,7 @@ it, the gate, an endpoint or a delivery, writes it down there. It holds no conte
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -21,6 +21,7 @@ from llmstream.events.types import EventType, StreamEvent
 from llmstream.limits import Reservation
 from llmstream.log import get_logger
 from llmstream.messages import Usage
+from llmstream.web.hidden_keys import hide_keys
 from llmstream.web.key_limits import NO_LIMITS, KeyLimits
 from llmstream.web.native_encoders import AbortedError
 
@@ -50,10 +51,10 @@ class ServedRequest:
 
     id: str
     """As the client hears it in `x-request-id`."""
-    method: str
-    """"WebSocket" for one."""
-    path: str
-    """Below the app's own root, without the query. A client may write what it likes."""
+    method: str | None
+    """"WebSocket" for one; None where the server refused what it couldn't read."""
+    path: str | None
+    """Below the app's own root, without the query and without keys. A client may write what it likes. None as above."""
     client: str
     """The address that it comes from."""
     api: str
@@ -66,6 +67,8 @@ class ServedRequest:
     began: float = field(default_factory=time.monotonic)
     began_at: float = field(default_factory=time.time)
     """Seconds since 1970."""
+    hide: Callable[[str], str] = field(default=hide_keys, repr=False)
+    """Takes keys out of a text."""
     key: str | None = None
     """The name of the key. None: a stranger, a public path, or a server without keys."""
     model: str | None = None
@@ -146,6 +149,7 @@ class ServedRequest:
             self.api,
             self.observers,
             self.limits,
+            hide=self.hide,
             key=self.key,
         )
 
@@ -212,6 +216,12 @@ def note_error(info: ErrorInfo, *, is_upstream: bool) -> None:
     request = _CURRENT.get()
     if request is not None:
         request.note_error(info, is_upstream=is_upstream)
+
+
+def without_keys(text: str) -> str:
+    """A client's text without the keys in it, as far as the current request's server knows them."""
+    request = _CURRENT.get()
+    return hide_keys(text) if request is None else request.hide(text)
 
 
 _WANTED = (

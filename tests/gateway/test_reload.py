@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from contextlib import suppress
 
@@ -19,11 +20,13 @@ from llmstream.gateway.rate_table import RateTable
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
 from llmstream.limits import Rate
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
+from llmstream.web import AuditLog
 from llmstream.web.keys import hash_line
 from llmstream.web.server import running
 from tests.gateway.programs import HeldReply, open_stream
 from tests.patience import PATIENCE
 from tests.web.serving import events_of, fetch
+from tests.web.strangers import stranger
 
 KEY = "llmstream-canary-reload"
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -75,6 +78,21 @@ async def test_limits_are_those_of_the_newest_settings() -> None:
             assert (await fetch(port, "/chat", "POST", body))[0] == 413
             await gateway.replace(settings(upstream, "a", "[limits]\nmax_body = 1000"))
             assert (await fetch(port, "/chat", "POST", body))[0] == 200
+
+
+async def test_what_the_server_refuses_itself_is_audited_before_and_after_a_reload() -> None:
+    written = io.StringIO()
+    async with FaultServer() as upstream:
+        observers = [AuditLog(written)]
+        gateway = Gateway(settings(upstream, "a"), MemoryStore(), observers=observers)
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            for name in "bc":
+                async with stranger(port) as client:
+                    client.send(b"no HTTP\r\n\r\n")
+                    assert b" 400 " in await client.closed()
+                await gateway.replace(settings(upstream, name))
+    assert written.getvalue().count(" status=400 outcome=refused error=invalid_request ") == 2
 
 
 async def test_requests_under_way_count_for_the_new_limits() -> None:

@@ -26,6 +26,7 @@ from llmstream.web.served_request import ServedRequest
 from tests.patience import PATIENCE
 from tests.test_log import foreign
 from tests.web.serving import Client, fetch, serving
+from tests.web.strangers import http, over_both, stranger
 from tests.web.test_app import app_with, post
 from tests.web.test_conversation_endpoints import begin
 from tests.web.test_log import uvicorn
@@ -167,6 +168,86 @@ async def test_websockets_leave_lines_too() -> None:
         "ann /v1/responses 101 complete - -",
     ]
     assert SECRET not in written.getvalue()
+
+
+async def test_a_preflight_leaves_a_line_whether_its_page_may_ask_or_not() -> None:
+    pages = ("https://app.example.com", "https://evil.example")
+    written = io.StringIO()
+    access = Access(keys=[hash_line("ann", KEY)], origins=pages[:1])
+    app, _ = app_with(access=access, observers=[AuditLog(written)])
+    async with serving(app) as port:
+        for page in pages:
+            head = {"origin": page, "access_control_request_method": "POST"}
+            await fetch(port, "/v1/chat/completions", "OPTIONS", **head)
+        await fetch(port, "/v1/chat/completions", "OPTIONS", origin=pages[0])  # a plain OPTIONS
+    names = ("key", "method", "path", "status", "outcome")
+    told = [" ".join(line.get(name, "-") for name in names) for line in read(written.getvalue())]
+    assert told == [
+        "- OPTIONS /v1/chat/completions 200 complete",
+        "- OPTIONS /v1/chat/completions 400 refused",
+        "- OPTIONS /v1/chat/completions 401 refused",
+    ]
+
+
+BEGUN = b"POST /chat HTTP/1.1\r\nhost: localhost\r\n"
+KEYED = BEGUN + b"x-api-key: " + KEY.encode() + b"\r\n"
+NOT_READ = {
+    "no HTTP": (b"\x16\x03\x01 what\r\n\r\n", "400 refused invalid_request"),
+    "a late head": (BEGUN, "408 refused timeout"),
+    "a large head": (BEGUN + b"a: " + b"b" * 70_000 + b"\r\n\r\n", "431 refused invalid_request"),
+    "many headers": (BEGUN + b"a: b\r\n" * 200 + b"\r\n", "431 refused invalid_request"),
+}
+READ = {
+    "a body that is late": KEYED + b"content-length: 9\r\n\r\n{",
+    "a chunk that is wrong": KEYED + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+    "trailers without end": KEYED + b"transfer-encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 200,
+}
+
+
+@over_both
+@pytest.mark.parametrize("name", NOT_READ)
+async def test_what_the_server_refuses_without_the_app_leaves_a_line(parser, name) -> None:
+    sent, expected = NOT_READ[name]
+    app, written = audited()
+    protocol = http(parser, head_time=0.2, drain_time=0.1)
+    async with serving(app, http=protocol, lifespan="on") as port, stranger(port) as client:
+        client.send(sent)
+        await client.closed()
+    (line,) = read(written.getvalue())
+    assert " ".join((line["status"], line["outcome"], line["error"])) == expected
+    assert line["client"] == "127.0.0.1"
+    assert not {"key", "method", "path", "model"} & {*line}
+
+
+@over_both
+async def test_a_connection_too_many_leaves_a_line(parser) -> None:
+    app, written = audited()
+    protocol = http(parser, connections=1, drain_time=0.1)
+    async with serving(app, http=protocol, lifespan="on") as port, stranger(port) as first:
+        first.send(KEYED + b"content-length: 9\r\nexpect: 100-continue\r\n\r\n")
+        await first.hears(b"100 Continue")  # it isn't idle, so it can't be closed to make room
+        async with stranger(port) as second:
+            await second.closed()
+    told = [(line["status"], line.get("path")) for line in read(written.getvalue())]
+    assert told[0] == ("503", None)
+    assert told[1:] in (
+        [],
+        [("400", "/chat")],
+    )  # the first one's, which went in the middle of its body
+
+
+@over_both
+@pytest.mark.parametrize("name", READ)
+async def test_what_the_app_has_begun_to_read_leaves_one_line_however_it_ends(parser, name) -> None:
+    app, written = audited(limits=Limits(body_timeout=0.2))
+    protocol = http(parser, head_time=0.2, drain_time=0.1)
+    async with serving(app, http=protocol, lifespan="on") as port, stranger(port) as client:
+        client.send(READ[name])
+        await client.closed()
+    (line,) = [line for line in read(written.getvalue()) if "method" in line]
+    assert (line["path"], line["key"], line["outcome"]) == ("/chat", "ann", "refused")
+    others = [line for line in read(written.getvalue()) if "method" not in line]
+    assert others == []
 
 
 async def test_a_client_that_leaves_is_told() -> None:
