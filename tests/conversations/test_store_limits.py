@@ -362,6 +362,107 @@ steps = st.lists(
 )
 
 
+@pytest.fixture
+async def places(redis_port: int) -> AsyncIterator[Callable[..., list[RedisStore]]]:
+    """Makes a store for each of several machines, which share a Redis and these limits."""
+    clients: list[Redis] = []
+
+    def made(number: int = 8, *, ttl: float | None = None, **limits: int) -> list[RedisStore]:
+        clients.extend(Redis(port=redis_port) for _ in range(number))
+        return [RedisStore(each, ttl=ttl, limits=StoreLimits(**limits)) for each in clients]
+
+    async with Redis(port=redis_port) as client:
+        await client.flushdb()
+        yield made
+    for each in clients:
+        await each.aclose()
+
+
+async def counted(attempts: list[Any]) -> tuple[int, int]:
+    """How many succeeded, and how many found the store full."""
+    ended = await asyncio.gather(*attempts, return_exceptions=True)
+    refused = [each for each in ended if isinstance(each, StoreFullError)]
+    odd = [each for each in ended if each is not None and each is not True and each not in refused]
+    assert odd == []
+    return len(ended) - len(refused), len(refused)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("ttl", [None, 3_600])
+async def test_of_many_who_add_at_the_same_moment_no_more_get_in_than_may(places, ttl) -> None:
+    stores = places(ttl=ttl, all_conversations=5, all_sessions=7)
+    owners = [Owner("i", f"o-{n}", "p") for n in range(48)]
+    pairs = [(stores[n % 8], owner) for n, owner in enumerate(owners)]
+    added = [
+        store.add_conversation(ConversationRecord(owner.user_id, owner, created=1.0))
+        for store, owner in pairs
+    ]
+    assert await counted(added) == (5, 43)
+    begun = [
+        store.add_session(SessionRecord(owner.user_id, owner, token_hash="h", created=1.0))
+        for store, owner in pairs
+    ]
+    assert await counted(begun) == (7, 41)
+    kept = [id for owner in owners for id in await ids(stores[0], owner)]
+    assert len(kept) == 5
+    await stores[0].delete_conversation(kept[0])
+    late = ConversationRecord("late", ANN, created=1.0)
+    again = [store.add_conversation(late) for store in stores]
+    assert await counted(again) == (8, 0)  # it is one and the same
+
+
+@pytest.mark.services
+async def test_bytes_of_many_questions_at_the_same_moment_are_all_counted(places) -> None:
+    stores = places(all_bytes=12_000)
+    for n in range(8):
+        await talk(stores[n], f"c-{n}", Owner("i", f"o-{n}", "p"))
+        await stores[n].acquire(f"c-{n}", "l", 30)
+    asked = [
+        store.write(f"c-{n}", "l", 0, question("q", "x" * 3_000), release=False)
+        for n, store in enumerate(stores)
+    ]
+    written, refused = await counted(asked)
+    assert (written, refused) == (3, 5)
+    total = int(await stores[0]._redis.get("llmstream:{all}:size"))
+    sizes = await stores[0]._redis.hgetall("llmstream:{all}:sizes")
+    assert total == sum(map(int, sizes.values())) <= 12_000
+    hashes = [
+        await stores[0]._redis.hget(f"llmstream:conversation:c-{n}", "size") for n in range(8)
+    ]
+    assert sorted(map(int, sizes.values())) == sorted(map(int, hashes))
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("limits", [{}, {"all_conversations": 6}])
+async def test_of_one_owner_s_who_are_added_at_the_same_moment_the_last_stay(
+    places, limits
+) -> None:
+    stores = places(conversations=4, sessions=3, **limits)
+    added = [
+        store.add_conversation(ConversationRecord(f"c-{n}", ANN, created=1.0))
+        for n, store in enumerate(stores)
+    ]
+    added_now, refused = await counted(added)  # what isn't written yet can't make room for others
+    assert added_now >= (4 if limits else 8), refused
+    assert len(await ids(stores[0])) == 4
+    begun = [
+        store.add_session(SessionRecord(f"s-{n}", ANN, token_hash="h", created=1.0))
+        for n, store in enumerate(stores)
+    ]
+    await asyncio.gather(*begun)
+    found = [await stores[0].session(f"s-{n}") for n in range(8)]
+    assert len([each for each in found if each is not None]) == 3
+
+
+@pytest.mark.services
+async def test_a_question_that_isn_t_stored_isn_t_counted(places) -> None:
+    (store,) = places(1, all_bytes=10_000)
+    await talk(store, "a")
+    before = await store._redis.get("llmstream:{all}:size")
+    assert not await store.write("a", "not-held", 1, question("q", "x" * 500), release=False)
+    assert await store._redis.get("llmstream:{all}:size") == before
+
+
 @examples(40)
 @given(
     steps,

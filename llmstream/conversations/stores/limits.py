@@ -10,7 +10,7 @@ The rules of every store:
 4. `ttl` is a store's own: seconds after its last turn at which a conversation is forgotten, and after its beginning a
    session.
 
-Sizes are bytes of the records as JSON. In Redis what is added at the same moment isn't counted against each other.
+Sizes are bytes of the records as JSON. In Redis an owner's surplus goes right after the new was written.
 """
 
 from __future__ import annotations
@@ -57,7 +57,12 @@ class StoreLimits:
     @property
     def count_conversations(self) -> bool:
         """Whether conversations are counted at all."""
-        return self.conversations is not None or self.owner_bytes is not None or self.count_all
+        return self.count_owner or self.count_all
+
+    @property
+    def count_owner(self) -> bool:
+        """Whether those of each owner are."""
+        return self.conversations is not None or self.owner_bytes is not None
 
     @property
     def count_all(self) -> bool:
@@ -83,30 +88,42 @@ class StoreLimits:
         `of_owner` and `total` are what is stored now. Raises ConversationLimitError or StoreFullError, and then nothing
         is to go.
         """
-        mine = sorted(of_owner, key=lambda kept: (kept.is_used, kept.used), reverse=True)
+        mine = [*of_owner]
+        self.check_size(new.size)
+        gone = self.surplus(mine, new)
+        replaced = [*gone, *(kept for kept in mine if kept.id == new.id)]
+        rest = total.without(replaced)
+        self.check_total(Total(rest.number + 1, rest.size + new.size))
+        return gone
+
+    def check_size(self, size: int) -> None:
+        """Raise ConversationLimitError for a conversation that alone is too much for its owner."""
+        require(
+            within(size, self.owner_bytes),
+            f"the conversation takes {size} bytes, of {self.owner_bytes} that its owner has: begin another",
+            ConversationLimitError,
+        )
+
+    def surplus(self, of_owner: Iterable[Kept], new: Kept) -> list[Kept]:
+        """The conversations of an owner that go, so that `new` and the rest are within the limits."""
+        mine = sorted(of_owner, key=lambda kept: (kept.is_used, kept.used, kept.id), reverse=True)
         others = [kept for kept in mine if kept.id != new.id]
         size = new.size + sum(kept.size for kept in others)
         gone = []
         while others and not self._owner_has_room(len(others) + 1, size):
             gone.append(others.pop())
             size -= gone[-1].size
-        require(
-            self._owner_has_room(len(others) + 1, size),
-            f"the conversation takes {size} bytes, of {self.owner_bytes} that its owner has: begin another",
-            ConversationLimitError,
-        )
-        replaced = [*gone, *(kept for kept in mine if kept.id == new.id)]
-        self._check_total(total.without(replaced), new)
         return gone
 
     def _owner_has_room(self, count: int, size: int) -> bool:
         return within(count, self.conversations) and within(size, self.owner_bytes)
 
-    def _check_total(self, total: Total, new: Kept) -> None:
+    def check_total(self, total: Total) -> None:
+        """Raise StoreFullError where a store may not keep as much."""
         many = _FULL.format("conversations", "all_conversations")
-        require(within(total.number + 1, self.all_conversations), many, StoreFullError)
+        require(within(total.number, self.all_conversations), many, StoreFullError)
         large = _FULL.format("bytes", "all_bytes")
-        require(within(total.size + new.size, self.all_bytes), large, StoreFullError)
+        require(within(total.size, self.all_bytes), large, StoreFullError)
 
     def check_sessions(self, count: int) -> None:
         """Raise StoreFullError where a store with `count` sessions may have no more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 from llmstream.checks import require
@@ -20,6 +21,7 @@ from llmstream.conversations.stores.limits import (
     size_of,
 )
 from llmstream.conversations.stores.protocol import BUSY, parse, parse_turns, render, render_turns
+from llmstream.conversations.stores.redis_book import RedisBook
 from llmstream.conversations.stores.redis_errors import ADVICE, NOEVICTION, explain
 from llmstream.log import get_logger
 
@@ -75,34 +77,28 @@ class RedisStore:
             "renew": redis_scripts.RENEW,
             "write": redis_scripts.WRITE,
             "release": redis_scripts.RELEASE,
-            "count": redis_scripts.COUNT,
+            "book": redis_scripts.BOOK,
         }
         self._scripts = {name: redis.register_script(text) for name, text in scripts.items()}
+        names = ("used", "sizes", "size")
+        self._sessions = RedisBook(self._book, [self._all_key("sessions")])
+        self._conversations = RedisBook(self._book, [self._all_key(name) for name in names])
 
     async def add_session(self, session: SessionRecord) -> None:
         """Keep a new session. Raises StoreFullError."""
-        mine, everyone, now = (
-            self._sessions_key(session.owner),
-            self._all_key("sessions"),
-            time.time(),
-        )
-        limits, surplus = self.limits, []
-        if limits.sessions is not None:
-            await self._forget_old_sessions(mine, now)
-            surplus = await self._ask(self._redis.zrange(mine, 0, -limits.sessions))
-        if limits.all_sessions is not None:
-            await self._forget_old_sessions(everyone, now)
-            count = await self._ask(self._redis.zcard(everyone))
-            limits.check_sessions(count - len(surplus))
-            await self._ask(self._redis.zadd(everyone, {session.id: now}))
-        await self._delete_sessions(mine, surplus)
+        mine = self._sessions_key(session.owner)
+        await self._forget_old_sessions(mine)
+        await self._enter_session(session.id, mine)
         # Listed first: cut off in between, the list names one that isn't there, which does no harm.
-        await self._ask(self._redis.zadd(mine, {session.id: now}))
+        await self._ask(self._redis.zadd(mine, {session.id: time.time()}))
         if self._ttl:
             await self._ask(self._redis.pexpire(mine, self._ttl))
         await self._ask(
             self._redis.set(self._session_key(session.id), render(session), px=self._ttl or None)
         )
+        if self.limits.sessions is not None:
+            surplus = await self._ask(self._redis.zrange(mine, 0, -self.limits.sessions - 1))
+            await self._delete_sessions(mine, surplus)
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """The session of this id, if there is one."""
@@ -116,13 +112,12 @@ class RedisStore:
         record, texts = render(conversation), await render_turns(turns)
         size = size_of(record) + sum(map(size_of, texts))
         self.limits.check_question(len(texts) - 1, 0)
-        new = Kept(conversation.id, time.time(), size, bool(texts))
-        await self._make_room(conversation.owner, new)
+        await self._enter(conversation.owner, Kept(conversation.id, inf, size, bool(texts)))
         # Listed first: cut off in between, the list names one that isn't there, which does no harm.
         await self._list(conversation)
         unfinished = _unfinished(turns[-1]) if turns else ""
         await self._run("add", conversation.id, record, unfinished, *texts)
-        await self._count(conversation.id, size)
+        await self._forget_surplus(conversation.owner)
 
     async def conversation(self, conversation_id: str) -> ConversationRecord | None:
         """The conversation of this id, if there is one."""
@@ -193,13 +188,15 @@ class RedisStore:
     ) -> bool:
         """Store the turn, if the lease is held. Raises ConversationLimitError or StoreFullError."""
         (text,) = await render_turns([turn])
+        owner = None
         if is_question(turn):
             self.limits.check_question(position, size_of(text))
-            await self._make_room_for_turn(conversation_id, position, text)
+            owner = await self._enter_turn(conversation_id, position, text)
         given = (lease, position, text, turn.id, _unfinished(turn), int(release))
         size = await self._run("write", conversation_id, *given)
-        if size:
-            await self._count(conversation_id, size)
+        await self._note_size(conversation_id, size or await self._size(conversation_id))
+        if owner is not None:
+            await self._forget_surplus(owner)
         return bool(size)
 
     async def release(self, conversation_id: str, lease: str) -> None:
@@ -211,24 +208,64 @@ class RedisStore:
 
     # --- limits ------------------------------------------------------------------------------------------
 
-    async def _make_room_for_turn(self, conversation_id: str, position: int, text: str) -> None:
-        if not self.limits.count_conversations:
+    async def _enter_session(self, id: str, mine: str) -> None:
+        """Count a session among all. Raises StoreFullError. `mine` is the list of its owner's."""
+        most, own = self.limits.all_sessions, self.limits.sessions
+        if most is None:
             return
+        refused = await self._sessions.enter(id, 0, ttl=self._ttl, most=most)
+        if refused is not None and own is not None:
+            going = [*map(_text, await self._ask(self._redis.zrange(mine, 0, -own)))]
+            refused = await self._sessions.enter(id, 0, ttl=self._ttl, most=most, gone=going)
+        if refused is not None:
+            self.limits.check_sessions(refused.number - 1)
+
+    async def _enter_turn(self, conversation_id: str, position: int, text: str) -> Owner | None:
+        """Make room for a question, as `_enter` does. Returns the conversation's owner, if there is anything to do."""
+        if not self.limits.count_conversations:
+            return None
         key = self._key(conversation_id)
         data, size = await self._ask(self._redis.hmget(key, ["data", "size"]))
         if data is None:  # deleted meanwhile, which the write says
-            return
+            return None
         before = await self._ask(self._redis.hstrlen(key, str(position)))
         grown = int(size or 0) + size_of(text) - before
         owner = parse(ConversationRecord, data).owner
-        await self._make_room(owner, Kept(conversation_id, time.time(), grown, is_used=True))
+        await self._enter(owner, Kept(conversation_id, inf, grown, is_used=True))
+        return owner
 
-    async def _make_room(self, owner: Owner, new: Kept) -> None:
-        """Forget what goes for `new`. Raises ConversationLimitError or StoreFullError."""
-        if not self.limits.count_conversations:
+    async def _enter(self, owner: Owner, new: Kept) -> None:
+        """Count `new` among all, before it is written. Raises ConversationLimitError or StoreFullError.
+
+        Whoever writes at the same moment is counted as well. A full store has room for whose own surplus goes.
+        """
+        self.limits.check_size(new.size)
+        if not self.limits.count_all:
             return
-        total = Total(*await self._count())
-        for kept in self.limits.make_room(await self._kept_of(owner), total, new):
+        refused = await self._try(new)
+        if refused is not None:
+            surplus = self.limits.surplus(await self._kept_of(owner), new)
+            refused = await self._try(new, surplus) if surplus else refused
+        if refused is not None:
+            self.limits.check_total(refused)
+
+    async def _try(self, new: Kept, gone: Sequence[Kept] = ()) -> Total | None:
+        limits, ids = self.limits, [kept.id for kept in gone]
+        most, most_bytes = limits.all_conversations, limits.all_bytes
+        return await self._conversations.enter(
+            new.id, new.size, ttl=self._ttl, most=most, most_bytes=most_bytes, gone=ids
+        )
+
+    async def _forget_surplus(self, owner: Owner) -> None:
+        """Forget what is too much of an owner's, now that the new is there: two who write see each other's."""
+        if not self.limits.count_owner:
+            return
+        mine = await self._kept_of(owner)
+        if not mine:
+            return
+        # By the server's time, so all who look agree.
+        last = max(mine, key=lambda kept: (kept.used, kept.id))
+        for kept in self.limits.surplus(mine, last):
             await self._delete(owner, kept.id)
 
     async def _kept_of(self, owner: Owner) -> list[Kept]:
@@ -247,34 +284,43 @@ class RedisStore:
             if used is not None
         ]
 
-    async def _count(self, conversation_id: str = "", size: int = 0) -> tuple[int, int]:
-        """Note the bytes of a conversation, -1 where it is gone. The number of all, and their bytes."""
+    async def _size(self, conversation_id: str) -> int:
+        """The bytes of a conversation; 0 where it is gone."""
+        return int(await self._ask(self._redis.hget(self._key(conversation_id), "size")) or 0)
+
+    async def _note_size(self, conversation_id: str, size: int) -> None:
+        """Count the bytes that a conversation has now; 0 where it is gone."""
         if not self.limits.count_all:
-            return 0, 0
-        keys = [self._all_key(name) for name in ("used", "sizes", "size")]
-        run = self._scripts["count"]
-        number, total = await self._ask(run(keys=keys, args=(conversation_id, size, self._ttl)))
-        return number, total
+            return
+        if size:
+            await self._conversations.enter(conversation_id, size, ttl=self._ttl)
+        else:
+            await self._conversations.drop(conversation_id)
+
+    async def _book(self, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        return await self._ask(self._scripts["book"](keys=keys, args=arguments))
 
     async def _delete(self, owner: Owner, conversation_id: str) -> bool:
         """Forget a conversation; returns whether it was there."""
         # Off the list first, which takes one on again that is used meanwhile.
         await self._ask(self._redis.zrem(self._owner_key(owner), conversation_id))
         deleted = await self._ask(self._redis.delete(self._key(conversation_id)))
-        await self._count(conversation_id, -1)
+        if self.limits.count_all:
+            await self._conversations.drop(conversation_id)
         return bool(deleted)
 
     async def _delete_sessions(self, mine: str, ids: Sequence[str | bytes]) -> None:
         """Forget sessions of an owner, whose list is at `mine`."""
         for id in map(_text, ids):
             await self._ask(self._redis.delete(self._session_key(id)))
-            await self._ask(self._redis.zrem(self._all_key("sessions"), id))
+            await self._sessions.drop(id)
             await self._ask(self._redis.zrem(mine, id))
 
-    async def _forget_old_sessions(self, listed: str, now: float) -> None:
-        """Drop from a list the sessions that the server has forgotten by now."""
-        if self.ttl is not None:
-            await self._ask(self._redis.zremrangebyscore(listed, "-inf", now - self.ttl))
+    async def _forget_old_sessions(self, mine: str) -> None:
+        """Drop from an owner's list the sessions that the server has forgotten by now."""
+        if self.ttl is not None and self.limits.sessions is not None:
+            oldest = time.time() - self.ttl
+            await self._ask(self._redis.zremrangebyscore(mine, "-inf", oldest))
 
     # --- inside ------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ A conversation is one hash, so that Redis evicts or expires all of it or nothing
     count                       how many turns there are
     0, 1, 2 …                   the turns, as JSON, by position
     unfinished                  the id of the last turn, unless that is complete
-    size, used                  its bytes, and the server's time of its last use in ms
+    size, used                  its bytes, and the server's time of its last use in µs
     lease, seconds, beat, seen  the lease: who has it, its length in ms, a number that each renewal
                                 raises, and when another first asked for it since then
 
@@ -23,7 +23,7 @@ that one has watched the mark by a clock of its own (`ARGV[5]`).
 _KEEP = """
 local function keep()
   local time = redis.call('TIME')
-  redis.call('HSET', KEYS[1], 'used', time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call('HSET', KEYS[1], 'used', string.format('%.0f', time[1] * 1000000 + time[2]))
   if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 end
 """
@@ -110,28 +110,52 @@ return size
 RELEASE = """
 if redis.call('HGET', KEYS[1], 'lease') == ARGV[2] then redis.call('HDEL', KEYS[1], 'lease', 'seen') end
 """
-# All conversations: KEYS 1 a sorted set of their ids by last use, 2 a hash of their bytes, 3 the sum of those.
-# ARGV: 1 an id, or nothing, 2 its bytes, or -1 where it is gone, 3 the TTL in ms (0: none).
-# Forgets those that the server has forgotten by now. Gives their number and their bytes.
-COUNT = """
+# All of one kind: KEYS 1 a sorted set of their ids by last use and, where bytes count, 2 a hash of them, 3 their sum.
+# ARGV: 1 the TTL in ms (0: none), 2 the most ids and 3 the most bytes (-1: no limit), 4 an id that is used now, or
+# nothing, 5 its bytes, 6… ids that go. Forgets those that the server has forgotten by now.
+# Gives nothing, or, with nothing changed, the number and the bytes that would be too much.
+BOOK = """
+local function size_of(id)
+  return KEYS[2] and tonumber(redis.call('HGET', KEYS[2], id) or 0) or 0
+end
 local function drop(id)
-  redis.call('DECRBY', KEYS[3], redis.call('HGET', KEYS[2], id) or 0)
-  redis.call('HDEL', KEYS[2], id)
+  if KEYS[2] then
+    redis.call('DECRBY', KEYS[3], size_of(id))
+    redis.call('HDEL', KEYS[2], id)
+  end
   redis.call('ZREM', KEYS[1], id)
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[3] ~= '0' then
-  local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[3]))
+if ARGV[1] ~= '0' then
+  local old = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[1]))
   for _, id in ipairs(old) do drop(id) end
 end
-if ARGV[1] ~= '' then
-  drop(ARGV[1])
-  if ARGV[2] ~= '-1' then
-    redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
-    redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-    redis.call('INCRBY', KEYS[3], ARGV[2])
+local new, bytes = ARGV[4], tonumber(ARGV[5])
+if new ~= '' then
+  local number = redis.call('ZCARD', KEYS[1]) + 1
+  local total = (KEYS[3] and tonumber(redis.call('GET', KEYS[3]) or 0) or 0) + bytes
+  local seen = {}
+  for i = 4, #ARGV do
+    local id = ARGV[i]
+    if i ~= 5 and not seen[id] and redis.call('ZSCORE', KEYS[1], id) then
+      seen[id] = true
+      number, total = number - 1, total - size_of(id)
+    end
+  end
+  local most, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
+  if (most >= 0 and number > most) or (most_bytes >= 0 and total > most_bytes) then
+    return {number, total}
   end
 end
-return {redis.call('ZCARD', KEYS[1]), tonumber(redis.call('GET', KEYS[3]) or 0)}
+for i = 6, #ARGV do drop(ARGV[i]) end
+if new ~= '' then
+  drop(new)
+  redis.call('ZADD', KEYS[1], string.format('%.0f', now), new)
+  if KEYS[2] then
+    redis.call('HSET', KEYS[2], new, bytes)
+    redis.call('INCRBY', KEYS[3], bytes)
+  end
+end
+return false
 """

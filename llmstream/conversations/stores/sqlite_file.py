@@ -100,13 +100,17 @@ def identify(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+_STATE = """
+SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id),
+    (SELECT count(*) FROM sqlite_master)
+"""
+"""Asked for at once: between two questions another process may make the tables."""
+
+
 def _check(db: sqlite3.Connection, path: Path) -> int:
     """The file's version. Raises StoreError for a file that is another program's, or newer than this release."""
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    mark = db.execute("PRAGMA application_id").fetchone()[0]
-    if mark != APPLICATION_ID and (
-        version or mark or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    ):
+    version, mark, tables = db.execute(_STATE).fetchone()
+    if mark != APPLICATION_ID and (version or mark or tables):
         raise StoreError(
             f"{path} is another program's SQLite file; nothing was changed: choose another path"
         )
@@ -115,7 +119,7 @@ def _check(db: sqlite3.Connection, path: Path) -> int:
             f"{path} has version {version}, written by a newer llmstream (this one knows {len(MIGRATIONS)}); nothing "
             "was changed: upgrade llmstream, or choose another path"
         )
-    return version
+    return int(version)
 
 
 def _use_wal(db: sqlite3.Connection, busy_timeout: float) -> None:
