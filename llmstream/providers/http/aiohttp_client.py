@@ -10,10 +10,11 @@ import aiohttp
 import yarl
 
 from llmstream.errors import ConfigurationError
-from llmstream.providers.http.aiohttp_session import READ_SIZE, make_session
+from llmstream.providers.http.aiohttp_session import READ_SIZE, find_own_poster, make_session
 from llmstream.providers.http.content_encoding import decoded
 from llmstream.providers.http.exchange import Abort, HTTPRequest, Trace, traced
 from llmstream.providers.http.host_check import HostCheck
+from llmstream.providers.http.internals.aiohttp_post import PostAnswer, Route
 from llmstream.providers.http.internals.aiohttp_protocol import Read, find_read
 from llmstream.providers.http.proxies import PORTS, NoProxies, Proxies, Proxy
 from llmstream.providers.http.tls import tls_context, tls_name
@@ -45,6 +46,7 @@ class AiohttpClient:
         if self._session is None:
             self._session = make_session(self._check)
             self._read = find_read(READ_SIZE)
+            self._poster = find_own_poster(self._session)
         large = len(request.content) > LARGE
         if large:
             request.headers["Content-Length"] = str(len(request.content))
@@ -53,19 +55,26 @@ class AiohttpClient:
         url = _parse_url(request.url)
         if self._check is not None:
             self._check.host.set(url.host or "")
+        timeout, name = _timeout(connect, read), tls_name(url.raw_host or "")
+        is_plain = request.method == "POST" and not large and proxy is None
+        answer: aiohttp.ClientResponse | PostAnswer
         with traced(trace):
-            answer = await self._session.request(
-                request.method,
-                url,
-                headers=request.headers,
-                data=_slices(request.content) if large else request.content or None,
-                allow_redirects=False,
-                auto_decompress=False,
-                timeout=_timeout(connect, read),
-                server_hostname=tls_name(url.raw_host or ""),
-                ssl=_tls_for(request.url if proxy is None else f"{proxy.scheme}:", request.url),
-                proxy=None if proxy is None else proxy.url,
-            )
+            if is_plain and self._poster is not None:
+                route = Route(url, _tls_for(request.url), name)
+                answer = await self._poster.post(route, request, timeout)
+            else:
+                answer = await self._session.request(
+                    request.method,
+                    url,
+                    headers=request.headers,
+                    data=_slices(request.content) if large else request.content or None,
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    timeout=timeout,
+                    server_hostname=name,
+                    ssl=_tls_for(request.url if proxy is None else f"{proxy.scheme}:", request.url),
+                    proxy=None if proxy is None else proxy.url,
+                )
         return AiohttpResponse(answer, self._read)
 
     async def close(self) -> None:
@@ -109,7 +118,7 @@ async def _slices(content: bytes) -> AsyncIterator[bytes]:
 class AiohttpResponse:
     """An answer over aiohttp."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, read: Read) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse | PostAnswer, read: Read) -> None:
         self.answer = answer
         self._read = read
         self.status = answer.status
@@ -163,7 +172,7 @@ class _AiohttpContent:
         """Do nothing: the caller that opened the response closes it."""
 
 
-def _abort(answer: aiohttp.ClientResponse) -> None:
+def _abort(answer: aiohttp.ClientResponse | PostAnswer) -> None:
     connection, content = answer.connection, answer.content
     # After the answer's end the connection belongs to the next request.
     if connection is None:

@@ -10,6 +10,7 @@ import yarl
 
 from llmstream.providers.http.exchange import KEEP_ALIVE, traces
 from llmstream.providers.http.host_check import HostCheck
+from llmstream.providers.http.internals.aiohttp_post import HeadBounds, Poster, find_poster
 from llmstream.providers.http.internals.aiohttp_protocol import install
 
 HEADER_SIZE = 100 * 1024
@@ -38,6 +39,13 @@ def make_session(check: HostCheck | None) -> aiohttp.ClientSession:
         max_headers=HEADERS,
         trace_configs=watches,
     )
+
+
+def find_own_poster(session: aiohttp.ClientSession) -> Poster | None:
+    """The cheaper way to post; None where connections are aiohttp's own, which report to the session alone."""
+    if session.trace_configs:
+        return None
+    return find_poster(session, HeadBounds(HEADER_SIZE, HEADERS))
 
 
 def _watch_reuse() -> aiohttp.TraceConfig:
