@@ -166,6 +166,8 @@ def own_path(scope: Scope) -> str:
     """
     path: str = scope["path"]
     root = scope.get("root_path", "")
+    if not root:
+        return path or "/"
     return path[len(root) :] or "/" if path == root or path.startswith(f"{root}/") else path
 
 

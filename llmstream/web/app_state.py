@@ -89,20 +89,19 @@ class Service:
         stream: bool,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterable[StreamEvent]:
-        """The answer to a request that was read.
+        """The answer to a request that was read, which is given its model.
 
         Raises RefusedError for a model that isn't on the list, and where the key's rate is used up. `headers` go to
         the provider of this model alone.
         """
-        name = self.model(model)
-        asked = amended(request, model=name or "")
-        self.admit(asked)
+        request.model = self.model(model) or ""
+        self.admit(request)
         if type(self.client).chat_completion is not LLMClient.chat_completion:
             # A subclass of the user's, whose events may be others.
             if headers:
-                return self.client.chat_completion(asked, stream, headers=headers)
-            return self.client.chat_completion(asked, stream)
-        return Batched(self.client.batches(asked, stream, headers=headers or None))
+                return self.client.chat_completion(request, stream, headers=headers)
+            return self.client.chat_completion(request, stream)
+        return Batched(self.client.batches(request, stream, headers=headers or None))
 
     async def count(
         self, request: ChatRequest, *, model: str | None, headers: Mapping[str, str]

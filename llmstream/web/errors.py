@@ -21,7 +21,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any, Final, TypeVar
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
@@ -194,11 +194,10 @@ def public_event(
         changed = {"error": info.message, "error_info": info}
     if event.tool_result is not None:
         _log_failed(event.tool_result, request_id)
-    for name, make_public in _PUBLIC.items():
-        value = getattr(event, name)
+    for value, name in zip(_read_fields(event), _PUBLIC, strict=True):
         if value is None:
             continue
-        shown = make_public(value)
+        shown = _PUBLIC[name](value)
         if shown is not value:
             changed[name] = shown
     return amended(event, **changed) if changed else event
@@ -246,6 +245,7 @@ _PUBLIC: Final[Mapping[str, Callable[[Any], Any]]] = {
     "messages": _public_messages,
 }
 """Fields of an event that may hold what strangers must not see, and how each is made fit for them."""
+_read_fields: Final = attrgetter(*_PUBLIC)
 
 
 def render_error(info: ErrorInfo, request_id: str) -> dict[str, Any]:

@@ -223,6 +223,6 @@ async def deny(websocket: WebSocket, response: Refusal) -> None:
 
 def _without_slash(scope: Scope) -> Scope:
     """A path with a slash at its end is the one without: a redirect would lose many a client its body."""
-    if own_path(scope) == "/" or not scope["path"].endswith("/"):
+    if not scope["path"].endswith("/") or own_path(scope) == "/":
         return scope
     return {**scope, "path": scope["path"].rstrip("/")}

@@ -31,6 +31,7 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.web.errors import RefusedError
+from llmstream.wire.fitting.history import is_plain
 from llmstream.wire.fitting.tools import GOOGLE_TOOLS
 
 FILES: Final = "files"
@@ -100,14 +101,18 @@ class HostedTools:
                     raise _refused("tools", f"tools of type {name!r}", name)
                 request.tools.remove(tool)
                 warnings.append(f"tools: this server lets clients use no {name}; left out")
-        for definition in chain.from_iterable(map(_tools_in, request.messages)):
+        # A message of plain text has neither tools nor files.
+        others = [message for message in request.messages if not is_plain(message)]
+        for definition in chain.from_iterable(map(_tools_in, others)):
             for name in self._missing(hosted_in(definition)):
                 raise _refused("messages", f"tools of type {name!r}", name)
+        if FILES not in self._names and any(map(_names_a_file, others)):
+            raise _refused("messages", "files that are named by an id or lie in an account", FILES)
         self._check_options(request)
         return warnings
 
     def _check_options(self, request: ChatRequest) -> None:
-        """Raise RefusedError for members and parts that ask for more than was allowed."""
+        """Raise RefusedError for members that ask for more than was allowed."""
         for members in request.format_options.values():
             given = {option for option in _OPTIONS if members.get(option) is not None}
             for option in given:
@@ -115,8 +120,6 @@ class HostedTools:
                     raise _refused(option, option, name)
             self._check_price("speed", members.get("speed"))
         self._check_price("service_tier", request.service_tier)
-        if FILES not in self._names and any(map(_names_a_file, request.messages)):
-            raise _refused("messages", "files that are named by an id or lie in an account", FILES)
 
     def _check_price(self, option: str, value: object) -> None:
         is_dear = isinstance(value, str) and value.lower() in _FAST

@@ -65,6 +65,8 @@ _REFUSED = {
     "modalities": (None, ["text"]),
 }
 """Options that ask for another kind of answer, and the values that don't."""
+_OBJECTS = ("metadata", "stream_options")
+"""Members that are objects, or nothing."""
 _FINISH = {
     FinishReason.REFUSAL: FinishReason.CONTENT_FILTER,
     FinishReason.PAUSE: FinishReason.LENGTH,
@@ -102,11 +104,11 @@ class OpenAIChat:
     def parse(self, body: Any) -> Ask:
         """Read a request's JSON body. Raises ValueError or TypeError that name the place."""
         body = {**object_of(body)}
-        for name in ("metadata", "stream_options"):
-            object_of(body.get(name) or {}, name)
-        for name, harmless in _REFUSED.items():
-            value = body.get(name)
-            require(value in harmless, f"{name}: {value!r} is not supported here")
+        for name in filter(body.__contains__, _OBJECTS):
+            object_of(body[name] or {}, name)
+        for name in filter(body.__contains__, _REFUSED):
+            value = body[name]
+            require(value in _REFUSED[name], f"{name}: {value!r} is not supported here")
         if "messages" not in body and "input" in body:  # Cursor posts Responses requests here, too
             request, format = parse_responses(body), RESPONSES
         else:

@@ -16,6 +16,8 @@ from llmstream.wire.pass_through import PASSED
 
 def object_of(body: Any, what: str = "the body") -> Mapping[str, Any]:
     """`body` if it is a JSON object, else TypeError."""
+    if type(body) is dict:  # nearly always
+        return body
     problem = f"{what} must be a JSON object, not {type(body).__name__}"
     require(isinstance(body, Mapping), problem, TypeError)
     given: Mapping[str, Any] = body
