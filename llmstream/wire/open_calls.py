@@ -256,7 +256,7 @@ class OpenCall:
         if not whole or not self._has_ended():
             return False
         told = parse_arguments(self.begun)
-        return bool(told) and told != whole and _has_grown(told, whole)
+        return bool(told) and told != whole and has_grown(told, whole)
 
     def begin_again(self) -> list[str]:
         """The newer arguments take the place of those that came."""
@@ -318,14 +318,14 @@ class OpenCall:
         return parse_arguments(arguments) if arguments.strip() else None
 
 
-def _has_grown(told: Any, whole: Any) -> bool:
+def has_grown(told: Any, whole: Any) -> bool:
     """Whether one value is what another became: all that it held, and more."""
     if isinstance(told, str) and isinstance(whole, str):
         return whole.startswith(told)
     if isinstance(told, list) and isinstance(whole, list):
-        return len(told) <= len(whole) and all(map(_has_grown, told, whole))
+        return len(told) <= len(whole) and all(map(has_grown, told, whole))
     if isinstance(told, dict) and isinstance(whole, dict):
-        return all(name in whole and _has_grown(told[name], whole[name]) for name in told)
+        return all(name in whole and has_grown(told[name], whole[name]) for name in told)
     return bool(told == whole)
 
 

@@ -123,11 +123,12 @@ class JSONArrayFramer:
 class EventsOrArrayFramer:
     """Reads server-sent events, or one JSON array: the first byte that isn't blank tells which."""
 
-    __slots__ = ("_framer", "_max")
+    __slots__ = ("_framer", "_max", "_pending")
 
     def __init__(self, *, max_frame: int = MAX_FRAME) -> None:
         self._max = max_frame
         self._framer: Framer | None = None
+        self._pending = b""  # the beginning of a mark
 
     @property
     def oversized(self) -> bool:
@@ -137,8 +138,11 @@ class EventsOrArrayFramer:
     def feed(self, data: bytes) -> Iterable[Frame | str]:
         """The frames that `data` completes."""
         if self._framer is None:
+            data = self._pending + data
+            is_mark = len(data) < len(_BOM) and _BOM.startswith(data)
+            self._pending = data if is_mark else b""
             begun = data.removeprefix(_BOM).lstrip()
-            if not begun:
+            if is_mark or not begun:
                 return ()
             is_array = begun.startswith(b"[")
             kind = JSONArrayFramer if is_array else SSEFramer

@@ -7,6 +7,7 @@ with the answer. What real streams add to it, all seen in recordings, the SDK's 
 - A finish reason may come twice: STOP stands in the middle of an answer that runs code. Later text counts.
 - A signature stands beside a call, beside text, or alone in an empty text; each goes back where it stood.
 - A call without id, without arguments, or with arguments in pieces (`partialArgs`), which an empty call closes.
+- A call that comes again under its id: as it was, with more arguments, or with its signature alone.
 - A blocked prompt has `promptFeedback` and no candidate. A candidate may lack its content, or that its parts.
 - Tools that Google runs: code, and `toolCall` with `toolResponse`. Speech in pieces, each a part of its own.
 - `continuationToken` with CONTINUATION: the same request with this token goes on.
@@ -45,8 +46,8 @@ from llmstream.wire.gemini_generate.parts import (
 )
 from llmstream.wire.gemini_generate.sources import Grounding
 from llmstream.wire.gemini_generate.usage import read_counts, usage_of
-from llmstream.wire.json_fields import as_string, present
-from llmstream.wire.open_calls import OpenCall, as_arguments, as_name
+from llmstream.wire.json_fields import as_string, join_texts, listed, present
+from llmstream.wire.open_calls import OpenCall, as_arguments, as_name, content_of, has_grown
 
 _SPEECH = ("audio/l16", "audio/pcm")
 """Types of sound without a header, which comes in pieces."""
@@ -65,13 +66,14 @@ class GenerateDecoder(Decoder):
         self._counts: dict[str, int] = {}
         self._grounding = Grounding()
         self._prose: list[str] = []  # all text, for the places of sources
-        self._streamed: tuple[OpenCall, PartialArguments] | None = None  # the call that goes on
+        self._streamed: dict[OpenCall, PartialArguments] = {}  # calls whose arguments go on
         self._first_calls: dict[str, OpenCall] = {}  # by id
         self._ran: OpenCall | None = None  # the last call that Google ran
         self._speech: list[bytes] = []
         self._speech_part: Mapping[str, Any] = {}
         self._continuation: str | None = None
         self._finish_message = ""
+        self._is_blocked = False  # the prompt is
 
     def parse_frame(self, payload: dict[str, Any], event: str) -> None:
         """One GenerateContentResponse."""
@@ -79,7 +81,7 @@ class GenerateDecoder(Decoder):
         if not payload.keys() <= members.CHUNK:
             payload = _plainly(payload)
         candidates, feedback = payload.get("candidates"), payload.get("promptFeedback")
-        usage = payload.get("usageMetadata")
+        usage = as_object(payload.get("usageMetadata"))
         holds_answer = bool(candidates or feedback or usage)
         if carries_error(payload) or (not holds_answer and is_error(given)):
             self._fail(parse_error(given))
@@ -91,8 +93,9 @@ class GenerateDecoder(Decoder):
         if usage:
             self._counts |= read_counts(usage)
             self._usage = usage_of(self._counts)
-        for candidate in candidates or ():
-            self._parse_candidate(candidate)
+        for candidate in listed(candidates):
+            if candidate is not None:
+                self._parse_candidate(candidate)
         if feedback:
             self._parse_feedback(feedback)
         if not payload.keys() <= members.CHUNK:
@@ -115,6 +118,7 @@ class GenerateDecoder(Decoder):
         if self.ended:
             return
         self._end_speech()
+        self._end_pieces_but_the_last()
         for source in self._grounding.rest("".join(self._prose)):
             self._source(source)
         if self._finish_reason is FinishReason.PAUSE and self._continuation is not None:
@@ -129,6 +133,8 @@ class GenerateDecoder(Decoder):
     # --- what stands around the parts ----------------------------------------------------------------------
 
     def _parse_candidate(self, candidate: dict[str, Any]) -> None:
+        if not candidate.keys() <= members.CANDIDATE:
+            candidate = members.plainly(candidate, members.CANDIDATE)
         index = candidate.get("index") or 0
         if self._candidate is None and (candidate.get("content") or candidate.get("finishReason")):
             self._candidate = index
@@ -142,7 +148,8 @@ class GenerateDecoder(Decoder):
                 self._end_speech()
                 self._source(source)
         self._continuation = as_text(candidate.get(CONTINUATION)) or self._continuation
-        if reason := candidate.get("finishReason"):
+        reason = candidate.get("finishReason")
+        if reason and not self._is_blocked:
             self.finishing |= self._finish_word(as_string(reason))
             self._parse_stop(candidate)
         if not candidate.keys() <= members.CANDIDATE:
@@ -162,7 +169,7 @@ class GenerateDecoder(Decoder):
         if reason is not None:
             self._finish_reason, self._raw_finish_reason = FinishReason.CONTENT_FILTER, reason
             self._failure, self._stop_details = None, dict(feedback)
-            self.finishing = True
+            self.finishing = self._is_blocked = True
         if not feedback.keys() <= members.FEEDBACK:
             self._unread.look_over("promptFeedback.", feedback, members.FEEDBACK)
 
@@ -172,7 +179,8 @@ class GenerateDecoder(Decoder):
         parts = content.get("parts") or ()
         parts = parts if isinstance(parts, list | tuple) else [parts]
         for part in parts:
-            self._parse_part({"text": part} if isinstance(part, str) else part)
+            if part is not None:
+                self._parse_part({"text": part} if isinstance(part, str) else part)
         if not content.keys() <= members.CONTENT:
             self._unread.look_over("content.", content, members.CONTENT)
 
@@ -183,13 +191,17 @@ class GenerateDecoder(Decoder):
         if text and part.keys() <= members.PLAIN:
             self._parse_words(text, is_thought=bool(part.get("thought")))  # nearly every part
             return
-        kind = next((name for name in self._PARTS if part.get(name) is not None), None)
-        if kind is None:
+        if not part.keys() <= members.PART:
+            part = members.plainly(part, members.PART)
+        kinds = [name for name in self._PARTS if part.get(name) is not None]
+        if text and len(kinds) > 1:  # the signature is that of the other
+            self._parse_words(text, is_thought=bool(part.get("thought")))
+        for kind in kinds[:1]:
+            self._PARTS[kind](self, kind, part)
+        if not kinds:
             self._parse_other(part)
-            return
-        self._PARTS[kind](self, kind, part)
-        if part.keys() - {kind} - members.BESIDE:
-            self._unread.look_over("parts.", part, {kind} | members.BESIDE | {"text"})
+        elif not part.keys() <= members.PART:
+            self._unread.look_over("parts.", part, members.PART)
 
     def _parse_words(self, text: str, *, is_thought: bool) -> None:
         self._end_speech()
@@ -215,7 +227,10 @@ class GenerateDecoder(Decoder):
     def _parse_other(self, part: dict[str, Any]) -> None:
         """A part with a signature alone, or one that nobody knows: it goes back as it came."""
         if not part.keys() - members.BESIDE:
-            if part.get(SIGNATURE):
+            thought = part.get("thought")
+            if isinstance(thought, str):  # the words stand where a flag should
+                self._parse_text("text", {**part, "text": thought})
+            elif part.get(SIGNATURE):
                 self._parse_text("text", {**part, "text": ""})
             return
         known = part.keys() <= members.BESIDE | {"text"}
@@ -252,62 +267,88 @@ class GenerateDecoder(Decoder):
     # --- calls ---------------------------------------------------------------------------------------------
 
     def _parse_call(self, kind: str, part: dict[str, Any]) -> None:
-        """A call of the caller's, or what goes on with the last one."""
+        """Calls of the caller's, or what goes on with earlier ones."""
         self._end_speech()
-        body = part[kind]
-        call = self._going_on(body)
-        if call is None:
-            self._end_streamed()
-            call = self._begin_call(body)
-        self._note_call(call, beside(part))
-        goes_on = body.get("willContinue") is True
-        if body.get("partialArgs") or goes_on or self._streamed is not None:
-            self._parse_pieces(call, body, goes_on=goes_on)
-        else:
-            self._call_delta(call, as_arguments(body.get("args")), first=True, named=True)
-            call.done = bool(call.name)
-        if not body.keys() <= members.CALL:
-            self._unread.look_over("functionCall.", body, members.CALL)
+        for body in listed(part[kind]):
+            call = self._going_on(body) or self._told_again(body) or self._begin_call(body)
+            self._note_call(call, beside(part))
+            goes_on = body.get("willContinue") is True
+            if call in self._streamed or body.get("partialArgs") or goes_on:
+                self._parse_pieces(call, body, goes_on=goes_on)
+            else:
+                self._add_arguments(call, body)
+            if not body.keys() <= members.CALL:
+                self._unread.look_over("functionCall.", body, members.CALL)
 
     def _going_on(self, body: dict[str, Any]) -> OpenCall | None:
         """The call that goes on, if this is more of it: without a name, or with its name and more pieces."""
-        if self._streamed is None:
-            return None
-        call = self._streamed[0]
         id, name = as_text(body.get("id")), as_name(body.get("name"))
-        is_same = id is None or id == call.id
-        is_more = not name or (name == call.name and "partialArgs" in body)
-        return call if is_same and is_more else None
+        call = self._first_calls.get(id) if id else next(reversed(self._streamed), None)
+        if call is None or call not in self._streamed:
+            return None
+        whole = as_object(body.get("args"))
+        is_whole = bool(whole) and has_grown(self._streamed[call].whole, whole)
+        is_more = name == call.name and (is_whole or bool(body.get("partialArgs")))
+        return call if is_more or not name else None
+
+    def _told_again(self, body: dict[str, Any]) -> OpenCall | None:
+        """The call that this tells again, by its id; with more arguments, if it hasn't left."""
+        call = self._first_calls.get(as_text(body.get("id")) or "")
+        if call is None or as_name(body.get("name")) not in ("", call.name):
+            return None
+        arguments = as_arguments(body.get("args"))
+        if content_of(call.name, arguments) == content_of(call.name, call.arguments):
+            return call
+        may_grow = not call.has_left and (not call.begun or call.grows_to(arguments))
+        return call if may_grow else None
 
     def _begin_call(self, body: dict[str, Any]) -> OpenCall:
         id = as_text(body.get("id")) or ""
+        if not id:
+            self._end_all_pieces()
         call = self._open_call(id, as_name(body.get("name")))
         call.original = self._first_calls.get(id) if id else None
         if id:
             self._first_calls.setdefault(id, call)
         return call
 
+    def _add_arguments(self, call: OpenCall, body: dict[str, Any]) -> None:
+        """The arguments of a call, whole."""
+        arguments = as_arguments(body.get("args"))
+        is_again = content_of(call.name, arguments) == content_of(call.name, call.arguments)
+        if not (is_again and call.has_begun):
+            self._call_delta(call, arguments, first=True, named=True)
+        call.done = bool(call.name)
+
     def _parse_pieces(self, call: OpenCall, body: dict[str, Any], *, goes_on: bool) -> None:
-        if self._streamed is None:
-            self._streamed = (call, PartialArguments())
+        if call not in self._streamed:
+            self._streamed[call] = PartialArguments()
             self._call_delta(call, BRACE, named=True)
-        arguments = self._streamed[1]
-        text = "".join(arguments.add(piece) for piece in body.get("partialArgs") or ())
+        arguments = self._streamed[call]
+        text = join_texts(map(arguments.add, body.get("partialArgs") or ()))
         self._call_delta(call, text, named=True)
         if body.get("args"):
             arguments.replace(body["args"])
         if not goes_on:
-            self._end_streamed()
+            self._end_pieces(call)
 
-    def _end_streamed(self) -> None:
+    def _end_pieces(self, call: OpenCall) -> None:
         """The arguments that came in pieces are all there."""
-        if self._streamed is None:
-            return
-        (call, arguments), self._streamed = self._streamed, None
+        arguments = self._streamed.pop(call)
         self._call_delta(call, arguments.end(), named=True)
         if not arguments.is_in_order:
             call.newer = as_arguments(arguments.whole)
         call.done = bool(call.name)
+
+    def _end_all_pieces(self) -> None:
+        """Another call begins: those before it are whole."""
+        for call in list(self._streamed):
+            self._end_pieces(call)
+
+    def _end_pieces_but_the_last(self) -> None:
+        """The answer ends. Nobody said that the last call is whole; those before it were followed by others."""
+        for call in list(self._streamed)[:-1]:
+            self._end_pieces(call)
 
     def _parse_ran(self, kind: str, part: dict[str, Any]) -> None:
         """A call of a tool that Google runs."""

@@ -63,6 +63,16 @@ BESIDE = frozenset(
     }
 )
 """Members of a part that say more of what is in it."""
+PART = BESIDE | {
+    "codeExecutionResult",
+    "executableCode",
+    "fileData",
+    "functionCall",
+    "inlineData",
+    "text",
+    "toolCall",
+    "toolResponse",
+}
 
 CALL = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
 BLOB = frozenset({"mimeType", "data", "displayName"})
@@ -76,6 +86,12 @@ _OPAQUE = frozenset(
 )
 """Members that hold somebody's own JSON, of which no name may be changed."""
 _UNDERSCORE = re.compile("_([a-z])")
+
+
+def plainly(value: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """An object under Google's own names, if those are known ones."""
+    renamed: dict[str, Any] = camel_case(value)
+    return renamed if len(renamed.keys() & known) > len(value.keys() & known) else value
 
 
 def camel_case(value: Any) -> Any:

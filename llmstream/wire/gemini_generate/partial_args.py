@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from llmstream.wire.json_fields import as_string
+from llmstream.wire.json_fields import as_string, halves_of, join_texts
 from llmstream.wire.partial_json import PartialJSON
 
 Step: TypeAlias = str | int
@@ -78,7 +78,7 @@ class PartialArguments:
         else:
             text = "".join(self._lead(steps)) + _begun(value, goes_on=goes_on)
         self._open, self._is_string, self._written = steps, goes_on, True
-        return text
+        return join_texts([text])  # it may end in half a character
 
     def replace(self, whole: dict[str, Any]) -> None:
         """The arguments came as a whole, too: these count."""
@@ -194,7 +194,7 @@ def _put(whole: Any, steps: list[Step], value: Any) -> None:
         _widen(whole, last)
     known = whole[last] if isinstance(last, int) else whole.get(last)
     is_joined = isinstance(known, str) and isinstance(value, str)
-    whole[last] = known + value if is_joined else value
+    whole[last] = join_texts([known, value]) if is_joined else value
 
 
 def _enter(whole: Any, step: Step, following: Step) -> Any:
@@ -229,9 +229,9 @@ def _shared(one: list[Step], other: list[Step]) -> int:
 
 
 def _escape(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return json.dumps(halves_of(text), ensure_ascii=False)[1:-1]
 
 
 def _begun(value: Any, *, goes_on: bool) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(halves_of(value) if goes_on else value, ensure_ascii=False)
     return text.removesuffix('"') if goes_on else text

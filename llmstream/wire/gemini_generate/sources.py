@@ -14,7 +14,7 @@ from llmstream.checks import as_object, as_text
 from llmstream.messages import Source
 from llmstream.provider_data import own_notes
 from llmstream.wire.gemini_generate.parts import FORMAT
-from llmstream.wire.json_fields import as_count, first_text, present
+from llmstream.wire.json_fields import as_count, first_text, objects_in, present
 
 _CITED = ("citations", "citationSources")
 """Vertex AI's name for the list, and the Gemini API's."""
@@ -33,7 +33,7 @@ class Grounding:
     """The sources of one answer. Metadata may come again, with more in it: each source is told once."""
 
     def __init__(self) -> None:
-        self._chunks: list[Any] = []
+        self._chunks: list[Mapping[str, Any]] = []
         self._told: set[Any] = set()
         self._cited: set[int] = set()  # places of chunks that a support has named
         self._early: list[_Claim] = []  # their stretch hasn't come
@@ -46,7 +46,7 @@ class Grounding:
             claims += self._of_grounding(grounding)
         citations = as_object(candidate.get("citationMetadata"))
         for name in _CITED:
-            claims += map(_of_citation, citations.get(name) or ())
+            claims += map(_of_citation, objects_in(citations.get(name)))
         size = len(text.encode("utf-8", "replace"))
         self._early = [claim for claim in claims if _end_of(claim.segment) > size]
         return self._placed([claim for claim in claims if _end_of(claim.segment) <= size], text)
@@ -57,8 +57,10 @@ class Grounding:
         return self._placed(claims, text)
 
     def _of_grounding(self, grounding: Mapping[str, Any]) -> Iterator[_Claim]:
-        self._chunks = grounding.get("groundingChunks") or self._chunks
-        for support in grounding.get("groundingSupports") or ():
+        self._chunks = [
+            as_object(each) for each in grounding.get("groundingChunks") or self._chunks
+        ]
+        for support in objects_in(grounding.get("groundingSupports")):
             scores = support.get("confidenceScores") or ()
             for number, place in enumerate(support.get("groundingChunkIndices") or ()):
                 if not 0 <= place < len(self._chunks):
@@ -66,8 +68,8 @@ class Grounding:
                 self._cited.add(place)
                 score = scores[number] if number < len(scores) else None
                 yield _of_chunk(self._chunks[place], support.get("segment") or {}, score)
-        for place, chunk in enumerate(grounding.get("groundingChunks") or ()):
-            if place not in self._cited:
+        for place, chunk in enumerate(self._chunks if grounding.get("groundingChunks") else ()):
+            if chunk and place not in self._cited:
                 yield _of_chunk(chunk, {}, None)
 
     def _placed(self, claims: Iterable[_Claim], text: str) -> list[Source]:

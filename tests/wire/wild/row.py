@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.loopback import APIS
+
 SSE = "text/event-stream"
 JSON = "application/json"
-CHAT, RESPONSES, MESSAGES = "openai-chat", "openai-responses", "anthropic-messages"
-PROVIDERS = {CHAT: "openai", RESPONSES: "openai-responses", MESSAGES: "anthropic"}
+RESPONSES = "openai-responses"
 Frame = dict[str, Any]
 
 
@@ -20,8 +21,9 @@ class Row:
     """One answer.
 
     `expect` names what is compared: text, reasoning, refusal, calls, finish, error, code, usage, unread; how many
-    files, sources, results, sealed parts and calls, hosted ones too; the signatures of the reasoning; the phases of the
-    texts; and how many parts of reasoning are `kept` and calls `noted` with what goes back to their provider.
+    files, sources, results, sealed parts and calls, hosted ones too; the signatures of the reasoning, and how many
+    parts of it are `signed`, with words or without; the phases of the texts; and how many parts of reasoning are
+    `kept` and calls `noted` with what goes back to their provider.
     """
 
     name: str
@@ -31,11 +33,14 @@ class Row:
     content_type: str = SSE
 
     @property
+    def provider(self) -> str:
+        """Who is asked."""
+        return self.model.partition(":")[0]
+
+    @property
     def format(self) -> str:
-        """The wire format that the model's provider speaks."""
-        provider = self.model.partition(":")[0]
-        formats = {name: format for format, name in PROVIDERS.items()}
-        return formats.get(provider, CHAT)
+        """The wire format that the provider speaks."""
+        return APIS.get(self.provider, "openai-chat")
 
 
 def reported() -> list[Row]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.wire.wild.chat_place_rows import chat_place_rows
 from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
+from tests.wire.wild.gemini_call_rows import gemini_call_rows
+from tests.wire.wild.gemini_frame_rows import gemini_frame_rows
+from tests.wire.wild.gemini_rows import gemini_rows
 from tests.wire.wild.late_seal_rows import late_seal_rows
 from tests.wire.wild.messages_rows import messages_answer, messages_rows
 from tests.wire.wild.responses_form_rows import responses_form_rows
@@ -71,4 +74,7 @@ def rows() -> list[Row]:
         *whole_message_rows(),
         *late_seal_rows(),
         *unfinished_rows(),
+        *gemini_rows(),
+        *gemini_call_rows(),
+        *gemini_frame_rows(),
     ]
