@@ -120,6 +120,10 @@ class Decoder(AnswerWriter):
         """Decode a whole answer that came as one JSON document; False if it is none."""
         raise NotImplementedError
 
+    def is_failure(self, payload: dict[str, Any]) -> bool:
+        """Whether a bare object reports a failure."""
+        return is_error(payload)
+
     def done_marker(self) -> None:
         """`[DONE]` came. Formats that end otherwise ignore it."""
 
@@ -272,7 +276,7 @@ class Decoder(AnswerWriter):
 
     def _body(self, payload: dict[str, Any]) -> bool:
         """A bare JSON object among or in place of the frames; True if that settled it."""
-        if is_error(payload):
+        if self.is_failure(payload):
             self._fail(parse_error(payload))
         elif self.frames:
             return False

@@ -349,6 +349,11 @@ def as_arguments(value: Any) -> str:
     return compact(value)
 
 
+def may_become(call: OpenCall, arguments: str) -> bool:
+    """Whether these whole arguments are more of what the call has: it has a placeholder, or it grows."""
+    return not call.begun or call.grows_to(arguments)
+
+
 def content_of(name: str, arguments: str) -> tuple[str, str]:
     """What a call asks for: the same for calls that differ in their ids and blanks alone."""
     parsed = parse_arguments(arguments)

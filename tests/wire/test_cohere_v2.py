@@ -287,7 +287,6 @@ def test_a_citation_says_where_in_the_whole_text(citation: Any, places: Any) -> 
         {"type": "content-delta", "index": 0, "delta": 5},
         {"type": "content-delta", "index": 0, "delta": {"message": 5}},
         said("tool-call-start", 0, tool_calls=5),
-        call_start(0, 5, id="a"),
         call_start(0, "", name=5, id="a"),  # type: ignore[arg-type]
         call_start(0, "", id=5),
         said("tool-plan-delta", tool_plan=5),

@@ -245,15 +245,15 @@ def test_a_prompt_from_the_cache_is_not_counted() -> None:
 # --- calls ---------------------------------------------------------------------------------------------------
 
 
-def test_calls_leave_at_once_and_mean_tool_calls() -> None:
+def test_calls_leave_with_what_follows_and_mean_tool_calls() -> None:
     decoder = OllamaDecoder()
     events = decoder.feed(lines(line({"content": "", "tool_calls": [tool(arguments={"x": 1})]})))
     assert [event.type for event in events] == [
         EventType.MESSAGE_START,
         EventType.TOOL_CALL_DELTA,
-        EventType.TOOL_CALL,
     ]
-    last = decoder.feed(lines(line({"content": ""}, **END)))[-1]
+    call, last = decoder.feed(lines(line({"content": ""}, **END)))
+    assert call.type is EventType.TOOL_CALL
     assert (last.finish_reason, last.raw_finish_reason) == (FinishReason.TOOL_CALLS, "stop")
 
 

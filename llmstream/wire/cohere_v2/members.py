@@ -6,9 +6,9 @@ Any other that holds words is named in a STATUS, and is an error if nothing else
 from __future__ import annotations
 
 _OF_ALL = frozenset({"delta", "event_id", "index", "type"})
-EVENT = _OF_ALL | {"id", "logprobs", "model", "response_type"}
+EVENT = _OF_ALL | {"finish_reason", "id", "logprobs", "model", "response_type", "usage"}
 """Of every event, beside what its delta says."""
-DELTA = frozenset({"message"})
+DELTA = frozenset({"logprobs", "message"})
 END = frozenset({"error", "error_type", "finish_reason", "message", "usage"})
 """Of the delta of `message-end`."""
 MESSAGE = frozenset({"citations", "content", "role", "tool_calls", "tool_plan"})

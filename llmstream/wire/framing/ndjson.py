@@ -1,7 +1,7 @@
 """Newline-delimited JSON (https://github.com/ndjson/ndjson-spec): each line is a frame.
 
 - Lines end in LF; a CR before it is dropped, and so is a byte order mark at the start. Blank lines are keep-alives.
-- A `data:` before a line, which proxies put there, is dropped too.
+- A `data:` before a line, which proxies put there, is dropped too, and so are the other lines of an event.
 - `finish()` returns a last line without LF as a frame marked `terminated=False`. The format decides if it was cut.
 - A body whose first line isn't an object on that line is not NDJSON: an HTML page, or indented JSON. All its lines are
   returned as `stray`. So is a body of one line without LF: a whole JSON document, or an error.
@@ -17,6 +17,8 @@ from llmstream.wire.framing.framer import MAX_FRAME, Frame
 from llmstream.wire.framing.text_frames import TextTemplate
 
 _BOM = b"\xef\xbb\xbf"
+_OF_EVENTS = (b":", b"event:", b"id:", b"retry:")
+"""Beginnings of lines of server-sent events that are no data."""
 
 
 class NDJSONFramer:
@@ -107,7 +109,7 @@ class NDJSONFramer:
         if not self._begun:
             line = line.removeprefix(_BOM)
         line = line.strip(b" \t\r").removeprefix(b"data:").lstrip()
-        if not line:
+        if not line or line.startswith(_OF_EVENTS):
             return
         if not self._begun:
             self._begun = True

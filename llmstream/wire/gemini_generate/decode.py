@@ -47,7 +47,14 @@ from llmstream.wire.gemini_generate.parts import (
 from llmstream.wire.gemini_generate.sources import Grounding
 from llmstream.wire.gemini_generate.usage import read_counts, usage_of
 from llmstream.wire.json_fields import as_string, join_texts, listed, present
-from llmstream.wire.open_calls import OpenCall, as_arguments, as_name, content_of, has_grown
+from llmstream.wire.open_calls import (
+    OpenCall,
+    as_arguments,
+    as_name,
+    content_of,
+    has_grown,
+    may_become,
+)
 
 _SPEECH = ("audio/l16", "audio/pcm")
 """Types of sound without a header, which comes in pieces."""
@@ -299,8 +306,7 @@ class GenerateDecoder(Decoder):
         arguments = as_arguments(body.get("args"))
         if content_of(call.name, arguments) == content_of(call.name, call.arguments):
             return call
-        may_grow = not call.has_left and (not call.begun or call.grows_to(arguments))
-        return call if may_grow else None
+        return call if not call.has_left and may_become(call, arguments) else None
 
     def _begin_call(self, body: dict[str, Any]) -> OpenCall:
         id = as_text(body.get("id")) or ""

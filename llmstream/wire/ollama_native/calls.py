@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llmstream.checks import as_object
-from llmstream.wire.json_fields import as_string
+from llmstream.wire.json_fields import as_string, listed
 from llmstream.wire.ollama_native import members
-from llmstream.wire.open_calls import as_name, content_of
+from llmstream.wire.open_calls import OpenCall, as_name, content_of, may_become
 from llmstream.wire.unread import Unread
 
 
@@ -31,12 +31,22 @@ class WholeCall:
         """What it asks for."""
         return content_of(self.name, self.arguments)
 
+    def is_also(self, call: WholeCall) -> bool:
+        """Whether both have one id and name; where the other has no id, one place."""
+        if call.name != self.name:
+            return False
+        return (
+            self.id == call.id if call.id else type(call.index) is int and self.index == call.index
+        )
+
 
 class CallLog:
     """The calls of one answer, so that none is told twice where a server repeats them."""
 
     def __init__(self) -> None:
         self._told: list[WholeCall] = []
+        self.opened: list[OpenCall] = []
+        """What became of them."""
         self._stamp = ""
 
     def note_time(self, created_at: Any) -> None:
@@ -44,8 +54,8 @@ class CallLog:
         if not self._stamp and isinstance(created_at, str):
             self._stamp = re.sub(r"\D", "", created_at)
 
-    def untold(self, calls: list[WholeCall], *, at_end: bool) -> list[WholeCall]:
-        """The calls that weren't told yet, each with an id if that can be had.
+    def untold(self, calls: list[WholeCall], *, at_end: bool) -> dict[int, WholeCall]:
+        """The calls that weren't told yet, or not whole, by their place; each with an id if that can be had.
 
         A list may begin with all calls so far. Alone they are told again only `at_end`: a model may ask for the same
         twice.
@@ -55,11 +65,21 @@ class CallLog:
         is_longer = len(calls) > len(told) or at_end
         if told and is_longer and given[: len(told)] == told:
             calls = calls[len(told) :]
-        first = len(self._told)
+        found: dict[int, WholeCall] = {}
         for call in calls:
             if not self._is_told(call):
-                self._told.append(call if call.id else replace(call, id=self._next_id()))
-        return self._told[first:]
+                place = self._place_of(call)
+                found[place] = self._told[place]
+        return found
+
+    def _place_of(self, call: WholeCall) -> int:
+        """Where a call stands: in place of the one that it tells with more arguments, or behind all."""
+        for place, (told, opened) in enumerate(zip(self._told, self.opened, strict=False)):
+            if told.is_also(call) and not opened.has_left and may_become(opened, call.arguments):
+                self._told[place] = replace(call, id=told.id)
+                return place
+        self._told.append(call if call.id else replace(call, id=self._next_id()))
+        return len(self._told) - 1
 
     def _next_id(self) -> str:
         """An id from the time of the answer and the call's place in it."""
@@ -67,19 +87,14 @@ class CallLog:
 
     def _is_told(self, call: WholeCall) -> bool:
         """Whether a call with the same id, or at the same place, asked for the same."""
-        same = [told for told in self._told if told.content == call.content]
-        if call.id:
-            return any(told.id == call.id for told in same)
-        has_place = type(call.index) is int
-        return has_place and any(told.index == call.index for told in same)
+        return any(told.is_also(call) and told.content == call.content for told in self._told)
 
 
 def parse_calls(given: Any, unread: Unread) -> list[WholeCall]:
     """The calls of a message; of one that isn't in a list, too. TypeError makes the line a bad one."""
     if not given:
         return []
-    calls = [given] if isinstance(given, Mapping) else given
-    return [_parse_call(call, unread) for call in calls]
+    return [_parse_call(call, unread) for call in listed(given) if call is not None]
 
 
 def _parse_call(call: Mapping[str, Any], unread: Unread) -> WholeCall:

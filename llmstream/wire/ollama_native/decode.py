@@ -26,7 +26,7 @@ from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.ndjson import NDJSON
 from llmstream.wire.json_fields import as_count
 from llmstream.wire.ollama_native import members
-from llmstream.wire.ollama_native.calls import CallLog, parse_calls
+from llmstream.wire.ollama_native.calls import CallLog, WholeCall, parse_calls
 from llmstream.wire.text_record import TextRecord
 
 FORMAT = "ollama-native"
@@ -115,12 +115,17 @@ class OllamaDecoder(Decoder):
         for image in message.get("images") or ():
             self._picture(image)
         calls = parse_calls(message.get("tool_calls"), self._unread)
-        for call in self._log.untold(calls, at_end=done):
-            opened = self._open_call(call.id, call.name)
-            opened.done = True
-            self._call_delta(opened, call.arguments, first=True, named=True)
-        self._flush_calls()
+        for place, call in self._log.untold(calls, at_end=done).items():
+            self._add_call(place, call)
         self._unread.look_over("message.", message, members.MESSAGE)
+
+    def _add_call(self, place: int, call: WholeCall) -> None:
+        """A call, or more of one: it leaves with what comes next, for it may be told again with more in it."""
+        opened = self._log.opened
+        if place == len(opened):
+            opened.append(self._open_call(call.id, call.name))
+        self._call_delta(opened[place], call.arguments, first=True, named=True)
+        opened[place].done = True
 
     def _parse_words(self, message: dict[str, Any], *, done: bool) -> None:
         """The reasoning and the text of a line; the last one may tell all of it again."""
@@ -132,7 +137,7 @@ class OllamaDecoder(Decoder):
 
     def _picture(self, data: Any) -> None:
         seen = hash(data)
-        if seen not in self._pictures:
+        if data and seen not in self._pictures:
             self._pictures.add(seen)
             self._file(File(data=data))
 

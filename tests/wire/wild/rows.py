@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from tests.wire.wild.chat_place_rows import chat_place_rows
 from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
+from tests.wire.wild.cohere_call_rows import cohere_call_rows
+from tests.wire.wild.cohere_rows import cohere_rows
 from tests.wire.wild.gemini_call_rows import gemini_call_rows
 from tests.wire.wild.gemini_frame_rows import gemini_frame_rows
 from tests.wire.wild.gemini_rows import gemini_rows
 from tests.wire.wild.late_seal_rows import late_seal_rows
 from tests.wire.wild.messages_rows import messages_answer, messages_rows
+from tests.wire.wild.ollama_rows import ollama_rows
 from tests.wire.wild.responses_form_rows import responses_form_rows
 from tests.wire.wild.responses_part_rows import responses_part_rows
 from tests.wire.wild.responses_rows import responses_rows
@@ -77,4 +80,7 @@ def rows() -> list[Row]:
         *gemini_rows(),
         *gemini_call_rows(),
         *gemini_frame_rows(),
+        *ollama_rows(),
+        *cohere_rows(),
+        *cohere_call_rows(),
     ]
