@@ -392,7 +392,7 @@ def test_a_frame_of_the_wrong_shape_is_a_protocol_error():
     for event in (
         begin(0, toolUse={"toolUseId": 1, "name": "f"}),
         begin(0, toolUse=5),
-        ("contentBlockStart", {"contentBlockIndex": 0}),
+        ("contentBlockStart", {"contentBlockIndex": 0, "start": 5}),
         ("contentBlockDelta", {"contentBlockIndex": 0, "delta": 5}),
         ("contentBlockDelta", {"contentBlockIndex": "0", "delta": {"text": "x"}}),
         delta(0, text=7),

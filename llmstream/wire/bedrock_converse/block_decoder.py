@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from llmstream.checks import as_object
+from llmstream.wire.bedrock_converse import members
 from llmstream.wire.bedrock_converse.blocks import (
     FORMAT,
     FORMATS,
@@ -19,8 +20,8 @@ from llmstream.wire.bedrock_converse.blocks import (
 )
 from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.event_stream import EventStream
-from llmstream.wire.json_fields import as_string
-from llmstream.wire.open_calls import as_arguments, as_name
+from llmstream.wire.json_fields import as_string, listed
+from llmstream.wire.open_calls import OpenCall, as_arguments, as_name
 
 _TEXT, _REASONING, _CALL, _RESULT, _IMAGE = (
     "text",
@@ -42,17 +43,15 @@ class ConverseBlockDecoder(Decoder):
         self._blocks: dict[int, ConverseBlock] = {}
         self._last_index = -1  # of the block that spoke last: events may lack theirs
         self._last_kind = ""  # of the block that began last
+        self._first_calls: dict[str, OpenCall] = {}  # by id
 
     # --- events --------------------------------------------------------------------------------------------
 
     def parse_block_start(self, payload: Mapping[str, Any]) -> None:
-        """A block of another kind than words begins."""
-        start = payload.get("start")
-        if not isinstance(start, Mapping):
-            raise TypeError
+        """A block of another kind than words begins. Some gateways let words begin, too."""
         index = self._index_of(payload, self._last_index + 1)
-        for kind, said in start.items():
-            begin = self._STARTS.get(kind)
+        for kind, said in _object(payload, "start").items():
+            begin = self._STARTS.get(kind) or self._DELTAS.get(kind)
             if begin is None:
                 self._unread.note(f"start.{kind}", said)
             elif said is not None:
@@ -60,11 +59,8 @@ class ConverseBlockDecoder(Decoder):
 
     def parse_delta(self, payload: Mapping[str, Any]) -> None:
         """A block goes on."""
-        delta = payload.get("delta")
-        if not isinstance(delta, Mapping):
-            raise TypeError
         index = self._index_of(payload, max(self._last_index, 0))
-        for kind, said in delta.items():
+        for kind, said in _object(payload, "delta").items():
             add = self._DELTAS.get(kind)
             if add is None:
                 self._unread.note(f"delta.{kind}", said)
@@ -108,10 +104,14 @@ class ConverseBlockDecoder(Decoder):
 
     def _add_citation(self, index: int, citation: Any) -> None:
         self._block_of(index, _TEXT)
-        self._source(parse_citation(citation))
+        for each in listed(citation):
+            self._source(parse_citation(each))
 
-    def _add_reasoning(self, index: int, said: Mapping[str, Any]) -> None:
+    def _add_reasoning(self, index: int, said: Any) -> None:
         block = self._block_of(index, _REASONING)
+        if isinstance(said, str):
+            said = {"text": said}
+        said = said.get("reasoningText") or said  # as in a whole answer
         start = self._reasoned
         if self._reasoning(said.get("text") or ""):
             block.thought = (block.thought[0] if block.thought else start, self._reasoned)
@@ -126,22 +126,29 @@ class ConverseBlockDecoder(Decoder):
 
     def _begin_call(self, index: int, start: Mapping[str, Any]) -> None:
         block, id = self._blocks.get(index), as_string(start.get("toolUseId") or "")
+        self._unread.look_over(f"{_CALL}.", start, members.CALL)
         if block is not None and block.call is not None and block.call.id in ("", id):
             block.call.add_name(as_name(start.get("name")))  # it starts twice
+            block.given = as_arguments(start.get("input")) or block.given
             return
         self._end_block(index)
         by_provider = start.get("type") == SERVER_TOOL
         call = self._open_call(id, as_name(start.get("name")), by_provider=by_provider)
-        self._begin(index, _CALL).call = call
+        block = self._begin(index, _CALL)
+        block.call, block.given = call, as_arguments(start.get("input"))
         if by_provider:
             self._note_call(call, {"type": SERVER_TOOL})
+        elif id:
+            call.original = self._first_calls.get(id)
+            self._first_calls.setdefault(id, call)
 
     def _add_input(self, index: int, said: Mapping[str, Any]) -> None:
         block = self._blocks.get(index)
         if block is None or block.call is None:
             block = self._last_call() or self._nameless(index)
-        if block.call is not None:
-            self._call_delta(block.call, as_arguments(said.get("input")), named=True)
+        if block.call is not None and said.get("input") is not None:
+            block.given = ""  # the start told it already
+            self._call_delta(block.call, as_arguments(said["input"]), named=True)
 
     def _last_call(self) -> ConverseBlock | None:
         """The open call that began last: an index may be wrong."""
@@ -188,7 +195,7 @@ class ConverseBlockDecoder(Decoder):
         if block is None:
             return
         if block.call is not None:
-            self._call_delta(block.call, "", named=True)
+            self._call_delta(block.call, block.given, named=True)
             block.call.done = bool(block.call.name)
         elif block.kind == _REASONING:
             self._end_reasoning(block)
@@ -238,9 +245,6 @@ class ConverseBlockDecoder(Decoder):
         for citation in block.get("citations") or ():
             self._add_citation(index, citation)
 
-    def _tell_reasoning(self, index: int, block: Mapping[str, Any]) -> None:
-        self._add_reasoning(index, block.get("reasoningText") or block)
-
     def _tell_call(self, index: int, block: Mapping[str, Any]) -> None:
         self._begin_call(index, block)
         self._add_input(index, block)
@@ -266,7 +270,15 @@ class ConverseBlockDecoder(Decoder):
     _WHOLE: ClassVar[Mapping[str, Callable[[Any, int, Any], None]]] = {
         _TEXT: _add_text,
         "citationsContent": _tell_cited,
-        _REASONING: _tell_reasoning,
+        _REASONING: _add_reasoning,
         _CALL: _tell_call,
         _RESULT: _tell_result,
     }
+
+
+def _object(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A member that should be an object; an empty one for null. TypeError makes its frame a bad one."""
+    given = payload.get(name)
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError
+    return given or {}

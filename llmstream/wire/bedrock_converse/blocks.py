@@ -71,11 +71,13 @@ OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
 class ConverseBlock:
     """A content block that has begun."""
 
-    __slots__ = ("call", "kind", "pieces", "result", "shown", "signature", "thought")
+    __slots__ = ("call", "given", "kind", "pieces", "result", "shown", "signature", "thought")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.call: OpenCall | None = None
+        self.given = ""
+        """The arguments that stood in the start of a call; others may follow in their place."""
         self.signature: list[str] = []
         self.thought: tuple[int, int] | None = None
         """Where its words stand in all reasoning."""

@@ -26,7 +26,10 @@ from llmstream.wire.bedrock_converse.usage import parse_usage
 from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
 from llmstream.wire.framing.event_stream import ERROR
-from llmstream.wire.json_fields import as_string
+from llmstream.wire.json_fields import as_string, listed
+
+_EXCEPTION = "Exception"
+"""How the names of exceptions end."""
 
 
 class ConverseDecoder(ConverseBlockDecoder):
@@ -36,6 +39,8 @@ class ConverseDecoder(ConverseBlockDecoder):
         """One event, or an exception."""
         kind, said = (event, payload) if event in self._HANDLERS else _named(payload)
         handler = self._HANDLERS.get(kind)
+        if isinstance(said.get(kind), dict):
+            said = said[kind]  # a name, and an object with that name
         if event == ERROR or carries_error(payload):
             self._fail(parse_error(payload))
         elif handler is not None:
@@ -44,6 +49,8 @@ class ConverseDecoder(ConverseBlockDecoder):
             known = members.EVENTS[kind]
             if not said.keys() <= known:
                 self._unread.look_over(f"{kind}.", said, known)
+        elif failure := _exception_in(payload, event):
+            self._fail(parse_error(failure))
         elif is_error(payload):
             self._fail(parse_error(payload))
         elif event not in KEEP_ALIVES:
@@ -53,10 +60,10 @@ class ConverseDecoder(ConverseBlockDecoder):
         """A whole answer."""
         message = as_object(as_object(payload.get("output")).get("message"))
         content = message.get("content")
-        if not isinstance(content, list):
+        if not isinstance(content, list | dict):
             return False
-        for block in content:
-            self._tell_block(block)
+        for block in listed(content):
+            self._tell_block(block or {})
         self._unread.look_over("", payload, members.DOCUMENT)
         self._parse_stop(payload)
         self._complete()
@@ -119,3 +126,13 @@ def _named(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return "", payload  # no event of Converse says what it is
     name = next((name for member, name in members.BY_MEMBER if member in payload), "")
     return name, payload
+
+
+def _exception_in(payload: dict[str, Any], event: str) -> dict[str, Any]:
+    """What an exception says that came as an event, or as a member of one; nothing, if none did."""
+    if event.endswith(_EXCEPTION):
+        return {"__type": event, **payload}
+    for name, said in payload.items():
+        if name.endswith(_EXCEPTION) and isinstance(said, dict):
+            return {"__type": name, **said}
+    return {}

@@ -33,6 +33,8 @@ EVENTS: Mapping[str, frozenset[str]] = {
     "metadata": _END,
 }
 """Members of events, by name."""
+CALL = frozenset({"input", "name", "toolUseId", "type"})
+"""Members of a call's start, and of a whole call."""
 DOCUMENT = _END | {"output"}
 """Members of a whole answer."""
 

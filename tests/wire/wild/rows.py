@@ -6,6 +6,9 @@ from tests.wire.wild.chat_place_rows import chat_place_rows
 from tests.wire.wild.chat_rows import DONE, chat_rows, chunk
 from tests.wire.wild.cohere_call_rows import cohere_call_rows
 from tests.wire.wild.cohere_rows import cohere_rows
+from tests.wire.wild.converse_call_rows import converse_call_rows
+from tests.wire.wild.converse_frame_rows import converse_frame_rows
+from tests.wire.wild.converse_rows import converse_rows
 from tests.wire.wild.gemini_call_rows import gemini_call_rows
 from tests.wire.wild.gemini_frame_rows import gemini_frame_rows
 from tests.wire.wild.gemini_rows import gemini_rows
@@ -82,5 +85,8 @@ def rows() -> list[Row]:
         *gemini_frame_rows(),
         *ollama_rows(),
         *cohere_rows(),
+        *converse_rows(),
+        *converse_call_rows(),
+        *converse_frame_rows(),
         *cohere_call_rows(),
     ]
