@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from llmstream.providers.timeouts import Timeouts
     from llmstream.retry import RetryBudget, RetryPolicy
+    from llmstream.sync import SyncLLMClient, SyncStream
 
 
 # `import llmstream` itself takes milliseconds and no SDK.
@@ -70,6 +71,7 @@ _HOME = {
     ),
     "providers.timeouts": ("Timeouts",),
     "retry": ("RetryBudget", "RetryPolicy"),
+    "sync": ("SyncLLMClient", "SyncStream"),
 }
 __all__ = [  # sorted without regard to case, as readers do
     "AnyEvent",
@@ -94,6 +96,8 @@ __all__ = [  # sorted without regard to case, as readers do
     "Status",
     "Stream",
     "StreamEvent",
+    "SyncLLMClient",
+    "SyncStream",
     "TextDelta",
     "TextPart",
     "Timeouts",

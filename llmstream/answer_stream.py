@@ -1,4 +1,4 @@
-"""Stream: the events of one call, closed with the block that it is opened in."""
+"""Stream: the events of one call, closed with the block that it is opened in; and how an answer ended."""
 
 from __future__ import annotations
 
@@ -16,6 +16,27 @@ if TYPE_CHECKING:
     from llmstream.streams import Flow
 
 
+class AnswerEnd:
+    """The terminal event of a stream, once it was read."""
+
+    def __init__(self) -> None:
+        self._last: AnyEvent | None = None
+
+    def note(self, event: AnyEvent) -> AnyEvent:
+        """The event as it is. Keeps the terminal one."""
+        if event.type in TERMINAL:
+            self._last = event
+        return event
+
+    def message(self) -> Message:
+        """The whole answer. Raises LLMError where the stream had an ERROR, ConfigurationError where there is none."""
+        problem = "the stream was closed before its end: there is no message to give"
+        last = require_value(self._last, problem, ConfigurationError)
+        last.raise_for_error()
+        problem = "keep_message=False: there is no message to give"
+        return require_value(last.message, problem, ConfigurationError)
+
+
 class Stream:
     """One call's events, closed with the block that it is opened in.
 
@@ -25,7 +46,7 @@ class Stream:
 
     def __init__(self, events: AsyncGenerator[AnyEvent, None]) -> None:
         self._events = events
-        self._last: AnyEvent | None = None
+        self._end = AnswerEnd()
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,10 +63,7 @@ class Stream:
         return self
 
     async def __anext__(self) -> AnyEvent:
-        event = await self._events.__anext__()
-        if event.type in TERMINAL:
-            self._last = event
-        return event
+        return self._end.note(await self._events.__anext__())
 
     async def aclose(self) -> None:
         """Stop, and close the connection."""
@@ -61,8 +79,4 @@ class Stream:
         """The whole answer, once it is there. Raises LLMError where the stream has an ERROR."""
         async for _ in self:
             pass
-        problem = "the stream was closed before its end: there is no message to give"
-        last = require_value(self._last, problem, ConfigurationError)
-        last.raise_for_error()
-        problem = "keep_message=False: there is no message to give"
-        return require_value(last.message, problem, ConfigurationError)
+        return self._end.message()

@@ -241,19 +241,17 @@ class LLMClient:
 
     async def batches(
         self,
-        request: ChatRequest,
+        messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
         stream: bool = True,  # noqa: FBT001, FBT002  # as in `chat_completion`
-        *,
-        headers: Mapping[str, str] | None = None,
+        **options: Unpack[CallOptions],
     ) -> AsyncGenerator[Sequence[StreamEvent], None]:
         """The events of `chat_completion`, where those that may leave at one time come together.
 
-        For servers: what arrived in one read is then sent in one write. A batch is never empty. Raises and closes as
-        `chat_completion` does.
+        For servers: what arrived in one read is then sent in one write. A batch is never empty. Takes the options of
+        `chat_completion`; raises and closes as it does.
         """
         check_loop()
-        headers = hide_headers(headers)
-        run = self._begin(request, streaming=stream, headers=headers)
+        run = self._begin(messages, streaming=stream, **checked_options(options))
         try:
             while (step := await run.next_step()) is not None:
                 while not step.is_over:

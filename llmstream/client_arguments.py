@@ -19,7 +19,39 @@ from llmstream.providers.timeouts import Timeouts
 from llmstream.retry import RetryPolicy
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from llmstream.attempts import OnInterrupt
+    from llmstream.clock import Clock
     from llmstream.messages import HostedTool, ResponseFormat, Tool, ToolChoice
+    from llmstream.middleware import Middleware
+    from llmstream.observe import Observer
+    from llmstream.providers.config import AllowHost
+
+
+class ClientSettings(TypedDict, total=False):
+    """The settings of `LLMClient`, but for its model."""
+
+    provider: str | Provider | None
+    api_key: str | None
+    base_url: str | None
+    sdk_client: Any
+    retry: RetryPolicy
+    timeouts: Timeouts
+    fallbacks: Sequence[str | Provider]
+    on_interrupt: OnInterrupt
+    limiter: Limiter | None
+    observers: Sequence[Observer]
+    middleware: Sequence[Middleware]
+    transport: str | None
+    headers: Mapping[str, str] | None
+    include_raw: bool
+    strict: bool
+    keep_message: bool
+    allow_insecure_http: bool
+    allow_host: AllowHost | None
+    clock: Clock | None
+    rng: Random | None
 
 
 class CallOptions(TypedDict, total=False):

@@ -19,7 +19,7 @@ EXPORTS = {
     "llmstream": """
         AnyEvent ChatRequest ConfigurationError ErrorInfo EventType File FinishReason ImagePart LLMClient LLMError
         LLMStreamError Message ReasoningDelta RefusalDelta Retry RetryBudget RetryPolicy Source Start Status Stream
-        StreamEvent TextDelta TextPart Timeouts Tool ToolCall ToolCallDelta ToolResult Usage
+        StreamEvent SyncLLMClient SyncStream TextDelta TextPart Timeouts Tool ToolCall ToolCallDelta ToolResult Usage
         """,
     "llmstream.cli": "main run",
     "llmstream.client": "CallOptions LLMClient Stream",

@@ -29,21 +29,38 @@ def text(
 async def _text(
     source: Upstream, on_discard: Callable[[], None] | None
 ) -> AsyncGenerator[str, None]:
-    yielded = Standing(0)  # pieces
-    ended = False
+    reader = TextReader(on_discard)
     async with source as events:
         async for event in events:
-            if event.text:
-                yielded.value += 1
-                yield event.text
-            else:
-                if event.retry is not None and event.discards and yielded.is_revocable:
-                    _void(event.retry, on_discard)
-                yielded.add(event)
-                event.raise_for_error()
-            ended = event.type in TERMINAL
-    if not ended:
-        raise stopped_short()
+            if piece := reader.read(event):
+                yield piece
+    reader.check_end()
+
+
+class TextReader:
+    """Reads the text out of events, one after another, by the rules of `text`."""
+
+    def __init__(self, on_discard: Callable[[], None] | None = None) -> None:
+        self._on_discard = on_discard
+        self._read = Standing(0)  # pieces
+        self._has_ended = False
+
+    def read(self, event: StreamEvent) -> str:
+        """The event's text, "" where it has none. Raises LLMError for an ERROR, and for text that is void."""
+        self._has_ended = event.type in TERMINAL
+        if event.text:
+            self._read.value += 1
+            return event.text
+        if event.retry is not None and event.discards and self._read.is_revocable:
+            _void(event.retry, self._on_discard)
+        self._read.add(event)
+        event.raise_for_error()
+        return ""
+
+    def check_end(self) -> None:
+        """Raise LLMError where the last event wasn't the terminal one."""
+        if not self._has_ended:
+            raise stopped_short()
 
 
 def _void(retry: Retry, on_discard: Callable[[], None] | None) -> None:
