@@ -23,6 +23,7 @@ from llmstream.attempts import Attempts
 from llmstream.checks import require, require_list
 from llmstream.errors import ErrorInfo, LLMError
 from llmstream.events.any_event import AnyEvent
+from llmstream.events.flow import Flow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.relay import Relay
 from llmstream.events.types import StreamEvent, failure_of
@@ -31,7 +32,6 @@ from llmstream.messages import ChatRequest
 from llmstream.observe import Observation
 from llmstream.providers.provider import Call
 from llmstream.providers.watchdog import closed
-from llmstream.streams.flow import Flow
 from llmstream.tasks import is_foreign
 
 __all__ = ["Middleware", "Next"]

@@ -36,6 +36,7 @@ def test_the_events_and_values_load_no_sdk_either() -> None:
 def test_the_client_class_loads_no_sdk_until_one_is_made() -> None:
     modules = loaded_by("from llmstream import LLMClient")
     assert modules.isdisjoint({"openai", "anthropic", "pydantic", "httpx2"})
+    assert modules.isdisjoint({"llmstream.streams", "llmstream.structured"})  # operators and types
 
 
 def test_a_client_loads_no_sdk_until_one_is_asked_for() -> None:
@@ -63,7 +64,15 @@ def test_answering_a_request_loads_no_more_than_starlette_and_the_events() -> No
     )
     assert "starlette.responses" in modules
     assert modules.isdisjoint(
-        {"openai", "anthropic", "pydantic", "httpx2", "uvicorn", "llmstream.conversations"}
+        {
+            "openai",
+            "anthropic",
+            "pydantic",
+            "httpx2",
+            "uvicorn",
+            "llmstream.conversations",
+            "llmstream.streams",
+        }
     )
 
 

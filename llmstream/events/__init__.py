@@ -1,4 +1,7 @@
-"""A stream's events (`types`), its rules (`grammar`), the message it adds up to (`builder`) and back (`unfold`)."""
+"""A stream's events (`types`), its rules (`grammar`), the message it adds up to (`builder`) and back (`unfold`).
+
+`flow` has what closes a stream, for everything that reads one or returns one.
+"""
 
 from llmstream.events.any_event import AnyEvent
 from llmstream.events.builder import MessageBuilder

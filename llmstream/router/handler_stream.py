@@ -18,12 +18,12 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from typing import Any, cast
 
 from llmstream.errors import ErrorInfo, ErrorKind, LLMError
+from llmstream.events.flow import Upstream
 from llmstream.events.relay import Relay
 from llmstream.events.types import EventType, StreamEvent, text_delta
 from llmstream.log import describe, get_logger
 from llmstream.messages import FinishReason, Message
 from llmstream.router.user_functions import call
-from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
 
 logger = get_logger("llmstream.router")

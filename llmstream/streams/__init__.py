@@ -10,10 +10,10 @@ ERROR events as everywhere; `text` and `collect`, which give no events, raise LL
 """
 
 from llmstream.clock import Clock
+from llmstream.events.flow import Flow
 from llmstream.streams.buffer import buffer
 from llmstream.streams.coalesce import coalesce
 from llmstream.streams.collect import collect
-from llmstream.streams.flow import Flow
 from llmstream.streams.guard import guard
 from llmstream.streams.progress import progress
 from llmstream.streams.record import record

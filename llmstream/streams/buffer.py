@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable, Callable
 
 from llmstream.checks import require
 from llmstream.events.any_event import AnyEvent
+from llmstream.events.flow import Flow
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Flow
 from llmstream.streams.read_ahead import Branch, Pump, flow
 
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from llmstream.checks import is_limit, require
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.any_event import AnyEvent, narrow
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.read_ahead import Branch, Pump
 from llmstream.streams.recut_buffer import CHARS, ENDS, RecutBuffer, Unit
 

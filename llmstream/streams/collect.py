@@ -6,10 +6,10 @@ from collections.abc import AsyncIterable
 
 from llmstream.checks import require_value
 from llmstream.errors import ConfigurationError
+from llmstream.events.flow import Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
 from llmstream.messages import Message
-from llmstream.streams.flow import Upstream
 from llmstream.streams.text import stopped_short
 
 

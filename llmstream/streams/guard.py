@@ -8,8 +8,8 @@ from typing import TypeAlias
 from llmstream.checks import require
 from llmstream.errors import ErrorInfo
 from llmstream.events.any_event import AnyEvent
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.types import TEXTS, StreamEvent
-from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.rewrite import TextRewriter, rewrite
 from llmstream.streams.transformer import Halt
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from llmstream.checks import require
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.any_event import AnyEvent, narrow
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.transcript import Standing
 from llmstream.events.types import TEXTS, EventType, Status, StreamEvent, content
-from llmstream.streams.flow import Flow, Upstream
 
 
 def progress(

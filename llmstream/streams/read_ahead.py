@@ -16,10 +16,10 @@ from typing import Any, Self
 
 from llmstream.clock import Clock, LoopClock, Timer
 from llmstream.events.any_event import AnyEvent, narrow
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
-from llmstream.streams.flow import Flow, Upstream
 
 logger = get_logger("llmstream.streams")
 

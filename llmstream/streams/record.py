@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 from llmstream.clock import Clock, LoopClock
 from llmstream.events.any_event import AnyEvent, narrow
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Flow, Upstream
 
 VERSION = 1
 HEADER = {"llmstream": "recording", "version": VERSION}

@@ -13,10 +13,10 @@ from llmstream.checks import as_object, as_text, require
 from llmstream.clock import Clock, LoopClock
 from llmstream.errors import ConfigurationError, ErrorInfo
 from llmstream.events.any_event import AnyEvent, narrow
+from llmstream.events.flow import Flow
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Transcript
 from llmstream.events.types import TEXTS, StreamEvent, content, error
-from llmstream.streams.flow import Flow
 from llmstream.streams.record import VERSION
 
 _Lines = Iterable[str | bytes]

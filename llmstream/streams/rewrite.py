@@ -7,10 +7,10 @@ from dataclasses import replace
 from zlib import crc32
 
 from llmstream.events.any_event import AnyEvent, narrow
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import BESIDE_REASONING, TEXTS, EventType, StreamEvent, content
 from llmstream.messages import Usage
-from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.message_start import HeldStart, is_notice
 from llmstream.streams.rewritten_message import RewrittenMessage
 from llmstream.streams.transformer import Halt, Transformer

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterable
 from llmstream.checks import require
 from llmstream.clock import Clock
 from llmstream.events.any_event import AnyEvent
+from llmstream.events.flow import Flow
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Flow
 from llmstream.streams.read_ahead import Branch, Pump, flow
 
 

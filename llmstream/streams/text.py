@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
 from llmstream.errors import ErrorInfo, LLMError
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.transcript import Standing
 from llmstream.events.types import Retry, StreamEvent, discarded
-from llmstream.streams.flow import Flow, Upstream
 
 
 def text(

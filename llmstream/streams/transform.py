@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable
 
 from llmstream.events.any_event import AnyEvent
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.types import EventType, StreamEvent
-from llmstream.streams.flow import Flow, Upstream
 from llmstream.streams.rewrite import TextRewriter, rewrite
 from llmstream.streams.transformer import Transformer
 

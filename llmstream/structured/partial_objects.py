@@ -9,10 +9,10 @@ from itertools import chain
 from typing import Any, Generic, TypeVar, cast, overload
 
 from llmstream.errors import ErrorInfo, InvalidOutputError, TruncatedError
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, ToolCallDelta
 from llmstream.messages import FinishReason, ToolCall
-from llmstream.streams.flow import Flow, Upstream
 from llmstream.structured.answer_type import AnswerType, MismatchError
 from llmstream.structured.growth import FieldComplete, Growing
 from llmstream.structured.json_in_prose import bare_words, json_texts

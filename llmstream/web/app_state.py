@@ -18,11 +18,11 @@ from llmstream.checks import require
 from llmstream.client import LLMClient
 from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.errors import StrictError
+from llmstream.events.flow import Batched
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Message, TextPart, Usage
 from llmstream.plain_values import amended
 from llmstream.router import Candidate, RouterWithDispatcher
-from llmstream.streams.flow import Batched
 from llmstream.web.errors import RefusedError
 from llmstream.web.hosted_tools import HostedTools
 from llmstream.web.key_limits import KeyRates

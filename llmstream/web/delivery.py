@@ -16,11 +16,11 @@ from typing import Any
 from starlette.types import Scope, Send
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.flow import Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, StreamEvent, error, failure_of
 from llmstream.log import get_logger
 from llmstream.providers.provider import MAX_ANSWER
-from llmstream.streams.flow import Upstream
 from llmstream.tasks import is_cancelled
 from llmstream.web.client_watch import Watch
 from llmstream.web.client_writer import ClientWriter, SlowClientError, UnsentError

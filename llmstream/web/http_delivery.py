@@ -9,9 +9,9 @@ from contextlib import suppress
 from starlette.types import Message, Send
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.flow import Batched, Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import EventType, Start, StreamEvent
-from llmstream.streams.flow import Batched, Upstream
 from llmstream.web.answer_head import AnswerHead
 from llmstream.web.delivery import Delivery
 from llmstream.web.errors import RefusedError, public_info

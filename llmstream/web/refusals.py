@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.flow import Upstream
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Upstream
 from llmstream.web.errors import error_headers, render_error
 from llmstream.web.native_encoders import render_json
 

@@ -35,9 +35,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from llmstream.events.flow import Flow, Upstream
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
-from llmstream.streams.flow import Flow, Upstream
 from llmstream.web.answer_head import AnswerHead
 from llmstream.web.client_watch import of_request
 from llmstream.web.client_writer import SlowClientError

@@ -8,9 +8,9 @@ from typing import Any
 from starlette.types import Send
 
 from llmstream.errors import ErrorInfo
+from llmstream.events.flow import Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Upstream
 from llmstream.web.delivery import Delivery
 from llmstream.web.dialects.base import Answer
 from llmstream.web.dialects.openai_errors import render_error

@@ -32,9 +32,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from llmstream.checks import check_type, require, require_value
 from llmstream.errors import ErrorInfo
+from llmstream.events.flow import Upstream
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.messages import FinishReason, Message, Usage
-from llmstream.streams.flow import Upstream
 from llmstream.tasks import first_of, stop
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.client_watch import by_listening

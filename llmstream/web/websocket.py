@@ -9,9 +9,9 @@ from typing import Any
 from starlette.types import Send
 from starlette.websockets import WebSocket
 
+from llmstream.events.flow import Upstream
 from llmstream.events.grammar import TERMINAL
 from llmstream.events.types import StreamEvent
-from llmstream.streams.flow import Upstream
 from llmstream.web.client_watch import by_listening
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import Delivery, cut_off

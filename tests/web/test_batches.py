@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from llmstream import LLMClient
 from llmstream.errors import ErrorInfo
+from llmstream.events.flow import Batched
 from llmstream.events.types import EventType, Start, Status, StreamEvent, error, text_delta
 from llmstream.messages import FinishReason
-from llmstream.streams.flow import Batched
 from llmstream.testing import FaultServer
 from llmstream.web import AbortedError, EventStreamResponse, Form, create_app
 from llmstream.web.native_encoders import outgoing
