@@ -33,9 +33,9 @@ _PLAIN_HTTP = (
 def serve(options: Options) -> int:
     """Serve, or only check what would be served. Raises UsageError."""
     try:
-        from llmstream.gateway.app import open_store
         from llmstream.gateway.config_flaws import ConfigFileError
         from llmstream.gateway.process import ServerProcess
+        from llmstream.gateway.server_store import ServerStore
     except ImportError as problem:
         raise UsageError(
             f'serve needs the extra "server": pip install "llmstream-core[server]" ({problem})'
@@ -49,7 +49,7 @@ def serve(options: Options) -> int:
             if source.workers > 1:
                 process = _supervisor(source, text, options.conversations)
             else:
-                process = ServerProcess(source, text, open_store(options.conversations))
+                process = ServerProcess(source, text, ServerStore(options.conversations))
         except ConfigFileError as problem:
             return _report(problem)
         except (ConfigurationError, TypeError, ValueError) as problem:
@@ -79,10 +79,10 @@ def _supervisor(source: SettingsSource, text: str, conversations: str | None) ->
         "Keep them in a file that all workers share: --conversations chats.db"
     )
     path = require_value(conversations, problem)
-    from llmstream.gateway.app import open_store
+    from llmstream.gateway.server_store import ServerStore
     from llmstream.gateway.supervisor import Supervisor
 
-    open_store(path)  # raises for what is no file
+    ServerStore(path)  # raises for what is no file
     return Supervisor(source, text, path)
 
 

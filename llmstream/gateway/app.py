@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from typing import Any, TypeAlias
+from typing import Any
 
-from llmstream.checks import require
-from llmstream.conversations import ConversationClient, MemoryStore, SQLiteStore
-from llmstream.errors import ConfigurationError
 from llmstream.gateway.rate_table import RateTable
+from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import ServerSettings
 from llmstream.web import Metrics, RequestObserver, create_app
 from llmstream.web.request_records import UNREAD
@@ -21,29 +19,13 @@ Ready = Callable[[], str | None]
 """Returns what is missing before the server is ready, None where nothing is."""
 
 
-OwnStore: TypeAlias = MemoryStore | SQLiteStore
-"""The store of a server that runs as a program."""
-
-
-def open_store(path: str | None) -> OwnStore:
-    """Where conversations are kept: in a SQLite file, or in memory. Raises ConfigurationError."""
-    if path is None:
-        return MemoryStore()
-    problem = (  # the path isn't repeated, since a URL may hold a password
-        "--conversations takes the path of a SQLite file, not a URL; "
-        "for Redis call create_app with a ConversationClient of your own"
-    )
-    require("://" not in path, problem, ConfigurationError)
-    return SQLiteStore(path)
-
-
 class Generation:
     """The client and the app of one reading of the settings. Raises ConfigurationError."""
 
     def __init__(
         self,
         settings: ServerSettings,
-        store: OwnStore,
+        store: ServerStore,
         rates: RateTable,
         ready: Ready | None,
         observers: Sequence[RequestObserver],
@@ -52,7 +34,7 @@ class Generation:
         self._store = store
         is_limited = settings.model_rates or settings.rate is not None
         self.client = settings.models.open_client(rates.limiter if is_limited else None)
-        self._conversations = ConversationClient(self.client, store=store)
+        self._conversations = store.conversations(self.client)
         self.app = create_app(
             self.client,
             models=settings.models.names(self.client),
@@ -71,9 +53,10 @@ class Generation:
     async def open(self) -> None:
         """Start the app."""
         self._rates.replace(self.settings.model_rates, self.settings.rate)
-        self._store.ttl, self._store.limits = self.settings.kept
+        self._store.limit(*self.settings.kept)
         self._stack.push_async_callback(self.client.aclose)
-        self._stack.push_async_callback(self._conversations.aclose)
+        if not callable(self._conversations):  # else it is the app that makes and closes them
+            self._stack.push_async_callback(self._conversations.aclose)
         await self._stack.enter_async_context(self.app.router.lifespan_context(self.app))
 
     async def answer(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -107,7 +90,7 @@ class Gateway:
     def __init__(
         self,
         settings: ServerSettings,
-        store: OwnStore,
+        store: ServerStore,
         lifespan: Lifespan = nullcontext,
         ready: Ready | None = None,
         observers: Sequence[RequestObserver] = (),

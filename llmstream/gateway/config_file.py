@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from llmstream.gateway.config_flaws import ConfigFileError, Flaw, describe_type
 from llmstream.gateway.config_keys import ConfiguredKeys, read_keys_table
@@ -33,7 +33,9 @@ from llmstream.gateway.config_values import ConfigValues
 from llmstream.gateway.model_pools import ModelPool
 from llmstream.gateway.toml_lines import TomlLines, syntax_flaw
 from llmstream.limits import Rate
-from llmstream.router import Candidate
+
+if TYPE_CHECKING:
+    from llmstream.router import Candidate
 
 TABLES: Final = ("models", "aliases", "keys", "limits", "http", "rate", "clients", "kept")
 CLIENT_KEYS: Final = ("hosted_tools",)

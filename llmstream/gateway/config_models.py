@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from llmstream.checks import is_count
 from llmstream.errors import ConfigurationError
@@ -18,8 +18,10 @@ from llmstream.providers import registry
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.provider import Provider, traits_of
 from llmstream.providers.secrets import Secret
-from llmstream.router import Candidate
 from llmstream.targets import account
+
+if TYPE_CHECKING:
+    from llmstream.router import Candidate
 
 ABILITIES: Final = ("tools", "images", "files", "schemas")
 """A model's abilities, by the names of `llmstream.router.Candidate`."""
@@ -177,6 +179,8 @@ class ModelReader:
             words = f"context must be a number of tokens, not {describe_type(context)}"
             self._values.refuse((*path, "context"), words)
         elif context is not None or given:
+            from llmstream.router import Candidate  # most files tell nothing
+
             self.facts[name] = Candidate(name, context=context, **given)
 
     def _add_rate(self, name: str, rate: Rate) -> None:

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from types import FrameType
 
 from llmstream.errors import ConfigurationError
-from llmstream.gateway.app import Gateway, OwnStore, Ready
+from llmstream.gateway.app import Gateway, Ready
+from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import ServerSettings, SettingsSource
 from llmstream.log import describe, get_logger
 from llmstream.web.server import make_server, with_bounds
@@ -25,7 +26,7 @@ class ServerProcess:
     """A gateway and its server. Raises ConfigurationError or ValueError for settings that can't be."""
 
     def __init__(
-        self, source: SettingsSource, text: str, store: OwnStore, ready: Ready | None = None
+        self, source: SettingsSource, text: str, store: ServerStore, ready: Ready | None = None
     ) -> None:
         self._source = source
         settings = self._settings(text)

@@ -14,7 +14,6 @@ from llmstream.conversations.stores.limits import MONTH, SERVED, StoreLimits, ch
 from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.limit_options import HTTP_LIMITS, RATE_LIMITS, SERVER_LIMITS, share_of
 from llmstream.limits import Limiter, Rate
-from llmstream.router import Candidate
 from llmstream.targets import account
 from llmstream.web import Access, AuditLog, Limits
 from llmstream.web.connections import Bounds
@@ -22,6 +21,7 @@ from llmstream.wire.json_fields import present
 
 if TYPE_CHECKING:
     from llmstream.gateway.config_file import FileConfig
+    from llmstream.router import Candidate
 
 
 class ServedModels(Protocol):

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-from llmstream.conversations import MemoryStore
-from llmstream.gateway.app import Gateway, open_store
+from llmstream.gateway.app import Gateway
 from llmstream.gateway.limit_options import HTTP_LIMITS, SERVER_LIMITS
 from llmstream.gateway.process import flaw_of, is_ignored_hangup, logger, report_unused
 from llmstream.gateway.readiness import Readiness
+from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import SettingsSource
 from llmstream.gateway.shared_metrics import forget_process, shared_metrics
 from llmstream.gateway.worker import LOADED, STARTED, WorkerPlace, WorkerProcess, pack_text
@@ -222,7 +222,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for other in self._workers.values():
                 other.control.close()  # or those would not see the supervisor's end
-            store = open_store(self._conversations)
+            store = ServerStore(self._conversations)
             process = WorkerProcess(self._source, self._text, store, place)
             return process.run(listener, lambda: None)
         except BaseException:  # noqa: BLE001  # nothing of the supervisor's own life may go on here
@@ -299,4 +299,4 @@ class Supervisor:
 
     def _check(self, text: str) -> Gateway:
         """The settings that each worker will read from the file. Raises ConfigurationError or ValueError."""
-        return Gateway(self._source.settings(text).share(0, self._count), MemoryStore())
+        return Gateway(self._source.settings(text).share(0, self._count), ServerStore())

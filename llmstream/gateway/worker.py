@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from llmstream.gateway.app import OwnStore
 from llmstream.gateway.process import ServerProcess, relieve_collector, report_unused
 from llmstream.gateway.readiness import BEAT, Readiness
+from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import ServerSettings, SettingsSource
 from llmstream.web.acceptor import Acceptor
 
@@ -37,7 +37,7 @@ class WorkerProcess(ServerProcess):
     """Has its share of the limits. Ends in order on SIGTERM, and when its supervisor is gone."""
 
     def __init__(
-        self, source: SettingsSource, text: str, store: OwnStore, place: WorkerPlace
+        self, source: SettingsSource, text: str, store: ServerStore, place: WorkerPlace
     ) -> None:
         self._place = place
         super().__init__(source, text, store, place.readiness.missing)

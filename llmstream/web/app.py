@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,20 +18,15 @@ from starlette.types import ASGIApp
 
 from llmstream.checks import require, require_type
 from llmstream.client import LLMClient
-from llmstream.conversations import ConversationClient, MemoryStore
-from llmstream.conversations.stores.limits import MONTH, SERVED
 from llmstream.errors import ConfigurationError, ErrorInfo
-from llmstream.events.types import StreamEvent
 from llmstream.log import get_logger
-from llmstream.router import Candidate, Dispatcher, RouterWithDispatcher, Routes
 from llmstream.web.access import Access, own_path
 from llmstream.web.answer_head import WARNINGS
 from llmstream.web.app_state import Service
-from llmstream.web.conversation_endpoints import Conversing
 from llmstream.web.dialect_endpoints import dialect_routes
 from llmstream.web.dialects import OpenAIResponses, all_dialects
-from llmstream.web.endpoints import Native
 from llmstream.web.errors import TABLE, RefusedError, log_refusal, new_request_id
+from llmstream.web.first_use import FirstUse
 from llmstream.web.gate import FORESEEN, Endpoint, Gate
 from llmstream.web.health import HealthChecks
 from llmstream.web.hosted_tools import HostedTools
@@ -39,7 +34,6 @@ from llmstream.web.key_limits import KeyLimits
 from llmstream.web.limits import Limits, Slots
 from llmstream.web.metrics import Metrics
 from llmstream.web.native_encoders import AbortedError
-from llmstream.web.openapi import openapi_document
 from llmstream.web.page import chat_page
 from llmstream.web.path_words import ErrorShapes, apis_of
 from llmstream.web.refusals import Refusal, RenderError
@@ -47,6 +41,12 @@ from llmstream.web.request_records import RecordedCORS, RequestRecords
 from llmstream.web.responses_socket import responses_routes
 from llmstream.web.served_request import RequestObserver, check_request_observers
 from llmstream.web.token_bound import default_tokens
+
+if TYPE_CHECKING:
+    from llmstream.conversations import ConversationClient
+    from llmstream.router import Candidate, RouterWithDispatcher
+    from llmstream.web.conversation_endpoints import Conversing
+    from llmstream.web.endpoints import Native
 
 logger = get_logger("llmstream.web")
 
@@ -58,7 +58,7 @@ def create_app(
     access: Access = Access(),  # noqa: B008  # frozen
     limits: Limits = Limits(),  # noqa: B008  # frozen
     router: RouterWithDispatcher[Any] | None = None,
-    conversations: ConversationClient | None = None,
+    conversations: ConversationClient | Callable[[], ConversationClient] | None = None,
     heartbeat: float | None = 15.0,
     write_timeout: float | None = 30.0,
     tell_refusals: bool = True,
@@ -73,8 +73,9 @@ def create_app(
     them; the first answers those that name none. A `llmstream.router.Candidate` in place of a model string also tells
     clients its context length and abilities. None: only the client's own model. `access` says who may ask: by default
     anybody on this machine. `router` answers `/streaming_chat` (None: the first of `models`).
-    `conversations` keeps what `/api/chat` says (None: in memory until the server stops, within the limits that
-    docs/serving.md has). `heartbeat` and `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that
+    `conversations` keeps what `/api/chat` says: a ConversationClient, or a function that makes one for the first
+    conversation, in a thread (None: in memory until the server stops, within the limits that docs/serving.md has).
+    `heartbeat` and `write_timeout` are seconds. `tell_refusals`: a client of Anthropic's API that
     a provider of that format answers hears in the provider's own words, without keys, why a request was refused: agents
     mend themselves by them.
     `/readyz` asks `ready`, beside the store, what is missing: a text makes it a 503. It does so at most once a second.
@@ -92,17 +93,16 @@ def create_app(
         observers = (*observers, Metrics())
     owned = _Owned()
     client = owned.client(client)
-    conversations = owned.conversations(conversations, client)
     names, facts = _names(client, models)
     _check_key_models(access.key_limits, names)
-    router = router or _everything(client, next(iter(names.values())), limits)
+    first = next(iter(names.values()))
     service = Service(
         client=client,
         models=names,
         facts=facts,
         limits=limits,
-        conversations=conversations,
-        router=router,
+        conversations=owned.conversations(conversations, client),
+        router=FirstUse(partial(_catch_all, client, first, limits), router),
         heartbeat=heartbeat,
         write_timeout=write_timeout,
         tell_refusals=tell_refusals,
@@ -126,14 +126,19 @@ class _Owned:
         return require_type(given, LLMClient, "client must be an LLMClient")
 
     def conversations(
-        self, given: ConversationClient | None, client: LLMClient
-    ) -> ConversationClient:
+        self, given: ConversationClient | Callable[[], ConversationClient] | None, client: LLMClient
+    ) -> FirstUse[ConversationClient]:
         """The conversations that were given, or the app's own."""
-        if given is None:
-            store = MemoryStore(ttl=MONTH, limits=SERVED)
-            given = ConversationClient(client, store=store)
-            self._made.append(given)
-        return given
+        if given is not None and not callable(given):
+            return FirstUse.of(given)
+        make = given or partial(_conversations_in_memory, client)
+
+        def open_conversations() -> ConversationClient:
+            made_here = make()
+            self._made.append(made_here)
+            return made_here
+
+        return FirstUse(open_conversations)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
@@ -222,24 +227,70 @@ _OUT_OF_SCOPE = {
 
 
 def _routes(service: Service) -> list[Route | WebSocketRoute]:
-    native, conversing, health = Native(service), Conversing(service), HealthChecks(service.missing)
-    # It takes pydantic longer than all the rest, and few ask for it.
-    document = lru_cache(maxsize=16)(partial(openapi_document, dialects=all_dialects()))
+    native: FirstUse[Native] = FirstUse(partial(_native, service))
+    conversing: FirstUse[Conversing] = FirstUse(partial(_conversing, service))
+    health = HealthChecks(service.missing)
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(await asyncio.to_thread(document, tuple(service.allowed)))
+        return JSONResponse(await asyncio.to_thread(_document, tuple(service.allowed)))
 
     return [
         Route("/", chat_page),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         Route("/openapi.json", openapi),
-        Route("/chat", native.chat, methods=["POST"]),
-        Route("/streaming_chat", native.streaming_chat, methods=["POST"]),
-        Route("/api/chat/session", conversing.session, methods=["POST"]),
-        Route("/api/chat/stream-http", conversing.stream_http),
-        WebSocketRoute("/api/chat/stream", conversing.stream),
+        Route("/chat", native.endpoint(lambda each, asked: each.chat(asked)), methods=["POST"]),
+        Route(
+            "/streaming_chat",
+            native.endpoint(lambda each, asked: each.streaming_chat(asked)),
+            methods=["POST"],
+        ),
+        Route(
+            "/api/chat/session",
+            conversing.endpoint(lambda each, asked: each.session(asked)),
+            methods=["POST"],
+        ),
+        Route(
+            "/api/chat/stream-http",
+            conversing.endpoint(lambda each, asked: each.stream_http(asked)),
+        ),
+        WebSocketRoute(
+            "/api/chat/stream", conversing.endpoint(lambda each, socket: each.stream(socket))
+        ),
     ]
+
+
+def _native(service: Service) -> Native:
+    from llmstream.web.endpoints import Native  # it needs pydantic
+
+    return Native(service)
+
+
+def _conversing(service: Service) -> Conversing:
+    from llmstream.web.conversation_endpoints import Conversing  # it needs pydantic
+
+    return Conversing(service)
+
+
+@lru_cache(maxsize=16)
+def _document(models: tuple[str, ...]) -> dict[str, Any]:
+    """The OpenAPI document. It takes pydantic longer than all the rest, and few ask for it."""
+    from llmstream.web.openapi import openapi_document
+
+    return openapi_document(models, all_dialects())
+
+
+def _conversations_in_memory(client: LLMClient) -> ConversationClient:
+    from llmstream.conversations import ConversationClient, MemoryStore
+    from llmstream.conversations.stores.limits import MONTH, SERVED
+
+    return ConversationClient(client, store=MemoryStore(ttl=MONTH, limits=SERVED))
+
+
+def _catch_all(client: LLMClient, model: str | None, limits: Limits) -> RouterWithDispatcher[Any]:
+    from llmstream.web.catch_all_router import catch_all_router
+
+    return catch_all_router(client, model, default_tokens(limits.max_tokens))
 
 
 def _metrics_routes(access: Access, observers: Sequence[RequestObserver]) -> list[Route]:
@@ -317,7 +368,7 @@ def _names(
     problem = 'models must be a list such as ["openai:gpt-5-mini"], or None for the client\'s own'
     require(models and not isinstance(models, str), problem, ConfigurationError)
     given = models if isinstance(models, Mapping) else {_model_of(model): model for model in models}
-    facts = {name: model for name, model in given.items() if isinstance(model, Candidate)}
+    facts = {name: model for name, model in given.items() if not isinstance(model, str)}
     names = {name: _model_of(model) for name, model in given.items()}
     for model in names.values():
         # Raises for what nobody could ask, and imports now what would hold up everybody's streams.
@@ -326,32 +377,14 @@ def _names(
 
 
 def _model_of(model: str | Candidate) -> str:
-    return model.model if isinstance(model, Candidate) else model
+    """The model string. Raises TypeError for what is neither that nor a Candidate."""
+    if isinstance(model, str):
+        return model
+    from llmstream.router import Candidate  # loaded already, if this is one
+
+    return require_type(model, Candidate, "models are strings and Candidates").model
 
 
 def _cors(access: Access, records: RequestRecords) -> Middleware:
     exposed = ("x-request-id", "retry-after", WARNINGS)
     return Middleware(RecordedCORS, records=records, origins=access.origins, exposed=exposed)
-
-
-class _Anything(Routes):
-    """Catch-all route."""
-
-    ANSWER = "answer", "Anything"
-    NOT_DEFINED = "not_defined"
-
-
-def _everything(client: LLMClient, model: str | None, limits: Limits) -> RouterWithDispatcher[Any]:
-    """The router of an app that was given none."""
-    dispatcher = Dispatcher(_Anything)
-    most = default_tokens(limits.max_tokens)
-
-    async def always(_: str) -> _Anything:
-        return _Anything.ANSWER
-
-    @dispatcher.handler(_Anything.ANSWER)
-    def answer(text: str) -> AsyncGenerator[StreamEvent, None]:
-        messages = [{"role": "user", "content": text}]
-        return client.chat_completion(messages, model=model, max_tokens=most)
-
-    return RouterWithDispatcher(_Anything, [always], dispatcher)

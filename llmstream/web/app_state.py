@@ -7,23 +7,21 @@ import secrets
 import time
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from llmstream.arguments import build_request
 from llmstream.checks import require
 from llmstream.client import LLMClient
-from llmstream.conversations import AccessError, ChatContext, ConversationClient, ConversationError
 from llmstream.errors import StrictError
 from llmstream.events.flow import Batched
 from llmstream.events.types import StreamEvent
 from llmstream.messages import ChatRequest, Message, TextPart, Usage
 from llmstream.plain_values import amended
-from llmstream.router import Candidate, RouterWithDispatcher
 from llmstream.web.errors import RefusedError
+from llmstream.web.first_use import FirstUse
 from llmstream.web.hosted_tools import HostedTools
 from llmstream.web.key_limits import KeyRates
 from llmstream.web.limits import Limits, check_request
@@ -32,6 +30,12 @@ from llmstream.web.negotiation import Choice
 from llmstream.web.responses import respond
 from llmstream.web.served_request import current_request, without_keys
 from llmstream.web.token_bound import bound_tokens
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from llmstream.conversations import ConversationClient
+    from llmstream.router import Candidate, RouterWithDispatcher
 
 _PATIENCE = 2.0
 """Seconds that a store may take to show that it is there."""
@@ -46,8 +50,8 @@ class Service:
     facts: Mapping[str, Candidate]
     """Context length and abilities of some of them."""
     limits: Limits
-    conversations: ConversationClient
-    router: RouterWithDispatcher[Any]
+    conversations: FirstUse[ConversationClient]
+    router: FirstUse[RouterWithDispatcher[Any]]
     heartbeat: float | None
     write_timeout: float | None
     tell_refusals: bool
@@ -124,10 +128,15 @@ class Service:
 
     async def _has_store(self) -> bool:
         """Whether the store of the conversations can be read: asked for a session that nobody began, it says so."""
+        conversations = self.conversations.made
+        if conversations is None:
+            return True  # it is opened for the first conversation
+        from llmstream.conversations import AccessError, ChatContext, ConversationError
+
         nobody = secrets.token_hex(16)
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self.conversations.conversations(ChatContext(session_id=nobody, token=nobody))
+                await conversations.conversations(ChatContext(session_id=nobody, token=nobody))
         except AccessError:
             return True
         except (ConversationError, TimeoutError):

@@ -139,7 +139,7 @@ class Conversing:
     async def session(self, request: Request) -> Response:
         """`POST /api/chat/session`: a session and a conversation in it, for whoever asks."""
         who = request.state.who if request.state.keyed else f"guest-{secrets.token_hex(8)}"
-        conversations = self._service.conversations
+        conversations = await self._service.conversations.get()
         try:
             session = await conversations.session(SessionContext(user_id=who, **PLACE))
             context = ChatContext(session_id=session.session_id, token=session.token)
@@ -154,7 +154,7 @@ class Conversing:
         asked = {"token": request.headers.get("x-session-token"), **request.query_params}
         encoder = ChunkEncoder(request.state.request_id)
         return self._service.respond(
-            request, self._events(asked), Choice(ResponseMode.STREAM, Form.SSE), encoder
+            request, await self._events(asked), Choice(ResponseMode.STREAM, Form.SSE), encoder
         )
 
     async def stream(self, websocket: WebSocket) -> None:
@@ -162,7 +162,7 @@ class Conversing:
         await websocket.accept()
         code = 1000
         try:
-            events = self._events(await self._read(websocket))
+            events = await self._events(await self._read(websocket))
         except RefusedError as problem:
             events, code = _refusing(problem), 1008
         except WebSocketDisconnect:
@@ -179,7 +179,7 @@ class Conversing:
             with suppress(RuntimeError, WebSocketDisconnect):  # it has gone in between
                 await websocket.close(code)
 
-    def _events(self, asked: Mapping[str, Any]) -> AsyncGenerator[StreamEvent, None]:
+    async def _events(self, asked: Mapping[str, Any]) -> AsyncGenerator[StreamEvent, None]:
         try:
             query = Query.model_validate(asked)
             context = ChatContext(
@@ -195,7 +195,8 @@ class Conversing:
         except ValidationError as problem:
             raise refusal_of(problem) from None
         self._service.admit_text(query.query)
-        return self._service.conversations.events(context, turn)
+        conversations = await self._service.conversations.get()
+        return conversations.events(context, turn)
 
     async def _read(self, websocket: WebSocket) -> dict[str, Any]:
         """The question. Raises RefusedError, and WebSocketDisconnect if the client leaves."""

@@ -109,7 +109,8 @@ class Native:
             make = partial(self._next_turn, body, stream=is_streamed)
             context, turn, warnings = await run_aside(len(data), make)
             self._service.admit_text(turn.query)
-            events = self._service.conversations.events(context, turn)
+            conversations = await self._service.conversations.get()
+            events = conversations.events(context, turn)
         return self._service.respond(request, events, choice, warnings=warnings)
 
     async def streaming_chat(self, request: Request) -> Response:
@@ -175,7 +176,8 @@ class Native:
         return context, turn, warnings
 
     async def _routed(self, text: str) -> AsyncGenerator[StreamEvent, None]:
-        async with aclosing(await self._service.router.route_request(text)) as events:
+        router = await self._service.router.get()
+        async with aclosing(await router.route_request(text)) as events:
             async for event in events:
                 yield event
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,9 +20,11 @@ from starlette.responses import JSONResponse, Response
 from llmstream.catalogue import facts_of
 from llmstream.pricing import is_installed, read_list
 from llmstream.providers.provider import traits_of
-from llmstream.router import Candidate
 from llmstream.web.app_state import Service
 from llmstream.web.gemini_endpoints import GeminiModels
+
+if TYPE_CHECKING:
+    from llmstream.router import Candidate
 
 _ABILITIES = {
     "images": "image_input",

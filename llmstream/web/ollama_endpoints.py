@@ -7,18 +7,20 @@ base URL may be `http://…/ollama`. `GET /ollama` says what Ollama says at its 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from llmstream.checks import as_object, as_text, require_value
-from llmstream.router import Candidate
 from llmstream.web.app_state import Service, invalid
 from llmstream.web.dialects.ollama import UNDER, rfc_3339
 from llmstream.web.limits import Limits
 from llmstream.web.request_body import parse_json, read_body
+
+if TYPE_CHECKING:
+    from llmstream.router import Candidate
 
 VERSION: Final = "0.40.12"
 """The version of Ollama whose API this is. Clients compare it with the oldest that they work with."""

@@ -9,9 +9,10 @@ import pytest
 
 from llmstream import EventType
 from llmstream.gateway.access_options import AccessOptions
-from llmstream.gateway.app import Gateway, open_store
+from llmstream.gateway.app import Gateway
 from llmstream.gateway.config_file import parse_config
 from llmstream.gateway.model_pools import PooledClient
+from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
 from llmstream.testing import FaultServer
 from llmstream.web.server import running
@@ -161,7 +162,7 @@ async def test_the_gateway_serves_models_and_aliases_by_their_names() -> None:
         more = 'context = 8_000\nimages = true\n[aliases]\n"gpt-4o" = "good"\n'
         text = config(server) + more
         source = SettingsSource(AccessOptions(), CommandLineModels(), path="gw.toml")
-        gateway = Gateway(source.settings(text), open_store(None))
+        gateway = Gateway(source.settings(text), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             listed = json.loads((await fetch(port, "/v1/models"))[2])

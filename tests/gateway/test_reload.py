@@ -11,12 +11,11 @@ import pytest
 import websockets
 
 from llmstream import EventType, LLMClient
-from llmstream.conversations import MemoryStore, StoreLimits
-from llmstream.conversations.stores.limits import MONTH, SERVED
 from llmstream.errors import ConfigurationError
 from llmstream.gateway.access_options import AccessOptions
 from llmstream.gateway.app import Gateway
 from llmstream.gateway.rate_table import RateTable
+from llmstream.gateway.server_store import ServerStore
 from llmstream.gateway.settings import CommandLineModels, SettingsSource
 from llmstream.limits import Rate
 from llmstream.testing import FaultServer, ScriptedProvider, VirtualClock
@@ -55,7 +54,7 @@ base_url = "{server.url("openai")}"
 async def test_what_was_replaced_is_closed_once_its_last_stream_has_ended() -> None:
     held = HeldReply()
     async with FaultServer(held) as upstream:
-        gateway = Gateway(settings(upstream, "first"), MemoryStore())
+        gateway = Gateway(settings(upstream, "first"), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             streams = [await open_stream(port, "first") for _ in range(2)]
@@ -71,7 +70,7 @@ async def test_what_was_replaced_is_closed_once_its_last_stream_has_ended() -> N
 
 async def test_limits_are_those_of_the_newest_settings() -> None:
     async with FaultServer() as upstream:
-        gateway = Gateway(settings(upstream, "a", "[limits]\nmax_body = 10"), MemoryStore())
+        gateway = Gateway(settings(upstream, "a", "[limits]\nmax_body = 10"), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             body = b'{"prompt": "longer than ten"}'
@@ -84,7 +83,7 @@ async def test_what_the_server_refuses_itself_is_audited_before_and_after_a_relo
     written = io.StringIO()
     async with FaultServer() as upstream:
         observers = [AuditLog(written)]
-        gateway = Gateway(settings(upstream, "a"), MemoryStore(), observers=observers)
+        gateway = Gateway(settings(upstream, "a"), ServerStore(), observers=observers)
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             for name in "bc":
@@ -98,7 +97,7 @@ async def test_what_the_server_refuses_itself_is_audited_before_and_after_a_relo
 async def test_requests_under_way_count_for_the_new_limits() -> None:
     held = HeldReply()
     async with FaultServer(held) as upstream:
-        gateway = Gateway(settings(upstream, "a", "[limits]\nper_client = 2"), MemoryStore())
+        gateway = Gateway(settings(upstream, "a", "[limits]\nper_client = 2"), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             first = await open_stream(port, "a")
@@ -131,7 +130,7 @@ def keyed(server: FaultServer, requests: int, listed: str = '"a"'):
 
 async def test_keys_of_a_file_have_models_and_rates_which_go_on_over_a_reload() -> None:
     async with FaultServer() as upstream:
-        gateway = Gateway(keyed(upstream, 2), MemoryStore())
+        gateway = Gateway(keyed(upstream, 2), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
 
@@ -153,7 +152,7 @@ async def test_keys_of_a_file_have_models_and_rates_which_go_on_over_a_reload() 
 async def test_a_websocket_ends_with_its_answers_when_its_settings_are_replaced() -> None:
     held = HeldReply()
     async with FaultServer(held) as upstream:
-        gateway = Gateway(settings(upstream, "a"), MemoryStore())
+        gateway = Gateway(settings(upstream, "a"), ServerStore())
         async with running(gateway) as url:
             at = f"ws{url.removeprefix('http')}/v1/responses"
             async with websockets.connect(at) as idle, websockets.connect(at) as busy:
@@ -204,7 +203,7 @@ async def test_a_file_that_drops_all_keys_changes_nothing_off_loopback() -> None
 
 async def test_conversations_stay() -> None:
     async with FaultServer() as upstream:
-        gateway = Gateway(settings(upstream, "a"), MemoryStore())
+        gateway = Gateway(settings(upstream, "a"), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             begun = (await fetch(port, "/api/chat/session", "POST", b"{}"))[2]
@@ -215,7 +214,7 @@ async def test_conversations_stay() -> None:
 
 async def test_settings_that_can_t_be_change_nothing() -> None:
     async with FaultServer() as upstream:
-        gateway = Gateway(settings(upstream, "a"), MemoryStore())
+        gateway = Gateway(settings(upstream, "a"), ServerStore())
         without_key = SettingsSource(
             AccessOptions(), CommandLineModels("openai:x", "https://h.example")
         )
@@ -240,7 +239,7 @@ async def test_what_a_rate_has_used_stays_used_if_the_rate_does(rate, waits) -> 
 async def test_a_model_without_a_rate_is_not_limited_beside_one_that_has_one() -> None:
     async with FaultServer() as upstream:
         more = 'rate = { concurrent = 1 }\n[models.free]\nmodel = "simulator"\n'
-        gateway = Gateway(settings(upstream, "a", more), MemoryStore())
+        gateway = Gateway(settings(upstream, "a", more), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             body = b'{"prompt": "hi", "model": "%s"}'
@@ -248,19 +247,43 @@ async def test_a_model_without_a_rate_is_not_limited_beside_one_that_has_one() -
             assert [answer[0] for answer in await asyncio.gather(*asked)] == [200] * 6
 
 
-async def test_what_is_kept_of_conversations_is_bounded_by_the_newest_file() -> None:
-    store = MemoryStore()
+ONE_SESSION = '[kept]\nttl = "none"\nall_sessions = 1\nall_bytes = "none"'
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["memory", "file"])
+async def test_what_is_kept_of_conversations_is_bounded_by_the_newest_file(tmp_path, in_file):
+    """Also where the newest file is older than the first conversation, and so than a store in memory."""
+    store = ServerStore(str(tmp_path / "chats.db") if in_file else None)
     async with FaultServer() as upstream:
-        gateway = Gateway(settings(upstream, "a"), store)
-        assert (store.ttl, store.limits) == (None, StoreLimits())
+        gateway = Gateway(settings(upstream, "a", ONE_SESSION), store)
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
-            assert (store.ttl, store.limits) == (MONTH, SERVED)
-            few = '[kept]\nttl = "none"\nall_sessions = 1\nall_bytes = "none"'
-            await gateway.replace(settings(upstream, "a", few))
-            assert (store.ttl, store.limits.all_bytes, store.limits.turns) == (None, None, 1000)
-            asked = [await fetch(port, "/api/chat/session", "POST") for _ in range(2)]
-            assert [status for status, *_ in asked] == [201, 503]
+
+            async def begin() -> int:
+                return (await fetch(port, "/api/chat/session", "POST"))[0]
+
+            assert [await begin() for _ in range(2)] == [201, 503]
+            await gateway.replace(settings(upstream, "a"))
+            assert await begin() == 201
+            await gateway.replace(settings(upstream, "a", ONE_SESSION))
+            assert await begin() == 503
+            await gateway.replace(settings(upstream, "a", "[kept]\nttl = 1e-6\nall_sessions = 1"))
+            assert await begin() == 404  # there was room, and at once it was too old
+            assert (await fetch(port, "/readyz"))[0] == 200
+
+
+async def test_conversations_in_memory_outlive_the_settings_that_they_began_with() -> None:
+    async with FaultServer() as upstream:
+        gateway = Gateway(settings(upstream, "a"), ServerStore())
+        async with running(gateway) as url:
+            port = int(url.rpartition(":")[2])
+            session = json.loads((await fetch(port, "/api/chat/session", "POST"))[2])
+            for _ in range(2):
+                body = json.dumps({**session, "prompt": "hi"}).encode()
+                assert (await fetch(port, "/chat", "POST", body))[0] == 200
+                await gateway.replace(settings(upstream, "a"))
+            histories = [each.body["messages"] for each in upstream.requests]
+            assert [len(each) for each in histories] == [1, 3]
 
 
 async def test_hosted_tools_are_those_of_the_flags_and_of_the_newest_file() -> None:
@@ -271,7 +294,7 @@ async def test_hosted_tools_are_those_of_the_flags_and_of_the_newest_file() -> N
 
     async with FaultServer() as upstream:
         allowed = '[clients]\nhosted_tools = ["file_search"]'
-        gateway = Gateway(settings(upstream, "a", hosted=("mcp",)), MemoryStore())
+        gateway = Gateway(settings(upstream, "a", hosted=("mcp",)), ServerStore())
         async with running(gateway) as url:
             port = int(url.rpartition(":")[2])
             assert [await ask(port, kind) for kind in ("mcp", "file_search")] == [200, 400]
