@@ -89,6 +89,7 @@ INTERNAL = {
     "llmstream.wire.fitting",
     "llmstream.wire.framing",
     "llmstream.wire.gemini_generate",
+    "llmstream.wire.gemini_interactions",
     "llmstream.wire.ollama_native",
     "llmstream.wire.openai_chat",
     "llmstream.wire.openai_responses",

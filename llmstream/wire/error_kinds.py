@@ -63,6 +63,7 @@ _ANTHROPIC = "docs.claude.com/en/api/errors; anthropic ErrorType"
 _ANTHROPIC_DETAILS = "anthropic ErrorDetails (error_code)"
 _ANTHROPIC_STREAM = "anthropic beta.sessions (error types in a stream)"
 _GOOGLE = "cloud.google.com/apis/design/errors; google.rpc.Code"
+_INTERACTIONS = "ai.google.dev/gemini-api/docs/api-errors"
 _AWS = "docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html"
 _BEDROCK = "botocore bedrock-runtime (ConverseStream errors)"
 _AZURE = "learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter"
@@ -95,6 +96,7 @@ CODES: tuple[Codes, ...] = (
     _codes("authentication", _OPENAI, "invalid_api_key incorrect_api_key account_deactivated"),
     _codes("authentication", _ANTHROPIC, "authentication_error"),
     _codes("authentication", _GOOGLE, "UNAUTHENTICATED API_KEY_INVALID API_KEY_EXPIRED"),
+    _codes("authentication", _INTERACTIONS, "authentication"),
     _codes("authentication", _AWS, "UnrecognizedClientException ExpiredTokenException"),
     _codes("authentication", _AWS, "ExpiredToken InvalidSignatureException InvalidClientTokenId"),
     _codes("authentication", _AWS, "IncompleteSignature MissingAuthenticationToken RequestExpired"),
@@ -152,6 +154,9 @@ CODES: tuple[Codes, ...] = (
     _codes("content_filter", _ZAI, "1301"),
     _codes("content_filter", _MINIMAX, "minimax/1026 minimax/1027"),
     _codes("content_filter", _VOLCENGINE, "SensitiveContentDetected"),
+    _codes("content_filter", _INTERACTIONS, "safety recitation language prohibited_content spii"),
+    _codes("content_filter", _INTERACTIONS, "blocklist image_safety image_prohibited_content"),
+    _codes("content_filter", _INTERACTIONS, "image_recitation content_blocked"),
     # --- money ---
     _codes("quota", _OPENAI, "insufficient_quota billing_hard_limit_reached billing_not_active"),
     _codes("quota", _ANTHROPIC, "billing_error"),
@@ -212,7 +217,12 @@ CODES: tuple[Codes, ...] = (
     _codes("server", _ALIBABA, "RequestTimeOut InternalError.Algo"),
     _codes("tool_use_failed", _GROQ, "tool_use_failed"),
     _codes("invalid_output", _GROQ, "json_validate_failed output_parse_failed"),
+    _codes("invalid_output", _INTERACTIONS, "malformed_function_call malformed_tool_call"),
+    _codes("invalid_output", _INTERACTIONS, "unexpected_tool_call too_many_tool_calls"),
+    _codes("invalid_output", _INTERACTIONS, "no_image image_other"),
     # --- the request ---
+    _codes("invalid_request", _INTERACTIONS, "missing_thought_signature"),
+    _codes("invalid_request", _INTERACTIONS, "parameter_unknown", vague=True),
     _codes("invalid_request", _OPENAI, "string_above_max_length array_above_max_length"),
     _codes("invalid_request", _OPENAI, "unsupported_parameter unsupported_value", vague=True),
     _codes("invalid_request", _OPENAI, "unknown_parameter invalid_value invalid_type", vague=True),

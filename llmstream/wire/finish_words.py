@@ -36,7 +36,7 @@ def _row(format: str, source: str, meaning: Meaning, *words: str) -> FinishWords
 
 _CHAT, _RESPONSES, _MESSAGES = "openai-chat", "openai-responses", "anthropic-messages"
 _GEMINI, _BEDROCK, _COHERE = "gemini-generate", "bedrock-converse", "cohere-v2"
-_OLLAMA = "ollama-native"
+_OLLAMA, _INTERACTIONS = "ollama-native", "gemini-interactions"
 
 _OPENAI = "platform.openai.com/docs/api-reference/chat/object"
 _AI_SDK = "ai-sdk.dev/docs/reference/ai-sdk-core/generate-text (finishReason)"
@@ -59,6 +59,7 @@ _REALTIME = "openai RealtimeResponseStatus.reason"
 
 _CLAUDE = "anthropic StopReason, BetaStopReason"
 _GOOGLE = "google-genai FinishReason"
+_GOOGLE_STATUS = "google-genai InteractionStatus"
 _GOOGLE_BLOCKS = "google-genai BlockedReason"
 _AWS = "botocore bedrock-runtime StopReason"
 _COHERE_V2 = "cohere ChatFinishReason"
@@ -140,6 +141,13 @@ FINISH_WORDS: tuple[FinishWords, ...] = (
     _row(_GEMINI, _GOOGLE, "invalid_request", "MISSING_THOUGHT_SIGNATURE"),
     _row(_GEMINI, _GOOGLE, "permission", "PUP_LIMITED_DISABLED"),
     _row(_GEMINI, _GOOGLE, FinishReason.UNKNOWN, "FINISH_REASON_UNSPECIFIED"),
+    _row(_INTERACTIONS, _GOOGLE_STATUS, _STOP, "completed"),
+    _row(_INTERACTIONS, _GOOGLE_STATUS, _LENGTH, "incomplete"),
+    _row(_INTERACTIONS, _GOOGLE_STATUS, _CALLS, "requires_action"),
+    _row(_INTERACTIONS, _GOOGLE_STATUS, _PAUSE, "requires_continuation"),
+    _row(_INTERACTIONS, _GOOGLE_STATUS, "server", "failed", "cancelled"),
+    # What an agent may take is its own budget, which another attempt takes again.
+    _row(_INTERACTIONS, _GOOGLE_STATUS, "quota", "budget_exceeded"),
     _row(_BEDROCK, _AWS, _STOP, "end_turn", "stop_sequence"),
     _row(_BEDROCK, _AWS, _LENGTH, "max_tokens", "model_context_window_exceeded"),
     _row(_BEDROCK, _AWS, _CALLS, "tool_use"),

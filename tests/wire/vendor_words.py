@@ -13,6 +13,9 @@ FINISH = {
         " UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS MISSING_THOUGHT_SIGNATURE MALFORMED_RESPONSE ESCALATION"
         " PUP_LIMITED_DISABLED CONTINUATION MODEL_ARMOR"
     ),
+    "google-genai InteractionStatus": (
+        "requires_action completed failed cancelled incomplete budget_exceeded requires_continuation"
+    ),
     "mistralai ChatCompletionChoice": "stop length model_length error tool_calls",
     "cohere ChatFinishReason": "COMPLETE STOP_SEQUENCE MAX_TOKENS TOOL_CALL ERROR TIMEOUT",
     "cohere FinishReason": "COMPLETE STOP_SEQUENCE ERROR ERROR_TOXIC ERROR_LIMIT USER_CANCEL MAX_TOKENS TIMEOUT",
@@ -94,6 +97,26 @@ CODES_BY_PAGE: dict[str, dict[str, str]] = {
         "rate_limit": "RESOURCE_EXHAUSTED",
         "overloaded": "UNAVAILABLE",
         "server": "INTERNAL UNKNOWN ABORTED CANCELLED DEADLINE_EXCEEDED DATA_LOSS",
+    },
+    "ai.google.dev/gemini-api/docs/api-errors": {
+        "invalid_request": (
+            "invalid_request failed_precondition out_of_range parameter_unknown already_exists unimplemented"
+            " missing_thought_signature"
+        ),
+        "authentication": "authentication",
+        "permission": "permission_denied",
+        "not_found": "not_found model_not_found",
+        "quota": "payment_required quota_exceeded",
+        "rate_limit": "rate_limit_exceeded too_many_requests",
+        "overloaded": "service_unavailable",
+        "server": "aborted cancelled api_error deadline_exceeded gateway_timeout",
+        "content_filter": (
+            "safety recitation language prohibited_content spii blocklist image_safety image_prohibited_content"
+            " image_recitation content_blocked"
+        ),
+        "invalid_output": (
+            "malformed_function_call malformed_tool_call unexpected_tool_call no_image too_many_tool_calls image_other"
+        ),
     },
     "docs.aws.amazon.com/bedrock CommonErrors; botocore bedrock-runtime": {
         "authentication": (

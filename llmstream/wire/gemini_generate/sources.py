@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from llmstream.checks import as_object, as_text
 from llmstream.messages import Source
 from llmstream.provider_data import own_notes
+from llmstream.wire.byte_places import bytes_of, characters_in
 from llmstream.wire.gemini_generate.parts import FORMAT
 from llmstream.wire.json_fields import as_count, first_text, objects_in, present
 
@@ -115,22 +116,14 @@ def _place_of(segment: Mapping[str, Any], text: str) -> tuple[int | None, int | 
     """The characters of the answer that a segment means; None where that can't be told."""
     words = as_text(segment.get("text"))
     last = as_count(segment.get("endIndex"))
-    start = _characters(text, as_count(segment.get("startIndex")) or 0)
-    end = None if last is None else _characters(text, last)
+    start = characters_in(text, as_count(segment.get("startIndex")) or 0)
+    end = None if last is None else characters_in(text, last)
     if end is not None and words in (None, text[start:end]):
         return start, end
     if words is None:
         return None, None
     found = text.find(words)
     return (found, found + len(words)) if found >= 0 else (None, None)
-
-
-def _characters(text: str, size: int) -> int:
-    """How many characters the first bytes of a text are. Places beyond its end are those of text that comes."""
-    if text.isascii():
-        return size
-    encoded = text.encode("utf-8", "replace")
-    return len(encoded[:size].decode("utf-8", "ignore")) + max(0, size - len(encoded))
 
 
 def render_source(source: Source, text: str) -> dict[str, Any]:
@@ -156,11 +149,6 @@ def _segment_of(source: Source, text: str) -> dict[str, Any]:
         return {}
     start = source.start or 0
     return present(
-        startIndex=_bytes(text, start) or None,
-        endIndex=_bytes(text, source.end),
+        startIndex=bytes_of(text, start) or None,
+        endIndex=bytes_of(text, source.end),
     )
-
-
-def _bytes(text: str, count: int) -> int:
-    """The bytes of so many characters."""
-    return len(text[:count].encode("utf-8", "replace")) + max(0, count - len(text))

@@ -1,0 +1,63 @@
+"""Annotations of a text as Sources, and back.
+
+Format: google-genai's URLCitation, FileCitation and PlaceCitation. Their places are bytes of the text that they stand
+with; those of a Source are characters of the whole answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmstream.checks import as_text
+from llmstream.messages import Source
+from llmstream.provider_data import own_notes
+from llmstream.wire.byte_places import bytes_of, characters_in
+from llmstream.wire.gemini_interactions.steps import FORMAT
+from llmstream.wire.json_fields import as_count, first_text, present
+
+_TITLES = ("title", "name", "file_name")
+_URLS = ("url", "document_uri", "uri")
+_IDS = ("place_id", "media_id")
+START, END = "start_index", "end_index"
+
+
+def end_of(annotation: Mapping[str, Any]) -> int:
+    """The byte at which the cited stretch ends."""
+    return as_count(annotation.get(END)) or 0
+
+
+def parse_citation(annotation: Mapping[str, Any], text: str, before: int) -> Source:
+    """What an annotation cites. `text` is what it stands with; `before`: characters of the answer before that."""
+    last = as_count(annotation.get(END))
+    first = as_count(annotation.get(START)) or 0
+    return Source(
+        id=first_text(annotation, _IDS),
+        title=first_text(annotation, _TITLES),
+        url=first_text(annotation, _URLS),
+        excerpt=as_text(annotation.get("source")),
+        start=None if last is None else before + characters_in(text, first),
+        end=None if last is None else before + characters_in(text, last),
+        provider_data={"format": FORMAT, "citation": dict(annotation)},
+    )
+
+
+def render_citation(source: Source, text: str, before: int) -> dict[str, Any]:
+    """A Source as an annotation of a text. `text` and `before` as in `parse_citation`."""
+    own: Mapping[str, Any] = own_notes(source.provider_data, FORMAT).get("citation") or {}
+    said = {name: value for name, value in own.items() if name not in (START, END)}
+    return {**(said or _said(source)), **_place(source, text, before)}
+
+
+def _said(source: Source) -> dict[str, Any]:
+    if source.url is None and (source.id is not None or source.excerpt is not None):
+        said = present(media_id=source.id, file_name=source.title, source=source.excerpt)
+        return {"type": "file_citation", **said}
+    return {"type": "url_citation", **present(url=source.url, title=source.title)}
+
+
+def _place(source: Source, text: str, before: int) -> dict[str, Any]:
+    if source.end is None:
+        return {}
+    start, end = max(0, (source.start or 0) - before), max(0, source.end - before)
+    return {START: bytes_of(text, start), END: bytes_of(text, end)}

@@ -1,0 +1,217 @@
+"""Google's Interactions: bytes to events.
+
+Format: https://ai.google.dev/gemini-api/docs/streaming and https://ai.google.dev/api/interactions-api. Rules, and what
+the documentation's streams and google-genai's types show:
+
+- An interaction is steps; each begins with `step.start`, goes on with deltas, and ends with `step.stop`.
+- A step may begin with content, of which its deltas go on. A call begins with `{}` as arguments, which means nothing.
+- A delta may lack its `type` (deep research does): then its members tell it.
+- A thought's signature is its last delta. Its summary is reasoning.
+- Places of annotations are bytes of their step's text.
+- `interaction.completed` has no steps, but its type allows them: what wasn't streamed is told then.
+- `event_id` is what a stored interaction can be resumed after. A STATUS names it where the stream is cut.
+- `continuation_token` with `requires_continuation`: the same request with this token goes on.
+
+The end is `interaction.completed`. A final status in `interaction.status_update` ends an answer after which nothing
+comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import zip_longest
+from typing import Any, ClassVar, TypeAlias
+
+from llmstream.checks import as_object, as_text
+from llmstream.errors import ErrorInfo
+from llmstream.events.types import EventType, Status, StreamEvent
+from llmstream.messages import FinishReason
+from llmstream.wire.error_body import carries_error, is_error, parse_error
+from llmstream.wire.event_decoder import KEEP_ALIVES
+from llmstream.wire.gemini_interactions import members
+from llmstream.wire.gemini_interactions.open_step import OpenStep
+from llmstream.wire.gemini_interactions.step_reader import OUTPUT, StepReader
+from llmstream.wire.gemini_interactions.steps import CONTINUATION, FORMAT
+from llmstream.wire.gemini_interactions.usage import read_counts, usage_of
+from llmstream.wire.json_fields import listed, objects_in
+
+_UNFINISHED = frozenset({"", "queued", "in_progress", "idle"})
+_CANCELLED = "cancelled"
+_FAILED = frozenset({"failed", "budget_exceeded", _CANCELLED})
+_CUTS = frozenset({"truncated", "connection", "timeout"})
+"""Kinds of failure after which a stored interaction goes on without us."""
+RESUMABLE = "resumable"
+"""The kind of STATUS that says after which event."""
+_Handler: TypeAlias = Callable[[Any, dict[str, Any]], None]
+
+
+class InteractionsDecoder(StepReader):
+    """One answer of the Interactions API."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._counts: dict[str, int] = {}
+        self._continuation: str | None = None
+        self._event_id: str | None = None
+
+    def parse_frame(self, payload: dict[str, Any], event: str) -> None:
+        """One event."""
+        kind = payload.get("event_type") or event
+        self._event_id = as_text(payload.get("event_id")) or self._event_id
+        handler = self._HANDLERS.get(kind)
+        if handler is not None:
+            self._is_known = True
+            handler(self, payload)
+            if not payload.keys() <= members.EVENT:
+                self._unread.look_over(f"{kind}.", payload, members.EVENT)
+        elif carries_error(payload) or kind == "error" or is_error(payload):
+            self._fail(parse_error(payload))
+        elif kind not in KEEP_ALIVES:
+            self._unread.note(str(kind or "event"), {**payload, "event_type": None})
+
+    def parse_document(self, payload: dict[str, Any]) -> bool:
+        """A whole interaction."""
+        inner = payload.get("interaction")
+        interaction = inner if isinstance(inner, dict) else payload
+        status = as_text(interaction.get("status"))
+        is_interaction = interaction.get("object") == "interaction" or "steps" in interaction
+        if not (is_interaction or interaction.get("output_text")) or status in _UNFINISHED:
+            return False
+        self._end(interaction, status or "completed")
+        return True
+
+    def done_marker(self) -> None:
+        """`[DONE]`: it ends nothing that a status hasn't ended."""
+        if self.finishing:
+            self._complete()
+
+    # --- the interaction as a whole ------------------------------------------------------------------------
+
+    def _parse_head(self, payload: dict[str, Any]) -> None:
+        self._parse_interaction(as_object(payload.get("interaction")))
+
+    def _parse_interaction(self, said: Mapping[str, Any]) -> None:
+        if not self._started:
+            self.start.id = as_text(said.get("id")) or self.start.id
+            model = as_text(said.get("model")) or as_text(said.get("agent"))
+            self.start.model = model or self.start.model
+        self._add_usage(said.get("usage"))
+        self._continuation = as_text(said.get(CONTINUATION)) or self._continuation
+        self._unread.look_over("interaction.", said, members.INTERACTION)
+
+    def _parse_status(self, payload: dict[str, Any]) -> None:
+        """A status by itself. A final one is the end, unless more comes."""
+        self._add_usage(payload.get("usage"))
+        self._continuation = as_text(payload.get(CONTINUATION)) or self._continuation
+        if not self._started:
+            self.start.id = self.start.id or as_text(payload.get("interaction_id"))
+        status = as_text(payload.get("status")) or ""
+        if status not in _UNFINISHED:
+            self.finishing |= self._finish_word(status)
+
+    def _parse_delta_event(self, payload: dict[str, Any]) -> None:
+        self.parse_delta(payload)
+        if "metadata" in payload:
+            self._add_usage(as_object(payload["metadata"]).get("total_usage"))
+
+    def _parse_stop_event(self, payload: dict[str, Any]) -> None:
+        self.parse_stop(payload)
+        self._add_usage(payload.get("usage"))
+
+    def _add_usage(self, usage: Any) -> None:
+        if usage:
+            self._counts |= read_counts(usage)
+            self._usage = usage_of(self._counts)
+
+    def _parse_end(self, payload: dict[str, Any]) -> None:
+        interaction = as_object(payload.get("interaction"))
+        named = str(payload.get("event_type") or "").rpartition(".")[2]
+        status = as_text(interaction.get("status")) or ""
+        known = self._raw_finish_reason or named or "completed"
+        self._end(interaction, known if status in _UNFINISHED else status)
+
+    def _end(self, interaction: Mapping[str, Any], status: str) -> None:
+        self._parse_interaction(interaction)
+        self._tell_steps(objects_in(interaction.get("steps")))
+        self._tell_output_text(as_text(interaction.get("output_text")))
+        errors = [*listed(interaction.get("error")), *listed(interaction.get("errors"))]
+        failure = next(filter(None, errors), self._step_error)
+        if failure and status in _FAILED:
+            self._fail(parse_error({"error": failure}))
+            return
+        if failure:
+            self._stop_details = {"error": failure}
+        self._finish_word(status)
+        self._complete()
+
+    def _tell_steps(self, given: list[dict[str, Any]]) -> None:
+        """The steps of a whole interaction: what wasn't streamed."""
+        steps = [step for step in given if step.get("type") not in members.EMPTY_STEPS]
+        for step, known in zip_longest(steps, tuple(self._steps)):
+            if step is None:
+                break
+            if known is None:
+                kind = as_text(step.get("type")) or OUTPUT
+                self._end_step(self._begin_step(kind, step, None))
+            elif known.kind == OUTPUT:
+                self._tell_rest(known, step)
+
+    def _tell_rest(self, known: OpenStep, step: Mapping[str, Any]) -> None:
+        """What a whole step has beyond the text that streamed."""
+        self._step_error = step.get("error") or self._step_error
+        contents = objects_in(step.get("content"))
+        whole = "".join(as_text(content.get("text")) or "" for content in contents)
+        rest = known.record.rest(whole)
+        if rest:
+            self._parse_text(known, {"text": rest})
+        if rest is not None:
+            for content in contents:
+                self._parse_annotations(known, content)
+
+    def _tell_output_text(self, whole: str | None) -> None:
+        """The text of the last step, which a server may give alone."""
+        if whole is not None and not any(step.record for step in self._steps):
+            self._parse_text(self._begin_step(OUTPUT, {"type": OUTPUT}, None), {"text": whole})
+
+    # --- the end -------------------------------------------------------------------------------------------
+
+    def _complete(self) -> None:
+        if self.ended:
+            return
+        self._end_steps()
+        if self._finish_reason is FinishReason.PAUSE and self._continuation is not None:
+            self._opaque(item={CONTINUATION: self._continuation})
+        if self._failure is not None and self._raw_finish_reason == _CANCELLED:
+            told = "the interaction was cancelled"
+            self._fail(ErrorInfo("server", told, retryable=False, code=_CANCELLED))
+            return
+        super()._complete()
+
+    def _fail(self, info: ErrorInfo) -> None:
+        if not self.ended and self._event_id is not None and info.kind in _CUTS:
+            self._tell_resumable()
+        super()._fail(info)
+
+    def _tell_resumable(self) -> None:
+        data = {"format": FORMAT, "interaction_id": self.start.id, "event_id": self._event_id}
+        told = f"the interaction {self.start.id} can be resumed after event {self._event_id}"
+        status = Status(RESUMABLE, told, data)
+        self._out.append(StreamEvent(EventType.STATUS, status=status))
+
+    _HANDLERS: ClassVar[Mapping[Any, _Handler]] = {
+        "interaction.created": _parse_head,
+        "interaction.queued": _parse_head,
+        "interaction.in_progress": _parse_head,
+        "interaction.idle": _parse_head,
+        "interaction.status_update": _parse_status,
+        "interaction.completed": _parse_end,
+        "interaction.requires_action": _parse_end,
+        "interaction.requires_continuation": _parse_end,
+        "interaction.incomplete": _parse_end,
+        "interaction.failed": _parse_end,
+        "interaction.cancelled": _parse_end,
+        "interaction.budget_exceeded": _parse_end,
+        "step.start": StepReader.parse_start,
+        "step.delta": _parse_delta_event,
+        "step.stop": _parse_stop_event,
+    }
