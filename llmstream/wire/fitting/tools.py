@@ -59,6 +59,13 @@ GOOGLE_TOOLS = frozenset(
     }
 )
 """The members of `google.genai.types.Tool`, each of which is a tool, or several."""
+_INTERACTIONS = frozenset(
+    {
+        *("bash", "code_execution", "computer_use", "file_search", "filesystem", "google_maps"),
+        *("google_search", "mcp_server", "retrieval", "tool_search", "url_context"),
+    }
+)
+"""google-genai's Tool of the Interactions API, and the types that its 400 names."""
 _PREVIEW = re.compile(r"(web_search|computer_use)_preview\w*")
 """More of them: `web_search_preview_2025_03_11`."""
 
@@ -120,6 +127,14 @@ GEMINI_TOOLS = ToolRules(
     fields=frozenset({"response", "responseJsonSchema", "behavior"}),
 )
 """google.genai.types.Tool and FunctionDeclaration."""
+INTERACTIONS_TOOLS = ToolRules(
+    format="gemini-interactions",
+    label="Gemini's Interactions",
+    own=_INTERACTIONS,
+    takes_unknown=False,
+    fields=frozenset({"defer_loading", "short_description"}),
+)
+"""google-genai's Tool and Function of the Interactions API."""
 
 
 def kind_of(definition: Mapping[str, Any]) -> str:
@@ -139,9 +154,12 @@ BEDROCK_TOOLS = ToolRules(
 """botocore Tool: functions and system tools."""
 
 
+_OTHERS = ("mcp_toolset", SYSTEM_TOOL)
+
+
 def _is_known(kind: str) -> bool:
     """Whether a vendor whose tools we know has a tool of this type."""
-    if kind in _RESPONSES or kind in GOOGLE_TOOLS or kind in ("mcp_toolset", SYSTEM_TOOL):
+    if any(kind in known for known in (_RESPONSES, GOOGLE_TOOLS, _INTERACTIONS, _OTHERS)):
         return True
     return _PREVIEW.fullmatch(kind) is not None or _DATED.fullmatch(kind) is not None
 

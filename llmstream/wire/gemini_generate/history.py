@@ -33,7 +33,6 @@ from llmstream.wire.fitting.labelled_text import is_text
 from llmstream.wire.fitting.system import is_system
 from llmstream.wire.gemini_generate import members
 from llmstream.wire.gemini_generate.decode import CONTINUATION
-from llmstream.wire.gemini_generate.models import takes_files_in_results, wants_signatures
 from llmstream.wire.gemini_generate.parts import (
     FORMAT,
     RAN,
@@ -50,6 +49,7 @@ from llmstream.wire.gemini_generate.parts import (
     render_ran,
     render_result,
 )
+from llmstream.wire.gemini_models import takes_files_in_results, wants_signatures
 from llmstream.wire.inbound import arguments_of, object_at, required_text, text_at, turn_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import input_of, warn_once
@@ -184,28 +184,6 @@ def refused_file(file: File) -> str | None:
     if file.data is None or kind == _PDF or kind.startswith(_MEDIA) or is_text(file):
         return None
     return f"Gemini takes PDF, text, pictures, sound and film, not {kind}"
-
-
-def without_pause(history: Sequence[Message], host: str) -> tuple[Sequence[Message], str | None]:
-    """The history without the paused answers at its end, and the token with which the last of them goes on.
-
-    The same request with the token goes on: https://ai.google.dev/api/generate-content (`continuationToken`).
-    """
-    token: str | None = None
-    end = len(history)
-    while end and (found := _continuation_of(history[end - 1], host)) is not None:
-        token = token or found
-        end -= 1
-    return history[:end], token
-
-
-def _continuation_of(message: Message, host: str) -> str | None:
-    last = message.parts[-1] if message.parts else None
-    if message.role != "assistant" or message.provider not in (None, host):
-        return None
-    if not isinstance(last, ProviderPart) or last.format != FORMAT:
-        return None
-    return as_text(last.data.get(CONTINUATION))
 
 
 def _response_of(content: Any, *, is_error: bool) -> dict[str, Any]:

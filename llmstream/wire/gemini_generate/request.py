@@ -27,15 +27,16 @@ from llmstream.wire.gemini_generate.history import (
     RenderedContents,
     parse_history,
     refused_file,
-    without_pause,
 )
 from llmstream.wire.gemini_generate.members import camel_case
-from llmstream.wire.gemini_generate.models import parse_thinking, render_thinking, wants_signatures
 from llmstream.wire.gemini_generate.parts import FORMAT
+from llmstream.wire.gemini_generate.thinking_config import parse_thinking, render_thinking
+from llmstream.wire.gemini_models import wants_signatures
 from llmstream.wire.inbound import keep_rest, model_of, object_in, required_text, rest_of, texts_at
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_values import name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered, warn_once
+from llmstream.wire.paused_answers import without_pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ _KNOWN = frozenset(
 
 def render_request(request: ChatRequest, variant: GenerateVariant = GenerateVariant()) -> Rendered:
     """The body to post, beside which the provider finds `model` and `stream`. Constant work per message."""
-    messages, continuation = without_pause(request.messages, variant.name)
+    messages, continuation = without_pause(request.messages, variant.name, FORMAT, CONTINUATION)
     fitted = fit_history(messages, _history_rules(request, variant))
     history = RenderedContents(request.model, fitted.warnings)
     for message in fitted.messages:
