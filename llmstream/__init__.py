@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TextDelta,
         ToolCallDelta,
     )
+    from llmstream.fallback import Fallback
     from llmstream.messages import (
         ChatRequest,
         File,
@@ -56,6 +57,7 @@ _HOME = {
         "TextDelta",
         "ToolCallDelta",
     ),
+    "fallback": ("Fallback",),
     "messages": (
         "ChatRequest",
         "File",
@@ -79,6 +81,7 @@ __all__ = [  # sorted without regard to case, as readers do
     "ConfigurationError",
     "ErrorInfo",
     "EventType",
+    "Fallback",
     "File",
     "FinishReason",
     "ImagePart",

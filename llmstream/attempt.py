@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING
 
 from llmstream.continuation import Overlap, continue_request
 from llmstream.errors import ConfigurationError, ErrorInfo
-from llmstream.events.grammar import Guard
-from llmstream.events.types import EventType, Start, StreamEvent, TextDelta, error, text_delta
+from llmstream.events.grammar import Guard, find_flaw
+from llmstream.events.types import (
+    PIECES,
+    EventType,
+    Start,
+    StreamEvent,
+    TextDelta,
+    error,
+    text_delta,
+)
+from llmstream.fallback import REFUSAL, cause_of, declined
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Usage
 from llmstream.observe import AttemptObservation
@@ -35,25 +44,26 @@ _NO_LIMITS = Timeouts(connect=None, first_token=None, idle=None, progress=None)
 
 
 class Announcement:
-    """One event of our own: a RETRY or STATUS before a wait, or the ERROR that ends the call."""
+    """Events that no provider yields now: a RETRY or STATUS before a wait, or the end of the call."""
 
     timed_here = True
 
-    def __init__(self, event: StreamEvent) -> None:
-        self._event = event
+    def __init__(self, *events: StreamEvent) -> None:
+        self._events = events
         self.is_over = False
 
     async def advance(self) -> Sequence[StreamEvent]:
-        """The event."""
+        """The events."""
         self.is_over = True
-        return (self._event,)
+        return self._events
 
 
 class Attempt:
     """One provider's stream: call `advance()` until it `is_over`. Whoever made it closes it.
 
     `failed` is then the ERROR that ended it. It isn't among the events, for the call may go on.
-    `usage` is what the call has used up to then.
+    `usage` is what the call has used up to then. `declined` is set instead where the answer declines, for one of the
+    causes `declines`, and nothing of it has left: call `give_up()` or `accept()` then.
     """
 
     def __init__(
@@ -65,6 +75,8 @@ class Attempt:
         *,
         observed: AttemptObservation | None = None,
         on_first_piece: Callable[[Start], None] | None = None,
+        declines: frozenset[str] = frozenset(),
+        streaming: bool = True,
     ) -> None:
         if request.model != target.model:
             request = amended(request, model=target.model)
@@ -83,6 +95,11 @@ class Attempt:
             prefill = traits_of(provider).takes_prefill(request)
             request = continue_request(request, partial, prefill=prefill)
             self._overlap = Overlap(partial.text, prefill=prefill)
+        self.declined: ErrorInfo | None = None
+        self._declines = declines
+        self._streaming = streaming
+        self._held: list[StreamEvent] = []  # a refusal, as long as nothing else has come
+        self._is_plain = self._overlap is None and not declines
         self._watchdog: Watchdog | None = None
         self.timed_here = call.deadline is not None and not traits_of(provider).keeps_deadline
         """True when this class, not the provider, enforces the deadline: it needs `exclude`."""
@@ -118,6 +135,16 @@ class Attempt:
             event = as_error(problem, maker, logger, begun=self._guard.begun)
         return self._take(event)
 
+    def give_up(self, info: ErrorInfo) -> None:
+        """Another model is asked in place of an answer that declined. It stays on the bill."""
+        failed = error(info)
+        failed.usage = self._held[-1].usage
+        self._end(self._guard.feed(failed))
+
+    def accept(self) -> Sequence[StreamEvent]:
+        """The events of an answer that declined: nobody else is asked."""
+        return self._end(self._release())
+
     async def close(self) -> None:
         """Close the provider's stream. What a third party's cleanup raises goes to the log."""
         try:
@@ -137,10 +164,12 @@ class Attempt:
     # --- inside --------------------------------------------------------------------------------------------
 
     def _take(self, event: StreamEvent) -> Sequence[StreamEvent]:
-        if self._overlap is None or not isinstance(event, StreamEvent):
+        if self._is_plain or not isinstance(event, StreamEvent):
             events = self._guard.feed(event)
-        else:
+        elif self._overlap is not None:
             events = self._fit(event, self._overlap)
+        else:
+            events = self._watch(event)
         return self._end(events) if self._guard.finished else events
 
     def _take_all(self, batch: Sequence[StreamEvent]) -> Iterator[StreamEvent]:
@@ -175,6 +204,32 @@ class Attempt:
             return error(timed_out("total", self._call.timeouts))
         finally:
             watchdog.arrived()
+
+    def _watch(self, event: StreamEvent) -> Sequence[StreamEvent]:
+        """The events that may leave, of an answer that another model's may replace as long as nothing was shown."""
+        was_shown = self._streaming and self._guard.shown
+        if was_shown or find_flaw(event) is not None:
+            self._is_plain = True
+            return self._guard.feed(event)
+        words = event.refusal_delta
+        is_refusal = words is not None and bool(words.content) and REFUSAL in self._declines
+        if is_refusal and not self._guard.shown:
+            self._held.append(event)
+            return ()
+        info = declined(event, refused=bool(self._held))
+        if info is not None and cause_of(info) in self._declines:
+            self._held.append(event)
+            self.declined, self.usage = info, event.usage
+            self.is_over = True
+            return ()
+        if event.type in PIECES or event.type is EventType.MESSAGE_COMPLETE:
+            return [*self._release(), *self._guard.feed(event)]
+        return self._guard.feed(event)
+
+    def _release(self) -> Sequence[StreamEvent]:
+        """The events that were held back."""
+        held, self._held = self._held, []
+        return [each for event in held for each in self._guard.feed(event)]
 
     def _fit(self, event: StreamEvent, overlap: Overlap) -> Sequence[StreamEvent]:
         """The events of a continuation, without the text that repeats what was shown."""

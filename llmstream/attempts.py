@@ -25,6 +25,7 @@ from llmstream.continuation import MAX_CONTINUATIONS, obstacle
 from llmstream.errors import ADAPTED, ErrorInfo
 from llmstream.events.grammar import Guard
 from llmstream.events.types import EventType, Retry, Status, StreamEvent, error, failure_of
+from llmstream.fallback import DECLINES, cause_of
 from llmstream.limits.protocols import Limiter, QueuePlace
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
@@ -38,8 +39,6 @@ logger = get_logger("llmstream.client")
 
 OnInterrupt = Literal["error", "restart", "continue"]
 ON_INTERRUPT: tuple[OnInterrupt, ...] = ("error", "restart", "continue")
-OWN_FAULT = frozenset({"invalid_request", "content_filter"})
-"""Kinds that fallbacks can't fix: a bad request or a content filter."""
 
 
 @dataclass(slots=True)
@@ -47,6 +46,8 @@ class Rules:
     """The limits that the caller set."""
 
     policy: RetryPolicy
+    """Of the targets that have none of their own."""
+    fallback_on: frozenset[str]
     on_interrupt: OnInterrupt
     streaming: bool
     """In batch mode nothing leaves before the end, so every failure may be tried again."""
@@ -78,12 +79,11 @@ class Attempts:
         *,
         observation: Observation | None = None,
     ) -> None:
-        self._targets = Targets(
-            targets, rules.policy.budget, rules.limiter, call, headers=rules.headers
-        )
+        self._targets = Targets(targets, rules.policy, rules.limiter, call, headers=rules.headers)
         self._admission = Admission(self._targets, request, call.clock)
         self._request = request
         self._call = call  # as it goes to the current target
+        self._timeouts = call.timeouts
         self._guard = guard
         self._rules = rules
         self._observation = observation
@@ -159,8 +159,14 @@ class Attempts:
             self._guard,
             observed=observed,
             on_first_piece=self._admission.first_piece,
+            declines=self._declines(),
+            streaming=self._rules.streaming,
         )
         return self._attempt
+
+    def _declines(self) -> frozenset[str]:
+        """The ends of an answer after which another model is asked, as far as there is one."""
+        return self._rules.fallback_on & DECLINES if self._targets.has_next else frozenset()
 
     def _observed(self) -> AttemptObservation | None:
         """The attempt that begins, as it is told to observers; None without any."""
@@ -172,6 +178,8 @@ class Attempts:
     async def _finish(self, attempt: Attempt) -> Announcement | None:
         """Close an attempt. If it failed: what comes next."""
         self._attempt = None
+        if attempt.declined is not None:
+            return await self._decline(attempt, attempt.declined)
         await attempt.close()
         now = self._call.clock.time()
         if attempt.failed is None:
@@ -182,6 +190,20 @@ class Attempts:
         self._admission.failed(info, attempt.usage, now, committed=self._guard.committed)
         retry = self._after(attempt.failed)
         return self._end(attempt.failed) if retry is None else self._announce(retry)
+
+    async def _decline(self, attempt: Attempt, info: ErrorInfo) -> Announcement | None:
+        """Close an attempt whose answer declines: a fallback is asked in its place, or else it is shown."""
+        given_up = self._targets.current
+        self._admission.completed(attempt.usage, self._call.clock.time())
+        may_leave = not self._is_abandoned and self._may_fall_back(info)
+        if not (may_leave and self._targets.advance(info)):
+            self._is_over = True
+            answer = Announcement(*attempt.accept())
+            await attempt.close()
+            return answer
+        attempt.give_up(info)
+        await attempt.close()
+        return self._announce(self._leave(given_up, info, going_on=False))
 
     def _announce(self, event: StreamEvent) -> Announcement | None:
         """A RETRY or STATUS, if anybody reads those; an ERROR ends the call."""
@@ -298,7 +320,7 @@ class Attempts:
         left = self._left()
         if seconds >= left:
             return f"and timeouts.total leaves {max(left, 0.0):.1f} s"
-        return place.objection(seconds, now, self._rules.policy.max_retry_after)
+        return place.objection(seconds, now, self._targets.policy.max_retry_after)
 
     # --- after an attempt that failed --------------------------------------------------------------------------
 
@@ -309,7 +331,7 @@ class Attempts:
         if self._is_abandoned or is_out_of_time:
             return None
         paused_at = self._pause(info)
-        was_shown = self._rules.streaming and self._guard.shown
+        was_shown = self._was_shown
         objection = self._objection(info) if was_shown else None
         if objection is not None:
             info.message += objection
@@ -325,8 +347,7 @@ class Attempts:
 
     def _is_better_elsewhere(self, info: ErrorInfo) -> bool:
         """Whether another endpoint of the same service may answer where this one couldn't."""
-        is_its_own = info.kind not in OWN_FAULT and self._left() > 0
-        return is_its_own and self._targets.has_other_endpoint
+        return self._targets.has_other_endpoint and self._may_fall_back(info)
 
     def _ask_again(
         self, info: ErrorInfo, paused_at: float | None, *, going_on: bool
@@ -336,9 +357,19 @@ class Attempts:
         if delay is not None:
             self._number += 1
             return self._retry(info, delay, going_on=going_on)
-        if info.kind in OWN_FAULT or self._left() <= 0:
-            return None
         return self._fall_back(info, going_on=going_on)
+
+    def _may_fall_back(self, info: ErrorInfo) -> bool:
+        """Whether the caller wants another model for this failure."""
+        cause = cause_of(info)
+        comes_too_late = cause in DECLINES and self._was_shown
+        is_wanted = cause in self._rules.fallback_on and not comes_too_late
+        return is_wanted and self._left() > 0
+
+    @property
+    def _was_shown(self) -> bool:
+        """Whether the caller has seen something of the answer that stands."""
+        return self._rules.streaming and self._guard.shown
 
     def _objection(self, info: ErrorInfo) -> str | None:
         """Why nothing may follow what was shown."""
@@ -370,7 +401,7 @@ class Attempts:
 
         Returns the moment from which that time counts; None without a pause.
         """
-        seconds = self._rules.policy.pause(info, self._rules.rng)
+        seconds = self._targets.policy.pause(info, self._rules.rng)
         if seconds is None or info.retry_after is None:
             return None
         now = self._call.clock.time()
@@ -383,7 +414,7 @@ class Attempts:
     def _retry_in(self, info: ErrorInfo, paused_at: float | None) -> float | None:
         """Seconds until the same provider is asked again; None: it isn't."""
         left = self._left()
-        delay = self._rules.policy.delay(self._number, info, self._rules.rng, left=left)
+        delay = self._targets.policy.delay(self._number, info, self._rules.rng, left=left)
         if delay is None:
             return None
         if paused_at is None:
@@ -405,22 +436,32 @@ class Attempts:
     def _fall_back(self, info: ErrorInfo, *, going_on: bool) -> StreamEvent | None:
         """The RETRY at the next target that may be asked. None: there is none, and nothing changed."""
         given_up = self._targets.current
-        if not self._targets.advance(info):
+        if not (self._may_fall_back(info) and self._targets.advance(info)):
             return None
+        return self._leave(given_up, info, going_on=going_on)
+
+    def _leave(self, given_up: Target, info: ErrorInfo, *, going_on: bool) -> StreamEvent:
+        """The RETRY at the current target, after another was given up."""
         self._admission.leave()
         info.provider = info.provider or given_up.provider.name
         self._failed.append(info)
-        if not self._targets.current.shares_headers(given_up):
-            # The caller gave these headers for the other provider.
-            self._call = replace(self._call, headers={})
-        self._number = 1
-        return self._retry(info, 0.0, going_on=going_on)
-
-    def _retry(self, info: ErrorInfo, delay: float, *, going_on: bool) -> StreamEvent:
         target = self._targets.current
-        name, number, most = target.provider.name, self._number, self._rules.policy.max_attempts
-        logger.info("attempt %d of %d at %s in %.1f s: %s", number, most, name, delay, info.kind)
-        retry = Retry(number, most, delay, str(info), info.kind, name, target.model)
+        # The caller gave the headers for the other provider.
+        headers = self._call.headers if target.shares_headers(given_up) else {}
+        own = target.timeouts
+        timeouts = self._timeouts if own is None else own.over(self._timeouts)
+        self._call = replace(self._call, headers=headers, timeouts=timeouts)
+        self._number = 1
+        return self._retry(info, 0.0, going_on=going_on, is_fallback=True)
+
+    def _retry(
+        self, info: ErrorInfo, delay: float, *, going_on: bool, is_fallback: bool = False
+    ) -> StreamEvent:
+        target, cause = self._targets.current, cause_of(info)
+        name, number, most = target.provider.name, self._number, self._targets.policy.max_attempts
+        logger.info("attempt %d of %d at %s in %.1f s: %s", number, most, name, delay, cause)
+        retry = Retry(number, most, delay, str(info), cause, name, target.model)
+        retry.fallback = is_fallback
         return self._guard.retry(retry, going_on=going_on)
 
     def _named(self, info: ErrorInfo) -> ErrorInfo:

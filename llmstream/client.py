@@ -8,7 +8,7 @@ It is a long file because LLMClient's two signatures name every setting and ever
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from random import Random, SystemRandom
@@ -48,6 +48,7 @@ from llmstream.events.grammar import Guard
 from llmstream.events.relay import Relay
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.events.unfold import as_batch
+from llmstream.fallback import DEFAULT_FALLBACK_ON, Fallback, check_fallback_on
 from llmstream.limits.protocols import Limiter
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest, Message
@@ -93,9 +94,12 @@ class LLMClient:
     `transport` is "httpx2" or "aiohttp" (the extra `aiohttp`; cheaper with many streams); None: `LLMSTREAM_TRANSPORT`,
     else httpx2. `allow_host(host, address)` is asked before each connection and may refuse it with False; where users
     choose `base_url`, give `llmstream.providers.public_hosts_only`.
-    `fallbacks` are asked in order when the model fails: model strings, which use their own environment, or Provider
-    objects, which the client closes. `on_interrupt` says what happens when an answer is cut after part of it was shown:
-    "error"; "restart", announced by RETRY with `discard=True`; or "continue" from where it stopped, as well as it can.
+    `fallbacks` are asked in order when the model fails: model strings, which use their own environment, `Fallback`
+    objects, or Provider objects, which the client closes. `fallback_on` are the failures after which they are: kinds of
+    errors, "refusal" and "content_filter"; these two only as long as nothing was shown. By default it is every kind but
+    "invalid_request" and "content_filter".
+    `on_interrupt` says what happens when an answer is cut after part of it was shown: "error"; "restart", announced by
+    RETRY with `discard=True`; or "continue" from where it stopped, as well as it can.
     `limiter` decides when each attempt may be made, such as a `llmstream.limits.LocalLimiter`.
     `observers` are told what becomes of each call (`llmstream.observe`). `middleware` runs around each call, the first
     of the list outermost (`llmstream.middleware`).
@@ -116,7 +120,8 @@ class LLMClient:
         sdk_client: Any = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
-        fallbacks: Sequence[str | Provider] = (),
+        fallbacks: Sequence[str | Fallback | Provider] = (),
+        fallback_on: Collection[str] = DEFAULT_FALLBACK_ON,
         on_interrupt: OnInterrupt = "error",
         limiter: Limiter | None = None,
         observers: Sequence[Observer] = (),
@@ -142,6 +147,7 @@ class LLMClient:
         self._calls: WeakSet[Attempts | MiddlewareRun] = WeakSet()
         check_policies(retry, timeouts, on_interrupt)
         self._retry = retry
+        self._fallback_on = check_fallback_on(fallback_on)
         self._timeouts = timeouts.resolved()
         self._on_interrupt: OnInterrupt = on_interrupt
         self._limiter = check_limiter(limiter)
@@ -163,7 +169,9 @@ class LLMClient:
         settings["allow_insecure_http"] = allow_insecure_http
         own, self._warnings = find_own(provider, model, settings, strict=strict)
         self._provider, self._model = own.provider, own.model
-        self._providers = Providers(own, transport, allow_host)
+        self._providers = Providers(
+            own, transport, allow_host, allow_insecure_http=allow_insecure_http
+        )
         self._fallbacks = self._providers.fallbacks(fallbacks)
 
     def __repr__(self) -> str:
@@ -201,7 +209,7 @@ class LLMClient:
         provider_options: Mapping[str, Mapping[str, Any]] | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
-        fallbacks: Sequence[str | Provider] | None = None,
+        fallbacks: Sequence[str | Fallback | Provider] | None = None,
         **unknown: Never,
     ) -> AsyncGenerator[StreamEvent, None]:
         """Ask the model. Yields deltas and one terminal event; with `stream=False` only the terminal event.
@@ -311,7 +319,7 @@ class LLMClient:
         return self._providers.target(model)
 
     def targets(
-        self, model: str | None, fallbacks: Sequence[str | Provider] | None = None
+        self, model: str | None, fallbacks: Sequence[str | Fallback | Provider] | None = None
     ) -> Sequence[Target]:
         """The targets of such a call, in their order. `fallbacks`: those given with the call, None for the client's."""
         others = self._fallbacks if fallbacks is None else self._providers.fallbacks(fallbacks)
@@ -350,7 +358,7 @@ class LLMClient:
         messages: Sequence[Message | Mapping[str, Any]] | ChatRequest,
         *,
         model: str | None = None,
-        fallbacks: Sequence[str | Provider] | None = None,
+        fallbacks: Sequence[str | Fallback | Provider] | None = None,
         **options: Any,
     ) -> tuple[Sequence[Target], ChatRequest]:
         """The targets and the request of a call. The arguments are read here, or a ChatRequest is taken as it is."""
@@ -413,6 +421,7 @@ class LLMClient:
         announced = streaming or bool(self._middleware)
         rules = Rules(
             self._retry,
+            self._fallback_on,
             self._on_interrupt,
             streaming,
             announced,

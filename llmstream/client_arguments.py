@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Never, TypedDict, cast
 
 from llmstream.attempts import ON_INTERRUPT
 from llmstream.checks import check_type, require, require_methods
+from llmstream.fallback import Fallback
 from llmstream.limits.limiter_guard import GuardedLimiter
 from llmstream.limits.pauses import UNLIMITED
 from llmstream.limits.protocols import Limiter
@@ -77,7 +78,7 @@ class CallOptions(TypedDict, total=False):
     provider_options: Mapping[str, Mapping[str, Any]] | None
     timeouts: Timeouts | None
     headers: Mapping[str, str] | None
-    fallbacks: Sequence[str | Provider] | None
+    fallbacks: Sequence[str | Fallback | Provider] | None
 
 
 def checked_options(options: CallOptions) -> dict[str, Any]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from llmstream.checks import require, require_list
 from llmstream.errors import ConfigurationError
+from llmstream.fallback import Fallback
 from llmstream.log import get_logger
 from llmstream.providers import registry
 from llmstream.providers.config import AllowHost, ProviderConfig
 from llmstream.providers.provider import Provider, traits_of
+from llmstream.providers.secrets import Secret, digest, reveal
 from llmstream.targets import Target
 
 logger = get_logger("llmstream.client")
 
 _MODEL_ADVICE = 'pass model="…"'
+_MOST_ENDPOINTS: Final = 64
+"""Endpoints of `Fallback` objects that a client keeps connections to. Calls may name ever new ones."""
 
 
 class Providers:
@@ -25,12 +30,21 @@ class Providers:
     Keys, headers and the address belong to `own` alone: the others read their environment.
     """
 
-    def __init__(self, own: Target, transport: str | None, allow_host: AllowHost | None) -> None:
+    def __init__(
+        self,
+        own: Target,
+        transport: str | None,
+        allow_host: AllowHost | None,
+        *,
+        allow_insecure_http: bool = False,
+    ) -> None:
         self.own = own
         """Whom calls ask that name no model."""
+        self._allow_insecure_http = allow_insecure_http  # of addresses that the program names
         self._transport = transport
         self._allow_host = allow_host
         self._others: dict[str, Provider] = {}
+        self._endpoints: OrderedDict[str, Provider] = OrderedDict()  # the last used is last
 
     def target(self, model: str | None) -> Target:
         """The target of a call with this `model=`. Only `"provider:model"` leaves the client's own provider."""
@@ -60,22 +74,51 @@ class Providers:
             )
         return _target_of(self._others[name], model, f'write "{name}:…"')
 
-    def fallbacks(self, given: Sequence[str | Provider]) -> list[Target]:
+    def fallbacks(self, given: Sequence[str | Fallback | Provider]) -> list[Target]:
         """The targets that a list of fallbacks names. Raises TypeError or ConfigurationError."""
+        shown = repr(given) if isinstance(given, str) else type(given).__name__  # it may hold a key
         require_list(
             given,
-            f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {given!r}',
+            f'fallbacks must be a list such as ["anthropic:claude-sonnet-4-5"], not {shown}',
         )
         return [self._fallback(each) for each in given]
 
-    def _fallback(self, given: str | Provider) -> Target:
+    def _fallback(self, given: str | Fallback | Provider) -> Target:
         if isinstance(given, str):
             return self.named(*registry.parse_model(given))
-        _check_provider(given, "a fallback must be a model string or a Provider object")
+        if isinstance(given, Fallback):
+            return self._endpoint(given)
+        _check_fallback(given)
         model = traits_of(given).default_model
         if not model:
             raise ConfigurationError(f"fallback {given.name}: its traits need a default_model")
         return Target(given, model)
+
+    def _endpoint(self, fallback: Fallback) -> Target:
+        """The target of a Fallback. Equal ones share their connections."""
+        name, model = registry.parse_model(fallback.model)
+        if not fallback.has_own_endpoint:
+            target = self.named(name, model)
+        else:
+            target = _target_of(self._provider_at(name, fallback), model, f'write "{name}:…"')
+        return target._replace(timeouts=fallback.timeouts, retry=fallback.retry)
+
+    def _provider_at(self, name: str, fallback: Fallback) -> Provider:
+        """The provider of a Fallback with an endpoint of its own."""
+        url, headers = fallback.base_url, fallback.headers or {}
+        secrets = Secret((reveal(fallback.api_key), *sorted(headers.items())))
+        endpoint = digest(f"{name} {url}", secrets)
+        provider = self._endpoints.pop(endpoint, None)
+        if provider is None:
+            config = ProviderConfig(name, fallback.api_key, url, headers)
+            config.transport, config.allow_host = self._transport, self._allow_host
+            config.allow_insecure_http = self._allow_insecure_http
+            provider = registry.create(config)
+        self._endpoints[endpoint] = provider
+        if len(self._endpoints) > _MOST_ENDPOINTS:
+            # It isn't closed: a call may run there, and what nobody holds is closed by itself.
+            self._endpoints.popitem(last=False)
+        return provider
 
     def check_owners(
         self, provider_options: Mapping[str, Mapping[str, Any]], targets: Sequence[Target]
@@ -93,7 +136,7 @@ class Providers:
     async def aclose(self, fallbacks: Sequence[Target]) -> None:
         """Close the connections of this event loop, also those of the client's fallbacks."""
         others = (target.provider for target in fallbacks)
-        own = (self.own.provider, *self._others.values(), *others)
+        own = (self.own.provider, *self._others.values(), *self._endpoints.values(), *others)
         for provider in {id(provider): provider for provider in own}.values():
             await provider.aclose()
 
@@ -158,6 +201,18 @@ def _target_of(provider: Provider, model: str | None, advice: str) -> Target:
     if not chosen:
         raise ConfigurationError(f"provider {provider.name} has no default model: {advice}")
     return Target(provider, chosen)
+
+
+def _check_fallback(given: object) -> None:
+    """Raise TypeError for what can't be a fallback. It may hold a key, so its type alone is named."""
+    wanted = "a fallback must be a model string, a Fallback or a Provider object"
+    kind = type(given).__name__
+    advice = "; write Fallback(model, …) with these settings" if isinstance(given, Mapping) else ""
+    is_client = hasattr(given, "chat_completion")
+    advice = "; give its model, or its provider" if is_client else advice
+    is_provider = hasattr(given, "stream") and not is_client
+    require(is_provider, f"{wanted}, not {kind}{advice}", TypeError)
+    traits_of(cast("Provider", given))
 
 
 def _check_provider(provider: object, wanted: str) -> None:

@@ -15,7 +15,8 @@ from llmstream.limits.protocols import Asking, Endpoint, Limiter, Reservation
 from llmstream.log import get_logger
 from llmstream.messages import ChatRequest
 from llmstream.providers.provider import Call, Provider, traits_of
-from llmstream.retry import RetryBudget
+from llmstream.providers.timeouts import Timeouts
+from llmstream.retry import RetryBudget, RetryPolicy
 
 logger = get_logger("llmstream.client")
 
@@ -37,6 +38,10 @@ class Target(NamedTuple):
     model: str
     pool: object = None
     """Targets with the same pool, which isn't None, are one service: a call's headers are for all of them."""
+    timeouts: Timeouts | None = None
+    """Clocks of its own, in place of the call's."""
+    retry: RetryPolicy | None = None
+    """A policy of its own, in place of the client's."""
 
     def shares_headers(self, other: Target) -> bool:
         """Whether the headers that a caller gave for the other one are for this one, too."""
@@ -50,28 +55,34 @@ class Targets:
     def __init__(
         self,
         targets: Sequence[Target],
-        budget: RetryBudget | None,
+        policy: RetryPolicy,
         limiter: Limiter,
         call: Call,
         *,
         headers: Mapping[str, str],
     ) -> None:
         self._targets = targets
-        self._budget = budget
+        self._policies = [target.retry or policy for target in targets]
         self._limiter = limiter
         self._headers = headers  # as the caller gave them
         self._now = call.clock.time
         self._accounts = [account(target.provider) for target in targets]
         self._asked = {self._accounts[0]}
         self.index = 0
-        if budget is not None:
-            for each in {*self._accounts}:
-                budget.deposit(each, self._now())
+        budgets = map(self._budget, range(len(targets)))
+        for budget, key in {*zip(budgets, self._accounts, strict=True)}:
+            if budget is not None:
+                budget.deposit(key, self._now())
 
     @property
     def current(self) -> Target:
         """The target of the current attempt."""
         return self._targets[self.index]
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """How often and how patiently the current target is tried."""
+        return self._policies[self.index]
 
     @property
     def endpoint(self) -> Endpoint:
@@ -90,7 +101,12 @@ class Targets:
     @property
     def failing(self) -> bool:
         """Whether a retry at the current target would be refused, and there is another to ask."""
-        return len(self._following()) > 0 and self._starved(self.index)
+        return self.has_next and self._starved(self.index)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether there is a fallback that wasn't asked yet."""
+        return len(self._following()) > 0
 
     @property
     def has_other_endpoint(self) -> bool:
@@ -150,10 +166,15 @@ class Targets:
         return self._endpoint(index).paused(self._now(), self._targets[index].model)
 
     def _starved(self, index: int) -> bool:
-        return self._budget is not None and self._budget.empty(self._accounts[index], self._now())
+        budget = self._budget(index)
+        return budget is not None and budget.empty(self._accounts[index], self._now())
+
+    def _budget(self, index: int) -> RetryBudget | None:
+        return self._policies[index].budget
 
     def _withdraw(self, index: int, info: ErrorInfo) -> bool:
-        if self._budget is None or self._budget.withdraw(self._accounts[index], self._now()):
+        budget = self._budget(index)
+        if budget is None or budget.withdraw(self._accounts[index], self._now()):
             return True
         if BUDGET_SPENT not in info.message:
             info.message = f"{info.message or info.kind}; not tried again: {BUDGET_SPENT}"

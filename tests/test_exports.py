@@ -17,9 +17,10 @@ import llmstream
 
 EXPORTS = {
     "llmstream": """
-        AnyEvent ChatRequest ConfigurationError ErrorInfo EventType File FinishReason ImagePart LLMClient LLMError
-        LLMStreamError Message ReasoningDelta RefusalDelta Retry RetryBudget RetryPolicy Source Start Status Stream
-        StreamEvent SyncLLMClient SyncStream TextDelta TextPart Timeouts Tool ToolCall ToolCallDelta ToolResult Usage
+        AnyEvent ChatRequest ConfigurationError ErrorInfo EventType Fallback File FinishReason ImagePart LLMClient
+        LLMError LLMStreamError Message ReasoningDelta RefusalDelta Retry RetryBudget RetryPolicy Source Start Status
+        Stream StreamEvent SyncLLMClient SyncStream TextDelta TextPart Timeouts Tool ToolCall ToolCallDelta ToolResult
+        Usage
         """,
     "llmstream.cli": "main run",
     "llmstream.client": "CallOptions LLMClient Stream",
@@ -40,6 +41,7 @@ EXPORTS = {
         AnyEvent EventType MessageBuilder ReasoningDelta RefusalDelta Retry Start Status StreamEvent TextDelta
         ToolCallDelta
         """,
+    "llmstream.fallback": "DEFAULT_FALLBACK_ON Fallback",
     "llmstream.limits": "Asking Endpoint Limiter LocalLimiter QueuePlace Rate Reservation Time Wait",
     "llmstream.messages": """
         ChatRequest File FinishReason HostedTool ImagePart Message Part ProviderPart ReasoningPart RefusalPart

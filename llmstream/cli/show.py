@@ -25,6 +25,8 @@ _REASONS = {
     "truncated": "the answer was cut off",
     "protocol": "the answer was garbled",
     "wrong_body": "something else answered",
+    "refusal": "the model refused to answer",
+    "content_filter": "a filter stopped the answer",
 }
 
 
@@ -90,17 +92,19 @@ class Show:
 
     def retry(self, retry: Retry) -> None:
         """Another attempt: why, when, and what becomes of the text so far."""
-        # Nothing else is tried again after a refusal.
-        if retry.kind == "invalid_request" and retry.delay == 0:
+        # Nothing else is tried again at the one that refused the request.
+        if retry.kind == "invalid_request" and not retry.fallback:
             self.note("asking again without what the server refuses")
             self.wait("waiting")
             return
         why = _REASONS.get(retry.kind, retry.kind.replace("_", " "))
-        when = _when(retry.delay)
-        self.note(f"{why}, retrying {when} (attempt {retry.attempt} of {retry.max_attempts})")
+        when = f"retrying {_when(retry.delay)} (attempt {retry.attempt} of {retry.max_attempts})"
+        if retry.fallback:
+            when = f"asking {retry.provider}:{retry.model}"
+        self.note(f"{why}, {when}")
         if retry.discard:
             self.note("the answer starts again:")
-        self.wait(f"{why}, retrying", retry.delay)
+        self.wait(why if retry.fallback else f"{why}, retrying", retry.delay)
 
     def warn(self, text: str) -> None:
         """A warning, once."""

@@ -139,7 +139,7 @@ class Guard:
         self.begun = True
         if self.finished:
             return ()
-        flaw = _flaw(event)
+        flaw = find_flaw(event)
         if flaw is not None:
             return (self._fail(error(ErrorInfo("internal", flaw))),)
         if event.type in PIECES:
@@ -302,7 +302,7 @@ _NEVER_EMPTY = frozenset({*PIECES, EventType.STATUS})
 """Types that say nothing without their payload."""
 
 
-def _flaw(event: object) -> str | None:
+def find_flaw(event: object) -> str | None:
     """The flaw of an event that a third party yielded, in words for its author; None without one."""
     if not isinstance(event, StreamEvent):
         return f"the provider yielded a {type(event).__name__}"

@@ -133,11 +133,13 @@ class Retry:
     """Seconds until it starts."""
     reason: str
     kind: str
-    """The kind of the error that caused it."""
+    """The kind of the error that caused it, or "refusal"."""
     provider: str | None = None
     model: str | None = None
     discard: bool = False
     """True: drop what you showed since the last MESSAGE_START. False: nothing to drop, or it goes on seamlessly."""
+    fallback: bool = False
+    """True: a fallback is asked next, so `provider` and `model` are other ones. False: the same again."""
 
 
 @dataclass(slots=True, repr=False)

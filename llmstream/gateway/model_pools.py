@@ -9,6 +9,7 @@ from typing import Final
 from llmstream.checks import require_value
 from llmstream.client import LLMClient
 from llmstream.errors import ConfigurationError
+from llmstream.fallback import Fallback
 from llmstream.limits import Limiter
 from llmstream.providers.provider import Provider
 from llmstream.targets import Target, account
@@ -53,7 +54,7 @@ class PooledClient(LLMClient):
         return self._pool(model).targets[0]
 
     def targets(
-        self, model: str | None, fallbacks: Sequence[str | Provider] | None = None
+        self, model: str | None, fallbacks: Sequence[str | Fallback | Provider] | None = None
     ) -> Sequence[Target]:
         """The endpoints of the pool in turn, then those of its fallbacks, or those given with the call."""
         pool = self._pool(model)

@@ -78,6 +78,21 @@ def test_a_discarding_retry_says_that_the_answer_starts_again() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("refusal", "the model refused to answer, asking b:m-2"),
+        ("invalid_request", "invalid request, asking b:m-2"),
+        ("server", "the server failed, asking b:m-2"),
+    ],
+)
+def test_a_fallback_is_named(kind: str, line: str) -> None:
+    err = io.StringIO()
+    retry = Retry(1, 3, 0.0, "why", kind, "b", "m-2", fallback=True)
+    Show(io.StringIO(), err).event(StreamEvent(EventType.RETRY, retry=retry))
+    assert err.getvalue() == f"{line}\n"
+
+
 def test_a_request_without_what_was_refused_is_not_called_an_attempt() -> None:
     err = io.StringIO()
     Show(io.StringIO(), err).event(
