@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Never, TypedDict, cast
 
@@ -39,7 +39,8 @@ class ClientSettings(TypedDict, total=False):
     sdk_client: Any
     retry: RetryPolicy
     timeouts: Timeouts
-    fallbacks: Sequence[str | Provider]
+    fallbacks: Sequence[str | Fallback | Provider]
+    fallback_on: Collection[str]
     on_interrupt: OnInterrupt
     limiter: Limiter | None
     observers: Sequence[Observer]
