@@ -27,6 +27,7 @@ from llmstream.providers.bedrock import BedrockProvider
 from llmstream.providers.cohere import CohereProvider
 from llmstream.providers.compatible import VENDORS
 from llmstream.providers.config import ProviderConfig
+from llmstream.providers.gemini import GeminiProvider
 from llmstream.providers.ollama import OllamaProvider
 from llmstream.providers.openai import OpenAIProvider, OpenAIResponsesProvider
 from llmstream.wire.outbound import Rendered
@@ -38,6 +39,7 @@ MAKERS = {
     "ollama-native": "ollama",
     "cohere-v2": "cohere",
     "bedrock-converse": "bedrock",
+    "gemini-generate": "gemini",
 }
 """Who made an answer: the format, and the provider's name."""
 
@@ -76,6 +78,7 @@ def _renderers() -> dict[str, Callable[[ChatRequest], Rendered]]:
     made["bedrock"] = BedrockProvider(
         ProviderConfig("bedrock", api_key="k", base_url="http://127.0.0.1:9")
     )
+    made["gemini"] = GeminiProvider(ProviderConfig("gemini", api_key="k"))
     return {
         name: lambda request, p=provider: p.render(request, {}) for name, provider in made.items()
     }
@@ -84,6 +87,7 @@ def _renderers() -> dict[str, Callable[[ChatRequest], Rendered]]:
 RENDERERS = _renderers()
 CLAUDES = ("claude-sonnet-4-5", "claude-opus-4-8", "claude-opus-5-5", "deepseek-v4-pro", "kimi-k3")
 ON_BEDROCK = ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0")
+GEMINIS = ("gemini-3.8-flash", "gemini-2.5-flash")
 TARGETS = [
     *(
         Target(name, "openai-chat", row.default_model or "some-model")
@@ -97,6 +101,7 @@ TARGETS = [
     Target("cohere", "cohere-v2", "command-a-03-2025"),
     Target("cohere", "cohere-v2", "command-a-reasoning-08-2025"),
     *(Target("bedrock", "bedrock-converse", model) for model in ON_BEDROCK),
+    *(Target("gemini", "gemini-generate", model) for model in GEMINIS),
 ]
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -187,6 +192,8 @@ def opaque(format: str) -> ProviderPart:
     """What only this format understands."""
     if format == "bedrock-converse":
         return ProviderPart(format, {"reasoningContent": {"redactedContent": "eA=="}})
+    if format == "gemini-generate":
+        return ProviderPart(format, {"text": "", "thoughtSignature": f"signed by {format}"})
     kinds = {"openai-responses": "compaction", "anthropic-messages": "redacted_thinking"}
     data = {"id": "o", "encrypted_content": "x"} if format == "openai-responses" else {"data": "x"}
     return ProviderPart(format, {"type": kinds.get(format, "reasoning.encrypted"), **data})
@@ -205,6 +212,9 @@ def hosted(format: str) -> list[Part]:
     item = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": query}
     data: dict[str, Any] = {"format": format, "type": "server_tool_use", "item": item}
     outcome: dict[str, Any] = {"format": format}
+    if format == "gemini-generate":
+        of_google = {"format": format, "id": "srvtoolu_1", "toolType": "GOOGLE_SEARCH_WEB"}
+        data, outcome = {**of_google, "type": "toolCall"}, {**of_google, "type": "toolResponse"}
     if format in HOSTED_RESULTS:
         del data["item"]
         outcome["type"] = HOSTED_RESULTS[format]

@@ -12,18 +12,10 @@ from hypothesis import given
 from llmstream.messages import Message, ToolResult
 from tests.example_counts import examples
 from tests.recordings import all_answers
-from tests.wire.any_history import LAST, TARGETS, Target, histories
+from tests.wire.any_history import LAST, MAKERS, TARGETS, Target, histories
 from tests.wire.vendor_rules import findings
 from tests.wire.vendor_types import check_types, flattened
 
-FORMATS = (
-    "openai-chat",
-    "openai-responses",
-    "anthropic-messages",
-    "ollama-native",
-    "cohere-v2",
-    "bedrock-converse",
-)
 every_target = pytest.mark.parametrize(
     "target", TARGETS, ids=[f"{target.name}:{target.model}" for target in TARGETS]
 )
@@ -65,8 +57,13 @@ def without_system(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [said for said in flattened(body) if said[0] not in ("system", "developer")]
 
 
+CHEAP = ("bedrock-converse", "gemini-generate")
+"""Formats with few recordings."""
+
+
 @pytest.mark.parametrize(
-    "format", [pytest.param("openai-chat", marks=pytest.mark.slow), *FORMATS[1:]]
+    "format",
+    [pytest.param(format, marks=[] if format in CHEAP else pytest.mark.slow) for format in MAKERS],
 )
 def test_every_recorded_answer_can_be_sent_to_everybody(format: str) -> None:
     from llmstream.wire import decoder

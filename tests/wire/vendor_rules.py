@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from tests.wire import gemini_rules
+
 Body = dict[str, Any]
 
 
@@ -651,6 +653,36 @@ CONVERSE = (
     Rule("documents have plain names", "API_runtime_DocumentBlock.html", _names_of_documents),
 )
 
+# --- Gemini -----------------------------------------------------------------------------------------------
+
+_GOOGLE = "ai.google.dev/api/caching#Content"
+_CALLING = "ai.google.dev/gemini-api/docs/function-calling"
+_SIGNATURES = "ai.google.dev/gemini-api/docs/thought-signatures"
+GEMINI = (
+    Rule("the user begins, and turns alternate", _GOOGLE, gemini_rules.out_of_turn),
+    Rule("no unknown member, one kind a part", _GOOGLE, gemini_rules.unknown),
+    Rule(
+        "no empty content",
+        "Gemini: 400 `Unable to submit request because it has an empty text parameter`",
+        gemini_rules.empty,
+    ),
+    Rule("arguments and results are objects", _CALLING, gemini_rules.no_objects),
+    Rule(
+        "each call has its result in the next turn",
+        "Gemini: 400 `the number of function response parts is equal to the number of calls`",
+        gemini_rules.answered_elsewhere,
+    ),
+    Rule("ids are unique", _CALLING, lambda body: _twice(gemini_rules.called(body))),
+    Rule("data is base64", "ai.google.dev/api/caching#Blob", gemini_rules.unreadable),
+    Rule("no foreign signature", _SIGNATURES, _foreign("gemini-generate")),
+    Rule(
+        "the first call of a step is signed",
+        "Gemini: 400 `Function call is missing a thought_signature`",
+        gemini_rules.unsigned_calls,
+        hosts("gemini gemini-3.8-flash"),
+    ),
+)
+
 RULES = {
     "openai-chat": CHAT,
     "openai-responses": RESPONSES,
@@ -658,4 +690,5 @@ RULES = {
     "bedrock-converse": CONVERSE,
     "ollama-native": OLLAMA,
     "cohere-v2": COHERE,
+    "gemini-generate": GEMINI,
 }

@@ -102,6 +102,8 @@ def _force(value: Any) -> None:
 
 def flattened(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Each thing that a body's messages say, in order, without cache marks; one form for a text and a list of one."""
+    for item in body.get("contents") or ():
+        yield from ((str(item["role"]), str(part)) for part in item["parts"])
     for item in body.get("messages") or body.get("input") or ():
         # Mistral's `prefix` is about this request: go on from the last message.
         rest = {key: value for key, value in item.items() if key not in ("content", "prefix")}
