@@ -84,6 +84,7 @@ COLUMNS = {
     "ollama-native": "Ollama",
     "cohere-v2": "Cohere",
     "gemini-generate": "Gemini",
+    "gemini-interactions": "Gemini Interactions",
 }
 """The wire formats, and what people call them."""
 MODEL = "claude-opus-4-6"

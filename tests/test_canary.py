@@ -160,6 +160,7 @@ VARIABLES = {
     "bedrock": ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
     "cohere": ("COHERE_API_KEY", "CO_API_URL"),
     "gemini": ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+    "gemini-interactions": ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
     "ollama": ("OLLAMA_API_KEY", "OLLAMA_HOST"),
 }
 """Where a provider's key and its address are found."""

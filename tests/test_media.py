@@ -66,6 +66,8 @@ def picture(provider, data, media_type):
         return {"type": "image", "source": source}
     if provider == "gemini":
         return {"inlineData": {"mimeType": media_type, "data": encoded(data)}}
+    if provider == "gemini-interactions":
+        return {"type": "image", "mime_type": media_type, "data": encoded(data)}
     url = url_of(media_type, data)
     if provider == "openai":
         return {"type": "image_url", "image_url": {"url": url}}
@@ -81,8 +83,11 @@ def document(provider, data, media_type, name):
         return {"type": "document", "source": source, **({"title": name} if name else {})}
     if provider == "gemini":
         return picture(provider, data, media_type)
-    if provider == "openai" and media_type.startswith("text/"):  # its files are PDF
+    if not provider.endswith("responses") and media_type.startswith("text/"):
+        # OpenAI's files are PDF, and plain text isn't among Google's documents.
         return {"type": "text", "text": f"[Document: {name}]\n{data.decode()}"}
+    if provider == "gemini-interactions":
+        return {"type": "document", "mime_type": media_type, "data": encoded(data)}
     fields = {"filename": name or "file.pdf", "file_data": url_of(media_type, data)}
     return (
         {"type": "file", "file": fields}
@@ -221,7 +226,7 @@ async def test_a_picture_beside_a_tools_result_is_the_users(provider):
             )
         body = server.requests[0].body
     last = last_of(body)
-    assert last["role"] == "user"
+    assert "user" in (last.get("role"), last.get("type", "")[:4])
     assert content_of(last)[-1] == picture(provider, PNG, "image/png")
 
 
@@ -510,7 +515,11 @@ async def test_a_tools_result_may_show_an_image(provider, *, lone):
         assert called["content"] == ("The tool shows what follows." if lone else "Look.")
         assert last == {"role": "user", "content": [shown]}
         return
-    blocks = last["content"][0]["content"] if provider == "anthropic" else last["output"]
+    blocks = {
+        "anthropic": lambda: last["content"][0]["content"],
+        "openai-responses": lambda: last["output"],
+        "gemini-interactions": lambda: last["result"],
+    }[provider]()
     assert blocks[-1] == shown
     assert [block["text"] for block in blocks[:-1]] == ([] if lone else ["Look."])
 

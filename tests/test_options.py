@@ -23,6 +23,7 @@ from llmstream.web.endpoints import NOT_FOR_STRANGERS, ChatBody
 from llmstream.wire.anthropic_messages import request as anthropic
 from llmstream.wire.bedrock_converse import request as bedrock
 from llmstream.wire.cohere_v2 import request as cohere
+from llmstream.wire.gemini_interactions import request as interactions
 from llmstream.wire.ollama_native import request as ollama
 from llmstream.wire.openai_chat import request as chat
 from llmstream.wire.openai_responses import request as responses
@@ -91,8 +92,8 @@ async def test_each_option_reaches_the_provider(name):
 
 @pytest.mark.parametrize(
     "format",
-    [chat, responses, anthropic, bedrock, ollama, cohere],
-    ids=["chat", "responses", "anthropic", "bedrock", "ollama", "cohere"],
+    [chat, responses, anthropic, bedrock, ollama, cohere, interactions],
+    ids=["chat", "responses", "anthropic", "bedrock", "ollama", "cohere", "interactions"],
 )
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "provider_options"])
 def test_each_format_renders_each_option_or_says_that_it_dropped_it(format, name):
@@ -103,15 +104,20 @@ def test_each_format_renders_each_option_or_says_that_it_dropped_it(format, name
     after = format.render_request(build_request(HI, "claude-opus-4-6", **options))
     warned = [warning for warning in after.warnings if warning.startswith(f"{name}:")]
     # Chat's user_id has a field of its own, Cohere has bounds and a switch: both are said.
-    both_are_said = {(chat, "metadata"), (cohere, "presence_penalty"), (cohere, "reasoning_effort")}
+    both_are_said = {
+        (chat, "metadata"),
+        (cohere, "presence_penalty"),
+        (cohere, "reasoning_effort"),
+        (interactions, "tools"),  # without their strictness
+    }
     moved = (format, name) in both_are_said
     assert (after.body != before.body) != (bool(warned) and not moved)
 
 
 @pytest.mark.parametrize(
     "format",
-    [chat, responses, anthropic, bedrock, ollama, cohere],
-    ids=["chat", "responses", "anthropic", "bedrock", "ollama", "cohere"],
+    [chat, responses, anthropic, bedrock, ollama, cohere, interactions],
+    ids=["chat", "responses", "anthropic", "bedrock", "ollama", "cohere", "interactions"],
 )
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "provider_options"])
 def test_each_format_reads_back_what_it_renders(format, name):
@@ -125,6 +131,8 @@ def test_each_format_reads_back_what_it_renders(format, name):
             wanted = [
                 replace(tool, strict=None) for tool in wanted
             ]  # none says that it isn't strict
+        if (format, name) == (interactions, "service_tier"):
+            wanted = "default"  # "standard" is Google's word for both
         assert getattr(format.parse_request(rendered.body), name) == wanted
 
 
@@ -286,6 +294,11 @@ def test_openai_and_azure_know_no_top_k(variant):
             "openai-responses",
             {"text": {"verbosity": "low"}, "service_tier": "default"},
             ["frequency_penalty", "presence_penalty", "top_k"],
+        ),
+        (
+            "gemini-interactions",
+            {"service_tier": "standard"},
+            ["frequency_penalty", "presence_penalty", "top_k", "verbosity"],
         ),
         (
             "anthropic",

@@ -558,6 +558,17 @@ async def test_failures_before_the_end_are_retried():
 CALL = ToolCall("call-1", "Recipe", SOUP_TEXT, input=SOUP)
 
 
+def check_interactions(body, mode, wanted):
+    if mode == "tool":
+        (tool,) = body["tools"]
+        assert (tool["name"], tool["parameters"]) == ("Recipe", wanted)
+        choice = body["generation_config"]["tool_choice"]
+        assert choice in ("any", {"allowed_tools": {"mode": "any", "tools": ["Recipe"]}})
+    elif mode == "native":
+        said = {"type": "text", "mime_type": "application/json", "schema": wanted}
+        assert body["response_format"] == said
+
+
 def check_gemini(body, mode, wanted):
     config = body.get("generationConfig", {})
     if mode == "tool":
@@ -608,6 +619,8 @@ async def test_each_vendor_is_asked_in_its_own_words(provider, mode):
     wanted = strict_schema(Recipe.model_json_schema())
     if provider == "gemini":
         check_gemini(body, mode, wanted)
+    elif provider == "gemini-interactions":
+        check_interactions(body, mode, wanted)
     elif provider == "bedrock":
         check_converse(body, mode, wanted)
     elif mode == "tool":

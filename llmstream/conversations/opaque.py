@@ -7,7 +7,7 @@ operator's account. So what is imported may hold the kinds that our decoders mak
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from llmstream.messages import ChatRequest, Message, Part, ProviderPart, TextPar
 from llmstream.provider_data import MESSAGE_MEMBERS
 from llmstream.wire.anthropic_messages.members import OPAQUE_BLOCKS
 from llmstream.wire.formats import FORMATS, Format
+from llmstream.wire.gemini_interactions.steps import is_ran_call, is_ran_result
 from llmstream.wire.openai_responses.items import is_provider_call, is_provider_result
 from llmstream.wire.openai_responses.members import OPAQUE_ITEMS
 
@@ -24,13 +25,15 @@ _KINDS: Final[Mapping[str, frozenset[str]]] = {
     "anthropic-messages": OPAQUE_BLOCKS - {"container_upload"},
     # one that names an item of the account isn't taken
     "openai-responses": OPAQUE_ITEMS - {"item_reference"},
+    "gemini-interactions": frozenset({"function_result", "thought"}),
 }
-"""Types of the parts that only their format understands, by format. Other formats have no types, but members."""
+"""Types of the parts that only their format understands, by format. Parts without a type have members."""
 _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "bedrock-converse": frozenset({"reasoningContent"}),
     "gemini-generate": frozenset(
         {"continuationToken", "inlineData", "text", "thought", "thoughtSignature"}
     ),
+    "gemini-interactions": frozenset({"continuation_token"}),
 }
 _CALLS: Final = frozenset(
     {"custom_tool_call", "function_call", "mcp_tool_use", "server_tool_use", "tool_use"}
@@ -38,6 +41,11 @@ _CALLS: Final = frozenset(
 """Types that the data of a call names; that of a result ends in `_tool_result`."""
 
 
+_RAN: Final[Mapping[str, Callable[[str], bool]]] = {
+    "item": lambda kind: is_provider_call(kind) or is_provider_result(kind),
+    "step": lambda kind: is_ran_call(kind) or is_ran_result(kind),
+}
+"""Members of a part's data that hold a call which the provider ran, or what came of it, and whether a type is one."""
 _OPERATORS: Final = frozenset({"developer", "system"})
 """Roles in whose name only the operator speaks."""
 
@@ -120,16 +128,16 @@ def _check_types(data: Mapping[str, Any]) -> None:
         not any("type" in as_object(data.get(name)) for name in ("members", MESSAGE_MEMBERS)),
         "members of provider_data have no type",
     )
-    item = data.get("item")
-    if item is None:
-        return
-    kind = str(as_object(item).get("type"))
-    require(
-        is_provider_call(kind) or is_provider_result(kind),
-        f"provider_data with an item of type {kind[:50]!r} is none that answers bring",
-    )
+    for name, is_ran in _RAN.items():
+        if data.get(name) is None:
+            continue
+        kind = str(as_object(data[name]).get("type"))
+        require(
+            is_ran(kind),
+            f"provider_data whose {name} is of type {kind[:50]!r} is none that answers bring",
+        )
 
 
 def _inner(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for name in ("members", MESSAGE_MEMBERS, "item"):
+    for name in ("members", MESSAGE_MEMBERS, *_RAN):
         yield as_object(data.get(name))

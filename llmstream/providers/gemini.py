@@ -1,4 +1,4 @@
-"""Google's Gemini: the Gemini API, and the same format at Vertex AI with Google's own credentials."""
+"""Google's Gemini: the Gemini API's two formats, and generateContent at Vertex AI with Google's own credentials."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from llmstream.providers.http.exchange import HTTPRequest
 from llmstream.providers.http_provider import HTTPProvider
 from llmstream.providers.provider import Call, ProviderTraits, SchemaSupport
 from llmstream.wire.gemini_generate.request import GenerateVariant, render_request
+from llmstream.wire.gemini_interactions.request import InteractionsVariant
+from llmstream.wire.gemini_interactions.request import render_request as render_interaction
 from llmstream.wire.outbound import Rendered
 
 _VERSION = "/v1beta"
@@ -28,8 +30,8 @@ _COUNTED = frozenset({"contents", "generationConfig", "systemInstruction", "tool
 """The members of a request that take part in its count."""
 
 
-class GeminiProvider(HTTPProvider):
-    """The Gemini API, or a server that speaks its format."""
+class _OverGemini(HTTPProvider):
+    """The Gemini API."""
 
     api = API(
         url=f"https://generativelanguage.googleapis.com{_VERSION}",
@@ -38,10 +40,7 @@ class GeminiProvider(HTTPProvider):
         key_header="x-goog-api-key",
         key_form="{}",
     )
-    format = "gemini-generate"
     default_model = "gemini-3.8-flash"
-    count_member = "totalTokens"
-    has_labels = False
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -52,6 +51,24 @@ class GeminiProvider(HTTPProvider):
         """Every model takes schemas here."""
         schemas = SchemaSupport(native=True, forced_call=True, json_object=True)
         return super().make_traits(schemas=schemas, **traits)
+
+
+class GeminiInteractionsProvider(_OverGemini):
+    """The Interactions API, or a server that speaks its format."""
+
+    format = "gemini-interactions"
+
+    def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
+        """The request as an interaction."""
+        return render_interaction(request, InteractionsVariant(self.name))
+
+
+class GeminiProvider(_OverGemini):
+    """generateContent of the Gemini API, or of a server that speaks its format."""
+
+    format = "gemini-generate"
+    count_member = "totalTokens"
+    has_labels = False
 
     def render(self, request: ChatRequest, given: Mapping[str, str]) -> Rendered:
         """The request as generateContent."""

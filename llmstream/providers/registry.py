@@ -29,6 +29,7 @@ BUILT_IN = {
     "mistral-responses": "llmstream.providers.compatible:MistralResponsesProvider",
     "cohere": "llmstream.providers.cohere:CohereProvider",
     "gemini": "llmstream.providers.gemini:GeminiProvider",
+    "gemini-interactions": "llmstream.providers.gemini:GeminiInteractionsProvider",
     "ollama": "llmstream.providers.ollama:OllamaProvider",
     "vertex": "llmstream.providers.gemini:VertexProvider",
     "local": "llmstream.providers.local:LocalProvider",
@@ -46,6 +47,7 @@ _OWN_FORMAT = (
     "bedrock",
     "cohere",
     "gemini",
+    "gemini-interactions",
     "ollama",
 )
 _CLOUDS = {

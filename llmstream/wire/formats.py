@@ -197,6 +197,14 @@ _ROWS = (
         path="/models/{model}:streamGenerateContent",
         whole_path="/models/{model}:generateContent",
     ),
+    _built_in(
+        "gemini-interactions",
+        "gemini_interactions",
+        "Interactions",
+        provider="gemini-interactions",
+        base_path="/v1beta",
+        path="/interactions",
+    ),
 )
 FORMATS: dict[str, Format] = {row.name: row for row in _ROWS}
 """All formats by name."""

@@ -50,7 +50,7 @@ def warn_once(warnings: list[str], warning: str) -> None:
 
 _SHARED = (
     *("options", "output_config", "reasoning", "stream_options", "text"),
-    *("generationConfig", "toolConfig"),
+    *("generationConfig", "generation_config", "toolConfig"),
 )
 """Objects of a body of which a part has a name of ours, so that only the rest is left over."""
 

@@ -69,6 +69,16 @@ NESTED = {
     "generationConfig.thinkingConfig": OptionPlace(
         "reasoning_effort", ("thinking_config", "thinking_level", "thinking_budget")
     ),
+    **{  # Interactions
+        f"generation_config.{name}": OptionPlace(name, (name,))
+        for name in ("temperature", "top_p", "seed")
+    },
+    "generation_config.thinking_level": OptionPlace(
+        "reasoning_effort", ("thinking_level", "thinking")
+    ),
+    "generation_config.thinking_summaries": OptionPlace(
+        "reasoning_effort", ("thinking_summaries", "thinking")
+    ),
     "think": OptionPlace("reasoning_effort", ("think", "thinking")),  # Ollama
     "p": OptionPlace("top_p", ("p", "top_p")),  # Cohere
     "k": OptionPlace("top_k", ("k", "top_k")),  # Cohere

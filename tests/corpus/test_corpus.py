@@ -96,7 +96,7 @@ def test_its_message_goes_on_in_every_format(case: Answer) -> None:
     wanted = [(call.id, call.name, call.input or {}) for call in message.tool_calls]
     for row in FORMATS.values():
         body = row.render_request(ChatRequest([Message("user", "x"), message], "m")).body
-        if "continuationToken" in body:
+        if {"continuationToken", "continuation_token"} & body.keys():
             continue  # the same request goes on, without what it has brought
         told = row.parse_request(body).messages
         said = "".join(each.text + each.refusal for each in told)

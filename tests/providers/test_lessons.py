@@ -68,6 +68,8 @@ def warnings(events: list[StreamEvent]) -> tuple[str, ...]:
         ("gemini", "top_k", 5, "Unknown name \"topK\" at 'generation_config': Cannot find field."),
         ("gemini", "seed", 5, "Unknown name \"seed\" at 'generation_config': Cannot find field."),
         ("gemini", "presence_penalty", 1, "Penalty is not enabled for models/gemini-x"),
+        ("gemini-interactions", "seed", 5, "Unknown parameter 'seed' at 'generation_config'."),
+        ("gemini-interactions", "service_tier", "flex", "Unknown parameter 'service_tier'."),
         ("anthropic", "top_k", 5, "top_k: Extra inputs are not permitted"),
         ("anthropic", "service_tier", "auto", "service_tier: Extra inputs are not permitted"),
         ("ollama", "top_k", 5, "top_k is not supported with this model."),
@@ -106,7 +108,7 @@ async def test_a_model_of_ollama_that_cant_think_is_asked_without_it() -> None:
 
 def options_of(body: dict[str, Any]) -> dict[str, Any]:
     """The options of a body, under the names that most formats have for them."""
-    places = ("text", "options", "inferenceConfig", "generationConfig")
+    places = ("text", "options", "inferenceConfig", "generationConfig", "generation_config")
     inside = [body, *(body.get(place, {}) for place in places)]
     held = {name: value for each in inside for name, value in each.items()}
     return {"top_p" if name == "p" else snake_case(name): held[name] for name in held}
@@ -122,6 +124,26 @@ async def test_a_thinking_that_a_gemini_refuses_is_left_out() -> None:
     assert warnings(events) == ("reasoning_effort: refused by the provider; dropped",)
     bodies = [request.body.get("generationConfig") for request in server.requests]
     assert bodies == [{"thinkingConfig": {"includeThoughts": True, "thinkingLevel": "LOW"}}, None]
+
+
+async def test_a_thinking_that_an_interaction_refuses_is_left_out() -> None:
+    """Its level, and how its thoughts come, one after the other."""
+    level = {
+        "code": "invalid_request",
+        "message": "thinking_level is not supported for this model.",
+    }
+    words = {**level, "message": "thinking_summaries is not supported for this model."}
+    server = Loopback(
+        refuse(400, {"error": level}),
+        refuse(400, {"error": words}),
+        answer("gemini-interactions"),
+    )
+    async with server, connect(server, "gemini-interactions") as client:
+        events = await collect(client, reasoning_effort="low")
+    assert set(warnings(events)) == {"reasoning_effort: refused by the provider; dropped"}
+    bodies = [request.body.get("generation_config") for request in server.requests]
+    both = {"thinking_level": "low", "thinking_summaries": "auto"}
+    assert bodies == [both, {"thinking_summaries": "auto"}, None]
 
 
 @api
@@ -314,6 +336,10 @@ DOCUMENTS: dict[str, Any] = {
     "ollama": {"message": {"content": "Hello"}, "done": True, "done_reason": "stop"},
     "gemini": {
         "candidates": [{"content": {"parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
+    },
+    "gemini-interactions": {
+        "steps": [{"type": "model_output", "content": [{"type": "text", "text": "Hello"}]}],
+        "status": "completed",
     },
     "cohere": {"message": {"content": [{"text": "Hello"}]}, "finish_reason": "COMPLETE"},
 }

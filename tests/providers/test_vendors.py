@@ -53,6 +53,7 @@ ERRORS: dict[str, Any] = {
     },
     "anthropic": {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}},
     "bedrock": {"__type": "ThrottlingException", "message": "slow down"},
+    "gemini-interactions": {"error": {"code": "rate_limit_exceeded", "message": "slow down"}},
     "gemini": {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}},
     "ollama": {"error": "slow down"},
     "cohere": {"message": "slow down"},
@@ -153,6 +154,12 @@ async def test_a_whole_json_document_is_an_answer_too(provider: str) -> None:
             "id": "c",
             "finish_reason": "COMPLETE",
             "message": {"role": "assistant", "content": [{"type": "text", "text": "Hello"}]},
+        },
+        "gemini-interactions": {
+            "id": "i",
+            "object": "interaction",
+            "status": "completed",
+            "steps": [{"type": "model_output", "content": [{"type": "text", "text": "Hello"}]}],
         },
         "ollama": {
             "model": "m-1",

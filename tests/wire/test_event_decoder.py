@@ -118,6 +118,22 @@ def cohere(text="hi"):
     )
 
 
+def interaction(kind, **said):
+    return frame({"event_type": f"interaction.{kind}", "interaction": {"id": "c1", **said}})
+
+
+def step(kind, **said):
+    return frame({"event_type": f"step.{kind}", "index": 0, **said})
+
+
+def interactions(text="hi"):
+    return (
+        interaction("created", model="m", status="in_progress")
+        + step("start", step={"type": "model_output"})
+        + step("delta", delta={"type": "text", "text": text})
+    )
+
+
 def framed(format, data):
     """A frame with these bytes."""
     return wire.FORMATS[format].framing.frame(data)
@@ -129,6 +145,7 @@ OPENINGS = {
     "anthropic-messages": messages,
     "bedrock-converse": converse,
     "gemini-generate": gemini,
+    "gemini-interactions": interactions,
     "ollama-native": ollama,
     "cohere-v2": cohere,
 }
@@ -141,6 +158,7 @@ ENDS = {
     "anthropic-messages": frame({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})
     + frame({"type": "message_stop"}),
     "gemini-generate": frame({"candidates": [{"finishReason": "STOP", "index": 0}]}),
+    "gemini-interactions": interaction("completed", status="completed"),
     "ollama-native": ollama("", done=True, done_reason="stop"),
     "cohere-v2": frame({"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}),
 }
@@ -193,6 +211,14 @@ DOCUMENTS = {
         "modelVersion": "m",
         "responseId": "c1",
         "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1},
+    },
+    "gemini-interactions": {
+        "id": "c1",
+        "object": "interaction",
+        "model": "m",
+        "status": "completed",
+        "steps": [{"type": "model_output", "content": [{"type": "text", "text": "hi"}]}],
+        "usage": {"total_input_tokens": 3, "total_output_tokens": 1},
     },
     "ollama-native": {
         "id": "c1",
@@ -781,12 +807,96 @@ cohere_events = st.fixed_dictionaries(
         ),
     },
 )
+interaction_contents = odd | st.fixed_dictionaries(
+    {},
+    optional={
+        "type": odd | st.sampled_from(["text", "image", "audio"]),
+        "text": odd,
+        "annotations": odd | st.lists(odd | st.fixed_dictionaries({"end_index": odd}), max_size=2),
+        "data": odd,
+        "uri": odd,
+    },
+)
+interaction_steps = st.fixed_dictionaries(
+    {
+        "type": odd
+        | st.sampled_from(
+            [
+                *("model_output", "thought", "function_call", "function_result", "user_input"),
+                *("google_search_call", "google_search_result", "odd"),
+            ]
+        )
+    },
+    optional={
+        "content": odd | interaction_contents | st.lists(interaction_contents, max_size=2),
+        "summary": odd | st.lists(interaction_contents, max_size=2),
+        "signature": odd,
+        "id": odd,
+        "name": odd,
+        "arguments": odd,
+        "result": odd,
+        "call_id": odd,
+        "error": odd,
+    },
+)
+interaction_deltas = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": odd
+        | st.sampled_from(
+            [
+                *("text", "text_annotation_delta", "arguments_delta", "function_call", "image"),
+                *("audio", "thought_summary", "thought_signature", "google_search_call", "odd"),
+            ]
+        ),
+        "text": odd,
+        "arguments": odd,
+        "annotations": odd | st.lists(odd, max_size=2),
+        "content": odd | interaction_contents,
+        "signature": odd,
+        "data": odd,
+    },
+)
+interaction_events = st.fixed_dictionaries(
+    {
+        "event_type": odd
+        | st.sampled_from(
+            [
+                *("interaction.created", "interaction.status_update", "interaction.completed"),
+                *("step.start", "step.delta", "step.stop", "error", "odd"),
+            ]
+        )
+    },
+    optional={
+        "index": odd | st.integers(0, 1),
+        "step": odd | interaction_steps,
+        "delta": odd | interaction_deltas,
+        "status": odd | st.sampled_from(["completed", "failed", "requires_action"]),
+        "usage": odd,
+        "metadata": odd,
+        "event_id": odd,
+        "interaction": odd
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "id": odd,
+                "model": odd,
+                "status": odd | st.sampled_from(["completed", "failed", "in_progress"]),
+                "steps": odd | st.lists(interaction_steps, max_size=2),
+                "errors": odd,
+                "usage": odd,
+                "output_text": odd,
+            },
+        ),
+    },
+)
 PAYLOADS = {
     "bedrock-converse": st.lists(bedrock_events, max_size=5),
     "openai-chat": st.lists(chat_chunks, max_size=4),
     "openai-responses": st.lists(response_events, max_size=5),
     "anthropic-messages": st.lists(message_events, max_size=5),
     "gemini-generate": st.lists(generate_chunks, max_size=4),
+    "gemini-interactions": st.lists(interaction_events, max_size=5),
     "ollama-native": st.lists(ollama_lines, max_size=5),
     "cohere-v2": st.lists(cohere_events, max_size=5),
 }

@@ -232,6 +232,12 @@ def ending_in(format: str, word: str, *, text: str = "Half") -> bytes:
             {"candidates": [{"finishReason": word}]},
         ]
         return b"".join(map(frame, frames))
+    if format == "gemini-interactions":
+        frames = [
+            {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": text}},
+            {"event_type": "interaction.completed", "interaction": {"status": word}},
+        ]
+        return b"".join(map(frame, frames))
     if format == "ollama-native":
         message = {"role": "assistant", "content": text}
         lines = [{"message": message}, {"done": True, "done_reason": word}]
@@ -369,6 +375,9 @@ def document_ending_in(format: str, word: str) -> bytes:
         body = {"message": {"content": [{"text": "Half"}]}, "finish_reason": word}
     elif format == "gemini-generate":
         body = {"candidates": [{"content": {"parts": [{"text": "Half"}]}, "finishReason": word}]}
+    elif format == "gemini-interactions":
+        step = {"type": "model_output", "content": [{"type": "text", "text": "Half"}]}
+        body = {"object": "interaction", "steps": [step], "status": word}
     elif format == "ollama-native":
         message = {"role": "assistant", "content": "Half"}
         body = {"message": message, "done": True, "done_reason": word}

@@ -38,6 +38,7 @@ ENDS = {
     "openai-responses": re.compile(rb'"response\.(completed|incomplete)"'),
     "anthropic-messages": re.compile(rb'"message_stop"'),
     "gemini-generate": re.compile(rb'"finishReason": ?"'),
+    "gemini-interactions": re.compile(rb'"interaction\.completed"'),
     "bedrock-converse": re.compile(rb'"stopReason"|messageStop'),
     "ollama-native": re.compile(rb'"done": ?true'),
     "cohere-v2": re.compile(rb'"finish_reason": ?"(?!ERROR)'),

@@ -285,7 +285,7 @@ class StepReader(Decoder):
         given = body.get("arguments")
         step.begun = as_arguments(given) if given else ""
         step.call = self._open_call(as_text(body.get("id")) or "", as_name(body.get("name")))
-        if step.call.name and not step.begun:
+        if step.call.name:
             self._call_delta(step.call, "", named=True)
         self._sign_call(step, body)
 
@@ -312,7 +312,7 @@ class StepReader(Decoder):
         if call is None:
             return
         if step.begun:
-            self._call_delta(call, step.begun, first=True, named=bool(call.name))
+            self._call_delta(call, step.begun, named=bool(call.name))
         call.done = bool(call.name)
 
     def _tell_ran(self, step: OpenStep) -> None:
