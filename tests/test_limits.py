@@ -640,6 +640,47 @@ async def test_less_is_sent_where_the_providers_headers_say_that_less_is_left() 
             },
             {"requests": (0, 10 / 86_400, 86_400)},
         ),
+        (
+            {
+                "x-ratelimit-limit-requests": "120",
+                "x-ratelimit-remaining-requests": "119",
+                "x-ratelimit-renewalperiod-requests": "60",
+                "x-ratelimit-reset-requests": "500",
+                "x-ratelimit-limit-tokens": "600",
+                "x-ratelimit-remaining-tokens": "590",
+                "x-ratelimit-renewalperiod-tokens": "60",
+                "x-ratelimit-reset-tokens": "0",
+            },
+            {"requests": (119, 2, 0.5), "tokens": (590, 10, 1)},
+        ),
+        (
+            {
+                "x-endpoint-monthly-call-limit": "1000",
+                "x-trial-endpoint-call-limit": "20",
+                "x-trial-endpoint-call-remaining": "0",
+            },
+            {"requests": (0, 1 / 3, 60)},
+        ),
+        (
+            {
+                "ratelimitbysize-limit": "500000",
+                "ratelimitbysize-remaining": "170000",
+                "ratelimitbysize-reset": "33",
+            },
+            {"tokens": (170_000, 10_000, 33)},
+        ),
+        (
+            {"ratelimit-limit": "400", "ratelimit-remaining": "399", "ratelimit-reset": "19"},
+            {"requests": (399, 1 / 19, 19)},
+        ),
+        (
+            {
+                "x-ratelimit-limit-requests": "0",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-renewalperiod-requests": "60",
+            },
+            {"requests": (0, 0, 60)},
+        ),
     ],
 )
 def test_the_headers_are_read(headers: dict[str, str], found: dict[str, Any]) -> None:
@@ -654,10 +695,11 @@ def test_the_headers_are_read(headers: dict[str, str], found: dict[str, Any]) ->
         st.sampled_from(
             [
                 f"x-ratelimit-{word}-{kind}"
-                for word in ("limit", "remaining", "reset")
+                for word in ("limit", "remaining", "reset", "renewalperiod")
                 for kind in ("requests", "tokens")
             ]
             + [f"anthropic-ratelimit-requests-{word}" for word in ("limit", "remaining", "reset")]
+            + [f"x-trial-endpoint-call-{word}" for word in ("limit", "remaining")]
         ),
         st.text(max_size=12)
         | st.sampled_from(

@@ -5,8 +5,14 @@
   console.groq.com/docs/rate-limits, inference-docs.cerebras.ai/support/rate-limits).
 - Anthropic: `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-{limit,remaining,reset}`, with `reset` as
   a time of RFC 3339 (docs.anthropic.com/en/api/rate-limits).
+- Azure and GitHub Models: OpenAI's names, and `x-ratelimit-renewalperiod-{requests,tokens}` in seconds. The resets
+  are milliseconds, or 0 although something is used (recorded: azure), so the period counts in their place.
+- Mistral: `ratelimitbysize-{limit,remaining,reset}`, tokens and seconds (recorded: mistral).
+- The IETF's draft: `ratelimit-{limit,remaining,reset}`, requests and seconds (recorded: huggingface).
+- Cohere's trial keys: `x-trial-endpoint-call-{limit,remaining}`, requests a minute, without a reset
+  (docs.cohere.com/docs/rate-limits).
 
-Both resets are the time when all of the limit is there again.
+A reset is the time when all of the limit is there again.
 """
 
 from __future__ import annotations
@@ -29,17 +35,32 @@ LONGEST: Final = 86_400.0
 _PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
+
+
+class _Names(NamedTuple):
+    """The headers of one limit."""
+
+    kind: str
+    form: str
+    """Their names, with a place for `limit`, `remaining`, `reset` or `renewalperiod`."""
+    period: float | None = None
+    """The seconds that the limit is for, where no header says so."""
+
+
 _NAMES: Final = (
-    ("requests", "x-ratelimit-{}-requests"),
-    ("requests", "x-ratelimit-{}-requests-minute"),
-    ("tokens", "x-ratelimit-{}-tokens"),
-    ("tokens", "x-ratelimit-{}-tokens-minute"),
-    ("requests", "anthropic-ratelimit-requests-{}"),
-    ("tokens", "anthropic-ratelimit-tokens-{}"),
-    ("input_tokens", "anthropic-ratelimit-input-tokens-{}"),
-    ("output_tokens", "anthropic-ratelimit-output-tokens-{}"),
+    _Names("requests", "ratelimit-{}"),
+    _Names("requests", "x-trial-endpoint-call-{}", period=60.0),
+    _Names("requests", "x-ratelimit-{}-requests"),
+    _Names("requests", "x-ratelimit-{}-requests-minute"),
+    _Names("tokens", "ratelimitbysize-{}"),
+    _Names("tokens", "x-ratelimit-{}-tokens"),
+    _Names("tokens", "x-ratelimit-{}-tokens-minute"),
+    _Names("requests", "anthropic-ratelimit-requests-{}"),
+    _Names("tokens", "anthropic-ratelimit-tokens-{}"),
+    _Names("input_tokens", "anthropic-ratelimit-input-tokens-{}"),
+    _Names("output_tokens", "anthropic-ratelimit-output-tokens-{}"),
 )
-"""The kinds of limits, and the names of their three headers. Of two for one kind, the last counts."""
+"""The known limits. Of two of one kind, the last counts."""
 
 
 class Left(NamedTuple):
@@ -54,25 +75,33 @@ class Left(NamedTuple):
 def parse_rate_limits(headers: Mapping[str, str], wall_time: float) -> dict[str, Left]:
     """By kind of limit. `wall_time`: seconds since 1970. A limit that a provider didn't name readably is left out."""
     found: dict[str, Left] = {}
-    for kind, name in _NAMES:
-        left = _left(headers, name, wall_time)
+    for names in _NAMES:
+        left = _left(headers, names, wall_time)
         if left is not None:
-            found[kind] = left
+            found[names.kind] = left
     return found
 
 
-def _left(headers: Mapping[str, str], name: str, wall_time: float) -> Left | None:
-    """The limit that three headers of this name describe. None: they don't."""
-    limit, remaining, reset = (
-        headers.get(name.format(word), "") for word in ("limit", "remaining", "reset")
+def _left(headers: Mapping[str, str], names: _Names, wall_time: float) -> Left | None:
+    """The limit that headers of these names describe. None: they don't."""
+    limit, remaining, reset, renewal = (
+        headers.get(names.form.format(word), "")
+        for word in ("limit", "remaining", "reset", "renewalperiod")
     )
     most, left = _number(limit), _number(remaining)
-    seconds = _seconds(reset, wall_time)
-    if most is None or left is None or seconds is None:
-        return None
-    if seconds > LONGEST:
+    if most is None or left is None:
         return None
     missing = max(most - left, 0.0)
+    period = _number(renewal) or names.period
+    if period is None:
+        return _full_in(left, missing, _seconds(reset, wall_time))
+    return _full_in(left, missing, missing * period / most if most else period)
+
+
+def _full_in(left: float, missing: float, seconds: float | None) -> Left | None:
+    """What is left of a limit that is whole again in so many seconds."""
+    if seconds is None or seconds > LONGEST:
+        return None
     per_second = missing / seconds if seconds > 0 else math.inf
     return Left(left, per_second, seconds)
 

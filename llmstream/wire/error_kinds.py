@@ -424,6 +424,7 @@ MONEY: tuple[Words, ...] = (
         r"exceeded your current quota, please check your plan and billing",
         unless=r"quota exceeded for metric|ai\.google\.dev",
     ),
+    _words("quota", "docs.cohere.com/docs/rate-limits", r"limited to \d+ api calls ?/ ?month"),
     _words("quota", _GITHUB, r"exceeded your (?:monthly|premium request) (?:quota|allowance)"),
 )
 """Words that mean money, whatever the status says. They beat a rate limit too."""

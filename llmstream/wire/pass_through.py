@@ -149,7 +149,14 @@ RATE_LIMITS: Mapping[str, str] = {
     "anthropic-messages": "anthropic-ratelimit-",
 }
 """How the names of a provider's headers begin that go back to the client."""
-_PREFIXES = tuple(sorted(set(RATE_LIMITS.values())))
+_FURTHER = (
+    "ratelimit",  # recorded: huggingface, mistral
+    "x-ratelimitbysize-",  # recorded: mistral
+    "x-trial-endpoint-call-",  # docs.cohere.com/docs/rate-limits
+    "x-endpoint-monthly-call-",
+)
+"""How the names of other vendors' rate limits begin."""
+_PREFIXES = (*sorted(set(RATE_LIMITS.values())), *_FURTHER)
 _MOST = 32
 _LONGEST = 200
 

@@ -2,7 +2,8 @@
 
 In the order in which they are asked: `retry-after-ms`, `retry-after` (seconds, "0.3s", a date), the body's own fields
 (Google's `retryDelay`, OpenRouter's `metadata` and the headers in it), words ("Please try again in 1.2s"), and the
-reset of a limit that is used up (`x-ratelimit-reset` in seconds, or since 1970 in seconds or milliseconds).
+reset of a limit that is used up (`x-ratelimit-reset` in seconds, or since 1970 in seconds or milliseconds; Azure's in
+milliseconds; Mistral names what the request would have cost).
 """
 
 from __future__ import annotations
@@ -68,15 +69,19 @@ def parse_retry_after(
     passed_on = [
         _lower(object["headers"]) for object in inner if isinstance(object.get("headers"), dict)
     ]
+    told = _in_words(message)
     candidates = [
         *_in_headers(headers, now),
         *(delay for object in inner for delay in _in_fields(object, now)),
         *(delay for given in passed_on for delay in _in_headers(given, now)),
-        _in_words(message),
+        told,
         *(_reset(given, now) for given in (_lower(headers), *passed_on) if resets),
     ]
     usable = (delay for delay in candidates if delay is not None and 0 < delay < math.inf)
-    return next(usable, None)
+    found = next(usable, None)
+    # Google's fields leave out the fraction that its words have: "48s" and "in 48.9s" (recorded: gemini).
+    is_the_same = found is not None and told is not None and found < told < found + 1
+    return told if is_the_same else found
 
 
 def _in_headers(headers: Mapping[str, str], now: str | None) -> Iterator[float | None]:
@@ -149,15 +154,32 @@ def _delay_or_date(value: Any, now: str | None) -> float | None:
 
 def _reset(headers: Mapping[str, str], now: str | None) -> float | None:
     """The longest time until a limit that is used up is there again; the one of an unnamed limit counts always."""
-    delays = []
-    for name, value in headers.items():
-        remaining = headers.get(name.replace("reset", "remaining"))
-        is_unnamed = _UNNAMED.fullmatch(name) is not None
-        if _RESET.search(name) and (remaining == "0" or (is_unnamed and remaining is None)):
-            delays.append(_delay_or_date(value, now))
-        if name == "ratelimit" and (left := _STRUCTURED.search(value)):
-            delays.append(float(left[1]))
+    delays = [
+        _delay_of(headers, name, now)
+        for name in headers
+        if _RESET.search(name) and _is_used_up(headers, name)
+    ]
+    structured = _STRUCTURED.search(headers.get("ratelimit", ""))
+    if structured is not None:
+        delays.append(float(structured[1]))
     return max((delay for delay in delays if delay is not None), default=None)
+
+
+def _delay_of(headers: Mapping[str, str], name: str, now: str | None) -> float | None:
+    """What a reset says. Azure's are milliseconds, and come with a period."""
+    in_milliseconds = name.replace("reset", "renewalperiod") in headers
+    value = headers[name]
+    return _delay(value, 0.001) if in_milliseconds else _delay_or_date(value, now)
+
+
+def _is_used_up(headers: Mapping[str, str], name: str) -> bool:
+    """Whether the limit with a reset of this name is to blame: too little is left for the request."""
+    remaining = headers.get(name.replace("reset", "remaining"))
+    if remaining is None:
+        return _UNNAMED.fullmatch(name) is not None
+    cost = _delay(headers.get(name.replace("reset", "query-cost")), 1.0)
+    left = _delay(remaining, 1.0)
+    return remaining == "0" or (cost is not None and left is not None and left < cost)
 
 
 def _moment(number: float) -> datetime | None:

@@ -18,7 +18,6 @@ from llmstream.providers.bedrock import BedrockProvider
 from llmstream.providers.config import TRANSPORTS
 from llmstream.testing import FaultServer
 from tests.loopback import Loopback, Reply, Request, answer, refuse
-from tests.recordings import listed
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 QUESTION = [{"role": "user", "content": "hi"}]
@@ -199,23 +198,6 @@ async def test_tokens_are_counted_before_anything_is_asked() -> None:
     assert request.body == {
         "input": {"converse": {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}}
     }
-
-
-RECORDED = [
-    each
-    for each in listed("errors/http-errors.json")
-    if each.values[0] is None or each.values[0]["provider"] == "bedrock"
-]
-
-
-@pytest.mark.parametrize("case", RECORDED)
-async def test_a_recorded_error_has_its_kind(case: dict[str, Any]) -> None:
-    headers = {name.replace("-", "_"): value for name, value in case["headers"].items()}
-    async with Loopback(refuse(case["status"], case["body"], **headers)) as server:
-        event = await ask(server)
-    info = event.error_info
-    assert (info.kind, info.status_code) == (case["expect_kind"], case["status"])
-    assert case["body"]["message"] in info.message
 
 
 # --- botocore reads our answers -------------------------------------------------------------------------------

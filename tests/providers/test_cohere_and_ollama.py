@@ -10,14 +10,8 @@ from llmstream import EventType, LLMClient, RetryPolicy, StreamEvent
 from llmstream.messages import File, Message, TextPart
 from llmstream.providers.config import TRANSPORTS
 from tests.loopback import APIS, Loopback, answer, refuse
-from tests.recordings import listed
 
 HI = [{"role": "user", "content": "hi"}]
-RECORDED = [
-    each
-    for each in listed("errors/http-errors.json")
-    if each.values[0] is None or each.values[0]["provider"] == "cohere"
-]
 REFUSED: list[tuple[str, int, dict[str, Any], str]] = [
     # https://github.com/ollama/ollama/blob/main/server/routes.go, docs.ollama.com/cloud
     ("ollama", 404, {"error": "model 'qwen9' not found"}, "not_found"),
@@ -55,17 +49,6 @@ async def ask(server: Loopback, provider: str, **options: Any) -> StreamEvent:
         retry=RetryPolicy(max_attempts=1),
     ) as client:
         return [event async for event in client.chat_completion(messages, **options)][-1]
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("case", RECORDED)
-async def test_a_recorded_error_has_its_kind(case: dict[str, Any], transport: str) -> None:
-    headers = {name.replace("-", "_"): value for name, value in case["headers"].items()}
-    async with Loopback(refuse(case["status"], case["body"], **headers)) as server:
-        info = (await ask(server, "cohere", transport=transport)).error_info
-    assert info is not None
-    assert (info.kind, info.status_code) == (case["expect_kind"], case["status"])
-    assert case["body"]["message"] in info.message
 
 
 @pytest.mark.parametrize(("provider", "status", "body", "kind"), REFUSED)

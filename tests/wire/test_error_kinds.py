@@ -123,6 +123,7 @@ MONEY_WORDS = [
     "you've reached your weekly usage limit",
     "Key limit exceeded (monthly limit). Manage it using https://openrouter.ai/settings/keys",
     "You have no remaining credits",
+    "You are using a Trial key, which is limited to 1000 API calls / month. You can continue to use it",
     "litellm.RateLimitError: You exceeded your current quota, please check your plan and billing details.",
 ]
 """As vendors word it; sources stand in the table."""

@@ -98,6 +98,16 @@ def test_the_body_may_name_it(body) -> None:
         {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "7s"},
         {"x-ratelimit-remaining-tokens-minute": "0", "x-ratelimit-reset-tokens-minute": "7.0"},
         {
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-renewalperiod-requests": "60",
+            "x-ratelimit-reset-requests": "7000",
+        },
+        {
+            "ratelimitbysize-query-cost": "32018",
+            "ratelimitbysize-remaining": "32017",
+            "ratelimitbysize-reset": "7",
+        },
+        {
             "anthropic-ratelimit-requests-remaining": "0",
             "anthropic-ratelimit-requests-reset": "2026-11-30T12:00:07Z",
         },
@@ -123,6 +133,26 @@ def test_the_reset_of_a_used_up_limit_is_a_delay(headers: dict[str, str]) -> Non
     body = {"error": {"message": "m", "code": 429, "metadata": {"headers": shown}}}
     told = parse_error(body, status=429, headers={"date": NOON}).retry_after
     assert told == pytest.approx(7)
+
+
+def test_words_may_be_more_exact_than_fields() -> None:
+    for words, delay in (("48.9s", 48.9), ("47.2s", 48), ("49s", 48), ("2m", 48)):
+        body = google("Please retry in " + words, "48s")
+        assert parse_error(body, status=429).retry_after == pytest.approx(delay)
+
+
+def google(message: str, delay: str) -> dict[str, object]:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}]
+    return {"error": {"code": 429, "message": message, "details": details}}
+
+
+def test_a_limit_that_has_enough_left_isnt_waited_for() -> None:
+    headers = {
+        "ratelimitbysize-query-cost": "32018",
+        "ratelimitbysize-remaining": "32018",
+        "ratelimitbysize-reset": "7",
+    }
+    assert parse_error("", status=429, headers=headers).retry_after is None
 
 
 def test_a_delay_goes_before_a_reset() -> None:
