@@ -24,13 +24,14 @@ from llmstream.media_types import (
     extension_of,
     is_text_in_place_of,
     sniff,
+    type_at,
     type_by_name,
 )
 
 _Bytes = (bytes, bytearray, memoryview)
 Data: TypeAlias = str | bytes | bytearray | memoryview
 
-_MEDIA_TYPE = re.compile(r"(?:[\w.+-]+/[\w.+-]+)?")
+_MEDIA_TYPE = re.compile(r"(?:[\w.+-]+/(?:[\w.+-]+|\*))?")
 # Bounded: a picture's base64 begins as a scheme does, and goes on for megabytes.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,63})://")
 _UNREADABLE = "is a data URL that can't be read: write 'data:image/png;base64,' and then base64"
@@ -161,6 +162,8 @@ class File(_Media):
     def is_image(self) -> bool:
         """Whether it is a picture that models take as an image, which drawings in SVG aren't."""
         kind = essence(self.media_type)
+        if not kind and self.data is None and isinstance(self.url, str):
+            kind = type_at(self.url)
         return kind.startswith("image/") and kind != "image/svg+xml" and bool(self.data or self.url)
 
 
@@ -190,6 +193,11 @@ def parse_media(kind: type[M], where: str, **given: Any) -> M:
         return checked(kind(**given))
     except (TypeError, ValueError) as problem:
         raise type(problem)(f"{where}: {problem}") from None
+
+
+def is_address(value: Any) -> bool:
+    """Whether a text is an address on the web."""
+    return isinstance(value, str) and value[:8].lower().startswith(("https://", "http://"))
 
 
 def data_url(part: ImagePart | File) -> str:

@@ -102,6 +102,10 @@ _KNOWN = frozenset({media_type for media_type, _ in _SIGNATURES}.union(*_KIN))
 _BINARY = _KNOWN - _TEXT_LIKE
 _ANY = ("", "application/octet-stream", "image/*", "*/*")
 _SENTENCE = 16  # bytes of text that are none by chance
+TEXT_TYPES = frozenset(
+    {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
+)
+"""Text, though their names don't begin with `text/`."""
 HEAD = 64
 """Bytes that are enough for each signature."""
 
@@ -149,6 +153,14 @@ def is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return not re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f]", text)
+
+
+def type_at(url: str) -> str:
+    """The type that the end of an address names; empty if it names none."""
+    plain = url.partition("?")[0].partition("#")[0]
+    path = plain.partition("://")[2].partition("/")[2]
+    extension = os.path.splitext(path)[1].lower()  # noqa: PTH122  # of an address
+    return essence(_NEWER.get(extension) or _extensions().types_map[True].get(extension))
 
 
 @cache

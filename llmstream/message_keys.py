@@ -41,7 +41,12 @@ _PART: Mapping[str, tuple[str, ...]] = {
     "input_text": _TEXT,
     "output_text": _TEXT,
     "image_url": ("type", "image_url", *_MARKS),
-    "file": ("type", "file", *_MARKS),
+    "file": ("type", "file", "file_id", *_MARKS),
+    "input_audio": ("type", "input_audio", *_MARKS),
+    "audio_url": ("type", "audio_url", *_MARKS),
+    "video_url": ("type", "video_url", *_MARKS),
+    "file_url": ("type", "file_url", *_MARKS),
+    "document_url": ("type", "document_url", "document_name", *_MARKS),
     "refusal": ("type", "refusal"),
 }
 _CALL = ("id", "type", "index", "function", "custom", "extra_content", *_MARKS)

@@ -20,7 +20,7 @@ from llmstream.checks import (
     require_value,
     sequence_of,
 )
-from llmstream.media import checked, parse_media
+from llmstream.media import checked, is_address, parse_media
 from llmstream.message_keys import check_call_keys, check_message_keys, check_part_keys
 from llmstream.messages import (
     ROLES,
@@ -44,6 +44,10 @@ _REASONING = ("reasoning_content", "reasoning", "reasoning_text")
 OURS = "llmstream"
 """The member of a reasoning detail that holds what a gateway of ours put there."""
 _ROLE_NAMES = ", ".join(ROLES)
+_SOUNDS = {"mp3": "audio/mpeg", "m4a": "audio/mp4"}
+"""Names of formats that aren't the second half of their type."""
+_TYPE_OF_KIND = {"audio_url": "audio/*", "video_url": "video/*", "document_url": "application/pdf"}
+"""What a part says of the type of its file."""
 _Shown = (TextPart, ImagePart, File)
 _Bytes = (bytes, bytearray, memoryview)
 _SHOWN = "a tool's result is text, JSON, or a list of TextPart, ImagePart and File"
@@ -174,7 +178,7 @@ def _parse_part(part: Any, where: str) -> Part:
     given = as_object(part)
     check_part_keys(given, where)
     kind = given.get("type")
-    problem = f"{where}.type must be text, image_url or file, not {kind!r}"
+    problem = f"{where}.type must be text, image_url, input_audio, video_url or file, not {kind!r}"
     read = require_value(_PART_READERS.get(str(kind)), problem)
     return read(given, where, parse_cache(given, where))
 
@@ -183,17 +187,29 @@ def _parse_text_part(part: Mapping[str, Any], where: str, cache: Cache | None) -
     return TextPart(_parse_text(part.get("text"), where), cache)
 
 
-_PART_READERS: dict[str, Callable[[Mapping[str, Any], str, Cache | None], Part]] = {
-    "text": _parse_text_part,
-    "input_text": _parse_text_part,
-    "output_text": _parse_text_part,
-    "image_url": lambda part, where, cache: _parse_image(
-        part.get("image_url"), f"{where}.image_url", cache
-    ),
-    "file": lambda part, where, cache: _parse_file(part.get("file"), f"{where}.file", cache),
-    "refusal": lambda part, where, _: RefusalPart(_parse_text(part.get("refusal"), where)),
-}
-"""By the `type` of a part in a message's content."""
+def _parse_address(part: Mapping[str, Any], where: str, cache: Cache | None) -> Part:
+    """A file by its address, which may be a data URL: `audio_url`, `video_url` and their like."""
+    kind = part["type"]
+    given = part.get(kind)
+    url = as_object(given).get("url") if isinstance(given, Mapping) else given
+    require(url is not None, f"{where}.{kind}.url is missing")
+    name = part.get("document_name")
+    type_of_kind = _TYPE_OF_KIND.get(kind)
+    is_data = isinstance(url, str) and url[:5].lower() == "data:"
+    media_type = None if is_data else type_of_kind
+    file = parse_media(File, where, url=url, name=name, media_type=media_type, cache=cache)
+    return _as_image(file)
+
+
+def _parse_sound(sound: Any, where: str, cache: Cache | None) -> Part:
+    """OpenAI's `{"data": base64, "format": "wav"}`; at other hosts an address, or a text that is one or the other."""
+    given = sound if isinstance(sound, Mapping) else {"data": sound}
+    data, form = given.get("data"), given.get("format")
+    check_type(form, str, f"{where}.format must be a string such as 'wav', not {form!r}")
+    named = {"url" if is_address(data) else "data": data}
+    is_data_url = isinstance(data, str) and data[:5].lower() == "data:"
+    media_type = None if is_data_url else _SOUNDS.get(str(form), f"audio/{form}" if form else None)
+    return parse_media(File, where, media_type=media_type, cache=cache, **named)
 
 
 def _parse_image(image: Any, where: str, cache: Cache | None) -> ImagePart:
@@ -205,10 +221,35 @@ def _parse_image(image: Any, where: str, cache: Cache | None) -> ImagePart:
     return parse_media(ImagePart, where, url=url, detail=detail, cache=cache)
 
 
-def _parse_file(file: Any, where: str, cache: Cache | None) -> File | ImagePart:
-    file = require_mapping(file, where)
+def _parse_file(part: Mapping[str, Any], where: str, cache: Cache | None) -> File | ImagePart:
+    """A file of OpenAI's; OpenRouter's data may be an address, and Mistral's id stands beside the type."""
+    is_beside = "file" not in part and part.get("file_id") is not None
+    where = where if is_beside else f"{where}.file"
+    file = part if is_beside else require_mapping(part.get("file"), where)
     id, name, data = file.get("file_id"), file.get("filename"), file.get("file_data") or None
-    return _as_image(parse_media(File, where, id=id, name=name, data=data, cache=cache))
+    place = "url" if is_address(data) else "data"
+    given = {"id": id, "name": name, place: data}
+    return _as_image(parse_media(File, where, cache=cache, **given))
+
+
+_PART_READERS: dict[str, Callable[[Mapping[str, Any], str, Cache | None], Part]] = {
+    "text": _parse_text_part,
+    "input_text": _parse_text_part,
+    "output_text": _parse_text_part,
+    "image_url": lambda part, where, cache: _parse_image(
+        part.get("image_url"), f"{where}.image_url", cache
+    ),
+    "file": _parse_file,
+    "input_audio": lambda part, where, cache: _parse_sound(
+        part.get("input_audio"), f"{where}.input_audio", cache
+    ),
+    "audio_url": _parse_address,
+    "video_url": _parse_address,
+    "file_url": _parse_address,
+    "document_url": _parse_address,
+    "refusal": lambda part, where, _: RefusalPart(_parse_text(part.get("refusal"), where)),
+}
+"""By the `type` of a part in a message's content."""
 
 
 def _mark_last(parts: list[Part], cache: Cache | None) -> None:

@@ -19,6 +19,17 @@ from llmstream.cache_marks import CONTROL
 from llmstream.checks import require
 from llmstream.errors import ConfigurationError
 from llmstream.providers.api import API
+from llmstream.providers.compatible_parts import (
+    ALIBABA_PARTS,
+    GROQ_PARTS,
+    MISTRAL_PARTS,
+    MOONSHOT_PARTS,
+    OLLAMA_COMPATIBLE_PARTS,
+    OPENROUTER_PARTS,
+    PERPLEXITY_PARTS,
+    VLLM_PARTS,
+    ZAI_PARTS,
+)
 from llmstream.providers.config import ProviderConfig
 from llmstream.providers.openai import OpenAIProvider, OpenAIResponsesProvider
 from llmstream.providers.provider import ProviderTraits
@@ -29,6 +40,7 @@ from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS, ToolRules
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.openai_responses.request import ResponsesVariant
 from llmstream.wire.option_rules import ALIBABA, DEEPSEEK, MOONSHOT, OPENAI_SAMPLING
+from llmstream.wire.part_rules import COMPATIBLE_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +147,7 @@ def _variant(**differences: Any) -> ChatVariant:
         "user_field": None,
         "functions_without_reasoning": False,
         "unsupported": frozenset(),
+        "parts": COMPATIBLE_PARTS,
     }
     return ChatVariant(**{**usual, **differences})
 
@@ -171,7 +184,12 @@ _ROWS = (
         ("OLLAMA_API_KEY",),
         None,
         "recorded: ollama-v1-chat; ollama/ollama openai/openai.go (its structs lack these fields)",
-        _variant(efforts=None, unsupported=_NOT_IN_OLLAMA, strict_tools=False),
+        _variant(
+            parts=OLLAMA_COMPATIBLE_PARTS,
+            efforts=None,
+            unsupported=_NOT_IN_OLLAMA,
+            strict_tools=False,
+        ),
         key_needed=False,
     ),
     Vendor(
@@ -198,7 +216,13 @@ _ROWS = (
         None,
         "recorded: vllm-chat; vllm-project/vllm entrypoints/openai/chat_completion/protocol.py; "
         "Qwen's chat template raises `System message must be at the beginning`",
-        _variant(efforts=None, reasoning_back="known", system=SystemPlace.FRONT, user_first=True),
+        _variant(
+            parts=VLLM_PARTS,
+            efforts=None,
+            reasoning_back="known",
+            system=SystemPlace.FRONT,
+            user_first=True,
+        ),
         key_needed=False,
     ),
     Vendor(
@@ -235,6 +259,7 @@ _ROWS = (
         "console.groq.com/docs/service-tiers; console.groq.com/docs/tool-use/built-in-tools; "
         "console.groq.com/docs/reasoning",
         _variant(
+            parts=GROQ_PARTS,
             efforts=("none", "default", "low", "medium", "high"),
             names=False,
             service_tiers=_GROQ_TIERS,
@@ -251,6 +276,7 @@ _ROWS = (
         "openrouter.ai/docs/features/prompt-caching (`cache_control`); "
         "openrouter.ai/docs/guides/best-practices/reasoning-tokens (efforts)",
         _variant(
+            parts=OPENROUTER_PARTS,
             stream_usage=False,
             reasoning="reasoning",
             efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
@@ -284,6 +310,7 @@ _ROWS = (
         "recorded: mistral-chat; 422 extra_forbidden on stream_options (anon-kode#53), metadata (OpenHands#11699); "
         "400 `Tool call id … must be a-z, A-Z, 0-9, with a length of 9`; mistralai 3.7 (efforts)",
         _variant(
+            parts=MISTRAL_PARTS,
             stream_usage=False,
             prefill="prefix",
             efforts=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
@@ -324,6 +351,7 @@ _ROWS = (
         "sonar",
         "recorded: perplexity-chat (usage on every chunk); vercel/ai packages/perplexity (no tools, seed, stop)",
         _variant(
+            parts=PERPLEXITY_PARTS,
             stream_usage=False,
             unsupported=frozenset({"tools", "tool_choice", "parallel_tool_calls", "seed", "stop"}),
         ),
@@ -365,6 +393,7 @@ _ROWS = (
         "platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model (400 `reasoning_content is missing`); "
         "platform.kimi.ai/docs/api/models-overview (thinking off)",
         _variant(
+            parts=MOONSHOT_PARTS,
             required=None,
             strict_tools=False,
             json_schema=False,
@@ -382,6 +411,7 @@ _ROWS = (
         "recorded: zai-chat; 400 `Tool choice must be auto` (hindsight#4246), no schema (pydantic-ai); "
         "docs.z.ai/guides/capabilities/thinking-mode (asks for reasoning_content); docs.z.ai/guides/tools/web-search",
         _variant(
+            parts=ZAI_PARTS,
             reasoning="thinking",
             reasoning_back="all",
             tools=_with_tools("web_search", "retrieval"),
@@ -395,7 +425,9 @@ _ROWS = (
         ("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
         "qwen3-max",
         "recorded: alibaba-chat; vercel/ai packages/alibaba",
-        _variant(reasoning="enable_thinking", reasoning_back="known", rules=ALIBABA),
+        _variant(
+            parts=ALIBABA_PARTS, reasoning="enable_thinking", reasoning_back="known", rules=ALIBABA
+        ),
     ),
     Vendor(
         "nvidia",
@@ -454,7 +486,7 @@ _ROWS = (
         ("OLLAMA_API_KEY",),
         "gpt-oss:120b",
         "recorded: ollama-cloud-chat; ollama/ollama openai/openai.go",
-        _variant(unsupported=_NOT_IN_OLLAMA, strict_tools=False),
+        _variant(parts=OLLAMA_COMPATIBLE_PARTS, unsupported=_NOT_IN_OLLAMA, strict_tools=False),
     ),
     Vendor(
         "cloudflare",

@@ -12,6 +12,7 @@ from llmstream.wire.fitting.rules import ANY_ID
 from llmstream.wire.fitting.tools import COMPATIBLE_TOOLS
 from llmstream.wire.openai_chat.request import ChatVariant
 from llmstream.wire.option_rules import OPENAI_SAMPLING
+from llmstream.wire.part_rules import COMPATIBLE_PARTS
 
 PATH = Path(__file__).parents[2] / "docs" / "providers.md"
 HEAD = """# Providers of the compatible family
@@ -90,6 +91,7 @@ USUAL = {
     "user_field": None,
     "functions_without_reasoning": False,
     "unsupported": frozenset(),
+    "parts": COMPATIBLE_PARTS,
 }
 
 
@@ -127,6 +129,10 @@ def _line(vendor: Vendor) -> str:
     return f"| `{vendor.name}` | `{vendor.url}` | {key} | {model} | {_differences(vendor.variant)} | {source} |\n"
 
 
+_ELSEWHERE = {"rules": "docs/options.md", "parts": "docs/inputs.md"}
+"""Where the pages are that say what is too much for a cell."""
+
+
 def _differences(variant: ChatVariant) -> str:
     usual = ChatVariant(**USUAL)
     found = []
@@ -134,8 +140,7 @@ def _differences(variant: ChatVariant) -> str:
         value = getattr(variant, field.name)
         if value != getattr(usual, field.name):
             shown = ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
-            if field.name == "rules":
-                shown = "docs/options.md"
+            shown = _ELSEWHERE.get(field.name, shown)
             if field.name == "efforts" and value is not None:
                 shown = ", ".join(value)
             if field.name == "service_tiers" and value is not None:

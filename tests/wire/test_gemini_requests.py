@@ -449,9 +449,7 @@ def test_a_paused_answer_goes_on_by_its_token():
 
 def test_files_that_cant_go_are_named():
     told = warnings(Message("user", [TextPart("x"), File(name="a.zip", data=b"PK\x03\x04")]))
-    assert told == [
-        "file: Gemini takes PDF, text, pictures, sound and film, not application/zip; left out"
-    ]
+    assert told == ["file: application/zip can't go to Gemini (gemini); left out"]
     parts = contents(Message("user", [File(name="a.json", data=b"{}")]))[0]["parts"]
     assert parts[0]["inlineData"]["mimeType"] == "text/plain"
 

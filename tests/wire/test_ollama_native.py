@@ -657,9 +657,18 @@ def test_without_tools_none_is_called() -> None:
 @pytest.mark.parametrize(
     ("part", "warning"),
     [
-        (ImagePart("https://a.example/x.png"), "image: Ollama takes no image by URL"),
-        (File(data="JVBERi0=", media_type="application/pdf"), "file: Ollama takes text and images"),
-        (File(url="https://a.example/x.pdf"), "file: Ollama takes text and images"),
+        (
+            ImagePart("https://a.example/x.png"),
+            "image: image/png can't go to Ollama's messages",
+        ),
+        (
+            File(data="JVBERi0=", media_type="application/pdf"),
+            "file: application/pdf can't go to Ollama's messages",
+        ),
+        (
+            File(url="https://a.example/x.pdf"),
+            "file: application/pdf can't go to Ollama's messages",
+        ),
         (ImagePart(data=PICTURE, detail="low"), "image detail: Ollama has none"),
     ],
 )

@@ -39,6 +39,8 @@ def check_types(body: dict[str, Any], format: str) -> None:
     if format == "openai-responses":
         messages = [item for item in messages if not _is_the_providers(item)]
         _fill_in(messages)
+    if format == "openai-chat":
+        _without_others_words(messages)
     if format == "anthropic-messages" and "claude" not in body["model"]:
         _sign(messages)
     _force(_adapter(format).validate_python(messages))
@@ -66,6 +68,20 @@ def _is_the_providers(item: dict[str, Any]) -> bool:
     """Items of tools that the provider ran go back as they came, whatever the package's types know of them."""
     kind = str(item.get("type"))
     return kind.endswith("_call") and kind not in ("function_call", "custom_tool_call")
+
+
+def _without_others_words(messages: list[dict[str, Any]]) -> None:
+    """Blocks that OpenAI doesn't have: those for addresses, and Mistral's for a file."""
+    for message in messages:
+        if isinstance(message["content"], list):
+            message["content"] = [part for part in message["content"] if not _is_others(part)]
+
+
+def _is_others(part: dict[str, Any]) -> bool:
+    kind = part["type"]
+    return (kind.endswith("_url") and kind != "image_url") or not isinstance(
+        part.get(kind), dict | str
+    )
 
 
 def _fill_in(value: Any) -> None:

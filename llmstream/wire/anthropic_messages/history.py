@@ -26,10 +26,11 @@ from llmstream.parts import SHOWN
 from llmstream.provider_data import keep, own_data, own_members, own_notes
 from llmstream.wire.anthropic_messages.blocks import CALLS, FORMAT, call_data, parse_result
 from llmstream.wire.fitting.history import is_plain
-from llmstream.wire.fitting.labelled_text import is_text, text_of
+from llmstream.wire.fitting.labelled_text import text_of
 from llmstream.wire.fitting.system import is_system
 from llmstream.wire.inbound import arguments_of, conversation_of, turn_of
 from llmstream.wire.outbound import content_text, input_of, warn_once
+from llmstream.wire.part_rules import kind_of
 
 _ROLES = ("user", "assistant", "system")
 _MARKS = (CONTROL, "cache")
@@ -152,8 +153,9 @@ class RenderedTurns:
         return mark({"type": "image", "source": _source(image)}, image.cache, CONTROL)
 
     def _file(self, file: File) -> dict[str, Any]:
-        block = {"type": "document", "source": self._file_source(file)}
-        if file.name is not None:
+        is_image = kind_of(file) == "image"
+        block = {"type": "image" if is_image else "document", "source": self._file_source(file)}
+        if file.name is not None and not is_image:
             block["title"] = file.name
         return mark(block, file.cache, CONTROL)
 
@@ -185,13 +187,6 @@ class RenderedTurns:
         ReasoningPart: _thinking,
         ProviderPart: _opaque,
     }
-
-
-def refused_file(file: File) -> str | None:
-    """Why a file can't go, in words for a warning; None if it can."""
-    if file.data is None or _is_pdf(file) or is_text(file):
-        return None
-    return f"Anthropic Messages take PDF and text, not {essence(file.media_type)}"
 
 
 def _is_pdf(file: File) -> bool:

@@ -24,7 +24,7 @@ from llmstream.checks import as_object, ensure_json, items_at, require
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice
 from llmstream.provider_data import keep, own_members
 from llmstream.wire.anthropic_messages.blocks import FORMAT
-from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history, refused_file
+from llmstream.wire.anthropic_messages.history import RenderedTurns, parse_history
 from llmstream.wire.anthropic_messages.versions import takes_system_amid_turns
 from llmstream.wire.claude_thoughts import fit_thinking, parse_reasoning, render_reasoning
 from llmstream.wire.fitting.history import fit_history
@@ -42,6 +42,7 @@ from llmstream.wire.option_rules import (
 )
 from llmstream.wire.option_values import name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.part_rules import MESSAGES_PARTS
 from llmstream.wire.reasoning import is_off, owed_to
 
 
@@ -154,7 +155,7 @@ def _history_rules(request: ChatRequest, variant: MessagesVariant) -> HistoryRul
         shared_signatures=_CLAUDE,
         owed=owed_to(request.model) if unsigned else None,
         reasoning_leads=True,
-        refused_file=refused_file,
+        parts=MESSAGES_PARTS,
         trims_last_text=_goes_on(request.model),
     )
 

@@ -13,10 +13,9 @@ from typing import Any
 
 from llmstream.checks import as_object
 from llmstream.media import parse_media
-from llmstream.media_types import essence
 from llmstream.messages import File, ImagePart
 from llmstream.wire.bedrock_converse.blocks import FORMATS, media_type_of
-from llmstream.wire.fitting.labelled_text import is_text
+from llmstream.wire.part_rules import PartRules, by, media_type_named
 
 S3 = "s3://"
 _NAMES = {
@@ -31,47 +30,40 @@ _UNNAMED = "document"
 
 def image_block(image: ImagePart | File) -> dict[str, Any] | None:
     """An image as Converse takes it; None if it doesn't."""
-    name = _NAMES["image"].get(_media_type(image))
+    name = _NAMES["image"].get(media_type_named(image))
     source = _source(image)
     return None if name is None or source is None else {"format": name, "source": source}
 
 
 def file_block(file: File, names: set[str]) -> tuple[str, dict[str, Any]]:
     """A file that isn't refused: the kind of its block, and the block. `names`: those of the documents before it."""
-    kind, format = _kind_of(file) or ("document", _TEXT)
+    kind, format = _kind_of(file)
     block = {"format": format, "source": _source(file)}
     if kind == "document":
         block["name"] = _name_for(file, names)
     return kind, block
 
 
-def refused_file(file: File) -> str | None:
-    """Why a file can't go, in words for a warning; None if it can."""
-    if _source(file) is None:
-        return "Bedrock takes bytes or an s3:// address"
-    if _kind_of(file) is None:
-        return f"Bedrock doesn't take {essence(file.media_type) or 'files without a type'}"
-    return None
+CONVERSE_PARTS = PartRules(
+    kinds={
+        "image": by("data", "s3", types=FORMATS["image"].values(), most=3.75),
+        "pdf": by("data", "s3", most=4.5),
+        "text": by("data", "s3", most=4.5),
+        "document": by("data", "s3", types=FORMATS["document"].values(), most=4.5),
+        "audio": by("data", "s3", types=FORMATS["audio"].values()),
+        "video": by("data", "s3", types=FORMATS["video"].values()),
+    },
+    source="botocore ImageBlock, DocumentBlock, AudioBlock, VideoBlock; "
+    "docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html (sizes)",
+    typed=True,
+)
 
 
-def _kind_of(file: File) -> tuple[str, str] | None:
+def _kind_of(file: File) -> tuple[str, str]:
     """The kind of block for a file, and the name of its format."""
-    media_type = _media_type(file)
-    for kind, names in _NAMES.items():
-        if media_type in names:
-            return kind, names[media_type]
-    return ("document", _TEXT) if is_text(file) else None
-
-
-def _media_type(part: ImagePart | File) -> str:
-    """The type, or that which the end of an address says."""
-    known = essence(part.media_type)
-    if known or part.url is None:
-        return known
-    ending = part.url.rpartition(".")[2].lower()
-    ending = "jpeg" if ending == "jpg" else ending
-    found = (names[ending] for names in FORMATS.values() if ending in names)
-    return next(found, "")
+    media_type = media_type_named(file)
+    found = ((kind, names[media_type]) for kind, names in _NAMES.items() if media_type in names)
+    return next(found, ("document", _TEXT))
 
 
 def _source(part: ImagePart | File) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ from llmstream.wire.bedrock_converse.blocks import (
     parse_result,
 )
 from llmstream.wire.bedrock_converse.encode import render_content
-from llmstream.wire.bedrock_converse.files import S3, file_block, image_block, parse_block
+from llmstream.wire.bedrock_converse.files import file_block, image_block, parse_block
 from llmstream.wire.fitting.system import is_system
 from llmstream.wire.inbound import arguments_of, conversation_of, text_at, turn_of
 from llmstream.wire.outbound import input_of, warn_once
@@ -146,15 +146,10 @@ class ConverseTurns:
             content = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         return render_content(content)
 
-    def _image(self, image: ImagePart) -> dict[str, Any] | None:
+    def _image(self, image: ImagePart) -> dict[str, Any]:
         if image.detail is not None:
             warn_once(self.warnings, f"image detail: not supported by {_LABEL}; dropped")
-        block = image_block(image)
-        if block is None:
-            problem = f"image: {_LABEL} takes png, jpeg, gif and webp, as bytes or from {S3}"
-            warn_once(self.warnings, f"{problem}; left out")
-            return None
-        return {"image": block}
+        return {"image": image_block(image)}
 
     def _file(self, file: File) -> dict[str, Any]:
         kind, block = file_block(file, self._names)

@@ -22,7 +22,7 @@ from llmstream.cache_marks import POINT, drop_surplus, mark, parse_cache
 from llmstream.checks import as_object, as_text, ensure_json, items_at, require
 from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, ToolChoice
 from llmstream.wire.bedrock_converse.blocks import FORMAT
-from llmstream.wire.bedrock_converse.files import refused_file
+from llmstream.wire.bedrock_converse.files import CONVERSE_PARTS
 from llmstream.wire.bedrock_converse.history import ConverseTurns, parse_history, split_marks
 from llmstream.wire.bedrock_converse.reasoning import parse_effort, render_model_options
 from llmstream.wire.fitting.history import fit_history
@@ -142,7 +142,7 @@ def _history_rules(request: ChatRequest, variant: ConverseVariant) -> HistoryRul
         signed_reasoning=True,
         shared_signatures=_CLAUDE,
         reasoning_leads=True,
-        refused_file=refused_file,
+        parts=CONVERSE_PARTS,
         trims_last_text=is_older_claude,
     )
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from llmstream.checks import as_object, as_text, check_unicode, items_at, require
 from llmstream.media import data_url
-from llmstream.media_types import essence
 from llmstream.message_reader import parse_messages
 from llmstream.messages import (
     File,
@@ -27,7 +26,7 @@ from llmstream.messages import (
 )
 from llmstream.wire.cohere_v2.citations import own_citation
 from llmstream.wire.fitting.history import is_plain
-from llmstream.wire.fitting.labelled_text import is_text, text_of
+from llmstream.wire.fitting.labelled_text import text_of
 from llmstream.wire.json_fields import present
 from llmstream.wire.outbound import text_of_result, warn_once
 
@@ -117,14 +116,6 @@ class CohereMessages:
             "citations": _citations(message),
         }
         return {"role": "assistant", **{name: value for name, value in beside.items() if value}}
-
-
-def refused_file(file: File) -> str | None:
-    """Why a file can't go, in words for a warning; None if it can."""
-    if is_text(file):
-        return None
-    kind = essence(file.media_type) or "a file by its address or id"
-    return f"Cohere takes documents of text, not {kind}"
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from llmstream.messages import ChatRequest, HostedTool, ResponseFormat, Tool, To
 from llmstream.options import LEFT_TO_HOST
 from llmstream.provider_data import own_members
 from llmstream.wire.cohere_v2.citations import FORMAT
-from llmstream.wire.cohere_v2.history import CohereMessages, parse_history, refused_file
+from llmstream.wire.cohere_v2.history import CohereMessages, parse_history
 from llmstream.wire.fitting.history import fit_history
 from llmstream.wire.fitting.rules import ANY_ID, HistoryRules
 from llmstream.wire.fitting.tools import ToolRules, fit_tools
@@ -26,6 +26,7 @@ from llmstream.wire.json_fields import present
 from llmstream.wire.option_rules import TOOLS, leave_out
 from llmstream.wire.option_values import fit, name_unsupported
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.part_rules import COHERE_PARTS
 
 COHERE_TOOLS = ToolRules(format=FORMAT, label="Cohere's tools", takes_unknown=False)
 """Functions alone: cohere.ToolV2."""
@@ -151,7 +152,7 @@ def _render_messages(
         ids=ANY_ID,
         unsigned_reasoning=True,
         own_reasoning=True,
-        refused_file=refused_file,
+        parts=COHERE_PARTS,
         freeform_calls=False,
         hosted_calls=False,
         call_data=False,

@@ -9,17 +9,12 @@ from typing import Any, TypeAlias
 
 from llmstream.cache_marks import CONTROL, cache_of
 from llmstream.checks import as_object, as_text
-from llmstream.media_types import essence
+from llmstream.media_types import TEXT_TYPES, essence
 from llmstream.messages import File, ImagePart, ProviderPart, TextPart
 from llmstream.wire.json_fields import objects_in
 
 Marked: TypeAlias = TextPart | ImagePart | File
 """What may have a cache mark."""
-
-TEXT_TYPES = frozenset(
-    {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
-)
-"""Text, though their names don't begin with `text/`."""
 
 
 def is_text(file: File) -> bool:

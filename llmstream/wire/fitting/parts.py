@@ -27,13 +27,13 @@ from llmstream.provider_data import all_members
 from llmstream.wire.fitting.labelled_text import (
     document,
     further_members,
-    is_text,
     labelled,
     text_of,
 )
 from llmstream.wire.fitting.rules import Blank, HistoryRules, is_same_host
 from llmstream.wire.fitting.tools import flat_name
 from llmstream.wire.outbound import warn_once
+from llmstream.wire.part_rules import LABELLED
 
 FREEFORM = frozenset({"custom", "custom_tool_call"})
 """The types of calls whose arguments are any text, in OpenAI's two formats."""
@@ -113,11 +113,15 @@ class PartFitting:
 
     def _readable_image(self, image: ImagePart) -> Fitted:
         self._name_foreign_members("image", image.provider_data)
-        problem = self._rules.refused_image(image)
-        if problem is None:
-            return (image,)
-        self._warn(f"image: {problem}; left out")
-        return ()
+        return () if self._is_refused(image) else (image,)
+
+    def _is_refused(self, part: ImagePart | File) -> bool:
+        """Whether the target doesn't take it; then a warning says why."""
+        rules = self._rules
+        problem = rules.parts.refusal(part, f"{rules.label} ({rules.host})")
+        if problem is not None:
+            self._warn(f"{part.type}: {problem}; left out")
+        return problem is not None
 
     def _file(self, part: File) -> Fitted:
         return self._file_of_assistant(part) if self._is_assistant else self._readable((part,))
@@ -146,13 +150,11 @@ class PartFitting:
 
     def _readable_file(self, file: File) -> Fitted:
         self._name_foreign_members("file", file.provider_data)
-        if is_text(file) and not self._rules.text_as_file:
+        if self._is_refused(file):
+            return ()
+        if self._rules.parts.form(file) == LABELLED:
             return (replace(document(file.name, text_of(file)), cache=file.cache),)
-        problem = self._rules.refused_file(file)
-        if problem is None:
-            return (file,)
-        self._warn(f"file: {problem}; left out")
-        return ()
+        return (file,)
 
     # --- calls and results ---------------------------------------------------------------------------------
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from llmstream.messages import File, ImagePart
+from llmstream.wire.part_rules import PartRules
 from llmstream.wire.reasoning import Owed
 
 
@@ -127,12 +126,8 @@ class HistoryRules:
     """Whether files that the provider's own tools made are in the items of those tools already."""
     returned_files: bool = False
     """Whether files that the target itself made go back to it. Gemini goes on with its pictures so."""
-    text_as_file: bool = True
-    """Whether a text document may go as a file; else its text goes, labelled (OpenAI's chat takes PDF alone)."""
-    refused_file: Callable[[File], str | None] = lambda _file: None
-    """Why a file can't go, in words for a warning; None if it can."""
-    refused_image: Callable[[ImagePart], str | None] = lambda _image: None
-    """Likewise of an image."""
+    parts: PartRules
+    """The images and files that it takes."""
     trims_last_text: bool = False
     """Whether an assistant's last text may not end with white space (Claude before 4.6)."""
     keeps_orphans: bool = False

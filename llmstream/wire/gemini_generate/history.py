@@ -178,14 +178,6 @@ class RenderedContents:
     }
 
 
-def refused_file(file: File) -> str | None:
-    """Why a file can't go, in words for a warning; None if it can."""
-    kind = essence(file.media_type)
-    if file.data is None or kind == _PDF or kind.startswith(_MEDIA) or is_text(file):
-        return None
-    return f"Gemini takes PDF, text, pictures, sound and film, not {kind}"
-
-
 def _response_of(content: Any, *, is_error: bool) -> dict[str, Any]:
     """A result as an object. One that could be taken for a wrapped one is wrapped, too."""
     if is_error:

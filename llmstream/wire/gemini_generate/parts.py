@@ -141,7 +141,8 @@ def render_media(
     data: str | None, url: str | None, media_type: str | None, name: str | None = None
 ) -> dict[str, Any]:
     """An image or a file as a part. Google takes addresses of its own Files API, of Cloud Storage, and of the web."""
-    said = present(mimeType=media_type, displayName=name)
+    is_one = media_type is not None and not media_type.endswith("/*")
+    said = present(mimeType=media_type if is_one else None, displayName=name)
     if data is not None:
         return {"inlineData": {**said, "data": data}}
     return {"fileData": {**said, "fileUri": url}}

@@ -26,7 +26,6 @@ from llmstream.wire.gemini_generate.decode import CONTINUATION
 from llmstream.wire.gemini_generate.history import (
     RenderedContents,
     parse_history,
-    refused_file,
 )
 from llmstream.wire.gemini_generate.members import camel_case
 from llmstream.wire.gemini_generate.parts import FORMAT
@@ -36,6 +35,7 @@ from llmstream.wire.inbound import keep_rest, model_of, object_in, required_text
 from llmstream.wire.json_fields import present
 from llmstream.wire.option_values import name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered, warn_once
+from llmstream.wire.part_rules import GENERATE_PARTS
 from llmstream.wire.paused_answers import without_pause
 
 
@@ -121,7 +121,7 @@ def _history_rules(request: ChatRequest, variant: GenerateVariant) -> HistoryRul
         user_first=True,
         signed_reasoning=True,
         returned_files=True,
-        refused_file=refused_file,
+        parts=GENERATE_PARTS,
     )
 
 

@@ -18,7 +18,6 @@ from llmstream.checks import (
 from llmstream.media import parse_media
 from llmstream.messages import (
     ROLES,
-    File,
     ImagePart,
     Message,
     Part,
@@ -95,16 +94,6 @@ class OllamaMessages:
             warn_once(self._warnings, "image detail: Ollama has none; dropped")
         shown = [image.data for image in images]
         return {"content": _BETWEEN.join(texts), **({"images": shown} if shown else {})}
-
-
-def refused_file(file: File) -> str | None:  # noqa: ARG001  # whatever it is
-    """Why a file can't go, in words for a warning."""
-    return "Ollama takes text and images alone"
-
-
-def refused_image(image: ImagePart) -> str | None:
-    """Why an image can't go, in words for a warning; None if it can."""
-    return None if image.data is not None else "Ollama takes no image by URL, give its data"
 
 
 # --- in ---------------------------------------------------------------------------------------------------

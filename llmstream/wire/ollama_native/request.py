@@ -25,11 +25,10 @@ from llmstream.wire.ollama_native.decode import FORMAT
 from llmstream.wire.ollama_native.history import (
     OllamaMessages,
     parse_history,
-    refused_file,
-    refused_image,
 )
 from llmstream.wire.option_values import name_unsupported
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.part_rules import OLLAMA_PARTS
 
 OLLAMA_TOOLS = ToolRules(format=FORMAT, label="Ollama's tools", takes_unknown=False)
 """Functions alone: ollama.Tool."""
@@ -91,9 +90,7 @@ def _rules(request: ChatRequest, variant: OllamaVariant) -> HistoryRules:
         system_files=True,
         unsigned_reasoning=True,
         own_reasoning=True,
-        text_as_file=False,
-        refused_file=refused_file,
-        refused_image=refused_image,
+        parts=OLLAMA_PARTS,
         freeform_calls=False,
         hosted_calls=False,
         call_data=False,

@@ -7,12 +7,11 @@ message, behind all results of their round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from llmstream.cache_marks import Cache, mark
-from llmstream.media import data_url, file_name
 from llmstream.messages import (
     File,
     ImagePart,
@@ -25,8 +24,8 @@ from llmstream.messages import (
     ToolResult,
 )
 from llmstream.wire.fitting.history import is_plain
-from llmstream.wire.json_fields import present
 from llmstream.wire.openai_chat.encode import render_signature
+from llmstream.wire.openai_chat.media import ChatParts
 from llmstream.wire.openai_chat.reasoning_details import with_words
 from llmstream.wire.outbound import text_of_result, warn_once
 
@@ -46,6 +45,8 @@ class ChatWords:
     """Whether what the host signed goes back as `reasoning_details`."""
     cache: str | None
     """The host's word for a cache mark."""
+    parts: ChatParts
+    """The blocks of images and files."""
 
 
 class ChatMessages:
@@ -98,10 +99,12 @@ class ChatMessages:
     def _items(self, part: Part) -> list[dict[str, Any]]:
         if isinstance(part, ProviderPart):
             return [part.data]
-        render = _CONTENT.get(type(part))
-        if render is None:
+        if isinstance(part, TextPart):
+            return [_marked_text(part.text, part.cache, self._words.cache)]
+        if not isinstance(part, ImagePart | File):
             return []
-        return [mark(render(part), getattr(part, "cache", None), self._words.cache)]
+        rendered = self._words.parts.render(part, self._warnings)
+        return [mark(rendered, part.cache, self._words.cache)]
 
     def _tool_result(self, result: ToolResult) -> dict[str, Any]:
         text = text_of_result(result)
@@ -109,11 +112,6 @@ class ChatMessages:
         if result.cache is not None and self._words.cache is not None:
             content = [_marked_text(text, result.cache, self._words.cache)]
         return {"role": "tool", "tool_call_id": result.tool_call_id, "content": content}
-
-
-def refused_file(file: File) -> str | None:
-    """Why a file can't go, in words for a warning; None if it can."""
-    return None if file.url is None else "chat completions take no file by URL"
 
 
 def _marked_text(text: str, cache: Cache | None, word: str | None) -> dict[str, Any]:
@@ -181,26 +179,3 @@ def _call(call: ToolCall) -> dict[str, Any]:
     if "extra_content" in data:
         rendered["extra_content"] = data["extra_content"]
     return rendered
-
-
-def _text(part: TextPart) -> dict[str, Any]:
-    return {"type": "text", "text": part.text}
-
-
-def _image(part: ImagePart) -> dict[str, Any]:
-    image = {"url": part.url or data_url(part)}
-    return {"type": "image_url", "image_url": image | present(detail=part.detail)}
-
-
-def _file(part: File) -> dict[str, Any]:
-    fields: Mapping[str, Any] = {"file_id": part.id, "filename": part.name}
-    if part.data is not None:
-        fields = {**fields, "filename": file_name(part), "file_data": data_url(part)}
-    return {"type": "file", "file": present(**fields)}
-
-
-_CONTENT: Mapping[type[Any], Callable[[Any], dict[str, Any]]] = {
-    TextPart: _text,
-    ImagePart: _image,
-    File: _file,
-}

@@ -34,10 +34,12 @@ from llmstream.wire.fitting.rules import ID_OF_40, HistoryRules, IdRule, SystemP
 from llmstream.wire.fitting.tools import CHAT_TOOLS, ToolRules, fit_tools
 from llmstream.wire.inbound import keep_rest, model_of, object_at, rest_of
 from llmstream.wire.json_fields import present
-from llmstream.wire.openai_chat.history import ChatMessages, ChatWords, refused_file
+from llmstream.wire.openai_chat.history import ChatMessages, ChatWords
+from llmstream.wire.openai_chat.media import ChatParts
 from llmstream.wire.option_rules import OPENAI_CHAT, TOOLS, OptionRule, fit_tool_effort, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, fit, tier_for
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.part_rules import CHAT_PARTS, PartRules
 from llmstream.wire.reasoning import Owed, is_off, owed_to
 
 
@@ -106,6 +108,8 @@ class ChatVariant:
     """The field for the `user_id` that may stand in `metadata`; None: it is a label like the others."""
     functions_without_reasoning: bool = True
     """Whether newer models call functions here only if they don't reason, as at OpenAI's own chat completions."""
+    parts: PartRules = CHAT_PARTS
+    """The images and files that the host takes, and the blocks that say them."""
     unsupported: frozenset[str] = frozenset({"top_k"})
     """Options (fields of the body) that the host refuses or ignores: left out, with a warning."""
 
@@ -262,6 +266,7 @@ def _render_messages(
         reasoning_text=rules.unsigned_reasoning,
         reasoning_details=rules.signed_reasoning,
         cache=word,
+        parts=ChatParts(variant.parts, variant.name),
     )
     history = ChatMessages(words, fitted.warnings)
     for message in fitted.messages:
@@ -291,8 +296,7 @@ def _history_rules(
         unsigned_reasoning=goes_back,
         signed_reasoning=variant.reasoning_details,
         owed=owed if goes_back else None,
-        text_as_file=False,
-        refused_file=refused_file,
+        parts=variant.parts,
         freeform_calls=variant.tools.takes("custom"),
         hosted_calls=False,
         call_data=variant.call_data,

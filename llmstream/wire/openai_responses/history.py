@@ -33,6 +33,7 @@ from llmstream.wire.json_fields import present
 from llmstream.wire.openai_responses.items import FORMAT, summary_of
 from llmstream.wire.openai_responses.values import own_annotation
 from llmstream.wire.outbound import content_text
+from llmstream.wire.part_rules import kind_of
 
 _OF_CALL_AND_OUTPUT = ("namespace", "caller")
 """Fields of a call that its output has, too."""
@@ -235,6 +236,8 @@ def _image(part: ImagePart) -> dict[str, Any]:
 
 
 def _file(part: File) -> dict[str, Any]:
+    if kind_of(part) == "image":
+        return {"type": "input_image", "file_id": part.id}
     fields = {"file_id": part.id, "filename": part.name, "file_url": part.url}
     if part.data is not None:
         fields |= {"filename": file_name(part), "file_data": data_url(part)}

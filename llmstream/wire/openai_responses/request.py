@@ -46,6 +46,7 @@ from llmstream.wire.openai_responses.items import FORMAT
 from llmstream.wire.option_rules import OPENAI_SAMPLING, TOOLS, leave_out
 from llmstream.wire.option_values import OPENAI_TIERS, name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered
+from llmstream.wire.part_rules import RESPONSES_PARTS
 
 _TIERS: Mapping[str, str] = {**OPENAI_TIERS, "ultrafast": "ultrafast"}
 
@@ -175,6 +176,7 @@ def _history_rules(request: ChatRequest, variant: ResponsesVariant) -> HistoryRu
         ids=ID_OF_64,
         system_files=True,
         system=variant.system,
+        parts=RESPONSES_PARTS,
         signed_reasoning=True,
         reasoning_leads=True,
         reasoning_pairs=True,
