@@ -27,7 +27,7 @@ from llmstream.providers.bedrock import BedrockProvider
 from llmstream.providers.cohere import CohereProvider
 from llmstream.providers.compatible import VENDORS
 from llmstream.providers.config import ProviderConfig
-from llmstream.providers.gemini import GeminiProvider
+from llmstream.providers.gemini import GeminiInteractionsProvider, GeminiProvider
 from llmstream.providers.ollama import OllamaProvider
 from llmstream.providers.openai import OpenAIProvider, OpenAIResponsesProvider
 from llmstream.wire.outbound import Rendered
@@ -40,6 +40,7 @@ MAKERS = {
     "cohere-v2": "cohere",
     "bedrock-converse": "bedrock",
     "gemini-generate": "gemini",
+    "gemini-interactions": "gemini-interactions",
 }
 """Who made an answer: the format, and the provider's name."""
 
@@ -79,6 +80,9 @@ def _renderers() -> dict[str, Callable[[ChatRequest], Rendered]]:
         ProviderConfig("bedrock", api_key="k", base_url="http://127.0.0.1:9")
     )
     made["gemini"] = GeminiProvider(ProviderConfig("gemini", api_key="k"))
+    made["gemini-interactions"] = GeminiInteractionsProvider(
+        ProviderConfig("gemini-interactions", api_key="k")
+    )
     return {
         name: lambda request, p=provider: p.render(request, {}) for name, provider in made.items()
     }
@@ -102,6 +106,7 @@ TARGETS = [
     Target("cohere", "cohere-v2", "command-a-reasoning-08-2025"),
     *(Target("bedrock", "bedrock-converse", model) for model in ON_BEDROCK),
     *(Target("gemini", "gemini-generate", model) for model in GEMINIS),
+    Target("gemini-interactions", "gemini-interactions", GEMINIS[0]),
 ]
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -194,6 +199,8 @@ def opaque(format: str) -> ProviderPart:
         return ProviderPart(format, {"reasoningContent": {"redactedContent": "eA=="}})
     if format == "gemini-generate":
         return ProviderPart(format, {"text": "", "thoughtSignature": f"signed by {format}"})
+    if format == "gemini-interactions":
+        return ProviderPart(format, {"type": "thought", "signature": f"signed by {format}"})
     kinds = {"openai-responses": "compaction", "anthropic-messages": "redacted_thinking"}
     data = {"id": "o", "encrypted_content": "x"} if format == "openai-responses" else {"data": "x"}
     return ProviderPart(format, {"type": kinds.get(format, "reasoning.encrypted"), **data})
@@ -215,6 +222,10 @@ def hosted(format: str) -> list[Part]:
     if format == "gemini-generate":
         of_google = {"format": format, "id": "srvtoolu_1", "toolType": "GOOGLE_SEARCH_WEB"}
         data, outcome = {**of_google, "type": "toolCall"}, {**of_google, "type": "toolResponse"}
+    if format == "gemini-interactions":
+        search = {"type": "google_search_call", "id": "srvtoolu_1", "arguments": {"queries": ["q"]}}
+        found = {"type": "google_search_result", "call_id": "srvtoolu_1", "result": []}
+        data, outcome = {"format": format, "step": search}, {"format": format, "step": found}
     if format in HOSTED_RESULTS:
         del data["item"]
         outcome["type"] = HOSTED_RESULTS[format]

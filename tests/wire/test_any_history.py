@@ -57,7 +57,7 @@ def without_system(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [said for said in flattened(body) if said[0] not in ("system", "developer")]
 
 
-CHEAP = ("bedrock-converse", "gemini-generate")
+CHEAP = ("bedrock-converse", "gemini-generate", "gemini-interactions")
 """Formats with few recordings."""
 
 

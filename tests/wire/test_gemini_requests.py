@@ -673,3 +673,8 @@ def test_a_recorded_answer_goes_back_as_it_came(recording):
     assert [each for each in signed if each != UNSIGNED] == [
         p["thoughtSignature"] for p in came if "thoughtSignature" in p
     ]
+
+
+def test_a_system_that_says_nothing_is_left_out():
+    """400 `Unable to submit request because it has an empty text parameter`."""
+    assert "systemInstruction" not in render_request(request(Message("system", ""), USER)).body

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tests.wire import gemini_rules
+from tests.wire import gemini_rules, interaction_rules
 
 Body = dict[str, Any]
 
@@ -683,6 +683,18 @@ GEMINI = (
     ),
 )
 
+_STEPS = "ai.google.dev/api/interactions-api"
+INTERACTIONS = (
+    Rule("the user begins and ends", _STEPS, interaction_rules.out_of_turn),
+    Rule("no unknown type or member", "google-genai Step, Content", interaction_rules.unknown),
+    Rule("no empty step, no silent thought", _STEPS, interaction_rules.empty),
+    Rule("arguments are objects", "google-genai FunctionCallStep", interaction_rules.no_objects),
+    Rule("each call has its result behind it", _CALLING, interaction_rules.answered_elsewhere),
+    Rule("ids are unique", _STEPS, lambda body: _twice(interaction_rules.called(body))),
+    Rule("data is base64", "google-genai ImageContent", interaction_rules.unreadable),
+    Rule("no foreign signature", _SIGNATURES, _foreign("gemini-interactions")),
+)
+
 RULES = {
     "openai-chat": CHAT,
     "openai-responses": RESPONSES,
@@ -691,4 +703,5 @@ RULES = {
     "ollama-native": OLLAMA,
     "cohere-v2": COHERE,
     "gemini-generate": GEMINI,
+    "gemini-interactions": INTERACTIONS,
 }

@@ -83,7 +83,7 @@ class RenderedContents:
         parts += self._shown
         self._shown.clear()
         if is_system(message) and not self.contents:
-            self.system += parts
+            self.system += [part for part in parts if part.get("text") != ""]
             return
         role = "model" if message.role == "assistant" else "user"
         if role == "model":
