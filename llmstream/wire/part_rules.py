@@ -225,6 +225,42 @@ GENERATE_PARTS = PartRules(
     source="ai.google.dev/gemini-api/docs/image-understanding, …/document-processing, …/audio, "
     "…/video-understanding and …/file-input-methods",
 )
+_OFFICE = (
+    *("presentationml.presentation", "wordprocessingml.document", "wordprocessingml.template"),
+    "spreadsheetml.sheet",
+)
+_OPEN = ("presentation", "text", "spreadsheet")
+INTERACTIONS_PARTS = PartRules(
+    kinds={
+        "image": by(
+            "data",
+            "url",
+            "id",
+            types=(
+                *("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"),
+                *("image/gif", "image/bmp", "image/tiff"),
+            ),
+            most=100,
+        ),
+        "pdf": by("data", "url", "id", most=50),
+        "text": PartRule(ways={"data": LABELLED, "url": "document", "id": "document"}),
+        "document": by(
+            "data",
+            "url",
+            "id",
+            types=(
+                *(f"application/vnd.openxmlformats-officedocument.{name}" for name in _OFFICE),
+                *(f"application/vnd.oasis.opendocument.{name}" for name in _OPEN),
+                *("application/vnd.ms-powerpoint", "application/msword"),
+            ),
+            most=50,
+        ),
+        "audio": by("data", "url", "id", most=100),
+        "video": by("data", "url", "id", most=100),
+    },
+    source="google-genai ImageContent, DocumentContent, AudioContent and VideoContent of the Interactions API; sizes: "
+    "ai.google.dev/gemini-api/docs/file-input-methods",
+)
 COHERE_PARTS = PartRules(
     kinds={
         "image": by("data", "url", types=COMMON_IMAGES, most=20),

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 from llmstream.checks import as_object, as_text, ensure_json, items_at, require
 from llmstream.media import parse_media
-from llmstream.media_types import essence
 from llmstream.messages import (
     File,
     ImagePart,
@@ -52,8 +51,6 @@ _RESOLUTIONS = frozenset({"low", "high"})
 """How closely an image is looked at, in words that both know."""
 _BETWEEN = "\n\n"
 """What parts the texts of the system."""
-_DOCUMENTS = ("application/pdf", "application/msword", "application/vnd.")
-_FAMILIES = ("image/", "audio/", "video/", "text/")
 _SIGNATURE = "signature"
 
 
@@ -163,14 +160,6 @@ class RenderedSteps:
 def system_text(texts: list[str]) -> str | None:
     """The system's words as the one text that the format has for them."""
     return _BETWEEN.join(texts) or None
-
-
-def refused_file(file: File) -> str | None:
-    """Why a file can't go, in words for a warning; None if it can."""
-    kind = essence(file.media_type)
-    if file.data is None or kind.startswith(_FAMILIES) or kind.startswith(_DOCUMENTS):
-        return None
-    return f"Gemini takes documents, text, pictures, sound and film, not {kind}"
 
 
 # --- in ---------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from llmstream.wire.fitting.tools import INTERACTIONS_TOOLS, fit_tools
 from llmstream.wire.gemini_interactions.history import (
     RenderedSteps,
     parse_history,
-    refused_file,
     system_text,
 )
 from llmstream.wire.gemini_interactions.steps import CONTINUATION, FORMAT
@@ -42,6 +41,7 @@ from llmstream.wire.inbound import (
 from llmstream.wire.json_fields import listed, objects_in, present
 from llmstream.wire.option_values import name_unsupported, tier_for
 from llmstream.wire.outbound import Rendered, warn_once
+from llmstream.wire.part_rules import INTERACTIONS_PARTS
 from llmstream.wire.paused_answers import without_pause
 
 
@@ -128,8 +128,7 @@ def _history_rules(request: ChatRequest, variant: InteractionsVariant) -> Histor
         user_first=not options.get(_PREVIOUS),
         signed_reasoning=True,
         returned_files=True,
-        refused_file=refused_file,
-        text_as_file=False,
+        parts=INTERACTIONS_PARTS,
         keeps_orphans=bool(options.get(_PREVIOUS)),
     )
 
