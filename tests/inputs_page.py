@@ -52,7 +52,14 @@ its type, its size, and the way in which it is given. A part that the target doe
 with one still goes to every provider; `start.warnings` says why. With `LLMClient(strict=True)` that raises
 ConfigurationError instead.
 
-Nothing is fetched for you: an address goes to those providers that read addresses. Nobody else gets it.
+Nothing is fetched unasked: an address goes to the providers that read addresses themselves. For the others, download
+it. That asks `allow_host` before each connection, by default for addresses of the public internet alone:
+
+```python
+from llmstream.downloads import download
+
+image = await download(ImagePart(url), allow_host=allow_host)
+```
 
 | word | what it means |
 |---|---|

@@ -35,7 +35,7 @@ _BY = {
     "s3": "by its address in S3",
     "id": "by a provider's id",
 }
-_ADVICE = {"url": "; give its data", "s3": "; give its data"}
+_ADVICE = {"url": "; give its data (llmstream.downloads)", "s3": "; give its data"}
 _MEGABYTE = 1024 * 1024
 
 
