@@ -63,7 +63,7 @@ EXPORTS = {
         """,
     "llmstream.structured": "FieldComplete Mode Partial ValidationFailedError ask objects parse",
     "llmstream.testing": """
-        FAULTS Fault FaultServer Received Reply ScriptedProvider VirtualClock check_decoder check_provider
+        Cassette FAULTS Fault FaultServer Received Reply ScriptedProvider VirtualClock check_decoder check_provider
         """,
     "llmstream.testing.faults": "FAULTS Fault",
     "llmstream.tools": "ArgumentsError Confirm FunctionTool run_tools tool",
