@@ -83,7 +83,8 @@ def add_take(path: Path, head: Mapping[str, Any], take: Take) -> None:
         tape.takes.append(take)
         draft = path.with_name(f".{path.name}.{uuid4().hex}")
         try:
-            draft.write_text(_render(tape), "utf-8", newline="\n")
+            # Half a character becomes the escape that JSON has for it.
+            draft.write_bytes(_render(tape).encode("utf-8", "backslashreplace"))
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

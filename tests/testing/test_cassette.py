@@ -24,6 +24,7 @@ from llmstream import (
     LLMClient,
     Message,
     RetryPolicy,
+    Status,
     StreamEvent,
     TextPart,
     Timeouts,
@@ -165,6 +166,14 @@ async def test_whatever_an_answer_holds_comes_back(path: Path) -> None:
     assert await collect(client_of(Cassette(path))) == recorded
     recorded = await record(path, items, stream=False, seed=1)
     assert await collect(client_of(Cassette(path)), stream=False, seed=1) == recorded
+
+
+async def test_half_a_character_and_odd_numbers_come_back(path: Path) -> None:
+    raw = StreamEvent(EventType.STATUS, status=Status("note", "odd", {"x": "\ud83d", "y": 1e999}))
+    recorded = await record(path, ["half \ud83d", raw, "\x00"])
+    played = await collect(client_of(Cassette(path)))
+    assert played == recorded
+    assert [event.text for event in played[:2]] == ["", "half \ud83d"]
 
 
 async def test_one_recording_serves_both_modes_and_any_middle_of_the_client(path: Path) -> None:
