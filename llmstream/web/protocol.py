@@ -84,10 +84,10 @@ _connections: WeakKeyDictionary[ServerState, Connections] = WeakKeyDictionary()
 def missing(protocol: type, cycle: type, *more: str) -> list[str]:
     """The names that we use of uvicorn's insides and that this uvicorn doesn't have. `more` are `protocol`'s own."""
     methods = [name for name in _METHODS if not callable(getattr(protocol, name, None))]
-    return methods + _unset(protocol, (*_ATTRIBUTES, *more)) + _unset(cycle, _CYCLE)
+    return methods + unset(protocol, (*_ATTRIBUTES, *more)) + unset(cycle, _CYCLE)
 
 
-def _unset(owner: Any, names: tuple[str, ...]) -> list[str]:
+def unset(owner: Any, names: tuple[str, ...]) -> list[str]:
     """Those that neither the class has nor its `__init__` names."""
     known = owner.__init__.__code__.co_names
     return [name for name in names if name not in known and not hasattr(owner, name)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from llmstream.web.protocol import Bounded, missing
+from llmstream.web.protocol import Bounded, missing, unset
+from llmstream.web.streamed_send import CYCLE, ask
 
 _CALLBACKS = (
     "on_message_begin",
@@ -19,8 +21,15 @@ _CALLBACKS = (
     "on_message_complete",
 )
 MISSING = missing(
-    HttpToolsProtocol, RequestResponseCycle, "parser", "pipeline", "_should_upgrade", *_CALLBACKS
+    HttpToolsProtocol,
+    RequestResponseCycle,
+    "app",
+    "parser",
+    "pipeline",
+    "_should_upgrade",
+    *_CALLBACKS,
 )
+_IS_KNOWN_CYCLE = not unset(RequestResponseCycle, CYCLE)
 
 
 class _OverBoundError(Exception):
@@ -38,6 +47,8 @@ class BoundedHttptools(Bounded, HttpToolsProtocol):  # type: ignore[misc]  # Bou
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        if _IS_KNOWN_CYCLE:
+            self.app = partial(ask, self.app)
         # Bytes since the parser last reported a head, a piece of a body or a message's end.
         self._silent = 0
         self._headers = 0
