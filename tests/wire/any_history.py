@@ -233,8 +233,9 @@ def hosted(format: str) -> list[Part]:
         "srvtoolu_1", "web_search", '{"query":"q"}', {"query": "q"}, executed_by="provider"
     )
     call.provider_data = data
+    found: Any = {} if format == "gemini-generate" else []
     result = ToolResult(
-        "srvtoolu_1", [], "web_search", executed_by="provider", provider_data=outcome
+        "srvtoolu_1", found, "web_search", executed_by="provider", provider_data=outcome
     )
     return [call, result]
 

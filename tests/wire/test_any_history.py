@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from copy import deepcopy
 from itertools import accumulate
 from typing import Any
@@ -14,7 +16,7 @@ from tests.example_counts import examples
 from tests.recordings import all_answers
 from tests.wire.any_history import LAST, MAKERS, TARGETS, Target, histories
 from tests.wire.vendor_rules import findings
-from tests.wire.vendor_types import check_types, flattened
+from tests.wire.vendor_types import BY_PACKAGE, check_types, flattened
 
 every_target = pytest.mark.parametrize(
     "target", TARGETS, ids=[f"{target.name}:{target.model}" for target in TARGETS]
@@ -37,6 +39,21 @@ def test_no_history_breaks_a_documented_rule(target: Target, conversation: Any) 
     before = deepcopy(history)
     assert problems(target, [*history, LAST]) == []
     assert history == before, "the caller's messages were changed"
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize(
+    "target", [target for target in TARGETS if target.format in BY_PACKAGE], ids=str
+)
+@given(conversation=histories())
+@examples(15)
+def test_any_history_fits_the_types_of_the_vendors_own_package(
+    target: Target, conversation: Any
+) -> None:
+    history = [message for each in conversation for message in each]
+    body = json.dumps(target.render([*history, LAST]).body)
+    readable = re.sub('"signed by [^"]*"', '"c2ln"', body)  # real signatures are base64
+    BY_PACKAGE[target.format](json.loads(readable))
 
 
 @every_target

@@ -48,6 +48,7 @@ from tests import loopback, recordings, strategies
 from tests.grammar_check import add_up, check_calls, check_stream
 from tests.loopback import Loopback
 from tests.recordings import Recording
+from tests.wire.vendor_types import check_cohere
 
 RECORDED = recordings.recordings("cohere-v2")
 
@@ -678,25 +679,7 @@ def test_a_request_of_a_client_is_read() -> None:
 @pytest.mark.sdk
 @given(requests)
 def test_coheres_types_take_our_requests(request: ChatRequest) -> None:
-    types = pytest.importorskip("cohere.types")
-    import pydantic
-
-    body = render_request(request).body
-    roles = {
-        "system": types.SystemChatMessageV2,
-        "user": types.UserChatMessageV2,
-        "assistant": types.AssistantChatMessageV2,
-        "tool": types.ToolChatMessageV2,
-    }
-    for each in body["messages"]:
-        read = roles[each["role"]].model_validate(each)
-        assert read.role == each["role"]
-        assert read.model_extra in (None, {})
-    for tool in body.get("tools", ()):
-        types.ToolV2.model_validate(tool)
-    if "response_format" in body:
-        made: Any = pydantic.TypeAdapter(types.ResponseFormatV2)
-        made.validate_python(body["response_format"])
+    check_cohere(render_request(request).body)
 
 
 @pytest.mark.sdk

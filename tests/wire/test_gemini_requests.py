@@ -40,6 +40,7 @@ from tests import strategies
 from tests.example_counts import examples
 from tests.loopback import Loopback, answer, refuse
 from tests.recordings import decode, recordings
+from tests.wire.vendor_types import check_gemini
 
 FORMAT = "gemini-generate"
 MODEL = "gemini-3.8-flash"
@@ -594,22 +595,6 @@ def test_a_field_of_any_content_is_taken_or_refused(name, value):
 # --- the vendor's own types -------------------------------------------------------------------------------
 
 
-def check_types(body: dict[str, Any]) -> None:
-    """Raise unless google-genai's types take the body."""
-    types = pytest.importorskip("google.genai.types")
-    pydantic = pytest.importorskip("pydantic")
-    checks = {
-        "contents": list[types.Content],
-        "systemInstruction": types.Content,
-        "tools": list[types.Tool],
-        "toolConfig": types.ToolConfig,
-        "generationConfig": types.GenerationConfig,
-    }
-    for name, kind in checks.items():
-        if name in body:
-            pydantic.TypeAdapter(kind).validate_python(body[name])
-
-
 @pytest.mark.sdk
 @given(chat_requests())
 @examples(40)
@@ -617,7 +602,7 @@ def test_the_vendors_types_accept_what_is_rendered(asked):
     body = render_request(asked).body
     for content in body["contents"]:
         content["parts"] = [part for part in content["parts"] if "hologram" not in part]
-    check_types(body)
+    check_gemini(body)
 
 
 @pytest.mark.sdk

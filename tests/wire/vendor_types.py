@@ -64,6 +64,61 @@ def _converse_shape() -> Any:
     return model.operation_model("ConverseStream").input_shape
 
 
+def check_gemini(body: dict[str, Any]) -> None:
+    """Raise unless google-genai's types take the body."""
+    types = pytest.importorskip("google.genai.types")
+    kinds = {
+        "contents": list[types.Content],
+        "systemInstruction": types.Content,
+        "tools": list[types.Tool],
+        "toolConfig": types.ToolConfig,
+        "generationConfig": types.GenerationConfig,
+    }
+    for name, kind in kinds.items():
+        if name in body:
+            _take(kind, body[name])
+
+
+def check_cohere(body: dict[str, Any]) -> None:
+    """Raise unless cohere's types take the body, with nothing that they don't know."""
+    types = pytest.importorskip("cohere.types")
+    roles = {
+        "system": types.SystemChatMessageV2,
+        "user": types.UserChatMessageV2,
+        "assistant": types.AssistantChatMessageV2,
+        "tool": types.ToolChatMessageV2,
+    }
+    for each in body["messages"]:
+        read = roles[each["role"]].model_validate(each)
+        assert read.role == each["role"]
+        assert read.model_extra in (None, {})
+    for tool in body.get("tools", ()):
+        types.ToolV2.model_validate(tool)
+    if "response_format" in body:
+        _take(types.ResponseFormatV2, body["response_format"])
+
+
+def check_ollama(body: dict[str, Any]) -> None:
+    """Raise unless ollama's types take the body."""
+    ollama = pytest.importorskip("ollama")
+    for each in body["messages"]:
+        ollama.Message.model_validate({**each, "images": None})  # else it opens files of that name
+    options = ollama.Options.model_validate(body.get("options", {}))
+    assert options.model_dump(exclude_none=True).keys() <= body.get("options", {}).keys()
+
+
+BY_PACKAGE = {
+    "gemini-generate": check_gemini,
+    "cohere-v2": check_cohere,
+    "ollama-native": check_ollama,
+}
+"""The checks of formats whose types are in a package of the lane `sdk`."""
+
+
+def _take(kind: Any, value: Any) -> None:
+    pytest.importorskip("pydantic").TypeAdapter(kind).validate_python(value)
+
+
 def _is_the_providers(item: dict[str, Any]) -> bool:
     """Items of tools that the provider ran go back as they came, whatever the package's types know of them."""
     kind = str(item.get("type"))
