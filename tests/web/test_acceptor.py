@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 
 import pytest
@@ -44,7 +45,7 @@ def test_of_a_burst_each_takes_its_part(loop) -> None:
     async def story() -> None:
         with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
             servers = [Waiting(), Waiting()]
-            acceptors = [Acceptor(each.server, listener.dup()) for each in servers]
+            acceptors = [Acceptor(each.server, listener.dup(), now=lambda: 0.0) for each in servers]
             clients = [socket.create_connection(listener.getsockname()) for _ in range(20)]
             for acceptor in acceptors:
                 acceptor.start()
@@ -61,6 +62,34 @@ def test_of_a_burst_each_takes_its_part(loop) -> None:
             for each in servers:
                 for transport in each.taken:
                     transport.abort()
+            for client in clients:
+                client.close()
+            await asyncio.sleep(0.01)
+
+    with asyncio.Runner(loop_factory=in_loop(loop)) as runner:
+        runner.run(story())
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize(("turn", "rounds"), [(0.0, 40), (0.001, 40), (0.05, 3)])
+def test_what_waits_behind_a_busy_server_does_not_wait_for_a_turn_each(loop, turn, rounds) -> None:
+    """After a turn of 50 ms a server takes 26: so long, nobody else was free."""
+    clock = itertools.count()  # read twice a turn
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+            waiting = Waiting()
+            clients = [socket.create_connection(listener.getsockname()) for _ in range(40)]
+            acceptor = Acceptor(waiting.server, listener.dup(), now=lambda: turn * next(clock))
+            acceptor.start()
+            async with asyncio.timeout(PATIENCE):
+                while len(waiting.taken) < 40:
+                    await asyncio.sleep(0)
+            acceptor.stop()
+            turns = next(clock) // 2
+            assert rounds <= turns <= rounds + 3  # in the last ones nothing may have come
+            for transport in waiting.taken:
+                transport.abort()
             for client in clients:
                 client.close()
             await asyncio.sleep(0.01)
