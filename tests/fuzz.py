@@ -47,13 +47,15 @@ with atheris.instrument_imports(include=["llmstream"]) if atheris is not None el
     from llmstream.wire.framing.sse import SSEFramer
     from llmstream.wire.json_fields import parse_json
     from llmstream.wire.retry_delay import parse_retry_after
-    from tests import disturbed
+    from tests import disturbed, disturbed_native
     from tests.grammar_check import check_calls, check_stream
     from tests.strategies import KINDS
 
     for _format in wire.FORMATS:
         wire.decoder(_format)  # imports it
 
+PAIRS = {**disturbed.PAIRS, **disturbed_native.PAIRS}
+"""By format: an answer as it is documented, and as servers in the wild might send it."""
 SHOWN = 1300
 """Characters that an error may have in all: its message has 1,000 at most."""
 LONGEST = 16 * 1024
@@ -149,10 +151,10 @@ def fuzz_disturbed(format: str, data: bytes) -> AbstractSet[object]:
     """An answer whose numbering and order are disturbed means what it means undisturbed."""
     choose = Choices(data)
     said = disturbed.draw(choose.below)
-    plain, comes = disturbed.PAIRS[format]
+    plain, comes = PAIRS[format]
     body = comes(said, choose.below)
     expected, got = meaning(format, plain(said)), meaning(format, body)
-    assert got == expected, f"{got}\nis not\n{expected}\n{body.decode()}"
+    assert got == expected, f"{got}\nis not\n{expected}\n{body!r}"
     return {len(said.calls), bool(said.text), bool(said.reasoning)}
 
 
@@ -356,7 +358,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "messages": fuzz_messages,
     **{f"decoder:{format}": partial(fuzz_decoder, format) for format in wire.FORMATS},
     **{f"fields:{format}": partial(fuzz_fields, format) for format in wire.FORMATS},
-    **{f"disturbed:{format}": partial(fuzz_disturbed, format) for format in disturbed.PAIRS},
+    **{f"disturbed:{format}": partial(fuzz_disturbed, format) for format in PAIRS},
     "error": fuzz_error,
     "retry-after": fuzz_retry_after,
     "redact": fuzz_redact,

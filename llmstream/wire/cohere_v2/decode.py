@@ -189,27 +189,26 @@ class CohereDecoder(Decoder):
         piece = parse_call(given, self._unread)
         call = self._table.find(index, piece, starts=starts)
         if call is None:
-            self._settle_arguments()
             call = self._open_call(piece.id, piece.name)
             self._table.add(index, piece, call)
-        if starts and parse_arguments(piece.arguments) is not None:
+        if starts and piece.arguments.strip() and parse_arguments(piece.arguments) is not None:
             self._given[call] = piece.arguments
         elif piece.arguments.strip() or call not in self._given:
             self._given.pop(call, None)
             self._call_delta(call, piece.arguments, first=not call.has_begun)
         return call
 
-    def _settle_arguments(self) -> None:
-        """Nothing followed the arguments that stood in a start."""
-        for call, arguments in self._given.items():
+    def _end_call(self, call: OpenCall) -> None:
+        """No more of it comes: the arguments of its start count, if none followed."""
+        arguments = self._given.pop(call, None)
+        if arguments is not None:
             self._call_delta(call, arguments, first=True, named=bool(call.name))
-        self._given.clear()
+        call.done = True
 
     def _parse_call_end(self, payload: dict[str, Any]) -> None:
-        self._settle_arguments()
         call = self._table.at(payload.get("index"))
         if call is not None:
-            call.done = True
+            self._end_call(call)
 
     # --- citations, and messages that are whole ------------------------------------------------------------
 
@@ -235,9 +234,7 @@ class CohereDecoder(Decoder):
         self._unread.look_over("message.", message, members.MESSAGE)
 
     def _add_whole_call(self, given: dict[str, Any], index: int) -> None:
-        call = self._add_to_call(given, index, starts=True)
-        self._settle_arguments()
-        call.done = True
+        self._end_call(self._add_to_call(given, index, starts=True))
 
     def _tell_rest(self, message: dict[str, Any]) -> None:
         """The whole message at its end: what its events didn't tell."""
@@ -250,20 +247,30 @@ class CohereDecoder(Decoder):
         self._text(more_text or "")
         if more_thought is None or more_text is None:
             self._unread.note("message-end.message", message)
-        told = [content_of(call.name, call.arguments) for call in self._table.all]
-        for given in objects_in(listed(message.get("tool_calls"))):
-            content = parse_call(given, self._unread).content
-            if content in told:
-                told.remove(content)
-            else:
-                self._add_whole_call(given, len(self._table.all))
+        self._tell_calls(objects_in(listed(message.get("tool_calls"))))
         for citation in () if self._cited else objects_in(listed(message.get("citations"))):
             self._cite(citation)
+
+    def _tell_calls(self, listed_calls: list[dict[str, Any]]) -> None:
+        """Those of all calls that weren't told, by their ids; under another id by what they ask for."""
+        ids = {call.get("id") for call in listed_calls} - {None, ""}
+        told = self._table.all
+        others = [content_of(call.name, call.arguments) for call in told if told[call] not in ids]
+        known = ids & set(told.values())
+        for given in listed_calls:
+            if given.get("id") in known:
+                continue
+            content = parse_call(given, self._unread).content
+            if content in others:
+                others.remove(content)
+            else:
+                self._add_whole_call(given, len(told))
 
     def _parse_end(self, payload: dict[str, Any]) -> None:
         delta = as_object(payload.get("delta"))
         self._unread.look_over("message-end.", delta, members.END)
-        self._settle_arguments()
+        for call in list(self._given):
+            self._end_call(call)
         message = delta.get("message")
         if isinstance(message, dict):
             self._tell_rest(message)
