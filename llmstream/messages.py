@@ -86,6 +86,11 @@ class Usage:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    input_by_modality: dict[str, int] = field(default_factory=dict)
+    """The prompt's tokens by what they were: text, image, audio, video, document. Empty: the provider doesn't say."""
+    output_by_modality: dict[str, int] = field(default_factory=dict)
+    """The same of the answer; Google leaves the reasoning out."""
+    cache_read_by_modality: dict[str, int] = field(default_factory=dict)
     estimated: bool = False
     """True when counted by us instead of by the provider, or where one of several attempts reported nothing."""
     attempts: tuple[Usage, ...] = ()
@@ -142,6 +147,15 @@ def total_cost(usages: Iterable[Usage]) -> Decimal | None:
             return None
         first += cost
     return first
+
+
+def total_by_modality(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sums of tokens by modality."""
+    totals: dict[str, int] = {}
+    for each in counts:
+        for modality, tokens in each.items():
+            totals[modality] = totals.get(modality, 0) + tokens
+    return totals
 
 
 @dataclass(slots=True)

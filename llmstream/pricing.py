@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.util import find_spec
@@ -44,11 +45,19 @@ class Prices:
     """Of the part of the prompt that came from a cache. None: as the rest."""
     cache_write: Decimal | str | float | None = None
     """Of the part that went into one. None: as the rest."""
+    input_by_modality: Mapping[str, Decimal | str | float] = field(default_factory=dict)
+    """Of the part of the prompt that is no text and that no cache had: `{"audio": "1"}`. Others cost as the rest."""
+    output_by_modality: Mapping[str, Decimal | str | float] = field(default_factory=dict)
+    """Of the part of the answer that is no text: `{"image": "30"}`."""
 
     def __post_init__(self) -> None:
         for name in ("input", "output", "cache_read", "cache_write"):
-            if getattr(self, name) is not None:
-                self._dollars(name)
+            given = getattr(self, name)
+            if given is not None:
+                _dollars(given, name)
+        for name in ("input_by_modality", "output_by_modality"):
+            for modality, given in getattr(self, name).items():
+                _dollars(given, f"{name}[{modality!r}]")
 
     def cost(self, usage: Usage) -> Decimal | None:
         """US dollars for one attempt; None where its tokens weren't reported."""
@@ -57,20 +66,61 @@ class Prices:
         read = usage.cache_read_tokens or 0
         written = usage.cache_write_tokens or 0
         plain = max(0, usage.input_tokens - read - written)
-        cost = plain * self._dollars("input") + usage.output_tokens * self._dollars("output")
-        cost += read * self._dollars("input" if self.cache_read is None else "cache_read")
-        cost += written * self._dollars("input" if self.cache_write is None else "cache_write")
+        fresh = {
+            name: max(0, count - usage.cache_read_by_modality.get(name, 0))
+            for name, count in usage.input_by_modality.items()
+        }
+        cost = _by_modality(plain, fresh, self.input, self.input_by_modality)
+        cost += _by_modality(
+            usage.output_tokens, usage.output_by_modality, self.output, self.output_by_modality
+        )
+        cost += read * _dollars(self.input if self.cache_read is None else self.cache_read)
+        cost += written * _dollars(self.input if self.cache_write is None else self.cache_write)
         return cost / _MILLION
 
-    def _dollars(self, name: str) -> Decimal:
-        given = getattr(self, name)
-        try:
-            dollars = Decimal(str(given))
-        except InvalidOperation:
-            dollars = Decimal(-1)
-        is_price = dollars.is_finite() and dollars >= 0
-        require(is_price, f"{name} must be US dollars for a million tokens, not {given!r}")
-        return dollars
+
+def _by_modality(
+    tokens: int,
+    counts: Mapping[str, int],
+    price: Decimal | str | float,
+    prices: Mapping[str, Decimal | str | float],
+) -> Decimal:
+    """What these tokens cost, of which some have a price of their own."""
+    cost, rest = Decimal(0), tokens
+    for modality, own in prices.items():
+        count = min(rest, counts.get(modality, 0))
+        cost += count * _dollars(own)
+        rest -= count
+    return cost + rest * _dollars(price)
+
+
+def _dollars(given: object, name: str = "a price") -> Decimal:
+    try:
+        dollars = Decimal(str(given))
+    except InvalidOperation:
+        dollars = Decimal(-1)
+    is_price = dollars.is_finite() and dollars >= 0
+    require(is_price, f"{name} must be US dollars for a million tokens, not {given!r}")
+    return dollars
+
+
+_LISTED = ("image", "audio", "video")
+"""Modalities that have prices of their own in the list."""
+
+
+def _listed_counts(usage: Usage) -> dict[str, int]:
+    """The tokens of other things than text, under the list's names."""
+    forms = {
+        "input_{}_tokens": usage.input_by_modality,
+        "output_{}_tokens": usage.output_by_modality,
+        "cache_{}_read_tokens": usage.cache_read_by_modality,
+    }
+    return {
+        form.format(name): counts[name]
+        for form, counts in forms.items()
+        for name in _LISTED
+        if name in counts
+    }
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,6 +151,7 @@ class ListedPrices:
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cache_read_tokens,
             cache_write_tokens=usage.cache_write_tokens,
+            **_listed_counts(usage),
         )
         try:
             price = self.model.calc_price(counted, self.provider)

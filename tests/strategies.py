@@ -79,6 +79,7 @@ usages = st.builds(
 summed_usages = st.builds(
     Usage,
     input_tokens=or_none(counts),
+    output_by_modality=st.dictionaries(st.sampled_from(["text", "image"]), counts, max_size=2),
     estimated=st.booleans(),
     attempts=st.lists(usages, max_size=2).map(tuple),
 )

@@ -41,6 +41,24 @@ INVOICES = {
     "reasoning is part of the answer": (Usage(1000, 100, reasoning_tokens=90), "0.003"),
     "an estimate": (Usage(1000, 100, estimated=True), "0.003"),
     "nothing": (Usage(0, 0), "0"),
+    "pictures and sounds": (
+        Usage(1000, 100, input_by_modality={"audio": 400}, output_by_modality={"image": 90}),
+        "0.0109",
+    ),
+    "a sound that was cached": (
+        Usage(
+            1000,
+            100,
+            cache_read_tokens=600,
+            input_by_modality={"audio": 400},
+            cache_read_by_modality={"audio": 300},
+        ),
+        "0.00232",
+    ),
+    "more by modality than in all": (
+        Usage(10, 0, input_by_modality={"audio": 400, "video": 7}),
+        "0.00006",
+    ),
     "more cached than read": (Usage(100, 0, cache_read_tokens=200), "0.00004"),
 }
 
@@ -48,8 +66,15 @@ INVOICES = {
 @pytest.mark.parametrize("name", INVOICES)
 def test_an_invoice_made_by_hand(name: str) -> None:
     usage, dollars = INVOICES[name]
-    cost = Prices("2", "10", cache_read="0.2", cache_write="2.5").cost(usage)
-    assert cost == Decimal(dollars)
+    prices = Prices(
+        "2",
+        "10",
+        cache_read="0.2",
+        cache_write="2.5",
+        input_by_modality={"audio": "6"},
+        output_by_modality={"image": "80"},
+    )
+    assert prices.cost(usage) == Decimal(dollars)
 
 
 @pytest.mark.parametrize("usage", [Usage(), Usage(10), Usage(None, 10)])
@@ -61,6 +86,11 @@ def test_tokens_that_nobody_reported_have_no_cost(usage: Usage) -> None:
 def test_a_price_is_a_number_from_0_on(given: Any) -> None:
     with pytest.raises(ValueError, match="output must be US dollars for a million tokens"):
         Prices("1", given)
+
+
+def test_a_price_by_modality_is_a_number_too() -> None:
+    with pytest.raises(ValueError, match=r"output_by_modality\['image'\] must be US dollars"):
+        Prices("1", "2", output_by_modality={"image": "-1"})
 
 
 async def cost(provider: ScriptedProvider, **options: Any) -> Usage:
@@ -200,6 +230,27 @@ def test_the_list_knows_models_by_their_address() -> None:
     assert listed_prices(OPENAI, "gpt-5-mini-2025-08-07") is not None
     assert listed_prices("https://models.example/v1", "gpt-5-mini") is None
     assert catalogue.lookup("openai:a-model-of-mine") is None
+
+
+def test_the_list_knows_prices_by_modality() -> None:
+    """Of one picture: 1,290 tokens at 30 dollars a million, not at 2.5. Of a sound: 1 dollar, cached 0.1."""
+    pytest.importorskip("genai_prices")
+    google = "https://generativelanguage.googleapis.com"
+    painter = listed_prices(google, "gemini-2.5-flash-image")
+    assert painter is not None
+    picture = Usage(1000, 1290, output_by_modality={"image": 1290})
+    assert painter.cost(picture) == Decimal("0.0390")
+    assert painter.cost(Usage(1000, 1290)) == Decimal("0.003525")
+    listener = listed_prices(google, "gemini-2.5-flash")
+    assert listener is not None
+    sound = Usage(
+        1000,
+        100,
+        cache_read_tokens=200,
+        input_by_modality={"text": 300, "audio": 700},
+        cache_read_by_modality={"text": 50, "audio": 150},
+    )
+    assert listener.cost(sound) == Decimal("0.0008915")
 
 
 def test_what_is_priced_otherwise_than_by_tokens_has_no_cost() -> None:

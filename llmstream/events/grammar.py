@@ -46,7 +46,7 @@ from llmstream.events.types import (
     error,
     failure_of,
 )
-from llmstream.messages import FinishReason, Message, Usage, total_cost
+from llmstream.messages import FinishReason, Message, Usage, total_by_modality, total_cost
 from llmstream.plain_values import amended
 
 TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
@@ -347,6 +347,7 @@ _COUNTS = (
     "cache_write_tokens",
     "reasoning_tokens",
 )
+_BY_MODALITY = ("input_by_modality", "output_by_modality", "cache_read_by_modality")
 
 
 def _sum(usages: Sequence[Usage | None]) -> Usage | None:
@@ -360,5 +361,7 @@ def _sum(usages: Sequence[Usage | None]) -> Usage | None:
         reported = [count for usage in known if (count := getattr(usage, name)) is not None]
         if reported:
             setattr(total, name, sum(reported))
+    for name in _BY_MODALITY:
+        setattr(total, name, total_by_modality(getattr(usage, name) for usage in known))
     total.cost = total_cost(known) if len(known) == len(usages) else None
     return total

@@ -10,6 +10,7 @@ from typing import Any
 from llmstream.checks import as_object
 from llmstream.messages import Usage
 from llmstream.wire.json_fields import as_count
+from llmstream.wire.modalities import read_members
 
 _FIELDS = (
     "input_tokens",
@@ -17,6 +18,9 @@ _FIELDS = (
     "cache_read_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
+    "input_by_modality",
+    "output_by_modality",
+    "cache_read_by_modality",
     "cost",
 )
 _TICKS = 10_000_000_000
@@ -29,7 +33,7 @@ def overlay(before: Usage | None, usage: Usage | None) -> Usage | None:
     for name in _FIELDS:
         for one in (before, usage):
             value = getattr(one, name, None)
-            if value is not None:
+            if value is not None and value != {}:
                 counts[name] = value
     return Usage(**counts) if counts else None
 
@@ -47,10 +51,10 @@ _NAMES = (
 _OF_INPUT = (("cached_tokens", "cache_read_tokens"), ("cache_write_tokens", "cache_write_tokens"))
 _OF_OUTPUT = (("reasoning_tokens", "reasoning_tokens"),)
 _DETAILS = (
-    ("prompt_tokens_details", _OF_INPUT),
-    ("completion_tokens_details", _OF_OUTPUT),
-    ("input_tokens_details", _OF_INPUT),
-    ("output_tokens_details", _OF_OUTPUT),
+    ("prompt_tokens_details", _OF_INPUT, "input_by_modality"),
+    ("completion_tokens_details", _OF_OUTPUT, "output_by_modality"),
+    ("input_tokens_details", _OF_INPUT, "input_by_modality"),
+    ("output_tokens_details", _OF_OUTPUT, "output_by_modality"),
 )
 
 
@@ -59,9 +63,13 @@ def read_counts(usage: Any) -> dict[str, Any]:
     usage = as_object(usage)
     counts: dict[str, Any] = {}
     _read(usage, _NAMES, counts)
-    for place, names in _DETAILS:
+    for place, names, by_modality in _DETAILS:
         if place in usage:
-            _read(as_object(usage[place]), names, counts)
+            details = as_object(usage[place])
+            _read(details, names, counts)
+            modalities = read_members(details)
+            if modalities:
+                counts[by_modality] = modalities
     cost = _read_cost(usage)
     if cost is not None:
         counts["cost"] = cost

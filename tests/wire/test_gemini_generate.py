@@ -594,7 +594,7 @@ def test_usage_adds_thoughts_and_tools_and_overlays_field_by_field():
 def test_counts_by_modality_stand_in_for_a_total():
     details = [{"modality": "TEXT", "tokenCount": 3}, {"modality": "IMAGE", "tokenCount": 258}]
     last = last_of(chunk(text("a"), finish="STOP", usage={"promptTokensDetails": details}))
-    assert last.usage == Usage(261)
+    assert last.usage == Usage(261, input_by_modality={"text": 3, "image": 258})
 
 
 # --- frames as others send them ----------------------------------------------------------------------------

@@ -70,7 +70,7 @@ class GenerateDecoder(Decoder):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._candidate: int | None = None  # the index of the one that is the answer
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, Any] = {}
         self._grounding = Grounding()
         self._prose: list[str] = []  # all text, for the places of sources
         self._streamed: dict[OpenCall, PartialArguments] = {}  # calls whose arguments go on

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.checks import as_object
-from llmstream.messages import Usage
+from llmstream.messages import Usage, total_by_modality
 from llmstream.wire.json_fields import as_count, as_list, present
+from llmstream.wire.modalities import read_list, render_list
 
 _PROMPT, _TOOLS, _CACHED = "promptTokenCount", "toolUsePromptTokenCount", "cachedContentTokenCount"
 _ANSWER, _THOUGHTS = "candidatesTokenCount", "thoughtsTokenCount"
@@ -23,15 +24,17 @@ _DETAILS = {
     _THOUGHTS: "",
 }
 """The counts, and the lists that say of what modality they are."""
+_COUNT = "tokenCount"
 
 
-def read_counts(usage: Mapping[str, Any]) -> dict[str, int]:
-    """The counts of one chunk, under Google's names."""
-    counts: dict[str, int] = {}
+def read_counts(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of one chunk, and those by modality, under Google's names."""
+    counts: dict[str, Any] = {}
     for name, details in _DETAILS.items():
         count = as_count(usage.get(name))
-        if count is None and details in usage:
-            count = _sum_of(usage[details])
+        if details in usage:
+            counts[details] = read_list(usage[details], _COUNT)
+            count = _sum_of(usage[details]) if count is None else count
         if count is not None:
             counts[name] = count
     return counts
@@ -39,12 +42,12 @@ def read_counts(usage: Mapping[str, Any]) -> dict[str, int]:
 
 def _sum_of(details: Any) -> int | None:
     """The tokens of all modalities."""
-    counts = [as_count(as_object(each).get("tokenCount")) for each in as_list(details)]
+    counts = [as_count(as_object(each).get(_COUNT)) for each in as_list(details)]
     found = [count for count in counts if count is not None]
     return sum(found) if found else None
 
 
-def usage_of(counts: Mapping[str, int]) -> Usage | None:
+def usage_of(counts: Mapping[str, Any]) -> Usage | None:
     """The usage with these counts; None if there are none."""
     if not counts:
         return None
@@ -53,10 +56,17 @@ def usage_of(counts: Mapping[str, int]) -> Usage | None:
         output_tokens=_added(counts, _ANSWER, _THOUGHTS),
         cache_read_tokens=counts.get(_CACHED),
         reasoning_tokens=counts.get(_THOUGHTS),
+        input_by_modality=_by_modality(counts, _PROMPT, _TOOLS),
+        output_by_modality=_by_modality(counts, _ANSWER),
+        cache_read_by_modality=_by_modality(counts, _CACHED),
     )
 
 
-def _added(counts: Mapping[str, int], *names: str) -> int | None:
+def _by_modality(counts: Mapping[str, Any], *names: str) -> dict[str, int]:
+    return total_by_modality(counts.get(_DETAILS[name], {}) for name in names)
+
+
+def _added(counts: Mapping[str, Any], *names: str) -> int | None:
     found = [counts[name] for name in names if name in counts]
     return sum(found) if found else None
 
@@ -73,4 +83,11 @@ def render_usage(usage: Usage | None) -> dict[str, Any]:
         totalTokenCount=usage.total_tokens,
         cachedContentTokenCount=usage.cache_read_tokens,
         thoughtsTokenCount=thoughts,
+        promptTokensDetails=_list(usage.input_by_modality),
+        cacheTokensDetails=_list(usage.cache_read_by_modality),
+        candidatesTokensDetails=_list(usage.output_by_modality),
     )
+
+
+def _list(tokens: Mapping[str, int]) -> list[dict[str, Any]] | None:
+    return render_list(tokens, _COUNT, upper=True) or None

@@ -50,7 +50,7 @@ class InteractionsDecoder(StepReader):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, Any] = {}
         self._continuation: str | None = None
         self._event_id: str | None = None
 

@@ -32,6 +32,7 @@ from llmstream.provider_data import own_notes
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.event_encoder import EventEncoder, Writer, ending_word, sayable_failure
 from llmstream.wire.json_fields import present
+from llmstream.wire.modalities import render_members
 from llmstream.wire.outbound import json_bytes
 
 _REASONS = {
@@ -237,9 +238,13 @@ def render_usage(usage: Usage) -> dict[str, Any]:
         completion_tokens=usage.output_tokens,
         total_tokens=usage.total_tokens,
         prompt_tokens_details=present(
-            cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens
+            cached_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            **render_members(usage.input_by_modality),
         ),
-        completion_tokens_details=present(reasoning_tokens=usage.reasoning_tokens),
+        completion_tokens_details=present(
+            reasoning_tokens=usage.reasoning_tokens, **render_members(usage.output_by_modality)
+        ),
     )
     return rendered
 

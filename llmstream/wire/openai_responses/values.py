@@ -10,6 +10,7 @@ from llmstream.messages import Source, Usage
 from llmstream.provider_data import own_notes
 from llmstream.wire.error_body import parse_error
 from llmstream.wire.json_fields import present
+from llmstream.wire.modalities import render_members
 from llmstream.wire.openai_responses.items import FORMAT
 
 _CODES = {
@@ -56,13 +57,18 @@ def parse_annotation(annotation: dict[str, Any]) -> Source | None:
 def render_usage(usage: Usage) -> dict[str, Any]:
     """The `usage` object; what was not reported is left out."""
     read = present(
-        cached_tokens=usage.cache_read_tokens, cache_write_tokens=usage.cache_write_tokens
+        cached_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        **render_members(usage.input_by_modality),
+    )
+    written = present(
+        reasoning_tokens=usage.reasoning_tokens, **render_members(usage.output_by_modality)
     )
     return present(
         input_tokens=usage.input_tokens,
         input_tokens_details=read,
         output_tokens=usage.output_tokens,
-        output_tokens_details=present(reasoning_tokens=usage.reasoning_tokens),
+        output_tokens_details=written,
         total_tokens=usage.total_tokens,
     )
 
