@@ -6,16 +6,17 @@
 import asyncio
 from typing import Any
 
-from llmstream import ErrorInfo, LLMClient, RetryPolicy
+from llmstream import LLMClient, LLMError
 from llmstream.conversations import (
     ChatContext,
+    ChatRequest,
     ConversationClient,
-    ConversationRequest,
     Document,
     SessionContext,
     StreamingChatRequest,
 )
-from llmstream.providers import ScriptItem, SimulatorProvider
+from llmstream.providers import SimulatorProvider
+from llmstream.testing import FaultServer
 
 QUESTION = "Explain the different tax regimes in Mexico for technology companies"
 FOUND = [
@@ -98,30 +99,26 @@ async def streaming_with_sources() -> dict[str, Any]:
 
 
 async def streaming_with_error_handling() -> None:
-    """The connection breaks in the middle; the same question, asked again, is the same turn and not a second one."""
-    broken: list[ScriptItem] = [
-        "Companies pay ",
-        ErrorInfo("connection", "connection reset by peer"),
-    ]
-    provider = SimulatorProvider(script=[broken, ["Companies pay 30%."]])
-    model = LLMClient(provider=provider, retry=RetryPolicy(max_attempts=1))
-    async with ConversationClient(model) as client:
+    """A server really resets the connection in the middle. What it was is told by kind, not by words."""
+    async with (
+        FaultServer("reset-mid-answer", "ok") as server,
+        LLMClient("openai:m", api_key="any-key-will-do", base_url=server.url("openai")) as model,
+        ConversationClient(model) as client,
+    ):
         context = await begin(client)
         request = StreamingChatRequest(query=QUESTION)
         try:
             async for chunk in client.chat_stream(context=context, request=request):
                 if chunk.content:
                     print(chunk.content, end="", flush=True)
-        except Exception as stream_error:  # noqa: BLE001  # whatever it was, there is a second way
+        except LLMError as stream_error:
             print(f"\nError during streaming: {stream_error}")
-            if "connection reset" in str(stream_error).lower():
-                print("Connection was reset. This could be due to network issues.")
-            elif "timeout" in str(stream_error).lower():
-                print("Stream timed out. The response might be too large.")
+            if stream_error.info.kind in ("connection", "truncated"):
+                print("The connection broke. This could be due to network issues.")
+            elif stream_error.info.kind == "timeout":
+                print(f"Too slow: {stream_error.info.code}. The response might be too large.")
             print("\nAttempting to get a non-streaming response instead...")
-            response = await client.chat(
-                context=context, request=ConversationRequest(query=request.query)
-            )
+            response = await client.chat(context=context, request=ChatRequest(query=request.query))
             print(f"\nFallback response: {response.message_content}")
         conversation = await client.conversation(context)
         print(f"{len(await conversation.history())} messages in the conversation")

@@ -26,7 +26,7 @@ EXPORTS = {
     "llmstream.client": "CallOptions LLMClient Stream",
     "llmstream.clock": "Clock LoopClock Timer",
     "llmstream.conversations": """
-        AccessError ChatContext ChatResponse CitationSource ContextPolicy ContextTooLongError Conversation
+        AccessError ChatContext ChatRequest ChatResponse CitationSource ContextPolicy ContextTooLongError Conversation
         ConversationBusyError ConversationClient ConversationError ConversationLimitError ConversationRequest
         Document ImportFormatError MemoryStore RedisStore SQLiteStore Session SessionContext StartConversation Store
         StoreError StoreFullError StoreLimits StreamingChatRequest StreamingChunk Turn TurnError estimate_tokens

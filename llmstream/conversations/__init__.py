@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from llmstream.conversations.models import (
         ChatContext,
+        ChatRequest,
         ChatResponse,
         CitationSource,
         ConversationRequest,
@@ -69,6 +70,7 @@ _HOME = {
         "ChatContext",
         "ChatResponse",
         "CitationSource",
+        "ChatRequest",
         "ConversationRequest",
         "Session",
         "SessionContext",
@@ -86,6 +88,7 @@ _HOME = {
 __all__ = [
     "AccessError",
     "ChatContext",
+    "ChatRequest",
     "ChatResponse",
     "CitationSource",
     "ContextPolicy",

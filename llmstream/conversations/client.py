@@ -87,6 +87,7 @@ class ConversationClient:
         if store is None or isinstance(store, str | os.PathLike):
             store = self._own_store = _own(store)
         self._store = store
+        self._hint = _OWN_MEMORY if isinstance(self._own_store, MemoryStore) else ""
         self._settings = Settings(client, store, policy, tools, confirm, max_rounds, lease, wait)
 
     async def session(self, context: SessionContext) -> Session:
@@ -217,7 +218,7 @@ class ConversationClient:
             _hash(context.token), session.token_hash if session is not None else _NO_HASH
         )
         if session is None or not known:
-            raise AccessError
+            raise AccessError(self._hint)
         return session.owner
 
     async def _open(self, context: ChatContext) -> ConversationRecord:
@@ -229,7 +230,7 @@ class ConversationClient:
             )
         record = await self._store.conversation(context.conversation_id)
         if record is None or record.owner != owner:
-            raise AccessError
+            raise AccessError(self._hint)
         return record
 
     async def _fork(self, context: ChatContext, turns: Sequence[Turn]) -> Conversation:
@@ -261,6 +262,10 @@ def _owner_of(context: SessionContext) -> Owner:
 
 
 _NO_HASH = "0" * 64
+_OWN_MEMORY = (
+    "; this ConversationClient keeps them in its own memory: one that is made for each request needs "
+    'store="chats.db", or another store that all share'
+)
 
 
 def _hash(token: str) -> str:

@@ -34,12 +34,13 @@ class ConversationError(LLMStreamError):
 class AccessError(ConversationError):
     """The session, its token or the conversation is unknown, or belongs to somebody else.
 
-    One message for all of them: whoever guesses ids learns nothing.
+    One message for all of them: whoever guesses ids learns nothing. `hint` is for the programmer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hint: str = "") -> None:
         super().__init__(
             "no such session or conversation, or the token doesn't open it: start or resume a session"
+            + hint
         )
 
 

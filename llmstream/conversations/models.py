@@ -130,6 +130,10 @@ class ConversationRequest(_Given):
         return {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
 
 
+ChatRequest = ConversationRequest
+"""The name that programs written for another service use. `llmstream.ChatRequest` is a request to a model."""
+
+
 class StreamingChatRequest(ConversationRequest):
     """A turn for `chat_stream`. With `stream=False` the answer is one chunk."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Generic
@@ -117,15 +118,26 @@ class RouterWithDispatcher(Router[R]):
         dispatcher.check()
         self.dispatcher = dispatcher
 
-    async def route_request(self, text: str) -> AsyncGenerator[AnyEvent, None]:
+    async def route_request(self, user_request: str) -> AsyncGenerator[AnyEvent, None]:
         """Classify the request and give the stream that answers it, which begins with STATUS(kind="routed").
 
-        The status's `data` has `route`, `by` (the strategy), and where there are any `score` and `failed`. What goes
-        wrong with a handler is an ERROR in the stream. Raises, before there is a stream, TypeError or ValueError for
-        what is no text or has no words. In a web endpoint: `return respond(request, await router.route_request(text))`.
+        A subclass with a `classify` of its own, async or not, decides by it. The status's `data` has `route`, `by` (the
+        strategy), and where there are any `score` and `failed`. What goes wrong with a handler is an ERROR in the
+        stream. Raises, before there is a stream, TypeError or ValueError for what is no text or has no words. In a web
+        endpoint: `return respond(request, await router.route_request(text))`.
         """
-        decision = await self.decide(text)
-        return await self.dispatcher.dispatch(decision.route, text, ahead=(decision.status(),))
+        decision = await self._decide(user_request)
+        ahead = (decision.status(),)
+        return await self.dispatcher.dispatch(decision.route, user_request, ahead=ahead)
+
+    async def _decide(self, text: str) -> Decision[R]:
+        """What `decide` says, or the `classify` of a subclass."""
+        if type(self).classify is Router.classify:
+            return await self.decide(text)
+        check_request(text)
+        found: Any = self.classify(text)
+        route = await found if inspect.isawaitable(found) else found
+        return Decision(parse_route(self.routes, route), "classify")
 
 
 def _name(strategy: Callable[..., Any]) -> str:

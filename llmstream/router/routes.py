@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
@@ -81,6 +82,12 @@ def parse_route(routes: type[R], value: Any) -> R:
         return routes(value)
     except ValueError:
         named = ", ".join(map(str, routes))
+        if isinstance(value, Coroutine):
+            value.close()
+            raise ConfigurationError(
+                f"a coroutine is no route of {routes.__name__}: await what classifies, as in "
+                "`await router.classify(text)`"
+            ) from None
         raise ConfigurationError(
             f"{type(value).__name__} that is no route of {routes.__name__}: {named}"
         ) from None

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -216,16 +217,20 @@ def _named(faults: Sequence[str | Play]) -> list[Fault]:
         if callable(fault):
             plays.append(Fault(getattr(fault, "__name__", "own"), "own", "", fault, ()))
             continue
-        require(
-            fault in FAULTS,
-            f"there is no fault {fault!r}; llmstream.testing.FAULTS lists them",
-        )
+        require(fault in FAULTS, _unknown(fault))
         require(
             FAULTS[fault].stage != "listen" or len(faults) == 1,
             f"{fault!r} can't stand beside another fault: a server listens or it does not",
         )
         plays.append(FAULTS[fault])
     return plays
+
+
+def _unknown(name: str) -> str:
+    """What is wrong with a fault's name, and what may be meant: those that begin with it, or look like it."""
+    near = [each for each in FAULTS if each.startswith(name)] or get_close_matches(name, FAULTS)
+    meant = f": do you mean {' or '.join(near[:3])}?" if near else ""
+    return f"there is no fault {name!r}{meant}; llmstream.testing.FAULTS lists them"
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -1,14 +1,15 @@
 """Conversations for clients of `/api/chat/stream`: over a WebSocket, or over HTTP as server-sent events.
 
 Each message is a StreamingChunk as JSON: `content` where there are words, those of a refusal too, `is_complete`, and
-with the last one `sources`, a list of `{"title", "relevance"}`. A retry is `{"retry": {"delay", "discard"},
-"is_complete": false}`; `discard` means that what came so far is void: what stands of it, said in earlier tool rounds,
-comes again. A failure is `{"error", "request_id"}`, and then nothing more comes. Over HTTP an EventSource that comes
-back after the end hears 204 and stops, and after a cut it is answered anew, as a `discard` says.
+with the last one `sources`: of each its `title`, its `relevance_score`, which is also called `relevance`, and where
+they are known `url` and `excerpt`. A retry is `{"retry": {"delay", "discard"}, "is_complete": false}`; `discard` means
+that what came so far is void: what stands of it, said in earlier tool rounds, comes again. A failure is `{"error",
+"request_id"}`, and then nothing more comes. Over HTTP an EventSource that comes back after the end hears 204 and stops,
+and after a cut it is answered anew, as a `discard` says.
 
-A session, with a conversation, begins with `POST /api/chat/session`, whose token is then asked for; whoever has a key
-is the same user in all of their sessions. The token may stand in the URL, since EventSource can't send headers, but the
-header `X-Session-Token` keeps it out of logs.
+A session, with a conversation, begins with `POST /api/chat/session`, whose token is then asked for; its body may be
+empty, or `{"title": …}`. Whoever has a key is the same user in all of their sessions. The token may stand in the URL,
+since EventSource can't send headers, but the header `X-Session-Token` keeps it out of logs.
 """
 
 from __future__ import annotations
@@ -41,14 +42,16 @@ from llmstream.web.errors import RefusedError
 from llmstream.web.exceptions import conversation_refusal
 from llmstream.web.native_encoders import SseEncoder
 from llmstream.web.negotiation import Choice, Form, ResponseMode
-from llmstream.web.request_body import parse_json, run_aside
+from llmstream.web.request_body import parse_json, read_body, run_aside
 from llmstream.web.token_bound import default_tokens
 from llmstream.web.websocket import send_events
+from llmstream.wire.json_fields import present
 
 PLACE = {"instance_id": "llmstream", "project_id": "chat"}
 """Whose conversations these are, beside the name of the key's holder."""
 _PATIENCE = 30.0
 """Seconds that an open WebSocket may take to ask."""
+_USER = "user_id: a client can't say who it is. The server knows its users by their keys."
 _WANTED = "Send one JSON object as a text message."
 
 
@@ -61,6 +64,14 @@ class Query(BaseModel):
     session_id: str = Field(min_length=1, max_length=256)
     conversation_id: str = Field(min_length=1, max_length=256)
     token: str = Field(min_length=1, max_length=256, repr=False)
+
+
+class Begin(BaseModel):
+    """The body of `POST /api/chat/session`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    title: str | None = Field(default=None, max_length=1_000)
 
 
 class ChunkEncoder(SseEncoder):
@@ -126,8 +137,7 @@ class ChunkBuilder:
         sources = self._sources.items
         if not sources and event.message is not None:
             sources = event.message.sources
-        cited = [{"title": each.title, "relevance": each.relevance_score} for each in sources]
-        return {"sources": cited}
+        return {"sources": [*map(_cited, sources)]}
 
 
 class Conversing:
@@ -138,16 +148,29 @@ class Conversing:
 
     async def session(self, request: Request) -> Response:
         """`POST /api/chat/session`: a session and a conversation in it, for whoever asks."""
+        begin = await self._read_begin(request)
         who = request.state.who if request.state.keyed else f"guest-{secrets.token_hex(8)}"
         conversations = await self._service.conversations.get()
         try:
             session = await conversations.session(SessionContext(user_id=who, **PLACE))
             context = ChatContext(session_id=session.session_id, token=session.token)
-            conversation = await conversations.start_conversation(context)
+            conversation = await conversations.start_conversation(context, begin.model_dump())
         except ConversationError as problem:
             raise conversation_refusal(problem) from problem
         ids = {"session_id": session.session_id, "conversation_id": conversation.conversation_id}
         return JSONResponse({**ids, "token": session.token}, 201, {"cache-control": "no-store"})
+
+    async def _read_begin(self, request: Request) -> Begin:
+        """The body, which may be empty. Raises RefusedError."""
+        limits = self._service.limits
+        data = await read_body(request, limits)
+        given = parse_json(data, limits) if data.strip() else {}
+        require(isinstance(given, dict), 'Send a JSON object such as {"title": "Taxes"}.', invalid)
+        require("user_id" not in given, _USER, invalid)
+        try:
+            return Begin.model_validate(given)
+        except ValidationError as problem:
+            raise refusal_of(problem) from None
 
     async def stream_http(self, request: Request) -> Response:
         """`GET /api/chat/stream-http`."""
@@ -213,6 +236,13 @@ class Conversing:
         asked: dict[str, Any] = await run_aside(len(text), partial(parse_json, text, limits))
         require(isinstance(asked, dict), _WANTED, invalid)
         return asked
+
+
+def _cited(source: Source) -> dict[str, Any]:
+    """A source under the names that clients read."""
+    score = source.relevance_score
+    shown = {"title": source.title, "relevance": score, "relevance_score": score}
+    return {**shown, **present(url=source.url, excerpt=source.excerpt)}
 
 
 def _restart(delay: float, *, discard: bool) -> dict[str, Any]:

@@ -138,6 +138,12 @@ def _asking() -> dict[str, Any]:
     }
 
 
+def _title() -> dict[str, Any]:
+    """A body that may be left out."""
+    schema = {"type": "object", "properties": {"title": {"type": ["string", "null"]}}}
+    return {"content": {"application/json": {"schema": schema}}}
+
+
 def _conversations() -> dict[str, Any]:
     """Questions in a conversation that the server keeps."""
     session = _object("session_id", "conversation_id", "token")
@@ -148,7 +154,9 @@ def _conversations() -> dict[str, Any]:
     ]
     chunks = _given("text/event-stream", _sse("Chunk"), item=True)
     return {
-        "/api/chat/session": {"post": _operation("Begin a conversation", {"201": _json(session)})},
+        "/api/chat/session": {
+            "post": _operation("Begin a conversation", {"201": _json(session)}, _title())
+        },
         "/api/chat/stream-http": {
             "get": _operation(
                 "Ask in a conversation",

@@ -35,7 +35,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from llmstream.events.flow import Flow, Upstream
+from llmstream.events.flow import Batched, Flow, Upstream
 from llmstream.events.types import EventType, StreamEvent
 from llmstream.log import get_logger
 from llmstream.web.answer_head import AnswerHead
@@ -45,6 +45,7 @@ from llmstream.web.delivery import cut_off
 from llmstream.web.errors import new_request_id, render_error
 from llmstream.web.exceptions import http_refusal
 from llmstream.web.http_delivery import HttpDelivery
+from llmstream.web.loose_items import Items, LooseItems
 from llmstream.web.native_encoders import LAST, AbortedError, Outgoing, SseEncoder, gap, outgoing
 from llmstream.web.negotiation import (
     FORMS,
@@ -68,6 +69,9 @@ _FIXED = (b"content-type", b"x-request-id")
 class EventStreamResponse(Response):
     """An answer as it comes. Closes `events`; works wherever a Starlette Response does, FastAPI among it.
 
+    `events` may also be pieces of text, or the chunks of `ConversationClient.chat_stream`, as
+    `llmstream.web.loose_items` says.
+
     `encoder` says how it is written (None: as server-sent events), `render_error` what an HTTP error's body is.
     `heartbeat` and `write_timeout` are seconds; None: none. After `max_answer` bytes, from the provider or to the
     client, the answer ends in an ERROR, which isn't tried again; None: it may go on for ever.
@@ -80,7 +84,7 @@ class EventStreamResponse(Response):
 
     def __init__(
         self,
-        events: AsyncIterable[StreamEvent],
+        events: Items | Batched,
         encoder: Outgoing | None = None,
         *,
         request_id: str | None = None,
@@ -93,7 +97,8 @@ class EventStreamResponse(Response):
         rate_limits: str | None = None,
         verbatim: str | None = None,
     ) -> None:
-        self._given, self._events = events, Upstream(events)
+        self._given = _given(events)
+        self._events = Upstream(self._given)
         self._encoder = encoder or outgoing(Form.SSE)
         self.request_id = request_id or new_request_id()
         self._heartbeat = heartbeat if self._encoder.keep_alive else None
@@ -173,6 +178,10 @@ class EventStreamResponse(Response):
         }
 
 
+def _given(events: Items | Batched) -> LooseItems | Batched:
+    return events if isinstance(events, Batched) else LooseItems(events)
+
+
 @lru_cache(maxsize=32)
 def _common_headers(
     content_type: str, own: tuple[tuple[str, str], ...]
@@ -197,7 +206,7 @@ def _encode_header(name: str, value: str) -> tuple[bytes, bytes]:
 
 def respond(
     request: Request,
-    events: AsyncIterable[StreamEvent],
+    events: Items | Batched,
     *,
     choice: Choice | None = None,
     flag: bool | None = None,
@@ -221,7 +230,7 @@ def respond(
     try:
         choice = choice or choose(request, flag=flag, default=default, offer=offer)
     except HTTPException as problem:
-        return Refusal(http_refusal(problem).info, request_id, events)
+        return Refusal(http_refusal(problem).info, request_id, _given(events))
     return EventStreamResponse(
         events,
         encoder or outgoing(choice.form, whole=choice.mode is ResponseMode.BATCH),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from llmstream.web.client_watch import by_listening
 from llmstream.web.client_writer import SlowClientError
 from llmstream.web.delivery import Delivery, cut_off
 from llmstream.web.errors import new_request_id, render_error
+from llmstream.web.loose_items import Items, LooseItems
 from llmstream.web.native_encoders import render_json
 
 Render = Callable[[StreamEvent, str], Any]
@@ -31,7 +32,7 @@ def render_event(event: StreamEvent, request_id: str) -> Any:
 
 async def send_events(
     websocket: WebSocket,
-    events: AsyncIterable[StreamEvent],
+    events: Items,
     *,
     render: Render = render_event,
     request_id: str | None = None,
@@ -40,16 +41,15 @@ async def send_events(
 ) -> bool:
     """Send the events over an accepted WebSocket, and close them; True if all of them went out.
 
-    A client that leaves ends it at once, as does one that doesn't read for `write_timeout` seconds. `max_answer` is as
-    EventStreamResponse's; messages that it
-    sends meanwhile are dropped. What goes wrong is a last message with `error` and `request_id`. The last one is sent
-    when the events are closed, so what the client sends upon it is the caller's to receive. A client that leaves then
-    doesn't disturb the closing. The WebSocket stays open: `if await send_events(…): await websocket.close()`. The
-    server's own pings keep a silent one alive.
+    `events` and `max_answer` are as EventStreamResponse's. A client that leaves ends it at once, as does one that
+    doesn't read for `write_timeout` seconds; messages that it sends meanwhile are dropped. What goes wrong is a last
+    message with `error` and `request_id`. The last one is sent when the events are closed, so what the client sends
+    upon it is the caller's to receive. A client that leaves then doesn't disturb the closing. The WebSocket stays open:
+    `if await send_events(…): await websocket.close()`. The server's own pings keep a silent one alive.
     """
     delivery = WebSocketDelivery(
         websocket,
-        Upstream(events),
+        Upstream(LooseItems(events)),
         render,
         request_id=request_id or new_request_id(websocket.headers.get("x-request-id")),
         write_timeout=write_timeout,

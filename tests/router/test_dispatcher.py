@@ -733,3 +733,47 @@ def test_every_route_needs_a_handler_and_all_are_of_one_kind():
         ConfigurationError, match="the dispatcher is for AllowedValues, not for Others"
     ):
         RouterWithDispatcher(Others, [rules(TABLE)], dispatcher)
+
+
+async def test_a_subclass_that_classifies_by_itself_is_heard():
+    """As in programs that write their own `classify`, async or not."""
+
+    class ByLength(RouterWithDispatcher):
+        def classify(self, text):
+            return BILLING if len(text) > 3 else "support"
+
+    class ByLengthLater(RouterWithDispatcher):
+        async def classify(self, text):
+            return BILLING if len(text) > 3 else NOT_DEFINED
+
+    class Odd(RouterWithDispatcher):
+        def classify(self, text):
+            return 3
+
+    dispatcher = Dispatcher(AllowedValues)
+
+    @dispatcher.handler(BILLING, SUPPORT, NOT_DEFINED)
+    async def answer(text):
+        yield text
+
+    def made(kind):
+        return kind(AllowedValues, [rules({SUPPORT: ["x"]})], dispatcher)
+
+    for kind, route in ((ByLength, "billing"), (ByLengthLater, "billing")):
+        events = [event async for event in await made(kind).route_request(user_request="long")]
+        assert events[0].status.data == {"route": route, "by": "classify"}
+        assert "".join(event.text for event in events) == "long"
+    with pytest.raises(ValueError, match="empty"):
+        await made(ByLength).route_request("  ")
+    with pytest.raises(ConfigurationError, match="no route"):
+        await made(Odd).route_request("long")
+
+
+async def test_a_coroutine_that_nobody_awaited_is_told_what_to_write():
+    dispatcher = Dispatcher(AllowedValues)
+
+    async def classify():
+        return BILLING
+
+    with pytest.raises(ConfigurationError, match="await what classifies"):
+        await dispatcher.dispatch(classify(), "hi")

@@ -43,7 +43,10 @@ async def test_chunks_over_http() -> None:
         assert [json.loads(frame.data) for frame in frames(data)] == [
             {"content": "See ", "is_complete": False},
             {"content": "it.", "is_complete": False},
-            {"sources": [{"title": "Act", "relevance": 0.9}], "is_complete": True},
+            {
+                "sources": [{"title": "Act", "relevance": 0.9, "relevance_score": 0.9}],
+                "is_complete": True,
+            },
         ]
         status, headers, body = await fetch(port, query(ids))
         assert (status, headers["retry-after"], b"secret" in body) == (429, "2", False)
@@ -51,6 +54,34 @@ async def test_chunks_over_http() -> None:
         assert (await fetch(port, query(ids)))[0] == 400
         assert (await fetch(port, query(ids, token="wrong")))[0] == 404
         assert (await fetch(port, query(ids, query=""), x_session_token=token))[0] == 400
+
+
+async def test_a_source_s_address_and_words_are_told_under_the_names_that_pages_read() -> None:
+    source = Source(
+        title="Act", url="https://a.example", excerpt="Companies pay", relevance_score=1
+    )
+    app, _ = app_with(["a", source])
+    async with serving(app) as port:
+        (*_, last) = await talk(port, {"query": "hi", **await begin(port)})
+    (cited,) = last["sources"]
+    assert cited["relevance"] == cited["relevance_score"] == 1
+    assert (cited["url"], cited["excerpt"]) == ("https://a.example", "Companies pay")
+
+
+async def test_a_session_heeds_its_body() -> None:
+    app, _ = app_with()
+    async with serving(app) as port:
+        for body in (b"", b" ", b"{}", b'{"title": "Taxes"}', b'{"title": null}'):
+            assert (await post(port, "/api/chat/session", body))[0] == 201
+        for body, told in (
+            (b"nonsense", "JSON"),
+            (b"[]", "JSON object"),
+            (b'{"title": 3}', "title"),
+            (b'{"titel": "x"}', "titel"),
+            (b'{"user_id": "ann"}', "by their keys"),
+        ):
+            status, _, said = await post(port, "/api/chat/session", body)
+            assert (status, told in json.loads(said)["error"]) == (400, True), said
 
 
 async def test_a_conversation_that_the_server_keeps_goes_on_over_chat() -> None:
@@ -103,7 +134,10 @@ async def test_chunks_over_a_websocket() -> None:
         ids = await begin(port)
         chunks = await talk(port, {"query": "hi", **ids})
         assert "".join(chunk.get("content", "") for chunk in chunks) == "See it."
-        assert chunks[-1] == {"sources": [{"title": "Act", "relevance": 0.9}], "is_complete": True}
+        assert chunks[-1] == {
+            "sources": [{"title": "Act", "relevance": 0.9, "relevance_score": 0.9}],
+            "is_complete": True,
+        }
         first, last = await talk(port, {"query": "hi", **ids})
         assert first == {"content": "half", "is_complete": False}
         assert set(last) == {"error", "request_id"}
@@ -173,7 +207,7 @@ async def test_a_round_of_tools_that_begins_anew_voids_nothing_of_those_before_i
             shown, voided = "", voided + 1
         shown += chunk.get("content", "")
     assert (shown, voided) == ("A D", 2)
-    assert chunks[-1]["sources"] == [{"title": "Act", "relevance": 0.9}]
+    assert chunks[-1]["sources"] == [{"title": "Act", "relevance": 0.9, "relevance_score": 0.9}]
 
 
 async def test_an_event_source_stops_at_the_end_and_hears_that_it_missed_something() -> None:
