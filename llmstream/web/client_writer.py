@@ -149,6 +149,9 @@ class ClientWriter:
             if unwatch is not None:
                 unwatch()
             await self._stop_timer()
+            # Both lead back to this object, which then only the garbage collector could free.
+            del self._send_heartbeat
+            self._steps = None
         if self._interruption is not None:
             self._end_interruption(self._interruption, problem, task, others)
             return False
@@ -218,6 +221,7 @@ class ClientWriter:
     async def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._beating is not None:
             await stop(self._beating)
 

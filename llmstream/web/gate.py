@@ -117,7 +117,7 @@ class Gate:
                 record.key, record.limits = who, self._access.limits_of(who)
             # For endpoints that answer more than one request at a time.
             scope["state"]["slot"] = partial(self._slots.taken, who)
-            scope["state"]["recheck"] = partial(self._recheck, connection, who)
+            scope["state"]["recheck"] = partial(self._recheck, who)
             endpoint = self._endpoints.get(path) if record.method == "POST" else None
             with nullcontext() if public else self._slots.taken(who):
                 # The app turns its own RefusedErrors into responses.
@@ -147,7 +147,7 @@ class Gate:
             self._warn_of_plain_http(connection)
         return name
 
-    async def _recheck(self, connection: HTTPConnection, who: str) -> None:
+    async def _recheck(self, who: str, connection: HTTPConnection) -> None:
         """Raise RefusedError if the caller isn't known by this name any more: a connection may outlive its key."""
         if self._access.keys is not None and await self._identify(connection) != who:
             raise self._wrong_keys.refusal(sender(connection))

@@ -102,6 +102,11 @@ class _WatchedTransport:
         self.close = protocol.close
         self.is_closing = protocol.is_closing
 
+    def release(self) -> None:
+        """Behave as the transport does, without the protocol."""
+        self.close = self._transport.close
+        self.is_closing = self._transport.is_closing
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As the transport's, but for its socket: the addresses that it knows itself are cheaper to ask for."""
         if name == "socket":
@@ -171,7 +176,8 @@ class Bounded(_Base):
             WATCH: self._find_watch,
         }
         _bound_unread(transport, self.bounds.unread_size)
-        super().connection_made(_WatchedTransport(transport, self))  # type: ignore[arg-type]  # it behaves like one
+        self._watched = _WatchedTransport(transport, self)
+        super().connection_made(self._watched)  # type: ignore[arg-type]  # it behaves like one
         self._connections.leave(self._accepting)
         if self._connections.enter(self, self.client[0] if self.client else None, transport.abort):
             self._start_head_timer()
@@ -183,7 +189,12 @@ class Bounded(_Base):
         self._connections.leave(self)
         self._stop_timers()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn forgets it where the connection was reset
         self._tell_left()
+        # All of these lead back to this object, which then only the garbage collector could free.
+        self._watched.release()
+        self.app_state = {}
+        self.scope = self.cycle = None  # type: ignore[assignment]  # nothing of them is asked any more
 
     def data_received(self, data: bytes) -> None:
         """Read a request, or throw away what nobody wants."""
@@ -252,10 +263,10 @@ class Bounded(_Base):
 
     def _find_watch(self, receive: Receive) -> Watch | None:
         """How to hear that the client leaves; None where `receive` isn't this connection's, or has more to give."""
-        is_own = getattr(receive, "__self__", None) is self.cycle
-        return (
-            None if not is_own or self.cycle.more_body or self.cycle.disconnected else self._watch
-        )
+        cycle = self.cycle
+        if cycle is None or getattr(receive, "__self__", None) is not cycle:
+            return None
+        return None if cycle.more_body or cycle.disconnected else self._watch
 
     def _watch(self, leave: Callable[[], None]) -> Stop:
         self._leave = leave

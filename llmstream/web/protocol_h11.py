@@ -30,6 +30,11 @@ class BoundedH11(Bounded, H11Protocol):
             self, config.h11_max_incomplete_event_size or self.bounds.head_size
         )
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing of it stays behind."""
+        super().connection_lost(exc)
+        del self.conn  # it knows this object
+
     def _parse(self, data: bytes) -> None:
         H11Protocol.data_received(self, data)
 

@@ -275,7 +275,7 @@ class _ResponsesConnection:
 
     async def _answer_or_refuse(self, create: Create) -> None:
         try:
-            await self._websocket.state.recheck()
+            await self._websocket.state.recheck(self._websocket)
             with self._slot():
                 self._answering += 1
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
@@ -21,9 +22,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
+from llmstream import LLMClient
+from llmstream.testing import ScriptedProvider
 from llmstream.testing.certificates import server_context
+from llmstream.web import create_app
+from llmstream.web.client_writer import ClientWriter
 from llmstream.web.connections import MOST_CONNECTIONS, Bounds, Connections
-from llmstream.web.protocol import _WatchedTransport
+from llmstream.web.gate import HttpRequest
+from llmstream.web.http_delivery import HttpDelivery
+from llmstream.web.protocol import Bounded, _WatchedTransport
 from tests.web.serving import app_of, serving
 from tests.web.strangers import (
     http,
@@ -198,6 +205,40 @@ def test_addresses_are_those_that_uvicorn_finds_by_itself(kind, loop, tmp_path) 
         runner.run(connect())
     assert [ours for ours, _ in seen] == [theirs for _, theirs in seen]
     assert len(seen) == 3
+
+
+OURS = (_WatchedTransport, Bounded, ClientWriter, HttpDelivery, HttpRequest)
+ASKED = b'{"model": "scripted:m", "messages": [{"role": "user", "content": "hi"}], "stream": true}'
+CHAT = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+REQUESTS = (
+    (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", b"200"),
+    (CHAT + b"content-length: %d\r\n\r\n%b" % (len(ASKED), ASKED), b"[DONE]"),
+    (2 * (CHAT + b"content-length: %d\r\n\r\n%b" % (len(ASKED), ASKED)), b"[DONE]"),
+    (CHAT + b"content-length: 2\r\n\r\n{}", b"400"),
+    (b"GET /nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n", b"404"),
+)
+BROKEN = (b"GET / HTTP/1.1\r\nno header\r\n\r\n", b"400")
+
+
+@over_both
+async def test_a_connection_that_is_over_leaves_nothing_to_the_garbage_collector(parser) -> None:
+    """Its objects led back to each other, so the collector had thousands of them to look through."""
+    app = create_app(LLMClient(provider=ScriptedProvider(*[["Hello ", "there"]] * 9), model="m"))
+    # h11's own exceptions lead back to the frames that raised them.
+    requests = (*REQUESTS, BROKEN) if parser == "httptools" else REQUESTS
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(app, http=http(parser)) as port:
+            for request, words in requests:
+                async with stranger(port) as client:
+                    client.send(request)
+                    await client.hears(words)
+            await nothing_is_left()
+            left = [each for each in gc.get_objects() if isinstance(each, OURS)]
+        assert left == []
+    finally:
+        gc.enable()
 
 
 @over_both
