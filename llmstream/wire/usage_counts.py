@@ -108,7 +108,7 @@ def usage_of(counts: Mapping[str, Any]) -> Usage | None:
 
     xAI's output tokens leave the reasoning out, which its total tells.
     """
-    known: dict[str, Any] = {name: counts[name] for name in _FIELDS if name in counts}
+    known: dict[str, Any] = {name: count for name, count in counts.items() if name in _FIELDS}
     reasoning = counts.get("reasoning_tokens")
     if reasoning and "input_tokens" in known and "output_tokens" in known:
         apart = known["input_tokens"] + known["output_tokens"] + reasoning

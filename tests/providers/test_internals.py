@@ -96,7 +96,10 @@ async def test_without_it_every_client_answers_after_one_warning(
     monkeypatch.setattr(names, "_warned", set())
     await use_all()
     assert asked or hidden in RARE
-    assert len(warned(caplog)) == bool(asked)
+    # Two libraries may have something of the same name.
+    assert len(warned(caplog)) == len(
+        {str(names.UnknownInsideError(each, hidden)) for each in asked}
+    )
     assert all(f"has no {hidden} any more" in text for text in warned(caplog))
 
 

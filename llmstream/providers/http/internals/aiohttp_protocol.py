@@ -37,8 +37,10 @@ def find_read(size: int) -> Read:
         names.look_up(probe, "_eof")
         names.look_up(probe, "_exception")
         names.look_up(probe, "_http_chunk_splits")
+        names.look_up(probe, "_loop")
+        names.look_up(probe, "_protocol")
         names.look_up(probe, "_size")
-        names.look_up(probe, "_wait")
+        names.look_up(probe, "_waiter")
     except names.UnknownInsideError as missing:
         names.step_aside(missing, "bodies are read by aiohttp itself, which costs more")
         return functools.partial(_read, size=size)
@@ -64,13 +66,19 @@ async def _read_all(content: Any, *, size: int) -> bytes:
         return await _read(content, size=size)
     buffer = content._buffer
     if not buffer and not content._eof and content._exception is None:
+        if not content._protocol.connected:
+            raise RuntimeError("Connection closed.")
+        # As aiohttp's own wait, without a further coroutine for each read, which would be felt.
+        waiter = content._waiter = content._loop.create_future()
         try:
-            await content._wait("read")
+            await waiter
         except Exception:
             data = arrived(content)
             if not data:
                 raise
             return data
+        finally:
+            content._waiter = None
     chunks = content._http_chunk_splits
     is_small = content._size <= size and (chunks is None or len(chunks) < _MANY)
     if not buffer or not is_small or content._exception is not None:
