@@ -330,10 +330,122 @@ def _ended(message: Frame | None = None) -> Frame:
     return {"type": "message-end", "delta": {"finish_reason": "COMPLETE", **more}}
 
 
+# --- Interactions ------------------------------------------------------------------------------------------------
+
+
+def interactions(said: Said) -> bytes:
+    """As it is documented."""
+    steps: list[list[Frame]] = []
+    if said.reasoning:
+        summary = _step_delta(
+            0, "thought_summary", content={"type": "text", "text": said.reasoning}
+        )
+        steps.append([_step("start", 0, step={"type": "thought"}), summary])
+    if said.text:
+        index = len(steps)
+        words = _step_delta(index, "text", text=said.text)
+        steps.append([_step("start", index, step={"type": "model_output"}), words])
+    for call in said.calls:
+        index = len(steps)
+        begun = {"type": "function_call", "id": f"c{index}", "name": call.name, "arguments": {}}
+        pieces = _step_delta(index, "arguments_delta", arguments=call.arguments)
+        steps.append([_step("start", index, step=begun), pieces])
+    frames = [each for index, step in enumerate(steps) for each in (*step, _step("stop", index))]
+    return sse([*frames, _interaction("completed", status="completed")])
+
+
+def disturbed_interactions(said: Said, below: Below) -> bytes:
+    """As it comes."""
+    prose: list[list[Frame]] = []
+    for kind, text in (("thought", said.reasoning), ("model_output", said.text)):
+        if text:
+            prose.append(_interaction_prose(kind, text, len(prose), below))
+    calls = [_interaction_call(call, len(prose) + i, below) for i, call in enumerate(said.calls)]
+    is_shown = not below(3)
+    if is_shown:
+        calls = [call for call in calls if below(3)]
+    frames = [frame for step in prose for frame in step]
+    frames += merge(below, *calls) if below(2) else [frame for call in calls for frame in call]
+    progress = {"event_type": "interaction.status_update", "status": "in_progress"}
+    for extra in (progress, {"event_type": "ping"}, _step("delta", 0, delta=None)):
+        if not below(4):
+            frames.insert(below(len(frames) + 1), extra)
+    shown = {"steps": _steps_of(said)} if is_shown else {}
+    status = ("completed", "in_progress", "requires_action")[below(3)]
+    frames.append(_interaction("completed", status=status, **shown))
+    return sse(frames, b"event: done\ndata: [DONE]\n\n" if below(2) else b"")
+
+
+def _interaction_prose(kind: str, text: str, index: int, below: Below) -> list[Frame]:
+    """A step: its words in its start, in deltas, or in both; with its stop or without, its start twice."""
+    pieces = cut(below, text)
+    begun = pieces.pop(0) if not below(3) and _is_whole(pieces[0]) else ""
+    names = {"thought": "summary", "model_output": "content"}
+    content = [{"type": "text", "text": begun}] if begun else []
+    start = _step("start", index, step={"type": kind, names[kind]: content})
+    frames = [start] * (1 + below(2))
+    has_types = below(2) == 1
+    for piece in pieces:
+        if kind == "model_output":
+            said: Frame = {"type": "text", "text": piece}
+        else:
+            said = {"type": "thought_summary", "content": {"type": "text", "text": piece}}
+        if not has_types:
+            del said["type"]
+        frames.append(_step("delta", index, delta=said))
+    return [*frames, _step("stop", index)] if below(2) else frames
+
+
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _interaction_call(call: Call, index: int, below: Below) -> list[Frame]:
+    """A call: its arguments in its start, in deltas, or in both; its name in its start or with its arguments."""
+    way = below(3)
+    given = {} if way == 0 else json.loads(call.arguments)
+    pieces = [] if way == 1 else cut_arguments(below, call.arguments)
+    is_late = way == 0 and not below(3)
+    named = {} if is_late else {"name": call.name}
+    begun = {"type": "function_call", "id": f"c{index}", "arguments": given, **named}
+    frames = [_step("start", index, step=begun)] * (1 + below(2))
+    later = {"name": call.name} if is_late else {}
+    kind = "function_call" if is_late else "arguments_delta"
+    frames += [_step_delta(index, kind, arguments=piece, **later) for piece in pieces]
+    return [*frames, _step("stop", index)] if below(3) else frames
+
+
+def _steps_of(said: Said) -> list[Frame]:
+    """The whole answer, as a stored interaction has it."""
+    asked = {"type": "user_input", "content": [{"type": "text", "text": "?"}]}
+    words = [{"type": "text", "text": text} for text in (said.reasoning, said.text)]
+    steps: list[Frame] = [asked]
+    steps += [{"type": "thought", "summary": [words[0]]}] if said.reasoning else []
+    steps += [{"type": "model_output", "content": [words[1]]}] if said.text else []
+    first = len(steps) - 1
+    for index, call in enumerate(said.calls, first):
+        body = {"type": "function_call", "id": f"c{index}", "name": call.name}
+        steps.append({**body, "arguments": json.loads(call.arguments)})
+    return steps
+
+
+def _step(kind: str, index: int, **said: Any) -> Frame:
+    return {"event_type": f"step.{kind}", "index": index, **said}
+
+
+def _step_delta(index: int, type: str, **said: Any) -> Frame:
+    return _step("delta", index, delta={"type": type, **said})
+
+
+def _interaction(kind: str, **said: Any) -> Frame:
+    return {"event_type": f"interaction.{kind}", "interaction": {"id": "i", **said}}
+
+
 PAIRS = {
     "gemini-generate": (gemini, disturbed_gemini),
     "bedrock-converse": (converse, disturbed_converse),
     "ollama-native": (ollama, disturbed_ollama),
     "cohere-v2": (cohere, disturbed_cohere),
+    "gemini-interactions": (interactions, disturbed_interactions),
 }
 """By format: an answer as it is documented, and as it comes."""

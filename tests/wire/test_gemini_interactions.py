@@ -450,6 +450,41 @@ def test_tools_that_google_runs_are_calls_and_results(kind: str) -> None:
     }
 
 
+def test_a_servers_tool_may_have_its_arguments_in_pieces() -> None:
+    named = {"name": "look", "server_name": "s"}
+    told = [
+        start(0, "mcp_server_tool_call", id="s1", arguments={}, **named),
+        delta(0, "arguments_delta", arguments='{"a":'),
+        delta(0, "arguments_delta", arguments="1}"),
+        stop(0),
+    ]
+    (ran,) = message(*told, end()).parts
+    assert isinstance(ran, ToolCall)
+    assert (ran.name, ran.input) == ("look", {"a": 1})
+    assert (ran.provider_data or {})["step"]["arguments"] == {"a": 1}
+
+
+def test_what_the_user_said_is_no_answer() -> None:
+    """A stored interaction that is streamed again tells it, too."""
+    asked = [start(0, "user_input", content=[]), delta(0, "text", text="What?"), stop(0)]
+    events = answer(*asked, *text(1, "Hi"), end())
+    assert "".join(event.text for event in events) == "Hi"
+
+
+def test_steps_of_the_end_are_known_by_their_ids() -> None:
+    """What wasn't streamed is told, wherever it stands among what was."""
+    calls = [
+        {"type": "function_call", "id": id, "name": "look", "arguments": {"of": id}}
+        for id in ("c1", "c2", "c3")
+    ]
+    streamed = call(0, '{"of":"c2"}', id="c2")
+    opened = call(1, id="c3")[:1]
+    made = message(*streamed, *opened, end("requires_action", steps=calls))
+    assert sorted((each.id, each.arguments) for each in made.tool_calls) == [
+        (id, f'{{"of":"{id}"}}') for id in ("c1", "c2", "c3")
+    ]
+
+
 def test_what_streamed_is_not_told_again_at_the_end() -> None:
     steps = [
         {"type": "user_input", "content": [{"type": "text", "text": "What?"}]},

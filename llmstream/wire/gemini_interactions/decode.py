@@ -18,8 +18,8 @@ comes.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from itertools import zip_longest
 from typing import Any, ClassVar, TypeAlias
 
 from llmstream.checks import as_object, as_text
@@ -30,7 +30,7 @@ from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
 from llmstream.wire.gemini_interactions import members
 from llmstream.wire.gemini_interactions.open_step import OpenStep
-from llmstream.wire.gemini_interactions.step_reader import OUTPUT, StepReader
+from llmstream.wire.gemini_interactions.step_reader import OUTPUT, StepReader, key_of
 from llmstream.wire.gemini_interactions.steps import CONTINUATION, FORMAT
 from llmstream.wire.gemini_interactions.usage import read_counts, usage_of
 from llmstream.wire.json_fields import listed, objects_in
@@ -145,28 +145,17 @@ class InteractionsDecoder(StepReader):
         self._complete()
 
     def _tell_steps(self, given: list[dict[str, Any]]) -> None:
-        """The steps of a whole interaction: what wasn't streamed."""
-        steps = [step for step in given if step.get("type") not in members.EMPTY_STEPS]
-        for step, known in zip_longest(steps, tuple(self._steps)):
-            if step is None:
-                break
-            if known is None:
-                kind = as_text(step.get("type")) or OUTPUT
+        """The steps of a whole interaction: what wasn't streamed. They are known by their ids, else by their order."""
+        told: defaultdict[tuple[str, str], deque[OpenStep]] = defaultdict(deque)
+        for known in self._steps:
+            told[key_of(known.body)].append(known)
+        for step in given:
+            waiting = told[key_of(step)]
+            if waiting:
+                self._tell_rest(waiting.popleft(), step)
+            else:
+                kind = key_of(step)[0]
                 self._end_step(self._begin_step(kind, step, None))
-            elif known.kind == OUTPUT:
-                self._tell_rest(known, step)
-
-    def _tell_rest(self, known: OpenStep, step: Mapping[str, Any]) -> None:
-        """What a whole step has beyond the text that streamed."""
-        self._step_error = step.get("error") or self._step_error
-        contents = objects_in(step.get("content"))
-        whole = "".join(as_text(content.get("text")) or "" for content in contents)
-        rest = known.record.rest(whole)
-        if rest:
-            self._parse_text(known, {"text": rest})
-        if rest is not None:
-            for content in contents:
-                self._parse_annotations(known, content)
 
     def _tell_output_text(self, whole: str | None) -> None:
         """The text of the last step, which a server may give alone."""

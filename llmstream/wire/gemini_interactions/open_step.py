@@ -84,6 +84,12 @@ class OpenStep:
         early, self._early = self._early, []
         return early
 
+    def add_arguments(self, piece: Any) -> None:
+        """The next piece of the arguments of a call that Google runs."""
+        known = self.body.get("arguments")
+        before = known if isinstance(known, str) else ""
+        self.body["arguments"] = before + piece if isinstance(piece, str) else piece or known
+
     def add(self, delta: Mapping[str, Any]) -> None:
         """What a delta adds to the step of a tool: lists and texts grow, all else is replaced."""
         for name, value in delta.items():

@@ -95,6 +95,8 @@ class StepReader(Decoder):
     def _read_delta(self, delta: dict[str, Any], index: int | None) -> None:
         kind = as_text(delta.get("type")) or _kind_of(delta)
         step = self._by_index.get(index) or self._open_at(index, kind)
+        if step.kind in members.EMPTY_STEPS:
+            return
         handler = self._DELTAS.get(kind)
         if handler is not None:
             handler(self, step, delta)
@@ -164,6 +166,12 @@ class StepReader(Decoder):
             self._end_step(step)
         self._end_sound()
 
+    def _tell_rest(self, known: OpenStep, step: dict[str, Any]) -> None:
+        """What a whole step has beyond what streamed of it."""
+        tell = self._RESTS.get(known.kind)
+        if tell is not None:
+            tell(self, known, step)
+
     def _keep_step(self, step: OpenStep) -> None:
         """A step that is no part of an answer, or one that nobody knows: it goes back as it came."""
         is_known = step.kind == RESULT
@@ -178,6 +186,17 @@ class StepReader(Decoder):
         self._step_error = body.get("error") or self._step_error
         for content in listed(body.get("content")):
             self._parse_content(step, content)
+
+    def _tell_rest_of_output(self, known: OpenStep, step: dict[str, Any]) -> None:
+        self._step_error = step.get("error") or self._step_error
+        contents = objects_in(step.get("content"))
+        whole = "".join(as_text(content.get("text")) or "" for content in contents)
+        rest = known.record.rest(whole)
+        if rest is None:
+            return  # other words have streamed
+        self._parse_text(known, {"text": rest})
+        for content in contents:
+            self._parse_annotations(known, content)
 
     def _go_on(self, step: OpenStep) -> None:
         """The text that follows is of this step."""
@@ -270,6 +289,10 @@ class StepReader(Decoder):
     def _parse_signature(self, step: OpenStep, delta: Mapping[str, Any]) -> None:
         step.signature = as_text(delta.get("signature")) or step.signature
 
+    def _tell_rest_of_thought(self, known: OpenStep, step: dict[str, Any]) -> None:
+        if not known.done:
+            self._parse_signature(known, step)
+
     def _end_thought(self, step: OpenStep) -> None:
         """The signature is that of the whole thought."""
         if not step.signature:
@@ -282,8 +305,7 @@ class StepReader(Decoder):
     # --- calls ---------------------------------------------------------------------------------------------
 
     def _begin_call(self, step: OpenStep, body: Mapping[str, Any]) -> None:
-        given = body.get("arguments")
-        step.begun = as_arguments(given) if given else ""
+        step.begun = _given_arguments(body)
         step.call = self._open_call(as_text(body.get("id")) or "", as_name(body.get("name")))
         if step.call.name:
             self._call_delta(step.call, "", named=True)
@@ -298,6 +320,7 @@ class StepReader(Decoder):
     def _parse_arguments(self, step: OpenStep, delta: dict[str, Any]) -> None:
         call = step.call
         if call is None:
+            step.add_arguments(delta.get("arguments"))
             return
         call.name = call.name or as_name(delta.get("name"))
         call.id = call.id or as_text(delta.get("id")) or ""
@@ -315,8 +338,17 @@ class StepReader(Decoder):
             self._call_delta(call, step.begun, named=bool(call.name))
         call.done = bool(call.name)
 
+    def _tell_rest_of_call(self, known: OpenStep, step: dict[str, Any]) -> None:
+        call = known.call
+        if call is not None and not (call.has_begun or call.has_left or known.begun):
+            call.name = call.name or as_name(step.get("name"))
+            self._call_delta(call, _given_arguments(step), named=bool(call.name))
+
     def _tell_ran(self, step: OpenStep) -> None:
-        """A call of a tool that Google ran."""
+        """A call of a tool that Google ran. Its arguments may have streamed as a text."""
+        arguments = step.body.get("arguments")
+        if isinstance(arguments, str):
+            step.body["arguments"] = parse_arguments(arguments) or {}
         told = parse_ran(step.body, as_text(step.body.get("id")) or "")
         call = self._open_call(told.id, told.name, by_provider=True)
         call.provider_data = told.provider_data
@@ -334,6 +366,11 @@ class StepReader(Decoder):
         THOUGHT: _begin_thought,
         CALL: _begin_call,
     }
+    _RESTS: ClassVar[Mapping[str, _Handler]] = {
+        OUTPUT: _tell_rest_of_output,
+        THOUGHT: _tell_rest_of_thought,
+        CALL: _tell_rest_of_call,
+    }
     _DELTAS: ClassVar[Mapping[str, _Handler]] = {
         "text": _parse_text,
         "text_annotation_delta": _parse_annotations,
@@ -343,6 +380,18 @@ class StepReader(Decoder):
         "thought_signature": _parse_signature,
         **dict.fromkeys(MEDIA, _parse_media),
     }
+
+
+def key_of(step: Mapping[str, Any]) -> tuple[str, str]:
+    """What a step is known by: its type, and its id if it has one."""
+    kind = as_text(step.get("type")) or OUTPUT
+    return kind, as_text(step.get("id")) or as_text(step.get("call_id")) or ""
+
+
+def _given_arguments(step: Mapping[str, Any]) -> str:
+    """The arguments that a step says; `{}` says nothing."""
+    given = step.get("arguments")
+    return as_arguments(given) if given else ""
 
 
 def _kind_of(said: Mapping[str, Any]) -> str:
