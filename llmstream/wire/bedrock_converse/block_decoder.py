@@ -112,6 +112,10 @@ class ConverseBlockDecoder(Decoder):
         if isinstance(said, str):
             said = {"text": said}
         said = said.get("reasoningText") or said  # as in a whole answer
+        if said.get("text") and block.thought and not self._reasons:
+            # Something else came in between: it is another block, whatever its index.
+            self._end_block(index)
+            block = self._begin(index, _REASONING)
         start = self._reasoned
         if self._reasoning(said.get("text") or ""):
             block.thought = (block.thought[0] if block.thought else start, self._reasoned)

@@ -204,6 +204,17 @@ def words() -> list[Row]:
             **HELLO,
         ),
         converse(
+            "reasoning that goes on behind the text",
+            think("hm"),
+            think(signature=SIGNATURE),
+            add(1, text="Hello"),
+            think("!"),
+            think(signature=SIGNATURE),
+            reasoning="hm!",
+            signatures=[SIGNATURE, SIGNATURE],
+            **HELLO,
+        ),
+        converse(
             "redacted reasoning", think(redactedContent="eA=="), stop(), *late, sealed=1, **HELLO
         ),
         converse(
