@@ -34,8 +34,9 @@ def llmstream(
     async def opened(root: str) -> Ask:
         from llmstream import EventType, LLMClient
         from llmstream.observe import LogObserver
+        from llmstream.wire.formats import FORMATS
 
-        base_url = root if provider == "anthropic" else f"{root}/v1"
+        base_url = root + FORMATS[OURS[provider]].base_path
         observers = [LogObserver(logging.WARNING)] if observed else []
         client = LLMClient(
             f"{provider}:m",
@@ -150,7 +151,13 @@ OURS = {
     "openai": "openai-chat",
     "openai-responses": "openai-responses",
     "anthropic": "anthropic-messages",
+    "gemini": "gemini-generate",
+    "bedrock": "bedrock-converse",
+    "ollama": "ollama-native",
+    "cohere": "cohere-v2",
 }
+NATIVE = ("gemini", "bedrock", "ollama", "cohere")
+"""Providers that are counted alone: nobody else's client is timed beside them."""
 
 
 def ours(provider: str, transport: str, *, observed: bool = False) -> Adapter:
@@ -164,7 +171,12 @@ def ours(provider: str, transport: str, *, observed: bool = False) -> Adapter:
     )
 
 
-PAIRS = [(provider, transport) for provider in OURS for transport in ("httpx2", "aiohttp")]
+PAIRS = [
+    (provider, transport)
+    for provider in OURS
+    if provider not in NATIVE
+    for transport in ("httpx2", "aiohttp")
+]
 ADAPTERS = {
     adapter.name: adapter
     for adapter in (
@@ -200,3 +212,8 @@ ADAPTERS = {
 }
 OBSERVED = {adapter.name: adapter for adapter in (ours(*pair, observed=True) for pair in PAIRS)}
 """With the log observer, which writes its line. For `instructions.py` alone: it costs too little to be timed."""
+COUNTED = {
+    adapter.name: adapter
+    for adapter in (ours(provider, name) for provider in NATIVE for name in ("httpx2", "aiohttp"))
+}
+"""Formats that `instructions.py` alone asks for."""

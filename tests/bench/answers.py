@@ -10,11 +10,14 @@ import json
 from itertools import cycle, islice
 from typing import Any
 
+import native_answers
+
 SENTENCE = "The quick brown fox jumps over the lazy dog, and so it goes on for a while: one token after another ."
 APIS = {
     "openai-chat": "/chat/completions",
     "openai-responses": "/responses",
     "anthropic-messages": "/messages",
+    **native_answers.PATHS,
 }
 """Wire formats, and how the paths end that they are asked for at."""
 
@@ -27,9 +30,12 @@ def deltas(count: int) -> list[str]:
 @functools.cache
 def frames(api: str, count: int) -> list[bytes]:
     """An answer with so many text deltas, and what comes before and after them."""
-    return {"openai-chat": _chat, "openai-responses": _responses, "anthropic-messages": _anthropic}[
-        api
-    ](deltas(count))
+    makers = {
+        "openai-chat": _chat,
+        "openai-responses": _responses,
+        "anthropic-messages": _anthropic,
+    }
+    return {**makers, **native_answers.FRAMES}[api](deltas(count))
 
 
 @functools.cache

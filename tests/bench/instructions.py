@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from adapters import ADAPTERS, OBSERVED, Adapter
+from adapters import ADAPTERS, COUNTED, OBSERVED, Adapter
 from client import Run, history
 from run import serving
 
@@ -34,6 +34,10 @@ DEFAULT = [
     "openai-responses",
     "llmstream-anthropic-httpx2",
     "anthropic",
+    "llmstream-gemini-httpx2",
+    "llmstream-bedrock-httpx2",
+    "llmstream-ollama-httpx2",
+    "llmstream-cohere-httpx2",
 ]
 LIMIT = 900
 """Seconds for one library."""
@@ -109,7 +113,7 @@ def main() -> None:
     parser.add_argument("--sample", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.sample:
-        adapter = {**ADAPTERS, **OBSERVED}[options.adapters[0]]
+        adapter = {**ADAPTERS, **OBSERVED, **COUNTED}[options.adapters[0]]
         asyncio.run(sample(adapter, options.sample, options.chunks))
         os._exit(0)
     with serving() as root:

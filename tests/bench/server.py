@@ -1,6 +1,7 @@
 """The benchmark's server: one process, plain asyncio, bytes made beforehand.
 
-The request's model says what to answer, so that any client can ask: `{flood|paced|first}-{deltas}-{microseconds}`.
+The request's model, in its body or its path, says what to answer, so that any client can ask:
+`{flood|paced|first}-{deltas}-{microseconds}`.
 
 - flood: everything at once, so that the client's reads are as large as it makes them.
 - paced: each frame alone, so long after the one before.
@@ -13,13 +14,10 @@ import asyncio
 import re
 
 from answers import APIS, body, chunk, frames
+from native_answers import CONTENT_TYPES
 
-HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-    b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
-)
 MISSING = b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-WANTED = re.compile(rb'"model": ?"(flood|paced|first)-(\d+)-(\d+)"')
+WANTED = re.compile(rb'(?:"model": ?"|/models?/)(flood|paced|first)-(\d+)-(\d+)')
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 WRITE = 64 * 1024
 
@@ -70,17 +68,18 @@ class Connection(asyncio.Protocol):
         if api is None or wanted is None:
             self._transport.write(MISSING)
             return
+        head = _head(api)
         kind, count, pause = wanted[1], int(wanted[2]), int(wanted[3]) / 1e6
         if kind == b"flood":
-            await self._flood(HEAD + body(api, count))
+            await self._flood(head + body(api, count))
         elif kind == b"first":
             whole = frames(api, count)
             first = next(i for i, frame in enumerate(whole) if b'" The"' in frame) + 1
-            self._transport.write(HEAD + b"".join(map(chunk, whole[:first])))
+            self._transport.write(head + b"".join(map(chunk, whole[:first])))
             await asyncio.sleep(pause)
             self._transport.write(b"".join(map(chunk, whole[first:])) + b"0\r\n\r\n")
         else:
-            self._transport.write(HEAD)
+            self._transport.write(head)
             for frame in frames(api, count):
                 await asyncio.sleep(pause)
                 self._transport.write(chunk(frame))
@@ -90,6 +89,14 @@ class Connection(asyncio.Protocol):
         for start in range(0, len(data), WRITE):
             await self._writable.wait()
             self._transport.write(data[start : start + WRITE])
+
+
+def _head(api: str) -> bytes:
+    content_type = CONTENT_TYPES.get(api, "text/event-stream; charset=utf-8")
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n"
+        b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n" % content_type.encode()
+    )
 
 
 def _report(task: asyncio.Task[None]) -> None:

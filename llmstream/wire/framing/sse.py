@@ -108,6 +108,8 @@ class SSEFramer:
             data = self._open(data)
         frames: list[Frame | str] = []
         if _CR in data:
+            data = data.replace(b"\r\n", b"\n")
+        if _CR in data:  # the end of a line by itself, or the half of one
             rest = self._feed_lines(_LINE_END.split(data), frames)
             self._skip_lf = data.endswith(b"\r")
         else:

@@ -45,7 +45,7 @@ from llmstream.wire.gemini_generate.parts import (
     ran_name,
 )
 from llmstream.wire.gemini_generate.sources import Grounding
-from llmstream.wire.gemini_generate.usage import read_counts, usage_of
+from llmstream.wire.gemini_generate.usage import UsageTally
 from llmstream.wire.json_fields import as_string, join_texts, listed, present
 from llmstream.wire.open_calls import (
     OpenCall,
@@ -70,7 +70,7 @@ class GenerateDecoder(Decoder):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._candidate: int | None = None  # the index of the one that is the answer
-        self._counts: dict[str, Any] = {}
+        self._tally = UsageTally()
         self._grounding = Grounding()
         self._prose: list[str] = []  # all text, for the places of sources
         self._streamed: dict[OpenCall, PartialArguments] = {}  # calls whose arguments go on
@@ -98,8 +98,7 @@ class GenerateDecoder(Decoder):
             self.start.id = self.start.id or as_text(payload.get("responseId"))
             self.start.model = self.start.model or as_text(payload.get("modelVersion"))
         if usage:
-            self._counts |= read_counts(usage)
-            self._usage = usage_of(self._counts)
+            self._tally.add(usage)
         for candidate in listed(candidates):
             if candidate is not None:
                 self._parse_candidate(candidate)
@@ -120,6 +119,14 @@ class GenerateDecoder(Decoder):
         """`[DONE]`, which some proxies send: it ends nothing that Google's own words don't end."""
         if self.finishing:
             self._complete()
+
+    def _emit_end(self, reason: FinishReason) -> None:
+        self._usage = self._tally.usage()
+        super()._emit_end(reason)
+
+    def _fail(self, info: ErrorInfo) -> None:
+        self._usage = self._tally.usage()
+        super()._fail(info)
 
     def _complete(self) -> None:
         if self.ended:

@@ -6,7 +6,7 @@ total is missing, the counts by modality add up to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmstream.checks import as_object
@@ -25,6 +25,40 @@ _DETAILS = {
 }
 """The counts, and the lists that say of what modality they are."""
 _COUNT = "tokenCount"
+
+
+class UsageTally:
+    """The counts of one answer. Nearly every frame has some, so they are read when they are asked for."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Any] = {}
+        self._latest: Mapping[str, Any] = {}  # not read yet
+
+    def add(self, usage: Mapping[str, Any]) -> None:
+        """The counts of the next frame."""
+        if not (usage.keys() >= self._latest.keys() and _are_counts(usage.values())):
+            self._read()
+        self._latest = usage
+
+    def usage(self) -> Usage | None:
+        """The usage so far; None if there were no counts."""
+        self._read()
+        return usage_of(self._counts)
+
+    def _read(self) -> None:
+        self._counts |= read_counts(self._latest)
+        self._latest = {}
+
+
+def _are_counts(values: Iterable[Any]) -> bool:
+    """Whether all of them are numbers of tokens, or lists of those: they replace what came before them."""
+    for value in values:
+        if type(value) is int:
+            if value < 0:
+                return False
+        elif type(value) is not list:
+            return False
+    return True
 
 
 def read_counts(usage: Mapping[str, Any]) -> dict[str, Any]:
