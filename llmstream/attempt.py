@@ -34,6 +34,7 @@ from llmstream.providers.timeouts import Timeouts
 from llmstream.providers.watchdog import Watchdog, abortable, timed_out
 from llmstream.targets import Target
 from llmstream.tasks import is_foreign
+from llmstream.usage_estimate import UsageEstimate
 
 if TYPE_CHECKING:
     from llmstream.catalogue import CostReader
@@ -100,6 +101,8 @@ class Attempt:
         self._streaming = streaming
         self._held: list[StreamEvent] = []  # a refusal, as long as nothing else has come
         self._is_plain = self._overlap is None and not declines
+        before = () if partial is None else partial.parts
+        guard.estimate = UsageEstimate(request, reasons=_reasons(target), before=before)
         self._watchdog: Watchdog | None = None
         self.timed_here = call.deadline is not None and not traits_of(provider).keeps_deadline
         """True when this class, not the provider, enforces the deadline: it needs `exclude`."""
@@ -138,7 +141,8 @@ class Attempt:
     def give_up(self, info: ErrorInfo) -> None:
         """Another model is asked in place of an answer that declined. It stays on the bill."""
         failed = error(info)
-        failed.usage = self._held[-1].usage
+        *words, end = self._held
+        failed.usage = end.usage or (Usage() if words else None)
         self._end(self._guard.feed(failed))
 
     def accept(self) -> Sequence[StreamEvent]:
@@ -157,7 +161,7 @@ class Attempt:
             )
         finally:
             if self._observed is not None:
-                self._observed.end(None)
+                self._observed.end(None, self._guard.leave())
             if self._watchdog is not None:
                 self._watchdog.stop()
 
@@ -273,6 +277,12 @@ def _cost_reader(target: Target) -> CostReader | None:
     from llmstream.catalogue import cost_reader  # programs that call nobody don't pay for it
 
     return cost_reader(target.provider, target.model)
+
+
+def _reasons(target: Target) -> bool:
+    from llmstream.catalogue import is_known_to_reason
+
+    return is_known_to_reason(target.provider, target.model)
 
 
 async def _step(events: AsyncGenerator[StreamEvent, None]) -> StreamEvent:

@@ -91,6 +91,12 @@ def facts_of(provider: Provider, model: str) -> ModelFacts | None:
     return _facts(provider.name, _listed_address(provider), [model])
 
 
+def is_known_to_reason(provider: Provider, model: str) -> bool:
+    """Whether you registered the model as one that reasons. Reads no list: none tells."""
+    facts = _registered.get((provider.name, model))
+    return facts is not None and facts.reasoning is True
+
+
 def cost_reader(provider: Provider, asked: str) -> CostReader | None:
     """A function that prices this provider's attempts at a model; None where no price can be known.
 

@@ -93,6 +93,8 @@ class Usage:
     cache_read_by_modality: dict[str, int] = field(default_factory=dict)
     estimated: bool = False
     """True when counted by us instead of by the provider, or where one of several attempts reported nothing."""
+    lacks_reasoning: bool = False
+    """True of an estimate without the tokens of reasoning that the provider doesn't show: it may be far too small."""
     attempts: tuple[Usage, ...] = ()
     """Every billed attempt, when there were several; the counts above are of those whose text is in the message."""
     cost: Decimal | None = None

@@ -61,7 +61,7 @@ class ObservedAttempt:
     """The provider and model that answered, from the first piece on."""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
-    """As this provider reported it."""
+    """As this provider reported it, else an estimate."""
     error: ErrorInfo | None = field(default=None, repr=False)
 
     @property
@@ -96,7 +96,8 @@ class ObservedCall:
     """The provider and model that answered, from the first piece on."""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
-    """As on the terminal event. None: nothing was reported, or the call didn't come to its end."""
+    """As on the terminal event; of a call that was left or cancelled, that of its last attempt, with all billed ones in
+    `attempts`. None: no answer had begun."""
     message: Message | None = field(default=None, repr=False)
     """The whole answer, if there is one."""
     error: ErrorInfo | None = field(default=None, repr=False)
@@ -239,7 +240,9 @@ class Observation:
         for attempt in [*self._running]:
             self._end_attempt(attempt, None, problem, None)
         self._close(self._call, event, problem)
-        if event is not None:
+        if event is None:
+            self._call.usage = _billed(self._attempts)
+        else:
             self._call.message = event.message
         self._tell("end")
 
@@ -307,6 +310,12 @@ def new_call(
 ) -> ObservedCall:
     """The record of a call that begins now."""
     return ObservedCall(uuid4().hex, provider, model, request, streaming, began)
+
+
+def _billed(attempts: Sequence[ObservedAttempt]) -> Usage | None:
+    """The usage of a call without a terminal event."""
+    known = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    return known[-1].over(known) if len(known) > 1 else next(iter(known), None)
 
 
 def _early_end(problem: BaseException | None) -> tuple[Outcome, ErrorInfo | None]:

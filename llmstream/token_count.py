@@ -9,7 +9,7 @@ from llmstream.messages import ChatRequest, Usage
 from llmstream.providers.provider import Call, CountsTokens
 from llmstream.targets import Target
 from llmstream.tasks import within
-from llmstream.token_estimate import estimate_tokens, estimate_tools
+from llmstream.usage_estimate import estimate_prompt
 
 logger = get_logger("llmstream.client")
 
@@ -23,11 +23,7 @@ async def count_prompt(target: Target, request: ChatRequest, call: Call) -> Usag
     if counted is not None:
         return Usage(input_tokens=counted)
     # A large prompt takes a tenth of a second, in which a server's streams would stand still.
-    return Usage(input_tokens=await asyncio.to_thread(_estimate, request), estimated=True)
-
-
-def _estimate(request: ChatRequest) -> int:
-    return sum(map(estimate_tokens, request.messages)) + estimate_tools(request.tools)
+    return Usage(input_tokens=await asyncio.to_thread(estimate_prompt, request), estimated=True)
 
 
 async def _ask(target: Target, request: ChatRequest, call: Call) -> int | None:

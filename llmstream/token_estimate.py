@@ -1,6 +1,7 @@
 """About how many tokens messages and tools take, without any vendor's tokenizer: one estimate for all.
 
-It errs to the larger side, since a prompt that is too long is refused. Media count by kind, wherever they stand, as the
+Of prompts it errs to the larger side, since one that is too long is refused. Of answers, which are only counted to be
+paid, it errs to neither. Media count by kind, wherever they stand, as the
 larger of what the vendors document:
 
 - an image: 1,600. Anthropic counts width x height / 750, at most about 1,600 (platform.claude.com, "Vision"); OpenAI 85
@@ -21,12 +22,67 @@ from typing import Any
 
 from llmstream.base64_text import head_of
 from llmstream.media_types import essence, sniff
-from llmstream.messages import File, HostedTool, ImagePart, Message, Part, Tool
+from llmstream.messages import (
+    File,
+    HostedTool,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    Tool,
+    ToolCall,
+)
 from llmstream.parts import dump_part
 
 _PER_MESSAGE = 4
 _BYTES_PER_TOKEN = 3
 """English has 4 bytes of UTF-8 for a token of today's models, Chinese about 3."""
+_WEIGHTS = {
+    "letter": 0.112,
+    "digit": 0.7,
+    "space": 0.7,
+    "line": 0.45,
+    "sign": 0.38,
+    "accent": 1.1,
+    "cyrillic": 0.19,
+    "arabic": 0.25,
+    "indic": 0.22,
+    "dash": 1.5,
+    "kana": 0.62,
+    "han": 0.93,
+    "hangul": 0.52,
+    "wide": 0.4,
+    "emoji": 2.5,
+}
+"""Tokens for a character of an answer, by its kind.
+
+Fitted to the counts that vendors reported for 36 recorded answers (OpenAI, Anthropic, Gemini, DeepSeek, Mistral, Qwen,
+Llama, Grok), and outside of Latin to o200k_base, OpenAI's vocabulary, on texts of our own. A space stands for its word.
+"""
+_KINDS = {name: bytes([code]) for code, name in enumerate(_WEIGHTS)}
+_SPANS = (
+    ("sign", b"!", b"\x7f"),
+    ("line", b"\0", b"\x1f"),
+    ("space", b" ", b" "),
+    ("digit", b"0", b"9"),
+    ("letter", b"A", b"Z"),
+    ("letter", b"a", b"z"),
+    ("accent", b"\xc2", b"\xcd"),
+    ("cyrillic", b"\xce", b"\xd5"),  # and Greek
+    ("arabic", b"\xd6", b"\xdf"),  # and Hebrew
+    ("indic", b"\xe0", b"\xe1"),  # and Thai, Georgian
+    ("dash", b"\xe2", b"\xe2"),  # and curly quotes, arrows
+    ("kana", b"\xe3", b"\xe3"),
+    ("han", b"\xe4", b"\xe9"),
+    ("hangul", b"\xea", b"\xed"),
+    ("wide", b"\xee", b"\xef"),
+    ("emoji", b"\xf0", b"\xf4"),
+)
+"""Kinds by the first byte of a character in UTF-8. Of two spans the later one counts."""
+_PER_CALL = 8
+"""Of an answer's tool call, beside its name and its arguments."""
 _PER_IMAGE = 1_600
 _PER_PAGE = 2_000
 _BYTES_PER_PAGE = 50_000
@@ -57,9 +113,44 @@ def estimate_tokens(message: Message) -> int:
     return _PER_MESSAGE + sum(map(_estimate_part, message.parts))
 
 
+def estimate_text(text: str) -> float:
+    """About how many tokens a text of an answer takes. That of two texts is the sum, so it never falls as a text grows.
+
+    Half of 17 recorded answers in plain text are within 5 % of the vendor's own count, and all within 21 %.
+    Vocabularies differ: Claude Opus 4.8 counts 1.5 to 1.8 times as many. Of code it's about 1.4 times too many.
+    """
+    kinds = text.encode(errors="replace").translate(_KIND_OF_BYTE)
+    return sum(weight * kinds.count(_KINDS[kind]) for kind, weight in _WEIGHTS.items())
+
+
+def estimate_answer(parts: Iterable[Part]) -> float:
+    """About how many tokens a model took to write these parts. Those of reasoning that it hides aren't among them."""
+    return sum(map(_estimate_written, parts))
+
+
 def estimate_tools(tools: Iterable[Tool | HostedTool]) -> int:
     """About how many tokens the descriptions of tools take."""
     return sum(_estimate_text(repr(tool)) for tool in tools)
+
+
+def _estimate_written(part: Part) -> float:
+    """The tokens of one part of an answer; 0 for what a provider's tools or search added."""
+    if isinstance(part, TextPart | ReasoningPart | RefusalPart):
+        return estimate_text(part.text)
+    if isinstance(part, ToolCall):
+        return _PER_CALL + estimate_text(part.name) + estimate_text(part.arguments)
+    return _estimate_part(part) if isinstance(part, File) else 0.0
+
+
+def _kind_of_byte() -> bytes:
+    table = bytearray(b"\xff" * 256)  # the later bytes of a character count nothing
+    for kind, first, last in _SPANS:
+        for byte in range(first[0], last[0] + 1):
+            table[byte] = _KINDS[kind][0]
+    return bytes(table)
+
+
+_KIND_OF_BYTE = _kind_of_byte()
 
 
 def _estimate_part(part: Part) -> int:

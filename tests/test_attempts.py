@@ -480,11 +480,16 @@ async def test_usage_of_what_is_in_the_message_is_summed_and_the_rest_listed() -
 
 
 async def test_usage_is_an_estimate_when_the_part_that_was_cut_reported_none() -> None:
-    provider = Scripted("a", ["one", CUT], [" two", Usage(6, 2)])
+    """Each part is counted for itself."""
+    provider = Scripted("a", ["one", CUT], [" two", CUT], [" three", Usage(6, 2)])
     usage = check_stream(
         await collect(client_of(provider, on_interrupt="continue")), going_on=True
     ).usage
-    assert (usage.input_tokens, usage.output_tokens, usage.estimated) == (6, 2, True)
+    cut, cut_again, _ = usage.attempts
+    assert [each.output_tokens for each in usage.attempts] == [1, 2, 2]
+    assert [each.estimated for each in usage.attempts] == [True, True, False]
+    assert cut_again.input_tokens > cut.input_tokens  # "one" was sent along
+    assert (usage.output_tokens, usage.estimated) == (5, True)
 
 
 async def test_without_keep_message_nothing_is_continued_but_may_be_restarted() -> None:

@@ -176,7 +176,7 @@ def test_batches_are_the_events_that_the_call_yields(attempts, stream, total):
     """In either mode, with retries and with the clock that the client keeps itself."""
 
     async def both():
-        request, timeouts = ChatRequest([Message("user", "hi")], ""), Timeouts(total=total)
+        request, timeouts = ChatRequest([Message("user", "what's up?")], ""), Timeouts(total=total)
         clients = [client_of(*attempts, timeouts=timeouts) for _ in range(2)]
         batches = [batch async for batch in clients[0].batches(request, stream)]
         return batches, await collect(clients[1], stream=stream)
@@ -408,7 +408,8 @@ async def test_all_billed_attempts_are_in_the_usage():
     failed = error(ErrorInfo("server"))
     failed.usage = Usage(10)
     events = await collect(client_of([failed], ["a", Usage(10, 5)]))
-    assert events[-1].usage == Usage(10, 5, attempts=(Usage(10), Usage(10, 5)))
+    attempts = (Usage(10, 0, estimated=True), Usage(10, 5))
+    assert events[-1].usage == Usage(10, 5, attempts=attempts)
 
 
 async def test_the_total_clock_ends_the_retries():

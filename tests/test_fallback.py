@@ -148,7 +148,7 @@ async def test_a_fallback_is_asked_exactly_where_it_is_asked_for(format: str, pl
                 assert check_stream(events).message.text == "Hello"
                 assert retries(events) == [("b", cause, True)]
             if play in ENDS:
-                assert [each.input_tokens for each in last.usage.attempts] == [7, None]
+                assert [each.estimated for each in last.usage.attempts] == [False, True]
 
             events, second = await ask_both(server, format, CAUSES - {cause}, stream=streaming)
             last = events[-1]

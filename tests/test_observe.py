@@ -243,11 +243,13 @@ async def test_each_attempt_has_its_own_usage_and_the_call_the_event_s():
         assert seen.call.usage.attempts == (first, second)
 
 
-async def test_an_attempt_that_reported_nothing_has_no_usage():
+async def test_an_attempt_that_reported_nothing_has_an_estimate():
     seen = Recorder()
     provider = ScriptedProvider(["one ", CUT], ["two", Usage(5, 1)])
     await collect(client_of(provider, seen, on_interrupt="continue"))
-    assert [each.usage for each in seen.check().attempts] == [None, Usage(5, 1)]
+    cut, last = (each.usage for each in seen.check().attempts)
+    assert (cut.output_tokens, cut.estimated) == (2, True)
+    assert last == Usage(5, 1)
     assert seen.call.usage.estimated
 
 

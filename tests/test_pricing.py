@@ -138,8 +138,11 @@ async def test_a_fallback_is_billed_at_its_own_prices() -> None:
 
 @pytest.mark.usefixtures("priced")
 async def test_an_unpriced_attempt_leaves_the_bill_unknown() -> None:
-    failed = [Usage(1000), ErrorInfo("server")]
-    usage = await cost(ScriptedProvider(failed, ["Hello", Usage(1000, 100)]))
+    unpriced = ScriptedProvider(["Hello", Usage(1000, 100)])
+    unpriced.traits = ProviderTraits(default_model="unknown")
+    failed = ScriptedProvider([Usage(1000), ErrorInfo("server", retryable=False)])
+    usage = await cost(failed, fallbacks=[unpriced])
+    assert usage.attempts[0].cost == Decimal("0.002")
     assert usage.cost is None
 
 

@@ -927,7 +927,9 @@ async def test_an_error_in_a_later_round_has_the_rounds_before_it():
     assert last.error_info.kind == "quota"
     assert last.error_info.partial.text == "The wea"
     assert [message.role for message in last.messages] == ["assistant", "tool"]
-    assert last.usage.attempts == (Usage(3, 1),)
+    whole, cut = last.usage.attempts
+    assert whole == Usage(3, 1)
+    assert (cut.output_tokens, cut.estimated) == (2, True)
 
 
 async def test_retries_within_a_round_are_part_of_the_stream():

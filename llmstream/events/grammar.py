@@ -18,7 +18,7 @@ last ends in STATUS(kind="step") in place of its MESSAGE_COMPLETE.)
    MESSAGE_COMPLETE of an empty answer. Until then a retry leaves no trace but RETRY events.
 5. A delta's content is never empty. A cut tool call appears only in `error_info.partial`, if at all.
 6. `usage` within an attempt is a snapshot, last wins. `usage.attempts` lists all billed attempts when
-   there were several. None means "not reported".
+   there were several. None means "not reported". What isn't reported by the end is estimated.
 7. STATUS never commits. RETRY is yielded before the wait. (A STATUS of kind `opaque` belongs to the attempt's message:
    it waits for the commit point too, and is dropped with its attempt.)
 """
@@ -46,19 +46,51 @@ from llmstream.events.types import (
     error,
     failure_of,
 )
-from llmstream.messages import FinishReason, Message, Usage, total_by_modality, total_cost
+from llmstream.messages import (
+    FinishReason,
+    Message,
+    Part,
+    Usage,
+    total_by_modality,
+    total_cost,
+)
 from llmstream.plain_values import amended
+from llmstream.token_estimate import estimate_answer, estimate_text
+from llmstream.usage_estimate import UsageEstimate
 
 TERMINAL = frozenset({EventType.MESSAGE_COMPLETE, EventType.ERROR})
 
 
 class _NoTranscript:
-    """Stands for the transcript of a stream whose message isn't kept."""
+    """Stands for the transcript of a stream whose message isn't kept. Only its tokens are counted."""
 
-    __slots__ = ()
+    __slots__ = ("_tokens", "_uncounted")
+
+    def __init__(self) -> None:
+        self._tokens = 0.0
+        self._uncounted: list[str] = []
 
     def add(self, event: StreamEvent) -> None:
-        """Keep nothing."""
+        """Count what the model wrote."""
+        if event.type in TEXTS:
+            self._uncounted.append(getattr(event, PAYLOADS[event.type].field).content)
+        elif event.tool_call_delta is not None:
+            self._uncounted.append(event.tool_call_delta.arguments)
+        elif event.discards:
+            self._tokens = 0.0
+            self._uncounted.clear()
+        if len(self._uncounted) >= _COUNTED_TOGETHER:
+            self._count()
+
+    @property
+    def tokens(self) -> float:
+        """About as many as were written."""
+        self._count()
+        return self._tokens
+
+    def _count(self) -> None:
+        self._tokens += estimate_text("".join(self._uncounted))
+        self._uncounted.clear()
 
     def message(self, **told: object) -> None:
         """No message."""
@@ -67,6 +99,8 @@ class _NoTranscript:
         """No message either."""
 
 
+_COUNTED_TOGETHER = 64
+"""Deltas. An estimate is of a text, and takes as long for a short one."""
 # Looked up once: in Python 3.11 that takes 50 ns, which every event would pay.
 _TEXT = EventType.TEXT_DELTA
 
@@ -91,6 +125,7 @@ class Guard:
         "begun",
         "called",
         "committed",
+        "estimate",
         "finished",
         "on_first_piece",
         "price",
@@ -104,13 +139,15 @@ class Guard:
         self._warnings = warnings
         self._billed: list[Usage] = []
         self.usage: Usage | None = None
-        """Of the attempt that ended last, as its provider reported it: not added up."""
+        """Of the attempt that ended last: not added up."""
         self.begun = False
         """The provider has yielded something."""
         self.on_first_piece: Callable[[Start], None] | None = None
         """Called with the `start` when an attempt's first piece leaves."""
         self.price: Callable[[str | None, Usage], Decimal | None] | None = None
         """Returns what an attempt cost, from the model that answered and what it used."""
+        self.estimate: UsageEstimate | None = None
+        """Fills in what an attempt's provider doesn't report."""
         self._begin()
 
     def _begin(self, *, going_on: bool = False) -> None:
@@ -172,6 +209,15 @@ class Guard:
         cut = ErrorInfo("truncated", "the provider stopped without ending its answer")
         return (self._fail(error(cut)),)
 
+    def leave(self) -> Usage | None:
+        """The attempt ends, since nobody reads on: what it has used by now. None: it had ended, or nothing came."""
+        if self.finished:
+            return None
+        self.finished = True
+        reported = None if self._start is None else self._start.usage
+        self.usage = self._priced(self._counted_cut(reported))
+        return self.usage
+
     def retry(self, retry: Retry, *, going_on: bool = False) -> StreamEvent:
         """Begin the next attempt, announced by the RETRY that this returns. `going_on`: it adds to what was shown."""
         retry.discard = self.shown and not going_on
@@ -221,7 +267,7 @@ class Guard:
     def _complete(self, event: StreamEvent) -> Sequence[StreamEvent]:
         opening = () if self.committed else self._commit()
         self.finished = True
-        used = self.usage = self._priced(event.usage)
+        used = self.usage = self._priced(self._counted(event.usage))
         usage = self._with_carried(used)
         if self._billed:
             usage = (usage or Usage()).over((*self._billed, used or Usage()))
@@ -243,7 +289,7 @@ class Guard:
         """The attempt's ERROR, with what it has used and what came of its message."""
         self.finished = True
         others_billed = bool(self._billed)
-        usage = self.usage = self._priced(event.usage)
+        usage = self.usage = self._priced(self._counted_cut(event.usage))
         if usage is not None:
             self._billed.append(usage)
         usage = self._with_carried(usage)
@@ -255,6 +301,27 @@ class Guard:
             failed.usage = (usage or Usage()).over(self._billed)
         failed.raw = event.raw
         return failed
+
+    def _counted(self, usage: Usage | None) -> Usage | None:
+        """The usage of an attempt that came to its end, with an estimate where the provider was silent."""
+        is_whole = usage is not None and None not in (usage.input_tokens, usage.output_tokens)
+        if self.estimate is None or is_whole:
+            return usage
+        return self.estimate.complete(usage, *self._written())
+
+    def _counted_cut(self, usage: Usage | None) -> Usage | None:
+        """The same of one that didn't. Where nothing came and nothing was reported, nothing was billed."""
+        has_come = self.committed or usage is not None
+        if self.estimate is None or not has_come:
+            return usage
+        return self.estimate.cut(usage, *self._written())
+
+    def _written(self) -> tuple[Sequence[Part], float]:
+        """The parts that the model wrote, as far as they are kept, and about how many tokens they take."""
+        if isinstance(self._transcript, _NoTranscript):
+            return (), self._transcript.tokens
+        parts = self._transcript.partial().parts
+        return parts, estimate_answer(parts)
 
     def _priced(self, usage: Usage | None) -> Usage | None:
         """The attempt's usage with its cost. A provider that names the cost knows best."""
@@ -356,7 +423,8 @@ def _sum(usages: Sequence[Usage | None]) -> Usage | None:
     if not known:
         return None
     is_estimate = len(known) < len(usages) or any(usage.estimated for usage in known)
-    total = Usage(estimated=is_estimate)
+    lacks_reasoning = any(usage.lacks_reasoning for usage in known)
+    total = Usage(estimated=is_estimate, lacks_reasoning=lacks_reasoning)
     for name in _COUNTS:
         reported = [count for usage in known if (count := getattr(usage, name)) is not None]
         if reported:

@@ -168,7 +168,7 @@ class StreamEvent:
     stop_details: dict[str, Any] | None = None
     """What the provider says of that end, in its own words: a refusal's category and explanation."""
     usage: Usage | None = None
-    """On the terminal event: the tokens that were billed, as far as they were reported."""
+    """On the terminal event: the tokens that were billed, as reported, else an estimate. None: no answer had begun."""
     messages: list[Message] | None = None
     """On the terminal event of `run_tools`: the new messages of all rounds."""
     error: str | None = None

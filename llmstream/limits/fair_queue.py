@@ -23,7 +23,7 @@ from llmstream.limits.place import EARLY, LocalPlace, next_look
 from llmstream.limits.protocols import Time, Wait
 from llmstream.limits.rate import Amount, Counted, Rate, Steady, TokenWindow
 from llmstream.messages import ChatRequest, Usage
-from llmstream.token_estimate import estimate_tokens, estimate_tools
+from llmstream.usage_estimate import estimate_prompt
 
 FIRST_OUTPUT: Final = 500.0
 """Tokens of an answer, as long as none was seen."""
@@ -297,9 +297,8 @@ class FairQueue:
         # A request alone costs no estimate.
         if self._counts.keys() | self._mirrors.keys() <= {"requests"}:
             return Amount()
-        messages = sum(map(estimate_tokens, request.messages))
         most = math.inf if request.max_tokens is None else request.max_tokens
-        return Amount(1.0, messages + estimate_tools(request.tools or ()), min(self._output, most))
+        return Amount(1.0, estimate_prompt(request), min(self._output, most))
 
     def _cost(self, amount: Amount) -> float:
         """Seconds of the rate that it takes."""

@@ -841,5 +841,6 @@ async def test_retries_of_the_client_are_inside_one_turn():
         model="script",
         provider="scripted",
         finish_reason=FinishReason.STOP,
+        usage=Usage(5, 1, estimated=True),
     )
     assert len(await conversation.turns()) == 1
