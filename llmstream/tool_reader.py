@@ -26,12 +26,18 @@ def parse_tools(value: Any) -> list[Tool | HostedTool]:
     return [_parse_tool(tool, where) for tool, where in items_at(value or (), "tools")]
 
 
+_OF_FUNCTIONS = (
+    " (llmstream.tools.run_tools(client, messages, [function]) takes functions, and calls them)"
+)
+
+
 def _parse_tool(tool: Any, where: str) -> Tool | HostedTool:
     if isinstance(tool, Mapping):
         tool = _parse_tool_dict(tool, where)
     if isinstance(tool, HostedTool):
         return tool
-    function = require_type(tool, Tool, f"{where} must be a Tool or a dict")
+    hint = _OF_FUNCTIONS if callable(tool) else ""
+    function = require_type(tool, Tool, f"{where} must be a Tool or a dict{hint}")
     problem = f"{where} ({function.name}): parameters must be a JSON schema as a dict"
     require(isinstance(function.parameters, dict), problem, TypeError)
     ensure_json(function.parameters, f"{where} ({function.name}): parameters")

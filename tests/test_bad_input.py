@@ -310,6 +310,11 @@ async def test_messages_that_cant_be_read_are_refused(messages, problem, match):
         ({"tools": {"name": "f"}}, TypeError, "tools must be a list"),
         ({"tools": ["f"]}, TypeError, r"tools\[0\] must be a Tool or a dict"),
         (
+            {"tools": [len]},
+            TypeError,
+            r"run_tools\(client, messages, \[function\]\) takes functions",
+        ),
+        (
             {"tools": [{"type": "function", "function": {}}]},
             ValueError,
             r"tools\[0\]: a function tool needs a name",

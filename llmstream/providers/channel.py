@@ -31,6 +31,7 @@ from llmstream.providers.http.failures import (
     causes,
     is_connect_timeout,
     is_garbled,
+    is_nobody_there,
     is_without_credentials,
     reason,
 )
@@ -46,7 +47,7 @@ from llmstream.providers.secrets import (
     secret_headers,
     secret_parts,
 )
-from llmstream.providers.url_checks import check_base_url, is_plain_http
+from llmstream.providers.url_checks import check_base_url, is_loopback, is_plain_http
 from llmstream.providers.watchdog import Watchdog, timed_out
 from llmstream.version import __version__
 from llmstream.wire.error_body import parse_error, redact
@@ -62,6 +63,10 @@ logger = get_logger("llmstream.providers")
 _HARMLESS = frozenset(
     {"accept", "content-type", "user-agent", "anthropic-beta", "anthropic-version", "openai-beta"}
 )
+
+
+_ADVICE_HERE = "; nothing listens there: start the server, such as `ollama serve`, or mend base_url"
+"""For a server on this machine."""
 
 
 class Channel:
@@ -207,7 +212,10 @@ class Channel:
             return ErrorInfo(
                 "protocol", f"the answer of {host}{through} can't be read: {reason(found)}"
             )
-        return ErrorInfo("connection", f"no answer from {host}{through}: {reason(found)}")
+        is_here = is_loopback(urlsplit(self.base_url).hostname or "") and not through
+        advice = _ADVICE_HERE if is_here and is_nobody_there(found) else ""
+        told = f"no answer from {host}{through}: {reason(found)}{advice}"
+        return ErrorInfo("connection", told)
 
     def named(self, info: ErrorInfo, call: Call, response: Response | None = None) -> ErrorInfo:
         """An error of this provider, without any secret."""

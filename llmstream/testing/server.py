@@ -228,7 +228,8 @@ def _named(faults: Sequence[str | Play]) -> list[Fault]:
 
 def _unknown(name: str) -> str:
     """What is wrong with a fault's name, and what may be meant: those that begin with it, or look like it."""
-    near = [each for each in FAULTS if each.startswith(name)] or get_close_matches(name, FAULTS)
+    first = name.partition("-")[0]
+    near = get_close_matches(name, FAULTS) + [each for each in FAULTS if each.startswith(first)]
     meant = f": do you mean {' or '.join(near[:3])}?" if near else ""
     return f"there is no fault {name!r}{meant}; llmstream.testing.FAULTS lists them"
 

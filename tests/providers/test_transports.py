@@ -413,6 +413,23 @@ async def test_a_server_that_does_not_accept_is_a_connect_timeout(transport: str
 
 
 @over
+async def test_a_port_of_this_machine_where_nothing_listens_is_told_with_what_to_do(
+    transport: str,
+) -> None:
+    with socket.socket() as bound:  # but it doesn't listen
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        for host in ("127.0.0.1", "localhost"):
+            url = f"http://{host}:{port}/v1"
+            async with LLMClient(
+                "openai:m", api_key="k", base_url=url, transport=transport, retry=ONCE
+            ) as client:
+                event = await last(client)
+            assert event.error_info.message.startswith(f"no answer from {host}:{port}: ")
+            assert "start the server, such as `ollama serve`" in event.error_info.message
+
+
+@over
 @pytest.mark.parametrize(
     "fault", ["closed-on-accept", "closed-before-the-answer", "reset-before-the-answer", "head-cut"]
 )

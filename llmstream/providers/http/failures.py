@@ -25,6 +25,15 @@ def is_connect_timeout(found: list[BaseException]) -> bool:
     return any(isinstance(cause, TimeoutError) for cause in found)
 
 
+def is_nobody_there(found: list[BaseException]) -> bool:
+    """Whether nothing listens at this port. asyncio joins the refusals of several addresses in one text."""
+    told = [problem for problem in found if isinstance(problem, OSError)]
+    return any(
+        each.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(each)
+        for each in told
+    )
+
+
 def is_disconnect(found: list[BaseException]) -> bool:
     """Whether the other side left before it answered."""
     return not DISCONNECT.isdisjoint(_names(found)) and not is_garbled(found)
