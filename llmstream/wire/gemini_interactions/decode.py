@@ -19,7 +19,7 @@ comes.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 from llmstream.checks import as_object, as_text
@@ -30,12 +30,14 @@ from llmstream.wire.error_body import carries_error, is_error, parse_error
 from llmstream.wire.event_decoder import KEEP_ALIVES
 from llmstream.wire.gemini_interactions import members
 from llmstream.wire.gemini_interactions.open_step import OpenStep
-from llmstream.wire.gemini_interactions.step_reader import OUTPUT, StepReader, key_of
-from llmstream.wire.gemini_interactions.steps import CONTINUATION, FORMAT
+from llmstream.wire.gemini_interactions.step_reader import StepReader, key_of
+from llmstream.wire.gemini_interactions.steps import CONTINUATION, FORMAT, OUTPUT
 from llmstream.wire.gemini_interactions.usage import read_counts, usage_of
-from llmstream.wire.json_fields import listed, objects_in
+from llmstream.wire.json_fields import first_text, listed, objects_in, present
 
-_UNFINISHED = frozenset({"", "queued", "in_progress", "idle"})
+_COMPLETED = "completed"
+_UNFINISHED = frozenset({"queued", "in_progress", "idle"})
+_IDS, _MODELS = ("id", "interaction_id"), ("model", "agent")
 _CANCELLED = "cancelled"
 _FAILED = frozenset({"failed", "budget_exceeded", _CANCELLED})
 _CUTS = frozenset({"truncated", "connection", "timeout"})
@@ -75,9 +77,10 @@ class InteractionsDecoder(StepReader):
         interaction = inner if isinstance(inner, dict) else payload
         status = as_text(interaction.get("status"))
         is_interaction = interaction.get("object") == "interaction" or "steps" in interaction
-        if not (is_interaction or interaction.get("output_text")) or status in _UNFINISHED:
+        is_answer = is_interaction or bool(interaction.get("output_text"))
+        if not is_answer or status in _UNFINISHED:
             return False
-        self._end(interaction, status or "completed")
+        self._end(interaction, status or _COMPLETED)
         return True
 
     def done_marker(self) -> None:
@@ -91,22 +94,26 @@ class InteractionsDecoder(StepReader):
         self._parse_interaction(as_object(payload.get("interaction")))
 
     def _parse_interaction(self, said: Mapping[str, Any]) -> None:
-        if not self._started:
-            self.start.id = as_text(said.get("id")) or self.start.id
-            model = as_text(said.get("model")) or as_text(said.get("agent"))
-            self.start.model = model or self.start.model
+        self._note_head(id=first_text(said, _IDS), model=first_text(said, _MODELS))
+        self._note_progress(said)
+        self._unread.look_over("interaction.", said, members.INTERACTION)
+
+    def _note_head(self, **said: str | None) -> None:
+        """What MESSAGE_START says, as long as it hasn't left."""
+        for name, value in present(**said).items():
+            if not self._started:
+                setattr(self.start, name, value)
+
+    def _note_progress(self, said: Mapping[str, Any]) -> None:
         self._add_usage(said.get("usage"))
         self._continuation = as_text(said.get(CONTINUATION)) or self._continuation
-        self._unread.look_over("interaction.", said, members.INTERACTION)
 
     def _parse_status(self, payload: dict[str, Any]) -> None:
         """A status by itself. A final one is the end, unless more comes."""
-        self._add_usage(payload.get("usage"))
-        self._continuation = as_text(payload.get(CONTINUATION)) or self._continuation
-        if not self._started:
-            self.start.id = self.start.id or as_text(payload.get("interaction_id"))
-        status = as_text(payload.get("status")) or ""
-        if status not in _UNFINISHED:
+        self._note_progress(payload)
+        self._note_head(id=first_text(payload, _IDS))
+        status = as_text(payload.get("status"))
+        if status is not None and status not in _UNFINISHED:
             self.finishing |= self._finish_word(status)
 
     def _parse_delta_event(self, payload: dict[str, Any]) -> None:
@@ -125,17 +132,16 @@ class InteractionsDecoder(StepReader):
 
     def _parse_end(self, payload: dict[str, Any]) -> None:
         interaction = as_object(payload.get("interaction"))
-        named = str(payload.get("event_type") or "").rpartition(".")[2]
-        status = as_text(interaction.get("status")) or ""
-        known = self._raw_finish_reason or named or "completed"
-        self._end(interaction, known if status in _UNFINISHED else status)
+        named = str(payload.get("event_type") or _COMPLETED).rpartition(".")[2]
+        given = map(as_text, (interaction.get("status"), self._raw_finish_reason, named))
+        final = (status for status in given if status is not None and status not in _UNFINISHED)
+        self._end(interaction, next(final, _COMPLETED))
 
     def _end(self, interaction: Mapping[str, Any], status: str) -> None:
         self._parse_interaction(interaction)
         self._tell_steps(objects_in(interaction.get("steps")))
         self._tell_output_text(as_text(interaction.get("output_text")))
-        errors = [*listed(interaction.get("error")), *listed(interaction.get("errors"))]
-        failure = next(filter(None, errors), self._step_error)
+        failure = next(filter(None, self._errors_in(interaction)), None)
         if failure and status in _FAILED:
             self._fail(parse_error({"error": failure}))
             return
@@ -143,6 +149,11 @@ class InteractionsDecoder(StepReader):
             self._stop_details = {"error": failure}
         self._finish_word(status)
         self._complete()
+
+    def _errors_in(self, interaction: Mapping[str, Any]) -> Iterator[Any]:
+        for name in ("error", "errors"):
+            yield from listed(interaction.get(name))
+        yield self._step_error
 
     def _tell_steps(self, given: list[dict[str, Any]]) -> None:
         """The steps of a whole interaction: what wasn't streamed. They are known by their ids, else by their order."""

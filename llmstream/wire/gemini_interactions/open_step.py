@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmstream.wire.gemini_interactions.citations import end_of
+from llmstream.wire.gemini_interactions.steps import family_of
 from llmstream.wire.json_fields import compact
 from llmstream.wire.open_calls import OpenCall
 from llmstream.wire.text_record import TextRecord
@@ -44,6 +45,7 @@ class OpenStep:
         "body",
         "call",
         "done",
+        "family",
         "kind",
         "record",
         "signature",
@@ -52,6 +54,7 @@ class OpenStep:
 
     def __init__(self, kind: str, body: Mapping[str, Any]) -> None:
         self.kind = kind
+        self.family = family_of(kind)
         self.body = dict(body)
         """The step as it began, and all that its deltas add, for tools of Google's."""
         self.record = KeptText()

@@ -7,28 +7,26 @@ from typing import Any, ClassVar, TypeAlias
 
 from llmstream.checks import as_object, as_text
 from llmstream.events.types import StreamEvent
-from llmstream.messages import parse_arguments
-from llmstream.wire.event_decoder import Decoder
 from llmstream.wire.framing.sse import SSE
 from llmstream.wire.gemini_interactions import members
 from llmstream.wire.gemini_interactions.citations import parse_citation
 from llmstream.wire.gemini_interactions.open_step import OpenStep
 from llmstream.wire.gemini_interactions.steps import (
     CALL,
-    FORMAT,
     MEDIA,
+    OTHER,
+    OUTPUT,
+    RAN,
     RESULT,
-    is_ran_call,
-    is_ran_result,
+    THOUGHT,
+    TOLD,
+    family_of,
     parse_file,
-    parse_ran,
-    parse_result,
 )
+from llmstream.wire.gemini_interactions.tool_steps import ToolSteps
 from llmstream.wire.json_fields import as_count, as_string, listed, objects_in
-from llmstream.wire.open_calls import as_arguments, as_name
 from llmstream.wire.speech import Speech
 
-OUTPUT, THOUGHT = "model_output", "thought"
 _BY_MEMBER = (
     ("text", "text"),
     ("arguments", "arguments_delta"),
@@ -47,10 +45,9 @@ _STEP_OF = {
 _Handler: TypeAlias = Callable[[Any, OpenStep, dict[str, Any]], None]
 
 
-class StepReader(Decoder):
+class StepReader(ToolSteps):
     """The part of the decoder that knows steps."""
 
-    format = FORMAT
     framing = SSE("text")
 
     def __init__(self, **options: Any) -> None:
@@ -59,7 +56,6 @@ class StepReader(Decoder):
         self._steps: list[OpenStep] = []  # those that the model made, in order
         self._text_step: OpenStep | None = None  # whose text goes on
         self._told_before = 0  # characters of all other steps
-        self._last_ran = ""  # the id of the last call that Google ran
         self._sound = Speech()
         self._sound_content: dict[str, Any] = {}
         self._step_error: Any = None
@@ -116,9 +112,9 @@ class StepReader(Decoder):
         """The step of a delta that names none which began."""
         if index is None and self._steps:
             return self._steps[-1]
-        is_tools = is_ran_call(kind) or is_ran_result(kind)
-        family = kind if is_tools else _STEP_OF.get(kind, OUTPUT)
-        return self._begin_step(family, {"type": family}, index)
+        is_tools = family_of(kind) in (RAN, TOLD)
+        opened = kind if is_tools else _STEP_OF.get(kind, OUTPUT)
+        return self._begin_step(opened, {"type": opened}, index)
 
     # --- steps ---------------------------------------------------------------------------------------------
 
@@ -143,23 +139,13 @@ class StepReader(Decoder):
             self._end_step(last)
 
     def _end_step(self, step: OpenStep) -> None:
-        if step.done:
-            return
-        step.done = True
-        kind = step.kind
-        if kind == OUTPUT:
-            self._end_sound()
-            self._cite(step, step.take_annotations())
-        elif kind == THOUGHT:
-            self._end_thought(step)
-        elif kind == CALL:
-            self._end_call(step)
-        elif is_ran_call(kind):
-            self._tell_ran(step)
-        elif is_ran_result(kind):
-            self._tell_result(step)
-        else:
-            self._keep_step(step)
+        if not step.done:
+            step.done = True
+            self._ENDS[step.family](self, step)
+
+    def _end_output(self, step: OpenStep) -> None:
+        self._end_sound()
+        self._cite(step, step.take_annotations())
 
     def _end_steps(self) -> None:
         for step in self._steps:
@@ -302,80 +288,29 @@ class StepReader(Decoder):
         else:
             self._opaque(signature=step.signature)
 
-    # --- calls ---------------------------------------------------------------------------------------------
-
-    def _begin_call(self, step: OpenStep, body: Mapping[str, Any]) -> None:
-        step.begun = _given_arguments(body)
-        step.call = self._open_call(as_text(body.get("id")) or "", as_name(body.get("name")))
-        if step.call.name:
-            self._call_delta(step.call, "", named=True)
-        self._sign_call(step, body)
-
-    def _sign_call(self, step: OpenStep, said: Mapping[str, Any]) -> None:
-        """Some servers sign the call, not the thought before it."""
-        signature = as_text(said.get("signature"))
-        if signature and step.call is not None:
-            self._note_call(step.call, {"signature": signature})
-
-    def _parse_arguments(self, step: OpenStep, delta: dict[str, Any]) -> None:
-        call = step.call
-        if call is None:
-            step.add_arguments(delta.get("arguments"))
-            return
-        call.name = call.name or as_name(delta.get("name"))
-        call.id = call.id or as_text(delta.get("id")) or ""
-        arguments = as_arguments(delta.get("arguments"))
-        if step.begun and arguments:
-            arguments, step.begun = _after(step.begun, arguments), ""
-        self._call_delta(call, arguments, named=bool(call.name))
-        self._sign_call(step, delta)
-
-    def _end_call(self, step: OpenStep) -> None:
-        call = step.call
-        if call is None:
-            return
-        if step.begun:
-            self._call_delta(call, step.begun, named=bool(call.name))
-        call.done = bool(call.name)
-
-    def _tell_rest_of_call(self, known: OpenStep, step: dict[str, Any]) -> None:
-        call = known.call
-        if call is not None and not (call.has_begun or call.has_left or known.begun):
-            call.name = call.name or as_name(step.get("name"))
-            self._call_delta(call, _given_arguments(step), named=bool(call.name))
-
-    def _tell_ran(self, step: OpenStep) -> None:
-        """A call of a tool that Google ran. Its arguments may have streamed as a text."""
-        arguments = step.body.get("arguments")
-        if isinstance(arguments, str):
-            step.body["arguments"] = parse_arguments(arguments) or {}
-        told = parse_ran(step.body, as_text(step.body.get("id")) or "")
-        call = self._open_call(told.id, told.name, by_provider=True)
-        call.provider_data = told.provider_data
-        self._call_delta(call, told.arguments)
-        call.done = True
-        self._last_ran = call.id
-
-    def _tell_result(self, step: OpenStep) -> None:
-        """What came of it. One without an id is of the last call."""
-        last = self._last_ran or f"{step.kind}_{self.start.id or ''}"
-        self._tool_result(parse_result(step.body, as_text(step.body.get("call_id")) or last))
-
     _BEGINNINGS: ClassVar[Mapping[str, _Handler]] = {
         OUTPUT: _begin_output,
         THOUGHT: _begin_thought,
-        CALL: _begin_call,
+        CALL: ToolSteps.begin_call,
+    }
+    _ENDS: ClassVar[Mapping[str, Callable[[Any, OpenStep], None]]] = {
+        OUTPUT: _end_output,
+        THOUGHT: _end_thought,
+        CALL: ToolSteps.end_call,
+        RAN: ToolSteps.tell_ran,
+        TOLD: ToolSteps.tell_result,
+        OTHER: _keep_step,
     }
     _RESTS: ClassVar[Mapping[str, _Handler]] = {
         OUTPUT: _tell_rest_of_output,
         THOUGHT: _tell_rest_of_thought,
-        CALL: _tell_rest_of_call,
+        CALL: ToolSteps.tell_rest_of_call,
     }
     _DELTAS: ClassVar[Mapping[str, _Handler]] = {
         "text": _parse_text,
         "text_annotation_delta": _parse_annotations,
-        "arguments_delta": _parse_arguments,
-        "function_call": _parse_arguments,
+        "arguments_delta": ToolSteps.parse_arguments_of,
+        "function_call": ToolSteps.parse_arguments_of,
         "thought_summary": _parse_summary,
         "thought_signature": _parse_signature,
         **dict.fromkeys(MEDIA, _parse_media),
@@ -388,19 +323,5 @@ def key_of(step: Mapping[str, Any]) -> tuple[str, str]:
     return kind, as_text(step.get("id")) or as_text(step.get("call_id")) or ""
 
 
-def _given_arguments(step: Mapping[str, Any]) -> str:
-    """The arguments that a step says; `{}` says nothing."""
-    given = step.get("arguments")
-    return as_arguments(given) if given else ""
-
-
 def _kind_of(said: Mapping[str, Any]) -> str:
     return next((kind for name, kind in _BY_MEMBER if said.get(name) is not None), "")
-
-
-def _after(begun: str, arguments: str) -> str:
-    """The first streamed arguments of a call that began with some: they tell those again, replace them or go on."""
-    tells_again = begun.startswith(arguments) or arguments.startswith(begun)
-    if tells_again or parse_arguments(begun) is not None:
-        return arguments
-    return begun + arguments

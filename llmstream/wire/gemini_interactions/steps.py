@@ -20,7 +20,11 @@ from llmstream.wire.open_calls import as_arguments
 FORMAT = "gemini-interactions"
 CONTINUATION = "continuation_token"
 """The member with which an interaction goes on that stopped at the limit of one request."""
+OUTPUT, THOUGHT = "model_output", "thought"
 CALL, RESULT = "function_call", "function_result"
+RAN, TOLD, OTHER = "ran", "told", "other"
+"""Families of steps: calls that Google ran, what came of them, and those that are no part of an answer."""
+_FAMILIES = frozenset({OUTPUT, THOUGHT, CALL})
 _CALL_END, _RESULT_END = "_call", "_result"
 _STEP = "step"
 _SOUND, _FILM, _PICTURE, _DOCUMENT = "audio", "video", "image", "document"
@@ -36,6 +40,15 @@ def is_ran_call(kind: str) -> bool:
 def is_ran_result(kind: str) -> bool:
     """Whether steps of this type are what came of such a call."""
     return kind.endswith(_RESULT_END) and kind != RESULT
+
+
+def family_of(kind: str) -> str:
+    """What a step of this type is."""
+    if kind in _FAMILIES:
+        return kind
+    if is_ran_call(kind):
+        return RAN
+    return TOLD if is_ran_result(kind) else OTHER
 
 
 def ran_name(step: Mapping[str, Any]) -> str:
