@@ -107,8 +107,20 @@ def check_ollama(body: dict[str, Any]) -> None:
     assert options.model_dump(exclude_none=True).keys() <= body.get("options", {}).keys()
 
 
+def check_interactions(body: dict[str, Any]) -> None:
+    """Raise unless google-genai's types take the body, with no step, content or tool that they don't know."""
+    pytest.importorskip("google.genai")
+    from google.genai._gaos.types import interactions
+
+    read = interactions.CreateModelInteraction.model_validate(body)
+    assert "UNKNOWN" not in str(read.model_dump())
+    taken = read.model_dump(by_alias=True, exclude_none=True)
+    assert not body.keys() - taken.keys()
+
+
 BY_PACKAGE = {
     "gemini-generate": check_gemini,
+    "gemini-interactions": check_interactions,
     "cohere-v2": check_cohere,
     "ollama-native": check_ollama,
 }
