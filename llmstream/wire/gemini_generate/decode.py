@@ -4,7 +4,7 @@ Format: https://ai.google.dev/api/generate-content. Each frame is a whole Genera
 with the answer. What real streams add to it, all seen in recordings, the SDK's types or public reports:
 
 - Usage stands on nearly every frame and counts all so far; the last number counts.
-- A finish reason may come twice: STOP stands in the middle of an answer that runs code. Later text counts.
+- A finish reason may come twice: STOP stands beside code that is yet to run, and ends nothing. Later text counts.
 - A signature stands beside a call, beside text, or alone in an empty text; each goes back where it stood.
 - A call without id, without arguments, or with arguments in pieces (`partialArgs`), which an empty call closes.
 - A call that comes again under its id: as it was, with more arguments, or with its signature alone.
@@ -76,6 +76,7 @@ class GenerateDecoder(Decoder):
         self._streamed: dict[OpenCall, PartialArguments] = {}  # calls whose arguments go on
         self._first_calls: dict[str, OpenCall] = {}  # by id
         self._ran: OpenCall | None = None  # the last call that Google ran
+        self._is_running = False  # it is the last part of the candidate that is being read
         self._speech: list[bytes] = []
         self._speech_part: Mapping[str, Any] = {}
         self._continuation: str | None = None
@@ -155,6 +156,7 @@ class GenerateDecoder(Decoder):
         if index != self._candidate and self._candidate is not None:
             return  # another answer to the same request
         content = candidate.get("content")
+        self._is_running = False
         if content:
             self._parse_content(content)
         if candidate.keys() & _AFTER_TEXT:
@@ -164,7 +166,9 @@ class GenerateDecoder(Decoder):
         self._continuation = as_text(candidate.get(CONTINUATION)) or self._continuation
         reason = candidate.get("finishReason")
         if reason and not self._is_blocked:
-            self.finishing |= self._finish_word(as_string(reason))
+            is_over = self._finish_word(as_string(reason))
+            awaits_result = self._is_running and self._finish_reason is FinishReason.STOP
+            self.finishing = self.finishing or (is_over and not awaits_result)
             self._parse_stop(candidate)
         if not candidate.keys() <= members.CANDIDATE:
             self._unread.look_over("candidates.", candidate, members.CANDIDATE)
@@ -193,6 +197,7 @@ class GenerateDecoder(Decoder):
         parts = content.get("parts") or ()
         parts = parts if isinstance(parts, list | tuple) else [parts]
         for part in parts:
+            self._is_running = False
             if part is not None:
                 self._parse_part({"text": part} if isinstance(part, str) else part)
         if not content.keys() <= members.CONTENT:
@@ -373,6 +378,7 @@ class GenerateDecoder(Decoder):
         self._call_delta(call, ran_arguments(kind, body))
         call.done = True
         self._ran = call
+        self._is_running = True
 
     def _parse_told(self, kind: str, part: dict[str, Any]) -> None:
         """What came of it. One without an id is of the last call."""

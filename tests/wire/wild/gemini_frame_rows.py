@@ -194,6 +194,20 @@ def others() -> list[Row]:
         ),
         gemini("code without a result", chunk(code), hello, results=0, **{"all calls": 1}, **HELLO),
         gemini("a result without code", chunk(result), hello, results=1, **HELLO),
+        gemini("an end beside the code", chunk(code, finish="STOP"), chunk(result), hello, **HELLO),
+        gemini(
+            "an end beside the code, and a cut",
+            chunk(code, finish="STOP"),
+            end=None,
+            error="truncated",
+        ),
+        gemini(
+            "a limit beside the code",
+            chunk(code, finish="MAX_TOKENS"),
+            end=None,
+            finish="length",
+        ),
+        gemini("an end behind the code", chunk(code), **{"all calls": 1}),
         gemini(
             "code that is null",
             chunk({"executableCode": {"language": None, "code": None}}),
